@@ -1,0 +1,1 @@
+"""One call: join, talk, use tools, report, leave. Never imports the controller."""

@@ -1,0 +1,1 @@
+"""The API; launches and follows sessions. Never imports the bot."""

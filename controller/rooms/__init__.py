@@ -1,0 +1,1 @@
+"""Where caller and bot meet: one module for each provider, all behind `controller.rooms`."""

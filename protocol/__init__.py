@@ -1,0 +1,1 @@
+"""The contract between controller and bot: environment names, messages, end reasons, exit codes."""

@@ -1,0 +1,169 @@
+"""What bot and controller say to each other: reports, inbox messages, answers, and the last word.
+
+Paths lie under `/internal/launches/{launch_id}/`; bodies are JSON; unknown fields are refused.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from protocol.usage import Name, Seconds, Tokens, Usage
+
+MAX_REPORT_BYTES = 64 * 1024
+MAX_LAST_WORD_BYTES = 4096
+"""A termination message loses its head beyond this: kubernetes.io, determine-reason-pod-failure."""
+
+REPORT_INTERVAL_SECONDS = 5.0
+INBOX_POLL_SECONDS = 25.0
+
+
+class Timeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Moments of a call on the bot's own clock: seconds since its process began.
+
+    `now` is when the message was sent, so that the controller can place each moment on its own clock.
+    """
+
+    now: Seconds
+    process_up: Seconds | None = None
+    joined: Seconds | None = None
+    caller_joined: Seconds | None = None
+    first_speech: Seconds | None = None
+
+
+class TokensUsed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tokens"):
+    """The model has told what a piece of work cost."""
+
+    model: Name
+    tokens: Tokens
+
+
+class FirstByte(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="first_byte"):
+    """The model's first byte of an answer came, this long after it was asked."""
+
+    model: Name
+    seconds: Seconds
+
+
+class ResponseLatency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="response_latency"):
+    """From the end of the caller's speech to the first sound of the answer."""
+
+    seconds: Seconds
+
+
+class TurnEnded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="turn"):
+    """The caller has finished a turn."""
+
+
+class Interrupted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="interruption"):
+    """The caller has cut the bot short."""
+
+
+class ToolCalled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tool_call"):
+    """A tool has returned."""
+
+    name: Name
+    outcome: Literal["ok", "error"]
+    seconds: Seconds
+
+
+class Talked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="talk"):
+    """One side has spoken for this long."""
+
+    side: Literal["caller", "bot"]
+    seconds: Seconds
+
+
+class ModelReconnected(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="model_reconnect"):
+    """The connection to the model was lost and made again."""
+
+
+class ErrorSeen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="error"):
+    """Something failed inside the bot and the call went on."""
+
+    kind: Name
+
+
+Event = (
+    TokensUsed
+    | FirstByte
+    | ResponseLatency
+    | TurnEnded
+    | Interrupted
+    | ToolCalled
+    | Talked
+    | ModelReconnected
+    | ErrorSeen
+)
+
+
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One batch of what a bot has to tell.
+
+    `events` is what happened since the last acknowledged batch, frozen when the batch is first sent;
+    `totals` and `timeline` are the whole so far. `acked` is the number of the last acknowledged batch
+    (0: none yet); `seq` counts from 1.
+    """
+
+    seq: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    acked: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    events: Annotated[list[Event], msgspec.Meta(max_length=1000)]
+    totals: Usage
+    timeline: Timeline
+
+
+class ReportAnswer(msgspec.Struct, frozen=True):
+    """The number of the last batch that has been counted."""
+
+    ack: int
+
+
+class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="offer"):
+    """A SmallWebRTC offer to answer. `offer` is what the client sent, field for field."""
+
+    id: Name
+    offer: dict[str, Any]
+
+
+class Candidates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="candidates"):
+    """ICE candidates of a connected client: {pc_id, candidates}."""
+
+    id: Name
+    candidates: dict[str, Any]
+
+
+class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="stop"):
+    """Say goodbye and leave."""
+
+    id: Name
+
+
+InboxMessage = Offer | Candidates | Stop
+
+
+class Inbox(msgspec.Struct, frozen=True):
+    """Messages after the one named in the query (`after`), oldest first; all where that one is unknown."""
+
+    messages: list[InboxMessage]
+
+
+class InboxAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The bot's answer to one message: a body for the client, or the refusal to hand on."""
+
+    body: dict[str, Any] | None = None
+    refusal: str | None = None
+
+
+class LastWord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a bot leaves behind in the file `PODLINE_LAST_WORD`.
+
+    `reason` is a `Reason` or `terminated`. `acked_totals` are the totals as of the last acknowledged
+    report: what `totals` has beyond them was never counted.
+    """
+
+    reason: str
+    message: str
+    totals: Usage
+    acked_totals: Usage
+    timeline: Timeline
