@@ -1,0 +1,68 @@
+"""What a bot leaves behind in a file, for a controller that could not be told any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+from loguru import logger
+
+from bot.ledger import OTHER, Ledger
+from protocol.messages import MAX_LAST_WORD_BYTES, LastWord
+from protocol.reasons import Reason
+from protocol.usage import Tokens, ToolCalls, Usage
+
+MAX_MESSAGE_BYTES: Final = 600
+
+
+def last_word(ledger: Ledger, reason: Reason | Literal["terminated"], message: str) -> LastWord:
+    """How the call ended and all it used, in less than `MAX_LAST_WORD_BYTES` of JSON.
+
+    Where that is too much, first the tools, then the models too are summed up under `other`, alike in
+    both totals, so that their difference stays right.
+    """
+    totals, acked = ledger.totals, ledger.acked_totals
+    summings_up = (
+        (totals, acked),
+        (_one_tool(totals), _one_tool(acked)),
+        (_one_model(_one_tool(totals)), _one_model(_one_tool(acked))),
+    )
+    words = (
+        LastWord(
+            reason=str(reason),
+            message=_cut(message),
+            totals=totals,
+            acked_totals=acked,
+            timeline=ledger.timeline,
+        )
+        for totals, acked in summings_up
+    )
+    return next(word for word in words if len(msgspec.json.encode(word)) < MAX_LAST_WORD_BYTES)
+
+
+def write_last_word(path: Path, word: LastWord) -> None:
+    """Write it in place: /dev/termination-log is a mount, which no other file can be renamed over."""
+    try:
+        path.write_bytes(msgspec.json.encode(word))
+    except OSError as error:
+        logger.error("last word not written", path=str(path), error=error.strerror)
+
+
+def _one_tool(usage: Usage) -> Usage:
+    calls = usage.tool_calls.values()
+    one = ToolCalls(ok=sum(call.ok for call in calls), error=sum(call.error for call in calls))
+    return msgspec.structs.replace(usage, tool_calls={OTHER: one})
+
+
+def _one_model(usage: Usage) -> Usage:
+    one = Tokens()
+    for tokens in usage.models.values():
+        one = one.plus(tokens)
+    return msgspec.structs.replace(usage, models={OTHER: one})
+
+
+def _cut(message: str) -> str:
+    """One line, short enough; JSON at most doubles it."""
+    line = "".join(char if char.isprintable() else " " for char in message)
+    return line.encode(errors="replace")[:MAX_MESSAGE_BYTES].decode(errors="ignore")

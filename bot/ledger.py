@@ -1,0 +1,157 @@
+"""What a call has used so far and what the controller has counted of it. Plain bookkeeping, no network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+
+from protocol.messages import (
+    Event,
+    Interrupted,
+    Report,
+    Talked,
+    Timeline,
+    TokensUsed,
+    ToolCalled,
+    TurnEnded,
+)
+from protocol.usage import TalkSeconds, Tokens, ToolCalls, Usage
+
+Moment = Literal["process_up", "joined", "caller_joined", "first_speech"]
+
+MAX_BATCH_EVENTS: Final = 100
+"""Keeps a report far below `MAX_REPORT_BYTES`: one event is at most about 450 bytes."""
+
+MAX_PENDING_EVENTS: Final = 5000
+"""About an hour of a lively call without a controller."""
+
+MAX_MODELS: Final = 16
+MAX_TOOLS: Final = 32
+OTHER: Final = "other"
+"""The name that models and tools beyond these limits of `Usage` are counted under."""
+
+
+class Ledger:
+    """Keeps the totals and the timeline of one call, and hands out the events in numbered batches.
+
+    A batch stays as it was first made until it is acknowledged or given up, so that the controller can
+    tell a repetition by its number. Events given up or dropped stay in the totals and never enter the
+    acknowledged ones: the last word makes up for them.
+    """
+
+    def __init__(self, uptime: Callable[[], float]) -> None:
+        """`uptime` gives the seconds since the process began."""
+        self._uptime = uptime
+        self._pending: deque[Event] = deque()
+        self._batch: tuple[Event, ...] | None = None
+        self._seq = 1
+        self._acked = 0
+        self._moments: dict[Moment, float] = {}
+        self.totals = Usage()
+        self.acked_totals = Usage()
+        self.dropped = 0
+        self.moment_reached = asyncio.Event()
+        """Set at each moment marked; whoever reports at once clears it."""
+
+    def record(self, event: Event) -> None:
+        """Note something that has happened."""
+        event = _within_limits(event, self.totals)
+        self.totals = plus(self.totals, event)
+        self._pending.append(event)
+        if len(self._pending) > MAX_PENDING_EVENTS:
+            self._pending.popleft()
+            self.dropped += 1
+
+    def mark(self, moment: Moment) -> None:
+        """Note when this moment was reached; only the first time counts."""
+        if moment not in self._moments:
+            self._moments[moment] = self._uptime()
+            self.moment_reached.set()
+
+    @property
+    def timeline(self) -> Timeline:
+        return Timeline(now=self._uptime(), **self._moments)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every event has been acknowledged, given up or dropped."""
+        return self._batch is None and not self._pending
+
+    @property
+    def has_full_batch(self) -> bool:
+        """Whether so much waits that it should not wait any longer."""
+        return len(self._pending) >= MAX_BATCH_EVENTS
+
+    def report(self) -> Report:
+        """The batch under way, or the next one, which may be empty, with the totals of this moment."""
+        if self._batch is None:
+            size = min(len(self._pending), MAX_BATCH_EVENTS)
+            self._batch = tuple(self._pending.popleft() for _ in range(size))
+        return Report(
+            seq=self._seq,
+            acked=self._acked,
+            events=list(self._batch),
+            totals=self.totals,
+            timeline=self.timeline,
+        )
+
+    def acknowledge(self, ack: int) -> bool:
+        """Close the batch under way where `ack` covers it; say whether it did."""
+        if self._batch is None or ack < self._seq:
+            return False
+        for event in self._batch:
+            self.acked_totals = plus(self.acked_totals, event)
+        self._acked = self._seq
+        self._close_batch()
+        return True
+
+    def give_up(self) -> None:
+        """Close the batch under way uncounted: the controller will never accept it."""
+        if self._batch is not None:
+            self.dropped += len(self._batch)
+            self._close_batch()
+
+    def _close_batch(self) -> None:
+        self._batch = None
+        self._seq += 1
+
+
+def plus(usage: Usage, event: Event) -> Usage:
+    """The usage with this event in it."""
+    match event:
+        case TokensUsed(model=model, tokens=tokens):
+            models = {**usage.models, model: usage.models.get(model, Tokens()).plus(tokens)}
+            return msgspec.structs.replace(usage, models=models)
+        case ToolCalled(name=name, outcome=outcome):
+            calls = usage.tool_calls.get(name, ToolCalls())
+            calls = msgspec.structs.replace(calls, **{outcome: getattr(calls, outcome) + 1})
+            return msgspec.structs.replace(usage, tool_calls={**usage.tool_calls, name: calls})
+        case TurnEnded():
+            return msgspec.structs.replace(usage, turns=usage.turns + 1)
+        case Interrupted():
+            return msgspec.structs.replace(usage, interruptions=usage.interruptions + 1)
+        case Talked(side=side, seconds=seconds):
+            talk: TalkSeconds = usage.talk_seconds
+            talk = msgspec.structs.replace(talk, **{side: getattr(talk, side) + seconds})
+            return msgspec.structs.replace(usage, talk_seconds=talk)
+        case _:
+            return usage
+
+
+def _within_limits(event: Event, totals: Usage) -> Event:
+    """The event, under the name `OTHER` where its own would be one too many for `Usage`."""
+    match event:
+        case TokensUsed(model=model) if _is_beyond(model, totals.models, MAX_MODELS):
+            return msgspec.structs.replace(event, model=OTHER)
+        case ToolCalled(name=name) if _is_beyond(name, totals.tool_calls, MAX_TOOLS):
+            return msgspec.structs.replace(event, name=OTHER)
+        case _:
+            return event
+
+
+def _is_beyond(name: str, known: dict[str, Tokens] | dict[str, ToolCalls], limit: int) -> bool:
+    return name not in known and len(known) >= limit - 1
