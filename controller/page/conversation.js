@@ -1,0 +1,125 @@
+// Both sides' words as turns, in the order they were spoken, growing while they come.
+
+const NEAR_END_PIXELS = 120;
+
+export class Conversation {
+  #list;
+  #yours = null; // the caller's turn that words still belong to
+  #bots = null; // the assistant's turn that words still belong to
+  #typed = []; // typed words already shown, which the bot will tell of
+  #unplacedLatency = null;
+
+  constructor(list) {
+    this.#list = list;
+  }
+
+  clear() {
+    this.#list.replaceChildren();
+    this.#yours = this.#bots = this.#unplacedLatency = null;
+    this.#typed = [];
+  }
+
+  /** Words arrive well after speech began, so the turn takes its place in the conversation now. */
+  callerStartedSpeaking() {
+    if (this.#yours !== null && this.#yours.text.textContent === "") this.#yours.item.remove();
+    this.#yours = this.#addTurn("you", "You");
+    this.#yours.item.classList.add("waiting");
+    this.#bots = null;
+  }
+
+  callerStoppedSpeaking() {
+    this.#yours?.item.classList.remove("speaking");
+  }
+
+  typed(text) {
+    this.#typed.push(text);
+    const turn = this.#addTurn("you", "You, typed");
+    turn.text.textContent = text;
+    this.#yours = null;
+    this.#bots = null;
+    this.#keepEndInSight(true);
+  }
+
+  /** `kind` is transcription or chat; only a final text stays. */
+  callerSaid(text, { kind, final }) {
+    if (kind === "chat") {
+      const known = this.#typed.indexOf(text);
+      if (known >= 0) {
+        this.#typed.splice(known, 1);
+        return;
+      }
+    }
+    this.#yours ??= this.#addTurn("you", "You");
+    const turn = this.#yours;
+    turn.item.classList.remove("waiting");
+    turn.item.classList.toggle("interim", !final);
+    turn.settled ??= "";
+    turn.text.textContent = joined(turn.settled, text);
+    if (final) turn.settled = turn.text.textContent;
+    this.#keepEndInSight();
+  }
+
+  botSaid(text) {
+    if (this.#bots === null) {
+      if (text.trim() === "") return;
+      this.#bots = this.#addTurn("bot", "Assistant");
+      if (this.#unplacedLatency !== null) this.answeredAfter(this.#unplacedLatency);
+    }
+    this.#bots.text.textContent = joined(this.#bots.text.textContent, text);
+    this.#keepEndInSight();
+  }
+
+  botStoppedSpeaking() {
+    this.#bots = null;
+  }
+
+  botInterrupted() {
+    this.#bots?.item.classList.add("interrupted");
+    this.#bots = null;
+  }
+
+  /** The measure can come before the answer's first words. */
+  answeredAfter(seconds) {
+    if (this.#bots === null) {
+      this.#unplacedLatency = seconds;
+      return;
+    }
+    this.#unplacedLatency = null;
+    const mark = document.createElement("span");
+    mark.className = "after";
+    mark.textContent = `answered in ${seconds.toFixed(1)} s`;
+    this.#bots.who.append(mark);
+  }
+
+  /** What will get no more words stops looking as if it did. */
+  close() {
+    for (const item of this.#list.querySelectorAll(".waiting")) item.remove();
+    this.#yours = this.#bots = null;
+  }
+
+  #addTurn(side, name) {
+    const item = document.createElement("li");
+    item.className = `turn ${side}`;
+    const who = document.createElement("p");
+    who.className = "who";
+    who.textContent = name;
+    const text = document.createElement("p");
+    text.className = "text";
+    item.append(who, text);
+    this.#list.append(item);
+    this.#keepEndInSight();
+    return { item, who, text };
+  }
+
+  /** Follow the conversation, unless the reader has scrolled up in it. */
+  #keepEndInSight(always = false) {
+    const below = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight;
+    if (always || below < NEAR_END_PIXELS) this.#list.scrollTop = this.#list.scrollHeight;
+  }
+}
+
+/** Transcripts come in pieces, some with their spaces and some, whole sentences, without. */
+function joined(before, piece) {
+  const glued = /[\p{L}\p{N}.!?,…]$/u.test(before) && /[.!?…]$/u.test(before) && /^[\p{L}\p{N}]/u.test(piece);
+  return (before + (glued ? " " : "") + piece).replace(/^\s+/, "");
+}

@@ -1,0 +1,57 @@
+// How a call ended, in words, and what it came to.
+
+const TITLES = {
+  caller_left: "You hung up",
+  completed: "Goodbye",
+  stopped: "The call was stopped",
+  no_caller: "Nobody came in time",
+  idle: "It went quiet",
+  max_duration: "Time is up",
+};
+
+const PLAIN = {
+  caller: ["You hung up", "The call is over."],
+  bot: ["Call ended", "The assistant left the call."],
+  lost: ["Connection lost", "The connection to the assistant broke off. Check your network and call again."],
+  failed: ["No call was made", "Something went wrong before the call began."],
+};
+
+/**
+ * Title, sentence and reason to show: from the bot's last message or the session's record where there is
+ * one, else from what the page saw itself.
+ */
+export function describeEnding({ by, told }, lastMessage, record) {
+  const [plainTitle, plainText] = PLAIN[by];
+  const reason = lastMessage?.reason ?? record?.reason ?? null;
+  const failed = record?.phase === "failed" || by === "failed";
+  return {
+    title: reason === null ? plainTitle : (TITLES[reason] ?? (failed ? "The call failed" : plainTitle)),
+    text: told ?? lastMessage?.message ?? record?.message ?? plainText,
+    reason,
+    failed: failed || by === "lost",
+  };
+}
+
+/** What the record tells of the call, as pairs of a label and a value. */
+export function summarise({ timeline, usage }) {
+  const began = timeline?.caller_joined ?? timeline?.accepted;
+  const seconds = began && timeline.ended ? (Date.parse(timeline.ended) - Date.parse(began)) / 1000 : null;
+  const models = Object.values(usage?.models ?? {});
+  const tools = Object.entries(usage?.tool_calls ?? {});
+  return [
+    ["Length", seconds === null ? "–" : clock(seconds)],
+    ["Your turns", count(usage?.turns)],
+    ["Tool calls", count(tools.reduce((sum, [, { ok, error }]) => sum + ok + error, 0))],
+    ["Tokens heard", count(models.reduce((sum, model) => sum + model.prompt_tokens, 0))],
+    ["Tokens spoken", count(models.reduce((sum, model) => sum + model.completion_tokens, 0))],
+  ];
+}
+
+export function clock(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+function count(number) {
+  return new Intl.NumberFormat().format(number ?? 0);
+}
