@@ -1,0 +1,209 @@
+"""The product backend's HTTP client: one POST of JSON for each thing a bot wants of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+import aiohttp
+import msgspec
+
+MAX_PRODUCTS: Final = 10
+"""More than this nobody wants read out; the backend's `total` tells how many there are."""
+
+_MAX_ANSWER_BYTES: Final = 1024 * 1024
+_LONGEST: Final = {"name": 120, "category": 60, "currency": 8, "description": 200}
+
+
+class StoreError(Exception):
+    """The backend did not do what it was asked. The message is for operators and holds no address."""
+
+
+class RouteMissing(StoreError):  # noqa: N818 - named as what is wrong
+    """The backend does not serve this route."""
+
+
+class ProductUnknown(StoreError):  # noqa: N818 - likewise
+    """There is no product with this number."""
+
+
+class Product(msgspec.Struct, frozen=True):
+    """A product as the model and the page get to see it. `number` is its number in the catalogue."""
+
+    number: Annotated[int, msgspec.Meta(ge=1)]
+    name: str
+    category: str | None = None
+    price: float | None = None
+    currency: str | None = None
+    description: str | None = None
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The first products of a search, and how many there are in all."""
+
+    products: list[Product]
+    total: int | None = None
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """A finished turn. `role` is `user` or `assistant`, `at` an RFC 3339 time; `index` counts from 0."""
+
+    index: int
+    role: str
+    text: str
+    at: str
+
+
+class _Changed(msgspec.Struct, frozen=True):
+    success: bool
+    product: Product | None = None
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    success: bool
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a caller is kept waiting for the backend, and the pauses between attempts. In seconds."""
+
+    connect: float = 2.0
+    total: float = 5.0
+    pauses: tuple[float, ...] = (0.2, 0.4)
+
+
+class Store:
+    """What a bot asks of the product backend at `url`.
+
+    Each request may be repeated: a search changes nothing, a product saved or removed twice is saved or
+    removed, and turns carry their index. It is repeated when no connection was made or it broke, and on 429
+    and 5xx; never after the time limit, which all attempts share.
+    """
+
+    def __init__(
+        self, http: aiohttp.ClientSession, url: str, token: str | None, patience: Patience | None = None
+    ) -> None:
+        """`token` goes along as a bearer with each request."""
+        self._http = http
+        self._url = url
+        self._headers = {"Content-Type": "application/json"}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._patience = patience or Patience()
+
+    async def search(self, query: str, category: str | None, price_range: str | None) -> Found:
+        """The products that match.
+
+        Raises:
+            StoreError: No usable answer in time.
+        """
+        body = {"query": query, "category": category, "priceRange": price_range}
+        answer = await self._ask("searchProductsByVoice", body)
+        found = _decoded(answer, Found | list[Product])
+        if isinstance(found, list):
+            found = Found(found)
+        total = len(found.products) if found.total is None else found.total
+        return Found([_cut(product) for product in found.products[:MAX_PRODUCTS]], total)
+
+    async def save(self, user_id: str, number: int) -> Product | None:
+        """Put a product on the user's list; return it, where the backend tells.
+
+        Raises:
+            ProductUnknown: There is none with this number.
+            StoreError: No usable answer in time; the product may be saved all the same.
+        """
+        return await self._change("saveProductByNumber", user_id, number)
+
+    async def remove(self, user_id: str, number: int) -> Product | None:
+        """Take a product off the user's list; return it, where the backend tells.
+
+        Raises:
+            ProductUnknown: There is none with this number.
+            StoreError: No usable answer in time; the product may be removed all the same.
+        """
+        return await self._change("removeProductByNumber", user_id, number)
+
+    async def save_transcript(self, session_id: str, user_id: str, turns: Sequence[Turn]) -> None:
+        """Keep these turns.
+
+        Raises:
+            RouteMissing: The backend keeps no transcripts.
+            StoreError: No usable answer in time.
+        """
+        await self._ask("saveTranscript", {"sessionId": session_id, "userId": user_id, "turns": turns})
+
+    async def _change(self, route: str, user_id: str, number: int) -> Product | None:
+        answer = await self._ask(route, {"userId": user_id, "productNumber": number})
+        changed = _decoded(answer, _Changed)
+        if not changed.success:
+            raise StoreError("the backend says it did not succeed")
+        return _cut(changed.product) if changed.product else None
+
+    async def _ask(self, route: str, body: Mapping[str, Any]) -> bytes:
+        try:
+            async with asyncio.timeout(self._patience.total):
+                return await self._ask_again_and_again(f"{self._url}/{route}", msgspec.json.encode(body))
+        except TimeoutError:
+            raise StoreError("no answer in time") from None
+
+    async def _ask_again_and_again(self, url: str, body: bytes) -> bytes:
+        for pause in self._patience.pauses:
+            try:
+                status, answer = await self._post(url, body)
+            except aiohttp.ClientError:
+                pass
+            else:
+                if not _will_pass(status):
+                    return _accepted(status, answer)
+            await asyncio.sleep(pause)
+        try:
+            return _accepted(*await self._post(url, body))
+        except aiohttp.ClientError as error:
+            raise StoreError(f"no connection ({type(error).__name__})") from None
+
+    async def _post(self, url: str, body: bytes) -> tuple[int, bytes]:
+        limit = aiohttp.ClientTimeout(total=None, connect=self._patience.connect)
+        async with self._http.post(
+            url, data=body, headers=self._headers, timeout=limit, allow_redirects=False
+        ) as response:
+            answer = b""
+            async for chunk in response.content.iter_chunked(64 * 1024):
+                answer += chunk
+                if len(answer) > _MAX_ANSWER_BYTES:
+                    raise StoreError("the answer is too long")
+            return response.status, answer
+
+
+def _will_pass(status: int) -> bool:
+    return status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _accepted(status: int, answer: bytes) -> bytes:
+    """The answer, where its status is that of a success."""
+    if status == HTTPStatus.OK:
+        return answer
+    if status == HTTPStatus.NOT_FOUND:
+        # A backend that knows the route answers in its own JSON, one that does not in its server's words.
+        try:
+            msgspec.json.decode(answer, type=_Refusal)
+        except msgspec.MsgspecError:
+            raise RouteMissing("status 404, no such route") from None
+        raise ProductUnknown("status 404, no such product")
+    raise StoreError(f"status {status}")
+
+
+def _decoded(answer: bytes, shape: Any) -> Any:
+    try:
+        return msgspec.json.decode(answer, type=shape)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise StoreError("the answer is malformed") from None
+
+
+def _cut(product: Product) -> Product:
+    """The product with no text longer than a voice needs."""
+    texts = {name: getattr(product, name) for name in _LONGEST}
+    short = {name: text if text is None else text[: _LONGEST[name]] for name, text in texts.items()}
+    return msgspec.structs.replace(product, **short)

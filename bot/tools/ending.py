@@ -1,0 +1,29 @@
+"""The tool with which the model ends the call on the caller's wish."""
+
+from collections.abc import Awaitable, Callable
+
+from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+from pipecat.services.llm_service import FunctionCallParams
+
+
+def end_call_tool(on_goodbye: Callable[[], Awaitable[None]]) -> FunctionSchema:
+    """`end_call`, without parameters.
+
+    `on_goodbye` is awaited before the model gets its result: what the model says next is the goodbye, and
+    the call is to end when that has been said.
+    """
+
+    async def end_call(params: FunctionCallParams) -> None:
+        await on_goodbye()
+        await params.result_callback({"next": "Say goodbye in one short sentence. Then the call ends."})
+
+    return FunctionSchema(
+        name="end_call",
+        description=(
+            "End the call when the caller says goodbye or wants to hang up. "
+            "Call it before you say goodbye, and say goodbye after it has returned."
+        ),
+        properties={},
+        required=[],
+        handler=end_call,
+    )
