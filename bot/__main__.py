@@ -1,0 +1,122 @@
+"""`python -m bot`: read the environment, hold one call, leave the last word, exit with its code."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, NoReturn
+
+from loguru import logger
+
+from bot.attendance import Attendance, Ending, Patience
+from bot.errors import BotError
+from bot.last_word import last_word, write_last_word
+from bot.ledger import Ledger
+from bot.logs import configure_logging
+from bot.persona import Persona, load_persona
+from bot.settings import Settings, read_settings
+from protocol import environment as env
+from protocol.reasons import EXIT_CODES, TERMINATED, Reason
+
+FORCED_EXIT_SECONDS: Final = 1.0
+"""How long before the grace period is over a bot that hangs on its way out ends itself."""
+
+
+def main() -> NoReturn:
+    """Hold the call that the environment describes."""
+    began = time.monotonic()
+    ledger = Ledger(lambda: time.monotonic() - began)
+    ledger.mark("process_up")
+    leave_word = _leave_word(ledger, os.environ)
+    _exit_on_early_signal(leave_word)
+    try:
+        settings = read_settings(os.environ)
+        configure_logging(_secrets(settings))
+        persona = load_persona(settings.persona)
+        ending = asyncio.run(_hold_call(settings, persona, ledger, leave_word))
+    except BotError as error:
+        sys.stderr.write(f"{error}\n")
+        ending = Ending.of(error)
+    leave_word(ending)
+    _exit(ending)
+
+
+async def _hold_call(
+    settings: Settings, persona: Persona, ledger: Ledger, leave_word: Callable[[Ending], None]
+) -> Ending:
+    # Imported only now: Pipecat and the Google SDK take a second that a wrong variable need not wait for.
+    from bot.call import Call  # noqa: PLC0415
+
+    attendance = Attendance(
+        ledger,
+        Patience(settings.no_caller_seconds, settings.return_grace_seconds, settings.max_duration_seconds),
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, attendance.terminate)
+
+    def prepare_exit(ending: asyncio.Future[Ending]) -> None:
+        if not ending.cancelled():
+            leave_word(ending.result())
+            _exit_by_force(ending.result(), settings.grace_seconds - FORCED_EXIT_SECONDS)
+
+    attendance.ending.add_done_callback(prepare_exit)
+    try:
+        return await Call(settings, persona, ledger, attendance).hold()
+    except BotError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a reason
+        logger.opt(exception=error).error("the call crashed")
+        return Ending(Reason.CRASHED, f"The bot crashed with {type(error).__name__}; see the bot's log.")
+
+
+def _leave_word(ledger: Ledger, environment: Mapping[str, str]) -> Callable[[Ending], None]:
+    """How to leave the last word: asked first when the end is decided, again when all is reported."""
+    path = environment.get(env.LAST_WORD, "").strip()
+
+    def leave(ending: Ending) -> None:
+        if path:
+            write_last_word(Path(path), last_word(ledger, ending.reason, ending.message))
+
+    return leave
+
+
+def _secrets(settings: Settings) -> list[str]:
+    """Everything that must never stand in a log."""
+    room_token = settings.room.token if settings.room else None
+    launch_token = settings.channel.token if settings.channel else None
+    secrets = (settings.google_api_key, settings.convex_token, room_token, launch_token)
+    return [secret for secret in secrets if secret]
+
+
+def _exit_on_early_signal(leave_word: Callable[[Ending], None]) -> None:
+    """End at once while nothing has begun. As PID 1 a process without a handler would not end at all."""
+
+    def leave(_number: int, _frame: object) -> None:
+        ending = Ending(TERMINATED, "The bot was told to stop before it had joined.")
+        leave_word(ending)
+        _exit(ending)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def _exit_by_force(ending: Ending, seconds: float) -> None:
+    """Exit from a thread after this long, whatever the event loop is stuck in."""
+    watchdog = threading.Timer(max(seconds, 0.0), _exit, [ending])
+    watchdog.daemon = True
+    watchdog.start()
+
+
+def _exit(ending: Ending) -> NoReturn:
+    """Exit without the interpreter's shutdown, in which native media libraries have been seen to abort."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0 if ending.reason == TERMINATED else EXIT_CODES[Reason(ending.reason)])
+
+
+if __name__ == "__main__":
+    main()

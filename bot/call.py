@@ -1,0 +1,204 @@
+"""One call from beginning to end: meet, greet, converse, say goodbye, leave."""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any, Final
+
+import aiohttp
+from loguru import logger
+from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+from pipecat.frames.frames import InputTextRawFrame, LLMRunFrame
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.workers.runner import WorkerRunner
+
+from bot.attendance import Attendance, Ending
+from bot.controller import Controller
+from bot.gemini import gemini_live
+from bot.ledger import Ledger
+from bot.measurements import observers
+from bot.peer import OfferRefused, Peer
+from bot.persona import Persona, farewell_request, greeting_request
+from bot.pipeline import Heard, OnTurn, conversation
+from bot.settings import Settings
+from bot.store import Store
+from bot.tools.ending import end_call_tool
+from bot.tools.products import ProductTools
+from bot.transcript import Transcript
+from bot.transports import room_transport
+from bot.voice import VoiceObserver
+from protocol.messages import Candidates, InboxAnswer, InboxMessage, ModelReconnected, Offer, Stop
+from protocol.reasons import Reason
+
+TOOL_TIMEOUT_SECONDS: Final = 10.0
+GOODBYE_SECONDS: Final = 12.0
+"""How long a goodbye may take, from asking the model for it to its last sound."""
+ANSWER_SECONDS: Final = 4.0
+"""How long to wait for a goodbye to begin; below this it is not asked for."""
+LEAVING_SECONDS: Final = 1.5
+"""Kept back from the grace period for closing the pipeline and for the last report."""
+
+
+class Call:
+    """The parts of one call, put together and held until the call has ended."""
+
+    def __init__(self, settings: Settings, persona: Persona, ledger: Ledger, attendance: Attendance) -> None:
+        self._settings = settings
+        self._persona = persona
+        self._ledger = ledger
+        self._attendance = attendance
+        self._voice = VoiceObserver()
+        self._peer: Peer | None = None
+        self._worker: PipelineWorker
+
+    async def hold(self) -> Ending:
+        """Hold the call and say how it ended.
+
+        Raises:
+            BotError: The call could not begin.
+        """
+        settings = self._settings
+        async with contextlib.AsyncExitStack() as stack:
+            http = await stack.enter_async_context(aiohttp.ClientSession())
+            store = Store(http, settings.convex_url, settings.convex_token)
+            transcript = await stack.enter_async_context(
+                Transcript(store, settings.session_id, settings.user_id)
+            )
+            controller: Controller | None = None
+            if settings.channel is not None:
+                controller = await stack.enter_async_context(Controller(self._ledger, settings.channel, http))
+            tools = await stack.enter_async_context(ProductTools(store, settings.user_id, self._announce))
+            self._worker = self._build([*tools.functions, end_call_tool(self._goodbye)], transcript.add)
+            return await self._converse(controller)
+
+    async def _converse(self, controller: Controller | None) -> Ending:
+        async with asyncio.TaskGroup() as tasks:
+            pipeline = tasks.create_task(self._run_pipeline(), name="pipeline")
+            helpers = [tasks.create_task(work) for work in self._helpers(controller)]
+            ending = await self._attendance.ending
+            logger.info("call ending", reason=str(ending.reason))
+            await self._say_goodbye(ending)
+            await self._leave(ending, pipeline)
+            for helper in helpers:
+                helper.cancel()
+        return ending
+
+    def _helpers(self, controller: Controller | None) -> list[Coroutine[Any, Any, None]]:
+        helpers = [self._greet()]
+        if controller is not None:
+            helpers += [self._read_inbox(controller), self._heed_end_of_launch(controller)]
+        if self._peer is not None:
+            helpers.append(self._peer.watch())
+        return helpers
+
+    async def _greet(self) -> None:
+        await self._attendance.caller_came.wait()
+        await self._worker.queue_frame(LLMRunFrame())
+        await self._voice.speaking.wait()
+        self._ledger.mark("first_speech")
+
+    async def _read_inbox(self, controller: Controller) -> None:
+        async for message in controller.messages():
+            await controller.answer(message.id, await self._act_on(message))
+
+    async def _act_on(self, message: InboxMessage) -> InboxAnswer:
+        try:
+            match message:
+                case Stop():
+                    self._attendance.stop()
+                case Offer(offer=offer) if self._peer is not None:
+                    return InboxAnswer(body=await self._peer.answer(offer))
+                case Candidates(candidates=candidates) if self._peer is not None:
+                    await self._peer.add_candidates(candidates)
+                case _:
+                    return InboxAnswer(refusal="This bot meets its caller in a room, not by an offer.")
+        except OfferRefused as error:
+            return InboxAnswer(refusal=str(error))
+        return InboxAnswer(body={})
+
+    async def _heed_end_of_launch(self, controller: Controller) -> None:
+        await controller.launch_ended.wait()
+        self._attendance.terminate()
+
+    async def _run_pipeline(self) -> None:
+        runner = WorkerRunner(handle_sigint=False)
+        await runner.add_workers(self._worker)
+        await runner.run()
+        self._attendance.end(Ending(Reason.CRASHED, "The pipeline ended by itself; see the bot's log."))
+
+    async def _say_goodbye(self, ending: Ending) -> None:
+        """Let the sentence be finished, then hear the goodbye out, as far as the grace period allows."""
+        if not self._attendance.caller_is_here or ending.goodbye == "none":
+            return
+        seconds = min(GOODBYE_SECONDS, self._settings.grace_seconds - LEAVING_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds) as goodbye:
+                await self._voice.quiet.wait()
+                left = (goodbye.when() or 0.0) - asyncio.get_running_loop().time()
+                if left < ANSWER_SECONDS:
+                    return
+                if ending.goodbye == "ask":
+                    await self._worker.queue_frame(InputTextRawFrame(farewell_request(self._persona)))
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await self._voice.speaking.wait()
+                await self._voice.quiet.wait()
+
+    async def _leave(self, ending: Ending, pipeline: asyncio.Task[None]) -> None:
+        """Close the pipeline: by its end where somebody listens, else at once."""
+        if self._attendance.caller_is_here:
+            await self._announce(
+                {"type": "call_ended", "reason": str(ending.reason), "message": ending.message}
+            )
+        if self._attendance.caller_is_here and ending.goodbye != "none":
+            await self._worker.stop_when_done()
+        else:
+            await self._worker.cancel()
+        done, _ = await asyncio.wait([pipeline], timeout=LEAVING_SECONDS)
+        if not done:
+            await self._worker.cancel()
+
+    async def _announce(self, data: dict[str, Any]) -> None:
+        """Tell the caller's page something, as an RTVI server message."""
+        await self._worker.rtvi.send_server_message(data)
+
+    async def _tell_latency(self, seconds: float) -> None:
+        await self._announce({"type": "response_latency", "seconds": round(seconds, 3)})
+
+    async def _goodbye(self) -> None:
+        self._attendance.bot_says_goodbye()
+
+    def _build(self, tools: list[FunctionSchema], on_turn: OnTurn) -> PipelineWorker:
+        settings = self._settings
+        attendance = self._attendance
+        model = gemini_live(
+            api_key=settings.google_api_key,
+            persona=self._persona,
+            tools=tools,
+            tool_timeout_seconds=TOOL_TIMEOUT_SECONDS,
+            on_lost=lambda error: attendance.end(Ending.of(error)),
+            on_reconnected=lambda: self._ledger.record(ModelReconnected()),
+        )
+        if settings.room is None:
+            self._peer = Peer(attendance)
+            transport = self._peer.transport
+        else:
+            transport = room_transport(settings.room, attendance)
+        worker = conversation(
+            transport=transport,
+            model=model,
+            first_request=greeting_request(self._persona),
+            stop_secs=settings.stop_secs,
+            idle_seconds=settings.idle_seconds,
+            heard=Heard(on_turn, [self._voice, *observers(self._ledger.record, self._tell_latency)]),
+        )
+
+        @worker.event_handler("on_pipeline_started")
+        async def on_pipeline_started(_worker: PipelineWorker, _frame: Any) -> None:
+            if settings.room is None:
+                attendance.joined()
+
+        @worker.event_handler("on_idle_timeout")
+        async def on_idle_timeout(_worker: PipelineWorker) -> None:
+            attendance.fell_silent(settings.idle_seconds)
+
+        return worker

@@ -1,0 +1,110 @@
+"""One WebRTC peer connection with the caller, set up before the caller is there.
+
+Pipecat builds a connection for each offer; here it waits for one, so that pipeline and model are up already.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from aiortc.sdp import candidate_from_sdp
+from pipecat.transports.base_transport import BaseTransport, TransportParams
+from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
+
+from bot.transports import END_SILENCE_SECONDS, Presence
+
+_WATCH_SECONDS: Final = 0.5
+
+
+class OfferRefused(Exception):  # noqa: N818 - named for what happened
+    """The offer or the candidates cannot be taken; the text says why."""
+
+
+class Peer:
+    """The caller's end of the call, over SmallWebRTC."""
+
+    def __init__(self, presence: Presence) -> None:
+        self._presence = presence
+        self._connection = SmallWebRTCConnection()
+        self._has_answered = False
+        self._is_here = False
+        self.transport: BaseTransport = SmallWebRTCTransport(
+            self._connection,
+            TransportParams(
+                audio_in_enabled=True,
+                audio_out_enabled=True,
+                audio_out_end_silence_secs=END_SILENCE_SECONDS,
+            ),
+        )
+
+        @self.transport.event_handler("on_client_connected")
+        async def on_client_connected(_transport: BaseTransport, _connection: Any) -> None:
+            self._arrive()
+
+        @self.transport.event_handler("on_client_disconnected")
+        async def on_client_disconnected(_transport: BaseTransport, _connection: Any) -> None:
+            self._leave(abruptly=False)
+
+    async def answer(self, offer: dict[str, Any]) -> dict[str, Any]:
+        """Take the caller's offer: their first, a renegotiation, or a new one after they were lost.
+
+        Raises:
+            OfferRefused: It is malformed, or another caller is in the call.
+        """
+        sdp, kind, pc_id = offer.get("sdp"), offer.get("type"), offer.get("pc_id")
+        if not isinstance(sdp, str) or kind != "offer":
+            raise OfferRefused("The offer needs an sdp and the type offer.")
+        try:
+            if not self._has_answered:
+                await self._connection.initialize(sdp, kind)
+            elif pc_id == self._connection.pc_id or offer.get("restart_pc") or not self._is_here:
+                await self._renegotiate(sdp, restart=bool(offer.get("restart_pc")) or not self._is_here)
+            else:
+                raise OfferRefused("Another caller is in this call.")
+        except (ValueError, AssertionError, IndexError, KeyError, AttributeError) as error:
+            # What aiortc raises for an SDP it can't read.
+            raise OfferRefused("The offer's sdp cannot be read.") from error
+        self._has_answered = True
+        return dict(self._connection.get_answer() or {})
+
+    async def add_candidates(self, patch: dict[str, Any]) -> None:
+        """Add the caller's ICE candidates.
+
+        Raises:
+            OfferRefused: They are malformed or for another connection.
+        """
+        if patch.get("pc_id") != self._connection.pc_id:
+            raise OfferRefused("No connection with this pc_id.")
+        for item in patch.get("candidates") or []:
+            try:
+                candidate = candidate_from_sdp(item["candidate"]) if item["candidate"] else None
+                if candidate is not None:
+                    candidate.sdpMid = item["sdp_mid"]
+                    candidate.sdpMLineIndex = item["sdp_mline_index"]
+            except (ValueError, AssertionError, IndexError, KeyError, TypeError, AttributeError) as error:
+                raise OfferRefused("A candidate cannot be read.") from error
+            await self._connection.add_ice_candidate(candidate)
+
+    async def watch(self) -> None:
+        """Notice a caller whose browser or network died: aiortc itself takes 30 s to tell.
+
+        The client pings every second; Pipecat's connection counts 3 s without as not connected.
+        """
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if self._is_here and not self._connection.is_connected():
+                self._leave(abruptly=True)
+            elif not self._is_here and self._has_answered and self._connection.is_connected():
+                self._arrive()
+
+    async def _renegotiate(self, sdp: str, *, restart: bool) -> None:
+        await self._connection.renegotiate(sdp, "offer", restart_pc=restart)
+
+    def _arrive(self) -> None:
+        self._is_here = True
+        self._presence.caller_joined()
+
+    def _leave(self, *, abruptly: bool) -> None:
+        if self._is_here:
+            self._is_here = False
+            self._presence.caller_left(abruptly=abruptly)

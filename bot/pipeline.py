@@ -1,0 +1,137 @@
+"""The pipeline of one conversation, from the caller's microphone to the caller's ear."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pipecat.audio.vad.silero import SileroVADAnalyzer
+from pipecat.audio.vad.vad_analyzer import VADParams
+from pipecat.frames.frames import Frame, InputTextRawFrame, LLMMessagesAppendFrame
+from pipecat.observers.base_observer import BaseObserver
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    AssistantTurnStoppedMessage,
+    LLMContextAggregatorPair,
+    LLMUserAggregatorParams,
+    UserTurnMessageAddedMessage,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frameworks.rtvi import RTVIObserverParams
+from pipecat.services.llm_service import LLMService
+from pipecat.transports.base_transport import BaseTransport
+from pipecat.turns.user_start import VADUserTurnStartStrategy
+from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+from bot.transcript import Role
+
+OnTurn = Callable[[Role, str], None]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Where the pipeline's results go.
+
+    Attributes:
+        on_turn: Takes each finished turn of either side as text.
+        observers: Watch every frame.
+    """
+
+    on_turn: OnTurn
+    observers: list[BaseObserver]
+
+
+def conversation(
+    *,
+    transport: BaseTransport,
+    model: LLMService[Any],
+    first_request: str,
+    stop_secs: float,
+    idle_seconds: float,
+    heard: Heard,
+) -> PipelineWorker:
+    """A worker that runs the whole conversation once it is given an `LLMRunFrame`.
+
+    Args:
+        transport: Brings the caller's audio and takes the bot's.
+        model: Hears and speaks.
+        first_request: What the model is asked when the caller arrives.
+        stop_secs: Silence that ends the caller's turn, in seconds.
+        idle_seconds: Silence of both sides after which the worker's `on_idle_timeout` fires.
+        heard: Where turns and frames are told.
+    """
+    context = LLMContext([{"role": "user", "content": first_request}])
+    user, assistant = LLMContextAggregatorPair(context, user_params=_turns(stop_secs))
+    _tell_turns(user, assistant, heard.on_turn)
+    pipeline = Pipeline(
+        [
+            transport.input(),
+            TypedText(heard.on_turn),
+            user,
+            model,
+            transport.output(),
+            assistant,
+        ]
+    )
+    return PipelineWorker(
+        pipeline,
+        params=PipelineParams(
+            enable_metrics=True,
+            enable_usage_metrics=True,
+            send_initial_empty_metrics=False,
+        ),
+        observers=heard.observers,
+        idle_timeout_secs=idle_seconds,
+        cancel_on_idle_timeout=False,
+        # Token counts are the operator's, not the browser's.
+        rtvi_observer_params=RTVIObserverParams(metrics_enabled=False),
+    )
+
+
+class TypedText(FrameProcessor):
+    """Hands what the caller types to the model, which takes its context only once, at the beginning."""
+
+    def __init__(self, on_turn: OnTurn) -> None:
+        super().__init__()
+        self._on_turn = on_turn
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMMessagesAppendFrame) and direction is FrameDirection.DOWNSTREAM:
+            frame.run_llm = False
+            await self.push_frame(frame, direction)
+            for message in frame.messages:
+                await self._say(message)
+        else:
+            await self.push_frame(frame, direction)
+
+    async def _say(self, message: Any) -> None:
+        text = message.get("content") if isinstance(message, dict) else None
+        if isinstance(text, str) and text.strip():
+            self._on_turn("user", text)
+            await self.push_frame(InputTextRawFrame(text=text))
+
+
+def _turns(stop_secs: float) -> LLMUserAggregatorParams:
+    """Turns by voice activity alone: the model hears the audio itself, so no transcript is waited for."""
+    return LLMUserAggregatorParams(
+        vad_analyzer=SileroVADAnalyzer(params=VADParams(stop_secs=stop_secs)),
+        user_turn_strategies=UserTurnStrategies(
+            start=[VADUserTurnStartStrategy()],
+            stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.0, wait_for_transcript=False)],
+        ),
+    )
+
+
+def _tell_turns(user: Any, assistant: Any, on_turn: OnTurn) -> None:
+    @user.event_handler("on_user_turn_message_added")
+    async def on_user_turn_message_added(_aggregator: Any, message: UserTurnMessageAddedMessage) -> None:
+        if message.content:
+            on_turn("user", message.content)
+
+    @assistant.event_handler("on_assistant_turn_stopped")
+    async def on_assistant_turn_stopped(_aggregator: Any, message: AssistantTurnStoppedMessage) -> None:
+        if message.content:
+            on_turn("assistant", message.content)

@@ -1,0 +1,24 @@
+"""Whether the bot is speaking just now, to wait for the end of a sentence or the beginning of one."""
+
+import asyncio
+
+from pipecat.frames.frames import BotStartedSpeakingFrame, BotStoppedSpeakingFrame
+from pipecat.observers.base_observer import BaseObserver, FramePushed
+
+
+class VoiceObserver(BaseObserver):
+    """Two events, of which one is set at any time."""
+
+    def __init__(self) -> None:
+        super().__init__(observe_every_push=False)
+        self.speaking = asyncio.Event()
+        self.quiet = asyncio.Event()
+        self.quiet.set()
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        if isinstance(data.frame, BotStartedSpeakingFrame):
+            self.quiet.clear()
+            self.speaking.set()
+        elif isinstance(data.frame, BotStoppedSpeakingFrame):
+            self.speaking.clear()
+            self.quiet.set()
