@@ -60,7 +60,7 @@ class ProductTools:
     async def __aexit__(self, *_: object) -> None:
         if not self._changes:
             return
-        _, unfinished = await asyncio.wait(self._changes, timeout=self._finish_within)
+        _done, unfinished = await asyncio.wait(self._changes, timeout=self._finish_within)
         for change in unfinished:
             change.cancel()
         if unfinished:
