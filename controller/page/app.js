@@ -23,10 +23,10 @@ const shelf = new Shelf(
   { found: $("found"), foundNote: $("found-note"), saved: $("saved"), savedNote: $("saved-note") },
   say,
 );
+const levels = new Levels($("line"), { you: $("you-level"), bot: $("bot-level") });
 let call = null;
 let state = "idle";
 let audioContext = null;
-let levels = null;
 let lastMessage = null; // the bot's call_ended
 let answerTimes = [];
 let liveSince = null;
@@ -52,7 +52,6 @@ function connect() {
   // Browsers let a page make sound only from within a click.
   audioContext ??= new AudioContext();
   audioContext.resume();
-  levels ??= new Levels(audioContext, $("line"), { you: $("you-level"), bot: $("bot-level") });
   clearLastCall();
 
   call = new Call(audioContext);
@@ -89,7 +88,7 @@ function toggleMute() {
 }
 
 function useTrack(side, track) {
-  levels.listen(side, track);
+  levels.listen(side, track, audioContext);
   if (side === "bot") $("voice").srcObject = new MediaStream([track]);
 }
 
@@ -97,8 +96,6 @@ function handleMessage({ type, data }) {
   switch (type) {
     case "user-started-speaking":
       return conversation.callerStartedSpeaking();
-    case "user-stopped-speaking":
-      return conversation.callerStoppedSpeaking();
     case "user-input":
       return conversation.callerSaid(data.text, { kind: data.input_type, final: data.final });
     case "bot-output":
@@ -190,7 +187,7 @@ function showShaky(shaky) {
 
 function showAnswerTimes() {
   const sorted = [...answerTimes].sort((a, b) => a - b);
-  const median = sorted[Math.floor(sorted.length / 2)];
+  const median = sorted[Math.floor((sorted.length - 1) / 2)];
   $("speed").replaceChildren(
     ...(sorted.length === 0 ? [] : [["Last", answerTimes.at(-1)], ["Median", median]]).map(([label, seconds]) =>
       figure(label, `${seconds.toFixed(2)} s`),

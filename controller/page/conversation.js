@@ -8,15 +8,19 @@ export class Conversation {
   #bots = null; // the assistant's turn that words still belong to
   #typed = []; // typed words already shown, which the bot will tell of
   #unplacedLatency = null;
+  #atEnd = true; // false while the reader has scrolled up
 
   constructor(list) {
     this.#list = list;
+    list.addEventListener("scroll", () => this.#noteReader());
+    new ResizeObserver(() => this.#keepEndInSight()).observe(list);
   }
 
   clear() {
     this.#list.replaceChildren();
     this.#yours = this.#bots = this.#unplacedLatency = null;
     this.#typed = [];
+    this.#atEnd = true;
   }
 
   /** Words arrive well after speech began, so the turn takes its place in the conversation now. */
@@ -25,10 +29,7 @@ export class Conversation {
     this.#yours = this.#addTurn("you", "You");
     this.#yours.item.classList.add("waiting");
     this.#bots = null;
-  }
-
-  callerStoppedSpeaking() {
-    this.#yours?.item.classList.remove("speaking");
+    this.#keepEndInSight();
   }
 
   typed(text) {
@@ -37,7 +38,8 @@ export class Conversation {
     turn.text.textContent = text;
     this.#yours = null;
     this.#bots = null;
-    this.#keepEndInSight(true);
+    this.#atEnd = true;
+    this.#keepEndInSight();
   }
 
   /** `kind` is transcription or chat; only a final text stays. */
@@ -111,10 +113,13 @@ export class Conversation {
     return { item, who, text };
   }
 
-  /** Follow the conversation, unless the reader has scrolled up in it. */
-  #keepEndInSight(always = false) {
+  #noteReader() {
     const below = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight;
-    if (always || below < NEAR_END_PIXELS) this.#list.scrollTop = this.#list.scrollHeight;
+    this.#atEnd = below < NEAR_END_PIXELS;
+  }
+
+  #keepEndInSight() {
+    if (this.#atEnd) this.#list.scrollTop = this.#list.scrollHeight;
   }
 }
 

@@ -5,9 +5,9 @@ const POD_WIDTH = 6;
 const POD_GAP = 5;
 const QUIET_DB = -58;
 const LOUD_DB = -14;
+const SILENCE = { you: 0, bot: 0 };
 
 export class Levels {
-  #audioContext;
   #canvas;
   #sides;
   #history = [];
@@ -15,23 +15,23 @@ export class Levels {
   #calm = matchMedia("(prefers-reduced-motion: reduce)");
 
   /** `meters` is {you, bot}: the two elements of role meter. */
-  constructor(audioContext, canvas, meters) {
-    this.#audioContext = audioContext;
+  constructor(canvas, meters) {
     this.#canvas = canvas;
     this.#sides = {
       you: { meter: meters.you, analyser: null, source: null, colour: "--you" },
       bot: { meter: meters.bot, analyser: null, source: null, colour: "--bot" },
     };
-    this.#draw();
+    new ResizeObserver(() => this.#draw()).observe(canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
   }
 
   /** Measure this track from now on, in place of the side's last one. */
-  listen(side, track) {
+  listen(side, track, audioContext) {
     const listener = this.#sides[side];
     listener.source?.disconnect();
-    listener.analyser = this.#audioContext.createAnalyser();
+    listener.analyser = audioContext.createAnalyser();
     listener.analyser.fftSize = 2048;
-    listener.source = this.#audioContext.createMediaStreamSource(new MediaStream([track]));
+    listener.source = audioContext.createMediaStreamSource(new MediaStream([track]));
     listener.source.connect(listener.analyser);
     if (this.#timer === 0) this.#timer = setInterval(() => this.#measure(), POD_MS);
   }
@@ -64,6 +64,10 @@ export class Levels {
     const context = this.#canvas.getContext("2d");
     context.scale(ratio, ratio);
 
+    if (this.#timer === 0) {
+      drawAtRest(context, width, height, getComputedStyle(this.#canvas).getPropertyValue("--pod"));
+      return;
+    }
     const count = Math.floor(width / (POD_WIDTH + POD_GAP));
     this.#history = this.#history.slice(-count);
     // Where motion is unwelcome the line stands still, and the meters tell the levels.
@@ -71,7 +75,7 @@ export class Levels {
     const style = getComputedStyle(this.#canvas);
     const centre = height / 2;
     for (let index = 0; index < count; index += 1) {
-      const pod = shown[shown.length - count + index] ?? { you: 0, bot: 0 };
+      const pod = shown[shown.length - count + index] ?? SILENCE;
       const left = index * (POD_WIDTH + POD_GAP);
       const reach = centre - POD_GAP;
       const up = pod.bot * reach;
@@ -83,6 +87,16 @@ export class Levels {
         fillPod(context, style.getPropertyValue("--you"), left, centre + 1, down);
       }
     }
+  }
+}
+
+/** Before and after a call: pods swelling gently towards the middle. */
+function drawAtRest(context, width, height, colour) {
+  for (let left = 0; left + POD_WIDTH <= width; left += POD_WIDTH + POD_GAP) {
+    const along = left / width;
+    const swell = Math.exp(-(((along - 0.5) / 0.22) ** 2)) * (0.55 + 0.45 * Math.sin(along * 38));
+    const tall = Math.max(POD_WIDTH, swell * height * 0.8);
+    fillPod(context, colour, left, (height - tall) / 2, tall);
   }
 }
 
