@@ -1,0 +1,268 @@
+"""A scripted caller: does what the page does, speaks aloud, and logs what it hears and is told.
+
+`python -m sandbox.caller http://127.0.0.1:7860 --say "find running shoes" --say "save product two"`
+makes a call and prints how it went. Tests and the benchmark use `calling`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import aiohttp
+import numpy as np
+from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection
+
+from sandbox.caller_audio import RATE, Ear, Mouth, trimmed
+from sandbox.caller_signalling import CallFailedError, Room, connect, start_session
+from sandbox.voice import Voice
+
+_RTVI_LABEL: Final = "rtvi-ai"
+_RTVI_VERSION: Final = "2.2.0"
+_PING_SECONDS: Final = 1.0
+"""Pipecat takes a caller for gone after three seconds without a ping."""
+
+PATIENCE_SECONDS: Final = 20.0
+"""How long a caller waits for anything, where nothing else is said."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Message:
+    """An RTVI message and when it came, by `time.monotonic`."""
+
+    at: float
+    type: str
+    data: dict[str, Any]
+
+    def is_server_message(self, kind: str) -> bool:
+        """Whether the bot itself sent it, as its own message of this type."""
+        return self.type == "server-message" and self.data.get("type") == kind
+
+
+class Caller:
+    """One side of a call. Made by `calling`; all moments are values of `time.monotonic`."""
+
+    def __init__(self, voice: Voice, random: np.random.Generator) -> None:
+        self.messages: list[Message] = []
+        self.spoken: list[tuple[float, float, str]] = []
+        """What this caller said: when it began, when it ended, and the words."""
+        self.bot_left = False
+        self.connected_at: float | None = None
+        self._voice = voice
+        self._mouth = Mouth(random)
+        self._changed = asyncio.Event()
+        self.ear = Ear(self._changed.set)
+        # Without a list of its own, aiortc asks a public STUN server.
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn_began = 0.0
+
+    async def join(self, http: aiohttp.ClientSession, room: Room) -> None:
+        """Connect and wait until the bot says that it is ready.
+
+        Raises:
+            CallFailedError: The offer was refused, or the bot did not get ready in time.
+        """
+        # Pipecat takes the first transceiver for the caller's audio.
+        self._connection.addTransceiver(self._mouth, direction="sendrecv")
+        self._connection.on("track", lambda track: self._own(self.ear.listen(track)))
+        self._connection.on("connectionstatechange", self._note_connection)
+        channel = self._connection.createDataChannel("chat", ordered=True)
+        channel.on("open", lambda: self._own(self._keep_in_touch(channel)))
+        channel.on("message", self._receive)
+        channel.on("close", self._note_bot_left)
+        self._channel = channel
+        await connect(http, room, self._connection)
+        await self.message(lambda message: message.type == "bot-ready")
+
+    async def say(self, words: str) -> float:
+        """Speak, and return the moment the last word ended."""
+        speech = trimmed(await asyncio.to_thread(self._voice.say, words, RATE))
+        self._turn_began = time.monotonic()
+        ended = await self._mouth.say(speech)
+        self.spoken.append((self._turn_began, ended, words))
+        return ended
+
+    def write(self, words: str) -> None:
+        """Say it in writing, as typed into the page."""
+        self._turn_began = time.monotonic()
+        options = {"run_immediately": True, "audio_response": True}
+        self._send("send-text", {"content": words, "options": options})
+
+    async def hears_bot(self, within: float = PATIENCE_SECONDS) -> float:
+        """Wait for the bot's voice and return the moment it began.
+
+        What is waited for is the first sound since this caller last stopped speaking: an answer, or at
+        the beginning the greeting. Let the bot finish (`bot_quiet`) before speaking, or its last words
+        are taken for the answer.
+        """
+        since = self.spoken[-1][1] if self.spoken else 0.0
+        return await self._until(lambda: self.ear.first_sound(since), "the bot's voice", within)
+
+    async def bot_quiet(self, seconds: float = 1.0, within: float = 2 * PATIENCE_SECONDS) -> None:
+        """Wait until nothing has been heard of the bot for so many seconds."""
+        await self._until(
+            lambda: self.ear.quiet_for(time.monotonic()) >= seconds or None,
+            "the end of what the bot says",
+            within,
+        )
+
+    async def message(
+        self, wanted: Callable[[Message], bool], within: float = PATIENCE_SECONDS, since: float | None = None
+    ) -> Message:
+        """Wait for a message that came since this caller last began to speak, or since a given moment."""
+        start = self._turn_began if since is None else since
+
+        def find() -> Message | None:
+            return next(
+                (message for message in self.messages if message.at >= start and wanted(message)), None
+            )
+
+        return await self._until(find, "a message", within)
+
+    async def bot_leaves(self, within: float = PATIENCE_SECONDS) -> None:
+        """Wait until the bot has left the call."""
+        await self._until(lambda: self.bot_left or None, "the bot to leave", within)
+
+    async def close(self) -> None:
+        """Hang up. Repeating it does nothing."""
+        await self._connection.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def account(self) -> list[str]:
+        """The call so far, one line for each thing said, heard or told, in order."""
+        began = 0.0 if self.connected_at is None else self.connected_at
+        lines = [(at, f"caller says     {words}{self._answered(ended)}") for at, ended, words in self.spoken]
+        lines += [(sound.began, f"bot heard       for {sound.seconds:.1f} s") for sound in self.ear.stretches]
+        lines += [(message.at, told) for message in self.messages if (told := _told(message))]
+        return [f"{at - began:7.2f} s  {line}" for at, line in sorted(lines)]
+
+    def _answered(self, ended: float) -> str:
+        heard = self.ear.first_sound(ended)
+        return "" if heard is None else f" (answered after {heard - ended:.2f} s)"
+
+    async def _until(self, found: Callable[[], T | None], what: str, within: float) -> T:
+        try:
+            async with asyncio.timeout(within):
+                while (result := found()) is None:
+                    self._changed.clear()
+                    await self._changed.wait()
+                return result
+        except TimeoutError:
+            account = "\n".join(self.account())
+            raise CallFailedError(
+                f"waited {within:.0f} s in vain for {what}; the call so far:\n{account}"
+            ) from None
+
+    async def _keep_in_touch(self, channel: RTCDataChannel) -> None:
+        self._send(
+            "client-ready",
+            {"version": _RTVI_VERSION, "about": {"library": "podline-caller", "platform": "python"}},
+        )
+        while channel.readyState == "open":
+            channel.send(f"ping: {time.time():.0f}")
+            await asyncio.sleep(_PING_SECONDS)
+
+    def _send(self, kind: str, data: dict[str, Any]) -> None:
+        message = {"label": _RTVI_LABEL, "type": kind, "id": f"{kind}-{time.monotonic_ns()}", "data": data}
+        self._channel.send(json.dumps(message))
+
+    def _receive(self, text: str) -> None:
+        message = json.loads(text)
+        if message.get("type") == "signalling" and message["message"]["type"] == "peerLeft":
+            self._note_bot_left()
+        elif message.get("label") == _RTVI_LABEL:
+            self.messages.append(Message(time.monotonic(), message["type"], message.get("data") or {}))
+        self._changed.set()
+
+    def _note_connection(self) -> None:
+        if self._connection.connectionState == "connected" and self.connected_at is None:
+            self.connected_at = time.monotonic()
+        if self._connection.connectionState in ("failed", "closed"):
+            self._note_bot_left()
+
+    def _note_bot_left(self) -> None:
+        self.bot_left = True
+        self._changed.set()
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.add(asyncio.create_task(work))
+
+
+@asynccontextmanager
+async def calling(
+    base_url: str, voice: Voice, *, room: Room | None = None, user_id: str | None = None
+) -> AsyncIterator[tuple[Caller, str | None]]:
+    """A caller in a call, and the session's id; hung up at the end of the block.
+
+    With a room, its session is joined, and the id is None: whoever made it knows it.
+    """
+    caller = Caller(voice, np.random.default_rng(0))
+    async with aiohttp.ClientSession() as http:
+        session_id = None
+        if room is None:
+            session_id, room = await start_session(http, base_url, user_id)
+        try:
+            await caller.join(http, room)
+            yield caller, session_id
+        finally:
+            await caller.close()
+
+
+def _told(message: Message) -> str | None:
+    match message.type:
+        case "user-input" if message.data.get("final"):
+            return f"caller's words  {message.data['text'].strip()}"
+        case "bot-output" if message.data.get("spoken_status") == "completed":
+            return f"bot's words     {message.data['text'].strip()}"
+        case "server-message":
+            details = {
+                name: value for name, value in message.data.items() if name not in ("type", "products")
+            }
+            return f"{message.data.get('type'):15} {json.dumps(details)}"
+        case "error" | "bot-interrupted":
+            return f"{message.type:15} {message.data.get('error', '')}"
+        case _:
+            return None
+
+
+async def _converse(base_url: str, sentences: list[str]) -> list[str]:
+    async with calling(base_url, Voice()) as (caller, session_id):
+        await caller.hears_bot()
+        await caller.bot_quiet()
+        for sentence in sentences:
+            await caller.say(sentence)
+            await caller.hears_bot()
+            await caller.bot_quiet()
+        return [f"session {session_id}", *caller.account()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox.caller", description="Call a bot and tell how the call went."
+    )
+    parser.add_argument("url", help="where the controller is, such as http://127.0.0.1:7860")
+    parser.add_argument(
+        "--say", action="append", default=[], metavar="SENTENCE", help="said in the order given"
+    )
+    options = parser.parse_args()
+    try:
+        account = asyncio.run(_converse(options.url.rstrip("/"), options.say))
+    except (CallFailedError, aiohttp.ClientError) as error:
+        sys.exit(f"The call failed: {error}")
+    sys.stdout.write("\n".join(account) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""A scripted caller's mouth and ear: a track that speaks on a 20 ms clock, and a log of what is heard."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame
+
+from sandbox.voice import Samples, loudness
+
+RATE: Final = 48_000
+FRAME_SECONDS: Final = 0.02
+_FRAME: Final = int(RATE * FRAME_SECONDS)
+
+NOISE: Final = 30.0
+"""Standard deviation of the noise between utterances: a quiet room, -61 dB. Nobody's room sends zeros."""
+
+_SOUND: Final = 150.0
+"""Root mean square from which a received frame counts as sound. Speech lies around 2,000."""
+
+_PAUSE: Final = 0.4
+"""Seconds without sound that part one stretch of speech from the next."""
+
+
+class Mouth(MediaStreamTrack):
+    """Sends what it is told to say, and room noise otherwise, in frames paced by the clock."""
+
+    kind = "audio"
+
+    def __init__(self, random: np.random.Generator) -> None:
+        super().__init__()
+        self._random = random
+        self._utterance: Samples = np.zeros(0, np.int16)
+        self._finished: asyncio.Future[float] | None = None
+        self._started: float | None = None
+        self._sent = 0
+
+    def say(self, speech: Samples) -> asyncio.Future[float]:
+        """Begin to speak, and return a future of the moment the last sample went out.
+
+        Like a sound card, the track sends a frame when its last sample would have been recorded, so that
+        moment is the end of the speech. It is a value of `time.monotonic`.
+        """
+        if self._utterance.size:
+            raise RuntimeError("the caller is still speaking")
+        self._utterance = speech
+        self._finished = asyncio.get_running_loop().create_future()
+        return self._finished
+
+    async def recv(self) -> AudioFrame:
+        if self.readyState != "live":
+            raise MediaStreamError
+        if self._started is None:
+            self._started = time.monotonic()
+        else:
+            due = self._started + self._sent / RATE
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+        frame = AudioFrame.from_ndarray(self._next_samples().reshape(1, -1), layout="mono")
+        frame.sample_rate = RATE
+        frame.pts = self._sent
+        frame.time_base = Fraction(1, RATE)
+        self._sent += _FRAME
+        return frame
+
+    def _next_samples(self) -> Samples:
+        mixed = self._random.normal(0, NOISE, _FRAME)
+        spoken, self._utterance = self._utterance[:_FRAME], self._utterance[_FRAME:]
+        mixed[: spoken.size] += spoken
+        if self._finished is not None and not self._utterance.size:
+            # The caller may have given up waiting.
+            if not self._finished.done():
+                self._finished.set_result(time.monotonic())
+            self._finished = None
+        return mixed.clip(-32_768, 32_767).astype(np.int16)
+
+
+@dataclass
+class Stretch:
+    """A stretch of sound, by `time.monotonic`. It goes on as long as no pause has parted it."""
+
+    began: float
+    ended: float
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
+
+
+@dataclass
+class Ear:
+    """Logs when there was sound on a track.
+
+    Times are of arrival after the jitter buffer, which holds back four packets: 80 ms at most.
+    """
+
+    on_frame: Callable[[], None]
+    frames: int = 0
+    stretches: list[Stretch] = field(default_factory=list)
+
+    async def listen(self, track: MediaStreamTrack) -> None:
+        """Log until the track ends."""
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            assert isinstance(frame, AudioFrame)  # noqa: S101 - narrows what an audio track gives
+            self._note(loudness(frame.to_ndarray().ravel()), time.monotonic())
+
+    def first_sound(self, since: float) -> float | None:
+        """When the first stretch of sound that began at `since` or later began."""
+        return next((stretch.began for stretch in self.stretches if stretch.began >= since), None)
+
+    def quiet_for(self, now: float) -> float:
+        """Seconds since the last sound; without any so far, no time at all."""
+        return now - self.stretches[-1].ended if self.stretches else 0.0
+
+    def _note(self, level: float, now: float) -> None:
+        self.frames += 1
+        if level >= _SOUND:
+            if self.quiet_for(now) > _PAUSE or not self.stretches:
+                self.stretches.append(Stretch(now, now))
+            self.stretches[-1].ended = now
+        self.on_frame()
+
+
+def trimmed(speech: Samples) -> Samples:
+    """Without the silence before and after, so that its end is the end of the last word."""
+    [loud] = np.nonzero(np.abs(speech.astype(np.int32)) > _SOUND)
+    return speech[loud[0] : loud[-1] + 1] if loud.size else speech

@@ -1,0 +1,69 @@
+"""How a scripted caller reaches a bot: the two HTTP calls of Pipecat's SmallWebRTC client."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+import aiohttp
+from aiortc import RTCPeerConnection, RTCSessionDescription
+
+_OFFER_TRIES: Final = 3
+_OFFER_PAUSE: Final = 2.0
+"""As Pipecat's client: a 5xx gets three tries two seconds apart, a 4xx is final."""
+
+
+class CallFailedError(Exception):
+    """The call could not be made or did not go as it was to; the sentence says how."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where to offer a connection: a session's `room`, or what `start_session` made of an answer."""
+
+    url: str
+    token: str | None = None
+
+
+async def start_session(
+    http: aiohttp.ClientSession, base_url: str, user_id: str | None = None
+) -> tuple[str, Room]:
+    """Ask for a bot as a page does. Returns the session's id and its room."""
+    body: dict[str, Any] = {
+        "createDailyRoom": False,
+        "enableDefaultIceServers": True,
+        "transport": "webrtc",
+        "body": {} if user_id is None else {"user_id": user_id},
+    }
+    answer = await _post(http, f"{base_url}/start", body, {})
+    session_id = str(answer["sessionId"])
+    return session_id, Room(f"{base_url}/sessions/{session_id}/api/offer")
+
+
+async def connect(http: aiohttp.ClientSession, room: Room, connection: RTCPeerConnection) -> None:
+    """Offer the connection and take the bot's answer.
+
+    Raises:
+        CallFailedError: The offer was refused.
+    """
+    await connection.setLocalDescription(await connection.createOffer())
+    offer = {"sdp": connection.localDescription.sdp, "type": connection.localDescription.type}
+    headers = {} if room.token is None else {"Authorization": f"Bearer {room.token}"}
+    answer = await _post(http, room.url, offer, headers)
+    await connection.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
+
+
+async def _post(
+    http: aiohttp.ClientSession, url: str, body: dict[str, Any], headers: dict[str, str]
+) -> dict[str, Any]:
+    for attempt in range(1, _OFFER_TRIES + 1):
+        async with http.post(url, json=body, headers=headers) as response:
+            if response.ok:
+                return cast("dict[str, Any]", await response.json())
+            told = await response.text()
+            if response.status < HTTPStatus.INTERNAL_SERVER_ERROR or attempt == _OFFER_TRIES:
+                raise CallFailedError(f"POST {url} was answered with {response.status}: {told}")
+        await asyncio.sleep(_OFFER_PAUSE)
+    raise AssertionError("the last try returns or raises")
