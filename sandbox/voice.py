@@ -106,7 +106,7 @@ def seconds_of(samples: Samples, rate: int) -> float:
     return samples.size / rate
 
 
-def loudness(samples: Samples) -> float:
+def loudness(samples: npt.NDArray[Any]) -> float:
     """Root mean square of the samples: 0 for silence, 32,767 for the loudest square wave."""
     if not samples.size:
         return 0.0

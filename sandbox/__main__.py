@@ -1,0 +1,124 @@
+"""Start the sandbox: a model and a store on loopback, described by `sandbox.env` in a directory."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import secrets
+import signal
+import sys
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from ssl import SSLContext
+from typing import Final
+
+import numpy as np
+from aiohttp import web
+
+from protocol import environment
+from sandbox.certificate import make_certificate
+from sandbox.ears import Ears, known_words
+from sandbox.gemini.behaviour import Behaviour
+from sandbox.gemini.server import Gemini, create_gemini_app
+from sandbox.grammar import request_grammar
+from sandbox.store.catalogue import Catalogue, load_catalogue
+from sandbox.store.database import Database
+from sandbox.store.server import Store, create_store_app
+from sandbox.voice import Voice
+
+_LOOPBACK: Final = "127.0.0.1"
+_CLOSING_SECONDS: Final = 1.0
+
+
+def main() -> None:
+    """Run until SIGINT or SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    parser.add_argument("--directory", type=Path, required=True, help="where files are written")
+    parser.add_argument("--model-port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--store-port", type=int, default=0, help="0: any free one")
+    options = parser.parse_args()
+    directory = options.directory.resolve()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        asyncio.run(_run(directory, options.model_port, options.store_port))
+    except OSError as error:
+        sys.exit(f"sandbox: {error}")
+
+
+async def _run(directory: Path, model_port: int, store_port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    catalogue = load_catalogue()
+    certificate, tls = make_certificate(directory, _now())
+    async with AsyncExitStack() as stack:
+        gemini = await _make_gemini(catalogue, stack)
+        database = Database(directory)
+        stack.callback(database.close)
+        store = Store(catalogue, database, _now, gemini.records)
+        store_url = await _serve(create_store_app(store), store_port, None, stack)
+        model_url = await _serve(create_gemini_app(gemini), model_port, tls, stack)
+        _write_environment(
+            directory / "sandbox.env",
+            {
+                environment.GOOGLE_API_KEY: gemini.key,
+                environment.GOOGLE_GEMINI_BASE_URL: model_url,
+                environment.SSL_CERT_FILE: str(certificate),
+                environment.CONVEX_URL: store_url,
+            },
+        )
+        sys.stdout.write(f"sandbox ready: model {model_url} store {store_url}\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+async def _make_gemini(catalogue: Catalogue, stack: AsyncExitStack) -> Gemini:
+    ears = Ears(request_grammar(_speakable(catalogue)), np.random.default_rng())
+    stack.callback(ears.close)
+    await ears.warm_up()
+    return Gemini(
+        key=f"sandbox-{secrets.token_urlsafe(24)}",
+        ears=ears,
+        voice=Voice(),
+        categories=catalogue.categories,
+        behaviour=Behaviour(),
+        clock=time.monotonic,
+        sleep=asyncio.sleep,
+        now=_now,
+    )
+
+
+def _speakable(catalogue: Catalogue) -> list[str]:
+    """What of the shop's things can be heard: those all of whose words have a known sound."""
+    things = {thing.lower() for thing in (*catalogue.kinds, *catalogue.categories)}
+    known = known_words({word for thing in things for word in thing.split()})
+    return [thing for thing in things if known.issuperset(thing.split())]
+
+
+async def _serve(app: web.Application, port: int, tls: SSLContext | None, stack: AsyncExitStack) -> str:
+    """Serve on loopback until the stack is left; the URL."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_SECONDS)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, _LOOPBACK, port, ssl_context=tls)
+    await site.start()
+    _, actual_port = runner.addresses[0][:2]
+    return f"{'http' if tls is None else 'https'}://{_LOOPBACK}:{actual_port}"
+
+
+def _write_environment(path: Path, variables: dict[str, str]) -> None:
+    """Write a file of `NAME=value` lines that is there whole or not at all, for its owner alone."""
+    unfinished = path.with_suffix(".part")
+    unfinished.touch(mode=0o600)
+    unfinished.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+    unfinished.replace(path)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    main()

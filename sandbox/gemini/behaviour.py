@@ -1,0 +1,21 @@
+"""How the model behaves in one session."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Behaviour(msgspec.Struct, frozen=True):
+    """How the model behaves in one session; times are in seconds.
+
+    Attributes:
+        end_of_speech: Silence after which an utterance counts as finished, where the client names none.
+        chunk: Length of one piece of audio.
+        lead: How much audio is sent at once, before pacing begins.
+        pace: How much faster than real time audio is sent after that.
+    """
+
+    end_of_speech: float = 0.5
+    chunk: float = 0.04
+    lead: float = 0.2
+    pace: float = 1.5

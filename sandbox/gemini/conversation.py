@@ -1,0 +1,255 @@
+"""The turns of one session: what is heard or read becomes an answer, and speech cuts an answer short."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from sandbox.gemini import answers, wire
+from sandbox.gemini.answers import Request
+from sandbox.gemini.intents import Goodbye, Greet, Intent, Remove, Save, Say, Search, parse, parse_instruction
+from sandbox.gemini.record import SessionRecord, TurnRecord
+from sandbox.gemini.speech import Speaker
+from sandbox.gemini.usage import Spent, heard_tokens, spoken_tokens, text_tokens, usage_metadata
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_FAREWELL_TOOLS: Final = ("end_call", "goodbye")
+_SILENT: Final = "SILENT"
+
+
+class Memory(msgspec.Struct):
+    """What outlives a connection and comes back with a resumption handle.
+
+    Attributes:
+        greeted: Whether anything has been said yet.
+        context: Tokens of the conversation so far, all of them prompt for the next turn.
+        open_calls: Requests whose tool has not answered yet, by call id.
+        calls_made: How many tool calls there were, for their ids.
+    """
+
+    greeted: bool = False
+    context: Spent = Spent()
+    open_calls: dict[str, Request] = {}
+    calls_made: int = 0
+
+
+@dataclass(kw_only=True)
+class Conversation:
+    """Takes what the client sends, one thing at a time, and answers in a task of its own.
+
+    The `take_` methods return soon; the answer goes on until it is spoken or cut short.
+    """
+
+    setup: wire.Setup
+    memory: Memory
+    categories: Collection[str]
+    speaker: Speaker
+    record: SessionRecord
+    send: Send
+    clock: Callable[[], float]
+    tasks: asyncio.TaskGroup
+    _answer: asyncio.Task[None] | None = field(init=False, default=None)
+    _waiting: dict[str, asyncio.Future[wire.FunctionResponse]] = field(init=False, default_factory=dict)
+    _unanswered: str = field(init=False, default="")
+    _turn_audio_seconds: float = field(init=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        instruction = self.setup.system_instruction
+        if instruction is not None and not self.memory.greeted:
+            self._remember(Spent(prompt_text=text_tokens(instruction.text)))
+
+    @property
+    def is_answering(self) -> bool:
+        return self._answer is not None and not self._answer.done()
+
+    async def take_content(self, content: wire.ClientContent) -> None:
+        """Take turns written by the application, and answer once it says that they are complete."""
+        for turn in content.turns:
+            self._remember(Spent(prompt_text=text_tokens(turn.text)))
+            if turn.role != "model" and turn.text.strip():
+                self._unanswered = turn.text.strip()
+        if not content.turn_complete:
+            return
+        text, self._unanswered = self._unanswered, ""
+        await self.interrupt()
+        self._begin(self._answer_written(text))
+
+    async def take_text(self, text: str) -> None:
+        """Take typed text. A blank one only nudges the model to begin."""
+        if text.strip():
+            self._remember(Spent(prompt_text=text_tokens(text)))
+            await self.interrupt()
+            self._begin(self._answer_written(text.strip()))
+        elif not self.memory.greeted and not self.is_answering:
+            self._begin(self._answer_written(""))
+
+    async def take_speech(self, words: Awaitable[str | None], seconds: float, silence: float) -> None:
+        """Take a finished utterance whose words are still being worked out.
+
+        Args:
+            words: What was said, or None.
+            seconds: How long the utterance was.
+            silence: How many seconds of silence told that it is finished.
+        """
+        self._remember(Spent(prompt_audio=heard_tokens(seconds)))
+        await self.interrupt()
+        self._begin(self._answer_spoken(words, silence, self.clock()))
+
+    async def take_tool_response(self, response: wire.FunctionResponse) -> None:
+        """Take a tool's result: for the answer that waits for it, or one asked for before a reconnect."""
+        if response.will_continue:
+            return
+        request = self.memory.open_calls.pop(response.id, None)
+        if request is None:
+            return
+        self._remember(Spent(prompt_text=text_tokens(str(response.response))))
+        waiting = self._waiting.pop(response.id, None)
+        if waiting is not None:
+            waiting.set_result(response)
+        elif response.scheduling != _SILENT:
+            await self.interrupt()
+            self._begin(self._say(answers.answer_from(request, response.response)))
+
+    async def interrupt(self) -> None:
+        """Drop the rest of the answer that is being given, if there is one."""
+        if self._answer is None or self._answer.done():
+            return
+        self._answer.cancel()
+        await asyncio.wait([self._answer])
+        self.record.interruptions += 1
+        if cancelled := list(self._waiting):
+            for call_id in cancelled:
+                self._waiting.pop(call_id).cancel()
+                self.memory.open_calls.pop(call_id, None)
+            await self.send(wire.tool_call_cancellation(cancelled))
+        await self.send(wire.interrupted())
+        await self._complete_turn()
+
+    def stop(self) -> None:
+        """The connection is gone: say no more."""
+        if self._answer is not None:
+            self._answer.cancel()
+
+    def _begin(self, answer: Coroutine[Any, Any, None]) -> None:
+        self._answer = self.tasks.create_task(answer)
+
+    async def _answer_spoken(self, words: Awaitable[str | None], silence: float, asked_at: float) -> None:
+        heard = await words
+        turn = self._open_turn(heard, silence)
+        if heard and self.setup.input_audio_transcription is not None:
+            await self.send(wire.input_transcription(f"{heard.capitalize()}."))
+        await self._respond(parse(heard or "", self.categories), turn, asked_at)
+
+    async def _answer_written(self, text: str) -> None:
+        asked_at = self.clock()
+        intent = parse(text, self.categories) or parse_instruction(text)
+        if intent is None and not self.memory.greeted:
+            intent = Greet()
+        turn = self._open_turn(text or None, 0.0)
+        await self._respond(intent, turn, asked_at)
+
+    def _open_turn(self, heard: str | None, silence: float) -> TurnRecord:
+        turn = TurnRecord(heard, silence)
+        self.record.turns.append(turn)
+        return turn
+
+    async def _respond(self, intent: Intent | None, turn: TurnRecord, asked_at: float) -> None:
+        text = await self._words_for(intent, turn)
+        await self._say(text, turn, asked_at)
+
+    async def _words_for(self, intent: Intent | None, turn: TurnRecord) -> str | None:
+        match intent:
+            case None:
+                return answers.SORRY
+            case Say():
+                return intent.text
+            case Greet():
+                return answers.GREETING
+            case Goodbye():
+                await self._announce_farewell()
+                return answers.FAREWELL
+            case Search() | Save() | Remove():
+                return await self._use_tool(intent, turn)
+
+    async def _use_tool(self, request: Request, turn: TurnRecord) -> str | None:
+        """Call the tool for a request and say what came of it; None where the client wants silence."""
+        name, arguments = _tool_for(request)
+        declared = self.setup.functions.get(name)
+        if declared is None:
+            return answers.NO_TOOL
+        known = {key: value for key, value in arguments.items() if key in declared.parameter_names}
+        call_id = self._next_call_id()
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting[call_id] = waiting
+        self.memory.open_calls[call_id] = request
+        asked_at = self.clock()
+        await self._call(call_id, name, known)
+        response: wire.FunctionResponse = await waiting
+        turn.tool_seconds = self.clock() - asked_at
+        if response.scheduling == _SILENT:
+            return None
+        return answers.answer_from(request, response.response)
+
+    async def _announce_farewell(self) -> None:
+        """Tell an application that declared a tool for it that the caller says goodbye."""
+        name = next((name for name in _FAREWELL_TOOLS if name in self.setup.functions), None)
+        if name is not None:
+            await self._call(self._next_call_id(), name, {})
+
+    async def _call(self, call_id: str, name: str, arguments: dict[str, Any]) -> None:
+        self.record.tool_calls.append(name)
+        await self.send(wire.tool_call(call_id, name, arguments))
+
+    def _next_call_id(self) -> str:
+        self.memory.calls_made += 1
+        return f"function-call-{self.memory.calls_made}"
+
+    async def _say(
+        self, text: str | None, turn: TurnRecord | None = None, asked_at: float | None = None
+    ) -> None:
+        """Speak, then wait until a client that plays in real time has played it all."""
+        self.memory.greeted = True
+        began_at = self.clock()
+        async for piece in self.speaker.speak(text or ""):
+            await self.send(wire.audio_content(piece.samples, self.speaker.rate))
+            self._turn_audio_seconds += piece.seconds
+            if turn is not None and turn.think_seconds is None and asked_at is not None:
+                turn.think_seconds = self.clock() - asked_at
+            if piece.words and self.setup.output_audio_transcription is not None:
+                await self.send(wire.output_transcription(piece.words))
+        await self.send(wire.generation_complete())
+        await self.speaker.wait_until_played(began_at, self._turn_audio_seconds)
+        await self._complete_turn()
+
+    async def _complete_turn(self) -> None:
+        spoken = spoken_tokens(self._turn_audio_seconds)
+        self._turn_audio_seconds = 0.0
+        context = self.memory.context
+        spent = Spent(context.prompt_text, context.prompt_audio, spoken)
+        self.record.tokens = self.record.tokens.plus(spent)
+        self._remember(Spent(prompt_audio=spoken))
+        await self.send(wire.turn_complete(usage_metadata(spent)))
+
+    def _remember(self, tokens: Spent) -> None:
+        self.memory.context = self.memory.context.plus(tokens)
+
+
+def _tool_for(request: Request) -> tuple[str, dict[str, Any]]:
+    """The tool's name and its arguments, without those the caller said nothing about."""
+    match request:
+        case Search():
+            arguments = {
+                "query": request.query,
+                "category": request.category,
+                "priceRange": request.price_range,
+            }
+            return "search_products", {key: value for key, value in arguments.items() if value is not None}
+        case Save():
+            return "save_product", {"productNumber": request.number}
+        case Remove():
+            return "remove_product", {"productNumber": request.number}

@@ -1,0 +1,166 @@
+"""What a caller wants, read from words spoken or typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from typing import Final
+
+import msgspec
+
+from sandbox.numbers import digits_for_words
+
+
+class Search(msgspec.Struct, frozen=True):
+    query: str
+    category: str | None = None
+    price_range: str | None = None
+
+
+class Save(msgspec.Struct, frozen=True):
+    number: int
+
+
+class Remove(msgspec.Struct, frozen=True):
+    number: int
+
+
+class Goodbye(msgspec.Struct, frozen=True):
+    """The caller ends the conversation."""
+
+
+class Say(msgspec.Struct, frozen=True):
+    """The application asks for exactly these words."""
+
+    text: str
+
+
+class Greet(msgspec.Struct, frozen=True):
+    """The application, or a caller's hello, asks for a greeting."""
+
+
+Intent = Search | Save | Remove | Goodbye | Say | Greet
+
+SEARCH_VERBS: Final = ("find", "search for", "show me", "look for", "i want", "i need", "do you have")
+SAVE_VERBS: Final = ("save", "keep", "bookmark", "put aside", "add")
+REMOVE_VERBS: Final = ("remove", "delete", "forget", "take out", "get rid of", "throw away")
+GOODBYES: Final = (
+    "thank you goodbye",
+    "thanks goodbye",
+    "goodbye for now",
+    "that is all goodbye",
+    "i am done goodbye",
+)
+
+_MORE_GOODBYES: Final = (
+    "goodbye",
+    "good bye",
+    "bye",
+    "bye bye",
+    "see you",
+    "thanks bye",
+    "hang up",
+    "end the call",
+)
+_GREETINGS: Final = ("hello", "hi", "hey", "hello there", "hi there", "good morning", "good evening")
+
+_POLITE: Final = re.compile(r"^(please|could you|can you|i would like to|i'd like to)\s+|\s+please$")
+_ARTICLES: Final = re.compile(r"^(me\s+)?((a|an|any|some|the|for)\s+)*")
+_NUMBERED: Final = (
+    r"(?:the\s+)?(?:product\s+)?(?:number\s+|product\s+|#\s*)?(?P<number>\d{1,9})"
+    r"(?:\s+(?:to|from|in|on|off)\s+my\s+list)?"
+)
+_PRICE: Final = re.compile(
+    r"\s*\b(?:(?:that\s+cost\s+)?"
+    r"(?P<bound>under|below|less than|cheaper than|at most|up to|over|above|more than|at least)\s+"
+    r"\$?(?P<amount>\d+(?:\.\d+)?)"
+    r"|(?:between|from)\s+\$?(?P<low>\d+(?:\.\d+)?)\s*(?:and|to|-)\s*\$?(?P<high>\d+(?:\.\d+)?))"
+    r"(?:\s*(?:dollars?|bucks|usd))?$"
+)
+_BELOW: Final = frozenset({"under", "below", "less than", "cheaper than", "at most", "up to"})
+_SAY: Final = re.compile(r"\b(?:say|tell|greet)\b[^\"“]{0,60}[\"“](?P<words>[^\"”]+)[\"”]", re.IGNORECASE)
+_LONGEST_INSTRUCTION: Final = 400
+
+
+def parse(text: str, categories: Collection[str]) -> Intent | None:
+    """What an utterance asks for as a whole, or None where it is no request we know.
+
+    Args:
+        text: The utterance; numbers may be words or digits.
+        categories: The shop's categories. A search for just one of them names it as its category.
+    """
+    words = _plain(text)
+    readers: tuple[Callable[[str], Intent | None], ...] = (
+        _read_goodbye,
+        _read_greeting,
+        _read_change,
+        lambda plain: _read_search(plain, categories),
+    )
+    return next((intent for read in readers if (intent := read(words)) is not None), None)
+
+
+def parse_instruction(text: str) -> Intent | None:
+    """What the application asks the model to say, or None where it asks for nothing we know.
+
+    A long text is no instruction: it is the persona, which some clients send as the first turn.
+    """
+    if len(text) > _LONGEST_INSTRUCTION:
+        return None
+    if quoted := _SAY.search(text):
+        return Say(quoted["words"].strip())
+    if re.search(r"\b(good-?\s?bye|farewell|bye)\b", text, re.IGNORECASE):
+        return Goodbye()
+    if re.search(r"\b(greet|greeting|welcome|introduce)\b", text, re.IGNORECASE):
+        return Greet()
+    return None
+
+
+def _plain(text: str) -> str:
+    """Lower case, numbers as digits, without punctuation or politeness around it."""
+    words = re.sub(r"[^\w$#.'-]+", " ", text.lower().replace(",", ""))
+    words = digits_for_words(re.sub(r"[.!?]+(?=\s|$)", "", words).strip())
+    while (shorter := _POLITE.sub("", words).strip()) != words:
+        words = shorter
+    return words
+
+
+def _read_goodbye(words: str) -> Goodbye | None:
+    return Goodbye() if words in GOODBYES or words in _MORE_GOODBYES else None
+
+
+def _read_greeting(words: str) -> Greet | None:
+    return Greet() if words in _GREETINGS else None
+
+
+def _read_change(words: str) -> Save | Remove | None:
+    kinds: tuple[tuple[type[Save | Remove], tuple[str, ...]], ...] = (
+        (Save, SAVE_VERBS),
+        (Remove, REMOVE_VERBS),
+    )
+    for kind, verbs in kinds:
+        if found := re.fullmatch(rf"(?:{'|'.join(verbs)})\s+{_NUMBERED}", words):
+            return kind(int(found["number"]))
+    return None
+
+
+def _read_search(words: str, categories: Collection[str]) -> Search | None:
+    found = re.fullmatch(rf"(?:{'|'.join(SEARCH_VERBS)}|search|show)\s+(?P<rest>.+)", words)
+    if not found:
+        return None
+    wanted, price_range = _split_price(found["rest"])
+    query = _ARTICLES.sub("", wanted).strip()
+    if not query:
+        return None
+    category = next((name for name in categories if name.lower() == query), None)
+    return Search(query, category, price_range)
+
+
+def _split_price(words: str) -> tuple[str, str | None]:
+    """Take the price off the end of a wish."""
+    found = _PRICE.search(words)
+    if not found:
+        return words, None
+    rest = words[: found.start()]
+    if found["bound"] is None:
+        return rest, f"${found['low']}-${found['high']}"
+    return rest, f"{'under' if found['bound'] in _BELOW else 'over'} ${found['amount']}"

@@ -1,0 +1,65 @@
+"""How many tokens a turn costs, told as Gemini's usageMetadata."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+INPUT_AUDIO_TOKENS_PER_SECOND: Final = 32
+"""ai.google.dev/gemini-api/docs/tokens: audio is 32 tokens a second."""
+
+OUTPUT_AUDIO_TOKENS_PER_SECOND: Final = 25
+"""ai.google.dev/gemini-api/docs/live-session: audio of the Live API is about 25 tokens a second."""
+
+CHARACTERS_PER_TEXT_TOKEN: Final = 4
+"""ai.google.dev/gemini-api/docs/tokens: a token is about four characters."""
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """Tokens by modality: what went in, what came out."""
+
+    prompt_text: int = 0
+    prompt_audio: int = 0
+    response_audio: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.prompt_text + self.prompt_audio + self.response_audio
+
+    def plus(self, other: Spent) -> Spent:
+        return Spent(
+            self.prompt_text + other.prompt_text,
+            self.prompt_audio + other.prompt_audio,
+            self.response_audio + other.response_audio,
+        )
+
+
+def text_tokens(text: str) -> int:
+    """Tokens of a text, rounded up."""
+    return -(-len(text) // CHARACTERS_PER_TEXT_TOKEN)
+
+
+def heard_tokens(seconds: float) -> int:
+    """Tokens of the caller's speech."""
+    return round(seconds * INPUT_AUDIO_TOKENS_PER_SECOND)
+
+
+def spoken_tokens(seconds: float) -> int:
+    """Tokens of the model's speech."""
+    return round(seconds * OUTPUT_AUDIO_TOKENS_PER_SECOND)
+
+
+def usage_metadata(spent: Spent) -> dict[str, Any]:
+    """Tell one turn's tokens as the protocol does."""
+    return {
+        "promptTokenCount": spent.prompt_text + spent.prompt_audio,
+        "responseTokenCount": spent.response_audio,
+        "totalTokenCount": spent.total,
+        "promptTokensDetails": _details(TEXT=spent.prompt_text, AUDIO=spent.prompt_audio),
+        "responseTokensDetails": _details(AUDIO=spent.response_audio),
+    }
+
+
+def _details(**counts: int) -> list[dict[str, Any]]:
+    return [{"modality": name, "tokenCount": count} for name, count in counts.items() if count]
