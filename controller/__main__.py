@@ -1,0 +1,78 @@
+"""`podline`: reads the settings, chooses where bots run and callers meet, and serves."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from dotenv import dotenv_values
+from pydantic import ValidationError
+
+from controller.app import create_app
+from controller.auth import Key, read_keys
+from controller.cli import parse_arguments
+from controller.clock import system_clock
+from controller.problems import sentence
+from controller.rooms.webrtc import WebRtcRooms
+from controller.runtimes.local import LocalRuntime, bot_variables
+from controller.server import Server
+from controller.settings import Settings
+from controller.tokens import Signer
+
+EXIT_CONFIG_INVALID = 64
+"""EX_USAGE of sysexits.h; what a bot exits with in the same case."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parse_arguments(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        settings = Settings()
+        keys = read_keys(settings.keys_file) if settings.keys_file else None
+    except ValidationError as error:
+        sys.exit(_complain(sentence(error.errors())))
+    except (OSError, msgspec.DecodeError) as error:
+        sys.exit(_complain(f"PODLINE_KEYS_FILE: {error}."))
+    # What .env says, the environment may overrule, as it does for the settings.
+    variables = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    with (
+        tempfile.TemporaryDirectory(prefix="podline-", ignore_cleanup_errors=True) as directory,
+        suppress(KeyboardInterrupt),
+    ):
+        serve(settings, keys, {**variables, **os.environ}, Path(directory))
+
+
+def serve(
+    settings: Settings, keys: Sequence[Key] | None, variables: Mapping[str, str], directory: Path
+) -> None:
+    """Serve until a signal comes. `directory` is where bots work; nothing in it is needed afterwards."""
+    clock = system_clock()
+    secret = settings.secret.get_secret_value() if settings.secret else secrets.token_hex(32)
+    signer = Signer(secret.encode())
+    runtime = LocalRuntime(
+        command=(sys.executable, "-m", "bot"),
+        variables=bot_variables(variables),
+        directory=directory,
+        grace_seconds=settings.grace_seconds,
+        keep_ended_seconds=settings.keep_ended_seconds,
+        clock=clock,
+    )
+    rooms = WebRtcRooms(settings.url_for_callers, signer)
+    app = create_app(settings, runtime, rooms, signer, keys, clock)
+    Server(app, app.state.services.supervisor, settings.host, settings.port).run()
+
+
+def _complain(what: str) -> int:
+    sys.stderr.write(f"podline: {what}\n")
+    return EXIT_CONFIG_INVALID
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Puts the application together: services, routes, middleware, and the one error handler."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from uuid_utils import uuid7
+
+from controller.assignment import Assigner, Personas
+from controller.auth import Key, Keyring, LoopbackOnly
+from controller.clock import Clock
+from controller.deadlines import Limits
+from controller.errors import ControllerError
+from controller.problems import answer_error
+from controller.ratelimit import RateLimit
+from controller.rooms import Rooms
+from controller.routes import agents, health, launches, sessions, start
+from controller.routes.dependencies import Services
+from controller.runtime import Runtime
+from controller.settings import Settings
+from controller.supervisor import Supervisor
+from controller.tokens import Signer
+from controller.view import View
+
+MAX_BODY_BYTES: Final = 64 * 1024
+PAGE: Final = Path(__file__).parent / "page"
+_OFFERS_PER_START: Final = 6
+"""A client offers once, retries three times, and sends its candidates in a few batches."""
+
+
+def create_app(
+    settings: Settings,
+    runtime: Runtime,
+    rooms: Rooms,
+    signer: Signer,
+    keys: Sequence[Key] | None,
+    clock: Clock,
+) -> FastAPI:
+    """The application, ready to be served. Bots are followed while its lifespan lasts."""
+    services = _services(settings, runtime, rooms, signer, keys, clock)
+    app = FastAPI(  # its pages of documentation would load scripts from outside
+        title="Podline",
+        lifespan=_lifespan,
+        max_body_size=MAX_BODY_BYTES,
+        docs_url=None,
+        redoc_url=None,
+        version="0.1.0",
+    )
+    app.state.services = services
+    for group in (sessions, start, agents, launches, health):
+        app.include_router(group.router)
+    for kind in (ControllerError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, answer_error)
+    if keys is None:
+        app.add_middleware(
+            LoopbackOnly,
+            public_url=settings.url_for_callers,
+            public_paths=("/", "/start", "/sessions/") if settings.public_start else (),
+        )
+    if keys is None or settings.public_start:
+        app.frontend("/", directory=PAGE, fallback=None, check_dir=False)
+    return app
+
+
+def _services(
+    settings: Settings,
+    runtime: Runtime,
+    rooms: Rooms,
+    signer: Signer,
+    keys: Sequence[Key] | None,
+    clock: Clock,
+) -> Services:
+    supervisor = Supervisor(
+        runtime=runtime,
+        rooms=rooms,
+        view=View(settings.capacity, settings.sessions_per_user),
+        assigner=Assigner(
+            controller_url=settings.url_for_bots,
+            grace_seconds=settings.grace_seconds,
+            personas=Personas(directory=settings.personas),
+            signer=signer,
+        ),
+        limits=Limits(
+            start_timeout=settings.start_timeout_seconds,
+            grace=settings.grace_seconds,
+            silence=settings.silence_seconds,
+        ),
+        keep_ended_seconds=settings.keep_ended_seconds,
+        clock=clock,
+        new_id=lambda: str(uuid7()),
+    )
+    starts = settings.public_starts_per_minute
+    return Services(
+        settings=settings,
+        supervisor=supervisor,
+        runtime=runtime,
+        keyring=Keyring(keys),
+        signer=signer,
+        clock=clock,
+        starts=RateLimit(starts),
+        offers=RateLimit(starts * _OFFERS_PER_START),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    supervisor: Supervisor = app.state.services.supervisor
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(supervisor.run())
+        await supervisor.started.wait()
+        yield
+        await supervisor.close()
+        running.cancel()

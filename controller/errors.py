@@ -1,0 +1,163 @@
+# ruff: noqa: N818 - each is named for what happened, its base says that it is an error
+"""Errors a caller can act on: each has a status, a stable code, and a sentence that says what to do.
+
+* ControllerError
+  - InvalidRequest       422
+  - Unauthorized         401
+  - Forbidden            403
+  - SessionNotFound      404
+  - SessionConflict      409
+  - OfferRefused         409
+  - LaunchEnded          409
+  - SessionEnded         410
+  - CapacityReached      429
+  - UserLimitReached     429
+  - RateLimited          429
+  - RuntimeUnavailable   503
+  - RoomsUnavailable     503
+  - BotUnavailable       503
+  - ShuttingDown         503
+"""
+
+from typing import ClassVar
+
+
+class ControllerError(Exception):
+    """Base of all errors that become an answer.
+
+    Attributes:
+        status: the HTTP status.
+        code: the stable name a program may compare.
+        title: what kind of thing went wrong, the same for each error of its code.
+        retry_after: seconds after which asking again may help; None where it will not.
+    """
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+    retry_after: ClassVar[int | None] = None
+
+    @property
+    def detail(self) -> str:
+        return str(self)
+
+
+class InvalidRequest(ControllerError):
+    """The request says something that cannot be done as it stands."""
+
+    status, code, title = 422, "invalid_request", "The request is not valid"
+
+
+class Unauthorized(ControllerError):
+    """There is no key, or one that nobody knows."""
+
+    status, code, title = 401, "unauthorized", "A valid key is needed"
+
+
+class Forbidden(ControllerError):
+    """The key is known and does not open this."""
+
+    status, code, title = 403, "forbidden", "This is not allowed"
+
+
+class SessionNotFound(ControllerError):
+    """No session of this id is running or still kept."""
+
+    status, code, title = 404, "session_not_found", "No such session"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"There is no session {session_id!r}: it was never started, or it ended too long ago to be kept."
+        )
+
+
+class SessionConflict(ControllerError):
+    """The id is in use for another request."""
+
+    status, code, title = 409, "session_conflict", "The session id is taken"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"Session {session_id!r} was started with a different request. "
+            "Repeat that request unchanged, or choose another session_id."
+        )
+
+
+class OfferRefused(ControllerError):
+    """The bot does not take this caller, in the bot's own words."""
+
+    status, code, title = 409, "offer_refused", "The bot refused the offer"
+
+
+class LaunchEnded(ControllerError):
+    """A bot speaks for a launch that is over."""
+
+    status, code, title = 409, "launch_ended", "This launch has ended"
+
+    def __init__(self) -> None:
+        super().__init__("This launch has ended. Leave: nothing more is taken or handed out.")
+
+
+class SessionEnded(ControllerError):
+    """There is no bot any more to hand a message to."""
+
+    status, code, title = 410, "session_ended", "The session has ended"
+
+
+class CapacityReached(ControllerError):
+    """All places are taken."""
+
+    status, code, title, retry_after = 429, "capacity_reached", "All places are taken", 10
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(
+            f"All {capacity} places are taken. Try again when a session has ended, or raise PODLINE_CAPACITY."
+        )
+
+
+class UserLimitReached(ControllerError):
+    """This user has as many sessions as one may have."""
+
+    status, code, title, retry_after = 429, "user_limit_reached", "This user has no place left", 10
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"This user already has {limit} sessions. End one of them first.")
+
+
+class RateLimited(ControllerError):
+    """One client asks too often."""
+
+    status, code, title, retry_after = 429, "rate_limited", "Too many requests", 10
+
+    def __init__(self) -> None:
+        super().__init__("Too many requests came from your address. Wait a few seconds, then try again.")
+
+
+class RuntimeUnavailable(ControllerError):
+    """The place where bots run did not take the launch."""
+
+    status, code, title, retry_after = 503, "runtime_unavailable", "No bot could be launched", 5
+
+
+class RoomsUnavailable(ControllerError):
+    """The provider of rooms did not make one."""
+
+    status, code, title, retry_after = 503, "rooms_unavailable", "No room could be made", 5
+
+
+class BotUnavailable(ControllerError):
+    """The bot is there and did not answer in time."""
+
+    status, code, title, retry_after = 503, "bot_unavailable", "The bot did not answer", 2
+
+    def __init__(self) -> None:
+        super().__init__("The bot did not answer in time. Try again, or start another session.")
+
+
+class ShuttingDown(ControllerError):
+    """The controller is about to leave and launches nothing more."""
+
+    status, code, title, retry_after = 503, "shutting_down", "The controller is shutting down", 5
+
+    def __init__(self) -> None:
+        super().__init__("The controller is shutting down. Try again in a few seconds.")

@@ -1,0 +1,115 @@
+"""What a bot must be told: messages that wait for its poll, and the answers it gives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from controller.errors import BotUnavailable, ControllerError, LaunchEnded, OfferRefused
+from controller.numbers import Numbers
+from protocol.messages import Candidates, InboxAnswer, InboxMessage, Offer, Stop
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A message that is not answered yet; `answer` is None where nobody waits for one."""
+
+    number: int
+    message: InboxMessage
+    answer: asyncio.Future[InboxAnswer] | None
+
+
+class Inbox:
+    """The messages for one launch.
+
+    A message stays until it is answered, so a bot that asks again after a broken connection misses none.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = Numbers()
+        self._waiting: dict[str, _Waiting] = {}
+        self._changed = asyncio.Event()
+        self._closed_by: ControllerError | None = None
+
+    async def offer(self, offer: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        """Hand an offer on and wait for the bot's answer to it.
+
+        Raises:
+            OfferRefused: the bot says no, and why.
+            BotUnavailable: it did not answer in time.
+            SessionEnded: it is gone, or goes while this waits.
+        """
+        return await self._ask(lambda key: Offer(id=key, offer=offer), timeout_seconds)
+
+    async def candidates(self, candidates: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        """Hand ICE candidates on and wait until the bot has taken them. Raises as `offer` does."""
+        return await self._ask(lambda key: Candidates(id=key, candidates=candidates), timeout_seconds)
+
+    def stop(self) -> None:
+        """Tell the bot to say goodbye. Once is enough."""
+        if not any(isinstance(each.message, Stop) for each in self._waiting.values()):
+            self._put(lambda key: Stop(id=key), None)
+
+    async def poll(self, after: str | None, timeout_seconds: float) -> list[InboxMessage]:
+        """What is not answered and came after the message `after`; waits for the first such.
+
+        Raises:
+            LaunchEnded: the inbox is closed, or is being closed while this waits.
+        """
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while not (messages := self._unanswered(after)):
+                    if self._closed_by is not None:
+                        raise LaunchEnded
+                    await self._changed.wait()
+        except TimeoutError:
+            return []
+        return messages
+
+    def answer(self, key: str, answer: InboxAnswer) -> None:
+        """Take the bot's answer. One to a message that nobody waits for any more is let pass."""
+        waiting = self._waiting.pop(key, None)
+        if waiting and waiting.answer and not waiting.answer.done():
+            waiting.answer.set_result(answer)
+
+    def close(self, error: ControllerError) -> None:
+        """The bot is gone: whoever waits for an answer, now or later, gets `error`."""
+        self._closed_by = error
+        for waiting in self._waiting.values():
+            if waiting.answer and not waiting.answer.done():
+                waiting.answer.set_exception(error)
+        self._waiting.clear()
+        self._wake()
+
+    async def _ask(self, make: Callable[[str], InboxMessage], timeout_seconds: float) -> dict[str, Any]:
+        if self._closed_by is not None:
+            raise self._closed_by
+        future: asyncio.Future[InboxAnswer] = asyncio.get_running_loop().create_future()
+        key = self._put(make, future)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                answer = await future
+        except TimeoutError:
+            raise BotUnavailable from None
+        finally:
+            self._waiting.pop(key, None)
+        if answer.refusal is not None:
+            raise OfferRefused(answer.refusal)
+        return answer.body or {}
+
+    def _put(self, make: Callable[[str], InboxMessage], answer: asyncio.Future[InboxAnswer] | None) -> str:
+        number = self._numbers.take()
+        key = self._numbers.id_of(number)
+        self._waiting[key] = _Waiting(number, make(key), answer)
+        self._wake()
+        return key
+
+    def _unanswered(self, after: str | None) -> list[InboxMessage]:
+        seen = self._numbers.number_of(after)
+        return [each.message for each in self._waiting.values() if each.number > seen]
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,80 @@
+"""Errors as RFC 9457 problem documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from controller.errors import ControllerError, InvalidRequest, Unauthorized
+
+
+class Problem(BaseModel):
+    """What went wrong: `code` is for programs and stable, `detail` tells a person what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+_OF_THE_FRAMEWORK = {
+    404: ("not_found", "There is nothing at this address. The API is described at /openapi.json."),
+    405: (
+        "method_not_allowed",
+        "This address does not know that method. The Allow header lists those it does.",
+    ),
+    413: ("body_too_large", "The body is larger than 64 KB. Send less."),
+}
+
+
+async def answer_error(_: Request, error: Exception) -> Response:
+    """The one error handler: whatever was raised becomes a problem document."""
+    match error:
+        case ControllerError():
+            return problem(error)
+        case RequestValidationError():
+            return problem(InvalidRequest(sentence(error.errors())))
+        case HTTPException():
+            code, detail = _OF_THE_FRAMEWORK.get(error.status_code, ("invalid_request", error.detail))
+            return _document(error.status_code, str(error.detail), detail, code, error.headers)
+        case _:
+            detail = "The controller failed. Its log holds the details."
+            return _document(500, "Internal error", detail, "internal_error", None)
+
+
+def problem(error: ControllerError) -> Response:
+    headers: dict[str, str] = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    return _document(error.status, error.title, error.detail, error.code, headers)
+
+
+def sentence(errors: Sequence[Any]) -> str:
+    """Say where a request is wrong, field by field, without repeating what was sent."""
+    return "; ".join(f"{_place(each['loc'])}: {_cause(each)}" for each in errors) + "."
+
+
+def _place(location: Sequence[int | str]) -> str:
+    """A field by its path; the body itself, and a place inside broken JSON, by that name."""
+    path = ".".join(str(each) for each in location[1:] if not isinstance(each, int))
+    return path or str(location[0])
+
+
+def _cause(error: dict[str, Any]) -> str:
+    if error["type"] == "json_invalid":
+        return "this is not valid JSON"
+    return str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+
+
+def _document(status: int, title: str, detail: str, code: str, headers: Any) -> Response:
+    document = Problem(type="about:blank", title=title, status=status, detail=detail, code=code)
+    return JSONResponse(document.model_dump(), status, headers=headers, media_type="application/problem+json")

@@ -1,0 +1,101 @@
+"""The older contract, kept field for field for web apps that were written against it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from controller.auth import KeyScope
+from controller.errors import SessionNotFound
+from controller.problems import Problem
+from controller.routes.dependencies import ServicesDep, SupervisorDep, requires
+from controller.routes.models import OwnRoom, SessionId, ShortText, StartSession, Strict, UserId
+from controller.routes.orders import order_of
+
+router = APIRouter(
+    tags=["older contract"], responses={status: {"model": Problem} for status in (401, 403, 422)}
+)
+
+
+class StartAgent(Strict):
+    """A bot for a room that the web app has made; `token` is the bot's."""
+
+    room_url: ShortText
+    token: ShortText
+    user_id: UserId
+    session_id: SessionId
+
+
+class AgentStarted(BaseModel):
+    """The bot is on its way."""
+
+    status: Literal["started"] = "started"
+    session_id: str
+
+
+class AgentStopped(BaseModel):
+    """Whether there was a bot to ask to leave. `/agents` lists it until it has surely gone."""
+
+    status: Literal["stopped", "not_found"]
+
+
+class Agent(BaseModel):
+    """One running bot."""
+
+    session_id: str
+    user_id: str
+    room_url: str | None
+
+
+class Agents(BaseModel):
+    """All running bots."""
+
+    agents: list[Agent]
+
+
+class Health(BaseModel):
+    """The controller answers, and how many bots run."""
+
+    status: Literal["healthy"] = "healthy"
+    active_agents: int
+
+
+@router.post(
+    "/start-agent",
+    dependencies=[requires(KeyScope.START)],
+    responses={status: {"model": Problem} for status in (409, 413, 429, 503)},
+)
+async def start_agent(body: StartAgent, services: ServicesDep) -> AgentStarted:
+    """Launch one bot into the room of the web app."""
+    room = OwnRoom(url=body.room_url, token=body.token)
+    request = StartSession(user_id=body.user_id, session_id=body.session_id, room=room)
+    started = await services.supervisor.start(order_of(request, services))
+    return AgentStarted(session_id=started.session.id)
+
+
+@router.post("/stop-agent/{session_id}", dependencies=[requires(KeyScope.STOP)])
+async def stop_agent(session_id: str, supervisor: SupervisorDep) -> AgentStopped:
+    """Ask one bot to leave."""
+    try:
+        was_running = not supervisor.view.get(session_id).session.phase.is_end
+        await supervisor.stop(session_id)
+    except SessionNotFound:
+        was_running = False
+    return AgentStopped(status="stopped" if was_running else "not_found")
+
+
+@router.get("/agents", dependencies=[requires(KeyScope.READ)])
+async def list_agents(supervisor: SupervisorDep) -> Agents:
+    """All bots that have not surely gone."""
+    sessions = [record.session for record in supervisor.view.running()]
+    return Agents(
+        agents=[Agent(session_id=each.id, user_id=each.user_id, room_url=each.room_url) for each in sessions]
+    )
+
+
+@router.get("/health", dependencies=[requires(KeyScope.READ)])
+async def read_health(supervisor: SupervisorDep) -> Health:
+    """How many bots run."""
+    return Health(active_agents=len(supervisor.view.running()))

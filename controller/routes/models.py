@@ -1,0 +1,172 @@
+"""What goes in and out of the API, and how a session is shown."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+import msgspec
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, StringConstraints
+
+from controller.sessions import Session
+from protocol.reasons import Phase, Reason
+
+MAX_METADATA_BYTES = 4096
+_JOINERS = "\u200c\u200d"
+"""Not printable by themselves, yet part of words in Persian and in the scripts of India."""
+
+
+def _printable(text: str) -> str:
+    if not all(character.isprintable() or character in _JOINERS for character in text):
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+def _no_directory(text: str) -> str:
+    if text in (".", ".."):
+        raise ValueError("'.' and '..' are not allowed")
+    return text
+
+
+def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    try:
+        size = len(json.dumps(metadata, allow_nan=False).encode())
+    except (ValueError, RecursionError):
+        raise ValueError("only what JSON can say is allowed") from None
+    if size > MAX_METADATA_BYTES:
+        raise ValueError(f"at most {MAX_METADATA_BYTES} bytes of JSON are allowed, these are {size}")
+    return metadata
+
+
+UserId = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_printable)]
+SessionId = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]{1,128}$"), AfterValidator(_no_directory)
+]
+ShortText = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(_printable)]
+
+
+class Strict(BaseModel):
+    """A body in which each field is known."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class OwnRoom(Strict):
+    """A room the caller has made. The token is the bot's."""
+
+    url: ShortText
+    token: ShortText
+
+
+class StartSession(Strict):
+    """A request for a session. `session_id` makes it safe to repeat."""
+
+    user_id: UserId
+    session_id: SessionId | None = None
+    room: OwnRoom | None = None
+    max_duration_seconds: PositiveInt | None = None
+    persona: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    metadata: Annotated[dict[str, Any], AfterValidator(_small)] = Field(default_factory=dict)
+
+
+class RoomOut(BaseModel):
+    """Where the caller goes. `token` is only in the answer to a start, and only for a room of ours."""
+
+    provider: str
+    url: str | None
+    token: str | None
+
+
+class TimelineOut(BaseModel):
+    """When each step was reached, RFC 3339 UTC; null when it was not."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    accepted: datetime
+    launched: datetime | None
+    scheduled: datetime | None
+    process_up: datetime | None
+    joined: datetime | None
+    caller_joined: datetime | None
+    first_speech: datetime | None
+    ended: datetime | None
+
+
+class TokensOut(BaseModel):
+    """Tokens of one model. Parts (audio, cached, reasoning) are contained in their whole."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    input_audio_tokens: int
+    output_audio_tokens: int
+    cache_read_input_tokens: int
+    cache_read_input_audio_tokens: int
+    reasoning_tokens: int
+
+
+class ToolCallsOut(BaseModel):
+    """Calls of one tool, by outcome."""
+
+    ok: int
+    error: int
+
+
+class TalkSecondsOut(BaseModel):
+    """How long either side has spoken."""
+
+    caller: float
+    bot: float
+
+
+class UsageOut(BaseModel):
+    """What the call used so far. `partial`: the bot left no last word and may have used more."""
+
+    models: dict[str, TokensOut]
+    turns: int
+    interruptions: int
+    tool_calls: dict[str, ToolCallsOut]
+    talk_seconds: TalkSecondsOut
+    partial: bool
+
+
+class SessionOut(BaseModel):
+    """A session as it stands."""
+
+    id: str
+    user_id: str
+    phase: Phase
+    reason: Reason | None
+    message: str | None
+    room: RoomOut
+    timeline: TimelineOut
+    usage: UsageOut
+    persona: str | None
+    max_duration_seconds: int
+    created_at: datetime
+    metadata: dict[str, Any]
+
+    @classmethod
+    def of(cls, session: Session, caller_token: str | None = None) -> Self:
+        usage = msgspec.to_builtins(session.usage)
+        return cls(
+            id=session.id,
+            user_id=session.user_id,
+            phase=session.phase,
+            reason=session.ending.reason if session.ending else None,
+            message=session.ending.message if session.ending else None,
+            room=RoomOut(provider=session.room_provider, url=session.room_url, token=caller_token),
+            timeline=TimelineOut.model_validate(session.timeline),
+            usage=UsageOut(**usage, partial=session.usage_is_partial),
+            persona=session.persona,
+            max_duration_seconds=session.max_duration_seconds,
+            created_at=session.timeline.accepted,
+            metadata=session.metadata,
+        )
+
+
+class SessionPage(BaseModel):
+    """Sessions, newest first. `next_cursor` leads to older ones, null where there are none."""
+
+    sessions: list[SessionOut]
+    next_cursor: str | None

@@ -1,0 +1,128 @@
+"""The API for web apps: sessions are started, read, watched and stopped."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi.responses import StreamingResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from controller.auth import KeyScope
+from controller.problems import Problem
+from controller.routes.dependencies import ServicesDep, SupervisorDep, requires
+from controller.routes.models import SessionOut, SessionPage, StartSession
+from controller.routes.orders import order_of
+from controller.sessions import Session
+from controller.view import View
+from protocol.reasons import Phase
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["sessions"],
+    responses={status: {"model": Problem} for status in (401, 403, 422)},
+)
+
+LastEventId = Annotated[str | None, Header()]
+_NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem}}
+_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": Problem} for status in (409, 413, 429, 503)
+}
+
+
+@router.post(
+    "/sessions",
+    status_code=201,
+    dependencies=[requires(KeyScope.START)],
+    responses={200: {"model": SessionOut, "description": "The same request was made before"}, **_REFUSALS},
+)
+async def start_session(body: StartSession, services: ServicesDep, response: Response) -> SessionOut:
+    """Launch one bot, and say where the caller meets it. It is launched when this answers, not yet joined."""
+    started = await services.supervisor.start(order_of(body, services))
+    response.status_code = 201 if started.is_new else 200
+    return SessionOut.of(started.session, started.caller_token)
+
+
+@router.get("/sessions", dependencies=[requires(KeyScope.READ)])
+async def list_sessions(
+    supervisor: SupervisorDep,
+    phase: Phase | None = None,
+    user_id: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    cursor: str | None = None,
+) -> SessionPage:
+    """Sessions that run, and those that ended and are still kept; newest first."""
+    sessions, next_cursor = supervisor.view.page(phase, user_id, limit, cursor)
+    return SessionPage(sessions=[SessionOut.of(each) for each in sessions], next_cursor=next_cursor)
+
+
+@router.get("/sessions/{session_id}", dependencies=[requires(KeyScope.READ)], responses=_NOT_FOUND)
+async def read_session(session_id: str, supervisor: SupervisorDep) -> SessionOut:
+    """One session as it stands."""
+    return SessionOut.of(supervisor.view.get(session_id).session)
+
+
+@router.delete(
+    "/sessions/{session_id}",
+    status_code=202,
+    dependencies=[requires(KeyScope.STOP)],
+    responses={200: {"model": SessionOut, "description": "It had ended before"}, **_NOT_FOUND},
+)
+async def stop_session(session_id: str, supervisor: SupervisorDep, response: Response) -> SessionOut:
+    """Ask the bot to leave. The session is `stopping` until the bot has surely gone."""
+    session = await supervisor.stop(session_id)
+    response.status_code = 200 if session.phase.is_end else 202
+    return SessionOut.of(session)
+
+
+@router.get(
+    "/sessions/{session_id}/logs",
+    dependencies=[requires(KeyScope.READ)],
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/plain": {}}}, **_NOT_FOUND},
+)
+async def read_logs(session_id: str, services: ServicesDep, *, follow: bool = False) -> StreamingResponse:
+    """What the bot wrote; with `follow`, until it is gone."""
+    session = services.supervisor.view.get(session_id).session
+    logs = services.runtime.logs(session.launch_id, follow=follow)
+    return StreamingResponse(logs, media_type="text/plain; charset=utf-8")
+
+
+async def known_session(session_id: str, supervisor: SupervisorDep) -> str:
+    """The id of a session that is there: a stream that has begun can't be refused any more."""
+    return supervisor.view.get(session_id).session.id
+
+
+@router.get(
+    "/sessions/{session_id}/events",
+    dependencies=[requires(KeyScope.READ), Depends(known_session)],
+    response_class=EventSourceResponse,
+    responses=_NOT_FOUND,
+)
+async def watch_session(
+    session_id: str, supervisor: SupervisorDep, last_event_id: LastEventId = None
+) -> AsyncIterable[ServerSentEvent]:
+    """One session, first as it stands, then whole at each change. Events are named `session`."""
+    async for event in _events(supervisor.view, session_id, last_event_id):
+        yield event
+
+
+@router.get("/events", dependencies=[requires(KeyScope.READ)], response_class=EventSourceResponse)
+async def watch_sessions(
+    supervisor: SupervisorDep, last_event_id: LastEventId = None
+) -> AsyncIterable[ServerSentEvent]:
+    """All sessions, first as they stand, then each whole at each change. Events are named `session`."""
+    async for event in _events(supervisor.view, None, last_event_id):
+        yield event
+
+
+async def _events(
+    view: View, session_id: str | None, last_event_id: str | None
+) -> AsyncIterator[ServerSentEvent]:
+    async for event_id, session in view.follow(session_id, last_event_id):
+        yield _event(event_id, session)
+
+
+def _event(event_id: str, session: Session) -> ServerSentEvent:
+    return ServerSentEvent(event="session", id=event_id, data=SessionOut.of(session))

@@ -1,0 +1,64 @@
+"""The log of one process: a file that keeps the newest part, and can be followed while it grows."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+
+class BoundedLog:
+    """Keeps the last `limit_bytes` at least and twice that at most, in two halves."""
+
+    def __init__(self, directory: Path, limit_bytes: int = 1024 * 1024) -> None:
+        self._current = directory / "bot.log"
+        self._earlier = directory / "bot.log.1"
+        self._limit = limit_bytes
+        self._file = self._current.open("wb", buffering=0)
+        self._earlier_begins = self._current_begins = 0
+        self._end = 0
+        self._is_closed = False
+        self._changed = asyncio.Event()
+
+    def write(self, text: bytes) -> None:
+        if self._end - self._current_begins + len(text) > self._limit:
+            self._turn_over()
+        self._file.write(text)
+        self._end += len(text)
+        self._wake()
+
+    def close(self) -> None:
+        self._file.close()
+        self._is_closed = True
+        self._wake()
+
+    async def read(self, *, follow: bool) -> AsyncIterator[bytes]:
+        """Yield what is kept; with `follow`, also what is yet to come, until the log is closed."""
+        position = self._earlier_begins
+        while True:
+            while position < self._end:
+                position, text = self._read_from(position)
+                yield text
+            if self._is_closed or not follow:
+                return
+            await self._changed.wait()
+
+    def _read_from(self, position: int) -> tuple[int, bytes]:
+        """The text from `position`, or from the oldest that is kept, to the end of its half."""
+        position = max(position, self._earlier_begins)
+        in_earlier = position < self._current_begins
+        path, begins = (
+            (self._earlier, self._earlier_begins) if in_earlier else (self._current, self._current_begins)
+        )
+        with path.open("rb") as file:
+            file.seek(position - begins)
+            text = file.read(self._limit)
+        return position + len(text), text
+
+    def _turn_over(self) -> None:
+        self._file.close()
+        self._current.replace(self._earlier)
+        self._file = self._current.open("wb", buffering=0)
+        self._earlier_begins, self._current_begins = self._current_begins, self._end
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

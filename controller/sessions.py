@@ -1,0 +1,104 @@
+"""What a session is, and how it may change. Pure: nothing here waits, reads or writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from typing import Any, Final
+
+from protocol.reasons import Phase, Reason
+from protocol.usage import Usage
+
+ANONYMOUS: Final = "anonymous"
+"""The user of a session that nobody named one for. It is no single person, so it has no limit of its own."""
+
+SUCCESSORS: Final[dict[Phase, frozenset[Phase]]] = {
+    Phase.STARTING: frozenset({Phase.LIVE, Phase.STOPPING, Phase.ENDED, Phase.FAILED}),
+    Phase.LIVE: frozenset({Phase.STOPPING, Phase.ENDED, Phase.FAILED}),
+    Phase.STOPPING: frozenset({Phase.ENDED, Phase.FAILED}),
+    Phase.ENDED: frozenset(),
+    Phase.FAILED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """When each step was reached, by the controller's clock; None when it was not."""
+
+    accepted: datetime
+    launched: datetime | None = None
+    scheduled: datetime | None = None
+    process_up: datetime | None = None
+    joined: datetime | None = None
+    caller_joined: datetime | None = None
+    first_speech: datetime | None = None
+    ended: datetime | None = None
+
+    def marked(self, **moments: datetime | None) -> Timeline:
+        """Set the moments that are not set yet. What is on record stays."""
+        known = {name: at for name, at in moments.items() if at is not None and getattr(self, name) is None}
+        return replace(self, **known) if known else self
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        return tuple(each.name for each in fields(cls))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Why a session ended, and the sentence for a person: what happened, what to do."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One call, from the request for it to its end.
+
+    Attributes:
+        launch_id: random, its own for each launch; what a bot's token is made for.
+        request_hash: of the request that started it, so that a repeat is told from a conflict.
+        room_is_brought: the caller made the room, so it is not ours to give tokens for, or to close.
+        usage_is_partial: the bot left no last word, so it may have used more than `usage` says.
+    """
+
+    id: str
+    user_id: str
+    launch_id: str
+    request_hash: str
+    room_provider: str
+    room_url: str | None = None
+    room_is_brought: bool = False
+    persona: str | None = None
+    max_duration_seconds: int
+    metadata: dict[str, Any] = field(default_factory=dict)
+    phase: Phase = Phase.STARTING
+    ending: Ending | None = None
+    timeline: Timeline
+    usage: Usage = field(default_factory=Usage)
+    usage_is_partial: bool = False
+
+    def moved(self, phase: Phase) -> Session:
+        """Go to `phase` where that is a step forward; stay where it is not.
+
+        News arrives late and twice. A bot that says it has joined after its stop was asked for is still
+        stopping, and an end is the end.
+        """
+        return replace(self, phase=phase) if phase in SUCCESSORS[self.phase] else self
+
+    def marked(self, **moments: datetime | None) -> Session:
+        """Set moments of the timeline; the bot's being joined makes the session live."""
+        session = replace(self, timeline=self.timeline.marked(**moments))
+        return session.moved(Phase.LIVE) if session.timeline.joined is not None else session
+
+    def used(self, usage: Usage, *, partial: bool = False) -> Session:
+        return replace(self, usage=usage, usage_is_partial=partial)
+
+    def ended(self, ending: Ending, at: datetime) -> Session:
+        """Close the record. The first ending stays."""
+        if self.phase.is_end:
+            return self
+        return replace(
+            self.moved(ending.reason.phase), ending=ending, timeline=self.timeline.marked(ended=at)
+        )

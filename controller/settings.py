@@ -1,0 +1,95 @@
+"""The controller's settings: read once in `__main__` and passed down."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Variables of the controller, each with the prefix PODLINE_. Durations are in seconds."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PODLINE_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",  # the bots' variables live in the same file
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on; others than loopback need keys."
+    )
+    port: int = Field(default=7860, ge=1, le=65535)
+    public_url: str | None = Field(default=None, description="Where callers reach the controller.")
+    controller_url: str | None = Field(default=None, description="Where bots reach the controller.")
+
+    keys_file: Path | None = Field(default=None, description="JSON list of {name, sha256, scopes}.")
+    secret: SecretStr | None = Field(
+        default=None, description="Signs tokens; random for each process when not set."
+    )
+    public_start: bool = Field(default=False, description="Open /, /start and the offer to everybody.")
+    public_starts_per_minute: PositiveInt = Field(default=10, description="For one client address.")
+
+    personas: Path | None = Field(
+        default=None, description="Directory whose files are the personas to choose from."
+    )
+    ice_servers: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="STUN or TURN URLs, with commas."
+    )
+
+    capacity: PositiveInt = Field(default=20, description="Sessions at one time.")
+    sessions_per_user: PositiveInt = Field(default=2, description="Sessions of one user at one time.")
+    start_timeout_seconds: PositiveFloat = Field(
+        default=120, description="From the launch until the bot has joined."
+    )
+    max_duration_seconds: PositiveInt = Field(
+        default=1800, description="The longest session, and the default."
+    )
+    grace_seconds: PositiveFloat = Field(
+        default=30, description="From the request to leave until the bot is killed."
+    )
+    silence_seconds: PositiveFloat = Field(
+        default=20, description="Without a word from a bot until it is given up."
+    )
+    keep_ended_seconds: PositiveFloat = Field(default=3600, description="How long an ended session is kept.")
+
+    @field_validator("ice_servers", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _only_loopback_without_keys(self) -> Settings:
+        if self.keys_file is None and not is_loopback(self.host):
+            raise ValueError(
+                f"PODLINE_HOST={self.host} is open to others: set PODLINE_KEYS_FILE, or listen on 127.0.0.1"
+            )
+        return self
+
+    @property
+    def url_for_callers(self) -> str:
+        return self.public_url or self._own_url
+
+    @property
+    def url_for_bots(self) -> str:
+        return self.controller_url or self._own_url
+
+    @property
+    def _own_url(self) -> str:
+        host = self.host if is_loopback(self.host) else "127.0.0.1"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address can only mean this machine."""
+    name = host.strip("[]").lower()
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")

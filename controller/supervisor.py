@@ -1,0 +1,356 @@
+"""Starts sessions, follows each until it has surely ended, and stops those whose time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from controller.assignment import Assigner
+from controller.clock import Clock
+from controller.deadlines import Limits, Standing, overdue, we_are_deaf
+from controller.endings import decide_ending, ending_for
+from controller.errors import (
+    ControllerError,
+    LaunchEnded,
+    RuntimeUnavailable,
+    SessionConflict,
+    SessionEnded,
+    ShuttingDown,
+)
+from controller.ledger import moments
+from controller.rooms import Room, Rooms
+from controller.runtime import Exit, Runtime, Sighting
+from controller.sessions import Ending, Session, Timeline
+from controller.view import Record, View
+from protocol.messages import InboxAnswer, InboxMessage, Report
+from protocol.reasons import Phase, Reason
+
+log = logging.getLogger("podline.supervisor")
+
+TICK_SECONDS: Final = 0.2
+"""How late a deadline may be noticed."""
+
+DEAF_SECONDS: Final = 5.0
+"""A tick this late means that we were held up ourselves, and heard nobody meanwhile."""
+
+_SHUTDOWN: Final = "The controller was shut down and took its bots along. Start the session again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A checked request for a session. Equal orders with the same id are the same session."""
+
+    user_id: str
+    session_id: str | None = None
+    room: tuple[str, str] | None = None
+    max_duration_seconds: int
+    persona: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of what was asked for, the id aside."""
+        asked = [self.user_id, self.room, self.max_duration_seconds, self.persona, self.metadata]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A session, the token its caller may have, and whether this very request launched it."""
+
+    session: Session
+    caller_token: str | None
+    is_new: bool
+
+
+class Supervisor:
+    """Owns the view. `run` must be awaited for as long as sessions are to be served."""
+
+    def __init__(  # noqa: PLR0913 - what it is put together from
+        self,
+        *,
+        runtime: Runtime,
+        rooms: Rooms,
+        view: View,
+        assigner: Assigner,
+        limits: Limits,
+        keep_ended_seconds: float,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self.view = view
+        self.limits = limits
+        self._runtime = runtime
+        self._rooms = rooms
+        self._assigner = assigner
+        self._keep_ended_seconds = keep_ended_seconds
+        self._clock = clock
+        self._new_id = new_id
+        self.started = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._is_closing = False
+        self._listening_since = clock.monotonic()
+
+    @property
+    def provider(self) -> str:
+        """The provider of rooms, which is the callers' transport."""
+        return self._rooms.provider
+
+    # --- its own life ---
+
+    async def run(self) -> None:
+        """Follow all bots and keep all deadlines, for as long as this is awaited."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._tasks.create_task(self._runtime.follow(self._seen))
+                self.started.set()
+                await self._keep_deadlines()
+        finally:
+            self._tasks = None
+
+    def is_alive(self) -> bool:
+        return self._tasks is not None
+
+    def is_ready(self) -> bool:
+        return self.is_alive() and not self._is_closing and self._runtime.is_ready()
+
+    async def close(self) -> None:
+        """Take nothing more on, ask all bots to leave, and return when they have gone or had their time."""
+        self._is_closing = True
+        running = self.view.running()
+        await asyncio.gather(
+            *(self._end(record, Ending(reason=Reason.STOPPED, message=_SHUTDOWN)) for record in running)
+        )
+        try:
+            async with asyncio.timeout(self.limits.grace + 1):
+                for record in running:
+                    await record.gone.wait()
+        except TimeoutError:
+            log.warning("bots outlived the shutdown", extra={"bots": len(self.view.running())})
+        self.view.close()
+
+    # --- what callers ask for ---
+
+    async def start(self, order: Order) -> Started:
+        """Launch a bot for this order, or find the session that the same order has made before.
+
+        Raises:
+            SessionConflict: the id stands for another order.
+            InvalidRequest: the persona or the room is not one that can be used here.
+            CapacityReached, UserLimitReached: no place is free.
+            RoomsUnavailable, RuntimeUnavailable, ShuttingDown: nothing was launched; asking again may help.
+        """
+        known = self.view.find(order.session_id) if order.session_id else None
+        if known is not None and not _may_start_again(known):
+            return await self._repeat(known, order)
+        if self._is_closing:
+            raise ShuttingDown
+        if self._tasks is None or not self._runtime.is_ready():
+            raise RuntimeUnavailable("Bots cannot be launched right now. Try again in a few seconds.")
+        record = Record(session=self._accepted(order))
+        self._check(record.session.id, order)
+        self.view.add(record)
+        # In a task of our own: a caller who hangs up must not leave a launch half done.
+        launching = self._tasks.create_task(self._launch(record, order))
+        room = await asyncio.shield(launching)
+        if record.refusal is not None or room is None:
+            raise record.refusal or ShuttingDown
+        return Started(session=record.session, caller_token=room.caller_token, is_new=True)
+
+    async def stop(self, session_id: str) -> Session:
+        """Ask a session's bot to leave. Its session is `stopping` until the bot has surely gone.
+
+        Raises:
+            SessionNotFound: there is no such session.
+        """
+        record = self.view.get(session_id)
+        await self._end(record, ending_for(Reason.STOPPED))
+        return record.session
+
+    async def offer(self, session_id: str, offer: dict[str, Any]) -> dict[str, Any]:
+        """Hand a WebRTC offer to the bot and wait for its answer. Raises as `Inbox.offer` does."""
+        return await self.view.get(session_id).inbox.offer(offer, self.limits.start_timeout)
+
+    async def candidates(self, session_id: str, candidates: dict[str, Any]) -> dict[str, Any]:
+        """Hand ICE candidates to the bot. Raises as `Inbox.candidates` does."""
+        return await self.view.get(session_id).inbox.candidates(candidates, self.limits.start_timeout)
+
+    # --- what bots tell ---
+
+    def report(self, launch_id: str, report: Report) -> int:
+        """Take one batch into the record; returns the number of the last one counted.
+
+        Raises:
+            LaunchEnded: nobody waits for it any more.
+        """
+        record = self._heard(launch_id)
+        if record.ledger.count(report):
+            self._record_usage(record, report)
+        return record.ledger.counted
+
+    async def poll(self, launch_id: str, after: str | None, timeout_seconds: float) -> list[InboxMessage]:
+        """What the bot must be told; waits for it. Raises LaunchEnded."""
+        return await self._heard(launch_id).inbox.poll(after, timeout_seconds)
+
+    def answer(self, launch_id: str, message_id: str, answer: InboxAnswer) -> None:
+        """Take the bot's answer to one message. Raises LaunchEnded."""
+        self._heard(launch_id).inbox.answer(message_id, answer)
+
+    # --- the way of a session ---
+
+    def _accepted(self, order: Order) -> Session:
+        return Session(
+            id=order.session_id or self._new_id(),
+            user_id=order.user_id,
+            launch_id=self._new_id(),
+            request_hash=order.hash,
+            room_provider=self._rooms.provider,
+            room_is_brought=order.room is not None,
+            persona=order.persona,
+            max_duration_seconds=order.max_duration_seconds,
+            metadata=dict(order.metadata),
+            timeline=Timeline(accepted=self._clock.now()),
+        )
+
+    def _check(self, session_id: str, order: Order) -> None:
+        if order.persona is not None:
+            self._assigner.personas.path(order.persona)
+        if order.room is not None:
+            self._rooms.bring(session_id, *order.room)
+
+    async def _repeat(self, record: Record, order: Order) -> Started:
+        if record.session.request_hash != order.hash:
+            raise SessionConflict(record.session.id)
+        await record.settled.wait()
+        if record.refusal is not None:
+            raise record.refusal
+        session = record.session
+        token = None
+        if session.room_url and not session.room_is_brought and not session.phase.is_end:
+            token = await self._rooms.admit(session.id, session.room_url)
+        return Started(session=record.session, caller_token=token, is_new=False)
+
+    async def _launch(self, record: Record, order: Order) -> Room | None:
+        """Make the room, then the bot; a failure of either is recorded and ends the session."""
+        try:
+            room = await self._room(record.session, order)
+            self.view.put(record, replace(record.session, room_url=room.url))
+            deadline = self.limits.backstop(order.max_duration_seconds)
+            record.launched_at = self._clock.monotonic()
+            await self._runtime.launch(self._assigner.launch(record.session, room, deadline))
+        except ControllerError as error:
+            record.refusal = error
+            await self._ended(record, Ending(reason=Reason.LAUNCH_FAILED, message=error.detail))
+            return None
+        else:
+            self.view.put(record, record.session.marked(launched=self._clock.now()))
+            if record.intent is not None:
+                await self._runtime.stop(record.session.launch_id)
+            return room
+        finally:
+            record.settled.set()
+
+    async def _room(self, session: Session, order: Order) -> Room:
+        if order.room is not None:
+            return self._rooms.bring(session.id, *order.room)
+        return await self._rooms.open(
+            session.id, lifetime_seconds=self.limits.backstop(order.max_duration_seconds)
+        )
+
+    def _seen(self, sighting: Sighting) -> None:
+        """Take in what the runtime has seen of a bot. Only records: nothing here waits."""
+        record = self.view.by_launch(sighting.launch_id)
+        if record is None or record.session.phase.is_end or self._tasks is None:
+            return
+        self.view.put(record, record.session.marked(scheduled=sighting.scheduled))
+        if sighting.exit is not None:
+            self._record_last_word(record, sighting.exit)
+            self._tasks.create_task(self._ended(record, decide_ending(record.intent, sighting.exit)))
+
+    def _heard(self, launch_id: str) -> Record:
+        record = self.view.by_launch(launch_id)
+        if record is None or record.session.phase.is_end:
+            raise LaunchEnded
+        record.heard_at = self._clock.monotonic()
+        return record
+
+    def _record_usage(self, record: Record, report: Report) -> None:
+        session = record.session
+        marks = moments(report.timeline, self._clock.now(), session.timeline.accepted)
+        self.view.put(record, session.marked(**marks).used(report.totals))
+
+    def _record_last_word(self, record: Record, exit_: Exit) -> None:
+        """Its totals are the whole: they hold what was reported and what no report carried any more."""
+        session, word = record.session, exit_.last_word
+        if word is None:
+            self.view.put(record, session.used(session.usage, partial=True))
+            return
+        marks = moments(word.timeline, exit_.at, session.timeline.accepted)
+        self.view.put(record, session.marked(**marks).used(word.totals))
+
+    async def _end(self, record: Record, intent: Ending) -> None:
+        """Record why the bot must leave, then ask it to. Asking again is harmless."""
+        if record.session.phase.is_end:
+            return
+        record.intent = record.intent or intent
+        self.view.put(record, record.session.moved(Phase.STOPPING))
+        record.inbox.stop()
+        if record.settled.is_set():
+            await self._runtime.stop(record.session.launch_id)
+
+    async def _ended(self, record: Record, ending: Ending) -> None:
+        """The bot has surely gone, or never was. Close the record and free the place."""
+        session = record.session.ended(ending, self._clock.now())
+        record.ended_at = self._clock.monotonic()
+        record.inbox.close(SessionEnded(f"The session has ended. {ending.message}"))
+        self.view.put(record, session)
+        record.gone.set()
+        log.info("session ended", extra={"session_id": session.id, "reason": str(ending.reason)})
+        if session.room_url and not session.room_is_brought:
+            await self._rooms.close(session.id, session.room_url)
+
+    # --- deadlines ---
+
+    async def _keep_deadlines(self) -> None:
+        last = self._clock.monotonic()
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = self._clock.monotonic()
+            if now - last > DEAF_SECONDS:
+                self._listening_since = now
+            last = now
+            await self._end_overdue(now)
+            self._forget_old(now)
+
+    async def _end_overdue(self, now: float) -> None:
+        standings = [(record, self._standing(record, now)) for record in self.view.running()]
+        deaf = we_are_deaf([standing for _, standing in standings], self.limits)
+        for record, standing in standings:
+            reason = overdue(standing, self.limits)
+            if reason is not None and not (deaf and reason is Reason.UNRESPONSIVE):
+                await self._end(record, ending_for(reason))
+
+    def _standing(self, record: Record, now: float) -> Standing:
+        heard = record.heard_at
+        return Standing(
+            phase=record.session.phase,
+            launched=None if record.launched_at is None else now - record.launched_at,
+            heard=None if heard is None else now - max(heard, self._listening_since),
+            max_duration=record.session.max_duration_seconds,
+        )
+
+    def _forget_old(self, now: float) -> None:
+        for record in self.view.all():
+            if record.ended_at is not None and now - record.ended_at > self._keep_ended_seconds:
+                self.view.drop(record)
+
+
+def _may_start_again(record: Record) -> bool:
+    """No bot ever ran for it, so the same id may be tried again."""
+    ending = record.session.ending
+    return ending is not None and ending.reason is Reason.LAUNCH_FAILED

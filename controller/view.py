@@ -1,0 +1,159 @@
+"""All sessions the controller knows, in memory: found by id or launch, counted, listed, watched."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from controller.errors import (
+    CapacityReached,
+    ControllerError,
+    InvalidRequest,
+    SessionNotFound,
+    UserLimitReached,
+)
+from controller.events import Feed
+from controller.inbox import Inbox
+from controller.ledger import Ledger
+from controller.sessions import ANONYMOUS, Ending, Session
+from protocol.reasons import Phase
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """A session and what is known of its launch.
+
+    Attributes:
+        settled: set once the launch was taken, or refused with `refusal`.
+        intent: why we asked the bot to leave.
+        launched_at, heard_at, ended_at: on the monotonic clock.
+    """
+
+    session: Session
+    inbox: Inbox = field(default_factory=Inbox)
+    ledger: Ledger = field(default_factory=Ledger)
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    refusal: ControllerError | None = None
+    intent: Ending | None = None
+    launched_at: float | None = None
+    heard_at: float | None = None
+    ended_at: float | None = None
+
+
+class View:
+    """Owns the records. A place is taken from `add` until the session has surely ended."""
+
+    def __init__(self, capacity: int, per_user: int) -> None:
+        self._capacity = capacity
+        self._per_user = per_user
+        self._records: dict[str, Record] = {}
+        self._by_launch: dict[str, Record] = {}
+        self._feed: Feed[Session] = Feed()
+
+    def add(self, record: Record) -> None:
+        """Take a place for a session, at once or not at all.
+
+        Raises:
+            CapacityReached: there is no place.
+            UserLimitReached: there is none for this user.
+        """
+        session = record.session
+        running = self.running()
+        if len(running) >= self._capacity:
+            raise CapacityReached(self._capacity)
+        of_user = sum(each.session.user_id == session.user_id for each in running)
+        if of_user >= self._per_user and session.user_id != ANONYMOUS:
+            raise UserLimitReached(self._per_user)
+        if session.id in self._records:
+            self.drop(self._records[session.id])
+        self._records[session.id] = self._by_launch[session.launch_id] = record
+        self._feed.put(session.id, session)
+
+    def put(self, record: Record, session: Session) -> None:
+        """Record what a session has become, and tell whoever watches."""
+        if session != record.session:
+            record.session = session
+            self._feed.put(session.id, session)
+
+    def drop(self, record: Record) -> None:
+        del self._records[record.session.id]
+        del self._by_launch[record.session.launch_id]
+        self._feed.drop(record.session.id)
+
+    def find(self, session_id: str) -> Record | None:
+        return self._records.get(session_id)
+
+    def get(self, session_id: str) -> Record:
+        """Raises SessionNotFound."""
+        if record := self._records.get(session_id):
+            return record
+        raise SessionNotFound(session_id)
+
+    def by_launch(self, launch_id: str) -> Record | None:
+        return self._by_launch.get(launch_id)
+
+    def all(self) -> list[Record]:
+        return list(self._records.values())
+
+    def running(self) -> list[Record]:
+        return [each for each in self._records.values() if not each.session.phase.is_end]
+
+    def follow(self, session_id: str | None, last_event_id: str | None) -> AsyncIterator[tuple[str, Session]]:
+        """Yield (event id, session): as things are, then at each change. See `Feed.follow`."""
+        return self._feed.follow(session_id, last_event_id)
+
+    def close(self) -> None:
+        """End all streams once they have told the last changes."""
+        self._feed.close()
+
+    def page(
+        self, phase: Phase | None, user_id: str | None, limit: int, cursor: str | None
+    ) -> tuple[list[Session], str | None]:
+        """Sessions, newest first, and the cursor to go on from where there are more.
+
+        Raises:
+            InvalidRequest: the cursor is not one of ours.
+        """
+        before = _read_cursor(cursor) if cursor else None
+        matching = sorted(
+            (
+                each.session
+                for each in self._records.values()
+                if phase in (None, each.session.phase)
+                and user_id in (None, each.session.user_id)
+                and (before is None or _place(each.session) < before)
+            ),
+            key=_place,
+            reverse=True,
+        )
+        page = matching[:limit]
+        return page, _write_cursor(page[-1]) if len(matching) > limit else None
+
+
+def _place(session: Session) -> tuple[datetime, str]:
+    return session.timeline.accepted, session.id
+
+
+def _write_cursor(session: Session) -> str:
+    at, session_id = _place(session)
+    return base64.urlsafe_b64encode(f"{at.isoformat()} {session_id}".encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        at, _, session_id = text.partition(" ")
+        return _aware(datetime.fromisoformat(at)), session_id
+    except (ValueError, binascii.Error):
+        raise InvalidRequest("The cursor is not one of ours. Give next_cursor as it came, or none.") from None
+
+
+def _aware(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise ValueError("a moment without a time zone")
+    return at

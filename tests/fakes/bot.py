@@ -1,0 +1,125 @@
+"""A bot that speaks the real channel and nothing else: no room, no model. Standard library only, so it starts at once.
+
+What it does is written in the environment variable `FAKE_BOT`, words with spaces between:
+
+* `join`      report that it has joined (with some usage)
+* `mute`      then never be heard again, and ignore its inbox
+* `deaf`      ignore SIGTERM
+* `leave`     exit with the last word `caller_left` as soon as it has answered an offer
+* `refuse`    refuse offers
+* `crash`     exit with code 67 at once
+* `wordless`  leave no last word
+* `child`     start a grandchild that outlives it
+"""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+BEGAN = time.monotonic()
+WORDS = os.environ.get("FAKE_BOT", "join").split()
+USAGE = {
+    "models": {"fake": {"prompt_tokens": 10, "completion_tokens": 5}},
+    "turns": 1,
+    "interruptions": 0,
+    "tool_calls": {"search_products": {"ok": 1, "error": 0}},
+    "talk_seconds": {"caller": 1.5, "bot": 2.5},
+}
+
+
+class Channel:
+    """Requests to the controller, each on a connection of its own."""
+
+    def __init__(self) -> None:
+        self._address = urlsplit(os.environ["PODLINE_CONTROLLER_URL"]).netloc
+        self._base = f"/internal/launches/{os.environ['PODLINE_LAUNCH_ID']}/"
+        self._headers = {
+            "Authorization": f"Bearer {os.environ['PODLINE_LAUNCH_TOKEN']}",
+            "Content-Type": "application/json",
+        }
+
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
+        connection = http.client.HTTPConnection(self._address, timeout=30)
+        content = None if body is None else json.dumps(body)
+        connection.request(method, self._base + path, content, self._headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        return answer.status, json.loads(text) if text else {}
+
+
+def timeline() -> dict[str, float]:
+    return {"now": time.monotonic() - BEGAN, "process_up": 0.001, "joined": 0.002}
+
+
+def leave(reason: str, code: int = 0) -> None:
+    if "wordless" not in WORDS:
+        word = {
+            "reason": reason,
+            "message": f"The fake bot says: {reason}.",
+            "totals": USAGE,
+            "acked_totals": {},
+            "timeline": timeline(),
+        }
+        Path(os.environ["PODLINE_LAST_WORD"]).write_text(json.dumps(word), encoding="utf-8")
+    os._exit(code)
+
+
+def report(channel: Channel) -> None:
+    """One batch at once, then one every second so as to be heard."""
+    for number in range(1, 10_000):
+        batch = {"seq": number, "acked": number - 1, "events": [], "totals": USAGE, "timeline": timeline()}
+        channel.ask("POST", "reports", batch)
+        if "mute" in WORDS:
+            return
+        time.sleep(1)
+
+
+def serve_inbox(channel: Channel) -> None:
+    after = ""
+    while True:
+        _, inbox = channel.ask("GET", f"inbox?after={after}")
+        for message in inbox["messages"]:
+            after = message["id"]
+            serve(channel, message)
+
+
+def serve(channel: Channel, message: dict) -> None:
+    if message["type"] == "stop":
+        return  # SIGTERM comes with it
+    answer = {"body": {"sdp": "answer to " + message["offer"]["sdp"], "type": "answer", "pc_id": "pc-1"}}
+    if "refuse" in WORDS:
+        answer = {"refusal": "Another caller is in this session already."}
+    channel.ask("POST", f"inbox/{message['id']}", answer)
+    if "leave" in WORDS:
+        leave("caller_left")
+
+
+def main() -> None:
+    print("fake bot here", flush=True)
+    if "crash" in WORDS:
+        sys.exit(67)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in WORDS else lambda *_: leave("terminated"))
+    if "child" in WORDS:
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])  # noqa: S603
+        print("child", child.pid, flush=True)
+    channel = Channel()
+    if "join" in WORDS:
+        if "mute" in WORDS:
+            report(channel)
+        else:
+            threading.Thread(target=report, args=(channel,), daemon=True).start()
+            threading.Thread(target=serve_inbox, args=(channel,), daemon=True).start()
+    while True:
+        signal.pause()
+
+
+if __name__ == "__main__":
+    main()
