@@ -47,6 +47,15 @@ class Message:
         """Whether the bot itself sent it, as its own message of this type."""
         return self.type == "server-message" and self.data.get("type") == kind
 
+    @property
+    def is_bot_text(self) -> bool:
+        """Whether it carries words of the bot's that no other message will carry.
+
+        Text a voice still has to speak is told again while it is spoken; other text is told once.
+        """
+        last = "completed" if self.data.get("will_be_spoken") else "new"
+        return self.type == "bot-output" and self.data.get("spoken_status") == last
+
 
 class Caller:
     """One side of a call. Made by `calling`; all moments are values of `time.monotonic`."""
@@ -140,11 +149,16 @@ class Caller:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def bot_turns(self) -> list[str]:
+        """What the bot said so far, by its transcript, turn by turn."""
+        return [words for _, words in _bot_turns(self.messages)]
+
     def account(self) -> list[str]:
         """The call so far, one line for each thing said, heard or told, in order."""
         began = 0.0 if self.connected_at is None else self.connected_at
         lines = [(at, f"caller says     {words}{self._answered(ended)}") for at, ended, words in self.spoken]
         lines += [(sound.began, f"bot heard       for {sound.seconds:.1f} s") for sound in self.ear.stretches]
+        lines += [(at, f"bot's words     {words}") for at, words in _bot_turns(self.messages)]
         lines += [(message.at, told) for message in self.messages if (told := _told(message))]
         return [f"{at - began:7.2f} s  {line}" for at, line in sorted(lines)]
 
@@ -220,19 +234,31 @@ async def calling(
             await caller.close()
 
 
+def _bot_turns(messages: list[Message]) -> list[tuple[float, str]]:
+    """What the bot said, turn by turn; its words come in pieces, with the spaces between them."""
+    turns: list[tuple[float, str]] = []
+    in_turn = False
+    for message in messages:
+        if message.is_bot_text:
+            at, words = turns.pop() if in_turn else (message.at, "")
+            turns.append((at, words + message.data["text"]))
+            in_turn = True
+        elif message.type in ("bot-stopped-speaking", "bot-interrupted"):
+            in_turn = False
+    return [(at, words.strip()) for at, words in turns]
+
+
 def _told(message: Message) -> str | None:
     match message.type:
         case "user-input" if message.data.get("final"):
             return f"caller's words  {message.data['text'].strip()}"
-        case "bot-output" if message.data.get("spoken_status") == "completed":
-            return f"bot's words     {message.data['text'].strip()}"
         case "server-message":
             details = {
                 name: value for name, value in message.data.items() if name not in ("type", "products")
             }
             return f"{message.data.get('type'):15} {json.dumps(details)}"
-        case "error" | "bot-interrupted":
-            return f"{message.type:15} {message.data.get('error', '')}"
+        case "error":
+            return f"error           {message.data.get('error')}"
         case _:
             return None
 

@@ -99,7 +99,7 @@ function handleMessage({ type, data }) {
     case "user-input":
       return conversation.callerSaid(data.text, { kind: data.input_type, final: data.final });
     case "bot-output":
-      return data.spoken_status === "completed" ? conversation.botSaid(data.text) : undefined;
+      return isLastOfSegment(data) ? conversation.botSaid(data.text) : undefined;
     case "bot-stopped-speaking":
       return conversation.botStoppedSpeaking();
     case "bot-interrupted":
@@ -111,6 +111,11 @@ function handleMessage({ type, data }) {
     default:
       return undefined;
   }
+}
+
+/** Text a voice still has to speak is told again while it is spoken; other text is told once. */
+function isLastOfSegment({ will_be_spoken: followed, spoken_status: status }) {
+  return followed ? status === "completed" : status === "new";
 }
 
 function handleServerMessage(data) {

@@ -1,0 +1,59 @@
+# Sourced by the scripts: makes the Python environment from the lock. Needs Python 3.11 or later and a
+# package registry, nothing else.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+uv_version=0.13.9
+
+fail() {
+  echo "$*" >&2
+  exit 1
+}
+
+# Print the first Python that is new enough.
+find_python() {
+  local candidate
+  for candidate in python3.11 python3.12 python3.13 python3.14 python3 python; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  fail "Podline needs Python 3.11 or later, and none is on the PATH: install it from python.org or your system's packages."
+}
+
+# Print a uv: the one on the PATH, else one of our own under .tools.
+find_uv() {
+  if command -v uv; then
+    return
+  fi
+  local tools="$root/.tools/uv-$uv_version"
+  if [ ! -x "$tools/bin/uv" ]; then
+    echo "Getting uv $uv_version ..." >&2
+    "$(find_python)" -m venv "$tools" >&2 ||
+      fail "Python could not make a virtual environment (on Debian: apt-get install python3-venv)."
+    "$tools/bin/python" -m pip install --quiet "uv==$uv_version" >&2 ||
+      fail "uv $uv_version could not be installed: is the package registry in reach?"
+  fi
+  echo "$tools/bin/uv"
+}
+
+# ensure_environment NAME UV_SYNC_OPTION...: bring .venv to what the lock says. At once where NAME was
+# brought there before and the lock is the same.
+ensure_environment() {
+  local name=$1 stamp="$root/.venv/.podline-$1" wanted uv python
+  shift
+  wanted=$(cat "$root/uv.lock" "$root/pyproject.toml" | cksum)
+  if [ -x "$root/.venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    return
+  fi
+  uv=$(find_uv) || exit 1
+  python="$root/.venv/bin/python"
+  if [ ! -x "$python" ]; then
+    python=$(find_python) || exit 1
+  fi
+  echo "Installing what the lock names (the first time: some minutes and about 1 GB) ..." >&2
+  # Inexact: what another script has put there stays.
+  (cd "$root" && "$uv" sync --quiet --frozen --inexact --python "$python" "$@") ||
+    fail "The environment could not be installed; what uv said is above."
+  echo "$wanted" > "$stamp"
+}
