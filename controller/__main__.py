@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,8 @@ EXIT_CONFIG_INVALID = 64
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parse_arguments(arguments)
+    # Uvicorn repeats the signal that ended it; this way either signal ends `main` the same way.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         settings = Settings()

@@ -6,19 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from uuid_utils import uuid7
 
 from controller.assignment import Assigner, Personas
-from controller.auth import Key, Keyring, LoopbackOnly
+from controller.auth import Gate, Key
 from controller.clock import Clock
 from controller.deadlines import Limits
 from controller.errors import ControllerError
-from controller.problems import answer_error
+from controller.problems import answer_error, describe_problems
 from controller.ratelimit import RateLimit
 from controller.rooms import Rooms
 from controller.routes import agents, health, launches, sessions, start
@@ -35,6 +36,13 @@ _OFFERS_PER_START: Final = 6
 """A client offers once, retries three times, and sends its candidates in a few batches."""
 
 
+class Application(FastAPI):
+    """FastAPI, with its description of errors as they are answered here."""
+
+    def openapi(self) -> dict[str, Any]:
+        return describe_problems(super().openapi())
+
+
 def create_app(
     settings: Settings,
     runtime: Runtime,
@@ -45,10 +53,11 @@ def create_app(
 ) -> FastAPI:
     """The application, ready to be served. Bots are followed while its lifespan lasts."""
     services = _services(settings, runtime, rooms, signer, keys, clock)
-    app = FastAPI(  # its pages of documentation would load scripts from outside
+    app = Application(
         title="Podline",
         lifespan=_lifespan,
         max_body_size=MAX_BODY_BYTES,
+        # The pages of documentation would load their scripts from outside.
         docs_url=None,
         redoc_url=None,
         version="0.1.0",
@@ -56,14 +65,8 @@ def create_app(
     app.state.services = services
     for group in (sessions, start, agents, launches, health):
         app.include_router(group.router)
-    for kind in (ControllerError, RequestValidationError, HTTPException, Exception):
+    for kind in (ControllerError, RequestValidationError, HTTPException, ClientDisconnect, Exception):
         app.add_exception_handler(kind, answer_error)
-    if keys is None:
-        app.add_middleware(
-            LoopbackOnly,
-            public_url=settings.url_for_callers,
-            public_paths=("/", "/start", "/sessions/") if settings.public_start else (),
-        )
     if keys is None or settings.public_start:
         app.frontend("/", directory=PAGE, fallback=None, check_dir=False)
     return app
@@ -101,7 +104,7 @@ def _services(
         settings=settings,
         supervisor=supervisor,
         runtime=runtime,
-        keyring=Keyring(keys),
+        gate=Gate(keys, settings.url_for_callers),
         signer=signer,
         clock=clock,
         starts=RateLimit(starts),

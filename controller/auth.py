@@ -12,10 +12,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from controller.errors import Forbidden, Unauthorized
-from controller.problems import problem
+from controller.errors import Forbidden, InvalidRequest, Unauthorized
 from controller.settings import is_loopback
 
 
@@ -46,36 +44,57 @@ def read_keys(path: Path) -> tuple[Key, ...]:
     return msgspec.json.decode(path.read_bytes(), type=tuple[Key, ...])
 
 
-class Keyring:
-    """Checks bearers against the operator's keys. Without any keys everything is open."""
+class Gate:
+    """Decides who passes: holders of a key, or, where there are no keys, whoever sits at this machine."""
 
-    def __init__(self, keys: Sequence[Key] | None) -> None:
+    def __init__(self, keys: Sequence[Key] | None, public_url: str) -> None:
         self._keys = keys
+        self._public_host = urlsplit(public_url).hostname
 
-    @property
-    def is_open(self) -> bool:
-        return self._keys is None
-
-    def check(self, bearer: str | None, scope: KeyScope) -> None:
-        """Let the holder of a key with this scope pass.
+    def check(self, headers: Headers, scope: KeyScope) -> None:
+        """Let a request pass that may do what `scope` says.
 
         Raises:
             Unauthorized: there is no key, or nobody knows it.
-            Forbidden: it lacks the scope.
+            Forbidden: the key lacks the scope; without keys, the request may come from a web page.
+            InvalidRequest: without keys, what starts bots must be JSON.
         """
         if self._keys is None:
-            return
-        key = self._find(bearer) if bearer is not None else None
-        if key is None:
-            raise Unauthorized("Send a key from PODLINE_KEYS_FILE as `Authorization: Bearer KEY`.")
-        if not key.scopes & {scope, KeyScope.ADMIN}:
-            raise Forbidden(f"The key {key.name!r} lacks the scope {str(scope)!r}.")
+            self._check_local(headers)
+            if scope is KeyScope.START:
+                insist_on_json(headers)
+        else:
+            _check_scope(self._find(self._keys, bearer_of(headers)), scope)
 
-    def _find(self, bearer: str) -> Key | None:
-        digest = hashlib.sha256(bearer.encode(errors="surrogateescape")).hexdigest()
+    def knows(self, headers: Headers) -> bool:
+        """Whether the request holds any of the keys."""
+        bearer = bearer_of(headers)
+        return bearer is not None and self._find(self._keys or (), bearer) is not None
+
+    @staticmethod
+    def _find(keys: Sequence[Key], bearer: str | None) -> Key | None:
+        digest = hashlib.sha256((bearer or "").encode(errors="surrogateescape")).hexdigest()
         # All keys are compared, so that the time taken says nothing about where one matched.
-        matches = [key for key in self._keys or () if hmac.compare_digest(digest, key.sha256)]
-        return matches[0] if matches else None
+        matches = [key for key in keys if hmac.compare_digest(digest, key.sha256)]
+        return matches[0] if matches and bearer else None
+
+    def _check_local(self, headers: Headers) -> None:
+        """Keep web pages out of a person's own controller.
+
+        Pages of other sites come with a foreign Origin, and those that turned their own name into our
+        address (DNS rebinding) with a foreign Host.
+        """
+        host = headers.get("host", "")
+        name = _host_name(host)
+        if name is None or not (is_loopback(name) or name == self._public_host):
+            raise Forbidden(
+                "Without keys only this machine is served. Set PODLINE_KEYS_FILE to serve others."
+            )
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2] != host:
+            raise Forbidden(
+                "Pages of other sites may not use a controller without keys. Set PODLINE_KEYS_FILE."
+            )
 
 
 def bearer_of(headers: Headers) -> str | None:
@@ -83,40 +102,27 @@ def bearer_of(headers: Headers) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-class LoopbackOnly:
-    """Middleware for a controller without keys: no web page may reach it from a person's own browser.
+def insist_on_json(headers: Headers) -> None:
+    """A page of another site can send other types without asking the browser's leave, but not this one.
 
-    Pages of other sites come with a foreign Origin, and those that turned their own name into our address
-    (DNS rebinding) with a foreign Host.
+    Raises:
+        InvalidRequest: the body is of another type.
     """
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise InvalidRequest("Send the body as JSON, with the header `Content-Type: application/json`.")
 
-    def __init__(self, app: ASGIApp, public_url: str, public_paths: tuple[str, ...] = ()) -> None:
-        """`public_paths` are prefixes of what is open to everybody; "/" stands for itself alone."""
-        self._app = app
-        self._public_host = urlsplit(public_url).hostname
-        self._public_paths = public_paths
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._is_public(scope["path"]):
-            refusal = self._refusal(Headers(scope=scope))
-            if refusal is not None:
-                await problem(Forbidden(refusal))(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+def _check_scope(key: Key | None, scope: KeyScope) -> None:
+    if key is None:
+        raise Unauthorized("Send a key from PODLINE_KEYS_FILE as `Authorization: Bearer KEY`.")
+    if not key.scopes & {scope, KeyScope.ADMIN}:
+        raise Forbidden(f"The key {key.name!r} lacks the scope {str(scope)!r}.")
 
-    def _is_public(self, path: str) -> bool:
-        return any(
-            path == prefix or (prefix != "/" and path.startswith(prefix)) for prefix in self._public_paths
-        )
 
-    def _refusal(self, headers: Headers) -> str | None:
-        host = headers.get("host", "")
-        if not self._is_ours(urlsplit(f"//{host}").hostname):
-            return "Without keys only this machine is served. Set PODLINE_KEYS_FILE to serve others."
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
-            return "Pages of other sites may not use a controller without keys. Set PODLINE_KEYS_FILE."
+def _host_name(host: str) -> str | None:
+    """The name in a Host header, without its port; None for one that cannot be read."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
         return None
-
-    def _is_ours(self, name: str | None) -> bool:
-        return name is not None and (is_loopback(name) or name == self._public_host)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from controller.errors import ControllerError, InvalidRequest, Unauthorized
 
@@ -24,7 +25,11 @@ class Problem(BaseModel):
     code: str
 
 
-_OF_THE_FRAMEWORK = {
+PROBLEM_TYPE: Final = "application/problem+json"
+
+_REFERENCE: Final = {"$ref": "#/components/schemas/Problem"}
+
+_OF_THE_FRAMEWORK: Final = {
     404: ("not_found", "There is nothing at this address. The API is described at /openapi.json."),
     405: (
         "method_not_allowed",
@@ -41,12 +46,26 @@ async def answer_error(_: Request, error: Exception) -> Response:
             return problem(error)
         case RequestValidationError():
             return problem(InvalidRequest(sentence(error.errors())))
+        case ClientDisconnect():
+            # Nobody reads it; 499 is what nginx calls this.
+            return Response(status_code=499)
         case HTTPException():
             code, detail = _OF_THE_FRAMEWORK.get(error.status_code, ("invalid_request", error.detail))
             return _document(error.status_code, str(error.detail), detail, code, error.headers)
         case _:
             detail = "The controller failed. Its log holds the details."
             return _document(500, "Internal error", detail, "internal_error", None)
+
+
+def describe_problems(description: dict[str, Any]) -> dict[str, Any]:
+    """Say in an OpenAPI document that errors are problem documents; FastAPI gives them a success's type."""
+    for path in description["paths"].values():
+        for operation in path.values():
+            for answer in operation["responses"].values():
+                content = answer.get("content", {})
+                for kind in [kind for kind in content if content[kind].get("schema") == _REFERENCE]:
+                    content[PROBLEM_TYPE] = content.pop(kind)
+    return description
 
 
 def problem(error: ControllerError) -> Response:
@@ -77,4 +96,4 @@ def _cause(error: dict[str, Any]) -> str:
 
 def _document(status: int, title: str, detail: str, code: str, headers: Any) -> Response:
     document = Problem(type="about:blank", title=title, status=status, detail=detail, code=code)
-    return JSONResponse(document.model_dump(), status, headers=headers, media_type="application/problem+json")
+    return JSONResponse(document.model_dump(), status, headers=headers, media_type=PROBLEM_TYPE)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from controller.assignment import Assigner
 from controller.clock import Clock
-from controller.deadlines import Limits, Standing, overdue, we_are_deaf
+from controller.deadlines import Limits
 from controller.endings import decide_ending, ending_for
 from controller.errors import (
     ControllerError,
@@ -23,49 +21,18 @@ from controller.errors import (
     ShuttingDown,
 )
 from controller.ledger import moments
+from controller.orders import Order, Started
 from controller.rooms import Room, Rooms
 from controller.runtime import Exit, Runtime, Sighting
 from controller.sessions import Ending, Session, Timeline
 from controller.view import Record, View
+from controller.watchdog import Watchdog
 from protocol.messages import InboxAnswer, InboxMessage, Report
 from protocol.reasons import Phase, Reason
 
 log = logging.getLogger("podline.supervisor")
 
-TICK_SECONDS: Final = 0.2
-"""How late a deadline may be noticed."""
-
-DEAF_SECONDS: Final = 5.0
-"""A tick this late means that we were held up ourselves, and heard nobody meanwhile."""
-
 _SHUTDOWN: Final = "The controller was shut down and took its bots along. Start the session again."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """A checked request for a session. Equal orders with the same id are the same session."""
-
-    user_id: str
-    session_id: str | None = None
-    room: tuple[str, str] | None = None
-    max_duration_seconds: int
-    persona: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of what was asked for, the id aside."""
-        asked = [self.user_id, self.room, self.max_duration_seconds, self.persona, self.metadata]
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
-    """A session, the token its caller may have, and whether this very request launched it."""
-
-    session: Session
-    caller_token: str | None
-    is_new: bool
 
 
 class Supervisor:
@@ -88,13 +55,12 @@ class Supervisor:
         self._runtime = runtime
         self._rooms = rooms
         self._assigner = assigner
-        self._keep_ended_seconds = keep_ended_seconds
         self._clock = clock
         self._new_id = new_id
         self.started = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._is_closing = False
-        self._listening_since = clock.monotonic()
+        self._watchdog = Watchdog(view, limits, keep_ended_seconds, clock, self._end)
 
     @property
     def provider(self) -> str:
@@ -109,7 +75,7 @@ class Supervisor:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._runtime.follow(self._seen))
                 self.started.set()
-                await self._keep_deadlines()
+                await self._watchdog.run()
         finally:
             self._tasks = None
 
@@ -313,41 +279,6 @@ class Supervisor:
         log.info("session ended", extra={"session_id": session.id, "reason": str(ending.reason)})
         if session.room_url and not session.room_is_brought:
             await self._rooms.close(session.id, session.room_url)
-
-    # --- deadlines ---
-
-    async def _keep_deadlines(self) -> None:
-        last = self._clock.monotonic()
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            now = self._clock.monotonic()
-            if now - last > DEAF_SECONDS:
-                self._listening_since = now
-            last = now
-            await self._end_overdue(now)
-            self._forget_old(now)
-
-    async def _end_overdue(self, now: float) -> None:
-        standings = [(record, self._standing(record, now)) for record in self.view.running()]
-        deaf = we_are_deaf([standing for _, standing in standings], self.limits)
-        for record, standing in standings:
-            reason = overdue(standing, self.limits)
-            if reason is not None and not (deaf and reason is Reason.UNRESPONSIVE):
-                await self._end(record, ending_for(reason))
-
-    def _standing(self, record: Record, now: float) -> Standing:
-        heard = record.heard_at
-        return Standing(
-            phase=record.session.phase,
-            launched=None if record.launched_at is None else now - record.launched_at,
-            heard=None if heard is None else now - max(heard, self._listening_since),
-            max_duration=record.session.max_duration_seconds,
-        )
-
-    def _forget_old(self, now: float) -> None:
-        for record in self.view.all():
-            if record.ended_at is not None and now - record.ended_at > self._keep_ended_seconds:
-                self.view.drop(record)
 
 
 def _may_start_again(record: Record) -> bool:

@@ -49,4 +49,7 @@ class Rooms(Protocol):
         """Another token for the caller of an open room."""
 
     async def close(self, session_id: str, url: str) -> None:
-        """The session of an opened room has ended: nobody may stay in it."""
+        """The session of an opened room has ended: nobody may stay in it.
+
+        Raises nothing: a room that cannot be closed now runs out by itself.
+        """

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Request
-from fastapi.params import Depends as DependsMarker
+from fastapi import Depends, Request, params
+from starlette.requests import ClientDisconnect
 
-from controller.auth import Keyring, KeyScope, bearer_of
+from controller.auth import Gate, KeyScope, bearer_of
 from controller.clock import Clock
-from controller.errors import ControllerError, InvalidRequest
 from controller.ratelimit import RateLimit
 from controller.runtime import Runtime
 from controller.settings import Settings
 from controller.supervisor import Supervisor
 from controller.tokens import Signer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +28,14 @@ class Services:
     settings: Settings
     supervisor: Supervisor
     runtime: Runtime
-    keyring: Keyring
+    gate: Gate
     signer: Signer
     clock: Clock
     starts: RateLimit
     offers: RateLimit
 
 
-def get_services(request: Request) -> Services:
+async def get_services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
@@ -40,60 +43,58 @@ def get_services(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(get_services)]
 
 
-def get_supervisor(services: ServicesDep) -> Supervisor:
+async def get_supervisor(services: ServicesDep) -> Supervisor:
     return services.supervisor
 
 
 SupervisorDep = Annotated[Supervisor, Depends(get_supervisor)]
 
 
-def requires(scope: KeyScope) -> DependsMarker:
-    """Only for holders of a key with this scope."""
+def requires(scope: KeyScope) -> params.Depends:
+    """Only for those who may do what `scope` says."""
 
-    def check(request: Request, services: ServicesDep) -> None:
-        services.keyring.check(bearer_of(request.headers), scope)
-        if scope is KeyScope.START and services.keyring.is_open:
-            _insist_on_json(request)
+    async def check(request: Request, services: ServicesDep) -> None:
+        services.gate.check(request.headers, scope)
 
-    return DependsMarker(check)
+    return params.Depends(check)
 
 
-def may_start(request: Request, services: ServicesDep) -> None:
-    """For holders of a key, and for everybody where the operator says so, within the rate limit."""
-    _insist_on_json(request)
-    if not services.settings.public_start:
-        services.keyring.check(bearer_of(request.headers), KeyScope.START)
-    elif not _has_key(request, services):
-        services.starts.take(_client(request), services.clock.monotonic())
+async def may_start(request: Request, services: ServicesDep) -> None:
+    """As for any start; and for everybody, at a moderate rate, where the operator says so."""
+    _check_public(request, services, services.starts)
 
 
-def may_offer(session_id: str, request: Request, services: ServicesDep) -> None:
+async def may_offer(session_id: str, request: Request, services: ServicesDep) -> None:
     """For the caller of this session by their token; else as for a start."""
-    _insist_on_json(request)
     bearer = bearer_of(request.headers)
-    if bearer is not None and services.signer.is_offer_token(bearer, session_id):
-        return
-    if not services.settings.public_start:
-        services.keyring.check(bearer, KeyScope.START)
-    elif not _has_key(request, services):
-        services.offers.take(_client(request), services.clock.monotonic())
+    if bearer is None or not services.signer.is_offer_token(bearer, session_id):
+        _check_public(request, services, services.offers)
 
 
-def _has_key(request: Request, services: Services) -> bool:
-    if services.keyring.is_open:
-        return False
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Do `work`, but give it up when the client hangs up: an offer nobody waits for must not bind the bot.
+
+    Raises:
+        ClientDisconnect: the client hung up.
+    """
+    working = asyncio.create_task(work)
+    # The body has been read: all that can still come is that the client is gone.
+    hanging_up = asyncio.ensure_future(request.receive())
     try:
-        services.keyring.check(bearer_of(request.headers), KeyScope.START)
-    except ControllerError:
-        return False
-    return True
+        await asyncio.wait((working, hanging_up), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        hanging_up.cancel()
 
 
-def _insist_on_json(request: Request) -> None:
-    """A page of another site can send other types without asking the browser's leave, but not this one."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise InvalidRequest("Send the body as JSON, with the header `Content-Type: application/json`.")
+def _check_public(request: Request, services: Services, limit: RateLimit) -> None:
+    if not services.settings.public_start:
+        services.gate.check(request.headers, KeyScope.START)
+    elif not services.gate.knows(request.headers):
+        limit.take(_client(request), services.clock.monotonic())
 
 
 def _client(request: Request) -> str:

@@ -15,7 +15,7 @@ from protocol.messages import INBOX_POLL_SECONDS, Inbox, InboxAnswer, Report, Re
 T = TypeVar("T")
 
 
-def is_bot(launch_id: str, request: Request, services: ServicesDep) -> None:
+async def is_bot(launch_id: str, request: Request, services: ServicesDep) -> None:
     """Only for the bot of this launch."""
     bearer = bearer_of(request.headers)
     if bearer is None or not services.signer.is_launch_token(bearer, launch_id):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from controller.errors import InvalidRequest
+from controller.orders import Order
 from controller.routes.dependencies import Services
 from controller.routes.models import StartSession
-from controller.supervisor import Order
 
 
 def order_of(body: StartSession, services: Services) -> Order:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends
+from fastapi import APIRouter, Body, Depends, Request
 from pydantic import BaseModel, ConfigDict
 
 from controller.errors import InvalidRequest
 from controller.problems import Problem
-from controller.routes.dependencies import ServicesDep, SupervisorDep, may_offer, may_start
+from controller.routes.dependencies import ServicesDep, SupervisorDep, may_offer, may_start, while_connected
 from controller.routes.models import StartSession, UserId
 from controller.routes.orders import order_of
 from controller.sessions import ANONYMOUS
@@ -32,7 +32,6 @@ class StartBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     transport: str | None = None
-    createDailyRoom: bool = False  # noqa: N815 - Pipecat's name
     body: StartDetails | None = None
 
 
@@ -45,13 +44,13 @@ class IceServer(BaseModel):
 class IceConfig(BaseModel):
     """Servers the client may use to be reached."""
 
-    iceServers: list[IceServer]  # noqa: N815 - likewise
+    iceServers: list[IceServer]  # noqa: N815 - the browser's name
 
 
 class StartAnswer(BaseModel):
     """Where the client goes on. What does not apply is left out: clients look for the key alone."""
 
-    sessionId: str  # noqa: N815 - likewise
+    sessionId: str  # noqa: N815 - Pipecat's name
     iceConfig: IceConfig | None = None  # noqa: N815 - likewise
 
 
@@ -91,9 +90,10 @@ async def start(services: ServicesDep, body: Annotated[StartBody | None, Body()]
     dependencies=[Depends(may_offer)],
     responses={status: {"model": Problem} for status in (404, 409, 410)},
 )
-async def offer(session_id: str, body: Offer, supervisor: SupervisorDep) -> dict[str, Any]:
+async def offer(session_id: str, body: Offer, request: Request, supervisor: SupervisorDep) -> dict[str, Any]:
     """Hand an offer to the bot, and hold the request until it answers: clients do not ask twice."""
-    return await supervisor.offer(session_id, body.model_dump(exclude_unset=True))
+    answering = supervisor.offer(session_id, body.model_dump(exclude_unset=True))
+    return await while_connected(request, answering)
 
 
 @router.patch(

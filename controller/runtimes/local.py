@@ -30,8 +30,8 @@ _OUTPUT_SECONDS: Final = 1.0
 """How long what the group has left in its pipe may take to read, once the bot is gone."""
 
 
-_MACHINE: Final = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
-"""Variables of the machine that any program needs; beside them LC_* and PYTHON*."""
+_MACHINE: Final = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+"""Variables of the machine that any program needs, in either case; beside them LC_* and PYTHON*."""
 
 
 def bot_variables(variables: Mapping[str, str]) -> dict[str, str]:
@@ -39,7 +39,8 @@ def bot_variables(variables: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in variables.items()
-        if name in _MACHINE or name in environment.SHARED or name.startswith(("LC_", "PYTHON"))
+        if value
+        and (name.upper() in _MACHINE or name in environment.SHARED or name.startswith(("LC_", "PYTHON")))
     }
 
 
@@ -160,6 +161,7 @@ class LocalRuntime:
         finally:
             # Also on the way out of a controller that ends in haste: no process outlives it.
             _kill_group(bot.process.pid)
+            await bot.process.wait()
             bot.log.close()
         self._seen(Sighting(launch_id=launch_id, exit=self._exit(bot)))
         await asyncio.sleep(self._keep_ended_seconds)
@@ -199,7 +201,10 @@ async def _copy(output: int, log_: BoundedLog) -> None:
     )
     try:
         while text := await reader.read(_READ_BYTES):
-            log_.write(text)
+            try:
+                log_.write(text)
+            except OSError as error:
+                log.warning("bot's output could not be kept", extra={"error": error.strerror})
     finally:
         transport.close()
 

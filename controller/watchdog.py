@@ -1,0 +1,72 @@
+"""Looks again and again whose time is up, and forgets what ended long ago."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from controller.clock import Clock
+from controller.deadlines import Limits, Standing, overdue, we_are_deaf
+from controller.endings import ending_for
+from controller.sessions import Ending
+from controller.view import Record, View
+from protocol.reasons import Reason
+
+TICK_SECONDS: Final = 0.2
+"""How late a deadline may be noticed."""
+
+HELD_UP_SECONDS: Final = 5.0
+"""A tick this late means that we were held up ourselves, and heard nobody meanwhile."""
+
+
+class Watchdog:
+    """Calls `end` for each bot that is overdue."""
+
+    def __init__(
+        self,
+        view: View,
+        limits: Limits,
+        keep_ended_seconds: float,
+        clock: Clock,
+        end: Callable[[Record, Ending], Awaitable[None]],
+    ) -> None:
+        self._view = view
+        self._limits = limits
+        self._keep_ended_seconds = keep_ended_seconds
+        self._clock = clock
+        self._end = end
+        self._listening_since = clock.monotonic()
+
+    async def run(self) -> None:
+        last = self._clock.monotonic()
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = self._clock.monotonic()
+            if now - last > HELD_UP_SECONDS:
+                self._listening_since = now
+            last = now
+            await self._end_overdue(now)
+            self._forget_old(now)
+
+    async def _end_overdue(self, now: float) -> None:
+        standings = [(record, self._standing(record, now)) for record in self._view.running()]
+        deaf = we_are_deaf([standing for _, standing in standings], self._limits)
+        for record, standing in standings:
+            reason = overdue(standing, self._limits)
+            if reason is not None and not (deaf and reason is Reason.UNRESPONSIVE):
+                await self._end(record, ending_for(reason))
+
+    def _standing(self, record: Record, now: float) -> Standing:
+        heard = record.heard_at
+        return Standing(
+            phase=record.session.phase,
+            launched=None if record.launched_at is None else now - record.launched_at,
+            heard=None if heard is None else now - max(heard, self._listening_since),
+            max_duration=record.session.max_duration_seconds,
+        )
+
+    def _forget_old(self, now: float) -> None:
+        for record in self._view.all():
+            if record.ended_at is not None and now - record.ended_at > self._keep_ended_seconds:
+                self._view.drop(record)
