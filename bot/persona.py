@@ -45,7 +45,7 @@ def load_persona(path: Path | None) -> Persona:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigInvalid(
-            f"persona {path} cannot be read: {error.strerror}; mend PODLINE_PERSONA"
+            f"persona {path} cannot be read ({error.strerror}), set PODLINE_PERSONA to one that can"
         ) from error
     except ValueError as error:  # no TOML, or no UTF-8
         raise ConfigInvalid(f"persona {path} is no TOML file in UTF-8: {error}") from error
