@@ -1,0 +1,115 @@
+"""What ends a call, and that only the first reason counts."""
+
+from bot.attendance import Attendance, Patience
+from bot.errors import RoomLost
+from bot.ledger import Ledger
+from protocol.reasons import Reason
+from tests.fakes.clockwork import at_once
+
+
+def attendance() -> Attendance:
+    return Attendance(Ledger(lambda: 1.0), Patience(no_caller=60, return_grace=10, max_duration=1800))
+
+
+@at_once
+async def test_nobody_comes() -> None:
+    call = attendance()
+    call.joined()
+
+    ending = await call.ending
+
+    assert (ending.reason, ending.message) == (Reason.NO_CALLER, "Nobody came within 60 seconds.")
+
+
+@at_once
+async def test_the_caller_hangs_up() -> None:
+    call = attendance()
+    call.joined()
+    call.caller_joined()
+    call.caller_left(abruptly=False)
+
+    ending = await call.ending
+
+    assert (ending.reason, ending.message) == (Reason.CALLER_LEFT, "The caller left the call.")
+
+
+@at_once
+async def test_a_lost_caller_has_time_to_come_back() -> None:
+    call = attendance()
+    call.joined()
+    call.caller_joined()
+    call.caller_left(abruptly=True)
+    call.caller_joined()
+
+    ending = await call.ending
+
+    assert ending.reason == Reason.MAX_DURATION
+
+
+@at_once
+async def test_a_lost_caller_who_stays_away_has_left() -> None:
+    call = attendance()
+    call.joined()
+    call.caller_joined()
+    call.caller_left(abruptly=True)
+
+    ending = await call.ending
+
+    assert ending.reason == Reason.CALLER_LEFT
+    assert "did not come back within 10 seconds" in ending.message
+
+
+@at_once
+async def test_a_caller_who_came_before_the_bot_was_ready_is_not_missed() -> None:
+    call = attendance()
+    call.caller_joined()
+    call.joined()
+
+    ending = await call.ending
+
+    assert ending.reason == Reason.MAX_DURATION
+
+
+@at_once
+async def test_the_first_reason_counts() -> None:
+    call = attendance()
+    call.joined()
+    call.caller_joined()
+    call.room_failed(RoomLost("The room is gone."))
+    call.terminate()
+    call.caller_left(abruptly=False)
+
+    ending = await call.ending
+
+    assert (ending.reason, ending.message) == (Reason.ROOM_LOST, "The room is gone.")
+
+
+@at_once
+async def test_silence_without_a_caller_is_not_idleness() -> None:
+    call = attendance()
+    call.joined()
+    call.fell_silent(300)
+
+    ending = await call.ending
+
+    assert ending.reason == Reason.NO_CALLER
+
+
+@at_once
+async def test_nobody_says_goodbye_to_a_caller_who_left() -> None:
+    call = attendance()
+    call.caller_joined()
+    call.caller_left(abruptly=False)
+
+    assert (await call.ending).goodbye == "none"
+
+
+@at_once
+async def test_the_goodbye_of_a_bot_that_ends_the_call_itself_is_waited_for() -> None:
+    call = attendance()
+    call.caller_joined()
+    call.bot_says_goodbye()
+
+    ending = await call.ending
+
+    assert (ending.reason, ending.goodbye) == (Reason.COMPLETED, "awaited")
