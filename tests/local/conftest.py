@@ -1,0 +1,92 @@
+"""A real sandbox and a real controller, as processes in temporary directories, shared by the tests here."""
+
+from __future__ import annotations
+
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Generator, Iterator
+
+import httpx
+import pytest
+from dotenv import dotenv_values
+
+from sandbox.voice import Voice
+from tests.local.processes import Program, Sandbox, free_port, processes_of
+
+LOG_LINES = 60
+PROGRAMS = pytest.StashKey[list[Program]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[PROGRAMS] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test is shown with what the processes said."""
+    report = yield
+    if report.failed:
+        for program in item.config.stash[PROGRAMS]:
+            lines = program.said().splitlines()[-LOG_LINES:]
+            report.sections.append((f"log of {program.name}", "\n".join(lines)))
+    return report
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Sandbox]:
+    directory = tmp_path_factory.mktemp("sandbox")
+    command = [sys.executable, "-m", "sandbox", "--directory", str(directory)]
+    program = Program.start("sandbox", command, directory, {})
+    pytestconfig.stash[PROGRAMS].append(program)
+    try:
+        program.wait_until((directory / "sandbox.env").exists)
+        variables = {name: value or "" for name, value in dotenv_values(directory / "sandbox.env").items()}
+        yield Sandbox(directory, variables, variables["CONVEX_URL"])
+    finally:
+        program.stop()
+        assert processes_of(directory) == []
+
+
+@pytest.fixture(scope="session")
+def controller_url(
+    sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[str]:
+    port = free_port()
+    variables = {**sandbox.variables, "PODLINE_PORT": str(port), "PODLINE_GRACE_SECONDS": "3"}
+    command = [sys.executable, "-m", "controller", "serve"]
+    program = Program.start("controller", command, tmp_path_factory.mktemp("controller"), variables)
+    pytestconfig.stash[PROGRAMS].append(program)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        program.wait_until(lambda: answers(f"{url}/readyz"))
+        yield url
+    finally:
+        program.stop()
+        # What is left of this run is the sandbox itself: no bot.
+        assert [line for line in processes_of(sandbox.directory) if "-m bot" in line] == []
+
+
+@pytest.fixture
+async def controller(controller_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=controller_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def store(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=sandbox.store_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def voice() -> Voice:
+    return Voice()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own loopback address
+            return bool(response.status == 200)
+    except (urllib.error.URLError, ConnectionError):
+        return False

@@ -1,0 +1,112 @@
+"""Real processes for the tests: started, waited for, and ended with proof."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import httpx
+
+ROOT = Path(__file__).parent.parent.parent
+START_SECONDS = 60
+STOP_SECONDS = 10
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A process in a session of its own, with its output in a file."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @classmethod
+    def start(cls, name: str, command: list[str], directory: Path, variables: Mapping[str, str]) -> Program:
+        log = directory / f"{name}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(  # noqa: S603 - the tests' own commands
+                command,
+                cwd=directory,
+                env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return cls(name, process, log)
+
+    def wait_until(self, is_ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not is_ready():
+            assert self.process.poll() is None, f"{self.name} ended:\n{self.said()}"
+            assert time.monotonic() < deadline, f"{self.name} is not ready:\n{self.said()}"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it as an operator would; killing it is for the case that this fails, and fails the test."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_SECONDS)
+        finally:
+            self.process.kill()
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+class Sandbox(NamedTuple):
+    """A running sandbox: its directory, what a bot needs to use it, and its store."""
+
+    directory: Path
+    variables: dict[str, str]
+    store_url: str
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def processes_of(directory: Path) -> list[str]:
+    """Command lines of the processes, this one excepted, that name the directory in command or environment.
+
+    A bot's environment names its sandbox's certificate there, so this finds bots as well.
+    """
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_bytes()
+            mentions = str(directory).encode() in command + (entry / "environ").read_bytes()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if mentions and entry.name != str(os.getpid()):
+            found.append(f"{entry.name} {command.replace(bytes(1), b' ').decode()}")
+    return found
+
+
+async def ended_session(controller: httpx.AsyncClient, session_id: str) -> dict[str, Any] | None:
+    """The session's record, once it has ended."""
+    session: dict[str, Any] = (await controller.get(f"/v1/sessions/{session_id}")).raise_for_status().json()
+    return session if session["phase"] in ("ended", "failed") else None
+
+
+async def eventually(probe: Callable[[], Awaitable[T | None]], what: str, within: float = 20) -> T:
+    """The first result of the probe that says something, or a failure that says what was waited for."""
+    try:
+        async with asyncio.timeout(within):
+            while not (result := await probe()):  # noqa: ASYNC110 - other processes set no event here
+                await asyncio.sleep(0.05)
+            return result
+    except TimeoutError:
+        raise AssertionError(f"waited {within} s in vain for {what}") from None

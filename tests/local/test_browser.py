@@ -1,0 +1,175 @@
+"""A spoken call from end to end in a real browser, whose microphone is a recording."""
+
+from __future__ import annotations
+
+import os
+import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from sandbox.voice import Voice
+from tests.local.browser import FLAGS, find_chromium
+from tests.local.processes import ended_session, eventually
+
+RATE = 48_000
+NOISE = 30
+LEAD_SECONDS = 10
+"""The recording starts with the click, not with the call: this long a bot has to come and greet."""
+
+SCRIPT = [("find running shoes under one hundred dollars", 17), ("save product two", 8)]
+"""What is said, and the seconds left for the answer."""
+
+REMEMBER_CONNECTIONS = """
+    window.connections = [];
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+        constructor(...given) { super(...given); window.connections.push(this); }
+    };
+"""
+HEARD = """async () => {
+    let energy = 0;
+    for (const connection of window.connections)
+        for (const stat of (await connection.getStats()).values())
+            if (stat.type === "inbound-rtp" && stat.kind === "audio") energy += stat.totalAudioEnergy ?? 0;
+    return energy;
+}"""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    found = find_chromium()
+    if found is None:
+        what = "no Chromium on this machine: scripts/test says how to get one"
+        pytest.fail(what) if os.environ.get("CI") == "true" else pytest.skip(what)
+    return found
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory, voice: Voice) -> Path:
+    """What the browser's microphone hears: a quiet room, and the script spoken in it."""
+    parts = [np.zeros(LEAD_SECONDS * RATE)]
+    for sentence, answer_seconds in SCRIPT:
+        parts += [voice.say(sentence, RATE), np.zeros(answer_seconds * RATE)]
+    sound = np.concatenate(parts)
+    sound = sound + np.random.default_rng(0).normal(0, NOISE, sound.size)
+    path = tmp_path_factory.mktemp("microphone") / "script.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(sound.clip(-32_768, 32_767).astype(np.int16).tobytes())
+    return path
+
+
+@asynccontextmanager
+async def opened(url: str, chromium: Path, *flags: str, microphone: bool = True) -> AsyncIterator[Page]:
+    """The page in a fresh browser. It throws no error and loads nothing from outside."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, *flags])
+        context = await browser.new_context(permissions=["microphone"] if microphone else [])
+        await context.add_init_script(REMEMBER_CONNECTIONS)
+        page = await context.new_page()
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on(
+            "request", lambda request: faults.append(request.url) if not request.url.startswith(url) else None
+        )
+        try:
+            await page.goto(url)
+            yield page
+        except BaseException:
+            print(await page.inner_text("body"), *faults, sep="\n")  # noqa: T201
+            raise
+        finally:
+            await browser.close()
+        assert faults == []
+
+
+async def test_a_spoken_call_in_a_browser(
+    controller_url: str,
+    controller: httpx.AsyncClient,
+    store: httpx.AsyncClient,
+    chromium: Path,
+    recording: Path,
+) -> None:
+    """Greeted, asked, answered, saved, hung up: seen on the page, in the store and on record."""
+    microphone = f"--use-file-for-fake-audio-capture={recording}%noloop"
+    async with opened(controller_url, chromium, microphone) as page:
+        async with page.expect_response("**/start") as started:
+            await page.get_by_role("button", name="Start talking").click()
+        session_id = (await (await started.value).json())["sessionId"]
+        await expect(page.get_by_role("status")).to_have_text("Connected", timeout=20_000)
+
+        conversation = page.get_by_role("log", name="Conversation")
+        await expect(conversation).to_contain_text("Hello", timeout=20_000)
+        greeting = await eventually(lambda: page.evaluate(HEARD), "the greeting's sound")
+
+        await expect(conversation).to_contain_text("running shoes under one hundred", timeout=30_000)
+        await expect(page.get_by_role("button", name="Save Trail running shoes")).to_be_visible()
+        await expect(conversation).to_contain_text("I found", timeout=20_000)
+        await expect(conversation).to_contain_text("answered in")
+        assert await page.evaluate(HEARD) > greeting
+
+        await expect(conversation).to_contain_text("Save product two", timeout=40_000)
+        await expect(page.locator("#saved")).to_contain_text("Trail running shoes", timeout=20_000)
+
+        await page.get_by_role("button", name="Hang up").click()
+        session = await eventually(
+            lambda: ended_session(controller, session_id), "the session's end", within=3
+        )
+        await expect(page.locator("#ending")).to_contain_text("caller_left")
+        await expect(page.locator("#ending-summary")).to_contain_text("Tool calls")
+
+    assert session["reason"] == "caller_left"
+    assert None not in (session["timeline"][moment] for moment in ("joined", "caller_joined", "first_speech"))
+    assert session["usage"]["turns"] == 2
+    assert session["usage"]["tool_calls"].keys() == {"search_products", "save_product"}
+    [tokens] = session["usage"]["models"].values()
+    assert tokens["prompt_tokens"] > 0
+    assert tokens["completion_tokens"] > 0
+
+    requests = (await store.get("/sandbox/requests")).json()["requests"]
+    searches = [request["body"] for request in requests if request["path"] == "/searchProductsByVoice"]
+    assert searches[-1]["query"] == "running shoes"
+    kept = (await store.get("/sandbox/saved", params={"userId": session["user_id"]})).json()
+    assert [product["number"] for product in kept["products"]] == [2]
+
+
+async def test_without_a_microphone_one_can_type(controller_url: str, chromium: Path) -> None:
+    async with opened(controller_url, chromium, microphone=False) as page:
+        await page.get_by_role("button", name="Start talking").click()
+        await expect(page.get_by_role("alert")).to_contain_text("The microphone is blocked")
+        await expect(page.get_by_role("status")).to_have_text("Connected", timeout=20_000)
+        await expect(page.get_by_role("log")).to_contain_text("Hello", timeout=20_000)
+
+        await page.get_by_label("Type to the assistant").fill("find running shoes")
+        await page.get_by_role("button", name="Send").click()
+        await expect(page.get_by_role("button", name="Save Trail running shoes")).to_be_visible()
+
+
+async def test_a_closed_tab_ends_the_call_at_once(
+    controller_url: str, controller: httpx.AsyncClient, chromium: Path
+) -> None:
+    async with opened(controller_url, chromium) as page:
+        async with page.expect_response("**/start") as started:
+            await page.get_by_role("button", name="Start talking").click()
+        session_id = (await (await started.value).json())["sessionId"]
+        await expect(page.get_by_role("status")).to_have_text("Connected", timeout=20_000)
+        await page.close(run_before_unload=True)
+        session = await eventually(
+            lambda: ended_session(controller, session_id), "the session's end", within=3
+        )
+    assert session["reason"] == "caller_left"
+
+
+async def test_a_refused_start_is_told_in_a_sentence(controller_url: str, chromium: Path) -> None:
+    detail = "No bot can be started now; try again in a minute."
+    async with opened(controller_url, chromium) as page:
+        await page.route("**/start", lambda route: route.fulfill(json={"detail": detail}, status=503))
+        await page.get_by_role("button", name="Start talking").click()
+        await expect(page.locator("#ending")).to_contain_text(detail)
