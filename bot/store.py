@@ -57,7 +57,7 @@ class Turn(msgspec.Struct, frozen=True):
     at: str
 
 
-class _Changed(msgspec.Struct, frozen=True):
+class _Success(msgspec.Struct, frozen=True):
     success: bool
     product: Product | None = None
 
@@ -133,14 +133,12 @@ class Store:
             RouteMissing: The backend keeps no transcripts.
             StoreError: No usable answer in time.
         """
-        await self._ask("saveTranscript", {"sessionId": session_id, "userId": user_id, "turns": turns})
+        body = {"sessionId": session_id, "userId": user_id, "turns": turns}
+        _succeeded(await self._ask("saveTranscript", body))
 
     async def _change(self, route: str, user_id: str, number: int) -> Product | None:
-        answer = await self._ask(route, {"userId": user_id, "productNumber": number})
-        changed = _decoded(answer, _Changed)
-        if not changed.success:
-            raise StoreError("the backend says it did not succeed")
-        return _cut(changed.product) if changed.product else None
+        product = _succeeded(await self._ask(route, {"userId": user_id, "productNumber": number})).product
+        return _cut(product) if product else None
 
     async def _ask(self, route: str, body: Mapping[str, Any]) -> bytes:
         try:
@@ -193,6 +191,13 @@ def _accepted(status: int, answer: bytes) -> bytes:
             raise RouteMissing("status 404, no such route") from None
         raise ProductUnknown("status 404, no such product")
     raise StoreError(f"status {status}")
+
+
+def _succeeded(answer: bytes) -> _Success:
+    success: _Success = _decoded(answer, _Success)
+    if not success.success:
+        raise StoreError("the backend says it did not succeed")
+    return success
 
 
 def _decoded(answer: bytes, shape: Any) -> Any:

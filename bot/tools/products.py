@@ -20,7 +20,7 @@ Result = dict[str, Any]
 MAX_PRODUCT_NUMBER: Final = 999_999
 MAX_QUERY_CHARACTERS: Final = 300
 
-_DIGITS: Final = re.compile(r"([0-9]{1,9})(\\.0+)?")
+_DIGITS: Final = re.compile(r"([0-9]{1,9})(\.0+)?")
 _NUMBER: Final = {
     "productNumber": {
         "type": "integer",
