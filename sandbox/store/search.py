@@ -25,6 +25,8 @@ _STOP_WORDS: Final = frozenset((
     "dollar", "dollars",
 ))  # fmt: skip
 
+_IRREGULAR: Final = {"knives": "knife", "scarves": "scarf", "mice": "mouse", "leaves": "leaf", "shelves": "shelf"}
+
 _IN_NAME: Final = 4.0
 _IN_CATEGORY: Final = 2.0
 _IN_DESCRIPTION: Final = 1.0
@@ -109,6 +111,7 @@ def telling_words(text: str) -> frozenset[str]:
 
 def _stem(word: str) -> str:
     """A word without its plural or -ing, roughly: the same for the query and for the catalogue."""
+    word = _IRREGULAR.get(word, word)
     for ending, replacement in (("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x")):
         if word.endswith(ending) and len(word) > len(ending) + 1:
             return word[: -len(ending)] + replacement
