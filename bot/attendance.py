@@ -45,7 +45,7 @@ class Attendance:
     Attributes:
         ending: Done as soon as the call has to end.
         caller_came: Set when the caller is here for the first time.
-        caller_is_here: Whether anybody can hear the bot just now.
+        caller_gone: Set while the caller has come and is not here.
     """
 
     def __init__(self, ledger: Ledger, patience: Patience) -> None:
@@ -57,7 +57,12 @@ class Attendance:
         self._max_duration: asyncio.TimerHandle | None = None
         self.ending: asyncio.Future[Ending] = self._loop.create_future()
         self.caller_came = asyncio.Event()
-        self.caller_is_here = False
+        self.caller_gone = asyncio.Event()
+
+    @property
+    def caller_is_here(self) -> bool:
+        """Whether anybody can hear the bot just now."""
+        return self.caller_came.is_set() and not self.caller_gone.is_set()
 
     def joined(self) -> None:
         if self._max_duration is not None:
@@ -75,14 +80,14 @@ class Attendance:
 
     def caller_joined(self) -> None:
         self._ledger.mark("caller_joined")
-        self.caller_is_here = True
         self.caller_came.set()
+        self.caller_gone.clear()
         for deadline in (self._no_caller, self._return):
             if deadline is not None:
                 deadline.cancel()
 
     def caller_left(self, *, abruptly: bool) -> None:
-        self.caller_is_here = False
+        self.caller_gone.set()
         if not abruptly:
             self.end(Ending(Reason.CALLER_LEFT, "The caller left the call."))
             return

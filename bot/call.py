@@ -31,10 +31,12 @@ from protocol.messages import Candidates, InboxAnswer, InboxMessage, ModelReconn
 from protocol.reasons import Reason
 
 TOOL_TIMEOUT_SECONDS: Final = 10.0
-GOODBYE_SECONDS: Final = 12.0
+SENTENCE_SECONDS: Final = 6.0
+"""How long what the bot is saying may go on once the call has to end."""
+GOODBYE_SECONDS: Final = 8.0
 """How long a goodbye may take, from asking the model for it to its last sound."""
 ANSWER_SECONDS: Final = 4.0
-"""How long to wait for a goodbye to begin; below this it is not asked for."""
+"""How long of that to wait for its first sound."""
 LEAVING_SECONDS: Final = 1.5
 """Kept back from the grace period for closing the pipeline and for the last report."""
 
@@ -77,7 +79,8 @@ class Call:
             helpers = [tasks.create_task(work) for work in self._helpers(controller)]
             ending = await self._attendance.ending
             logger.info("call ending", reason=str(ending.reason))
-            await self._say_goodbye(ending)
+            if self._attendance.caller_is_here and ending.goodbye != "none":
+                await _first_of(self._say_goodbye(ending), self._attendance.caller_gone.wait())
             await self._leave(ending, pipeline)
             for helper in helpers:
                 helper.cancel()
@@ -128,20 +131,15 @@ class Call:
 
     async def _say_goodbye(self, ending: Ending) -> None:
         """Let the sentence be finished, then hear the goodbye out, as far as the grace period allows."""
-        if not self._attendance.caller_is_here or ending.goodbye == "none":
+        within = self._settings.grace_seconds - LEAVING_SECONDS
+        await _wait(self._voice.quiet, min(SENTENCE_SECONDS, within))
+        if within < SENTENCE_SECONDS + GOODBYE_SECONDS:
             return
-        seconds = min(GOODBYE_SECONDS, self._settings.grace_seconds - LEAVING_SECONDS)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds) as goodbye:
-                await self._voice.quiet.wait()
-                left = (goodbye.when() or 0.0) - asyncio.get_running_loop().time()
-                if left < ANSWER_SECONDS:
-                    return
-                if ending.goodbye == "ask":
-                    await self._worker.queue_frame(InputTextRawFrame(farewell_request(self._persona)))
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    await self._voice.speaking.wait()
-                await self._voice.quiet.wait()
+        if ending.goodbye == "ask":
+            self._voice.speaking.clear()
+            await self._worker.queue_frame(InputTextRawFrame(farewell_request(self._persona)))
+        await _wait(self._voice.speaking, ANSWER_SECONDS)
+        await _wait(self._voice.quiet, GOODBYE_SECONDS - ANSWER_SECONDS)
 
     async def _leave(self, ending: Ending, pipeline: asyncio.Task[None]) -> None:
         """Close the pipeline: by its end where somebody listens, else at once."""
@@ -202,3 +200,19 @@ class Call:
             attendance.fell_silent(settings.idle_seconds)
 
         return worker
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, at most this long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+async def _first_of(*works: Coroutine[Any, Any, Any]) -> None:
+    """Do all of these until one is done, and give the others up."""
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(work) for work in works]
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in running:
+            task.cancel()

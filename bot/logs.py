@@ -11,6 +11,15 @@ if TYPE_CHECKING:
 # Pipecat repeats what it could not read, a caller's message among it, in lines that begin so.
 _QUOTES_THE_CALL: Final = ("Error parsing JSON message", "Failed to parse", "Invalid message")
 
+# What Pipecat warns of in every call although it is meant so: turns come from our own voice activity
+# detection, no video is wanted, and the caller's track ends when they leave.
+_MEANT_SO: Final = (
+    "is not emitting turn frames",
+    "ideo transceiver is available",
+    "differs from the recommended default",
+    "Media stream error while reading the audio",
+)
+
 
 def configure_logging(secrets: list[str]) -> None:
     """Log to standard error, one line an event, with each of `secrets` masked.
@@ -31,8 +40,10 @@ def configure_logging(secrets: list[str]) -> None:
         return "{time:YYYY-MM-DDTHH:mm:ss.SSSZ} {level} {name} {extra[line]}\n"
 
     def wanted(record: "Record") -> bool:
-        own = (record["name"] or "").startswith("bot")
-        return record["level"].no >= logger.level("INFO" if own else "WARNING").no
+        if (record["name"] or "").startswith("bot"):
+            return record["level"].no >= logger.level("INFO").no
+        is_meant_so = any(phrase in record["message"] for phrase in _MEANT_SO)
+        return record["level"].no >= logger.level("WARNING").no and not is_meant_so
 
     logger.remove()
     logger.add(sys.stderr, format=line, filter=wanted, backtrace=False, diagnose=False)

@@ -8,7 +8,7 @@ from bot.errors import BotError, ConfigInvalid, RoomLost, RoomRefused
 from bot.settings import DailyRoom, LiveKitRoom
 
 END_SILENCE_SECONDS: Final = 0
-"""Audio is paced by its playing: nothing is on its way when the pipeline ends, Pipecat's 2 s only delay it."""
+"""Audio is paced by its playing: when the pipeline ends nothing is on its way, Pipecat's 2 s only delay."""
 
 
 class Presence(Protocol):
