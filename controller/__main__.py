@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = Settings()
         keys = read_keys(settings.keys_file) if settings.keys_file else None
     except ValidationError as error:
-        sys.exit(_complain(sentence(error.errors())))
+        sys.exit(_complain(sentence(error.errors(), root=0)))
     except (OSError, msgspec.DecodeError) as error:
         sys.exit(_complain(f"PODLINE_KEYS_FILE: {error}."))
     # What .env says, the environment may overrule, as it does for the settings.

@@ -77,15 +77,21 @@ def problem(error: ControllerError) -> Response:
     return _document(error.status, error.title, error.detail, error.code, headers)
 
 
-def sentence(errors: Sequence[Any]) -> str:
-    """Say where a request is wrong, field by field, without repeating what was sent."""
-    return "; ".join(f"{_place(each['loc'])}: {_cause(each)}" for each in errors) + "."
+def sentence(errors: Sequence[Any], root: int = 1) -> str:
+    """Say what is wrong, field by field, without repeating what was sent.
+
+    Args:
+        errors: as pydantic lists them.
+        root: how many steps lead to where the fields begin: one into a body or a query.
+    """
+    return "; ".join(f"{_place(each['loc'], root)}{_cause(each)}" for each in errors) + "."
 
 
-def _place(location: Sequence[int | str]) -> str:
+def _place(location: Sequence[int | str], root: int) -> str:
     """A field by its path; the body itself, and a place inside broken JSON, by that name."""
-    path = ".".join(str(each) for each in location[1:] if not isinstance(each, int))
-    return path or str(location[0])
+    path = ".".join(str(each) for each in location[root:] if not isinstance(each, int))
+    name = path or "".join(map(str, location[:1]))
+    return f"{name}: " if name else ""
 
 
 def _cause(error: dict[str, Any]) -> str:

@@ -78,6 +78,9 @@ class Supervisor:
                 await self._watchdog.run()
         finally:
             self._tasks = None
+            for record in self.view.all():
+                if record.launching is not None:
+                    record.launching.cancel()
 
     def is_alive(self) -> bool:
         return self._tasks is not None
@@ -121,9 +124,9 @@ class Supervisor:
         record = Record(session=self._accepted(order))
         self._check(record.session.id, order)
         self.view.add(record)
-        # In a task of our own: a caller who hangs up must not leave a launch half done.
-        launching = self._tasks.create_task(self._launch(record, order))
-        room = await asyncio.shield(launching)
+        # A caller who hangs up must not leave a launch half done, nor a launch that fails take others along.
+        record.launching = asyncio.create_task(self._launch(record, order))
+        room = await asyncio.shield(record.launching)
         if record.refusal is not None or room is None:
             raise record.refusal or ShuttingDown
         return Started(session=record.session, caller_token=room.caller_token, is_new=True)
@@ -211,8 +214,11 @@ class Supervisor:
             await self._runtime.launch(self._assigner.launch(record.session, room, deadline))
         except ControllerError as error:
             record.refusal = error
-            await self._ended(record, Ending(reason=Reason.LAUNCH_FAILED, message=error.detail))
+            self._ended(record, Ending(reason=Reason.LAUNCH_FAILED, message=error.detail))
             return None
+        except Exception:
+            self._ended(record, ending_for(Reason.LAUNCH_FAILED))
+            raise
         else:
             self.view.put(record, record.session.marked(launched=self._clock.now()))
             if record.intent is not None:
@@ -231,12 +237,12 @@ class Supervisor:
     def _seen(self, sighting: Sighting) -> None:
         """Take in what the runtime has seen of a bot. Only records: nothing here waits."""
         record = self.view.by_launch(sighting.launch_id)
-        if record is None or record.session.phase.is_end or self._tasks is None:
+        if record is None or record.session.phase.is_end:
             return
         self.view.put(record, record.session.marked(scheduled=sighting.scheduled))
         if sighting.exit is not None:
             self._record_last_word(record, sighting.exit)
-            self._tasks.create_task(self._ended(record, decide_ending(record.intent, sighting.exit)))
+            self._ended(record, decide_ending(record.intent, sighting.exit))
 
     def _heard(self, launch_id: str) -> Record:
         record = self.view.by_launch(launch_id)
@@ -269,7 +275,7 @@ class Supervisor:
         if record.settled.is_set():
             await self._runtime.stop(record.session.launch_id)
 
-    async def _ended(self, record: Record, ending: Ending) -> None:
+    def _ended(self, record: Record, ending: Ending) -> None:
         """The bot has surely gone, or never was. Close the record and free the place."""
         session = record.session.ended(ending, self._clock.now())
         record.ended_at = self._clock.monotonic()
@@ -277,8 +283,8 @@ class Supervisor:
         self.view.put(record, session)
         record.gone.set()
         log.info("session ended", extra={"session_id": session.id, "reason": str(ending.reason)})
-        if session.room_url and not session.room_is_brought:
-            await self._rooms.close(session.id, session.room_url)
+        if session.room_url and not session.room_is_brought and self._tasks is not None:
+            self._tasks.create_task(self._rooms.close(session.id, session.room_url))
 
 
 def _may_start_again(record: Record) -> bool:

@@ -8,6 +8,7 @@ import binascii
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from controller.errors import (
     CapacityReached,
@@ -28,6 +29,7 @@ class Record:
     """A session and what is known of its launch.
 
     Attributes:
+        launching: makes room and bot; owned here, since the request that asked for it may be gone.
         settled: set once the launch was taken, or refused with `refusal`.
         intent: why we asked the bot to leave.
         launched_at, heard_at, ended_at: on the monotonic clock.
@@ -36,6 +38,7 @@ class Record:
     session: Session
     inbox: Inbox = field(default_factory=Inbox)
     ledger: Ledger = field(default_factory=Ledger)
+    launching: asyncio.Task[Any] | None = None
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     refusal: ControllerError | None = None

@@ -1,4 +1,4 @@
-"""A bot that speaks the real channel and nothing else: no room, no model. Standard library only, so it starts at once.
+"""A bot that speaks the real channel and nothing else. Standard library only, so it starts at once.
 
 What it does is written in the environment variable `FAKE_BOT`, words with spaces between:
 
@@ -55,11 +55,17 @@ class Channel:
         return answer.status, json.loads(text) if text else {}
 
 
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def timeline() -> dict[str, float]:
     return {"now": time.monotonic() - BEGAN, "process_up": 0.001, "joined": 0.002}
 
 
 def leave(reason: str, code: int = 0) -> None:
+    say(f"fake bot leaves: {reason}")
     if "wordless" not in WORDS:
         word = {
             "reason": reason,
@@ -103,13 +109,14 @@ def serve(channel: Channel, message: dict) -> None:
 
 
 def main() -> None:
-    print("fake bot here", flush=True)
+    say("fake bot here")
+    say(f"pid {os.getpid()}")
     if "crash" in WORDS:
         sys.exit(67)
     signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in WORDS else lambda *_: leave("terminated"))
     if "child" in WORDS:
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])  # noqa: S603
-        print("child", child.pid, flush=True)
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        say(f"child {child.pid}")
     channel = Channel()
     if "join" in WORDS:
         if "mute" in WORDS:

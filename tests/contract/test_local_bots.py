@@ -1,0 +1,216 @@
+"""Bots as real processes: started, met, ended in every way a process can end."""
+
+import asyncio
+import os
+import signal
+from itertools import pairwise
+from pathlib import Path
+
+from controller.runtimes.local import bot_variables
+
+OFFER = {"sdp": "v=0", "type": "offer"}
+
+
+def exists(pid: int) -> bool:
+    """Whether a process runs; one that is dead and not yet collected by its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def said(controller, session, word: str) -> int:
+    """The number a bot has written to its log after `word`."""
+    async with (
+        asyncio.timeout(5),
+        controller.client.stream("GET", f"/v1/sessions/{session['id']}/logs?follow=true") as log,
+    ):
+        async for line in log.aiter_lines():
+            if line.startswith(word):
+                return int(line.removeprefix(word))
+    raise AssertionError(f"the bot never said {word}")
+
+
+async def pid_of(controller, session) -> int:
+    return await said(controller, session, "pid ")
+
+
+async def test_a_call_from_the_start_to_the_callers_leaving(serve):
+    async with serve("join leave") as controller:
+        started = (await controller.client.post("/start", json={"transport": "webrtc"})).json()
+        answer = await controller.client.post(f"/sessions/{started['sessionId']}/api/offer", json=OFFER)
+        assert answer.json() == {"sdp": "answer to v=0", "type": "answer", "pc_id": "pc-1"}
+
+        session = await controller.until_over(started["sessionId"])
+        assert (session["phase"], session["reason"]) == ("ended", "caller_left")
+        assert session["message"] == "The fake bot says: caller_left."
+        assert session["user_id"] == "anonymous"
+        assert session["usage"]["models"]["fake"]["prompt_tokens"] == 10
+        assert session["usage"]["tool_calls"] == {"search_products": {"ok": 1, "error": 0}}
+        assert session["usage"]["talk_seconds"] == {"caller": 1.5, "bot": 2.5}
+        assert session["usage"]["partial"] is False
+        reached = [session["timeline"][step] for step in ("accepted", "process_up", "joined", "ended")]
+        assert all(earlier < later for earlier, later in pairwise(reached))
+
+
+async def test_an_offer_to_a_session_that_has_ended_is_final_and_says_why(serve):
+    async with serve("join leave") as controller:
+        session = await controller.start()
+        path = f"/sessions/{session['id']}/api/offer"
+        await controller.client.post(path, json=OFFER)
+        await controller.until_over(session["id"])
+
+        late = await controller.client.post(path, json=OFFER)
+        assert (late.status_code, late.json()["code"]) == (410, "session_ended")
+        assert late.json()["detail"] == "The session has ended. The fake bot says: caller_left."
+
+
+async def test_a_refused_offer_is_a_conflict_in_the_bots_words(serve):
+    async with serve("join refuse") as controller:
+        session = await controller.start()
+        answer = await controller.client.post(f"/sessions/{session['id']}/api/offer", json=OFFER)
+
+        assert (answer.status_code, answer.json()["code"]) == (409, "offer_refused")
+        assert answer.json()["detail"] == "Another caller is in this session already."
+
+
+async def test_an_offer_held_for_a_bot_that_crashes_is_answered_at_once(serve):
+    async with serve("crash") as controller:
+        session = await controller.start()
+        answer = await controller.client.post(f"/sessions/{session['id']}/api/offer", json=OFFER)
+
+        assert answer.status_code == 410
+        assert "The model refused the bot." in answer.json()["detail"]
+        over = await controller.until_over(session["id"])
+        assert (over["phase"], over["reason"]) == ("failed", "model_refused")
+        assert over["usage"]["partial"] is True
+
+
+async def test_a_stopped_session_is_stopping_until_the_bot_has_gone(serve):
+    async with serve() as controller:
+        session = await controller.start()
+        await controller.until_live(session["id"])
+        pid = await pid_of(controller, session)
+
+        stopped = await controller.client.delete(f"/v1/sessions/{session['id']}")
+        assert (stopped.status_code, stopped.json()["phase"]) == (202, "stopping")
+        over = await controller.until_over(session["id"])
+        assert not exists(pid)
+        assert (over["phase"], over["reason"]) == ("ended", "stopped")
+        assert over["message"] == "The session was stopped on request."
+        again = await controller.client.delete(f"/v1/sessions/{session['id']}")
+        assert (again.status_code, again.json()["reason"]) == (200, "stopped")
+
+
+async def test_a_bot_that_ignores_its_stop_is_killed_after_the_grace_period(serve):
+    async with serve("join deaf", grace_seconds=0.3) as controller:
+        session = await controller.start()
+        await controller.until_live(session["id"])
+        pid = await pid_of(controller, session)
+        await controller.client.delete(f"/v1/sessions/{session['id']}")
+
+        over = await controller.until_over(session["id"])
+        assert not exists(pid)
+        assert (over["reason"], over["usage"]["partial"], over["usage"]["turns"]) == ("stopped", True, 1)
+
+
+async def test_a_bot_killed_by_somebody_else_has_vanished(serve):
+    async with serve() as controller:
+        session = await controller.start()
+        await controller.until_live(session["id"])
+        os.kill(await pid_of(controller, session), signal.SIGKILL)
+
+        over = await controller.until_over(session["id"])
+        assert (over["phase"], over["reason"]) == ("failed", "vanished")
+        assert over["usage"]["partial"] is True
+
+
+async def test_a_bot_terminated_by_somebody_else_has_vanished_with_its_usage_known(serve):
+    async with serve() as controller:
+        session = await controller.start()
+        await controller.until_live(session["id"])
+        os.kill(await pid_of(controller, session), signal.SIGTERM)
+
+        over = await controller.until_over(session["id"])
+        assert (over["reason"], over["usage"]["partial"]) == ("vanished", False)
+
+
+async def test_a_bot_that_is_frozen_is_unresponsive(serve):
+    async with serve(silence_seconds=1.5, grace_seconds=0.2) as controller:
+        session = await controller.start()
+        await controller.until_live(session["id"])
+        pid = await pid_of(controller, session)
+        os.kill(pid, signal.SIGSTOP)
+
+        over = await controller.until_over(session["id"])
+        assert not exists(pid)
+        assert (over["phase"], over["reason"]) == ("failed", "unresponsive")
+
+
+async def test_a_bot_that_never_joins_runs_into_the_start_timeout(serve):
+    async with serve("silent", start_timeout_seconds=0.3) as controller:
+        session = await controller.start()
+
+        over = await controller.until_over(session["id"])
+        assert (over["phase"], over["reason"]) == ("failed", "start_timeout")
+        assert over["message"] == "The bot did not join in time. Its log holds what it was doing."
+
+
+async def test_nothing_of_a_bots_process_group_outlives_it(serve):
+    async with serve("join child leave") as controller:
+        session = await controller.start()
+        await controller.client.post(f"/sessions/{session['id']}/api/offer", json=OFFER)
+        await controller.until_over(session["id"])
+
+        child = await said(controller, session, "child ")
+        async with asyncio.timeout(5):
+            while exists(child):
+                await asyncio.sleep(0.01)
+
+
+async def test_logs_can_be_followed_until_the_bot_is_gone(serve):
+    async with serve() as controller:
+        session = await controller.start()
+        path = f"/v1/sessions/{session['id']}"
+        async with controller.client.stream("GET", f"{path}/logs?follow=true") as stream:
+            lines = stream.aiter_lines()
+            assert await anext(lines) == "fake bot here"
+            await controller.client.delete(path)
+            rest = [line async for line in lines]
+        assert rest[-1] == "fake bot leaves: terminated"
+
+
+async def test_a_bots_log_and_directory_go_with_its_record(serve):
+    async with serve("crash", keep_ended_seconds=0.2) as controller:
+        session = await controller.start()
+        async with asyncio.timeout(5):
+            while list(controller.directory.iterdir()):
+                await asyncio.sleep(0.02)
+            while (await controller.client.get(f"/v1/sessions/{session['id']}")).status_code != 404:
+                await asyncio.sleep(0.02)
+
+
+async def test_a_command_that_cannot_be_run_is_told_to_the_caller(serve):
+    async with serve(command=("/nowhere/at/all",)) as controller:
+        answer = await controller.client.post("/v1/sessions", json={"user_id": "ana"})
+
+        assert (answer.status_code, answer.json()["code"]) == (503, "runtime_unavailable")
+        assert answer.json()["detail"] == (
+            "The bot's process could not be started: No such file or directory."
+        )
+        assert list(controller.directory.iterdir()) == []
+
+
+def test_a_bot_sees_no_secret_of_the_controllers():
+    given = {
+        "PATH": "/bin",
+        "LC_ALL": "C.UTF-8",
+        "https_proxy": "http://proxy",
+        "GOOGLE_API_KEY": "key",
+        "CONVEX_TOKEN": "",
+        "DAILY_API_KEY": "secret",
+        "PODLINE_SECRET": "secret",
+        "PODLINE_KEYS_FILE": "/keys.json",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+    }
+    assert set(bot_variables(given)) == {"PATH", "LC_ALL", "https_proxy", "GOOGLE_API_KEY"}

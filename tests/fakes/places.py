@@ -1,0 +1,92 @@
+"""A place where bots run, and rooms where they meet callers, that do as a test says and keep what was asked."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+
+from controller.errors import ControllerError, InvalidRequest
+from controller.rooms import Room
+from controller.runtime import Exit, Launch, Sighting
+from protocol import environment
+
+
+class FakeRuntime:
+    """Bots that exist by name only. They leave when asked to, unless `stubborn`."""
+
+    def __init__(self) -> None:
+        self.launches: list[Launch] = []
+        self.stopped: list[str] = []
+        self.refusal: ControllerError | None = None
+        self.stubborn = False
+        self.may_launch = asyncio.Event()
+        self.may_launch.set()
+        self._seen: Callable[[Sighting], None] | None = None
+
+    async def follow(self, seen: Callable[[Sighting], None]) -> None:
+        self._seen = seen
+        await asyncio.Event().wait()
+
+    def is_ready(self) -> bool:
+        return self._seen is not None
+
+    async def launch(self, launch: Launch) -> None:
+        await self.may_launch.wait()
+        if self.refusal is not None:
+            raise self.refusal
+        self.launches.append(launch)
+
+    async def stop(self, launch_id: str) -> None:
+        self.stopped.append(launch_id)
+        if not self.stubborn:
+            self.exit(launch_id)
+
+    async def logs(self, launch_id: str, *, follow: bool) -> AsyncIterator[bytes]:  # noqa: ARG002
+        yield b"a line\n"
+
+    def exit(self, launch_id: str, **seen: object) -> None:
+        """Let a bot be gone."""
+        assert self._seen is not None
+        self._seen(Sighting(launch_id=launch_id, exit=Exit(at=datetime.now(UTC), **seen)))
+
+    def launch_of(self, session_id: str) -> Launch:
+        return next(launch for launch in self.launches if launch.session.id == session_id)
+
+
+class FakeRooms:
+    """A provider called daily, whose rooms are addresses under rooms.example."""
+
+    provider = "daily"
+
+    def __init__(self) -> None:
+        self.closed: list[str] = []
+        self.refusal: ControllerError | None = None
+        self._tokens = 0
+
+    async def open(self, session_id: str, *, lifetime_seconds: float) -> Room:  # noqa: ARG002
+        if self.refusal is not None:
+            raise self.refusal
+        return self._room(f"https://rooms.example/{session_id}", "bot-token", self._token())
+
+    def bring(self, session_id: str, url: str, token: str) -> Room:  # noqa: ARG002
+        if not url.startswith("https://rooms.example/"):
+            raise InvalidRequest("room.url: only rooms of rooms.example can be used.")
+        return self._room(url, token, None)
+
+    async def admit(self, session_id: str, url: str) -> str | None:  # noqa: ARG002
+        return self._token()
+
+    async def close(self, session_id: str, url: str) -> None:  # noqa: ARG002
+        self.closed.append(url)
+
+    def _token(self) -> str:
+        self._tokens += 1
+        return f"caller-token-{self._tokens}"
+
+    @staticmethod
+    def _room(url: str, bot_token: str, caller_token: str | None) -> Room:
+        return Room(
+            url=url,
+            caller_token=caller_token,
+            environment={environment.DAILY_ROOM_URL: url},
+            secrets={environment.DAILY_TOKEN: bot_token},
+        )

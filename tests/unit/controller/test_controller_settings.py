@@ -1,0 +1,82 @@
+"""The controller's settings, and the example file that lists them."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from controller.problems import sentence
+from controller.settings import Settings
+from protocol import environment
+
+EXAMPLE = Path(__file__).parents[3] / ".env.example"
+LINE = re.compile(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
+OWN = {f"PODLINE_{name.upper()}" for name in Settings.model_fields}
+
+
+def example() -> dict[str, str]:
+    return dict(LINE.findall(EXAMPLE.read_text(encoding="utf-8")))
+
+
+def test_the_example_holds_each_variable_and_no_other():
+    assert set(example()) == OWN | set(environment.SHARED)
+
+
+def test_the_example_shows_the_defaults(monkeypatch):
+    # Those without a default show how a value looks.
+    shown = {name: value for name, value in example().items() if name in OWN}
+    defaults = Settings(_env_file=None)
+    with_default = [name for name, field in Settings.model_fields.items() if field.default not in (None, ())]
+    for name in with_default:
+        monkeypatch.setenv(f"PODLINE_{name.upper()}", shown[f"PODLINE_{name.upper()}"])
+
+    assert Settings(_env_file=None) == defaults
+
+
+def test_the_examples_uncommented_lines_are_all_an_operator_must_fill_in():
+    text = EXAMPLE.read_text(encoding="utf-8")
+    assert re.findall(r"^([A-Z_]+)=", text, re.MULTILINE) == ["GOOGLE_API_KEY", "CONVEX_URL"]
+
+
+def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text(
+        "GOOGLE_API_KEY=x\nPODLINE_PORT=8000\nPODLINE_PUBLIC_URL=\nPODLINE_ICE_SERVERS=stun:a, stun:b\n"
+    )
+    settings = Settings(_env_file=file)
+
+    assert (settings.port, settings.public_url) == (8000, None)
+    assert settings.ice_servers == ("stun:a", "stun:b")
+    assert settings.url_for_callers == settings.url_for_bots == "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"port": 0}, "port: Input should be greater than or equal to 1."),
+        ({"capacity": 0}, "capacity: Input should be greater than 0."),
+        (
+            {"host": "0.0.0.0"},
+            "PODLINE_HOST=0.0.0.0 is open to others: set PODLINE_KEYS_FILE, or listen on 127.0.0.1.",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_sentence(values, said):
+    with pytest.raises(ValidationError) as caught:
+        Settings(_env_file=None, **values)
+    assert sentence(caught.value.errors(), root=0) == said
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.3.2.1"])
+def test_loopback_needs_no_keys(host):
+    assert Settings(_env_file=None, host=host).host == host
+
+
+def test_an_open_address_is_fine_with_keys():
+    settings = Settings(_env_file=None, host="0.0.0.0", keys_file="/keys.json")
+    assert settings.url_for_bots == "http://127.0.0.1:7860"
+
+
+def test_the_secret_is_not_shown_with_the_settings():
+    assert "hush" not in repr(Settings(_env_file=None, secret="hush"))

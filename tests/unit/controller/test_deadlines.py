@@ -1,0 +1,41 @@
+"""When a bot has had its time."""
+
+import pytest
+
+from controller.deadlines import Limits, Standing, overdue, we_are_deaf
+from protocol.reasons import Phase, Reason
+
+LIMITS = Limits(start_timeout=120, grace=30, silence=20)
+
+
+def standing(phase=Phase.LIVE, launched=60.0, heard=1.0, max_duration=600.0) -> Standing:
+    return Standing(phase=phase, launched=launched, heard=heard, max_duration=max_duration)
+
+
+@pytest.mark.parametrize(
+    ("at", "reason"),
+    [
+        (standing(), None),
+        (standing(Phase.STARTING, launched=None, heard=None), None),
+        (standing(Phase.STARTING, launched=119, heard=None), None),
+        (standing(Phase.STARTING, launched=121, heard=None), Reason.START_TIMEOUT),
+        (standing(Phase.STARTING, launched=121, heard=1), Reason.START_TIMEOUT),
+        (standing(launched=749), None),
+        (standing(launched=751), Reason.MAX_DURATION),
+        (standing(heard=19), None),
+        (standing(heard=21), Reason.UNRESPONSIVE),
+        (standing(Phase.STARTING, heard=21), Reason.UNRESPONSIVE),
+        (standing(Phase.STOPPING, launched=9999, heard=9999), None),
+        (standing(Phase.ENDED, launched=9999, heard=9999), None),
+    ],
+)
+def test_each_deadline_has_its_reason(at, reason):
+    assert overdue(at, LIMITS) is reason
+
+
+@pytest.mark.parametrize(
+    ("silent", "heard", "deaf"), [(1, 0, False), (2, 1, False), (3, 1, True), (3, 3, False), (20, 0, True)]
+)
+def test_when_most_fall_silent_at_once_it_is_we_who_do_not_hear(silent, heard, deaf):
+    standings = [standing(heard=25)] * silent + [standing(heard=1)] * heard
+    assert we_are_deaf(standings, LIMITS) is deaf

@@ -1,0 +1,121 @@
+"""What Pipecat's own clients and the page at / send."""
+
+import asyncio
+
+import pytest
+
+from controller.rooms.webrtc import WebRtcRooms
+from tests.unit.controller.conftest import SIGNER
+
+OFFER = {"sdp": "v=0", "type": "offer", "pc_id": "p", "restart_pc": True, "requestData": {"a": [1]}}
+
+
+def webrtc() -> WebRtcRooms:
+    return WebRtcRooms("http://127.0.0.1:7860", SIGNER)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"createDailyRoom": False, "enableDefaultIceServers": True, "transport": "webrtc"},
+        {"transport": "webrtc", "body": None},
+        {"body": {"user_id": "anonymous", "colour": "red"}, "unheard": "of"},
+        {},
+    ],
+)
+async def test_a_start_is_answered_with_the_session_and_no_more(serve, body):
+    async with serve(rooms=webrtc()) as site:
+        answer = await site.client.post("/start", json=body)
+
+        assert answer.status_code == 200
+        assert set(answer.json()) == {"sessionId"}
+        session = await site.read(answer.json()["sessionId"])
+        assert (session["user_id"], session["room"]["provider"]) == ("anonymous", "webrtc")
+
+
+async def test_a_page_may_name_its_user(serve):
+    async with serve(rooms=webrtc()) as site:
+        started = await site.client.post("/start", json={"body": {"user_id": "ana"}})
+        assert (await site.read(started.json()["sessionId"]))["user_id"] == "ana"
+
+
+async def test_callers_without_a_name_share_no_limit(serve):
+    async with serve(rooms=webrtc(), sessions_per_user=1) as site:
+        answers = [await site.client.post("/start", json={}) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200]
+
+
+async def test_another_transport_is_refused(serve):
+    async with serve(rooms=webrtc()) as site:
+        answer = await site.client.post("/start", json={"transport": "daily"})
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "transport: this controller meets callers over 'webrtc' only."
+
+
+async def test_ice_servers_are_given_where_the_operator_has_some(serve):
+    async with serve(rooms=webrtc(), ice_servers=("stun:stun.example.com",)) as site:
+        answer = await site.client.post("/start", json={})
+
+    assert answer.json()["iceConfig"] == {"iceServers": [{"urls": "stun:stun.example.com"}]}
+
+
+async def test_an_offer_is_held_until_the_bot_answers_and_reaches_it_field_for_field(serve):
+    async with serve(rooms=webrtc()) as site:
+        session = (await site.client.post("/start", json={})).json()["sessionId"]
+        path = f"/sessions/{session}/api/offer"
+        offering = asyncio.create_task(site.client.post(path, json=OFFER))
+        [message] = (await site.as_bot(session, "GET", "inbox")).json()["messages"]
+        assert (message["type"], message["offer"]) == ("offer", OFFER)
+        assert not offering.done()
+
+        body = {"sdp": "v=0", "type": "answer", "pc_id": "p"}
+        answered = await site.as_bot(session, "POST", f"inbox/{message['id']}", json={"body": body})
+        assert answered.status_code == 204
+        assert (await offering).json() == body
+
+        sent = {"pc_id": "p", "candidates": [{"candidate": "c", "sdp_mid": "0", "sdp_mline_index": 0}]}
+        patching = asyncio.create_task(site.client.patch(path, json=sent))
+        [message] = (await site.as_bot(session, "GET", f"inbox?after={message['id']}")).json()["messages"]
+        assert (message["type"], message["candidates"]) == ("candidates", sent)
+        await site.as_bot(session, "POST", f"inbox/{message['id']}", json={"body": {}})
+        assert (await patching).json() == {}
+
+
+async def test_an_offer_the_bot_does_not_answer_in_time_may_be_tried_again(serve):
+    async with serve(rooms=webrtc(), start_timeout_seconds=0.05) as site:
+        session = (await site.client.post("/start", json={})).json()["sessionId"]
+        answer = await site.client.post(f"/sessions/{session}/api/offer", json=OFFER)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "bot_unavailable")
+
+
+async def test_an_offer_to_no_session_is_final(serve):
+    async with serve(rooms=webrtc()) as site:
+        answer = await site.client.post("/sessions/ghost/api/offer", json=OFFER)
+    assert (answer.status_code, answer.json()["code"]) == (404, "session_not_found")
+
+
+async def test_the_token_of_a_room_opens_the_offers_of_its_session_alone(serve):
+    async with serve(rooms=webrtc(), keys=()) as site:
+        for bearer, status in (
+            (None, 401),
+            ("wrong", 401),
+            (SIGNER.offer_token("other"), 401),
+            (SIGNER.launch_token("mine"), 401),
+            (SIGNER.offer_token("mine"), 404),  # past the door, where there is no session yet
+        ):
+            headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+            answer = await site.client.post("/sessions/mine/api/offer", json=OFFER, headers=headers)
+            assert answer.status_code == status
+
+
+async def test_the_older_contract_may_name_the_address_for_offers_as_its_room(serve):
+    async with serve(rooms=webrtc()) as site:
+        url = "http://127.0.0.1:7860/sessions/s-1/api/offer"
+        body = {"room_url": url, "token": "t", "user_id": "ana", "session_id": "s-1"}
+        assert (await site.client.post("/start-agent", json=body)).status_code == 200
+
+        refused = await site.client.post("/start-agent", json={**body, "session_id": "s-2", "user_id": "bo"})
+        assert refused.status_code == 422
+        assert "Leave the room out, or give http://127.0.0.1:7860/sessions/s-2" in refused.json()["detail"]
