@@ -102,6 +102,7 @@ class Ear:
     """
 
     on_frame: Callable[[], None]
+    clock: Callable[[], float] = time.monotonic
     frames: int = 0
     stretches: list[Stretch] = field(default_factory=list)
 
@@ -113,7 +114,7 @@ class Ear:
             except MediaStreamError:
                 return
             assert isinstance(frame, AudioFrame)  # noqa: S101 - narrows what an audio track gives
-            self._note(loudness(frame.to_ndarray().ravel()), time.monotonic())
+            self._note(loudness(frame.to_ndarray().ravel()), self.clock())
 
     def first_sound(self, since: float) -> float | None:
         """When the first stretch of sound that began at `since` or later began."""

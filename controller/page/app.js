@@ -82,7 +82,7 @@ function say(text) {
 }
 
 function toggleMute() {
-  const muted = $("mute").getAttribute("aria-pressed") !== "true";
+  const muted = !$("mute").classList.contains("muted");
   call.mute(muted);
   showMuted(muted);
 }
@@ -169,7 +169,7 @@ function showState(now) {
 }
 
 function showMuted(muted) {
-  $("mute").setAttribute("aria-pressed", String(muted));
+  $("mute").classList.toggle("muted", muted);
   $("mute").textContent = muted ? "Unmute" : "Mute";
 }
 

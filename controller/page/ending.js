@@ -17,18 +17,20 @@ const PLAIN = {
 };
 
 /**
- * Title, sentence and reason to show: from the bot's last message or the session's record where there is
- * one, else from what the page saw itself.
+ * Title, sentence and reason to show: from the session's record, which knows best, else from the bot's last
+ * message, else from what the page saw itself.
  */
 export function describeEnding({ by, told }, lastMessage, record) {
+  // A bot that was told to go doesn't know why; the record does.
+  const known = record ?? (lastMessage?.reason === "terminated" ? null : lastMessage);
   const [plainTitle, plainText] = PLAIN[by];
-  const reason = lastMessage?.reason ?? record?.reason ?? null;
-  const failed = record?.phase === "failed" || by === "failed";
+  const reason = known?.reason ?? null;
+  const failed = by === "failed" || record?.phase === "failed" || (by === "lost" && reason === null);
   return {
-    title: reason === null ? plainTitle : (TITLES[reason] ?? (failed ? "The call failed" : plainTitle)),
-    text: told ?? lastMessage?.message ?? record?.message ?? plainText,
+    title: TITLES[reason] ?? (reason !== null && failed ? "The call failed" : plainTitle),
+    text: told ?? known?.message ?? plainText,
     reason,
-    failed: failed || by === "lost",
+    failed,
   };
 }
 
