@@ -16,6 +16,7 @@ from uuid_utils import uuid7
 
 from controller.assignment import Assigner, Personas
 from controller.auth import Gate, Key
+from controller.body_limit import BodyLimit
 from controller.clock import Clock
 from controller.deadlines import Limits
 from controller.errors import ControllerError
@@ -56,13 +57,13 @@ def create_app(
     app = Application(
         title="Podline",
         lifespan=_lifespan,
-        max_body_size=MAX_BODY_BYTES,
         # The pages of documentation would load their scripts from outside.
         docs_url=None,
         redoc_url=None,
         version="0.1.0",
     )
     app.state.services = services
+    app.add_middleware(BodyLimit, limit_bytes=MAX_BODY_BYTES)
     for group in (sessions, start, agents, launches, health):
         app.include_router(group.router)
     for kind in (ControllerError, RequestValidationError, HTTPException, ClientDisconnect, Exception):

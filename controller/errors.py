@@ -10,6 +10,7 @@
   - OfferRefused         409
   - LaunchEnded          409
   - SessionEnded         410
+  - BodyTooLarge         413
   - CapacityReached      429
   - UserLimitReached     429
   - RateLimited          429
@@ -102,6 +103,15 @@ class SessionEnded(ControllerError):
     """There is no bot any more to hand a message to."""
 
     status, code, title = 410, "session_ended", "The session has ended"
+
+
+class BodyTooLarge(ControllerError):
+    """The body is larger than any request needs."""
+
+    status, code, title = 413, "body_too_large", "The body is too large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The body is larger than {limit_bytes // 1024} KB. Send less.")
 
 
 class CapacityReached(ControllerError):

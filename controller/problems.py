@@ -35,7 +35,6 @@ _OF_THE_FRAMEWORK: Final = {
         "method_not_allowed",
         "This address does not know that method. The Allow header lists those it does.",
     ),
-    413: ("body_too_large", "The body is larger than 64 KB. Send less."),
 }
 
 

@@ -1,107 +1,14 @@
-"""A controller as it is served, on a free port, whose bots are processes of the fake bot."""
+"""What the tests of controller and bots share."""
 
-import asyncio
-import contextlib
-import json
-import socket
-import sys
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from controller.app import create_app
-from controller.clock import system_clock
-from controller.rooms.webrtc import WebRtcRooms
-from controller.runtimes.local import LocalRuntime, bot_variables
-from controller.server import Server
-from controller.settings import Settings
-from controller.tokens import Signer
-
-FAKE_BOT = Path(__file__).parents[1] / "fakes" / "bot.py"
-PATIENCE_SECONDS = 15.0
-"""Only a hang takes this long."""
-
-
-@dataclass
-class Controller:
-    """A served controller, and what a web app does with it."""
-
-    client: httpx.AsyncClient
-    server: Server
-    serving: asyncio.Task[None]
-    directory: Path
-
-    async def start(self, **fields: Any) -> dict[str, Any]:
-        answer = await self.client.post("/v1/sessions", json={"user_id": "ana", **fields})
-        assert answer.status_code == 201, answer.text
-        return answer.json()
-
-    async def until(self, session_id: str, what: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Watch a session until it is as a test expects it."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            async for session in self.watch(f"/v1/sessions/{session_id}/events"):
-                if what(session):
-                    return session
-        raise AssertionError("the stream ended before that")
-
-    async def until_live(self, session_id: str) -> dict[str, Any]:
-        return await self.until(session_id, lambda session: session["phase"] == "live")
-
-    async def until_over(self, session_id: str) -> dict[str, Any]:
-        return await self.until(session_id, lambda session: session["phase"] in ("ended", "failed"))
-
-    async def watch(self, path: str, **headers: str) -> AsyncIterator[dict[str, Any]]:
-        async with self.client.stream("GET", path, headers=headers) as stream:
-            async for line in stream.aiter_lines():
-                if line.startswith("data: "):
-                    yield json.loads(line.removeprefix("data: "))
-
-    async def leave(self) -> None:
-        """What a signal does."""
-        self.server.should_exit = True
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await self.serving
-
-
-Serve = Callable[..., contextlib.AbstractAsyncContextManager[Controller]]
+from tests.fakes.served import ServeController, serve_controller
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Serve:
-    """Opens a controller whose bots behave as the words say; see tests/fakes/bot.py."""
-
-    @contextlib.asynccontextmanager
-    async def opened(
-        words: str = "join", command: tuple[str, ...] = (sys.executable, "-S", str(FAKE_BOT)), **settings: Any
-    ) -> AsyncIterator[Controller]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        chosen = Settings(_env_file=None, **{"port": port, "grace_seconds": 3, **settings})
-        clock, signer = system_clock(), Signer(b"a secret for tests")
-        runtime = LocalRuntime(
-            command=command,
-            variables=bot_variables({}) | {"FAKE_BOT": words},
-            directory=tmp_path,
-            grace_seconds=chosen.grace_seconds,
-            keep_ended_seconds=chosen.keep_ended_seconds,
-            clock=clock,
-        )
-        rooms = WebRtcRooms(chosen.url_for_callers, signer)
-        app = create_app(chosen, runtime, rooms, signer, None, clock)
-        server = Server(app, app.state.services.supervisor, chosen.host, port)
-        serving = asyncio.create_task(server.serve())
-        async with httpx.AsyncClient(base_url=chosen.url_for_callers, timeout=PATIENCE_SECONDS) as client:
-            while not server.started:
-                await asyncio.sleep(0.005)
-            controller = Controller(client, server, serving, tmp_path)
-            try:
-                yield controller
-            finally:
-                await controller.leave()
-
-    return opened
+def serve(tmp_path: Path) -> ServeController:
+    """Opens a controller on a free port."""
+    return partial(serve_controller, tmp_path)

@@ -4,9 +4,10 @@ import asyncio
 import json
 
 from tests.contract.test_local_bots import exists, pid_of
+from tests.fakes.served import ServeController
 
 
-async def test_a_session_is_told_whole_at_each_change(serve):
+async def test_a_session_is_told_whole_at_each_change(serve: ServeController) -> None:
     async with serve("join leave") as controller:
         session = await controller.start()
         phases = []
@@ -24,7 +25,7 @@ async def test_a_session_is_told_whole_at_each_change(serve):
         assert seen["room"]["token"] is None
 
 
-async def test_events_are_named_and_numbered_and_can_be_taken_up_again(serve):
+async def test_events_are_named_and_numbered_and_can_be_taken_up_again(serve: ServeController) -> None:
     async with serve() as controller:
         session = await controller.start()
         await controller.until_live(session["id"])
@@ -47,7 +48,7 @@ async def test_events_are_named_and_numbered_and_can_be_taken_up_again(serve):
         await stranger.aclose()
 
 
-async def test_leaving_takes_the_bots_along_and_ends_all_streams(serve):
+async def test_leaving_takes_the_bots_along_and_ends_all_streams(serve: ServeController) -> None:
     async with serve("join deaf", grace_seconds=0.5) as controller:
         session = await controller.start()
         await controller.until_live(session["id"])
@@ -64,7 +65,7 @@ async def test_leaving_takes_the_bots_along_and_ends_all_streams(serve):
         assert told[-1]["message"].startswith("The controller was shut down")
 
 
-async def test_what_a_bot_reports_on_its_way_out_is_still_taken(serve):
+async def test_what_a_bot_reports_on_its_way_out_is_still_taken(serve: ServeController) -> None:
     async with serve() as controller:
         session = await controller.start()
         await controller.until_live(session["id"])

@@ -24,6 +24,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 BEGAN = time.monotonic()
+JOINED = BEGAN + 0.0001
 WORDS = os.environ.get("FAKE_BOT", "join").split()
 USAGE = {
     "models": {"fake": {"prompt_tokens": 10, "completion_tokens": 5}},
@@ -61,7 +62,7 @@ def say(line: str) -> None:
 
 
 def timeline() -> dict[str, float]:
-    return {"now": time.monotonic() - BEGAN, "process_up": 0.001, "joined": 0.002}
+    return {"now": time.monotonic() - BEGAN, "process_up": 0.0, "joined": JOINED - BEGAN}
 
 
 def leave(reason: str, code: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""A place where bots run, and rooms where they meet callers, that do as a test says and keep what was asked."""
+"""A place where bots run, and rooms to meet them in, that do as a test says and keep what was asked."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,66 +1,10 @@
-"""The application over fakes of the two places it reaches out to, spoken to over ASGI."""
+"""What the tests of the controller share."""
 
-import contextlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
-from controller.app import create_app
-from controller.auth import Key
-from controller.clock import system_clock
-from controller.settings import Settings
-from controller.tokens import Signer
-from tests.fakes.places import FakeRooms, FakeRuntime
-
-SIGNER = Signer(b"a secret for tests")
-
-
-@dataclass
-class Site:
-    """A controller that serves, and the fakes behind it."""
-
-    client: httpx.AsyncClient
-    runtime: FakeRuntime
-    rooms: FakeRooms
-
-    async def start(self, user_id: str = "ana", **fields: Any) -> dict[str, Any]:
-        answer = await self.client.post("/v1/sessions", json={"user_id": user_id, **fields})
-        assert answer.status_code in (200, 201), answer.text
-        return answer.json()
-
-    async def read(self, session_id: str) -> dict[str, Any]:
-        return (await self.client.get(f"/v1/sessions/{session_id}")).json()
-
-    async def as_bot(self, session_id: str, method: str, path: str, **request: Any) -> httpx.Response:
-        """A request of the session's bot."""
-        launch = self.runtime.launch_of(session_id)
-        return await self.client.request(
-            method,
-            f"/internal/launches/{launch.session.launch_id}/{path}",
-            headers={"Authorization": f"Bearer {launch.secrets['PODLINE_LAUNCH_TOKEN']}"},
-            **request,
-        )
-
-
-Serve = Callable[..., contextlib.AbstractAsyncContextManager[Site]]
-
-
-@contextlib.asynccontextmanager
-async def serve_site(
-    keys: tuple[Key, ...] | None = None, rooms: object = None, **settings: Any
-) -> AsyncIterator[Site]:
-    runtime = FakeRuntime()
-    site_rooms = rooms or FakeRooms()
-    app = create_app(Settings(_env_file=None, **settings), runtime, site_rooms, SIGNER, keys, system_clock())
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 1234))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7860") as client,
-    ):
-        yield Site(client, runtime, site_rooms)
+from tests.fakes.site import Serve, Site, serve_site
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ def example() -> dict[str, str]:
     return dict(LINE.findall(EXAMPLE.read_text(encoding="utf-8")))
 
 
-def test_the_example_holds_each_variable_and_no_other():
+def test_the_example_holds_each_variable_and_no_other() -> None:
     assert set(example()) == OWN | set(environment.SHARED)
 
 
-def test_the_example_shows_the_defaults(monkeypatch):
+def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     # Those without a default show how a value looks.
     shown = {name: value for name, value in example().items() if name in OWN}
     defaults = Settings(_env_file=None)
@@ -34,12 +34,12 @@ def test_the_example_shows_the_defaults(monkeypatch):
     assert Settings(_env_file=None) == defaults
 
 
-def test_the_examples_uncommented_lines_are_all_an_operator_must_fill_in():
+def test_the_examples_uncommented_lines_are_all_an_operator_must_fill_in() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     assert re.findall(r"^([A-Z_]+)=", text, re.MULTILINE) == ["GOOGLE_API_KEY", "CONVEX_URL"]
 
 
-def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path):
+def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(
         "GOOGLE_API_KEY=x\nPODLINE_PORT=8000\nPODLINE_PUBLIC_URL=\nPODLINE_ICE_SERVERS=stun:a, stun:b\n"
@@ -62,21 +62,21 @@ def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path):
         ),
     ],
 )
-def test_a_wrong_setting_is_named_in_one_sentence(values, said):
+def test_a_wrong_setting_is_named_in_one_sentence(values: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Settings(_env_file=None, **values)
     assert sentence(caught.value.errors(), root=0) == said
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.3.2.1"])
-def test_loopback_needs_no_keys(host):
+def test_loopback_needs_no_keys(host: str) -> None:
     assert Settings(_env_file=None, host=host).host == host
 
 
-def test_an_open_address_is_fine_with_keys():
+def test_an_open_address_is_fine_with_keys() -> None:
     settings = Settings(_env_file=None, host="0.0.0.0", keys_file="/keys.json")
     assert settings.url_for_bots == "http://127.0.0.1:7860"
 
 
-def test_the_secret_is_not_shown_with_the_settings():
+def test_the_secret_is_not_shown_with_the_settings() -> None:
     assert "hush" not in repr(Settings(_env_file=None, secret="hush"))

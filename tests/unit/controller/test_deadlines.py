@@ -8,7 +8,12 @@ from protocol.reasons import Phase, Reason
 LIMITS = Limits(start_timeout=120, grace=30, silence=20)
 
 
-def standing(phase=Phase.LIVE, launched=60.0, heard=1.0, max_duration=600.0) -> Standing:
+def standing(
+    phase: Phase = Phase.LIVE,
+    launched: float | None = 60.0,
+    heard: float | None = 1.0,
+    max_duration: float = 600.0,
+) -> Standing:
     return Standing(phase=phase, launched=launched, heard=heard, max_duration=max_duration)
 
 
@@ -29,13 +34,15 @@ def standing(phase=Phase.LIVE, launched=60.0, heard=1.0, max_duration=600.0) -> 
         (standing(Phase.ENDED, launched=9999, heard=9999), None),
     ],
 )
-def test_each_deadline_has_its_reason(at, reason):
+def test_each_deadline_has_its_reason(at: Standing, reason: Reason) -> None:
     assert overdue(at, LIMITS) is reason
 
 
 @pytest.mark.parametrize(
     ("silent", "heard", "deaf"), [(1, 0, False), (2, 1, False), (3, 1, True), (3, 3, False), (20, 0, True)]
 )
-def test_when_most_fall_silent_at_once_it_is_we_who_do_not_hear(silent, heard, deaf):
+def test_when_most_fall_silent_at_once_it_is_we_who_do_not_hear(
+    silent: int, heard: int, *, deaf: bool
+) -> None:
     standings = [standing(heard=25)] * silent + [standing(heard=1)] * heard
     assert we_are_deaf(standings, LIMITS) is deaf

@@ -6,6 +6,7 @@ import pytest
 
 from controller.endings import SENTENCES, decide_ending, ending_for
 from controller.runtime import Exit
+from controller.sessions import Ending
 from protocol.messages import LastWord, Timeline
 from protocol.reasons import EXIT_CODES, Reason
 from protocol.usage import Usage
@@ -55,22 +56,22 @@ def seen(**facts: object) -> Exit:
         (None, seen(), Reason.VANISHED),
     ],
 )
-def test_the_reason_follows_the_precedence(intent, exit_, reason):
+def test_the_reason_follows_the_precedence(intent: Ending | None, exit_: Exit, reason: Reason) -> None:
     assert decide_ending(intent, exit_).reason is reason
 
 
-def test_the_bots_own_sentence_is_kept_within_bounds():
+def test_the_bots_own_sentence_is_kept_within_bounds() -> None:
     ending = decide_ending(None, seen(last_word=word("crashed", "x" * 4000)))
     assert ending.message == "x" * 500
 
 
-def test_a_bot_that_says_nothing_more_gets_our_sentence():
+def test_a_bot_that_says_nothing_more_gets_our_sentence() -> None:
     ending = decide_ending(None, seen(last_word=word("idle", "")))
     assert ending.message == "Both sides were silent for too long."
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_each_reason_has_a_sentence_and_each_failure_says_what_to_do(reason):
+def test_each_reason_has_a_sentence_and_each_failure_says_what_to_do(reason: Reason) -> None:
     sentences = SENTENCES[reason].split(". ")
     assert SENTENCES[reason].endswith(".")
     assert len(sentences) >= (1 if reason.phase.value == "ended" else 2)

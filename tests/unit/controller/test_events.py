@@ -1,6 +1,8 @@
 """Whoever watches sees each thing as it is now, and nothing twice."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,15 +10,15 @@ from hypothesis import strategies as st
 from controller.events import Feed
 
 
-async def take(stream, count: int) -> list:
+async def take(stream: AsyncIterator[Any], count: int) -> list[Any]:
     return [await asyncio.wait_for(anext(stream), 5) for _ in range(count)]
 
 
-async def rest(stream) -> list:
+async def rest(stream: AsyncIterator[Any]) -> list[Any]:
     return [each async for each in stream]
 
 
-async def test_a_watcher_gets_what_is_there_then_each_change():
+async def test_a_watcher_gets_what_is_there_then_each_change() -> None:
     feed = Feed()
     feed.put("a", 1)
     feed.put("b", 1)
@@ -28,7 +30,7 @@ async def test_a_watcher_gets_what_is_there_then_each_change():
     await stream.aclose()
 
 
-async def test_who_follows_one_thing_hears_of_no_other():
+async def test_who_follows_one_thing_hears_of_no_other() -> None:
     feed = Feed()
     feed.put("a", "a1")
     feed.put("b", "b1")
@@ -41,7 +43,7 @@ async def test_who_follows_one_thing_hears_of_no_other():
     await stream.aclose()
 
 
-async def test_a_slow_reader_is_owed_the_latest_of_each_thing_and_no_more():
+async def test_a_slow_reader_is_owed_the_latest_of_each_thing_and_no_more() -> None:
     feed = Feed()
     feed.put("a", 0)
     stream = feed.follow(None, None)
@@ -54,7 +56,7 @@ async def test_a_slow_reader_is_owed_the_latest_of_each_thing_and_no_more():
     assert [item for _, item in await rest(stream)] == [999, 999]
 
 
-async def test_who_comes_back_gets_only_what_changed_meanwhile():
+async def test_who_comes_back_gets_only_what_changed_meanwhile() -> None:
     feed = Feed()
     feed.put("a", "a1")
     feed.put("b", "b1")
@@ -67,7 +69,7 @@ async def test_who_comes_back_gets_only_what_changed_meanwhile():
     assert [item for _, item in await rest(feed.follow(None, seen))] == ["a2"]
 
 
-async def test_an_id_that_is_not_ours_starts_with_everything():
+async def test_an_id_that_is_not_ours_starts_with_everything() -> None:
     feed = Feed()
     feed.put("a", "a1")
     feed.close()
@@ -79,7 +81,7 @@ async def test_an_id_that_is_not_ours_starts_with_everything():
         assert [item for _, item in await rest(feed.follow(None, stranger))] == ["a1"]
 
 
-async def test_the_stream_of_one_thing_ends_when_it_is_forgotten():
+async def test_the_stream_of_one_thing_ends_when_it_is_forgotten() -> None:
     feed = Feed()
     feed.put("a", 1)
     stream = feed.follow("a", None)
@@ -92,7 +94,7 @@ async def test_the_stream_of_one_thing_ends_when_it_is_forgotten():
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=40))
-def test_a_reader_at_any_pace_ends_up_knowing_how_things_are(changes):
+def test_a_reader_at_any_pace_ends_up_knowing_how_things_are(changes: list[tuple[str, bool]]) -> None:
     async def run() -> None:
         feed, known, numbers = Feed(), {}, []
         stream = feed.follow(None, None)

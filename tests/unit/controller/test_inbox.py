@@ -6,18 +6,18 @@ import pytest
 
 from controller.errors import BotUnavailable, LaunchEnded, OfferRefused, SessionEnded
 from controller.inbox import Inbox
-from protocol.messages import Candidates, InboxAnswer, Offer, Stop
+from protocol.messages import Candidates, InboxAnswer, InboxMessage, Offer, Stop
 
 OFFER = {"sdp": "v=0", "type": "offer"}
 GONE = SessionEnded("The session has ended. The caller left.")
 
 
-async def next_message(inbox: Inbox, after: str | None = None):
+async def next_message(inbox: Inbox, after: str | None = None) -> InboxMessage:
     [message] = await inbox.poll(after, 5)
     return message
 
 
-async def test_an_offer_waits_for_the_poll_and_its_answer_goes_back():
+async def test_an_offer_waits_for_the_poll_and_its_answer_goes_back() -> None:
     inbox = Inbox()
     asking = asyncio.create_task(inbox.offer(OFFER, 5))
     message = await next_message(inbox)
@@ -28,7 +28,7 @@ async def test_an_offer_waits_for_the_poll_and_its_answer_goes_back():
     assert await inbox.poll(None, 0) == []
 
 
-async def test_a_poll_that_came_first_gets_what_comes_later():
+async def test_a_poll_that_came_first_gets_what_comes_later() -> None:
     inbox = Inbox()
     polling = asyncio.create_task(inbox.poll(None, 5))
     await asyncio.sleep(0)
@@ -40,7 +40,7 @@ async def test_a_poll_that_came_first_gets_what_comes_later():
     assert await asking == {}
 
 
-async def test_only_what_came_after_the_named_message_is_handed_out_again():
+async def test_only_what_came_after_the_named_message_is_handed_out_again() -> None:
     inbox = Inbox()
     first = asyncio.create_task(inbox.offer(OFFER, 5))
     message = await next_message(inbox)
@@ -55,7 +55,7 @@ async def test_only_what_came_after_the_named_message_is_handed_out_again():
     await asyncio.gather(first, second, return_exceptions=True)
 
 
-async def test_a_stop_is_there_once_however_often_it_is_asked_for():
+async def test_a_stop_is_there_once_however_often_it_is_asked_for() -> None:
     inbox = Inbox()
     inbox.stop()
     inbox.stop()
@@ -66,23 +66,23 @@ async def test_a_stop_is_there_once_however_often_it_is_asked_for():
     assert await inbox.poll(None, 0) == []
 
 
-async def test_a_refusal_is_the_bots_own_sentence():
+async def test_a_refusal_is_the_bots_own_sentence() -> None:
     inbox = Inbox()
     asking = asyncio.create_task(inbox.offer(OFFER, 5))
     inbox.answer((await next_message(inbox)).id, InboxAnswer(refusal="Another caller is here."))
 
-    with pytest.raises(OfferRefused, match="^Another caller is here.$"):
+    with pytest.raises(OfferRefused, match=r"^Another caller is here\.$"):
         await asking
 
 
-async def test_an_offer_that_is_not_answered_in_time_is_withdrawn():
+async def test_an_offer_that_is_not_answered_in_time_is_withdrawn() -> None:
     inbox = Inbox()
     with pytest.raises(BotUnavailable):
         await inbox.offer(OFFER, 0)
     assert await inbox.poll(None, 0) == []
 
 
-async def test_an_offer_whose_caller_has_hung_up_is_withdrawn():
+async def test_an_offer_whose_caller_has_hung_up_is_withdrawn() -> None:
     inbox = Inbox()
     asking = asyncio.create_task(inbox.offer(OFFER, 5))
     await next_message(inbox)
@@ -92,12 +92,12 @@ async def test_an_offer_whose_caller_has_hung_up_is_withdrawn():
     assert await inbox.poll(None, 0) == []
 
 
-async def test_an_answer_that_nobody_waits_for_is_let_pass():
+async def test_an_answer_that_nobody_waits_for_is_let_pass() -> None:
     inbox = Inbox()
     inbox.answer("unknown", InboxAnswer(body={}))
 
 
-async def test_when_the_bot_has_gone_all_who_wait_learn_why():
+async def test_when_the_bot_has_gone_all_who_wait_learn_why() -> None:
     inbox = Inbox()
     asking = asyncio.create_task(inbox.offer(OFFER, 5))
     await next_message(inbox)
@@ -105,7 +105,7 @@ async def test_when_the_bot_has_gone_all_who_wait_learn_why():
     await asyncio.sleep(0)
     inbox.close(GONE)
 
-    with pytest.raises(SessionEnded, match="The caller left."):
+    with pytest.raises(SessionEnded, match=r"The caller left\."):
         await asking
     with pytest.raises(LaunchEnded):
         await polling

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from controller.auth import Key, KeyScope, read_keys
+from tests.fakes.site import Serve, Site
 
 
 def key(name: str, *scopes: str) -> Key:
@@ -30,7 +32,7 @@ EACH = [(scope, method, path) for scope, calls in REQUESTS.items() for method, p
 
 
 @pytest.mark.parametrize(("scope", "method", "path"), EACH)
-async def test_each_call_needs_its_scope(serve, scope, method, path):
+async def test_each_call_needs_its_scope(serve: Serve, scope: str, method: str, path: str) -> None:
     async with serve(keys=KEYS) as site:
 
         async def status(bearer: str | None) -> int:
@@ -43,7 +45,7 @@ async def test_each_call_needs_its_scope(serve, scope, method, path):
             assert (await status(name) == 403) is (scopes != scope)
 
 
-async def test_a_missing_key_is_told_where_to_find_one(serve):
+async def test_a_missing_key_is_told_where_to_find_one(serve: Serve) -> None:
     async with serve(keys=KEYS) as site:
         answer = await site.client.get("/v1/sessions")
 
@@ -52,7 +54,7 @@ async def test_a_missing_key_is_told_where_to_find_one(serve):
     assert answer.json()["detail"] == "Send a key from PODLINE_KEYS_FILE as `Authorization: Bearer KEY`."
 
 
-async def test_a_key_of_too_little_scope_is_told_which_one_it_lacks(serve):
+async def test_a_key_of_too_little_scope_is_told_which_one_it_lacks(serve: Serve) -> None:
     async with serve(keys=KEYS) as site:
         answer = await site.client.get("/v1/sessions", headers={"Authorization": "bearer starter"})
 
@@ -60,20 +62,20 @@ async def test_a_key_of_too_little_scope_is_told_which_one_it_lacks(serve):
     assert answer.json()["detail"] == "The key 'starter' lacks the scope 'read'."
 
 
-async def test_probes_need_no_key(serve):
+async def test_probes_need_no_key(serve: Serve) -> None:
     async with serve(keys=KEYS) as site:
         assert (await site.client.get("/livez")).status_code == 200
         assert (await site.client.get("/readyz")).status_code == 200
 
 
-async def test_with_keys_the_page_is_closed_until_the_public_may_start(serve):
+async def test_with_keys_the_page_is_closed_until_the_public_may_start(serve: Serve) -> None:
     async with serve(keys=KEYS) as site:
         assert (await site.client.get("/")).status_code == 404
     async with serve(keys=KEYS, public_start=True) as site:
         assert (await site.client.get("/")).headers["content-type"].startswith("text/html")
 
 
-async def test_the_public_may_start_and_do_nothing_else(serve):
+async def test_the_public_may_start_and_do_nothing_else(serve: Serve) -> None:
     async with serve(keys=KEYS, public_start=True) as site:
         session = (await site.client.post("/start", json={})).json()["sessionId"]
         for method, path in (("GET", f"/v1/sessions/{session}"), ("DELETE", f"/v1/sessions/{session}")):
@@ -81,7 +83,7 @@ async def test_the_public_may_start_and_do_nothing_else(serve):
         assert (await site.client.post("/start-agent", json={})).status_code == 401
 
 
-async def test_the_public_is_slowed_down_and_key_holders_are_not(serve):
+async def test_the_public_is_slowed_down_and_key_holders_are_not(serve: Serve) -> None:
     async with serve(keys=KEYS, public_start=True, public_starts_per_minute=2) as site:
         answers = [await site.client.post("/start", json={}) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 429]
@@ -105,7 +107,9 @@ async def test_the_public_is_slowed_down_and_key_holders_are_not(serve):
         ({"host": "localhost:7860", "origin": "null"}, 403),
     ],
 )
-async def test_without_keys_no_other_sites_page_gets_in(serve, headers, status):
+async def test_without_keys_no_other_sites_page_gets_in(
+    serve: Serve, headers: dict[str, str], status: int
+) -> None:
     async with serve(public_url="https://voice.example.com") as site:
         assert (await site.client.get("/v1/sessions", headers=headers)).status_code == status
         start = await site.client.post("/start", json={}, headers=headers)
@@ -115,7 +119,7 @@ async def test_without_keys_no_other_sites_page_gets_in(serve, headers, status):
 
 @pytest.mark.parametrize("path", ["/v1/sessions", "/start", "/start-agent"])
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
-async def test_without_keys_only_json_starts_a_bot(site, path, kind):
+async def test_without_keys_only_json_starts_a_bot(site: Site, path: str, kind: str | None) -> None:
     headers = {"content-type": kind} if kind else {}
     answer = await site.client.post(path, content=b'{"user_id": "ana"}', headers=headers)
 
@@ -124,7 +128,7 @@ async def test_without_keys_only_json_starts_a_bot(site, path, kind):
     assert site.runtime.launches == []
 
 
-def test_keys_are_read_from_a_file(tmp_path):
+def test_keys_are_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.write_text(json.dumps([{"name": "web", "sha256": "a" * 64, "scopes": ["start", "read"]}]))
 
@@ -140,7 +144,7 @@ def test_keys_are_read_from_a_file(tmp_path):
         [{"name": "web", "sha256": "a" * 64, "scopes": [], "key": "plain"}],
     ],
 )
-def test_a_malformed_keys_file_is_refused(tmp_path, keys):
+def test_a_malformed_keys_file_is_refused(tmp_path: Path, keys: object) -> None:
     path = tmp_path / "keys.json"
     path.write_text(json.dumps(keys))
     with pytest.raises(msgspec.DecodeError):

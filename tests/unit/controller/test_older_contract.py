@@ -2,10 +2,12 @@
 
 import pytest
 
+from tests.fakes.site import Site
+
 ROOM = {"room_url": "https://rooms.example/own", "token": "for the bot"}
 
 
-async def test_an_agent_is_started_listed_and_stopped(site):
+async def test_an_agent_is_started_listed_and_stopped(site: Site) -> None:
     body = {**ROOM, "user_id": "ana", "session_id": "s-1"}
     started = await site.client.post("/start-agent", json=body)
     assert (started.status_code, started.json()) == (200, {"status": "started", "session_id": "s-1"})
@@ -22,12 +24,12 @@ async def test_an_agent_is_started_listed_and_stopped(site):
     assert (await site.client.get("/health")).json() == {"status": "healthy", "active_agents": 0}
 
 
-async def test_stopping_who_is_not_there_is_not_found(site):
+async def test_stopping_who_is_not_there_is_not_found(site: Site) -> None:
     answer = await site.client.post("/stop-agent/ghost")
     assert (answer.status_code, answer.json()) == (200, {"status": "not_found"})
 
 
-async def test_an_agent_is_listed_until_it_has_surely_gone(site):
+async def test_an_agent_is_listed_until_it_has_surely_gone(site: Site) -> None:
     site.runtime.stubborn = True
     await site.client.post("/start-agent", json={**ROOM, "user_id": "ana", "session_id": "s-1"})
     await site.client.post("/stop-agent/s-1")
@@ -37,7 +39,7 @@ async def test_an_agent_is_listed_until_it_has_surely_gone(site):
     assert (await site.client.get("/health")).json()["active_agents"] == 0
 
 
-async def test_starting_the_same_agent_again_starts_no_second(site):
+async def test_starting_the_same_agent_again_starts_no_second(site: Site) -> None:
     body = {**ROOM, "user_id": "ana", "session_id": "s-1"}
     answers = [await site.client.post("/start-agent", json=body) for _ in range(2)]
 
@@ -46,7 +48,7 @@ async def test_starting_the_same_agent_again_starts_no_second(site):
 
 
 @pytest.mark.parametrize("missing", ["room_url", "token", "user_id", "session_id"])
-async def test_each_field_is_needed(site, missing):
+async def test_each_field_is_needed(site: Site, missing: str) -> None:
     body = {**ROOM, "user_id": "ana", "session_id": "s-1"}
     del body[missing]
     answer = await site.client.post("/start-agent", json=body)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from controller.rooms.webrtc import WebRtcRooms
-from tests.unit.controller.conftest import SIGNER
+from tests.fakes.site import SIGNER, Serve
 
 OFFER = {"sdp": "v=0", "type": "offer", "pc_id": "p", "restart_pc": True, "requestData": {"a": [1]}}
 
@@ -23,7 +23,7 @@ def webrtc() -> WebRtcRooms:
         {},
     ],
 )
-async def test_a_start_is_answered_with_the_session_and_no_more(serve, body):
+async def test_a_start_is_answered_with_the_session_and_no_more(serve: Serve, body: object) -> None:
     async with serve(rooms=webrtc()) as site:
         answer = await site.client.post("/start", json=body)
 
@@ -33,19 +33,19 @@ async def test_a_start_is_answered_with_the_session_and_no_more(serve, body):
         assert (session["user_id"], session["room"]["provider"]) == ("anonymous", "webrtc")
 
 
-async def test_a_page_may_name_its_user(serve):
+async def test_a_page_may_name_its_user(serve: Serve) -> None:
     async with serve(rooms=webrtc()) as site:
         started = await site.client.post("/start", json={"body": {"user_id": "ana"}})
         assert (await site.read(started.json()["sessionId"]))["user_id"] == "ana"
 
 
-async def test_callers_without_a_name_share_no_limit(serve):
+async def test_callers_without_a_name_share_no_limit(serve: Serve) -> None:
     async with serve(rooms=webrtc(), sessions_per_user=1) as site:
         answers = [await site.client.post("/start", json={}) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 200]
 
 
-async def test_another_transport_is_refused(serve):
+async def test_another_transport_is_refused(serve: Serve) -> None:
     async with serve(rooms=webrtc()) as site:
         answer = await site.client.post("/start", json={"transport": "daily"})
 
@@ -53,14 +53,14 @@ async def test_another_transport_is_refused(serve):
     assert answer.json()["detail"] == "transport: this controller meets callers over 'webrtc' only."
 
 
-async def test_ice_servers_are_given_where_the_operator_has_some(serve):
+async def test_ice_servers_are_given_where_the_operator_has_some(serve: Serve) -> None:
     async with serve(rooms=webrtc(), ice_servers=("stun:stun.example.com",)) as site:
         answer = await site.client.post("/start", json={})
 
     assert answer.json()["iceConfig"] == {"iceServers": [{"urls": "stun:stun.example.com"}]}
 
 
-async def test_an_offer_is_held_until_the_bot_answers_and_reaches_it_field_for_field(serve):
+async def test_an_offer_is_held_until_the_bot_answers_and_reaches_it_field_for_field(serve: Serve) -> None:
     async with serve(rooms=webrtc()) as site:
         session = (await site.client.post("/start", json={})).json()["sessionId"]
         path = f"/sessions/{session}/api/offer"
@@ -82,7 +82,7 @@ async def test_an_offer_is_held_until_the_bot_answers_and_reaches_it_field_for_f
         assert (await patching).json() == {}
 
 
-async def test_an_offer_the_bot_does_not_answer_in_time_may_be_tried_again(serve):
+async def test_an_offer_the_bot_does_not_answer_in_time_may_be_tried_again(serve: Serve) -> None:
     async with serve(rooms=webrtc(), start_timeout_seconds=0.05) as site:
         session = (await site.client.post("/start", json={})).json()["sessionId"]
         answer = await site.client.post(f"/sessions/{session}/api/offer", json=OFFER)
@@ -90,13 +90,13 @@ async def test_an_offer_the_bot_does_not_answer_in_time_may_be_tried_again(serve
     assert (answer.status_code, answer.json()["code"]) == (503, "bot_unavailable")
 
 
-async def test_an_offer_to_no_session_is_final(serve):
+async def test_an_offer_to_no_session_is_final(serve: Serve) -> None:
     async with serve(rooms=webrtc()) as site:
         answer = await site.client.post("/sessions/ghost/api/offer", json=OFFER)
     assert (answer.status_code, answer.json()["code"]) == (404, "session_not_found")
 
 
-async def test_the_token_of_a_room_opens_the_offers_of_its_session_alone(serve):
+async def test_the_token_of_a_room_opens_the_offers_of_its_session_alone(serve: Serve) -> None:
     async with serve(rooms=webrtc(), keys=()) as site:
         for bearer, status in (
             (None, 401),
@@ -110,7 +110,7 @@ async def test_the_token_of_a_room_opens_the_offers_of_its_session_alone(serve):
             assert answer.status_code == status
 
 
-async def test_the_older_contract_may_name_the_address_for_offers_as_its_room(serve):
+async def test_the_older_contract_may_name_the_address_for_offers_as_its_room(serve: Serve) -> None:
     async with serve(rooms=webrtc()) as site:
         url = "http://127.0.0.1:7860/sessions/s-1/api/offer"
         body = {"room_url": url, "token": "t", "user_id": "ana", "session_id": "s-1"}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from controller.ledger import Ledger, moments
 from protocol.messages import LastWord, Report, Timeline
 from protocol.usage import Usage
+from tests.fakes.site import Site
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -24,7 +25,7 @@ def batch(seq: int = 1, turns: int = 0, timeline: dict[str, float] | None = None
 
 
 @given(st.lists(st.integers(1, 8), max_size=40))
-def test_however_often_batches_come_each_is_counted_once(arrivals):
+def test_however_often_batches_come_each_is_counted_once(arrivals: list[int]) -> None:
     ledger = Ledger()
     counted = []
     for seq in arrivals:
@@ -36,7 +37,7 @@ def test_however_often_batches_come_each_is_counted_once(arrivals):
     assert ledger.counted == max(arrivals, default=0)
 
 
-def test_marks_are_placed_by_how_long_ago_they_were():
+def test_marks_are_placed_by_how_long_ago_they_were() -> None:
     timeline = Timeline(now=10.0, process_up=0.5, joined=4.0)
     assert moments(timeline, NOW, NOW - timedelta(hours=1)) == {
         "process_up": NOW - timedelta(seconds=9.5),
@@ -44,13 +45,13 @@ def test_marks_are_placed_by_how_long_ago_they_were():
     }
 
 
-def test_no_mark_is_placed_before_the_bot_was_asked_for_or_in_the_future():
+def test_no_mark_is_placed_before_the_bot_was_asked_for_or_in_the_future() -> None:
     timeline = Timeline(now=10.0, process_up=0.0, joined=99.0)
     earliest = NOW - timedelta(seconds=3)
     assert moments(timeline, NOW, earliest) == {"process_up": earliest, "joined": NOW}
 
 
-async def test_a_report_feeds_the_record_and_makes_the_session_live(site):
+async def test_a_report_feeds_the_record_and_makes_the_session_live(site: Site) -> None:
     session = await site.start()
     timeline = {"now": 2.0, "process_up": 0.5, "joined": 1.5}
     answer = await site.as_bot(session["id"], "POST", "reports", json=batch(1, 2, timeline))
@@ -62,7 +63,7 @@ async def test_a_report_feeds_the_record_and_makes_the_session_live(site):
     assert record["timeline"]["caller_joined"] is None
 
 
-async def test_a_batch_that_comes_again_is_acknowledged_and_changes_nothing(site):
+async def test_a_batch_that_comes_again_is_acknowledged_and_changes_nothing(site: Site) -> None:
     session = await site.start()
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, 1))
     await site.as_bot(session["id"], "POST", "reports", json=batch(2, 5))
@@ -72,7 +73,7 @@ async def test_a_batch_that_comes_again_is_acknowledged_and_changes_nothing(site
     assert (await site.read(session["id"]))["usage"]["turns"] == 5
 
 
-async def test_a_moment_once_on_record_is_not_moved_by_later_reports(site):
+async def test_a_moment_once_on_record_is_not_moved_by_later_reports(site: Site) -> None:
     session = await site.start()
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, timeline={"now": 2.0, "joined": 1.9}))
     first = (await site.read(session["id"]))["timeline"]["joined"]
@@ -82,7 +83,7 @@ async def test_a_moment_once_on_record_is_not_moved_by_later_reports(site):
 
 
 @pytest.mark.parametrize("token", [None, "wrong", "token-of-another-launch"])
-async def test_only_the_bot_of_the_launch_may_speak_for_it(site, token):
+async def test_only_the_bot_of_the_launch_may_speak_for_it(site: Site, token: str | None) -> None:
     session, other = await site.start("ana"), await site.start("bo")
     if token == "token-of-another-launch":
         token = site.runtime.launch_of(other["id"]).secrets["PODLINE_LAUNCH_TOKEN"]
@@ -93,7 +94,7 @@ async def test_only_the_bot_of_the_launch_may_speak_for_it(site, token):
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
 
 
-async def test_a_bot_of_a_session_that_has_ended_is_sent_away(site):
+async def test_a_bot_of_a_session_that_has_ended_is_sent_away(site: Site) -> None:
     session = await site.start()
     await site.client.delete(f"/v1/sessions/{session['id']}")
     for method, path, body in (
@@ -117,7 +118,7 @@ async def test_a_bot_of_a_session_that_has_ended_is_sent_away(site):
         b'{"seq": 1, "acked": 0, "events": [], "totals": {}, "timeline": {"now": 1}, "more": 1}',
     ],
 )
-async def test_a_malformed_report_is_refused_and_changes_nothing(site, body):
+async def test_a_malformed_report_is_refused_and_changes_nothing(site: Site, body: object) -> None:
     session = await site.start()
     answer = await site.as_bot(session["id"], "POST", "reports", content=body)
 
@@ -125,14 +126,14 @@ async def test_a_malformed_report_is_refused_and_changes_nothing(site, body):
     assert (await site.read(session["id"]))["usage"]["turns"] == 0
 
 
-async def test_a_report_that_is_too_large_is_refused(site):
+async def test_a_report_that_is_too_large_is_refused(site: Site) -> None:
     session = await site.start()
     answer = await site.as_bot(session["id"], "POST", "reports", content=b" " * 65537)
 
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
-async def test_the_last_word_holds_what_no_report_carried_any_more(site):
+async def test_the_last_word_holds_what_no_report_carried_any_more(site: Site) -> None:
     session = await site.start()
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, 2))
     site.runtime.exit(

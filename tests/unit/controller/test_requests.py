@@ -1,5 +1,7 @@
 """What a request may say, and what a person reads when it may not."""
 
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 from hypothesis import given
@@ -7,26 +9,27 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from controller.routes.models import SessionId, UserId
+from tests.fakes.site import Serve, Site
 
 
 @pytest.mark.parametrize("user_id", ["ana", "Zoë", "李小龍", "می‌خواهم", "a b", "🙂", "x" * 128])
-def test_users_of_any_script_are_welcome(user_id):
+def test_users_of_any_script_are_welcome(user_id: str) -> None:
     assert TypeAdapter(UserId).validate_python(user_id) == user_id
 
 
 @pytest.mark.parametrize("user_id", ["", "x" * 129, "a\nb", "a\x00", "\x7f", "\u202e", "\ud800", "a\u2028b"])
-def test_a_user_id_that_could_break_a_log_or_an_environment_is_refused(user_id):
+def test_a_user_id_that_could_break_a_log_or_an_environment_is_refused(user_id: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(UserId).validate_python(user_id)
 
 
 @given(st.from_regex(r"[A-Za-z0-9._~-]{1,128}", fullmatch=True).filter(lambda text: text not in (".", "..")))
-def test_each_session_id_of_the_contract_is_taken(session_id):
+def test_each_session_id_of_the_contract_is_taken(session_id: str) -> None:
     assert TypeAdapter(SessionId).validate_python(session_id) == session_id
 
 
 @pytest.mark.parametrize("session_id", ["", ".", "..", "a/b", "a b", "x" * 129, "é", "a\n"])
-def test_a_session_id_that_could_be_a_path_or_worse_is_refused(session_id):
+def test_a_session_id_that_could_be_a_path_or_worse_is_refused(session_id: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(SessionId).validate_python(session_id)
 
@@ -53,7 +56,7 @@ def test_a_session_id_that_could_be_a_path_or_worse_is_refused(session_id):
         ([], "body: Input should be a valid dictionary or object to extract fields from."),
     ],
 )
-async def test_an_invalid_request_is_told_field_by_field(site, body, detail):
+async def test_an_invalid_request_is_told_field_by_field(site: Site, body: object, detail: str) -> None:
     answer = await site.client.post("/v1/sessions", json=body)
 
     assert answer.headers["content-type"] == "application/problem+json"
@@ -66,7 +69,7 @@ async def test_an_invalid_request_is_told_field_by_field(site, body, detail):
     }
 
 
-async def test_broken_json_is_named_as_such(site):
+async def test_broken_json_is_named_as_such(site: Site) -> None:
     answer = await site.client.post(
         "/v1/sessions", content=b'{"user_id": ', headers={"content-type": "application/json"}
     )
@@ -87,7 +90,9 @@ async def test_broken_json_is_named_as_such(site):
         ("GET", "/v1/sessions?cursor=nonsense", 422, "invalid_request"),
     ],
 )
-async def test_each_error_is_a_problem_document(site, method, path, status, code):
+async def test_each_error_is_a_problem_document(
+    site: Site, method: str, path: str, status: int, code: str
+) -> None:
     answer = await site.client.request(method, path)
 
     assert answer.headers["content-type"] == "application/problem+json"
@@ -95,10 +100,10 @@ async def test_each_error_is_a_problem_document(site, method, path, status, code
     assert answer.json()["detail"].endswith(".")
 
 
-async def test_a_body_over_64_kb_is_refused_before_it_is_read_whole(site):
+async def test_a_body_over_64_kb_is_refused_before_it_is_read_whole(site: Site) -> None:
     sent = 0
 
-    async def endless():
+    async def endless() -> AsyncIterator[bytes]:
         nonlocal sent
         while True:
             sent += 1
@@ -111,7 +116,7 @@ async def test_a_body_over_64_kb_is_refused_before_it_is_read_whole(site):
     assert sent <= 6
 
 
-async def test_an_error_of_our_own_tells_a_stranger_nothing(site):
+async def test_an_error_of_our_own_tells_a_stranger_nothing(site: Site) -> None:
     site.runtime.launch = None  # a bug
 
     answer = await site.client.post("/v1/sessions", json={"user_id": "ana"})
@@ -119,7 +124,7 @@ async def test_an_error_of_our_own_tells_a_stranger_nothing(site):
     assert answer.json()["detail"] == "The controller failed. Its log holds the details."
 
 
-async def test_sessions_are_listed_newest_first_in_pages(serve):
+async def test_sessions_are_listed_newest_first_in_pages(serve: Serve) -> None:
     async with serve() as site:
         for number in range(5):
             await site.start(f"user {number}", session_id=f"s-{number}")
@@ -135,7 +140,7 @@ async def test_sessions_are_listed_newest_first_in_pages(serve):
         assert seen == ["s-4", "s-3", "s-2", "s-1", "s-0"]
 
 
-async def test_a_list_can_be_narrowed_to_a_user_or_a_phase(site):
+async def test_a_list_can_be_narrowed_to_a_user_or_a_phase(site: Site) -> None:
     await site.start("ana", session_id="running")
     await site.start("bo", session_id="over")
     await site.client.delete("/v1/sessions/over")

@@ -1,13 +1,15 @@
 """Starting sessions: repeats, places, and what becomes of a start that fails."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
-from controller.errors import RoomsUnavailable, RuntimeUnavailable
+from controller.errors import ControllerError, RoomsUnavailable, RuntimeUnavailable
+from tests.fakes.site import Serve, Site
 
 
-async def test_a_start_launches_one_bot_and_says_where_the_caller_meets_it(site):
+async def test_a_start_launches_one_bot_and_says_where_the_caller_meets_it(site: Site) -> None:
     answer = await site.client.post("/v1/sessions", json={"user_id": "ana", "metadata": {"cart": 7}})
 
     session = answer.json()
@@ -25,7 +27,7 @@ async def test_a_start_launches_one_bot_and_says_where_the_caller_meets_it(site)
     assert session["usage"]["partial"] is False
 
 
-async def test_the_bot_is_told_its_session_and_the_way_back(site):
+async def test_the_bot_is_told_its_session_and_the_way_back(site: Site) -> None:
     session = await site.start("ana", session_id="s-1", max_duration_seconds=60)
 
     launch = site.runtime.launches[0]
@@ -42,7 +44,7 @@ async def test_the_bot_is_told_its_session_and_the_way_back(site):
     assert launch.deadline_seconds == 120 + 60 + 30
 
 
-async def test_the_callers_token_is_shown_to_nobody_who_only_reads(site):
+async def test_the_callers_token_is_shown_to_nobody_who_only_reads(site: Site) -> None:
     session = await site.start()
 
     assert (await site.read(session["id"]))["room"]["token"] is None
@@ -50,7 +52,7 @@ async def test_the_callers_token_is_shown_to_nobody_who_only_reads(site):
     assert [each["room"]["token"] for each in listed] == [None]
 
 
-async def test_the_same_request_again_is_the_same_session_with_another_token(site):
+async def test_the_same_request_again_is_the_same_session_with_another_token(site: Site) -> None:
     first = await site.start(session_id="mine", metadata={"a": 1, "b": 2})
     again = await site.client.post(
         "/v1/sessions", json={"metadata": {"b": 2, "a": 1}, "session_id": "mine", "user_id": "ana"}
@@ -62,13 +64,13 @@ async def test_the_same_request_again_is_the_same_session_with_another_token(sit
     assert len(site.runtime.launches) == 1
 
 
-async def test_a_repeat_while_the_first_is_under_way_waits_for_it_and_launches_nothing(site):
+async def test_a_repeat_while_the_first_is_under_way_waits_for_it_and_launches_nothing(site: Site) -> None:
     site.runtime.may_launch.clear()
     requests = [
         asyncio.create_task(site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "mine"}))
         for _ in range(5)
     ]
-    while not (await site.client.get("/v1/sessions/mine")).is_success:
+    while not (await site.client.get("/v1/sessions/mine")).is_success:  # noqa: ASYNC110 - seen from outside only
         await asyncio.sleep(0)
     site.runtime.may_launch.set()
     answers = await asyncio.gather(*requests)
@@ -77,7 +79,7 @@ async def test_a_repeat_while_the_first_is_under_way_waits_for_it_and_launches_n
     assert len(site.runtime.launches) == 1
 
 
-async def test_a_repeat_after_the_end_shows_the_end_and_lets_nobody_in(site):
+async def test_a_repeat_after_the_end_shows_the_end_and_lets_nobody_in(site: Site) -> None:
     await site.start(session_id="mine")
     await site.client.delete("/v1/sessions/mine")
 
@@ -86,7 +88,7 @@ async def test_a_repeat_after_the_end_shows_the_end_and_lets_nobody_in(site):
     assert again.json()["room"]["token"] is None
 
 
-async def test_the_same_id_for_another_request_is_a_conflict(site):
+async def test_the_same_id_for_another_request_is_a_conflict(site: Site) -> None:
     await site.start("ana", session_id="mine")
     answer = await site.client.post("/v1/sessions", json={"user_id": "bo", "session_id": "mine"})
 
@@ -97,7 +99,7 @@ async def test_the_same_id_for_another_request_is_a_conflict(site):
     )
 
 
-async def test_fifty_at_once_for_ten_places_get_exactly_ten_bots(serve):
+async def test_fifty_at_once_for_ten_places_get_exactly_ten_bots(serve: Serve) -> None:
     async with serve(capacity=10) as site:
         answers = await asyncio.gather(
             *(site.client.post("/v1/sessions", json={"user_id": f"user {n}"}) for n in range(50))
@@ -110,7 +112,7 @@ async def test_fifty_at_once_for_ten_places_get_exactly_ten_bots(serve):
         assert len(site.runtime.launches) == 10
 
 
-async def test_one_user_gets_two_places_and_others_are_not_held_up(site):
+async def test_one_user_gets_two_places_and_others_are_not_held_up(site: Site) -> None:
     await site.start("ana")
     await site.start("ana")
     third = await site.client.post("/v1/sessions", json={"user_id": "ana"})
@@ -119,7 +121,7 @@ async def test_one_user_gets_two_places_and_others_are_not_held_up(site):
     await site.start("bo")
 
 
-async def test_a_place_is_free_again_only_when_the_bot_has_surely_gone(serve):
+async def test_a_place_is_free_again_only_when_the_bot_has_surely_gone(serve: Serve) -> None:
     async with serve(capacity=1, grace_seconds=0.1) as site:
         site.runtime.stubborn = True
         session = await site.start()
@@ -140,7 +142,9 @@ async def test_a_place_is_free_again_only_when_the_bot_has_surely_gone(serve):
         ("rooms", RoomsUnavailable("The provider is on fire."), "rooms_unavailable"),
     ],
 )
-async def test_a_start_that_fails_says_so_frees_its_place_and_may_be_repeated(serve, place, refusal, code):
+async def test_a_start_that_fails_says_so_frees_its_place_and_may_be_repeated(
+    serve: Serve, place: str, refusal: ControllerError, code: str
+) -> None:
     async with serve(capacity=1) as site:
         getattr(site, place).refusal = refusal
         failed = await site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "mine"})
@@ -155,12 +159,12 @@ async def test_a_start_that_fails_says_so_frees_its_place_and_may_be_repeated(se
         assert (again.status_code, again.json()["phase"]) == (201, "starting")
 
 
-async def test_a_stop_during_the_launch_reaches_the_bot_that_comes_of_it(site):
+async def test_a_stop_during_the_launch_reaches_the_bot_that_comes_of_it(site: Site) -> None:
     site.runtime.may_launch.clear()
     starting = asyncio.create_task(
         site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "mine"})
     )
-    while (await site.client.delete("/v1/sessions/mine")).status_code == 404:
+    while (await site.client.delete("/v1/sessions/mine")).status_code == 404:  # noqa: ASYNC110 - seen from outside only
         await asyncio.sleep(0)
     assert (await site.read("mine"))["phase"] == "stopping"
     site.runtime.may_launch.set()
@@ -170,7 +174,7 @@ async def test_a_stop_during_the_launch_reaches_the_bot_that_comes_of_it(site):
     assert (await site.read("mine"))["reason"] == "stopped"
 
 
-async def test_a_room_of_ones_own_gives_the_bot_its_token_and_the_caller_none(site):
+async def test_a_room_of_ones_own_gives_the_bot_its_token_and_the_caller_none(site: Site) -> None:
     room = {"url": "https://rooms.example/own", "token": "for the bot"}
     session = await site.start(room=room)
 
@@ -180,7 +184,7 @@ async def test_a_room_of_ones_own_gives_the_bot_its_token_and_the_caller_none(si
     assert site.rooms.closed == []
 
 
-async def test_a_room_of_another_provider_is_refused(site):
+async def test_a_room_of_another_provider_is_refused(site: Site) -> None:
     room = {"url": "https://elsewhere.example/own", "token": "for the bot"}
     answer = await site.client.post("/v1/sessions", json={"user_id": "ana", "room": room})
 
@@ -189,7 +193,7 @@ async def test_a_room_of_another_provider_is_refused(site):
     assert (await site.client.get("/v1/sessions")).json()["sessions"] == []
 
 
-async def test_our_own_room_is_closed_when_its_session_has_ended(site):
+async def test_our_own_room_is_closed_when_its_session_has_ended(site: Site) -> None:
     session = await site.start()
     await site.client.delete(f"/v1/sessions/{session['id']}")
 
@@ -197,7 +201,7 @@ async def test_our_own_room_is_closed_when_its_session_has_ended(site):
     assert site.rooms.closed == [session["room"]["url"]]
 
 
-async def test_a_persona_is_a_name_from_the_operators_list(serve, tmp_path):
+async def test_a_persona_is_a_name_from_the_operators_list(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "shop.toml").write_text("")
     async with serve(personas=tmp_path) as site:
         await site.start(persona="shop")
@@ -209,7 +213,7 @@ async def test_a_persona_is_a_name_from_the_operators_list(serve, tmp_path):
             assert answer.json()["detail"] == f"There is no persona {name!r}. There are: shop."
 
 
-async def test_longer_than_the_operator_allows_is_refused(site):
+async def test_longer_than_the_operator_allows_is_refused(site: Site) -> None:
     answer = await site.client.post("/v1/sessions", json={"user_id": "a", "max_duration_seconds": 1801})
 
     assert answer.status_code == 422
