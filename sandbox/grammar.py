@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
-from sandbox.gemini.intents import GOODBYES, REMOVE_VERBS, SAVE_VERBS, SEARCH_VERBS
+import msgspec
+
+from sandbox.gemini.intents import GOODBYES, REMOVE_VERBS, SAVE_VERBS
 from sandbox.numbers import words_for_number
+
+_CHANGE_VERBS: Final = tuple(verb for verb in (*SAVE_VERBS, *REMOVE_VERBS) if verb != "add")
+_SEARCH_VERBS: Final = ("find", "search for", "show me", "look for", "i need")
+"""Fewer than can be typed: each further one is heard in sentences that are no requests."""
+
+_AMOUNTS: Final = (10, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90, 100, 150, 200, 300, 500)
+_NUMBERS: Final = range(1, 300)
 
 _TEMPLATE: Final = """#JSGF V1.0;
 grammar requests;
 public <request> = <change> | <search> | <goodbye>;
 <change> = ({change_verbs}) (product | number) <number>;
-<search> = ({search_verbs}) [a | an | some | the] <thing> [<price>];
+<search> = ({search_verbs}) [some] <thing> [<price>];
 <price> = (under | below | over) <amount> dollars | between <amount> and <amount> dollars;
 <goodbye> = {goodbyes};
 <thing> = {things};
@@ -23,19 +33,46 @@ public <request> = <change> | <search> | <goodbye>;
 <unit> = one | two | three | four | five | six | seven | eight | nine;
 """
 
-_AMOUNTS: Final = (10, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90, 100, 150, 200, 300, 500)
+
+class Grammar(msgspec.Struct, frozen=True):
+    """A grammar for the decoder, and the whole sentences that it stands for.
+
+    The decoder also returns sentences that broke off in the middle: those are not accepted.
+    """
+
+    jsgf: str
+    sentences: re.Pattern[str]
+
+    def accepts(self, words: str) -> bool:
+        return self.sentences.fullmatch(words) is not None
 
 
-def request_grammar(things: Iterable[str]) -> str:
+def request_grammar(things: Iterable[str]) -> Grammar:
     """The grammar of requests.
 
     Args:
         things: What a caller may look for, in lower-case words that the dictionary knows.
     """
-    return _TEMPLATE.format(
-        change_verbs=" | ".join(verb for verb in (*SAVE_VERBS, *REMOVE_VERBS) if verb != "add"),
-        search_verbs=" | ".join(SEARCH_VERBS),
+    wanted = sorted(set(things))
+    amounts = [words_for_number(amount) for amount in _AMOUNTS]
+    jsgf = _TEMPLATE.format(
+        change_verbs=" | ".join(_CHANGE_VERBS),
+        search_verbs=" | ".join(_SEARCH_VERBS),
         goodbyes=" | ".join(GOODBYES),
-        things=" | ".join(sorted(set(things))),
-        amounts=" | ".join(words_for_number(amount) for amount in _AMOUNTS),
+        things=" | ".join(wanted),
+        amounts=" | ".join(amounts),
     )
+    price = (
+        rf"(?:under|below|over) {_any(amounts)} dollars|between {_any(amounts)} and {_any(amounts)} dollars"
+    )
+    numbers = [words_for_number(number) for number in _NUMBERS]
+    sentences = (
+        rf"{_any(_CHANGE_VERBS)} (?:product|number) {_any(numbers)}"
+        rf"|{_any(_SEARCH_VERBS)}(?: some)? {_any(wanted)}(?: (?:{price}))?"
+        rf"|{_any(GOODBYES)}"
+    )
+    return Grammar(jsgf, re.compile(sentences.replace("hundred ", "hundred (?:and )?")))
+
+
+def _any(phrases: Iterable[str]) -> str:
+    return f"(?:{'|'.join(phrases)})"

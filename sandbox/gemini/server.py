@@ -81,20 +81,17 @@ def create_gemini_app(gemini: Gemini) -> web.Application:
 async def _serve_socket(gemini: Gemini, request: web.Request, socket: web.WebSocketResponse) -> None:
     messages = _messages(socket)
     try:
-        check_key(request.headers.get("x-goog-api-key") or request.query.get("key"), gemini.key)
-        setup = await _receive_setup(messages, request.match_info["version"])
-        if setup is not None:
+        first = await anext(messages, None)
+        if first is not None:
+            check_key(request.headers.get("x-goog-api-key") or request.query.get("key"), gemini.key)
+            setup = _checked_setup(first, request.match_info["version"])
             await _hold_session(gemini, setup, messages, socket)
     except wire.ProtocolError as error:
         sentence = str(error).encode()[:_LONGEST_CLOSE_REASON]
         await socket.close(code=error.code, message=sentence)
 
 
-async def _receive_setup(messages: AsyncIterator[wire.ClientMessage], version: str) -> wire.Setup | None:
-    """The checked setup, or None where the client left first."""
-    first = await anext(messages, None)
-    if first is None:
-        return None
+def _checked_setup(first: wire.ClientMessage, version: str) -> wire.Setup:
     if first.setup is None:
         raise wire.ProtocolError(wire.WRONG_ARGUMENT, "The first message must be setup.")
     check_setup(first.setup, version)

@@ -25,7 +25,13 @@ _STOP_WORDS: Final = frozenset((
     "dollar", "dollars",
 ))  # fmt: skip
 
-_IRREGULAR: Final = {"knives": "knife", "scarves": "scarf", "mice": "mouse", "leaves": "leaf", "shelves": "shelf"}
+_IRREGULAR: Final = {
+    "knives": "knife",
+    "scarves": "scarf",
+    "mice": "mouse",
+    "leaves": "leaf",
+    "shelves": "shelf",
+}
 
 _IN_NAME: Final = 4.0
 _IN_CATEGORY: Final = 2.0

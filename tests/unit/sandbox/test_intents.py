@@ -1,6 +1,6 @@
 """What a caller wants, read from words."""
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
@@ -46,45 +46,47 @@ CATEGORIES: Final = ("Shoes", "Kitchen")
         ("hello", Greet()),
     ],
 )
-def test_a_request_is_understood(said, meant):
+def test_a_request_is_understood(said: str, meant: Any) -> None:
     assert parse(said, CATEGORIES) == meant
 
 
-@pytest.mark.parametrize("said", ["", " ", "save", "save product", "find", "tell me a joke", "save product minus one"])
-def test_what_is_no_request_is_not_guessed_at(said):
+@pytest.mark.parametrize(
+    "said", ["", " ", "save", "save product", "find", "tell me a joke", "save product minus one"]
+)
+def test_what_is_no_request_is_not_guessed_at(said: str) -> None:
     assert parse(said, CATEGORIES) is None
 
 
 @given(st.sampled_from(SAVE_VERBS), st.integers(1, 999))
-def test_any_number_can_be_saved_in_words_and_in_digits(verb, number):
+def test_any_number_can_be_saved_in_words_and_in_digits(verb: str, number: Any) -> None:
     assert parse(f"{verb} product {words_for_number(number)}", CATEGORIES) == Save(number)
     assert parse(f"{verb} product {number}", CATEGORIES) == Save(number)
 
 
 @given(st.sampled_from(REMOVE_VERBS), st.integers(1, 999))
-def test_no_removal_is_taken_for_a_save(verb, number):
+def test_no_removal_is_taken_for_a_save(verb: str, number: Any) -> None:
     assert parse(f"{verb} number {words_for_number(number)}", CATEGORIES) == Remove(number)
 
 
 @given(st.sampled_from(SEARCH_VERBS), st.sampled_from(["lamps", "rain boots"]), st.integers(1, 999))
-def test_a_price_is_not_part_of_what_is_sought(verb, thing, amount):
+def test_a_price_is_not_part_of_what_is_sought(verb: str, thing: str, amount: int) -> None:
     wish = f"{verb} {thing} under {words_for_number(amount)} dollars"
     assert parse(wish, CATEGORIES) == Search(thing, None, f"under ${amount}")
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_read_without_a_fault(text):
+def test_any_text_is_read_without_a_fault(text: str) -> None:
     parse(text, CATEGORIES)
     parse_instruction(text)
 
 
 @given(st.integers(1, 999))
-def test_numbers_survive_being_spoken(number):
+def test_numbers_survive_being_spoken(number: Any) -> None:
     assert digits_for_words(words_for_number(number)) == str(number)
 
 
 @pytest.mark.parametrize("phrase", GOODBYES)
-def test_each_goodbye_is_understood(phrase):
+def test_each_goodbye_is_understood(phrase: str) -> None:
     assert parse(phrase, CATEGORIES) == Goodbye()
 
 
@@ -98,5 +100,5 @@ def test_each_goodbye_is_understood(phrase):
         ("You greet callers. " * 40, None),
     ],
 )
-def test_the_application_can_ask_for_words(instruction, meant):
+def test_the_application_can_ask_for_words(instruction: str, meant: Any) -> None:
     assert parse_instruction(instruction) == meant

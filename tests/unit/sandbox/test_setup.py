@@ -1,53 +1,58 @@
 """What the model refuses before a session begins."""
 
 import json
+from typing import Any
 
 import pytest
 
 from sandbox.gemini.setup import check_key, check_setup
-from sandbox.gemini.wire import REFUSED, WRONG_ARGUMENT, ProtocolError, read_message
+from sandbox.gemini.wire import REFUSED, WRONG_ARGUMENT, ProtocolError, Setup, read_message
 
 
-def setup_of(**fields):
+def setup_of(**fields: Any) -> Setup:
     return read_message(json.dumps({"setup": {"model": "models/gemini-3.8-live", **fields}})).setup
 
 
-def tools_with(**declaration):
+def tools_with(**declaration: Any) -> list[Any]:
     return [{"functionDeclarations": [{"name": "save_product", **declaration}]}]
 
 
-def parameters_with(schema):
+def parameters_with(schema: Any) -> list[Any]:
     return tools_with(parameters={"type": "OBJECT", "properties": {"number": schema}})
 
 
 @pytest.mark.parametrize(
     "model",
-    ["models/gemini-3.8-live", "models/gemini-2.5-flash-native-audio-preview-12-2025", "models/gemini-2.0-flash-live-001"],
+    [
+        "models/gemini-3.8-live",
+        "models/gemini-2.5-flash-native-audio-preview-12-2025",
+        "models/gemini-2.0-flash-live-001",
+    ],
 )
-def test_live_models_are_known(model):
+def test_live_models_are_known(model: str) -> None:
     check_setup(setup_of(model=model), "v1beta")
 
 
 @pytest.mark.parametrize("model", ["models/gemini-1.5-pro", "gemini-3.8-live", "models/other-live", ""])
-def test_an_unknown_model_is_refused_in_googles_words(model):
+def test_an_unknown_model_is_refused_in_googles_words(model: str) -> None:
     with pytest.raises(ProtocolError, match="is not found for API version v1beta") as refusal:
         check_setup(setup_of(model=model), "v1beta")
     assert refusal.value.code == REFUSED
 
 
-def test_a_wrong_key_is_refused_in_googles_words():
+def test_a_wrong_key_is_refused_in_googles_words() -> None:
     with pytest.raises(ProtocolError, match=r"API key not valid\. Please pass a valid API key\.") as refusal:
         check_key("another", "right")
     assert refusal.value.code == WRONG_ARGUMENT
 
 
-def test_a_missing_key_is_refused():
+def test_a_missing_key_is_refused() -> None:
     with pytest.raises(ProtocolError, match="unregistered callers") as refusal:
         check_key(None, "right")
     assert refusal.value.code == REFUSED
 
 
-def test_snake_case_is_read_as_the_sdk_mixes_it():
+def test_snake_case_is_read_as_the_sdk_mixes_it() -> None:
     setup = setup_of(
         realtime_input_config={"automatic_activity_detection": {"disabled": True}},
         tools=parameters_with({"any_of": [{"type": "STRING"}, {"type": "NULL"}]}),
@@ -56,7 +61,7 @@ def test_snake_case_is_read_as_the_sdk_mixes_it():
     assert setup.realtime_input_config.automatic_activity_detection.disabled
 
 
-def test_names_of_parameters_stay_as_they_are():
+def test_names_of_parameters_stay_as_they_are() -> None:
     setup = setup_of(
         tools=tools_with(parameters={"type": "OBJECT", "properties": {"product_number": {"type": "INTEGER"}}})
     )
@@ -67,7 +72,10 @@ def test_names_of_parameters_stay_as_they_are():
     ("tools", "sentence"),
     [
         ([{"functionDeclarations": [{"name": "1st"}]}], "must start with a letter"),
-        ([{"functionDeclarations": [{"name": "a"}, {"name": "a"}]}], "Duplicate function declaration found: a"),
+        (
+            [{"functionDeclarations": [{"name": "a"}, {"name": "a"}]}],
+            "Duplicate function declaration found: a",
+        ),
         (tools_with(parameters={"type": "STRING"}), "should be of type OBJECT"),
         (tools_with(behavior="SOMETIMES"), "SOMETIMES"),
         (tools_with(parameters={"type": "OBJECT"}, parametersJsonSchema={}), "not both"),
@@ -82,22 +90,29 @@ def test_names_of_parameters_stay_as_they_are():
         ),
     ],
 )
-def test_a_bad_tool_declaration_is_refused_and_named(tools, sentence):
+def test_a_bad_tool_declaration_is_refused_and_named(tools: list[Any], sentence: str) -> None:
     with pytest.raises(ProtocolError, match=sentence) as refusal:
         check_setup(setup_of(tools=tools), "v1beta")
     assert refusal.value.code == WRONG_ARGUMENT
 
 
-def test_a_text_answer_can_not_be_had():
+def test_a_text_answer_can_not_be_had() -> None:
     with pytest.raises(ProtocolError, match="response modalities"):
         check_setup(setup_of(generationConfig={"responseModalities": ["TEXT"]}), "v1beta")
 
 
 @pytest.mark.parametrize(
     "message",
-    ["no json", "[]", '{"setup": {}}', '{"setup": {"model": 3}}', '{"surprise": {}}', '{"setup": {"model": "m", "x": 1}}'],
+    [
+        "no json",
+        "[]",
+        '{"setup": {}}',
+        '{"setup": {"model": 3}}',
+        '{"surprise": {}}',
+        '{"setup": {"model": "m", "x": 1}}',
+    ],
 )
-def test_a_malformed_message_is_refused_with_a_sentence(message):
+def test_a_malformed_message_is_refused_with_a_sentence(message: Any) -> None:
     with pytest.raises(ProtocolError, match="Invalid JSON payload received") as refusal:
         read_message(message)
     assert refusal.value.code == WRONG_ARGUMENT

@@ -1,21 +1,26 @@
 """The product store over HTTP, as a bot sees it."""
 
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from sandbox.store.catalogue import load_catalogue
 from sandbox.store.database import Database
 from sandbox.store.server import Store, create_store_app
 
+StoreClient = TestClient[web.Request, web.Application]
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TURN = {"index": 0, "role": "user", "text": "Find lamps.", "at": "2026-01-02T03:04:05.678Z"}
 
 
 @pytest.fixture
-async def store(tmp_path):
+async def store(tmp_path: Path) -> AsyncIterator[StoreClient]:
     database = Database(tmp_path)
     app = create_store_app(Store(load_catalogue(), database, lambda: AT, []))
     async with TestClient(TestServer(app)) as client:
@@ -23,17 +28,17 @@ async def store(tmp_path):
     database.close()
 
 
-async def post(store, path, body):
+async def post(store: StoreClient, path: str, body: Any) -> tuple[int, Any]:
     answer = await store.post(path, data=body if isinstance(body, str) else json.dumps(body))
     return answer.status, await answer.json()
 
 
-async def saved(store, user):
+async def saved(store: StoreClient, user: str) -> list[int]:
     answer = await store.get("/sandbox/saved", params={"userId": user})
     return [product["number"] for product in (await answer.json())["products"]]
 
 
-async def test_a_search_tells_five_products_at_most_and_how_many_there_are(store):
+async def test_a_search_tells_five_products_at_most_and_how_many_there_are(store: StoreClient) -> None:
     status, found = await post(
         store, "/searchProductsByVoice", {"query": "", "category": "Shoes", "priceRange": "under $100"}
     )
@@ -50,12 +55,14 @@ async def test_a_search_tells_five_products_at_most_and_how_many_there_are(store
     }
 
 
-async def test_a_search_needs_no_category_and_no_price(store):
-    status, found = await post(store, "/searchProductsByVoice", {"query": "kite", "category": None, "priceRange": None})
+async def test_a_search_needs_no_category_and_no_price(store: StoreClient) -> None:
+    status, found = await post(
+        store, "/searchProductsByVoice", {"query": "kite", "category": None, "priceRange": None}
+    )
     assert (status, found["total"]) == (200, 1)
 
 
-async def test_saving_twice_keeps_one(store):
+async def test_saving_twice_keeps_one(store: StoreClient) -> None:
     first = await post(store, "/saveProductByNumber", {"userId": "ana", "productNumber": 2})
     second = await post(store, "/saveProductByNumber", {"userId": "ana", "productNumber": 2})
     assert (first[0], first[1]["success"], first[1]["alreadySaved"]) == (200, True, False)
@@ -63,7 +70,7 @@ async def test_saving_twice_keeps_one(store):
     assert await saved(store, "ana") == [2]
 
 
-async def test_removing_twice_is_no_fault(store):
+async def test_removing_twice_is_no_fault(store: StoreClient) -> None:
     await post(store, "/saveProductByNumber", {"userId": "ana", "productNumber": 2})
     first = await post(store, "/removeProductByNumber", {"userId": "ana", "productNumber": 2})
     second = await post(store, "/removeProductByNumber", {"userId": "ana", "productNumber": 2})
@@ -71,26 +78,28 @@ async def test_removing_twice_is_no_fault(store):
     assert await saved(store, "ana") == []
 
 
-async def test_lists_belong_to_their_users(store):
+async def test_lists_belong_to_their_users(store: StoreClient) -> None:
     await post(store, "/saveProductByNumber", {"userId": "ana", "productNumber": 2})
     assert await saved(store, "bo") == []
 
 
 @pytest.mark.parametrize("path", ["/saveProductByNumber", "/removeProductByNumber"])
-async def test_an_unknown_number_is_not_found(store, path):
+async def test_an_unknown_number_is_not_found(store: StoreClient, path: str) -> None:
     status, answer = await post(store, path, {"userId": "ana", "productNumber": 9999})
     assert (status, answer["success"]) == (404, False)
     assert answer["error"] == "There is no product number 9999."
 
 
-async def test_a_number_written_with_a_point_is_that_number(store):
+async def test_a_number_written_with_a_point_is_that_number(store: StoreClient) -> None:
     status, answer = await post(store, "/saveProductByNumber", '{"userId": "ana", "productNumber": 2.0}')
     assert (status, answer["product"]["number"]) == (200, 2)
 
 
 @pytest.mark.parametrize("number", ["2.5", '"2"', "true", "null", "0", "-1", "[2]", "1e300", "NaN"])
-async def test_what_is_no_product_number_is_refused(store, number):
-    status, answer = await post(store, "/saveProductByNumber", f'{{"userId": "ana", "productNumber": {number}}}')
+async def test_what_is_no_product_number_is_refused(store: StoreClient, number: Any) -> None:
+    status, answer = await post(
+        store, "/saveProductByNumber", f'{{"userId": "ana", "productNumber": {number}}}'
+    )
     assert (status, answer["success"]) == (400, False)
     assert answer["error"]
 
@@ -108,13 +117,13 @@ async def test_what_is_no_product_number_is_refused(store, number):
         ("/saveTranscript", {"sessionId": "s", "userId": "u", "turns": [{**TURN, "index": -1}]}),
     ],
 )
-async def test_a_malformed_body_is_refused_with_a_sentence(store, path, body):
+async def test_a_malformed_body_is_refused_with_a_sentence(store: StoreClient, path: str, body: Any) -> None:
     status, answer = await post(store, path, body)
     assert (status, answer["success"]) == (400, False)
     assert answer["error"]
 
 
-async def test_a_turn_sent_again_is_stored_once(store, tmp_path):
+async def test_a_turn_sent_again_is_stored_once(store: StoreClient, tmp_path: Path) -> None:
     transcript = {"sessionId": "s", "userId": "ana", "turns": [TURN]}
     await post(store, "/saveTranscript", transcript)
     later = {**TURN, "index": 1, "role": "assistant", "text": "Here are lamps."}
@@ -130,7 +139,7 @@ async def test_a_turn_sent_again_is_stored_once(store, tmp_path):
     assert told["turns"] == lines
 
 
-async def test_each_request_is_told_as_it_came(store):
+async def test_each_request_is_told_as_it_came(store: StoreClient) -> None:
     await post(store, "/searchProductsByVoice", {"query": "kite", "category": None, "priceRange": None})
     told = await (await store.get("/sandbox/requests")).json()
     assert told["requests"] == [
@@ -142,7 +151,7 @@ async def test_each_request_is_told_as_it_came(store):
     ]
 
 
-async def test_a_list_outlives_the_store(tmp_path):
+async def test_a_list_outlives_the_store(tmp_path: Path) -> None:
     first = Database(tmp_path)
     first.save("ana", 2)
     first.close()
