@@ -6,7 +6,15 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic import (
+    DirectoryPath,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -36,7 +44,7 @@ class Settings(BaseSettings):
     public_start: bool = Field(default=False, description="Open /, /start and the offer to everybody.")
     public_starts_per_minute: PositiveInt = Field(default=10, description="For one client address.")
 
-    personas: Path | None = Field(
+    personas: DirectoryPath | None = Field(
         default=None, description="Directory whose files are the personas to choose from."
     )
     ice_servers: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -221,6 +221,7 @@ class Supervisor:
             raise
         else:
             self.view.put(record, record.session.marked(launched=self._clock.now()))
+            log.info("session launched", extra={"session_id": record.session.id})
             if record.intent is not None:
                 await self._runtime.stop(record.session.launch_id)
             return room

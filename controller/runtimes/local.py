@@ -30,7 +30,17 @@ _OUTPUT_SECONDS: Final = 1.0
 """How long what the group has left in its pipe may take to read, once the bot is gone."""
 
 
-_MACHINE: Final = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+_MACHINE: Final = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "TZ",
+    "TMPDIR",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_DIR",
+)
 """Variables of the machine that any program needs, in either case; beside them LC_* and PYTHON*."""
 
 

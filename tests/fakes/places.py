@@ -16,15 +16,21 @@ class FakeRuntime:
     def __init__(self) -> None:
         self.launches: list[Launch] = []
         self.stopped: list[str] = []
-        self.refusal: ControllerError | None = None
+        self.refusal: Exception | None = None
         self.stubborn = False
         self.may_launch = asyncio.Event()
         self.may_launch.set()
+        self._lost = asyncio.Event()
         self._seen: Callable[[Sighting], None] | None = None
 
     async def follow(self, seen: Callable[[Sighting], None]) -> None:
         self._seen = seen
-        await asyncio.Event().wait()
+        await self._lost.wait()
+        raise ConnectionError("the place is lost")
+
+    def lose(self) -> None:
+        """Let following fail for good."""
+        self._lost.set()
 
     def is_ready(self) -> bool:
         return self._seen is not None

@@ -69,6 +69,14 @@ class Controller:
 ServeController = Callable[..., contextlib.AbstractAsyncContextManager[Controller]]
 
 
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @contextlib.asynccontextmanager
 async def serve_controller(
     directory: Path,
@@ -77,9 +85,7 @@ async def serve_controller(
     **settings: Any,
 ) -> AsyncIterator[Controller]:
     """Serve a controller whose bots behave as the words say; see tests/fakes/bot.py."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     chosen = Settings(_env_file=None, **{"port": port, "grace_seconds": 3, **settings})
     clock, signer = system_clock(), Signer(b"a secret for tests")
     runtime = LocalRuntime(

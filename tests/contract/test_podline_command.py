@@ -1,0 +1,71 @@
+"""`podline serve` as a person or a service manager runs it."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.served import PATIENCE_SECONDS, free_port
+
+
+async def run(directory: Path, **variables: str) -> asyncio.subprocess.Process:
+    """Start it in an empty directory with nothing of ours in its environment."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PODLINE_")}
+    root = str(Path(__file__).parents[2])
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "controller", "serve"),
+        cwd=directory,
+        env={**inherited, "PYTHONPATH": root, "TMPDIR": str(directory), **variables},
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def until_said(process: asyncio.subprocess.Process, word: str) -> None:
+    assert process.stderr is not None
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while word not in (line := (await process.stderr.readline()).decode()):
+            assert line, f"it ended before it said {word}"
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_in_order_and_leaves_nothing_behind(
+    tmp_path: Path, which: signal.Signals
+) -> None:
+    process = await run(tmp_path, PODLINE_PORT=str(free_port()))
+    await until_said(process, "Uvicorn running")
+    process.send_signal(which)
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        _, said = await process.communicate()
+    assert process.returncode == 0, said
+    assert b"Traceback" not in said
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - an async function may not use the other
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        (
+            {"PODLINE_PORT": "loud", "PODLINE_CAPACITY": "0"},
+            (
+                "podline: port: Input should be a valid integer, unable to parse string as an integer; "
+                "capacity: Input should be greater than 0.\n"
+            ),
+        ),
+        (
+            {"PODLINE_KEYS_FILE": "/nowhere/keys.json"},
+            "podline: PODLINE_KEYS_FILE: [Errno 2] No such file or directory: '/nowhere/keys.json'.\n",
+        ),
+    ],
+)
+async def test_a_wrong_setting_is_named_in_one_line(
+    tmp_path: Path, variables: dict[str, str], said: str
+) -> None:
+    process = await run(tmp_path, **variables)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        _, error = await process.communicate()
+
+    assert (process.returncode, error.decode()) == (64, said)
