@@ -29,6 +29,7 @@ from sandbox.store.server import Store, create_store_app
 from sandbox.voice import Voice
 
 _LOOPBACK: Final = "127.0.0.1"
+_ENVIRONMENT: Final = "sandbox.env"
 _CLOSING_SECONDS: Final = 1.0
 
 
@@ -42,6 +43,8 @@ def main() -> None:
     directory = options.directory.resolve()
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        # Whoever waits for this file must not find an earlier run's.
+        (directory / _ENVIRONMENT).unlink(missing_ok=True)
         asyncio.run(_run(directory, options.model_port, options.store_port))
     except OSError as error:
         sys.exit(f"sandbox: {error}")
@@ -61,7 +64,7 @@ async def _run(directory: Path, model_port: int, store_port: int) -> None:
         store_url = await _serve(create_store_app(store), store_port, None, stack)
         model_url = await _serve(create_gemini_app(gemini), model_port, tls, stack)
         _write_environment(
-            directory / "sandbox.env",
+            directory / _ENVIRONMENT,
             {
                 environment.GOOGLE_API_KEY: gemini.key,
                 environment.GOOGLE_GEMINI_BASE_URL: model_url,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,6 +27,9 @@ _PATH: Final = (
 )
 _LONGEST_CLOSE_REASON: Final = 123
 """Bytes of a sentence in a close frame: RFC 6455, section 5.5. Google cuts its own off as well."""
+
+_CLOSING_SECONDS: Final = 0.5
+"""How long a client may take to answer a close."""
 
 _LARGEST_MESSAGE: Final = 4 * 1024 * 1024
 
@@ -59,7 +63,7 @@ def create_gemini_app(gemini: Gemini) -> web.Application:
     open_sockets: set[web.WebSocketResponse] = set()
 
     async def serve(request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(max_msg_size=_LARGEST_MESSAGE)
+        socket = web.WebSocketResponse(timeout=_CLOSING_SECONDS, max_msg_size=_LARGEST_MESSAGE)
         await socket.prepare(request)
         open_sockets.add(socket)
         try:
@@ -69,8 +73,11 @@ def create_gemini_app(gemini: Gemini) -> web.Application:
         return socket
 
     async def close_all(_app: web.Application) -> None:
-        for socket in list(open_sockets):
-            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"The sandbox is stopping.")
+        async with asyncio.TaskGroup() as closing:
+            for socket in open_sockets:
+                closing.create_task(
+                    socket.close(code=WSCloseCode.GOING_AWAY, message=b"The sandbox is stopping.")
+                )
 
     app = web.Application()
     app.router.add_get(_PATH, serve)
@@ -150,9 +157,9 @@ def _sender(socket: web.WebSocketResponse) -> Callable[[dict[str, Any]], Awaitab
     """A function that sends one message, as JSON in a binary frame, as Google does."""
 
     async def send(message: dict[str, Any]) -> None:
-        if socket.closed:
-            return
-        await socket.send_bytes(msgspec.json.encode(message))
+        # A client that has just left is noticed by whoever reads from it.
+        with suppress(ConnectionResetError):
+            await socket.send_bytes(msgspec.json.encode(message))
 
     return send
 

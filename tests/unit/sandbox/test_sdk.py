@@ -65,7 +65,9 @@ async def model(tmp_path: Path, voice: Voice) -> AsyncIterator[SimpleNamespace]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     url = f"https://127.0.0.1:{runner.addresses[0][1]}"
-    yield SimpleNamespace(url=url, gemini=gemini, trust=ssl.create_default_context(cafile=certificate))
+    yield SimpleNamespace(
+        url=url, gemini=gemini, trust=ssl.create_default_context(cafile=certificate), runner=runner
+    )
     await runner.cleanup()
     gemini.ears.close()
 
@@ -164,3 +166,30 @@ async def test_an_unknown_handle_is_refused(model: SimpleNamespace) -> None:
     with pytest.raises(errors.APIError, match="session not found"):
         async with connect(model, session_resumption={"handle": "never-given"}):
             pass
+
+
+async def test_speech_cuts_the_greeting_short(model: SimpleNamespace, voice: Voice) -> None:
+    model.gemini.sleep = asyncio.sleep
+    async with asyncio.timeout(20), connect(model) as session:
+        await session.send_realtime_input(text="hello")
+        said, interrupted = b"", False
+        async for message in session.receive():
+            if message.data and not said:
+                await speak(session, voice.say("save product two", HEARING_RATE))
+            said += message.data or b""
+            interrupted = interrupted or bool(message.server_content and message.server_content.interrupted)
+        call = await first_tool_call(session)
+    assert interrupted
+    assert len(said) < 48_000 * 4
+    assert (call.name, call.args) == ("save_product", {"productNumber": 2})
+
+
+async def test_an_open_session_does_not_hold_up_the_end(model: SimpleNamespace) -> None:
+    async with asyncio.timeout(20), connect(model) as session:
+        await session.send_realtime_input(text="hello")
+        async for _message in session.receive():
+            pass
+        await model.runner.cleanup()
+        with pytest.raises(errors.APIError, match="The sandbox is stopping"):
+            async for _message in session.receive():
+                pass

@@ -1,0 +1,44 @@
+"""The sandbox as a process: what it writes, what it prints, and how it ends."""
+
+import asyncio
+import re
+import signal
+import ssl
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+async def test_the_sandbox_says_where_it_is_and_ends_when_told(tmp_path: Path, end: signal.Signals) -> None:
+    directory = tmp_path / "not there yet"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "sandbox", "--directory", str(directory)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        line = (await process.stdout.readline()).decode()
+        found = re.fullmatch(
+            r"sandbox ready: model (https://127\.0\.0\.1:\d+) store (http://127\.0\.0\.1:\d+)\n", line
+        )
+        assert found is not None
+        lines = (directory / "sandbox.env").read_text().splitlines()
+        variables = dict(line.split("=", 1) for line in lines)
+        trust = ssl.create_default_context(cafile=variables["SSL_CERT_FILE"])
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{found[1]}/", ssl=trust) as answer:
+                assert answer.status == 404
+            async with session.get(f"{variables['CONVEX_URL']}/sandbox/model") as answer:
+                assert await answer.json() == {"sessions": []}
+        process.send_signal(end)
+        _, complaints = await process.communicate()
+
+    assert (process.returncode, complaints) == (0, b"")
+    assert set(variables) == {"GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "SSL_CERT_FILE", "CONVEX_URL"}
+    assert (variables["GOOGLE_GEMINI_BASE_URL"], variables["CONVEX_URL"]) == found.groups()
+    assert (directory / "sandbox.env").stat().st_mode & 0o077 == 0
