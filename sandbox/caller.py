@@ -170,14 +170,16 @@ class Caller:
         try:
             async with asyncio.timeout(within):
                 while (result := found()) is None:
+                    if self.bot_left:
+                        raise CallFailedError(f"the bot left, and {what} never came{self._so_far()}")
                     self._changed.clear()
                     await self._changed.wait()
                 return result
         except TimeoutError:
-            account = "\n".join(self.account())
-            raise CallFailedError(
-                f"waited {within:.0f} s in vain for {what}; the call so far:\n{account}"
-            ) from None
+            raise CallFailedError(f"waited {within:.0f} s in vain for {what}{self._so_far()}") from None
+
+    def _so_far(self) -> str:
+        return "; the call so far:\n" + "\n".join(self.account())
 
     async def _keep_in_touch(self, channel: RTCDataChannel) -> None:
         self._send(

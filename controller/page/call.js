@@ -22,6 +22,7 @@ export class Call extends EventTarget {
   #channel = null;
   #sender = null;
   #track = null;
+  #muted = false;
   #pcId = null;
   #lateCandidates = [];
   #ping = 0;
@@ -60,6 +61,7 @@ export class Call extends EventTarget {
   }
 
   mute(muted) {
+    this.#muted = muted;
     this.#track.enabled = !muted;
   }
 
@@ -78,6 +80,7 @@ export class Call extends EventTarget {
     let problem = null;
     try {
       this.#track = await openMicrophone();
+      this.#track.addEventListener("ended", () => this.#emit("microphone", "The microphone went away. You can still type."));
     } catch (error) {
       if (!(error instanceof MicrophoneError)) throw error;
       problem = error.message;
@@ -87,6 +90,7 @@ export class Call extends EventTarget {
       this.#track.stop();
       return;
     }
+    this.#track.enabled = !this.#muted;
     this.#emit("microphone", problem);
     this.#emit("track", { side: "you", track: this.#track });
   }

@@ -36,6 +36,7 @@ export class Conversation {
     this.#typed.push(text);
     const turn = this.#addTurn("you", "You, typed");
     turn.text.textContent = text;
+    announce(turn);
     this.#yours = null;
     this.#bots = null;
     this.#atEnd = true;
@@ -57,7 +58,10 @@ export class Conversation {
     turn.item.classList.toggle("interim", !final);
     turn.settled ??= "";
     turn.text.textContent = joined(turn.settled, text);
-    if (final) turn.settled = turn.text.textContent;
+    if (final) {
+      turn.settled = turn.text.textContent;
+      announce(turn);
+    }
     this.#keepEndInSight();
   }
 
@@ -72,12 +76,13 @@ export class Conversation {
   }
 
   botStoppedSpeaking() {
+    announce(this.#bots);
     this.#bots = null;
   }
 
   botInterrupted() {
     this.#bots?.item.classList.add("interrupted");
-    this.#bots = null;
+    this.botStoppedSpeaking();
   }
 
   /** The measure can come before the answer's first words. */
@@ -96,12 +101,14 @@ export class Conversation {
   /** What will get no more words stops looking as if it did. */
   close() {
     for (const item of this.#list.querySelectorAll(".waiting")) item.remove();
+    announce(this.#bots);
     this.#yours = this.#bots = null;
   }
 
   #addTurn(side, name) {
     const item = document.createElement("li");
     item.className = `turn ${side}`;
+    item.setAttribute("aria-busy", "true");
     const who = document.createElement("p");
     who.className = "who";
     who.textContent = name;
@@ -121,6 +128,11 @@ export class Conversation {
   #keepEndInSight() {
     if (this.#atEnd) this.#list.scrollTop = this.#list.scrollHeight;
   }
+}
+
+/** Let a screen reader read the turn, now that it is whole: word by word it would talk all the time. */
+function announce(turn) {
+  turn?.item.removeAttribute("aria-busy");
 }
 
 /** Transcripts come in pieces, some with their spaces and some, whole sentences, without. */
