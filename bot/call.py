@@ -71,6 +71,8 @@ class Call:
                 controller = await stack.enter_async_context(Controller(self._ledger, settings.channel, http))
             tools = await stack.enter_async_context(ProductTools(store, settings.user_id, self._announce))
             self._worker = self._build([*tools.functions, end_call_tool(self._goodbye)], transcript.add)
+            if self._peer is not None:
+                stack.push_async_callback(self._peer.close)
             return await self._converse(controller)
 
     async def _converse(self, controller: Controller | None) -> Ending:

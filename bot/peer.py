@@ -26,7 +26,7 @@ class Peer:
     def __init__(self, presence: Presence) -> None:
         self._presence = presence
         self._connection = SmallWebRTCConnection()
-        self._has_answered = False
+        self._was_offered = False
         self._is_here = False
         self.transport: BaseTransport = SmallWebRTCTransport(
             self._connection,
@@ -51,20 +51,25 @@ class Peer:
         Raises:
             OfferRefused: It is malformed, or another caller is in the call.
         """
-        sdp, kind, pc_id = offer.get("sdp"), offer.get("type"), offer.get("pc_id")
-        if not isinstance(sdp, str) or kind != "offer":
+        sdp, pc_id = offer.get("sdp"), offer.get("pc_id")
+        if not isinstance(sdp, str) or offer.get("type") != "offer":
             raise OfferRefused("The offer needs an sdp and the type offer.")
+        if "m=audio" not in sdp:
+            raise OfferRefused("The offer has no audio: the microphone's track is missing.")
+        wants_restart = bool(offer.get("restart_pc"))
+        if self._is_here and pc_id != self._connection.pc_id and not wants_restart:
+            raise OfferRefused("Another caller is in this call.")
         try:
-            if not self._has_answered:
-                await self._connection.initialize(sdp, kind)
-            elif pc_id == self._connection.pc_id or offer.get("restart_pc") or not self._is_here:
-                await self._renegotiate(sdp, restart=bool(offer.get("restart_pc")) or not self._is_here)
+            if self._was_offered:
+                await self._connection.renegotiate(
+                    sdp, "offer", restart_pc=wants_restart or not self._is_here
+                )
             else:
-                raise OfferRefused("Another caller is in this call.")
+                self._was_offered = True
+                await self._connection.initialize(sdp, "offer")
         except (ValueError, AssertionError, IndexError, KeyError, AttributeError) as error:
             # What aiortc raises for an SDP it can't read.
             raise OfferRefused("The offer's sdp cannot be read.") from error
-        self._has_answered = True
         return dict(self._connection.get_answer() or {})
 
     async def add_candidates(self, patch: dict[str, Any]) -> None:
@@ -85,6 +90,10 @@ class Peer:
                 raise OfferRefused("A candidate cannot be read.") from error
             await self._connection.add_ice_candidate(candidate)
 
+    async def close(self) -> None:
+        """Hang up; a transport closes only what was connected."""
+        await self._connection.disconnect()
+
     async def watch(self) -> None:
         """Notice a caller whose browser or network died: aiortc itself takes 30 s to tell.
 
@@ -94,11 +103,8 @@ class Peer:
             await asyncio.sleep(_WATCH_SECONDS)
             if self._is_here and not self._connection.is_connected():
                 self._leave(abruptly=True)
-            elif not self._is_here and self._has_answered and self._connection.is_connected():
+            elif not self._is_here and self._connection.is_connected():
                 self._arrive()
-
-    async def _renegotiate(self, sdp: str, *, restart: bool) -> None:
-        await self._connection.renegotiate(sdp, "offer", restart_pc=restart)
 
     def _arrive(self) -> None:
         self._is_here = True
