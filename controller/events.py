@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -34,10 +34,6 @@ class Feed(Generic[T]):
         self._items: dict[str, tuple[int, T]] = {}
         self._subscribers: list[_Subscriber] = []
         self._closed = False
-
-    @property
-    def items(self) -> Mapping[str, tuple[int, T]]:
-        return self._items
 
     def put(self, key: str, item: T) -> None:
         """Record a change and tell whoever wants to know."""

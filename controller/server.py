@@ -40,4 +40,6 @@ class Server(uvicorn.Server):
         while not leaving.done() and not self.force_exit:
             await asyncio.wait([leaving], timeout=_LOOK_SECONDS)
         leaving.cancel()
+        # What is left takes no time, and must be done: the runtime kills the bots that are still there.
+        self.force_exit = False
         await super().shutdown(sockets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -38,10 +38,6 @@ class Timeline:
         """Set the moments that are not set yet. What is on record stays."""
         known = {name: at for name, at in moments.items() if at is not None and getattr(self, name) is None}
         return replace(self, **known) if known else self
-
-    @classmethod
-    def names(cls) -> tuple[str, ...]:
-        return tuple(each.name for each in fields(cls))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,19 +89,26 @@ class Supervisor:
         return self.is_alive() and not self._is_closing and self._runtime.is_ready()
 
     async def close(self) -> None:
-        """Take nothing more on, ask all bots to leave, and return when they have gone or had their time."""
+        """Take nothing more on, ask all bots to leave, and return when they have gone or had their time.
+
+        Then all who wait for anything are sent home, also when this is cut short. Again is harmless.
+        """
+        if self._is_closing:
+            return
         self._is_closing = True
         running = self.view.running()
-        await asyncio.gather(
-            *(self._end(record, Ending(reason=Reason.STOPPED, message=_SHUTDOWN)) for record in running)
-        )
+        intent = Ending(reason=Reason.STOPPED, message=_SHUTDOWN)
         try:
+            await asyncio.gather(*(self._end(record, intent) for record in running))
             async with asyncio.timeout(self.limits.grace + 1):
                 for record in running:
                     await record.gone.wait()
         except TimeoutError:
             log.warning("bots outlived the shutdown", extra={"bots": len(self.view.running())})
-        self.view.close()
+        finally:
+            for record in self.view.running():
+                record.inbox.close(ShuttingDown())
+            self.view.close()
 
     # --- what callers ask for ---
 

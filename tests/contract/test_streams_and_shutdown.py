@@ -75,3 +75,20 @@ async def test_what_a_bot_reports_on_its_way_out_is_still_taken(serve: ServeCont
 
         assert (await last)["usage"]["partial"] is False
         await leaving
+
+
+async def test_an_impatient_operator_need_not_wait_for_the_grace_period(serve: ServeController) -> None:
+    async with serve("join deaf", grace_seconds=600) as controller:
+        session = await controller.start()
+        await controller.until_live(session["id"])
+        pid = await pid_of(controller, session)
+        stream = controller.watch("/v1/events")
+        await anext(stream)
+        leaving = asyncio.create_task(controller.leave())
+        assert (await anext(stream))["phase"] == "stopping"
+        assert exists(pid)
+        controller.server.force_exit = True
+
+        await leaving
+        assert [each async for each in stream] == []
+        assert not exists(pid)

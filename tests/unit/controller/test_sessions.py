@@ -1,5 +1,6 @@
 """A session only ever moves forward."""
 
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from controller.sessions import SUCCESSORS, Session, Timeline
 from protocol.reasons import Phase, Reason
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-MARKS = [name for name in Timeline.names() if name not in ("accepted", "ended")]
+MARKS = [each.name for each in fields(Timeline) if each.name not in ("accepted", "ended")]
 
 
 def a_session() -> Session:
