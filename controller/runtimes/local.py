@@ -10,7 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -224,7 +224,7 @@ def _read_last_word(path: Path) -> tuple[LastWord | None, datetime | None]:
     try:
         with path.open("rb") as file:
             text = file.read(MAX_LAST_WORD_BYTES + 1)
-            written = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime).astimezone()
+            written = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
         if len(text) > MAX_LAST_WORD_BYTES:
             return None, None
         return msgspec.json.decode(text, type=LastWord), written

@@ -3,11 +3,18 @@
 import asyncio
 import os
 import signal
+import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pytest
+
 from controller.runtimes.local import bot_variables
+from protocol.messages import LastWord, Timeline
+from protocol.usage import Usage
 from tests.fakes.served import Controller, ServeController
 
 OFFER = {"sdp": "v=0", "type": "offer"}
@@ -35,6 +42,14 @@ async def said(controller: Controller, session: dict[str, Any], word: str) -> in
 
 async def pid_of(controller: Controller, session: dict[str, Any]) -> int:
     return await said(controller, session, "pid ")
+
+
+def leaving(directories: pytest.TempPathFactory, word: str, code: int) -> Path:
+    """A bot that does nothing but leave."""
+    bot = directories.mktemp("bot") / "bot.py"
+    path = "os.environ['PODLINE_LAST_WORD']"
+    bot.write_text(f"import os\nwith open({path}, 'w') as file: file.write({word!r})\nos._exit({code})\n")
+    return bot
 
 
 async def test_a_call_from_the_start_to_the_callers_leaving(serve: ServeController) -> None:
@@ -218,3 +233,32 @@ def test_a_bot_sees_no_secret_of_the_controllers() -> None:
         "AWS_SECRET_ACCESS_KEY": "secret",
     }
     assert set(bot_variables(given)) == {"PATH", "LC_ALL", "https_proxy", "GOOGLE_API_KEY"}
+
+
+async def test_moments_are_told_in_utc_wherever_the_controller_stands(
+    serve: ServeController, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    word = LastWord("idle", "It was quiet.", Usage(), Usage(), Timeline(now=1, process_up=0.1, joined=0.9))
+    bot = leaving(tmp_path_factory, msgspec.json.encode(word).decode(), 0)
+    async with serve(command=(sys.executable, "-S", str(bot))) as controller:
+        over = await controller.until_over((await controller.start())["id"])
+    monkeypatch.undo()
+    time.tzset()
+
+    moments = [at for at in over["timeline"].values() if at is not None]
+    assert len(moments) == 6
+    assert {at[-1] for at in moments} == {"Z"}
+
+
+@pytest.mark.parametrize("left", ["nonsense", "[]", '{"reason": "idle"}', " " * 5000])
+async def test_a_last_word_that_cannot_be_read_is_no_word(
+    serve: ServeController, tmp_path_factory: pytest.TempPathFactory, left: str
+) -> None:
+    bot = leaving(tmp_path_factory, left, 68)
+    async with serve(command=(sys.executable, "-S", str(bot))) as controller:
+        session = await controller.start()
+        over = await controller.until_over(session["id"])
+
+    assert (over["reason"], over["usage"]["partial"]) == ("model_unreachable", True)
