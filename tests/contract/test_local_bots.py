@@ -240,7 +240,7 @@ async def test_moments_are_told_in_utc_wherever_the_controller_stands(
 ) -> None:
     monkeypatch.setenv("TZ", "Asia/Kolkata")
     time.tzset()
-    word = LastWord("idle", "It was quiet.", Usage(), Usage(), Timeline(now=1, process_up=0.1, joined=0.9))
+    word = LastWord("idle", "It was quiet.", Usage(), Usage(), Timeline(now=1, process_up=1, joined=1))
     bot = leaving(tmp_path_factory, msgspec.json.encode(word).decode(), 0)
     async with serve(command=(sys.executable, "-S", str(bot))) as controller:
         over = await controller.until_over((await controller.start())["id"])
