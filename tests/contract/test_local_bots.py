@@ -194,6 +194,7 @@ async def test_logs_can_be_followed_until_the_bot_is_gone(serve: ServeController
         async with controller.client.stream("GET", f"{path}/logs?follow=true") as stream:
             lines = stream.aiter_lines()
             assert await anext(lines) == "fake bot here"
+            await controller.until_live(session["id"])
             await controller.client.delete(path)
             rest = [line async for line in lines]
         assert rest[-1] == "fake bot leaves: terminated"
