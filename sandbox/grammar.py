@@ -18,9 +18,19 @@ _SEARCH_VERBS: Final = ("find", "search for", "show me", "look for", "i need")
 _AMOUNTS: Final = (10, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90, 100, 150, 200, 300, 500)
 _NUMBERS: Final = range(1, 300)
 
+_OTHER_WORDS: Final = """
+of | and | in | is | you | that | it | he | was | on | as | with | his | they | i | at | be | this |
+have | or | had | but | not | what | all | were | when | your | can | said | there | use | an | each |
+which | she | do | how | their | if | will | up | other | about | out | many | then | these | so | her |
+would | make | like | into | time | has | write | go | see | way | could | people | than | first | water
+| call | who | its | now | long | down | day | did | get | come | made | may | part | a | where
+""".replace("\n", " ").strip()
+"""Common English words, for speech that is no request: without them the decoder finds one in half of it.
+Words that sound like the beginning of a verb or a goodbye are not among them."""
+
 _TEMPLATE: Final = """#JSGF V1.0;
 grammar requests;
-public <request> = <change> | <search> | <goodbye>;
+public <request> = /1/ <change> | /1/ <search> | /1/ <goodbye> | /1e-20/ <other>;
 <change> = ({change_verbs}) (product | number) <number>;
 <search> = ({search_verbs}) [some] <thing> [<price>];
 <price> = (under | below | over) <amount> dollars | between <amount> and <amount> dollars;
@@ -31,13 +41,16 @@ public <request> = <change> | <search> | <goodbye>;
 <below_hundred> = <unit> | ten | eleven | twelve | thirteen | fourteen | fifteen | sixteen | seventeen
   | eighteen | nineteen | (twenty | thirty | forty | fifty | sixty | seventy | eighty | ninety) [<unit>];
 <unit> = one | two | three | four | five | six | seven | eight | nine;
+<other> = <word> <word> <word>+;
+<word> = {words};
 """
 
 
 class Grammar(msgspec.Struct, frozen=True):
     """A grammar for the decoder, and the whole sentences that it stands for.
 
-    The decoder also returns sentences that broke off in the middle: those are not accepted.
+    The decoder also returns sentences that broke off in the middle, and words that are no request: those are
+    not accepted.
     """
 
     jsgf: str
@@ -61,6 +74,7 @@ def request_grammar(things: Iterable[str]) -> Grammar:
         goodbyes=" | ".join(GOODBYES),
         things=" | ".join(wanted),
         amounts=" | ".join(amounts),
+        words=_OTHER_WORDS,
     )
     price = (
         rf"(?:under|below|over) {_any(amounts)} dollars|between {_any(amounts)} and {_any(amounts)} dollars"

@@ -52,15 +52,16 @@ def _statement(result: dict[str, Any]) -> str | None:
 
 
 def _found(request: Search, result: dict[str, Any]) -> str:
-    products = [product for product in result.get("products") or [] if isinstance(product, dict)]
-    if "products" not in result:
+    listed = result.get("products")
+    if not isinstance(listed, list):
         return _FAILED
+    products = [product for product in listed if isinstance(product, dict)]
     if not products:
         return f"I found nothing for {request.query}. What else can I find for you?"
     total = result.get("total", len(products))
     count = "1 product" if total == 1 else f"{total} products"
-    listed = " ".join(_described(product) for product in products[:_MOST_SPOKEN])
-    return f"I found {count}. {listed} Say save and the number to keep one."
+    described = " ".join(_described(product) for product in products[:_MOST_SPOKEN])
+    return f"I found {count}. {described} Say save and the number to keep one."
 
 
 def _described(product: dict[str, Any]) -> str:
