@@ -1,4 +1,4 @@
-"""An event loop on which no one has to wait: whenever nothing is left to do, time jumps to the next deadline."""
+"""An event loop that never waits: whenever nothing is left to do, time jumps to the next deadline."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
