@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import aiohttp
@@ -19,7 +19,7 @@ from bot.ledger import Ledger
 from bot.measurements import observers
 from bot.peer import OfferRefused, Peer
 from bot.persona import Persona, farewell_request, greeting_request
-from bot.pipeline import Heard, OnTurn, conversation
+from bot.pipeline import Heard, conversation
 from bot.settings import Settings
 from bot.store import Store
 from bot.tools.ending import end_call_tool
@@ -27,8 +27,8 @@ from bot.tools.products import ProductTools
 from bot.transcript import Transcript
 from bot.transports import room_transport
 from bot.voice import VoiceObserver
-from protocol.messages import Candidates, InboxAnswer, InboxMessage, ModelReconnected, Offer, Stop
-from protocol.reasons import Reason
+from protocol.messages import Candidates, InboxAnswer, InboxMessage, ModelReconnected, Offer, Stop, TurnEnded
+from protocol.reasons import TERMINATED, Reason
 
 TOOL_TIMEOUT_SECONDS: Final = 10.0
 SENTENCE_SECONDS: Final = 6.0
@@ -70,7 +70,7 @@ class Call:
             if settings.channel is not None:
                 controller = await stack.enter_async_context(Controller(self._ledger, settings.channel, http))
             tools = await stack.enter_async_context(ProductTools(store, settings.user_id, self._announce))
-            self._worker = self._build([*tools.functions, end_call_tool(self._goodbye)], transcript.add)
+            self._worker = self._build([*tools.functions, end_call_tool(self._goodbye)], transcript)
             if self._peer is not None:
                 stack.push_async_callback(self._peer.close)
             return await self._converse(controller)
@@ -146,9 +146,9 @@ class Call:
     async def _leave(self, ending: Ending, pipeline: asyncio.Task[None]) -> None:
         """Close the pipeline: by its end where somebody listens, else at once."""
         if self._attendance.caller_is_here:
-            await self._announce(
-                {"type": "call_ended", "reason": str(ending.reason), "message": ending.message}
-            )
+            # Who sent the signal is the controller's to know: for the caller the call was stopped.
+            reason = Reason.STOPPED if ending.reason == TERMINATED else Reason(ending.reason)
+            await self._announce({"type": "call_ended", "reason": reason, "message": ending.message})
         if self._attendance.caller_is_here and ending.goodbye != "none":
             await self._worker.stop_when_done()
         else:
@@ -167,7 +167,14 @@ class Call:
     async def _goodbye(self) -> None:
         self._attendance.bot_says_goodbye()
 
-    def _build(self, tools: list[FunctionSchema], on_turn: OnTurn) -> PipelineWorker:
+    def _on_typed(self, transcript: Transcript) -> Callable[[str], None]:
+        def on_typed(text: str) -> None:
+            transcript.add("user", text)
+            self._ledger.record(TurnEnded())
+
+        return on_typed
+
+    def _build(self, tools: list[FunctionSchema], transcript: Transcript) -> PipelineWorker:
         settings = self._settings
         attendance = self._attendance
         model = gemini_live(
@@ -189,7 +196,11 @@ class Call:
             first_request=greeting_request(self._persona),
             stop_secs=settings.stop_secs,
             idle_seconds=settings.idle_seconds,
-            heard=Heard(on_turn, [self._voice, *observers(self._ledger.record, self._tell_latency)]),
+            heard=Heard(
+                on_turn=transcript.add,
+                on_typed=self._on_typed(transcript),
+                observers=[self._voice, *observers(self._ledger.record, self._tell_latency)],
+            ),
         )
 
         @worker.event_handler("on_pipeline_started")

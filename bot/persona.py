@@ -60,14 +60,14 @@ def load_persona(path: Path | None) -> Persona:
 
 def greeting_request(persona: Persona) -> str:
     """What the model is asked when the caller has joined."""
-    return f"The caller has just joined. Say these words and no others: {persona.greeting}"
+    return f"The caller has just joined. Say these words and no others: “{persona.greeting}”"
 
 
 def farewell_request(persona: Persona) -> str:
     """What the model is asked when the call is about to end."""
     return (
         "The call is about to end. Say goodbye in the language of this conversation, "
-        f"with these words and no others: {persona.farewell}"
+        f"with these words and no others: “{persona.farewell}”"
     )
 
 

@@ -36,10 +36,12 @@ class Heard:
 
     Attributes:
         on_turn: Takes each finished turn of either side as text.
+        on_typed: Takes what the caller typed, a turn that no one could hear.
         observers: Watch every frame.
     """
 
     on_turn: OnTurn
+    on_typed: Callable[[str], None]
     observers: list[BaseObserver]
 
 
@@ -68,7 +70,7 @@ def conversation(
     pipeline = Pipeline(
         [
             transport.input(),
-            TypedText(heard.on_turn),
+            TypedText(heard.on_typed),
             user,
             model,
             transport.output(),
@@ -85,17 +87,17 @@ def conversation(
         observers=heard.observers,
         idle_timeout_secs=idle_seconds,
         cancel_on_idle_timeout=False,
-        # Token counts are the operator's, not the browser's.
-        rtvi_observer_params=RTVIObserverParams(metrics_enabled=False),
+        # Token counts and the persona's requests are the operator's, not the browser's.
+        rtvi_observer_params=RTVIObserverParams(metrics_enabled=False, user_llm_enabled=False),
     )
 
 
 class TypedText(FrameProcessor):
     """Hands what the caller types to the model, which takes its context only once, at the beginning."""
 
-    def __init__(self, on_turn: OnTurn) -> None:
+    def __init__(self, on_typed: Callable[[str], None]) -> None:
         super().__init__()
-        self._on_turn = on_turn
+        self._on_typed = on_typed
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
@@ -110,7 +112,7 @@ class TypedText(FrameProcessor):
     async def _say(self, message: Any) -> None:
         text = message.get("content") if isinstance(message, dict) else None
         if isinstance(text, str) and text.strip():
-            self._on_turn("user", text)
+            self._on_typed(text)
             await self.push_frame(InputTextRawFrame(text=text))
 
 

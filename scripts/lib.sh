@@ -53,7 +53,7 @@ ensure_environment() {
   fi
   echo "Installing what the lock names (the first time: some minutes and about 1 GB) ..." >&2
   # Inexact: what another script has put there stays.
-  (cd "$root" && "$uv" sync --quiet --frozen --inexact --python "$python" "$@") ||
+  (cd "$root" && "$uv" sync --quiet --frozen --inexact --compile-bytecode --python "$python" "$@") ||
     fail "The environment could not be installed; what uv said is above."
   echo "$wanted" > "$stamp"
 }

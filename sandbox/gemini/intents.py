@@ -78,7 +78,7 @@ _PRICE: Final = re.compile(
     r"(?:\s*(?:dollars?|bucks|usd))?$"
 )
 _BELOW: Final = frozenset({"under", "below", "less than", "cheaper than", "at most", "up to"})
-_SAY: Final = re.compile(r"\b(?:say|tell|greet)\b[^\"“]{0,60}[\"“](?P<words>[^\"”]+)[\"”]", re.IGNORECASE)
+_SAY: Final = re.compile(r"\b(?:say|tell|greet)\b[^\"“]{0,120}[\"“](?P<words>[^\"”]+)[\"”]", re.IGNORECASE)
 _LONGEST_INSTRUCTION: Final = 400
 
 

@@ -4,15 +4,14 @@ from pipecat.frames.frames import InputTextRawFrame, LLMMessagesAppendFrame
 from pipecat.tests.utils import run_test
 
 from bot.pipeline import TypedText
-from bot.transcript import Role
 
 
 async def test_typed_words_are_said_to_the_model_and_kept_in_its_context() -> None:
-    turns: list[tuple[Role, str]] = []
+    typed_words: list[str] = []
     typed = LLMMessagesAppendFrame(messages=[{"role": "user", "content": "find a lamp"}], run_llm=True)
 
     frames, _ = await run_test(
-        TypedText(lambda role, text: turns.append((role, text))),
+        TypedText(typed_words.append),
         frames_to_send=[typed],
         expected_down_frames=[LLMMessagesAppendFrame, InputTextRawFrame],
     )
@@ -21,16 +20,16 @@ async def test_typed_words_are_said_to_the_model_and_kept_in_its_context() -> No
     assert frames[0].run_llm is False
     assert isinstance(frames[1], InputTextRawFrame)
     assert frames[1].text == "find a lamp"
-    assert turns == [("user", "find a lamp")]
+    assert typed_words == ["find a lamp"]
 
 
 async def test_an_empty_line_is_no_turn() -> None:
-    turns: list[tuple[Role, str]] = []
+    typed_words: list[str] = []
 
     await run_test(
-        TypedText(lambda role, text: turns.append((role, text))),
+        TypedText(typed_words.append),
         frames_to_send=[LLMMessagesAppendFrame(messages=[{"role": "user", "content": "  "}], run_llm=True)],
         expected_down_frames=[LLMMessagesAppendFrame],
     )
 
-    assert turns == []
+    assert typed_words == []
