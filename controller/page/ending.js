@@ -42,7 +42,7 @@ export function summarise({ timeline, usage }) {
   const tools = Object.entries(usage?.tool_calls ?? {});
   return [
     ["Length", seconds === null ? "–" : clock(seconds)],
-    ["Spoken turns", count(usage?.turns)],
+    ["Your turns", count(usage?.turns)],
     ["Tool calls", count(tools.reduce((sum, [, { ok, error }]) => sum + ok + error, 0))],
     ["Tokens heard", count(models.reduce((sum, model) => sum + model.prompt_tokens, 0))],
     ["Tokens spoken", count(models.reduce((sum, model) => sum + model.completion_tokens, 0))],

@@ -49,8 +49,8 @@ def test_a_file_of_ones_own_is_read(persona_file: Path) -> None:
 def test_the_model_is_asked_for_the_greeting_and_the_farewell_of_the_file(persona_file: Path) -> None:
     persona = load_persona(persona_file)
 
-    assert greeting_request(persona).endswith(": Welcome to the bookshop!")
-    assert farewell_request(persona).endswith(": Come again!")
+    assert greeting_request(persona).endswith(": “Welcome to the bookshop!”")
+    assert farewell_request(persona).endswith(": “Come again!”")
 
 
 @pytest.mark.parametrize(
