@@ -71,7 +71,16 @@ async def _hold_call(
         raise
     except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a reason
         logger.opt(exception=error).error("the call crashed")
-        return Ending(Reason.CRASHED, f"The bot crashed with {type(error).__name__}; see the bot's log.")
+        return _crash(error)
+
+
+def _crash(error: BaseException) -> Ending:
+    """The ending that an error of our own makes; a task group's first error stands for all of them."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, MemoryError):
+        return Ending(Reason.OUT_OF_MEMORY, "The bot had no memory left; give it more.")
+    return Ending(Reason.CRASHED, f"The bot crashed with {type(error).__name__}; see the bot's log.")
 
 
 def _leave_word(ledger: Ledger, environment: Mapping[str, str]) -> Callable[[Ending], None]:

@@ -46,6 +46,7 @@ class Attendance:
         ending: Done as soon as the call has to end.
         caller_came: Set when the caller is here for the first time.
         caller_gone: Set while the caller has come and is not here.
+        time_is_short: Set when no more than `warning_seconds` are left of the maximum duration.
     """
 
     def __init__(self, ledger: Ledger, patience: Patience) -> None:
@@ -54,19 +55,26 @@ class Attendance:
         self._loop = asyncio.get_running_loop()
         self._no_caller: asyncio.TimerHandle | None = None
         self._return: asyncio.TimerHandle | None = None
-        self._max_duration: asyncio.TimerHandle | None = None
+        self._has_joined = False
         self.ending: asyncio.Future[Ending] = self._loop.create_future()
         self.caller_came = asyncio.Event()
         self.caller_gone = asyncio.Event()
+        self.time_is_short = asyncio.Event()
 
     @property
     def caller_is_here(self) -> bool:
         """Whether anybody can hear the bot just now."""
         return self.caller_came.is_set() and not self.caller_gone.is_set()
 
+    @property
+    def warning_seconds(self) -> float:
+        """How long before the maximum duration the caller is told: half a minute, less in a short call."""
+        return min(30.0, self._patience.max_duration / 4)
+
     def joined(self) -> None:
-        if self._max_duration is not None:
+        if self._has_joined:
             return
+        self._has_joined = True
         self._ledger.mark("joined")
         seconds = self._patience.no_caller
         nobody = Ending(Reason.NO_CALLER, f"Nobody came within {seconds:g} seconds.")
@@ -74,9 +82,8 @@ class Attendance:
             self._no_caller = self._loop.call_later(seconds, self.end, nobody)
         seconds = self._patience.max_duration
         over = f"The call reached its maximum duration of {seconds:g} seconds."
-        self._max_duration = self._loop.call_later(
-            seconds, self.end, Ending(Reason.MAX_DURATION, over, goodbye="ask")
-        )
+        self._loop.call_later(seconds - self.warning_seconds, self.time_is_short.set)
+        self._loop.call_later(seconds, self.end, Ending(Reason.MAX_DURATION, over, goodbye="ask"))
 
     def caller_joined(self) -> None:
         self._ledger.mark("caller_joined")

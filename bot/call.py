@@ -18,7 +18,7 @@ from bot.gemini import gemini_live
 from bot.ledger import Ledger
 from bot.measurements import observers
 from bot.peer import OfferRefused, Peer
-from bot.persona import Persona, farewell_request, greeting_request
+from bot.persona import Persona, farewell_request, greeting_request, warning_request
 from bot.pipeline import Heard, conversation
 from bot.settings import Settings
 from bot.store import Store
@@ -89,7 +89,7 @@ class Call:
         return ending
 
     def _helpers(self, controller: Controller | None) -> list[Coroutine[Any, Any, None]]:
-        helpers = [self._greet()]
+        helpers = [self._greet(), self._warn()]
         if controller is not None:
             helpers += [self._read_inbox(controller), self._heed_end_of_launch(controller)]
         if self._peer is not None:
@@ -101,6 +101,14 @@ class Call:
         await self._worker.queue_frame(LLMRunFrame())
         await self._voice.speaking.wait()
         self._ledger.mark("first_speech")
+
+    async def _warn(self) -> None:
+        """Tell the caller that the time is nearly up, at the first pause."""
+        await self._attendance.time_is_short.wait()
+        await self._voice.quiet.wait()
+        if self._attendance.caller_is_here:
+            warning = warning_request(self._attendance.warning_seconds)
+            await self._worker.queue_frame(InputTextRawFrame(warning))
 
     async def _read_inbox(self, controller: Controller) -> None:
         async for message in controller.messages():

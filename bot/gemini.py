@@ -1,33 +1,39 @@
-"""The Gemini Live service, made to say when it cannot hear, speak or be reached.
+"""The Gemini Live service, made to say when it cannot be reached or heard, and to outlive a lost connection.
 
-Pipecat's own keeps a bot running on mute when the first connection fails or too many follow each other.
+Pipecat's own keeps a bot running on mute when the first connection fails, when too many follow each other,
+or when the model falls silent; and it forgets what a tool had to say to a connection that was lost.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from google.genai.errors import APIError
 from google.genai.live import AsyncSession
 from google.genai.types import LiveConnectConfig, LiveServerMessage
+from pipecat.frames.frames import LLMFullResponseEndFrame, TTSStoppedFrame
 from pipecat.services.google.gemini_live.llm import GeminiLiveLLMService, GeminiVADParams
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from bot.errors import BotError, ModelLost, ModelRefused, ModelUnreachable
+from bot.errors import BotError, ModelLost
+from bot.gemini_failures import CONNECTION_ERRORS, cause, why_no_session
 from bot.persona import Persona
 
-# What the Google SDK and its socket raise when a connection can't be made or breaks.
-_CONNECTION_ERRORS: Final = (APIError, OSError, ValueError, WebSocketException)
-
-# Close codes with which Gemini Live turns a session down: RFC 6455, section 7.4.1
-# (1007 and 1008 for key, model and setup, 1011 for quota and internal errors).
-_REFUSALS: Final = frozenset({1003, 1007, 1008, 1011})
+SETUP_SECONDS: Final = 10.0
+"""How long a connection may take until the session is set up."""
+STALL_SECONDS: Final = 8.0
+"""How long the model may leave the caller without any sign of an answer. Answers take about one second."""
+PAUSES_SECONDS: Final = (0.5, 2.0)
+"""Before the first and the second attempt to connect again. The third failure in a row is Pipecat's last."""
+GO_ON: Final = (
+    "The connection was interrupted for a moment. Go on where you stopped. "
+    "If you did not hear what the caller said last, apologize and ask them to say it again."
+)
 
 
 class GeminiLive(GeminiLiveLLMService):
-    """Speaks and hears through one Gemini Live session.
+    """Speaks and hears through Gemini Live, over one session after another where it must.
 
     Args:
-        on_lost: Called once when the session can't be had or is lost for good.
+        on_lost: Called once when a session can't be had or is lost for good.
         on_reconnected: Called when a lost connection has been made again.
         options: As for Pipecat's service.
     """
@@ -39,44 +45,163 @@ class GeminiLive(GeminiLiveLLMService):
         self._on_lost = on_lost
         self._on_reconnected = on_reconnected
         self._has_been_ready = False
+        self._is_lost = False
+        self._reply_is_due = False
+        self._stalls = 0
+        self._watch: asyncio.TimerHandle | None = None
+        self._moves_on = False
+        self._unanswered_results: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+
+    # Connecting, and connecting again.
 
     async def _connection_task_handler(self, config: LiveConnectConfig) -> None:
         try:
             await super()._connection_task_handler(config)
-        except _CONNECTION_ERRORS as error:
+        except CONNECTION_ERRORS as error:
             if not self._has_been_ready:
                 await self._give_up(why_no_session(error))
             elif await self._handle_connection_error(error):
-                await self._reconnect()  # type: ignore[no-untyped-call]
+                await self._reconnect()
+
+    async def _connect(self, session_resumption_handle: str | None = None) -> None:
+        await super()._connect(session_resumption_handle)
+        self._watch_for(SETUP_SECONDS)
 
     async def _handle_session_ready(self, session: AsyncSession) -> None:
-        if self._has_been_ready:
-            self._on_reconnected()
-        self._has_been_ready = True
+        self._cancel_watch()
+        is_first, self._has_been_ready = not self._has_been_ready, True
+        is_resumed = self._session_resumption_handle is not None
         await super()._handle_session_ready(session)
+        if is_first:
+            return
+        self._on_reconnected()
+        # A session that was resumed knows the calls its tools were asked for; one seeded anew does not.
+        if is_resumed and self._unanswered_results:
+            for args, options in self._unanswered_results.values():
+                await super()._tool_result(*args, **options)
+            self._expect_reply()
+        elif self._reply_is_due:
+            await self._send_user_text(GO_ON)
 
     async def _handle_connection_error(self, error: Exception) -> bool:
-        should_reconnect = await super()._handle_connection_error(error)
-        if not should_reconnect:
+        # Nothing more goes to the lost connection: each sound sent there would be an error of its own.
+        self._session = None
+        self._cancel_watch()
+        await self._close_response()
+        if not await super()._handle_connection_error(error):
             await self._give_up(
                 ModelLost(
-                    f"The connection to Gemini broke several times in a row ({_cause(error)}); "
+                    f"The connection to Gemini broke several times in a row ({cause(error)}); "
                     "the caller can call again."
                 )
             )
-        return bool(should_reconnect)
+            return False
+        await asyncio.sleep(PAUSES_SECONDS[min(self._consecutive_failures, len(PAUSES_SECONDS)) - 1])
+        return True
 
-    async def _handle_server_message(self, message: LiveServerMessage) -> None:
-        await super()._handle_server_message(message)
-        # Pipecat reads usage only where it shares a message with the end of a turn.
-        content = message.server_content
-        if message.usage_metadata and not (content and content.turn_complete):
-            await self._handle_msg_usage_metadata(message)
+    async def _disconnect(self) -> None:
+        self._cancel_watch()
+        await super()._disconnect()  # type: ignore[no-untyped-call]
+
+    async def _reconnect(self) -> None:
+        completed, names = self._completed_tool_calls, self._tool_call_id_to_name
+        await super()._reconnect()  # type: ignore[no-untyped-call]
+        # Pipecat forgets them with the connection, and would send each result of the call once more.
+        self._completed_tool_calls, self._tool_call_id_to_name = completed, names
 
     async def _give_up(self, error: BotError) -> None:
+        if self._is_lost:
+            return
+        self._is_lost = True
         self._session = None
+        self._cancel_watch()
         self._on_lost(error)
         await self.push_error(error.message, force_treat_as_permanent=True)
+
+    async def _close_response(self) -> None:
+        """End the answer that the lost connection left open."""
+        if self._bot_is_responding:
+            await self._set_bot_is_responding(responding=False)
+            await self.push_frame(TTSStoppedFrame())
+            await self.push_frame(LLMFullResponseEndFrame())
+
+    # What the model says.
+
+    async def _handle_server_message(self, message: LiveServerMessage) -> None:
+        content = message.server_content
+        if message.tool_call or (content and (content.model_turn or content.turn_complete)):
+            self._stalls = 0
+            self._unanswered_results.clear()
+            self._cancel_watch()
+        if content and (content.turn_complete or content.interrupted):
+            self._reply_is_due = False
+        await super()._handle_server_message(message)
+        # Pipecat reads usage only where it shares a message with the end of a turn.
+        if message.usage_metadata and not (content and content.turn_complete):
+            await self._handle_msg_usage_metadata(message)
+        if message.go_away:
+            self._moves_on = True
+        if self._moves_on and not (self._reply_is_due or self._bot_is_responding or self._user_is_speaking):
+            self._moves_on = False
+            self.create_task(self._reconnect(), "move on to another connection")
+
+    # What the model is to answer.
+
+    async def _handle_user_started_speaking(self, frame: Any) -> None:
+        self._cancel_watch()
+        await super()._handle_user_started_speaking(frame)  # type: ignore[no-untyped-call]
+
+    async def _handle_user_stopped_speaking(self, frame: Any) -> None:
+        await super()._handle_user_stopped_speaking(frame)  # type: ignore[no-untyped-call]
+        self._expect_reply()
+
+    async def _send_user_text(self, text: str) -> None:
+        await super()._send_user_text(text)
+        self._expect_reply()
+
+    async def _create_initial_response(self, for_reconnect: bool = False) -> None:  # noqa: FBT001, FBT002 - Pipecat's
+        await super()._create_initial_response(for_reconnect)
+        if not for_reconnect:
+            self._expect_reply()
+
+    async def _tool_result(self, *args: Any, **options: Any) -> None:
+        self._unanswered_results[args[0]] = (args, options)
+        await super()._tool_result(*args, **options)
+        self._expect_reply()
+
+    # A model that says nothing.
+
+    def _expect_reply(self) -> None:
+        self._reply_is_due = True
+        if self._session is not None:
+            self._watch_for(STALL_SECONDS)
+
+    def _watch_for(self, seconds: float) -> None:
+        self._cancel_watch()
+        loop = asyncio.get_running_loop()
+        self._watch = loop.call_later(
+            seconds, lambda: self.create_task(self._handle_silence(seconds), "answer a model's silence")
+        )
+
+    def _cancel_watch(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    async def _handle_silence(self, seconds: float) -> None:
+        """Try another connection once; a model that leaves that one unanswered too is lost."""
+        silence = TimeoutError(f"no answer for {seconds:g} seconds")
+        self._stalls += 1
+        if not self._has_been_ready:
+            await self._give_up(why_no_session(silence))
+        elif self._stalls > 1:
+            await self._give_up(
+                ModelLost(
+                    f"Gemini fell silent, on a second connection too ({silence}); the caller can call again."
+                )
+            )
+        elif await self._handle_connection_error(silence):
+            await self._reconnect()
 
 
 def gemini_live(
@@ -102,38 +227,3 @@ def gemini_live(
         on_lost=on_lost,
         on_reconnected=on_reconnected,
     )
-
-
-def why_no_session(error: Exception) -> BotError:
-    """Tell a session turned down from a server that can't be reached."""
-    if isinstance(error, InvalidStatus):
-        status = error.response.status_code
-        if status < 500 or status == 503:
-            return ModelRefused(
-                f"Gemini refused the connection with status {status}; check GOOGLE_API_KEY and its quota."
-            )
-        return ModelUnreachable(f"Gemini answered with status {status}; try again later.")
-    code, reason = _close(error)
-    if code in _REFUSALS or (code is not None and 400 <= code < 500):
-        return ModelRefused(
-            f"Gemini refused the session: {reason or code}; check GOOGLE_API_KEY, its quota and the model."
-        )
-    return ModelUnreachable(
-        f"Gemini could not be reached ({_cause(error)}); check the network and GOOGLE_GEMINI_BASE_URL."
-    )
-
-
-def _close(error: Exception) -> tuple[int | None, str]:
-    """Close code and reason, from the socket's exception or the SDK's."""
-    if isinstance(error, ConnectionClosed) and error.rcvd is not None:
-        return error.rcvd.code, error.rcvd.reason
-    if isinstance(error, APIError):
-        return error.code, str(error.details)
-    return None, ""
-
-
-def _cause(error: Exception) -> str:
-    code, reason = _close(error)
-    if code is not None:
-        return f"code {code}: {reason}" if reason else f"code {code}"
-    return str(error) or type(error).__name__

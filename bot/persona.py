@@ -63,6 +63,14 @@ def greeting_request(persona: Persona) -> str:
     return f"The caller has just joined. Say these words and no others: “{persona.greeting}”"
 
 
+def warning_request(seconds: float) -> str:
+    """What the model is asked when the call may last only so much longer."""
+    return (
+        "The call has a time limit. Tell the caller, in the language of this conversation: "
+        f"“We have about {seconds:.0f} seconds left.”"
+    )
+
+
 def farewell_request(persona: Persona) -> str:
     """What the model is asked when the call is about to end."""
     return (

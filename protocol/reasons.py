@@ -74,6 +74,7 @@ EXIT_CODES: Final[dict[Reason, int]] = {
     Reason.MODEL_REFUSED: 67,
     Reason.MODEL_UNREACHABLE: 68,
     Reason.MODEL_LOST: 69,
+    Reason.OUT_OF_MEMORY: 137,
 }
 """What a bot exits with, for each reason it can give itself."""
 

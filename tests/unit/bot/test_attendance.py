@@ -113,3 +113,23 @@ async def test_the_goodbye_of_a_bot_that_ends_the_call_itself_is_waited_for() ->
     ending = await call.ending
 
     assert (ending.reason, ending.goodbye) == (Reason.COMPLETED, "awaited")
+
+
+@at_once
+async def test_the_caller_is_warned_before_the_time_is_up() -> None:
+    call = attendance()
+    call.joined()
+    call.caller_joined()
+
+    await call.time_is_short.wait()
+
+    assert not call.ending.done()
+    assert call.warning_seconds == 30
+    assert (await call.ending).reason == Reason.MAX_DURATION
+
+
+@at_once
+async def test_a_short_call_is_warned_when_a_quarter_is_left() -> None:
+    call = Attendance(Ledger(lambda: 1.0), Patience(no_caller=60, return_grace=10, max_duration=20))
+
+    assert call.warning_seconds == 5

@@ -7,7 +7,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.frames import Close
 from websockets.http11 import Response
 
-from bot.gemini import why_no_session
+from bot.gemini_failures import why_no_session
 from protocol.reasons import Reason
 
 
