@@ -25,6 +25,8 @@ from protocol.reasons import EXIT_CODES, TERMINATED, Reason
 
 FORCED_EXIT_SECONDS: Final = 1.0
 """How long before the grace period is over a bot that hangs on its way out ends itself."""
+QUICK_EXIT_SECONDS: Final = 10.0
+"""The same for a call without a goodbye: cancelling Pipecat during a join has been seen to take 13 s."""
 
 
 def main() -> NoReturn:
@@ -69,7 +71,9 @@ async def _hold_call(
     def prepare_exit(ending: asyncio.Future[Ending]) -> None:
         if not ending.cancelled():
             leave_word(ending.result())
-            _exit_by_force(ending.result(), settings.grace_seconds - FORCED_EXIT_SECONDS)
+            longest = settings.grace_seconds - FORCED_EXIT_SECONDS
+            is_quick = ending.result().goodbye == "none"
+            _exit_by_force(ending.result(), min(longest, QUICK_EXIT_SECONDS) if is_quick else longest)
 
     attendance.ending.add_done_callback(prepare_exit)
     try:

@@ -37,6 +37,8 @@ GOODBYE_SECONDS: Final = 8.0
 """How long a goodbye may take, from asking the model for it to its last sound."""
 ANSWER_SECONDS: Final = 4.0
 """How long of that to wait for its first sound."""
+FLUSH_SECONDS: Final = 0.5
+"""How long the last message to the caller's page may take on its way through the pipeline."""
 LEAVING_SECONDS: Final = 1.5
 """Kept back from the grace period for closing the pipeline and for the last report."""
 
@@ -160,6 +162,7 @@ class Call:
         if self._attendance.caller_is_here and ending.goodbye != "none":
             await self._worker.stop_when_done()
         else:
+            await self._worker.flush_pipeline(FLUSH_SECONDS)
             await self._worker.cancel()
         done, _ = await asyncio.wait([pipeline], timeout=LEAVING_SECONDS)
         if not done:

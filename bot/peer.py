@@ -6,6 +6,8 @@ Pipecat builds a connection for each offer; here it waits for one, so that pipel
 import asyncio
 from typing import Any, Final
 
+from aiortc import InvalidAccessError, InvalidStateError
+from aiortc.exceptions import OperationError
 from aiortc.sdp import candidate_from_sdp
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
@@ -14,6 +16,18 @@ from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 from bot.transports import END_SILENCE_SECONDS, Presence
 
 _WATCH_SECONDS: Final = 0.5
+
+# What aiortc raises for an SDP or a candidate that it can't read or can't take.
+_UNREADABLE: Final = (
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    InvalidAccessError,
+    InvalidStateError,
+    OperationError,
+)
 
 
 class OfferRefused(Exception):  # noqa: N818 - named for what happened
@@ -67,8 +81,7 @@ class Peer:
             else:
                 self._was_offered = True
                 await self._connection.initialize(sdp, "offer")
-        except (ValueError, AssertionError, IndexError, KeyError, AttributeError) as error:
-            # What aiortc raises for an SDP it can't read.
+        except _UNREADABLE as error:
             raise OfferRefused("The offer's sdp cannot be read.") from error
         return dict(self._connection.get_answer() or {})
 
@@ -86,7 +99,7 @@ class Peer:
                 if candidate is not None:
                     candidate.sdpMid = item["sdp_mid"]
                     candidate.sdpMLineIndex = item["sdp_mline_index"]
-            except (ValueError, AssertionError, IndexError, KeyError, TypeError, AttributeError) as error:
+            except _UNREADABLE as error:
                 raise OfferRefused("A candidate cannot be read.") from error
             await self._connection.add_ice_candidate(candidate)
 

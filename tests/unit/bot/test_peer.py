@@ -1,8 +1,11 @@
 """Offers a bot refuses, with the sentence a client gets to see."""
 
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bot.errors import BotError
 from bot.peer import OfferRefused, Peer
@@ -69,3 +72,44 @@ async def test_a_malformed_candidate_is_refused(peer: Peer) -> None:
 
     with pytest.raises(OfferRefused, match="A candidate cannot be read"):
         await peer.add_candidates({"pc_id": pc_id, "candidates": [{"candidate": "nonsense"}]})
+
+
+LINES = ANSWERABLE.splitlines()
+MUTATIONS = st.lists(
+    st.tuples(
+        st.integers(0, len(LINES) - 1),
+        st.sampled_from(["drop", "double", "cut", "swap"]),
+        st.text(max_size=12),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def mutated(mutations: list[tuple[int, str, str]]) -> str:
+    lines = list(LINES)
+    for index, kind, text in mutations:
+        at = index % len(lines)
+        match kind:
+            case "drop" if len(lines) > 1:
+                del lines[at]
+            case "double":
+                lines.insert(at, lines[at])
+            case "cut":
+                lines[at] = lines[at][: len(lines[at]) // 2]
+            case _:
+                lines[at] = lines[at][:4] + text
+    return "\r\n".join(lines) + "\r\n"
+
+
+@given(MUTATIONS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+async def test_a_damaged_offer_is_refused_or_answered_and_never_crashes(
+    mutations: list[tuple[int, str, str]],
+) -> None:
+    peer = Peer(Nobody())
+
+    with contextlib.suppress(OfferRefused):
+        assert (await peer.answer({"sdp": mutated(mutations), "type": "offer"}))["type"] == "answer"
+
+    await peer.close()
