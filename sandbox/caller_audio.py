@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from sandbox.voice import Samples, loudness
 RATE: Final = 48_000
 FRAME_SECONDS: Final = 0.02
 _FRAME: Final = int(RATE * FRAME_SECONDS)
+
+PLAYER_BUFFER_SECONDS: Final = 0.1
+"""What a browser holds back at most before it has to play: NetEq keeps 40 to 100 ms on a quiet network."""
 
 NOISE: Final = 30.0
 """Standard deviation of the noise between utterances: a quiet room, -61 dB. Nobody's room sends zeros."""
@@ -99,11 +103,17 @@ class Ear:
     """Logs when there was sound on a track.
 
     Times are of arrival after the jitter buffer, which holds back four packets: 80 ms at most.
+
+    Attributes:
+        frames: How many frames came, 20 ms each.
+        gaps: How many of them came so late, by the sender's own clock, that a player had run dry.
     """
 
     on_frame: Callable[[], None]
     clock: Callable[[], float] = time.monotonic
     frames: int = 0
+    gaps: int = 0
+    _clock_difference: float = math.inf
     stretches: list[Stretch] = field(default_factory=list)
 
     async def listen(self, track: MediaStreamTrack) -> None:
@@ -114,7 +124,9 @@ class Ear:
             except MediaStreamError:
                 return
             assert isinstance(frame, AudioFrame)  # noqa: S101 - narrows what an audio track gives
-            self._note(loudness(frame.to_ndarray().ravel()), self.clock())
+            now = self.clock()
+            self._note_delay(float(frame.pts * frame.time_base), now)
+            self._note(loudness(frame.to_ndarray().ravel()), now)
 
     def first_sound(self, since: float) -> float | None:
         """When the first stretch of sound that began at `since` or later began."""
@@ -123,6 +135,14 @@ class Ear:
     def quiet_for(self, now: float) -> float:
         """Seconds since the last sound; without any so far, no time at all."""
         return now - self.stretches[-1].ended if self.stretches else 0.0
+
+    def _note_delay(self, sent: float, now: float) -> None:
+        """The least difference of the two clocks so far is what an undelayed frame has."""
+        self._clock_difference = min(self._clock_difference, now - sent)
+        if now - sent - self._clock_difference > PLAYER_BUFFER_SECONDS:
+            self.gaps += 1
+            # A player that has run dry begins anew from here.
+            self._clock_difference = now - sent
 
     def _note(self, level: float, now: float) -> None:
         self.frames += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -27,12 +28,16 @@ class Recording(MediaStreamTrack):
     def __init__(self, frames: Iterator[Samples]) -> None:
         super().__init__()
         self._frames = frames
+        self._sent = 0
 
     async def recv(self) -> AudioFrame:
         samples = next(self._frames, None)
         if samples is None:
             raise MediaStreamError
-        return AudioFrame.from_ndarray(samples.reshape(1, -1), layout="mono")
+        frame = AudioFrame.from_ndarray(samples.reshape(1, -1), layout="mono")
+        frame.pts, frame.time_base = self._sent, Fraction(1, RATE)
+        self._sent += FRAME
+        return frame
 
 
 async def hear(*frames: Samples) -> Ear:
@@ -40,6 +45,15 @@ async def hear(*frames: Samples) -> Ear:
     ear = Ear(on_frame=lambda: None, clock=lambda: next(ticks) * FRAME_SECONDS)
     await ear.listen(Recording(iter(frames)))
     return ear
+
+
+async def test_a_frame_that_comes_when_a_player_has_run_dry_is_a_gap() -> None:
+    arrivals = iter([0.0, 0.02, 0.30, 0.32, 0.34])
+    ear = Ear(on_frame=lambda: None, clock=lambda: next(arrivals))
+
+    await ear.listen(Recording(iter([QUIET] * 5)))
+
+    assert (ear.frames, ear.gaps) == (5, 1)
 
 
 def samples_of(frame: AudioFrame) -> Samples:
