@@ -15,6 +15,7 @@
   - UserLimitReached     429
   - RateLimited          429
   - RuntimeUnavailable   503
+    - LaunchUnknown      503
   - RoomsUnavailable     503
   - BotUnavailable       503
   - ShuttingDown         503
@@ -147,6 +148,16 @@ class RuntimeUnavailable(ControllerError):
     """The place where bots run did not take the launch."""
 
     status, code, title, retry_after = 503, "runtime_unavailable", "No bot could be launched", 5
+
+
+class LaunchUnknown(RuntimeUnavailable):
+    """The place where bots run did not say whether it took the launch."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Nobody could say in time whether the bot was launched. "
+            "Repeat the request with the same session_id to have it; otherwise it is stopped."
+        )
 
 
 class RoomsUnavailable(ControllerError):

@@ -66,10 +66,12 @@ class Runtime(Protocol):
         """Whether launches are taken and ends are noticed right now."""
 
     async def launch(self, launch: Launch) -> None:
-        """Start one bot.
+        """Start one bot. The same launch again starts no second one.
 
         Raises:
             RuntimeUnavailable: no bot was started, and none will be.
+            LaunchUnknown: nobody can say yet. `stop` then sees to it that there is none, and its exit is seen
+                also where there never was one.
         """
 
     async def stop(self, launch_id: str) -> None:

@@ -15,6 +15,7 @@ from controller.endings import decide_ending, ending_for
 from controller.errors import (
     ControllerError,
     LaunchEnded,
+    LaunchUnknown,
     RuntimeUnavailable,
     SessionConflict,
     SessionEnded,
@@ -23,9 +24,9 @@ from controller.errors import (
 from controller.ledger import moments
 from controller.orders import Order, Started
 from controller.rooms import Room, Rooms
-from controller.runtime import Exit, Runtime, Sighting
+from controller.runtime import Exit, Launch, Runtime, Sighting
 from controller.sessions import Ending, Session, Timeline
-from controller.view import Record, View
+from controller.view import Doubt, Record, View
 from controller.watchdog import Watchdog
 from protocol.messages import InboxAnswer, InboxMessage, Report
 from protocol.reasons import Phase, Reason
@@ -33,6 +34,9 @@ from protocol.reasons import Phase, Reason
 log = logging.getLogger("podline.supervisor")
 
 _SHUTDOWN: Final = "The controller was shut down and took its bots along. Start the session again."
+
+_ADOPTION_SECONDS: Final = 30.0
+"""How long a launch of unknown outcome waits for its caller to ask again: a few times Retry-After."""
 
 
 class Supervisor:
@@ -133,10 +137,9 @@ class Supervisor:
         self.view.add(record)
         # A caller who hangs up must not leave a launch half done, nor a launch that fails take others along.
         record.launching = asyncio.create_task(self._launch(record, order))
-        room = await asyncio.shield(record.launching)
-        if record.refusal is not None or room is None:
-            raise record.refusal or ShuttingDown
-        return Started(session=record.session, caller_token=room.caller_token, is_new=True)
+        caller_token = await asyncio.shield(record.launching)
+        _raise_failure(record)
+        return Started(session=record.session, caller_token=caller_token, is_new=True)
 
     async def stop(self, session_id: str) -> Session:
         """Ask a session's bot to leave. Its session is `stopping` until the bot has surely gone.
@@ -203,37 +206,71 @@ class Supervisor:
         if record.session.request_hash != order.hash:
             raise SessionConflict(record.session.id)
         await record.settled.wait()
-        if record.refusal is not None:
-            raise record.refusal
+        if record.is_in_doubt and record.doubt is not None:
+            record.settled.clear()
+            record.launching = asyncio.create_task(self._launch(record, order, record.doubt.launch))
+            await asyncio.shield(record.launching)
+        _raise_failure(record)
         session = record.session
         token = None
         if session.room_url and not session.room_is_brought and not session.phase.is_end:
             token = await self._rooms.admit(session.id, session.room_url)
         return Started(session=record.session, caller_token=token, is_new=False)
 
-    async def _launch(self, record: Record, order: Order) -> Room | None:
-        """Make the room, then the bot; a failure of either is recorded and ends the session."""
+    async def _launch(self, record: Record, order: Order, doubtful: Launch | None = None) -> str | None:
+        """Make the room, then the bot; a failure of either is recorded and ends the session.
+
+        Args:
+            record: of the session.
+            order: what was asked for.
+            doubtful: a launch of unknown outcome; launched again as it is, so there can't be two bots.
+
+        Returns:
+            What the caller shows at the room's door, where a room was made.
+        """
+        caller_token = None
         try:
-            room = await self._room(record.session, order)
-            self.view.put(record, replace(record.session, room_url=room.url))
-            deadline = self.limits.backstop(order.max_duration_seconds)
-            record.launched_at = self._clock.monotonic()
-            await self._runtime.launch(self._assigner.launch(record.session, room, deadline))
+            launch = doubtful
+            if launch is None:
+                room = await self._room(record.session, order)
+                self.view.put(record, replace(record.session, room_url=room.url))
+                caller_token = room.caller_token
+                deadline = self.limits.backstop(order.max_duration_seconds)
+                launch = self._assigner.launch(record.session, room, deadline)
+            await self._hand_over(record, launch, _ADOPTION_SECONDS if order.session_id else 0)
         except ControllerError as error:
             record.refusal = error
             self._ended(record, Ending(reason=Reason.LAUNCH_FAILED, message=error.detail))
-            return None
         except Exception:
+            log.error("launch failed unforeseen", extra={"session_id": record.session.id})  # noqa: TRY400 - it goes on
             self._ended(record, ending_for(Reason.LAUNCH_FAILED))
             raise
+        finally:
+            record.settled.set()
+        return caller_token
+
+    async def _hand_over(self, record: Record, launch: Launch, adoption_seconds: float) -> None:
+        """Give a launch to the runtime. When nobody knows what came of it, its place stays taken."""
+        record.launched_at = self._clock.monotonic()
+        record.doubt = None
+        try:
+            await self._runtime.launch(launch)
+        except LaunchUnknown as error:
+            record.doubt = Doubt(launch=launch, error=error)
+            log.warning("launch of unknown outcome", extra={"session_id": record.session.id})
+            if self._tasks is not None:
+                self._tasks.create_task(self._give_up(record, record.doubt, adoption_seconds))
         else:
             self.view.put(record, record.session.marked(launched=self._clock.now()))
             log.info("session launched", extra={"session_id": record.session.id})
-            if record.intent is not None:
-                await self._runtime.stop(record.session.launch_id)
-            return room
-        finally:
-            record.settled.set()
+        if record.intent is not None:
+            await self._runtime.stop(record.session.launch_id)
+
+    async def _give_up(self, record: Record, doubt: Doubt, adoption_seconds: float) -> None:
+        """Stop what may have been launched, unless its caller asks for it again in time."""
+        await asyncio.sleep(adoption_seconds)
+        if record.doubt is doubt:
+            await self._end(record, Ending(reason=Reason.LAUNCH_FAILED, message=doubt.error.detail))
 
     async def _room(self, session: Session, order: Order) -> Room:
         if order.room is not None:
@@ -299,3 +336,11 @@ def _may_start_again(record: Record) -> bool:
     """No bot ever ran for it, so the same id may be tried again."""
     ending = record.session.ending
     return ending is not None and ending.reason is Reason.LAUNCH_FAILED
+
+
+def _raise_failure(record: Record) -> None:
+    """Say that the launch was refused, or that nobody knows yet."""
+    if record.refusal is not None:
+        raise record.refusal
+    if record.is_in_doubt and record.doubt is not None:
+        raise record.doubt.error

@@ -14,14 +14,24 @@ from controller.errors import (
     CapacityReached,
     ControllerError,
     InvalidRequest,
+    LaunchUnknown,
     SessionNotFound,
     UserLimitReached,
 )
 from controller.events import Feed
 from controller.inbox import Inbox
 from controller.ledger import Ledger
+from controller.runtime import Launch
 from controller.sessions import ANONYMOUS, Ending, Session
 from protocol.reasons import Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Doubt:
+    """A launch that the runtime may or may not have taken, and the error it was told by."""
+
+    launch: Launch
+    error: LaunchUnknown
 
 
 @dataclass(slots=True, eq=False)
@@ -30,7 +40,7 @@ class Record:
 
     Attributes:
         launching: makes room and bot; owned here, since the request that asked for it may be gone.
-        settled: set once the launch was taken, or refused with `refusal`.
+        settled: set once the launch was taken, was refused with `refusal`, or has left us in `doubt`.
         intent: why we asked the bot to leave.
         launched_at, heard_at, ended_at: on the monotonic clock.
     """
@@ -42,10 +52,16 @@ class Record:
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     refusal: ControllerError | None = None
+    doubt: Doubt | None = None
     intent: Ending | None = None
     launched_at: float | None = None
     heard_at: float | None = None
     ended_at: float | None = None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether nobody knows if there is a bot, and its caller may still have it."""
+        return self.doubt is not None and self.intent is None and not self.session.phase.is_end
 
 
 class View:

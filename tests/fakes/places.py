@@ -11,12 +11,17 @@ from protocol import environment
 
 
 class FakeRuntime:
-    """Bots that exist by name only. They leave when asked to, unless `stubborn`."""
+    """Bots that exist by name only. They leave when asked to, unless `stubborn`.
+
+    `refusal` refuses launches, a LaunchUnknown as what it says: with `takes_it_silently` the bot is there.
+    """
 
     def __init__(self) -> None:
         self.launches: list[Launch] = []
         self.stopped: list[str] = []
+        self.gone: set[str] = set()
         self.refusal: Exception | None = None
+        self.takes_it_silently = False
         self.stubborn = False
         self.may_launch = asyncio.Event()
         self.may_launch.set()
@@ -37,9 +42,11 @@ class FakeRuntime:
 
     async def launch(self, launch: Launch) -> None:
         await self.may_launch.wait()
+        is_there = any(launch.session.launch_id == each.session.launch_id for each in self.launches)
+        if not is_there and (self.refusal is None or self.takes_it_silently):
+            self.launches.append(launch)
         if self.refusal is not None:
             raise self.refusal
-        self.launches.append(launch)
 
     async def stop(self, launch_id: str) -> None:
         self.stopped.append(launch_id)
@@ -52,6 +59,7 @@ class FakeRuntime:
     def exit(self, launch_id: str, **seen: object) -> None:
         """Let a bot be gone."""
         assert self._seen is not None
+        self.gone.add(launch_id)
         self._seen(Sighting(launch_id=launch_id, exit=Exit(at=datetime.now(UTC), **seen)))
 
     def launch_of(self, session_id: str) -> Launch:
