@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import os
-import platform
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from dotenv import dotenv_values
 
 from sandbox.caller import Caller, calling
 from sandbox.caller_signalling import Room
 from sandbox.voice import Voice
-from tests.local.processes import Program, free_port
+from scripts.benchmarks.programs import (
+    Machine,
+    child_of,
+    cores_used,
+    ended,
+    milliseconds,
+    programs,
+    resident_megabytes,
+    system,
+)
 
 STOP_SECS: Final = 0.5
 """What voice activity detection waits for, in ours and in the bare pipeline."""
-WATCHED_SECONDS: Final = 3.0
-"""How long a bot's processor time is watched."""
 QUESTION: Final = "find running shoes"
-HERE: Final = Path(__file__).parent
 
 
 @dataclass
@@ -49,66 +47,18 @@ class Figures:
     memory_megabytes: list[float] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Machine:
-    """The programs under measurement."""
-
-    controller: Program
-    url: str
-    bare_url: str
-    store_url: str
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--calls", type=int, default=20, help="calls of each kind (default: 20)")
-    calls = parser.parse_args().calls
-    with tempfile.TemporaryDirectory(prefix="podline-bench-") as directory:
-        figures = asyncio.run(measure(Path(directory), calls))
-    print(table(figures, calls))
-
-
-async def measure(directory: Path, calls: int) -> Figures:
+async def measure(directory: Path, calls: int) -> str:
+    """The table of figures, over so many calls of each kind."""
     figures = Figures()
     voice = Voice()
-    with programs(directory) as machine:
+    with programs(directory, with_bare=True) as machine:
         async with httpx.AsyncClient() as http:
             for number in range(calls + 1):
                 sample = figures if number else Figures()  # the first pair only warms up
                 await our_call(machine, http, voice, sample)
                 await bare_call(machine, http, voice, sample)
                 progress(number, calls)
-    return figures
-
-
-@contextmanager
-def programs(directory: Path) -> Iterator[Machine]:
-    """A sandbox, a controller and a bare pipeline, ended with the block."""
-    started: list[Program] = []
-
-    def start(name: str, command: list[str], variables: dict[str, str]) -> Program:
-        started.append(Program.start(name, [sys.executable, *command], directory, variables))
-        return started[-1]
-
-    try:
-        sandbox = start("sandbox", ["-m", "sandbox", "--directory", str(directory)], {})
-        sandbox.wait_until((directory / "sandbox.env").exists)
-        variables = {name: value or "" for name, value in dotenv_values(directory / "sandbox.env").items()}
-        port, bare_port = free_port(), free_port()
-        settings = variables | {"PODLINE_PORT": str(port)}
-        controller = start("controller", ["-m", "controller", "serve"], settings)
-        controller.wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
-        bare = start("bare pipeline", [str(HERE / "bench_bare.py"), str(bare_port)], variables)
-        bare.wait_until(lambda: answers(f"http://127.0.0.1:{bare_port}/"))
-        yield Machine(
-            controller,
-            f"http://127.0.0.1:{port}",
-            f"http://127.0.0.1:{bare_port}/offer",
-            variables["CONVEX_URL"],
-        )
-    finally:
-        for program in reversed(started):
-            program.stop()
+    return table(figures, calls)
 
 
 async def our_call(machine: Machine, http: httpx.AsyncClient, voice: Voice, figures: Figures) -> None:
@@ -118,7 +68,7 @@ async def our_call(machine: Machine, http: httpx.AsyncClient, voice: Voice, figu
     session = answer.raise_for_status().json()
     room = Room(session["room"]["url"], session["room"]["token"])
     async with calling(machine.url, voice, room=room) as (caller, _):
-        bot = child_of(machine.controller.process.pid)
+        bot = child_of(machine.controller.process.pid, "bot")
         await caller.hears_bot()
         await caller.bot_quiet()
         figures.idle_cores.append(await cores_used(bot))
@@ -162,45 +112,6 @@ async def last_turn(machine: Machine, http: httpx.AsyncClient) -> dict[str, Any]
     return turn
 
 
-async def ended(machine: Machine, http: httpx.AsyncClient, session_id: str) -> dict[str, Any]:
-    async with asyncio.timeout(30):
-        while True:
-            session: dict[str, Any] = (await http.get(f"{machine.url}/v1/sessions/{session_id}")).json()
-            if session["phase"] in ("ended", "failed"):
-                return session
-            await asyncio.sleep(0.05)
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url).status_code < httpx.codes.INTERNAL_SERVER_ERROR
-    except httpx.TransportError:
-        return False
-
-
-def child_of(process: int) -> int:
-    [child] = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return int(child)
-
-
-async def cores_used(process: int) -> float:
-    """Cores that the process keeps busy, over a few seconds."""
-    before, began = processor_seconds(process), time.monotonic()
-    await asyncio.sleep(WATCHED_SECONDS)
-    return (processor_seconds(process) - before) / (time.monotonic() - began)
-
-
-def processor_seconds(process: int) -> float:
-    """User and system time: fields 14 and 15 of proc(5)'s stat."""
-    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_megabytes(process: int) -> float:
-    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
 def progress(number: int, calls: int) -> None:
     sys.stderr.write(f"\rcall {number} of {calls}" + ("\n" if number == calls else ""))
 
@@ -221,20 +132,7 @@ def table(figures: Figures, calls: int) -> str:
         ("one bot, resident memory", f"{statistics.median(figures.memory_megabytes):.0f} MB"),
     ]
     width = max(len(name) for name, _ in rows)
-    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    machine = f"{os.cpu_count()} cores, {system}"
     return "\n".join(
-        [f"Medians over {calls} calls of each kind; {machine}", ""]
+        [f"Medians over {calls} calls of each kind; {system()}", ""]
         + [f"{name:{width}}  {value}" for name, value in rows]
     )
-
-
-def milliseconds(samples: list[float]) -> str:
-    return (
-        f"{statistics.median(samples) * 1000:.0f} ms"
-        f"  (from {min(samples) * 1000:.0f} to {max(samples) * 1000:.0f})"
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Figures of Podline on one machine, side by side with something bare wherever that makes sense."""

@@ -1,0 +1,31 @@
+"""`scripts/bench [call|load|starts]`: measure one thing on this machine and print the figures."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+from pathlib import Path
+
+from scripts.benchmarks import call, load, starts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=["call", "load", "starts"], default="call")
+    parser.add_argument("--calls", type=int, default=20, help="call: how many of each kind (default: 20)")
+    parser.add_argument("--most", type=int, default=12, help="load: the most at one time (default: 12)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="podline-bench-") as name:
+        directory = Path(name)
+        match options.what:
+            case "call":
+                print(asyncio.run(call.measure(directory, options.calls)))
+            case "load":
+                print(asyncio.run(load.measure(directory, options.most)))
+            case "starts":
+                print(asyncio.run(starts.measure(directory)))
+
+
+if __name__ == "__main__":
+    main()
