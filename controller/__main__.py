@@ -23,6 +23,7 @@ from controller.clock import system_clock
 from controller.problems import sentence
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.local import LocalRuntime, bot_variables
+from controller.runtimes.memory import own_memory_events
 from controller.server import Server
 from controller.settings import Settings
 from controller.tokens import Signer
@@ -66,6 +67,8 @@ def serve(
         grace_seconds=settings.grace_seconds,
         keep_ended_seconds=settings.keep_ended_seconds,
         clock=clock,
+        memory_megabytes=settings.bot_memory_megabytes,
+        memory_events=own_memory_events(),
     )
     rooms = WebRtcRooms(settings.url_for_callers, signer)
     app = create_app(settings, runtime, rooms, signer, keys, clock)

@@ -28,7 +28,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.UNSCHEDULABLE: "No node had room for the bot. Add nodes, or lower what a bot asks for.",
     Reason.IMAGE_PULL: "The bot's image could not be pulled. Check its name and the registry's credentials.",
     Reason.START_TIMEOUT: "The bot did not join in time. Its log holds what it was doing.",
-    Reason.OUT_OF_MEMORY: "The bot needed more memory than it may have. Raise its limit.",
+    Reason.OUT_OF_MEMORY: "The bot needed more memory than there was for it. Raise its limit, or run fewer.",
     Reason.EVICTED: "The bot's node gave it up. Start another session.",
     Reason.NODE_LOST: "The bot's node was lost. Start another session.",
     Reason.UNRESPONSIVE: "The bot fell silent and was ended. Its log holds what it was doing.",
@@ -62,7 +62,7 @@ def decide_ending(intent: Ending | None, exit_: Exit) -> Ending:
 def _from_last_word(word: LastWord) -> Ending | None:
     if word.reason == TERMINATED:
         return ending_for(Reason.VANISHED)
-    # A bot can't know that it was evicted or out of memory: only what has an exit code is its to say.
+    # A bot can't know that it was evicted or has vanished: only what has an exit code is its to say.
     reason = next((reason for reason in EXIT_CODES if reason == word.reason), None)
     if reason is None:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -65,6 +66,9 @@ class Settings(BaseSettings):
     silence_seconds: PositiveFloat = Field(
         default=20, description="Without a word from a bot until it is given up."
     )
+    bot_memory_megabytes: PositiveInt | None = Field(
+        default=None, description="The most memory for data that a bot may have, in MiB; Linux only."
+    )
     keep_ended_seconds: PositiveFloat = Field(default=3600, description="How long an ended session is kept.")
 
     @field_validator("ice_servers", mode="before")
@@ -78,6 +82,12 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"PODLINE_HOST={self.host} is open to others: set PODLINE_KEYS_FILE, or listen on 127.0.0.1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _only_limits_that_are_kept(self) -> Settings:
+        if self.bot_memory_megabytes is not None and sys.platform != "linux":
+            raise ValueError("PODLINE_BOT_MEMORY_MEGABYTES: only Linux keeps such a limit; leave it out here")
         return self
 
     @property

@@ -9,8 +9,10 @@ class BoundedLog:
     """Keeps the last `limit_bytes` at least and twice that at most, in two halves."""
 
     def __init__(self, directory: Path, limit_bytes: int = 1024 * 1024) -> None:
+        self.directory = directory
         self._current = directory / "bot.log"
         self._earlier = directory / "bot.log.1"
+        self._next = directory / "bot.log.next"
         self._limit = limit_bytes
         self._file = self._current.open("wb", buffering=0)
         self._earlier_begins = self._current_begins = 0
@@ -19,10 +21,10 @@ class BoundedLog:
         self._changed = asyncio.Event()
 
     def write(self, text: bytes) -> None:
+        """Keep a piece of text. Raises OSError where the disk takes no more; what it took of it is kept."""
         if self._end - self._current_begins + len(text) > self._limit:
             self._turn_over()
-        self._file.write(text)
-        self._end += len(text)
+        self._end += self._file.write(text)
         self._wake()
 
     def close(self) -> None:
@@ -54,9 +56,12 @@ class BoundedLog:
         return position + len(text), text
 
     def _turn_over(self) -> None:
-        self._file.close()
+        # Opened first: on a full disk this fails, and all is as it was.
+        successor = self._next.open("wb", buffering=0)
         self._current.replace(self._earlier)
-        self._file = self._current.open("wb", buffering=0)
+        self._next.replace(self._current)
+        self._file.close()
+        self._file = successor
         self._earlier_begins, self._current_begins = self._current_begins, self._end
 
     def _wake(self) -> None:

@@ -44,7 +44,7 @@ def seen(**facts: object) -> Exit:
         (None, seen(exit_code=67, last_word=word("model_lost")), Reason.MODEL_LOST),
         (None, seen(exit_code=0, last_word=word("terminated")), Reason.VANISHED),
         # A bot has no say in what only the place can know, nor in what is no reason.
-        (None, seen(exit_code=68, last_word=word("out_of_memory")), Reason.MODEL_UNREACHABLE),
+        (None, seen(exit_code=68, last_word=word("evicted")), Reason.MODEL_UNREACHABLE),
         (None, seen(exit_code=1, last_word=word("bored")), Reason.CRASHED),
         # Then its exit.
         *((None, seen(exit_code=code), reason) for reason, code in EXIT_CODES.items() if code),
