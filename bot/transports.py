@@ -1,10 +1,10 @@
 """Where the bot meets the caller: a Pipecat transport for each provider, all telling the same four things."""
 
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from pipecat.transports.base_transport import BaseTransport
 
-from bot.errors import BotError, ConfigInvalid, RoomLost, RoomRefused
+from bot.errors import BotError, ConfigInvalid
 from bot.settings import DailyRoom, LiveKitRoom
 
 END_SILENCE_SECONDS: Final = 0
@@ -35,49 +35,9 @@ def room_transport(room: DailyRoom | LiveKitRoom, presence: Presence) -> BaseTra
     """
     match room:
         case DailyRoom():
-            return _daily(room, presence)
+            # Imported here because Daily's native client is needed for its own rooms only.
+            from bot.daily import daily_transport  # noqa: PLC0415
+
+            return daily_transport(room, presence)
         case LiveKitRoom():
             raise ConfigInvalid("LiveKit rooms are not built into this bot; use daily or webrtc.")
-
-
-def _daily(room: DailyRoom, presence: Presence) -> BaseTransport:
-    # Imported here because Daily's native client is needed for its own rooms only.
-    from pipecat.transports.daily.transport import DailyParams, DailyTransport  # noqa: PLC0415
-
-    transport = DailyTransport(
-        room.url,
-        room.token,
-        "Podline",
-        DailyParams(
-            audio_in_enabled=True,
-            audio_out_enabled=True,
-            audio_out_end_silence_secs=END_SILENCE_SECONDS,
-            camera_out_enabled=False,
-        ),
-    )
-    has_joined = False
-
-    @transport.event_handler("on_joined")
-    async def on_joined(_transport: BaseTransport, _data: Any) -> None:
-        nonlocal has_joined
-        has_joined = True
-        presence.joined()
-
-    @transport.event_handler("on_participant_joined")
-    async def on_participant_joined(_transport: BaseTransport, _participant: Any) -> None:
-        presence.caller_joined()
-
-    @transport.event_handler("on_participant_left")
-    async def on_participant_left(_transport: BaseTransport, _participant: Any, reason: str) -> None:
-        presence.caller_left(abruptly=reason != "leftCall")
-
-    @transport.event_handler("on_error")
-    async def on_error(_transport: BaseTransport, error: str) -> None:
-        if has_joined:
-            presence.room_failed(RoomLost(f"The Daily room was lost: {error}."))
-        else:
-            presence.room_failed(
-                RoomRefused(f"Daily did not let the bot in: {error}; check DAILY_ROOM_URL and DAILY_TOKEN.")
-            )
-
-    return transport
