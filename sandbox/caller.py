@@ -11,24 +11,21 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import aiohttp
 import numpy as np
-from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection
 
-from sandbox.caller_audio import RATE, Ear, Mouth, trimmed
-from sandbox.caller_signalling import CallFailedError, Room, connect, start_session
+from sandbox.caller_audio import RATE, Ear, trimmed
+from sandbox.caller_line import Line
+from sandbox.caller_signalling import CallFailedError, Room, start_session
 from sandbox.voice import Voice
 
 _RTVI_LABEL: Final = "rtvi-ai"
 _RTVI_VERSION: Final = "2.2.0"
-_PING_SECONDS: Final = 1.0
-"""Pipecat takes a caller for gone after three seconds without a ping."""
-
 PATIENCE_SECONDS: Final = 20.0
 """How long a caller waits for anything, where nothing else is said."""
 
@@ -65,15 +62,18 @@ class Caller:
         self.spoken: list[tuple[float, float, str]] = []
         """What this caller said: when it began, when it ended, and the words."""
         self.bot_left = False
-        self.connected_at: float | None = None
         self._voice = voice
-        self._mouth = Mouth(random)
+        self._random = random
         self._changed = asyncio.Event()
         self.ear = Ear(self._changed.set)
-        # Without a list of its own, aiortc asks a public STUN server.
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._line = self._new_line()
         self._turn_began = 0.0
+        self._turn_ended = 0.0
+
+    @property
+    def connected_at(self) -> float | None:
+        """When the call, or the last connection of it, was connected."""
+        return self._line.connected_at
 
     async def join(self, http: aiohttp.ClientSession, room: Room) -> None:
         """Connect and wait until the bot says that it is ready.
@@ -81,40 +81,51 @@ class Caller:
         Raises:
             CallFailedError: The offer was refused, or the bot did not get ready in time.
         """
-        # Pipecat takes the first transceiver for the caller's audio.
-        self._connection.addTransceiver(self._mouth, direction="sendrecv")
-        self._connection.on("track", lambda track: self._own(self.ear.listen(track)))
-        self._connection.on("connectionstatechange", self._note_connection)
-        channel = self._connection.createDataChannel("chat", ordered=True)
-        channel.on("open", lambda: self._own(self._keep_in_touch(channel)))
-        channel.on("message", self._receive)
-        channel.on("close", self._note_bot_left)
-        self._channel = channel
-        await connect(http, room, self._connection)
+        self._http, self._room = http, room
+        await self._line.open(http, room, self._get_ready)
         await self.message(lambda message: message.type == "bot-ready")
+
+    async def lose_connection(self) -> None:
+        """Fall silent without a goodbye, as when the network dies or the tab is killed."""
+        await self._line.cut()
+
+    async def come_back(self) -> None:
+        """Connect again after the connection was lost, as Pipecat's client does.
+
+        Raises:
+            CallFailedError: The offer was refused, or the bot did not get ready in time.
+        """
+        lost, self._line = self._line, self._new_line()
+        began = time.monotonic()
+        await self._line.open(self._http, self._room, self._get_ready, in_place_of=lost.pc_id)
+        await self.message(lambda message: message.type == "bot-ready", since=began)
+
+    def mute(self) -> None:
+        """Send digital silence from now on, as a microphone does that is muted."""
+        self._line.mouth.is_muted = True
 
     async def say(self, words: str) -> float:
         """Speak, and return the moment the last word ended."""
         speech = trimmed(await asyncio.to_thread(self._voice.say, words, RATE))
         self._turn_began = time.monotonic()
-        ended = await self._mouth.say(speech)
-        self.spoken.append((self._turn_began, ended, words))
-        return ended
+        self._turn_ended = await self._line.mouth.say(speech)
+        self.spoken.append((self._turn_began, self._turn_ended, words))
+        return self._turn_ended
 
     def write(self, words: str) -> None:
         """Say it in writing, as typed into the page."""
-        self._turn_began = time.monotonic()
+        self._turn_began = self._turn_ended = time.monotonic()
         options = {"run_immediately": True, "audio_response": True}
         self._send("send-text", {"content": words, "options": options})
 
     async def hears_bot(self, within: float = PATIENCE_SECONDS) -> float:
         """Wait for the bot's voice and return the moment it began.
 
-        What is waited for is the first sound since this caller last stopped speaking: an answer, or at
-        the beginning the greeting. Let the bot finish (`bot_quiet`) before speaking, or its last words
+        What is waited for is the first sound since this caller last stopped speaking or wrote: an answer,
+        or at the beginning the greeting. Let the bot finish (`bot_quiet`) before that, or its last words
         are taken for the answer.
         """
-        since = self.spoken[-1][1] if self.spoken else 0.0
+        since = self._turn_ended
         return await self._until(lambda: self.ear.first_sound(since), "the bot's voice", within)
 
     async def bot_quiet(self, seconds: float = 1.0, within: float = 2 * PATIENCE_SECONDS) -> None:
@@ -144,10 +155,7 @@ class Caller:
 
     async def close(self) -> None:
         """Hang up. Repeating it does nothing."""
-        await self._connection.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._line.close()
 
     def bot_turns(self) -> list[str]:
         """What the bot said so far, by its transcript, turn by turn."""
@@ -181,18 +189,16 @@ class Caller:
     def _so_far(self) -> str:
         return "; the call so far:\n" + "\n".join(self.account())
 
-    async def _keep_in_touch(self, channel: RTCDataChannel) -> None:
-        self._send(
-            "client-ready",
-            {"version": _RTVI_VERSION, "about": {"library": "podline-caller", "platform": "python"}},
-        )
-        while channel.readyState == "open":
-            channel.send(f"ping: {time.time():.0f}")
-            await asyncio.sleep(_PING_SECONDS)
+    def _new_line(self) -> Line:
+        return Line(self._random, self.ear, self._receive, self._note_bot_left)
+
+    def _get_ready(self) -> None:
+        about = {"library": "podline-caller", "platform": "python"}
+        self._send("client-ready", {"version": _RTVI_VERSION, "about": about})
 
     def _send(self, kind: str, data: dict[str, Any]) -> None:
         message = {"label": _RTVI_LABEL, "type": kind, "id": f"{kind}-{time.monotonic_ns()}", "data": data}
-        self._channel.send(json.dumps(message))
+        self._line.send(json.dumps(message))
 
     def _receive(self, text: str) -> None:
         message = json.loads(text)
@@ -202,18 +208,9 @@ class Caller:
             self.messages.append(Message(time.monotonic(), message["type"], message.get("data") or {}))
         self._changed.set()
 
-    def _note_connection(self) -> None:
-        if self._connection.connectionState == "connected" and self.connected_at is None:
-            self.connected_at = time.monotonic()
-        if self._connection.connectionState in ("failed", "closed"):
-            self._note_bot_left()
-
     def _note_bot_left(self) -> None:
         self.bot_left = True
         self._changed.set()
-
-    def _own(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.add(asyncio.create_task(work))
 
 
 @asynccontextmanager

@@ -41,6 +41,7 @@ class Mouth(MediaStreamTrack):
 
     def __init__(self, random: np.random.Generator) -> None:
         super().__init__()
+        self.is_muted = False
         self._random = random
         self._utterance: Samples = np.zeros(0, np.int16)
         self._finished: asyncio.Future[float] | None = None
@@ -75,7 +76,7 @@ class Mouth(MediaStreamTrack):
         return frame
 
     def _next_samples(self) -> Samples:
-        mixed = self._random.normal(0, NOISE, _FRAME)
+        mixed = np.zeros(_FRAME) if self.is_muted else self._random.normal(0, NOISE, _FRAME)
         spoken, self._utterance = self._utterance[:_FRAME], self._utterance[_FRAME:]
         mixed[: spoken.size] += spoken
         if self._finished is not None and not self._utterance.size:

@@ -42,17 +42,28 @@ async def start_session(
     return session_id, Room(f"{base_url}/sessions/{session_id}/api/offer")
 
 
-async def connect(http: aiohttp.ClientSession, room: Room, connection: RTCPeerConnection) -> None:
-    """Offer the connection and take the bot's answer.
+async def connect(
+    http: aiohttp.ClientSession, room: Room, connection: RTCPeerConnection, in_place_of: str | None = None
+) -> str | None:
+    """Offer the connection, take the bot's answer, and return the bot's `pc_id`.
+
+    Args:
+        http: Carries the offer.
+        room: Where to offer it.
+        connection: What is offered.
+        in_place_of: The `pc_id` of the lost connection that this one is to replace.
 
     Raises:
         CallFailedError: The offer was refused.
     """
     await connection.setLocalDescription(await connection.createOffer())
     offer = {"sdp": connection.localDescription.sdp, "type": connection.localDescription.type}
+    again = {} if in_place_of is None else {"pc_id": in_place_of, "restart_pc": True}
     headers = {} if room.token is None else {"Authorization": f"Bearer {room.token}"}
-    answer = await _post(http, room.url, offer, headers)
+    answer = await _post(http, room.url, {**offer, **again}, headers)
     await connection.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
+    pc_id: str | None = answer.get("pc_id")
+    return pc_id
 
 
 async def _post(
