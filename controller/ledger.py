@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
+
 from protocol.messages import Report, Timeline
+from protocol.usage import Usage
 
 MARKS = ("process_up", "joined", "caller_joined", "first_speech")
 
@@ -39,3 +42,20 @@ def moments(timeline: Timeline, arrival: datetime, earliest: datetime) -> Mappin
         for name, mark in marks.items()
         if mark is not None
     }
+
+
+def furthest(one: Usage, other: Usage) -> Usage:
+    """The later of two states of what one bot used; `one` where they are the same.
+
+    Usage only grows, so the later is the one that adds up to more. A last word need not be it: it is first
+    written when the end is decided, and reports of the farewell may be ahead of it. Numbers can't be compared
+    one by one, since a last word may sum up tools and models under one name.
+    """
+    return max(one, other, key=_extent)
+
+
+def _extent(usage: Usage) -> float:
+    tokens = sum(sum(msgspec.structs.astuple(each)) for each in usage.models.values())
+    calls = sum(each.ok + each.error for each in usage.tool_calls.values())
+    talk = usage.talk_seconds.caller + usage.talk_seconds.bot
+    return tokens + calls + talk + usage.turns + usage.interruptions

@@ -21,7 +21,7 @@ from controller.errors import (
     SessionEnded,
     ShuttingDown,
 )
-from controller.ledger import moments
+from controller.ledger import furthest, moments
 from controller.orders import Order, Started
 from controller.rooms import Room, Rooms
 from controller.runtime import Exit, Launch, Runtime, Sighting
@@ -261,8 +261,9 @@ class Supervisor:
             if self._tasks is not None:
                 self._tasks.create_task(self._give_up(record, record.doubt, adoption_seconds))
         else:
-            self.view.put(record, record.session.marked(launched=self._clock.now()))
             log.info("session launched", extra={"session_id": record.session.id})
+            if not record.session.phase.is_end:
+                self.view.put(record, record.session.marked(launched=self._clock.now()))
         if record.intent is not None:
             await self._runtime.stop(record.session.launch_id)
 
@@ -299,16 +300,16 @@ class Supervisor:
     def _record_usage(self, record: Record, report: Report) -> None:
         session = record.session
         marks = moments(report.timeline, self._clock.now(), session.timeline.accepted)
-        self.view.put(record, session.marked(**marks).used(report.totals))
+        self.view.put(record, session.marked(**marks).used(furthest(session.usage, report.totals)))
 
     def _record_last_word(self, record: Record, exit_: Exit) -> None:
-        """Its totals are the whole: they hold what was reported and what no report carried any more."""
+        """Its totals hold what was reported when it was written, and what no report carried any more."""
         session, word = record.session, exit_.last_word
         if word is None:
             self.view.put(record, session.used(session.usage, partial=True))
             return
         marks = moments(word.timeline, exit_.at, session.timeline.accepted)
-        self.view.put(record, session.marked(**marks).used(word.totals))
+        self.view.put(record, session.marked(**marks).used(furthest(session.usage, word.totals)))
 
     async def _end(self, record: Record, intent: Ending) -> None:
         """Record why the bot must leave, then ask it to. Asking again is harmless."""

@@ -44,10 +44,17 @@ class Watchdog:
             await asyncio.sleep(TICK_SECONDS)
             now = self._clock.monotonic()
             if now - last > HELD_UP_SECONDS:
-                self._listening_since = now
+                self._make_up_for(now - last, now)
             last = now
             await self._end_overdue(now)
             self._forget_old(now)
+
+    def _make_up_for(self, missed_seconds: float, now: float) -> None:
+        """What bots did while we were held up we have not heard, so that time does not count against them."""
+        self._listening_since = now
+        for record in self._view.running():
+            if record.launched_at is not None:
+                record.launched_at += missed_seconds
 
     async def _end_overdue(self, now: float) -> None:
         standings = [(record, self._standing(record, now)) for record in self._view.running()]
