@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import secrets
 import signal
+import socket
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -20,12 +21,14 @@ from aiohttp import web
 from protocol import environment
 from sandbox.certificate import make_certificate
 from sandbox.ears import Ears, known_words
-from sandbox.gemini.behaviour import Behaviour
+from sandbox.gemini.door import Door
+from sandbox.gemini.pacing import Pacing
 from sandbox.gemini.server import Gemini, create_gemini_app
 from sandbox.grammar import request_grammar
 from sandbox.store.catalogue import Catalogue, load_catalogue
 from sandbox.store.database import Database
-from sandbox.store.server import Store, create_store_app
+from sandbox.store.server import create_store_app
+from sandbox.store.state import Store
 from sandbox.voice import Voice
 
 _LOOPBACK: Final = "127.0.0.1"
@@ -60,9 +63,11 @@ async def _run(directory: Path, model_port: int, store_port: int) -> None:
         gemini = await _make_gemini(catalogue, stack)
         database = Database(directory)
         stack.callback(database.close)
-        store = Store(catalogue, database, _now, gemini.records)
-        store_url = await _serve(create_store_app(store), store_port, None, stack)
-        model_url = await _serve(create_gemini_app(gemini), model_port, tls, stack)
+        store = Store(catalogue, database, _now, gemini.record, orders_elsewhere={"model": gemini.orders})
+        store_socket = socket.create_server((_LOOPBACK, store_port))
+        store_url = await _serve(create_store_app(store), store_socket, None, stack)
+        model_socket = Door(_LOOPBACK, model_port, gemini.turns_away)
+        model_url = await _serve(create_gemini_app(gemini), model_socket, tls, stack)
         _write_environment(
             directory / _ENVIRONMENT,
             {
@@ -86,7 +91,7 @@ async def _make_gemini(catalogue: Catalogue, stack: AsyncExitStack) -> Gemini:
         ears=ears,
         voice=Voice(),
         categories=catalogue.categories,
-        behaviour=Behaviour(),
+        pacing=Pacing(),
         clock=time.monotonic,
         sleep=asyncio.sleep,
         now=_now,
@@ -100,12 +105,14 @@ def _speakable(catalogue: Catalogue) -> list[str]:
     return [thing for thing in things if known.issuperset(thing.split())]
 
 
-async def _serve(app: web.Application, port: int, tls: SSLContext | None, stack: AsyncExitStack) -> str:
-    """Serve on loopback until the stack is left; the URL."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_SECONDS)
+async def _serve(
+    app: web.Application, listening: socket.socket, tls: SSLContext | None, stack: AsyncExitStack
+) -> str:
+    """Serve what connects to a socket until the stack is left; the URL."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_SECONDS, handler_cancellation=True)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, _LOOPBACK, port, ssl_context=tls)
+    site = web.SockSite(runner, listening, ssl_context=tls)
     await site.start()
     _, actual_port = runner.addresses[0][:2]
     return f"{'http' if tls is None else 'https'}://{_LOOPBACK}:{actual_port}"

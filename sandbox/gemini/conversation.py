@@ -11,12 +11,14 @@ import msgspec
 
 from sandbox.gemini import answers, wire
 from sandbox.gemini.answers import Request
+from sandbox.gemini.behaviour import Behaviour
 from sandbox.gemini.intents import Goodbye, Greet, Intent, Remove, Save, Say, Search, parse, parse_instruction
-from sandbox.gemini.record import SessionRecord, TurnRecord
+from sandbox.gemini.record import Outcome, SessionRecord, ToolResponseRecord, TurnRecord
 from sandbox.gemini.speech import Speaker
 from sandbox.gemini.usage import Spent, heard_tokens, spoken_tokens, text_tokens, usage_metadata
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Send = Callable[[dict[str, Any]], Awaitable[bool]]
+"""Sends a message, and tells whether it went out."""
 
 _FAREWELL_TOOLS: Final = ("end_call", "goodbye")
 _SILENT: Final = "SILENT"
@@ -26,15 +28,21 @@ class Memory(msgspec.Struct):
     """What outlives a connection and comes back with a resumption handle.
 
     Attributes:
+        name: Sets its tool calls' ids apart from those of other sessions.
+        instructed: Whether the system instruction is part of the context.
         greeted: Whether anything has been said yet.
         context: Tokens of the conversation so far, all of them prompt for the next turn.
-        open_calls: Requests whose tool has not answered yet, by call id.
+        open_calls: Requests whose tool has not answered yet, by call id; None where nothing is to be said.
+        closed_calls: What became of the calls that are open no more, by id.
         calls_made: How many tool calls there were, for their ids.
     """
 
+    name: str = "1"
+    instructed: bool = False
     greeted: bool = False
     context: Spent = Spent()
-    open_calls: dict[str, Request] = {}
+    open_calls: dict[str, Request | None] = {}
+    closed_calls: dict[str, Outcome] = {}
     calls_made: int = 0
 
 
@@ -53,40 +61,56 @@ class Conversation:
     send: Send
     clock: Callable[[], float]
     tasks: asyncio.TaskGroup
+    new_handle: Callable[[], str]
+    behaviour: Behaviour = field(default_factory=Behaviour)
     _answer: asyncio.Task[None] | None = field(init=False, default=None)
     _waiting: dict[str, asyncio.Future[wire.FunctionResponse]] = field(init=False, default_factory=dict)
     _unanswered: str = field(init=False, default="")
+    _in_history: bool = field(init=False)
     _turn_audio_seconds: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
+        self._in_history = self.setup.history_config.initial_history_in_client_content
         instruction = self.setup.system_instruction
-        if instruction is not None and not self.memory.greeted:
+        if instruction is not None and not self.memory.instructed:
+            self.memory.instructed = True
             self._remember(Spent(prompt_text=text_tokens(instruction.text)))
 
     @property
     def is_answering(self) -> bool:
         return self._answer is not None and not self._answer.done()
 
+    async def open(self) -> None:
+        """Tell the client that its setup is complete, and how to come back."""
+        await self.send({"setupComplete": {}})
+        await self._send_handle()
+
     async def take_content(self, content: wire.ClientContent) -> None:
-        """Take turns written by the application, and answer once it says that they are complete."""
+        """Take turns written by the application, and answer once it says that they are complete.
+
+        What a client tells as history is not answered before it asks in another way.
+        """
         for turn in content.turns:
-            self._remember(Spent(prompt_text=text_tokens(turn.text)))
-            if turn.role != "model" and turn.text.strip():
-                self._unanswered = turn.text.strip()
+            self._read(turn)
         if not content.turn_complete:
+            return
+        if self._in_history:
+            self._in_history = False
             return
         text, self._unanswered = self._unanswered, ""
         await self.interrupt()
         self._begin(self._answer_written(text))
 
     async def take_text(self, text: str) -> None:
-        """Take typed text. A blank one only nudges the model to begin."""
+        """Take typed text. A blank one only nudges the model to answer what was written, or to begin."""
+        self._in_history = False
+        unanswered, self._unanswered = self._unanswered, ""
         if text.strip():
             self._remember(Spent(prompt_text=text_tokens(text)))
             await self.interrupt()
             self._begin(self._answer_written(text.strip()))
-        elif not self.memory.greeted and not self.is_answering:
-            self._begin(self._answer_written(""))
+        elif (unanswered or not self.memory.greeted) and not self.is_answering:
+            self._begin(self._answer_written(unanswered))
 
     async def take_speech(self, words: Awaitable[str | None], seconds: float, silence: float) -> None:
         """Take a finished utterance whose words are still being worked out.
@@ -96,6 +120,8 @@ class Conversation:
             seconds: How long the utterance was.
             silence: How many seconds of silence told that it is finished.
         """
+        self._in_history = False
+        self._unanswered = ""
         self._remember(Spent(prompt_audio=heard_tokens(seconds)))
         await self.interrupt()
         self._begin(self._answer_spoken(words, silence, self.clock()))
@@ -104,14 +130,14 @@ class Conversation:
         """Take a tool's result: for the answer that waits for it, or one asked for before a reconnect."""
         if response.will_continue:
             return
-        request = self.memory.open_calls.pop(response.id, None)
-        if request is None:
+        if not self._closes_call(response):
             return
+        request = self.memory.open_calls.pop(response.id)
         self._remember(Spent(prompt_text=text_tokens(str(response.response))))
         waiting = self._waiting.pop(response.id, None)
         if waiting is not None:
             waiting.set_result(response)
-        elif response.scheduling != _SILENT:
+        elif request is not None and response.scheduling != _SILENT:
             await self.interrupt()
             self._begin(self._say(answers.answer_from(request, response.response)))
 
@@ -122,11 +148,7 @@ class Conversation:
         self._answer.cancel()
         await asyncio.wait([self._answer])
         self.record.interruptions += 1
-        if cancelled := list(self._waiting):
-            for call_id in cancelled:
-                self._waiting.pop(call_id).cancel()
-                self.memory.open_calls.pop(call_id, None)
-            await self.send(wire.tool_call_cancellation(cancelled))
+        await self._cancel_tool_calls()
         await self.send(wire.interrupted())
         await self._complete_turn()
 
@@ -134,6 +156,34 @@ class Conversation:
         """The connection is gone: say no more."""
         if self._answer is not None:
             self._answer.cancel()
+
+    def _read(self, turn: wire.Content) -> None:
+        self._remember(Spent(prompt_text=text_tokens(turn.text)))
+        if self._in_history:
+            self.record.history_turns += 1
+        if turn.role == "model":
+            self.memory.greeted = True
+            self._unanswered = ""
+        elif turn.text.strip():
+            self._unanswered = turn.text.strip()
+
+    def _closes_call(self, response: wire.FunctionResponse) -> bool:
+        """Note what a tool's response is worth: whether it is the first one to an open call."""
+        is_open = response.id in self.memory.open_calls
+        outcome = "answered" if is_open else self.memory.closed_calls.get(response.id, "unknown")
+        self.record.tool_responses.append(ToolResponseRecord(response.id, outcome))
+        if is_open:
+            self.memory.closed_calls[response.id] = "repeated"
+        return is_open
+
+    async def _cancel_tool_calls(self) -> None:
+        """Call off the calls that the answer being given waits for."""
+        if cancelled := list(self._waiting):
+            for call_id in cancelled:
+                self._waiting.pop(call_id).cancel()
+                self.memory.open_calls.pop(call_id, None)
+                self.memory.closed_calls[call_id] = "cancelled"
+            await self.send(wire.tool_call_cancellation(cancelled))
 
     def _begin(self, answer: Coroutine[Any, Any, None]) -> None:
         self._answer = self.tasks.create_task(answer)
@@ -189,6 +239,9 @@ class Conversation:
         self.memory.open_calls[call_id] = request
         asked_at = self.clock()
         await self._call(call_id, name, known)
+        if self.behaviour.cancels_tool_call():
+            await self._cancel_tool_calls()
+            return None
         response: wire.FunctionResponse = await waiting
         turn.tool_seconds = self.clock() - asked_at
         if response.scheduling == _SILENT:
@@ -199,7 +252,9 @@ class Conversation:
         """Tell an application that declared a tool for it that the caller says goodbye."""
         name = next((name for name in _FAREWELL_TOOLS if name in self.setup.functions), None)
         if name is not None:
-            await self._call(self._next_call_id(), name, {})
+            call_id = self._next_call_id()
+            self.memory.open_calls[call_id] = None
+            await self._call(call_id, name, {})
 
     async def _call(self, call_id: str, name: str, arguments: dict[str, Any]) -> None:
         self.record.tool_calls.append(name)
@@ -207,7 +262,7 @@ class Conversation:
 
     def _next_call_id(self) -> str:
         self.memory.calls_made += 1
-        return f"function-call-{self.memory.calls_made}"
+        return f"function-call-{self.memory.name}-{self.memory.calls_made}"
 
     async def _say(
         self, text: str | None, turn: TurnRecord | None = None, asked_at: float | None = None
@@ -216,9 +271,9 @@ class Conversation:
         self.memory.greeted = True
         began_at = self.clock()
         async for piece in self.speaker.speak(text or ""):
-            await self.send(wire.audio_content(piece.samples, self.speaker.rate))
+            sent = await self.send(wire.audio_content(piece.samples, self.speaker.rate))
             self._turn_audio_seconds += piece.seconds
-            if turn is not None and turn.think_seconds is None and asked_at is not None:
+            if sent and turn is not None and turn.think_seconds is None and asked_at is not None:
                 turn.think_seconds = self.clock() - asked_at
             if piece.words and self.setup.output_audio_transcription is not None:
                 await self.send(wire.output_transcription(piece.words))
@@ -231,9 +286,13 @@ class Conversation:
         self._turn_audio_seconds = 0.0
         context = self.memory.context
         spent = Spent(context.prompt_text, context.prompt_audio, spoken)
-        self.record.tokens = self.record.tokens.plus(spent)
         self._remember(Spent(prompt_audio=spoken))
         await self.send(wire.turn_complete(usage_metadata(spent)))
+        await self._send_handle()
+
+    async def _send_handle(self) -> None:
+        if self.setup.session_resumption is not None:
+            await self.send(wire.resumption_update(self.new_handle()))
 
     def _remember(self, tokens: Spent) -> None:
         self.memory.context = self.memory.context.plus(tokens)

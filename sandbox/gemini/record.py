@@ -1,8 +1,9 @@
-"""What each session of the model did, kept for tests and the bench to read."""
+"""What the model did, session by session, kept for tests and the bench to read."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -27,13 +28,54 @@ class TurnRecord(msgspec.Struct):
     tool_seconds: float = 0.0
 
 
+Outcome = Literal["answered", "repeated", "cancelled", "unknown"]
+
+
+class ToolResponseRecord(msgspec.Struct, frozen=True):
+    """A tool's result as it came.
+
+    Attributes:
+        outcome: `answered` for the first to an open call, `repeated` for another one to it, `cancelled`
+            where the model had called it off, `unknown` for the id of no call in this session or the
+            one it resumed.
+    """
+
+    id: str
+    outcome: Outcome
+
+
 class SessionRecord(msgspec.Struct):
-    """One connection to the model."""
+    """One connection to the model.
+
+    Attributes:
+        tokens: What the usage that was sent adds up to.
+        resumed: Whether it went on with another session's handle.
+        history_turns: How many turns the client told as what was said before.
+        misbehaviours: Names of what the session was told to get wrong.
+    """
 
     started_at: datetime
     model: str
+    resumed: bool = False
     tokens: Spent = Spent()
     turns: list[TurnRecord] = []
+    history_turns: int = 0
     interruptions: int = 0
     tool_calls: list[str] = []
+    tool_responses: list[ToolResponseRecord] = []
+    misbehaviours: list[str] = []
     ended_at: datetime | None = None
+
+
+class RefusalRecord(msgspec.Struct, frozen=True):
+    """A connection that was told not to become a session."""
+
+    at: datetime
+    misbehaviour: str
+
+
+class ModelRecord(msgspec.Struct):
+    """Everything that reached the model, oldest first."""
+
+    sessions: list[SessionRecord] = []
+    refused: list[RefusalRecord] = []

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from sandbox.ears import Ears
 from sandbox.gemini import wire
-from sandbox.gemini.behaviour import Behaviour
+from sandbox.gemini.behaviour import (
+    AcceptAndHang,
+    Behaviour,
+    HttpStatus,
+    ModelOrders,
+    RefuseKey,
+    RefuseQuota,
+    RefuseSetup,
+    next_behaviour,
+    no_orders,
+    turns_away_next,
+)
+from sandbox.gemini.connection import Connection, close
 from sandbox.gemini.conversation import Conversation, Memory
-from sandbox.gemini.record import SessionRecord
+from sandbox.gemini.pacing import Pacing
+from sandbox.gemini.record import ModelRecord, RefusalRecord, SessionRecord
 from sandbox.gemini.session import Session
 from sandbox.gemini.setup import check_key, check_setup
 from sandbox.gemini.speech import Speaker
@@ -25,13 +38,14 @@ from sandbox.voice import Voice
 _PATH: Final = (
     r"/ws/google.ai.generativelanguage.{version:v1beta|v1alpha}.GenerativeService.BidiGenerateContent"
 )
-_LONGEST_CLOSE_REASON: Final = 123
-"""Bytes of a sentence in a close frame: RFC 6455, section 5.5. Google cuts its own off as well."""
-
 _CLOSING_SECONDS: Final = 0.5
 """How long a client may take to answer a close."""
 
 _LARGEST_MESSAGE: Final = 4 * 1024 * 1024
+
+_HAS_NOT_GONE: Final = (
+    "Connection aborted because the client failed to close the connection after receiving a GoAway signal."
+)
 
 
 class Gemini(msgspec.Struct):
@@ -42,7 +56,8 @@ class Gemini(msgspec.Struct):
         categories: The shop's categories, in which a search may name one.
         clock: Seconds on a clock that only goes forward.
         now: The time of day.
-        records: What each session did, oldest first.
+        orders: What is to go wrong.
+        record: What has happened.
         memories: What a session's resumption handle brings back.
     """
 
@@ -50,24 +65,42 @@ class Gemini(msgspec.Struct):
     ears: Ears
     voice: Voice
     categories: Collection[str]
-    behaviour: Behaviour
+    pacing: Pacing
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     now: Callable[[], datetime]
-    records: list[SessionRecord] = []
+    orders: ModelOrders = msgspec.field(default_factory=no_orders)
+    record: ModelRecord = msgspec.field(default_factory=ModelRecord)
     memories: dict[str, Memory] = {}
+
+    def turns_away(self) -> bool:
+        """Whether the connection that is just being made is reset at once."""
+        turned_away = turns_away_next(self.orders)
+        if turned_away:
+            self.note_refusal("unreachable")
+        return turned_away
+
+    def note_refusal(self, misbehaviour: str) -> None:
+        self.record.refused.append(RefusalRecord(self.now(), misbehaviour))
 
 
 def create_gemini_app(gemini: Gemini) -> web.Application:
     """The web application that serves Gemini Live."""
     open_sockets: set[web.WebSocketResponse] = set()
 
-    async def serve(request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(timeout=_CLOSING_SECONDS, max_msg_size=_LARGEST_MESSAGE)
+    async def serve(request: web.Request) -> web.StreamResponse:
+        behaviour = next_behaviour(gemini.orders)
+        if isinstance(behaviour.fault, HttpStatus):
+            gemini.note_refusal(behaviour.fault.name)
+            return web.Response(status=behaviour.fault.status)
+        # Without compression, a message is written when it is sent, and not by a thread a little later.
+        socket = web.WebSocketResponse(
+            timeout=_CLOSING_SECONDS, max_msg_size=_LARGEST_MESSAGE, compress=False
+        )
         await socket.prepare(request)
         open_sockets.add(socket)
         try:
-            await _serve_socket(gemini, request, socket)
+            await _serve_socket(gemini, request, socket, behaviour)
         finally:
             open_sockets.discard(socket)
         return socket
@@ -85,17 +118,38 @@ def create_gemini_app(gemini: Gemini) -> web.Application:
     return app
 
 
-async def _serve_socket(gemini: Gemini, request: web.Request, socket: web.WebSocketResponse) -> None:
+async def _serve_socket(
+    gemini: Gemini, request: web.Request, socket: web.WebSocketResponse, behaviour: Behaviour
+) -> None:
     messages = _messages(socket)
     try:
         first = await anext(messages, None)
-        if first is not None:
-            check_key(request.headers.get("x-goog-api-key") or request.query.get("key"), gemini.key)
-            setup = _checked_setup(first, request.match_info["version"])
-            await _hold_session(gemini, setup, messages, socket)
+        if first is None:
+            return
+        check_key(request.headers.get("x-goog-api-key") or request.query.get("key"), gemini.key)
+        setup = _checked_setup(first, request.match_info["version"])
+        match behaviour.fault:
+            case RefuseKey() | RefuseQuota() | RefuseSetup() as refusal:
+                gemini.note_refusal(refusal.name)
+                await close(socket, refusal.code, refusal.sentence)
+            case AcceptAndHang() as fault:
+                gemini.note_refusal(fault.name)
+                await _read_to_the_end(messages)
+            case _:
+                await _hold_session(gemini, setup, messages, socket, _transport(request), behaviour)
     except wire.ProtocolError as error:
-        sentence = str(error).encode()[:_LONGEST_CLOSE_REASON]
-        await socket.close(code=error.code, message=sentence)
+        await close(socket, error.code, str(error))
+
+
+def _transport(request: web.Request) -> asyncio.Transport:
+    if request.transport is None:
+        raise ConnectionResetError
+    return request.transport
+
+
+async def _read_to_the_end(messages: AsyncIterator[wire.ClientMessage]) -> None:
+    async for _message in messages:
+        pass
 
 
 def _checked_setup(first: wire.ClientMessage, version: str) -> wire.Setup:
@@ -110,58 +164,90 @@ async def _hold_session(
     setup: wire.Setup,
     messages: AsyncIterator[wire.ClientMessage],
     socket: web.WebSocketResponse,
+    transport: asyncio.Transport,
+    behaviour: Behaviour,
 ) -> None:
     memory = _recall(gemini, setup)
-    record = SessionRecord(started_at=gemini.now(), model=setup.model)
-    gemini.records.append(record)
-    send = _sender(socket)
-    await send({"setupComplete": {}})
-    if setup.session_resumption is not None:
-        await send(_fresh_handle(gemini, memory))
+    with _recorded(gemini, setup, behaviour) as record:
+        connection = Connection(socket, transport, behaviour, record)
+        try:
+            async with connection.time_limit, asyncio.TaskGroup() as tasks:
+                conversation = Conversation(
+                    setup=setup,
+                    memory=memory,
+                    categories=gemini.categories,
+                    speaker=Speaker(gemini.voice, gemini.pacing, gemini.clock, gemini.sleep),
+                    record=record,
+                    send=connection.send,
+                    clock=gemini.clock,
+                    tasks=tasks,
+                    new_handle=_handles(gemini, memory),
+                    behaviour=behaviour,
+                )
+                session = Session(setup, conversation, gemini.ears, gemini.pacing)
+                with _listening(gemini, connection):
+                    await _run(session, messages, socket)
+        except TimeoutError:
+            await close(socket, wire.REFUSED, _HAS_NOT_GONE)
+
+
+async def _run(
+    session: Session, messages: AsyncIterator[wire.ClientMessage], socket: web.WebSocketResponse
+) -> None:
     try:
-        async with asyncio.TaskGroup() as tasks:
-            conversation = Conversation(
-                setup=setup,
-                memory=memory,
-                categories=gemini.categories,
-                speaker=Speaker(gemini.voice, gemini.behaviour, gemini.clock, gemini.sleep),
-                record=record,
-                send=send,
-                clock=gemini.clock,
-                tasks=tasks,
-            )
-            await Session(setup, conversation, gemini.ears, gemini.behaviour).run(messages)
-    except* wire.ProtocolError as errors:
-        raise errors.exceptions[0] from None
+        await session.run(messages)
+    except wire.ProtocolError as error:
+        await close(socket, error.code, str(error))
+
+
+@contextmanager
+def _recorded(gemini: Gemini, setup: wire.Setup, behaviour: Behaviour) -> Iterator[SessionRecord]:
+    record = SessionRecord(
+        started_at=gemini.now(),
+        model=setup.model,
+        resumed=_handle_in(setup) is not None,
+        misbehaviours=behaviour.names,
+    )
+    gemini.record.sessions.append(record)
+    try:
+        yield record
     finally:
         record.ended_at = gemini.now()
 
 
+@contextmanager
+def _listening(gemini: Gemini, connection: Connection) -> Iterator[None]:
+    """Let the connection take the orders that are for now."""
+    gemini.orders.listeners.add(connection.order)
+    try:
+        yield
+    finally:
+        gemini.orders.listeners.discard(connection.order)
+
+
 def _recall(gemini: Gemini, setup: wire.Setup) -> Memory:
-    handle = setup.session_resumption.handle if setup.session_resumption else None
+    handle = _handle_in(setup)
     if handle is None:
-        return Memory()
+        return Memory(name=secrets.token_hex(4))
     memory = gemini.memories.get(handle)
     if memory is None:
         raise wire.ProtocolError(wire.REFUSED, "BidiGenerateContent session not found")
     return memory
 
 
-def _fresh_handle(gemini: Gemini, memory: Memory) -> dict[str, Any]:
-    handle = secrets.token_urlsafe(16)
-    gemini.memories[handle] = memory
-    return wire.resumption_update(handle)
+def _handle_in(setup: wire.Setup) -> str | None:
+    return setup.session_resumption.handle if setup.session_resumption else None
 
 
-def _sender(socket: web.WebSocketResponse) -> Callable[[dict[str, Any]], Awaitable[None]]:
-    """A function that sends one message, as JSON in a binary frame, as Google does."""
+def _handles(gemini: Gemini, memory: Memory) -> Callable[[], str]:
+    """A function that gives another handle each time, all of them to the same memory."""
 
-    async def send(message: dict[str, Any]) -> None:
-        # A client that has just left is noticed by whoever reads from it.
-        with suppress(ConnectionResetError):
-            await socket.send_bytes(msgspec.json.encode(message))
+    def new_handle() -> str:
+        handle = secrets.token_urlsafe(16)
+        gemini.memories[handle] = memory
+        return handle
 
-    return send
+    return new_handle
 
 
 async def _messages(socket: web.WebSocketResponse) -> AsyncIterator[wire.ClientMessage]:

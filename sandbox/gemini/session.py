@@ -11,8 +11,8 @@ import numpy as np
 from sandbox.ears import HEARING_RATE, Ears, Listener
 from sandbox.gemini import wire
 from sandbox.gemini.activity import Activity, ActivityDetector, SpeechEnded, SpeechGoesOn, SpeechStarted
-from sandbox.gemini.behaviour import Behaviour
 from sandbox.gemini.conversation import Conversation
+from sandbox.gemini.pacing import Pacing
 from sandbox.voice import Samples, resample, seconds_of
 
 _AUDIO_TYPE: Final = re.compile(r"audio/pcm(?:;\s*rate=(?P<rate>\d{4,6}))?", re.IGNORECASE)
@@ -21,15 +21,13 @@ _AUDIO_TYPE: Final = re.compile(r"audio/pcm(?:;\s*rate=(?P<rate>\d{4,6}))?", re.
 class Session:
     """Hears the caller and hands utterances, texts and tool results to the conversation."""
 
-    def __init__(
-        self, setup: wire.Setup, conversation: Conversation, ears: Ears, behaviour: Behaviour
-    ) -> None:
+    def __init__(self, setup: wire.Setup, conversation: Conversation, ears: Ears, pacing: Pacing) -> None:
         detection = setup.realtime_input_config.automatic_activity_detection
         silence = detection.silence_duration_ms
         self._detector = (
             None
             if detection.disabled
-            else ActivityDetector(behaviour.end_of_speech if silence is None else silence / 1000)
+            else ActivityDetector(pacing.end_of_speech if silence is None else silence / 1000)
         )
         self._conversation = conversation
         self._ears = ears
@@ -43,6 +41,7 @@ class Session:
             ProtocolError: The client broke the protocol.
         """
         try:
+            await self._conversation.open()
             async for message in messages:
                 await self._take(message)
         finally:

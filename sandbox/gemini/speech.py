@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from sandbox.gemini.answers import sentences
-from sandbox.gemini.behaviour import Behaviour
+from sandbox.gemini.pacing import Pacing
 from sandbox.voice import Samples, Voice, seconds_of
 
 SPEAKING_RATE: Final = 24_000
@@ -35,12 +35,12 @@ class Speaker:
     def __init__(
         self,
         voice: Voice,
-        behaviour: Behaviour,
+        pacing: Pacing,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._voice = voice
-        self._behaviour = behaviour
+        self._pacing = pacing
         self._clock = clock
         self._sleep = sleep
 
@@ -52,8 +52,8 @@ class Speaker:
         for sentence in sentences(text):
             samples = await asyncio.to_thread(self._voice.say, sentence, SPEAKING_RATE)
             began_at = self._clock() if began_at is None else began_at
-            for piece in cut(samples, space + sentence, self._behaviour.chunk):
-                due_at = began_at + max(0.0, sent - self._behaviour.lead) / self._behaviour.pace
+            for piece in cut(samples, space + sentence, self._pacing.chunk):
+                due_at = began_at + max(0.0, sent - self._pacing.lead) / self._pacing.pace
                 await self._sleep(max(0.0, due_at - self._clock()))
                 yield piece
                 sent += piece.seconds

@@ -61,5 +61,19 @@ def usage_metadata(spent: Spent) -> dict[str, Any]:
     }
 
 
+def spent_in(usage: dict[str, Any]) -> Spent:
+    """The tokens a `usageMetadata` tells of."""
+    prompt = _counts(usage["promptTokensDetails"])
+    return Spent(
+        prompt_text=prompt.get("TEXT", 0),
+        prompt_audio=prompt.get("AUDIO", 0),
+        response_audio=_counts(usage["responseTokensDetails"]).get("AUDIO", 0),
+    )
+
+
+def _counts(details: list[dict[str, Any]]) -> dict[str, int]:
+    return {detail["modality"]: detail["tokenCount"] for detail in details}
+
+
 def _details(**counts: int) -> list[dict[str, Any]]:
     return [{"modality": name, "tokenCount": count} for name, count in counts.items() if count]

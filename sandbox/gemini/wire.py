@@ -124,6 +124,12 @@ class SessionResumption(_Message, frozen=True):
     transparent: bool | None = None
 
 
+class HistoryConfig(_Message, frozen=True):
+    """Whether the first contents are what was said before, until one completes its turn."""
+
+    initial_history_in_client_content: bool = False
+
+
 class Setup(_Message, frozen=True):
     model: str
     generation_config: GenerationConfig = GenerationConfig()
@@ -135,7 +141,7 @@ class Setup(_Message, frozen=True):
     input_audio_transcription: dict[str, Any] | None = None
     output_audio_transcription: dict[str, Any] | None = None
     proactivity: dict[str, Any] | None = None
-    history_config: dict[str, Any] | None = None
+    history_config: HistoryConfig = HistoryConfig()
     explicit_vad_signal: bool | None = None
     safety_settings: list[dict[str, Any]] | None = None
 
@@ -254,6 +260,17 @@ def turn_complete(usage: dict[str, Any]) -> dict[str, Any]:
 
 def tool_call(call_id: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return {"toolCall": {"functionCalls": [{"id": call_id, "name": name, "args": arguments}]}}
+
+
+def tool_calls_of(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The calls in a message to the client, if it is about calls."""
+    calls: list[dict[str, Any]] = message.get("toolCall", {}).get("functionCalls", [])
+    return calls
+
+
+def go_away(time_left: float) -> dict[str, Any]:
+    """Announce that the connection will be closed in so many seconds."""
+    return {"goAway": {"timeLeft": f"{time_left:g}s"}}
 
 
 def tool_call_cancellation(call_ids: list[str]) -> dict[str, Any]:

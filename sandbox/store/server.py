@@ -1,37 +1,19 @@
-"""The store's routes: four for the bots, and a few read-only ones that tell tests what happened."""
+"""The store's four routes for the bots, and the control API beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from sandbox.gemini.record import SessionRecord
-from sandbox.store.catalogue import Catalogue, Product, as_json
-from sandbox.store.database import Database
+from sandbox.store.behaviour import answer_badly
+from sandbox.store.catalogue import as_json
+from sandbox.store.control import add_control_routes
 from sandbox.store.requests import Body, BodyError, ChangeList, SaveTranscript, SearchProducts, read_body
 from sandbox.store.search import MOST_PRODUCTS, parse_price_range, search
-
-
-class RequestRecord(msgspec.Struct, frozen=True):
-    """A request a bot made."""
-
-    path: str
-    body: Any
-    at: datetime
-
-
-class Store(msgspec.Struct):
-    """What the routes work on."""
-
-    catalogue: Catalogue
-    database: Database
-    now: Callable[[], datetime]
-    model_records: list[SessionRecord]
-    requests: list[RequestRecord] = []
+from sandbox.store.state import RequestRecord, Store
 
 
 def create_store_app(store: Store) -> web.Application:
@@ -41,7 +23,7 @@ def create_store_app(store: Store) -> web.Application:
     app.router.add_post("/saveProductByNumber", _route(store, ChangeList, _save))
     app.router.add_post("/removeProductByNumber", _route(store, ChangeList, _remove))
     app.router.add_post("/saveTranscript", _route(store, SaveTranscript, _save_transcript))
-    _add_control_routes(app, store)
+    add_control_routes(app, store)
     return app
 
 
@@ -50,13 +32,23 @@ def _route(
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def serve(request: web.Request) -> web.Response:
         data = await request.read()
-        store.requests.append(RequestRecord(request.path, _as_sent(data), store.now()))
-        try:
-            return handle(store, read_body(data, kind))
-        except BodyError as error:
-            return _refused(400, str(error))
+        body = _as_sent(data)
+        store.requests.append(RequestRecord(request.path, body, store.now()))
+        misbehaviour = store.orders.take(lambda order: order.applies_to(request.path, body))
+        if misbehaviour is not None:
+            return await answer_badly(misbehaviour, lambda: _answer(store, data, kind, handle))
+        return _answer(store, data, kind, handle)
 
     return serve
+
+
+def _answer(
+    store: Store, data: bytes, kind: type[Body], handle: Callable[[Store, Body], web.Response]
+) -> web.Response:
+    try:
+        return handle(store, read_body(data, kind))
+    except BodyError as error:
+        return _refused(400, str(error))
 
 
 def _as_sent(data: bytes) -> Any:
@@ -101,28 +93,3 @@ def _unknown(number: int) -> web.Response:
 
 def _refused(status: int, sentence: str) -> web.Response:
     return web.json_response({"success": False, "error": sentence}, status=status)
-
-
-def _add_control_routes(app: web.Application, store: Store) -> None:
-    async def requests(_request: web.Request) -> web.Response:
-        return _told({"requests": store.requests})
-
-    async def saved(request: web.Request) -> web.Response:
-        numbers = store.database.saved(request.query.get("userId", ""))
-        products: list[Product] = [store.catalogue.products[number] for number in numbers]
-        return _told({"products": products})
-
-    async def transcripts(request: web.Request) -> web.Response:
-        return _told({"turns": store.database.turns(request.query.get("sessionId", ""))})
-
-    async def model(_request: web.Request) -> web.Response:
-        return _told({"sessions": store.model_records})
-
-    app.router.add_get("/sandbox/requests", requests)
-    app.router.add_get("/sandbox/saved", saved)
-    app.router.add_get("/sandbox/transcripts", transcripts)
-    app.router.add_get("/sandbox/model", model)
-
-
-def _told(body: Any) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), content_type="application/json")

@@ -34,7 +34,7 @@ async def test_the_sandbox_says_where_it_is_and_ends_when_told(tmp_path: Path, e
             async with session.get(f"{found[1]}/", ssl=trust) as answer:
                 assert answer.status == 404
             async with session.get(f"{variables['CONVEX_URL']}/sandbox/model") as answer:
-                assert await answer.json() == {"sessions": []}
+                assert await answer.json() == {"sessions": [], "refused": []}
         process.send_signal(end)
         _, complaints = await process.communicate()
 

@@ -17,7 +17,7 @@ from google.genai import errors, types
 
 from sandbox.certificate import make_certificate
 from sandbox.ears import HEARING_RATE, Ears
-from sandbox.gemini.behaviour import Behaviour
+from sandbox.gemini.pacing import Pacing
 from sandbox.gemini.server import Gemini, create_gemini_app
 from sandbox.grammar import request_grammar
 from sandbox.voice import Samples, Voice
@@ -56,7 +56,7 @@ async def model(tmp_path: Path, voice: Voice) -> AsyncIterator[SimpleNamespace]:
         ears=Ears(request_grammar(["running shoes", "lamps"]), np.random.default_rng(1)),
         voice=voice,
         categories=[],
-        behaviour=Behaviour(),
+        pacing=Pacing(),
         clock=time.monotonic,
         sleep=without_waiting,
         now=lambda: now,
@@ -117,7 +117,7 @@ async def test_a_spoken_save_becomes_a_tool_call(model: SimpleNamespace, voice: 
         await speak(session, voice.say("save product two", HEARING_RATE))
         call = await first_tool_call(session)
     assert (call.name, call.args) == ("save_product", {"productNumber": 2})
-    assert model.gemini.records[0].turns[0].heard == "save product two"
+    assert model.gemini.record.sessions[0].turns[0].heard == "save product two"
 
 
 async def test_a_client_that_marks_speech_itself_is_heard(model: SimpleNamespace, voice: Voice) -> None:
@@ -128,7 +128,7 @@ async def test_a_client_that_marks_speech_itself_is_heard(model: SimpleNamespace
         await session.send_realtime_input(activity_end=types.ActivityEnd())
         call = await first_tool_call(session)
     assert (call.name, call.args) == ("save_product", {"productNumber": 2})
-    assert model.gemini.records[0].turns[0].silence_seconds == 0
+    assert model.gemini.record.sessions[0].turns[0].silence_seconds == 0
 
 
 async def test_a_wrong_key_closes_with_googles_words(model: SimpleNamespace) -> None:
@@ -158,8 +158,8 @@ async def test_a_session_goes_on_with_its_handle(model: SimpleNamespace) -> None
             await session.send_realtime_input(text=" ")
             await session.send_realtime_input(text="save product 2")
             call = await first_tool_call(session)
-    assert call.id == "function-call-1"
-    assert [turn.heard for turn in model.gemini.records[1].turns] == ["save product 2"]
+    assert call.name == "save_product"
+    assert [turn.heard for turn in model.gemini.record.sessions[1].turns] == ["save product 2"]
 
 
 async def test_an_unknown_handle_is_refused(model: SimpleNamespace) -> None:

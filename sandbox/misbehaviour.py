@@ -1,0 +1,99 @@
+"""Misbehaviours that were ordered from outside, until somebody they apply to comes along."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+class Misbehaviour(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="name",
+    tag=_snake_case,
+):
+    """Something a part of the sandbox is told to get wrong. Its `name` is the class's, in snake case.
+
+    Attributes:
+        target: The part of the sandbox.
+        times: To how many sessions or requests it applies; None until everything is reset.
+        now: Whether it is for all who are connected, instead of for the next who come.
+    """
+
+    target: str
+    times: Annotated[int, msgspec.Meta(ge=1)] | None = 1
+    now: bool = False
+
+    @property
+    def name(self) -> str:
+        return str(self.__struct_config__.tag)
+
+
+Order = TypeVar("Order", bound=Misbehaviour)
+
+
+class Orders(Generic[Order]):
+    """The misbehaviours ordered of one part of the sandbox, oldest first.
+
+    Attributes:
+        listeners: Those who are connected, and take what is ordered for now.
+    """
+
+    def __init__(self, kinds: Any) -> None:
+        """Args: kinds: The misbehaviours there are, as a union of their types."""
+        self.listeners: set[Callable[[Order], Awaitable[None]]] = set()
+        self._kinds = kinds
+        self._waiting: list[tuple[Order, int | None]] = []
+
+    async def place(self, body: bytes) -> int:
+        """Take an order, and tell how many it was applied to at once.
+
+        Raises:
+            msgspec.MsgspecError: It is no JSON, or no misbehaviour of this part.
+        """
+        order: Order = msgspec.json.decode(body, type=self._kinds)
+        if not order.now:
+            self._waiting.append((order, order.times))
+            return 0
+        listeners = tuple(self.listeners)
+        for listen in listeners:
+            await listen(order)
+        return len(listeners)
+
+    def first(self, applies: Callable[[Order], bool]) -> Order | None:
+        """The oldest order that applies; it is not used up."""
+        return next((order for order, _ in self._waiting if applies(order)), None)
+
+    def take(self, applies: Callable[[Order], bool]) -> Order | None:
+        """The oldest order that applies; it is used up once."""
+        for index, (order, left) in enumerate(self._waiting):
+            if applies(order):
+                self._use(index, order, left)
+                return order
+        return None
+
+    def take_all(self, applies: Callable[[Order], bool]) -> list[Order]:
+        """Every order that applies; each is used up once."""
+        taken = [(order, left) for order, left in self._waiting if applies(order)]
+        for order, left in taken:
+            self._use(self._waiting.index((order, left)), order, left)
+        return [order for order, _ in taken]
+
+    def reset(self) -> None:
+        """Forget what was ordered. Whoever already misbehaves goes on."""
+        self._waiting.clear()
+
+    def _use(self, index: int, order: Order, left: int | None) -> None:
+        if left == 1:
+            del self._waiting[index]
+        elif left is not None:
+            self._waiting[index] = (order, left - 1)

@@ -1,0 +1,43 @@
+"""What the store's routes work on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from sandbox.gemini.record import ModelRecord
+from sandbox.misbehaviour import Orders
+from sandbox.store.behaviour import StoreOrders, no_orders
+from sandbox.store.catalogue import Catalogue
+from sandbox.store.database import Database
+
+
+class RequestRecord(msgspec.Struct, frozen=True):
+    """A request a bot made."""
+
+    path: str
+    body: Any
+    at: datetime
+
+
+class Store(msgspec.Struct):
+    """The shop, and what its control API tells and takes.
+
+    Attributes:
+        now: The time of day.
+        model: What the model did.
+        orders: What is to go wrong in the store.
+        orders_elsewhere: What is to go wrong in other parts of the sandbox, by target.
+        requests: Each request of a bot, oldest first.
+    """
+
+    catalogue: Catalogue
+    database: Database
+    now: Callable[[], datetime]
+    model: ModelRecord
+    orders: StoreOrders = msgspec.field(default_factory=no_orders)
+    orders_elsewhere: dict[str, Orders[Any]] = {}
+    requests: list[RequestRecord] = []
