@@ -12,15 +12,18 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp
 from uuid_utils import uuid7
 
 from controller.assignment import Assigner, Personas
 from controller.auth import Gate, Key
 from controller.body_limit import BodyLimit
+from controller.browsers import restricted
 from controller.clock import Clock
 from controller.deadlines import Limits
 from controller.errors import ControllerError
-from controller.problems import answer_error, describe_problems
+from controller.held import Held
+from controller.problems import answer_error, complete
 from controller.ratelimit import RateLimit
 from controller.rooms import Rooms
 from controller.routes import agents, health, launches, sessions, start
@@ -35,13 +38,23 @@ MAX_BODY_BYTES: Final = 64 * 1024
 PAGE: Final = Path(__file__).parent / "page"
 _OFFERS_PER_START: Final = 6
 """A client offers once, retries three times, and sends its candidates in a few batches."""
+_OFFERS_HELD_FOR_ONE: Final = 8
+"""A client has one offer under way, and its candidates in a few batches."""
+_OFFERS_HELD_PER_PLACE: Final = 2
 
 
 class Application(FastAPI):
-    """FastAPI, with its description of errors as they are answered here."""
+    """FastAPI, with errors described as they are answered here, and our headers on each answer."""
 
     def openapi(self) -> dict[str, Any]:
-        return describe_problems(super().openapi())
+        if self.openapi_schema is None:
+            self.openapi_schema = complete(super().openapi())
+        return self.openapi_schema
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Ours stand outside the framework's, whose outermost answers what nobody has foreseen."""
+        services: Services = self.state.services
+        return restricted(super().build_middleware_stack(), services.settings.cors_origins)
 
 
 def create_app(
@@ -105,11 +118,12 @@ def _services(
         settings=settings,
         supervisor=supervisor,
         runtime=runtime,
-        gate=Gate(keys, settings.url_for_callers),
+        gate=Gate(keys, settings.url_for_callers, settings.cors_origins),
         signer=signer,
         clock=clock,
         starts=RateLimit(starts),
         offers=RateLimit(starts * _OFFERS_PER_START),
+        held=Held(_OFFERS_HELD_FOR_ONE, _OFFERS_HELD_FOR_ONE + _OFFERS_HELD_PER_PLACE * settings.capacity),
     )
 
 

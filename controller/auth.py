@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 from starlette.datastructures import Headers
 
-from controller.errors import Forbidden, InvalidRequest, Unauthorized
+from controller.errors import Forbidden, Unauthorized, UnsupportedMediaType
 from controller.settings import is_loopback
 
 
@@ -47,9 +47,15 @@ def read_keys(path: Path) -> tuple[Key, ...]:
 class Gate:
     """Decides who passes: holders of a key, or, where there are no keys, whoever sits at this machine."""
 
-    def __init__(self, keys: Sequence[Key] | None, public_url: str) -> None:
+    def __init__(self, keys: Sequence[Key] | None, public_url: str, origins: Sequence[str] = ()) -> None:
+        """`origins` are those of other sites whose pages may use a controller without keys."""
         self._keys = keys
         self._public_host = urlsplit(public_url).hostname
+        self._origins = origins
+
+    @property
+    def asks_for_keys(self) -> bool:
+        return self._keys is not None
 
     def check(self, headers: Headers, scope: KeyScope) -> None:
         """Let a request pass that may do what `scope` says.
@@ -57,12 +63,9 @@ class Gate:
         Raises:
             Unauthorized: there is no key, or nobody knows it.
             Forbidden: the key lacks the scope; without keys, the request may come from a web page.
-            InvalidRequest: without keys, what starts bots must be JSON.
         """
         if self._keys is None:
             self._check_local(headers)
-            if scope is KeyScope.START:
-                insist_on_json(headers)
         else:
             _check_scope(self._find(self._keys, bearer_of(headers)), scope)
 
@@ -91,9 +94,10 @@ class Gate:
                 "Without keys only this machine is served. Set PODLINE_KEYS_FILE to serve others."
             )
         origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != host:
+        if origin is not None and origin not in self._origins and origin.partition("://")[2] != host:
             raise Forbidden(
-                "Pages of other sites may not use a controller without keys. Set PODLINE_KEYS_FILE."
+                "Pages of other sites may not use a controller without keys. "
+                "List theirs in PODLINE_CORS_ORIGINS, or set PODLINE_KEYS_FILE."
             )
 
 
@@ -103,14 +107,10 @@ def bearer_of(headers: Headers) -> str | None:
 
 
 def insist_on_json(headers: Headers) -> None:
-    """A page of another site can send other types without asking the browser's leave, but not this one.
-
-    Raises:
-        InvalidRequest: the body is of another type.
-    """
+    """Raises UnsupportedMediaType where the body does not say that it is JSON."""
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise InvalidRequest("Send the body as JSON, with the header `Content-Type: application/json`.")
+        raise UnsupportedMediaType
 
 
 def _check_scope(key: Key | None, scope: KeyScope) -> None:

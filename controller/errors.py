@@ -5,22 +5,28 @@
   - InvalidRequest       422
   - Unauthorized         401
   - Forbidden            403
+  - NotFound             404
   - SessionNotFound      404
+  - MethodNotAllowed     405
   - SessionConflict      409
   - OfferRefused         409
   - LaunchEnded          409
   - SessionEnded         410
   - BodyTooLarge         413
+  - UnsupportedMediaType 415
   - CapacityReached      429
   - UserLimitReached     429
   - RateLimited          429
+  - InternalError        500
   - RuntimeUnavailable   503
     - LaunchUnknown      503
   - RoomsUnavailable     503
   - BotUnavailable       503
+  - TooManyOffers        503
   - ShuttingDown         503
 """
 
+from math import ceil
 from typing import ClassVar
 
 
@@ -37,7 +43,7 @@ class ControllerError(Exception):
     status: ClassVar[int]
     code: ClassVar[str]
     title: ClassVar[str]
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
 
     @property
     def detail(self) -> str:
@@ -62,6 +68,15 @@ class Forbidden(ControllerError):
     status, code, title = 403, "forbidden", "This is not allowed"
 
 
+class NotFound(ControllerError):
+    """There is nothing at this address."""
+
+    status, code, title = 404, "not_found", "Not found"
+
+    def __init__(self) -> None:
+        super().__init__("There is nothing at this address. The API is described at /openapi.json.")
+
+
 class SessionNotFound(ControllerError):
     """No session of this id is running or still kept."""
 
@@ -71,6 +86,15 @@ class SessionNotFound(ControllerError):
         super().__init__(
             f"There is no session {session_id!r}: it was never started, or it ended too long ago to be kept."
         )
+
+
+class MethodNotAllowed(ControllerError):
+    """There is something at this address, and this is not what can be done with it."""
+
+    status, code, title = 405, "method_not_allowed", "Method not allowed"
+
+    def __init__(self) -> None:
+        super().__init__("This address does not know that method. The Allow header lists those it does.")
 
 
 class SessionConflict(ControllerError):
@@ -115,6 +139,18 @@ class BodyTooLarge(ControllerError):
         super().__init__(f"The body is larger than {limit_bytes // 1024} KB. Send less.")
 
 
+class UnsupportedMediaType(ControllerError):
+    """The body does not say that it is JSON.
+
+    A page of another site can send other types without asking the browser's leave, but not this one.
+    """
+
+    status, code, title = 415, "unsupported_media_type", "The body must be JSON"
+
+    def __init__(self) -> None:
+        super().__init__("Send the body as JSON, with the header `Content-Type: application/json`.")
+
+
 class CapacityReached(ControllerError):
     """All places are taken."""
 
@@ -138,10 +174,22 @@ class UserLimitReached(ControllerError):
 class RateLimited(ControllerError):
     """One client asks too often."""
 
-    status, code, title, retry_after = 429, "rate_limited", "Too many requests", 10
+    status, code, title = 429, "rate_limited", "Too many requests"
+
+    def __init__(self, wait_seconds: float) -> None:
+        self.retry_after = ceil(wait_seconds)
+        super().__init__(
+            f"Too many requests came from your address. Try again in {self.retry_after} seconds."
+        )
+
+
+class InternalError(ControllerError):
+    """The controller itself failed."""
+
+    status, code, title = 500, "internal_error", "Internal error"
 
     def __init__(self) -> None:
-        super().__init__("Too many requests came from your address. Wait a few seconds, then try again.")
+        super().__init__("The controller failed. Its log holds the details.")
 
 
 class RuntimeUnavailable(ControllerError):
@@ -173,6 +221,15 @@ class BotUnavailable(ControllerError):
 
     def __init__(self) -> None:
         super().__init__("The bot did not answer in time. Try again, or start another session.")
+
+
+class TooManyOffers(ControllerError):
+    """More offers wait for bots than can be held."""
+
+    status, code, title, retry_after = 503, "too_many_offers", "Too many offers are waiting", 2
+
+    def __init__(self) -> None:
+        super().__init__("Too many offers wait for their bots at this moment. Try again in a few seconds.")
 
 
 class ShuttingDown(ControllerError):

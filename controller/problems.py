@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import Request
@@ -12,7 +13,15 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from controller.errors import ControllerError, InvalidRequest, Unauthorized
+from controller.errors import (
+    BodyTooLarge,
+    ControllerError,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    Unauthorized,
+)
 
 
 class Problem(BaseModel):
@@ -27,14 +36,13 @@ class Problem(BaseModel):
 
 PROBLEM_TYPE: Final = "application/problem+json"
 
-_REFERENCE: Final = {"$ref": "#/components/schemas/Problem"}
-
-_OF_THE_FRAMEWORK: Final = {
-    404: ("not_found", "There is nothing at this address. The API is described at /openapi.json."),
-    405: (
-        "method_not_allowed",
-        "This address does not know that method. The Allow header lists those it does.",
-    ),
+_EVERYWHERE: Final = (BodyTooLarge, InternalError)
+_REFERENCE: Final = "#/components/schemas/"
+_OF_THE_FRAMEWORK: Final[dict[int, Callable[[], ControllerError]]] = {
+    # What FastAPI calls a body that its parser gave up on for another reason than the syntax: depth, UTF-8.
+    400: lambda: InvalidRequest("body: this is not valid JSON."),
+    404: NotFound,
+    405: MethodNotAllowed,
 }
 
 
@@ -49,31 +57,72 @@ async def answer_error(_: Request, error: Exception) -> Response:
             # Nobody reads it; 499 is what nginx calls this.
             return Response(status_code=499)
         case HTTPException():
-            code, detail = _OF_THE_FRAMEWORK.get(error.status_code, ("invalid_request", error.detail))
-            return _document(error.status_code, str(error.detail), detail, code, error.headers)
+            return problem(_OF_THE_FRAMEWORK.get(error.status_code, InternalError)(), error.headers)
         case _:
-            detail = "The controller failed. Its log holds the details."
-            return _document(500, "Internal error", detail, "internal_error", None)
+            return problem(InternalError())
 
 
-def describe_problems(description: dict[str, Any]) -> dict[str, Any]:
-    """Say in an OpenAPI document that errors are problem documents; FastAPI gives them a success's type."""
+def refusals(*errors: type[ControllerError]) -> dict[int | str, dict[str, Any]]:
+    """Describe, for a route, the problems it may answer with: each status with the codes it can carry."""
+    by_status: dict[int | str, list[type[ControllerError]]] = {}
+    for error in errors:
+        by_status.setdefault(error.status, []).append(error)
+    return {status: _described(of_status) for status, of_status in by_status.items()}
+
+
+def complete(description: dict[str, Any]) -> dict[str, Any]:
+    """Add to an OpenAPI document what holds for all routes, and take out FastAPI's own form of errors."""
+    schemas = description["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = Problem.model_json_schema()
     for path in description["paths"].values():
         for operation in path.values():
-            for answer in operation["responses"].values():
-                content = answer.get("content", {})
-                for kind in [kind for kind in content if content[kind].get("schema") == _REFERENCE]:
-                    content[PROBLEM_TYPE] = content.pop(kind)
+            answers = operation["responses"]
+            if "HTTPValidationError" in str(answers.get("422")):
+                del answers["422"]
+            answers |= {str(status): answer for status, answer in refusals(*_EVERYWHERE).items()}
     return description
 
 
-def problem(error: ControllerError) -> Response:
-    headers: dict[str, str] = {}
+def _described(errors: Sequence[type[ControllerError]]) -> dict[str, Any]:
+    status = errors[0].status
+    codes = list(dict.fromkeys(error.code for error in errors))
+    answer: dict[str, Any] = {
+        "description": " ".join(_summary(error) for error in errors),
+        "content": {
+            PROBLEM_TYPE: {
+                "schema": {
+                    "allOf": [{"$ref": f"{_REFERENCE}Problem"}],
+                    "properties": {"status": {"const": status}, "code": {"enum": codes}},
+                },
+                "examples": {error.code: {"value": _example(error)} for error in errors},
+            }
+        },
+    }
+    if any(error.retry_after is not None for error in errors):
+        answer["headers"] = {
+            "Retry-After": {
+                "description": "Seconds after which asking again may help",
+                "schema": {"type": "integer"},
+            }
+        }
+    return answer
+
+
+def _example(error: type[ControllerError]) -> dict[str, Any]:
+    detail = _summary(error)
+    return _body(error.status, error.title, detail, error.code)
+
+
+def problem(error: ControllerError, more_headers: Mapping[str, str] | None = None) -> Response:
+    headers = dict(more_headers or {})
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    return _document(error.status, error.title, error.detail, error.code, headers)
+    body = _body(error.status, error.title, error.detail, error.code)
+    return JSONResponse(body, error.status, headers=headers, media_type=PROBLEM_TYPE)
 
 
 def sentence(errors: Sequence[Any], root: int = 1) -> str:
@@ -99,6 +148,9 @@ def _cause(error: dict[str, Any]) -> str:
     return str(error["msg"]).removeprefix("Value error, ").rstrip(".")
 
 
-def _document(status: int, title: str, detail: str, code: str, headers: Any) -> Response:
-    document = Problem(type="about:blank", title=title, status=status, detail=detail, code=code)
-    return JSONResponse(document.model_dump(), status, headers=headers, media_type=PROBLEM_TYPE)
+def _body(status: int, title: str, detail: str, code: str) -> dict[str, Any]:
+    return Problem(type="about:blank", title=title, status=status, detail=detail, code=code).model_dump()
+
+
+def _summary(error: type[ControllerError]) -> str:
+    return (inspect.getdoc(error) or "").partition("\n")[0]

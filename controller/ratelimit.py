@@ -33,4 +33,4 @@ class RateLimit:
         if len(self._buckets) > self._most_clients:
             self._buckets.popitem(last=False)
         if left < 1:
-            raise RateLimited
+            raise RateLimited((1 - left) / self._per_second)

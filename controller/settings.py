@@ -6,8 +6,10 @@ import ipaddress
 import sys
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     DirectoryPath,
     Field,
     PositiveFloat,
@@ -17,6 +19,26 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _origin(text: str) -> str:
+    """Each is told exactly: no `*`, for whoever listed everybody could as well have no keys."""
+    parts = urlsplit(text)
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or text != f"{parts.scheme}://{parts.netloc}"
+    ):
+        raise ValueError("an origin is like https://shop.example.com, with nothing behind it")
+    return text.lower()
+
+
+def _network(text: str) -> str:
+    return str(ipaddress.ip_network(text))
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+IpNetwork = Annotated[str, AfterValidator(_network)]
 
 
 class Settings(BaseSettings):
@@ -44,6 +66,13 @@ class Settings(BaseSettings):
     )
     public_start: bool = Field(default=False, description="Open /, /start and the offer to everybody.")
     public_starts_per_minute: PositiveInt = Field(default=10, description="For one client address.")
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
+        default=(), description="Other sites whose pages may read our answers, with commas."
+    )
+    trusted_proxies: Annotated[tuple[IpNetwork, ...], NoDecode] = Field(
+        default=(),
+        description="Proxies whose X-Forwarded-For is believed: addresses or networks, with commas.",
+    )
 
     personas: DirectoryPath | None = Field(
         default=None, description="Directory whose files are the personas to choose from."
@@ -71,7 +100,7 @@ class Settings(BaseSettings):
     )
     keep_ended_seconds: PositiveFloat = Field(default=3600, description="How long an ended session is kept.")
 
-    @field_validator("ice_servers", mode="before")
+    @field_validator("ice_servers", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from controller.auth import KeyScope
-from controller.errors import SessionNotFound
-from controller.problems import Problem
-from controller.routes.dependencies import ServicesDep, SupervisorDep, requires
+from controller.errors import (
+    CapacityReached,
+    Forbidden,
+    InvalidRequest,
+    RoomsUnavailable,
+    RuntimeUnavailable,
+    SessionConflict,
+    SessionNotFound,
+    ShuttingDown,
+    Unauthorized,
+    UnsupportedMediaType,
+    UserLimitReached,
+)
+from controller.problems import refusals
+from controller.routes.dependencies import ServicesDep, SupervisorDep, is_json, requires
 from controller.routes.models import OwnRoom, SessionId, ShortText, StartSession, Strict, UserId
 from controller.routes.orders import order_of
 
-router = APIRouter(
-    tags=["older contract"], responses={status: {"model": Problem} for status in (401, 403, 422)}
-)
+router = APIRouter(tags=["older contract"])
 
 
 class StartAgent(Strict):
@@ -64,8 +74,19 @@ class Health(BaseModel):
 
 @router.post(
     "/start-agent",
-    dependencies=[requires(KeyScope.START)],
-    responses={status: {"model": Problem} for status in (409, 413, 429, 503)},
+    dependencies=[requires(KeyScope.START), Depends(is_json)],
+    responses=refusals(
+        Unauthorized,
+        Forbidden,
+        SessionConflict,
+        UnsupportedMediaType,
+        InvalidRequest,
+        CapacityReached,
+        UserLimitReached,
+        RuntimeUnavailable,
+        RoomsUnavailable,
+        ShuttingDown,
+    ),
 )
 async def start_agent(body: StartAgent, services: ServicesDep) -> AgentStarted:
     """Launch one bot into the room of the web app."""
@@ -75,7 +96,11 @@ async def start_agent(body: StartAgent, services: ServicesDep) -> AgentStarted:
     return AgentStarted(session_id=started.session.id)
 
 
-@router.post("/stop-agent/{session_id}", dependencies=[requires(KeyScope.STOP)])
+@router.post(
+    "/stop-agent/{session_id}",
+    dependencies=[requires(KeyScope.STOP)],
+    responses=refusals(Unauthorized, Forbidden),
+)
 async def stop_agent(session_id: str, supervisor: SupervisorDep) -> AgentStopped:
     """Ask one bot to leave."""
     try:
@@ -86,7 +111,7 @@ async def stop_agent(session_id: str, supervisor: SupervisorDep) -> AgentStopped
     return AgentStopped(status="stopped" if was_running else "not_found")
 
 
-@router.get("/agents", dependencies=[requires(KeyScope.READ)])
+@router.get("/agents", dependencies=[requires(KeyScope.READ)], responses=refusals(Unauthorized, Forbidden))
 async def list_agents(supervisor: SupervisorDep) -> Agents:
     """All bots that have not surely gone."""
     sessions = [record.session for record in supervisor.view.running()]
@@ -95,7 +120,7 @@ async def list_agents(supervisor: SupervisorDep) -> Agents:
     )
 
 
-@router.get("/health", dependencies=[requires(KeyScope.READ)])
+@router.get("/health", dependencies=[requires(KeyScope.READ)], responses=refusals(Unauthorized, Forbidden))
 async def read_health(supervisor: SupervisorDep) -> Health:
     """How many bots run."""
     return Health(active_agents=len(supervisor.view.running()))

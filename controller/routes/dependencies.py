@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Request, params
+from fastapi import Depends, Request, Security, params
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import ClientDisconnect
 
-from controller.auth import Gate, KeyScope, bearer_of
+from controller.auth import Gate, KeyScope, bearer_of, insist_on_json
 from controller.clock import Clock
+from controller.held import Held
 from controller.ratelimit import RateLimit
 from controller.runtime import Runtime
 from controller.settings import Settings
@@ -33,6 +36,7 @@ class Services:
     clock: Clock
     starts: RateLimit
     offers: RateLimit
+    held: Held
 
 
 async def get_services(request: Request) -> Services:
@@ -50,21 +54,56 @@ async def get_supervisor(services: ServicesDep) -> Supervisor:
 SupervisorDep = Annotated[Supervisor, Depends(get_supervisor)]
 
 
-def requires(scope: KeyScope) -> params.Depends:
+KeyOf = Annotated[
+    HTTPAuthorizationCredentials | None,
+    Security(
+        HTTPBearer(
+            scheme_name="key",
+            auto_error=False,
+            description=(
+                "A key from PODLINE_KEYS_FILE with the scope that is named, or with `admin`. "
+                "Without that file none is asked for, and this machine alone is served."
+            ),
+        )
+    ),
+]
+"""Only describes: the gate decides."""
+
+OfferTokenOf = Annotated[
+    HTTPAuthorizationCredentials | None,
+    Security(
+        HTTPBearer(
+            scheme_name="offer_token",
+            auto_error=False,
+            description="`room.token` of the session's own answer.",
+        )
+    ),
+]
+
+
+def requires(scope: KeyScope) -> params.Security:
     """Only for those who may do what `scope` says."""
 
-    async def check(request: Request, services: ServicesDep) -> None:
+    async def check(request: Request, services: ServicesDep, _: KeyOf) -> None:
         services.gate.check(request.headers, scope)
 
-    return params.Depends(check)
+    return params.Security(check, scopes=[str(scope)])
 
 
-async def may_start(request: Request, services: ServicesDep) -> None:
+async def is_json(request: Request, services: ServicesDep) -> None:
+    """A body says that it is JSON. Without keys a missing body must as well, so that no form starts a bot."""
+    if not services.gate.asks_for_keys or await request.body():
+        insist_on_json(request.headers)
+
+
+async def may_start(request: Request, services: ServicesDep, _: KeyOf) -> None:
     """As for any start; and for everybody, at a moderate rate, where the operator says so."""
     _check_public(request, services, services.starts)
 
 
-async def may_offer(session_id: str, request: Request, services: ServicesDep) -> None:
+async def may_offer(
+    session_id: str, request: Request, services: ServicesDep, _: KeyOf, __: OfferTokenOf
+) -> None:
     """For the caller of this session by their token; else as for a start."""
     bearer = bearer_of(request.headers)
     if bearer is None or not services.signer.is_offer_token(bearer, session_id):
@@ -98,4 +137,13 @@ def _check_public(request: Request, services: Services, limit: RateLimit) -> Non
 
 
 def _client(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+    return one_client(request.client.host) if request.client else "unknown"
+
+
+def one_client(address: str) -> str:
+    """Whom an address stands for: with IPv6 a subscriber has a network of 64 bits to choose from."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return address if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))

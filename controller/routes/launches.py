@@ -51,6 +51,8 @@ def _decoded(body: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(body, type=kind)
     except msgspec.DecodeError as error:
         raise InvalidRequest(f"body: {error}.") from error
+    except RecursionError:
+        raise InvalidRequest("body: it is nested too deeply.") from None
 
 
 def _json(message: msgspec.Struct) -> Response:

@@ -31,7 +31,7 @@ def _no_directory(text: str) -> str:
 
 def _small(metadata: dict[str, Any]) -> dict[str, Any]:
     try:
-        size = len(json.dumps(metadata, allow_nan=False).encode())
+        size = len(json.dumps(metadata, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode())
     except (ValueError, RecursionError):
         raise ValueError("only what JSON can say is allowed") from None
     if size > MAX_METADATA_BYTES:
@@ -61,6 +61,12 @@ class OwnRoom(Strict):
 
 class StartSession(Strict):
     """A request for a session. `session_id` makes it safe to repeat."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"user_id": "ana", "session_id": "cart-7f3a", "metadata": {"cart": "7f3a"}}]
+        }
+    )
 
     user_id: UserId
     session_id: SessionId | None = None

@@ -3,39 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from controller.auth import KeyScope
-from controller.problems import Problem
-from controller.routes.dependencies import ServicesDep, SupervisorDep, requires
+from controller.errors import (
+    CapacityReached,
+    Forbidden,
+    InvalidRequest,
+    RoomsUnavailable,
+    RuntimeUnavailable,
+    SessionConflict,
+    SessionNotFound,
+    ShuttingDown,
+    Unauthorized,
+    UnsupportedMediaType,
+    UserLimitReached,
+)
+from controller.problems import refusals
+from controller.routes.dependencies import ServicesDep, SupervisorDep, is_json, requires
 from controller.routes.models import SessionOut, SessionPage, StartSession
 from controller.routes.orders import order_of
 from controller.sessions import Session
 from controller.view import View
 from protocol.reasons import Phase
 
-router = APIRouter(
-    prefix="/v1",
-    tags=["sessions"],
-    responses={status: {"model": Problem} for status in (401, 403, 422)},
-)
+router = APIRouter(prefix="/v1", tags=["sessions"])
 
 LastEventId = Annotated[str | None, Header()]
-_NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem}}
-_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": Problem} for status in (409, 413, 429, 503)
-}
+_OF_ONE: Final = refusals(Unauthorized, Forbidden, SessionNotFound)
 
 
 @router.post(
     "/sessions",
     status_code=201,
-    dependencies=[requires(KeyScope.START)],
-    responses={200: {"model": SessionOut, "description": "The same request was made before"}, **_REFUSALS},
+    dependencies=[requires(KeyScope.START), Depends(is_json)],
+    responses={
+        200: {"model": SessionOut, "description": "The same request was made before"},
+        **refusals(
+            Unauthorized,
+            Forbidden,
+            SessionConflict,
+            UnsupportedMediaType,
+            InvalidRequest,
+            CapacityReached,
+            UserLimitReached,
+            RuntimeUnavailable,
+            RoomsUnavailable,
+            ShuttingDown,
+        ),
+    },
 )
 async def start_session(body: StartSession, services: ServicesDep, response: Response) -> SessionOut:
     """Launch one bot, and say where the caller meets it. It is launched when this answers, not yet joined."""
@@ -44,7 +64,11 @@ async def start_session(body: StartSession, services: ServicesDep, response: Res
     return SessionOut.of(started.session, started.caller_token)
 
 
-@router.get("/sessions", dependencies=[requires(KeyScope.READ)])
+@router.get(
+    "/sessions",
+    dependencies=[requires(KeyScope.READ)],
+    responses=refusals(Unauthorized, Forbidden, InvalidRequest),
+)
 async def list_sessions(
     supervisor: SupervisorDep,
     phase: Phase | None = None,
@@ -57,7 +81,7 @@ async def list_sessions(
     return SessionPage(sessions=[SessionOut.of(each) for each in sessions], next_cursor=next_cursor)
 
 
-@router.get("/sessions/{session_id}", dependencies=[requires(KeyScope.READ)], responses=_NOT_FOUND)
+@router.get("/sessions/{session_id}", dependencies=[requires(KeyScope.READ)], responses=_OF_ONE)
 async def read_session(session_id: str, supervisor: SupervisorDep) -> SessionOut:
     """One session as it stands."""
     return SessionOut.of(supervisor.view.get(session_id).session)
@@ -67,7 +91,7 @@ async def read_session(session_id: str, supervisor: SupervisorDep) -> SessionOut
     "/sessions/{session_id}",
     status_code=202,
     dependencies=[requires(KeyScope.STOP)],
-    responses={200: {"model": SessionOut, "description": "It had ended before"}, **_NOT_FOUND},
+    responses={200: {"model": SessionOut, "description": "It had ended before"}, **_OF_ONE},
 )
 async def stop_session(session_id: str, supervisor: SupervisorDep, response: Response) -> SessionOut:
     """Ask the bot to leave. The session is `stopping` until the bot has surely gone."""
@@ -80,7 +104,10 @@ async def stop_session(session_id: str, supervisor: SupervisorDep, response: Res
     "/sessions/{session_id}/logs",
     dependencies=[requires(KeyScope.READ)],
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/plain": {}}}, **_NOT_FOUND},
+    responses={
+        200: {"content": {"text/plain": {}}},
+        **refusals(Unauthorized, Forbidden, SessionNotFound, InvalidRequest),
+    },
 )
 async def read_logs(session_id: str, services: ServicesDep, *, follow: bool = False) -> StreamingResponse:
     """What the bot wrote; with `follow`, until it is gone."""
@@ -98,7 +125,7 @@ async def known_session(session_id: str, supervisor: SupervisorDep) -> str:
     "/sessions/{session_id}/events",
     dependencies=[requires(KeyScope.READ), Depends(known_session)],
     response_class=EventSourceResponse,
-    responses=_NOT_FOUND,
+    responses=_OF_ONE,
 )
 async def watch_session(
     session_id: str, supervisor: SupervisorDep, last_event_id: LastEventId = None
@@ -108,7 +135,12 @@ async def watch_session(
         yield event
 
 
-@router.get("/events", dependencies=[requires(KeyScope.READ)], response_class=EventSourceResponse)
+@router.get(
+    "/events",
+    dependencies=[requires(KeyScope.READ)],
+    response_class=EventSourceResponse,
+    responses=refusals(Unauthorized, Forbidden),
+)
 async def watch_sessions(
     supervisor: SupervisorDep, last_event_id: LastEventId = None
 ) -> AsyncIterable[ServerSentEvent]:

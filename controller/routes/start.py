@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Self
 
-from fastapi import APIRouter, Body, Depends, Request
-from pydantic import BaseModel, ConfigDict
+import msgspec
+from fastapi import APIRouter, Body, Depends, Request, Security
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from controller.errors import InvalidRequest
-from controller.problems import Problem
-from controller.routes.dependencies import ServicesDep, SupervisorDep, may_offer, may_start, while_connected
+from controller.errors import (
+    BotUnavailable,
+    CapacityReached,
+    Forbidden,
+    InvalidRequest,
+    OfferRefused,
+    RateLimited,
+    RoomsUnavailable,
+    RuntimeUnavailable,
+    SessionEnded,
+    SessionNotFound,
+    ShuttingDown,
+    TooManyOffers,
+    Unauthorized,
+    UnsupportedMediaType,
+    UserLimitReached,
+)
+from controller.problems import refusals
+from controller.routes.dependencies import ServicesDep, is_json, may_offer, may_start, while_connected
 from controller.routes.models import StartSession, UserId
 from controller.routes.orders import order_of
 from controller.sessions import ANONYMOUS
 
-router = APIRouter(
-    tags=["Pipecat's clients"],
-    responses={status: {"model": Problem} for status in (401, 403, 413, 422, 429, 503)},
+router = APIRouter(tags=["Pipecat's clients"])
+_OFFER_REFUSALS: Final = refusals(
+    Unauthorized,
+    Forbidden,
+    SessionNotFound,
+    OfferRefused,
+    SessionEnded,
+    UnsupportedMediaType,
+    InvalidRequest,
+    RateLimited,
+    BotUnavailable,
+    TooManyOffers,
+    ShuttingDown,
 )
 
 
@@ -54,25 +81,51 @@ class StartAnswer(BaseModel):
     iceConfig: IceConfig | None = None  # noqa: N815 - likewise
 
 
-class Offer(BaseModel):
-    """A description of the client's side. Whatever else it holds goes to the bot as it is."""
+class Relayed(BaseModel):
+    """What goes to the bot as it is, with whatever fields a client adds."""
 
     model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="after")
+    def _can_be_relayed(self) -> Self:
+        try:
+            msgspec.json.encode(self.model_dump(exclude_unset=True))
+        except (ValueError, OverflowError, RecursionError):
+            raise ValueError("only what JSON can say is allowed") from None
+        return self
+
+
+class Offer(Relayed):
+    """A description of the client's side."""
 
     sdp: str
     type: str
 
 
-class Candidates(BaseModel):
+class Candidates(Relayed):
     """ICE candidates of a connection that has been offered."""
-
-    model_config = ConfigDict(extra="allow")
 
     pc_id: str
     candidates: list[dict[str, Any]]
 
 
-@router.post("/start", dependencies=[Depends(may_start)], response_model_exclude_none=True)
+@router.post(
+    "/start",
+    dependencies=[Security(may_start, scopes=["start"]), Depends(is_json)],
+    response_model_exclude_none=True,
+    responses=refusals(
+        Unauthorized,
+        Forbidden,
+        UnsupportedMediaType,
+        InvalidRequest,
+        CapacityReached,
+        UserLimitReached,
+        RateLimited,
+        RuntimeUnavailable,
+        RoomsUnavailable,
+        ShuttingDown,
+    ),
+)
 async def start(services: ServicesDep, body: Annotated[StartBody | None, Body()] = None) -> StartAnswer:
     """Start a session, and say how to go on."""
     wish = body or StartBody()
@@ -87,23 +140,28 @@ async def start(services: ServicesDep, body: Annotated[StartBody | None, Body()]
 
 @router.post(
     "/sessions/{session_id}/api/offer",
-    dependencies=[Depends(may_offer)],
-    responses={status: {"model": Problem} for status in (404, 409, 410)},
+    dependencies=[Security(may_offer, scopes=["start"]), Depends(is_json)],
+    responses=_OFFER_REFUSALS,
 )
-async def offer(session_id: str, body: Offer, request: Request, supervisor: SupervisorDep) -> dict[str, Any]:
+async def offer(session_id: str, body: Offer, request: Request, services: ServicesDep) -> dict[str, Any]:
     """Hand an offer to the bot, and hold the request until it answers: clients do not ask twice."""
-    answering = supervisor.offer(session_id, body.model_dump(exclude_unset=True))
-    return await while_connected(request, answering)
+    with services.held.one(session_id):
+        answering = services.supervisor.offer(session_id, body.model_dump(exclude_unset=True))
+        return await while_connected(request, answering)
 
 
 @router.patch(
     "/sessions/{session_id}/api/offer",
-    dependencies=[Depends(may_offer)],
-    responses={status: {"model": Problem} for status in (404, 409, 410)},
+    dependencies=[Security(may_offer, scopes=["start"]), Depends(is_json)],
+    responses=_OFFER_REFUSALS,
 )
-async def candidates(session_id: str, body: Candidates, supervisor: SupervisorDep) -> dict[str, Any]:
+async def candidates(
+    session_id: str, body: Candidates, request: Request, services: ServicesDep
+) -> dict[str, Any]:
     """Hand ICE candidates to the bot."""
-    return await supervisor.candidates(session_id, body.model_dump(exclude_unset=True))
+    with services.held.one(session_id):
+        taking = services.supervisor.candidates(session_id, body.model_dump(exclude_unset=True))
+        return await while_connected(request, taking)
 
 
 def _insist_on_provider(wish: StartBody, provider: str) -> None:

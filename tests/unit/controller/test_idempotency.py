@@ -135,7 +135,7 @@ class Interleaving:
     asking: list[asyncio.Task[httpx.Response]] = field(default_factory=list)
     answers: list[httpx.Response] = field(default_factory=list)
 
-    async def take(self, step: str) -> None:
+    async def take(self, step: str) -> None:  # noqa: C901 - one case for each step
         runtime = self.site.runtime
         match step:
             case "ask":

@@ -123,7 +123,7 @@ async def test_without_keys_only_json_starts_a_bot(site: Site, path: str, kind: 
     headers = {"content-type": kind} if kind else {}
     answer = await site.client.post(path, content=b'{"user_id": "ana"}', headers=headers)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
     assert "Content-Type: application/json" in answer.json()["detail"]
     assert site.runtime.launches == []
 

@@ -41,5 +41,5 @@ def test_what_is_remembered_is_bounded() -> None:
         limit.take(client, 0)
 
     assert allowed(limit, "a", 0)
-    with pytest.raises(RateLimited, match="Wait a few seconds"):
+    with pytest.raises(RateLimited, match="Try again in 60 seconds"):
         limit.take("c", 0)
