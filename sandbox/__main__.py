@@ -1,4 +1,4 @@
-"""Start the sandbox: a model and a store on loopback, described by `sandbox.env` in a directory."""
+"""Start the sandbox: a model, a store and a Daily on loopback, described by `sandbox.env` in a directory."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from ssl import SSLContext
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from aiohttp import web
 
 from protocol import environment
 from sandbox.certificate import make_certificate
+from sandbox.daily.server import PREFIX as DAILY_PREFIX
+from sandbox.daily.server import Daily, create_daily_app
 from sandbox.ears import Ears, known_words
 from sandbox.gemini.door import Door
 from sandbox.gemini.pacing import Pacing
 from sandbox.gemini.server import Gemini, create_gemini_app
 from sandbox.grammar import request_grammar
+from sandbox.misbehaviour import Orders
 from sandbox.store.catalogue import Catalogue, load_catalogue
 from sandbox.store.database import Database
 from sandbox.store.server import create_store_app
@@ -63,11 +66,14 @@ async def _run(directory: Path, model_port: int, store_port: int) -> None:
         gemini = await _make_gemini(catalogue, stack)
         database = Database(directory)
         stack.callback(database.close)
-        store = Store(catalogue, database, _now, gemini.record, orders_elsewhere={"model": gemini.orders})
+        daily = Daily(f"sandbox-{secrets.token_urlsafe(24)}", time.time, time.monotonic)
+        orders_elsewhere: dict[str, Orders[Any]] = {"model": gemini.orders, "daily": daily.orders}
+        store = Store(catalogue, database, _now, gemini.record, orders_elsewhere=orders_elsewhere)
         store_socket = socket.create_server((_LOOPBACK, store_port))
         store_url = await _serve(create_store_app(store), store_socket, None, stack)
         model_socket = Door(_LOOPBACK, model_port, gemini.turns_away)
         model_url = await _serve(create_gemini_app(gemini), model_socket, tls, stack)
+        daily_url = await _serve(create_daily_app(daily), socket.create_server((_LOOPBACK, 0)), None, stack)
         _write_environment(
             directory / _ENVIRONMENT,
             {
@@ -75,6 +81,8 @@ async def _run(directory: Path, model_port: int, store_port: int) -> None:
                 environment.GOOGLE_GEMINI_BASE_URL: model_url,
                 environment.SSL_CERT_FILE: str(certificate),
                 environment.CONVEX_URL: store_url,
+                "DAILY_API_KEY": daily.key,
+                "DAILY_API_URL": f"{daily_url}{DAILY_PREFIX}",
             },
         )
         sys.stdout.write(f"sandbox ready: model {model_url} store {store_url}\n")

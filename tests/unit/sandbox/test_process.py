@@ -35,10 +35,21 @@ async def test_the_sandbox_says_where_it_is_and_ends_when_told(tmp_path: Path, e
                 assert answer.status == 404
             async with session.get(f"{variables['CONVEX_URL']}/sandbox/model") as answer:
                 assert await answer.json() == {"sessions": [], "refused": []}
+            key = {"Authorization": f"Bearer {variables['DAILY_API_KEY']}"}
+            async with session.get(f"{variables['DAILY_API_URL']}/rooms", headers=key) as answer:
+                assert await answer.json() == {"total_count": 0, "data": []}
+            order = {"target": "daily", "name": "status", "status": 500}
+            async with session.post(f"{variables['CONVEX_URL']}/sandbox/behaviour", json=order) as answer:
+                assert answer.status == 200
+            async with session.get(f"{variables['DAILY_API_URL']}/rooms", headers=key) as answer:
+                assert answer.status == 500
         process.send_signal(end)
         _, complaints = await process.communicate()
 
     assert (process.returncode, complaints) == (0, b"")
-    assert set(variables) == {"GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "SSL_CERT_FILE", "CONVEX_URL"}
+    assert set(variables) == {
+        *("GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "SSL_CERT_FILE", "CONVEX_URL"),
+        *("DAILY_API_KEY", "DAILY_API_URL"),
+    }
     assert (variables["GOOGLE_GEMINI_BASE_URL"], variables["CONVEX_URL"]) == found.groups()
     assert (directory / "sandbox.env").stat().st_mode & 0o077 == 0

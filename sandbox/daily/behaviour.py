@@ -1,0 +1,47 @@
+"""What Daily can be told to get wrong."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from sandbox.misbehaviour import Misbehaviour, Orders
+
+
+class _OfDaily(Misbehaviour, frozen=True, kw_only=True):
+    """Applies to requests whose path, below `/v1`, begins with this; or to all."""
+
+    path: str = ""
+
+    def applies_to(self, path: str) -> bool:
+        return path.startswith(self.path)
+
+
+class Status(_OfDaily, frozen=True, kw_only=True):
+    """The request is not served, but answered with a status."""
+
+    status: Annotated[int, msgspec.Meta(ge=400, le=599)]
+
+
+class Slow(_OfDaily, frozen=True, kw_only=True):
+    """The request is served this many seconds later."""
+
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=600)]
+
+
+class Malformed(_OfDaily, frozen=True):
+    """The request is served, and answered with half of a JSON object."""
+
+
+class RateLimit(_OfDaily, frozen=True):
+    """The request is refused as one too many."""
+
+
+DailyMisbehaviour = Status | Slow | Malformed | RateLimit
+DailyOrders = Orders[DailyMisbehaviour]
+
+
+def no_orders() -> DailyOrders:
+    """A list of orders for Daily, without any."""
+    return Orders(DailyMisbehaviour)
