@@ -89,6 +89,7 @@ async def answer_badly(misbehaviour: StoreMisbehaviour, answer: Callable[[], web
             answer()
             return web.json_response(_WRONG_SHAPE)
         case Hang():
-            return await asyncio.get_running_loop().create_future()
+            never: asyncio.Future[web.Response] = asyncio.get_running_loop().create_future()
+            return await never
         case _:
             assert_never(misbehaviour)

@@ -1,101 +1,18 @@
 """Google's own SDK, unchanged, talks to the model over TLS."""
 
 import asyncio
-import ssl
-import time
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from aiohttp import web
-from google import genai
 from google.genai import errors, types
 
-from sandbox.certificate import make_certificate
-from sandbox.ears import HEARING_RATE, Ears
-from sandbox.gemini.pacing import Pacing
-from sandbox.gemini.server import Gemini, create_gemini_app
-from sandbox.grammar import request_grammar
-from sandbox.voice import Samples, Voice
-
-MODEL = "models/gemini-3.8-live"
-SAVE_TOOL = {
-    "function_declarations": [
-        {
-            "name": "save_product",
-            "description": "Save a product.",
-            "parameters": {"type": "object", "properties": {"productNumber": {"type": "integer"}}},
-        }
-    ]
-}
-TALKATIVE: dict[str, Any] = {
-    "response_modalities": ["AUDIO"],
-    "input_audio_transcription": {},
-    "output_audio_transcription": {},
-    "session_resumption": {},
-    "tools": [SAVE_TOOL],
-}
+from sandbox.ears import HEARING_RATE
+from sandbox.voice import Voice
+from tests.unit.sandbox.sdk import Model, connect, first_tool_call, speak
 
 
-async def without_waiting(_seconds: float) -> None:
-    """Speak as fast as it can be sent."""
-    await asyncio.sleep(0)
-
-
-@pytest.fixture
-async def model(tmp_path: Path, voice: Voice) -> AsyncIterator[SimpleNamespace]:
-    """A model on loopback: its URL, its key, and what a client trusts it by."""
-    now = datetime.now(UTC)
-    certificate, tls = make_certificate(tmp_path, now)
-    gemini = Gemini(
-        key="the-right-key",
-        ears=Ears(request_grammar(["running shoes", "lamps"]), np.random.default_rng(1)),
-        voice=voice,
-        categories=[],
-        pacing=Pacing(),
-        clock=time.monotonic,
-        sleep=without_waiting,
-        now=lambda: now,
-    )
-    runner = web.AppRunner(create_gemini_app(gemini))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
-    url = f"https://127.0.0.1:{runner.addresses[0][1]}"
-    yield SimpleNamespace(
-        url=url, gemini=gemini, trust=ssl.create_default_context(cafile=certificate), runner=runner
-    )
-    await runner.cleanup()
-    gemini.ears.close()
-
-
-def connect(model: SimpleNamespace, key: str = "the-right-key", name: str = MODEL, **config: Any) -> Any:
-    options = types.HttpOptions(base_url=model.url, async_client_args={"ssl": model.trust})
-    client = genai.Client(api_key=key, http_options=options)
-    return client.aio.live.connect(model=name, config=types.LiveConnectConfig(**{**TALKATIVE, **config}))
-
-
-async def speak(session: Any, speech: Samples) -> None:
-    """Stream speech between silences, as a microphone would, but without waiting."""
-    silence = np.zeros(HEARING_RATE * 7 // 10, np.int16)
-    stream = np.concatenate([silence, speech, silence])
-    for start in range(0, stream.size, 320):
-        blob = types.Blob(data=stream[start : start + 320].tobytes(), mime_type="audio/pcm;rate=16000")
-        await session.send_realtime_input(audio=blob)
-
-
-async def first_tool_call(session: Any) -> Any:
-    async with asyncio.timeout(20):
-        async for message in session.receive():
-            if message.tool_call:
-                return message.tool_call.function_calls[0]
-    return None
-
-
-async def test_the_sdk_is_greeted_with_audio(model: SimpleNamespace) -> None:
+async def test_the_sdk_is_greeted_with_audio(model: Model) -> None:
     async with asyncio.timeout(20), connect(model) as session:
         await session.send_client_content(turns={"role": "user", "parts": [{"text": "Greet the caller."}]})
         await session.send_realtime_input(text=" ")
@@ -112,7 +29,7 @@ async def test_the_sdk_is_greeted_with_audio(model: SimpleNamespace) -> None:
     assert usage.response_token_count == pytest.approx(len(audio) / 48_000 * 25, abs=1)
 
 
-async def test_a_spoken_save_becomes_a_tool_call(model: SimpleNamespace, voice: Voice) -> None:
+async def test_a_spoken_save_becomes_a_tool_call(model: Model, voice: Voice) -> None:
     async with connect(model) as session:
         await speak(session, voice.say("save product two", HEARING_RATE))
         call = await first_tool_call(session)
@@ -120,7 +37,7 @@ async def test_a_spoken_save_becomes_a_tool_call(model: SimpleNamespace, voice: 
     assert model.gemini.record.sessions[0].turns[0].heard == "save product two"
 
 
-async def test_a_client_that_marks_speech_itself_is_heard(model: SimpleNamespace, voice: Voice) -> None:
+async def test_a_client_that_marks_speech_itself_is_heard(model: Model, voice: Voice) -> None:
     manual = {"automatic_activity_detection": {"disabled": True}}
     async with connect(model, realtime_input_config=manual) as session:
         await session.send_realtime_input(activity_start=types.ActivityStart())
@@ -131,14 +48,14 @@ async def test_a_client_that_marks_speech_itself_is_heard(model: SimpleNamespace
     assert model.gemini.record.sessions[0].turns[0].silence_seconds == 0
 
 
-async def test_a_wrong_key_closes_with_googles_words(model: SimpleNamespace) -> None:
+async def test_a_wrong_key_closes_with_googles_words(model: Model) -> None:
     with pytest.raises(errors.APIError, match="API key not valid") as refusal:
         async with connect(model, key="another"):
             pass
     assert refusal.value.code == 1007
 
 
-async def test_an_unknown_model_closes_with_googles_words(model: SimpleNamespace) -> None:
+async def test_an_unknown_model_closes_with_googles_words(model: Model) -> None:
     with pytest.raises(
         errors.APIError, match="models/gemini-1 is not found for API version v1beta"
     ) as refusal:
@@ -147,7 +64,7 @@ async def test_an_unknown_model_closes_with_googles_words(model: SimpleNamespace
     assert refusal.value.code == 1008
 
 
-async def test_a_session_goes_on_with_its_handle(model: SimpleNamespace) -> None:
+async def test_a_session_goes_on_with_its_handle(model: Model) -> None:
     async with asyncio.timeout(20):
         async with connect(model) as session:
             handle = (await anext(session.receive())).session_resumption_update.new_handle
@@ -162,13 +79,13 @@ async def test_a_session_goes_on_with_its_handle(model: SimpleNamespace) -> None
     assert [turn.heard for turn in model.gemini.record.sessions[1].turns] == ["save product 2"]
 
 
-async def test_an_unknown_handle_is_refused(model: SimpleNamespace) -> None:
+async def test_an_unknown_handle_is_refused(model: Model) -> None:
     with pytest.raises(errors.APIError, match="session not found"):
         async with connect(model, session_resumption={"handle": "never-given"}):
             pass
 
 
-async def test_speech_cuts_the_greeting_short(model: SimpleNamespace, voice: Voice) -> None:
+async def test_speech_cuts_the_greeting_short(model: Model, voice: Voice) -> None:
     model.gemini.sleep = asyncio.sleep
     async with asyncio.timeout(20), connect(model) as session:
         await session.send_realtime_input(text="hello")
@@ -184,7 +101,7 @@ async def test_speech_cuts_the_greeting_short(model: SimpleNamespace, voice: Voi
     assert (call.name, call.args) == ("save_product", {"productNumber": 2})
 
 
-async def test_an_open_session_does_not_hold_up_the_end(model: SimpleNamespace) -> None:
+async def test_an_open_session_does_not_hold_up_the_end(model: Model) -> None:
     async with asyncio.timeout(20), connect(model) as session:
         await session.send_realtime_input(text="hello")
         async for _message in session.receive():

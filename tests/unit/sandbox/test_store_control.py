@@ -31,9 +31,7 @@ async def store(tmp_path: Path) -> AsyncIterator[StoreClient]:
     state = Store(
         load_catalogue(), database, lambda: AT, ModelRecord(), orders_elsewhere={"model": no_orders()}
     )
-    server = TestServer(create_store_app(state))
-    await server.start_server(handler_cancellation=True)
-    async with TestClient(server) as client:
+    async with TestClient(TestServer(create_store_app(state))) as client:
         yield client
     database.close()
 
