@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import signal
@@ -20,6 +19,7 @@ from controller.app import create_app
 from controller.auth import Key, read_keys
 from controller.cli import parse_arguments
 from controller.clock import system_clock
+from controller.logs import configure_logging
 from controller.problems import sentence
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.local import LocalRuntime, bot_variables
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parse_arguments(arguments)
     # Uvicorn repeats the signal that ended it; this way either signal ends `main` the same way.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging(sys.stderr)
     try:
         settings = Settings()
         keys = read_keys(settings.keys_file) if settings.keys_file else None
@@ -72,7 +72,15 @@ def serve(
     )
     rooms = WebRtcRooms(settings.url_for_callers, signer)
     app = create_app(settings, runtime, rooms, signer, keys, clock)
-    Server(app, app.state.services.supervisor, settings.host, settings.port).run()
+    supervisor = app.state.services.supervisor
+    run(Server(app, supervisor, settings.host, settings.port, settings.trusted_proxies))
+
+
+def run(server: Server) -> None:
+    """Serve until a signal comes, or until that is of no use any more: then exit with an error."""
+    server.run()
+    if server.has_failed:
+        sys.exit("podline: bots could not be followed any more, for the reason logged above. Start it again.")
 
 
 def _complain(what: str) -> int:

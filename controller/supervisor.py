@@ -22,6 +22,7 @@ from controller.errors import (
     ShuttingDown,
 )
 from controller.ledger import furthest, moments
+from controller.logs import session_at_work
 from controller.orders import Order, Started
 from controller.rooms import Room, Rooms
 from controller.runtime import Exit, Launch, Runtime, Sighting
@@ -135,6 +136,7 @@ class Supervisor:
         record = Record(session=self._accepted(order))
         self._check(record.session.id, order)
         self.view.add(record)
+        session_at_work.set(record.session.id)
         # A caller who hangs up must not leave a launch half done, nor a launch that fails take others along.
         record.launching = asyncio.create_task(self._launch(record, order))
         caller_token = await asyncio.shield(record.launching)

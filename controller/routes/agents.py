@@ -22,11 +22,11 @@ from controller.errors import (
     UserLimitReached,
 )
 from controller.problems import refusals
-from controller.routes.dependencies import ServicesDep, SupervisorDep, is_json, requires
+from controller.routes.dependencies import ServicesDep, SupervisorDep, is_json, note_session, requires
 from controller.routes.models import OwnRoom, SessionId, ShortText, StartSession, Strict, UserId
 from controller.routes.orders import order_of
 
-router = APIRouter(tags=["older contract"])
+router = APIRouter(tags=["older contract"], dependencies=[Depends(note_session)])
 
 
 class StartAgent(Strict):

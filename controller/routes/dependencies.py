@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from controller.auth import Gate, KeyScope, bearer_of, insist_on_json
 from controller.clock import Clock
 from controller.held import Held
+from controller.logs import session_at_work
 from controller.ratelimit import RateLimit
 from controller.runtime import Runtime
 from controller.settings import Settings
@@ -88,6 +89,12 @@ def requires(scope: KeyScope) -> params.Security:
         services.gate.check(request.headers, scope)
 
     return params.Security(check, scopes=[str(scope)])
+
+
+async def note_session(request: Request, services: ServicesDep) -> None:
+    """Let lines of the log that this request causes name the session it is about."""
+    if record := services.supervisor.view.find(request.path_params.get("session_id", "")):
+        session_at_work.set(record.session.id)
 
 
 async def is_json(request: Request, services: ServicesDep) -> None:

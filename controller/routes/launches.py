@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from controller.auth import bearer_of
 from controller.errors import InvalidRequest, Unauthorized
+from controller.logs import session_at_work
 from controller.routes.dependencies import ServicesDep, SupervisorDep
 from protocol.messages import INBOX_POLL_SECONDS, Inbox, InboxAnswer, Report, ReportAnswer
 
@@ -20,6 +21,8 @@ async def is_bot(launch_id: str, request: Request, services: ServicesDep) -> Non
     bearer = bearer_of(request.headers)
     if bearer is None or not services.signer.is_launch_token(bearer, launch_id):
         raise Unauthorized("Send PODLINE_LAUNCH_TOKEN of this launch as `Authorization: Bearer TOKEN`.")
+    if record := services.supervisor.view.by_launch(launch_id):
+        session_at_work.set(record.session.id)
 
 
 router = APIRouter(

@@ -24,14 +24,14 @@ from controller.errors import (
     UserLimitReached,
 )
 from controller.problems import refusals
-from controller.routes.dependencies import ServicesDep, SupervisorDep, is_json, requires
+from controller.routes.dependencies import ServicesDep, SupervisorDep, is_json, note_session, requires
 from controller.routes.models import SessionOut, SessionPage, StartSession
 from controller.routes.orders import order_of
 from controller.sessions import Session
 from controller.view import View
 from protocol.reasons import Phase
 
-router = APIRouter(prefix="/v1", tags=["sessions"])
+router = APIRouter(prefix="/v1", tags=["sessions"], dependencies=[Depends(note_session)])
 
 LastEventId = Annotated[str | None, Header()]
 _OF_ONE: Final = refusals(Unauthorized, Forbidden, SessionNotFound)

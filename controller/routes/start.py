@@ -26,12 +26,19 @@ from controller.errors import (
     UserLimitReached,
 )
 from controller.problems import refusals
-from controller.routes.dependencies import ServicesDep, is_json, may_offer, may_start, while_connected
+from controller.routes.dependencies import (
+    ServicesDep,
+    is_json,
+    may_offer,
+    may_start,
+    note_session,
+    while_connected,
+)
 from controller.routes.models import StartSession, UserId
 from controller.routes.orders import order_of
 from controller.sessions import ANONYMOUS
 
-router = APIRouter(tags=["Pipecat's clients"])
+router = APIRouter(tags=["Pipecat's clients"], dependencies=[Depends(note_session)])
 _OFFER_REFUSALS: Final = refusals(
     Unauthorized,
     Forbidden,

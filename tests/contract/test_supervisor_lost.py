@@ -1,0 +1,59 @@
+"""A controller that can't follow its bots any more ends, so that whoever runs it starts another."""
+
+import asyncio
+import logging
+
+import httpx
+import pytest
+
+from controller.__main__ import run
+from controller.app import create_app
+from controller.clock import system_clock
+from controller.server import Server
+from controller.settings import Settings
+from tests.fakes.places import FakeRooms, FakeRuntime
+from tests.fakes.served import PATIENCE_SECONDS, free_port
+from tests.fakes.site import SIGNER
+
+
+def server_over(runtime: FakeRuntime) -> Server:
+    settings = Settings(_env_file=None, port=free_port(), grace_seconds=600)
+    app = create_app(settings, runtime, FakeRooms(), SIGNER, None, system_clock())
+    return Server(app, app.state.services.supervisor, settings.host, settings.port)
+
+
+async def test_it_ends_in_time_with_its_streams_though_no_bot_can_be_waited_for() -> None:
+    runtime = FakeRuntime()
+    runtime.stubborn = True
+    server = server_over(runtime)
+    async with (
+        asyncio.timeout(PATIENCE_SECONDS),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.config.port}") as client,
+    ):
+        serving = asyncio.create_task(server.serve())
+        while not server.started:  # noqa: ASYNC110 - seen from outside only
+            await asyncio.sleep(0.005)
+        await client.post("/v1/sessions", json={"user_id": "ana"})
+        async with client.stream("GET", "/v1/events") as stream:
+            lines = stream.aiter_lines()
+            await anext(lines)
+            runtime.lose()
+            assert [line async for line in lines if line.startswith("event: error")] == []
+        await serving
+
+    assert server.has_failed
+
+
+def test_its_process_ends_with_an_error_in_one_sentence_and_the_cause_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    runtime = FakeRuntime()
+    runtime.lose()
+
+    with caplog.at_level(logging.ERROR), pytest.raises(SystemExit) as ended:
+        run(server_over(runtime))
+
+    assert ended.value.code == (
+        "podline: bots could not be followed any more, for the reason logged above. Start it again."
+    )
+    assert "the place is lost" in caplog.text
