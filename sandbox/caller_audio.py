@@ -126,7 +126,7 @@ class Ear:
                 return
             assert isinstance(frame, AudioFrame)  # noqa: S101 - narrows what an audio track gives
             now = self.clock()
-            self._note_delay(float(frame.pts * frame.time_base), now)
+            self._note_delay(float((frame.pts or 0) * (frame.time_base or Fraction(1, RATE))), now)
             self._note(loudness(frame.to_ndarray().ravel()), now)
 
     def first_sound(self, since: float) -> float | None:
