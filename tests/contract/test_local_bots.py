@@ -15,17 +15,10 @@ import pytest
 from controller.runtimes.local import bot_variables
 from protocol.messages import LastWord, Timeline
 from protocol.usage import Usage
+from tests.fakes.process_table import exists, until
 from tests.fakes.served import Controller, ServeController
 
 OFFER = {"sdp": "v=0", "type": "offer"}
-
-
-def exists(pid: int) -> bool:
-    """Whether a process runs; one that is dead and not yet collected by its parent does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 async def said(controller: Controller, session: dict[str, Any], word: str) -> int:
@@ -182,9 +175,7 @@ async def test_nothing_of_a_bots_process_group_outlives_it(serve: ServeControlle
         await controller.until_over(session["id"])
 
         child = await said(controller, session, "child ")
-        async with asyncio.timeout(5):
-            while exists(child):  # noqa: ASYNC110 - seen from outside only
-                await asyncio.sleep(0.01)
+        await until(lambda: not exists(child))
 
 
 async def test_logs_can_be_followed_until_the_bot_is_gone(serve: ServeController) -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import json
 
-from tests.contract.test_local_bots import exists, pid_of
+from tests.contract.test_local_bots import pid_of
+from tests.fakes.process_table import exists
 from tests.fakes.served import ServeController
 
 

@@ -1,6 +1,7 @@
 """A bot that speaks the real channel and nothing else. Standard library only, so it starts at once.
 
-What it does is written in the environment variable `FAKE_BOT`, words with spaces between:
+What it does is written in the environment variable `FAKE_BOT`, words with spaces between, or, where that is
+`user`, in the id of its user, with dots between:
 
 * `join`      report that it has joined (with some usage)
 * `mute`      then never be heard again, and ignore its inbox
@@ -8,6 +9,11 @@ What it does is written in the environment variable `FAKE_BOT`, words with space
 * `leave`     exit with the last word `caller_left` as soon as it has answered an offer
 * `refuse`    refuse offers
 * `crash`     exit with code 67 at once
+* `exit-N`    exit with code N at once
+* `signal-N`  be ended by signal N at once
+* `hungry`    take memory until there is no more, and exit with 137
+* `chatty`    write 5 MB to its log
+* `busy`      have one more turn in each report, of which there are ten each second
 * `wordless`  leave no last word
 * `child`     start a grandchild that outlives it
 """
@@ -26,6 +32,8 @@ from urllib.parse import urlsplit
 BEGAN = time.monotonic()
 JOINED = BEGAN + 0.0001
 WORDS = os.environ.get("FAKE_BOT", "join").split()
+if WORDS == ["user"]:
+    WORDS = os.environ["USER_ID"].split(".")
 USAGE = {
     "models": {"fake": {"prompt_tokens": 10, "completion_tokens": 5}},
     "turns": 1,
@@ -66,12 +74,14 @@ def timeline() -> dict[str, float]:
 
 
 def leave(reason: str, code: int = 0) -> None:
+    used = dict(USAGE)
+    say(f"turns {used['turns']}")
     say(f"fake bot leaves: {reason}")
     if "wordless" not in WORDS:
         word = {
             "reason": reason,
             "message": f"The fake bot says: {reason}.",
-            "totals": USAGE,
+            "totals": used,
             "acked_totals": {},
             "timeline": timeline(),
         }
@@ -86,7 +96,9 @@ def report(channel: Channel) -> None:
         channel.ask("POST", "reports", batch)
         if "mute" in WORDS:
             return
-        time.sleep(1)
+        if "busy" in WORDS:
+            USAGE["turns"] += 1
+        time.sleep(0.1 if "busy" in WORDS else 1)
 
 
 def serve_inbox(channel: Channel) -> None:
@@ -109,11 +121,31 @@ def serve(channel: Channel, message: dict) -> None:
         leave("caller_left")
 
 
+def end_at_once(word: str) -> None:
+    what, _, number = word.partition("-")
+    if what == "crash":
+        os._exit(67)
+    elif what == "exit":
+        os._exit(int(number))
+    elif what == "signal":
+        os.kill(os.getpid(), int(number))
+    elif what == "hungry":
+        kept = []
+        try:
+            while True:
+                kept.append(bytearray(2**20))
+        except MemoryError:
+            os._exit(137)
+
+
 def main() -> None:
     say("fake bot here")
     say(f"pid {os.getpid()}")
-    if "crash" in WORDS:
-        sys.exit(67)
+    for word in WORDS:
+        end_at_once(word)
+    if "chatty" in WORDS:
+        for number in range(50_000):
+            say(f"{number:07} {'x' * 91}")
     signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in WORDS else lambda *_: leave("terminated"))
     if "child" in WORDS:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -126,7 +158,8 @@ def main() -> None:
             threading.Thread(target=report, args=(channel,), daemon=True).start()
             threading.Thread(target=serve_inbox, args=(channel,), daemon=True).start()
     while True:
-        signal.pause()
+        # Handlers run in this thread, and a signal may have been another thread's to take.
+        time.sleep(0.1)
 
 
 if __name__ == "__main__":

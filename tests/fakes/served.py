@@ -5,6 +5,7 @@ import contextlib
 import json
 import socket
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,8 @@ class Controller:
             await self.serving
 
 
+FAKE_BOT_COMMAND = (sys.executable, "-S", str(FAKE_BOT))
+
 ServeController = Callable[..., contextlib.AbstractAsyncContextManager[Controller]]
 
 
@@ -81,24 +84,15 @@ def free_port() -> int:
 async def serve_controller(
     directory: Path,
     words: str = "join",
-    command: tuple[str, ...] = (sys.executable, "-S", str(FAKE_BOT)),
+    command: tuple[str, ...] = FAKE_BOT_COMMAND,
+    memory_events: Path | None = None,
     **settings: Any,
 ) -> AsyncIterator[Controller]:
     """Serve a controller whose bots behave as the words say; see tests/fakes/bot.py."""
-    port = free_port()
-    chosen = Settings(_env_file=None, **{"port": port, "grace_seconds": 3, **settings})
-    clock, signer = system_clock(), Signer(b"a secret for tests")
-    runtime = LocalRuntime(
-        command=command,
-        variables=bot_variables({}) | {"FAKE_BOT": words},
-        directory=directory,
-        grace_seconds=chosen.grace_seconds,
-        keep_ended_seconds=chosen.keep_ended_seconds,
-        clock=clock,
-    )
-    rooms = WebRtcRooms(chosen.url_for_callers, signer)
-    app = create_app(chosen, runtime, rooms, signer, None, clock)
-    server = Server(app, app.state.services.supervisor, chosen.host, port)
+    chosen = Settings(_env_file=None, **{"port": free_port(), "grace_seconds": 3, **settings})
+    # One of its own: it goes with the controller.
+    directory = Path(tempfile.mkdtemp(dir=directory))
+    server = make_server(directory, chosen, words, command, memory_events)
     serving = asyncio.create_task(server.serve())
     async with httpx.AsyncClient(base_url=chosen.url_for_callers, timeout=PATIENCE_SECONDS) as client:
         while not server.started:  # noqa: ASYNC110 - seen from outside only
@@ -108,3 +102,27 @@ async def serve_controller(
             yield controller
         finally:
             await controller.leave()
+
+
+def make_server(
+    directory: Path,
+    settings: Settings,
+    words: str,
+    command: tuple[str, ...] = FAKE_BOT_COMMAND,
+    memory_events: Path | None = None,
+) -> Server:
+    """Put a controller together as `podline serve` does, with the fake bot."""
+    clock, signer = system_clock(), Signer(b"a secret for tests")
+    runtime = LocalRuntime(
+        command=command,
+        variables=bot_variables({}) | {"FAKE_BOT": words},
+        directory=directory,
+        grace_seconds=settings.grace_seconds,
+        keep_ended_seconds=settings.keep_ended_seconds,
+        clock=clock,
+        memory_megabytes=settings.bot_memory_megabytes,
+        memory_events=memory_events,
+    )
+    rooms = WebRtcRooms(settings.url_for_callers, signer)
+    app = create_app(settings, runtime, rooms, signer, None, clock)
+    return Server(app, app.state.services.supervisor, settings.host, settings.port)
