@@ -28,6 +28,9 @@ NONSENSE: Final[tuple[bytes, ...]] = (
 """Nothing, a message nobody knows, half of one, and what is no text at all."""
 
 
+_UNKNOWN: Final[Message] = {"moodUpdate": {"mood": "cheerful"}}
+
+
 class _BeforeSession(Misbehaviour, frozen=True):
     def __post_init__(self) -> None:
         if self.now:
@@ -100,8 +103,10 @@ class Nonsense(_AtMoment, frozen=True, kw_only=True):
     """The model sends what is no message of the protocol."""
 
 
-class UnknownMessages(Misbehaviour, frozen=True):
-    """Each message has a field nobody knows, and is followed by a message nobody knows."""
+class UnknownMessages(Misbehaviour, frozen=True, kw_only=True):
+    """Each message has fields nobody knows; unless `only_fields`, a message nobody knows follows."""
+
+    only_fields: bool = False
 
 
 class ToolCallCancellation(Misbehaviour, frozen=True):
@@ -230,7 +235,8 @@ def _moment(message: Message) -> Moment | None:
 def _bent(manner: Manner, message: Message) -> list[Message]:
     match manner:
         case UnknownMessages():
-            return [{**message, "mood": {"name": "cheerful"}}, {"moodUpdate": {"name": "cheerful"}}]
+            strange = {name: {**value, **_UNKNOWN} for name, value in message.items()}
+            return [{**strange, **_UNKNOWN}, *([] if manner.only_fields else [_UNKNOWN])]
         case WrongToolArguments():
             return [_with_tool_calls(message, args=manner.arguments)]
         case UnknownTool():

@@ -220,6 +220,68 @@ async def test_a_tool_result_after_a_reconnect_is_spoken(voice: Voice) -> None:
         assert client.said() == "Saved number 2, Trail running shoes."
 
 
+async def test_each_turn_brings_another_way_to_come_back(voice: Voice) -> None:
+    async with talking(voice, setup={**SETUP, "sessionResumption": {}}) as (conversation, client, _clock):
+        await conversation.open()
+        await conversation.take_text("hello")
+        await client.receives(lambda message: "turnComplete" in message.get("serverContent", {}))
+        await conversation.take_text("hello")
+        await client.completes(2)
+    assert sum("sessionResumptionUpdate" in message for message in client.messages) >= 2
+
+
+async def test_a_repeated_tool_result_is_counted_and_not_answered_again(voice: Voice) -> None:
+    memory = Memory()
+    async with talking(voice, memory) as (conversation, client, _clock):
+        await conversation.take_text("save product 2")
+        call_id = await call_id_of(client)
+        await conversation.take_tool_response(FunctionResponse(call_id, SAVED))
+        await client.completes()
+    async with talking(voice, memory) as (conversation, client, _clock):
+        await conversation.take_tool_response(FunctionResponse(call_id, SAVED))
+        await conversation.take_tool_response(FunctionResponse("function-call-of-another", SAVED))
+        assert not conversation.is_answering
+        outcomes = [response.outcome for response in conversation.record.tool_responses]
+    assert outcomes == ["repeated", "unknown"]
+
+
+HISTORY = [
+    Content([Part("Help shoppers.")], "user"),
+    Content([Part("Hello! What are you looking for?")], "model"),
+    Content([Part("save product 2")], "user"),
+]
+
+
+@pytest.mark.parametrize("turn_complete", [True, False])
+async def test_history_is_not_answered_until_somebody_asks(voice: Voice, turn_complete: Any) -> None:
+    setup = {**SETUP, "historyConfig": {"initialHistoryInClientContent": True}}
+    async with talking(voice, setup=setup) as (conversation, client, _clock):
+        await conversation.take_content(ClientContent(HISTORY, turn_complete=turn_complete))
+        assert not conversation.is_answering
+        assert conversation.record.history_turns == 3
+        await conversation.take_text(" ")
+        assert await call_id_of(client)
+
+
+async def test_after_history_the_next_request_is_answered_and_no_greeting_given(voice: Voice) -> None:
+    setup = {**SETUP, "historyConfig": {"initialHistoryInClientContent": True}}
+    async with talking(voice, setup=setup) as (conversation, client, _clock):
+        await conversation.take_content(ClientContent(HISTORY, turn_complete=False))
+        await conversation.take_speech(heard("remove product two"), 1.5, 0.5)
+        await client.completes()
+        await conversation.take_text(" ")
+        assert not conversation.is_answering
+        assert client.said() == "Sorry, I can't do that here."
+
+
+async def test_an_instruction_is_paid_for_once_in_a_resumed_session(voice: Voice) -> None:
+    memory = Memory()
+    async with talking(voice, memory):
+        once = memory.context
+    async with talking(voice, memory):
+        assert memory.context == once
+
+
 async def test_usage_counts_what_was_heard_and_sent(voice: Voice) -> None:
     async with talking(voice) as (conversation, client, _clock):
         await conversation.take_speech(heard(None), 2.0, 0.5)

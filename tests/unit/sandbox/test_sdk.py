@@ -1,7 +1,6 @@
 """Google's own SDK, unchanged, talks to the model over TLS."""
 
 import asyncio
-from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ from google.genai import errors, types
 
 from sandbox.ears import HEARING_RATE
 from sandbox.voice import Voice
-from tests.unit.sandbox.sdk import Model, connect, first_tool_call, speak
+from tests.unit.sandbox.sdk import Model, connect, first_tool_call, speak, until_turn_complete
 
 
 async def test_the_sdk_is_greeted_with_audio(model: Model) -> None:
@@ -64,6 +63,14 @@ async def test_an_unknown_model_closes_with_googles_words(model: Model) -> None:
     assert refusal.value.code == 1008
 
 
+async def test_what_is_no_speech_closes_the_session_with_a_sentence(model: Model) -> None:
+    async with connect(model) as session:
+        await session.send_realtime_input(audio=types.Blob(data=b"music", mime_type="audio/mp3"))
+        with pytest.raises(errors.APIError, match="Unsupported audio: audio/mp3") as refusal:
+            await until_turn_complete(session)
+    assert refusal.value.code == 1007
+
+
 async def test_a_session_goes_on_with_its_handle(model: Model) -> None:
     async with asyncio.timeout(20):
         async with connect(model) as session:
@@ -77,6 +84,39 @@ async def test_a_session_goes_on_with_its_handle(model: Model) -> None:
             call = await first_tool_call(session)
     assert call.name == "save_product"
     assert [turn.heard for turn in model.gemini.record.sessions[1].turns] == ["save product 2"]
+
+
+async def test_a_tool_result_is_taken_after_a_drop(model: Model) -> None:
+    async with connect(model) as session:
+        handle = (await anext(session.receive())).session_resumption_update.new_handle
+        await session.send_realtime_input(text="save product 2")
+        call = await first_tool_call(session)
+    saved = {"success": True, "product": {"name": "Trail running shoes"}}
+    result = types.FunctionResponse(id=call.id, name=call.name, response=saved)
+    async with connect(model, session_resumption={"handle": handle}) as session:
+        await session.send_tool_response(function_responses=result)
+        messages = await until_turn_complete(session)
+        await session.send_tool_response(function_responses=result)
+        await session.send_realtime_input(text="hello")
+        await until_turn_complete(session)
+    said = "".join(
+        message.server_content.output_transcription.text
+        for message in messages
+        if message.server_content and message.server_content.output_transcription
+    )
+    assert said == "Saved number 2, Trail running shoes."
+    resumed = model.gemini.record.sessions[1]
+    assert [response.outcome for response in resumed.tool_responses] == ["answered", "repeated"]
+
+
+async def test_tokens_are_those_of_the_usage_that_was_sent(model: Model) -> None:
+    async with connect(model) as session:
+        usages = []
+        for _ in range(2):
+            await session.send_realtime_input(text="hello")
+            usages += [message.usage_metadata for message in await until_turn_complete(session)]
+        sent = model.gemini.record.sessions[0].tokens
+    assert sent.total == sum(usage.total_token_count for usage in usages if usage) > 0
 
 
 async def test_an_unknown_handle_is_refused(model: Model) -> None:
