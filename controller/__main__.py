@@ -1,12 +1,14 @@
-"""`podline`: reads the settings, chooses where bots run and callers meet, and serves."""
+"""`podline`: reads the settings, chooses where bots run and callers meet, and serves; or makes a room."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,8 +21,10 @@ from controller.app import create_app
 from controller.auth import Key, read_keys
 from controller.cli import parse_arguments
 from controller.clock import system_clock
+from controller.daily_api import DailyError
 from controller.logs import configure_logging
 from controller.problems import sentence
+from controller.room_command import make_meeting
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.local import LocalRuntime, bot_variables
 from controller.runtimes.memory import own_memory_events
@@ -31,9 +35,32 @@ from controller.tokens import Signer
 EXIT_CONFIG_INVALID = 64
 """EX_USAGE of sysexits.h; what a bot exits with in the same case."""
 
+EXIT_NO_ROOM = 1
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parse_arguments(arguments)
+    options = parse_arguments(arguments)
+    # What .env says, the environment may overrule, as it does for the settings.
+    variables = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    variables.update(os.environ)
+    if options.command == "room":
+        print_room(options.key, variables)
+    else:
+        read_settings_and_serve(variables)
+
+
+def print_room(key: str | None, variables: Mapping[str, str]) -> None:
+    """Make a Daily room; variables go to the standard output, and words to the standard error."""
+    try:
+        meeting = asyncio.run(make_meeting(key, variables, time.time()))
+    except DailyError as error:
+        _complain(str(error))
+        sys.exit(EXIT_NO_ROOM)
+    sys.stderr.write(meeting.comment)
+    sys.stdout.write(meeting.variables)
+
+
+def read_settings_and_serve(variables: Mapping[str, str]) -> None:
     # Uvicorn repeats the signal that ended it; this way either signal ends `main` the same way.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     configure_logging(sys.stderr)
@@ -44,13 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(_complain(sentence(error.errors(), root=0)))
     except (OSError, msgspec.DecodeError) as error:
         sys.exit(_complain(f"PODLINE_KEYS_FILE: {error}."))
-    # What .env says, the environment may overrule, as it does for the settings.
-    variables = {name: value for name, value in dotenv_values(".env").items() if value is not None}
     with (
         tempfile.TemporaryDirectory(prefix="podline-", ignore_cleanup_errors=True) as directory,
         suppress(KeyboardInterrupt),
     ):
-        serve(settings, keys, {**variables, **os.environ}, Path(directory))
+        serve(settings, keys, variables, Path(directory))
 
 
 def serve(
