@@ -49,6 +49,11 @@ async def silent_after(session: Any) -> AsyncIterator[Any]:
             yield await asyncio.wait_for(anext(messages), 0.5)
 
 
+def said_in(messages: list[Any]) -> str:
+    contents = [message.server_content for message in messages if message.server_content]
+    return "".join(content.output_transcription.text for content in contents if content.output_transcription)
+
+
 async def respond(session: Any, call: Any) -> None:
     await session.send_tool_response(
         function_responses=types.FunctionResponse(id=call.id, name=call.name, response=SAVED)
@@ -109,6 +114,25 @@ async def test_a_drop_is_an_error_with_its_close_code_and_has_sent_no_usage(
             await session.send_realtime_input(text="save product 2" if after == "tool_call" else "hello")
         assert (await breaks(session)).code == code
     assert model.gemini.record.sessions[0].tokens == Spent()
+
+
+async def test_a_tool_result_is_taken_after_a_drop_and_only_once(model: Model) -> None:
+    await order(model, "drop", after="tool_call")
+    async with connect(model) as session:
+        handle = (await anext(session.receive())).session_resumption_update.new_handle
+        await session.send_realtime_input(text="save product 2")
+        call = await first_tool_call(session)
+        await breaks(session)
+    async with connect(model, session_resumption={"handle": handle}) as session:
+        await respond(session, call)
+        messages = await until_turn_complete(session)
+        await respond(session, call)
+        await session.send_realtime_input(text="hello")
+        await until_turn_complete(session)
+    assert said_in(messages) == "Saved number 2, Trail running shoes."
+    dropped, resumed = model.gemini.record.sessions
+    assert (dropped.tokens, resumed.resumed) == (Spent(), True)
+    assert [response.outcome for response in resumed.tool_responses] == ["answered", "repeated"]
 
 
 async def test_a_drop_for_now_meets_who_is_connected_and_not_who_comes(model: Model) -> None:

@@ -86,29 +86,6 @@ async def test_a_session_goes_on_with_its_handle(model: Model) -> None:
     assert [turn.heard for turn in model.gemini.record.sessions[1].turns] == ["save product 2"]
 
 
-async def test_a_tool_result_is_taken_after_a_drop(model: Model) -> None:
-    async with connect(model) as session:
-        handle = (await anext(session.receive())).session_resumption_update.new_handle
-        await session.send_realtime_input(text="save product 2")
-        call = await first_tool_call(session)
-    saved = {"success": True, "product": {"name": "Trail running shoes"}}
-    result = types.FunctionResponse(id=call.id, name=call.name, response=saved)
-    async with connect(model, session_resumption={"handle": handle}) as session:
-        await session.send_tool_response(function_responses=result)
-        messages = await until_turn_complete(session)
-        await session.send_tool_response(function_responses=result)
-        await session.send_realtime_input(text="hello")
-        await until_turn_complete(session)
-    said = "".join(
-        message.server_content.output_transcription.text
-        for message in messages
-        if message.server_content and message.server_content.output_transcription
-    )
-    assert said == "Saved number 2, Trail running shoes."
-    resumed = model.gemini.record.sessions[1]
-    assert [response.outcome for response in resumed.tool_responses] == ["answered", "repeated"]
-
-
 async def test_tokens_are_those_of_the_usage_that_was_sent(model: Model) -> None:
     async with connect(model) as session:
         usages = []
