@@ -20,8 +20,8 @@ class RoomProperties(msgspec.Struct, frozen=True, omit_defaults=True):
     A room object shows those that differ from the defaults.
     """
 
-    nbf: float | None = None
-    exp: float | None = None
+    nbf: int | float | None = None
+    exp: int | float | None = None
     max_participants: Annotated[int, msgspec.Meta(ge=1, le=_MOST_PARTICIPANTS)] | None = None
     eject_at_room_exp: bool = False
     eject_after_elapsed: Annotated[int, msgspec.Meta(ge=1)] | None = None
@@ -43,8 +43,8 @@ class TokenProperties(msgspec.Struct, frozen=True, omit_defaults=True):
 
     room_name: str | None = None
     is_owner: bool = False
-    nbf: float | None = None
-    exp: float | None = None
+    nbf: int | float | None = None
+    exp: int | float | None = None
     eject_at_token_exp: bool = False
     eject_after_elapsed: Annotated[int, msgspec.Meta(ge=1)] | None = None
     user_name: str | None = None
