@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import msgspec
-
 from sandbox.gemini import answers, wire
 from sandbox.gemini.answers import Request
 from sandbox.gemini.behaviour import Behaviour
 from sandbox.gemini.intents import Goodbye, Greet, Intent, Remove, Save, Say, Search, parse, parse_instruction
-from sandbox.gemini.record import Outcome, SessionRecord, ToolResponseRecord, TurnRecord
+from sandbox.gemini.memory import Memory
+from sandbox.gemini.record import SessionRecord, ToolResponseRecord, TurnRecord
 from sandbox.gemini.speech import Speaker
 from sandbox.gemini.usage import Spent, heard_tokens, spoken_tokens, text_tokens, usage_metadata
 
@@ -22,28 +21,6 @@ Send = Callable[[dict[str, Any]], Awaitable[bool]]
 
 _FAREWELL_TOOLS: Final = ("end_call", "goodbye")
 _SILENT: Final = "SILENT"
-
-
-class Memory(msgspec.Struct):
-    """What outlives a connection and comes back with a resumption handle.
-
-    Attributes:
-        name: Sets its tool calls' ids apart from those of other sessions.
-        instructed: Whether the system instruction is part of the context.
-        greeted: Whether anything has been said yet.
-        context: Tokens of the conversation so far, all of them prompt for the next turn.
-        open_calls: Requests whose tool has not answered yet, by call id; None where nothing is to be said.
-        closed_calls: What became of the calls that are open no more, by id.
-        calls_made: How many tool calls there were, for their ids.
-    """
-
-    name: str = "1"
-    instructed: bool = False
-    greeted: bool = False
-    context: Spent = Spent()
-    open_calls: dict[str, Request | None] = {}
-    closed_calls: dict[str, Outcome] = {}
-    calls_made: int = 0
 
 
 @dataclass(kw_only=True)
@@ -132,7 +109,7 @@ class Conversation:
             return
         if not self._closes_call(response):
             return
-        request = self.memory.open_calls.pop(response.id)
+        request = self.memory.close_call(response.id, "repeated")
         self._remember(Spent(prompt_text=text_tokens(str(response.response))))
         waiting = self._waiting.pop(response.id, None)
         if waiting is not None:
@@ -169,20 +146,16 @@ class Conversation:
 
     def _closes_call(self, response: wire.FunctionResponse) -> bool:
         """Note what a tool's response is worth: whether it is the first one to an open call."""
-        is_open = response.id in self.memory.open_calls
-        outcome = "answered" if is_open else self.memory.closed_calls.get(response.id, "unknown")
+        outcome = self.memory.outcome_of(response.id)
         self.record.tool_responses.append(ToolResponseRecord(response.id, outcome))
-        if is_open:
-            self.memory.closed_calls[response.id] = "repeated"
-        return is_open
+        return outcome == "answered"
 
     async def _cancel_tool_calls(self) -> None:
         """Call off the calls that the answer being given waits for."""
         if cancelled := list(self._waiting):
             for call_id in cancelled:
                 self._waiting.pop(call_id).cancel()
-                self.memory.open_calls.pop(call_id, None)
-                self.memory.closed_calls[call_id] = "cancelled"
+                self.memory.close_call(call_id, "cancelled")
             await self.send(wire.tool_call_cancellation(cancelled))
 
     def _begin(self, answer: Coroutine[Any, Any, None]) -> None:
@@ -233,10 +206,9 @@ class Conversation:
         if declared is None:
             return answers.NO_TOOL
         known = {key: value for key, value in arguments.items() if key in declared.parameter_names}
-        call_id = self._next_call_id()
+        call_id = self.memory.open_call(request)
         waiting = asyncio.get_running_loop().create_future()
         self._waiting[call_id] = waiting
-        self.memory.open_calls[call_id] = request
         asked_at = self.clock()
         await self._call(call_id, name, known)
         if self.behaviour.cancels_tool_call():
@@ -252,17 +224,11 @@ class Conversation:
         """Tell an application that declared a tool for it that the caller says goodbye."""
         name = next((name for name in _FAREWELL_TOOLS if name in self.setup.functions), None)
         if name is not None:
-            call_id = self._next_call_id()
-            self.memory.open_calls[call_id] = None
-            await self._call(call_id, name, {})
+            await self._call(self.memory.open_call(None), name, {})
 
     async def _call(self, call_id: str, name: str, arguments: dict[str, Any]) -> None:
         self.record.tool_calls.append(name)
         await self.send(wire.tool_call(call_id, name, arguments))
-
-    def _next_call_id(self) -> str:
-        self.memory.calls_made += 1
-        return f"function-call-{self.memory.name}-{self.memory.calls_made}"
 
     async def _say(
         self, text: str | None, turn: TurnRecord | None = None, asked_at: float | None = None

@@ -27,7 +27,8 @@ from sandbox.gemini.behaviour import (
     turns_away_next,
 )
 from sandbox.gemini.connection import Connection, close
-from sandbox.gemini.conversation import Conversation, Memory
+from sandbox.gemini.conversation import Conversation
+from sandbox.gemini.memory import Memory
 from sandbox.gemini.pacing import Pacing
 from sandbox.gemini.record import ModelRecord, RefusalRecord, SessionRecord
 from sandbox.gemini.session import Session

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.gemini.conversation import Conversation, Memory
+from sandbox.gemini.conversation import Conversation
+from sandbox.gemini.memory import Memory
 from sandbox.gemini.pacing import Pacing
 from sandbox.gemini.record import SessionRecord
 from sandbox.gemini.speech import Speaker
