@@ -13,6 +13,7 @@ from protocol import environment
 EXAMPLE = Path(__file__).parents[3] / ".env.example"
 LINE = re.compile(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
 OWN = {f"PODLINE_{name.upper()}" for name in Settings.model_fields}
+OF_PODLINE_ROOM = {"DAILY_API_KEY", "DAILY_API_URL"}
 
 
 def example() -> dict[str, str]:
@@ -20,7 +21,7 @@ def example() -> dict[str, str]:
 
 
 def test_the_example_holds_each_variable_and_no_other() -> None:
-    assert set(example()) == OWN | set(environment.SHARED)
+    assert set(example()) == OWN | set(environment.SHARED) | OF_PODLINE_ROOM
 
 
 def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
