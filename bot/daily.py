@@ -29,7 +29,7 @@ def daily_transport(room: DailyRoom, presence: Presence) -> BaseTransport:
     """A transport that joins the room when its pipeline is set up and tells `presence` what happens there."""
     transport = _CallersTransport(room)
     call = DailyCall(room, presence, lambda: transport.last_error)
-    transport.is_caller = call.is_caller
+    transport.is_caller, transport.is_stranger = call.is_caller, call.is_stranger
     events: dict[str, Callable[..., None]] = {
         "on_joined": call.joined,
         "on_participant_joined": call.participant_joined,
@@ -52,7 +52,7 @@ class DailyCall:
     owner's token. Others may come and go. Once the caller has gone, the next to come is the caller: who
     comes back is a new participant to Daily.
 
-    Each method but `is_caller` is an event handler of Pipecat's `DailyTransport`, which it gets first.
+    Each method that takes a transport is an event handler of Pipecat's `DailyTransport`.
     """
 
     def __init__(self, room: DailyRoom, presence: Presence, last_error: Callable[[], str]) -> None:
@@ -69,6 +69,10 @@ class DailyCall:
 
     def is_caller(self, participant_id: str) -> bool:
         return participant_id == self._caller
+
+    def is_stranger(self, participant_id: str) -> bool:
+        """Whether this is surely someone else. Who comes may say something before their coming is told."""
+        return self._caller is not None and not self.is_caller(participant_id)
 
     def joined(self, _transport: BaseTransport, data: Mapping[str, Any]) -> None:
         if self._is_over:
@@ -173,6 +177,7 @@ class _CallersTransport(DailyTransport):
         )
         self.last_error = ""
         self.is_caller: Callable[[str], bool] = lambda _participant_id: False
+        self.is_stranger: Callable[[str], bool] = lambda _participant_id: False
         # Daily's client tells here why it ends a call, and Pipecat's does not listen.
         self._client.on_error = self._keep_error  # type: ignore[method-assign]
 
@@ -188,7 +193,7 @@ class _CallersTransport(DailyTransport):
 
 
 class _CallersInput(DailyInputTransport):
-    """Passes on only the caller's audio: that of two people, frame by frame in turn, is speech to nobody."""
+    """Passes on what the caller says and types: audio of two, frame by frame in turn, is speech to nobody."""
 
     _transport: _CallersTransport
 
@@ -196,11 +201,15 @@ class _CallersInput(DailyInputTransport):
         if isinstance(frame, UserAudioRawFrame) and self._transport.is_caller(frame.user_id):
             await super().push_audio_frame(frame)
 
+    async def push_app_message(self, message: Any, sender: str) -> None:
+        if not self._transport.is_stranger(sender):
+            await super().push_app_message(message, sender)
+
 
 def _may_speak(participant: Mapping[str, Any]) -> bool:
     """Whether a participant may send audio: `canSend` is a yes, a no, or the list of what may be sent."""
-    can_send = participant.get("info", {}).get("permissions", {}).get("canSend", True)
-    return can_send if isinstance(can_send, bool) else "microphone" in can_send
+    can_send = participant.get("info", {}).get("permissions", {}).get("canSend")
+    return "microphone" in can_send if isinstance(can_send, list) else can_send is not False
 
 
 def _was_lost(participant: Mapping[str, Any], reason: str) -> bool:

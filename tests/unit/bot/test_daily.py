@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import pytest
-from pipecat.frames.frames import Frame, UserAudioRawFrame
+from pipecat.frames.frames import Frame, InputTransportMessageFrame, UserAudioRawFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -57,16 +57,19 @@ def room(monkeypatch: pytest.MonkeyPatch) -> DailyRoom:
 
 
 class Ears(FrameProcessor):
-    """Keeps the audio that the pipeline hears."""
+    """Keeps the audio that the pipeline hears, and the messages it gets."""
 
     def __init__(self) -> None:
         super().__init__()
         self.heard: asyncio.Queue[bytes] = asyncio.Queue()
+        self.read: asyncio.Queue[object] = asyncio.Queue()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         if isinstance(frame, UserAudioRawFrame):
             self.heard.put_nowait(frame.audio)
+        if isinstance(frame, InputTransportMessageFrame):
+            self.read.put_nowait(frame.message)
         await self.push_frame(frame, direction)
 
 
@@ -138,6 +141,13 @@ async def test_a_join_that_is_never_answered_is_given_up(
         )
 
 
+@pytest.mark.parametrize("can_send", [True, None, ["camera", "microphone"]])
+async def test_a_token_that_lets_the_bot_speak_is_taken(room: DailyRoom, can_send: object) -> None:
+    room.can_send = can_send
+    async with running_bot() as bot:
+        assert await bot.presence.next() == "joined"
+
+
 @pytest.mark.parametrize("can_send", [False, [], ["camera"]])
 async def test_a_token_that_leaves_the_bot_mute_is_refused(room: DailyRoom, can_send: object) -> None:
     room.can_send = can_send
@@ -185,6 +195,15 @@ async def test_only_the_caller_is_heard_also_after_coming_back(room: DailyRoom) 
             room.speak("bo", b"bo" * 320)
             room.speak("ana again", b"an" * 320)
             assert await bot.ears.heard.get() == b"an" * 320
+
+
+async def test_what_others_type_is_not_the_callers(room: DailyRoom) -> None:
+    async with bot_with_caller(room) as bot:
+        room.enter("bo")
+        room.tell("on_app_message", {"text": "of bo"}, "bo")
+        room.tell("on_app_message", {"text": "of ana"}, "ana")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await bot.ears.read.get() == {"text": "of ana"}
 
 
 @pytest.mark.parametrize("words", ["Meeting has ended", "Meeting token has expired", "You were removed."])
