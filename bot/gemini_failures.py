@@ -8,8 +8,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from bot.errors import BotError, ModelRefused, ModelUnreachable
 
 CONNECTION_ERRORS: Final = (APIError, OSError, TypeError, ValueError, WebSocketException)
-"""What the Google SDK and its socket raise when a connection can't be made or breaks. A message that holds only
-things it does not know is a `TypeError` to the SDK, one that is no JSON a `ValueError`."""
+"""What the Google SDK and its socket raise when a connection can't be made or breaks.
+
+A message that holds only things it does not know is a `TypeError` to the SDK, one that is no JSON a `ValueError`.
+"""
 
 # Close codes with which Gemini Live turns a session down: RFC 6455, section 7.4.1
 # (1007 and 1008 for key, model and setup, 1011 for quota and internal errors).
