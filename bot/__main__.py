@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from loguru import logger
 
@@ -23,7 +23,10 @@ from bot.settings import Settings, read_settings
 from protocol import environment as env
 from protocol.reasons import EXIT_CODES, TERMINATED, Reason
 
-FORCED_EXIT_SECONDS: Final = 1.0
+if TYPE_CHECKING:
+    from bot.call import Call
+
+FORCED_EXIT_SECONDS: Final = 0.3
 """How long before the grace period is over a bot that hangs on its way out ends itself."""
 QUICK_EXIT_SECONDS: Final = 10.0
 """The same for a call without a goodbye: cancelling Pipecat during a join has been seen to take 13 s."""
@@ -40,26 +43,31 @@ def main() -> NoReturn:
         settings = read_settings(os.environ)
         configure_logging(_secrets(settings))
         persona = load_persona(settings.persona)
-        ending = asyncio.run(_hold_call(settings, persona, ledger, leave_word))
     except BotError as error:
         sys.stderr.write(f"{error}\n")
+        _leave(Ending.of(error), leave_word)
+    asyncio.run(_run(settings, persona, ledger, leave_word))
+    raise AssertionError("a bot leaves by its own exit")
+
+
+async def _run(
+    settings: Settings, persona: Persona, ledger: Ledger, leave_word: Callable[[Ending], None]
+) -> NoReturn:
+    """Hold the call and exit from within the loop: what libraries left running there is not waited for."""
+    try:
+        ending = await _hold_call(settings, persona, ledger, leave_word)
+    except BotError as error:
         ending = Ending.of(error)
-    leave_word(ending)
-    _exit(ending)
+    except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a reason
+        logger.opt(exception=error).error("the call crashed")
+        ending = Ending.of_bug(error)
+    _leave(ending, leave_word)
 
 
 async def _hold_call(
     settings: Settings, persona: Persona, ledger: Ledger, leave_word: Callable[[Ending], None]
 ) -> Ending:
-    # Imported only now: Pipecat and the Google SDK take a second that a wrong variable need not wait for.
-    # Without collections on the way it takes a tenth less (docs/benchmarks.md), and what it leaves in memory
-    # stays for good: frozen, no collection walks through it again in the middle of a call.
-    gc.disable()
-    from bot.call import Call  # noqa: PLC0415
-
-    gc.freeze()
-    gc.enable()
-
+    call = _load_call()
     attendance = Attendance(
         ledger,
         Patience(settings.no_caller_seconds, settings.return_grace_seconds, settings.max_duration_seconds),
@@ -68,30 +76,30 @@ async def _hold_call(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, attendance.terminate)
 
-    def prepare_exit(ending: asyncio.Future[Ending]) -> None:
-        if not ending.cancelled():
-            leave_word(ending.result())
-            longest = settings.grace_seconds - FORCED_EXIT_SECONDS
-            is_quick = ending.result().goodbye == "none"
-            _exit_by_force(ending.result(), min(longest, QUICK_EXIT_SECONDS) if is_quick else longest)
+    def prepare_exit(decided: asyncio.Future[Ending]) -> None:
+        if decided.cancelled():
+            return
+        ending = decided.result()
+        leave_word(ending)
+        longest = settings.grace_seconds - FORCED_EXIT_SECONDS
+        _exit_by_force(ending, min(longest, QUICK_EXIT_SECONDS) if ending.goodbye == "none" else longest)
 
     attendance.ending.add_done_callback(prepare_exit)
-    try:
-        return await Call(settings, persona, ledger, attendance).hold()
-    except BotError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a reason
-        logger.opt(exception=error).error("the call crashed")
-        return _crash(error)
+    return await call(settings, persona, ledger, attendance).hold()
 
 
-def _crash(error: BaseException) -> Ending:
-    """The ending that an error of our own makes; a task group's first error stands for all of them."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, MemoryError):
-        return Ending(Reason.OUT_OF_MEMORY, "The bot had no memory left; give it more.")
-    return Ending(Reason.CRASHED, f"The bot crashed with {type(error).__name__}; see the bot's log.")
+def _load_call() -> type["Call"]:
+    """Import the call: Pipecat and the Google SDK take a second that a wrong variable need not wait for.
+
+    Without collections on the way it takes a tenth less (docs/benchmarks.md), and what it leaves in memory
+    stays for good: frozen, no collection walks through it again in the middle of a call.
+    """
+    gc.disable()
+    from bot.call import Call  # noqa: PLC0415
+
+    gc.freeze()
+    gc.enable()
+    return Call
 
 
 def _leave_word(ledger: Ledger, environment: Mapping[str, str]) -> Callable[[Ending], None]:
@@ -118,8 +126,7 @@ def _exit_on_early_signal(leave_word: Callable[[Ending], None]) -> None:
 
     def leave(_number: int, _frame: object) -> None:
         ending = Ending(TERMINATED, "The bot was told to stop before it had joined.")
-        leave_word(ending)
-        _exit(ending)
+        _leave(ending, leave_word)
 
     signal.signal(signal.SIGTERM, leave)
 
@@ -129,6 +136,11 @@ def _exit_by_force(ending: Ending, seconds: float) -> None:
     watchdog = threading.Timer(max(seconds, 0.0), _exit, [ending])
     watchdog.daemon = True
     watchdog.start()
+
+
+def _leave(ending: Ending, leave_word: Callable[[Ending], None]) -> NoReturn:
+    leave_word(ending)
+    _exit(ending)
 
 
 def _exit(ending: Ending) -> NoReturn:

@@ -29,6 +29,15 @@ class Ending:
     def of(cls, error: BotError) -> Ending:
         return cls(error.reason, error.message)
 
+    @classmethod
+    def of_bug(cls, error: BaseException) -> Ending:
+        """The ending that an error nobody foresaw makes; a group's first error stands for all of them."""
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if isinstance(error, MemoryError):
+            return cls(Reason.OUT_OF_MEMORY, "The bot had no memory left; give it more.")
+        return cls(Reason.CRASHED, f"The bot crashed with {type(error).__name__}; see the bot's log.")
+
 
 @dataclass(frozen=True)
 class Patience:

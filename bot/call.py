@@ -8,7 +8,7 @@ from typing import Any, Final
 import aiohttp
 from loguru import logger
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
-from pipecat.frames.frames import InputTextRawFrame, LLMRunFrame
+from pipecat.frames.frames import ErrorFrame, InputTextRawFrame, LLMRunFrame
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.workers.runner import WorkerRunner
 
@@ -39,8 +39,11 @@ ANSWER_SECONDS: Final = 4.0
 """How long of that to wait for its first sound."""
 FLUSH_SECONDS: Final = 0.5
 """How long the last message to the caller's page may take on its way through the pipeline."""
-LEAVING_SECONDS: Final = 1.5
+LEAVING_SECONDS: Final = 2.0
 """Kept back from the grace period for closing the pipeline and for the last report."""
+
+UNCAUGHT: Final = ("Error processing frame", "Uncaught exception")
+"""How Pipecat begins the report of a processor that raised: pipecat/processors/frame_processor.py."""
 
 
 class Call:
@@ -80,7 +83,7 @@ class Call:
     async def _converse(self, controller: Controller | None) -> Ending:
         async with asyncio.TaskGroup() as tasks:
             pipeline = tasks.create_task(self._run_pipeline(), name="pipeline")
-            helpers = [tasks.create_task(work) for work in self._helpers(controller)]
+            helpers = [tasks.create_task(self._crash_ends_call(work)) for work in self._helpers(controller)]
             ending = await self._attendance.ending
             logger.info("call ending", reason=str(ending.reason))
             if self._attendance.caller_is_here and ending.goodbye != "none":
@@ -97,6 +100,14 @@ class Call:
         if self._peer is not None:
             helpers.append(self._peer.watch())
         return helpers
+
+    async def _crash_ends_call(self, work: Coroutine[Any, Any, None]) -> None:
+        """Turn a bug in a helper into the call's end, so that the caller and the model are left in order."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - a bug may be anything
+            logger.opt(exception=error).error("a part of the call crashed")
+            self._attendance.end(Ending.of_bug(error))
 
     async def _greet(self) -> None:
         await self._attendance.caller_came.wait()
@@ -144,7 +155,7 @@ class Call:
     async def _say_goodbye(self, ending: Ending) -> None:
         """Let the sentence be finished, then hear the goodbye out, as far as the grace period allows."""
         within = self._settings.grace_seconds - LEAVING_SECONDS
-        await _wait(self._voice.quiet, min(SENTENCE_SECONDS, within))
+        await _wait(self._voice.quiet, min(SENTENCE_SECONDS, max(0.0, within)))
         if within < SENTENCE_SECONDS + GOODBYE_SECONDS:
             return
         if ending.goodbye == "ask":
@@ -159,7 +170,7 @@ class Call:
             # Who sent the signal is the controller's to know: for the caller the call was stopped.
             reason = Reason.STOPPED if ending.reason == TERMINATED else Reason(ending.reason)
             await self._announce({"type": "call_ended", "reason": reason, "message": ending.message})
-        if self._attendance.caller_is_here and ending.goodbye != "none":
+        if ending.goodbye != "none" and self._voice.quiet.is_set():
             await self._worker.stop_when_done()
         else:
             await self._worker.flush_pipeline(FLUSH_SECONDS)
@@ -218,6 +229,12 @@ class Call:
         async def on_pipeline_started(_worker: PipelineWorker, _frame: Any) -> None:
             if settings.room is None:
                 attendance.joined()
+
+        @worker.event_handler("on_pipeline_error")
+        async def on_pipeline_error(_worker: PipelineWorker, frame: ErrorFrame) -> None:
+            # Pipecat would go on without what the processor had to do: the bot would be mute, or deaf.
+            if frame.exception is not None and frame.error.startswith(UNCAUGHT):
+                attendance.end(Ending.of_bug(frame.exception))
 
         @worker.event_handler("on_idle_timeout")
         async def on_idle_timeout(_worker: PipelineWorker) -> None:

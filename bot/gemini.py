@@ -50,7 +50,12 @@ class GeminiLive(GeminiLiveLLMService):
         self._stalls = 0
         self._watch: asyncio.TimerHandle | None = None
         self._moves_on = False
+        self._is_cut_short = False
+        self._unanswered_text: str | None = None
+        self._open_calls: set[str] = set()
+        self._forgotten_calls: set[str] = set()
         self._unanswered_results: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+        self._unanswered_texts: list[str] = []
 
     # Connecting, and connecting again.
 
@@ -75,13 +80,26 @@ class GeminiLive(GeminiLiveLLMService):
         if is_first:
             return
         self._on_reconnected()
-        # A session that was resumed knows the calls its tools were asked for; one seeded anew does not.
-        if is_resumed and self._unanswered_results:
+        if not is_resumed:
+            # A session seeded anew has never heard of the calls that tools are still to answer.
+            self._forgotten_calls |= self._open_calls | self._unanswered_results.keys()
+            self._open_calls.clear()
+            self._unanswered_results.clear()
+        if self._reply_is_due:
+            await self._go_on()
+
+    async def _go_on(self) -> None:
+        """Give the model again what it left unanswered, so that it answers on this connection."""
+        if self._unanswered_results:
             for args, options in self._unanswered_results.values():
                 await super()._tool_result(*args, **options)
             self._expect_reply()
-        elif self._reply_is_due:
-            await self._send_user_text(GO_ON)
+        elif self._unanswered_texts:
+            await super()._send_user_text(" ".join(self._unanswered_texts))
+            self._expect_reply()
+        elif not self._open_calls:
+            await super()._send_user_text(GO_ON)
+            self._expect_reply()
 
     async def _handle_connection_error(self, error: Exception) -> bool:
         # Nothing more goes to the lost connection: each sound sent there would be an error of its own.
@@ -129,12 +147,20 @@ class GeminiLive(GeminiLiveLLMService):
 
     async def _handle_server_message(self, message: LiveServerMessage) -> None:
         content = message.server_content
-        if message.tool_call or (content and (content.model_turn or content.turn_complete)):
+        if content and content.interrupted:
+            self._is_cut_short = True
+        is_reply = message.tool_call or (content and content.model_turn)
+        # An answer that was cut short is complete as well: what cut it short is still to be answered.
+        is_complete = content and content.turn_complete and not self._is_cut_short
+        if is_reply or is_complete:
             self._stalls = 0
+            self._unanswered_text = None
             self._unanswered_results.clear()
             self._cancel_watch()
-        if content and (content.turn_complete or content.interrupted):
+        if is_complete:
             self._reply_is_due = False
+        if is_reply or (content and content.turn_complete):
+            self._is_cut_short = False
         await super()._handle_server_message(message)
         # Pipecat reads usage only where it shares a message with the end of a turn.
         if message.usage_metadata and not (content and content.turn_complete):
@@ -149,6 +175,8 @@ class GeminiLive(GeminiLiveLLMService):
 
     async def _handle_user_started_speaking(self, frame: Any) -> None:
         self._cancel_watch()
+        self._reply_is_due = False
+        self._unanswered_text = None
         await super()._handle_user_started_speaking(frame)  # type: ignore[no-untyped-call]
 
     async def _handle_user_stopped_speaking(self, frame: Any) -> None:
@@ -156,6 +184,8 @@ class GeminiLive(GeminiLiveLLMService):
         self._expect_reply()
 
     async def _send_user_text(self, text: str) -> None:
+        # Kept, since between two connections it reaches nobody.
+        self._unanswered_text = text
         await super()._send_user_text(text)
         self._expect_reply()
 
@@ -164,9 +194,12 @@ class GeminiLive(GeminiLiveLLMService):
         if not for_reconnect:
             self._expect_reply()
 
-    async def _tool_result(self, *args: Any, **options: Any) -> None:
-        self._unanswered_results[args[0]] = (args, options)
-        await super()._tool_result(*args, **options)
+    async def _tool_result(self, tool_call_id: str, *args: Any, **options: Any) -> None:
+        self._open_calls.discard(tool_call_id)
+        if tool_call_id in self._forgotten_calls:
+            return
+        self._unanswered_results[tool_call_id] = ((tool_call_id, *args), options)
+        await super()._tool_result(tool_call_id, *args, **options)
         self._expect_reply()
 
     # A model that says nothing.

@@ -10,7 +10,8 @@ from bot.errors import BotError, ModelRefused, ModelUnreachable
 CONNECTION_ERRORS: Final = (APIError, OSError, TypeError, ValueError, WebSocketException)
 """What the Google SDK and its socket raise when a connection can't be made or breaks.
 
-A message that holds only things it does not know is a `TypeError` to the SDK, one that is no JSON a `ValueError`.
+A message that holds only things it does not know is a `TypeError` to the SDK, one that is no JSON a
+`ValueError`.
 """
 
 # Close codes with which Gemini Live turns a session down: RFC 6455, section 7.4.1
@@ -30,7 +31,8 @@ def why_no_session(error: Exception) -> BotError:
     code, reason = _close(error)
     if code in _REFUSALS or (code is not None and 400 <= code < 500):
         return ModelRefused(
-            f"Gemini refused the session: {reason or code}; check GOOGLE_API_KEY, its quota and the model."
+            f"Gemini refused the session: {reason.rstrip('.') or code}; "
+            "check GOOGLE_API_KEY, its quota and the model."
         )
     return ModelUnreachable(
         f"Gemini could not be reached ({cause(error)}); check the network and GOOGLE_GEMINI_BASE_URL."

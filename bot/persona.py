@@ -45,16 +45,18 @@ def load_persona(path: Path | None) -> Persona:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigInvalid(
-            f"persona {path} cannot be read ({error.strerror}), set PODLINE_PERSONA to one that can"
+            f"persona {path} cannot be read ({error.strerror}), set PODLINE_PERSONA to one that can."
         ) from error
     except ValueError as error:  # no TOML, or no UTF-8
-        raise ConfigInvalid(f"persona {path} is no TOML file in UTF-8: {error}") from error
+        raise ConfigInvalid(
+            f"persona {path} is no TOML file in UTF-8: {error}; correct it and start again."
+        ) from error
 
     known = [field.name for field in fields(Persona)]
     problems = [problem for name in known for problem in _problems(name, table.get(name))]
     problems += [f"{name} is no key of a persona" for name in table if name not in known]
     if problems:
-        raise ConfigInvalid(f"persona {path}: {'; '.join(problems)}")
+        raise ConfigInvalid(f"persona {path}: {'; '.join(problems)}; set them right and start again.")
     return Persona(**{name: table[name].strip() for name in known})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams
-from pipecat.frames.frames import Frame, InputTextRawFrame, LLMMessagesAppendFrame
+from pipecat.frames.frames import ErrorFrame, Frame, InputTextRawFrame, LLMMessagesAppendFrame
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
@@ -18,7 +18,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     UserTurnMessageAddedMessage,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.processors.frameworks.rtvi import RTVIObserverParams
+from pipecat.processors.frameworks.rtvi import RTVIObserverParams, RTVIProcessor
 from pipecat.services.llm_service import LLMService
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.user_start import VADUserTurnStartStrategy
@@ -87,9 +87,18 @@ def conversation(
         observers=heard.observers,
         idle_timeout_secs=idle_seconds,
         cancel_on_idle_timeout=False,
+        rtvi_processor=DiscreetRTVI(),
         # Token counts and the persona's requests are the operator's, not the browser's.
         rtvi_observer_params=RTVIObserverParams(metrics_enabled=False, user_llm_enabled=False),
     )
+
+
+class DiscreetRTVI(RTVIProcessor):
+    """Tells the page that something failed, not what: an exception's text may hold anything."""
+
+    async def _send_error_frame(self, frame: ErrorFrame) -> None:
+        failure = ErrorFrame(error="Something failed in the bot.", processor=frame.processor)
+        await super()._send_error_frame(failure)
 
 
 class TypedText(FrameProcessor):

@@ -120,7 +120,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         last_word=variables.path(env.LAST_WORD),
     )
     if variables.problems:
-        raise ConfigInvalid("; ".join([*variables.problems, "set them right and start again"]))
+        raise ConfigInvalid("; ".join([*variables.problems, "set them right and start again."]))
     return settings
 
 

@@ -94,7 +94,7 @@ def test_all_that_is_wrong_is_said_in_one_line() -> None:
         'CONVEX_URL "ftp://x" is no http(s) URL; '
         "DAILY_ROOM_URL is missing; DAILY_TOKEN is missing; "
         'PODLINE_STOP_SECS "nan" is no number from 0.1 to 5; '
-        "set them right and start again"
+        "set them right and start again."
     )
 
 
@@ -166,7 +166,7 @@ def test_a_livekit_address_without_a_token_does_not_disturb_a_daily_call() -> No
 def test_half_a_room_names_the_other_half() -> None:
     said = refusal({**COMMON, "DAILY_ROOM_URL": DAILY["DAILY_ROOM_URL"]})
 
-    assert said == "config_invalid: DAILY_TOKEN is missing; set them right and start again"
+    assert said == "config_invalid: DAILY_TOKEN is missing; set them right and start again."
 
 
 def test_two_rooms_need_a_choice() -> None:

@@ -42,7 +42,7 @@ def test_the_refusal_names_the_model_s_own_words_and_what_to_check() -> None:
     error = why_no_session(closed(1007, "API key not valid."))
 
     assert error.message == (
-        "Gemini refused the session: API key not valid.; check GOOGLE_API_KEY, its quota and the model."
+        "Gemini refused the session: API key not valid; check GOOGLE_API_KEY, its quota and the model."
     )
 
 
