@@ -73,6 +73,7 @@ def create_app(
         # The pages of documentation would load their scripts from outside.
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         version="0.1.0",
     )
     app.state.services = services

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from controller.errors import (
     BodyTooLarge,
@@ -36,17 +37,17 @@ class Problem(BaseModel):
 
 PROBLEM_TYPE: Final = "application/problem+json"
 
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _EVERYWHERE: Final = (BodyTooLarge, InternalError)
 _REFERENCE: Final = "#/components/schemas/"
 _OF_THE_FRAMEWORK: Final[dict[int, Callable[[], ControllerError]]] = {
     # What FastAPI calls a body that its parser gave up on for another reason than the syntax: depth, UTF-8.
     400: lambda: InvalidRequest("body: this is not valid JSON."),
     404: NotFound,
-    405: MethodNotAllowed,
 }
 
 
-async def answer_error(_: Request, error: Exception) -> Response:
+async def answer_error(request: Request, error: Exception) -> Response:
     """The one error handler: whatever was raised becomes a problem document."""
     match error:
         case ControllerError():
@@ -56,8 +57,11 @@ async def answer_error(_: Request, error: Exception) -> Response:
         case ClientDisconnect():
             # Nobody reads it; 499 is what nginx calls this.
             return Response(status_code=499)
+        case HTTPException(status_code=405):
+            methods = _methods_at(request)
+            return problem(MethodNotAllowed(), {"Allow": ", ".join(methods)} if methods else error.headers)
         case HTTPException():
-            return problem(_OF_THE_FRAMEWORK.get(error.status_code, InternalError)(), error.headers)
+            return problem(_OF_THE_FRAMEWORK.get(error.status_code, InternalError)())
         case _:
             return problem(InternalError())
 
@@ -83,6 +87,18 @@ def complete(description: dict[str, Any]) -> dict[str, Any]:
                 del answers["422"]
             answers |= {str(status): answer for status, answer in refusals(*_EVERYWHERE).items()}
     return description
+
+
+def _methods_at(request: Request) -> list[str]:
+    """All that can be done at an address; the framework names what its first route there can do."""
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 def _described(errors: Sequence[type[ControllerError]]) -> dict[str, Any]:

@@ -52,6 +52,25 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class ListSessions(BaseModel):
+    """Which sessions to list. Unknown names are refused: a mistyped filter would show everybody's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    phase: Phase | None = None
+    user_id: str | None = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
+    cursor: str | None = None
+
+
+class ReadLogs(BaseModel):
+    """How to read a log."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    follow: bool = False
+
+
 class OwnRoom(Strict):
     """A room the caller has made. The token is the bot's."""
 

@@ -25,11 +25,10 @@ from controller.errors import (
 )
 from controller.problems import refusals
 from controller.routes.dependencies import ServicesDep, SupervisorDep, is_json, note_session, requires
-from controller.routes.models import SessionOut, SessionPage, StartSession
+from controller.routes.models import ListSessions, ReadLogs, SessionOut, SessionPage, StartSession
 from controller.routes.orders import order_of
 from controller.sessions import Session
 from controller.view import View
-from protocol.reasons import Phase
 
 router = APIRouter(prefix="/v1", tags=["sessions"], dependencies=[Depends(note_session)])
 
@@ -69,15 +68,9 @@ async def start_session(body: StartSession, services: ServicesDep, response: Res
     dependencies=[requires(KeyScope.READ)],
     responses=refusals(Unauthorized, Forbidden, InvalidRequest),
 )
-async def list_sessions(
-    supervisor: SupervisorDep,
-    phase: Phase | None = None,
-    user_id: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    cursor: str | None = None,
-) -> SessionPage:
+async def list_sessions(supervisor: SupervisorDep, wish: Annotated[ListSessions, Query()]) -> SessionPage:
     """Sessions that run, and those that ended and are still kept; newest first."""
-    sessions, next_cursor = supervisor.view.page(phase, user_id, limit, cursor)
+    sessions, next_cursor = supervisor.view.page(wish.phase, wish.user_id, wish.limit, wish.cursor)
     return SessionPage(sessions=[SessionOut.of(each) for each in sessions], next_cursor=next_cursor)
 
 
@@ -109,10 +102,12 @@ async def stop_session(session_id: str, supervisor: SupervisorDep, response: Res
         **refusals(Unauthorized, Forbidden, SessionNotFound, InvalidRequest),
     },
 )
-async def read_logs(session_id: str, services: ServicesDep, *, follow: bool = False) -> StreamingResponse:
+async def read_logs(
+    session_id: str, services: ServicesDep, wish: Annotated[ReadLogs, Query()]
+) -> StreamingResponse:
     """What the bot wrote; with `follow`, until it is gone."""
     session = services.supervisor.view.get(session_id).session
-    logs = services.runtime.logs(session.launch_id, follow=follow)
+    logs = services.runtime.logs(session.launch_id, follow=wish.follow)
     return StreamingResponse(logs, media_type="text/plain; charset=utf-8")
 
 

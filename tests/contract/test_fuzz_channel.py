@@ -1,0 +1,128 @@
+"""Nonsense and malice on the bots' channel: each is refused with a problem, and changes no record."""
+
+import asyncio
+import json
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes.clockwork import Clockwork
+from tests.fakes.site import SIGNER, Site, serve_site
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(min_value=-(10**30), max_value=10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+VALID = {"seq": 1, "acked": 0, "events": [], "totals": {}, "timeline": {"now": 1.0}}
+REPORTS = st.fixed_dictionaries(
+    {},
+    optional={name: JSON | st.just(value) for name, value in VALID.items()} | {"colour": JSON},
+)
+BODIES = (
+    st.binary(max_size=200)
+    | JSON.map(lambda value: json.dumps(value).encode())
+    | REPORTS.map(lambda value: json.dumps(value).encode())
+    | st.sampled_from(
+        [b"[" * 60_000, b'{"body":' * 8_000, b" " * 70_000, b'{"seq": NaN}', b'"\\ud800"', b"\xff"]
+    )
+)
+PATHS = st.sampled_from(["reports", "inbox/x", "inbox/%00", "inbox/" + "9" * 200])
+TOKENS = st.sampled_from(["own", "foreign", "of a caller", "none"]) | st.text(
+    st.characters(min_codepoint=33, max_codepoint=255), max_size=80
+)
+
+
+def bearer(kind: str, own: str, foreign: str) -> dict[str, bytes]:
+    known = {
+        "own": SIGNER.launch_token(own),
+        "foreign": SIGNER.launch_token(foreign),
+        "of a caller": SIGNER.offer_token("mine"),
+    }
+    return {} if kind == "none" else {"Authorization": f"Bearer {known.get(kind, kind)}".encode("latin-1")}
+
+
+async def record(site: Site) -> dict[str, Any]:
+    return await site.read("mine")
+
+
+@settings(max_examples=120, deadline=None)
+@given(path=PATHS, body=BODIES, token=TOKENS)
+def test_what_is_refused_is_a_problem_and_changes_nothing(path: str, body: bytes, token: str) -> None:
+    async def run() -> None:
+        async with serve_site() as site:
+            await site.start(session_id="mine")
+            await site.start("bo", session_id="other")
+            own, foreign = (site.runtime.launch_of(each).session.launch_id for each in ("mine", "other"))
+            before = await record(site)
+            answer = await site.client.post(
+                f"/internal/launches/{own}/{path}", content=body, headers=bearer(token, own, foreign)
+            )
+
+            assert answer.status_code in (200, 204, 401, 413, 422)
+            if token != "own":
+                assert answer.status_code in (401, 413)
+            if answer.status_code >= 400:
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert await record(site) == before
+            assert (await site.read("other"))["usage"] == before["usage"]
+
+    with asyncio.Runner(loop_factory=Clockwork) as runner:
+        runner.run(run())
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    offer=st.fixed_dictionaries(
+        {"sdp": st.text(max_size=20), "type": st.text(max_size=5)}, optional={"more": JSON}
+    )
+)
+def test_whatever_offer_is_taken_can_be_fetched_by_the_bot(offer: dict[str, Any]) -> None:
+    async def run() -> None:
+        async with serve_site(start_timeout_seconds=5) as site:
+            await site.start(session_id="mine")
+            headers = {"content-type": "application/json"}
+            body = json.dumps(offer)
+            offering = asyncio.create_task(
+                site.client.post("/sessions/mine/api/offer", content=body, headers=headers)
+            )
+            await asyncio.sleep(0.001)
+            if offering.done():
+                assert offering.result().json()["code"] == "invalid_request"
+                return
+            inbox = await site.as_bot("mine", "GET", "inbox")
+            [message] = msgspec.json.decode(inbox.content)["messages"]
+            assert message["offer"]["sdp"] == offer["sdp"]
+            await site.as_bot("mine", "POST", f"inbox/{message['id']}", json={"body": {"ok": True}})
+            assert (await offering).json() == {"ok": True}
+
+    with asyncio.Runner(loop_factory=Clockwork) as runner:
+        runner.run(run())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 50)), max_size=12))
+def test_batches_repeated_late_or_out_of_order_never_take_a_record_back(
+    batches: list[tuple[int, int]],
+) -> None:
+    async def run() -> None:
+        async with serve_site() as site:
+            await site.start(session_id="mine")
+            highest = turns = 0
+            for seq, told in batches:
+                report = {**VALID, "seq": seq, "acked": seq - 1, "totals": {"turns": told}}
+                answer = await site.as_bot("mine", "POST", "reports", json=report)
+                highest = max(highest, seq)
+                assert (answer.status_code, answer.json()) == (200, {"ack": highest})
+                now = (await record(site))["usage"]["turns"]
+                assert now >= turns
+                turns = now
+
+    with asyncio.Runner(loop_factory=Clockwork) as runner:
+        runner.run(run())
