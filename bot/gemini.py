@@ -51,7 +51,6 @@ class GeminiLive(GeminiLiveLLMService):
         self._watch: asyncio.TimerHandle | None = None
         self._moves_on = False
         self._is_cut_short = False
-        self._unanswered_text: str | None = None
         self._open_calls: set[str] = set()
         self._forgotten_calls: set[str] = set()
         self._unanswered_results: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
@@ -154,11 +153,13 @@ class GeminiLive(GeminiLiveLLMService):
         is_complete = content and content.turn_complete and not self._is_cut_short
         if is_reply or is_complete:
             self._stalls = 0
-            self._unanswered_text = None
+            self._unanswered_texts.clear()
             self._unanswered_results.clear()
             self._cancel_watch()
         if is_complete:
             self._reply_is_due = False
+        if message.tool_call:
+            self._open_calls |= {call.id for call in message.tool_call.function_calls or [] if call.id}
         if is_reply or (content and content.turn_complete):
             self._is_cut_short = False
         await super()._handle_server_message(message)
@@ -176,7 +177,6 @@ class GeminiLive(GeminiLiveLLMService):
     async def _handle_user_started_speaking(self, frame: Any) -> None:
         self._cancel_watch()
         self._reply_is_due = False
-        self._unanswered_text = None
         await super()._handle_user_started_speaking(frame)  # type: ignore[no-untyped-call]
 
     async def _handle_user_stopped_speaking(self, frame: Any) -> None:
@@ -185,7 +185,7 @@ class GeminiLive(GeminiLiveLLMService):
 
     async def _send_user_text(self, text: str) -> None:
         # Kept, since between two connections it reaches nobody.
-        self._unanswered_text = text
+        self._unanswered_texts.append(text)
         await super()._send_user_text(text)
         self._expect_reply()
 
