@@ -1,0 +1,121 @@
+"""The API's description: each status and code of each route, against the tree of errors."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from controller import errors
+from controller.app import create_app
+from controller.clock import system_clock
+from controller.settings import Settings
+from tests.fakes.places import FakeRooms, FakeRuntime
+from tests.fakes.site import SIGNER
+
+KEY = {401: {"unauthorized"}, 403: {"forbidden"}}
+ALWAYS = {413: {"body_too_large"}, 500: {"internal_error"}}
+BODY = {415: {"unsupported_media_type"}, 422: {"invalid_request"}}
+NOT_FOUND = {404: {"session_not_found"}}
+PLACES = {"capacity_reached", "user_limit_reached"}
+LAUNCH = {503: {"runtime_unavailable", "rooms_unavailable", "shutting_down"}}
+CONFLICT = {409: {"session_conflict"}}
+OFFER = {
+    **KEY,
+    **NOT_FOUND,
+    **BODY,
+    409: {"offer_refused"},
+    410: {"session_ended"},
+    429: {"rate_limited"},
+    503: {"bot_unavailable", "too_many_offers", "shutting_down"},
+}
+DESCRIBED = {
+    ("post", "/v1/sessions"): {**KEY, **BODY, **LAUNCH, **CONFLICT, 429: PLACES},
+    ("get", "/v1/sessions"): {**KEY, 422: {"invalid_request"}},
+    ("get", "/v1/sessions/{session_id}"): {**KEY, **NOT_FOUND},
+    ("delete", "/v1/sessions/{session_id}"): {**KEY, **NOT_FOUND},
+    ("get", "/v1/sessions/{session_id}/logs"): {**KEY, **NOT_FOUND, 422: {"invalid_request"}},
+    ("get", "/v1/sessions/{session_id}/events"): {**KEY, **NOT_FOUND},
+    ("get", "/v1/events"): KEY,
+    ("post", "/start"): {**KEY, **BODY, **LAUNCH, 429: PLACES | {"rate_limited"}},
+    ("post", "/sessions/{session_id}/api/offer"): OFFER,
+    ("patch", "/sessions/{session_id}/api/offer"): OFFER,
+    ("post", "/start-agent"): {**KEY, **BODY, **LAUNCH, **CONFLICT, 429: PLACES},
+    ("post", "/stop-agent/{session_id}"): KEY,
+    ("get", "/agents"): KEY,
+    ("get", "/health"): KEY,
+    ("get", "/livez"): {},
+    ("get", "/readyz"): {},
+}
+OF_NO_DESCRIBED_ROUTE = {"not_found", "method_not_allowed", "launch_ended"}
+"""Said where there is no such route or method, and on the bots' channel, which is not described."""
+
+
+@pytest.fixture(scope="module")
+def description() -> dict[str, Any]:
+    settings = Settings(_env_file=None)
+    return create_app(settings, FakeRuntime(), FakeRooms(), SIGNER, None, system_clock()).openapi()
+
+
+def operations(description: dict[str, Any]) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            yield (method, path), operation
+
+
+def problems(operation: dict[str, Any]) -> dict[int, set[str]]:
+    return {
+        int(status): set(content["schema"]["properties"]["code"]["enum"])
+        for status, answer in operation["responses"].items()
+        if (content := answer.get("content", {}).get("application/problem+json"))
+    }
+
+
+def concrete(kind: type[errors.ControllerError]) -> Iterator[type[errors.ControllerError]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from concrete(each)
+
+
+def test_each_route_names_each_status_and_code_it_may_answer(description: dict[str, Any]) -> None:
+    said = {route: problems(operation) for route, operation in operations(description)}
+    assert said == {route: {**ALWAYS, **answers} for route, answers in DESCRIBED.items()}
+
+
+def test_the_codes_described_are_those_of_the_tree_of_errors(description: dict[str, Any]) -> None:
+    said = {
+        (status, code)
+        for _, operation in operations(description)
+        for status, codes in problems(operation).items()
+        for code in codes
+    }
+    raised = {(each.status, each.code) for each in concrete(errors.ControllerError)}
+    assert said == {(status, code) for status, code in raised if code not in OF_NO_DESCRIBED_ROUTE}
+
+
+def test_each_error_stands_in_the_tree_that_its_module_shows() -> None:
+    shown = [line.split() for line in (errors.__doc__ or "").splitlines() if line.strip().startswith("- ")]
+    assert {(name, int(status)) for _, name, status in shown} == {
+        (each.__name__, each.status) for each in concrete(errors.ControllerError)
+    }
+
+
+def test_each_problem_has_an_example_of_each_code(description: dict[str, Any]) -> None:
+    for route, operation in operations(description):
+        for status, codes in problems(operation).items():
+            content = operation["responses"][str(status)]["content"]["application/problem+json"]
+            values = [example["value"] for example in content["examples"].values()]
+            assert {value["code"] for value in values} == codes, route
+            assert {value["status"] for value in values} == {status}, route
+
+
+def test_each_route_but_the_probes_names_the_key_and_the_scope_it_needs(description: dict[str, Any]) -> None:
+    needed = {route: operation.get("security") for route, operation in operations(description)}
+    for (_, path), security in needed.items():
+        assert (security is None) is (path in ("/livez", "/readyz"))
+    assert needed["delete", "/v1/sessions/{session_id}"] == [{"key": ["stop"]}]
+    assert needed["post", "/v1/sessions"] == [{"key": ["start"]}]
+    assert needed["get", "/v1/events"] == [{"key": ["read"]}]
+    offer = needed["patch", "/sessions/{session_id}/api/offer"]
+    assert {name for each in offer for name in each} == {"key", "offer_token"}
+    schemes = description["components"]["securitySchemes"]
+    assert all(scheme["type"] == "http" and scheme["scheme"] == "bearer" for scheme in schemes.values())

@@ -1,0 +1,51 @@
+"""Whose address counts when a proxy stands in front of the controller."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from controller.app import create_app
+from controller.clock import system_clock
+from controller.server import Server
+from controller.settings import Settings
+from tests.fakes.places import FakeRooms, FakeRuntime
+from tests.fakes.served import PATIENCE_SECONDS, free_port
+from tests.fakes.site import SIGNER
+
+
+@pytest.mark.parametrize(
+    ("trusted", "statuses"),
+    [
+        ("", [200, 429]),
+        ("192.0.2.0/24", [200, 429]),
+        ("127.0.0.0/8", [200, 200]),
+    ],
+)
+async def test_only_a_proxy_that_is_trusted_may_say_who_asks(trusted: str, statuses: list[int]) -> None:
+    settings = Settings(
+        _env_file=None,
+        port=free_port(),
+        public_start=True,
+        public_starts_per_minute=1,
+        trusted_proxies=trusted,
+    )
+    app = create_app(settings, FakeRuntime(), FakeRooms(), SIGNER, None, system_clock())
+    server = Server(
+        app, app.state.services.supervisor, settings.host, settings.port, settings.trusted_proxies
+    )
+    async with (
+        asyncio.timeout(PATIENCE_SECONDS),
+        httpx.AsyncClient(base_url=settings.url_for_callers) as client,
+    ):
+        serving = asyncio.create_task(server.serve())
+        while not server.started:  # noqa: ASYNC110 - seen from outside only
+            await asyncio.sleep(0.005)
+        answers = [
+            await client.post("/start", json={}, headers={"x-forwarded-for": caller})
+            for caller in ("203.0.113.1", "203.0.113.2")
+        ]
+        server.should_exit = True
+        await serving
+
+    assert [answer.status_code for answer in answers] == statuses
