@@ -100,6 +100,41 @@ async def test_each_error_is_a_problem_document(
     assert answer.json()["detail"].endswith(".")
 
 
+@pytest.mark.parametrize(
+    "metadata",
+    [b'{"x": "\\ud800"}', b'{"x": NaN}', b'{"x": 1e999}', b'{"x": ' + b"[" * 5000 + b"]" * 5000 + b"}"],
+)
+async def test_metadata_that_could_not_be_given_back_is_refused(site: Site, metadata: bytes) -> None:
+    body = b'{"user_id": "ana", "metadata": ' + metadata + b"}"
+    answer = await site.client.post(
+        "/v1/sessions", content=body, headers={"content-type": "application/json"}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert site.runtime.launches == []
+
+
+async def test_markup_in_metadata_comes_back_as_it_was_and_as_json_only(site: Site) -> None:
+    metadata = {"<script>": "alert(1)", "long": 10**30, "ünï": "\u0000"}
+    session = await site.start(session_id="mine", metadata=metadata)
+    answer = await site.client.get("/v1/sessions/mine")
+
+    assert session["metadata"] == answer.json()["metadata"] == metadata
+    assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("query", ["user=ana", "phase=live&offset=3"])
+async def test_a_mistyped_filter_is_refused_rather_than_showing_everybodys(site: Site, query: str) -> None:
+    answer = await site.client.get(f"/v1/sessions?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert answer.json()["detail"].endswith("Extra inputs are not permitted.")
+
+
+async def test_a_refused_method_is_told_all_that_can_be_done_there(site: Site) -> None:
+    assert (await site.client.put("/v1/sessions")).headers["allow"] == "GET, POST"
+    assert (await site.client.get("/sessions/x/api/offer")).headers["allow"] == "POST, PATCH"
+
+
 async def test_a_body_over_64_kb_is_refused_before_it_is_read_whole(site: Site) -> None:
     sent = 0
 
