@@ -3,7 +3,7 @@
     python -m tests.fakes.podline DIRECTORY WORDS
 
 Settings come from the environment. SIGUSR1 makes it print what can't be seen from outside, as a line of JSON:
-the number of its asyncio tasks, and of memory blocks that Python has given out.
+what its asyncio tasks do, and the number of memory blocks that Python has given out.
 """
 
 import asyncio
@@ -28,7 +28,8 @@ def main() -> None:
 
 def tell_inner_figures() -> None:
     gc.collect()
-    figures = {"tasks": len(asyncio.all_tasks()), "blocks": sys.getallocatedblocks()}
+    tasks = sorted(task.get_coro().__qualname__ for task in asyncio.all_tasks())
+    figures = {"tasks": tasks, "blocks": sys.getallocatedblocks()}
     os.write(1, json.dumps(figures).encode() + b"\n")
 
 

@@ -47,7 +47,7 @@ class Figures:
 
     files: int
     processes: int
-    tasks: int
+    tasks: list[str]
     blocks: int
     megabytes: float
 
@@ -67,13 +67,20 @@ class Controller:
             while (await client.get("/v1/sessions")).json()["sessions"]:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.1)
         await until(lambda: not list(self.directory.iterdir()) and len(children_of(pid)) == 1)
-        told = len(self.program.said())
-        self.program.process.send_signal(signal.SIGUSR1)
-        await until(lambda: self.program.said()[told:].endswith("}\n"))
-        inner = json.loads(self.program.said()[told:].splitlines()[-1])
+        async with asyncio.timeout(30):
+            # Our own last question may still be on its way out of the controller.
+            while "RequestResponseCycle.run_asgi" in (inner := await self._inner_figures())["tasks"]:
+                await asyncio.sleep(0.1)
         return Figures(
             open_files(pid), len(children_of(pid)), inner["tasks"], inner["blocks"], resident_megabytes(pid)
         )
+
+    async def _inner_figures(self) -> dict[str, Any]:
+        told = len(self.program.said())
+        self.program.process.send_signal(signal.SIGUSR1)
+        await until(lambda: self.program.said()[told:].endswith("}\n"))
+        figures: dict[str, Any] = json.loads(self.program.said()[told:].splitlines()[-1])
+        return figures
 
 
 @pytest.fixture
@@ -214,7 +221,8 @@ async def test_nothing_grows_and_every_record_is_right(controller: Controller) -
 
     assert reasons.total() == SESSIONS - WARM_UP_SESSIONS
     assert (after.files, after.processes, after.tasks) == (before.files, before.processes, before.tasks)
-    # A session that left but one object behind would show: it has hundreds.
-    assert after.blocks - before.blocks < 5 * reasons.total()
+    # A record left behind is 38. Uvicorn keeps a connection that was reset, as by a bot that is killed,
+    # until its keep-alive time is over, 75 s.
+    assert after.blocks - before.blocks < 20 * reasons.total()
     assert after.megabytes - before.megabytes < 5
     assert "Traceback" not in controller.program.said(), controller.program.said()
