@@ -80,6 +80,9 @@ async def _hold_call(
         if decided.cancelled():
             return
         ending = decided.result()
+        if ending.reason is Reason.OUT_OF_MEMORY:
+            # To close anything in order takes memory.
+            _leave(ending, leave_word)
         leave_word(ending)
         longest = settings.grace_seconds - FORCED_EXIT_SECONDS
         _exit_by_force(ending, min(longest, QUICK_EXIT_SECONDS) if ending.goodbye == "none" else longest)

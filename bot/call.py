@@ -233,8 +233,10 @@ class Call:
         @worker.event_handler("on_pipeline_error")
         async def on_pipeline_error(_worker: PipelineWorker, frame: ErrorFrame) -> None:
             # Pipecat would go on without what the processor had to do: the bot would be mute, or deaf.
-            if frame.exception is not None and frame.error.startswith(UNCAUGHT):
-                attendance.end(Ending.of_bug(frame.exception))
+            # Without memory, whatever comes next fails as well.
+            error = frame.exception
+            if error is not None and (frame.error.startswith(UNCAUGHT) or isinstance(error, MemoryError)):
+                attendance.end(Ending.of_bug(error))
 
         @worker.event_handler("on_idle_timeout")
         async def on_idle_timeout(_worker: PipelineWorker) -> None:
