@@ -149,6 +149,15 @@ class Caller:
 
         return await self._until(find, "a message", within)
 
+    async def bot_says(self, words: str, within: float = PATIENCE_SECONDS) -> None:
+        """Wait until the bot has said these words since this caller last began to speak, by its transcript."""
+
+        def find() -> bool | None:
+            since = [message for message in self.messages if message.at >= self._turn_began]
+            return any(words in said for _, said in _bot_turns(since)) or None
+
+        await self._until(find, f'"{words}"', within)
+
     async def bot_leaves(self, within: float = PATIENCE_SECONDS) -> None:
         """Wait until the bot has left the call."""
         await self._until(lambda: self.bot_left or None, "the bot to leave", within)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Generator, Iterator
 
 import httpx
@@ -12,14 +10,24 @@ import pytest
 from dotenv import dotenv_values
 
 from sandbox.voice import Voice
-from tests.local.processes import Program, Sandbox, free_port, processes_of
+from tests.local.processes import Program, Sandbox, answers, free_port, processes_of
 
 LOG_LINES = 60
 PROGRAMS = pytest.StashKey[list[Program]]()
+ENDINGS = pytest.StashKey[list[str]]()
+"""Lines of the table that is shown when all tests are done."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[PROGRAMS] = []
+    config.stash[ENDINGS] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[ENDINGS]:
+        terminalreporter.section("endings")
+        for line in config.stash[ENDINGS]:
+            terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -82,11 +90,3 @@ async def store(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture(scope="session")
 def voice() -> Voice:
     return Voice()
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own loopback address
-            return bool(response.status == 200)
-    except (urllib.error.URLError, ConnectionError):
-        return False

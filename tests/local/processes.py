@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +95,28 @@ def processes_of(directory: Path) -> list[str]:
         if mentions and entry.name != str(os.getpid()):
             found.append(f"{entry.name} {command.replace(bytes(1), b' ').decode()}")
     return found
+
+
+def bots_of(session_id: str) -> list[int]:
+    """Process ids of the session's bot; a shell that is about to become it counts as well."""
+    variable = f"SESSION_ID={session_id}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if variable in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    return found
+
+
+def answers(url: str) -> bool:
+    """Whether somebody serves this address, and is well."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own loopback address
+            return bool(response.status == 200)
+    except (urllib.error.URLError, ConnectionError):
+        return False
 
 
 async def ended_session(controller: httpx.AsyncClient, session_id: str) -> dict[str, Any] | None:

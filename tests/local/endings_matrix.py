@@ -1,0 +1,137 @@
+"""The matrix of endings: what each cause has to lead to, what was seen, and the run that plays them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.local.endings_causes import Cause
+from tests.local.endings_scene import Scene
+from tests.local.endings_site import Site, open_site
+from tests.local.processes import Program
+
+LEAVING_SECONDS = 10
+"""From the end of a row's own bound until the session must be over, or the row has failed anyway."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A row: a cause, and how the session has to end.
+
+    Attributes:
+        id: Names row and user; the faults go by it.
+        site: The name of the site it is played on.
+        cause: Brings it about.
+        reason: The session's reason.
+        message: What the sentence a person reads has to contain.
+        exit: The bot's exit code; None where it does not come to exit by itself, or need not.
+        within: Seconds from the cause until the session is over, which only a hang would exceed.
+    """
+
+    id: str
+    site: str
+    cause: Cause
+    reason: str
+    message: str
+    exit: int | None
+    within: float
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a row has come to."""
+
+    phase: str
+    reason: str
+    message: str
+    exit: int | None
+    seconds: float
+    is_gone: bool
+    log: str = field(repr=False)
+
+
+@dataclass
+class Matrix:
+    """Plays rows site by site, the sites side by side; `seen` is what has been seen so far."""
+
+    directory: Path
+    settings: Mapping[str, Mapping[str, str]]
+    watch: Callable[[Program], None]
+    seen: dict[str, Seen] = field(default_factory=dict)
+    results: dict[str, asyncio.Future[Seen]] = field(default_factory=dict)
+
+    async def play(self, rows: Iterable[Ending]) -> None:
+        """Play these rows. Each one's result is awaited in `results`."""
+        rows = list(rows)
+        loop = asyncio.get_running_loop()
+        self.results = {row.id: loop.create_future() for row in rows}
+        async with asyncio.TaskGroup() as sites:
+            for name in self.settings:
+                of_site = [row for row in rows if row.site == name]
+                if of_site:
+                    sites.create_task(self._play_at(name, of_site))
+
+    async def _play_at(self, name: str, rows: list[Ending]) -> None:
+        directory = self.directory / name
+        try:
+            async with open_site(directory, self.settings[name], self.watch) as site:
+                for row in rows:
+                    await self._play_row(row, site)
+        except BaseException as error:
+            for row in rows:
+                if not self.results[row.id].done():
+                    self.results[row.id].set_exception(AssertionError(f"the site {name} broke: {error!r}"))
+            raise
+
+    async def _play_row(self, row: Ending, site: Site) -> None:
+        result, scene = self.results[row.id], Scene(site, row.id)
+        try:
+            self.seen[row.id] = await _seen(row, scene)
+            result.set_result(self.seen[row.id])
+        except Exception as error:  # noqa: BLE001 - what goes wrong in a row is the row's own
+            error.add_note(await scene.log())
+            result.set_exception(error)
+        finally:
+            await site.behave()
+
+
+async def _seen(row: Ending, scene: Scene) -> Seen:
+    async with asyncio.timeout(120):
+        await row.cause(scene)
+    session = await scene.ended(within=row.within + LEAVING_SECONDS)
+    seconds = max(0.0, time.monotonic() - scene.began)
+    code = _exit_code(scene.site.exits / scene.session_id)
+    return Seen(
+        phase=session["phase"],
+        reason=session["reason"],
+        message=session["message"],
+        exit=code,
+        seconds=seconds,
+        log=await scene.log(),
+        is_gone=await scene.is_gone(),
+    )
+
+
+def _exit_code(note: Path) -> int | None:
+    with contextlib.suppress(FileNotFoundError):
+        return int(note.read_text())
+    return None
+
+
+def table(rows: Iterable[Ending], seen: Mapping[str, Seen]) -> list[str]:
+    """The matrix as it was seen, a line for each row."""
+    lines = [("cause", "phase", "reason", "exit", "took", "message")]
+    for row in rows:
+        if (told := seen.get(row.id)) is not None:
+            code = "-" if told.exit is None else str(told.exit)
+            took = f"{told.seconds:.1f} s"
+            lines.append((row.id, told.phase, told.reason, code, took, told.message))
+    widths = [max(len(line[column]) for line in lines) for column in range(5)]
+    return [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[-1]])
+        for line in lines
+    ]
