@@ -69,7 +69,7 @@ class Controller:
         await until(lambda: not list(self.directory.iterdir()) and len(children_of(pid)) == 1)
         async with asyncio.timeout(30):
             # Our own last question may still be on its way out of the controller.
-            while "RequestResponseCycle.run_asgi" in (inner := await self._inner_figures())["tasks"]:
+            while "RequestResponseCycle.run_asgi" in (inner := await self._inner_figures())["tasks"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         return Figures(
             open_files(pid), len(children_of(pid)), inner["tasks"], inner["blocks"], resident_megabytes(pid)
