@@ -150,7 +150,7 @@ class Caller:
         return await self._until(find, "a message", within)
 
     async def bot_says(self, words: str, within: float = PATIENCE_SECONDS) -> None:
-        """Wait until the bot has said these words since this caller last began to speak, by its transcript."""
+        """Wait until the bot has said these words since this caller last spoke, by its transcript."""
 
         def find() -> bool | None:
             since = [message for message in self.messages if message.at >= self._turn_began]
