@@ -46,7 +46,8 @@ async def measure(directory: Path, most: int) -> str:
     """The table of steps, up to the first with gaps."""
     voice = Voice()
     steps: list[Step] = []
-    settings = {"PODLINE_CAPACITY": str(most), "PODLINE_SESSIONS_PER_USER": str(most)}
+    # Room for those of the step before, who may still be leaving.
+    settings = {"PODLINE_CAPACITY": str(2 * most)}
     with programs(directory, with_bare=False, **settings) as machine:
         for calls in range(1, most + 1):
             sys.stderr.write(f"\r{calls} at one time ...")
