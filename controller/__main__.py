@@ -36,6 +36,8 @@ EXIT_CONFIG_INVALID = 64
 """EX_USAGE of sysexits.h; what a bot exits with in the same case."""
 
 EXIT_NO_ROOM = 1
+EXIT_INTERRUPTED = 130
+"""What a shell gives a program that Ctrl-C has ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,6 +55,8 @@ def print_room(key: str | None, variables: Mapping[str, str]) -> None:
     """Make a Daily room; variables go to the standard output, and words to the standard error."""
     try:
         meeting = asyncio.run(make_meeting(key, variables, time.time()))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
     except DailyError as error:
         _complain(str(error))
         sys.exit(EXIT_NO_ROOM)

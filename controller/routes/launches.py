@@ -52,7 +52,7 @@ async def take_answer(launch_id: str, message_id: str, request: Request, supervi
 def _decoded(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"body: {error}.") from error
     except RecursionError:
         raise InvalidRequest("body: it is nested too deeply.") from None
