@@ -30,7 +30,15 @@ BODIES = (
     | JSON.map(lambda value: json.dumps(value).encode())
     | REPORTS.map(lambda value: json.dumps(value).encode())
     | st.sampled_from(
-        [b"[" * 60_000, b'{"body":' * 8_000, b" " * 70_000, b'{"seq": NaN}', b'"\\ud800"', b"\xff"]
+        [
+            b"[" * 60_000,
+            b'{"body":' * 8_000,
+            b" " * 70_000,
+            b'{"seq": NaN}',
+            b'"\\ud800"',
+            b"\xff",
+            b'{"refusal": "\xff"}',
+        ]
     )
 )
 PATHS = st.sampled_from(["reports", "inbox/x", "inbox/%00", "inbox/" + "9" * 200])

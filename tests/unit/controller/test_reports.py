@@ -126,6 +126,14 @@ async def test_a_malformed_report_is_refused_and_changes_nothing(site: Site, bod
     assert (await site.read(session["id"]))["usage"]["turns"] == 0
 
 
+async def test_an_answer_that_is_no_text_is_refused(site: Site) -> None:
+    session = await site.start()
+
+    answer = await site.as_bot(session["id"], "POST", "inbox/1", content=b'{"refusal": "\xff\xfe"}')
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
 async def test_a_report_that_is_too_large_is_refused(site: Site) -> None:
     session = await site.start()
     answer = await site.as_bot(session["id"], "POST", "reports", content=b" " * 65537)
