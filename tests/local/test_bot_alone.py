@@ -1,0 +1,69 @@
+"""A bot run alone from its environment, with no controller: it joins, or says why it could not."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.local.processes import ROOT, Sandbox
+
+PATIENCE_SECONDS = 60
+
+
+def run_alone(directory: Path, variables: dict[str, str]) -> tuple[int, str, dict[str, object]]:
+    """Exit code, what it said, and its last word."""
+    last_word = directory / "last-word.json"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "SESSION_ID": "alone",
+        "USER_ID": "ana",
+        "PODLINE_LAST_WORD": str(last_word),
+        **variables,
+    }
+    bot = subprocess.run(
+        [sys.executable, "-m", "bot"],
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    return bot.returncode, bot.stderr, json.loads(last_word.read_bytes())
+
+
+def test_everything_that_is_wrong_is_named_in_one_line(tmp_path: Path) -> None:
+    code, said, word = run_alone(
+        tmp_path,
+        {
+            "GEMINI_API_KEY": "former",
+            "CONVEX_URL": "ftp://shop",
+            "DAILY_ROOM_URL": "https://podline.daily.co/room",
+        },
+    )
+
+    [line] = said.splitlines()
+    assert code == 64
+    assert word["reason"] == "config_invalid"
+    assert "GOOGLE_API_KEY is missing (GEMINI_API_KEY is set: rename it to GOOGLE_API_KEY)" in line
+    assert 'CONVEX_URL "ftp://shop" is no http(s) URL' in line
+    assert "DAILY_TOKEN is missing" in line
+
+
+def test_a_daily_room_that_cannot_be_joined_is_refused_with_a_sentence(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    code, said, word = run_alone(
+        tmp_path,
+        {
+            **sandbox.variables,
+            "DAILY_ROOM_URL": "https://podline.invalid/room",
+            "DAILY_TOKEN": "token-of-the-room",
+        },
+    )
+
+    assert (code, word["reason"]) == (65, "room_refused")
+    assert "Daily" in str(word["message"])
+    assert "token-of-the-room" not in said + str(word)
