@@ -33,28 +33,28 @@ class VoiceError(Exception):
 class Voice:
     """Speech from text, made at once rather than in real time: a sentence takes 7 to 44 ms.
 
-    The engine is one per process, with one voice at a time, so a process makes one `Voice` and hands it
-    down. Any thread may call it.
+    Any thread may call it.
     """
 
+    # The engine is one per process and takes one call at a time, so its lock is the process's as well.
+    _engine_lock = threading.Lock()
+
     def __init__(self, words_per_minute: int = 155) -> None:
-        self._lock = threading.Lock()
         self._chunks: list[Samples] = []
-        # The engine keeps the pointer: it must live as long as the engine.
         self._callback = _SYNTH_CALLBACK(self._take)
+        self._words_per_minute = words_per_minute
         self._engine: Any = ctypes.CDLL(espeakng_loader.get_library_path())
-        self._engine_rate = int(
-            self._engine.espeak_Initialize(
-                _AUDIO_OUTPUT_SYNCHRONOUS,
-                0,
-                espeakng_loader.get_data_path().encode(),
-                _INITIALIZE_DONT_EXIT,
+        with self._engine_lock:
+            self._engine_rate = int(
+                self._engine.espeak_Initialize(
+                    _AUDIO_OUTPUT_SYNCHRONOUS,
+                    0,
+                    espeakng_loader.get_data_path().encode(),
+                    _INITIALIZE_DONT_EXIT,
+                )
             )
-        )
         if self._engine_rate <= 0:
             raise VoiceError("espeak-ng did not start: its data could not be read")
-        self._engine.espeak_SetSynthCallback(self._callback)
-        self._engine.espeak_SetParameter(_PARAMETER_RATE, words_per_minute, 0)
 
     def say(self, text: str, rate: int, voice: str = "en-us") -> Samples:
         """Speak `text` as samples at `rate` per second.
@@ -68,8 +68,10 @@ class Voice:
             VoiceError: There is no such voice, or the engine could not speak the text.
         """
         encoded = text.encode()
-        with self._lock:
+        with self._engine_lock:
             self._chunks.clear()
+            self._engine.espeak_SetSynthCallback(self._callback)
+            self._engine.espeak_SetParameter(_PARAMETER_RATE, self._words_per_minute, 0)
             if self._engine.espeak_SetVoiceByName(voice.encode()) != 0:
                 raise VoiceError(f"espeak-ng has no voice named {voice}")
             status = self._engine.espeak_Synth(
