@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from loguru import logger
 
-from bot.attendance import Attendance, Ending, Patience
+from bot.attendance import UNHURRIED_SECONDS, Attendance, Ending, Patience
 from bot.errors import BotError
 from bot.last_word import last_word, write_last_word
 from bot.ledger import Ledger
@@ -57,6 +57,7 @@ async def _run(
     try:
         ending = await _hold_call(settings, persona, ledger, leave_word)
     except BotError as error:
+        logger.error("the call could not begin", problem=error.message)
         ending = Ending.of(error)
     except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a reason
         logger.opt(exception=error).error("the call crashed")
@@ -73,8 +74,14 @@ async def _hold_call(
         Patience(settings.no_caller_seconds, settings.return_grace_seconds, settings.max_duration_seconds),
     )
     loop = asyncio.get_running_loop()
+    grace = settings.grace_seconds - FORCED_EXIT_SECONDS
+
+    def terminate() -> None:
+        attendance.terminate()
+        _exit_by_force(attendance.ending.result(), grace)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, attendance.terminate)
+        loop.add_signal_handler(number, terminate)
 
     def prepare_exit(decided: asyncio.Future[Ending]) -> None:
         if decided.cancelled():
@@ -84,7 +91,7 @@ async def _hold_call(
             # To close anything in order takes memory.
             _leave(ending, leave_word)
         leave_word(ending)
-        longest = settings.grace_seconds - FORCED_EXIT_SECONDS
+        longest = grace if ending.is_ordered else UNHURRIED_SECONDS
         _exit_by_force(ending, min(longest, QUICK_EXIT_SECONDS) if ending.goodbye == "none" else longest)
 
     attendance.ending.add_done_callback(prepare_exit)

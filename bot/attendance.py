@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from bot.errors import BotError
 from bot.ledger import Ledger
 from protocol.reasons import TERMINATED, Reason
+
+UNHURRIED_SECONDS: Final = 20.0
+"""How long a bot may take to leave a call that nobody has asked it to end."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,11 @@ class Ending:
     reason: Reason | Literal["terminated"]
     message: str
     goodbye: Literal["none", "ask", "awaited"] = "none"
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether somebody has asked for the end, and waits for the process to be gone."""
+        return self.reason in (TERMINATED, Reason.STOPPED)
 
     @classmethod
     def of(cls, error: BotError) -> Ending:

@@ -12,7 +12,7 @@ from pipecat.frames.frames import ErrorFrame, InputTextRawFrame, LLMRunFrame
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.workers.runner import WorkerRunner
 
-from bot.attendance import Attendance, Ending
+from bot.attendance import UNHURRIED_SECONDS, Attendance, Ending
 from bot.controller import Controller
 from bot.gemini import gemini_live
 from bot.ledger import Ledger
@@ -28,7 +28,7 @@ from bot.transcript import Transcript
 from bot.transports import room_transport
 from bot.voice import VoiceObserver
 from protocol.messages import Candidates, InboxAnswer, InboxMessage, ModelReconnected, Offer, Stop, TurnEnded
-from protocol.reasons import TERMINATED, Reason
+from protocol.reasons import TERMINATED, Phase, Reason
 
 TOOL_TIMEOUT_SECONDS: Final = 10.0
 SENTENCE_SECONDS: Final = 6.0
@@ -42,6 +42,8 @@ FLUSH_SECONDS: Final = 0.5
 LEAVING_SECONDS: Final = 2.0
 """Kept back from the grace period for closing the pipeline and for the last report."""
 
+FAILED: Final = "Something went wrong on our side. Please call again."
+"""What a caller is told of a call that failed."""
 UNCAUGHT: Final = ("Error processing frame", "Uncaught exception")
 """How Pipecat begins the report of a processor that raised: pipecat/processors/frame_processor.py."""
 
@@ -85,7 +87,7 @@ class Call:
             pipeline = tasks.create_task(self._run_pipeline(), name="pipeline")
             helpers = [tasks.create_task(self._crash_ends_call(work)) for work in self._helpers(controller)]
             ending = await self._attendance.ending
-            logger.info("call ending", reason=str(ending.reason))
+            logger.info("call ending", reason=str(ending.reason), message=ending.message)
             if self._attendance.caller_is_here and ending.goodbye != "none":
                 await _first_of(self._say_goodbye(ending), self._attendance.caller_gone.wait())
             await self._leave(ending, pipeline)
@@ -116,7 +118,7 @@ class Call:
         self._ledger.mark("first_speech")
 
     async def _warn(self) -> None:
-        """Tell the caller that the time is nearly up, at the first pause."""
+        """Tell the caller that the time is nearly up, as soon as the bot is quiet."""
         await self._attendance.time_is_short.wait()
         await self._voice.quiet.wait()
         if self._attendance.caller_is_here:
@@ -154,7 +156,8 @@ class Call:
 
     async def _say_goodbye(self, ending: Ending) -> None:
         """Let the sentence be finished, then hear the goodbye out, as far as the grace period allows."""
-        within = self._settings.grace_seconds - LEAVING_SECONDS
+        whole = self._settings.grace_seconds if ending.is_ordered else UNHURRIED_SECONDS
+        within = whole - LEAVING_SECONDS
         await _wait(self._voice.quiet, min(SENTENCE_SECONDS, max(0.0, within)))
         if within < SENTENCE_SECONDS + GOODBYE_SECONDS:
             return
@@ -169,7 +172,9 @@ class Call:
         if self._attendance.caller_is_here:
             # Who sent the signal is the controller's to know: for the caller the call was stopped.
             reason = Reason.STOPPED if ending.reason == TERMINATED else Reason(ending.reason)
-            await self._announce({"type": "call_ended", "reason": reason, "message": ending.message})
+            # What failed is the operator's to know and to mend.
+            message = FAILED if reason.phase is Phase.FAILED else ending.message
+            await self._announce({"type": "call_ended", "reason": reason, "message": message})
         if ending.goodbye != "none" and self._voice.quiet.is_set():
             await self._worker.stop_when_done()
         else:

@@ -13,7 +13,7 @@
 
 from typing import ClassVar
 
-from protocol.reasons import EXIT_CODES, Reason
+from protocol.reasons import Reason
 
 
 class BotError(Exception):
@@ -27,11 +27,6 @@ class BotError(Exception):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
-
-    @property
-    def exit_code(self) -> int:
-        """What the process exits with."""
-        return EXIT_CODES[self.reason]
 
 
 class ConfigInvalid(BotError):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from google.genai.live import AsyncSession
-from google.genai.types import LiveConnectConfig, LiveServerMessage
+from google.genai.types import LiveConnectConfig, LiveServerContent, LiveServerMessage
 from pipecat.frames.frames import LLMFullResponseEndFrame, TTSStoppedFrame
 from pipecat.services.google.gemini_live.llm import GeminiLiveLLMService, GeminiVADParams
 
@@ -79,6 +79,9 @@ class GeminiLive(GeminiLiveLLMService):
         if is_first:
             return
         self._on_reconnected()
+        if self._user_is_speaking:
+            # Sound outside of an activity is discarded: this session has not been told of one.
+            await super()._handle_user_started_speaking(None)  # type: ignore[no-untyped-call]
         if not is_resumed:
             # A session seeded anew has never heard of the calls that tools are still to answer.
             self._forgotten_calls |= self._open_calls | self._unanswered_results.keys()
@@ -105,7 +108,8 @@ class GeminiLive(GeminiLiveLLMService):
         self._session = None
         self._cancel_watch()
         await self._close_response()
-        if not await super()._handle_connection_error(error):
+        # Pipecat logs the error's text, which of an unreadable message is the message itself.
+        if not await super()._handle_connection_error(ConnectionError(cause(error))):
             await self._give_up(
                 ModelLost(
                     f"The connection to Gemini broke several times in a row ({cause(error)}); "
@@ -145,24 +149,9 @@ class GeminiLive(GeminiLiveLLMService):
     # What the model says.
 
     async def _handle_server_message(self, message: LiveServerMessage) -> None:
-        content = message.server_content
-        if content and content.interrupted:
-            self._is_cut_short = True
-        is_reply = message.tool_call or (content and content.model_turn)
-        # An answer that was cut short is complete as well: what cut it short is still to be answered.
-        is_complete = content and content.turn_complete and not self._is_cut_short
-        if is_reply or is_complete:
-            self._stalls = 0
-            self._unanswered_texts.clear()
-            self._unanswered_results.clear()
-            self._cancel_watch()
-        if is_complete:
-            self._reply_is_due = False
-        if message.tool_call:
-            self._open_calls |= {call.id for call in message.tool_call.function_calls or [] if call.id}
-        if is_reply or (content and content.turn_complete):
-            self._is_cut_short = False
+        self._note_answer(message)
         await super()._handle_server_message(message)
+        content = message.server_content
         # Pipecat reads usage only where it shares a message with the end of a turn.
         if message.usage_metadata and not (content and content.turn_complete):
             await self._handle_msg_usage_metadata(message)
@@ -171,6 +160,28 @@ class GeminiLive(GeminiLiveLLMService):
         if self._moves_on and not (self._reply_is_due or self._bot_is_responding or self._user_is_speaking):
             self._moves_on = False
             self.create_task(self._reconnect(), "move on to another connection")
+
+    def _note_answer(self, message: LiveServerMessage) -> None:
+        """Keep in mind what is answered, and whether more of the answer is to come."""
+        content = message.server_content or LiveServerContent()
+        if content.interrupted:
+            self._is_cut_short = True
+        is_reply = message.tool_call or content.model_turn
+        # An answer that was cut short is complete as well: what cut it short is still to be answered.
+        is_complete = content.turn_complete and not self._is_cut_short
+        if is_reply or is_complete or content.generation_complete:
+            self._stalls = 0
+            self._unanswered_texts.clear()
+            self._unanswered_results.clear()
+            self._cancel_watch()
+        if content.model_turn and not (content.generation_complete or content.turn_complete):
+            self._watch_for(STALL_SECONDS)
+        if is_complete:
+            self._reply_is_due = False
+        if message.tool_call:
+            self._open_calls |= {call.id for call in message.tool_call.function_calls or [] if call.id}
+        if is_reply or content.turn_complete:
+            self._is_cut_short = False
 
     # What the model is to answer.
 
@@ -206,7 +217,8 @@ class GeminiLive(GeminiLiveLLMService):
 
     def _expect_reply(self) -> None:
         self._reply_is_due = True
-        if self._session is not None:
+        # While the caller speaks nothing is due yet: the end of their turn begins the watch.
+        if self._session is not None and not self._user_is_speaking:
             self._watch_for(STALL_SECONDS)
 
     def _watch_for(self, seconds: float) -> None:

@@ -52,4 +52,6 @@ def cause(error: Exception) -> str:
     code, reason = _close(error)
     if code is not None:
         return f"code {code}: {reason}" if reason else f"code {code}"
+    if isinstance(error, (TypeError, ValueError)):
+        return "an answer that cannot be read"  # its text would quote what was said
     return str(error) or type(error).__name__

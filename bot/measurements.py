@@ -152,7 +152,7 @@ def _errors(record: Record) -> BaseObserver:
 
     @observer.event_handler("on_error")
     async def on_error(_observer: BaseObserver, error: ErrorEvent) -> None:
-        record(ErrorSeen(kind=str(error.category)))
+        record(ErrorSeen(kind=error.category.value))
 
     return observer
 

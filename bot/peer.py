@@ -4,6 +4,7 @@ Pipecat builds a connection for each offer; here it waits for one, so that pipel
 """
 
 import asyncio
+import contextlib
 from typing import Any, Final
 
 from aiortc import InvalidAccessError, InvalidStateError
@@ -16,6 +17,7 @@ from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 from bot.transports import END_SILENCE_SECONDS, Presence
 
 _WATCH_SECONDS: Final = 0.5
+_MISSED_SECONDS: Final = 5.0
 
 # What aiortc raises for an SDP or a candidate that it can't read or can't take.
 _UNREADABLE: Final = (
@@ -41,7 +43,8 @@ class Peer:
         self._presence = presence
         self._connection = SmallWebRTCConnection()
         self._was_offered = False
-        self._is_here = False
+        self._away = asyncio.Event()
+        self._away.set()
         self.transport: BaseTransport = SmallWebRTCTransport(
             self._connection,
             TransportParams(
@@ -71,7 +74,10 @@ class Peer:
         if "m=audio" not in sdp:
             raise OfferRefused("The offer has no audio: the microphone's track is missing.")
         wants_restart = bool(offer.get("restart_pc"))
-        if self._is_here and pc_id != self._connection.pc_id and not wants_restart:
+        if wants_restart and pc_id is None:
+            # A client that lost its connection may have forgotten its id, and come before it is missed.
+            await self._missed_within(_MISSED_SECONDS)
+        if self._is_here and pc_id != self._connection.pc_id:
             raise OfferRefused("Another caller is in this call.")
         try:
             if self._was_offered:
@@ -99,9 +105,9 @@ class Peer:
                 if candidate is not None:
                     candidate.sdpMid = item["sdp_mid"]
                     candidate.sdpMLineIndex = item["sdp_mline_index"]
+                await self._connection.add_ice_candidate(candidate)
             except _UNREADABLE as error:
                 raise OfferRefused("A candidate cannot be read.") from error
-            await self._connection.add_ice_candidate(candidate)
 
     async def close(self) -> None:
         """Hang up; a transport closes only what was connected."""
@@ -119,11 +125,20 @@ class Peer:
             elif not self._is_here and self._connection.is_connected():
                 self._arrive()
 
+    async def _missed_within(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._away.wait()
+
+    @property
+    def _is_here(self) -> bool:
+        return not self._away.is_set()
+
     def _arrive(self) -> None:
-        self._is_here = True
+        self._away.clear()
         self._presence.caller_joined()
 
     def _leave(self, *, abruptly: bool) -> None:
         if self._is_here:
-            self._is_here = False
+            self._away.set()
             self._presence.caller_left(abruptly=abruptly)

@@ -63,7 +63,6 @@ class Settings:
         return_grace_seconds: How long a caller lost abruptly may take to come back.
         idle_seconds: How long both sides may be silent.
         stop_secs: Silence that ends a turn, as in Pipecat's `VADParams`.
-        last_word: The file to leave the last word in.
     """
 
     session_id: str
@@ -80,7 +79,6 @@ class Settings:
     return_grace_seconds: float
     idle_seconds: float
     stop_secs: float
-    last_word: Path | None
 
     @property
     def transport(self) -> Transport:
@@ -112,12 +110,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         channel=_channel(variables, transport),
         persona=variables.path(env.PERSONA),
         max_duration_seconds=variables.number(env.MAX_DURATION_SECONDS, 1800, 1, _DAY_SECONDS),
-        grace_seconds=variables.number(env.GRACE_SECONDS, 30, 1, 3600),
+        grace_seconds=variables.number(env.GRACE_SECONDS, 30, 0, 3600),
         no_caller_seconds=variables.number(env.NO_CALLER_SECONDS, 60, 1, _DAY_SECONDS),
         return_grace_seconds=variables.number(env.RETURN_GRACE_SECONDS, 10, 0, 3600),
         idle_seconds=variables.number(env.IDLE_SECONDS, 300, 1, _DAY_SECONDS),
         stop_secs=variables.number(env.STOP_SECS, 0.5, 0.1, 5),
-        last_word=variables.path(env.LAST_WORD),
     )
     if variables.problems:
         raise ConfigInvalid("; ".join([*variables.problems, "set them right and start again."]))

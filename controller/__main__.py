@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from dotenv import dotenv_values
@@ -51,6 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         read_settings_and_serve(variables)
 
 
+def _named(error: Mapping[str, Any]) -> dict[str, Any]:
+    """The error under the variable's name, as the operator wrote it."""
+    field, *rest = error["loc"] or ("",)
+    return {**error, "loc": (f"PODLINE_{field}".upper(), *rest) if field else ()}
+
+
 def print_room(key: str | None, variables: Mapping[str, str]) -> None:
     """Make a Daily room; variables go to the standard output, and words to the standard error."""
     try:
@@ -72,7 +79,7 @@ def read_settings_and_serve(variables: Mapping[str, str]) -> None:
         settings = Settings()
         keys = read_keys(settings.keys_file) if settings.keys_file else None
     except ValidationError as error:
-        sys.exit(_complain(sentence(error.errors(), root=0)))
+        sys.exit(_complain(sentence([_named(each) for each in error.errors()], root=0)))
     except (OSError, msgspec.DecodeError) as error:
         sys.exit(_complain(f"PODLINE_KEYS_FILE: {error}."))
     with (

@@ -119,7 +119,7 @@ def _services(
         settings=settings,
         supervisor=supervisor,
         runtime=runtime,
-        gate=Gate(keys, settings.url_for_callers, settings.cors_origins),
+        gate=Gate(keys, settings.cors_origins),
         signer=signer,
         clock=clock,
         starts=RateLimit(starts),

@@ -47,10 +47,9 @@ def read_keys(path: Path) -> tuple[Key, ...]:
 class Gate:
     """Decides who passes: holders of a key, or, where there are no keys, whoever sits at this machine."""
 
-    def __init__(self, keys: Sequence[Key] | None, public_url: str, origins: Sequence[str] = ()) -> None:
+    def __init__(self, keys: Sequence[Key] | None, origins: Sequence[str] = ()) -> None:
         """`origins` are those of other sites whose pages may use a controller without keys."""
         self._keys = keys
-        self._public_host = urlsplit(public_url).hostname
         self._origins = origins
 
     @property
@@ -89,7 +88,7 @@ class Gate:
         """
         host = headers.get("host", "")
         name = _host_name(host)
-        if name is None or not (is_loopback(name) or name == self._public_host):
+        if name is None or not is_loopback(name):
             raise Forbidden(
                 "Without keys only this machine is served. Set PODLINE_KEYS_FILE to serve others."
             )

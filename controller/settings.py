@@ -87,10 +87,10 @@ class Settings(BaseSettings):
         default=120, description="From the launch until the bot has joined."
     )
     max_duration_seconds: PositiveInt = Field(
-        default=1800, description="The longest session, and the default."
+        default=1800, le=86_400, description="The longest session, and the default."
     )
     grace_seconds: PositiveFloat = Field(
-        default=30, description="From the request to leave until the bot is killed."
+        default=30, le=3600, description="From the request to leave until the bot is killed."
     )
     silence_seconds: PositiveFloat = Field(
         default=20, description="Without a word from a bot until it is given up."
@@ -114,6 +114,17 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _only_this_machine_without_keys(self) -> Settings:
+        """Behind a proxy every request comes from this machine, and would pass for its owner's."""
+        host = urlsplit(self.url_for_callers).hostname or ""
+        if self.keys_file is None and (not is_loopback(host) or self.trusted_proxies):
+            raise ValueError(
+                "PODLINE_PUBLIC_URL and PODLINE_TRUSTED_PROXIES serve others: set PODLINE_KEYS_FILE "
+                "(a file with [] leaves nothing but the public start open)"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _only_limits_that_are_kept(self) -> Settings:
         if self.bot_memory_megabytes is not None and sys.platform != "linux":
             raise ValueError("PODLINE_BOT_MEMORY_MEGABYTES: only Linux keeps such a limit; leave it out here")
@@ -129,7 +140,7 @@ class Settings(BaseSettings):
 
     @property
     def _own_url(self) -> str:
-        host = self.host if is_loopback(self.host) else "127.0.0.1"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 

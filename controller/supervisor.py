@@ -127,8 +127,11 @@ class Supervisor:
             RoomsUnavailable, RuntimeUnavailable, ShuttingDown: nothing was launched; asking again may help.
         """
         known = self.view.find(order.session_id) if order.session_id else None
-        if known is not None and not _may_start_again(known):
-            return await self._repeat(known, order)
+        if known is not None:
+            if known.session.request_hash != order.hash:
+                raise SessionConflict(known.session.id)
+            if not _may_start_again(known):
+                return await self._repeat(known, order)
         if self._is_closing:
             raise ShuttingDown
         if self._tasks is None or not self._runtime.is_ready():
@@ -205,9 +208,8 @@ class Supervisor:
             self._rooms.bring(session_id, *order.room)
 
     async def _repeat(self, record: Record, order: Order) -> Started:
-        if record.session.request_hash != order.hash:
-            raise SessionConflict(record.session.id)
-        await record.settled.wait()
+        while not record.settled.is_set():  # whoever woke first may have launched it again
+            await record.settled.wait()
         if record.is_in_doubt and record.doubt is not None:
             record.settled.clear()
             record.launching = asyncio.create_task(self._launch(record, order, record.doubt.launch))
@@ -242,10 +244,10 @@ class Supervisor:
             await self._hand_over(record, launch, _ADOPTION_SECONDS if order.session_id else 0)
         except ControllerError as error:
             record.refusal = error
-            self._ended(record, Ending(reason=Reason.LAUNCH_FAILED, message=error.detail))
+            self._ended(record, record.intent or Ending(reason=Reason.LAUNCH_FAILED, message=error.detail))
         except Exception:
             log.error("launch failed unforeseen", extra={"session_id": record.session.id})  # noqa: TRY400 - it goes on
-            self._ended(record, ending_for(Reason.LAUNCH_FAILED))
+            self._ended(record, record.intent or ending_for(Reason.LAUNCH_FAILED))
             raise
         finally:
             record.settled.set()

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -114,7 +115,7 @@ async def run(*, with_sandbox: bool) -> None:
         DemoError: Something is missing, or a part of it ended by itself.
     """
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     settings = {**dotenv_values(ROOT / ".env"), **os.environ}
     port = settings.get("PODLINE_PORT") or DEFAULT_PORT
@@ -137,7 +138,8 @@ async def run(*, with_sandbox: bool) -> None:
         stopping.cancel()
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
-        print("Ending ...", flush=True)
+        with suppress(OSError):  # nobody may be there to read it
+            print("Ending ...", flush=True)
         await stop_all(programs)
 
 

@@ -21,15 +21,17 @@ find_python() {
   fail "Podline needs Python 3.11 or later, and none is on the PATH: install it from python.org or your system's packages."
 }
 
-# Print a uv: the one on the PATH, else one of our own under .tools.
+# Print a uv of the version that has made the lock: the one on the PATH, else one of our own under .tools.
 find_uv() {
-  if command -v uv; then
+  if [ "$(uv --version 2>/dev/null | cut -d ' ' -f 2)" = "$uv_version" ]; then
+    command -v uv
     return
   fi
-  local tools="$root/.tools/uv-$uv_version"
+  local python tools="$root/.tools/uv-$uv_version"
   if [ ! -x "$tools/bin/uv" ]; then
     echo "Getting uv $uv_version ..." >&2
-    "$(find_python)" -m venv "$tools" >&2 ||
+    python=$(find_python) || exit 1
+    "$python" -m venv "$tools" >&2 ||
       fail "Python could not make a virtual environment (on Debian: apt-get install python3-venv)."
     "$tools/bin/python" -m pip install --quiet "uv==$uv_version" >&2 ||
       fail "uv $uv_version could not be installed: is the package registry in reach?"

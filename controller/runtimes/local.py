@@ -134,6 +134,8 @@ class LocalRuntime:
         if self._tasks is None or self._guardian is None:
             raise RuntimeUnavailable("The local runtime is not running.")
         launch_id = launch.session.launch_id
+        if launch_id in self._bots:
+            return
         log_ = self._make_directory(self._directory / launch_id)
         try:
             bot, output = await self._spawn(launch, log_, self._guardian.entrance)

@@ -51,8 +51,8 @@ async def test_a_signal_ends_it_in_order_and_leaves_nothing_behind(
         (
             {"PODLINE_PORT": "loud", "PODLINE_CAPACITY": "0"},
             (
-                "podline: port: Input should be a valid integer, unable to parse string as an integer; "
-                "capacity: Input should be greater than 0.\n"
+                "podline: PODLINE_PORT: Input should be a valid integer, unable to parse string as an "
+                "integer; PODLINE_CAPACITY: Input should be greater than 0.\n"
             ),
         ),
         (

@@ -1,11 +1,13 @@
 """Whose address counts when a proxy stands in front of the controller."""
 
 import asyncio
+from pathlib import Path
 
 import httpx
 import pytest
 
 from controller.app import create_app
+from controller.auth import read_keys
 from controller.clock import system_clock
 from controller.server import Server
 from controller.settings import Settings
@@ -22,15 +24,20 @@ from tests.fakes.site import SIGNER
         ("127.0.0.0/8", [200, 200]),
     ],
 )
-async def test_only_a_proxy_that_is_trusted_may_say_who_asks(trusted: str, statuses: list[int]) -> None:
+async def test_only_a_proxy_that_is_trusted_may_say_who_asks(
+    tmp_path: Path, trusted: str, statuses: list[int]
+) -> None:
+    keys_file = tmp_path / "keys.json"
+    keys_file.write_text("[]")
     settings = Settings(
         _env_file=None,
         port=free_port(),
         public_start=True,
         public_starts_per_minute=1,
         trusted_proxies=trusted,
+        keys_file=keys_file,
     )
-    app = create_app(settings, FakeRuntime(), FakeRooms(), SIGNER, None, system_clock())
+    app = create_app(settings, FakeRuntime(), FakeRooms(), SIGNER, read_keys(keys_file), system_clock())
     server = Server(
         app, app.state.services.supervisor, settings.host, settings.port, settings.trusted_proxies
     )

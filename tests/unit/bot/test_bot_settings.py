@@ -50,7 +50,7 @@ def test_what_is_not_set_has_the_defaults_of_the_design() -> None:
 
     assert (settings.max_duration_seconds, settings.grace_seconds) == (1800, 30)
     assert (settings.no_caller_seconds, settings.return_grace_seconds, settings.idle_seconds) == (60, 10, 300)
-    assert (settings.stop_secs, settings.persona, settings.last_word) == (0.5, None, None)
+    assert (settings.stop_secs, settings.persona) == (0.5, None)
     assert settings.convex_token is None
 
 
@@ -70,7 +70,6 @@ def test_every_variable_lands_in_its_field() -> None:
 
     assert settings.channel == Channel("http://controller:7860", "launch-1", "launch-secret")
     assert settings.persona == Path("/etc/podline/ana.toml")
-    assert settings.last_word == Path("/dev/termination-log")
     assert settings.convex_token == "convex-secret"
     assert (settings.max_duration_seconds, settings.grace_seconds) == (600, 3)
     assert (settings.no_caller_seconds, settings.return_grace_seconds, settings.idle_seconds) == (20, 0, 90)
@@ -109,7 +108,7 @@ def test_a_refused_environment_exits_with_64() -> None:
     with pytest.raises(ConfigInvalid) as caught:
         read_settings({})
 
-    assert caught.value.exit_code == 64
+    assert caught.value.reason == "config_invalid"
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\t"])
