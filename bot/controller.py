@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 from loguru import logger
 
+from bot.backoff import pause
 from bot.ledger import Ledger
 from bot.settings import Channel
 from protocol.messages import (
@@ -51,7 +52,7 @@ class Pace:
 
     def pause(self, failures: int) -> float:
         """How long to wait after so many failures in a row."""
-        return min(self.first_pause * 2.0 ** min(failures - 1, 10), self.longest_pause)
+        return pause(self.first_pause, self.longest_pause, failures)
 
 
 class Controller:

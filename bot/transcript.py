@@ -12,6 +12,7 @@ from typing import Final, Literal, Self
 
 from loguru import logger
 
+from bot.backoff import pause
 from bot.store import RouteMissing, Store, StoreError, Turn
 
 Role = Literal["user", "assistant"]
@@ -32,7 +33,7 @@ class Rhythm:
 
     def pause(self, failures: int) -> float:
         """How long to wait after so many failures in a row."""
-        return min(self.first_pause * 2.0 ** min(failures - 1, 10), self.longest_pause)
+        return pause(self.first_pause, self.longest_pause, failures)
 
 
 class Transcript:

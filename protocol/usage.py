@@ -29,10 +29,6 @@ class Tokens(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def plus(self, other: Tokens) -> Tokens:
         return Tokens(*(a + b for a, b in zip(_values(self), _values(other), strict=True)))
 
-    def minus(self, other: Tokens) -> Tokens:
-        """What is here beyond `other`; never below zero."""
-        return Tokens(*(max(0, a - b) for a, b in zip(_values(self), _values(other), strict=True)))
-
 
 class ToolCalls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Calls of one tool, by outcome."""
