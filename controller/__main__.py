@@ -21,12 +21,13 @@ from pydantic import ValidationError
 from controller.app import create_app
 from controller.auth import Key, read_keys
 from controller.cli import parse_arguments
-from controller.clock import system_clock
+from controller.clock import Clock, system_clock
 from controller.daily_api import DailyError
 from controller.logs import configure_logging
 from controller.problems import sentence
 from controller.room_command import make_meeting
 from controller.rooms.webrtc import WebRtcRooms
+from controller.runtime import Runtime
 from controller.runtimes.local import LocalRuntime, bot_variables
 from controller.runtimes.memory import own_memory_events
 from controller.server import Server
@@ -96,7 +97,27 @@ def serve(
     clock = system_clock()
     secret = settings.secret.get_secret_value() if settings.secret else secrets.token_hex(32)
     signer = Signer(secret.encode())
-    runtime = LocalRuntime(
+    runtime = choose_runtime(settings, variables, directory, clock)
+    rooms = WebRtcRooms(settings.url_for_callers, signer)
+    app = create_app(settings, runtime, rooms, signer, keys, clock)
+    supervisor = app.state.services.supervisor
+    run(Server(app, supervisor, settings.host, settings.port, settings.trusted_proxies))
+
+
+def choose_runtime(
+    settings: Settings, variables: Mapping[str, str], directory: Path, clock: Clock
+) -> Runtime:
+    """Where bots run. Ends the program where the cluster or the Job template can't be used."""
+    if settings.runtime == "kubernetes":
+        # Half as much memory again as all the rest of a controller, for those alone who need it.
+        from controller.runtimes.kubernetes.build import build_runtime  # noqa: PLC0415
+        from controller.runtimes.kubernetes.errors import ConfigurationInvalid  # noqa: PLC0415
+
+        try:
+            return build_runtime(settings, clock)
+        except ConfigurationInvalid as error:
+            sys.exit(_complain(str(error)))
+    return LocalRuntime(
         command=(sys.executable, "-m", "bot"),
         variables=bot_variables(variables),
         directory=directory,
@@ -106,10 +127,6 @@ def serve(
         memory_megabytes=settings.bot_memory_megabytes,
         memory_events=own_memory_events(),
     )
-    rooms = WebRtcRooms(settings.url_for_callers, signer)
-    app = create_app(settings, runtime, rooms, signer, keys, clock)
-    supervisor = app.state.services.supervisor
-    run(Server(app, supervisor, settings.host, settings.port, settings.trusted_proxies))
 
 
 def run(server: Server) -> None:

@@ -35,7 +35,7 @@ class Personas:
         if self.directory is None:
             return {}
         files = (path for path in self.directory.iterdir() if path.is_file())
-        return {path.stem: path.resolve() for path in files if not path.name.startswith(".")}
+        return {path.stem: path.absolute() for path in files if not path.name.startswith(".")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,6 @@ class Assigner:
         return Launch(
             session=session,
             environment=plain,
-            secrets={**room.secrets, environment.LAUNCH_TOKEN: token},
+            secrets=None if room.secrets is None else {**room.secrets, environment.LAUNCH_TOKEN: token},
             deadline_seconds=deadline_seconds,
         )

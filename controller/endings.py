@@ -36,6 +36,8 @@ SENTENCES: Final[dict[Reason, str]] = {
 }
 """What a person reads when nobody who was closer to it has said it better."""
 
+_CONCLUDED: Final = frozenset({Reason.START_TIMEOUT, Reason.UNRESPONSIVE})
+
 _ENDED_FROM_OUTSIDE: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 _MAX_MESSAGE_CHARACTERS: Final = 500
 
@@ -47,21 +49,27 @@ def ending_for(reason: Reason) -> Ending:
 def decide_ending(intent: Ending | None, exit_: Exit) -> Ending:
     """Name the end: our own intent first, then the place's verdict, the bot's word, and its exit.
 
+    An intent that was only concluded from silence gives way to what the place knows of its cause.
+
     Args:
         intent: why we asked the bot to leave, None when we did not.
         exit_: what the runtime has seen.
     """
+    known = exit_.cause or exit_.held_up
+    if intent is not None:
+        return known if known is not None and intent.reason in _CONCLUDED else intent
     return (
-        intent
-        or (ending_for(exit_.cause) if exit_.cause else None)
+        known
         or (_from_last_word(exit_.last_word) if exit_.last_word else None)
+        or exit_.otherwise
         or ending_for(_from_exit(exit_))
     )
 
 
 def _from_last_word(word: LastWord) -> Ending | None:
+    """What the bot says of its end; nothing where it only knows that somebody asked it to go."""
     if word.reason == TERMINATED:
-        return ending_for(Reason.VANISHED)
+        return None
     # A bot can't know that it was evicted or has vanished: only what has an exit code is its to say.
     reason = next((reason for reason in EXIT_CODES if reason == word.reason), None)
     if reason is None:
@@ -70,6 +78,8 @@ def _from_last_word(word: LastWord) -> Ending | None:
 
 
 def _from_exit(exit_: Exit) -> Reason:
+    if exit_.last_word is not None and exit_.last_word.reason == TERMINATED:
+        return Reason.VANISHED
     if exit_.signal is not None:
         return Reason.VANISHED if exit_.signal in _ENDED_FROM_OUTSIDE else Reason.CRASHED
     if not exit_.exit_code:

@@ -26,6 +26,8 @@
   - ShuttingDown         503
 """
 
+from __future__ import annotations
+
 from math import ceil
 from typing import ClassVar
 
@@ -107,6 +109,17 @@ class SessionConflict(ControllerError):
             f"Session {session_id!r} was started with a different request. "
             "Repeat that request unchanged, or choose another session_id."
         )
+
+    @classmethod
+    def by_name(cls, session_id: str, thing: str, namespace: str) -> SessionConflict:
+        """Where bots run there is something of another origin under the session's name."""
+        error = cls(session_id)
+        detail = (
+            f"The {thing} in namespace {namespace} bears the name of session {session_id!r} and is not "
+            "its own. Choose another session_id, or delete it."
+        )
+        error.args = (detail,)
+        return error
 
 
 class OfferRefused(ControllerError):

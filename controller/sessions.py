@@ -49,6 +49,14 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostics:
+    """What there is to tell of a bot that failed: warnings about it, and the end of its log, oldest first."""
+
+    events: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """One call, from the request for it to its end.
 
@@ -57,6 +65,7 @@ class Session:
         request_hash: of the request that started it, so that a repeat is told from a conflict.
         room_is_brought: the caller made the room, so it is not ours to give tokens for, or to close.
         usage_is_partial: the bot left no last word, so it may have used more than `usage` says.
+        diagnostics: of a session that failed, where its runtime has any.
     """
 
     id: str
@@ -74,6 +83,7 @@ class Session:
     timeline: Timeline
     usage: Usage = field(default_factory=Usage)
     usage_is_partial: bool = False
+    diagnostics: Diagnostics | None = None
 
     def moved(self, phase: Phase) -> Session:
         """Go to `phase` where that is a step forward; stay where it is not.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -52,6 +52,14 @@ class Settings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,
     )
+
+    runtime: Literal["local", "kubernetes"] = Field(
+        default="local", description="Where bots run: processes on this machine, or Jobs in a cluster."
+    )
+    namespace: str | None = Field(
+        default=None, description="Where Jobs are made; the kubeconfig's or the pod's own when not set."
+    )
+    job_template: Path | None = Field(default=None, description="The operator's Job, as YAML.")
 
     host: str = Field(
         default="127.0.0.1", description="Address to listen on; others than loopback need keys."
@@ -128,6 +136,25 @@ class Settings(BaseSettings):
     def _only_limits_that_are_kept(self) -> Settings:
         if self.bot_memory_megabytes is not None and sys.platform != "linux":
             raise ValueError("PODLINE_BOT_MEMORY_MEGABYTES: only Linux keeps such a limit; leave it out here")
+        return self
+
+    @model_validator(mode="after")
+    def _only_jobs_that_can_work(self) -> Settings:
+        if self.runtime != "kubernetes":
+            return self
+        needed = {
+            "PODLINE_JOB_TEMPLATE": (self.job_template, "the Job to launch, like deploy/base/bot-job.yaml"),
+            "PODLINE_CONTROLLER_URL": (self.controller_url, "where pods reach this controller"),
+            "PODLINE_SECRET": (self.secret, "bots outlive the controller, and so must their tokens"),
+        }
+        for name, (value, why) in needed.items():
+            if value is None:
+                raise ValueError(f"PODLINE_RUNTIME=kubernetes needs {name}: {why}")
+        if self.bot_memory_megabytes is not None:
+            raise ValueError(
+                "PODLINE_BOT_MEMORY_MEGABYTES is for processes on this machine; "
+                "set the memory limit in the Job template"
+            )
         return self
 
     @property

@@ -26,7 +26,7 @@ from controller.logs import session_at_work
 from controller.orders import Order, Started
 from controller.rooms import Room, Rooms
 from controller.runtime import Exit, Launch, Runtime, Sighting
-from controller.sessions import Ending, Session, Timeline
+from controller.sessions import Diagnostics, Ending, Session, Timeline
 from controller.view import Doubt, Record, View
 from controller.watchdog import Watchdog
 from protocol.messages import InboxAnswer, InboxMessage, Report
@@ -35,6 +35,11 @@ from protocol.reasons import Phase, Reason
 log = logging.getLogger("podline.supervisor")
 
 _SHUTDOWN: Final = "The controller was shut down and took its bots along. Start the session again."
+
+_LAST_LAUNCHES_SECONDS: Final = 5.0
+"""How long a controller that leaves waits for launches that are under way."""
+
+_PAUSE_SECONDS: Final = 2.0
 
 _ADOPTION_SECONDS: Final = 30.0
 """How long a launch of unknown outcome waits for its caller to ask again: a few times Retry-After."""
@@ -90,30 +95,49 @@ class Supervisor:
     def is_alive(self) -> bool:
         return self._tasks is not None
 
-    def is_ready(self) -> bool:
-        return self.is_alive() and not self._is_closing and self._runtime.is_ready()
+    def trouble(self) -> str | None:
+        """Why no session can be started right now, as a sentence; None while they can."""
+        if not self.is_alive():
+            return "The controller is broken and must be restarted."
+        if self._is_closing:
+            return "The controller is shutting down."
+        return self._runtime.trouble()
 
     async def close(self) -> None:
-        """Take nothing more on, ask all bots to leave, and return when they have gone or had their time.
+        """Take nothing more on, and see off the bots that would not outlive us.
 
         Then all who wait for anything are sent home, also when this is cut short. Again is harmless.
         """
         if self._is_closing:
             return
         self._is_closing = True
+        try:
+            if self._runtime.outlives_us:
+                await self._finish_launches()
+            else:
+                await self._end_all()
+        finally:
+            for record in self.view.running():
+                record.inbox.close(ShuttingDown())
+            self.view.close()
+
+    async def _end_all(self) -> None:
+        """Ask all bots to leave, and return when they have gone or had their time."""
         running = self.view.running()
         intent = Ending(reason=Reason.STOPPED, message=_SHUTDOWN)
+        await asyncio.gather(*(self._end(record, intent) for record in running))
         try:
-            await asyncio.gather(*(self._end(record, intent) for record in running))
             async with asyncio.timeout(self.limits.grace + 1):
                 for record in running:
                     await record.gone.wait()
         except TimeoutError:
             log.warning("bots outlived the shutdown", extra={"bots": len(self.view.running())})
-        finally:
-            for record in self.view.running():
-                record.inbox.close(ShuttingDown())
-            self.view.close()
+
+    async def _finish_launches(self) -> None:
+        """Let launches that are under way be taken, so that whoever asked has an answer."""
+        launching = [each.launching for each in self.view.running() if each.launching is not None]
+        if launching:
+            await asyncio.wait(launching, timeout=_LAST_LAUNCHES_SECONDS)
 
     # --- what callers ask for ---
 
@@ -134,8 +158,8 @@ class Supervisor:
                 return await self._repeat(known, order)
         if self._is_closing:
             raise ShuttingDown
-        if self._tasks is None or not self._runtime.is_ready():
-            raise RuntimeUnavailable("Bots cannot be launched right now. Try again in a few seconds.")
+        if (trouble := self.trouble()) is not None:
+            raise RuntimeUnavailable(trouble)
         record = Record(session=self._accepted(order))
         self._check(record.session.id, order)
         self.view.add(record)
@@ -269,7 +293,7 @@ class Supervisor:
             if not record.session.phase.is_end:
                 self.view.put(record, record.session.marked(launched=self._clock.now()))
         if record.intent is not None:
-            await self._runtime.stop(record.session.launch_id)
+            await self._runtime.stop(record.session.launch_id, record.intent)
 
     async def _give_up(self, record: Record, doubt: Doubt, adoption_seconds: float) -> None:
         """Stop what may have been launched, unless its caller asks for it again in time."""
@@ -286,16 +310,63 @@ class Supervisor:
 
     def _seen(self, sighting: Sighting) -> None:
         """Take in what the runtime has seen of a bot. Only records: nothing here waits."""
+        if sighting.found is not None:
+            self._adopt(sighting.found)
         record = self.view.by_launch(sighting.launch_id)
         if record is None or record.session.phase.is_end:
             return
         self.view.put(record, record.session.marked(scheduled=sighting.scheduled))
+        if sighting.intent is not None and record.intent is None and self._tasks is not None:
+            record.intent = sighting.intent
+            self._tasks.create_task(self._end(record, sighting.intent))
         if sighting.exit is not None:
             self._record_last_word(record, sighting.exit)
-            self._ended(record, decide_ending(record.intent, sighting.exit))
+            self._ended(record, decide_ending(record.intent, sighting.exit), sighting.exit.diagnostics)
+
+    def _adopt(self, session: Session) -> None:
+        """Take over a session that another controller has started; finish its launch where that is open."""
+        known = self.view.find(session.id)
+        if known is not None and (
+            known.session.launch_id == session.launch_id or not known.session.phase.is_end
+        ):
+            return
+        record = Record(session=session)
+        record.settled.set()
+        now, age = self._clock.monotonic(), self._clock.now() - session.timeline.accepted
+        record.launched_at = now - max(0.0, age.total_seconds())
+        if session.timeline.ended is not None:
+            record.ended_at = now - max(0.0, (self._clock.now() - session.timeline.ended).total_seconds())
+        if session.phase.is_end and session.ending is not None:
+            record.gone.set()
+            record.inbox.close(_is_over(session.ending))
+        elif session.phase is Phase.LIVE:
+            # It has been heard of; how long ago is forgotten, so that its silence begins now.
+            record.heard_at = now
+        self.view.adopt(record)
+        if session.phase is Phase.STARTING and self._tasks is not None:
+            self._tasks.create_task(self._finish_launch(record))
+
+    async def _finish_launch(self, record: Record) -> None:
+        """Launch an adopted session again, as it was: what is there already is left as it is."""
+        session = record.session
+        room = await self._rooms.enter_again(session.id, session.room_url, is_brought=session.room_is_brought)
+        launch = self._assigner.launch(session, room, self.limits.backstop(session.max_duration_seconds))
+        while not record.session.phase.is_end and record.intent is None:
+            try:
+                await self._runtime.launch(launch)
+            except LaunchUnknown:
+                await asyncio.sleep(_PAUSE_SECONDS)
+            except ControllerError as error:
+                await self._end(record, Ending(reason=Reason.LAUNCH_FAILED, message=error.detail))
+            else:
+                self.view.put(record, record.session.marked(launched=self._clock.now()))
+                return
 
     def _heard(self, launch_id: str) -> Record:
         record = self.view.by_launch(launch_id)
+        if record is None and (trouble := self._runtime.trouble()) is not None:
+            # It may be one that is not found again yet.
+            raise RuntimeUnavailable(trouble)
         if record is None or record.session.phase.is_end:
             raise LaunchEnded
         record.heard_at = self._clock.monotonic()
@@ -305,6 +376,8 @@ class Supervisor:
         session = record.session
         marks = moments(report.timeline, self._clock.now(), session.timeline.accepted)
         self.view.put(record, session.marked(**marks).used(furthest(session.usage, report.totals)))
+        if session.phase is Phase.STARTING and record.session.phase is Phase.LIVE:
+            self._runtime.record(record.session)
 
     def _record_last_word(self, record: Record, exit_: Exit) -> None:
         """Its totals hold what was reported when it was written, and what no report carried any more."""
@@ -323,18 +396,25 @@ class Supervisor:
         self.view.put(record, record.session.moved(Phase.STOPPING))
         record.inbox.stop()
         if record.settled.is_set():
-            await self._runtime.stop(record.session.launch_id)
+            await self._runtime.stop(record.session.launch_id, record.intent)
 
-    def _ended(self, record: Record, ending: Ending) -> None:
+    def _ended(self, record: Record, ending: Ending, diagnostics: Diagnostics | None = None) -> None:
         """The bot has surely gone, or never was. Close the record and free the place."""
         session = record.session.ended(ending, self._clock.now())
+        if session.phase is Phase.FAILED:
+            session = replace(session, diagnostics=diagnostics)
         record.ended_at = self._clock.monotonic()
-        record.inbox.close(SessionEnded(f"The session has ended. {ending.message}"))
+        record.inbox.close(_is_over(ending))
         self.view.put(record, session)
         record.gone.set()
+        self._runtime.record(session)
         log.info("session ended", extra={"session_id": session.id, "reason": str(ending.reason)})
         if session.room_url and not session.room_is_brought and self._tasks is not None:
             self._tasks.create_task(self._rooms.close(session.id, session.room_url))
+
+
+def _is_over(ending: Ending) -> SessionEnded:
+    return SessionEnded(f"The session has ended. {ending.message}")
 
 
 def _may_start_again(record: Record) -> bool:

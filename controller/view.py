@@ -88,6 +88,11 @@ class View:
         of_user = sum(each.session.user_id == session.user_id for each in running)
         if of_user >= self._per_user and session.user_id != ANONYMOUS:
             raise UserLimitReached(self._per_user)
+        self.adopt(record)
+
+    def adopt(self, record: Record) -> None:
+        """Take in a session that has its place already, whatever the limits are now."""
+        session = record.session
         if session.id in self._records:
             self.drop(self._records[session.id])
         self._records[session.id] = self._by_launch[session.launch_id] = record

@@ -15,13 +15,13 @@ class Room:
         url: where the caller goes.
         caller_token: what the caller shows there; None where the caller has their own.
         environment: the bot's variables that name the room.
-        secrets: the bot's variables that open it.
+        secrets: the bot's variables that open it; None where they are forgotten.
     """
 
     url: str
     caller_token: str | None
     environment: Mapping[str, str]
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, str] | None
 
 
 class Rooms(Protocol):
@@ -43,6 +43,12 @@ class Rooms(Protocol):
 
         Raises:
             InvalidRequest: the room is not of this provider.
+        """
+
+    async def enter_again(self, session_id: str, url: str | None, *, is_brought: bool) -> Room:
+        """The bot's side of a room that an earlier controller has opened, without a caller's token.
+
+        `secrets` is None where the bot's token was the caller's to give: it is forgotten.
         """
 
     async def admit(self, session_id: str, url: str) -> str | None:

@@ -32,6 +32,9 @@ class WebRtcRooms:
             )
         return room
 
+    async def enter_again(self, session_id: str, url: str | None, *, is_brought: bool) -> Room:  # noqa: ARG002 - the bot has no token here
+        return self._room(session_id, None)
+
     async def admit(self, session_id: str, url: str) -> str | None:  # noqa: ARG002 - there is one url
         return self._signer.offer_token(session_id)
 

@@ -155,6 +155,15 @@ class UsageOut(BaseModel):
     partial: bool
 
 
+class DiagnosticsOut(BaseModel):
+    """Of a session that failed: warnings about its bot, and the end of its log, oldest first."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    events: list[str]
+    log: list[str]
+
+
 class SessionOut(BaseModel):
     """A session as it stands."""
 
@@ -170,6 +179,7 @@ class SessionOut(BaseModel):
     max_duration_seconds: int
     created_at: datetime
     metadata: dict[str, Any]
+    diagnostics: DiagnosticsOut | None
 
     @classmethod
     def of(cls, session: Session, caller_token: str | None = None) -> Self:
@@ -187,6 +197,7 @@ class SessionOut(BaseModel):
             max_duration_seconds=session.max_duration_seconds,
             created_at=session.timeline.accepted,
             metadata=session.metadata,
+            diagnostics=DiagnosticsOut.model_validate(session.diagnostics) if session.diagnostics else None,
         )
 
 

@@ -99,7 +99,7 @@ async def stop_session(session_id: str, supervisor: SupervisorDep, response: Res
     response_class=StreamingResponse,
     responses={
         200: {"content": {"text/plain": {}}},
-        **refusals(Unauthorized, Forbidden, SessionNotFound, InvalidRequest),
+        **refusals(Unauthorized, Forbidden, SessionNotFound, InvalidRequest, RuntimeUnavailable),
     },
 )
 async def read_logs(
@@ -107,7 +107,7 @@ async def read_logs(
 ) -> StreamingResponse:
     """What the bot wrote; with `follow`, until it is gone."""
     session = services.supervisor.view.get(session_id).session
-    logs = services.runtime.logs(session.launch_id, follow=wish.follow)
+    logs = await services.runtime.logs(session.launch_id, follow=wish.follow)
     return StreamingResponse(logs, media_type="text/plain; charset=utf-8")
 
 

@@ -17,11 +17,19 @@ def read_last_word(path: Path) -> tuple[LastWord, datetime] | None:
         with open(path, "rb", opener=_open) as file:
             text = file.read(MAX_LAST_WORD_BYTES + 1)
             written = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
-        if len(text) > MAX_LAST_WORD_BYTES:
-            return None
-        return msgspec.json.decode(text, type=LastWord), written
-    # Malformed, no UTF-8 or no moment of this era; nested without end.
-    except (OSError, ValueError, OverflowError, RecursionError):
+    except (OSError, ValueError, OverflowError):  # no file, or no moment of this era
+        return None
+    word = decode_last_word(text)
+    return (word, written) if word is not None else None
+
+
+def decode_last_word(text: bytes | str) -> LastWord | None:
+    """A last word as it was left; None where it is too long or malformed."""
+    if len(text) > MAX_LAST_WORD_BYTES:
+        return None
+    try:
+        return msgspec.json.decode(text, type=LastWord)
+    except (ValueError, RecursionError):  # malformed or no UTF-8; nested without end
         return None
 
 

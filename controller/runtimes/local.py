@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Final
 
 from controller.clock import Clock
+from controller.endings import ending_for
 from controller.errors import RuntimeUnavailable
 from controller.runtime import Exit, Launch, Sighting
 from controller.runtimes.guardian import Guardian
 from controller.runtimes.last_word import read_last_word
-from controller.runtimes.log import BoundedLog
+from controller.runtimes.log import BoundedLog, nothing
 from controller.runtimes.memory import oom_kills
+from controller.sessions import Ending, Session
 from protocol import environment
 from protocol.reasons import Reason
 
@@ -78,6 +80,8 @@ class _Bot:
 class LocalRuntime:
     """Runs `command` once for each launch."""
 
+    outlives_us = False
+
     def __init__(  # noqa: PLR0913 - what it is put together from
         self,
         *,
@@ -127,8 +131,9 @@ class LocalRuntime:
             self._tasks = None
             await self._guardian.close()
 
-    def is_ready(self) -> bool:
-        return self._tasks is not None and self._guardian is not None and self._guardian.is_able
+    def trouble(self) -> str | None:
+        is_able = self._tasks is not None and self._guardian is not None and self._guardian.is_able
+        return None if is_able else "Bots cannot be launched right now. Try again in a few seconds."
 
     async def launch(self, launch: Launch) -> None:
         if self._tasks is None or self._guardian is None:
@@ -151,14 +156,16 @@ class LocalRuntime:
         self._bots[launch_id] = bot
         self._tasks.create_task(self._watch(launch_id, bot, output, self._guardian))
 
-    async def stop(self, launch_id: str) -> None:
+    async def stop(self, launch_id: str, intent: Ending) -> None:  # noqa: ARG002 - processes keep no record
         if bot := self._bots.get(launch_id):
             bot.asked_to_leave.set()
 
+    def record(self, session: Session) -> None:
+        """Nothing to keep: no other controller takes these bots over."""
+
     async def logs(self, launch_id: str, *, follow: bool) -> AsyncIterator[bytes]:
-        if bot := self._bots.get(launch_id):
-            async for text in bot.log.read(follow=follow):
-                yield text
+        bot = self._bots.get(launch_id)
+        return nothing() if bot is None else bot.log.read(follow=follow)
 
     def _make_directory(self, directory: Path) -> BoundedLog:
         try:
@@ -188,7 +195,7 @@ class LocalRuntime:
                 env={
                     **self._variables,
                     **launch.environment,
-                    **launch.secrets,
+                    **(launch.secrets or {}),
                     environment.LAST_WORD: str(log_.directory / _LAST_WORD),
                 },
                 start_new_session=True,
@@ -246,7 +253,7 @@ class LocalRuntime:
         is_out_of_memory = code == -signal.SIGKILL and oom_kills(self._memory_events) > bot.oom_kills_before
         return Exit(
             at=min(written, now),
-            cause=Reason.OUT_OF_MEMORY if is_out_of_memory else None,
+            cause=ending_for(Reason.OUT_OF_MEMORY) if is_out_of_memory else None,
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
             last_word=word,

@@ -5,6 +5,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 
+async def nothing() -> AsyncIterator[bytes]:
+    """The log of a bot that has none, or none any more."""
+    return
+    yield b""
+
+
 class BoundedLog:
     """Keeps the last `limit_bytes` at least and twice that at most, in two halves."""
 

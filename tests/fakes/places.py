@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from controller.errors import ControllerError, InvalidRequest
 from controller.rooms import Room
 from controller.runtime import Exit, Launch, Sighting
+from controller.sessions import Ending, Session
 from protocol import environment
 
 
@@ -16,9 +18,12 @@ class FakeRuntime:
     `refusal` refuses launches, a LaunchUnknown as what it says: with `takes_it_silently` the bot is there.
     """
 
+    outlives_us = False
+
     def __init__(self) -> None:
         self.launches: list[Launch] = []
         self.stopped: list[str] = []
+        self.recorded: list[Session] = []
         self.gone: set[str] = set()
         self.refusal: Exception | None = None
         self.takes_it_silently = False
@@ -37,8 +42,8 @@ class FakeRuntime:
         """Let following fail for good."""
         self._lost.set()
 
-    def is_ready(self) -> bool:
-        return self._seen is not None
+    def trouble(self) -> str | None:
+        return None if self._seen is not None else "Nobody follows the bots."
 
     async def launch(self, launch: Launch) -> None:
         await self.may_launch.wait()
@@ -48,13 +53,16 @@ class FakeRuntime:
         if self.refusal is not None:
             raise self.refusal
 
-    async def stop(self, launch_id: str) -> None:
+    async def stop(self, launch_id: str, intent: Ending) -> None:  # noqa: ARG002
         self.stopped.append(launch_id)
         if not self.stubborn:
             self.exit(launch_id)
 
+    def record(self, session: Session) -> None:
+        self.recorded.append(session)
+
     async def logs(self, launch_id: str, *, follow: bool) -> AsyncIterator[bytes]:  # noqa: ARG002
-        yield b"a line\n"
+        return _a_line()
 
     def exit(self, launch_id: str, **seen: object) -> None:
         """Let a bot be gone."""
@@ -64,6 +72,10 @@ class FakeRuntime:
 
     def launch_of(self, session_id: str) -> Launch:
         return next(launch for launch in self.launches if launch.session.id == session_id)
+
+
+async def _a_line() -> AsyncIterator[bytes]:
+    yield b"a line\n"
 
 
 class FakeRooms:
@@ -85,6 +97,10 @@ class FakeRooms:
         if not url.startswith("https://rooms.example/"):
             raise InvalidRequest("room.url: only rooms of rooms.example can be used.")
         return self._room(url, token, None)
+
+    async def enter_again(self, session_id: str, url: str | None, *, is_brought: bool) -> Room:  # noqa: ARG002
+        room = self._room(url or "", "bot-token-again", None)
+        return replace(room, secrets=None) if is_brought else room
 
     async def admit(self, session_id: str, url: str) -> str | None:  # noqa: ARG002
         return self._token()

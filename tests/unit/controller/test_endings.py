@@ -32,13 +32,21 @@ def seen(**facts: object) -> Exit:
         (STOP, seen(exit_code=0, last_word=word("terminated")), Reason.STOPPED),
         (STOP, seen(signal=9), Reason.STOPPED),
         (STOP, seen(exit_code=0, last_word=word("caller_left")), Reason.STOPPED),
-        (STOP, seen(cause=Reason.OUT_OF_MEMORY, exit_code=137), Reason.STOPPED),
+        (STOP, seen(cause=ending_for(Reason.OUT_OF_MEMORY), exit_code=137), Reason.STOPPED),
         (ending_for(Reason.UNRESPONSIVE), seen(signal=9), Reason.UNRESPONSIVE),
         (ending_for(Reason.MAX_DURATION), seen(last_word=word("terminated")), Reason.MAX_DURATION),
         # Then what the place did.
-        (None, seen(cause=Reason.OUT_OF_MEMORY, last_word=word("caller_left")), Reason.OUT_OF_MEMORY),
-        (None, seen(cause=Reason.EVICTED, exit_code=0, last_word=word("terminated")), Reason.EVICTED),
-        (None, seen(cause=Reason.NODE_LOST), Reason.NODE_LOST),
+        (
+            None,
+            seen(cause=ending_for(Reason.OUT_OF_MEMORY), last_word=word("caller_left")),
+            Reason.OUT_OF_MEMORY,
+        ),
+        (
+            None,
+            seen(cause=ending_for(Reason.EVICTED), exit_code=0, last_word=word("terminated")),
+            Reason.EVICTED,
+        ),
+        (None, seen(cause=ending_for(Reason.NODE_LOST)), Reason.NODE_LOST),
         # Then the bot's last word.
         (None, seen(exit_code=1, last_word=word("caller_left")), Reason.CALLER_LEFT),
         (None, seen(exit_code=67, last_word=word("model_lost")), Reason.MODEL_LOST),

@@ -1,0 +1,187 @@
+"""Requests to the API server: the client package configures, authenticates and transports, the bytes stay raw."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, Self, TypeVar
+
+import aiohttp
+import msgspec
+from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.config import ConfigException
+
+from controller.runtimes.kubernetes.access import Access
+from controller.runtimes.kubernetes.errors import ApiRefused, ApiUnreachable, ConfigurationInvalid
+from controller.runtimes.kubernetes.objects import Status
+
+T = TypeVar("T")
+
+REQUEST_SECONDS: Final = 10.0
+"""For one answer, the page of a list included."""
+
+_CONNECT_SECONDS: Final = 5.0
+_MERGE_PATCH: Final = "application/merge-patch+json"
+_CONNECTIONS: Final = 100
+"""At one time: as many starts as come in together, two watches, and the logs that are being read."""
+
+
+class Api:
+    """One API server. Use it while its `async with` lasts."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._client: ApiClient | None = None
+        self._retired: ApiClient | None = None
+        self._renewing = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        self._client = await self._connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        clients = (self._client, self._retired)
+        self._client = self._retired = None
+        for client in clients:
+            if client is not None:
+                await client.close()
+
+    async def read(self, method: str, path: str, kind: type[T], **request: Any) -> T:
+        """Do one request and decode its answer. Raises as `request` does."""
+        content = await self.request(method, path, **request)
+        try:
+            return msgspec.json.decode(content, type=kind)
+        except msgspec.DecodeError as error:
+            raise ApiUnreachable(
+                f"The API server's answer can't be read: {error}.", is_certain=False
+            ) from error
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Do one request, whole.
+
+        Raises:
+            ApiRefused: the API server answered with an error.
+            ApiUnreachable: it did not answer.
+        """
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, connect=_CONNECT_SECONDS)
+        async with self.stream(method, path, query=query, body=body, timeout=timeout) as answer:
+            return await answer.read()
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, with one for each read
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Open an answer to be read piece by piece. Raises as `request` does, while it is read as well."""
+        try:
+            answer = await self._send(method, path, query, body, timeout)
+            if answer.status == 401:
+                await self._renew(answer)
+                answer = await self._send(method, path, query, body, timeout)
+            async with answer:
+                if answer.status >= 400:
+                    raise await _refused(answer)
+                yield answer
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise ApiUnreachable(
+                f"The API server can't be reached: {_cause(error)}.", is_certain=True
+            ) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ApiUnreachable(
+                f"The connection to the API server broke: {_cause(error)}.", is_certain=False
+            ) from error
+        except TimeoutError as error:
+            raise ApiUnreachable("The API server did not answer in time.", is_certain=False) from error
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | None,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as above
+    ) -> aiohttp.ClientResponse:
+        client = self._client
+        if client is None:
+            raise ApiUnreachable("The connection to the API server is not open.", is_certain=True)
+        headers = {"Accept": "application/json"}
+        if method == "PATCH":
+            headers["Content-Type"] = _MERGE_PATCH
+        try:
+            _, url, headers, _, _ = await client.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                auth_settings=["BearerToken"],
+            )
+        except (ConfigException, OSError, ValueError) as error:
+            raise ApiUnreachable(
+                f"Our credentials can't be read: {_cause(error)}.", is_certain=True
+            ) from error
+        answer = await client.call_api(method, url, headers, body, _request_timeout=timeout)
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+    async def _renew(self, refused: aiohttp.ClientResponse) -> None:
+        """Read the credentials again, since those that were sent are not good any more."""
+        used = refused.request_info.headers.get("Authorization")
+        refused.release()
+        async with self._renewing:
+            client = self._client
+            # Several requests may have been refused at one time; one of them renews.
+            if client is None or used != (await client.configuration.get_api_key_with_prefix("BearerToken")):
+                return
+            try:
+                self._client = await self._connect()
+            except ConfigurationInvalid as error:
+                raise ApiRefused(401, "Unauthorized", str(error)) from error
+            # What is under way on it, watches above all, goes on until the next renewal.
+            former, self._retired = self._retired, client
+            if former is not None:
+                await former.close()
+
+    async def _connect(self) -> ApiClient:
+        configuration = await self._access.configuration()
+        configuration.connection_pool_maxsize = _CONNECTIONS
+        try:
+            client = ApiClient(configuration)
+        except OSError as error:
+            raise ConfigurationInvalid(
+                f"The cluster's certificates can't be used: {error.strerror or error}."
+            ) from error
+        client.user_agent = "podline"
+        return client
+
+
+async def _refused(answer: aiohttp.ClientResponse) -> ApiRefused:
+    content = await answer.read()
+    status = Status()
+    with suppress(msgspec.DecodeError):
+        status = msgspec.json.decode(content, type=Status)
+    message = status.message or f"the API server answered {answer.status}"
+    return ApiRefused(answer.status, status.reason, message, _seconds(answer.headers.get("Retry-After")))
+
+
+def _seconds(header: str | None) -> float | None:
+    return float(header) if header is not None and header.isdigit() else None
+
+
+def _cause(error: BaseException) -> str:
+    """What happened, in words of the operating system where it has some; never what was sent."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

@@ -1,0 +1,24 @@
+"""How long to wait before the same request is made again."""
+
+from __future__ import annotations
+
+import random
+
+
+class Backoff:
+    """Pauses that double up to a longest one, spread so that not all who failed come back at one moment."""
+
+    def __init__(self, first_seconds: float, longest_seconds: float, pick: random.Random) -> None:
+        self._first_seconds = first_seconds
+        self._longest_seconds = longest_seconds
+        self._pick = pick
+        self._failures = 0
+
+    def next(self, asked_seconds: float | None = None) -> float:
+        """Seconds to wait after another failure; no less than the server asks for."""
+        longest: float = min(self._first_seconds * 2.0**self._failures, self._longest_seconds)
+        self._failures = min(self._failures + 1, 30)
+        return max(asked_seconds or 0.0, longest * self._pick.uniform(0.5, 1.0))
+
+    def reset(self) -> None:
+        self._failures = 0

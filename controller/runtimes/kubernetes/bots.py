@@ -1,0 +1,85 @@
+"""What is known of each bot from its Job and its pod, and whether it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from controller.runtimes.kubernetes.objects import Job, Pod
+from controller.runtimes.kubernetes.status import has_ended, is_terminal
+from controller.sessions import Ending
+
+
+@dataclass(slots=True, eq=False)
+class Bot:
+    """One launch, as Job and pod show it.
+
+    Attributes:
+        is_known: the supervisor knows its session.
+        is_found: an earlier controller has launched it.
+        is_dead: its launch came to nothing, so a Job of it that shows up late is cleared away.
+        pod_name: kept after the pod's details are let go, for its log.
+        secrets: to be masked in what is shown of it.
+        is_over: its end has been told.
+    """
+
+    launch_id: str
+    name: str
+    is_known: bool = False
+    is_found: bool = False
+    is_dead: bool = False
+    job: Job | None = None
+    job_is_gone: bool = False
+    pod: Pod | None = None
+    pod_is_gone: bool = False
+    pod_name: str | None = None
+    is_scheduled: bool = False
+    is_concluding: bool = False
+    is_over: bool = False
+    intent: Ending | None = None
+    secrets: tuple[str, ...] = ()
+    _changed: asyncio.Event | None = None
+
+    @property
+    def pod_has_ended(self) -> bool:
+        """Whether its pod is seen to have ended; False also where none was ever seen."""
+        return self.pod is not None and (self.pod_is_gone or is_terminal(self.pod))
+
+    @property
+    def job_has_ended(self) -> bool:
+        return self.job_is_gone or (self.job is not None and has_ended(self.job))
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether there is surely no bot any more, and none will come.
+
+        A pod that has ended is proof enough: a Job makes one pod only. A pod that was deleted before it ended
+        is one only where its Job can't make another, as after a stop.
+        """
+        if self.pod is None:
+            return self.job_has_ended
+        if not self.pod_has_ended:
+            return False
+        return is_terminal(self.pod) or self.job_has_ended or self._may_make_no_pod
+
+    @property
+    def _may_make_no_pod(self) -> bool:
+        return self.job is not None and self.job.spec.active_deadline_seconds == 0
+
+    async def change(self) -> None:
+        """Wait until there is news of its Job or pod."""
+        if self._changed is None:
+            self._changed = asyncio.Event()
+        await self._changed.wait()
+
+    def wake(self) -> None:
+        """Let those who wait for a change look again."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    def let_go(self) -> None:
+        """Keep only what is still asked for: its name, and its log's."""
+        self.job = self.pod = None
+        self.intent = None
+        self.secrets = ()

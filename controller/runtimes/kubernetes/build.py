@@ -1,0 +1,36 @@
+"""Puts the Kubernetes runtime together from the settings, and says at once what of them can't be used."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from controller.clock import Clock
+from controller.runtimes.kubernetes.access import Access
+from controller.runtimes.kubernetes.api import Api
+from controller.runtimes.kubernetes.errors import ConfigurationInvalid
+from controller.runtimes.kubernetes.runtime import KubernetesRuntime
+from controller.runtimes.kubernetes.template import read_template
+from controller.settings import Settings
+
+
+def build_runtime(settings: Settings, clock: Clock) -> KubernetesRuntime:
+    """The runtime, not yet connected.
+
+    Raises:
+        ConfigurationInvalid: the kubeconfig or the Job template can't be used.
+    """
+    if settings.job_template is None:
+        raise ConfigurationInvalid("PODLINE_JOB_TEMPLATE is not set.")
+    access = Access()
+    asyncio.run(access.configuration())
+    namespace = settings.namespace or access.namespace()
+    return KubernetesRuntime(
+        api=Api(access),
+        namespace=namespace,
+        template=read_template(settings.job_template, namespace),
+        grace_seconds=settings.grace_seconds,
+        keep_ended_seconds=settings.keep_ended_seconds,
+        clock=clock,
+        pick=random.Random(),  # noqa: S311 - spreads pauses, guards nothing
+    )

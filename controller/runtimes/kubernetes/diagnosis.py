@@ -1,0 +1,79 @@
+"""Fetches what explains a failed bot before it is gone: warnings about Job and pod, the end of its log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from controller.runtimes.kubernetes.errors import ApiError, ApiRefused
+from controller.runtimes.kubernetes.objects import Event
+from controller.runtimes.kubernetes.place import Place
+from controller.runtimes.kubernetes.redaction import redacted
+from controller.sessions import Diagnostics
+
+log = logging.getLogger("podline.runtimes.kubernetes")
+
+_PATIENCE_SECONDS: Final = 5.0
+_AT_ONE_TIME: Final = 8
+_MOST_EVENTS: Final = 10
+_MOST_LINES: Final = 20
+_LONGEST_LINE: Final = 300
+_MOST_LOG_BYTES: Final = 8 * 1024
+
+
+class Diagnosis:
+    """Looks, for a few bots at a time and a few seconds at most."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._turns = asyncio.Semaphore(_AT_ONE_TIME)
+
+    async def look(self, job_name: str, pod_name: str | None, *, has_log: bool) -> tuple[list[Event], str]:
+        """Warnings, oldest first, and the log's end. What can't be had is left out."""
+        try:
+            async with self._turns, asyncio.timeout(_PATIENCE_SECONDS):
+                return await self._warnings(job_name, pod_name), await self._log_end(
+                    pod_name if has_log else None
+                )
+        except TimeoutError:
+            return [], ""
+
+    async def _warnings(self, job_name: str, pod_name: str | None) -> list[Event]:
+        found: list[Event] = []
+        try:
+            for name in filter(None, (job_name, pod_name)):
+                found += await self._place.warnings(name)
+        except ApiError as error:
+            log.warning("events not read", extra={"job": job_name, "error": str(error)})
+        return sorted(found, key=lambda event: int(event.metadata.resource_version or 0))
+
+    async def _log_end(self, pod_name: str | None) -> str:
+        if pod_name is None:
+            return ""
+        try:
+            return await self._place.log_end(pod_name, lines=_MOST_LINES, limit_bytes=_MOST_LOG_BYTES)
+        except ApiError as error:
+            # A container that never began, or a pod that is gone, has none.
+            if not (isinstance(error, ApiRefused) and error.status in (400, 404)):
+                log.warning("log not read", extra={"pod": pod_name, "error": str(error)})
+            return ""
+
+
+def diagnostics(events: Sequence[Event], log_end: str, secrets: Iterable[str]) -> Diagnostics | None:
+    """What goes into a record: bounded, and without anything that looks like a credential."""
+    secrets = tuple(secrets)
+    told = [f"{event.reason}: {event.message}" for event in events]
+    lines = [line for line in log_end.splitlines() if line.strip()]
+    if not told and not lines:
+        return None
+    return Diagnostics(
+        events=tuple(_one_line(text, secrets) for text in told[-_MOST_EVENTS:]),
+        log=tuple(_one_line(text, secrets) for text in lines[-_MOST_LINES:]),
+    )
+
+
+def _one_line(text: str, secrets: Iterable[str]) -> str:
+    # Masked whole, so that no secret is cut and then not recognised.
+    return " ".join(redacted(text, secrets).split())[:_LONGEST_LINE]

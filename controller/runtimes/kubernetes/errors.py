@@ -1,0 +1,78 @@
+"""What can go wrong between us and the API server.
+
+* ApiError           has a sentence for an operator
+  - ApiRefused       the API server's own answer, with its status
+  - ApiUnreachable   there was none, or none that can be read
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_FORBIDDEN: Final = re.compile(
+    r'cannot (?P<verb>\w+) resource "(?P<resource>[\w/]+)" in API group "(?P<group>[\w.]*)"'
+)
+
+
+class ApiError(Exception):
+    """A request to the API server came to nothing.
+
+    Attributes:
+        is_certain: whether the request surely had no effect.
+        may_pass: whether the same request may succeed later.
+        retry_after: seconds the API server asks us to wait, where it does.
+    """
+
+    is_certain: bool
+    may_pass: bool
+    retry_after: float | None = None
+
+
+class ApiRefused(ApiError):  # noqa: N818 - named for what happened
+    """The API server answered with an error."""
+
+    def __init__(
+        self, status: int, reason: str | None, message: str, retry_after: float | None = None
+    ) -> None:
+        self.status = status
+        self.reason = reason or ""
+        self.message = message
+        self.retry_after = retry_after
+        self.may_pass = status == 429 or status >= 500
+        # A 429 was not begun; what a 5xx has come to, only a look at the object tells.
+        self.is_certain = status < 500
+        super().__init__(_in_words(status, message))
+
+    @property
+    def is_quota(self) -> bool:
+        """Whether a ResourceQuota of the namespace is used up."""
+        return self.status == 403 and "exceeded quota" in self.message
+
+
+class ApiUnreachable(ApiError):  # noqa: N818 - likewise
+    """No connection, a connection that broke, or no answer in time."""
+
+    may_pass = True
+
+    def __init__(self, message: str, *, is_certain: bool) -> None:
+        self.is_certain = is_certain
+        super().__init__(message)
+
+
+class ConfigurationInvalid(Exception):  # noqa: N818 - named for what happened
+    """Kubeconfig, service account or Job template can't be used; the sentence says why."""
+
+
+def _in_words(status: int, message: str) -> str:
+    """The API server's words; where a permission is missing, which one and what to do."""
+    missing = _FORBIDDEN.search(message) if status == 403 else None
+    if missing is not None:
+        group = f" of {missing['group']}" if missing["group"] else ""
+        return (
+            f"The controller may not {missing['verb']} {missing['resource']}{group}: "
+            f"add `{missing['verb']}` on `{missing['resource']}` to its Role."
+        )
+    if status == 401:
+        return "The API server does not accept the controller's credentials (401). Renew them."
+    return f"The API server answered {status}: {message.rstrip('.')}."

@@ -1,0 +1,190 @@
+"""Makes a launch's Job and the Secret it owns, and settles by reading what became of an unclear attempt."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from controller.errors import LaunchUnknown, RuntimeUnavailable, SessionConflict
+from controller.runtime import Launch
+from controller.runtimes.kubernetes.backoff import Backoff
+from controller.runtimes.kubernetes.errors import ApiError, ApiRefused
+from controller.runtimes.kubernetes.manifests import session_secret
+from controller.runtimes.kubernetes.objects import Job
+from controller.runtimes.kubernetes.place import Place
+from controller.runtimes.kubernetes.records import is_accounted
+from controller.runtimes.kubernetes.status import has_ended
+
+log = logging.getLogger("podline.runtimes.kubernetes")
+
+T = TypeVar("T")
+
+LAUNCH_SECONDS: Final = 12.0
+"""How long a caller waits for what may pass. After that nobody can say, and the supervisor takes over."""
+
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE_SECONDS: Final = 2.0
+_EXISTS: Final = 409
+
+
+class _NotSettled(Exception):  # noqa: N818 - named for what happened
+    """Time is up. `is_certain`: no attempt can have had an effect."""
+
+    def __init__(self, error: ApiError, *, is_certain: bool) -> None:
+        self.error = error
+        self.is_certain = is_certain
+
+
+class Launcher:
+    """Launches into one place. The same launch again changes nothing."""
+
+    def __init__(self, place: Place, pick: random.Random, is_dead: Callable[[str], bool]) -> None:
+        """`is_dead` tells of a launch that nobody waits for, so that its Job may be cleared away."""
+        self._place = place
+        self._pick = pick
+        self._is_dead = is_dead
+
+    async def launch(self, launch: Launch, manifest: dict[str, Any]) -> Job:
+        """Make Job and Secret.
+
+        Raises:
+            SessionConflict: another Job or Secret has this session's name.
+            RuntimeUnavailable: there is no bot, and none will be.
+            LaunchUnknown: nobody can say yet.
+        """
+        try:
+            async with asyncio.timeout(LAUNCH_SECONDS):
+                job, is_new = await self._job(launch, manifest)
+        except TimeoutError:
+            raise LaunchUnknown from None
+        try:
+            async with asyncio.timeout(LAUNCH_SECONDS):
+                await self._secret(launch, job, is_new=is_new)
+        except TimeoutError:
+            raise LaunchUnknown from None
+        except (RuntimeUnavailable, SessionConflict):
+            if is_new:
+                await self._undo(job)
+            raise
+        return job
+
+    async def _job(self, launch: Launch, manifest: dict[str, Any]) -> tuple[Job, bool]:
+        """The launch's Job, and whether it is this call that has made it."""
+        name = manifest["metadata"]["name"]
+        while True:
+            attempt = _Attempt(lambda: self._place.create_job(manifest), self._pick)
+            try:
+                return await attempt.until_settled(), True
+            except ApiRefused as error:
+                if error.status != _EXISTS:
+                    if attempt.is_uncertain:
+                        # What was sent before may have been taken, and be the very cause: a quota it filled.
+                        raise LaunchUnknown from error
+                    raise RuntimeUnavailable(_no_job(error)) from error
+            except _NotSettled as pending:
+                if not pending.is_certain:
+                    raise LaunchUnknown from pending.error
+                raise RuntimeUnavailable(
+                    f"The bot's Job could not be made. {pending.error}"
+                ) from pending.error
+            existing = await _Attempt(lambda: self._place.find_job(name), self._pick).or_unknown()
+            if existing is None:
+                continue
+            if existing.metadata.labels.launch_id == launch.session.launch_id:
+                return existing, False
+            await self._clear_away(existing, launch)
+
+    async def _clear_away(self, existing: Job, launch: Launch) -> None:
+        """Delete a Job that has had its time under this session's name, else refuse the launch."""
+        launch_id = existing.metadata.labels.launch_id
+        is_of_session = existing.metadata.annotations.session_id == launch.session.id
+        is_done = (has_ended(existing) and is_accounted(existing)) or self._is_dead(launch_id or "")
+        if launch_id is None or not is_of_session or not is_done:
+            raise SessionConflict.by_name(
+                launch.session.id, f"Job {existing.metadata.name}", self._place.namespace
+            )
+        meta = existing.metadata
+        await _Attempt(lambda: self._place.delete_job(meta.name, meta.uid), self._pick).or_unknown()
+
+    async def _secret(self, launch: Launch, job: Job, *, is_new: bool) -> None:
+        manifest = session_secret(launch, job.metadata.uid)
+        may_only_look = launch.secrets is None
+        attempt = _Attempt(lambda: self._place.create_secret(manifest, only_try=may_only_look), self._pick)
+        while True:
+            try:
+                await attempt.until_settled()
+            except ApiRefused as error:
+                if error.status != _EXISTS:
+                    raise RuntimeUnavailable(f"The bot's Secret could not be made. {error}") from error
+                if is_new and not attempt.is_uncertain:
+                    # A former Job's, which goes soon after it; or somebody else's, which stays.
+                    if attempt.is_late:
+                        raise SessionConflict.by_name(
+                            launch.session.id, f"Secret {job.metadata.name}", self._place.namespace
+                        ) from error
+                    await attempt.pause(error)
+                    continue
+            except _NotSettled as pending:
+                raise LaunchUnknown from pending.error
+            else:
+                if may_only_look:
+                    raise RuntimeUnavailable(
+                        "The token of the caller's own room is lost. Start another session."
+                    )
+            return
+
+    async def _undo(self, job: Job) -> None:
+        """Take back a Job that will never have its Secret. It has not started a bot, and can't."""
+        try:
+            await _Attempt(
+                lambda: self._place.delete_job(job.metadata.name, job.metadata.uid), self._pick
+            ).or_unknown()
+        except ApiRefused as error:
+            log.error("job left behind", extra={"job": job.metadata.name, "error": str(error)})  # noqa: TRY400
+            raise LaunchUnknown from error
+
+
+class _Attempt:
+    """One request, made again while it may pass."""
+
+    def __init__(self, request: Callable[[], Awaitable[Any]], pick: random.Random) -> None:
+        self._request = request
+        self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, pick)
+        self._until = asyncio.get_running_loop().time() + LAUNCH_SECONDS - _LONGEST_PAUSE_SECONDS
+        self.is_uncertain = False
+
+    @property
+    def is_late(self) -> bool:
+        """Whether another attempt would come too late for whoever waits."""
+        return asyncio.get_running_loop().time() > self._until
+
+    async def until_settled(self) -> Any:
+        """The answer. Raises ApiRefused for one that is final, _NotSettled when time is up."""
+        while True:
+            try:
+                return await self._request()
+            except ApiError as error:
+                self.is_uncertain = self.is_uncertain or not error.is_certain
+                if not error.may_pass:
+                    raise
+                if self.is_late:
+                    raise _NotSettled(error, is_certain=not self.is_uncertain) from error
+                await self.pause(error)
+
+    async def or_unknown(self) -> Any:
+        try:
+            return await self.until_settled()
+        except _NotSettled as pending:
+            raise LaunchUnknown from pending.error
+
+    async def pause(self, error: ApiError) -> None:
+        await asyncio.sleep(self._backoff.next(error.retry_after))
+
+
+def _no_job(error: ApiRefused) -> str:
+    if error.is_quota:
+        return f"The namespace's quota is used up. {error}"
+    return f"The bot's Job could not be made. {error}"

@@ -1,0 +1,120 @@
+"""What is written for one launch: the stamped template, and the Secret its Job owns. Pure."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any, Final
+
+from controller.runtime import Launch
+from controller.runtimes.kubernetes import names
+from controller.runtimes.kubernetes.records import (
+    identity_annotations,
+    identity_labels,
+    request_annotation,
+)
+from controller.runtimes.kubernetes.template import LAST_WORD_FILE, ONE_ATTEMPT, JobTemplate
+from controller.sessions import Ending, Session, Timeline
+from protocol import environment
+from protocol.reasons import Phase
+
+FAREWELL_SECONDS: Final = 5
+"""How much longer than the bot's own farewell its pod may take: reports and last word come after it."""
+
+
+EXAMPLE: Final = Launch(
+    session=Session(
+        id="podline-probe",
+        user_id="nobody",
+        launch_id="podline-probe",
+        request_hash="",
+        room_provider="",
+        max_duration_seconds=60,
+        timeline=Timeline(accepted=datetime(2000, 1, 1, tzinfo=UTC)),
+    ),
+    environment={},
+    secrets={},
+    deadline_seconds=60,
+)
+"""A launch that is never made: only whether its Job would be."""
+
+
+def session_job(
+    template: JobTemplate, launch: Launch, *, grace_seconds: float, keep_ended_seconds: float
+) -> dict[str, Any]:
+    """Stamp identity, deadline and environment onto the operator's template."""
+    session = launch.session
+    job: dict[str, Any] = deepcopy(dict(template.manifest))
+    spec = job["spec"]
+    pod = spec["template"]
+    labels, annotations = identity_labels(session), identity_annotations(session)
+    _add(job, labels={**labels, names.PHASE_LABEL: str(Phase.STARTING)}, annotations=annotations)
+    _add(job, labels={}, annotations=request_annotation(session))
+    _add(pod, labels=labels, annotations=annotations)
+    job["metadata"]["name"] = name = names.job_name(session.id)
+    spec |= ONE_ATTEMPT
+    spec["activeDeadlineSeconds"] = ceil(launch.deadline_seconds)
+    spec["ttlSecondsAfterFinished"] = ceil(keep_ended_seconds)
+    pod["spec"]["restartPolicy"] = "Never"
+    pod["spec"]["terminationGracePeriodSeconds"] = ceil(grace_seconds) + FAREWELL_SECONDS
+    bot = next(each for each in pod["spec"]["containers"] if each["name"] == names.BOT_CONTAINER)
+    variables = {**launch.environment, environment.LAST_WORD: LAST_WORD_FILE}
+    bot["env"] = [
+        *(bot.get("env") or []),
+        *({"name": key, "value": _literal(value)} for key, value in variables.items()),
+    ]
+    bot["envFrom"] = [*(bot.get("envFrom") or []), {"secretRef": {"name": name}}]
+    return job
+
+
+def session_secret(launch: Launch, job_uid: str) -> dict[str, Any]:
+    """The credentials of one bot, owned by its Job and gone with it."""
+    name = names.job_name(launch.session.id)
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": job_uid}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "labels": identity_labels(launch.session),
+            "ownerReferences": [owner],
+        },
+        "immutable": True,
+        "stringData": dict(launch.secrets or {}),
+    }
+
+
+def failure_event(job_name: str, job_uid: str, namespace: str, ending: Ending, at: str) -> dict[str, Any]:
+    """What `kubectl describe job` shows of a session that failed."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        # Derived from the Job, so that a repeated write is a harmless 409.
+        "metadata": {"name": f"{job_name}.{job_uid}", "namespace": namespace},
+        "involvedObject": {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "name": job_name,
+            "namespace": namespace,
+            "uid": job_uid,
+        },
+        "type": "Warning",
+        "reason": "".join(word.capitalize() for word in str(ending.reason).split("_")),
+        "message": ending.message,
+        "source": {"component": "podline"},
+        "firstTimestamp": at,
+        "lastTimestamp": at,
+        "count": 1,
+    }
+
+
+def _add(manifest: dict[str, Any], *, labels: dict[str, str], annotations: dict[str, str]) -> None:
+    metadata = manifest["metadata"] = dict(manifest.get("metadata") or {})
+    metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), **annotations}
+
+
+def _literal(value: str) -> str:
+    """As the bot is to read it: Kubernetes would replace `$(NAME)` in a value."""
+    return value.replace("$", "$$")

@@ -1,0 +1,60 @@
+"""What things are called in the cluster: Jobs and label values derived from ids, our labels and annotations.
+
+A derived name never stands for the id: ids are read from annotations, where they are kept whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+OURS: Final = "podline.dev/"
+
+LAUNCH_ID: Final = f"{OURS}launch-id"
+"""Label of Job and pod, and what they are selected by."""
+
+SESSION_LABEL: Final = f"{OURS}session"
+USER_LABEL: Final = f"{OURS}user"
+PHASE_LABEL: Final = f"{OURS}phase"
+REASON_LABEL: Final = f"{OURS}reason"
+
+SESSION_ID: Final = f"{OURS}session-id"
+USER_ID: Final = f"{OURS}user-id"
+REQUEST: Final = f"{OURS}request"
+TIMELINE: Final = f"{OURS}timeline"
+USAGE: Final = f"{OURS}usage"
+MESSAGE: Final = f"{OURS}message"
+DIAGNOSTICS: Final = f"{OURS}diagnostics"
+STOP_REASON: Final = f"{OURS}stop-reason"
+STOP_MESSAGE: Final = f"{OURS}stop-message"
+
+BOT_CONTAINER: Final = "bot"
+
+_LONGEST_NAME: Final = 40
+"""A pod adds six characters, and its name should still fit into a label of 63."""
+
+_LONGEST_LABEL: Final = 63
+_HASH_CHARACTERS: Final = 12
+_DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+
+
+def job_name(session_id: str) -> str:
+    """The name of a session's Job and Secret: its id where that is a short DNS label, else slug and hash."""
+    if len(session_id) <= _LONGEST_NAME and _DNS_LABEL.fullmatch(session_id):
+        return session_id
+    return _slug(session_id.lower(), r"[^a-z0-9]+", _LONGEST_NAME)
+
+
+def label_value(text: str) -> str:
+    """A label's value for any text: itself where it is one, else a slug and a hash."""
+    if len(text) <= _LONGEST_LABEL and _LABEL_VALUE.fullmatch(text):
+        return text
+    return _slug(text, r"[^A-Za-z0-9]+", _LONGEST_LABEL)
+
+
+def _slug(text: str, unfit: str, longest: int) -> str:
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_HASH_CHARACTERS]
+    words = re.sub(unfit, "-", text)[: longest - _HASH_CHARACTERS - 1].strip("-")
+    return f"{words}-{digest}" if words else digest

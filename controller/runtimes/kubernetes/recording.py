@@ -1,0 +1,79 @@
+"""Writes what has become of sessions onto their Jobs, where the next controller and kubectl find it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import Final
+
+from controller.clock import Clock
+from controller.runtimes.kubernetes import names
+from controller.runtimes.kubernetes.backoff import Backoff
+from controller.runtimes.kubernetes.errors import ApiError, ApiRefused
+from controller.runtimes.kubernetes.manifests import failure_event
+from controller.runtimes.kubernetes.objects import Job
+from controller.runtimes.kubernetes.place import Place
+from controller.runtimes.kubernetes.records import progress_patch
+from controller.sessions import Session
+from protocol.reasons import Phase
+
+log = logging.getLogger("podline.runtimes.kubernetes")
+
+_AT_ONE_TIME: Final = 16
+_FIRST_PAUSE_SECONDS: Final = 0.25
+_LONGEST_PAUSE_SECONDS: Final = 10.0
+
+
+class Recorder:
+    """Owns the writes that nobody waits for. The latest state of a session is the one that is written."""
+
+    def __init__(
+        self, place: Place, clock: Clock, pick: random.Random, written: Callable[[Session], None]
+    ) -> None:
+        """`written` is told of each session whose end is on its Job, or has no Job to be written on."""
+        self._place = place
+        self._clock = clock
+        self._pick = pick
+        self._written = written
+        self._pending: dict[str, Session] = {}
+        self._turns = asyncio.Semaphore(_AT_ONE_TIME)
+
+    def put(self, session: Session, tasks: asyncio.TaskGroup) -> None:
+        is_under_way = session.launch_id in self._pending
+        self._pending[session.launch_id] = session
+        if not is_under_way:
+            tasks.create_task(self._write(session.launch_id))
+
+    async def _write(self, launch_id: str) -> None:
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._pick)
+        while True:
+            session = self._pending[launch_id]
+            try:
+                async with self._turns:
+                    session = self._pending[launch_id]
+                    job = await self._place.patch_job(names.job_name(session.id), progress_patch(session))
+                    if job is not None and session.phase is Phase.FAILED:
+                        await self._tell_kubectl(session, job)
+            except ApiError as error:
+                log.warning("record not written", extra={"session_id": session.id, "error": str(error)})
+                await asyncio.sleep(backoff.next(error.retry_after))
+                continue
+            if self._pending[launch_id] is session:
+                del self._pending[launch_id]
+                if session.phase.is_end:
+                    self._written(session)
+                return
+
+    async def _tell_kubectl(self, session: Session, job: Job) -> None:
+        """An Event on the Job, so that `kubectl describe` says why it failed. Not worth a second attempt."""
+        if session.ending is None:
+            return
+        at = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        event = failure_event(job.metadata.name, job.metadata.uid, self._place.namespace, session.ending, at)
+        try:
+            await self._place.create_event(event)
+        except ApiError as error:
+            if not (isinstance(error, ApiRefused) and error.status == 409):
+                log.warning("event not written", extra={"session_id": session.id, "error": str(error)})

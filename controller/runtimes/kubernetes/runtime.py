@@ -1,0 +1,342 @@
+"""Runs bots as Kubernetes Jobs: launches them, follows Jobs and pods, sees them out, keeps their records."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from controller.clock import Clock
+from controller.endings import decide_ending
+from controller.errors import RuntimeUnavailable, SessionConflict
+from controller.runtime import Exit, Launch, Sighting
+from controller.runtimes.kubernetes import names
+from controller.runtimes.kubernetes.api import Api
+from controller.runtimes.kubernetes.bots import Bot
+from controller.runtimes.kubernetes.diagnosis import Diagnosis, diagnostics
+from controller.runtimes.kubernetes.errors import ApiError, ApiRefused
+from controller.runtimes.kubernetes.launching import Launcher
+from controller.runtimes.kubernetes.manifests import EXAMPLE, session_job
+from controller.runtimes.kubernetes.objects import Job, Pod
+from controller.runtimes.kubernetes.place import Place
+from controller.runtimes.kubernetes.probe import Probe
+from controller.runtimes.kubernetes.recording import Recorder
+from controller.runtimes.kubernetes.records import read_intent, read_session
+from controller.runtimes.kubernetes.status import explain, has_ended, scheduled_at
+from controller.runtimes.kubernetes.stopping import Stopper
+from controller.runtimes.kubernetes.template import JobTemplate
+from controller.runtimes.kubernetes.watch import WATCH_SECONDS, Mirror
+from controller.runtimes.log import nothing
+from controller.sessions import Ending, Session
+from protocol.reasons import Phase
+
+log = logging.getLogger("podline.runtimes.kubernetes")
+
+_PAUSE_SECONDS: Final = 1.0
+
+_LATE_SECONDS: Final = 600.0
+"""How long a Job of a launch that came to nothing may still show up: ten times an API server's patience."""
+
+
+class KubernetesRuntime:
+    """One namespace whose bots are ours."""
+
+    outlives_us = True
+
+    def __init__(  # noqa: PLR0913 - what it is put together from
+        self,
+        *,
+        api: Api,
+        namespace: str,
+        template: JobTemplate,
+        grace_seconds: float,
+        keep_ended_seconds: float,
+        clock: Clock,
+        pick: random.Random,
+        watch_seconds: float = WATCH_SECONDS,
+    ) -> None:
+        """Prepare; nothing is asked.
+
+        Args:
+            api: the API server.
+            namespace: where Jobs are made.
+            template: of each Job.
+            grace_seconds: from the request to leave until a bot is killed.
+            keep_ended_seconds: how long a Job outlives its bot.
+            clock: says when something was seen.
+            pick: spreads pauses.
+            watch_seconds: how long one watch lasts.
+        """
+        self._template = template
+        self._grace_seconds = grace_seconds
+        self._keep_ended_seconds = keep_ended_seconds
+        self._clock = clock
+        self._api = api
+        self._place = Place(api, namespace)
+        self._launcher = Launcher(self._place, pick, self._is_dead)
+        self._stopper = Stopper(self._place, grace_seconds, pick)
+        self._recorder = Recorder(self._place, clock, pick, self._recorded)
+        self._diagnosis = Diagnosis(self._place)
+        self._probe = Probe(self._place, self._manifest(EXAMPLE))
+        self._bots: dict[str, Bot] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._tell: Callable[[Sighting], None] | None = None
+        self._is_synced = False
+        mirror = partial(
+            Mirror, api, selector=names.LAUNCH_ID, synced=self._listed, pick=pick, watch_seconds=watch_seconds
+        )
+        self._jobs = mirror(self._place.jobs, Job, seen=self._job_seen, gone=self._job_gone)
+        self._pods = mirror(self._place.pods, Pod, seen=self._pod_seen, gone=self._pod_gone)
+
+    # --- the Protocol ---
+
+    async def follow(self, seen: Callable[[Sighting], None]) -> None:
+        self._tell = seen
+        try:
+            async with self._api, asyncio.TaskGroup() as self._tasks:
+                self._tasks.create_task(self._jobs.run())
+                self._tasks.create_task(self._pods.run())
+                self._tasks.create_task(self._probe.run())
+        finally:
+            self._tasks = None
+
+    def trouble(self) -> str | None:
+        if self._tasks is None:
+            return "The cluster is not followed."
+        for trouble in (self._probe.trouble, self._jobs.trouble, self._pods.trouble):
+            if trouble is not None:
+                return f"Bots can't be launched or followed right now. {trouble}"
+        return None
+
+    async def launch(self, launch: Launch) -> None:
+        launch_id = launch.session.launch_id
+        manifest = self._manifest(launch)
+        # Known before it is made: the watch may tell of it before the answer does.
+        bot = self._bot(launch_id, manifest["metadata"]["name"])
+        bot.is_known = True
+        bot.secrets = tuple((launch.secrets or {}).values())
+        try:
+            job = await self._launcher.launch(launch, manifest)
+        except (RuntimeUnavailable, SessionConflict):
+            if not bot.is_found:
+                self._bury(bot)
+            raise
+        if bot.job is None:
+            self._job_seen(job)
+
+    async def stop(self, launch_id: str, intent: Ending) -> None:
+        bot = self._bots.get(launch_id)
+        if bot is None or bot.is_over or self._tasks is None:
+            return
+        is_under_way = bot.intent is not None
+        bot.intent = bot.intent or intent
+        if not is_under_way:
+            self._tasks.create_task(self._see_out(bot, bot.intent))
+
+    def record(self, session: Session) -> None:
+        bot = self._bots.get(session.launch_id)
+        if bot is None or self._tasks is None:
+            return
+        if bot.job is None or bot.job_is_gone:
+            self._recorded(session)
+        else:
+            self._recorder.put(session, self._tasks)
+
+    async def logs(self, launch_id: str, *, follow: bool) -> AsyncIterator[bytes]:
+        bot = self._bots.get(launch_id)
+        while bot is not None:
+            if bot.pod_name is not None and not bot.pod_is_gone:
+                pieces = self._place.log(bot.pod_name, follow=follow)
+                try:
+                    await anext(pieces)
+                except ApiRefused as error:
+                    if error.status not in (400, 404):
+                        raise RuntimeUnavailable(f"The log can't be read. {error}") from error
+                except ApiError as error:
+                    raise RuntimeUnavailable(f"The log can't be read. {error}") from error
+                else:
+                    return _until_broken(pieces)
+            if not follow or bot.is_over or bot.is_gone:
+                break
+            # Its container has not begun.
+            await bot.change()
+        return nothing()
+
+    def _manifest(self, launch: Launch) -> dict[str, Any]:
+        return session_job(
+            self._template,
+            launch,
+            grace_seconds=self._grace_seconds,
+            keep_ended_seconds=self._keep_ended_seconds,
+        )
+
+    # --- what the watches tell: only recorded, and looked at ---
+
+    def _job_seen(self, job: Job) -> None:
+        bot = self._bot(job.metadata.labels.launch_id or "", job.metadata.name)
+        if bot.is_dead:
+            self._clear_away(job)
+        elif not bot.is_over:
+            bot.job = job
+        self._look(bot)
+
+    def _job_gone(self, launch_id: str, _: str, job: Job | None) -> None:
+        if bot := self._bots.get(launch_id):
+            bot.job = bot.job if bot.is_over else job or bot.job
+            bot.job_is_gone = True
+            self._look(bot)
+
+    def _pod_seen(self, pod: Pod) -> None:
+        bot = self._bot(pod.metadata.labels.launch_id or "", "")
+        bot.pod_name = pod.metadata.name
+        if not bot.is_over:
+            bot.pod = pod
+        self._look(bot)
+
+    def _pod_gone(self, launch_id: str, _: str, pod: Pod | None) -> None:
+        if bot := self._bots.get(launch_id):
+            bot.pod = bot.pod if bot.is_over else pod or bot.pod
+            bot.pod_is_gone = True
+            self._look(bot)
+
+    def _bot(self, launch_id: str, job_name: str) -> Bot:
+        bot = self._bots.get(launch_id)
+        if bot is None:
+            bot = self._bots[launch_id] = Bot(launch_id, job_name)
+        bot.name = bot.name or job_name
+        return bot
+
+    def _listed(self) -> None:
+        """Begin to look at bots once Jobs and pods are known: one without the other would mislead."""
+        if self._is_synced or self._jobs.trouble is not None or self._pods.trouble is not None:
+            return
+        self._is_synced = True
+        for bot in list(self._bots.values()):
+            self._look(bot)
+
+    def _look(self, bot: Bot) -> None:
+        """Tell the supervisor what is new about a bot."""
+        if not self._is_synced or self._tell is None or self._tasks is None:
+            return
+        bot.wake()
+        if not bot.is_over and self._is_introduced(bot, self._tell):
+            self._tell_news(bot, self._tell, self._tasks)
+        if (
+            bot.job_is_gone
+            and (bot.pod_name is None or bot.pod_is_gone)
+            and (bot.is_over or not bot.is_known)
+        ):
+            self._bots.pop(bot.launch_id, None)
+
+    def _is_introduced(self, bot: Bot, tell: Callable[[Sighting], None]) -> bool:
+        """Make the supervisor know a session that another controller has launched."""
+        if bot.is_known:
+            return True
+        session = read_session(bot.job) if bot.job is not None else None
+        if session is None:
+            return False
+        bot.is_known = bot.is_found = True
+        bot.is_over = session.phase.is_end
+        tell(Sighting(launch_id=bot.launch_id, found=session))
+        if bot.is_over:
+            bot.let_go()
+        return not bot.is_over
+
+    def _tell_news(self, bot: Bot, tell: Callable[[Sighting], None], tasks: asyncio.TaskGroup) -> None:
+        if not bot.is_scheduled and bot.pod is not None and (at := scheduled_at(bot.pod)) is not None:
+            bot.is_scheduled = True
+            # What happened before we looked has only the cluster's own time, in whole seconds.
+            tell(Sighting(launch_id=bot.launch_id, scheduled=at if bot.is_found else self._clock.now()))
+        if (
+            bot.intent is None
+            and bot.job is not None
+            and (intent := read_intent(bot.job.metadata)) is not None
+        ):
+            tell(Sighting(launch_id=bot.launch_id, intent=intent))
+        if bot.is_gone and not bot.is_concluding:
+            bot.is_concluding = True
+            tasks.create_task(self._conclude(bot, tell))
+
+    # --- the end of a bot ---
+
+    async def _see_out(self, bot: Bot, intent: Ending) -> None:
+        if not await self._stopper.see_out(bot, intent) and not bot.is_over and self._tell is not None:
+            self._bury(bot)
+            self._tell(Sighting(launch_id=bot.launch_id, exit=Exit(at=self._clock.now())))
+
+    async def _conclude(self, bot: Bot, tell: Callable[[Sighting], None]) -> None:
+        """Tell how a bot ended, once nothing more can be learnt of it."""
+        if bot.pod is None:
+            await self._find_pod(bot)
+        job = bot.job if bot.job is not None and (has_ended(bot.job) or not bot.job_is_gone) else None
+        exit_ = explain(job, bot.pod, (), self._clock.now())
+        if decide_ending(bot.intent, exit_).reason.phase is Phase.FAILED:
+            pod_name = None if bot.pod_is_gone else bot.pod_name
+            events, log_end = await self._diagnosis.look(bot.name, bot.pod_name, has_log=pod_name is not None)
+            exit_ = replace(
+                explain(job, bot.pod, events, exit_.at), diagnostics=diagnostics(events, log_end, bot.secrets)
+            )
+        bot.is_over = True
+        tell(Sighting(launch_id=bot.launch_id, exit=exit_))
+        self._look(bot)
+
+    async def _find_pod(self, bot: Bot) -> None:
+        """Look for a pod that no watch has told of; wait for its end where there is one."""
+        while bot.pod is None:
+            try:
+                pod = await self._place.find_pod(bot.launch_id)
+            except ApiError as error:
+                log.warning("pod not looked for", extra={"job": bot.name, "error": str(error)})
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            if pod is None:
+                return
+            self._pod_seen(pod)
+        while not bot.pod_has_ended:
+            await bot.change()
+
+    def _recorded(self, session: Session) -> None:
+        """The end of a session is on its Job, or nowhere: what is known of its bot may go."""
+        if session.phase.is_end and (bot := self._bots.get(session.launch_id)):
+            bot.let_go()
+
+    def _bury(self, bot: Bot) -> None:
+        """Remember for a while that a launch came to nothing."""
+        bot.is_dead = bot.is_over = True
+        if self._tasks is not None and bot.job is None:
+            self._tasks.create_task(self._forget_later(bot))
+
+    async def _forget_later(self, bot: Bot) -> None:
+        await asyncio.sleep(_LATE_SECONDS)
+        if bot.job is None and self._bots.get(bot.launch_id) is bot:
+            del self._bots[bot.launch_id]
+
+    def _is_dead(self, launch_id: str) -> bool:
+        bot = self._bots.get(launch_id)
+        return bot is not None and bot.is_dead
+
+    def _clear_away(self, job: Job) -> None:
+        """Delete a Job that came too late: its session is over, and it never got its Secret."""
+        if self._tasks is not None and job.metadata.deletion_timestamp is None:
+            log.warning("late job cleared away", extra={"job": job.metadata.name})
+            self._tasks.create_task(self._delete(job))
+
+    async def _delete(self, job: Job) -> None:
+        try:
+            await self._place.delete_job(job.metadata.name, job.metadata.uid)
+        except ApiError as error:
+            # The next list tells of it again.
+            log.warning("late job not deleted", extra={"job": job.metadata.name, "error": str(error)})
+
+
+async def _until_broken(pieces: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    """A log to its end, or to where the connection broke: what was sent can't be taken back."""
+    try:
+        async for piece in pieces:
+            yield piece
+    except ApiError as error:
+        log.warning("log broke off", extra={"error": str(error)})

@@ -1,0 +1,202 @@
+"""From what the cluster shows of a Job and its pod to what became of the bot. Pure.
+
+The fields were read off a Kubernetes 1.37; each has a fixture in the tests of this module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from controller.endings import SENTENCES, ending_for
+from controller.runtime import Exit
+from controller.runtimes.kubernetes.objects import Condition, Event, Job, Pod, Terminated
+from controller.runtimes.last_word import decode_last_word
+from controller.sessions import Ending
+from protocol.reasons import Reason
+
+_ENDS: Final = ("Complete", "Failed")
+"""What a Job gets when its pod has ended. FailureTarget and SuccessCriteriaMet only announce it."""
+
+_TERMINAL: Final = ("Succeeded", "Failed")
+
+_IMAGE: Final = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+    }
+)
+_START_ERRORS: Final = frozenset({"StartError", "ContainerCannotRun"})
+_NODE_LOST: Final = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
+_EXIT_CODE: Final = re.compile(r"exit code (\d+)")
+_MOST_CHARACTERS: Final = 300
+"""Of somebody else's words in a sentence of ours."""
+
+
+def has_ended(job: Job) -> bool:
+    """Whether a Job is over, and its pod with it."""
+    return any(each.type in _ENDS and each.holds for each in job.status.conditions)
+
+
+def is_terminal(pod: Pod) -> bool:
+    """Whether all that ran in a pod has ended. The phase decides: a container may look so seconds before."""
+    return pod.status.phase in _TERMINAL
+
+
+def scheduled_at(pod: Pod) -> datetime | None:
+    """When a node was found for the pod, None while none is."""
+    condition = pod.condition("PodScheduled")
+    return condition.last_transition_time if condition is not None and condition.holds else None
+
+
+def explain(job: Job | None, pod: Pod | None, events: Sequence[Event], at: datetime) -> Exit:
+    """What became of a bot that is gone.
+
+    Args:
+        job: as it was last seen; None where somebody has deleted it.
+        pod: as it was last seen; None where none ever was, or it had gone before anybody looked.
+        events: warnings about the two, oldest first.
+        at: when it was seen to be gone.
+    """
+    terminated = pod.bot().terminated if pod is not None else None
+    code = _exit_code(job, terminated)
+    signal = code - 128 if code is not None and 128 < code < 160 else None
+    return Exit(
+        at=_ended_at(terminated, at),
+        cause=_cause(job, pod, terminated, events),
+        held_up=_held_up(job, pod, events),
+        # The kernel's SIGKILL for want of memory is a cause; what is left of 137 is a kill by somebody.
+        exit_code=None if signal is not None else code,
+        signal=signal,
+        last_word=decode_last_word(terminated.message or "") if terminated is not None else None,
+        otherwise=_otherwise(job, pod),
+    )
+
+
+def _exit_code(job: Job | None, terminated: Terminated | None) -> int | None:
+    """The bot's, or what the Job has kept of it when the pod is gone."""
+    if terminated is not None:
+        return terminated.exit_code
+    failed = _failed(job)
+    if failed is not None and failed.reason == "PodFailurePolicy":
+        found = _EXIT_CODE.search(failed.message or "")
+        return int(found[1]) if found else None
+    return None
+
+
+def _ended_at(terminated: Terminated | None, at: datetime) -> datetime:
+    """The moment of the last word: by the kubelet's clock, in whole seconds, and never after we saw it."""
+    if terminated is None or terminated.finished_at is None:
+        return at
+    return min(at, terminated.finished_at)
+
+
+def _cause(
+    job: Job | None, pod: Pod | None, terminated: Terminated | None, events: Sequence[Event]
+) -> Ending | None:
+    known = _of_container(terminated) or (_of_pod(pod) if pod is not None else None)
+    if known is not None:
+        return known
+    failed = _failed(job)
+    if failed is not None and "condition DisruptionTarget" in (failed.message or ""):
+        # The pod is gone, and with it what exactly was done to it.
+        return ending_for(Reason.EVICTED)
+    if any(each.reason == "NodeNotReady" for each in events):
+        return ending_for(Reason.NODE_LOST)
+    return None
+
+
+def _of_container(terminated: Terminated | None) -> Ending | None:
+    if terminated is None:
+        return None
+    if terminated.reason == "OOMKilled":
+        return ending_for(Reason.OUT_OF_MEMORY)
+    if terminated.reason in _START_ERRORS:
+        return _saying(Reason.CRASHED, "The bot's container could not be started", terminated.message)
+    return None
+
+
+def _of_pod(pod: Pod) -> Ending | None:
+    if pod.status.reason == "Evicted":
+        return _saying(Reason.EVICTED, "The node evicted the bot", pod.status.message)
+    disruption = pod.condition("DisruptionTarget")
+    if disruption is None or not disruption.holds:
+        return None
+    reason = Reason.NODE_LOST if disruption.reason in _NODE_LOST else Reason.EVICTED
+    return _saying(reason, SENTENCES[reason].partition(".")[0], disruption.message)
+
+
+def _held_up(job: Job | None, pod: Pod | None, events: Sequence[Event]) -> Ending | None:
+    """What kept the bot from running; None for one that did run."""
+    if pod is None:
+        return _from_events(events) if job is not None else None
+    if pod.status.phase != "Pending" or _has_begun(pod):
+        return None
+    scheduled = pod.condition("PodScheduled")
+    if scheduled is not None and not scheduled.holds:
+        return _saying(Reason.UNSCHEDULABLE, "No node had room for the bot", scheduled.message)
+    for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+        waiting = status.state.waiting
+        if waiting is None:
+            continue
+        if waiting.reason in _IMAGE:
+            what = f"The bot's image could not be pulled ({waiting.reason})"
+            return _saying(Reason.IMAGE_PULL, what, waiting.message)
+        if waiting.message:
+            what = f"The bot's container could not be started ({waiting.reason})"
+            return _saying(Reason.START_TIMEOUT, what, waiting.message)
+    return _from_events(events)
+
+
+def _has_begun(pod: Pod) -> bool:
+    state = pod.bot()
+    return state.terminated is not None or pod.status.phase == "Running"
+
+
+def _from_events(events: Sequence[Event]) -> Ending | None:
+    """The last warning that says why there is no bot yet."""
+    for event in reversed(events):
+        words = event.message or ""
+        if event.reason == "FailedCreate":
+            return _saying(Reason.LAUNCH_FAILED, "The Job could not make its pod", words)
+        if event.reason == "FailedScheduling":
+            return _saying(Reason.UNSCHEDULABLE, "No node had room for the bot", words)
+        if event.reason in ("Failed", "InspectFailed", "ErrImageNeverPull") and "image" in words.lower():
+            return _saying(Reason.IMAGE_PULL, "The bot's image could not be pulled", words)
+        if event.reason in ("FailedMount", "FailedCreatePodSandBox", "Failed"):
+            return _saying(Reason.START_TIMEOUT, "The bot's pod could not be started", words)
+    return None
+
+
+def _otherwise(job: Job | None, pod: Pod | None) -> Ending | None:
+    """What the cluster's own way of ending the bot means, where nobody has said more."""
+    failed = _failed(job)
+    if job is not None and failed is not None and failed.reason == "DeadlineExceeded":
+        if not job.spec.active_deadline_seconds:
+            return _saying(Reason.VANISHED, "The Job was stopped by somebody else", None)
+        ran = pod is None or _has_begun(pod) or is_terminal(pod)
+        return ending_for(Reason.MAX_DURATION if ran else Reason.START_TIMEOUT)
+    if job is None:
+        return _saying(Reason.VANISHED, "The Job was deleted by somebody else", None)
+    if pod is not None and pod.metadata.deletion_timestamp is not None:
+        return _saying(Reason.VANISHED, "The bot's pod was deleted by somebody else", None)
+    return None
+
+
+def _failed(job: Job | None) -> Condition | None:
+    conditions = job.status.conditions if job is not None else []
+    kinds = ("Failed", "FailureTarget")
+    return next((each for each in conditions if each.type in kinds and each.holds), None)
+
+
+def _saying(reason: Reason, what: str, words: str | None) -> Ending:
+    """What happened, in the cluster's own words, then what to do."""
+    advice = SENTENCES[reason].partition(". ")[2]
+    said = " ".join((words or "").split())[:_MOST_CHARACTERS].rstrip(".")
+    return Ending(reason=reason, message=f"{what}{f': {said}' if said else ''}. {advice}".strip())

@@ -1,0 +1,200 @@
+"""Keeps us told of one kind of object: list in pages, watch, and list again after any break."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import aiohttp
+import msgspec
+
+from controller.runtimes.kubernetes.api import Api
+from controller.runtimes.kubernetes.backoff import Backoff
+from controller.runtimes.kubernetes.errors import ApiError, ApiRefused, ApiUnreachable
+from controller.runtimes.kubernetes.objects import Meta, Page, Status, WatchEvent
+
+log = logging.getLogger("podline.runtimes.kubernetes")
+
+PAGE_ITEMS: Final = 500
+"""Measured: 11 ms of decoding a page, and no more memory at the peak than afterwards."""
+
+WATCH_SECONDS: Final = 45.0
+"""How long the API server keeps one watch open before it lets us ask anew."""
+
+READ_MARGIN_SECONDS: Final = 10.0
+"""How much longer nothing may come before the connection counts as dead: a half-open one is silent."""
+
+RELIST_SECONDS: Final = 600.0
+"""How often everything is listed although no break was noticed."""
+
+_FIRST_PAUSE_SECONDS: Final = 0.25
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+_GONE: Final = 410
+
+
+class Named(Protocol):
+    @property
+    def metadata(self) -> Meta: ...
+
+
+T = TypeVar("T", bound=Named)
+
+
+class Mirror(Generic[T]):
+    """Follows all objects of one kind that match a selector.
+
+    Attributes:
+        trouble: why what we know may be out of date, None while it is not.
+        relists: how often everything was listed.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it is put together from
+        self,
+        api: Api,
+        path: str,
+        kind: type[T],
+        *,
+        selector: str,
+        seen: Callable[[T], None],
+        gone: Callable[[str, str, T | None], None],
+        synced: Callable[[], None],
+        pick: random.Random,
+        watch_seconds: float = WATCH_SECONDS,
+        relist_seconds: float = RELIST_SECONDS,
+    ) -> None:
+        """Prepare; nothing is asked.
+
+        Args:
+            api: where to ask.
+            path: of the collection.
+            kind: what to decode each object as.
+            selector: for labels.
+            seen: told of each object as it is, at each list and change.
+            gone: told launch and name of each that is no more, with its last state where that is known.
+            synced: told when a list is complete.
+            pick: spreads pauses, so that not all controllers of a cluster come back at one moment.
+            watch_seconds: see WATCH_SECONDS.
+            relist_seconds: see RELIST_SECONDS.
+        """
+        self.trouble: str | None = "Nothing has been listed yet."
+        self.relists = 0
+        self._api = api
+        self._path = path
+        self._decode = msgspec.json.Decoder(kind).decode
+        self._selector = selector
+        self._seen = seen
+        self._gone = gone
+        self._synced = synced
+        self._pick = pick
+        self._watch_seconds = watch_seconds
+        self._relist_seconds = relist_seconds
+        self._launches: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """List and watch for as long as this is awaited. Any failure is followed by a pause and a list."""
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._pick)
+        while True:
+            try:
+                async with asyncio.timeout(self._relist_seconds):
+                    version = await self._list()
+                    backoff.reset()
+                    await self._watch(version)
+            except TimeoutError:
+                continue
+            except ApiError as error:
+                if isinstance(error, ApiRefused) and error.status == _GONE:
+                    log.info("watch expired", extra={"path": self._path})
+                else:
+                    self.trouble = str(error)
+                    log.warning("watch lost", extra={"path": self._path, "error": str(error)})
+                await asyncio.sleep(backoff.next(error.retry_after))
+
+    async def _list(self) -> str:
+        """Tell of all objects there are, then of those that are no more. Returns the list's version."""
+        launches: dict[str, str] = {}
+        query: dict[str, Any] = {"labelSelector": self._selector, "limit": PAGE_ITEMS}
+        while True:
+            page = await self._api.read("GET", self._path, Page, query=query)
+            for raw in page.items:
+                item = self._decoded(raw)
+                launches[item.metadata.name] = item.metadata.labels.launch_id or ""
+                self._seen(item)
+            if not page.metadata.continue_:
+                break
+            query["continue"] = page.metadata.continue_
+        former, self._launches = self._launches, launches
+        for name in former.keys() - launches.keys():
+            self._gone(former[name], name, None)
+        self.relists += 1
+        self.trouble = None
+        self._synced()
+        return page.metadata.resource_version
+
+    async def _watch(self, version: str) -> None:
+        """Tell of each change. A watch that the server ends in time is resumed where it ended."""
+        now = asyncio.get_running_loop().time
+        while True:
+            began = now()
+            async with aclosing(self._events(version)) as events:
+                async for event in events:
+                    version = self._take(event)
+            if now() - began < self._watch_seconds / 2:
+                raise ApiUnreachable("The API server ended a watch at once.", is_certain=True)
+
+    def _take(self, event: WatchEvent) -> str:
+        """Tell of one change. Returns the version it has led to."""
+        if event.type == "ERROR":
+            raise _refused(event.object)
+        item = self._decoded(event.object)
+        name, launch_id = item.metadata.name, item.metadata.labels.launch_id or ""
+        if event.type == "DELETED":
+            self._launches.pop(name, None)
+            self._gone(launch_id, name, item)
+        elif event.type != "BOOKMARK":
+            self._launches[name] = launch_id
+            self._seen(item)
+        return item.metadata.resource_version
+
+    async def _events(self, version: str) -> AsyncGenerator[WatchEvent, None]:
+        query = {
+            "labelSelector": self._selector,
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": max(1, round(self._watch_seconds)),
+        }
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=5, sock_read=self._watch_seconds + READ_MARGIN_SECONDS
+        )
+        async with self._api.stream("GET", self._path, query=query, timeout=timeout) as answer:
+            rest = b""
+            async for chunk in answer.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in filter(None, lines):
+                    yield _event(line)
+
+    def _decoded(self, raw: msgspec.Raw) -> T:
+        try:
+            return self._decode(raw)
+        except msgspec.DecodeError as error:
+            raise _unreadable(error) from error
+
+
+def _event(line: bytes) -> WatchEvent:
+    try:
+        return msgspec.json.decode(line, type=WatchEvent)
+    except msgspec.DecodeError as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: msgspec.DecodeError) -> ApiUnreachable:
+    return ApiUnreachable(f"The API server's answer can't be read: {error}.", is_certain=False)
+
+
+def _refused(raw: msgspec.Raw) -> ApiRefused:
+    status = msgspec.json.decode(raw, type=Status)
+    return ApiRefused(status.code, status.reason, status.message or "the watch ended with an error")
