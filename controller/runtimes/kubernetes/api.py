@@ -1,4 +1,4 @@
-"""Requests to the API server: the client package configures, authenticates and transports, the bytes stay raw."""
+"""Requests to the API server: the client package configures, authenticates and transports; bytes stay raw."""
 
 from __future__ import annotations
 

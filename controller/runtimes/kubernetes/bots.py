@@ -18,6 +18,7 @@ class Bot:
         is_known: the supervisor knows its session.
         is_found: an earlier controller has launched it.
         is_dead: its launch came to nothing, so a Job of it that shows up late is cleared away.
+        held_up: what kept its pod from running when last seen, if it has not run since.
         pod_name: kept after the pod's details are let go, for its log.
         secrets: to be masked in what is shown of it.
         is_over: its end has been told.
@@ -37,6 +38,7 @@ class Bot:
     is_concluding: bool = False
     is_over: bool = False
     intent: Ending | None = None
+    held_up: Ending | None = None
     secrets: tuple[str, ...] = ()
     _changed: asyncio.Event | None = None
 
@@ -81,5 +83,5 @@ class Bot:
     def let_go(self) -> None:
         """Keep only what is still asked for: its name, and its log's."""
         self.job = self.pod = None
-        self.intent = None
+        self.intent = self.held_up = None
         self.secrets = ()

@@ -66,6 +66,7 @@ class Condition(_Read, frozen=True):
 
 class JobSpec(_Read, frozen=True):
     active_deadline_seconds: int | None = None
+    suspend: bool = False
 
 
 class JobStatus(_Read, frozen=True):

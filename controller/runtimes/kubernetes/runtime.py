@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from controller.clock import Clock
-from controller.endings import decide_ending
+from controller.endings import decide_ending, ending_for
 from controller.errors import RuntimeUnavailable, SessionConflict
 from controller.runtime import Exit, Launch, Sighting
 from controller.runtimes.kubernetes import names
@@ -26,13 +26,20 @@ from controller.runtimes.kubernetes.place import Place
 from controller.runtimes.kubernetes.probe import Probe
 from controller.runtimes.kubernetes.recording import Recorder
 from controller.runtimes.kubernetes.records import read_intent, read_session
-from controller.runtimes.kubernetes.status import explain, has_ended, scheduled_at
+from controller.runtimes.kubernetes.status import (
+    explain,
+    has_begun,
+    has_ended,
+    held_up,
+    is_waiting,
+    scheduled_at,
+)
 from controller.runtimes.kubernetes.stopping import Stopper
 from controller.runtimes.kubernetes.template import JobTemplate
 from controller.runtimes.kubernetes.watch import WATCH_SECONDS, Mirror
 from controller.runtimes.log import nothing
 from controller.sessions import Ending, Session
-from protocol.reasons import Phase
+from protocol.reasons import Phase, Reason
 
 log = logging.getLogger("podline.runtimes.kubernetes")
 
@@ -195,6 +202,7 @@ class KubernetesRuntime:
         bot.pod_name = pod.metadata.name
         if not bot.is_over:
             bot.pod = pod
+            bot.held_up = held_up(pod) if is_waiting(pod) else None if has_begun(pod) else bot.held_up
         self._look(bot)
 
     def _pod_gone(self, launch_id: str, _: str, pod: Pod | None) -> None:
@@ -251,12 +259,11 @@ class KubernetesRuntime:
             bot.is_scheduled = True
             # What happened before we looked has only the cluster's own time, in whole seconds.
             tell(Sighting(launch_id=bot.launch_id, scheduled=at if bot.is_found else self._clock.now()))
-        if (
-            bot.intent is None
-            and bot.job is not None
-            and (intent := read_intent(bot.job.metadata)) is not None
-        ):
+        intent = _intent_on(bot.job) if bot.job is not None and bot.intent is None else None
+        if intent is not None:
+            bot.intent = intent
             tell(Sighting(launch_id=bot.launch_id, intent=intent))
+            tasks.create_task(self._see_out(bot, intent))
         if bot.is_gone and not bot.is_concluding:
             bot.is_concluding = True
             tasks.create_task(self._conclude(bot, tell))
@@ -273,12 +280,13 @@ class KubernetesRuntime:
         if bot.pod is None:
             await self._find_pod(bot)
         job = bot.job if bot.job is not None and (has_ended(bot.job) or not bot.job_is_gone) else None
-        exit_ = explain(job, bot.pod, (), self._clock.now())
+        exit_ = explain(job, bot.pod, (), self._clock.now(), bot.held_up)
         if decide_ending(bot.intent, exit_).reason.phase is Phase.FAILED:
             pod_name = None if bot.pod_is_gone else bot.pod_name
             events, log_end = await self._diagnosis.look(bot.name, bot.pod_name, has_log=pod_name is not None)
             exit_ = replace(
-                explain(job, bot.pod, events, exit_.at), diagnostics=diagnostics(events, log_end, bot.secrets)
+                explain(job, bot.pod, events, self._clock.now(), bot.held_up),
+                diagnostics=diagnostics(events, log_end, bot.secrets),
             )
         bot.is_over = True
         tell(Sighting(launch_id=bot.launch_id, exit=exit_))
@@ -331,6 +339,16 @@ class KubernetesRuntime:
         except ApiError as error:
             # The next list tells of it again.
             log.warning("late job not deleted", extra={"job": job.metadata.name, "error": str(error)})
+
+
+def _intent_on(job: Job) -> Ending | None:
+    """Why a bot must leave, as its Job tells: stopped by an earlier controller or by kubectl, or suspended.
+
+    A Job that was suspended has lost its bot, and would start a second one when it goes on.
+    """
+    if (intent := read_intent(job.metadata)) is not None:
+        return intent
+    return ending_for(Reason.VANISHED) if job.spec.suspend else None
 
 
 async def _until_broken(pieces: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:

@@ -34,6 +34,9 @@ _IMAGE: Final = frozenset(
 )
 _START_ERRORS: Final = frozenset({"StartError", "ContainerCannotRun"})
 _NODE_LOST: Final = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
+_NEVER_SEEN: Final = "ContainerStatusUnknown"
+"""What a kubelet puts down for a container that it can't find when it ends the pod."""
+
 _EXIT_CODE: Final = re.compile(r"exit code (\d+)")
 _MOST_CHARACTERS: Final = 300
 """Of somebody else's words in a sentence of ours."""
@@ -55,7 +58,44 @@ def scheduled_at(pod: Pod) -> datetime | None:
     return condition.last_transition_time if condition is not None and condition.holds else None
 
 
-def explain(job: Job | None, pod: Pod | None, events: Sequence[Event], at: datetime) -> Exit:
+def is_waiting(pod: Pod) -> bool:
+    """Whether a pod has yet to run, and is not being ended either."""
+    return pod.status.phase == "Pending" and pod.metadata.deletion_timestamp is None and not has_begun(pod)
+
+
+def has_begun(pod: Pod) -> bool:
+    """Whether the bot's container has ever run. A kubelet ends one that has not as of unknown status."""
+    terminated = pod.bot().terminated
+    if terminated is not None:
+        return terminated.reason != _NEVER_SEEN
+    return pod.status.phase in ("Running", "Succeeded")
+
+
+def held_up(pod: Pod) -> Ending | None:
+    """What keeps a pod from running, as far as it shows by itself."""
+    scheduled = pod.condition("PodScheduled")
+    if scheduled is not None and not scheduled.holds:
+        return _saying(Reason.UNSCHEDULABLE, "No node had room for the bot", scheduled.message)
+    for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+        waiting = status.state.waiting
+        if waiting is None:
+            continue
+        if waiting.reason in _IMAGE:
+            what = f"The bot's image could not be pulled ({waiting.reason})"
+            return _saying(Reason.IMAGE_PULL, what, waiting.message)
+        if waiting.message:
+            what = f"The bot's container could not be started ({waiting.reason})"
+            return _saying(Reason.START_TIMEOUT, what, waiting.message)
+    return None
+
+
+def explain(
+    job: Job | None,
+    pod: Pod | None,
+    events: Sequence[Event],
+    at: datetime,
+    held_up_before: Ending | None = None,
+) -> Exit:
     """What became of a bot that is gone.
 
     Args:
@@ -63,6 +103,7 @@ def explain(job: Job | None, pod: Pod | None, events: Sequence[Event], at: datet
         pod: as it was last seen; None where none ever was, or it had gone before anybody looked.
         events: warnings about the two, oldest first.
         at: when it was seen to be gone.
+        held_up_before: what kept it from running while it was waiting: the pod forgets that when it is ended.
     """
     terminated = pod.bot().terminated if pod is not None else None
     code = _exit_code(job, terminated)
@@ -70,7 +111,7 @@ def explain(job: Job | None, pod: Pod | None, events: Sequence[Event], at: datet
     return Exit(
         at=_ended_at(terminated, at),
         cause=_cause(job, pod, terminated, events),
-        held_up=_held_up(job, pod, events),
+        held_up=None if _ran(job, pod) else held_up_before or _held_up(pod, events),
         # The kernel's SIGKILL for want of memory is a cause; what is left of 137 is a kill by somebody.
         exit_code=None if signal is not None else code,
         signal=signal,
@@ -132,31 +173,13 @@ def _of_pod(pod: Pod) -> Ending | None:
     return _saying(reason, SENTENCES[reason].partition(".")[0], disruption.message)
 
 
-def _held_up(job: Job | None, pod: Pod | None, events: Sequence[Event]) -> Ending | None:
-    """What kept the bot from running; None for one that did run."""
-    if pod is None:
-        return _from_events(events) if job is not None else None
-    if pod.status.phase != "Pending" or _has_begun(pod):
-        return None
-    scheduled = pod.condition("PodScheduled")
-    if scheduled is not None and not scheduled.holds:
-        return _saying(Reason.UNSCHEDULABLE, "No node had room for the bot", scheduled.message)
-    for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
-        waiting = status.state.waiting
-        if waiting is None:
-            continue
-        if waiting.reason in _IMAGE:
-            what = f"The bot's image could not be pulled ({waiting.reason})"
-            return _saying(Reason.IMAGE_PULL, what, waiting.message)
-        if waiting.message:
-            what = f"The bot's container could not be started ({waiting.reason})"
-            return _saying(Reason.START_TIMEOUT, what, waiting.message)
-    return _from_events(events)
+def _ran(job: Job | None, pod: Pod | None) -> bool:
+    """Whether the bot has ever run, or nobody can say."""
+    return has_begun(pod) if pod is not None else job is None or _exit_code(job, None) is not None
 
 
-def _has_begun(pod: Pod) -> bool:
-    state = pod.bot()
-    return state.terminated is not None or pod.status.phase == "Running"
+def _held_up(pod: Pod | None, events: Sequence[Event]) -> Ending | None:
+    return (held_up(pod) if pod is not None else None) or _from_events(events)
 
 
 def _from_events(events: Sequence[Event]) -> Ending | None:
@@ -180,7 +203,7 @@ def _otherwise(job: Job | None, pod: Pod | None) -> Ending | None:
     if job is not None and failed is not None and failed.reason == "DeadlineExceeded":
         if not job.spec.active_deadline_seconds:
             return _saying(Reason.VANISHED, "The Job was stopped by somebody else", None)
-        ran = pod is None or _has_begun(pod) or is_terminal(pod)
+        ran = pod is None or has_begun(pod)
         return ending_for(Reason.MAX_DURATION if ran else Reason.START_TIMEOUT)
     if job is None:
         return _saying(Reason.VANISHED, "The Job was deleted by somebody else", None)
