@@ -167,6 +167,8 @@ class Supervisor:
         # A caller who hangs up must not leave a launch half done, nor a launch that fails take others along.
         record.launching = asyncio.create_task(self._launch(record, order))
         caller_token = await asyncio.shield(record.launching)
+        if record.doubt is not None:
+            raise record.doubt.error
         _raise_failure(record)
         return Started(session=record.session, caller_token=caller_token, is_new=True)
 

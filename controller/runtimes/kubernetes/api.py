@@ -99,12 +99,10 @@ class Api:
             raise ApiUnreachable(
                 f"The API server can't be reached: {_cause(error)}.", is_certain=True
             ) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise ApiUnreachable(
-                f"The connection to the API server broke: {_cause(error)}.", is_certain=False
-            ) from error
         except TimeoutError as error:
             raise ApiUnreachable("The API server did not answer in time.", is_certain=False) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ApiUnreachable("The connection to the API server broke.", is_certain=False) from error
 
     async def _send(
         self,

@@ -65,6 +65,8 @@ class Launcher:
                 await self._secret(launch, job, is_new=is_new)
         except TimeoutError:
             raise LaunchUnknown from None
+        except LaunchUnknown:
+            raise
         except (RuntimeUnavailable, SessionConflict):
             if is_new:
                 await self._undo(job)

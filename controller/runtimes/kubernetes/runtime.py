@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from controller.clock import Clock
 from controller.endings import decide_ending, ending_for
-from controller.errors import RuntimeUnavailable, SessionConflict
+from controller.errors import LaunchUnknown, RuntimeUnavailable, SessionConflict
 from controller.runtime import Exit, Launch, Sighting
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.api import Api
@@ -128,6 +128,8 @@ class KubernetesRuntime:
         bot.secrets = tuple((launch.secrets or {}).values())
         try:
             job = await self._launcher.launch(launch, manifest)
+        except LaunchUnknown:
+            raise
         except (RuntimeUnavailable, SessionConflict):
             if not bot.is_found:
                 self._bury(bot)
