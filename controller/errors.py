@@ -214,11 +214,12 @@ class RuntimeUnavailable(ControllerError):
 class LaunchUnknown(RuntimeUnavailable):
     """The place where bots run did not say whether it took the launch."""
 
-    def __init__(self) -> None:
-        super().__init__(
+    def __init__(self, why: str = "") -> None:
+        said = (
             "Nobody could say in time whether the bot was launched. "
             "Repeat the request with the same session_id to have it; otherwise it is stopped."
         )
+        super().__init__(f"{said} {why}".rstrip())
 
 
 class RoomsUnavailable(ControllerError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
@@ -17,8 +16,6 @@ from controller.runtimes.kubernetes.objects import Job
 from controller.runtimes.kubernetes.place import Place
 from controller.runtimes.kubernetes.records import is_accounted
 from controller.runtimes.kubernetes.status import has_ended
-
-log = logging.getLogger("podline.runtimes.kubernetes")
 
 T = TypeVar("T")
 
@@ -84,11 +81,11 @@ class Launcher:
                 if error.status != _EXISTS:
                     if attempt.is_uncertain:
                         # What was sent before may have been taken, and be the very cause: a quota it filled.
-                        raise LaunchUnknown from error
+                        raise LaunchUnknown(str(error)) from error
                     raise RuntimeUnavailable(_no_job(error)) from error
             except _NotSettled as pending:
                 if not pending.is_certain:
-                    raise LaunchUnknown from pending.error
+                    raise LaunchUnknown(str(pending.error)) from pending.error
                 raise RuntimeUnavailable(
                     f"The bot's Job could not be made. {pending.error}"
                 ) from pending.error
@@ -130,7 +127,7 @@ class Launcher:
                     await attempt.pause(error)
                     continue
             except _NotSettled as pending:
-                raise LaunchUnknown from pending.error
+                raise LaunchUnknown(str(pending.error)) from pending.error
             else:
                 if may_only_look:
                     raise RuntimeUnavailable(
@@ -140,13 +137,8 @@ class Launcher:
 
     async def _undo(self, job: Job) -> None:
         """Take back a Job that will never have its Secret. It has not started a bot, and can't."""
-        try:
-            await _Attempt(
-                lambda: self._place.delete_job(job.metadata.name, job.metadata.uid), self._pick
-            ).or_unknown()
-        except ApiRefused as error:
-            log.error("job left behind", extra={"job": job.metadata.name, "error": str(error)})  # noqa: TRY400
-            raise LaunchUnknown from error
+        meta = job.metadata
+        await _Attempt(lambda: self._place.delete_job(meta.name, meta.uid), self._pick).or_unknown()
 
 
 class _Attempt:
@@ -177,10 +169,13 @@ class _Attempt:
                 await self.pause(error)
 
     async def or_unknown(self) -> Any:
+        """The answer. Raises LaunchUnknown where there is none."""
         try:
             return await self.until_settled()
         except _NotSettled as pending:
-            raise LaunchUnknown from pending.error
+            raise LaunchUnknown(str(pending.error)) from pending.error
+        except ApiRefused as error:
+            raise LaunchUnknown(str(error)) from error
 
     async def pause(self, error: ApiError) -> None:
         await asyncio.sleep(self._backoff.next(error.retry_after))

@@ -222,7 +222,7 @@ class KubernetesRuntime:
 
     def _listed(self) -> None:
         """Begin to look at bots once Jobs and pods are known: one without the other would mislead."""
-        if self._is_synced or self._jobs.trouble is not None or self._pods.trouble is not None:
+        if self._is_synced or not (self._jobs.is_listed and self._pods.is_listed):
             return
         self._is_synced = True
         for bot in list(self._bots.values()):

@@ -49,6 +49,7 @@ class Mirror(Generic[T]):
 
     Attributes:
         trouble: why what we know may be out of date, None while it is not.
+        is_listed: whether everything has been told of once.
         relists: how often everything was listed.
     """
 
@@ -81,6 +82,7 @@ class Mirror(Generic[T]):
             relist_seconds: see RELIST_SECONDS.
         """
         self.trouble: str | None = "Nothing has been listed yet."
+        self.is_listed = False
         self.relists = 0
         self._api = api
         self._path = path
@@ -130,7 +132,7 @@ class Mirror(Generic[T]):
         for name in former.keys() - launches.keys():
             self._gone(former[name], name, None)
         self.relists += 1
-        self.trouble = None
+        self.is_listed = True
         self._synced()
         return page.metadata.resource_version
 
@@ -171,6 +173,8 @@ class Mirror(Generic[T]):
             total=None, sock_connect=5, sock_read=self._watch_seconds + READ_MARGIN_SECONDS
         )
         async with self._api.stream("GET", self._path, query=query, timeout=timeout) as answer:
+            # A list alone is no news of what comes after it.
+            self.trouble = None
             rest = b""
             async for chunk in answer.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")

@@ -1,0 +1,105 @@
+"""How long after a bare watch the controller's stream tells of a pod's change."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from scripts.benchmarks.cluster import made
+from scripts.benchmarks.cluster.raw import MERGE_PATCH, Door, Raw
+from scripts.benchmarks.cluster.site import Controller
+
+CHANGES: Final = 500
+PER_SECOND: Final = 50
+SETTLED_SECONDS: Final = 1.0
+"""For the last changes to arrive."""
+
+ROOT: Final = Path(__file__).parents[3]
+
+
+class _Meta(msgspec.Struct):
+    name: str
+
+
+class _Named(msgspec.Struct):
+    metadata: _Meta
+
+
+async def measure(ours: Controller, door: Door, raw: Raw, rounds: int) -> list[list[float]]:
+    """Round by round and pod by pod, the seconds by which the stream was later."""
+    rows = []
+    for number in range(rounds):
+        sys.stderr.write(f"\revents: round {number + 1} of {rounds} ...")
+        sys.stderr.flush()
+        pods = await unscheduled_pods(ours, door, raw)
+        async with noting("pods", msgspec.json.encode(door).decode()) as bare:
+            async with noting("events", ours.url) as told:
+                await schedule(pods, door, raw)
+                await asyncio.sleep(SETTLED_SECONDS)
+        if missing := pods.keys() - told.keys() | pods.keys() - bare.keys():
+            raise RuntimeError(f"Not told of {len(missing)} of {len(pods)} pods.")
+        rows.append([told[session] - bare[session] for session in pods])
+    sys.stderr.write("\n")
+    return rows
+
+
+async def unscheduled_pods(ours: Controller, door: Door, raw: Raw) -> dict[str, str]:
+    """Sessions, and for each the name of a pod that the controller-manager might have made."""
+    left = iter(range(CHANGES))
+    pods: dict[str, str] = {}
+
+    async def work() -> None:
+        for _ in left:
+            session = await ours.start()
+            job: dict[str, Any] = msgspec.json.decode(await raw.send("GET", f"{door.jobs}/{session['id']}"))
+            made_pod = await raw.send("POST", door.pods, made.pod_of(job))
+            pods[session["id"]] = msgspec.json.decode(made_pod, type=_Named).metadata.name
+
+    await asyncio.gather(*(work() for _ in range(16)))
+    return pods
+
+
+async def schedule(pods: dict[str, str], door: Door, raw: Raw) -> None:
+    """One change after another, evenly."""
+    began = time.monotonic()
+    async with asyncio.TaskGroup() as tasks:
+        for number, name in enumerate(pods.values()):
+            await asyncio.sleep(max(0.0, began + number / PER_SECOND - time.monotonic()))
+            path = f"{door.pods}/{name}/status"
+            tasks.create_task(raw.send("PATCH", path, made.scheduled(), MERGE_PATCH))
+
+
+@asynccontextmanager
+async def noting(what: str, where: str) -> AsyncIterator[dict[str, float]]:
+    """A process that follows; what it has noted is there after the block."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "scripts.benchmarks.cluster.watching",
+        what,
+        where,
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**24,
+    )
+    noted: dict[str, float] = {}
+    try:
+        assert process.stdin is not None  # noqa: S101 - asked for
+        assert process.stdout is not None  # noqa: S101 - likewise
+        if await process.stdout.readline() != b"ready\n":
+            raise RuntimeError(f"It can't follow {what}.")
+        yield noted
+        process.stdin.close()
+        noted |= msgspec.json.decode(await process.stdout.readline(), type=dict[str, float])
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()

@@ -1,0 +1,196 @@
+"""`scripts/bench cluster`: all that is measured over a control plane, in one run and one table."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from scripts.benchmarks.cluster import burst, events, loading, recovery, starts
+from scripts.benchmarks.cluster.raw import Raw
+from scripts.benchmarks.cluster.site import Site, controller, site
+from scripts.benchmarks.programs import system
+
+EVENT_ROUNDS: Final = 3
+HEADINGS: Final = ("", "Podline", "raw", "ratio", "target")
+START_TARGETS: Final = {1: "0.75", 16: "0.9", 64: "0.9"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; what does not apply is empty."""
+
+    what: str
+    ours: str
+    raw: str = ""
+    ratio: str = ""
+    target: str = ""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return self.what, self.ours, self.raw, self.ratio, self.target
+
+
+async def measure(directory: Path, sessions: int) -> str:
+    """The table, with so many sessions where the number matters."""
+    tell("The control plane starts ...")
+    async with site(directory) as place:
+        rows = [*start_rows(await starts.measure(place)), *await burst_rows(place)]
+        rows += await event_rows(place)
+        rows += await recovery_rows(place, sessions)
+    return table(rows, sessions)
+
+
+def start_rows(rates: dict[int, starts.Rates]) -> list[Row]:
+    rows = [
+        Row(
+            f"starts per second, {at_once} at one time",
+            f"{statistics.median(each.ours):.0f}/s",
+            f"{statistics.median(each.raw):.0f}/s",
+            f"{each.ratio:.2f}",
+            f">= {START_TARGETS[at_once]}",
+        )
+        for at_once, each in rates.items()
+    ]
+    at_16 = rates[16]
+    for part in ("controller", "kube-apiserver", "etcd", "client"):
+        what = "the client that asks" if part == "client" else part
+        ours = statistics.median(cost[part] for cost in at_16.our_costs)
+        raw = [cost[part] for cost in at_16.raw_costs if part in cost]
+        rows.append(
+            Row(
+                f"  processor time of a start at 16: {what}",
+                f"{ours:.2f} ms",
+                f"{statistics.median(raw):.2f} ms" if raw else "",
+            )
+        )
+    return rows
+
+
+async def burst_rows(place: Site) -> list[Row]:
+    tell(f"{burst.STARTS} starts at one moment ...")
+    found = await burst.measure(place)
+    told = ", ".join(f"{count} x {status}" for status, count in sorted(found.answers.items()))
+    what = f"{burst.STARTS} starts at one moment, capacity {burst.PLACES}"
+    halves = f"{burst.PLACES} x 201, {burst.STARTS - burst.PLACES} x 429"
+    return [
+        Row(what, told, target=halves),
+        Row("  Jobs there are then", str(found.jobs), target=str(burst.PLACES)),
+        Row("  until the last answer", f"{found.seconds:.1f} s"),
+        Row("  handler's own time for a 429, p50", milliseconds(at(found.refusals, 0.5))),
+        Row("  handler's own time for a 429, p99", milliseconds(at(found.refusals, 0.99)), target="< 5 ms"),
+    ]
+
+
+async def event_rows(place: Site) -> list[Row]:
+    door = await place.namespace("events")
+    async with controller(place, door) as ours, Raw(door) as raw:
+        await ours.until_ready()
+        found = await events.measure(ours, door, raw, EVENT_ROUNDS)
+    return lateness(f"pod's change to event on the stream, {events.PER_SECOND} changes a second", found)
+
+
+def lateness(what: str, rounds: Sequence[Sequence[float]], target: str = "<= 25 ms") -> list[Row]:
+    return [
+        Row(f"{what}: later than a bare watch, p50", later(rounds, 0.5)),
+        Row("  the same, p99", later(rounds, 0.99), target=target),
+    ]
+
+
+def later(rounds: Sequence[Sequence[float]], share: float) -> str:
+    return milliseconds(statistics.median(at(each, share) for each in rounds))
+
+
+async def recovery_rows(place: Site, sessions: int) -> list[Row]:
+    door, empty = await place.namespace("full"), await place.namespace("empty")
+    session_id = await loading.fill(door, sessions)
+    restarts = await recovery.measure(place, door, empty)
+    tell("requests during a start ...")
+    probed = [await recovery.latencies(place, door, session_id) for _ in range(recovery.ROUNDS)]
+    async with controller(place, door) as ours, Raw(door) as raw:
+        await ours.until_ready()
+        crowded = await events.measure(ours, door, raw, EVENT_ROUNDS)
+    return [
+        *memory_rows(restarts, sessions),
+        *restart_rows(restarts),
+        *latency_rows("GET /livez", [each.livez for each in probed]),
+        *latency_rows("GET /v1/sessions/{id}", [each.session for each in probed]),
+        *lateness(f"pod's change to event, with {sessions} sessions", crowded, target=""),
+    ]
+
+
+def memory_rows(found: recovery.Starts, sessions: int) -> list[Row]:
+    full, empty = statistics.median(found.megabytes), statistics.median(found.megabytes_when_empty)
+    return [
+        Row(f"resident memory with {sessions} sessions", f"{full:.0f} MB", target="< 150 MB"),
+        Row("  without a session", f"{empty:.0f} MB"),
+        Row("  for each session", f"{(full - empty) / sessions * 1000:.1f} KB", target="<= 5 KB"),
+    ]
+
+
+def restart_rows(found: recovery.Starts) -> list[Row]:
+    """Both began as a process; what each takes with nothing to list is taken away for the ratio."""
+    ours, empty = statistics.median(found.ready), statistics.median(found.ready_when_empty)
+    bare, imports = statistics.median(found.bare), statistics.median(found.bare_imports)
+    ratio = statistics.median(
+        (full - none) / (listed - imported)
+        for full, none, listed, imported in zip(
+            found.ready, found.ready_when_empty, found.bare, found.bare_imports, strict=True
+        )
+    )
+    objects = f"{found.bare_objects} Jobs and pods"
+    return [
+        Row(f"process start to ready / {objects} listed", f"{ours:.2f} s", f"{bare:.2f} s"),
+        Row("  with nothing in the cluster / imported", f"{empty:.2f} s", f"{imports:.2f} s"),
+        Row("  the difference", f"{ours - empty:.2f} s", f"{bare - imports:.2f} s", f"{ratio:.2f}", "<= 1.3"),
+    ]
+
+
+def latency_rows(what: str, rounds: Sequence[Sequence[float]]) -> list[Row]:
+    worst = statistics.median(max(each) for each in rounds)
+    return [
+        Row(f"{what} during that start, p99", later(rounds, 0.99)),
+        Row("  the worst", milliseconds(worst)),
+    ]
+
+
+def at(samples: Sequence[float], share: float) -> float:
+    """The sample that so large a share of them does not exceed."""
+    return sorted(samples)[min(len(samples) - 1, int(len(samples) * share))]
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms"
+
+
+def table(rows: Sequence[Row], sessions: int) -> str:
+    cells = [HEADINGS, *(row.cells for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(HEADINGS))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if not column else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
+    heading = (
+        f"A controller over a real API server, {sessions // 2} live and {sessions - sessions // 2} ended "
+        f"sessions where many are told of; medians of rounds in turn; {system()}"
+    )
+    return "\n".join([heading, "", *lines])
+
+
+def tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="podline-bench-") as name:
+        print(asyncio.run(measure(Path(name), int(sys.argv[1]))))

@@ -1,0 +1,61 @@
+"""Fills a namespace with sessions: half of them live, half ended, each with its Job and its pod."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any, Final
+
+import msgspec
+
+from scripts.benchmarks.cluster import made
+from scripts.benchmarks.cluster.raw import MERGE_PATCH, Door, Raw
+
+AT_ONCE: Final = 24
+
+
+class _Meta(msgspec.Struct):
+    name: str
+
+
+class _Named(msgspec.Struct):
+    metadata: _Meta
+
+
+async def fill(door: Door, count: int) -> str:
+    """Returns the id of one session that is live."""
+    left = iter(range(count))
+    live: list[str] = []
+
+    async def work(raw: Raw) -> None:
+        for number in left:
+            if number % 100 == 0:
+                sys.stderr.write(f"\rloading: {number} of {count} sessions ...")
+                sys.stderr.flush()
+            has_ended = number % 2 == 1
+            session_id = await write(raw, has_ended=has_ended)
+            if not has_ended:
+                live.append(session_id)
+
+    async with Raw(door) as raw:
+        await asyncio.gather(*(work(raw) for _ in range(AT_ONCE)))
+    sys.stderr.write(f"\rloading: {count} of {count} sessions    \n")
+    return live[-1]
+
+
+async def write(raw: Raw, *, has_ended: bool) -> str:
+    """A Job with its record, and a pod; what others would write of either included."""
+    door = raw.door
+    launch = await made.new_launch()
+    manifest = made.job_of(launch, door.namespace)
+    recorded = made.record_of(launch.session, has_ended=has_ended)["metadata"]
+    manifest["metadata"]["labels"] |= recorded["labels"]
+    manifest["metadata"]["annotations"] |= recorded["annotations"]
+    job: dict[str, Any] = msgspec.json.decode(await raw.send("POST", door.jobs, manifest))
+    made_pod = await raw.send("POST", door.pods, made.pod_of(job))
+    pod = msgspec.json.decode(made_pod, type=_Named).metadata.name
+    status = made.pod_status("Succeeded" if has_ended else "Running")
+    await raw.send("PATCH", f"{door.pods}/{pod}/status", status, MERGE_PATCH)
+    name = job["metadata"]["name"]
+    await raw.send("PATCH", f"{door.jobs}/{name}/status", made.job_status(has_ended=has_ended), MERGE_PATCH)
+    return launch.session.id

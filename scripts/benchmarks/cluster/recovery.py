@@ -1,0 +1,111 @@
+"""What a controller takes to know all sessions again after a restart, and what it weighs then."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import msgspec
+
+from scripts.benchmarks.cluster.bare_list import Listed
+from scripts.benchmarks.cluster.raw import Door
+from scripts.benchmarks.cluster.site import Controller, Site, controller
+from scripts.benchmarks.programs import resident_megabytes
+
+ROUNDS: Final = 5
+PROBE_SECONDS: Final = 0.01
+"""Between two requests to a controller that starts."""
+
+SETTLED_SECONDS: Final = 3.0
+ROOT: Final = Path(__file__).parents[3]
+
+
+@dataclass
+class Starts:
+    """In seconds from the process's start, round by round."""
+
+    ready: list[float] = field(default_factory=list)
+    ready_when_empty: list[float] = field(default_factory=list)
+    bare: list[float] = field(default_factory=list)
+    bare_imports: list[float] = field(default_factory=list)
+    megabytes: list[float] = field(default_factory=list)
+    megabytes_when_empty: list[float] = field(default_factory=list)
+    bare_objects: int = 0
+
+
+@dataclass
+class Latencies:
+    """In seconds, of requests while a controller starts, from the first that was answered until it is ready."""
+
+    livez: list[float] = field(default_factory=list)
+    session: list[float] = field(default_factory=list)
+
+
+async def measure(place: Site, door: Door, empty: Door) -> Starts:
+    starts = Starts()
+    for number in range(ROUNDS):
+        sys.stderr.write(f"\rrestarts: round {number + 1} of {ROUNDS} ...")
+        sys.stderr.flush()
+        async with controller(place, empty) as ours:
+            starts.megabytes_when_empty.append(await megabytes(ours))
+            starts.ready_when_empty.append(ours.seconds_until_ready)
+        began = time.monotonic()
+        listed = await bare_list(door)
+        starts.bare.append(listed.listed - began)
+        starts.bare_imports.append(listed.imported - began)
+        starts.bare_objects = listed.jobs + listed.pods
+        async with controller(place, door) as ours:
+            starts.megabytes.append(await megabytes(ours))
+            starts.ready.append(ours.seconds_until_ready)
+    sys.stderr.write("\n")
+    return starts
+
+
+async def megabytes(ours: Controller) -> float:
+    """Resident, once it is ready and has had a moment."""
+    await ours.until_ready()
+    await asyncio.sleep(SETTLED_SECONDS)
+    return resident_megabytes(ours.pid)
+
+
+async def bare_list(door: Door) -> Listed:
+    where = msgspec.json.encode(door).decode()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "scripts.benchmarks.cluster.bare_list", where),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    return msgspec.json.decode(output, type=Listed)
+
+
+async def latencies(place: Site, door: Door, session_id: str) -> Latencies:
+    """Of requests that come one after another while a controller starts."""
+    found = Latencies()
+    async with controller(place, door) as ours:
+        waiting = asyncio.create_task(ours.until_ready())
+        await asyncio.gather(
+            probe(ours, "/livez", found.livez, waiting.done),
+            probe(ours, f"/v1/sessions/{session_id}", found.session, waiting.done),
+        )
+        await waiting
+    return found
+
+
+async def probe(ours: Controller, path: str, found: list[float], is_over: Callable[[], bool]) -> None:
+    while not is_over():
+        began = time.monotonic()
+        try:
+            async with ours.http.get(path) as answer:
+                await answer.read()
+        except aiohttp.ClientConnectionError:
+            pass
+        else:
+            found.append(time.monotonic() - began)
+        await asyncio.sleep(PROBE_SECONDS)

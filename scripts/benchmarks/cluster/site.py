@@ -1,0 +1,142 @@
+"""A control plane whose busy parts rest, namespaces in it, and controllers as processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from scripts.benchmarks.cluster import made
+from scripts.benchmarks.cluster.raw import Door, Raw
+from scripts.benchmarks.programs import processor_seconds
+from tests.cluster.binaries import ensure_binaries
+from tests.cluster.control_plane import ControlPlane
+from tests.local.processes import Program, free_port
+
+READY_SECONDS: Final = 120.0
+LOOK_SECONDS: Final = 0.02
+"""How often it is asked whether a controller is ready: what it costs is below a hundredth of a core."""
+
+PROCESSOR_PARTS: Final = ("kube-apiserver", "etcd")
+
+
+@dataclass
+class Site:
+    """A control plane of API server and etcd alone, so that nobody else takes the two cores."""
+
+    plane: ControlPlane
+    directory: Path
+    _count: int = 0
+
+    async def namespace(self, name: str) -> Door:
+        """A new namespace, with the account that the controller-manager would make in it."""
+        self._count += 1
+        door = Door(
+            url=self.plane.url,
+            token=self.plane.admin_token,
+            authority=str(self.plane.ca_file),
+            namespace=f"{name}-{self._count}",
+        )
+        async with Raw(door) as raw:
+            await raw.send("POST", "/api/v1/namespaces", {"metadata": {"name": door.namespace}})
+            account = {"metadata": {"name": "default"}}
+            await raw.send("POST", f"/api/v1/namespaces/{door.namespace}/serviceaccounts", account)
+        return door
+
+    def processor_seconds(self, *others: int) -> dict[str, float]:
+        """What API server, etcd and other processes have used so far."""
+        pids = {name: self.plane.part(name).pid for name in PROCESSOR_PARTS}
+        used = {name: processor_seconds(pid) for name, pid in pids.items() if pid is not None}
+        return used | {str(pid): processor_seconds(pid) for pid in others}
+
+
+@asynccontextmanager
+async def site(directory: Path) -> AsyncIterator[Site]:
+    async with ControlPlane(ensure_binaries()) as plane:
+        await plane.stop_controller_manager()
+        await plane.stop_scheduler()
+        await plane.part("kwok").stop()
+        yield Site(plane, directory)
+
+
+@dataclass
+class Controller:
+    """A controller that has been started; not yet ready."""
+
+    program: Program
+    url: str
+    http: aiohttp.ClientSession
+    began: float
+    seconds_until_ready: float = field(default=0.0, init=False)
+
+    @property
+    def pid(self) -> int:
+        return self.program.process.pid
+
+    async def until_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not await self._is_ready():
+            if self.program.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"The controller is not ready:\n{self.program.said()}")
+            await asyncio.sleep(LOOK_SECONDS)
+        self.seconds_until_ready = time.monotonic() - self.began
+
+    async def start(self) -> dict[str, Any]:
+        async with self.http.post("/v1/sessions", json={"user_id": "bench"}) as answer:
+            if answer.status != 201:
+                raise RuntimeError(f"A session was not started: {await answer.text()}")
+            session: dict[str, Any] = await answer.json()
+            return session
+
+    async def _is_ready(self) -> bool:
+        try:
+            async with self.http.get("/readyz") as answer:
+                return answer.status == 200
+        except aiohttp.ClientConnectionError:
+            return False
+
+
+@asynccontextmanager
+async def controller(
+    place: Site,
+    door: Door,
+    *,
+    module: str = "controller",
+    arguments: tuple[str, ...] = ("serve",),
+    at_once: int = 100,
+    **settings: str,
+) -> AsyncIterator[Controller]:
+    """A controller over a namespace, as `podline serve` starts it, with no limit that would be met."""
+    port = free_port()
+    variables = {
+        "KUBECONFIG": str(place.plane.kubeconfig),
+        "PODLINE_RUNTIME": "kubernetes",
+        "PODLINE_NAMESPACE": door.namespace,
+        "PODLINE_JOB_TEMPLATE": str(made.TEMPLATE),
+        "PODLINE_CONTROLLER_URL": made.CONTROLLER_URL,
+        "PODLINE_SECRET": made.SECRET,
+        "PODLINE_PORT": str(port),
+        "PODLINE_CAPACITY": "100000",
+        "PODLINE_SESSIONS_PER_USER": "100000",
+        # The bots are not there, and nobody is to miss them.
+        "PODLINE_START_TIMEOUT_SECONDS": "36000",
+        "PODLINE_SILENCE_SECONDS": "36000",
+    }
+    own = Path(tempfile.mkdtemp(dir=place.directory))
+    url = f"http://127.0.0.1:{port}"
+    async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=at_once)) as http:
+        began = time.monotonic()
+        command = [sys.executable, "-m", module, *arguments]
+        program = Program.start("controller", command, own, variables | settings)
+        try:
+            yield Controller(program, url, http, began)
+        finally:
+            await asyncio.to_thread(program.stop)

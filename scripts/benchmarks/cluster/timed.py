@@ -1,0 +1,59 @@
+"""A controller that notes what each 429 took it: `podline serve` with a clock around the application.
+
+`python -m scripts.benchmarks.cluster.timed FILE` writes the seconds of each into the file when it ends.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from controller import __main__ as podline
+from controller.server import Server
+from controller.supervisor import Supervisor
+
+
+class Timed:
+    """From the moment the server hands a request over until the application has handed its answer back.
+
+    Refusals wait for nothing, so this is what the handler takes itself, whatever stands in line before it.
+    """
+
+    def __init__(self, app: ASGIApp, refusals: list[float]) -> None:
+        self._app = app
+        self._refusals = refusals
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status = 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        began = time.perf_counter()
+        await self._app(scope, receive, noting)
+        if status == 429:
+            self._refusals.append(time.perf_counter() - began)
+
+
+def main(file: Path) -> None:
+    refusals: list[float] = []
+
+    def timed(app: ASGIApp, supervisor: Supervisor, host: str, port: int, proxies: Sequence[str]) -> Server:
+        return Server(Timed(app, refusals), supervisor, host, port, proxies)  # type: ignore[arg-type]
+
+    podline.Server = timed  # type: ignore[assignment,misc]
+    try:
+        podline.main(["serve"])
+    finally:
+        file.write_bytes(msgspec.json.encode(refusals))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,176 @@
+"""The command lines of the control plane, and the files they need."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+ADMIN = "admin"
+CONTROLLER = "podline-controller"
+"""Known to the apiserver and in no group: what it may do is what a test binds it to."""
+
+Command = list[str | Path]
+
+
+@dataclass(frozen=True)
+class Ports:
+    etcd: int
+    etcd_peers: int
+    apiserver: int
+    controller_manager: int
+    scheduler: int
+    kwok: int
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where things are in the directory of one control plane."""
+
+    root: Path
+
+    @property
+    def certificates(self) -> Path:
+        return self.root / "certificates"
+
+    @property
+    def certificate_authority(self) -> Path:
+        """The apiserver's own certificate, followed by the authority it made for it."""
+        return self.certificates / "apiserver.crt"
+
+    @property
+    def serving_key(self) -> Path:
+        return self.certificates / "apiserver.key"
+
+    @property
+    def account_key(self) -> Path:
+        return self.root / "service-accounts.key"
+
+    @property
+    def account_public_key(self) -> Path:
+        return self.root / "service-accounts.pub"
+
+    @property
+    def tokens(self) -> Path:
+        return self.root / "tokens.csv"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.root / "kubeconfig"
+
+
+def etcd(program: Path, files: Files, ports: Ports) -> Command:
+    clients, peers = f"http://127.0.0.1:{ports.etcd}", f"http://127.0.0.1:{ports.etcd_peers}"
+    return [
+        program,
+        f"--data-dir={files.root / 'etcd'}",
+        f"--listen-client-urls={clients}",
+        f"--advertise-client-urls={clients}",
+        f"--listen-peer-urls={peers}",
+        f"--initial-advertise-peer-urls={peers}",
+        f"--initial-cluster=default={peers}",
+        "--unsafe-no-fsync",
+        "--log-level=warn",
+    ]
+
+
+def apiserver(program: Path, files: Files, ports: Ports) -> Command:
+    return [
+        program,
+        f"--etcd-servers=http://127.0.0.1:{ports.etcd}",
+        f"--cert-dir={files.certificates}",
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",
+        f"--secure-port={ports.apiserver}",
+        # The endpoints of the Service `kubernetes` may not be a loopback address.
+        "--endpoint-reconciler-type=none",
+        f"--token-auth-file={files.tokens}",
+        "--authorization-mode=Node,RBAC",
+        "--service-cluster-ip-range=10.250.0.0/24",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={files.account_public_key}",
+        f"--service-account-signing-key-file={files.account_key}",
+        "--kubelet-preferred-address-types=InternalIP",
+    ]
+
+
+def controller_manager(program: Path, files: Files, ports: Ports) -> Command:
+    return [
+        program,
+        *client_flags(files, ports.controller_manager),
+        f"--service-account-private-key-file={files.account_key}",
+        f"--root-ca-file={files.certificate_authority}",
+        # The authority it would publish stands behind another certificate in the file, which it refuses.
+        "--controllers=*,-kube-apiserver-serving-clustertrustbundle-publisher-controller",
+        "--concurrent-job-syncs=20",
+        "--concurrent-gc-syncs=20",
+        "--concurrent-ttl-after-finished-syncs=10",
+    ]
+
+
+def scheduler(program: Path, files: Files, ports: Ports) -> Command:
+    return [program, *client_flags(files, ports.scheduler)]
+
+
+def client_flags(files: Files, port: int) -> Command:
+    return [
+        f"--kubeconfig={files.kubeconfig}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        f"--tls-cert-file={files.certificate_authority}",
+        f"--tls-private-key-file={files.serving_key}",
+        "--leader-elect=false",
+        "--kube-api-qps=1000",
+        "--kube-api-burst=2000",
+    ]
+
+
+def write_account_keys(files: Files) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    files.account_key.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    files.account_public_key.write_bytes(
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM,
+            serialization.PublicFormat.SubjectPublicKeyInfo,
+        )
+    )
+
+
+def write_tokens(files: Files) -> Mapping[str, str]:
+    """Give each user a token; say which."""
+    tokens = {ADMIN: secrets.token_hex(16), CONTROLLER: secrets.token_hex(16)}
+    groups: Mapping[str, Sequence[str]] = {ADMIN: ["system:masters"]}
+    lines = (
+        f"{token},{user},{user}" + "".join(f',"{group}"' for group in groups.get(user, ()))
+        for user, token in tokens.items()
+    )
+    files.tokens.write_text("".join(f"{line}\n" for line in lines))
+    return tokens
+
+
+def write_kubeconfig(path: Path, url: str, token: str, certificate_authority: Path | None = None) -> Path:
+    cluster = {"server": url}
+    if certificate_authority is not None:
+        cluster["certificate-authority"] = str(certificate_authority)
+    configuration = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "test", "cluster": cluster}],
+        "users": [{"name": "test", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "current-context": "test",
+    }
+    path.write_text(yaml.safe_dump(configuration))
+    path.chmod(0o600)
+    return path

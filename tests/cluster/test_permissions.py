@@ -1,0 +1,149 @@
+"""The Role that ships is enough, and each verb of it is needed: without it, a sentence names it."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.site import BASE, Site, serve, until_not_ready
+
+ACCOUNT = "podline-controller"
+[ROLE, BINDING] = yaml.safe_load_all((BASE / "role.yaml").read_text(encoding="utf-8"))
+ALL = [(resource, verb) for rule in ROLE["rules"] for resource in rule["resources"] for verb in rule["verbs"]]
+RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces"
+
+
+async def kubeconfig_of_an_account(plane: ControlPlane, namespace: str, *without: tuple[str, str]) -> Path:
+    """Of a service account with the Role that ships, less some of its verbs."""
+    role = copy.deepcopy(ROLE)
+    for rule in role["rules"]:
+        rule["verbs"] = [verb for verb in rule["verbs"] if (rule["resources"][0], verb) not in without]
+    role["rules"] = [rule for rule in role["rules"] if rule["verbs"]]
+    account = {"metadata": {"name": ACCOUNT}}
+    await plane.api("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", account)
+    await plane.api("POST", f"{RBAC}/{namespace}/roles", role)
+    binding = {**BINDING, "subjects": [{**BINDING["subjects"][0], "namespace": namespace}]}
+    await plane.api("POST", f"{RBAC}/{namespace}/rolebindings", binding)
+    token = await plane.service_account_token(namespace, ACCOUNT)
+    return plane.kubeconfig_for(token, f"kubeconfig-{namespace}")
+
+
+async def test_the_role_that_ships_is_enough_for_a_call_and_its_end(
+    plane: ControlPlane, namespace: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kubeconfig = await kubeconfig_of_an_account(plane, namespace)
+    async with serve(plane, namespace, tmp_path, kubeconfig=kubeconfig) as site:
+        await site.live(session_id="one")
+        logs = await site.client.get("/v1/sessions/one/logs")
+        await site.fate("one", end="exit-67")
+        failed = await site.until_over("one")
+        await site.until_recorded("one")
+        await site.live(session_id="two")
+        await site.client.delete("/v1/sessions/two")
+        stopped = await site.until_over("two")
+        await site.until_recorded("two")
+
+    assert logs.status_code == 200
+    assert (failed["reason"], stopped["reason"]) == ("model_refused", "stopped")
+    assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+
+
+async def not_ready(site: Site) -> str:
+    return await until_not_ready(site.client, because="Role")
+
+
+async def a_start(site: Site) -> str:
+    answer = await site.client.post("/v1/sessions", json={"user_id": "ana"})
+    assert answer.status_code == 503
+    jobs = await site.plane.api("GET", site.jobs)
+    assert [job for job in jobs["items"] if "deletionTimestamp" not in job["metadata"]] == []
+    return str(answer.json()["detail"])
+
+
+async def a_start_under_a_name_that_is_there(site: Site) -> str:
+    job = (await site.plane.kubectl("create", "job", "one", "--image=x", "-n", site.namespace)).strip()
+    assert "created" in job
+    answer = await site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "one"})
+    assert answer.status_code == 503
+    return str(answer.json()["detail"])
+
+
+async def a_start_that_can_t_be_completed(site: Site) -> str:
+    answer = await site.client.post("/v1/sessions", json={"user_id": "ana"})
+    assert answer.status_code == 503
+    return str(answer.json()["detail"])
+
+
+async def a_log(site: Site) -> str:
+    await site.live(session_id="one")
+    answer = await site.client.get("/v1/sessions/one/logs")
+    assert answer.status_code == 503
+    return str(answer.json()["detail"])
+
+
+async def a_stop(site: Site) -> str:
+    await site.live(session_id="one")
+    await site.client.delete("/v1/sessions/one")
+    await site.until_over("one")
+    return ""
+
+
+async def a_failure(site: Site) -> str:
+    await site.live(session_id="one")
+    await site.fate("one", end="exit-67")
+    await site.until_over("one")
+    await site.until_recorded("one")
+    return ""
+
+
+FEATURES: dict[tuple[str, str], Callable[[Site], Awaitable[str]]] = {
+    ("jobs", "create"): not_ready,
+    ("jobs", "get"): a_start_under_a_name_that_is_there,
+    ("jobs", "list"): not_ready,
+    ("jobs", "watch"): not_ready,
+    ("jobs", "patch"): a_stop,
+    ("jobs", "delete"): a_start_that_can_t_be_completed,
+    ("pods", "list"): not_ready,
+    ("pods", "watch"): not_ready,
+    ("pods", "delete"): a_stop,
+    ("pods/log", "get"): a_log,
+    ("secrets", "create"): a_start,
+    ("events", "list"): a_failure,
+    ("events", "create"): a_failure,
+}
+NEEDS_ANOTHER_FAILURE = {("jobs", "delete"): ("secrets", "create")}
+"""A launch is taken back only where it can't be completed."""
+
+
+@pytest.mark.parametrize(("resource", "verb"), ALL, ids=lambda part: part)
+async def test_without_a_verb_what_needs_it_fails_and_says_so(
+    plane: ControlPlane,
+    namespace: str,
+    tmp_path: Path,
+    resource: str,
+    verb: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    missing = (resource, verb)
+    also = [NEEDS_ANOTHER_FAILURE[missing]] if missing in NEEDS_ANOTHER_FAILURE else []
+    kubeconfig = await kubeconfig_of_an_account(plane, namespace, missing, *also)
+    feature = FEATURES[missing]
+    async with serve(
+        plane, namespace, tmp_path, kubeconfig=kubeconfig, is_ready=feature is not not_ready, grace_seconds=1
+    ) as site:
+        said = await feature(site)
+        said += "".join(told(record) for record in caplog.records)
+
+    assert f"add `{verb}` on `{resource}` to its Role" in said
+
+
+def told(record: logging.LogRecord) -> str:
+    error: Any = getattr(record, "error", "")
+    return f" {error}"
