@@ -87,10 +87,13 @@ class Api:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Open an answer to be read piece by piece. Raises as `request` does, while it is read as well."""
         try:
-            answer = await self._send(method, path, query, body, timeout)
+            client = self._open_client()
+            answer = await _send(client, method, path, query, body, timeout)
             if answer.status == 401:
-                await self._renew(answer)
-                answer = await self._send(method, path, query, body, timeout)
+                await self._renew(client)
+                if client is not self._client:
+                    answer.release()
+                    answer = await _send(self._open_client(), method, path, query, body, timeout)
             async with answer:
                 if answer.status >= 400:
                     raise await _refused(answer)
@@ -104,51 +107,27 @@ class Api:
         except (aiohttp.ClientError, OSError) as error:
             raise ApiUnreachable("The connection to the API server broke.", is_certain=False) from error
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, Any] | None,
-        body: Mapping[str, Any] | None,
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as above
-    ) -> aiohttp.ClientResponse:
-        client = self._client
-        if client is None:
+    def _open_client(self) -> ApiClient:
+        if self._client is None:
             raise ApiUnreachable("The connection to the API server is not open.", is_certain=True)
-        headers = {"Accept": "application/json"}
-        if method == "PATCH":
-            headers["Content-Type"] = _MERGE_PATCH
-        try:
-            _, url, headers, _, _ = await client.param_serialize(
-                method,
-                path,
-                query_params=list((query or {}).items()),
-                header_params=headers,
-                auth_settings=["BearerToken"],
-            )
-        except (ConfigException, OSError, ValueError) as error:
-            raise ApiUnreachable(
-                f"Our credentials can't be read: {_cause(error)}.", is_certain=True
-            ) from error
-        answer = await client.call_api(method, url, headers, body, _request_timeout=timeout)
-        response: aiohttp.ClientResponse = answer.response
-        return response
+        return self._client
 
-    async def _renew(self, refused: aiohttp.ClientResponse) -> None:
-        """Read the credentials again, since those that were sent are not good any more."""
-        used = refused.request_info.headers.get("Authorization")
-        refused.release()
+    async def _renew(self, used: ApiClient) -> None:
+        """Read the credentials again, since those of this client are not good any more."""
         async with self._renewing:
-            client = self._client
-            # Several requests may have been refused at one time; one of them renews.
-            if client is None or used != (await client.configuration.get_api_key_with_prefix("BearerToken")):
+            # Several requests may be refused at one time; the first of them renews.
+            if self._client is not used:
                 return
             try:
-                self._client = await self._connect()
+                fresh = await self._connect()
             except ConfigurationInvalid as error:
                 raise ApiRefused(401, "Unauthorized", str(error)) from error
+            if _credentials(fresh) == _credentials(used):
+                await fresh.close()
+                return
+            self._client = fresh
             # What is under way on it, watches above all, goes on until the next renewal.
-            former, self._retired = self._retired, client
+            former, self._retired = self._retired, used
             if former is not None:
                 await former.close()
 
@@ -163,6 +142,38 @@ class Api:
             ) from error
         client.user_agent = "podline"
         return client
+
+
+async def _send(
+    client: ApiClient,
+    method: str,
+    path: str,
+    query: Mapping[str, Any] | None,
+    body: Mapping[str, Any] | None,
+    timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, with one for each read
+) -> aiohttp.ClientResponse:
+    headers = {"Accept": "application/json"}
+    if method == "PATCH":
+        headers["Content-Type"] = _MERGE_PATCH
+    try:
+        _, url, headers, _, _ = await client.param_serialize(
+            method,
+            path,
+            query_params=list((query or {}).items()),
+            header_params=headers,
+            auth_settings=["BearerToken"],
+        )
+    except (ConfigException, OSError, ValueError) as error:
+        raise ApiUnreachable(f"Our credentials can't be read: {_cause(error)}.", is_certain=True) from error
+    answer = await client.call_api(method, url, headers, body, _request_timeout=timeout)
+    response: aiohttp.ClientResponse = answer.response
+    return response
+
+
+def _credentials(client: ApiClient) -> tuple[Any, ...]:
+    """What a client shows of itself. Files are named for their content."""
+    shown = client.configuration
+    return dict(shown.api_key), shown.cert_file, shown.key_file
 
 
 async def _refused(answer: aiohttp.ClientResponse) -> ApiRefused:
