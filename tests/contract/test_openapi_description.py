@@ -33,7 +33,12 @@ DESCRIBED = {
     ("get", "/v1/sessions"): {**KEY, 422: {"invalid_request"}},
     ("get", "/v1/sessions/{session_id}"): {**KEY, **NOT_FOUND},
     ("delete", "/v1/sessions/{session_id}"): {**KEY, **NOT_FOUND},
-    ("get", "/v1/sessions/{session_id}/logs"): {**KEY, **NOT_FOUND, 422: {"invalid_request"}},
+    ("get", "/v1/sessions/{session_id}/logs"): {
+        **KEY,
+        **NOT_FOUND,
+        422: {"invalid_request"},
+        503: {"runtime_unavailable"},
+    },
     ("get", "/v1/sessions/{session_id}/events"): {**KEY, **NOT_FOUND},
     ("get", "/v1/events"): KEY,
     ("post", "/start"): {**KEY, **BODY, **LAUNCH, 429: PLACES | {"rate_limited"}},
