@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.errors import BotUnavailable, ControllerError, LaunchEnded, OfferRefused
+from controller.flag import Flag
 from controller.numbers import Numbers
 from protocol.messages import Candidates, InboxAnswer, InboxMessage, Offer, Stop
 
@@ -30,7 +31,7 @@ class Inbox:
     def __init__(self) -> None:
         self._numbers = Numbers()
         self._waiting: dict[str, _Waiting] = {}
-        self._changed = asyncio.Event()
+        self._changed = Flag()
         self._closed_by: ControllerError | None = None
 
     async def offer(self, offer: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
@@ -111,5 +112,4 @@ class Inbox:
         return [each.message for each in self._waiting.values() if each.number > seen]
 
     def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._changed.wake()

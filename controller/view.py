@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +20,7 @@ from controller.errors import (
     UserLimitReached,
 )
 from controller.events import Feed
+from controller.flag import Flag
 from controller.inbox import Inbox
 from controller.ledger import Ledger
 from controller.runtime import Launch
@@ -49,8 +51,8 @@ class Record:
     inbox: Inbox = field(default_factory=Inbox)
     ledger: Ledger = field(default_factory=Ledger)
     launching: asyncio.Task[Any] | None = None
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    settled: Flag = field(default_factory=Flag)
+    gone: Flag = field(default_factory=Flag)
     refusal: ControllerError | None = None
     doubt: Doubt | None = None
     intent: Ending | None = None
@@ -72,6 +74,8 @@ class View:
         self._per_user = per_user
         self._records: dict[str, Record] = {}
         self._by_launch: dict[str, Record] = {}
+        self._running: dict[str, Record] = {}
+        self._of_user: Counter[str] = Counter()
         self._feed: Feed[Session] = Feed()
 
     def add(self, record: Record) -> None:
@@ -82,11 +86,9 @@ class View:
             UserLimitReached: there is none for this user.
         """
         session = record.session
-        running = self.running()
-        if len(running) >= self._capacity:
+        if len(self._running) >= self._capacity:
             raise CapacityReached(self._capacity)
-        of_user = sum(each.session.user_id == session.user_id for each in running)
-        if of_user >= self._per_user and session.user_id != ANONYMOUS:
+        if self._of_user[session.user_id] >= self._per_user and session.user_id != ANONYMOUS:
             raise UserLimitReached(self._per_user)
         self.adopt(record)
 
@@ -96,15 +98,21 @@ class View:
         if session.id in self._records:
             self.drop(self._records[session.id])
         self._records[session.id] = self._by_launch[session.launch_id] = record
+        if not session.phase.is_end:
+            self._running[session.id] = record
+            self._of_user[session.user_id] += 1
         self._feed.put(session.id, session)
 
     def put(self, record: Record, session: Session) -> None:
         """Record what a session has become, and tell whoever watches."""
         if session != record.session:
             record.session = session
+            if session.phase.is_end:
+                self._give_back(record)
             self._feed.put(session.id, session)
 
     def drop(self, record: Record) -> None:
+        self._give_back(record)
         del self._records[record.session.id]
         del self._by_launch[record.session.launch_id]
         self._feed.drop(record.session.id)
@@ -125,7 +133,16 @@ class View:
         return list(self._records.values())
 
     def running(self) -> list[Record]:
-        return [each for each in self._records.values() if not each.session.phase.is_end]
+        return list(self._running.values())
+
+    def _give_back(self, record: Record) -> None:
+        """Free the place of a session that has one."""
+        session = record.session
+        if self._running.get(session.id) is record:
+            del self._running[session.id]
+            self._of_user[session.user_id] -= 1
+            if not self._of_user[session.user_id]:
+                del self._of_user[session.user_id]
 
     def follow(self, session_id: str | None, last_event_id: str | None) -> AsyncIterator[tuple[str, Session]]:
         """Yield (event id, session): as things are, then at each change. See `Feed.follow`."""

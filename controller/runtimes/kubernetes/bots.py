@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from controller.flag import Flag
 from controller.runtimes.kubernetes.objects import Job, Pod
 from controller.runtimes.kubernetes.status import has_ended, is_terminal
 from controller.sessions import Ending
@@ -40,7 +40,7 @@ class Bot:
     intent: Ending | None = None
     held_up: Ending | None = None
     secrets: tuple[str, ...] = ()
-    _changed: asyncio.Event | None = None
+    _changed: Flag = field(default_factory=Flag)
 
     @property
     def pod_has_ended(self) -> bool:
@@ -70,15 +70,11 @@ class Bot:
 
     async def change(self) -> None:
         """Wait until there is news of its Job or pod."""
-        if self._changed is None:
-            self._changed = asyncio.Event()
         await self._changed.wait()
 
     def wake(self) -> None:
         """Let those who wait for a change look again."""
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
+        self._changed.wake()
 
     def let_go(self) -> None:
         """Keep only what is still asked for: its name, and its log's."""

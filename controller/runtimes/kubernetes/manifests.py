@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import ceil
 from typing import Any, Final
@@ -45,27 +45,48 @@ def session_job(
 ) -> dict[str, Any]:
     """Stamp identity, deadline and environment onto the operator's template."""
     session = launch.session
-    job: dict[str, Any] = deepcopy(dict(template.manifest))
-    spec = job["spec"]
-    pod = spec["template"]
+    name = names.job_name(session.id)
     labels, annotations = identity_labels(session), identity_annotations(session)
-    _add(job, labels={**labels, names.PHASE_LABEL: str(Phase.STARTING)}, annotations=annotations)
-    _add(job, labels={}, annotations=request_annotation(session))
-    _add(pod, labels=labels, annotations=annotations)
-    job["metadata"]["name"] = name = names.job_name(session.id)
-    spec |= ONE_ATTEMPT
-    spec["activeDeadlineSeconds"] = ceil(launch.deadline_seconds)
-    spec["ttlSecondsAfterFinished"] = ceil(keep_ended_seconds)
-    pod["spec"]["restartPolicy"] = "Never"
-    pod["spec"]["terminationGracePeriodSeconds"] = ceil(grace_seconds) + FAREWELL_SECONDS
-    bot = next(each for each in pod["spec"]["containers"] if each["name"] == names.BOT_CONTAINER)
+    template_spec = template.manifest["spec"]
+    pod = template_spec["template"]
+    return {
+        **template.manifest,
+        "metadata": {
+            **_marked(
+                template.manifest,
+                {**labels, names.PHASE_LABEL: str(Phase.STARTING)},
+                {**annotations, **request_annotation(session)},
+            ),
+            "name": name,
+        },
+        "spec": {
+            **template_spec,
+            **ONE_ATTEMPT,
+            "activeDeadlineSeconds": ceil(launch.deadline_seconds),
+            "ttlSecondsAfterFinished": ceil(keep_ended_seconds),
+            "template": {
+                **pod,
+                "metadata": _marked(pod, labels, annotations),
+                "spec": {
+                    **pod["spec"],
+                    "restartPolicy": "Never",
+                    "terminationGracePeriodSeconds": ceil(grace_seconds) + FAREWELL_SECONDS,
+                    "containers": [_bot(each, launch, name) for each in pod["spec"]["containers"]],
+                },
+            },
+        },
+    }
+
+
+def _bot(container: dict[str, Any], launch: Launch, secret: str) -> dict[str, Any]:
+    """The container with the session's environment; it is the only one."""
     variables = {**launch.environment, environment.LAST_WORD: LAST_WORD_FILE}
-    bot["env"] = [
-        *(bot.get("env") or []),
-        *({"name": key, "value": _literal(value)} for key, value in variables.items()),
-    ]
-    bot["envFrom"] = [*(bot.get("envFrom") or []), {"secretRef": {"name": name}}]
-    return job
+    stamped = [{"name": key, "value": _literal(value)} for key, value in variables.items()]
+    return {
+        **container,
+        "env": [*(container.get("env") or []), *stamped],
+        "envFrom": [*(container.get("envFrom") or []), {"secretRef": {"name": secret}}],
+    }
 
 
 def session_secret(launch: Launch, job_uid: str) -> dict[str, Any]:
@@ -109,10 +130,15 @@ def failure_event(job_name: str, job_uid: str, namespace: str, ending: Ending, a
     }
 
 
-def _add(manifest: dict[str, Any], *, labels: dict[str, str], annotations: dict[str, str]) -> None:
-    metadata = manifest["metadata"] = dict(manifest.get("metadata") or {})
-    metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
-    metadata["annotations"] = {**(metadata.get("annotations") or {}), **annotations}
+def _marked(
+    manifest: Mapping[str, Any], labels: dict[str, str], annotations: dict[str, str]
+) -> dict[str, Any]:
+    metadata = manifest.get("metadata") or {}
+    return {
+        **metadata,
+        "labels": {**(metadata.get("labels") or {}), **labels},
+        "annotations": {**(metadata.get("annotations") or {}), **annotations},
+    }
 
 
 def _literal(value: str) -> str:
