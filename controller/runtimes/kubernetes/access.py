@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import yaml
 from kubernetes.aio import config
@@ -15,6 +17,14 @@ from controller.runtimes.kubernetes.errors import ConfigurationInvalid
 
 _OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DEFAULT_NAMESPACE: Final = "default"
+
+
+def _proxy_for(address: str) -> str | None:
+    """The proxy that the environment names for an address, as kubectl reads HTTPS_PROXY and NO_PROXY."""
+    parts = urlsplit(address)
+    if parts.hostname is None or proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 class Access:
@@ -42,6 +52,9 @@ class Access:
                 config.load_incluster_config(configuration)
         except (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError) as error:
             raise ConfigurationInvalid(self._complaint(error)) from error
+        configuration.proxy = configuration.proxy or _proxy_for(configuration.host)
+        # Else the client would look for proxies and passwords in a thread of its own, twice for each request.
+        configuration.client_session_kwargs = {"trust_env": False}
         return configuration
 
     def namespace(self) -> str:
