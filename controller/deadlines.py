@@ -43,6 +43,21 @@ def overdue(standing: Standing, limits: Limits) -> Reason | None:
     return None
 
 
+def looks_again_in(standing: Standing, limits: Limits) -> float:
+    """Seconds until this bot may be overdue at the earliest, whatever it does meanwhile.
+
+    News only puts a deadline off, but for the first word of a bot: silence counts from then on.
+    """
+    if standing.launched is None:
+        return 0.0
+    is_starting = standing.phase is Phase.STARTING
+    longest = limits.start_timeout if is_starting else limits.backstop(standing.max_duration)
+    left = [limits.silence, longest - standing.launched]
+    if standing.heard is not None:
+        left.append(limits.silence - standing.heard)
+    return max(0.0, min(left))
+
+
 def is_silent(standing: Standing, limits: Limits) -> bool:
     """Whether a bot that has spoken is heard no more. Before its first word the start timeout counts."""
     return standing.heard is not None and standing.heard > limits.silence

@@ -45,6 +45,7 @@ class Record:
         settled: set once the launch was taken, was refused with `refusal`, or has left us in `doubt`.
         intent: why we asked the bot to leave.
         launched_at, heard_at, ended_at: on the monotonic clock.
+        look_at: when it may be overdue at the earliest, by the same.
     """
 
     session: Session
@@ -58,6 +59,7 @@ class Record:
     intent: Ending | None = None
     launched_at: float | None = None
     heard_at: float | None = None
+    look_at: float = 0.0
     ended_at: float | None = None
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from controller.clock import Clock
-from controller.deadlines import Limits, Standing, overdue, we_are_deaf
+from controller.deadlines import Limits, Standing, looks_again_in, overdue, we_are_deaf
 from controller.endings import ending_for
 from controller.sessions import Ending
 from controller.view import Record, View
@@ -57,12 +57,19 @@ class Watchdog:
                 record.launched_at += missed_seconds
 
     async def _end_overdue(self, now: float) -> None:
-        standings = [(record, self._standing(record, now)) for record in self._view.running()]
-        deaf = we_are_deaf([standing for _, standing in standings], self._limits)
-        for record, standing in standings:
-            reason = overdue(standing, self._limits)
-            if reason is not None and not (deaf and reason is Reason.UNRESPONSIVE):
-                await self._end(record, ending_for(reason))
+        late: list[tuple[Record, Reason]] = []
+        for record in self._view.running():
+            if now >= record.look_at:
+                standing = self._standing(record, now)
+                record.look_at = now + looks_again_in(standing, self._limits)
+                if (reason := overdue(standing, self._limits)) is not None:
+                    late.append((record, reason))
+        if any(reason is Reason.UNRESPONSIVE for _, reason in late):
+            standings = [self._standing(record, now) for record in self._view.running()]
+            if we_are_deaf(standings, self._limits):
+                late = [(record, reason) for record, reason in late if reason is not Reason.UNRESPONSIVE]
+        for record, reason in late:
+            await self._end(record, ending_for(reason))
 
     def _standing(self, record: Record, now: float) -> Standing:
         heard = record.heard_at

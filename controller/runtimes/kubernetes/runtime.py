@@ -45,6 +45,9 @@ log = logging.getLogger("podline.runtimes.kubernetes")
 
 _PAUSE_SECONDS: Final = 1.0
 
+_AT_ONE_TIME: Final = 50
+"""Sessions that are taken over at one go: some milliseconds."""
+
 _LATE_SECONDS: Final = 600.0
 """How long a Job of a launch that came to nothing may still show up: ten times an API server's patience."""
 
@@ -92,7 +95,7 @@ class KubernetesRuntime:
         self._bots: dict[str, Bot] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._tell: Callable[[Sighting], None] | None = None
-        self._is_synced = False
+        self._is_synced = self._has_introduced = False
         mirror = partial(
             Mirror, api, selector=names.LAUNCH_ID, synced=self._listed, pick=pick, watch_seconds=watch_seconds
         )
@@ -117,7 +120,7 @@ class KubernetesRuntime:
         for trouble in (self._probe.trouble, self._jobs.trouble, self._pods.trouble):
             if trouble is not None:
                 return f"Bots can't be launched or followed right now. {trouble}"
-        return None
+        return None if self._has_introduced else "The sessions that run are being found again."
 
     async def launch(self, launch: Launch) -> None:
         launch_id = launch.session.launch_id
@@ -225,8 +228,16 @@ class KubernetesRuntime:
         if self._is_synced or not (self._jobs.is_listed and self._pods.is_listed):
             return
         self._is_synced = True
-        for bot in list(self._bots.values()):
+        if self._tasks is not None:
+            self._tasks.create_task(self._introduce())
+
+    async def _introduce(self) -> None:
+        """Look at all bots that were found, a few at a time: probes and calls that run are not to wait."""
+        for number, bot in enumerate(list(self._bots.values())):
             self._look(bot)
+            if number % _AT_ONE_TIME == 0:
+                await asyncio.sleep(0)
+        self._has_introduced = True
 
     def _look(self, bot: Bot) -> None:
         """Tell the supervisor what is new about a bot."""
