@@ -44,17 +44,18 @@ def job_name(session_id: str) -> str:
     """The name of a session's Job and Secret: its id where that is a short DNS label, else slug and hash."""
     if len(session_id) <= _LONGEST_NAME and _DNS_LABEL.fullmatch(session_id):
         return session_id
-    return _slug(session_id.lower(), r"[^a-z0-9]+", _LONGEST_NAME)
+    return _slug(session_id, session_id.lower(), r"[^a-z0-9]+", _LONGEST_NAME)
 
 
 def label_value(text: str) -> str:
     """A label's value for any text: itself where it is one, else a slug and a hash."""
     if len(text) <= _LONGEST_LABEL and _LABEL_VALUE.fullmatch(text):
         return text
-    return _slug(text, r"[^A-Za-z0-9]+", _LONGEST_LABEL)
+    return _slug(text, text, r"[^A-Za-z0-9]+", _LONGEST_LABEL)
 
 
-def _slug(text: str, unfit: str, longest: int) -> str:
-    digest = hashlib.sha256(text.encode()).hexdigest()[:_HASH_CHARACTERS]
-    words = re.sub(unfit, "-", text)[: longest - _HASH_CHARACTERS - 1].strip("-")
+def _slug(whole: str, readable: str, unfit: str, longest: int) -> str:
+    """Some words to recognise it by, and a hash of the whole."""
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:_HASH_CHARACTERS]
+    words = re.sub(unfit, "-", readable)[: longest - _HASH_CHARACTERS - 1].strip("-")
     return f"{words}-{digest}" if words else digest

@@ -50,6 +50,7 @@ class _Diagnostics(msgspec.Struct, frozen=True, omit_defaults=True):
     log: tuple[str, ...] = ()
 
 
+_REASONS: Final = {str(reason): reason for reason in Reason}
 _MARKS: Final = tuple(field.name for field in msgspec.structs.fields(_Timeline))
 
 
@@ -125,7 +126,9 @@ def read_session(job: Job) -> Session | None:
     session_id, user_id, launch_id = map(str, ids)
     timeline = _decoded(meta.annotations.timeline, _Timeline) or _Timeline()
     usage = _decoded(meta.annotations.usage, _Usage) or _Usage(Usage())
-    session = Session(
+    ending = _read_ending(meta)
+    is_live = timeline.joined is not None
+    return Session(
         id=session_id,
         user_id=user_id,
         launch_id=launch_id,
@@ -136,12 +139,13 @@ def read_session(job: Job) -> Session | None:
         persona=request.persona,
         max_duration_seconds=request.max_duration_seconds,
         metadata=request.metadata,
+        phase=ending.reason.phase if ending is not None else Phase.LIVE if is_live else Phase.STARTING,
+        ending=ending,
         timeline=Timeline(accepted=request.accepted, **msgspec.structs.asdict(timeline)),
         usage=usage.totals,
         usage_is_partial=usage.partial,
         diagnostics=_read_diagnostics(meta),
     )
-    return _at_its_phase(session, meta)
 
 
 def read_intent(meta: Meta) -> Ending | None:
@@ -152,12 +156,9 @@ def read_intent(meta: Meta) -> Ending | None:
     return Ending(reason=reason, message=meta.annotations.stop_message or SENTENCES[reason])
 
 
-def _at_its_phase(session: Session, meta: Meta) -> Session:
+def _read_ending(meta: Meta) -> Ending | None:
     reason = _reason(meta.labels.reason)
-    if reason is not None:
-        ending = Ending(reason=reason, message=meta.annotations.message or SENTENCES[reason])
-        return session.ended(ending, session.timeline.ended or session.timeline.accepted)
-    return session.marked()
+    return Ending(reason=reason, message=meta.annotations.message or SENTENCES[reason]) if reason else None
 
 
 def _read_diagnostics(meta: Meta) -> Diagnostics | None:
@@ -176,7 +177,7 @@ def _decoded(text: str | None, kind: type[Any]) -> Any:
 
 
 def _reason(text: str | None) -> Reason | None:
-    return next((reason for reason in Reason if reason == text), None)
+    return _REASONS.get(text or "")
 
 
 def _json(value: msgspec.Struct) -> str:
