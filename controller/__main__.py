@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import secrets
 import signal
@@ -38,6 +39,8 @@ EXIT_CONFIG_INVALID = 64
 """EX_USAGE of sysexits.h; what a bot exits with in the same case."""
 
 EXIT_NO_ROOM = 1
+_ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
+"""Python's own number is 700."""
 EXIT_INTERRUPTED = 130
 """What a shell gives a program that Ctrl-C has ended."""
 
@@ -100,8 +103,20 @@ def serve(
     runtime = choose_runtime(settings, variables, directory, clock)
     rooms = WebRtcRooms(settings.url_for_callers, signer)
     app = create_app(settings, runtime, rooms, signer, keys, clock)
+    spare_garbage_collection()
     supervisor = app.state.services.supervisor
     run(Server(app, supervisor, settings.host, settings.port, settings.trusted_proxies))
+
+
+def spare_garbage_collection() -> None:
+    """Never walk again through what has been imported, and walk through sessions less often.
+
+    Measured: with ten thousand sessions to find again, half of a start's own time went into looking for
+    garbage, of which reference counts leave next to none.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS, 10, 10)
 
 
 def choose_runtime(

@@ -6,7 +6,7 @@ Decoded from raw bytes, since the client's own models cost ten times as much. Wh
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -37,6 +37,9 @@ class Annotations(_Read, frozen=True):
     diagnostics: str | None = msgspec.field(name=names.DIAGNOSTICS, default=None)
     stop_reason: str | None = msgspec.field(name=names.STOP_REASON, default=None)
     stop_message: str | None = msgspec.field(name=names.STOP_MESSAGE, default=None)
+
+
+_NO_ANNOTATIONS: Final = Annotations()
 
 
 class Meta(_Read, frozen=True):
@@ -126,6 +129,24 @@ class Pod(_Read, frozen=True):
         """The state of the bot's container; an empty one where the kubelet has told of none."""
         statuses = self.status.container_statuses
         return next((each.state for each in statuses if each.name == names.BOT_CONTAINER), ContainerState())
+
+
+def lean_job(job: Job) -> Job:
+    """A Job without what is read only once: most of it is the session's own record."""
+    told = job.metadata.annotations
+    kept = _NO_ANNOTATIONS
+    if told.stop_reason is not None:
+        kept = Annotations(stop_reason=told.stop_reason, stop_message=told.stop_message)
+    return msgspec.structs.replace(job, metadata=msgspec.structs.replace(job.metadata, annotations=kept))
+
+
+def lean_pod(pod: Pod) -> Pod:
+    """A pod without the conditions that tell nothing of a bot's fate."""
+    told = [each for each in pod.status.conditions if each.type in ("PodScheduled", "DisruptionTarget")]
+    meta = msgspec.structs.replace(pod.metadata, annotations=_NO_ANNOTATIONS)
+    return msgspec.structs.replace(
+        pod, metadata=meta, status=msgspec.structs.replace(pod.status, conditions=told)
+    )
 
 
 class Involved(_Read, frozen=True):

@@ -21,7 +21,7 @@ from controller.runtimes.kubernetes.diagnosis import Diagnosis, diagnostics
 from controller.runtimes.kubernetes.errors import ApiError, ApiRefused
 from controller.runtimes.kubernetes.launching import Launcher
 from controller.runtimes.kubernetes.manifests import EXAMPLE, session_job
-from controller.runtimes.kubernetes.objects import Job, Pod
+from controller.runtimes.kubernetes.objects import Job, Pod, lean_job, lean_pod
 from controller.runtimes.kubernetes.place import Place
 from controller.runtimes.kubernetes.probe import Probe
 from controller.runtimes.kubernetes.recording import Recorder
@@ -192,13 +192,13 @@ class KubernetesRuntime:
         bot = self._bot(job.metadata.labels.launch_id or "", job.metadata.name)
         if bot.is_dead:
             self._clear_away(job)
-        elif not bot.is_over:
-            bot.job = job
+        elif not bot.is_over and self._is_introduced(bot, job):
+            bot.job = lean_job(job)
         self._look(bot)
 
     def _job_gone(self, launch_id: str, _: str, job: Job | None) -> None:
         if bot := self._bots.get(launch_id):
-            bot.job = bot.job if bot.is_over else job or bot.job
+            bot.job = bot.job if bot.is_over or job is None else lean_job(job)
             bot.job_is_gone = True
             self._look(bot)
 
@@ -206,13 +206,13 @@ class KubernetesRuntime:
         bot = self._bot(pod.metadata.labels.launch_id or "", "")
         bot.pod_name = pod.metadata.name
         if not bot.is_over:
-            bot.pod = pod
+            bot.pod = lean_pod(pod)
             bot.held_up = held_up(pod) if is_waiting(pod) else None if has_begun(pod) else bot.held_up
         self._look(bot)
 
     def _pod_gone(self, launch_id: str, _: str, pod: Pod | None) -> None:
         if bot := self._bots.get(launch_id):
-            bot.pod = bot.pod if bot.is_over else pod or bot.pod
+            bot.pod = bot.pod if bot.is_over or pod is None else lean_pod(pod)
             bot.pod_is_gone = True
             self._look(bot)
 
@@ -244,7 +244,7 @@ class KubernetesRuntime:
         if not self._is_synced or self._tell is None or self._tasks is None:
             return
         bot.wake()
-        if not bot.is_over and self._is_introduced(bot, self._tell):
+        if bot.is_known and not bot.is_over:
             self._tell_news(bot, self._tell, self._tasks)
         if (
             bot.job_is_gone
@@ -253,16 +253,16 @@ class KubernetesRuntime:
         ):
             self._bots.pop(bot.launch_id, None)
 
-    def _is_introduced(self, bot: Bot, tell: Callable[[Sighting], None]) -> bool:
-        """Make the supervisor know a session that another controller has launched."""
+    def _is_introduced(self, bot: Bot, job: Job) -> bool:
+        """Make the supervisor know a session that another controller has launched. False where it is over."""
         if bot.is_known:
             return True
-        session = read_session(bot.job) if bot.job is not None else None
-        if session is None:
+        session = read_session(job)
+        if session is None or self._tell is None:
             return False
         bot.is_known = bot.is_found = True
         bot.is_over = session.phase.is_end
-        tell(Sighting(launch_id=bot.launch_id, found=session))
+        self._tell(Sighting(launch_id=bot.launch_id, found=session))
         if bot.is_over:
             bot.let_go()
         return not bot.is_over
