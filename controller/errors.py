@@ -142,6 +142,11 @@ class SessionEnded(ControllerError):
 
     status, code, title = 410, "session_ended", "The session has ended"
 
+    @classmethod
+    def by(cls, message: str) -> SessionEnded:
+        """With the sentence that says why."""
+        return cls(f"The session has ended. {message}")
+
 
 class BodyTooLarge(ControllerError):
     """The body is larger than any request needs."""

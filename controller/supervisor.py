@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from controller.adoption import adopted
 from controller.assignment import Assigner
 from controller.clock import Clock
 from controller.deadlines import Limits
@@ -332,18 +333,7 @@ class Supervisor:
             known.session.launch_id == session.launch_id or not known.session.phase.is_end
         ):
             return
-        record = Record(session=session)
-        record.settled.set()
-        now, age = self._clock.monotonic(), self._clock.now() - session.timeline.accepted
-        record.launched_at = now - max(0.0, age.total_seconds())
-        if session.timeline.ended is not None:
-            record.ended_at = now - max(0.0, (self._clock.now() - session.timeline.ended).total_seconds())
-        if session.phase.is_end and session.ending is not None:
-            record.gone.set()
-            record.inbox.close(_is_over(session.ending))
-        elif session.phase is Phase.LIVE:
-            # It has been heard of; how long ago is forgotten, so that its silence begins now.
-            record.heard_at = now
+        record = adopted(session, self._clock)
         self.view.adopt(record)
         if session.phase is Phase.STARTING and self._tasks is not None:
             self._tasks.create_task(self._finish_launch(record))
@@ -406,17 +396,13 @@ class Supervisor:
         if session.phase is Phase.FAILED:
             session = replace(session, diagnostics=diagnostics)
         record.ended_at = self._clock.monotonic()
-        record.inbox.close(_is_over(ending))
+        record.inbox.close(SessionEnded.by(ending.message))
         self.view.put(record, session)
         record.gone.set()
         self._runtime.record(session)
         log.info("session ended", extra={"session_id": session.id, "reason": str(ending.reason)})
         if session.room_url and not session.room_is_brought and self._tasks is not None:
             self._tasks.create_task(self._rooms.close(session.id, session.room_url))
-
-
-def _is_over(ending: Ending) -> SessionEnded:
-    return SessionEnded(f"The session has ended. {ending.message}")
 
 
 def _may_start_again(record: Record) -> bool:

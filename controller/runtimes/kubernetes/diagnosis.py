@@ -1,17 +1,24 @@
-"""Fetches what explains a failed bot before it is gone: warnings about Job and pod, the end of its log."""
+"""Says how a bot ended; for one that failed, with warnings about Job and pod and the end of its log."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
+from controller.clock import Clock
+from controller.endings import decide_ending
+from controller.runtime import Exit
+from controller.runtimes.kubernetes.bots import Bot
 from controller.runtimes.kubernetes.errors import ApiError, ApiRefused
 from controller.runtimes.kubernetes.objects import Event
 from controller.runtimes.kubernetes.place import Place
 from controller.runtimes.kubernetes.redaction import redacted
+from controller.runtimes.kubernetes.status import explain, has_ended
 from controller.sessions import Diagnostics
+from protocol.reasons import Phase
 
 log = logging.getLogger("podline.runtimes.kubernetes")
 
@@ -26,11 +33,22 @@ _MOST_LOG_BYTES: Final = 8 * 1024
 class Diagnosis:
     """Looks, for a few bots at a time and a few seconds at most."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, clock: Clock) -> None:
         self._place = place
+        self._clock = clock
         self._turns = asyncio.Semaphore(_AT_ONE_TIME)
 
-    async def look(self, job_name: str, pod_name: str | None, *, has_log: bool) -> tuple[list[Event], str]:
+    async def examine(self, bot: Bot) -> Exit:
+        """How a bot that is gone has ended."""
+        job = bot.job if bot.job is not None and (has_ended(bot.job) or not bot.job_is_gone) else None
+        exit_ = explain(job, bot.pod, (), self._clock.now(), bot.held_up)
+        if decide_ending(bot.intent, exit_).reason.phase is not Phase.FAILED:
+            return exit_
+        events, log_end = await self._look(bot.name, bot.pod_name, has_log=not bot.pod_is_gone)
+        exit_ = explain(job, bot.pod, events, self._clock.now(), bot.held_up)
+        return replace(exit_, diagnostics=diagnostics(events, log_end, bot.secrets))
+
+    async def _look(self, job_name: str, pod_name: str | None, *, has_log: bool) -> tuple[list[Event], str]:
         """Warnings, oldest first, and the log's end. What can't be had is left out."""
         try:
             async with self._turns, asyncio.timeout(_PATIENCE_SECONDS):

@@ -5,6 +5,7 @@ Decoded from raw bytes, since the client's own models cost ten times as much. Wh
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from typing import Final, Literal
 
@@ -51,6 +52,11 @@ class Meta(_Read, frozen=True):
     labels: Labels = Labels()
     annotations: Annotations = Annotations()
     deletion_timestamp: datetime | None = None
+
+
+def launch_of(meta: Meta) -> str:
+    """Whose launch an object is of; one string for all objects of a launch, since thousands are kept."""
+    return sys.intern(meta.labels.launch_id or "")
 
 
 class Condition(_Read, frozen=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from controller.endings import SENTENCES
 from controller.runtimes.kubernetes import names
-from controller.runtimes.kubernetes.objects import Job, Meta
+from controller.runtimes.kubernetes.objects import Job, Meta, launch_of
 from controller.sessions import Diagnostics, Ending, Session, Timeline
 from protocol.reasons import Phase, Reason
 from protocol.usage import Usage
@@ -119,7 +119,7 @@ def is_accounted(job: Job) -> bool:
 def read_session(job: Job) -> Session | None:
     """The session a Job is for, as far as it was recorded; None where it is not one that we have made."""
     meta = job.metadata
-    ids = (meta.annotations.session_id, meta.annotations.user_id, meta.labels.launch_id)
+    ids = (meta.annotations.session_id, meta.annotations.user_id, launch_of(meta) or None)
     request = _decoded(meta.annotations.request, _Request)
     if request is None or None in ids:
         return None

@@ -6,30 +6,27 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from controller.clock import Clock
-from controller.endings import decide_ending, ending_for
+from controller.endings import ending_for
 from controller.errors import LaunchUnknown, RuntimeUnavailable, SessionConflict
 from controller.runtime import Exit, Launch, Sighting
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.api import Api
 from controller.runtimes.kubernetes.bots import Bot
-from controller.runtimes.kubernetes.diagnosis import Diagnosis, diagnostics
+from controller.runtimes.kubernetes.diagnosis import Diagnosis
 from controller.runtimes.kubernetes.errors import ApiError, ApiRefused
 from controller.runtimes.kubernetes.launching import Launcher
 from controller.runtimes.kubernetes.manifests import EXAMPLE, session_job
-from controller.runtimes.kubernetes.objects import Job, Pod, lean_job, lean_pod
+from controller.runtimes.kubernetes.objects import Job, Pod, launch_of, lean_job, lean_pod
 from controller.runtimes.kubernetes.place import Place
 from controller.runtimes.kubernetes.probe import Probe
 from controller.runtimes.kubernetes.recording import Recorder
 from controller.runtimes.kubernetes.records import read_intent, read_session
 from controller.runtimes.kubernetes.status import (
-    explain,
     has_begun,
-    has_ended,
     held_up,
     is_waiting,
     scheduled_at,
@@ -39,7 +36,7 @@ from controller.runtimes.kubernetes.template import JobTemplate
 from controller.runtimes.kubernetes.watch import WATCH_SECONDS, Mirror
 from controller.runtimes.log import nothing
 from controller.sessions import Ending, Session
-from protocol.reasons import Phase, Reason
+from protocol.reasons import Reason
 
 log = logging.getLogger("podline.runtimes.kubernetes")
 
@@ -90,7 +87,7 @@ class KubernetesRuntime:
         self._launcher = Launcher(self._place, pick, self._is_dead)
         self._stopper = Stopper(self._place, grace_seconds, pick)
         self._recorder = Recorder(self._place, clock, pick, self._recorded)
-        self._diagnosis = Diagnosis(self._place)
+        self._diagnosis = Diagnosis(self._place, clock)
         self._probe = Probe(self._place, self._manifest(EXAMPLE))
         self._bots: dict[str, Bot] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -189,7 +186,7 @@ class KubernetesRuntime:
     # --- what the watches tell: only recorded, and looked at ---
 
     def _job_seen(self, job: Job) -> None:
-        bot = self._bot(job.metadata.labels.launch_id or "", job.metadata.name)
+        bot = self._bot(launch_of(job.metadata), job.metadata.name)
         if bot.is_dead:
             self._clear_away(job)
         elif not bot.is_over and self._is_introduced(bot, job):
@@ -203,7 +200,7 @@ class KubernetesRuntime:
             self._look(bot)
 
     def _pod_seen(self, pod: Pod) -> None:
-        bot = self._bot(pod.metadata.labels.launch_id or "", "")
+        bot = self._bot(launch_of(pod.metadata), "")
         bot.pod_name = pod.metadata.name
         if not bot.is_over:
             bot.pod = lean_pod(pod)
@@ -292,15 +289,7 @@ class KubernetesRuntime:
         """Tell how a bot ended, once nothing more can be learnt of it."""
         if bot.pod is None:
             await self._find_pod(bot)
-        job = bot.job if bot.job is not None and (has_ended(bot.job) or not bot.job_is_gone) else None
-        exit_ = explain(job, bot.pod, (), self._clock.now(), bot.held_up)
-        if decide_ending(bot.intent, exit_).reason.phase is Phase.FAILED:
-            pod_name = None if bot.pod_is_gone else bot.pod_name
-            events, log_end = await self._diagnosis.look(bot.name, bot.pod_name, has_log=pod_name is not None)
-            exit_ = replace(
-                explain(job, bot.pod, events, self._clock.now(), bot.held_up),
-                diagnostics=diagnostics(events, log_end, bot.secrets),
-            )
+        exit_ = await self._diagnosis.examine(bot)
         bot.is_over = True
         tell(Sighting(launch_id=bot.launch_id, exit=exit_))
         self._look(bot)

@@ -15,7 +15,7 @@ import msgspec
 from controller.runtimes.kubernetes.api import Api
 from controller.runtimes.kubernetes.backoff import Backoff
 from controller.runtimes.kubernetes.errors import ApiError, ApiRefused, ApiUnreachable
-from controller.runtimes.kubernetes.objects import Meta, Page, Status, WatchEvent
+from controller.runtimes.kubernetes.objects import Meta, Page, Status, WatchEvent, launch_of
 
 log = logging.getLogger("podline.runtimes.kubernetes")
 
@@ -123,7 +123,7 @@ class Mirror(Generic[T]):
             page = await self._api.read("GET", self._path, Page, query=query)
             for raw in page.items:
                 item = self._decoded(raw)
-                launches[item.metadata.name] = item.metadata.labels.launch_id or ""
+                launches[item.metadata.name] = launch_of(item.metadata)
                 self._seen(item)
             if not page.metadata.continue_:
                 break
@@ -152,7 +152,7 @@ class Mirror(Generic[T]):
         if event.type == "ERROR":
             raise _refused(event.object)
         item = self._decoded(event.object)
-        name, launch_id = item.metadata.name, item.metadata.labels.launch_id or ""
+        name, launch_id = item.metadata.name, launch_of(item.metadata)
         if event.type == "DELETED":
             self._launches.pop(name, None)
             self._gone(launch_id, name, item)

@@ -1,8 +1,10 @@
 """When a bot has had its time."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from controller.deadlines import Limits, Standing, overdue, we_are_deaf
+from controller.deadlines import Limits, Standing, looks_again_in, overdue, we_are_deaf
 from protocol.reasons import Phase, Reason
 
 LIMITS = Limits(start_timeout=120, grace=30, silence=20)
@@ -46,3 +48,21 @@ def test_when_most_fall_silent_at_once_it_is_we_who_do_not_hear(
 ) -> None:
     standings = [standing(heard=25)] * silent + [standing(heard=1)] * heard
     assert we_are_deaf(standings, LIMITS) is deaf
+
+
+@given(
+    phase=st.sampled_from([Phase.STARTING, Phase.LIVE]),
+    launched=st.floats(0, 3000),
+    heard=st.none() | st.floats(0, 100),
+    share=st.floats(0, 0.999),
+    is_heard_now=st.booleans(),
+)
+def test_a_bot_that_is_not_looked_at_meanwhile_is_not_overdue_meanwhile(
+    phase: Phase, launched: float, heard: float | None, share: float, *, is_heard_now: bool
+) -> None:
+    now = Standing(phase=phase, launched=launched, heard=heard, max_duration=1800)
+    later = share * looks_again_in(now, LIMITS)
+    heard_later = 0.0 if is_heard_now else None if heard is None else heard + later
+    then = Standing(phase=phase, launched=launched + later, heard=heard_later, max_duration=1800)
+
+    assert overdue(now, LIMITS) is not None or overdue(then, LIMITS) is None
