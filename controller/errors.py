@@ -111,11 +111,11 @@ class SessionConflict(ControllerError):
         )
 
     @classmethod
-    def by_name(cls, session_id: str, thing: str, namespace: str) -> SessionConflict:
-        """Where bots run there is something of another origin under the session's name."""
+    def by_name(cls, session_id: str, job: str, namespace: str) -> SessionConflict:
+        """Where bots run there is a Job of another origin under the session's name."""
         error = cls(session_id)
         detail = (
-            f"The {thing} in namespace {namespace} bears the name of session {session_id!r} and is not "
+            f"The Job {job} in namespace {namespace} bears the name of session {session_id!r} and is not "
             "its own. Choose another session_id, or delete it."
         )
         error.args = (detail,)

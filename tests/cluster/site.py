@@ -97,7 +97,7 @@ class Site:
     async def bot(self, session_id: str) -> PlayedBot:
         """Speak as the session's bot, with what its pod is given."""
         job = await self.job(session_id)
-        secret = await self.plane.api("GET", f"{self.secrets}/{session_id}")
+        secret = await self.plane.api("GET", f"{self.secrets}/{secret_of(job)}")
         token = base64.b64decode(secret["data"]["PODLINE_LAUNCH_TOKEN"]).decode()
         return PlayedBot(self.client, job["metadata"]["labels"]["podline.dev/launch-id"], token)
 
@@ -115,6 +115,13 @@ class Site:
             f"{self.jobs}/{name}", lambda job: "podline.dev/reason" in job["metadata"]["labels"]
         )
         return found
+
+
+def secret_of(job: Mapping[str, Any]) -> str:
+    """The name of the Secret that the Job's bot starts with."""
+    [bot] = job["spec"]["template"]["spec"]["containers"]
+    name: str = bot["envFrom"][-1]["secretRef"]["name"]
+    return name
 
 
 @dataclass

@@ -21,7 +21,7 @@ from tests.cluster.faults import (
     ResetAfter,
     ResetBefore,
 )
-from tests.cluster.site import serve, until_not_ready, until_ready
+from tests.cluster.site import secret_of, serve, until_not_ready, until_ready
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ async def test_a_write_that_passes_at_the_second_attempt_makes_one_bot(
 
     assert session["phase"] == "starting"
     assert [each["metadata"]["name"] for each in jobs["items"]] == ["one"]
-    assert [each["metadata"]["name"] for each in secrets["items"]] == ["one"]
+    assert [each["metadata"]["name"] for each in secrets["items"]] == [secret_of(jobs["items"][0])]
 
 
 @pytest.mark.parametrize("resource", ["jobs", "secrets"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.site import BASE, serve, until_not_ready
+from tests.cluster.site import BASE, secret_of, serve, until_not_ready
 
 TEMPLATE = BASE / "bot-job.yaml"
 
@@ -143,16 +143,15 @@ async def test_a_foreign_job_of_the_same_name_is_left_alone(
     assert secrets["items"] == []
 
 
-async def test_a_foreign_secret_of_the_same_name_starts_no_bot(
-    plane: ControlPlane, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_foreign_secret_of_the_same_name_is_in_nobodys_way_and_in_no_bots_environment(
+    plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("controller.runtimes.kubernetes.launching.LAUNCH_SECONDS", 3.0)
     await plane.kubectl("create", "secret", "generic", "one", "--from-literal=A=b", "-n", namespace)
     async with serve(plane, namespace, tmp_path) as site:
-        answer = await site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "one"})
-        await plane.until(site.jobs, lambda jobs: jobs["items"] == [])
+        session = await site.start(session_id="one")
         secret = await plane.api("GET", f"{site.secrets}/one")
+        names = secret_of(await site.job("one"))
 
-    assert (answer.status_code, answer.json()["code"]) == (409, "session_conflict")
-    assert "The Secret one in namespace" in answer.json()["detail"]
+    assert session["phase"] == "starting"
     assert secret["data"].keys() == {"A"}
+    assert names != "one"

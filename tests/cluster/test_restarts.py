@@ -8,7 +8,7 @@ from typing import Any
 
 from controller.rooms.webrtc import WebRtcRooms
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.site import Site, serve, site_signer, until_ready
+from tests.cluster.site import Site, secret_of, serve, site_signer, until_ready
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -109,7 +109,7 @@ async def test_the_same_request_finds_its_session_after_a_restart(
 
 async def lose_secret(site: Site, name: str) -> None:
     """As a controller leaves it that is killed between its two writes."""
-    await site.plane.api("DELETE", f"{site.secrets}/{name}")
+    await site.plane.api("DELETE", f"{site.secrets}/{secret_of(await site.job(name))}")
 
 
 async def test_a_job_without_its_secret_gets_it_from_the_next_controller(
@@ -120,9 +120,7 @@ async def test_a_job_without_its_secret_gets_it_from_the_next_controller(
         await lose_secret(site, "one")
 
     async with serve(plane, namespace, tmp_path) as site:
-        secret = await plane.until(
-            site.secrets, lambda secrets: any(each["metadata"]["name"] == "one" for each in secrets["items"])
-        )
+        secret = await plane.until(site.secrets, lambda secrets: len(secrets["items"]) == 1)
         job = await site.job("one")
         answer = await (await site.bot("one")).report()
 

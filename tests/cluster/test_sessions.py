@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.site import serve
+from tests.cluster.site import secret_of, serve
 
 
 async def test_a_session_is_one_job_and_one_secret_it_owns(
@@ -15,7 +15,7 @@ async def test_a_session_is_one_job_and_one_secret_it_owns(
     async with serve(plane, namespace, tmp_path) as site:
         session = await site.start(session_id="cart-7", user_id="ana")
         job = await site.job("cart-7")
-        secret = await plane.api("GET", f"{site.secrets}/cart-7")
+        secret = await plane.api("GET", f"{site.secrets}/{secret_of(job)}")
 
     assert session["phase"] == "starting"
     assert [owner["uid"] for owner in secret["metadata"]["ownerReferences"]] == [job["metadata"]["uid"]]

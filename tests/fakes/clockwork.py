@@ -1,8 +1,12 @@
-"""An event loop that never waits: whenever nothing is left to do, time jumps to the next deadline."""
+"""Event loops that never wait: whenever nothing is left to do, time jumps to the next deadline."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import wraps
+from typing import Any, Final
+
+_GLANCE_SECONDS: Final = 0.001
+"""Real time in which a socket of this machine has brought what was sent."""
 
 
 class Clockwork(asyncio.SelectorEventLoop):
@@ -22,12 +26,29 @@ class Clockwork(asyncio.SelectorEventLoop):
         super()._run_once()
 
 
+class WiredClockwork(Clockwork):
+    """Likewise, for sockets whose both ends are served by this loop: what they bring comes before time passes."""
+
+    def _run_once(self) -> None:
+        if not self._ready:
+            self._process_events(self._selector.select(_GLANCE_SECONDS))
+        super()._run_once()
+
+
 def at_once(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
     """Run an async test on a `Clockwork`."""
+    return _on(Clockwork, test)
 
+
+def at_once_with_sockets(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Run an async test on a `WiredClockwork`."""
+    return _on(WiredClockwork, test)
+
+
+def _on(loop: Callable[[], asyncio.AbstractEventLoop], test: Callable[..., Awaitable[None]]) -> Any:
     @wraps(test)
-    def run() -> None:
-        with asyncio.Runner(loop_factory=Clockwork) as runner:
-            runner.run(test())
+    def run(*arguments: Any, **named: Any) -> None:
+        with asyncio.Runner(loop_factory=loop) as runner:
+            runner.run(test(*arguments, **named))
 
     return run

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.config import ConfigException
 from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigMerger
 
 from controller.runtimes.kubernetes.errors import ConfigurationInvalid
@@ -25,6 +26,15 @@ def _proxy_for(address: str) -> str | None:
     if parts.hostname is None or proxy_bypass(parts.hostname):
         return None
     return getproxies().get(parts.scheme)
+
+
+def _insist_on_what_it_promises(loader: Any, configuration: Configuration) -> None:
+    """The package goes on without an address, and as nobody where a plugin has failed; it only logs that."""
+    if not hasattr(loader, "host"):
+        raise ConfigException("its cluster has no server")
+    is_known = configuration.api_key.get("BearerToken") or configuration.cert_file
+    if "exec" in (loader._user or ()) and not is_known:  # noqa: SLF001 - it shows it nowhere else
+        raise ConfigException("its plugin gives no credentials")
 
 
 class Access:
@@ -45,12 +55,13 @@ class Access:
         configuration.retries = None
         try:
             if self._has_kubeconfig():
-                await config.load_kube_config(
+                loader = await config.load_kube_config(
                     config_file=self._files, client_configuration=configuration, persist_config=False
                 )
+                _insist_on_what_it_promises(loader, configuration)
             else:
                 config.load_incluster_config(configuration)
-        except (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError) as error:
+        except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError) as error:
             raise ConfigurationInvalid(self._complaint(error)) from error
         configuration.proxy = configuration.proxy or _proxy_for(configuration.host)
         # Else the client would look for proxies and passwords in a thread of its own, twice for each request.
@@ -73,7 +84,7 @@ class Access:
     def _complaint(self, error: Exception) -> str:
         if self._has_kubeconfig():
             # Their parsers quote the line they failed on, which may hold a credential.
-            what = str(error) if isinstance(error, config.ConfigException) else type(error).__name__
+            what = str(error) if isinstance(error, ConfigException) else type(error).__name__
             return f"The kubeconfig {self._files} can't be used: {what.rstrip('.')}."
         return (
             f"There is no cluster to be found: no kubeconfig at {self._files}, and this is no pod with a "

@@ -13,7 +13,12 @@ from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.config import ConfigException
 
 from controller.runtimes.kubernetes.access import Access
-from controller.runtimes.kubernetes.errors import ApiRefused, ApiUnreachable, ConfigurationInvalid
+from controller.runtimes.kubernetes.errors import (
+    ApiRefused,
+    ApiUnreachable,
+    ConfigurationInvalid,
+    readable,
+)
 from controller.runtimes.kubernetes.objects import Status
 
 T = TypeVar("T")
@@ -50,12 +55,8 @@ class Api:
     async def read(self, method: str, path: str, kind: type[T], **request: Any) -> T:
         """Do one request and decode its answer. Raises as `request` does."""
         content = await self.request(method, path, **request)
-        try:
+        with readable():
             return msgspec.json.decode(content, type=kind)
-        except msgspec.DecodeError as error:
-            raise ApiUnreachable(
-                f"The API server's answer can't be read: {error}.", is_certain=False
-            ) from error
 
     async def request(
         self,
@@ -179,14 +180,14 @@ def _credentials(client: ApiClient) -> tuple[Any, ...]:
 async def _refused(answer: aiohttp.ClientResponse) -> ApiRefused:
     content = await answer.read()
     status = Status()
-    with suppress(msgspec.DecodeError):
+    with suppress(ApiUnreachable), readable():
         status = msgspec.json.decode(content, type=Status)
     message = status.message or f"the API server answered {answer.status}"
     return ApiRefused(answer.status, status.reason, message, _seconds(answer.headers.get("Retry-After")))
 
 
 def _seconds(header: str | None) -> float | None:
-    return float(header) if header is not None and header.isdigit() else None
+    return float(header) if header is not None and header.isascii() and header.isdigit() else None
 
 
 def _cause(error: BaseException) -> str:

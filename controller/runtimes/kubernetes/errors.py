@@ -8,7 +8,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
+
+import msgspec
 
 _FORBIDDEN: Final = re.compile(
     r'cannot (?P<verb>\w+) resource "(?P<resource>[\w/]+)" in API group "(?P<group>[\w.]*)"'
@@ -62,6 +66,20 @@ class ApiUnreachable(ApiError):  # noqa: N818 - likewise
 
 class ConfigurationInvalid(Exception):  # noqa: N818 - named for what happened
     """Kubeconfig, service account or Job template can't be used; the sentence says why."""
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """While an answer is decoded: one that makes no sense is as good as none.
+
+    Raises:
+        ApiUnreachable: it is malformed, no UTF-8, or nested without end.
+    """
+    try:
+        yield
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        what = type(error).__name__ if isinstance(error, UnicodeDecodeError) else str(error)
+        raise ApiUnreachable(f"The API server's answer can't be read: {what}.", is_certain=False) from error
 
 
 def _in_words(status: int, message: str) -> str:

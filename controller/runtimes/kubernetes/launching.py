@@ -48,7 +48,7 @@ class Launcher:
         """Make Job and Secret.
 
         Raises:
-            SessionConflict: another Job or Secret has this session's name.
+            SessionConflict: another Job has this session's name.
             RuntimeUnavailable: there is no bot, and none will be.
             LaunchUnknown: nobody can say yet.
         """
@@ -59,7 +59,7 @@ class Launcher:
             raise LaunchUnknown from None
         try:
             async with asyncio.timeout(LAUNCH_SECONDS):
-                await self._secret(launch, job, is_new=is_new)
+                await self._secret(launch, job)
         except TimeoutError:
             raise LaunchUnknown from None
         except LaunchUnknown:
@@ -73,6 +73,7 @@ class Launcher:
     async def _job(self, launch: Launch, manifest: dict[str, Any]) -> tuple[Job, bool]:
         """The launch's Job, and whether it is this call that has made it."""
         name = manifest["metadata"]["name"]
+        clearing = _Attempt(lambda: self._place.find_job(name), self._pick)
         while True:
             attempt = _Attempt(lambda: self._place.create_job(manifest), self._pick)
             try:
@@ -89,12 +90,13 @@ class Launcher:
                 raise RuntimeUnavailable(
                     f"The bot's Job could not be made. {pending.error}"
                 ) from pending.error
-            existing = await _Attempt(lambda: self._place.find_job(name), self._pick).or_unknown()
+            existing = await clearing.or_unknown()
             if existing is None:
                 continue
             if existing.metadata.labels.launch_id == launch.session.launch_id:
-                return existing, False
+                return existing, attempt.is_uncertain
             await self._clear_away(existing, launch)
+            await clearing.pause()
 
     async def _clear_away(self, existing: Job, launch: Launch) -> None:
         """Delete a Job that has had its time under this session's name, else refuse the launch."""
@@ -102,38 +104,25 @@ class Launcher:
         is_of_session = existing.metadata.annotations.session_id == launch.session.id
         is_done = (has_ended(existing) and is_accounted(existing)) or self._is_dead(launch_id or "")
         if launch_id is None or not is_of_session or not is_done:
-            raise SessionConflict.by_name(
-                launch.session.id, f"Job {existing.metadata.name}", self._place.namespace
-            )
+            raise SessionConflict.by_name(launch.session.id, existing.metadata.name, self._place.namespace)
         meta = existing.metadata
         await _Attempt(lambda: self._place.delete_job(meta.name, meta.uid), self._pick).or_unknown()
 
-    async def _secret(self, launch: Launch, job: Job, *, is_new: bool) -> None:
+    async def _secret(self, launch: Launch, job: Job) -> None:
+        """Give the bot its credentials. The name is this launch's alone, so one that is there is its own."""
         manifest = session_secret(launch, job.metadata.uid)
         may_only_look = launch.secrets is None
         attempt = _Attempt(lambda: self._place.create_secret(manifest, only_try=may_only_look), self._pick)
-        while True:
-            try:
-                await attempt.until_settled()
-            except ApiRefused as error:
-                if error.status != _EXISTS:
-                    raise RuntimeUnavailable(f"The bot's Secret could not be made. {error}") from error
-                if is_new and not attempt.is_uncertain:
-                    # A former Job's, which goes soon after it; or somebody else's, which stays.
-                    if attempt.is_late:
-                        raise SessionConflict.by_name(
-                            launch.session.id, f"Secret {job.metadata.name}", self._place.namespace
-                        ) from error
-                    await attempt.pause(error)
-                    continue
-            except _NotSettled as pending:
-                raise LaunchUnknown(str(pending.error)) from pending.error
-            else:
-                if may_only_look:
-                    raise RuntimeUnavailable(
-                        "The token of the caller's own room is lost. Start another session."
-                    )
-            return
+        try:
+            await attempt.until_settled()
+        except ApiRefused as error:
+            if error.status != _EXISTS:
+                raise RuntimeUnavailable(f"The bot's Secret could not be made. {error}") from error
+        except _NotSettled as pending:
+            raise LaunchUnknown(str(pending.error)) from pending.error
+        else:
+            if may_only_look:
+                raise RuntimeUnavailable("The token of the caller's own room is lost. Start another session.")
 
     async def _undo(self, job: Job) -> None:
         """Take back a Job that will never have its Secret. It has not started a bot, and can't."""
@@ -166,7 +155,7 @@ class _Attempt:
                     raise
                 if self.is_late:
                     raise _NotSettled(error, is_certain=not self.is_uncertain) from error
-                await self.pause(error)
+                await self.pause(error.retry_after)
 
     async def or_unknown(self) -> Any:
         """The answer. Raises LaunchUnknown where there is none."""
@@ -177,8 +166,8 @@ class _Attempt:
         except ApiRefused as error:
             raise LaunchUnknown(str(error)) from error
 
-    async def pause(self, error: ApiError) -> None:
-        await asyncio.sleep(self._backoff.next(error.retry_after))
+    async def pause(self, asked_seconds: float | None = None) -> None:
+        await asyncio.sleep(self._backoff.next(asked_seconds))
 
 
 def _no_job(error: ApiRefused) -> str:

@@ -46,6 +46,7 @@ def session_job(
     """Stamp identity, deadline and environment onto the operator's template."""
     session = launch.session
     name = names.job_name(session.id)
+    secret = names.secret_name(name, session.launch_id)
     labels, annotations = identity_labels(session), identity_annotations(session)
     template_spec = template.manifest["spec"]
     pod = template_spec["template"]
@@ -71,7 +72,7 @@ def session_job(
                     **pod["spec"],
                     "restartPolicy": "Never",
                     "terminationGracePeriodSeconds": ceil(grace_seconds) + FAREWELL_SECONDS,
-                    "containers": [_bot(each, launch, name) for each in pod["spec"]["containers"]],
+                    "containers": [_bot(each, launch, secret) for each in pod["spec"]["containers"]],
                 },
             },
         },
@@ -91,8 +92,9 @@ def _bot(container: dict[str, Any], launch: Launch, secret: str) -> dict[str, An
 
 def session_secret(launch: Launch, job_uid: str) -> dict[str, Any]:
     """The credentials of one bot, owned by its Job and gone with it."""
-    name = names.job_name(launch.session.id)
-    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": job_uid}
+    job_name = names.job_name(launch.session.id)
+    name = names.secret_name(job_name, launch.session.launch_id)
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job_name, "uid": job_uid}
     return {
         "apiVersion": "v1",
         "kind": "Secret",

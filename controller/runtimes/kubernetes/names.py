@@ -36,15 +36,21 @@ _LONGEST_NAME: Final = 40
 
 _LONGEST_LABEL: Final = 63
 _HASH_CHARACTERS: Final = 12
+_LAUNCH_CHARACTERS: Final = 8
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 
 
 def job_name(session_id: str) -> str:
-    """The name of a session's Job and Secret: its id where that is a short DNS label, else slug and hash."""
+    """The name of a session's Job: its id where that is a short DNS label, else slug and hash."""
     if len(session_id) <= _LONGEST_NAME and _DNS_LABEL.fullmatch(session_id):
         return session_id
     return _slug(session_id, session_id.lower(), r"[^a-z0-9]+", _LONGEST_NAME)
+
+
+def secret_name(job: str, launch_id: str) -> str:
+    """The name of one launch's Secret: no bot starts with what an earlier launch has left behind."""
+    return f"{job}-{hashlib.sha256(launch_id.encode()).hexdigest()[:_LAUNCH_CHARACTERS]}"
 
 
 def label_value(text: str) -> str:

@@ -111,6 +111,7 @@ class ContainerState(_Read, frozen=True):
 class ContainerStatus(_Read, frozen=True):
     name: str
     state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
 
 
 class PodStatus(_Read, frozen=True):
@@ -135,6 +136,13 @@ class Pod(_Read, frozen=True):
         """The state of the bot's container; an empty one where the kubelet has told of none."""
         statuses = self.status.container_statuses
         return next((each.state for each in statuses if each.name == names.BOT_CONTAINER), ContainerState())
+
+    def bot_has_run_before(self) -> bool:
+        """Whether the bot's container has ended once already, as far as the kubelet remembers."""
+        statuses = self.status.container_statuses
+        return any(
+            each.name == names.BOT_CONTAINER and each.last_state != ContainerState() for each in statuses
+        )
 
 
 def lean_job(job: Job) -> Job:

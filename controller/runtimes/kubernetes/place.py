@@ -10,13 +10,14 @@ import msgspec
 
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.api import Api
-from controller.runtimes.kubernetes.errors import ApiRefused, ApiUnreachable
+from controller.runtimes.kubernetes.errors import ApiRefused, readable
 from controller.runtimes.kubernetes.objects import Event, Job, Page, Pod
 
 _LOG_IDLE_SECONDS: Final = 3600.0
 """A bot may have nothing to say for as long as its caller is silent."""
 
 _NOT_FOUND: Final = 404
+_CONFLICT: Final = 409
 _ALL: Final = {"dryRun": "All"}
 
 
@@ -50,12 +51,13 @@ class Place:
                 return None
             raise
 
-    async def patch_job(self, name: str, patch: Mapping[str, Any]) -> Job | None:
-        """Change a Job; None where there is none of this name any more."""
+    async def patch_job(self, name: str, uid: str, patch: Mapping[str, Any]) -> Job | None:
+        """Change a Job; None where it is gone, or there is another of its name."""
+        body = {**patch, "metadata": {**patch["metadata"], "uid": uid}}
         try:
-            return await self.api.read("PATCH", f"{self.jobs}/{name}", Job, body=patch)
+            return await self.api.read("PATCH", f"{self.jobs}/{name}", Job, body=body)
         except ApiRefused as error:
-            if error.status == _NOT_FOUND:
+            if error.status in (_NOT_FOUND, _CONFLICT):
                 return None
             raise
 
@@ -72,13 +74,15 @@ class Place:
     async def find_pod(self, launch_id: str) -> Pod | None:
         query = {"labelSelector": f"{names.LAUNCH_ID}={launch_id}", "limit": 1}
         page = await self.api.read("GET", self.pods, Page, query=query)
-        return msgspec.json.decode(page.items[0], type=Pod) if page.items else None
+        with readable():
+            return msgspec.json.decode(page.items[0], type=Pod) if page.items else None
 
     async def warnings(self, name: str) -> list[Event]:
         """Warnings about one Job or pod, as they stand."""
         query = {"fieldSelector": f"involvedObject.name={name},type=Warning", "limit": 50}
         page = await self.api.read("GET", self._events, Page, query=query)
-        return [msgspec.json.decode(item, type=Event) for item in page.items]
+        with readable():
+            return [msgspec.json.decode(item, type=Event) for item in page.items]
 
     async def log_end(self, pod_name: str, *, lines: int, limit_bytes: int) -> str:
         """The last lines of a bot's log."""
@@ -102,7 +106,5 @@ class Place:
         try:
             await self.api.request("DELETE", path, body=body)
         except ApiRefused as error:
-            if error.status not in (_NOT_FOUND, 409):
+            if error.status not in (_NOT_FOUND, _CONFLICT):
                 raise
-        except ApiUnreachable:
-            raise

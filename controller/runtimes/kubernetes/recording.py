@@ -40,20 +40,22 @@ class Recorder:
         self._pending: dict[str, Session] = {}
         self._turns = asyncio.Semaphore(_AT_ONE_TIME)
 
-    def put(self, session: Session, tasks: asyncio.TaskGroup) -> None:
+    def put(self, session: Session, job_uid: str, tasks: asyncio.TaskGroup) -> None:
+        """Have this written onto its Job, instead of what was to be written before."""
         is_under_way = session.launch_id in self._pending
         self._pending[session.launch_id] = session
         if not is_under_way:
-            tasks.create_task(self._write(session.launch_id))
+            tasks.create_task(self._write(session.launch_id, job_uid))
 
-    async def _write(self, launch_id: str) -> None:
+    async def _write(self, launch_id: str, job_uid: str) -> None:
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._pick)
         while True:
             session = self._pending[launch_id]
             try:
                 async with self._turns:
                     session = self._pending[launch_id]
-                    job = await self._place.patch_job(names.job_name(session.id), progress_patch(session))
+                    name = names.job_name(session.id)
+                    job = await self._place.patch_job(name, job_uid, progress_patch(session))
                     if job is not None and session.phase is Phase.FAILED:
                         await self._tell_kubectl(session, job)
             except ApiError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -14,6 +14,8 @@ from controller.sessions import Diagnostics, Ending, Session, Timeline
 from protocol.reasons import Phase, Reason
 from protocol.usage import Usage
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
 
 class _Request(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was asked for, as far as it does not change."""
@@ -21,7 +23,7 @@ class _Request(msgspec.Struct, frozen=True, omit_defaults=True):
     hash: str
     room_provider: str
     max_duration_seconds: int
-    accepted: datetime
+    accepted: Moment
     room_url: str | None = None
     room_is_brought: bool = False
     persona: str | None = None
@@ -36,13 +38,13 @@ class _Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 class _Timeline(msgspec.Struct, frozen=True, omit_defaults=True):
     """`Timeline` less `accepted`, which stands in the request."""
 
-    launched: datetime | None = None
-    scheduled: datetime | None = None
-    process_up: datetime | None = None
-    joined: datetime | None = None
-    caller_joined: datetime | None = None
-    first_speech: datetime | None = None
-    ended: datetime | None = None
+    launched: Moment | None = None
+    scheduled: Moment | None = None
+    process_up: Moment | None = None
+    joined: Moment | None = None
+    caller_joined: Moment | None = None
+    first_speech: Moment | None = None
+    ended: Moment | None = None
 
 
 class _Diagnostics(msgspec.Struct, frozen=True, omit_defaults=True):

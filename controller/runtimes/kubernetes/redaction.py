@@ -22,13 +22,14 @@ _SHAPES: Final = (
     # Long hexadecimal digits, as our own tokens are.
     re.compile(r"()\b[0-9a-f]{40,}\b"),
     # A password in an address.
-    re.compile(r"(://[^/\s:@]+:)[^/\s@]+(?=@)"),
+    re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)"),
 )
 
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     """The text without these secrets, and without anything that has the shape of one."""
-    for secret in secrets:
+    # The longest first: one may begin like another.
+    for secret in sorted(secrets, key=len, reverse=True):
         if secret:
             text = text.replace(secret, MASK)
     for shape in _SHAPES:

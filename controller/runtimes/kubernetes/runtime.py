@@ -153,7 +153,7 @@ class KubernetesRuntime:
         if bot.job is None or bot.job_is_gone:
             self._recorded(session)
         else:
-            self._recorder.put(session, self._tasks)
+            self._recorder.put(session, bot.job.metadata.uid, self._tasks)
 
     async def logs(self, launch_id: str, *, follow: bool) -> AsyncIterator[bytes]:
         bot = self._bots.get(launch_id)

@@ -37,6 +37,7 @@ _NODE_LOST: Final = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
 _NEVER_SEEN: Final = "ContainerStatusUnknown"
 """What a kubelet puts down for a container that it can't find when it ends the pod."""
 
+_KILLED: Final = 137
 _EXIT_CODE: Final = re.compile(r"exit code (\d+)")
 _MOST_CHARACTERS: Final = 300
 """Of somebody else's words in a sentence of ours."""
@@ -65,9 +66,9 @@ def is_waiting(pod: Pod) -> bool:
 
 def has_begun(pod: Pod) -> bool:
     """Whether the bot's container has ever run. A kubelet ends one that has not as of unknown status."""
-    terminated = pod.bot().terminated
-    if terminated is not None:
-        return terminated.reason != _NEVER_SEEN
+    state = pod.bot()
+    if state.terminated is not None:
+        return state.terminated.reason != _NEVER_SEEN or pod.bot_has_run_before()
     return pod.status.phase in ("Running", "Succeeded")
 
 
@@ -148,9 +149,14 @@ def _cause(
     if failed is not None and "condition DisruptionTarget" in (failed.message or ""):
         # The pod is gone, and with it what exactly was done to it.
         return ending_for(Reason.EVICTED)
-    if any(each.reason == "NodeNotReady" for each in events):
+    if any(each.reason == "NodeNotReady" for each in events) and not _left_by_itself(terminated):
         return ending_for(Reason.NODE_LOST)
     return None
+
+
+def _left_by_itself(terminated: Terminated | None) -> bool:
+    """Whether the bot has ended before anybody killed it: its node was there to see it."""
+    return terminated is not None and terminated.exit_code != _KILLED
 
 
 def _of_container(terminated: Terminated | None) -> Ending | None:
@@ -175,7 +181,13 @@ def _of_pod(pod: Pod) -> Ending | None:
 
 def _ran(job: Job | None, pod: Pod | None) -> bool:
     """Whether the bot has ever run, or nobody can say."""
-    return has_begun(pod) if pod is not None else job is None or _exit_code(job, None) is not None
+    if pod is not None:
+        return has_begun(pod)
+    if job is None or any(each.type == "Complete" and each.holds for each in job.status.conditions):
+        return True
+    # Only a deadline ends a Job whose pod never ran: its own, or the one that a stop has set.
+    failed = _failed(job)
+    return failed is not None and failed.reason != "DeadlineExceeded"
 
 
 def _held_up(pod: Pod | None, events: Sequence[Event]) -> Ending | None:

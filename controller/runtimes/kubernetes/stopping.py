@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from contextlib import suppress
+from typing import Final
 
 from controller.runtimes.kubernetes.backoff import Backoff
 from controller.runtimes.kubernetes.bots import Bot
 from controller.runtimes.kubernetes.errors import ApiError
 from controller.runtimes.kubernetes.manifests import FAREWELL_SECONDS
+from controller.runtimes.kubernetes.objects import Job, launch_of, lean_job
 from controller.runtimes.kubernetes.place import Place
 from controller.runtimes.kubernetes.records import stop_patch
 from controller.sessions import Ending
@@ -39,35 +40,61 @@ class Stopper:
         The Job is stopped first: that is durable and right in every state. The pod's own end is quicker, and
         works while nobody looks after Jobs.
         """
-        job = await self._insist(bot, lambda: self._place.patch_job(bot.name, stop_patch(intent)))
-        if job is None and bot.job is None and bot.pod is None:
+        if await self._stop_job(bot, intent) is None and bot.job is None and bot.pod is None:
             return False
-        if job is not None and bot.job is not None and not bot.is_over:
-            bot.job = job
         try:
             async with asyncio.timeout(self._patience_seconds):
-                await self._until_gone(bot, grace_seconds=None)
+                await self._end_pod(bot, grace_seconds=None)
         except TimeoutError:
             log.warning("pod forgotten by force", extra={"pod": bot.pod_name})
-            await self._until_gone(bot, grace_seconds=0)
+            await self._end_pod(bot, grace_seconds=0)
         return True
 
-    async def _until_gone(self, bot: Bot, grace_seconds: int | None) -> None:
-        while bot.pod_name is None and not bot.is_gone:
-            await bot.change()
-        if (pod_name := bot.pod_name) is not None and not bot.is_gone:
-            await self._insist(bot, lambda: self._place.delete_pod(pod_name, grace_seconds=grace_seconds))
-        while not bot.is_gone:
-            await bot.change()
-
-    async def _insist(self, bot: Bot, request: Callable[[], Awaitable[Any]]) -> Any:
-        """Ask until there is an answer. None also where the API server refuses for good."""
+    async def _stop_job(self, bot: Bot, intent: Ending) -> Job | None:
+        """Stop the Job, however long the API server may take to do so. None where there is no Job."""
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._pick)
-        while True:
+        while not bot.is_gone:
             try:
-                return await request()
+                job = bot.job or await self._own_job(bot)
+                if job is not None:
+                    job = await self._place.patch_job(bot.name, job.metadata.uid, stop_patch(intent))
             except ApiError as error:
                 log.warning("stop not taken", extra={"job": bot.name, "error": str(error)})
-                if not error.may_pass:
-                    return bot.job
-                await asyncio.sleep(backoff.next(error.retry_after))
+                if not error.may_pass and bot.pod_name is not None:
+                    await self._delete_pod(bot, grace_seconds=None)
+                await _news_or_pause(bot, backoff.next(error.retry_after))
+            else:
+                if job is not None and not bot.is_over:
+                    bot.job = lean_job(job)
+                return job
+        return bot.job
+
+    async def _own_job(self, bot: Bot) -> Job | None:
+        """A Job that no watch has told of yet; not one that only bears its name."""
+        job = await self._place.find_job(bot.name)
+        return job if job is not None and launch_of(job.metadata) == bot.launch_id else None
+
+    async def _end_pod(self, bot: Bot, grace_seconds: int | None) -> None:
+        """Delete the pod, also one that shows up only now; return when the bot is gone."""
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._pick)
+        is_deleted = False
+        while not bot.is_gone:
+            if is_deleted or bot.pod_name is None:
+                await bot.change()
+            elif not (is_deleted := await self._delete_pod(bot, grace_seconds=grace_seconds)):
+                await _news_or_pause(bot, backoff.next())
+
+    async def _delete_pod(self, bot: Bot, grace_seconds: int | None) -> bool:
+        """Whether that was taken."""
+        try:
+            await self._place.delete_pod(bot.pod_name or "", grace_seconds=grace_seconds)
+        except ApiError as error:
+            log.warning("stop not taken", extra={"job": bot.name, "error": str(error)})
+            return False
+        return True
+
+
+async def _news_or_pause(bot: Bot, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await bot.change()

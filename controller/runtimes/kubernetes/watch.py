@@ -14,7 +14,7 @@ import msgspec
 
 from controller.runtimes.kubernetes.api import Api
 from controller.runtimes.kubernetes.backoff import Backoff
-from controller.runtimes.kubernetes.errors import ApiError, ApiRefused, ApiUnreachable
+from controller.runtimes.kubernetes.errors import ApiError, ApiRefused, ApiUnreachable, readable
 from controller.runtimes.kubernetes.objects import Meta, Page, Status, WatchEvent, launch_of
 
 log = logging.getLogger("podline.runtimes.kubernetes")
@@ -103,8 +103,7 @@ class Mirror(Generic[T]):
             try:
                 async with asyncio.timeout(self._relist_seconds):
                     version = await self._list()
-                    backoff.reset()
-                    await self._watch(version)
+                    await self._watch(version, backoff)
             except TimeoutError:
                 continue
             except ApiError as error:
@@ -129,14 +128,15 @@ class Mirror(Generic[T]):
                 break
             query["continue"] = page.metadata.continue_
         former, self._launches = self._launches, launches
-        for name in former.keys() - launches.keys():
-            self._gone(former[name], name, None)
+        for name, launch_id in former.items():
+            if launches.get(name) != launch_id:
+                self._gone(launch_id, name, None)
         self.relists += 1
         self.is_listed = True
         self._synced()
         return page.metadata.resource_version
 
-    async def _watch(self, version: str) -> None:
+    async def _watch(self, version: str, backoff: Backoff) -> None:
         """Tell of each change. A watch that the server ends in time is resumed where it ended."""
         now = asyncio.get_running_loop().time
         while True:
@@ -146,6 +146,7 @@ class Mirror(Generic[T]):
                     version = self._take(event)
             if now() - began < self._watch_seconds / 2:
                 raise ApiUnreachable("The API server ended a watch at once.", is_certain=True)
+            backoff.reset()
 
     def _take(self, event: WatchEvent) -> str:
         """Tell of one change. Returns the version it has led to."""
@@ -182,23 +183,16 @@ class Mirror(Generic[T]):
                     yield _event(line)
 
     def _decoded(self, raw: msgspec.Raw) -> T:
-        try:
+        with readable():
             return self._decode(raw)
-        except msgspec.DecodeError as error:
-            raise _unreadable(error) from error
 
 
 def _event(line: bytes) -> WatchEvent:
-    try:
+    with readable():
         return msgspec.json.decode(line, type=WatchEvent)
-    except msgspec.DecodeError as error:
-        raise _unreadable(error) from error
-
-
-def _unreadable(error: msgspec.DecodeError) -> ApiUnreachable:
-    return ApiUnreachable(f"The API server's answer can't be read: {error}.", is_certain=False)
 
 
 def _refused(raw: msgspec.Raw) -> ApiRefused:
-    status = msgspec.json.decode(raw, type=Status)
+    with readable():
+        status = msgspec.json.decode(raw, type=Status)
     return ApiRefused(status.code, status.reason, status.message or "the watch ended with an error")

@@ -24,7 +24,7 @@ class Listed(msgspec.Struct):
     pods: int
 
 
-async def count(raw: Raw, path: str, kind: type[Job] | type[Pod]) -> int:
+async def count(raw: Raw, path: str, kind: type[Job | Pod]) -> int:
     """As many as there are, each decoded and kept."""
     decode = msgspec.json.Decoder(kind).decode
     found = []

@@ -41,8 +41,7 @@ async def measure(place: Site) -> Burst:
     async with controller(
         place,
         door,
-        module="scripts.benchmarks.cluster.timed",
-        arguments=(str(file),),
+        command=("scripts.benchmarks.cluster.timed", str(file)),
         at_once=STARTS,
         PODLINE_CAPACITY=str(PLACES),
     ) as ours:

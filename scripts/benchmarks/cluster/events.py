@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from scripts.benchmarks.cluster import made
+from scripts.benchmarks.cluster.progress import tell
 from scripts.benchmarks.cluster.raw import MERGE_PATCH, Door, Raw
 from scripts.benchmarks.cluster.site import Controller
 
@@ -36,17 +37,17 @@ async def measure(ours: Controller, door: Door, raw: Raw, rounds: int) -> list[l
     """Round by round and pod by pod, the seconds by which the stream was later."""
     rows = []
     for number in range(rounds):
-        sys.stderr.write(f"\revents: round {number + 1} of {rounds} ...")
-        sys.stderr.flush()
+        tell(f"events: round {number + 1} of {rounds}")
         pods = await unscheduled_pods(ours, door, raw)
-        async with noting("pods", msgspec.json.encode(door).decode()) as bare:
-            async with noting("events", ours.url) as told:
-                await schedule(pods, door, raw)
-                await asyncio.sleep(SETTLED_SECONDS)
+        async with (
+            noting("pods", msgspec.json.encode(door).decode()) as bare,
+            noting("events", ours.url) as told,
+        ):
+            await schedule(pods, door, raw)
+            await asyncio.sleep(SETTLED_SECONDS)
         if missing := pods.keys() - told.keys() | pods.keys() - bare.keys():
             raise RuntimeError(f"Not told of {len(missing)} of {len(pods)} pods.")
         rows.append([told[session] - bare[session] for session in pods])
-    sys.stderr.write("\n")
     return rows
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import statistics
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from scripts.benchmarks.cluster import burst, events, loading, recovery, starts
+from scripts.benchmarks.cluster.progress import done, tell
 from scripts.benchmarks.cluster.raw import Raw
 from scripts.benchmarks.cluster.site import Site, controller, site
 from scripts.benchmarks.programs import system
@@ -37,42 +36,49 @@ class Row:
 
 async def measure(directory: Path, sessions: int) -> str:
     """The table, with so many sessions where the number matters."""
-    tell("The control plane starts ...")
+    tell("the control plane starts")
     async with site(directory) as place:
-        rows = [*start_rows(await starts.measure(place)), *await burst_rows(place)]
+        rows = start_rows("API server on a core of its own", await starts.measure(place, with_own_core=True))
+        rows += start_rows("all on the same cores", await starts.measure(place, with_own_core=False))
+        rows += await burst_rows(place)
         rows += await event_rows(place)
         rows += await recovery_rows(place, sessions)
+    done()
     return table(rows, sessions)
 
 
-def start_rows(rates: dict[int, starts.Rates]) -> list[Row]:
-    rows = [
-        Row(
-            f"starts per second, {at_once} at one time",
-            f"{statistics.median(each.ours):.0f}/s",
-            f"{statistics.median(each.raw):.0f}/s",
-            f"{each.ratio:.2f}",
-            f">= {START_TARGETS[at_once]}",
-        )
-        for at_once, each in rates.items()
-    ]
-    at_16 = rates[16]
-    for part in ("controller", "kube-apiserver", "etcd", "client"):
-        what = "the client that asks" if part == "client" else part
-        ours = statistics.median(cost[part] for cost in at_16.our_costs)
-        raw = [cost[part] for cost in at_16.raw_costs if part in cost]
+def start_rows(how: str, levels: dict[int, starts.Level]) -> list[Row]:
+    rows = [Row(f"starts, {how}", "")]
+    for at_once, level in levels.items():
+        rows += [
+            Row(
+                f"  {at_once} at one time",
+                f"{level.ours.median:.0f}/s",
+                f"{level.raw.median:.0f}/s",
+                f"{level.ours.beside(level.raw):.2f}",
+                f">= {START_TARGETS[at_once]}",
+            ),
+            Row(
+                "  the same writes behind a bare FastAPI app",
+                f"{level.app.median:.0f}/s",
+                "",
+                f"{level.app.beside(level.raw):.2f}",
+            ),
+        ]
+    level = levels[16]
+    for part, what in {"server": "controller", "kube-apiserver": "API server", "etcd": "etcd"}.items():
         rows.append(
             Row(
-                f"  processor time of a start at 16: {what}",
-                f"{ours:.2f} ms",
-                f"{statistics.median(raw):.2f} ms" if raw else "",
+                f"  processor time of one, 16 at one time: {what}",
+                f"{level.ours.cost(part) * 1000:.2f} ms",
+                f"{level.raw.cost('client' if part == 'server' else part) * 1000:.2f} ms",
             )
         )
     return rows
 
 
 async def burst_rows(place: Site) -> list[Row]:
-    tell(f"{burst.STARTS} starts at one moment ...")
+    tell(f"{burst.STARTS} starts at one moment")
     found = await burst.measure(place)
     told = ", ".join(f"{count} x {status}" for status, count in sorted(found.answers.items()))
     what = f"{burst.STARTS} starts at one moment, capacity {burst.PLACES}"
@@ -109,7 +115,7 @@ async def recovery_rows(place: Site, sessions: int) -> list[Row]:
     door, empty = await place.namespace("full"), await place.namespace("empty")
     session_id = await loading.fill(door, sessions)
     restarts = await recovery.measure(place, door, empty)
-    tell("requests during a start ...")
+    tell("requests during a start")
     probed = [await recovery.latencies(place, door, session_id) for _ in range(recovery.ROUNDS)]
     async with controller(place, door) as ours, Raw(door) as raw:
         await ours.until_ready()
@@ -151,10 +157,11 @@ def restart_rows(found: recovery.Starts) -> list[Row]:
 
 
 def latency_rows(what: str, rounds: Sequence[Sequence[float]]) -> list[Row]:
-    worst = statistics.median(max(each) for each in rounds)
+    """Of all rounds together: a start is short, and has few requests."""
+    together = [seconds for each in rounds for seconds in each]
     return [
-        Row(f"{what} during that start, p99", later(rounds, 0.99)),
-        Row("  the worst", milliseconds(worst)),
+        Row(f"{what} during that start, p99 of {len(together)}", milliseconds(at(together, 0.99))),
+        Row("  the worst", milliseconds(max(together))),
     ]
 
 
@@ -182,15 +189,3 @@ def table(rows: Sequence[Row], sessions: int) -> str:
         f"sessions where many are told of; medians of rounds in turn; {system()}"
     )
     return "\n".join([heading, "", *lines])
-
-
-def tell(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
-
-
-if __name__ == "__main__":
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="podline-bench-") as name:
-        print(asyncio.run(measure(Path(name), int(sys.argv[1]))))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import Any, Final
 
 import msgspec
 
 from scripts.benchmarks.cluster import made
+from scripts.benchmarks.cluster.progress import tell
 from scripts.benchmarks.cluster.raw import MERGE_PATCH, Door, Raw
 
 AT_ONCE: Final = 24
@@ -29,9 +29,8 @@ async def fill(door: Door, count: int) -> str:
 
     async def work(raw: Raw) -> None:
         for number in left:
-            if number % 100 == 0:
-                sys.stderr.write(f"\rloading: {number} of {count} sessions ...")
-                sys.stderr.flush()
+            if number % 500 == 0:
+                tell(f"loading: {number} of {count} sessions")
             has_ended = number % 2 == 1
             session_id = await write(raw, has_ended=has_ended)
             if not has_ended:
@@ -39,7 +38,6 @@ async def fill(door: Door, count: int) -> str:
 
     async with Raw(door) as raw:
         await asyncio.gather(*(work(raw) for _ in range(AT_ONCE)))
-    sys.stderr.write(f"\rloading: {count} of {count} sessions    \n")
     return live[-1]
 
 

@@ -162,9 +162,7 @@ def scheduled() -> dict[str, Any]:
 def record_of(session: Session, *, has_ended: bool) -> dict[str, Any]:
     """What the controller writes onto the Job of a call that goes on, or has come to its end."""
     now = datetime.now(UTC)
-    usage = Usage(
-        models={"models/gemini-live": Tokens(prompt_tokens=3_000, completion_tokens=900)}, turns=12
-    )
+    usage = Usage(models={"models/gemini-live": Tokens(prompt_tokens=3_000, completion_tokens=900)}, turns=12)
     session = session.marked(launched=now, scheduled=now, process_up=now, joined=now).used(usage)
     assert session.phase is Phase.LIVE  # noqa: S101 - of the benchmark's own
     if has_ended:

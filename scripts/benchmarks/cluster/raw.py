@@ -10,7 +10,9 @@ from typing import Any, Final, Self
 import aiohttp
 import msgspec
 
+from controller.runtime import Launch
 from controller.runtimes.kubernetes import names
+from controller.runtimes.kubernetes.manifests import session_secret
 
 PAGE_ITEMS: Final = 500
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -35,6 +37,14 @@ class Door(msgspec.Struct, frozen=True):
     @property
     def secrets(self) -> str:
         return f"/api/v1/namespaces/{self.namespace}/secrets"
+
+
+class _Meta(msgspec.Struct):
+    uid: str
+
+
+class _Made(msgspec.Struct):
+    metadata: _Meta
 
 
 class _ListMeta(msgspec.Struct, rename="camel"):
@@ -88,3 +98,9 @@ class Raw:
             if not page.metadata.continue_:
                 return
             query["continue"] = page.metadata.continue_
+
+
+async def write_two(raw: Raw, launch: Launch, job: bytes) -> None:
+    """What a start comes to: the Job, then the Secret it owns."""
+    answer = msgspec.json.decode(await raw.send("POST", raw.door.jobs, job), type=_Made)
+    await raw.send("POST", raw.door.secrets, session_secret(launch, answer.metadata.uid))

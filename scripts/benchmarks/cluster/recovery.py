@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 
 from scripts.benchmarks.cluster.bare_list import Listed
+from scripts.benchmarks.cluster.progress import tell
 from scripts.benchmarks.cluster.raw import Door
 from scripts.benchmarks.cluster.site import Controller, Site, controller
 from scripts.benchmarks.programs import resident_megabytes
@@ -41,7 +42,7 @@ class Starts:
 
 @dataclass
 class Latencies:
-    """In seconds, of requests while a controller starts, from the first that was answered until it is ready."""
+    """In seconds, of requests while a controller starts: from the first answer until it is ready."""
 
     livez: list[float] = field(default_factory=list)
     session: list[float] = field(default_factory=list)
@@ -50,8 +51,7 @@ class Latencies:
 async def measure(place: Site, door: Door, empty: Door) -> Starts:
     starts = Starts()
     for number in range(ROUNDS):
-        sys.stderr.write(f"\rrestarts: round {number + 1} of {ROUNDS} ...")
-        sys.stderr.flush()
+        tell(f"restarts: round {number + 1} of {ROUNDS}")
         async with controller(place, empty) as ours:
             starts.megabytes_when_empty.append(await megabytes(ours))
             starts.ready_when_empty.append(ours.seconds_until_ready)
@@ -63,7 +63,6 @@ async def measure(place: Site, door: Door, empty: Door) -> Starts:
         async with controller(place, door) as ours:
             starts.megabytes.append(await megabytes(ours))
             starts.ready.append(ours.seconds_until_ready)
-    sys.stderr.write("\n")
     return starts
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+import msgspec
 
 from scripts.benchmarks.cluster import made
 from scripts.benchmarks.cluster.raw import Door, Raw
-from scripts.benchmarks.programs import processor_seconds
 from tests.cluster.binaries import ensure_binaries
 from tests.cluster.control_plane import ControlPlane
 from tests.local.processes import Program, free_port
@@ -24,8 +24,6 @@ from tests.local.processes import Program, free_port
 READY_SECONDS: Final = 120.0
 LOOK_SECONDS: Final = 0.02
 """How often it is asked whether a controller is ready: what it costs is below a hundredth of a core."""
-
-PROCESSOR_PARTS: Final = ("kube-apiserver", "etcd")
 
 
 @dataclass
@@ -51,11 +49,10 @@ class Site:
             await raw.send("POST", f"/api/v1/namespaces/{door.namespace}/serviceaccounts", account)
         return door
 
-    def processor_seconds(self, *others: int) -> dict[str, float]:
-        """What API server, etcd and other processes have used so far."""
-        pids = {name: self.plane.part(name).pid for name in PROCESSOR_PARTS}
-        used = {name: processor_seconds(pid) for name, pid in pids.items() if pid is not None}
-        return used | {str(pid): processor_seconds(pid) for pid in others}
+    @property
+    def pids(self) -> dict[str, int]:
+        pids = {name: self.plane.part(name).pid for name in ("kube-apiserver", "etcd")}
+        return {name: pid for name, pid in pids.items() if pid is not None}
 
 
 @asynccontextmanager
@@ -69,7 +66,7 @@ async def site(directory: Path) -> AsyncIterator[Site]:
 
 @dataclass
 class Controller:
-    """A controller that has been started; not yet ready."""
+    """A controller that has been started, or what stands for one; not yet ready."""
 
     program: Program
     url: str
@@ -109,8 +106,7 @@ async def controller(
     place: Site,
     door: Door,
     *,
-    module: str = "controller",
-    arguments: tuple[str, ...] = ("serve",),
+    command: tuple[str, ...] = ("controller", "serve"),
     at_once: int = 100,
     **settings: str,
 ) -> AsyncIterator[Controller]:
@@ -130,12 +126,29 @@ async def controller(
         "PODLINE_START_TIMEOUT_SECONDS": "36000",
         "PODLINE_SILENCE_SECONDS": "36000",
     }
+    async with _serving(place, command, variables | settings, port, at_once) as ours:
+        yield ours
+
+
+@asynccontextmanager
+async def bare_app(place: Site, door: Door) -> AsyncIterator[Controller]:
+    """An application that makes the same two writes for each start, and nothing else."""
+    port = free_port()
+    command = ("scripts.benchmarks.cluster.bare_app", msgspec.json.encode(door).decode(), str(port))
+    async with _serving(place, command, {}, port, 100) as app:
+        await app.until_ready()
+        yield app
+
+
+@asynccontextmanager
+async def _serving(
+    place: Site, command: tuple[str, ...], variables: dict[str, str], port: int, at_once: int
+) -> AsyncIterator[Controller]:
     own = Path(tempfile.mkdtemp(dir=place.directory))
     url = f"http://127.0.0.1:{port}"
     async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=at_once)) as http:
         began = time.monotonic()
-        command = [sys.executable, "-m", module, *arguments]
-        program = Program.start("controller", command, own, variables | settings)
+        program = Program.start(command[0], [sys.executable, "-m", *command], own, variables)
         try:
             yield Controller(program, url, http, began)
         finally:

@@ -1,118 +1,145 @@
-"""How many sessions a second are started, beside a client that makes the same two writes for each."""
+"""How many sessions a second are started, beside two that make the same writes and do nothing else.
+
+One is a client that asks the API server itself, the other the least of an application between the two.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import statistics
-import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from controller.runtime import Launch
-from controller.runtimes.kubernetes.manifests import session_secret
 from scripts.benchmarks.cluster import made
-from scripts.benchmarks.cluster.raw import Door, Raw
-from scripts.benchmarks.cluster.site import Controller, Site, controller
+from scripts.benchmarks.cluster.cores import apart
+from scripts.benchmarks.cluster.progress import tell
+from scripts.benchmarks.cluster.raw import Door, Raw, write_two
+from scripts.benchmarks.cluster.site import Site, bare_app, controller
+from scripts.benchmarks.programs import processor_seconds
 
-STARTS: Final = {1: 100, 16: 300, 64: 300}
-"""In each round, by how many are under way at any time."""
-ROUNDS: Final = 7
+STARTS: Final = {1: 40, 16: 80, 64: 160}
+"""In one turn, by how many are under way at any time."""
+TURNS: Final = 6
+"""Of each in a round, short so that the API server's collection of garbage falls into few of them."""
+ROUNDS: Final = 6
 
+WARM_UP: Final = 64
+"""As many connections as there will be at one time."""
 
-class _Meta(msgspec.Struct):
-    uid: str
-
-
-class _Made(msgspec.Struct):
-    metadata: _Meta
+Work = Callable[[], Awaitable[Any]]
 
 
 @dataclass
 class Rates:
-    """Starts per second at one level, round by round, and milliseconds of processor time for each start."""
+    """Starts per second, turn by turn, and what processor time each process has spent on so many starts."""
 
-    ours: list[float] = field(default_factory=list)
-    raw: list[float] = field(default_factory=list)
-    our_costs: list[dict[str, float]] = field(default_factory=list)
-    raw_costs: list[dict[str, float]] = field(default_factory=list)
+    per_second: list[float] = field(default_factory=list)
+    spent: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    starts: int = 0
 
     @property
-    def ratio(self) -> float:
-        return statistics.median(own / bare for own, bare in zip(self.ours, self.raw, strict=True))
+    def median(self) -> float:
+        return statistics.median(self.per_second)
+
+    def cost(self, process: str) -> float:
+        """Seconds for each start."""
+        return self.spent[process] / self.starts
+
+    def beside(self, other: Rates) -> float:
+        """The median of the ratios, each of two that were measured one after the other."""
+        pairs = zip(self.per_second, other.per_second, strict=True)
+        return statistics.median(own / bare for own, bare in pairs)
 
 
-async def measure(place: Site, rounds: int = ROUNDS) -> dict[int, Rates]:
-    """By how many are under way at one time. Each round has a controller and namespaces of its own."""
-    rates = {at_once: Rates() for at_once in STARTS}
-    for number in range(rounds):
-        door, raw_door = await place.namespace("starts"), await place.namespace("raw")
-        async with controller(place, door) as ours, Raw(raw_door) as raw:
+@dataclass
+class Level:
+    """So many under way at one time."""
+
+    ours: Rates = field(default_factory=Rates)
+    app: Rates = field(default_factory=Rates)
+    raw: Rates = field(default_factory=Rates)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One who makes starts, and the processes that have a share in them."""
+
+    start: Work
+    pids: Mapping[str, int]
+
+
+async def measure(place: Site, *, with_own_core: bool) -> dict[int, Level]:
+    """By how many are under way at one time; with a core for API server and etcd alone, or none."""
+    if not with_own_core:
+        return await _measure(place, "all on the same cores")
+    with apart(list(place.pids.values())):
+        return await _measure(place, "API server on a core of its own")
+
+
+async def _measure(place: Site, how: str) -> dict[int, Level]:
+    """Each round has processes and namespaces of its own, so that none has many sessions."""
+    levels = {at_once: Level() for at_once in STARTS}
+    for number in range(ROUNDS):
+        tell(f"starts, {how}: round {number + 1} of {ROUNDS}")
+        doors = [await place.namespace(name) for name in ("starts", "app", "raw")]
+        async with (
+            controller(place, doors[0]) as ours,
+            bare_app(place, doors[1]) as app,
+            Raw(doors[2]) as raw,
+        ):
             await ours.until_ready()
-            await asyncio.gather(*(ours.start() for _ in range(16)), *(write_raw(raw) for _ in range(16)))
-            for at_once, count in STARTS.items():
-                sys.stderr.write(f"\rstarts: round {number + 1} of {rounds}, {at_once:2} at one time ...")
-                sys.stderr.flush()
-                pair = [
-                    lambda r=rates[at_once], a=at_once, c=count: rate_of_ours(place, ours, r, a, c),
-                    lambda r=rates[at_once], a=at_once, c=count: rate_of_raw(place, raw, r, a, c),
-                ]
-                for one in pair if number % 2 else reversed(pair):
-                    await one()
-    sys.stderr.write("\n")
-    return rates
+            client = {"client": os.getpid(), **place.pids}
+            launches = await prepared(doors[2], WARM_UP + TURNS * sum(STARTS.values()))
+            contenders = {
+                "ours": Contender(ours.start, {"server": ours.pid, **client}),
+                "app": Contender(app.start, {"server": app.pid, **client}),
+                "raw": Contender(lambda raw=raw, left=launches: write_two(raw, *left.pop()), client),  # type: ignore[misc]
+            }
+            await take_turns(contenders, levels, number)
+    return levels
 
 
-async def rate_of_ours(place: Site, ours: Controller, rates: Rates, at_once: int, count: int) -> None:
-    async def start() -> None:
-        await ours.start()
+async def take_turns(contenders: Mapping[str, Contender], levels: Mapping[int, Level], number: int) -> None:
+    for contender in contenders.values():
+        await at_rate(contender.start, WARM_UP, WARM_UP)
+    order = list(contenders)
+    for at_once, level in levels.items():
+        for turn in range(TURNS):
+            first = (number + turn) % len(order)
+            for name in order[first:] + order[:first]:
+                await note(getattr(level, name), contenders[name], at_once)
 
-    rate, cost = await rate_of(place, start, at_once, count, ours.pid)
-    rates.ours.append(rate)
-    rates.our_costs.append({"controller": cost.pop(str(ours.pid)), **cost})
 
-
-async def rate_of_raw(place: Site, raw: Raw, rates: Rates, at_once: int, count: int) -> None:
+async def prepared(door: Door, count: int) -> list[tuple[Launch, bytes]]:
+    """Launches and their Jobs, for a client that only sends them."""
     launches = [await made.new_launch() for _ in range(count)]
-    bodies = [(each, msgspec.json.encode(made.job_of(each, raw.door.namespace))) for each in launches]
-
-    async def write() -> None:
-        await write_two(raw, *bodies.pop())
-
-    rate, cost = await rate_of(place, write, at_once, count)
-    rates.raw.append(rate)
-    rates.raw_costs.append(cost)
+    return [(each, msgspec.json.encode(made.job_of(each, door.namespace))) for each in launches]
 
 
-async def write_raw(raw: Raw) -> None:
-    launch = await made.new_launch()
-    await write_two(raw, launch, msgspec.json.encode(made.job_of(launch, raw.door.namespace)))
+async def note(rates: Rates, contender: Contender, at_once: int) -> None:
+    count = STARTS[at_once]
+    before = {name: processor_seconds(pid) for name, pid in contender.pids.items()}
+    rates.per_second.append(await at_rate(contender.start, at_once, count))
+    for name, pid in contender.pids.items():
+        rates.spent[name] += processor_seconds(pid) - before[name]
+    rates.starts += count
 
 
-async def write_two(raw: Raw, launch: Launch, job: bytes) -> None:
-    """The Job, then the Secret it owns."""
-    answer = msgspec.json.decode(await raw.send("POST", raw.door.jobs, job), type=_Made)
-    await raw.send("POST", raw.door.secrets, session_secret(launch, answer.metadata.uid))
-
-
-async def rate_of(
-    place: Site, start: Callable[[], Awaitable[Any]], at_once: int, count: int, *others: int
-) -> tuple[float, dict[str, float]]:
-    """Starts per second with so many under way at any time, and what each cost whom, in milliseconds."""
+async def at_rate(start: Work, at_once: int, count: int) -> float:
+    """Starts per second with so many under way at any time."""
     left = iter(range(count))
 
     async def work() -> None:
         for _ in left:
             await start()
 
-    before = place.processor_seconds(os.getpid(), *others)
     began = time.monotonic()
     await asyncio.gather(*(work() for _ in range(at_once)))
-    took = time.monotonic() - began
-    after = place.processor_seconds(os.getpid(), *others)
-    cost = {name: (after[name] - used) / count * 1000 for name, used in before.items()}
-    return count / took, {"client": cost.pop(str(os.getpid())), **cost}
+    return count / (time.monotonic() - began)

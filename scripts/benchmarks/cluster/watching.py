@@ -1,7 +1,7 @@
 """A program that notes when it is told of each scheduled pod: by a bare watch, or by the controller's stream.
 
 `python -m scripts.benchmarks.cluster.watching pods DOOR` or `... events URL` prints `ready` once it follows,
-and at the end of its standard input one line of JSON: by session, the moment on the machine's monotonic clock.
+and when its standard input ends one line of JSON: by session, the moment on the machine's monotonic clock.
 """
 
 from __future__ import annotations
@@ -77,10 +77,8 @@ async def lines(content: aiohttp.StreamReader) -> AsyncIterator[tuple[float, byt
 async def watch_pods(door: Door, noted: dict[str, float]) -> None:
     decode = msgspec.json.Decoder(_Change).decode
     async with Raw(door) as raw:
-        version = ""
-        async for _, version in raw.pages(door.pods):
-            pass
-        query = {"watch": "true", "resourceVersion": version, "labelSelector": names.LAUNCH_ID}
+        versions = [version async for _, version in raw.pages(door.pods)]
+        query = {"watch": "true", "resourceVersion": versions[-1], "labelSelector": names.LAUNCH_ID}
         async with raw.http.get(door.pods, params=query, timeout=EVERYTHING) as answer:
             tell("ready")
             async with aclosing(lines(answer.content)) as changes:  # type: ignore[type-var]
@@ -95,16 +93,18 @@ async def watch_events(url: str, noted: dict[str, float]) -> None:
     async with (
         aiohttp.ClientSession(timeout=EVERYTHING) as http,
         http.get(f"{url}/v1/events") as answer,
+        asyncio.TaskGroup() as tasks,
     ):
-        now = time.monotonic()
+        said_last = time.monotonic()
 
         async def tell_when_quiet() -> None:
-            while (quiet := time.monotonic() - now) < QUIET_SECONDS:  # noqa: ASYNC110 - time is what is waited for
+            while (quiet := time.monotonic() - said_last) < QUIET_SECONDS:  # noqa: ASYNC110 - for time to pass
                 await asyncio.sleep(QUIET_SECONDS - quiet)
             tell("ready")
 
-        telling = asyncio.create_task(tell_when_quiet())
-        async for now, line in lines(answer.content):  # noqa: B007 - read above
+        tasks.create_task(tell_when_quiet())
+        async for now, line in lines(answer.content):
+            said_last = now
             if line.startswith(b"data: "):
                 session = decode(line.removeprefix(b"data: "))
                 if session.timeline.scheduled is not None:

@@ -9,6 +9,7 @@ import yaml
 
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.manifests import failure_event, session_secret
+from controller.runtimes.kubernetes.names import secret_name
 from controller.runtimes.kubernetes.template import FAILURE_POLICY
 from controller.sessions import Ending
 from protocol.reasons import Reason
@@ -20,6 +21,7 @@ LABELS = {
     "podline.dev/user": "ana",
     "app.kubernetes.io/name": "podline-bot",
 }
+SECRET = secret_name("cart-7", "launch-1")
 IDS = {"podline.dev/session-id": "cart-7", "podline.dev/user-id": "ana"}
 
 
@@ -62,7 +64,7 @@ def test_the_job_is_the_operators_template_with_the_session_stamped_on() -> None
                                 {"name": "USER_ID", "value": "ana"},
                                 {"name": "PODLINE_LAST_WORD", "value": "/dev/termination-log"},
                             ],
-                            "envFrom": [*container["envFrom"], {"secretRef": {"name": "cart-7"}}],
+                            "envFrom": [*container["envFrom"], {"secretRef": {"name": SECRET}}],
                         }
                     ],
                 },
@@ -88,7 +90,7 @@ def test_the_secret_belongs_to_the_job() -> None:
     secret = session_secret(made.launch(), "uid-1")
 
     assert secret["stringData"] == {"PODLINE_LAUNCH_TOKEN": "a-launch-token"}
-    assert secret["metadata"]["name"] == "cart-7"
+    assert secret["metadata"]["name"] == SECRET
     assert secret["metadata"]["ownerReferences"] == [
         {"apiVersion": "batch/v1", "kind": "Job", "name": "cart-7", "uid": "uid-1"}
     ]

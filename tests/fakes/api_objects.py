@@ -1,0 +1,218 @@
+"""What an API server keeps: objects by kind, namespace and name, each with a version, and how they changed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+Thing = dict[str, Any]
+
+KINDS: Final = {
+    "jobs": ("batch/v1", "Job", "jobs.batch"),
+    "pods": ("v1", "Pod", "pods"),
+    "secrets": ("v1", "Secret", "secrets"),
+    "events": ("v1", "Event", "events"),
+}
+_DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+class RefusalError(Exception):
+    """A request is answered with an error, in the API server's own words."""
+
+    def __init__(self, status: int, reason: str, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after
+
+    @property
+    def body(self) -> Thing:
+        return {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": str(self),
+            "reason": self.reason,
+            "code": self.status,
+        }
+
+
+@dataclass(frozen=True)
+class Change:
+    """One object as it was before and is after a write; None where there was or is none."""
+
+    version: int
+    kind: str
+    before: Thing | None
+    after: Thing | None
+
+    def seen_by(self, selector: Callable[[Thing], bool]) -> tuple[str, Thing] | None:
+        """What a watch with this selector is told, if anything."""
+        was = self.before is not None and selector(self.before)
+        now = self.after is not None and selector(self.after)
+        if now and self.after is not None:
+            return ("MODIFIED" if was else "ADDED"), self.after
+        if was and self.before is not None:
+            last = {**self.before["metadata"], "resourceVersion": str(self.version)}
+            return "DELETED", {**self.before, "metadata": last}
+        return None
+
+
+@dataclass
+class Objects:
+    """A store. Objects are replaced, never changed in place, so whoever holds one has it as it was.
+
+    `expired` is the newest version that is no longer known: whoever asks for what came after one that is older
+    is sent away. `reactions` are told of each change at once, as controllers are.
+    """
+
+    namespaces: set[str] = field(default_factory=lambda: {"podline"})
+    version: int = 1
+    expired: int = 0
+    changes: list[Change] = field(default_factory=list)
+    reactions: list[Callable[[Change], None]] = field(default_factory=list)
+    _items: dict[tuple[str, str, str], Thing] = field(default_factory=dict)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def create(self, kind: str, namespace: str, body: Mapping[str, Any], *, dry_run: bool = False) -> Thing:
+        api_version, name_of_kind, _ = KINDS[kind]
+        if namespace not in self.namespaces:
+            raise RefusalError(404, "NotFound", f'namespaces "{namespace}" not found')
+        name = body["metadata"]["name"]
+        if kind != "events" and not _DNS_LABEL.fullmatch(name):
+            raise RefusalError(
+                422, "Invalid", f'{name_of_kind} "{name}" is invalid: metadata.name: Invalid value'
+            )
+        if (kind, namespace, name) in self._items:
+            raise RefusalError(409, "AlreadyExists", f'{KINDS[kind][2]} "{name}" already exists')
+        metadata = {
+            **body["metadata"],
+            "namespace": namespace,
+            "uid": str(uuid.uuid4()),
+            "creationTimestamp": _now(),
+        }
+        thing = {**_copied(body), "apiVersion": api_version, "kind": name_of_kind, "metadata": metadata}
+        for key, text in thing.pop("stringData", {}).items():
+            thing.setdefault("data", {})[key] = base64.b64encode(text.encode()).decode()
+        return thing if dry_run else self._put(kind, namespace, name, thing)
+
+    def get(self, kind: str, namespace: str, name: str) -> Thing:
+        thing = self.find(kind, namespace, name)
+        if thing is None:
+            raise RefusalError(404, "NotFound", f'{KINDS[kind][2]} "{name}" not found')
+        return thing
+
+    def find(self, kind: str, namespace: str, name: str) -> Thing | None:
+        return self._items.get((kind, namespace, name))
+
+    def patch(self, kind: str, namespace: str, name: str, patch: Mapping[str, Any]) -> Thing:
+        before = self.get(kind, namespace, name)
+        after = merged(before, patch)
+        for field_name in ("uid", "resourceVersion"):
+            if after["metadata"].get(field_name) != before["metadata"][field_name]:
+                raise RefusalError(
+                    409, "Conflict", f'Operation cannot be fulfilled on {KINDS[kind][2]} "{name}"'
+                )
+        if kind == "jobs" and after["metadata"].get("deletionTimestamp") and not after["metadata"].get("finalizers"):
+            return self._remove(kind, namespace, name)
+        return self._put(kind, namespace, name, after)
+
+    def delete(self, kind: str, namespace: str, name: str, uid: str | None = None) -> Thing:
+        thing = self.get(kind, namespace, name)
+        if uid not in (None, thing["metadata"]["uid"]):
+            raise RefusalError(409, "Conflict", f"Precondition failed: UID in precondition: {uid}")
+        if thing["metadata"].get("finalizers"):
+            # Whoever has put it there lets it go.
+            at = thing["metadata"].get("deletionTimestamp") or _now()
+            return self._put(kind, namespace, name, merged(thing, {"metadata": {"deletionTimestamp": at}}))
+        return self._remove(kind, namespace, name)
+
+    def all(
+        self, kind: str, namespace: str, selector: Callable[[Thing], bool] = lambda _: True
+    ) -> list[Thing]:
+        """In the order of their names, as etcd keeps them."""
+        found = ((key, thing) for key, thing in self._items.items() if key[:2] == (kind, namespace))
+        return [thing for _, thing in sorted(found, key=lambda each: each[0]) if selector(thing)]
+
+    def since(self, version: int, kind: str) -> Iterator[Change]:
+        return (change for change in self.changes if change.version > version and change.kind == kind)
+
+    def forget_history(self) -> None:
+        """Compact: what came before now can't be asked for any more."""
+        self.expired = self.version
+        self.changes.clear()
+
+    async def change(self) -> None:
+        """Wait until something is written."""
+        await self._changed.wait()
+
+    def _remove(self, kind: str, namespace: str, name: str) -> Thing:
+        thing = self._items.pop((kind, namespace, name))
+        self._tell(kind, thing, None)
+        return thing
+
+    def _put(self, kind: str, namespace: str, name: str, thing: Thing) -> Thing:
+        before = self._items.get((kind, namespace, name))
+        stamped = {**thing, "metadata": {**thing["metadata"], "resourceVersion": str(self.version + 1)}}
+        self._items[kind, namespace, name] = stamped
+        self._tell(kind, before, stamped)
+        return stamped
+
+    def _tell(self, kind: str, before: Thing | None, after: Thing | None) -> None:
+        self.version += 1
+        change = Change(self.version, kind, before, after)
+        self.changes.append(change)
+        self._changed.set()
+        self._changed = asyncio.Event()
+        for react in self.reactions:
+            react(change)
+
+
+def merged(target: Any, patch: Any) -> Any:
+    """A JSON merge patch, RFC 7396."""
+    if not isinstance(patch, Mapping):
+        return patch
+    kept = target if isinstance(target, Mapping) else {}
+    gone = {key for key, value in patch.items() if value is None}
+    changed = {key: merged(kept.get(key), value) for key, value in patch.items() if key not in gone}
+    return {key: value for key, value in {**kept, **changed}.items() if key not in gone}
+
+
+def label_selector(text: str) -> Callable[[Thing], bool]:
+    """`key` and `key=value`, separated by commas."""
+    wanted = [term.partition("=") for term in filter(None, text.split(","))]
+
+    def fits(thing: Thing) -> bool:
+        labels = thing["metadata"].get("labels") or {}
+        return all(key in labels and (not equals or labels[key] == value) for key, equals, value in wanted)
+
+    return fits
+
+
+def field_selector(text: str) -> Callable[[Thing], bool]:
+    """`path.to.field=value`, separated by commas."""
+    wanted = [term.partition("=") for term in filter(None, text.split(","))]
+
+    def at(thing: Any, path: str) -> Any:
+        for step in path.split("."):
+            thing = thing.get(step) or {}
+        return thing
+
+    return lambda thing: all(at(thing, path) == value for path, _, value in wanted)
+
+
+def _copied(body: Mapping[str, Any]) -> Thing:
+    copy: Thing = json.loads(json.dumps(body))
+    return copy
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
