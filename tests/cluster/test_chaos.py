@@ -32,11 +32,11 @@ RESTED_SECONDS = 120.0
 class Chaos:
     """What callers asked for in one loop, and what they were told."""
 
-    def __init__(self, url: str, chance: random.Random) -> None:
+    def __init__(self, client: httpx.AsyncClient, chance: random.Random) -> None:
+        self.client = client
         self.chance = chance
         self.answers: dict[str, list[int]] = {}
         self.stopped: set[str] = set()
-        self.client = httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS * 2)
 
     async def caller(self, session_id: str) -> None:
         """Ask, at times twice at once or again; stop it, at times."""
@@ -152,7 +152,19 @@ async def one_loop(
     if loop == 0:
         await controller.start()
     await controller.ready()
-    chaos = Chaos(controller.url, chance)
+    async with httpx.AsyncClient(base_url=controller.url, timeout=PATIENCE_SECONDS * 2) as client:
+        await play(loop, Chaos(client, chance), controller, proxy, plane, namespace)
+
+
+async def play(
+    loop: int,
+    chaos: Chaos,
+    controller: ControllerProcess,
+    proxy: FaultProxy,
+    plane: ControlPlane,
+    namespace: str,
+) -> None:
+    chance = chaos.chance
     ids = [FOREIGN, *(f"loop{loop}-{number}" for number in range(LOOP_SESSIONS))]
     proxy.faults += faults(chance)
     callers: list[Coroutine[Any, Any, None]] = [chaos.caller(each) for each in ids]
@@ -166,7 +178,6 @@ async def one_loop(
     await check(chaos, plane, namespace)
     await end_all(chaos)
     await check_ends(chaos, plane, namespace)
-    await chaos.client.aclose()
 
 
 async def settle(chaos: Chaos) -> None:
@@ -183,9 +194,8 @@ async def check(chaos: Chaos, plane: ControlPlane, namespace: str) -> None:
         job["metadata"]["name"]: job
         for job in await items(plane, f"/apis/batch/v1/namespaces/{namespace}/jobs")
     }
-    secrets = {
-        each["metadata"]["name"] for each in await items(plane, f"/api/v1/namespaces/{namespace}/secrets")
-    }
+    written = await items(plane, f"/api/v1/namespaces/{namespace}/secrets")
+    secrets = {each["metadata"]["ownerReferences"][0]["name"] for each in written}
     for session_id, answers in chaos.answers.items():
         if {200, 201} & set(answers):
             assert session_id in jobs, (session_id, answers)
