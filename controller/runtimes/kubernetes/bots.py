@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from controller.flag import Flag
@@ -68,9 +70,11 @@ class Bot:
     def _may_make_no_pod(self) -> bool:
         return self.job is not None and self.job.spec.active_deadline_seconds == 0
 
-    async def change(self) -> None:
-        """Wait until there is news of its Job or pod."""
-        await self._changed.wait()
+    async def change(self, within_seconds: float | None = None) -> None:
+        """Wait until there is news of its Job or pod, or for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_seconds):
+                await self._changed.wait()
 
     def wake(self) -> None:
         """Let those who wait for a change look again."""

@@ -171,8 +171,8 @@ class KubernetesRuntime:
                     return _until_broken(pieces)
             if not follow or bot.is_over or bot.is_gone:
                 break
-            # Its container has not begun.
-            await bot.change()
+            # Its container has not begun. What changed while that was asked is seen a little later.
+            await bot.change(_PAUSE_SECONDS)
         return nothing()
 
     def _manifest(self, launch: Launch) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from contextlib import suppress
 from typing import Final
 
 from controller.runtimes.kubernetes.backoff import Backoff
@@ -62,7 +61,7 @@ class Stopper:
                 log.warning("stop not taken", extra={"job": bot.name, "error": str(error)})
                 if not error.may_pass and bot.pod_name is not None:
                     await self._delete_pod(bot, grace_seconds=None)
-                await _news_or_pause(bot, backoff.next(error.retry_after))
+                await bot.change(backoff.next(error.retry_after))
             else:
                 if job is not None and not bot.is_over:
                     bot.job = lean_job(job)
@@ -82,7 +81,7 @@ class Stopper:
             if is_deleted or bot.pod_name is None:
                 await bot.change()
             elif not (is_deleted := await self._delete_pod(bot, grace_seconds=grace_seconds)):
-                await _news_or_pause(bot, backoff.next())
+                await bot.change(backoff.next())
 
     async def _delete_pod(self, bot: Bot, grace_seconds: int | None) -> bool:
         """Whether that was taken."""
@@ -92,9 +91,3 @@ class Stopper:
             log.warning("stop not taken", extra={"job": bot.name, "error": str(error)})
             return False
         return True
-
-
-async def _news_or_pause(bot: Bot, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await bot.change()
