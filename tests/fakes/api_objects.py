@@ -1,4 +1,4 @@
-"""What an API server keeps: objects by kind, namespace and name, each with a version, and how they changed."""
+"""What an API server keeps: objects by kind, namespace and name, their versions, and how they changed."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class Change:
 class Objects:
     """A store. Objects are replaced, never changed in place, so whoever holds one has it as it was.
 
-    `expired` is the newest version that is no longer known: whoever asks for what came after one that is older
-    is sent away. `reactions` are told of each change at once, as controllers are.
+    `expired` is the newest version that is no longer known: whoever asks for what came after an older one is
+    sent away. `reactions` are told of each change at once, as controllers are.
     """
 
     namespaces: set[str] = field(default_factory=lambda: {"podline"})
@@ -92,7 +92,8 @@ class Objects:
                 422, "Invalid", f'{name_of_kind} "{name}" is invalid: metadata.name: Invalid value'
             )
         if (kind, namespace, name) in self._items:
-            raise RefusalError(409, "AlreadyExists", f'{KINDS[kind][2]} "{name}" already exists')
+            goes = "object is being deleted: " if is_going(self._items[kind, namespace, name]) else ""
+            raise RefusalError(409, "AlreadyExists", f'{goes}{KINDS[kind][2]} "{name}" already exists')
         metadata = {
             **body["metadata"],
             "namespace": namespace,
@@ -116,13 +117,14 @@ class Objects:
     def patch(self, kind: str, namespace: str, name: str, patch: Mapping[str, Any]) -> Thing:
         before = self.get(kind, namespace, name)
         after = merged(before, patch)
-        for field_name in ("uid", "resourceVersion"):
-            if after["metadata"].get(field_name) != before["metadata"][field_name]:
-                raise RefusalError(
-                    409, "Conflict", f'Operation cannot be fulfilled on {KINDS[kind][2]} "{name}"'
-                )
-        if kind == "jobs" and after["metadata"].get("deletionTimestamp") and not after["metadata"].get("finalizers"):
-            return self._remove(kind, namespace, name)
+        what = f'{KINDS[kind][2]} "{name}"'
+        if after["metadata"]["uid"] != before["metadata"]["uid"]:
+            raise RefusalError(422, "Invalid", f"{what} is invalid: metadata.uid: field is immutable")
+        if after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]:
+            raise RefusalError(409, "Conflict", f"Operation cannot be fulfilled on {what}: it was modified")
+        if kind == "jobs" and is_going(after) and not after["metadata"].get("finalizers"):
+            self._remove(kind, namespace, name)
+            return after
         return self._put(kind, namespace, name, after)
 
     def delete(self, kind: str, namespace: str, name: str, uid: str | None = None) -> Thing:
@@ -174,6 +176,11 @@ class Objects:
         self._changed = asyncio.Event()
         for react in self.reactions:
             react(change)
+
+
+def is_going(thing: Thing) -> bool:
+    """Whether it has been deleted, and somebody has yet to let it go."""
+    return "deletionTimestamp" in thing["metadata"]
 
 
 def merged(target: Any, patch: Any) -> Any:

@@ -1,4 +1,4 @@
-"""An API server on loopback: lists in pages, watches, writes, refuses as the real one, and misbehaves when told to.
+"""An API server on loopback: lists in pages, watches, writes, refuses as the real one, misbehaves when told to.
 
 It serves Jobs, pods, Secrets and events out of an `Objects`. Nothing in it acts on Jobs: see `cluster.py`.
 """
@@ -28,8 +28,8 @@ class Fault:
     """What goes wrong with the next requests that fit.
 
     Attributes:
-        how: `refuse` with an error; `reset_before` or `reset_after` it had its effect; `late` hangs up and lets
-            it have its effect some seconds later; `hang` for good.
+        how: `refuse` with an error; `reset_before` or `reset_after` it had its effect; `late` hangs up, and it
+            has its effect some seconds later; `hang` for good.
             Of a watch: `silent` keeps it open and says nothing; `raw` sends the body and goes on;
             `cut` sends the body and breaks in the middle of a chunk; `end` ends it at once.
         path: how the path ends.
@@ -116,7 +116,6 @@ class ApiServer:
         while sum(map(fits, self.asked)) < times:
             await self._news.wait()
 
-
     # --- serving ---
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -128,13 +127,12 @@ class ApiServer:
         fault = next((each for each in self._faults if each.strikes(asked)), None)
         try:
             if self.tokens is not None and token not in self.tokens:
-                raise RefusalError(401, "Unauthorized", "Unauthorized")
+                return _refused(RefusalError(401, "Unauthorized", "Unauthorized"))
             if fault is None:
                 return await self._do(asked, request)
             return await self._go_wrong(fault, asked, request)
         except RefusalError as refusal:
-            headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
-            return web.json_response(refusal.body, status=refusal.status, headers=headers)
+            return _refused(refusal)
 
     async def _go_wrong(self, fault: Fault, asked: Asked, request: web.Request) -> web.StreamResponse:
         if fault.how == "refuse" and fault.body:
@@ -283,6 +281,11 @@ def _place(path: str) -> tuple[str, str, str, str]:
     if kind not in KINDS:
         raise RefusalError(404, "NotFound", "the server could not find the requested resource")
     return namespace, kind, name, part
+
+
+def _refused(refusal: RefusalError) -> web.Response:
+    headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
+    return web.json_response(refusal.body, status=refusal.status, headers=headers)
 
 
 def _hang_up(request: web.Request, *, gently: bool = False) -> web.Response:

@@ -27,7 +27,7 @@ class Clockwork(asyncio.SelectorEventLoop):
 
 
 class WiredClockwork(Clockwork):
-    """Likewise, for sockets whose both ends are served by this loop: what they bring comes before time passes."""
+    """Likewise, for sockets whose both ends are in this loop: what they bring comes before time passes."""
 
     def _run_once(self) -> None:
         if not self._ready:

@@ -1,4 +1,4 @@
-"""What the parts of a cluster do to the objects of a fake API server: Job controller, scheduler, kubelet, collector.
+"""What a cluster does to the objects of a fake API server: Job controller, scheduler, kubelet, collector.
 
 A step is taken when a test says so. `act_alone` lets them react to what is stopped or deleted, as they would.
 """
@@ -9,7 +9,7 @@ import asyncio
 from contextlib import suppress
 from typing import Any, Final
 
-from tests.fakes.api_objects import Change, Objects, RefusalError, Thing
+from tests.fakes.api_objects import Change, Objects, RefusalError, Thing, is_going
 
 AT: Final = "2026-01-01T12:00:00Z"
 REACTION_SECONDS: Final = 0.1
@@ -40,7 +40,12 @@ class Cluster:
             "pods",
             self._namespace,
             {
-                "metadata": {**template["metadata"], "name": name, "labels": labels, "ownerReferences": [owner]},
+                "metadata": {
+                    **template["metadata"],
+                    "name": name,
+                    "labels": labels,
+                    "ownerReferences": [owner],
+                },
                 "spec": template["spec"],
                 "status": {"phase": "Pending", "conditions": []},
             },
@@ -107,9 +112,8 @@ class Cluster:
         if change.kind == "secrets" and change.after is not None:
             # An owner that was gone before is noticed as well.
             later(COLLECTION_SECONDS, self.collect)
-        if change.kind == "pods" and change.after is not None:
-            if change.after["metadata"].get("deletionTimestamp"):
-                later(REACTION_SECONDS, self._let_go, change.after["metadata"]["name"])
+        if change.kind == "pods" and change.after is not None and is_going(change.after):
+            later(REACTION_SECONDS, self._let_go, change.after["metadata"]["name"])
         if change.kind == "pods" and change.after is None and change.before is not None:
             later(REACTION_SECONDS, self._fail_for_pod, change.before["metadata"]["name"])
 
@@ -121,7 +125,9 @@ class Cluster:
             self._objects.patch("pods", self._namespace, pod_name, {"metadata": {"deletionTimestamp": AT}})
             asyncio.get_running_loop().call_later(2 * REACTION_SECONDS, self._stop, job_name)
         else:
-            self.end_job(job_name, "Failed", "DeadlineExceeded", "Job was active longer than specified deadline")
+            self.end_job(
+                job_name, "Failed", "DeadlineExceeded", "Job was active longer than specified deadline"
+            )
 
     def _let_go(self, pod_name: str) -> None:
         """The kubelet ends the process, and the pod is forgotten."""

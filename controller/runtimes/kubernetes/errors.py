@@ -43,10 +43,16 @@ class ApiRefused(ApiError):  # noqa: N818 - named for what happened
         self.reason = reason or ""
         self.message = message
         self.retry_after = retry_after
-        self.may_pass = status == 429 or status >= 500
+        # A 409 is a name that is taken, or a write that has met another's: an object's, or a quota's.
+        self.may_pass = status == 429 or status >= 500 or (status == 409 and not self.is_taken)
         # A 429 was not begun; what a 5xx has come to, only a look at the object tells.
         self.is_certain = status < 500
         super().__init__(_in_words(status, message))
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether there is an object of this name already."""
+        return self.reason == "AlreadyExists"
 
     @property
     def is_quota(self) -> bool:

@@ -24,7 +24,6 @@ LAUNCH_SECONDS: Final = 12.0
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 2.0
-_EXISTS: Final = 409
 
 
 class _NotSettled(Exception):  # noqa: N818 - named for what happened
@@ -79,7 +78,7 @@ class Launcher:
             try:
                 return await attempt.until_settled(), True
             except ApiRefused as error:
-                if error.status != _EXISTS:
+                if not error.is_taken:
                     if attempt.is_uncertain:
                         # What was sent before may have been taken, and be the very cause: a quota it filled.
                         raise LaunchUnknown(str(error)) from error
@@ -116,7 +115,7 @@ class Launcher:
         try:
             await attempt.until_settled()
         except ApiRefused as error:
-            if error.status != _EXISTS:
+            if not error.is_taken:
                 raise RuntimeUnavailable(f"The bot's Secret could not be made. {error}") from error
         except _NotSettled as pending:
             raise LaunchUnknown(str(pending.error)) from pending.error

@@ -57,7 +57,7 @@ class Place:
         try:
             return await self.api.read("PATCH", f"{self.jobs}/{name}", Job, body=body)
         except ApiRefused as error:
-            if error.status in (_NOT_FOUND, _CONFLICT):
+            if error.status == _NOT_FOUND or "metadata.uid" in error.message:
                 return None
             raise
 

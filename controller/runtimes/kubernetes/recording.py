@@ -77,5 +77,5 @@ class Recorder:
         try:
             await self._place.create_event(event)
         except ApiError as error:
-            if not (isinstance(error, ApiRefused) and error.status == 409):
+            if not (isinstance(error, ApiRefused) and error.is_taken):
                 log.warning("event not written", extra={"session_id": session.id, "error": str(error)})

@@ -23,7 +23,6 @@ from tests.unit.kubernetes.shapes import (
     job,
     pod,
     terminated,
-    waiting,
     warning,
     word,
 )
@@ -61,7 +60,9 @@ LOW = "The node was low on resource: memory. Threshold quantity: 100Mi, availabl
 
 BY_EXIT: Final = [
     *(
-        Case(f"exit {code} with no word", reason, job(*FAILED_FOR_EXIT[code]), pod("Failed", terminated(code)))
+        Case(
+            f"exit {code} with no word", reason, job(*FAILED_FOR_EXIT[code]), pod("Failed", terminated(code))
+        )
         for reason, code in EXIT_CODES.items()
         if code not in (0, 137)
     ),
@@ -115,7 +116,10 @@ BY_EXIT: Final = [
         "a command that is not there",
         Reason.CRASHED,
         job(*FAILED_FOR_EXIT[128]),
-        pod("Failed", terminated(128, "StartError", 'exec: "bott": executable file not found in $PATH: unknown')),
+        pod(
+            "Failed",
+            terminated(128, "StartError", 'exec: "bott": executable file not found in $PATH: unknown'),
+        ),
         'The bot\'s container could not be started: exec: "bott": executable file not found in $PATH: unknown. '
         "Its log holds the details.",
     ),

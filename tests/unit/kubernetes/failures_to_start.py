@@ -1,4 +1,4 @@
-"""Each way in which a bot can fail to start in a cluster, as the cluster shows it, and what is to be made of it."""
+"""Each way in which a bot can fail to start in a cluster, and what is to be made of it."""
 
 from __future__ import annotations
 
@@ -43,9 +43,11 @@ ENDED_UNSTARTED: Final = pod("Failed", NEVER_LOCATED, is_deleted=True)
 NO_ROOM_SENTENCE: Final = f"No node had room for the bot: {NO_ROOM.rstrip('.')}. {ROOM_ADVICE}"
 NO_SECRET: Final = waiting("CreateContainerConfigError", 'secret "cart-7" not found')
 NO_PULL = (
-    'rpc error: code = NotFound desc = failed to pull and unpack image "registry.example/podline-bot:9": not found'
+    'rpc error: code = NotFound desc = failed to unpack image "registry.example/podline-bot:9": not found'
 )
-NO_NAME = 'Failed to apply default image tag "Bot:1": couldn\'t parse image name "Bot:1": invalid reference format'
+NO_NAME = (
+    'Failed to apply default image tag "Bot:1": couldn\'t parse image name "Bot:1": invalid reference format'
+)
 NO_QUOTA = (
     'Error creating: pods "cart-7-x2x9k" is forbidden: exceeded quota: bots, requested: pods=1, used: pods=20, '
     "limited: pods=20"
@@ -72,7 +74,13 @@ def image_sentence(reason: str, message: str) -> str:
 CASES: Final = [
     *(
         Case(
-            f"unschedulable, {what}", Reason.UNSCHEDULABLE, FORCED, gone, NO_ROOM_SENTENCE, intent=intent, **more
+            f"unschedulable, {what}",
+            Reason.UNSCHEDULABLE,
+            FORCED,
+            gone,
+            NO_ROOM_SENTENCE,
+            intent=intent,
+            **more,
         )
         for what, gone, intent, more in (
             ("its pod as it was", UNSCHEDULABLE, LATE, {}),

@@ -17,8 +17,12 @@ POD_NAME: Final = "cart-7-x2x9k"
 SEEN: Final = "2026-01-01T12:00:00Z"
 """When everything happened."""
 
-BY_EXIT_CODE: Final = f"Container bot for pod podline/{POD_NAME} failed with exit code %d matching FailJob rule at index 1"
-BY_DISRUPTION: Final = f"Pod podline/{POD_NAME} has condition DisruptionTarget matching FailJob rule at index 0"
+BY_EXIT_CODE: Final = (
+    f"Container bot for pod podline/{POD_NAME} failed with exit code %d matching FailJob rule at index 1"
+)
+BY_DISRUPTION: Final = (
+    f"Pod podline/{POD_NAME} has condition DisruptionTarget matching FailJob rule at index 0"
+)
 
 
 def condition(kind: str, reason: str = "", message: str = "", status: str = "True") -> Json:
@@ -48,7 +52,12 @@ def job(*conditions: Json, deadline: int | None = 1951, **metadata: Any) -> Job:
             **metadata,
         },
         "spec": {"parallelism": 1, "completions": 1, "activeDeadlineSeconds": deadline, "suspend": False},
-        "status": {"conditions": list(conditions), "startTime": SEEN, "uncountedTerminatedPods": {}, "ready": 0},
+        "status": {
+            "conditions": list(conditions),
+            "startTime": SEEN,
+            "uncountedTerminatedPods": {},
+            "ready": 0,
+        },
     }
     return msgspec.json.decode(msgspec.json.encode(manifest), type=Job)
 

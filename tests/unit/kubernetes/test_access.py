@@ -45,7 +45,10 @@ def test_the_contexts_address_token_and_namespace_are_used(tmp_path: Path) -> No
 
 
 def test_a_context_without_a_namespace_means_the_default_one(tmp_path: Path) -> None:
-    assert Access(str(write_kubeconfig(tmp_path / "config", URL, namespace="", token=TOKEN))).namespace() == "default"
+    assert (
+        Access(str(write_kubeconfig(tmp_path / "config", URL, namespace="", token=TOKEN))).namespace()
+        == "default"
+    )
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -108,7 +111,19 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 WORDS = st.sampled_from(["here", "fake", "podline", "", URL])
 KEYS = st.sampled_from(
-    ["name", "user", "cluster", "context", "server", "token", "exec", "users", "contexts", "clusters", "namespace"]
+    [
+        "name",
+        "user",
+        "cluster",
+        "context",
+        "server",
+        "token",
+        "exec",
+        "users",
+        "contexts",
+        "clusters",
+        "namespace",
+    ]
 )
 ODD = st.recursive(
     st.none() | st.booleans() | st.integers(0, 5) | WORDS,

@@ -1,4 +1,4 @@
-"""What a request comes to: its answer, a refusal in words to act on, or no answer, and then whether it may count."""
+"""What a request comes to: an answer, a refusal in words to act on, or no answer; and whether it may count."""
 
 from __future__ import annotations
 
@@ -84,7 +84,12 @@ FORBIDDEN = (
             "The controller may not create jobs of batch: add `create` on `jobs` to its Role.",
         ),
         ("get", "pods/log", "", "The controller may not get pods/log: add `get` on `pods/log` to its Role."),
-        ("create", "secrets", "", "The controller may not create secrets: add `create` on `secrets` to its Role."),
+        (
+            "create",
+            "secrets",
+            "",
+            "The controller may not create secrets: add `create` on `secrets` to its Role.",
+        ),
     ],
 )
 @at_once_with_sockets
@@ -115,7 +120,14 @@ async def test_a_quota_that_is_used_up_is_told_from_a_missing_permission() -> No
 
 @pytest.mark.parametrize(
     ("status", "header", "asked"),
-    [(429, 7, 7.0), (503, 1, 1.0), (500, None, None), (429, "soon", None), (429, "-3", None), (429, "²", None)],
+    [
+        (429, 7, 7.0),
+        (503, 1, 1.0),
+        (500, None, None),
+        (429, "soon", None),
+        (429, "-3", None),
+        (429, "²", None),
+    ],
 )
 @at_once_with_sockets
 async def test_what_may_pass_says_when_to_come_back(status: int, header: Any, asked: float | None) -> None:
@@ -129,7 +141,9 @@ async def test_what_may_pass_says_when_to_come_back(status: int, header: Any, as
     assert error.is_certain is (status == 429)
 
 
-@pytest.mark.parametrize("body", [b"<html>no</html>", b"[]", b"\xff", b'{"message": 5}', b'{"message":"\xff"}', b" "])
+@pytest.mark.parametrize(
+    "body", [b"<html>no</html>", b"[]", b"\xff", b'{"message": 5}', b'{"message":"\xff"}', b" "]
+)
 @at_once_with_sockets
 async def test_an_error_that_is_no_status_is_told_by_its_number(body: bytes) -> None:
     async with serve_api() as server:
@@ -213,15 +227,13 @@ async def test_a_token_file_that_has_been_rewritten_is_read_again_once(tmp_path:
 
 
 @at_once_with_sockets
-async def test_credentials_that_stay_refused_are_not_tried_again(tmp_path: Path) -> None:
+async def test_credentials_that_stay_refused_are_not_tried_again() -> None:
     async with serve_api(ApiServer(tokens=set())) as server:
         error = await refusal(server)
 
         assert len(server.asked) == 1
         assert (error.status, error.may_pass) == (401, False)
-        assert (
-            str(error) == "The API server does not accept the controller's credentials (401). Renew them."
-        )
+        assert str(error) == "The API server does not accept the controller's credentials (401). Renew them."
 
 
 @at_once_with_sockets

@@ -191,6 +191,18 @@ async def test_a_stop_outlasts_credentials_that_are_refused_for_a_while() -> Non
 
 
 @at_once_with_sockets
+async def test_a_stop_that_collides_with_the_write_of_another_is_written_again() -> None:
+    async with serve_api() as server, following(server) as followed:
+        cluster = Cluster(server.objects)
+        cluster.act_alone()
+        await followed.runtime.launch(made.launch())
+        cluster.run("cart-7")
+        server.misbehave("refuse", method="PATCH", status=409, reason="Conflict", message="it was modified")
+
+        assert await stopped(server, followed) is Reason.STOPPED
+
+
+@at_once_with_sockets
 async def test_stopping_again_stops_once() -> None:
     async with serve_api() as server, following(server) as followed:
         cluster = Cluster(server.objects)
@@ -277,7 +289,9 @@ async def test_no_end_is_told_of_a_bot_that_nobody_can_look_for() -> None:
             server.misbehave("silent", watch=True, path=kind)
         async with following(server) as followed:
             server.misbehave("reset_after", method="POST", path="/secrets")
-            server.objects.reactions.append(lambda change: revoke(server) if change.kind == "secrets" else None)
+            server.objects.reactions.append(
+                lambda change: revoke(server) if change.kind == "secrets" else None
+            )
             with pytest.raises(LaunchUnknown):
                 await followed.runtime.launch(made.launch())
             await followed.runtime.stop("launch-1", STOP)

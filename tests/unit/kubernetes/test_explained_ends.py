@@ -77,14 +77,25 @@ def test_a_sentence_is_one_line_and_a_failure_says_what_to_do(case: Case) -> Non
     ("reason", "seen"),
     [
         (Reason.EVICTED, explain(job(), pod("Failed", None, reason="Evicted", message=LONG), (), NOON)),
-        (Reason.EVICTED, explain(job(), pod("Failed", None, disruption("EvictionByEvictionAPI", LONG)), (), NOON)),
-        (Reason.NODE_LOST, explain(job(), pod("Failed", None, disruption("DeletionByPodGC", LONG)), (), NOON)),
+        (
+            Reason.EVICTED,
+            explain(job(), pod("Failed", None, disruption("EvictionByEvictionAPI", LONG)), (), NOON),
+        ),
+        (
+            Reason.NODE_LOST,
+            explain(job(), pod("Failed", None, disruption("DeletionByPodGC", LONG)), (), NOON),
+        ),
         (Reason.CRASHED, explain(job(), pod("Failed", terminated(128, "StartError", LONG)), (), NOON)),
         (Reason.IMAGE_PULL, explain(job(), pod("Pending", waiting("ErrImagePull", LONG)), (), NOON)),
-        (Reason.START_TIMEOUT, explain(job(), pod("Pending", waiting("CreateContainerError", LONG)), (), NOON)),
+        (
+            Reason.START_TIMEOUT,
+            explain(job(), pod("Pending", waiting("CreateContainerError", LONG)), (), NOON),
+        ),
         (
             Reason.UNSCHEDULABLE,
-            explain(job(), pod("Pending", None, condition("PodScheduled", "", LONG, status="False")), (), NOON),
+            explain(
+                job(), pod("Pending", None, condition("PodScheduled", "", LONG, status="False")), (), NOON
+            ),
         ),
         (Reason.LAUNCH_FAILED, explain(job(), None, [warning("FailedCreate", LONG, "Job")], NOON)),
         (Reason.UNSCHEDULABLE, explain(job(), None, [warning("FailedScheduling", LONG)], NOON)),
@@ -130,7 +141,15 @@ def test_the_last_word_comes_with_what_was_used() -> None:
 
 @pytest.mark.parametrize(
     ("code", "exit_code", "signal"),
-    [(0, 0, None), (1, 1, None), (128, 128, None), (137, None, 9), (139, None, 11), (143, None, 15), (255, 255, None)],
+    [
+        (0, 0, None),
+        (1, 1, None),
+        (128, 128, None),
+        (137, None, 9),
+        (139, None, 11),
+        (143, None, 15),
+        (255, 255, None),
+    ],
 )
 def test_an_exit_code_beyond_128_is_a_signal(code: int, exit_code: int | None, signal: int | None) -> None:
     seen = explain(job(*FAILED_FOR_EXIT[code]), pod("Failed", terminated(code)), (), NOON)
@@ -199,7 +218,9 @@ def test_a_pod_is_scheduled_when_its_condition_holds() -> None:
     assert scheduled_at(pod("Pending")) is None
 
 
-TEXT = st.none() | st.text(max_size=60) | st.sampled_from(["OOMKilled", "Evicted", "exit code 1", word("idle")])
+TEXT = (
+    st.none() | st.text(max_size=60) | st.sampled_from(["OOMKilled", "Evicted", "exit code 1", word("idle")])
+)
 CONDITIONS = st.lists(
     st.builds(
         lambda kind, status, reason, message: {
@@ -226,7 +247,8 @@ STATES = st.one_of(
     ),
 )
 JOBS = st.none() | st.builds(
-    lambda conditions: msgspec.convert({"metadata": {}, "status": {"conditions": conditions}}, Job), CONDITIONS
+    lambda conditions: msgspec.convert({"metadata": {}, "status": {"conditions": conditions}}, Job),
+    CONDITIONS,
 )
 PODS = st.none() | st.builds(
     lambda phase, conditions, state: msgspec.convert(
@@ -245,7 +267,9 @@ PODS = st.none() | st.builds(
     STATES,
 )
 EVENTS = st.lists(
-    st.builds(warning, st.sampled_from(["FailedCreate", "FailedScheduling", "Failed", "NodeNotReady"]), st.text())
+    st.builds(
+        warning, st.sampled_from(["FailedCreate", "FailedScheduling", "Failed", "NodeNotReady"]), st.text()
+    )
 )
 
 

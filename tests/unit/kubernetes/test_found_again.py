@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -139,7 +140,9 @@ async def test_a_stop_that_was_begun_is_finished() -> None:
         cluster.act_alone()
         cluster.run("cart-7")
         # Its annotation was written; the controller died before it asked the pod to go.
-        reason = {"metadata": {"annotations": {names.STOP_REASON: "idle", names.STOP_MESSAGE: "Both were silent."}}}
+        reason = {
+            "metadata": {"annotations": {names.STOP_REASON: "idle", names.STOP_MESSAGE: "Both were silent."}}
+        }
         server.objects.patch("jobs", "podline", "cart-7", reason)
         async with following(server) as followed:
             await followed.exit(session.launch_id)
@@ -188,7 +191,14 @@ async def test_a_launch_whose_token_is_lost_can_be_stopped() -> None:
                     names.SESSION_ID: "x",
                     names.USER_ID: "x",
                     # A moment of no zone can't be compared with any other.
-                    names.REQUEST: '{"hash":"","room_provider":"","max_duration_seconds":1,"accepted":"2026-01-01T00:00:00"}',
+                    names.REQUEST: json.dumps(
+                        {
+                            "hash": "",
+                            "room_provider": "",
+                            "max_duration_seconds": 1,
+                            "accepted": "2026-01-01T00:00:00",
+                        }
+                    ),
                 },
             }
         },
@@ -269,5 +279,7 @@ async def test_what_is_recorded_of_one_launch_is_never_written_onto_another() ->
 
         labels = job_of(server)["metadata"]["labels"]
         assert labels[names.LAUNCH_ID] == "launch-2"
+        # The second attempt is the last: there is no Job any more to write on.
+        assert [asked.method for asked in server.asked].count("PATCH") == 2
         assert labels[names.PHASE_LABEL] == str(Phase.STARTING)
         assert read_session(made.job(job_of(server))) == second

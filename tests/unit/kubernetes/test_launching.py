@@ -200,6 +200,21 @@ async def test_a_quota_that_our_own_attempt_may_have_filled_leaves_it_unknown() 
             await site.launch()
 
 
+@pytest.mark.parametrize("kind", ["jobs", "secrets"])
+@at_once_with_sockets
+async def test_a_quota_that_is_written_by_others_at_that_moment_is_asked_again(kind: str) -> None:
+    """A 409 as well, and not for a name that is taken."""
+    message = (
+        'Operation cannot be fulfilled on resourcequotas "bots": the object has been modified; '
+        "please apply your changes to the latest version and try again"
+    )
+    async with launching() as site:
+        site.server.misbehave("refuse", path=f"/{kind}", status=409, reason="Conflict", message=message)
+        await site.launch()
+
+        site.assert_launched()
+
+
 @at_once_with_sockets
 async def test_a_job_whose_secret_is_refused_is_taken_back() -> None:
     async with launching() as site:
