@@ -1,4 +1,4 @@
-"""An API server on loopback: lists in pages, watches, writes, refuses as the real one, misbehaves when told to.
+"""An API server on loopback: lists in pages, watches, writes, refuses as the real one; misbehaves if told to.
 
 It serves Jobs, pods, Secrets and events out of an `Objects`. Nothing in it acts on Jobs: see `cluster.py`.
 """
@@ -28,7 +28,7 @@ class Fault:
     """What goes wrong with the next requests that fit.
 
     Attributes:
-        how: `refuse` with an error; `reset_before` or `reset_after` it had its effect; `late` hangs up, and it
+        how: `refuse` with an error; `reset_before` or `reset_after` it had its effect; `late` hangs up and it
             has its effect some seconds later; `hang` for good.
             Of a watch: `silent` keeps it open and says nothing; `raw` sends the body and goes on;
             `cut` sends the body and breaks in the middle of a chunk; `end` ends it at once.

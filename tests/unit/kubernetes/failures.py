@@ -120,7 +120,8 @@ BY_EXIT: Final = [
             "Failed",
             terminated(128, "StartError", 'exec: "bott": executable file not found in $PATH: unknown'),
         ),
-        'The bot\'s container could not be started: exec: "bott": executable file not found in $PATH: unknown. '
+        'The bot\'s container could not be started: exec: "bott": executable file not found in $PATH: '
+        "unknown. "
         "Its log holds the details.",
     ),
 ]

@@ -42,15 +42,13 @@ ENDED_UNSTARTED: Final = pod("Failed", NEVER_LOCATED, is_deleted=True)
 
 NO_ROOM_SENTENCE: Final = f"No node had room for the bot: {NO_ROOM.rstrip('.')}. {ROOM_ADVICE}"
 NO_SECRET: Final = waiting("CreateContainerConfigError", 'secret "cart-7" not found')
-NO_PULL = (
-    'rpc error: code = NotFound desc = failed to unpack image "registry.example/podline-bot:9": not found'
-)
+NO_PULL = 'rpc error: code = NotFound desc = no such image "registry.example/podline-bot:9": not found'
 NO_NAME = (
     'Failed to apply default image tag "Bot:1": couldn\'t parse image name "Bot:1": invalid reference format'
 )
 NO_QUOTA = (
-    'Error creating: pods "cart-7-x2x9k" is forbidden: exceeded quota: bots, requested: pods=1, used: pods=20, '
-    "limited: pods=20"
+    'Error creating: pods "cart-7-x2x9k" is forbidden: exceeded quota: bots, requested: pods=1, '
+    "used: pods=20, limited: pods=20"
 )
 
 
