@@ -73,8 +73,8 @@ class Launcher:
         """The launch's Job, and whether it is this call that has made it."""
         name = manifest["metadata"]["name"]
         clearing = _Attempt(lambda: self._place.find_job(name), self._pick)
+        attempt = _Attempt(lambda: self._place.create_job(manifest), self._pick)
         while True:
-            attempt = _Attempt(lambda: self._place.create_job(manifest), self._pick)
             try:
                 return await attempt.until_settled(), True
             except ApiRefused as error:

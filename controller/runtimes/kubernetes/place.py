@@ -106,5 +106,6 @@ class Place:
         try:
             await self.api.request("DELETE", path, body=body)
         except ApiRefused as error:
-            if error.status not in (_NOT_FOUND, _CONFLICT):
+            is_another = error.status == _CONFLICT and "precondition" in error.message.lower()
+            if error.status != _NOT_FOUND and not is_another:
                 raise

@@ -188,7 +188,7 @@ class KubernetesRuntime:
     def _job_seen(self, job: Job) -> None:
         bot = self._bot(launch_of(job.metadata), job.metadata.name)
         if bot.is_dead:
-            self._clear_away(job)
+            self._clear_away(bot, job)
         elif not bot.is_over and self._is_introduced(bot, job):
             bot.job = lean_job(job)
         self._look(bot)
@@ -243,11 +243,8 @@ class KubernetesRuntime:
         bot.wake()
         if bot.is_known and not bot.is_over:
             self._tell_news(bot, self._tell, self._tasks)
-        if (
-            bot.job_is_gone
-            and (bot.pod_name is None or bot.pod_is_gone)
-            and (bot.is_over or not bot.is_known)
-        ):
+        has_gone = bot.job_is_gone and (bot.pod_name is None or bot.pod_is_gone)
+        if has_gone and (bot.is_over or not bot.is_known) and not bot.is_dead:
             self._bots.pop(bot.launch_id, None)
 
     def _is_introduced(self, bot: Bot, job: Job) -> bool:
@@ -317,30 +314,35 @@ class KubernetesRuntime:
     def _bury(self, bot: Bot) -> None:
         """Remember for a while that a launch came to nothing."""
         bot.is_dead = bot.is_over = True
-        if self._tasks is not None and bot.job is None:
+        if self._tasks is not None:
             self._tasks.create_task(self._forget_later(bot))
 
     async def _forget_later(self, bot: Bot) -> None:
         await asyncio.sleep(_LATE_SECONDS)
-        if bot.job is None and self._bots.get(bot.launch_id) is bot:
+        if self._bots.get(bot.launch_id) is bot:
             del self._bots[bot.launch_id]
 
     def _is_dead(self, launch_id: str) -> bool:
         bot = self._bots.get(launch_id)
         return bot is not None and bot.is_dead
 
-    def _clear_away(self, job: Job) -> None:
+    def _clear_away(self, bot: Bot, job: Job) -> None:
         """Delete a Job that came too late: its session is over, and it never got its Secret."""
-        if self._tasks is not None and job.metadata.deletion_timestamp is None:
+        is_under_way = bot.job is not None and bot.job.metadata.uid == job.metadata.uid
+        if self._tasks is not None and not is_under_way:
             log.warning("late job cleared away", extra={"job": job.metadata.name})
+            bot.job = job
             self._tasks.create_task(self._delete(job))
 
     async def _delete(self, job: Job) -> None:
-        try:
-            await self._place.delete_job(job.metadata.name, job.metadata.uid)
-        except ApiError as error:
-            # The next list tells of it again.
-            log.warning("late job not deleted", extra={"job": job.metadata.name, "error": str(error)})
+        while True:
+            try:
+                await self._place.delete_job(job.metadata.name, job.metadata.uid)
+            except ApiError as error:
+                log.warning("late job not deleted", extra={"job": job.metadata.name, "error": str(error)})
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return
 
 
 def _intent_on(job: Job) -> Ending | None:

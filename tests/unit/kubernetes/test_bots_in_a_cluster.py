@@ -158,6 +158,20 @@ def revoke(server: ApiServer) -> None:
     server.tokens = set()
 
 
+@at_once_with_sockets
+async def test_a_job_that_shows_up_after_its_launch_was_taken_back_is_cleared_away() -> None:
+    """Its first request, given up for lost, takes effect when the second one's Job is gone again."""
+    async with serve_api() as server, following(server) as followed:
+        server.misbehave("late", method="POST", path="/jobs")
+        server.misbehave("refuse", method="POST", path="/secrets", status=403, message="no")
+        with pytest.raises(RuntimeUnavailable):
+            await followed.runtime.launch(made.launch())
+        await asyncio.sleep(60)
+
+        assert server.objects.all("jobs", "podline") == []
+        assert followed.sightings == []
+
+
 @pytest.mark.parametrize("refusal", [RuntimeUnavailable, SessionConflict])
 @at_once_with_sockets
 async def test_a_launch_that_was_refused_is_not_told_of(refusal: type[Exception]) -> None:
