@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 
-
 LONGEST_ASKED_SECONDS = 30.0
 """However long a server asks us to wait, bots are not left unwatched for longer."""
 

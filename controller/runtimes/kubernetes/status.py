@@ -41,6 +41,7 @@ _KILLED: Final = 137
 _EXIT_CODE: Final = re.compile(r"exit code (\d+)")
 _MOST_CHARACTERS: Final = 300
 """Of somebody else's words in a sentence of ours."""
+_MOST_CHARACTERS_OF_A_REASON: Final = 60
 
 
 def has_ended(job: Job) -> bool:
@@ -81,11 +82,12 @@ def held_up(pod: Pod) -> Ending | None:
         waiting = status.state.waiting
         if waiting is None:
             continue
+        kind = _bounded(waiting.reason, _MOST_CHARACTERS_OF_A_REASON)
         if waiting.reason in _IMAGE:
-            what = f"The bot's image could not be pulled ({waiting.reason})"
+            what = f"The bot's image could not be pulled ({kind})"
             return _saying(Reason.IMAGE_PULL, what, waiting.message)
         if waiting.message:
-            what = f"The bot's container could not be started ({waiting.reason})"
+            what = f"The bot's container could not be started ({kind})"
             return _saying(Reason.START_TIMEOUT, what, waiting.message)
     return None
 
@@ -233,5 +235,10 @@ def _failed(job: Job | None) -> Condition | None:
 def _saying(reason: Reason, what: str, words: str | None) -> Ending:
     """What happened, in the cluster's own words, then what to do."""
     advice = SENTENCES[reason].partition(". ")[2]
-    said = " ".join((words or "").split())[:_MOST_CHARACTERS].rstrip(".")
+    said = _bounded(words, _MOST_CHARACTERS).rstrip(".")
     return Ending(reason=reason, message=f"{what}{f': {said}' if said else ''}. {advice}".strip())
+
+
+def _bounded(words: str | None, most_characters: int) -> str:
+    """Somebody else's words on one line."""
+    return " ".join((words or "").split())[:most_characters]
