@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from controller.flag import Flag
-from controller.runtimes.kubernetes.objects import Job, Pod
+from controller.runtimes.kubernetes.objects import Job, JobSpec, Pod
 from controller.runtimes.kubernetes.status import has_ended, is_terminal
 from controller.sessions import Ending
 
@@ -57,18 +57,19 @@ class Bot:
     def is_gone(self) -> bool:
         """Whether there is surely no bot any more, and none will come.
 
-        A pod that has ended is proof enough: a Job makes one pod only. A pod that was deleted before it ended
-        is one only where its Job can't make another, as after a stop.
+        A pod that has ended is proof enough: a Job makes one pod only, but for one that is suspended and goes
+        on. A pod that was deleted before it ended is one only where its Job can't make another.
         """
+        if self.is_over:
+            return True
         if self.pod is None:
             return self.job_has_ended
-        if not self.pod_has_ended:
-            return False
-        return is_terminal(self.pod) or self.job_has_ended or self._may_make_no_pod
+        return self.pod_has_ended and (self.job_has_ended or self._can_make_no_other(self.pod))
 
-    @property
-    def _may_make_no_pod(self) -> bool:
-        return self.job is not None and self.job.spec.active_deadline_seconds == 0
+    def _can_make_no_other(self, pod: Pod) -> bool:
+        """Whether the Job is stopped for good, or its one pod has ended in its own time."""
+        spec = self.job.spec if self.job is not None else JobSpec()
+        return spec.active_deadline_seconds == 0 or (is_terminal(pod) and not spec.suspend)
 
     async def change(self, within_seconds: float | None = None) -> None:
         """Wait until there is news of its Job or pod, or for so long."""

@@ -169,7 +169,7 @@ class KubernetesRuntime:
                     raise RuntimeUnavailable(f"The log can't be read. {error}") from error
                 else:
                     return _until_broken(pieces)
-            if not follow or bot.is_over or bot.is_gone:
+            if not follow or bot.is_gone:
                 break
             # Its container has not begun. What changed while that was asked is seen a little later.
             await bot.change(_PAUSE_SECONDS)

@@ -168,3 +168,36 @@ async def test_a_job_that_is_suspended_is_ended_for_good() -> None:
 
         assert job_of(server)["spec"]["suspend"] is False
         assert followed.of("launch-1", "intent") == [ending_for(Reason.VANISHED)]
+
+
+@at_once_with_sockets
+async def test_a_bot_whose_end_is_on_record_is_not_ended_once_more() -> None:
+    """The request to end its pod hangs; meanwhile it has left, and all that was known of it is let go."""
+    async with serve_api() as server, following(server) as followed:
+        cluster = Cluster(server.objects)
+        cluster.act_alone()
+        await followed.runtime.launch(made.launch())
+        cluster.run("cart-7")
+        server.misbehave("hang", method="DELETE")
+        assert await stopped(server, followed) is Reason.STOPPED
+        followed.runtime.record(made.session().ended(STOP, made.NOW))
+        await asyncio.sleep(600)
+
+        assert [each.method for each in server.asked].count("DELETE") == 1
+
+
+@at_once_with_sockets
+async def test_a_suspended_job_whose_pod_has_ended_is_stopped_however_often_that_fails() -> None:
+    """It would make another pod when it goes on."""
+    async with serve_api() as server, following(server) as followed:
+        cluster = Cluster(server.objects)
+        await followed.runtime.launch(made.launch())
+        pod = cluster.run("cart-7")
+        server.misbehave("refuse", method="PATCH", status=500, times=5)
+        server.objects.patch("jobs", "podline", "cart-7", {"spec": {"suspend": True}})
+        cluster.set_state(pod, {"terminated": {"exitCode": 0, "reason": "Completed"}}, phase="Succeeded")
+        ending = decide_ending(ending_for(Reason.VANISHED), await followed.exit())
+
+        assert ending.reason is Reason.VANISHED
+        assert job_of(server)["spec"]["activeDeadlineSeconds"] == 0
+        assert job_of(server)["spec"]["suspend"] is False
