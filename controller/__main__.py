@@ -39,10 +39,11 @@ EXIT_CONFIG_INVALID = 64
 """EX_USAGE of sysexits.h; what a bot exits with in the same case."""
 
 EXIT_NO_ROOM = 1
-_ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
-"""Python's own number is 700."""
 EXIT_INTERRUPTED = 130
 """What a shell gives a program that Ctrl-C has ended."""
+
+_ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
+"""Python's own number is 700."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -44,17 +44,16 @@ class Diagnosis:
         exit_ = explain(job, bot.pod, (), self._clock.now(), bot.held_up)
         if decide_ending(bot.intent, exit_).reason.phase is not Phase.FAILED:
             return exit_
-        events, log_end = await self._look(bot.name, bot.pod_name, has_log=not bot.pod_is_gone)
+        events, log_end = await self._look(bot)
         exit_ = explain(job, bot.pod, events, self._clock.now(), bot.held_up)
         return replace(exit_, diagnostics=diagnostics(events, log_end, bot.secrets))
 
-    async def _look(self, job_name: str, pod_name: str | None, *, has_log: bool) -> tuple[list[Event], str]:
+    async def _look(self, bot: Bot) -> tuple[list[Event], str]:
         """Warnings, oldest first, and the log's end. What can't be had is left out."""
+        pod_with_log = None if bot.pod_is_gone else bot.pod_name
         try:
             async with self._turns, asyncio.timeout(_PATIENCE_SECONDS):
-                return await self._warnings(job_name, pod_name), await self._log_end(
-                    pod_name if has_log else None
-                )
+                return await self._warnings(bot.name, bot.pod_name), await self._log_end(pod_with_log)
         except TimeoutError:
             return [], ""
 

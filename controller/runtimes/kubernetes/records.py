@@ -47,11 +47,6 @@ class _Timeline(msgspec.Struct, frozen=True, omit_defaults=True):
     ended: Moment | None = None
 
 
-class _Diagnostics(msgspec.Struct, frozen=True, omit_defaults=True):
-    events: tuple[str, ...] = ()
-    log: tuple[str, ...] = ()
-
-
 _REASONS: Final = {str(reason): reason for reason in Reason}
 _MARKS: Final = tuple(field.name for field in msgspec.structs.fields(_Timeline))
 
@@ -94,8 +89,7 @@ def progress_patch(session: Session) -> dict[str, Any]:
         annotations[names.MESSAGE] = session.ending.message
         annotations[names.USAGE] = _json(_Usage(session.usage, session.usage_is_partial))
     if session.diagnostics is not None:
-        told = session.diagnostics
-        annotations[names.DIAGNOSTICS] = _json(_Diagnostics(told.events, told.log))
+        annotations[names.DIAGNOSTICS] = _json(session.diagnostics)
     return {"metadata": {"labels": labels, "annotations": annotations}}
 
 
@@ -146,7 +140,7 @@ def read_session(job: Job) -> Session | None:
         timeline=Timeline(accepted=request.accepted, **msgspec.structs.asdict(timeline)),
         usage=usage.totals,
         usage_is_partial=usage.partial,
-        diagnostics=_read_diagnostics(meta),
+        diagnostics=_decoded(meta.annotations.diagnostics, Diagnostics),
     )
 
 
@@ -163,11 +157,6 @@ def _read_ending(meta: Meta) -> Ending | None:
     return Ending(reason=reason, message=meta.annotations.message or SENTENCES[reason]) if reason else None
 
 
-def _read_diagnostics(meta: Meta) -> Diagnostics | None:
-    told = _decoded(meta.annotations.diagnostics, _Diagnostics)
-    return Diagnostics(events=told.events, log=told.log) if told is not None else None
-
-
 def _decoded(text: str | None, kind: type[Any]) -> Any:
     """What we have written; None where somebody else has changed it beyond recognition."""
     if text is None:
@@ -182,5 +171,5 @@ def _reason(text: str | None) -> Reason | None:
     return _REASONS.get(text or "")
 
 
-def _json(value: msgspec.Struct) -> str:
+def _json(value: msgspec.Struct | Diagnostics) -> str:
     return msgspec.json.encode(value).decode()

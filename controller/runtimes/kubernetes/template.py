@@ -44,7 +44,7 @@ _OWN_VARIABLES: Final = frozenset(
     if name.isupper() and isinstance(value, str) and value not in environment.SHARED
 )
 
-Path_ = tuple[str | int, ...]
+Steps = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +73,18 @@ def read_template(path: Path, namespace: str) -> JobTemplate:
     return JobTemplate(manifest)
 
 
-def _mistakes(manifest: Any, namespace: str) -> Iterator[tuple[Path_, str]]:
+def _mistakes(manifest: Any, namespace: str) -> Iterator[tuple[Steps, str]]:
     """Each place that must be changed, and what is wrong there."""
     if not isinstance(manifest, dict) or manifest.get("kind") != "Job":
         yield ("kind",), "this is not a Job; start it with `apiVersion: batch/v1` and `kind: Job`"
         return
     if manifest.get("apiVersion") != "batch/v1":
         yield ("apiVersion",), "a Job's apiVersion is batch/v1"
-    for place in (("metadata",), ("spec",), ("spec", "template"), ("spec", "template", "spec")):
-        if not isinstance(
-            _at(manifest, place) if place != ("metadata",) else manifest.get("metadata") or {}, dict
-        ):
+    if not isinstance(manifest.get("metadata") or {}, dict):
+        yield ("metadata",), "`metadata` must be there, with fields of its own"
+        return
+    for place in (("spec",), ("spec", "template"), ("spec", "template", "spec")):
+        if not isinstance(_at(manifest, place), dict):
             yield place, f"`{'.'.join(place)}` must be there, with fields of its own"
             return
     yield from _identity(manifest, namespace)
@@ -91,7 +92,7 @@ def _mistakes(manifest: Any, namespace: str) -> Iterator[tuple[Path_, str]]:
     yield from _pod(manifest["spec"]["template"]["spec"])
 
 
-def _identity(manifest: dict[str, Any], namespace: str) -> Iterator[tuple[Path_, str]]:
+def _identity(manifest: dict[str, Any], namespace: str) -> Iterator[tuple[Steps, str]]:
     metadata = manifest.get("metadata") or {}
     for field in ("name", "generateName"):
         if field in metadata:
@@ -111,7 +112,7 @@ def _identity(manifest: dict[str, Any], namespace: str) -> Iterator[tuple[Path_,
                     )
 
 
-def _job(spec: dict[str, Any]) -> Iterator[tuple[Path_, str]]:
+def _job(spec: dict[str, Any]) -> Iterator[tuple[Steps, str]]:
     for field, value in ONE_ATTEMPT.items():
         if field in spec and spec[field] != value:
             yield ("spec", field), f"leave `{field}` out, or set it to {_shown(value)}: one Job is one bot"
@@ -123,8 +124,8 @@ def _job(spec: dict[str, Any]) -> Iterator[tuple[Path_, str]]:
             yield ("spec", field), f"leave `{field}` out: with it a Job may not be one bot"
 
 
-def _pod(spec: dict[str, Any]) -> Iterator[tuple[Path_, str]]:
-    place: Path_ = ("spec", "template", "spec")
+def _pod(spec: dict[str, Any]) -> Iterator[tuple[Steps, str]]:
+    place: Steps = ("spec", "template", "spec")
     if spec.get("restartPolicy", "Never") != "Never":
         yield (*place, "restartPolicy"), "leave `restartPolicy` out, or set it to Never: no bot starts twice"
     if "terminationGracePeriodSeconds" in spec:
@@ -150,7 +151,7 @@ def _pod(spec: dict[str, Any]) -> Iterator[tuple[Path_, str]]:
         yield from _bot(containers[index], (*place, "containers", index))
 
 
-def _bot(container: dict[str, Any], place: Path_) -> Iterator[tuple[Path_, str]]:
+def _bot(container: dict[str, Any], place: Steps) -> Iterator[tuple[Steps, str]]:
     if not container.get("image"):
         yield place, "the container bot needs an `image`"
     if container.get("terminationMessagePath", LAST_WORD_FILE) != LAST_WORD_FILE:
@@ -161,13 +162,13 @@ def _bot(container: dict[str, Any], place: Path_) -> Iterator[tuple[Path_, str]]
             yield (*place, "env", index), f"leave `{name}` out: the controller sets it for each session"
 
 
-def _at(value: Any, place: Path_) -> Any:
+def _at(value: Any, place: Steps) -> Any:
     for step in place:
         value = value.get(step) if isinstance(value, dict) else None
     return value
 
 
-def _line(node: yaml.Node | None, place: Path_) -> int:
+def _line(node: yaml.Node | None, place: Steps) -> int:
     """The line of a place, or of the nearest one around it that is written down."""
     line = node.start_mark.line + 1 if node is not None else 1
     for step in place:
