@@ -151,15 +151,19 @@ def lean_job(job: Job) -> Job:
     kept = _NO_ANNOTATIONS
     if told.stop_reason is not None:
         kept = Annotations(stop_reason=told.stop_reason, stop_message=told.stop_message)
-    return msgspec.structs.replace(job, metadata=msgspec.structs.replace(job.metadata, annotations=kept))
+    return msgspec.structs.replace(job, metadata=_lean_meta(job.metadata, kept))
 
 
 def lean_pod(pod: Pod) -> Pod:
     """A pod without the conditions that tell nothing of a bot's fate."""
     told = [each for each in pod.status.conditions if each.type in ("PodScheduled", "DisruptionTarget")]
-    meta = msgspec.structs.replace(pod.metadata, annotations=_NO_ANNOTATIONS)
-    return msgspec.structs.replace(
-        pod, metadata=meta, status=msgspec.structs.replace(pod.status, conditions=told)
+    status = msgspec.structs.replace(pod.status, conditions=told)
+    return msgspec.structs.replace(pod, metadata=_lean_meta(pod.metadata, _NO_ANNOTATIONS), status=status)
+
+
+def _lean_meta(meta: Meta, annotations: Annotations) -> Meta:
+    return Meta(
+        name=meta.name, uid=meta.uid, annotations=annotations, deletion_timestamp=meta.deletion_timestamp
     )
 
 
