@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,8 @@ ASSETS = "KUBEBUILDER_ASSETS"
 """The variable by which envtest names a folder of binaries."""
 
 MODULES = Path(__file__).parent / "parts"
+"""Where the modules of the control plane are locked."""
+
 BUILD_FLAGS = ("-trimpath", "-buildvcs=false")
 STRIP = "-s -w"
 REAL_VERSION = "-X k8s.io/component-base/version.gitVersion=v1.37.2"
@@ -30,15 +32,15 @@ REAL_VERSION = "-X k8s.io/component-base/version.gitVersion=v1.37.2"
 
 @dataclass(frozen=True)
 class Part:
-    """A Go module under `parts/`, and the programs it is for."""
+    """A folder with a Go module, and the programs it is for."""
 
-    module: str
+    directory: Path
     packages: Mapping[str, str]
     linker_flags: str = STRIP
 
     @property
-    def directory(self) -> Path:
-        return MODULES / self.module
+    def module(self) -> str:
+        return self.directory.name
 
     @property
     def key(self) -> str:
@@ -51,13 +53,14 @@ class Part:
 
 
 KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+OF_KUBERNETES = f"{STRIP} {REAL_VERSION}"
 PARTS = (
-    Part("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}),
-    Part("kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
+    Part(MODULES / "etcd", {"etcd": "go.etcd.io/etcd/server/v3"}),
+    Part(MODULES / "kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
     Part(
-        "kubernetes",
+        MODULES / "kubernetes",
         {name: f"k8s.io/kubernetes/cmd/{name}" for name in KUBERNETES},
-        f"{STRIP} {REAL_VERSION}",
+        OF_KUBERNETES,
     ),
 )
 
@@ -93,15 +96,15 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "podline" / "cluster"
 
 
-def ensure_binaries() -> dict[str, Path]:
+def ensure_binaries(parts: Sequence[Part] = PARTS) -> dict[str, Path]:
     """Say where each program is, once all of them are there."""
     cache = cache_directory()
     wanted = [
         Binary(name, package, part, cache / f"{part.module}-{part.key}" / name)
-        for part in PARTS
+        for part in parts
         for name, package in part.packages.items()
     ]
-    given = given_binaries()
+    given = given_binaries(parts)
     if any(binary.name not in given and not binary.path.exists() for binary in wanted):
         with only_one(cache):
             build(
@@ -110,12 +113,12 @@ def ensure_binaries() -> dict[str, Path]:
     return {binary.name: given.get(binary.name, binary.path) for binary in wanted}
 
 
-def given_binaries() -> dict[str, Path]:
+def given_binaries(parts: Sequence[Part]) -> dict[str, Path]:
     """What the user's own folder has."""
     folder = os.environ.get(ASSETS)
     if not folder:
         return {}
-    found = {name: Path(folder) / name for part in PARTS for name in part.packages}
+    found = {name: Path(folder) / name for part in parts for name in part.packages}
     return {name: path.absolute() for name, path in found.items() if os.access(path, os.X_OK)}
 
 
@@ -137,7 +140,7 @@ def build(missing: list[Binary], cache: Path) -> None:
         return
     go = find_go(cache)
     tell(f"Building {len(missing)} programs of the test cluster into {cache}:")
-    tell("about 20 minutes the first time on 2 cores.")
+    tell("some minutes for each the first time on 2 cores.")
     began = time.monotonic()
     for number, binary in enumerate(missing, start=1):
         tell(f"  {number} of {len(missing)}: {binary.name} ({time.monotonic() - began:.0f} s so far) ...")
@@ -150,10 +153,10 @@ def tell(line: str) -> None:
     sys.stderr.flush()
 
 
-def main() -> int:
+def main(parts: Sequence[Part] = PARTS) -> int:
     """Exit with 3 where this machine can't have them, so that a script can tell that from a failed build."""
     try:
-        binaries = ensure_binaries()
+        binaries = ensure_binaries(parts)
     except GoUnavailableError as error:
         tell(str(error))
         return 3

@@ -15,6 +15,9 @@ ADMIN = "admin"
 CONTROLLER = "podline-controller"
 """Known to the apiserver and in no group: what it may do is what a test binds it to."""
 
+LOOPBACK = "127.0.0.1"
+SERVICES = "10.250.0.0/24"
+
 Command = list[str | Path]
 
 
@@ -25,7 +28,6 @@ class Ports:
     apiserver: int
     controller_manager: int
     scheduler: int
-    kwok: int
 
 
 @dataclass(frozen=True)
@@ -79,19 +81,20 @@ def etcd(program: Path, files: Files, ports: Ports) -> Command:
     ]
 
 
-def apiserver(program: Path, files: Files, ports: Ports) -> Command:
+def apiserver(program: Path, files: Files, ports: Ports, address: str) -> Command:
+    # The endpoints of the Service `kubernetes` may not be a loopback address.
+    endpoints = ["--endpoint-reconciler-type=none"] if address == LOOPBACK else []
     return [
         program,
         f"--etcd-servers=http://127.0.0.1:{ports.etcd}",
         f"--cert-dir={files.certificates}",
-        "--bind-address=127.0.0.1",
-        "--advertise-address=127.0.0.1",
+        f"--bind-address={address}",
+        f"--advertise-address={address}",
         f"--secure-port={ports.apiserver}",
-        # The endpoints of the Service `kubernetes` may not be a loopback address.
-        "--endpoint-reconciler-type=none",
+        *endpoints,
         f"--token-auth-file={files.tokens}",
         "--authorization-mode=Node,RBAC",
-        "--service-cluster-ip-range=10.250.0.0/24",
+        f"--service-cluster-ip-range={SERVICES}",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={files.account_public_key}",
         f"--service-account-signing-key-file={files.account_key}",
@@ -99,10 +102,10 @@ def apiserver(program: Path, files: Files, ports: Ports) -> Command:
     ]
 
 
-def controller_manager(program: Path, files: Files, ports: Ports) -> Command:
+def controller_manager(program: Path, files: Files, ports: Ports, address: str) -> Command:
     return [
         program,
-        *client_flags(files, ports.controller_manager),
+        *client_flags(files, ports.controller_manager, address),
         f"--service-account-private-key-file={files.account_key}",
         f"--root-ca-file={files.certificate_authority}",
         # The authority it would publish stands behind another certificate in the file, which it refuses.
@@ -113,14 +116,14 @@ def controller_manager(program: Path, files: Files, ports: Ports) -> Command:
     ]
 
 
-def scheduler(program: Path, files: Files, ports: Ports) -> Command:
-    return [program, *client_flags(files, ports.scheduler)]
+def scheduler(program: Path, files: Files, ports: Ports, address: str) -> Command:
+    return [program, *client_flags(files, ports.scheduler, address)]
 
 
-def client_flags(files: Files, port: int) -> Command:
+def client_flags(files: Files, port: int, address: str) -> Command:
     return [
         f"--kubeconfig={files.kubeconfig}",
-        "--bind-address=127.0.0.1",
+        f"--bind-address={address}",
         f"--secure-port={port}",
         f"--tls-cert-file={files.certificate_authority}",
         f"--tls-private-key-file={files.serving_key}",

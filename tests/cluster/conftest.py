@@ -26,9 +26,9 @@ async def plane(pytestconfig: pytest.Config) -> AsyncIterator[ControlPlane]:
 
 @pytest.fixture(autouse=True)
 async def connections_end() -> AsyncIterator[None]:
-    """Lets TLS say goodbye before the loop closes: aiohttp does not wait for it where a request was cancelled.
+    """Lets TLS say goodbye before the loop closes, where what is left of a connection warns of a leak.
 
-    It closes such a connection and forgets it, and what is left when the loop closes warns of a leak.
+    aiohttp does not wait for it where a request was cancelled: it closes the connection and forgets it.
     """
     yield
     selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]

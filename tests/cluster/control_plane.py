@@ -42,8 +42,15 @@ class ControlPlane:
     ca_file: Path
     kubeconfig: Path
 
-    def __init__(self, binaries: Mapping[str, Path], fake_nodes: int = FAKE_NODES) -> None:
+    def __init__(
+        self,
+        binaries: Mapping[str, Path],
+        fake_nodes: int = FAKE_NODES,
+        address: str = commands.LOOPBACK,
+    ) -> None:
+        """Prepare; `address` is where what nodes and pods may ask listens."""
         self.binaries = binaries
+        self.address = address
         self.directory = Path(tempfile.mkdtemp(prefix="podline-cluster-"))
         self.parts: dict[str, Part] = {}
         self.bot_log = self.directory / "bot.log"
@@ -66,19 +73,21 @@ class ControlPlane:
     async def start(self) -> None:
         """Returns when Jobs run: all parts answer and the fake nodes are ready."""
         files = commands.Files(self.directory)
-        ports = commands.Ports(*free_ports(6))
-        self.url = f"https://127.0.0.1:{ports.apiserver}"
+        ports = commands.Ports(*free_ports(5))
+        self.url = f"https://{self.address}:{ports.apiserver}"
         self.ca_file, self.kubeconfig = files.certificate_authority, files.kubeconfig
         commands.write_account_keys(files)
         self._tokens = commands.write_tokens(files)
         self.admin_token = self._tokens[commands.ADMIN]
         commands.write_kubeconfig(files.kubeconfig, self.url, self.admin_token, files.certificate_authority)
         self._add_control_plane(files, ports)
-        self._add_kwok(ports.kwok, (files.certificate_authority, files.serving_key))
         await self._start("etcd", "kube-apiserver")
-        await asyncio.gather(
-            self._start("kube-controller-manager", "kube-scheduler", "kwok"), self._create_fake_nodes()
-        )
+        await asyncio.gather(self._start("kube-controller-manager", "kube-scheduler"), self._start_nodes())
+
+    async def _start_nodes(self) -> None:
+        files = commands.Files(self.directory)
+        self._add_kwok(free_ports(1)[0], (files.certificate_authority, files.serving_key))
+        await asyncio.gather(self._start("kwok"), self._create_fake_nodes())
         await self._until_nodes_are_ready()
 
     async def stop(self) -> None:
@@ -184,22 +193,22 @@ class ControlPlane:
 
     def _add_control_plane(self, files: commands.Files, ports: commands.Ports) -> None:
         def healthy(port: int, path: str) -> IsReady:
-            return lambda: self._answers(f"https://127.0.0.1:{port}{path}")
+            return lambda: self._answers(f"https://{self.address}:{port}{path}")
 
         async def etcd_healthy() -> bool:
             return await answers(f"http://127.0.0.1:{ports.etcd}/health", None)
 
         self._add(commands.etcd(self.binaries["etcd"], files, ports), etcd_healthy)
         self._add(
-            commands.apiserver(self.binaries["kube-apiserver"], files, ports),
+            commands.apiserver(self.binaries["kube-apiserver"], files, ports, self.address),
             healthy(ports.apiserver, "/readyz"),
         )
         self._add(
-            commands.controller_manager(self.binaries["kube-controller-manager"], files, ports),
+            commands.controller_manager(self.binaries["kube-controller-manager"], files, ports, self.address),
             healthy(ports.controller_manager, "/healthz"),
         )
         self._add(
-            commands.scheduler(self.binaries["kube-scheduler"], files, ports),
+            commands.scheduler(self.binaries["kube-scheduler"], files, ports, self.address),
             healthy(ports.scheduler, "/readyz"),
         )
 
@@ -209,10 +218,10 @@ class ControlPlane:
         command = kwok.command(self.binaries["kwok"], self.kubeconfig, configuration, port, serving)
         self._add(command, lambda: answers(f"http://127.0.0.1:{port}/healthz", None))
 
-    def _add(self, command: commands.Command, is_ready: IsReady) -> None:
-        name = Path(command[0]).name
-        self.parts[name] = Part(command, self.directory / f"{name}.log", self._guardian)
-        self._readiness[name] = is_ready
+    def _add(self, command: commands.Command, is_ready: IsReady, name: str | None = None) -> None:
+        part = Part(command, self.directory, self._guardian, name)
+        self.parts[part.name] = part
+        self._readiness[part.name] = is_ready
 
     async def _start(self, *names: str) -> None:
         parts = [self.part(name) for name in names]

@@ -8,6 +8,10 @@ import os
 import shutil
 import signal
 import sys
+import time
+from pathlib import Path
+
+REMOVING_SECONDS = 5
 
 
 def main() -> None:
@@ -22,7 +26,15 @@ def main() -> None:
         with contextlib.suppress(ProcessLookupError):
             # Each leads a group of its own.
             os.killpg(pid, signal.SIGKILL)
-    shutil.rmtree(sys.argv[1], ignore_errors=True)
+    remove(Path(sys.argv[1]))
+
+
+def remove(directory: Path) -> None:
+    """What was killed a moment ago may still be writing into it."""
+    deadline = time.monotonic() + REMOVING_SECONDS
+    while directory.exists() and time.monotonic() < deadline:
+        shutil.rmtree(directory, ignore_errors=True)
+        time.sleep(0.01)
 
 
 if __name__ == "__main__":

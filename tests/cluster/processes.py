@@ -63,15 +63,15 @@ class Part:
     It belongs to no event loop, so that tests with loops of their own can share it.
     """
 
-    def __init__(self, command: Sequence[str | Path], log: Path, guardian: Guardian) -> None:
+    def __init__(
+        self, command: Sequence[str | Path], directory: Path, guardian: Guardian, name: str | None = None
+    ) -> None:
+        """Prepare; its log is written to the directory. It is named for its program unless otherwise said."""
         self.command = list(command)
-        self.log = log
+        self.name = name or Path(self.command[0]).name
+        self.log = directory / f"{self.name}.log"
         self._guardian = guardian
         self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def name(self) -> str:
-        return Path(self.command[0]).name
 
     @property
     def pid(self) -> int | None:

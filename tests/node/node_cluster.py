@@ -1,0 +1,107 @@
+"""A whole Kubernetes: the control plane's processes, and real nodes that run containers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tests.cluster.commands import Command
+from tests.cluster.control_plane import ControlPlane, is_ready
+from tests.cluster.processes import free_ports
+from tests.node.worker import BRIDGE, DNS_DOMAIN, NODE_ADDRESS, PODS, Worker, run
+
+NODES = 2
+"""One can be drained or die while the other goes on."""
+
+
+class NodeCluster(ControlPlane):
+    """Needs root, and namespaces of its own (namespaces.sh): it makes interfaces and mounts."""
+
+    def __init__(self, binaries: Mapping[str, Path], images: Iterable[Path], nodes: int = NODES) -> None:
+        super().__init__(binaries, fake_nodes=0, address=NODE_ADDRESS)
+        self._images = list(images)
+        ports = free_ports(nodes)
+        self.workers = [Worker(n, self.directory / f"node-{n}", ports[n]) for n in range(nodes)]
+
+    async def start(self) -> None:
+        await make_bridge()
+        await super().start()
+
+    async def stop_node(self, worker: Worker) -> None:
+        """Let a node die: its kubelet at once, then its containers with what runs them."""
+        await self.part(f"kubelet-{worker.number}").stop(0)
+        worker.kill_containers()
+        await self.part(f"containerd-{worker.number}").stop(0)
+
+    async def start_node(self, worker: Worker) -> None:
+        """Bring it up, or up again."""
+        await self._start(f"containerd-{worker.number}")
+        await self._start(f"kubelet-{worker.number}")
+        await self._until_ready([worker])
+
+    async def stop(self) -> None:
+        for worker in self.workers:
+            if f"kubelet-{worker.number}" in self.parts:
+                await self.part(f"kubelet-{worker.number}").stop(0)
+                worker.kill_containers()
+        await super().stop()
+
+    async def _start_nodes(self) -> None:
+        for worker in self.workers:
+            self._add_worker(worker)
+        self._add_proxy_and_names()
+        await self._start("kube-proxy", "coredns")
+        await asyncio.gather(*(self._start_worker(worker) for worker in self.workers))
+        await self._until_ready(self.workers)
+
+    async def _start_worker(self, worker: Worker) -> None:
+        await self._start(f"containerd-{worker.number}")
+        await worker.load(self._images)
+        await self._start(f"kubelet-{worker.number}")
+
+    def _add_worker(self, worker: Worker) -> None:
+        worker.write()
+        self._add(worker.containerd(), worker.answers, f"containerd-{worker.number}")
+        kubelet = worker.kubelet(self.binaries["kubelet"], self.kubeconfig)
+        self._add(kubelet, runs, f"kubelet-{worker.number}")
+
+    def _add_proxy_and_names(self) -> None:
+        # The nodes share one network, so that one of each serves them all.
+        proxy: Command = [
+            self.binaries["kube-proxy"],
+            f"--kubeconfig={self.kubeconfig}",
+            "--proxy-mode=iptables",
+            f"--hostname-override={self.workers[0].name}",
+            f"--cluster-cidr={PODS}",
+            "--conntrack-max-per-core=0",
+        ]
+        corefile = self.directory / "Corefile"
+        corefile.write_text(
+            f"{DNS_DOMAIN}:53 {{\n  bind {NODE_ADDRESS}\n  errors\n"
+            f"  kubernetes {DNS_DOMAIN} {{\n    kubeconfig {self.kubeconfig} test\n  }}\n}}\n"
+        )
+        self._add(proxy, runs)
+        self._add([self.binaries["coredns"], "-conf", corefile], runs)
+
+    async def _until_ready(self, workers: Iterable[Worker]) -> None:
+        for worker in workers:
+            path = f"/api/v1/nodes?fieldSelector=metadata.name%3D{worker.name}"
+            await self.until(path, lambda nodes: nodes["items"] and is_ready(nodes["items"][0]))
+
+
+async def runs() -> bool:
+    """For parts that are ready when the node is."""
+    return True
+
+
+async def make_bridge() -> None:
+    """The network that nodes and pods share, with a way out that leads nowhere."""
+    for command in (
+        f"link add {BRIDGE} type bridge",
+        f"address add {NODE_ADDRESS}/16 dev {BRIDGE}",
+        f"link set {BRIDGE} up",
+        f"route add default dev {BRIDGE}",
+    ):
+        await run(["ip", *command.split()])
+    await run(["sysctl", "--quiet", "--write", "net.ipv4.ip_forward=1"])

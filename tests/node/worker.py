@@ -1,0 +1,206 @@
+"""One node: containerd and a kubelet, their configurations, and what they are started with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster.commands import Command
+
+BRIDGE = "podline0"
+NODE_ADDRESS = "10.244.0.1"
+PODS = "10.244.0.0/16"
+DNS_DOMAIN = "cluster.local"
+CONTROL_GROUP = "podline-node"
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+"""Of version 1, one folder for each controller."""
+
+PAUSE_IMAGE = "localhost/pause:1"
+CNI_PROGRAMS = Path("/usr/lib/cni")
+"""Where Debian's containernetworking-plugins are."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A node's name, ports and files. Nodes share the machine's network, and a bridge for their pods."""
+
+    number: int
+    directory: Path
+    kubelet_port: int
+
+    @property
+    def name(self) -> str:
+        return f"node-{self.number}"
+
+    @property
+    def socket(self) -> Path:
+        return self.directory / "containerd.sock"
+
+    def write(self) -> None:
+        """Write all configurations, and make the groups that the kubelet wants to find."""
+        self._make_control_groups()
+        (self.directory / "cni").mkdir(parents=True)
+        (self.directory / "cni" / "pods.conflist").write_text(json.dumps(self._pod_network()))
+        (self.directory / "containerd.toml").write_text(self._containerd())
+        (self.directory / "kubelet.yaml").write_text(yaml.safe_dump(self._kubelet()))
+
+    def containerd(self) -> Command:
+        return ["containerd", "--config", self.directory / "containerd.toml"]
+
+    def kubelet(self, program: Path, kubeconfig: Path) -> Command:
+        return [
+            program,
+            f"--config={self.directory / 'kubelet.yaml'}",
+            f"--kubeconfig={kubeconfig}",
+            f"--root-dir={self.directory / 'kubelet'}",
+            f"--hostname-override={self.name}",
+            f"--node-ip={NODE_ADDRESS}",
+            f"--node-labels=podline.test/number={self.number}",
+        ]
+
+    def ctr(self, *arguments: str | Path) -> list[str | Path]:
+        """A command of containerd's own client, about the kubelet's images and containers."""
+        return ["ctr", "--address", self.socket, "--namespace", "k8s.io", *arguments]
+
+    async def answers(self) -> bool:
+        """Whether containerd serves."""
+        return (await run(self.ctr("version"), check=False)).returncode == 0
+
+    async def load(self, images: Iterable[Path]) -> None:
+        """Import images from their archives."""
+        for archive in images:
+            await run(self.ctr("images", "import", archive))
+
+    def processes(self) -> set[int]:
+        """All that runs in containers here, what holds a pod's network included."""
+        lists = CONTROL_GROUPS.glob(f"*/{self._control_group}/**/cgroup.procs")
+        return {int(pid) for each in lists for pid in each.read_text().split()}
+
+    def kill_containers(self) -> None:
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    @property
+    def _control_group(self) -> str:
+        return f"{CONTROL_GROUP}-{self.number}"
+
+    def _make_control_groups(self) -> None:
+        """The kubelet's own, beside everybody else's; an empty one has no processors and no memory."""
+        for controller in CONTROL_GROUPS.iterdir():
+            group = controller / self._control_group
+            group.mkdir(exist_ok=True)
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                if (controller / name).is_file():
+                    (group / name).write_text((controller / name).read_text())
+
+    def _pod_network(self) -> dict[str, Any]:
+        subnet = f"10.244.{self.number + 1}.0/24"
+        return {
+            "cniVersion": "0.4.0",
+            "name": "pods",
+            "plugins": [
+                {
+                    "type": "bridge",
+                    "bridge": BRIDGE,
+                    "hairpinMode": True,
+                    "ipam": {
+                        "type": "host-local",
+                        "dataDir": str(self.directory / "addresses"),
+                        # The bridge itself is the way out, for pods of all nodes.
+                        "ranges": [
+                            [
+                                {
+                                    "subnet": PODS,
+                                    "rangeStart": subnet.replace("0/24", "10"),
+                                    "rangeEnd": subnet.replace("0/24", "250"),
+                                    "gateway": NODE_ADDRESS,
+                                }
+                            ]
+                        ],
+                        "routes": [{"dst": "0.0.0.0/0"}],
+                    },
+                }
+            ],
+        }
+
+    def _containerd(self) -> str:
+        cri = 'plugins."io.containerd.grpc.v1.cri"'
+        return f"""version = 2
+root = "{self.directory}/containerd"
+state = "{self.directory}/containerd-state"
+oom_score = 0
+[grpc]
+  address = "{self.socket}"
+[{cri}]
+  restrict_oom_score_adj = true
+  sandbox_image = "{PAUSE_IMAGE}"
+  stream_server_port = "0"
+  [{cri}.cni]
+    bin_dir = "{CNI_PROGRAMS}"
+    conf_dir = "{self.directory}/cni"
+  [{cri}.containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+"""
+
+    def _kubelet(self) -> dict[str, Any]:
+        return {
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            # The host's groups may still be those of version 1, one controller to a mount.
+            "failCgroupV1": False,
+            "cgroupDriver": "cgroupfs",
+            "cgroupRoot": f"/{self._control_group}",
+            "cgroupsPerQOS": True,
+            "enforceNodeAllocatable": [],
+            "failSwapOn": False,
+            "oomScoreAdj": 0,
+            "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
+            "authorization": {"mode": "AlwaysAllow"},
+            "containerRuntimeEndpoint": f"unix://{self.socket}",
+            "address": NODE_ADDRESS,
+            "port": self.kubelet_port,
+            "healthzPort": 0,
+            "clusterDNS": [NODE_ADDRESS],
+            "clusterDomain": DNS_DOMAIN,
+            "resolvConf": "",
+            "evictionHard": {
+                "nodefs.available": "1%",
+                "imagefs.available": "1%",
+                "memory.available": "50Mi",
+            },
+            "volumePluginDir": str(self.directory / "volume-plugins"),
+            "podLogsDir": str(self.directory / "pod-logs"),
+            # A lost node is noticed after 40 s by default; the tests of that would only wait.
+            "nodeStatusUpdateFrequency": "5s",
+        }
+
+
+async def run(command: Iterable[str | Path], *, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+    """Run a program to its end; what it said is shown where it fails."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        output, errors = await process.communicate()
+    except asyncio.CancelledError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        raise
+    assert process.returncode is not None
+    if check and process.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))}: {errors.decode().strip()}")
+    return subprocess.CompletedProcess(list(command), process.returncode, output, errors)
