@@ -1,9 +1,10 @@
-"""Start the sandbox: a model, a store and a Daily on loopback, described by `sandbox.env` in a directory."""
+"""Start the sandbox: a model, a store and a Daily, described by `sandbox.env` in a directory."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import secrets
 import signal
 import socket
@@ -19,7 +20,7 @@ import numpy as np
 from aiohttp import web
 
 from protocol import environment
-from sandbox.certificate import make_certificate
+from sandbox.certificate import load_certificate, make_certificate
 from sandbox.daily.server import PREFIX as DAILY_PREFIX
 from sandbox.daily.server import Daily, create_daily_app
 from sandbox.ears import Ears, known_words
@@ -35,14 +36,30 @@ from sandbox.store.state import Store
 from sandbox.voice import Voice
 
 _LOOPBACK: Final = "127.0.0.1"
+_EVERYWHERE: Final = "0.0.0.0"
 _ENVIRONMENT: Final = "sandbox.env"
+_KEY: Final = "SANDBOX_KEY"
+"""Not GOOGLE_API_KEY: whoever has a real one in their shell must not find it in `sandbox.env`."""
 _CLOSING_SECONDS: Final = 1.0
 
 
 def main() -> None:
     """Run until SIGINT or SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox",
+        description=__doc__,
+        epilog=f"The model takes the key that {_KEY} holds, else one that is made for this run.",
+    )
     parser.add_argument("--directory", type=Path, required=True, help="where files are written")
+    parser.add_argument(
+        "--host", default=_LOOPBACK, help="the IPv4 address to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--certificate",
+        type=Path,
+        metavar="DIR",
+        help="where the model's tls.crt and tls.key are (default: made for loopback)",
+    )
     parser.add_argument("--model-port", type=int, default=0, help="0: any free one")
     parser.add_argument("--store-port", type=int, default=0, help="0: any free one")
     options = parser.parse_args()
@@ -51,29 +68,33 @@ def main() -> None:
         directory.mkdir(parents=True, exist_ok=True)
         # Whoever waits for this file must not find an earlier run's.
         (directory / _ENVIRONMENT).unlink(missing_ok=True)
-        asyncio.run(_run(directory, options.model_port, options.store_port))
+        asyncio.run(_run(directory, options, os.environ.get(_KEY) or _new_key()))
     except OSError as error:
         sys.exit(f"sandbox: {error}")
 
 
-async def _run(directory: Path, model_port: int, store_port: int) -> None:
+async def _run(directory: Path, options: argparse.Namespace, key: str) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     catalogue = load_catalogue()
-    certificate, tls = make_certificate(directory, _now())
+    if options.certificate is None:
+        certificate, tls = make_certificate(directory, _now())
+    else:
+        certificate, tls = load_certificate(options.certificate.resolve())
     async with AsyncExitStack() as stack:
-        gemini = await _make_gemini(catalogue, stack)
+        gemini = await _make_gemini(catalogue, key, stack)
         database = Database(directory)
         stack.callback(database.close)
-        daily = Daily(f"sandbox-{secrets.token_urlsafe(24)}", time.time, time.monotonic)
+        daily = Daily(_new_key(), time.time, time.monotonic)
         orders_elsewhere: dict[str, Orders[Any]] = {"model": gemini.orders, "daily": daily.orders}
         store = Store(catalogue, database, _now, gemini.record, orders_elsewhere=orders_elsewhere)
-        store_socket = socket.create_server((_LOOPBACK, store_port))
+        store_socket = socket.create_server((options.host, options.store_port))
         store_url = await _serve(create_store_app(store), store_socket, None, stack)
-        model_socket = Door(_LOOPBACK, model_port, gemini.turns_away)
+        model_socket = Door(options.host, options.model_port, gemini.turns_away)
         model_url = await _serve(create_gemini_app(gemini), model_socket, tls, stack)
-        daily_url = await _serve(create_daily_app(daily), socket.create_server((_LOOPBACK, 0)), None, stack)
+        daily_socket = socket.create_server((options.host, 0))
+        daily_url = await _serve(create_daily_app(daily), daily_socket, None, stack)
         _write_environment(
             directory / _ENVIRONMENT,
             {
@@ -90,12 +111,12 @@ async def _run(directory: Path, model_port: int, store_port: int) -> None:
         await stop.wait()
 
 
-async def _make_gemini(catalogue: Catalogue, stack: AsyncExitStack) -> Gemini:
+async def _make_gemini(catalogue: Catalogue, key: str, stack: AsyncExitStack) -> Gemini:
     ears = Ears(request_grammar(_speakable(catalogue)), np.random.default_rng())
     stack.callback(ears.close)
     await ears.warm_up()
     return Gemini(
-        key=f"sandbox-{secrets.token_urlsafe(24)}",
+        key=key,
         ears=ears,
         voice=Voice(),
         categories=catalogue.categories,
@@ -116,14 +137,15 @@ def _speakable(catalogue: Catalogue) -> list[str]:
 async def _serve(
     app: web.Application, listening: socket.socket, tls: SSLContext | None, stack: AsyncExitStack
 ) -> str:
-    """Serve what connects to a socket until the stack is left; the URL."""
+    """Serve what connects to a socket until the stack is left; the URL, for this machine at least."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_SECONDS, handler_cancellation=True)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     site = web.SockSite(runner, listening, ssl_context=tls)
     await site.start()
-    _, actual_port = runner.addresses[0][:2]
-    return f"{'http' if tls is None else 'https'}://{_LOOPBACK}:{actual_port}"
+    host, actual_port = runner.addresses[0][:2]
+    reachable = _LOOPBACK if host == _EVERYWHERE else host
+    return f"{'http' if tls is None else 'https'}://{reachable}:{actual_port}"
 
 
 def _write_environment(path: Path, variables: dict[str, str]) -> None:
@@ -132,6 +154,10 @@ def _write_environment(path: Path, variables: dict[str, str]) -> None:
     unfinished.touch(mode=0o600)
     unfinished.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
     unfinished.replace(path)
+
+
+def _new_key() -> str:
+    return f"sandbox-{secrets.token_urlsafe(24)}"
 
 
 def _now() -> datetime:

@@ -1,4 +1,4 @@
-"""A certificate for loopback, made at each start, that a client verifies by being given it."""
+"""The model's certificate, which a client verifies by being given it: made for loopback, or brought."""
 
 from __future__ import annotations
 
@@ -53,6 +53,23 @@ def make_certificate(directory: Path, now: datetime) -> tuple[Path, ssl.SSLConte
             serialization.NoEncryption(),
         )
     )
+    return certificate_path, _context(certificate_path, key_path)
+
+
+def load_certificate(directory: Path) -> tuple[Path, ssl.SSLContext]:
+    """Take `tls.crt` and `tls.key`, as a Secret of the type kubernetes.io/tls mounts them.
+
+    Returns:
+        What `make_certificate` returns.
+
+    Raises:
+        OSError: They can't be read, or don't belong together.
+    """
+    certificate_path = directory / "tls.crt"
+    return certificate_path, _context(certificate_path, directory / "tls.key")
+
+
+def _context(certificate_path: Path, key_path: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate_path, key_path)
-    return certificate_path, context
+    return context

@@ -7,7 +7,6 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,13 @@ PATIENCE_SECONDS = 15.0
 """Only a hang takes this long."""
 
 
-@dataclass
-class Controller:
-    """A served controller, and what a web app does with it."""
+class WebApp:
+    """What a web app does with a controller, wherever that is served."""
 
-    client: httpx.AsyncClient
-    server: Server
-    serving: asyncio.Task[None]
-    directory: Path
+    patience_seconds = PATIENCE_SECONDS
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
 
     async def start(self, **fields: Any) -> dict[str, Any]:
         answer = await self.client.post("/v1/sessions", json={"user_id": "ana", **fields})
@@ -42,7 +40,7 @@ class Controller:
 
     async def until(self, session_id: str, what: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Watch a session until it is as a test expects it."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(self.patience_seconds):
             async for session in self.watch(f"/v1/sessions/{session_id}/events"):
                 if what(session):
                     return session
@@ -59,6 +57,18 @@ class Controller:
             async for line in stream.aiter_lines():
                 if line.startswith("data: "):
                     yield json.loads(line.removeprefix("data: "))
+
+
+class Controller(WebApp):
+    """A controller that is served in this process."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, server: Server, serving: asyncio.Task[None], directory: Path
+    ) -> None:
+        super().__init__(client)
+        self.server = server
+        self.serving = serving
+        self.directory = directory
 
     async def leave(self) -> None:
         """What a signal does."""
