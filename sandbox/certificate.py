@@ -65,8 +65,10 @@ def load_certificate(directory: Path) -> tuple[Path, ssl.SSLContext]:
     Raises:
         OSError: They can't be read, or don't belong together.
     """
-    certificate_path = directory / "tls.crt"
-    return certificate_path, _context(certificate_path, directory / "tls.key")
+    certificate_path, key_path = directory / "tls.crt", directory / "tls.key"
+    for path in (certificate_path, key_path):
+        path.stat()  # which names the file that is missing, as ssl does not
+    return certificate_path, _context(certificate_path, key_path)
 
 
 def _context(certificate_path: Path, key_path: Path) -> ssl.SSLContext:

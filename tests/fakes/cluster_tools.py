@@ -1,14 +1,14 @@
 """docker, kind and kubectl as scripts/kind-up uses them: what they are told, they write down and remember.
 
-Run under one of these names, with FAKE_TOOLS naming a directory: `asked` there holds a line for each call. Files in
-it change what they answer: `minor` (the cluster's version), `layers` (of the images), `failing` (the rollout's pod).
+Run under one of these names, with FAKE_TOOLS naming a directory: `asked` there holds a line for each call.
+Other files there change what they answer: `minor` (the version), `layers` (of the images), `failing`
+(no pod comes up) and `docker-down`.
 """
 
 from __future__ import annotations
 
 import base64
 import os
-import re
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -18,10 +18,12 @@ ACCOUNT = f"session {SESSION}\n   4.83 s  caller says     find running shoes\n"
 REQUEST = '{"hash":"1","room_provider":"webrtc","accepted":"2026-11-24T23:59:59.500000Z"}'
 TIMELINE = '{"launched":"2026-11-24T23:59:59.750000Z","joined":"2026-11-25T00:00:01Z"}'
 JOB = {
-    "reason}": "caller_left",
-    "message}": f"{SESSION} ended as caller_left: The caller hung up.\n",
-    "timeline}": f"{REQUEST}\n{TIMELINE}\n",
+    "timeline": f"{REQUEST}\n{TIMELINE}\n",
+    "message": f"{SESSION} ended as caller_left: The caller hung up.\n",
+    "reason": "caller_left",
 }
+"""By what is asked for."""
+
 POD = "Pending ErrImagePull no such image"
 
 
@@ -38,7 +40,7 @@ def docker(state: Path, arguments: list[str]) -> None:
         case ["info"] if (state / "docker-down").exists():
             leave("Cannot connect to the Docker daemon.")
         case ["image", "inspect", "--format", *_]:
-            say((state / "layers").read_text(encoding="utf-8") if (state / "layers").exists() else "[1]")
+            say(remembered(state / "layers") or "[1]")
         case ["info"] | ["image", "inspect", _] | ["build", *_]:
             pass
         case _:
@@ -61,40 +63,51 @@ def kind(state: Path, arguments: list[str]) -> None:
 
 
 def kubectl(state: Path, arguments: list[str]) -> None:
-    context, namespace, *rest = arguments
+    context, namespace, verb, *rest = arguments
     if (context, namespace) != ("--context=kind-podline", "--namespace=podline"):
         leave(f"kubectl: {context} {namespace} is another cluster")
-    match rest:
-        case ["get", "--raw", "/version"]:
-            minor = (state / "minor").read_text(encoding="utf-8") if (state / "minor").exists() else "37"
-            say(f'{{"major": "1", "minor": "{minor}"}}')
-        case ["get", "secret", secret, *options]:
+    if verb == "get":
+        get(state, rest)
+    else:
+        write(state, [verb, *rest])
+
+
+def get(state: Path, what: list[str]) -> None:
+    match what:
+        case ["--raw", "/version"]:
+            say(f'{{"major": "1", "minor": "{remembered(state / "minor") or "37"}"}}')
+        case ["secret", secret, *options]:
             get_secret(state / f"secret-{secret}", options)
+        case ["pods", *_]:
+            say("pod/one\n")
+        case ["pod/one", *_]:
+            say(POD)
+        case ["deployment", name, *_]:
+            say(remembered(state / f"built-{name}"))
+        case ["job", "podline-caller", *_]:
+            say("SuccessCriteriaMet Complete ")
+        case ["job", job, "-o", path] if job == SESSION:
+            say(next(answer for wanted, answer in JOB.items() if wanted in path))
+        case _:
+            pass
+
+
+def write(state: Path, what: list[str]) -> None:
+    match what:
         case ["create", "secret", _, secret, *values]:
             (state / f"secret-{secret}").write_text("\n".join(values), encoding="utf-8")
-        case ["create", "configmap", *_]:
+        case ["create", "configmap", *_] | ["apply", "-f", "-"]:
             say(sys.stdin.read())
         case ["rollout", "status", *_] if (state / "failing").exists():
             sys.exit(1)
-        case ["get", "pods", *_]:
-            say("pod/one\n")
-        case ["get", "pod/one", *_]:
-            say(POD)
         case ["annotate", "--overwrite", "deployment", name, mark]:
             (state / f"built-{name}").write_text(mark.partition("=")[2], encoding="utf-8")
-        case ["get", "deployment", name, *_]:
-            known = state / f"built-{name}"
-            say(known.read_text(encoding="utf-8") if known.exists() else "")
-        case ["get", "job", "podline-caller", *_]:
-            say("SuccessCriteriaMet Complete ")
-        case ["get", "job", job, "-o", path] if job == SESSION:
-            say(JOB[re.split(r"[\\.]", path.removesuffix("{\"\\n\"}"))[-1]])
         case ["logs", "job/podline-caller", *_]:
             say(ACCOUNT)
-        case ["apply" | "rollout" | "delete" | "create" | "logs" | "get", *_]:
+        case ["apply" | "rollout" | "delete" | "create" | "logs", *_]:
             pass
         case _:
-            leave(f"kubectl: what is {rest}?")
+            leave(f"kubectl: what is {what}?")
 
 
 def get_secret(secret: Path, options: list[str]) -> None:
@@ -102,6 +115,10 @@ def get_secret(secret: Path, options: list[str]) -> None:
         leave("not found")
     if options:
         say(base64.b64encode(secret.read_bytes()).decode())
+
+
+def remembered(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def say(text: str) -> None:

@@ -5,12 +5,15 @@ set -euo pipefail
 
 if [ "${1:-}" != --inside ]; then
   directory=$(mktemp -d -t podline-node.XXXXXX)
+  clean_up() {
+    rm -rf "$directory"
+    # The kubelet's groups are empty by now; each has to go before the one it is in.
+    find /sys/fs/cgroup -depth -type d -path '*/podline-node*' -exec rmdir {} + 2> /dev/null || true
+  }
+  trap clean_up EXIT
   status=0
   TMPDIR=$directory unshare --net --mount --pid --fork --kill-child --mount-proc --propagation=slave \
     bash "${BASH_SOURCE[0]}" --inside "$@" || status=$?
-  rm -rf "$directory"
-  # The kubelet's groups are empty by now; each has to go before the one it is in.
-  find /sys/fs/cgroup -depth -type d -path '*/podline-node*' -exec rmdir {} + 2> /dev/null || true
   exit "$status"
 fi
 

@@ -28,6 +28,10 @@ class NodeCluster(ControlPlane):
         await make_bridge()
         await super().start()
 
+    def worker(self, name: str) -> Worker:
+        """The node of this name."""
+        return next(worker for worker in self.workers if worker.name == name)
+
     async def stop_node(self, worker: Worker) -> None:
         """Let a node die: its kubelet at once, then its containers with what runs them."""
         await self.part(f"kubelet-{worker.number}").stop(0)

@@ -81,9 +81,9 @@ class Worker:
         for archive in images:
             await run(self.ctr("images", "import", archive))
 
-    def processes(self) -> set[int]:
-        """All that runs in containers here, what holds a pod's network included."""
-        lists = CONTROL_GROUPS.glob(f"*/{self._control_group}/**/cgroup.procs")
+    def processes(self, pod_uid: str = "") -> set[int]:
+        """All that runs in containers here, or in one pod's, what holds a pod's network included."""
+        lists = CONTROL_GROUPS.glob(f"*/{self._control_group}/**/pod{pod_uid}*/**/cgroup.procs")
         return {int(pid) for each in lists for pid in each.read_text().split()}
 
     def kill_containers(self) -> None:

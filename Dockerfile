@@ -1,0 +1,118 @@
+# Three images: `docker build --target bot -t podline-bot:0.1.0 .`, likewise controller and sandbox.
+# scripts/build-images makes them all; docs/images.md says what is in them and why.
+ARG BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS builder
+# What a machine behind a proxy needs; neither this nor the secret `certificates` reaches the images.
+ARG PIP_CERT
+ARG PIP_INDEX_URL
+ARG SSL_CERT_FILE
+ARG UV_VERSION=0.13.9
+RUN --mount=type=secret,id=certificates \
+    pip install --quiet --no-cache-dir --disable-pip-version-check --root-user-action=ignore "uv==${UV_VERSION}" \
+    && apt-get update -qq \
+    && apt-get install -qq --yes --no-install-recommends tini > /dev/null \
+    && groupadd --gid 10001 podline \
+    && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin podline
+ENV UV_COMPILE_BYTECODE=1 \
+    UV_LINK_MODE=copy \
+    UV_PROJECT_ENVIRONMENT=/opt/podline \
+    UV_PYTHON_DOWNLOADS=never
+WORKDIR /build
+COPY pyproject.toml uv.lock ./
+
+# Without our own code, which is a layer of its own: a change of it builds in seconds and is pulled in an instant.
+FROM builder AS bot-packages
+ARG SSL_CERT_FILE
+RUN --mount=type=secret,id=certificates --mount=type=cache,target=/root/.cache/uv \
+    uv sync --quiet --frozen --no-dev --no-install-project --extra bot \
+    && cd /opt/podline/lib/python3*/site-packages \
+    && find . -type d -name tests -prune -exec rm -r {} + \
+    && rm -rf numpy/distutils numpy/f2py pipecat/audio/turn/smart_turn/data \
+        onnxruntime/capi/libonnxruntime.so* onnxruntime/quantization onnxruntime/tools onnxruntime/transformers
+
+FROM builder AS controller-packages
+ARG SSL_CERT_FILE
+RUN --mount=type=secret,id=certificates --mount=type=cache,target=/root/.cache/uv \
+    uv sync --quiet --frozen --no-dev --no-install-project --extra controller \
+    && printf '%s\n' '#!/opt/podline/bin/python' 'from controller.__main__ import main' 'main()' > /opt/podline/bin/podline \
+    && chmod 755 /opt/podline/bin/podline
+
+FROM builder AS sandbox-packages
+ARG SSL_CERT_FILE
+RUN --mount=type=secret,id=certificates --mount=type=cache,target=/root/.cache/uv \
+    uv sync --quiet --frozen --no-dev --no-install-project --extra sandbox
+
+FROM ${BASE_IMAGE} AS code
+WORKDIR /opt/podline/code
+COPY bot bot
+COPY controller controller
+COPY protocol protocol
+COPY sandbox sandbox
+RUN python -m compileall -q . && chmod -R u=rwX,go=rX .
+
+# What the three have in common. The public image has no bytecode of the standard library, and no user of ours
+# could write any. This is the last RUN: what builds the rest stays behind.
+FROM ${BASE_IMAGE} AS common
+RUN python -m compileall -q \
+    -x '/(dist-packages|ensurepip|idlelib|lib2to3|pydoc_data|site-packages|test|tests|tkinter|turtledemo)/' \
+    "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
+COPY --from=builder /etc/passwd /etc/group /etc/
+COPY --from=builder /usr/bin/tini /usr/bin/tini
+# HOME is the one place that a pod lets its user write to, where the root is read-only.
+ENV HOME=/tmp \
+    PATH=/opt/podline/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONPATH=/opt/podline/code \
+    PYTHONUNBUFFERED=1
+WORKDIR /opt/podline/code
+USER 10001:10001
+
+FROM common AS bot
+COPY --from=bot-packages /opt/podline /opt/podline
+COPY --from=code /opt/podline/code/protocol protocol
+COPY --from=code /opt/podline/code/bot bot
+ENTRYPOINT ["tini", "--", "python", "-m", "bot"]
+ARG VERSION=unknown
+ARG SOURCE=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="podline-bot" \
+    org.opencontainers.image.description="A voice bot that holds one call and ends." \
+    org.opencontainers.image.licenses="BSD-2-Clause" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.source="${SOURCE}" \
+    org.opencontainers.image.revision="${REVISION}"
+
+FROM common AS controller
+COPY --from=controller-packages /opt/podline /opt/podline
+COPY --from=code /opt/podline/code/protocol protocol
+COPY --from=code /opt/podline/code/controller controller
+# Measured: after its first list of 10,000 Jobs a controller keeps 4.2 KB for each session with it, 5.3 KB without,
+# since glibc then raises its threshold for memory that it gives back.
+ENV MALLOC_MMAP_THRESHOLD_=131072
+ENTRYPOINT ["tini", "--", "podline"]
+CMD ["serve"]
+ARG VERSION=unknown
+ARG SOURCE=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="podline-controller" \
+    org.opencontainers.image.description="Launches one voice bot for each session, follows it and keeps the record." \
+    org.opencontainers.image.licenses="BSD-2-Clause" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.source="${SOURCE}" \
+    org.opencontainers.image.revision="${REVISION}"
+
+FROM common AS sandbox
+COPY --from=sandbox-packages /opt/podline /opt/podline
+COPY --from=code /opt/podline/code/protocol protocol
+COPY --from=code /opt/podline/code/sandbox sandbox
+ENTRYPOINT ["tini", "--", "python", "-m", "sandbox"]
+ARG VERSION=unknown
+ARG SOURCE=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="podline-sandbox" \
+    org.opencontainers.image.description="Stand-ins for the model, the product store and Daily, to try Podline with no account." \
+    org.opencontainers.image.licenses="BSD-2-Clause" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.source="${SOURCE}" \
+    org.opencontainers.image.revision="${REVISION}"

@@ -1,0 +1,89 @@
+"""The image that ours are made on: the public one, or a stand-in where no registry can be reached."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from tests.node.podman import Podman, tell
+
+STAND_IN: Final = "localhost/podline-base:bookworm-without-bytecode"
+PACKAGES: Final = "ca-certificates,python3.11,python3.11-venv,python3-pip"
+
+
+class MachineUnfitError(Exception):
+    """This machine can't have the images; the sentence says what it needs."""
+
+
+def require_programs() -> None:
+    """Refuse a machine on which no image can be built.
+
+    Raises:
+        MachineUnfitError: It is not Linux, we are not root on it, or it has no Podman.
+    """
+    if sys.platform != "linux" or os.geteuid() != 0:
+        raise MachineUnfitError("The node's images need root on Linux.")
+    if not shutil.which("podman"):
+        raise MachineUnfitError("The node's images need Podman: apt-get install podman.")
+
+
+def ensure_base(podman: Podman) -> str:
+    """The name of a base image that is there: what the environment names goes first.
+
+    Raises:
+        MachineUnfitError: No registry can be reached and no stand-in can be made.
+    """
+    named = os.environ.get("PODLINE_BASE_IMAGE") or _public_base()
+    if _is_there(podman, named) or _is_pulled(podman, named):
+        return named
+    if not _is_there(podman, STAND_IN):
+        tell(f"The base image {named} can't be pulled; making a stand-in of Debian's Python (about 45 s) ...")
+        _make_stand_in(podman)
+    return STAND_IN
+
+
+def _public_base() -> str:
+    text = (Path(__file__).parents[2] / "Dockerfile").read_text()
+    found = re.search(r"^ARG BASE_IMAGE=(\S+)$", text, re.MULTILINE)
+    if not found:
+        raise AssertionError("the Dockerfile names no base image")
+    return found[1]
+
+
+def _is_there(podman: Podman, name: str) -> bool:
+    return podman.attempt("image", "exists", name).returncode == 0
+
+
+def _is_pulled(podman: Podman, name: str) -> bool:
+    try:
+        return podman.attempt("pull", "--quiet", name).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def _make_stand_in(podman: Podman) -> None:
+    """Debian with its own Python 3.11, under the public image's names and as bare of bytecode as that is."""
+    if not shutil.which("debootstrap"):
+        raise MachineUnfitError(
+            "Without an image registry a base is made by debootstrap: apt-get install debootstrap."
+        )
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory) / "root"
+        command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root)]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)  # noqa: S603 - our own
+        for name, target in (("python", "python3.11"), ("python3", "python3.11"), ("pip", "pip3")):
+            (root / "usr/local/bin" / name).symlink_to(f"/usr/bin/{target}")
+        (root / "usr/lib/python3.11/EXTERNALLY-MANAGED").unlink()
+        for folder in ("var/cache/apt", "var/lib/apt/lists"):
+            shutil.rmtree(root / folder)
+        for path in (root / "usr/lib").rglob("*.pyc"):
+            path.unlink()
+        archive = Path(directory) / "root.tar"
+        subprocess.run(["tar", "-C", root, "--numeric-owner", "-cf", archive, "."], check=True)  # noqa: S603, S607
+        podman("import", "--quiet", "--change", 'CMD ["python3"]', str(archive), STAND_IN)

@@ -1,0 +1,187 @@
+"""Builds the images of this checkout and keeps them as archives that a node can import.
+
+Run as `python -m tests.node.images` it makes them available and prints where each of them is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from tests.node.base_image import MachineUnfitError, ensure_base, require_programs
+from tests.node.podman import Podman, tell
+
+ROOT: Final = Path(__file__).parents[2]
+CODE: Final = {
+    "bot": ("bot", "protocol"),
+    "controller": ("controller", "protocol"),
+    "sandbox": ("sandbox", "protocol"),
+}
+"""The packages in each image."""
+
+INGREDIENTS: Final = ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock", "scripts/build-images")
+PAUSE: Final = "localhost/pause:1"
+"""What holds a pod's namespaces: a program that sleeps."""
+
+KEPT: Final = 3
+"""How many archives of one image stay in the cache: those of checkouts that take turns."""
+
+UNUSED_LAYERS: Final = "until=168h"
+
+
+def cache_directory() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "podline" / "images"
+
+
+def version() -> str:
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
+
+
+def image_name(name: str) -> str:
+    """The full name of the bot's, the controller's or the sandbox's image, as a node knows it."""
+    return f"docker.io/library/podline-{name}:{version()}"
+
+
+def ensure_images() -> dict[str, Path]:
+    """Say where the archive of each image is, once all of them are there."""
+    cache = cache_directory()
+    wanted = {name: cache / f"{name}-{_key(name)}.tar" for name in CODE}
+    wanted["pause"] = cache / "pause-1.tar"
+    if not all(path.exists() for path in wanted.values()):
+        with _only_one(cache):
+            for name, path in wanted.items():
+                if not path.exists():
+                    _make(name, path)
+            _forget_old(cache, wanted)
+    for path in wanted.values():
+        # The ones used last are kept.
+        path.touch()
+    return wanted
+
+
+def in_podman(podman: Podman, name: str) -> str:
+    """By what name Podman can run the image: one that another checkout's build does not take away."""
+    own_name = _own_name(name, _key(name))
+    if podman.attempt("image", "exists", own_name).returncode != 0:
+        podman("load", "--quiet", "--input", str(ensure_images()[name]))
+        podman("tag", image_name(name), own_name)
+    return own_name
+
+
+def _own_name(name: str, key: str) -> str:
+    return f"localhost/podline-{name}:{key}"
+
+
+def _key(name: str) -> str:
+    """What decides about an image: how it is made and the code that goes into it."""
+    digest = hashlib.sha256()
+    paths = [ROOT / ingredient for ingredient in INGREDIENTS]
+    for package in CODE[name]:
+        files = (path for path in (ROOT / package).rglob("*") if path.is_file())
+        paths += sorted(path for path in files if "__pycache__" not in path.parts)
+    for path in paths:
+        digest.update(f"{path.relative_to(ROOT)}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _make(name: str, path: Path) -> None:
+    """Build it and save it beside its place, then move it there, so that half an archive is never found."""
+    require_programs()
+    tell(f"Making the image '{name}' ...")
+    began = time.monotonic()
+    podman = Podman(cache_directory())
+    if name == "pause":
+        _build_pause(podman)
+        image = PAUSE
+    else:
+        image = image_name(name)
+        _build(podman, name)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        podman("save", "--quiet", "--format", "docker-archive", "--output", str(unfinished), image)
+        unfinished.rename(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    tell(f"Made it in {time.monotonic() - began:.0f} s.")
+
+
+def _build(podman: Podman, name: str) -> None:
+    variables = {"PODLINE_BASE_IMAGE": ensure_base(podman), "PODLINE_IMAGE_TOOL": "podman"}
+    subprocess.run(  # noqa: S603 - our own
+        [ROOT / "scripts" / "build-images", name],
+        env={**podman.for_scripts, **variables},
+        stdout=sys.stderr,
+        check=True,
+    )
+    built = f"localhost/podline-{name}:{version()}"
+    podman("tag", built, image_name(name), _own_name(name, _key(name)))
+
+
+def _build_pause(podman: Podman) -> None:
+    """An image of one file: Debian's static busybox."""
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        raise MachineUnfitError("The node's images need a static busybox: apt-get install busybox-static.")
+    root = cache_directory() / "pause"
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
+    shutil.copy(busybox, root / "busybox")
+    archive = root.with_suffix(".root.tar")
+    subprocess.run(["tar", "-C", root, "-cf", archive, "busybox"], check=True)  # noqa: S603, S607 - our own
+    command = 'ENTRYPOINT ["/busybox", "sleep", "2147483647"]'
+    podman("import", "--quiet", "--change", command, str(archive), PAUSE)
+    archive.unlink()
+    shutil.rmtree(root)
+
+
+def _forget_old(cache: Path, wanted: dict[str, Path]) -> None:
+    podman = Podman(cache)
+    for name in wanted:
+        archives = sorted(cache.glob(f"{name}-*.tar"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in archives[KEPT:]:
+            if path not in wanted.values():
+                path.unlink()
+                podman.attempt("rmi", _own_name(name, path.stem.removeprefix(f"{name}-")))
+    podman("image", "prune", "--force", "--filter", UNUSED_LAYERS)
+
+
+@contextlib.contextmanager
+def _only_one(cache: Path) -> Iterator[None]:
+    """Let one run build while others wait for what it builds."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell("Another run is making the images; waiting for it ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> int:
+    """Exit with 3 where this machine can't have them, so that a script can tell that from a failed build."""
+    try:
+        images = ensure_images()
+    except MachineUnfitError as error:
+        tell(str(error))
+        return 3
+    except subprocess.CalledProcessError as error:
+        tell(f"The images could not be made: {error}")
+        return 1
+    sys.stdout.write("".join(f"{path}\n" for path in images.values()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""Podline as it is installed on the test nodes: the overlay's own site, and others with their own template."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from tests.fakes.served import WebApp
+from tests.node.node_cluster import NodeCluster
+
+ROOT = Path(__file__).parents[2]
+BASE = ROOT / "deploy" / "base"
+OVERLAY_NAMESPACE = "podline"
+PATIENCE_SECONDS = 120.0
+"""Only a hang takes this long: a lost node is noticed after most of a minute."""
+
+SHARED = (
+    "secret/podline-controller",
+    "secret/podline-keys",
+    "secret/podline-bot",
+    "configmap/podline-authorities",
+)
+"""What scripts/lib-site.sh has made, and other sites use as well."""
+
+Change = Callable[[dict[str, Any]], None]
+"""What a site's Job template has other than the base's."""
+
+
+class NodeSite(WebApp):
+    """A controller in a pod, and the cluster it works in."""
+
+    patience_seconds = PATIENCE_SECONDS
+
+    def __init__(self, client: httpx.AsyncClient, cluster: NodeCluster, namespace: str) -> None:
+        super().__init__(client)
+        self.cluster = cluster
+        self.namespace = namespace
+
+    @property
+    def url(self) -> str:
+        return str(self.client.base_url).rstrip("/")
+
+    async def kubectl(self, *arguments: str) -> str:
+        return await self.cluster.kubectl(f"--namespace={self.namespace}", *arguments)
+
+    async def get(self, *arguments: str) -> Any:
+        return json.loads(await self.kubectl("get", *arguments, "--output=json"))
+
+    async def stop(self, session_id: str) -> httpx.Response:
+        return await self.client.delete(f"/v1/sessions/{session_id}")
+
+    async def pods(self, session_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self.get("pods", f"-lpodline.dev/session={session_id}"))["items"]
+        return found
+
+    async def pod(self, session_id: str, phase: str = "Running") -> dict[str, Any]:
+        """The session's pod, once it is in this phase."""
+        found = await self.cluster.until(
+            f"/api/v1/namespaces/{self.namespace}/pods?labelSelector=podline.dev/session={session_id}",
+            lambda pods: any(pod["status"].get("phase") == phase for pod in pods["items"]),
+        )
+        pod: dict[str, Any] = found["items"][0]
+        return pod
+
+    def processes(self, pod: dict[str, Any]) -> set[int]:
+        """Of the pod's containers, as its node sees them."""
+        return self.cluster.worker(pod["spec"]["nodeName"]).processes(pod["metadata"]["uid"])
+
+
+@contextlib.asynccontextmanager
+async def open_site(cluster: NodeCluster, namespace: str) -> AsyncIterator[NodeSite]:
+    """Speak to a controller that is installed already, as an operator with every right."""
+    key = await cluster.kubectl(
+        f"--namespace={OVERLAY_NAMESPACE}",
+        "get",
+        "secret",
+        "podline-admin-key",
+        "--output=jsonpath={.data.key}",
+    )
+    address = await cluster.kubectl(
+        f"--namespace={namespace}", "get", "service", "podline", "--output=jsonpath={.spec.clusterIP}"
+    )
+    async with httpx.AsyncClient(
+        base_url=f"http://{address}",
+        headers={"Authorization": f"Bearer {base64.b64decode(key).decode()}"},
+        timeout=PATIENCE_SECONDS,
+    ) as client:
+        await until_reached(client)
+        yield NodeSite(client, cluster, namespace)
+
+
+async def until_reached(client: httpx.AsyncClient) -> None:
+    """A Service leads to a pod some moments after the pod is ready."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            with contextlib.suppress(httpx.ConnectError):
+                if (await client.get("/readyz")).status_code == httpx.codes.OK:
+                    return
+            await asyncio.sleep(0.1)  # seen from outside only
+
+
+async def install(
+    cluster: NodeCluster,
+    namespace: str,
+    change: Change = lambda _: None,
+    settings: Mapping[str, str] | None = None,
+) -> None:
+    """Install the base into a namespace of its own, with another Job template and other settings."""
+    await cluster.kubectl("create", "namespace", namespace)
+    for shared in SHARED:
+        await copy(cluster, shared, namespace)
+    with tempfile.TemporaryDirectory() as name:
+        write_overlay(Path(name), namespace, change, settings or {})
+        await cluster.kubectl("apply", "-k", name)
+    await cluster.kubectl(
+        f"--namespace={namespace}", "rollout", "status", "deployment/podline", "--timeout=60s"
+    )
+
+
+async def copy(cluster: NodeCluster, what: str, namespace: str) -> None:
+    manifest = json.loads(
+        await cluster.kubectl(f"--namespace={OVERLAY_NAMESPACE}", "get", what, "--output=json")
+    )
+    manifest["metadata"] = {"name": manifest["metadata"]["name"], "namespace": namespace}
+    await cluster.kubectl("apply", "--filename=-", stdin=json.dumps(manifest))
+
+
+def write_overlay(directory: Path, namespace: str, change: Change, settings: Mapping[str, str]) -> None:
+    """An overlay such as an operator would write."""
+    job = yaml.safe_load((BASE / "bot-job.yaml").read_text(encoding="utf-8"))
+    change(job)
+    (directory / "bot-job.yaml").write_text(yaml.safe_dump(job), encoding="utf-8")
+    environment = [{"name": name, "value": value} for name, value in settings.items()]
+    controller = {"name": "controller", "env": environment}
+    documents: dict[str, Any] = {
+        "kustomization.yaml": {
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "namespace": namespace,
+            "resources": [os.path.relpath(BASE, directory), "sandbox.yaml"],
+            "patches": [{"path": "controller.yaml"}],
+            "configMapGenerator": [
+                {"name": "podline-job", "behavior": "replace", "files": ["bot-job.yaml"]},
+            ],
+        },
+        "controller.yaml": {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "podline"},
+            "spec": {"template": {"spec": {"containers": [controller]}}},
+        },
+        # The one sandbox, by the name that its certificate is for.
+        "sandbox.yaml": {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "podline-sandbox"},
+            "spec": {
+                "type": "ExternalName",
+                "externalName": f"podline-sandbox.{OVERLAY_NAMESPACE}.svc.cluster.local",
+            },
+        },
+    }
+    for name, document in documents.items():
+        (directory / name).write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+def bot_of(job: dict[str, Any]) -> dict[str, Any]:
+    """The bot's container in a Job template."""
+    [bot] = job["spec"]["template"]["spec"]["containers"]
+    found: dict[str, Any] = bot
+    return found
