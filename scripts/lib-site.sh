@@ -160,7 +160,7 @@ make_call() {
     print_last_bot >&2
     fail "The call failed. The caller: $(pod_state podline-caller)"
   fi
-  said=$(kube logs job/podline-caller)
+  said=$(kube logs job/podline-caller) || fail "The call went well, but the caller's account of it could not be read."
   session=$(sed -n 's/^session //p' <<< "$said")
   printf '%s\n' "$said"
   print_timeline "$session"
@@ -199,7 +199,8 @@ print_last_bot() {
 print_timeline() {
   local deadline=$((SECONDS + 60)) reason
   until reason=$(kube get job "$1" -o 'jsonpath={.metadata.labels.podline\.dev/reason}') && [ -n "$reason" ]; do
-    [ $SECONDS -lt $deadline ] || fail "The end of session $1 was not recorded within a minute: kubectl -n podline get job $1"
+    [ $SECONDS -lt $deadline ] ||
+      fail "The end of session $1 was not recorded within a minute. Look at: kubectl -n podline describe job $1"
     sleep 1
   done
   kube get job "$1" -o 'jsonpath={.metadata.name} ended as {.metadata.labels.podline\.dev/reason}: {.metadata.annotations.podline\.dev/message}{"\n"}'

@@ -35,12 +35,3 @@ async def test_the_base_is_applied_and_a_bot_starts_in_its_restricted_namespace(
     assert [each["message"] for each in warnings["items"] if each["involvedObject"]["kind"] == "Job"] == []
     assert {line.split()[-1] for line in applied.splitlines()} <= {"run)", "unchanged"}
     assert "*" not in str(role["rules"])
-
-
-async def test_the_example_of_a_quota_is_taken(plane: ControlPlane, namespace: str) -> None:
-    quota = (BASE / "resource-quota.example.yaml").read_text(encoding="utf-8")
-    text = quota.replace("namespace: podline", f"namespace: {namespace}")
-
-    said = await plane.kubectl("apply", "--dry-run=server", "-f", "-", stdin=text)
-
-    assert said.strip() == "resourcequota/podline-bots created (server dry run)"

@@ -1,4 +1,4 @@
-"""The cluster with real nodes that all tests here share, and Podline installed on it by the script of users."""
+"""The cluster with real nodes that all tests here share, and Podline installed on it by its own script."""
 
 from __future__ import annotations
 

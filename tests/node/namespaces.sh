@@ -8,7 +8,7 @@ if [ "${1:-}" != --inside ]; then
   clean_up() {
     rm -rf "$directory"
     # The kubelet's groups are empty by now; each has to go before the one it is in.
-    find /sys/fs/cgroup -depth -type d -path '*/podline-node*' -exec rmdir {} + 2> /dev/null || true
+    find /sys/fs/cgroup -depth -type d -path "*/$(basename "$directory")-*" -exec rmdir {} + 2> /dev/null || true
   }
   trap clean_up EXIT
   status=0

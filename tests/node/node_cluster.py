@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tests.cluster.commands import Command
-from tests.cluster.control_plane import ControlPlane, is_ready
+from tests.cluster.control_plane import PATIENCE_SECONDS, ControlPlane, is_ready
 from tests.cluster.processes import free_ports
 from tests.node.worker import BRIDGE, DNS_DOMAIN, NODE_ADDRESS, PODS, Worker, run
 
@@ -31,6 +31,21 @@ class NodeCluster(ControlPlane):
     def worker(self, name: str) -> Worker:
         """The node of this name."""
         return next(worker for worker in self.workers if worker.name == name)
+
+    async def strays(self) -> dict[str, set[int]]:
+        """Processes in containers of pods that have ended or are not there any more, by the pod's uid."""
+        pods = (await self.api("GET", "/api/v1/pods"))["items"]
+        alive = {
+            pod["metadata"]["uid"] for pod in pods if pod["status"]["phase"] not in ("Succeeded", "Failed")
+        }
+        running = {uid: worker.processes(uid) for worker in self.workers for uid in worker.pods()}
+        return {uid: pids for uid, pids in running.items() if pids and uid not in alive}
+
+    async def until_no_stray_runs(self) -> None:
+        """Wait until containerd has taken down what held the network of pods that have ended."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await self.strays():  # noqa: ASYNC110 - seen from outside only
+                await asyncio.sleep(0.1)
 
     async def stop_node(self, worker: Worker) -> None:
         """Let a node die: its kubelet at once, then its containers with what runs them."""

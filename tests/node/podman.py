@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+import uuid
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +21,9 @@ events_logger = "file"
 _RUN_ROOT: Final = "/run/podline-images"
 SECONDS: Final = 120.0
 """Only a hang takes this long."""
+
+LOCKED_DOWN: Final = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp")
+"""As the pods of deploy/base are."""
 
 
 class Podman:
@@ -57,6 +62,35 @@ class Podman:
         return subprocess.run(  # noqa: S603 - our own commands
             [*self.command, *arguments], capture_output=True, text=True, check=False, timeout=seconds
         )
+
+
+class Container:
+    """A locked down container on the network of whoever made it; there until it is removed."""
+
+    def __init__(
+        self, podman: Podman, image: str, *arguments: str, options: tuple[str, ...] = (), **variables: str
+    ) -> None:
+        self._podman = podman
+        self.name = f"podline-{uuid.uuid4().hex[:8]}"
+        given = [f"--env={name}={value}" for name, value in variables.items()]
+        common = ("--detach", f"--name={self.name}", "--network=host", *LOCKED_DOWN)
+        podman("run", *common, *given, *options, image, *arguments)
+
+    def terminate(self) -> tuple[int, float]:
+        """Send SIGTERM to its first process; the exit code, and the seconds until then."""
+        began = time.monotonic()
+        self._podman("kill", "--signal=TERM", self.name)
+        return self.exit_code(), time.monotonic() - began
+
+    def exit_code(self) -> int:
+        return int(self._podman("wait", "--interval=10ms", self.name))
+
+    def said(self) -> str:
+        completed = self._podman.attempt("logs", self.name)
+        return completed.stdout + completed.stderr
+
+    def remove(self) -> None:
+        self._podman("rm", "--force", "--time=0", self.name)
 
 
 def tell(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Podline as it is installed on the test nodes: the overlay's own site, and others with their own template."""
+"""Podline as it is installed on the test nodes: the overlay's own site, and others beside it."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ SHARED = (
     "configmap/podline-authorities",
 )
 """What scripts/lib-site.sh has made, and other sites use as well."""
+
+HASTY = {
+    "PODLINE_GRACE_SECONDS": "4",
+    "PODLINE_KEEP_ENDED_SECONDS": "15",
+    "PODLINE_SESSIONS_PER_USER": "20",
+}
+"""For sites of their own: tests don't wait for what a caller would want."""
 
 Change = Callable[[dict[str, Any]], None]
 """What a site's Job template has other than the base's."""
@@ -75,6 +82,34 @@ class NodeSite(WebApp):
     def processes(self, pod: dict[str, Any]) -> set[int]:
         """Of the pod's containers, as its node sees them."""
         return self.cluster.worker(pod["spec"]["nodeName"]).processes(pod["metadata"]["uid"])
+
+    async def live(self, session_id: str, **fields: Any) -> dict[str, Any]:
+        """Start a session; its pod, once its bot has joined."""
+        await self.start(session_id=session_id, **fields)
+        await self.until(session_id, lambda session: session["phase"] in ("live", "failed"))
+        return await self.pod(session_id)
+
+    async def recorded(self, session_id: str) -> tuple[str, str]:
+        """Reason and message of an ended session, where `kubectl` shows them: on its Job."""
+        path = f"/apis/batch/v1/namespaces/{self.namespace}/jobs/{session_id}"
+        job = await self.cluster.until(path, lambda job: "podline.dev/reason" in job["metadata"]["labels"])
+        metadata = job["metadata"]
+        return metadata["labels"]["podline.dev/reason"], metadata["annotations"]["podline.dev/message"]
+
+    async def until_no_bot_is_left(self) -> None:
+        """Wait until Jobs, pods, Secrets and processes of all sessions are gone."""
+        for kind in ("batch/v1/namespaces/{}/jobs", "v1/namespaces/{}/pods"):
+            group = "apis" if kind.startswith("batch") else "api"
+            path = f"/{group}/{kind.format(self.namespace)}?labelSelector=app.kubernetes.io/name=podline-bot"
+            await self.cluster.until(path, lambda found: not found["items"])
+        path = f"/api/v1/namespaces/{self.namespace}/secrets"
+        await self.cluster.until(path, lambda found: not any(map(is_owned, found["items"])))
+        await self.cluster.until_no_stray_runs()
+
+
+def is_owned(secret: dict[str, Any]) -> bool:
+    """Whether it is a session's, and not the operator's."""
+    return "ownerReferences" in secret["metadata"]
 
 
 @contextlib.asynccontextmanager
@@ -125,6 +160,21 @@ async def install(
     await cluster.kubectl(
         f"--namespace={namespace}", "rollout", "status", "deployment/podline", "--timeout=60s"
     )
+
+
+@contextlib.asynccontextmanager
+async def own_site(
+    cluster: NodeCluster,
+    namespace: str,
+    change: Change = lambda _: None,
+    settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[NodeSite]:
+    """Install Podline beside the overlay's own; at the end nothing may be left of any session."""
+    await install(cluster, namespace, change, {**HASTY, **(settings or {})})
+    async with open_site(cluster, namespace) as site:
+        yield site
+        await site.until_no_bot_is_left()
+    await cluster.kubectl("delete", "namespace", namespace)
 
 
 async def copy(cluster: NodeCluster, what: str, namespace: str) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,6 @@ BRIDGE = "podline0"
 NODE_ADDRESS = "10.244.0.1"
 PODS = "10.244.0.0/16"
 DNS_DOMAIN = "cluster.local"
-CONTROL_GROUP = "podline-node"
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 """Of version 1, one folder for each controller."""
 
@@ -86,6 +86,11 @@ class Worker:
         lists = CONTROL_GROUPS.glob(f"*/{self._control_group}/**/pod{pod_uid}*/**/cgroup.procs")
         return {int(pid) for each in lists for pid in each.read_text().split()}
 
+    def pods(self) -> set[str]:
+        """The uids of pods that have control groups here."""
+        groups = CONTROL_GROUPS.glob(f"*/{self._control_group}/**/pod*-*-*-*-*")
+        return {group.name.removeprefix("pod") for group in groups}
+
     def kill_containers(self) -> None:
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
@@ -93,7 +98,8 @@ class Worker:
 
     @property
     def _control_group(self) -> str:
-        return f"{CONTROL_GROUP}-{self.number}"
+        # Named for the run's own directory (namespaces.sh): another run may be on this machine.
+        return f"{Path(tempfile.gettempdir()).name}-{self.number}"
 
     def _make_control_groups(self) -> None:
         """The kubelet's own, beside everybody else's; an empty one has no processors and no memory."""

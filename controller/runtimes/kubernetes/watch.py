@@ -117,7 +117,7 @@ class Mirror(Generic[T]):
     async def _list(self) -> str:
         """Tell of all objects there are, then of those that are no more. Returns the list's version."""
         launches: dict[str, str] = {}
-        rest: str | None = ""
+        version, rest = await self._list_page(None, launches)
         while rest is not None:
             version, rest = await self._list_page(rest, launches)
         former, self._launches = self._launches, launches
@@ -129,13 +129,13 @@ class Mirror(Generic[T]):
         self._synced()
         return version
 
-    async def _list_page(self, continued: str, launches: dict[str, str]) -> tuple[str, str | None]:
+    async def _list_page(self, continued: str | None, launches: dict[str, str]) -> tuple[str, str | None]:
         """Tell of the objects of one page. Returns its version, and where the next one goes on.
 
         Nothing of its bytes is kept while the next one is asked for: that made half of the memory at the peak.
         """
         query: dict[str, Any] = {"labelSelector": self._selector, "limit": PAGE_ITEMS}
-        if continued:
+        if continued is not None:
             query["continue"] = continued
         page = await self._api.read("GET", self._path, Page, query=query)
         for raw in page.items:

@@ -125,6 +125,8 @@ async def controller(
         # The bots are not there, and nobody is to miss them.
         "PODLINE_START_TIMEOUT_SECONDS": "36000",
         "PODLINE_SILENCE_SECONDS": "36000",
+        # As in the image; see the Dockerfile.
+        "MALLOC_MMAP_THRESHOLD_": "131072",
     }
     async with _serving(place, command, variables | settings, port, at_once) as ours:
         yield ours

@@ -1,0 +1,103 @@
+"""How the bot's own image ends in a pod: what it says of itself arrives."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.node.node_cluster import NodeCluster
+from tests.node.site import NodeSite, bot_of, open_site, own_site
+
+NAMESPACE = "bots"
+SETTINGS = {"PODLINE_SILENCE_SECONDS": "8", "PODLINE_NO_CALLER_SECONDS": "12"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def bots(installed: NodeCluster) -> AsyncIterator[NodeCluster]:
+    async with own_site(installed, NAMESPACE, settings=SETTINGS):
+        yield installed
+
+
+@pytest.fixture
+async def site(bots: NodeCluster) -> AsyncIterator[NodeSite]:
+    async with open_site(bots, NAMESPACE) as opened:
+        yield opened
+
+
+async def test_a_bot_that_is_stopped_says_goodbye_and_is_gone(site: NodeSite) -> None:
+    await site.live("stopped")
+
+    await site.stop("stopped")
+    session = await site.until_over("stopped")
+
+    assert (session["reason"], session["usage"]["partial"]) == ("stopped", False)
+
+
+async def test_a_bot_whose_caller_never_comes_leaves(site: NodeSite) -> None:
+    await site.live("lonely")
+
+    session = await site.until_over("lonely")
+
+    assert session["reason"] == "no_caller"
+    assert "within 12 seconds" in session["message"]
+
+
+async def test_a_bot_leaves_when_the_time_of_its_session_is_up(site: NodeSite) -> None:
+    await site.live("brief", max_duration_seconds=5)
+
+    assert (await site.until_over("brief"))["reason"] == "max_duration"
+
+
+async def test_a_bot_that_is_frozen_is_ended_as_unresponsive(site: NodeSite) -> None:
+    pod = await site.live("frozen")
+
+    for pid in bot_processes(site, pod):
+        os.kill(pid, signal.SIGSTOP)
+    session = await site.until_over("frozen")
+
+    assert session["reason"] == "unresponsive"
+    assert "fell silent" in session["message"]
+
+
+async def test_a_bot_that_is_killed_on_its_node_has_vanished(site: NodeSite) -> None:
+    pod = await site.live("killed")
+
+    for pid in bot_processes(site, pod):
+        os.kill(pid, signal.SIGKILL)
+
+    assert (await site.until_over("killed"))["reason"] == "vanished"
+
+
+async def test_a_bot_that_is_told_to_go_by_somebody_else_has_vanished(site: NodeSite) -> None:
+    pod = await site.live("told")
+
+    for pid in bot_processes(site, pod):
+        os.kill(pid, signal.SIGTERM)
+    session = await site.until_over("told")
+
+    assert (session["reason"], session["usage"]["partial"]) == ("vanished", False)
+
+
+async def test_a_wrong_variable_is_named_by_the_bot(installed: NodeCluster) -> None:
+    def wrong_store(job: dict[str, Any]) -> None:
+        bot_of(job)["env"] = [{"name": "CONVEX_URL", "value": "no address"}]
+
+    async with own_site(installed, "wrong-variable", wrong_store) as site:
+        await site.start(session_id="one")
+        session = await site.until_over("one")
+
+    assert session["reason"] == "config_invalid"
+    assert "CONVEX_URL" in session["message"]
+
+
+def bot_processes(site: NodeSite, pod: dict[str, Any]) -> list[int]:
+    """Of the bot itself: neither what holds its network, nor its first process."""
+    return [
+        pid for pid in site.processes(pod) if b"bot" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    ]

@@ -1,0 +1,71 @@
+"""What a bot's exit says, read off a kubelet's own account of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.node.node_cluster import NodeCluster
+from tests.node.shells import shell_bot
+from tests.node.site import NodeSite, open_site, own_site
+
+NAMESPACE = "exit-codes"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shells(installed: NodeCluster) -> AsyncIterator[NodeCluster]:
+    async with own_site(installed, NAMESPACE, shell_bot):
+        yield installed
+
+
+@pytest.fixture
+async def site(shells: NodeCluster) -> AsyncIterator[NodeSite]:
+    async with open_site(shells, NAMESPACE) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "said"),
+    [
+        (0, "crashed", ""),
+        (1, "crashed", "not foreseen"),
+        (2, "crashed", "not foreseen"),
+        (64, "config_invalid", "not valid"),
+        (65, "room_refused", "did not let the bot in"),
+        (66, "room_lost", "lost the room"),
+        (67, "model_refused", "refused the bot"),
+        (68, "model_unreachable", "could not reach the model"),
+        (69, "model_lost", "lost for good"),
+    ],
+)
+async def test_an_exit_code_is_its_reason(site: NodeSite, code: int, reason: str, said: str) -> None:
+    name = f"exit-{code}"
+    await site.start(session_id=name)
+
+    session = await site.until_over(name)
+
+    assert session["reason"] == reason
+    assert said in session["message"]
+    assert await site.recorded(name) == (reason, session["message"])
+
+
+async def test_a_bot_that_outgrows_its_memory_is_told_from_one_that_was_killed(site: NodeSite) -> None:
+    await site.start(session_id="glutton")
+
+    session = await site.until_over("glutton")
+
+    assert session["reason"] == "out_of_memory"
+    assert "Raise its limit" in session["message"]
+
+
+async def test_a_bot_that_fills_its_disk_is_evicted_and_the_sentence_names_the_volume(
+    site: NodeSite,
+) -> None:
+    await site.start(session_id="hoarder")
+
+    session = await site.until_over("hoarder")
+
+    assert session["reason"] == "evicted"
+    assert 'emptyDir volume "tmp"' in session["message"]

@@ -1,0 +1,81 @@
+"""A session that is stopped, in each state that a real pod can be in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.node.node_cluster import NodeCluster
+from tests.node.shells import shell_bot
+from tests.node.site import NodeSite, open_site, own_site
+
+NAMESPACE = "stops"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shells(installed: NodeCluster) -> AsyncIterator[NodeCluster]:
+    async with own_site(installed, NAMESPACE, shell_bot):
+        yield installed
+
+
+@pytest.fixture
+async def site(shells: NodeCluster) -> AsyncIterator[NodeSite]:
+    async with open_site(shells, NAMESPACE) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def cordoned(installed: NodeCluster) -> AsyncIterator[None]:
+    """No node takes a pod."""
+    names = [worker.name for worker in installed.workers]
+    await installed.kubectl("cordon", *names)
+    yield
+    await installed.kubectl("uncordon", *names)
+
+
+@pytest.fixture
+async def without_pods(installed: NodeCluster) -> AsyncIterator[None]:
+    """Jobs stay without pods until `start_controller_manager`."""
+    await installed.stop_controller_manager()
+    yield
+    await installed.start_controller_manager()
+
+
+@pytest.mark.parametrize("session_id", ["obedient", "deaf"])
+async def test_a_bot_that_runs_is_ended_whether_it_listens_or_not(site: NodeSite, session_id: str) -> None:
+    await site.start(session_id=session_id)
+    pod = await site.pod(session_id)
+    assert site.processes(pod)
+
+    answer = await site.stop(session_id)
+    session = await site.until_over(session_id)
+
+    assert answer.status_code == 202
+    assert session["reason"] == "stopped"
+    assert not [each for each in await site.pods(session_id) if each["status"]["phase"] == "Running"]
+
+
+@pytest.mark.usefixtures("cordoned")
+async def test_a_bot_that_no_node_takes_is_never_started(site: NodeSite) -> None:
+    await site.start(session_id="pending")
+    await site.pod("pending", "Pending")
+
+    await site.stop("pending")
+    session = await site.until_over("pending")
+
+    assert session["reason"] == "stopped"
+    assert session["timeline"]["scheduled"] is None
+
+
+@pytest.mark.usefixtures("without_pods")
+async def test_a_bot_that_has_no_pod_yet_never_gets_one(site: NodeSite) -> None:
+    await site.start(session_id="early")
+
+    await site.stop("early")
+    await site.cluster.start_controller_manager()
+    session = await site.until_over("early")
+
+    assert session["reason"] == "stopped"
+    assert await site.pods("early") == []
