@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from controller.errors import BotUnavailable, ControllerError, LaunchEnded, OfferRefused
+from controller.errors import BotUnavailable, ControllerError, LaunchEnded, OfferRefused, SessionEnded
 from controller.flag import Flag
 from controller.numbers import Numbers
 from protocol.messages import Candidates, InboxAnswer, InboxMessage, Offer, Stop
@@ -57,13 +57,15 @@ class Inbox:
         """What is not answered and came after the message `after`; waits for the first such.
 
         Raises:
-            LaunchEnded: the inbox is closed, or is being closed while this waits.
+            LaunchEnded: the session has ended, or does while this waits: a bot still there has to leave.
+            ControllerError: the inbox is closed for another reason, such as the controller's own leave.
         """
         try:
             async with asyncio.timeout(timeout_seconds):
                 while not (messages := self._unanswered(after)):
                     if self._closed_by is not None:
-                        raise LaunchEnded
+                        ended = isinstance(self._closed_by, SessionEnded)
+                        raise LaunchEnded if ended else self._closed_by
                     await self._changed.wait()
         except TimeoutError:
             return []
@@ -76,7 +78,10 @@ class Inbox:
             waiting.answer.set_result(answer)
 
     def close(self, error: ControllerError) -> None:
-        """The bot is gone: whoever waits for an answer, now or later, gets `error`."""
+        """Send home with `error` whoever waits for an answer or a message, now or later.
+
+        A bot is told of the end of its session as `poll` says.
+        """
         self._closed_by = error
         for waiting in self._waiting.values():
             if waiting.answer and not waiting.answer.done():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -35,9 +35,27 @@ class Timeline:
     ended: datetime | None = None
 
     def marked(self, **moments: datetime | None) -> Timeline:
-        """Set the moments that are not set yet. What is on record stays."""
-        known = {name: at for name, at in moments.items() if at is not None and getattr(self, name) is None}
-        return replace(self, **known) if known else self
+        """Set the moments that are not set yet. What is on record stays, and so does the order of steps.
+
+        News overtakes itself: a pod may be seen before the request for it has been answered, and what was
+        not seen has its time from elsewhere, in whole seconds.
+        """
+        timeline = self
+        for name, at in moments.items():
+            if at is not None and getattr(timeline, name) is None:
+                timeline = replace(timeline, **{name: timeline._in_order(name, at)})
+        return timeline
+
+    def _in_order(self, name: str, at: datetime) -> datetime:
+        """The nearest moment that is not before an earlier step, nor after a later one."""
+        place = _STEPS.index(name)
+        moments: list[datetime | None] = [getattr(self, step) for step in _STEPS]
+        earlier = [moment for moment in moments[:place] if moment is not None]
+        later = [moment for moment in moments[place:] if moment is not None]
+        return min([max([at, *earlier]), *later])
+
+
+_STEPS: Final = tuple(step.name for step in fields(Timeline))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ INGREDIENTS: Final = ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock"
 PAUSE: Final = "localhost/pause:1"
 """What holds a pod's namespaces: a program that sleeps."""
 
-KEPT: Final = 3
+KEPT: Final = 2
 """How many archives of one image stay in the cache: those of checkouts that take turns."""
 
 UNUSED_LAYERS: Final = "until=168h"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from tests.node.site import bot_of
-from tests.node.worker import PAUSE_IMAGE
 
 SCRIPT = """
 case $SESSION_ID in
@@ -20,8 +19,7 @@ while true; do sleep 1 & wait $!; done
 
 
 def shell_bot(job: dict[str, Any]) -> None:
-    """Change a Job template so that its bot is a shell."""
+    """Change a Job template so that the bot's image runs a shell."""
     bot = bot_of(job)
-    bot["image"] = PAUSE_IMAGE
     bot["command"] = ["/bin/sh", "-c", SCRIPT]
     bot["resources"] = {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}}

@@ -127,7 +127,9 @@ async def test_one_that_has_ended_is_told_as_it_was_and_holds_no_place() -> None
 
 async def test_one_that_ended_long_ago_is_forgotten_when_its_time_is_over() -> None:
     long_ago = datetime.now(UTC) - timedelta(hours=2)
-    ended = found().ended(Ending(reason=Reason.IDLE, message="Silent."), long_ago)
+    ended = found(timeline=Timeline(accepted=long_ago)).ended(
+        Ending(reason=Reason.IDLE, message="Silent."), long_ago
+    )
     async with serve_site(keep_ended_seconds=3600) as site:
         tell(site, ended)
         async with asyncio.timeout(10):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from controller.errors import BotUnavailable, LaunchEnded, OfferRefused, SessionEnded
+from controller.errors import BotUnavailable, LaunchEnded, OfferRefused, SessionEnded, ShuttingDown
 from controller.inbox import Inbox
 from protocol.messages import Candidates, InboxAnswer, InboxMessage, Offer, Stop
 
@@ -111,3 +111,15 @@ async def test_when_the_bot_has_gone_all_who_wait_learn_why() -> None:
         await polling
     with pytest.raises(SessionEnded):
         await inbox.offer(OFFER, 5)
+
+
+async def test_a_controller_that_leaves_does_not_send_its_bots_away() -> None:
+    inbox = Inbox()
+    polling = asyncio.create_task(inbox.poll(None, 5))
+    await asyncio.sleep(0)
+    inbox.close(ShuttingDown())
+
+    with pytest.raises(ShuttingDown):
+        await polling
+    with pytest.raises(ShuttingDown):
+        await inbox.poll(None, 5)

@@ -1,6 +1,6 @@
 """A session only ever moves forward."""
 
-from dataclasses import fields
+from dataclasses import astuple, fields
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
@@ -48,8 +48,8 @@ class Life(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(MARKS))
     def mark(self, name: str) -> None:
-        self.marks.setdefault(name, self.now)
         self.become(self.session.marked(**{name: self.now}))
+        self.marks.setdefault(name, getattr(self.session.timeline, name))
 
     @rule(reason=st.sampled_from(Reason))
     def end(self, reason: Reason) -> None:
@@ -60,6 +60,11 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def each_moment_stays_as_it_was_first_told(self) -> None:
         assert {name: getattr(self.session.timeline, name) for name in self.marks} == self.marks
+
+    @invariant()
+    def its_steps_are_in_order(self) -> None:
+        moments = [at for at in astuple(self.session.timeline) if at is not None]
+        assert moments == sorted(moments)
 
     @invariant()
     def only_an_end_has_a_reason(self) -> None:
@@ -78,3 +83,11 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
+
+
+def test_a_pod_that_is_seen_before_its_launch_is_answered_was_launched_by_then() -> None:
+    seen, answered = START + timedelta(seconds=1), START + timedelta(seconds=2)
+
+    timeline = a_session().marked(scheduled=seen).marked(launched=answered).timeline
+
+    assert (timeline.launched, timeline.scheduled) == (seen, seen)
