@@ -1,4 +1,4 @@
-"""`scripts/bench [call|load|starts|cluster]`: measure one thing on this machine and print the figures."""
+"""`scripts/bench [call|load|starts|cluster|node]`: measure one thing on this machine and print the figures."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ import tempfile
 from pathlib import Path
 
 from scripts.benchmarks import call, load, starts
-from scripts.benchmarks.cluster import figures
+from scripts.benchmarks.cluster import figures as cluster
+from scripts.benchmarks.node import figures as node
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=["call", "load", "starts", "cluster"], default="call")
+    kinds = ["call", "load", "starts", "cluster", "node"]
+    parser.add_argument("what", nargs="?", choices=kinds, default="call")
     parser.add_argument("--calls", type=int, default=20, help="call: how many of each kind (default: 20)")
     parser.add_argument("--most", type=int, default=12, help="load: the most at one time (default: 12)")
     parser.add_argument(
         "--sessions", type=int, default=10_000, help="cluster: how many are found again (default: 10000)"
+    )
+    parser.add_argument(
+        "--starts", type=int, default=20, help="node: how many of each kind, one after another (default: 20)"
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="podline-bench-") as name:
@@ -30,7 +35,9 @@ def main() -> None:
             case "starts":
                 print(asyncio.run(starts.measure(directory)))
             case "cluster":
-                print(asyncio.run(figures.measure(directory, options.sessions)))
+                print(asyncio.run(cluster.measure(directory, options.sessions)))
+            case "node":
+                print(asyncio.run(node.measure(options.starts)))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,10 +12,8 @@ from tests.cluster.binaries import ensure_binaries
 from tests.node.binaries import ALL_PARTS
 from tests.node.images import ensure_images
 from tests.node.node_cluster import NodeCluster
-from tests.node.site import OVERLAY_NAMESPACE, ROOT, NodeSite, open_site
-
-INSTALL = "source scripts/lib-site.sh && install_site"
-CALL = "source scripts/lib-site.sh && make_call"
+from tests.node.scripted import INSTALL, by_script
+from tests.node.site import OVERLAY_NAMESPACE, NodeSite, open_site
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -43,30 +38,3 @@ async def site(installed: NodeCluster) -> AsyncIterator[NodeSite]:
 @pytest.fixture(scope="session")
 def voice() -> Voice:
     return Voice()
-
-
-async def by_script(cluster: NodeCluster, commands: str) -> str:
-    """Do steps of a script that users run, against the test cluster; what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        "bash",
-        "-euo",
-        "pipefail",
-        "-c",
-        commands,
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "KUBECONFIG": str(cluster.kubeconfig),
-            "PATH": f"{cluster.binaries['kubectl'].parent}:{os.environ['PATH']}",
-        },
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    assert process.stdout is not None
-    said = ""
-    async for line in process.stdout:
-        sys.stdout.write(line.decode())
-        said += line.decode()
-    assert await process.wait() == 0, said
-    return said

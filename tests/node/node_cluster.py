@@ -70,9 +70,10 @@ class NodeCluster(ControlPlane):
         for worker in self.workers:
             self._add_worker(worker)
         self._add_proxy_and_names()
-        await self._start("kube-proxy", "coredns")
         await asyncio.gather(*(self._start_worker(worker) for worker in self.workers))
         await self._until_ready(self.workers)
+        # Only now: kube-proxy ends itself where its node gets an address later.
+        await self._start("kube-proxy", "coredns")
 
     async def _start_worker(self, worker: Worker) -> None:
         await self._start(f"containerd-{worker.number}")

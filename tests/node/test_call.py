@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sandbox.caller import calling
 from sandbox.voice import Voice
-from tests.node.conftest import CALL, by_script
 from tests.node.node_cluster import NodeCluster
+from tests.node.scripted import CALL, by_script
 from tests.node.site import NodeSite
 
 STAGES = [

@@ -132,7 +132,7 @@ class Mirror(Generic[T]):
     async def _list_page(self, continued: str | None, launches: dict[str, str]) -> tuple[str, str | None]:
         """Tell of the objects of one page. Returns its version, and where the next one goes on.
 
-        Nothing of its bytes is kept while the next one is asked for: that made half of the memory at the peak.
+        Nothing of its bytes is kept while the next one is asked for.
         """
         query: dict[str, Any] = {"labelSelector": self._selector, "limit": PAGE_ITEMS}
         if continued is not None:

@@ -51,7 +51,7 @@ def test_the_job_is_the_operators_template_with_the_session_stamped_on() -> None
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": FAILURE_POLICY,
             "template": {
-                "metadata": {"labels": LABELS, "annotations": IDS},
+                "metadata": {"labels": LABELS, "annotations": {**pod["metadata"]["annotations"], **IDS}},
                 "spec": {
                     **pod["spec"],
                     "restartPolicy": "Never",
