@@ -15,12 +15,16 @@ from tests.node.node_cluster import NodeCluster
 from tests.node.site import NodeSite, bot_of, open_site, own_site
 
 NAMESPACE = "bots"
-SETTINGS = {"PODLINE_SILENCE_SECONDS": "8", "PODLINE_NO_CALLER_SECONDS": "12"}
+SETTINGS = {"PODLINE_SILENCE_SECONDS": "8"}
+
+
+def impatient(job: dict[str, Any]) -> None:
+    bot_of(job)["env"] = [{"name": "PODLINE_NO_CALLER_SECONDS", "value": "12"}]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def bots(installed: NodeCluster) -> AsyncIterator[NodeCluster]:
-    async with own_site(installed, NAMESPACE, settings=SETTINGS):
+    async with own_site(installed, NAMESPACE, impatient, SETTINGS):
         yield installed
 
 

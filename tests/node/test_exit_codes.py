@@ -29,7 +29,7 @@ async def site(shells: NodeCluster) -> AsyncIterator[NodeSite]:
 @pytest.mark.parametrize(
     ("code", "reason", "said"),
     [
-        (0, "crashed", ""),
+        (0, "vanished", "without a word"),
         (1, "crashed", "not foreseen"),
         (2, "crashed", "not foreseen"),
         (64, "config_invalid", "not valid"),
@@ -68,4 +68,4 @@ async def test_a_bot_that_fills_its_disk_is_evicted_and_the_sentence_names_the_v
     session = await site.until_over("hoarder")
 
     assert session["reason"] == "evicted"
-    assert 'emptyDir volume "tmp"' in session["message"]
+    assert 'EmptyDir volume "tmp"' in session["message"]
