@@ -66,6 +66,11 @@ def decide_ending(intent: Ending | None, exit_: Exit) -> Ending:
     )
 
 
+def gives_a_reason(word: LastWord | None) -> bool:
+    """Whether the bot had an end of its own, before anybody asked it to go."""
+    return word is not None and _from_last_word(word) is not None
+
+
 def _from_last_word(word: LastWord) -> Ending | None:
     """What the bot says of its end; nothing where it only knows that somebody asked it to go."""
     if word.reason == TERMINATED:

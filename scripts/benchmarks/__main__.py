@@ -1,4 +1,4 @@
-"""`scripts/bench [call|load|starts|cluster|node]`: measure one thing on this machine and print the figures."""
+"""`scripts/bench [call|load|starts|cluster|node]`: measure one thing here and print the figures."""
 
 from __future__ import annotations
 

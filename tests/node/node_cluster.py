@@ -21,8 +21,11 @@ class NodeCluster(ControlPlane):
     def __init__(self, binaries: Mapping[str, Path], images: Iterable[Path], nodes: int = NODES) -> None:
         super().__init__(binaries, fake_nodes=0, address=NODE_ADDRESS)
         self._images = list(images)
-        ports = free_ports(nodes)
-        self.workers = [Worker(n, self.directory / f"node-{n}", ports[n]) for n in range(nodes)]
+        ports = free_ports(2 * nodes)
+        self.workers = [
+            Worker(number, self.directory / f"node-{number}", *ports[2 * number : 2 * number + 2])
+            for number in range(nodes)
+        ]
 
     async def start(self) -> None:
         await make_bridge()
@@ -54,9 +57,11 @@ class NodeCluster(ControlPlane):
         await self.part(f"containerd-{worker.number}").stop(0)
 
     async def start_node(self, worker: Worker) -> None:
-        """Bring it up, or up again."""
-        await self._start(f"containerd-{worker.number}")
-        await self._start(f"kubelet-{worker.number}")
+        """Bring it up again, and let it take pods."""
+        await self._start_worker(worker)
+        path = f"/api/v1/nodes?fieldSelector=metadata.name%3D{worker.name}"
+        await self.until(path, lambda nodes: nodes["items"] != [])
+        await self.kubectl("uncordon", worker.name)
         await self._until_ready([worker])
 
     async def stop(self) -> None:
@@ -70,21 +75,26 @@ class NodeCluster(ControlPlane):
         for worker in self.workers:
             self._add_worker(worker)
         self._add_proxy_and_names()
-        await asyncio.gather(*(self._start_worker(worker) for worker in self.workers))
+        await asyncio.gather(*(self._start_worker(worker, self._images) for worker in self.workers))
         await self._until_ready(self.workers)
         # Only now: kube-proxy ends itself where its node gets an address later.
         await self._start("kube-proxy", "coredns")
 
-    async def _start_worker(self, worker: Worker) -> None:
+    async def _start_worker(self, worker: Worker, images: Iterable[Path] = ()) -> None:
         await self._start(f"containerd-{worker.number}")
-        await worker.load(self._images)
-        await self._start(f"kubelet-{worker.number}")
+        await worker.load(images)
+        kubelet = self.part(f"kubelet-{worker.number}")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not await worker.is_healthy():
+                # It ends where containerd answers and does not serve kubelets yet.
+                kubelet.start()
+                await asyncio.sleep(0.1)  # seen from outside only
 
     def _add_worker(self, worker: Worker) -> None:
         worker.write()
         self._add(worker.containerd(), worker.answers, f"containerd-{worker.number}")
         kubelet = worker.kubelet(self.binaries["kubelet"], self.kubeconfig)
-        self._add(kubelet, runs, f"kubelet-{worker.number}")
+        self._add(kubelet, worker.is_healthy, f"kubelet-{worker.number}")
 
     def _add_proxy_and_names(self) -> None:
         # The nodes share one network, so that one of each serves them all.

@@ -23,14 +23,14 @@ class Call:
     Attributes:
         session: as the controller told it when the first question had been answered.
         pod: of the bot, as it was then.
-        models: how many sessions the model had had by then, this call's the last.
+        model: the place of this call's session in what the model tells.
     """
 
     site: NodeSite
     caller: Caller
     session: dict[str, Any]
     pod: dict[str, Any]
-    models: int
+    model: int
 
     async def asks(self) -> None:
         """Say something that only a bot with its model and its store can answer, and hear that out."""
@@ -62,8 +62,7 @@ class Call:
         questions = len(self.caller.spoken)
         assert (usage["turns"], usage["partial"]) == (questions, False)
         assert usage["tool_calls"] == {"search_products": {"ok": questions, "error": 0}}
-        assert len(told) == self.models
-        spent = told[-1]["tokens"]
+        spent = told[self.model]["tokens"]
         [tokens] = usage["models"].values()
         assert tokens["prompt_tokens"] == spent["prompt_text"] + spent["prompt_audio"]
         assert tokens["completion_tokens"] == spent["response_audio"]
@@ -102,7 +101,7 @@ async def talking(site: NodeSite, voice: Voice) -> AsyncIterator[Call]:
         await ask(caller)
         pod = await site.pod(session_id)
         session = await site.until(session_id, lambda session: session["usage"]["turns"] >= 1)
-        yield Call(site, caller, session, pod, len(await models(site)))
+        yield Call(site, caller, session, pod, len(await models(site)) - 1)
 
 
 async def ask(caller: Caller) -> None:

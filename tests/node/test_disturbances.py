@@ -16,7 +16,11 @@ NAMESPACE = "disturbed"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def shells(installed: NodeCluster) -> AsyncIterator[NodeCluster]:
+    second = installed.workers[1].name
+    # The controller goes to the first node, since the other one is to die.
+    await installed.kubectl("cordon", second)
     async with own_site(installed, NAMESPACE, shell_bot, {"PODLINE_START_TIMEOUT_SECONDS": "300"}) as site:
+        await installed.kubectl("uncordon", second)
         # Whoever takes the budget away, or drains in spite of it, ends calls.
         await site.kubectl("delete", "poddisruptionbudget", "podline-bot")
         yield installed
@@ -35,7 +39,7 @@ async def on_the_second_node(installed: NodeCluster) -> AsyncIterator[NodeCluste
     await installed.kubectl("cordon", first.name)
     yield installed
     await installed.start_node(second)
-    await installed.kubectl("uncordon", first.name, second.name)
+    await installed.kubectl("uncordon", first.name)
 
 
 async def test_an_eviction_is_named_with_what_the_cluster_says(site: NodeSite) -> None:

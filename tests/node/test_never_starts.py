@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.node.node_cluster import NodeCluster
-from tests.node.site import bot_of, own_site
+from tests.node.site import Change, NodeSite, bot_of, own_site
 
 SETTINGS = {"PODLINE_START_TIMEOUT_SECONDS": "6"}
 
@@ -33,56 +35,78 @@ def command_missing(job: dict[str, Any]) -> None:
     bot_of(job)["command"] = ["/no/such/program"]
 
 
-@pytest.mark.parametrize(
-    ("change", "reason", "said"),
-    [
-        (image_missing, "image_pull", "podline-bot:9.9.9"),
-        (image_name_invalid, "image_pull", "InvalidImageName"),
-        (no_node_fits, "unschedulable", "didn't match Pod's node affinity/selector"),
-        (secret_missing, "start_timeout", 'secret "forgotten" not found'),
-        (command_missing, "crashed", "/no/such/program"),
-    ],
-)
+def as_it_ships(_: dict[str, Any]) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is wrong, and what is said of it. A quota may be there that has no room for a bot."""
+
+    name: str
+    change: Change
+    reason: str
+    said: str
+    quota: str | None = None
+    is_stopped: bool = False
+
+
+CASES = [
+    Case("image-missing", image_missing, "image_pull", "podline-bot:9.9.9"),
+    Case("image-name-invalid", image_name_invalid, "image_pull", "InvalidImageName"),
+    Case("no-node-fits", no_node_fits, "unschedulable", "didn't match Pod's node affinity/selector"),
+    Case("secret-missing", secret_missing, "start_timeout", 'secret "forgotten" not found'),
+    Case("command-missing", command_missing, "crashed", "/no/such/program"),
+    # The controller's own pod counts as well.
+    Case("quota-of-pods", as_it_ships, "launch_failed", "exceeded quota: tight", quota="pods=1"),
+    Case("quota-of-jobs", as_it_ships, "launch_failed", "exceeded quota: tight", quota="count/jobs.batch=0"),
+    Case("stopped-while-pulling", image_missing, "stopped", "on request", is_stopped=True),
+]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a session ended, and what of that stands on its Job, if there was one."""
+
+    session: dict[str, Any]
+    recorded: tuple[str, str] | None
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def outcomes(installed: NodeCluster) -> dict[str, Outcome | BaseException]:
+    """Of all cases, played at one time, each with a controller of its own."""
+    played = await asyncio.gather(*(play(installed, case) for case in CASES), return_exceptions=True)
+    return {case.name: outcome for case, outcome in zip(CASES, played, strict=True)}
+
+
+async def play(cluster: NodeCluster, case: Case) -> Outcome:
+    async with own_site(cluster, case.name, case.change, {} if case.is_stopped else SETTINGS) as site:
+        if case.quota is not None:
+            await limit(site, case.quota)
+        await site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "one"})
+        if case.is_stopped:
+            await site.pod("one", "Pending")
+            await site.stop("one")
+        session = await site.until_over("one")
+        return Outcome(session, None if case.quota == "count/jobs.batch=0" else await site.recorded("one"))
+
+
+async def limit(site: NodeSite, quota: str) -> None:
+    await site.kubectl("create", "quota", "tight", f"--hard={quota}")
+    await site.cluster.until(
+        f"/api/v1/namespaces/{site.namespace}/resourcequotas/tight",
+        lambda found: "hard" in found.get("status", {}),
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_what_keeps_a_bot_from_starting_is_said(
-    installed: NodeCluster, change: Callable[[dict[str, Any]], None], reason: str, said: str
+    outcomes: dict[str, Outcome | BaseException], case: Case
 ) -> None:
-    namespace = change.__name__.replace("_", "-")
-    async with own_site(installed, namespace, change, SETTINGS) as site:
-        await site.start(session_id="one")
+    outcome = outcomes[case.name]
+    if isinstance(outcome, BaseException):
+        raise outcome
 
-        session = await site.until_over("one")
-
-        assert (session["phase"], session["reason"]) == ("failed", reason)
-        assert said in session["message"]
-        assert await site.recorded("one") == (reason, session["message"])
-
-
-async def test_a_stop_while_the_image_is_being_pulled_is_a_stop(installed: NodeCluster) -> None:
-    async with own_site(installed, "pulling", image_missing) as site:
-        await site.start(session_id="one")
-        await site.pod("one", "Pending")
-
-        await site.stop("one")
-
-        assert (await site.until_over("one"))["reason"] == "stopped"
-
-
-@pytest.mark.parametrize(
-    ("limited", "reason"), [("count/jobs.batch", "launch_failed"), ("pods", "start_timeout")]
-)
-async def test_a_quota_that_is_used_up_is_named(installed: NodeCluster, limited: str, reason: str) -> None:
-    namespace = f"quota-{limited.partition('/')[0]}"
-    async with own_site(installed, namespace, settings=SETTINGS) as site:
-        # The controller's own pod counts as well.
-        await site.kubectl("create", "quota", "tight", f"--hard={limited}={int(limited == 'pods')}")
-        await site.cluster.until(
-            f"/api/v1/namespaces/{namespace}/resourcequotas/tight",
-            lambda quota: limited in quota.get("status", {}).get("hard", {}),
-        )
-        answer = await site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "one"})
-        assert answer.status_code == (503 if reason == "launch_failed" else 201)
-
-        session = await site.until_over("one")
-
-        assert session["reason"] == reason
-        assert "exceeded quota: tight" in session["message"]
+    assert outcome.session["reason"] == case.reason
+    assert case.said in outcome.session["message"]
+    assert outcome.recorded in (None, (case.reason, outcome.session["message"]))

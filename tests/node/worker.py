@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from tests.cluster.commands import Command
+from tests.cluster.processes import answers
 
 BRIDGE = "podline0"
 NODE_ADDRESS = "10.244.0.1"
@@ -37,6 +38,7 @@ class Worker:
     number: int
     directory: Path
     kubelet_port: int
+    health_port: int
 
     @property
     def name(self) -> str:
@@ -75,6 +77,10 @@ class Worker:
     async def answers(self) -> bool:
         """Whether containerd serves."""
         return (await run(self.ctr("version"), check=False)).returncode == 0
+
+    async def is_healthy(self) -> bool:
+        """Whether the kubelet says so of itself."""
+        return await answers(f"http://127.0.0.1:{self.health_port}/healthz", None)
 
     async def load(self, images: Iterable[Path]) -> None:
         """Import images from their archives."""
@@ -176,7 +182,7 @@ oom_score = 0
             "containerRuntimeEndpoint": f"unix://{self.socket}",
             "address": NODE_ADDRESS,
             "port": self.kubelet_port,
-            "healthzPort": 0,
+            "healthzPort": self.health_port,
             "clusterDNS": [NODE_ADDRESS],
             "clusterDomain": DNS_DOMAIN,
             "resolvConf": "",

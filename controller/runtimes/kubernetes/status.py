@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from controller.endings import SENTENCES, ending_for
+from controller.endings import SENTENCES, ending_for, gives_a_reason
 from controller.runtime import Exit
 from controller.runtimes.kubernetes.objects import Condition, Event, Job, Pod, Terminated
 from controller.runtimes.last_word import decode_last_word
 from controller.sessions import Ending
+from protocol.messages import LastWord
 from protocol.reasons import Reason
 
 _ENDS: Final = ("Complete", "Failed")
@@ -109,16 +110,17 @@ def explain(
         held_up_before: what kept it from running while it was waiting: the pod forgets that when it is ended.
     """
     terminated = pod.bot().terminated if pod is not None else None
+    last_word = decode_last_word(terminated.message or "") if terminated is not None else None
     code = _exit_code(job, terminated)
     signal = code - 128 if code is not None and 128 < code < 160 else None
     return Exit(
         at=_ended_at(terminated, at),
-        cause=_cause(job, pod, terminated, events),
+        cause=_cause(job, pod, terminated, events, last_word),
         held_up=None if _ran(job, pod) else held_up_before or _held_up(pod, events),
         # The kernel's SIGKILL for want of memory is a cause; what is left of 137 is a kill by somebody.
         exit_code=None if signal is not None else code,
         signal=signal,
-        last_word=decode_last_word(terminated.message or "") if terminated is not None else None,
+        last_word=last_word,
         otherwise=_otherwise(job, pod),
     )
 
@@ -142,10 +144,18 @@ def _ended_at(terminated: Terminated | None, at: datetime) -> datetime:
 
 
 def _cause(
-    job: Job | None, pod: Pod | None, terminated: Terminated | None, events: Sequence[Event]
+    job: Job | None,
+    pod: Pod | None,
+    terminated: Terminated | None,
+    events: Sequence[Event],
+    last_word: LastWord | None,
 ) -> Ending | None:
-    known = _of_container(terminated) or (_of_pod(pod) if pod is not None else None)
-    if known is not None:
+    if (known := _of_container(terminated)) is not None:
+        return known
+    if _left_by_itself(terminated) and gives_a_reason(last_word):
+        # A drain that has waited for the end of the call takes the pod along before anybody has looked at it.
+        return None
+    if pod is not None and (known := _of_pod(pod)) is not None:
         return known
     failed = _failed(job)
     if failed is not None and "condition DisruptionTarget" in (failed.message or ""):

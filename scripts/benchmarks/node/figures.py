@@ -11,6 +11,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Final
 
 from scripts.benchmarks.cluster.figures import at
@@ -87,7 +88,7 @@ def table(alone: Starts, together: Starts) -> str:
         row("accepted to process up", together, "to process up"),
         row("accepted to joined", together, "to joined"),
     ]
-    widths = [max(len(each[column]) for each in rows if column < len(each)) for column in range(len(HEADINGS))]
+    widths = [max(map(len, column)) for column in zip_longest(*rows, fillvalue="")]
     lines = [
         "  ".join(
             cell.rjust(width) if column else cell.ljust(width)

@@ -1,4 +1,4 @@
-"""The pods of Jobs, followed by a watch of the benchmark's own: when it was told of each step, to the millisecond."""
+"""The pods of Jobs, followed by the benchmark's own watch: when it was told of each step."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Pods:
         self._stack.callback(following.cancel)
         return self
 
-    async def __aexit__(self, *details: Any) -> bool | None:
-        return await self._stack.__aexit__(*details)
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
 
     async def until(self, job: str, step: str) -> float:
         """When we were told that the Job's pod was `scheduled`, had `begun` to run, or was `over`."""

@@ -27,7 +27,8 @@ async def start_session(site: NodeSite, pods: Pods, user_id: str) -> Steps:
     begun = await pods.until(session["id"], "begun")
     await site.stop(session["id"])
     await site.until_over(session["id"])
-    at = {name: datetime.fromisoformat(moment).timestamp() for name, moment in live["timeline"].items() if moment}
+    reached = {name: moment for name, moment in live["timeline"].items() if moment}
+    at = {name: datetime.fromisoformat(moment).timestamp() for name, moment in reached.items()}
     return {
         "accepted to launched": at["launched"] - at["accepted"],
         "launched to scheduled": at["scheduled"] - at["launched"],

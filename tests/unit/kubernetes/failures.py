@@ -172,6 +172,21 @@ BY_CLUSTER: Final = [
             ("DeletionByPodGC", "PodGC: node no longer exists", Reason.NODE_LOST),
         )
     ),
+    *(
+        Case(
+            f"ended by itself with {code}, and taken along by a drain before anybody looked",
+            reason,
+            job(*(FAILED_FOR_DISRUPTION if code else COMPLETE)),
+            pod(
+                "Failed" if code else "Succeeded",
+                terminated(code, message=word(reason)),
+                disruption("EvictionByEvictionAPI", "Eviction API: evicting"),
+                is_deleted=True,
+            ),
+            "As the bot says.",
+        )
+        for code, reason in ((0, Reason.CALLER_LEFT), (69, Reason.MODEL_LOST))
+    ),
     Case(
         "on a node that nobody reaches, forgotten by force",
         Reason.NODE_LOST,
