@@ -123,14 +123,14 @@ def given_binaries(parts: Sequence[Part]) -> dict[str, Path]:
 
 
 @contextlib.contextmanager
-def only_one(cache: Path) -> Iterator[None]:
+def only_one(cache: Path, what: str = "the cluster's programs") -> Iterator[None]:
     """Let one run build while others wait for what it builds."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            tell("Another run is building the cluster's programs; waiting for it ...")
+            tell(f"Another run is building {what}; waiting for it ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -5,8 +5,6 @@ Run as `python -m tests.node.images` it makes them available and prints where ea
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -14,10 +12,10 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.cluster.binaries import only_one
 from tests.node.base_image import MachineUnfitError, ensure_base, require_programs
 from tests.node.podman import Podman, tell
 
@@ -58,7 +56,7 @@ def ensure_images() -> dict[str, Path]:
     wanted = {name: cache / f"{name}-{_key(name)}.tar" for name in CODE}
     wanted["pause"] = cache / "pause-1.tar"
     if not all(path.exists() for path in wanted.values()):
-        with _only_one(cache):
+        with only_one(cache, "the images"):
             for name, path in wanted.items():
                 if not path.exists():
                     _make(name, path)
@@ -154,19 +152,6 @@ def _forget_old(cache: Path, wanted: dict[str, Path]) -> None:
                 path.unlink()
                 podman.attempt("rmi", _own_name(name, path.stem.removeprefix(f"{name}-")))
     podman("image", "prune", "--force", "--filter", UNUSED_LAYERS)
-
-
-@contextlib.contextmanager
-def _only_one(cache: Path) -> Iterator[None]:
-    """Let one run build while others wait for what it builds."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            tell("Another run is making the images; waiting for it ...")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def main() -> int:
