@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from tests.node.node_cluster import NodeCluster
 from tests.node.shells import shell_bot
-from tests.node.site import NodeSite, open_site, own_site
+from tests.node.site import NodeSite, open_site, own_site, until_reached
 
 NAMESPACE = "stops"
 
@@ -79,3 +79,22 @@ async def test_a_bot_that_has_no_pod_yet_never_gets_one(site: NodeSite) -> None:
 
     assert session["reason"] == "stopped"
     assert await site.pods("early") == []
+
+
+async def test_the_jobs_own_deadline_ends_a_bot_while_no_controller_is_there(installed: NodeCluster) -> None:
+    settings = {"PODLINE_START_TIMEOUT_SECONDS": "5", "PODLINE_KEEP_ENDED_SECONDS": "30"}
+    async with own_site(installed, "deadline", shell_bot, settings) as site:
+        await site.start(session_id="overdue", max_duration_seconds=1)
+        await site.pod("overdue")
+        await site.kubectl("scale", "deployment/podline", "--replicas=0")
+        await site.cluster.until(
+            "/apis/batch/v1/namespaces/deadline/jobs/overdue",
+            lambda job: any(each["type"] == "Failed" for each in job["status"].get("conditions", [])),
+        )
+
+        await site.kubectl("scale", "deployment/podline", "--replicas=1")
+        await site.kubectl("rollout", "status", "deployment/podline", "--timeout=60s")
+        await until_reached(site.client)
+        session = await site.until_over("overdue")
+
+    assert session["reason"] == "max_duration"
