@@ -40,6 +40,9 @@ _NEVER_SEEN: Final = "ContainerStatusUnknown"
 
 _KILLED: Final = 137
 _EXIT_CODE: Final = re.compile(r"exit code (\d+)")
+_CORRECT_THE_TEMPLATE: Final = "Correct the Job template, or what it refers to."
+"""What never ran has no log to look into."""
+
 _MOST_CHARACTERS: Final = 300
 """Of somebody else's words in a sentence of ours."""
 _MOST_CHARACTERS_OF_A_REASON: Final = 60
@@ -89,7 +92,7 @@ def held_up(pod: Pod) -> Ending | None:
             return _saying(Reason.IMAGE_PULL, what, waiting.message)
         if waiting.message:
             what = f"The bot's container could not be started ({kind})"
-            return _saying(Reason.START_TIMEOUT, what, waiting.message)
+            return _saying(Reason.START_TIMEOUT, what, waiting.message, _CORRECT_THE_TEMPLATE)
     return None
 
 
@@ -177,7 +180,8 @@ def _of_container(terminated: Terminated | None) -> Ending | None:
     if terminated.reason == "OOMKilled":
         return ending_for(Reason.OUT_OF_MEMORY)
     if terminated.reason in _START_ERRORS:
-        return _saying(Reason.CRASHED, "The bot's container could not be started", terminated.message)
+        what = "The bot's container could not be started"
+        return _saying(Reason.CRASHED, what, terminated.message, _CORRECT_THE_TEMPLATE)
     return None
 
 
@@ -217,7 +221,8 @@ def _from_events(events: Sequence[Event]) -> Ending | None:
         if event.reason in ("Failed", "InspectFailed", "ErrImageNeverPull") and "image" in words.lower():
             return _saying(Reason.IMAGE_PULL, "The bot's image could not be pulled", words)
         if event.reason in ("FailedMount", "FailedCreatePodSandBox", "Failed"):
-            return _saying(Reason.START_TIMEOUT, "The bot's pod could not be started", words)
+            what = "The bot's pod could not be started"
+            return _saying(Reason.START_TIMEOUT, what, words, _CORRECT_THE_TEMPLATE)
     return None
 
 
@@ -242,9 +247,10 @@ def _failed(job: Job | None) -> Condition | None:
     return next((each for each in conditions if each.type in kinds and each.holds), None)
 
 
-def _saying(reason: Reason, what: str, words: str | None) -> Ending:
-    """What happened, in the cluster's own words, then what to do."""
-    advice = SENTENCES[reason].partition(". ")[2]
+def _saying(reason: Reason, what: str, words: str | None, advice: str | None = None) -> Ending:
+    """What happened, in the cluster's own words, then what to do: as ever for this reason, or as is said."""
+    if advice is None:
+        advice = SENTENCES[reason].partition(". ")[2]
     said = _bounded(words, _MOST_CHARACTERS).rstrip(".")
     return Ending(reason=reason, message=f"{what}{f': {said}' if said else ''}. {advice}".strip())
 

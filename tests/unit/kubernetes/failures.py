@@ -54,7 +54,7 @@ NO_ROOM = (
 UNSCHEDULABLE = pod("Pending", None, condition("PodScheduled", "Unschedulable", NO_ROOM, status="False"))
 ROOM_ADVICE = "Add nodes, or lower what a bot asks for."
 IMAGE_ADVICE = "Check its name and the registry's credentials."
-START_ADVICE = "Its log holds what it was doing."
+TEMPLATE_ADVICE = "Correct the Job template, or what it refers to."
 BACK_OFF = 'Back-off pulling image "registry.example/podline-bot:9"'
 LOW = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 52Mi"
 
@@ -121,8 +121,7 @@ BY_EXIT: Final = [
             terminated(128, "StartError", 'exec: "bott": executable file not found in $PATH: unknown'),
         ),
         'The bot\'s container could not be started: exec: "bott": executable file not found in $PATH: '
-        "unknown. "
-        "Its log holds the details.",
+        f"unknown. {TEMPLATE_ADVICE}",
     ),
 ]
 

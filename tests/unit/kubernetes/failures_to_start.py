@@ -14,7 +14,7 @@ from tests.unit.kubernetes.failures import (
     IMAGE_ADVICE,
     NO_ROOM,
     ROOM_ADVICE,
-    START_ADVICE,
+    TEMPLATE_ADVICE,
     UNSCHEDULABLE,
     Case,
 )
@@ -147,7 +147,7 @@ CASES: Final = [
         FORCED,
         pod("Pending", NO_SECRET),
         "The bot's container could not be started (CreateContainerConfigError): "
-        f'secret "cart-7" not found. {START_ADVICE}',
+        f'secret "cart-7" not found. {TEMPLATE_ADVICE}',
         intent=LATE,
     ),
     Case(
@@ -155,7 +155,7 @@ CASES: Final = [
         Reason.START_TIMEOUT,
         FORCED,
         pod("Pending", waiting("ContainerCreating")),
-        f'The bot\'s pod could not be started: MountVolume.SetUp failed for volume "tmp". {START_ADVICE}',
+        f'The bot\'s pod could not be started: MountVolume.SetUp failed for volume "tmp". {TEMPLATE_ADVICE}',
         events=(warning("FailedMount", 'MountVolume.SetUp failed for volume "tmp"'),),
         intent=LATE,
     ),
