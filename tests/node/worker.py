@@ -24,7 +24,8 @@ NODE_ADDRESS = "10.244.0.1"
 PODS = "10.244.0.0/16"
 DNS_DOMAIN = "cluster.local"
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
-"""Of version 1, one folder for each controller."""
+CONTROLLERS = "+cpu +cpuset +io +memory +pids"
+"""What a kubelet wants of version 2."""
 
 PAUSE_IMAGE = "localhost/pause:1"
 CNI_PROGRAMS = Path("/usr/lib/cni")
@@ -89,13 +90,13 @@ class Worker:
 
     def processes(self, pod_uid: str = "") -> set[int]:
         """All that runs in containers here, or in one pod's, what holds a pod's network included."""
-        lists = CONTROL_GROUPS.glob(f"*/{self._control_group}/**/pod{pod_uid}*/**/cgroup.procs")
+        lists = (path for group in self._groups for path in group.glob(f"**/pod{pod_uid}*/**/cgroup.procs"))
         return {int(pid) for each in lists for pid in each.read_text().split()}
 
     def pods(self) -> set[str]:
         """The uids of pods that have control groups here."""
-        groups = CONTROL_GROUPS.glob(f"*/{self._control_group}/**/pod*-*-*-*-*")
-        return {group.name.removeprefix("pod") for group in groups}
+        pods = (path for group in self._groups for path in group.glob("**/pod*-*-*-*-*"))
+        return {pod.name.removeprefix("pod") for pod in pods}
 
     def kill_containers(self) -> None:
         for pid in self.processes():
@@ -107,14 +108,21 @@ class Worker:
         # Named for the run's own directory (namespaces.sh): another run may be on this machine.
         return f"{Path(tempfile.gettempdir()).name}-{self.number}"
 
+    @property
+    def _groups(self) -> list[Path]:
+        """One in version 2, one for each controller in version 1."""
+        roots = [CONTROL_GROUPS] if has_version_2() else list(CONTROL_GROUPS.iterdir())
+        return [root / self._control_group for root in roots]
+
     def _make_control_groups(self) -> None:
         """The kubelet's own, beside everybody else's; an empty one has no processors and no memory."""
-        for controller in CONTROL_GROUPS.iterdir():
-            group = controller / self._control_group
+        if has_version_2():
+            (CONTROL_GROUPS / "cgroup.subtree_control").write_text(CONTROLLERS)
+        for group in self._groups:
             group.mkdir(exist_ok=True)
             for name in ("cpuset.cpus", "cpuset.mems"):
-                if (controller / name).is_file():
-                    (group / name).write_text((controller / name).read_text())
+                if (group.parent / name).is_file():
+                    (group / name).write_text((group.parent / name).read_text())
 
     def _pod_network(self) -> dict[str, Any]:
         subnet = f"10.244.{self.number + 1}.0/24"
@@ -196,6 +204,10 @@ oom_score = 0
             # A lost node is noticed after 40 s by default; the tests of that would only wait.
             "nodeStatusUpdateFrequency": "5s",
         }
+
+
+def has_version_2() -> bool:
+    return (CONTROL_GROUPS / "cgroup.controllers").exists()
 
 
 async def run(command: Iterable[str | Path], *, check: bool = True) -> subprocess.CompletedProcess[bytes]:
