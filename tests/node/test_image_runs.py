@@ -6,7 +6,6 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -16,15 +15,12 @@ from dotenv import dotenv_values
 from protocol import environment
 from sandbox.caller import calling
 from sandbox.voice import Voice
-from tests.fakes.served import Controller, serve_controller
+from tests.fakes.served import serve_controller
 from tests.node.images import cache_directory, in_podman
 from tests.node.podman import LOCKED_DOWN, Container, Podman
 
 PROMPT_SECONDS: Final = 5.0
 """How long a program may take to leave that has nobody to say goodbye to. Bots still call the controller."""
-
-READY_SECONDS: Final = 1.5
-"""From the start of a container to a bot that is ready."""
 
 SOON_SECONDS: Final = 20.0
 NOBODY: Final = "http://127.0.0.1:9"
@@ -202,21 +198,3 @@ async def test_a_call_over_webrtc(podman: Podman, shop: dict[str, str], voice: V
 
     assert (session["reason"], session["usage"]["turns"]) == ("caller_left", 1)
     assert found.data["query"] == "running shoes"
-
-
-async def test_a_bot_is_ready_soon(podman: Podman, shop: dict[str, str], tmp_path: Path) -> None:
-    """The best of three, since other work on the machine only ever adds."""
-    async with serve_controller(tmp_path, command=bot_command(podman, shop)) as controller:
-        taken = [await seconds_to_ready(podman, controller) for _ in range(3)]
-
-    print(f"\nfrom a container's start to joined: {', '.join(f'{seconds:.2f}' for seconds in taken)} s")  # noqa: T201
-    assert min(taken) < READY_SECONDS
-
-
-async def seconds_to_ready(podman: Podman, controller: Controller) -> float:
-    session_id = (await controller.start())["id"]
-    session = await controller.until_live(session_id)
-    began = podman("inspect", "--format={{.State.StartedAt.UnixMilli}}", f"podline-{session_id}")
-    await controller.client.delete(f"/v1/sessions/{session_id}")
-    await controller.until_over(session_id)
-    return datetime.fromisoformat(session["timeline"]["joined"]).timestamp() - int(began) / 1000
