@@ -57,7 +57,7 @@ class Patience:
 
 
 class Attendance:
-    """Keeps the moments and the deadlines of one call. Implements `bot.transports.Presence`.
+    """Keeps the moments and the deadlines of one call. Implements `bot.presence.Presence`.
 
     Attributes:
         ending: Done as soon as the call has to end.

@@ -9,8 +9,8 @@ from pipecat.transports.base_transport import BaseTransport
 from pipecat.transports.daily.transport import DailyInputTransport, DailyParams, DailyTransport
 
 from bot.errors import RoomLost, RoomRefused
+from bot.presence import END_SILENCE_SECONDS, Presence
 from bot.settings import DailyRoom
-from bot.transports import END_SILENCE_SECONDS, Presence
 
 BOT_NAME: Final = "Podline"
 """What others in the room read beside the bot."""

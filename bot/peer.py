@@ -14,7 +14,7 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
-from bot.transports import END_SILENCE_SECONDS, Presence
+from bot.presence import END_SILENCE_SECONDS, Presence
 
 _WATCH_SECONDS: Final = 0.5
 _MISSED_SECONDS: Final = 5.0
