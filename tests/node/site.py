@@ -34,7 +34,7 @@ SHARED = (
 
 HASTY = {
     "PODLINE_GRACE_SECONDS": "4",
-    "PODLINE_KEEP_ENDED_SECONDS": "15",
+    "PODLINE_KEEP_ENDED_SECONDS": "10",
     "PODLINE_SESSIONS_PER_USER": "20",
 }
 """For sites of their own: tests don't wait for what a caller would want."""
@@ -174,7 +174,7 @@ async def own_site(
     async with open_site(cluster, namespace) as site:
         yield site
         await site.until_no_bot_is_left()
-    await cluster.kubectl("delete", "namespace", namespace)
+    await cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 async def copy(cluster: NodeCluster, what: str, namespace: str) -> None:

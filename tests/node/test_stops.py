@@ -82,7 +82,7 @@ async def test_a_bot_that_has_no_pod_yet_never_gets_one(site: NodeSite) -> None:
 
 
 async def test_the_jobs_own_deadline_ends_a_bot_while_no_controller_is_there(installed: NodeCluster) -> None:
-    settings = {"PODLINE_START_TIMEOUT_SECONDS": "5", "PODLINE_KEEP_ENDED_SECONDS": "30"}
+    settings = {"PODLINE_START_TIMEOUT_SECONDS": "5", "PODLINE_KEEP_ENDED_SECONDS": "20"}
     async with own_site(installed, "deadline", shell_bot, settings) as site:
         await site.start(session_id="overdue", max_duration_seconds=1)
         await site.pod("overdue")
