@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tests.node.podman import Podman, tell
+from tests.cluster.binaries import tell
+from tests.node.podman import Podman
 
 STAND_IN: Final = "localhost/podline-base:bookworm-without-bytecode"
 PACKAGES: Final = "ca-certificates,python3.11,python3.11-venv,python3-pip"

@@ -29,9 +29,15 @@ async def installed(cluster: NodeCluster) -> NodeCluster:
     return cluster
 
 
+@pytest.fixture(scope="module")
+def namespace() -> str:
+    """Where the site of a module's tests is: the overlay's. Those that want their own install it here."""
+    return OVERLAY_NAMESPACE
+
+
 @pytest.fixture
-async def site(installed: NodeCluster) -> AsyncIterator[NodeSite]:
-    async with open_site(installed, OVERLAY_NAMESPACE) as opened:
+async def site(installed: NodeCluster, namespace: str) -> AsyncIterator[NodeSite]:
+    async with open_site(installed, namespace) as opened:
         yield opened
 
 

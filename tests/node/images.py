@@ -15,9 +15,11 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-from tests.cluster.binaries import only_one
+from tests.cluster import binaries
+from tests.cluster.binaries import only_one, tell
 from tests.node.base_image import MachineUnfitError, ensure_base, require_programs
-from tests.node.podman import Podman, tell
+from tests.node.podman import Podman
+from tests.node.worker import PAUSE_IMAGE
 
 ROOT: Final = Path(__file__).parents[2]
 CODE: Final = {
@@ -28,9 +30,6 @@ CODE: Final = {
 """The packages in each image."""
 
 INGREDIENTS: Final = ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock", "scripts/build-images")
-PAUSE: Final = "localhost/pause:1"
-"""What holds a pod's namespaces: a program that sleeps."""
-
 KEPT: Final = 2
 """How many archives of one image stay in the cache: those of checkouts that take turns."""
 
@@ -38,7 +37,7 @@ UNUSED_LAYERS: Final = "until=168h"
 
 
 def cache_directory() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "podline" / "images"
+    return binaries.cache_directory().with_name("images")
 
 
 def version() -> str:
@@ -101,7 +100,7 @@ def _make(name: str, path: Path) -> None:
     podman = Podman(cache_directory())
     if name == "pause":
         _build_pause(podman)
-        image = PAUSE
+        image = PAUSE_IMAGE
     else:
         image = image_name(name)
         _build(podman, name)
@@ -138,7 +137,7 @@ def _build_pause(podman: Podman) -> None:
     archive = root.with_suffix(".root.tar")
     subprocess.run(["tar", "-C", root, "-cf", archive, "busybox"], check=True)  # noqa: S603, S607 - our own
     command = 'ENTRYPOINT ["/busybox", "sleep", "2147483647"]'
-    podman("import", "--quiet", "--change", command, str(archive), PAUSE)
+    podman("import", "--quiet", "--change", command, str(archive), PAUSE_IMAGE)
     archive.unlink()
     shutil.rmtree(root)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 import uuid
 from pathlib import Path
@@ -91,8 +90,3 @@ class Container:
 
     def remove(self) -> None:
         self._podman("rm", "--force", "--time=0", self.name)
-
-
-def tell(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()

@@ -98,12 +98,11 @@ class NodeSite(WebApp):
 
     async def until_no_bot_is_left(self) -> None:
         """Wait until Jobs, pods, Secrets and processes of all sessions are gone."""
-        for kind in ("batch/v1/namespaces/{}/jobs", "v1/namespaces/{}/pods"):
-            group = "apis" if kind.startswith("batch") else "api"
-            path = f"/{group}/{kind.format(self.namespace)}?labelSelector=app.kubernetes.io/name=podline-bot"
+        core = f"/api/v1/namespaces/{self.namespace}"
+        for collection in (f"/apis/batch/v1/namespaces/{self.namespace}/jobs", f"{core}/pods"):
+            path = f"{collection}?labelSelector=app.kubernetes.io/name=podline-bot"
             await self.cluster.until(path, lambda found: not found["items"])
-        path = f"/api/v1/namespaces/{self.namespace}/secrets"
-        await self.cluster.until(path, lambda found: not any(map(is_owned, found["items"])))
+        await self.cluster.until(f"{core}/secrets", lambda found: not any(map(is_owned, found["items"])))
         await self.cluster.until_no_stray_runs()
 
 
@@ -157,6 +156,10 @@ async def install(
     with tempfile.TemporaryDirectory() as name:
         write_overlay(Path(name), namespace, change, settings or {})
         await cluster.kubectl("apply", "-k", name)
+    await until_rolled_out(cluster, namespace)
+
+
+async def until_rolled_out(cluster: NodeCluster, namespace: str) -> None:
     await cluster.kubectl(
         f"--namespace={namespace}", "rollout", "status", "deployment/podline", "--timeout=60s"
     )
@@ -187,9 +190,7 @@ async def copy(cluster: NodeCluster, what: str, namespace: str) -> None:
 
 def write_overlay(directory: Path, namespace: str, change: Change, settings: Mapping[str, str]) -> None:
     """An overlay such as an operator would write."""
-    job = yaml.safe_load((BASE / "bot-job.yaml").read_text(encoding="utf-8"))
-    change(job)
-    (directory / "bot-job.yaml").write_text(yaml.safe_dump(job), encoding="utf-8")
+    write_job_template(directory, change)
     environment = [{"name": name, "value": value} for name, value in settings.items()]
     controller = {"name": "controller", "env": environment}
     documents: dict[str, Any] = {
@@ -222,6 +223,12 @@ def write_overlay(directory: Path, namespace: str, change: Change, settings: Map
     }
     for name, document in documents.items():
         (directory / name).write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+def write_job_template(directory: Path, change: Change) -> None:
+    job = yaml.safe_load((BASE / "bot-job.yaml").read_text(encoding="utf-8"))
+    change(job)
+    (directory / "bot-job.yaml").write_text(yaml.safe_dump(job), encoding="utf-8")
 
 
 def bot_of(job: dict[str, Any]) -> dict[str, Any]:

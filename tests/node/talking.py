@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from sandbox.caller import Caller, calling
+from sandbox.caller import Caller, Message, calling
 from sandbox.voice import Voice
 from tests.node.site import NodeSite
 
@@ -34,7 +34,7 @@ class Call:
 
     async def asks(self) -> None:
         """Say something that only a bot with its model and its store can answer, and hear that out."""
-        await ask(self.caller)
+        await ask(self.caller, QUESTION)
 
     async def is_found_again(self) -> None:
         """The controller that is there now knows the session as the last one did, and hears from its bot."""
@@ -50,7 +50,8 @@ class Call:
         """That it ended with its caller, was counted to the last token, and never had a second bot."""
         session = await self.site.until_over(self.session["id"])
         assert session["reason"] == "caller_left"
-        assert await self._recorded_reason() == "caller_left"
+        recorded, _ = await self.site.recorded(self.session["id"])
+        assert recorded == "caller_left"
         moments = list(session["timeline"].values())
         assert None not in moments
         assert moments == sorted(moments)
@@ -66,15 +67,6 @@ class Call:
         [tokens] = usage["models"].values()
         assert tokens["prompt_tokens"] == spent["prompt_text"] + spent["prompt_audio"]
         assert tokens["completion_tokens"] == spent["response_audio"]
-
-    async def _recorded_reason(self) -> str:
-        """On the Job, where the next controller and `kubectl` find it."""
-        job = await self.site.cluster.until(
-            f"/apis/batch/v1/namespaces/{self.site.namespace}/jobs/{self.session['id']}",
-            lambda job: "podline.dev/reason" in job["metadata"]["labels"],
-        )
-        reason: str = job["metadata"]["labels"]["podline.dev/reason"]
-        return reason
 
     async def _pods_ever(self) -> list[str]:
         """The names of all pods that the session's Jobs were given, those that are gone included."""
@@ -98,17 +90,19 @@ async def talking(site: NodeSite, voice: Voice) -> AsyncIterator[Call]:
         assert session_id is not None
         await caller.hears_bot()
         await caller.bot_quiet()
-        await ask(caller)
+        await ask(caller, QUESTION)
         pod = await site.pod(session_id)
         session = await site.until(session_id, lambda session: session["usage"]["turns"] >= 1)
         yield Call(site, caller, session, pod, len(await models(site)) - 1)
 
 
-async def ask(caller: Caller) -> None:
-    await caller.say(QUESTION)
-    await caller.message(lambda message: message.is_server_message("products_found"))
+async def ask(caller: Caller, question: str) -> Message:
+    """Ask for products, and hear the answer out; what was found."""
+    await caller.say(question)
+    found = await caller.message(lambda message: message.is_server_message("products_found"))
     await caller.hears_bot()
     await caller.bot_quiet()
+    return found
 
 
 async def models(site: NodeSite) -> list[dict[str, Any]]:

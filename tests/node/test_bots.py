@@ -8,13 +8,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 
 from tests.node.node_cluster import NodeCluster
-from tests.node.site import NodeSite, bot_of, open_site, own_site
+from tests.node.site import NodeSite, bot_of, own_site
 
-NAMESPACE = "bots"
 SETTINGS = {"PODLINE_SILENCE_SECONDS": "8"}
 
 
@@ -23,15 +21,9 @@ def impatient(job: dict[str, Any]) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def bots(installed: NodeCluster) -> AsyncIterator[NodeCluster]:
-    async with own_site(installed, NAMESPACE, impatient, SETTINGS):
-        yield installed
-
-
-@pytest.fixture
-async def site(bots: NodeCluster) -> AsyncIterator[NodeSite]:
-    async with open_site(bots, NAMESPACE) as opened:
-        yield opened
+async def namespace(installed: NodeCluster) -> AsyncIterator[str]:
+    async with own_site(installed, "bots", impatient, SETTINGS) as own:
+        yield own.namespace
 
 
 async def test_a_bot_that_is_stopped_says_goodbye_and_is_gone(site: NodeSite) -> None:

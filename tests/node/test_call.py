@@ -7,6 +7,7 @@ from sandbox.voice import Voice
 from tests.node.node_cluster import NodeCluster
 from tests.node.scripted import CALL, by_script
 from tests.node.site import NodeSite
+from tests.node.talking import ask
 
 STAGES = [
     "accepted",
@@ -25,10 +26,7 @@ async def test_a_caller_outside_is_greeted_and_finds_and_saves(site: NodeSite, v
         assert session_id is not None
         await caller.hears_bot()
         await caller.bot_quiet()
-        await caller.say("find running shoes under one hundred dollars")
-        found = await caller.message(lambda message: message.is_server_message("products_found"))
-        await caller.hears_bot()
-        await caller.bot_quiet()
+        found = await ask(caller, "find running shoes under one hundred dollars")
         await caller.say("save product two")
         await caller.message(lambda message: message.is_server_message("product_saved"))
 

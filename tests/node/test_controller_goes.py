@@ -15,7 +15,14 @@ from sandbox.voice import Voice
 from tests.node.images import image_name
 from tests.node.moving import CONTROLLER, ready_pod, until_back
 from tests.node.node_cluster import NodeCluster
-from tests.node.site import BASE, OVERLAY_NAMESPACE, ROOT, NodeSite, until_reached
+from tests.node.site import (
+    OVERLAY_NAMESPACE,
+    ROOT,
+    NodeSite,
+    until_reached,
+    until_rolled_out,
+    write_job_template,
+)
 from tests.node.talking import talking
 from tests.node.worker import run
 
@@ -33,7 +40,7 @@ async def put_back(installed: NodeCluster) -> AsyncIterator[None]:
     yield
     change = [{"op": "replace", "path": "/spec/template", "value": template}]
     await installed.api("PATCH", DEPLOYMENT, change, "application/json-patch+json")
-    await until_rolled_out(installed)
+    await until_rolled_out(installed, OVERLAY_NAMESPACE)
     for name in await configuration_names(installed) - configurations:
         await installed.api("DELETE", f"{CONFIGURATIONS}/{name}")
 
@@ -129,11 +136,13 @@ def process_of(site: NodeSite, controller: dict[str, Any]) -> int:
     return found
 
 
+def mark_as_next(job: dict[str, Any]) -> None:
+    job["spec"]["template"]["metadata"]["annotations"][NEXT_TEMPLATE] = "next"
+
+
 def write_overlay_with_next_template(directory: Path) -> None:
     """The overlay that is installed, with another Job template: as an operator would write it."""
-    job = yaml.safe_load((BASE / "bot-job.yaml").read_text(encoding="utf-8"))
-    job["spec"]["template"]["metadata"]["annotations"][NEXT_TEMPLATE] = "next"
-    (directory / "bot-job.yaml").write_text(yaml.safe_dump(job), encoding="utf-8")
+    write_job_template(directory, mark_as_next)
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -153,9 +162,3 @@ def write_overlay_with_next_template(directory: Path) -> None:
 
 async def configuration_names(cluster: NodeCluster) -> set[str]:
     return {each["metadata"]["name"] for each in (await cluster.api("GET", CONFIGURATIONS))["items"]}
-
-
-async def until_rolled_out(cluster: NodeCluster) -> None:
-    await cluster.kubectl(
-        f"--namespace={OVERLAY_NAMESPACE}", "rollout", "status", "deployment/podline", "--timeout=60s"
-    )

@@ -9,27 +9,19 @@ import pytest_asyncio
 
 from tests.node.node_cluster import NodeCluster
 from tests.node.shells import shell_bot
-from tests.node.site import NodeSite, open_site, own_site
-
-NAMESPACE = "disturbed"
+from tests.node.site import NodeSite, own_site
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shells(installed: NodeCluster) -> AsyncIterator[NodeCluster]:
+async def namespace(installed: NodeCluster) -> AsyncIterator[str]:
     second = installed.workers[1].name
     # The controller goes to the first node, since the other one is to die.
     await installed.kubectl("cordon", second)
-    async with own_site(installed, NAMESPACE, shell_bot, {"PODLINE_START_TIMEOUT_SECONDS": "300"}) as site:
+    async with own_site(installed, "disturbed", shell_bot, {"PODLINE_START_TIMEOUT_SECONDS": "300"}) as site:
         await installed.kubectl("uncordon", second)
         # Whoever takes the budget away, or drains in spite of it, ends calls.
         await site.kubectl("delete", "poddisruptionbudget", "podline-bot")
-        yield installed
-
-
-@pytest.fixture
-async def site(shells: NodeCluster) -> AsyncIterator[NodeSite]:
-    async with open_site(shells, NAMESPACE) as opened:
-        yield opened
+        yield site.namespace
 
 
 @pytest.fixture
@@ -46,7 +38,7 @@ async def test_an_eviction_is_named_with_what_the_cluster_says(site: NodeSite) -
     await site.start(session_id="evicted")
     name = (await site.pod("evicted"))["metadata"]["name"]
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
-    path = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}/eviction"
+    path = f"/api/v1/namespaces/{site.namespace}/pods/{name}/eviction"
 
     await site.cluster.api("POST", path, eviction)
     session = await site.until_over("evicted")

@@ -9,21 +9,13 @@ import pytest_asyncio
 
 from tests.node.node_cluster import NodeCluster
 from tests.node.shells import shell_bot
-from tests.node.site import NodeSite, open_site, own_site
-
-NAMESPACE = "exit-codes"
+from tests.node.site import NodeSite, own_site
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shells(installed: NodeCluster) -> AsyncIterator[NodeCluster]:
-    async with own_site(installed, NAMESPACE, shell_bot):
-        yield installed
-
-
-@pytest.fixture
-async def site(shells: NodeCluster) -> AsyncIterator[NodeSite]:
-    async with open_site(shells, NAMESPACE) as opened:
-        yield opened
+async def namespace(installed: NodeCluster) -> AsyncIterator[str]:
+    async with own_site(installed, "exit-codes", shell_bot) as own:
+        yield own.namespace
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from sandbox.voice import Voice
 from tests.fakes.served import serve_controller
 from tests.node.images import cache_directory, in_podman
 from tests.node.podman import LOCKED_DOWN, Container, Podman
+from tests.node.talking import ask
 
 PROMPT_SECONDS: Final = 5.0
 """How long a program may take to leave that has nobody to say goodbye to. Bots still call the controller."""
@@ -190,10 +191,7 @@ async def test_a_call_over_webrtc(podman: Podman, shop: dict[str, str], voice: V
             assert session_id is not None
             await caller.hears_bot()
             await caller.bot_quiet()
-            await caller.say("find running shoes under one hundred dollars")
-            found = await caller.message(lambda message: message.is_server_message("products_found"))
-            await caller.hears_bot()
-            await caller.bot_quiet()
+            found = await ask(caller, "find running shoes under one hundred dollars")
         session = await controller.until_over(session_id)
 
     assert (session["reason"], session["usage"]["turns"]) == ("caller_left", 1)

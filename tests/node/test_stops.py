@@ -9,21 +9,13 @@ import pytest_asyncio
 
 from tests.node.node_cluster import NodeCluster
 from tests.node.shells import shell_bot
-from tests.node.site import NodeSite, open_site, own_site, until_reached
-
-NAMESPACE = "stops"
+from tests.node.site import NodeSite, own_site, until_reached, until_rolled_out
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shells(installed: NodeCluster) -> AsyncIterator[NodeCluster]:
-    async with own_site(installed, NAMESPACE, shell_bot):
-        yield installed
-
-
-@pytest.fixture
-async def site(shells: NodeCluster) -> AsyncIterator[NodeSite]:
-    async with open_site(shells, NAMESPACE) as opened:
-        yield opened
+async def namespace(installed: NodeCluster) -> AsyncIterator[str]:
+    async with own_site(installed, "stops", shell_bot) as own:
+        yield own.namespace
 
 
 @pytest.fixture
@@ -93,7 +85,7 @@ async def test_the_jobs_own_deadline_ends_a_bot_while_no_controller_is_there(ins
         )
 
         await site.kubectl("scale", "deployment/podline", "--replicas=1")
-        await site.kubectl("rollout", "status", "deployment/podline", "--timeout=60s")
+        await until_rolled_out(installed, site.namespace)
         await until_reached(site.client)
         session = await site.until_over("overdue")
 

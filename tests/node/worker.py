@@ -28,6 +28,8 @@ CONTROLLERS = "+cpu +cpuset +io +memory +pids"
 """What a kubelet wants of version 2."""
 
 PAUSE_IMAGE = "localhost/pause:1"
+"""What holds a pod's namespaces: a program that sleeps."""
+
 CNI_PROGRAMS = Path("/usr/lib/cni")
 """Where Debian's containernetworking-plugins are."""
 
@@ -201,8 +203,6 @@ oom_score = 0
             },
             "volumePluginDir": str(self.directory / "volume-plugins"),
             "podLogsDir": str(self.directory / "pod-logs"),
-            # A lost node is noticed after 40 s by default; the tests of that would only wait.
-            "nodeStatusUpdateFrequency": "5s",
         }
 
 
