@@ -84,8 +84,9 @@ _ALL = Usage(models=dict.fromkeys(MODELS, Tokens()), tool_calls=dict.fromkeys(TO
 class Counting(RuleBasedStateMachine):
     """One bot and its controllers, one after the other; each has its own counters, scraped before it dies."""
 
-    @initialize()
-    def launch(self) -> None:
+    @initialize(is_killed=st.booleans())
+    def launch(self, is_killed: bool) -> None:  # noqa: FBT001 - Hypothesis gives it by name
+        self.is_killed = is_killed
         self.uptime = 0.0
         self.bot = BotLedger(lambda: self.uptime)
         self.sent: list[Report] = []
@@ -93,7 +94,6 @@ class Counting(RuleBasedStateMachine):
         self.former = NOTHING
         self.repeatable = NOTHING
         self.word: LastWord | None = None
-        self.has_ended = False
         self.begin(Ledger())
 
     def begin(self, ledger: Ledger) -> None:
@@ -104,19 +104,17 @@ class Counting(RuleBasedStateMachine):
         """By all controllers."""
         return together(self.former, shown(self.metrics))
 
-    @precondition(lambda self: not self.has_ended)
     @rule(events=st.lists(EVENTS, min_size=1, max_size=4))
     def something_happens(self, events: list[Event]) -> None:
         for event in events:
             self.uptime += 1
             self.bot.record(event)
 
-    @precondition(lambda self: not self.has_ended)
     @rule()
     def bot_sends(self) -> None:
         self.sent.append(msgspec.json.decode(msgspec.json.encode(self.bot.report()), type=Report))
 
-    @precondition(lambda self: self.sent and not self.has_ended)
+    @precondition(lambda self: self.sent)
     @rule(data=st.data())
     def batch_arrives(self, data: st.DataObject) -> None:
         """Any of the batch under way, late or again; of those before, where this controller knows of them."""
@@ -130,12 +128,11 @@ class Counting(RuleBasedStateMachine):
             self.metrics.batch_repeated()
         self.answers.append(self.ledger.counted)
 
-    @precondition(lambda self: self.answers and not self.has_ended)
+    @precondition(lambda self: self.answers)
     @rule(data=st.data())
     def answer_arrives(self, data: st.DataObject) -> None:
         self.bot.acknowledge(data.draw(st.sampled_from(self.answers)))
 
-    @precondition(lambda self: not self.has_ended)
     @rule()
     def controller_is_killed(self) -> None:
         """What it had counted and not acknowledged, the bot sends to the next one."""
@@ -144,29 +141,10 @@ class Counting(RuleBasedStateMachine):
         self.former = self.counted()
         self.begin(Ledger(is_whole=False))
 
-    @precondition(lambda self: not self.has_ended)
     @rule()
     def bot_decides_to_end(self) -> None:
         """Its first last word; reports go on, and it may be killed before it writes another."""
         self.word = last_word(self.bot, Reason.COMPLETED, "Bye.")
-
-    @precondition(lambda self: self.has_ended)
-    @rule()
-    def nothing_happens_any_more(self) -> None: ...
-
-    @precondition(lambda self: not self.has_ended)
-    @rule(is_killed=st.booleans())
-    def bot_is_gone(self, is_killed: bool) -> None:  # noqa: FBT001 - Hypothesis gives it by name
-        if not is_killed:
-            self.word = last_word(self.bot, Reason.COMPLETED, "Bye.")
-        word = msgspec.json.decode(msgspec.json.encode(self.word), type=LastWord) if self.word else None
-        self.record = furthest(self.record, word.totals) if word else self.record
-        self.metrics.usage.add(SESSION, self.ledger.uncounted(self.record, word))
-        self.has_ended = True
-        if self.ledger.is_whole:
-            assert shown(self.metrics) == together(self.record, _ALL)
-        if not is_killed:
-            assert is_within(self.bot.totals, self.counted())
 
     @invariant()
     def counters_never_go_down(self) -> None:
@@ -180,6 +158,21 @@ class Counting(RuleBasedStateMachine):
         """But for one batch of each controller that was killed between counting and acknowledging it."""
         if hasattr(self, "bot"):
             assert is_within(self.counted(), together(self.bot.totals, self.repeatable))
+
+    def teardown(self) -> None:
+        """The bot is gone: with a last word of this moment, or killed with what it had left before."""
+        if not hasattr(self, "bot"):
+            return
+        if not self.is_killed:
+            self.word = last_word(self.bot, Reason.COMPLETED, "Bye.")
+        word = msgspec.json.decode(msgspec.json.encode(self.word), type=LastWord) if self.word else None
+        self.record = furthest(self.record, word.totals) if word else self.record
+        self.metrics.usage.add(SESSION, self.ledger.uncounted(self.record, word))
+        if self.ledger.is_whole:
+            assert shown(self.metrics) == together(self.record, _ALL)
+        if not self.is_killed:
+            assert is_within(self.bot.totals, self.counted())
+        self.nothing_is_counted_that_was_not_used()
 
 
 TestCounting = Counting.TestCase
