@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -17,6 +18,7 @@ from controller.prices import KINDS
 from controller.sessions import Session, Timeline
 from protocol.adding import NOTHING, beyond, together
 from protocol.messages import Event, Interrupted, LastWord, Report, Talked, TokensUsed, ToolCalled, TurnEnded
+from protocol.messages import Timeline as BotTimeline
 from protocol.reasons import Reason
 from protocol.usage import TalkSeconds, Tokens, ToolCalls, Usage
 from tests.fakes.metered import Scrape, some_metrics
@@ -177,3 +179,51 @@ class Counting(RuleBasedStateMachine):
 
 TestCounting = Counting.TestCase
 TestCounting.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def turns_report(seq: int, acked: int, turns: int, so_far: int) -> Report:
+    return Report(seq, acked, [TurnEnded()] * turns, Usage(turns=so_far), BotTimeline(now=1.0))
+
+
+def test_a_controller_killed_before_it_acknowledged_costs_that_one_batch_twice() -> None:
+    """The counters of both together repeat it, as the design says; the record is exact."""
+    former, next_one = some_metrics(), some_metrics()
+    for ledger, metrics in ((Ledger(), former), (Ledger(is_whole=False), next_one)):
+        report = turns_report(1, 0, turns=3, so_far=3)
+        assert ledger.count(report)
+        metrics.batch_added(SESSION, report, ledger.last)
+    word = LastWord("completed", "Bye.", Usage(turns=4), Usage(turns=3), BotTimeline(now=9), acked=1)
+    next_one.usage.add(SESSION, ledger.uncounted(word.totals, word))
+
+    both = Scrape(former.registry).value("turns_total") + Scrape(next_one.registry).value("turns_total")
+    assert both == word.totals.turns + 3
+
+
+@pytest.mark.parametrize(
+    ("acked", "acked_turns", "missing"),
+    [
+        (4, 7, 2),  # all that came here is known to the bot as counted
+        (3, 5, 2),  # the last batch's acknowledgement never came
+        (None, 7, 2),  # a bot that does not tell
+        (2, 4, 2),  # a word from before the first batch that came here
+    ],
+)
+def test_of_a_session_taken_over_what_is_missing_is_told_by_its_last_word(
+    acked: int | None, acked_turns: int, missing: int
+) -> None:
+    """Another controller has counted four turns in two batches; two came here; two turns are in none."""
+    ledger = Ledger(is_whole=False)
+    ledger.count(turns_report(3, 2, turns=1, so_far=5))
+    ledger.count(turns_report(4, 3, turns=2, so_far=7))
+    word = LastWord(
+        "completed", "", Usage(turns=9), Usage(turns=acked_turns), BotTimeline(now=9), acked=acked
+    )
+
+    assert ledger.uncounted(word.totals, word) == Usage(turns=missing)
+
+
+def test_of_a_session_taken_over_that_left_no_word_nothing_is_added() -> None:
+    ledger = Ledger(is_whole=False)
+    ledger.count(turns_report(3, 2, turns=1, so_far=9))
+
+    assert ledger.uncounted(Usage(turns=9), None) == Usage()
