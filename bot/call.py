@@ -9,6 +9,7 @@ import aiohttp
 from loguru import logger
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.frames.frames import ErrorFrame, InputTextRawFrame, LLMRunFrame
+from pipecat.observers.base_observer import BaseObserver
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.workers.runner import WorkerRunner
 
@@ -191,6 +192,9 @@ class Call:
     async def _tell_latency(self, seconds: float) -> None:
         await self._announce({"type": "response_latency", "seconds": round(seconds, 3)})
 
+    def _observers(self) -> list[BaseObserver]:
+        return observers(self._ledger.record, self._tell_latency, lambda: self._attendance.caller_is_here)
+
     async def _goodbye(self) -> None:
         self._attendance.bot_says_goodbye()
 
@@ -226,7 +230,7 @@ class Call:
             heard=Heard(
                 on_turn=transcript.add,
                 on_typed=self._on_typed(transcript),
-                observers=[self._voice, *observers(self._ledger.record, self._tell_latency)],
+                observers=[self._voice, *self._observers()],
             ),
         )
 

@@ -8,7 +8,8 @@ from typing import Final, Literal
 import msgspec
 from loguru import logger
 
-from bot.ledger import OTHER, Ledger
+from bot.ledger import Ledger
+from protocol.adding import OTHER
 from protocol.messages import MAX_LAST_WORD_BYTES, LastWord
 from protocol.reasons import Reason
 from protocol.usage import Tokens, ToolCalls, Usage
@@ -35,6 +36,7 @@ def last_word(ledger: Ledger, reason: Reason | Literal["terminated"], message: s
             totals=totals,
             acked_totals=acked,
             timeline=ledger.timeline,
+            acked=ledger.acked,
         )
         for totals, acked in summings_up
     )

@@ -9,17 +9,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from protocol.messages import (
-    Event,
-    Interrupted,
-    Report,
-    Talked,
-    Timeline,
-    TokensUsed,
-    ToolCalled,
-    TurnEnded,
-)
-from protocol.usage import TalkSeconds, Tokens, ToolCalls, Usage
+from protocol.adding import NOTHING, OTHER, plus
+from protocol.messages import Event, Report, Timeline, TokensUsed, ToolCalled
+from protocol.usage import Tokens, ToolCalls, Usage
 
 Moment = Literal["process_up", "joined", "caller_joined", "first_speech"]
 
@@ -31,8 +23,7 @@ MAX_PENDING_EVENTS: Final = 5000
 
 MAX_MODELS: Final = 16
 MAX_TOOLS: Final = 32
-OTHER: Final = "other"
-"""The name that models and tools beyond these limits of `Usage` are counted under."""
+"""Of `Usage`; models and tools beyond are counted under `OTHER`."""
 
 
 class Ledger:
@@ -51,8 +42,8 @@ class Ledger:
         self._seq = 1
         self._acked = 0
         self._moments: dict[Moment, float] = {}
-        self.totals = Usage()
-        self.acked_totals = Usage()
+        self.totals = NOTHING
+        self.acked_totals = NOTHING
         self.dropped = 0
         self.moment_reached = asyncio.Event()
         """Set at each moment marked; whoever reports at once clears it."""
@@ -75,6 +66,11 @@ class Ledger:
     @property
     def timeline(self) -> Timeline:
         return Timeline(now=self._uptime(), **self._moments)
+
+    @property
+    def acked(self) -> int:
+        """The number of the last batch that was acknowledged, 0 before the first."""
+        return self._acked
 
     @property
     def is_settled(self) -> bool:
@@ -118,28 +114,6 @@ class Ledger:
     def _close_batch(self) -> None:
         self._batch = None
         self._seq += 1
-
-
-def plus(usage: Usage, event: Event) -> Usage:
-    """The usage with this event in it."""
-    match event:
-        case TokensUsed(model=model, tokens=tokens):
-            models = {**usage.models, model: usage.models.get(model, Tokens()).plus(tokens)}
-            return msgspec.structs.replace(usage, models=models)
-        case ToolCalled(name=name, outcome=outcome):
-            calls = usage.tool_calls.get(name, ToolCalls())
-            calls = msgspec.structs.replace(calls, **{outcome: getattr(calls, outcome) + 1})
-            return msgspec.structs.replace(usage, tool_calls={**usage.tool_calls, name: calls})
-        case TurnEnded():
-            return msgspec.structs.replace(usage, turns=usage.turns + 1)
-        case Interrupted():
-            return msgspec.structs.replace(usage, interruptions=usage.interruptions + 1)
-        case Talked(side=side, seconds=seconds):
-            talk: TalkSeconds = usage.talk_seconds
-            talk = msgspec.structs.replace(talk, **{side: getattr(talk, side) + seconds})
-            return msgspec.structs.replace(usage, talk_seconds=talk)
-        case _:
-            return usage
 
 
 def _within_limits(event: Event, totals: Usage) -> Event:

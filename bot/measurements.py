@@ -1,5 +1,6 @@
 """From Pipecat's observers to the events a bot reports: tokens, latencies, turns, tools, talk time."""
 
+import time
 from collections.abc import Awaitable, Callable
 
 from pipecat.observers.base_observer import BaseObserver
@@ -19,6 +20,7 @@ from pipecat.observers.service_metrics_observer import (
 from pipecat.observers.speaking_observer import SpeakingObserver, SpeechEvent, SpeechEventKind
 from pipecat.observers.user_bot_latency_observer import UserBotLatencyObserver
 
+from bot.silences import Silences
 from protocol.messages import (
     ErrorSeen,
     Event,
@@ -43,18 +45,21 @@ _SETTLED = {
 }
 
 
-def observers(record: Record, on_latency: OnLatency) -> list[BaseObserver]:
+def observers(
+    record: Record, on_latency: OnLatency, caller_is_here: Callable[[], bool]
+) -> list[BaseObserver]:
     """Observers for a pipeline worker.
 
     Args:
         record: Takes each event as it happens.
         on_latency: Takes the seconds from the end of the caller's speech to the first sound of the answer.
+        caller_is_here: Whether there is anybody to be silent with.
     """
     return [
         _service_metrics(record),
         _latency(record, on_latency),
         _tool_calls(record),
-        _speech(record),
+        _speech(record, Silences(record, caller_is_here)),
         _errors(record),
     ]
 
@@ -123,7 +128,7 @@ def tool_called(call: FunctionCallEvent) -> ToolCalled:
     )
 
 
-def _speech(record: Record) -> BaseObserver:
+def _speech(record: Record, silences: Silences) -> BaseObserver:
     observer = SpeakingObserver()
     bot_is_speaking = False
 
@@ -136,12 +141,17 @@ def _speech(record: Record) -> BaseObserver:
                 record(Interrupted())
             case SpeechEventKind.USER_TURN_STOPPED:
                 record(TurnEnded())
+            case SpeechEventKind.USER_SPEECH_STARTED:
+                silences.began("caller")
             case SpeechEventKind.USER_SPEECH_STOPPED:
+                silences.stopped("caller", time.time() - moment.timestamp)
                 record(Talked(side="caller", seconds=seconds))
             case SpeechEventKind.BOT_SPEECH_STARTED:
                 bot_is_speaking = True
+                silences.began("bot")
             case SpeechEventKind.BOT_SPEECH_STOPPED:
                 bot_is_speaking = False
+                silences.stopped("bot", time.time() - moment.timestamp)
                 record(Talked(side="bot", seconds=seconds))
 
     return observer

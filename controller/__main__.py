@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 from dotenv import dotenv_values
+from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from controller.app import create_app
@@ -25,6 +26,8 @@ from controller.cli import parse_arguments
 from controller.clock import Clock, system_clock
 from controller.daily_api import DailyError
 from controller.logs import configure_logging
+from controller.metrics import Metrics
+from controller.prices import InvalidPricesError, PriceList, read_prices
 from controller.problems import sentence
 from controller.room_command import make_meeting
 from controller.rooms.webrtc import WebRtcRooms
@@ -82,31 +85,41 @@ def read_settings_and_serve(variables: Mapping[str, str]) -> None:
     configure_logging(sys.stderr)
     try:
         settings = Settings()
+        prices = read_prices(settings.prices_file) if settings.prices_file else None
         keys = read_keys(settings.keys_file) if settings.keys_file else None
     except ValidationError as error:
         sys.exit(_complain(sentence([_named(each) for each in error.errors()], root=0)))
+    except InvalidPricesError as error:
+        sys.exit(_complain(f"PODLINE_PRICES_FILE: {error}"))
     except (OSError, msgspec.DecodeError) as error:
         sys.exit(_complain(f"PODLINE_KEYS_FILE: {error}."))
     with (
         tempfile.TemporaryDirectory(prefix="podline-", ignore_cleanup_errors=True) as directory,
         suppress(KeyboardInterrupt),
     ):
-        serve(settings, keys, variables, Path(directory))
+        serve(settings, keys, prices, variables, Path(directory))
 
 
 def serve(
-    settings: Settings, keys: Sequence[Key] | None, variables: Mapping[str, str], directory: Path
+    settings: Settings,
+    keys: Sequence[Key] | None,
+    prices: PriceList | None,
+    variables: Mapping[str, str],
+    directory: Path,
 ) -> None:
     """Serve until a signal comes. `directory` is where bots work; nothing in it is needed afterwards."""
     clock = system_clock()
     secret = settings.secret.get_secret_value() if settings.secret else secrets.token_hex(32)
     signer = Signer(secret.encode())
-    runtime = choose_runtime(settings, variables, directory, clock)
+    metrics = Metrics(CollectorRegistry(), prices)
+    runtime = choose_runtime(settings, variables, directory, clock, metrics.registry)
     rooms = WebRtcRooms(settings.url_for_callers, signer)
-    app = create_app(settings, runtime, rooms, signer, keys, clock)
+    app = create_app(settings, runtime, rooms, signer, keys, clock, metrics)
     spare_garbage_collection()
     supervisor = app.state.services.supervisor
-    run(Server(app, supervisor, settings.host, settings.port, settings.trusted_proxies))
+    run(
+        Server(app, supervisor, settings.host, settings.port, settings.trusted_proxies, settings.metrics_port)
+    )
 
 
 def spare_garbage_collection() -> None:
@@ -121,7 +134,11 @@ def spare_garbage_collection() -> None:
 
 
 def choose_runtime(
-    settings: Settings, variables: Mapping[str, str], directory: Path, clock: Clock
+    settings: Settings,
+    variables: Mapping[str, str],
+    directory: Path,
+    clock: Clock,
+    registry: CollectorRegistry,
 ) -> Runtime:
     """Where bots run. Ends the program where the cluster or the Job template can't be used."""
     if settings.runtime == "kubernetes":
@@ -130,7 +147,7 @@ def choose_runtime(
         from controller.runtimes.kubernetes.errors import ConfigurationInvalid  # noqa: PLC0415
 
         try:
-            return build_runtime(settings, clock)
+            return build_runtime(settings, clock, registry)
         except ConfigurationInvalid as error:
             sys.exit(_complain(str(error)))
     return LocalRuntime(

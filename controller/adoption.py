@@ -6,6 +6,7 @@ from datetime import datetime
 
 from controller.clock import Clock
 from controller.errors import SessionEnded
+from controller.ledger import Ledger
 from controller.sessions import Session
 from controller.view import Record
 from protocol.reasons import Phase
@@ -13,7 +14,12 @@ from protocol.reasons import Phase
 
 def adopted(session: Session, clock: Clock) -> Record:
     """The record of a found session, its deadlines counted from when it was accepted."""
-    record = Record(session=session, launched_at=_monotonic(session.timeline.accepted, clock))
+    record = Record(
+        session=session,
+        ledger=Ledger(is_whole=False),
+        launched_at=_monotonic(session.timeline.accepted, clock),
+        adopted_at=clock.now(),
+    )
     record.settled.set()
     if session.timeline.ended is not None:
         record.ended_at = _monotonic(session.timeline.ended, clock)

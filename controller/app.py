@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 from starlette.types import ASGIApp
 from uuid_utils import uuid7
 
@@ -23,19 +24,25 @@ from controller.clock import Clock
 from controller.deadlines import Limits
 from controller.errors import ControllerError
 from controller.held import Held
+from controller.metrics import Metrics
+from controller.metrics_port import MetricsPort
 from controller.problems import answer_error, complete
 from controller.ratelimit import RateLimit
+from controller.request_metrics import RequestMetrics
 from controller.rooms import Rooms
-from controller.routes import agents, health, launches, sessions, start
+from controller.routes import agents, health, launches, metrics, sessions, start
 from controller.routes.dependencies import Services
 from controller.runtime import Runtime
 from controller.settings import Settings
 from controller.supervisor import Supervisor
 from controller.tokens import Signer
 from controller.view import View
+from controller.view_metrics import ViewCollector
 
 MAX_BODY_BYTES: Final = 64 * 1024
 PAGE: Final = Path(__file__).parent / "page"
+VERSION: Final = "0.1.0"
+_GROUPS: Final = (sessions, start, agents, launches, health, metrics)
 _OFFERS_PER_START: Final = 6
 """A client offers once, retries three times, and sends its candidates in a few batches."""
 _OFFERS_HELD_FOR_ONE: Final = 8
@@ -54,7 +61,10 @@ class Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Ours stand outside the framework's, whose outermost answers what nobody has foreseen."""
         services: Services = self.state.services
-        return restricted(super().build_middleware_stack(), services.settings.cors_origins)
+        app = restricted(super().build_middleware_stack(), services.settings.cors_origins)
+        if services.settings.metrics_port is not None:
+            app = MetricsPort(app, services.settings.metrics_port)
+        return services.requests.around(app)
 
 
 def create_app(
@@ -64,9 +74,10 @@ def create_app(
     signer: Signer,
     keys: Sequence[Key] | None,
     clock: Clock,
+    metrics: Metrics,
 ) -> FastAPI:
     """The application, ready to be served. Bots are followed while its lifespan lasts."""
-    services = _services(settings, runtime, rooms, signer, keys, clock)
+    services = _services(settings, runtime, rooms, signer, keys, clock, metrics)
     app = Application(
         title="Podline",
         lifespan=_lifespan,
@@ -74,11 +85,11 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        version="0.1.0",
+        version=VERSION,
     )
     app.state.services = services
     app.add_middleware(BodyLimit, limit_bytes=MAX_BODY_BYTES)
-    for group in (sessions, start, agents, launches, health):
+    for group in _GROUPS:
         app.include_router(group.router)
     for kind in (ControllerError, RequestValidationError, HTTPException, ClientDisconnect, Exception):
         app.add_exception_handler(kind, answer_error)
@@ -94,6 +105,7 @@ def _services(
     signer: Signer,
     keys: Sequence[Key] | None,
     clock: Clock,
+    metrics: Metrics,
 ) -> Services:
     supervisor = Supervisor(
         runtime=runtime,
@@ -113,7 +125,12 @@ def _services(
         keep_ended_seconds=settings.keep_ended_seconds,
         clock=clock,
         new_id=lambda: str(uuid7()),
+        metrics=metrics,
     )
+    held = Held(_OFFERS_HELD_FOR_ONE, _OFFERS_HELD_FOR_ONE + _OFFERS_HELD_PER_PLACE * settings.capacity)
+    metrics.registry.register(ViewCollector(supervisor.view, held, supervisor.trouble, VERSION))
+    routes = [each for group in _GROUPS for each in group.router.routes if isinstance(each, Route)]
+    requests = RequestMetrics(metrics.registry, routes, metrics.batch_refused, clock.monotonic)
     starts = settings.public_starts_per_minute
     return Services(
         settings=settings,
@@ -124,7 +141,9 @@ def _services(
         clock=clock,
         starts=RateLimit(starts),
         offers=RateLimit(starts * _OFFERS_PER_START),
-        held=Held(_OFFERS_HELD_FOR_ONE, _OFFERS_HELD_FOR_ONE + _OFFERS_HELD_PER_PLACE * settings.capacity),
+        held=held,
+        metrics=metrics,
+        requests=requests,
     )
 
 

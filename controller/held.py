@@ -17,6 +17,10 @@ class Held:
         self._in_all = in_all
         self._held: Counter[str] = Counter()
 
+    @property
+    def total(self) -> int:
+        return self._held.total()
+
     @contextmanager
     def one(self, session_id: str) -> Iterator[None]:
         """Hold one request for a session.

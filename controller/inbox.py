@@ -48,6 +48,11 @@ class Inbox:
         """Hand ICE candidates on and wait until the bot has taken them. Raises as `offer` does."""
         return await self._ask(lambda key: Candidates(id=key, candidates=candidates), timeout_seconds)
 
+    @property
+    def waiting(self) -> int:
+        """How many messages the bot has not answered."""
+        return len(self._waiting)
+
     def stop(self) -> None:
         """Tell the bot to say goodbye. Once is enough."""
         if not any(isinstance(each.message, Stop) for each in self._waiting.values()):

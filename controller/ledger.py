@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from protocol.messages import Report, Timeline
+from protocol.adding import NOTHING, beyond, together, used_by
+from protocol.messages import LastWord, Report, Timeline
 from protocol.usage import Usage
 
 MARKS = ("process_up", "joined", "caller_joined", "first_speech")
@@ -16,16 +17,42 @@ MARKS = ("process_up", "joined", "caller_joined", "first_speech")
 
 @dataclass(slots=True)
 class Ledger:
-    """The number of the last batch counted. A bot sends its next only when that one was acknowledged."""
+    """What of one bot has been counted. A bot sends its next batch only when the last was acknowledged.
+
+    Attributes:
+        counted: the number of the last batch counted.
+        used: what all batches that were counted here add up to.
+        last: what the last one of them adds up to.
+        is_whole: whether no other controller can have counted any before.
+    """
 
     counted: int = 0
+    used: Usage = NOTHING
+    last: Usage = NOTHING
+    is_whole: bool = True
 
     def count(self, report: Report) -> bool:
         """Whether this batch is to be counted: it is not a repeat."""
         if report.seq <= self.counted:
             return False
         self.counted = report.seq
+        self.last = used_by(report.events)
+        self.used = together(self.used, self.last)
         return True
+
+    def uncounted(self, totals: Usage, word: LastWord | None) -> Usage:
+        """What of a bot's totals, now that it is gone, was in no batch that was counted.
+
+        Of a session that another controller has followed before, only the last word tells what that one has
+        counted. Where it is older than the last batches here, rather too little is said than anything twice.
+        """
+        if self.is_whole:
+            return beyond(totals, self.used)
+        if word is None:
+            return NOTHING
+        behind = 0 if word.acked is None else self.counted - word.acked
+        unacknowledged = NOTHING if behind <= 0 else self.last if behind == 1 else self.used
+        return beyond(totals, together(word.acked_totals, unacknowledged))
 
 
 def moments(timeline: Timeline, arrival: datetime, earliest: datetime) -> Mapping[str, datetime]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from controller.errors import (
     BodyTooLarge,
@@ -36,6 +37,8 @@ class Problem(BaseModel):
 
 
 PROBLEM_TYPE: Final = "application/problem+json"
+CODE_IN_SCOPE: Final = "podline.problem_code"
+"""Where an ASGI scope has the code of the problem that is being answered."""
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _EVERYWHERE: Final = (BodyTooLarge, InternalError)
@@ -131,6 +134,16 @@ def _example(error: type[ControllerError]) -> dict[str, Any]:
     return _body(error.status, error.title, detail, error.code)
 
 
+class _ProblemDocument(JSONResponse):
+    """Lets middleware around it know the code: see CODE_IN_SCOPE."""
+
+    code: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[CODE_IN_SCOPE] = self.code
+        await super().__call__(scope, receive, send)
+
+
 def problem(error: ControllerError, more_headers: Mapping[str, str] | None = None) -> Response:
     headers = dict(more_headers or {})
     if error.retry_after is not None:
@@ -138,7 +151,9 @@ def problem(error: ControllerError, more_headers: Mapping[str, str] | None = Non
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     body = _body(error.status, error.title, error.detail, error.code)
-    return JSONResponse(body, error.status, headers=headers, media_type=PROBLEM_TYPE)
+    document = _ProblemDocument(body, error.status, headers=headers, media_type=PROBLEM_TYPE)
+    document.code = error.code
+    return document
 
 
 def sentence(errors: Sequence[Any], root: int = 1) -> str:

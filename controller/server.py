@@ -29,8 +29,18 @@ class Server(uvicorn.Server):
         host: str,
         port: int,
         trusted_proxies: Sequence[str] = (),
+        metrics_port: int | None = None,
     ) -> None:
-        """`trusted_proxies` are those whose X-Forwarded-For is believed: addresses or networks."""
+        """Prepare; nothing is opened.
+
+        Args:
+            app: what to serve.
+            supervisor: of that.
+            host: address to listen on.
+            port: likewise.
+            trusted_proxies: those whose X-Forwarded-For is believed, addresses or networks.
+            metrics_port: another port of the same address. Which path belongs to it the application says.
+        """
         super().__init__(
             # What is still open once all streams have been ended is a client that does not read.
             uvicorn.Config(
@@ -49,6 +59,7 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=1,
             )
         )
+        self._metrics_port = metrics_port
         self._supervisor = supervisor
         self._has_lost_supervisor = False
 
@@ -56,6 +67,13 @@ class Server(uvicorn.Server):
     def has_failed(self) -> bool:
         """Whether it came to its end, or never to its beginning, for want of a supervisor."""
         return self._has_lost_supervisor or not self.started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._metrics_port is not None and sockets is None:
+            config = self.config
+            metrics = uvicorn.Config(config.app, host=config.host, port=self._metrics_port, log_config=None)
+            sockets = [config.bind_socket(), metrics.bind_socket()]
+        await super().startup(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         self._has_lost_supervisor = not self._supervisor.is_alive()

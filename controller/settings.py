@@ -65,6 +65,9 @@ class Settings(BaseSettings):
         default="127.0.0.1", description="Address to listen on; others than loopback need keys."
     )
     port: int = Field(default=7860, ge=1, le=65535)
+    metrics_port: int | None = Field(
+        default=None, ge=1, le=65535, description="A port of its own for /metrics, on the same address."
+    )
     public_url: str | None = Field(default=None, description="Where callers reach the controller.")
     controller_url: str | None = Field(default=None, description="Where bots reach the controller.")
 
@@ -108,6 +111,8 @@ class Settings(BaseSettings):
     )
     keep_ended_seconds: PositiveFloat = Field(default=3600, description="How long an ended session is kept.")
 
+    prices_file: Path | None = Field(default=None, description="TOML: what the tokens of each model cost.")
+
     @field_validator("ice_servers", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -130,6 +135,12 @@ class Settings(BaseSettings):
                 "PODLINE_PUBLIC_URL and PODLINE_TRUSTED_PROXIES serve others: set PODLINE_KEYS_FILE "
                 "(a file with [] leaves nothing but the public start open)"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _only_two_ports(self) -> Settings:
+        if self.metrics_port == self.port:
+            raise ValueError("PODLINE_METRICS_PORT: leave it out to have /metrics on PODLINE_PORT as well")
         return self
 
     @model_validator(mode="after")

@@ -22,8 +22,9 @@ from controller.errors import (
     SessionEnded,
     ShuttingDown,
 )
-from controller.ledger import furthest, moments
+from controller.ledger import Ledger, furthest, moments
 from controller.logs import session_at_work
+from controller.metrics import Metrics
 from controller.orders import Order, Started
 from controller.rooms import Room, Rooms
 from controller.runtime import Exit, Launch, Runtime, Sighting
@@ -60,8 +61,10 @@ class Supervisor:
         keep_ended_seconds: float,
         clock: Clock,
         new_id: Callable[[], str],
+        metrics: Metrics,
     ) -> None:
         self.view = view
+        self._metrics = metrics
         self.limits = limits
         self._runtime = runtime
         self._rooms = rooms
@@ -164,6 +167,7 @@ class Supervisor:
         record = Record(session=self._accepted(order))
         self._check(record.session.id, order)
         self.view.add(record)
+        self._metrics.started(record.session)
         session_at_work.set(record.session.id)
         # A caller who hangs up must not leave a launch half done, nor a launch that fails take others along.
         record.launching = asyncio.create_task(self._launch(record, order))
@@ -202,6 +206,9 @@ class Supervisor:
         record = self._heard(launch_id)
         if record.ledger.count(report):
             self._record_usage(record, report)
+            self._metrics.batch_added(record.session, report, record.ledger.last)
+        else:
+            self._metrics.batch_repeated()
         return record.ledger.counted
 
     async def poll(self, launch_id: str, after: str | None, timeout_seconds: float) -> list[InboxMessage]:
@@ -368,17 +375,28 @@ class Supervisor:
         session = record.session
         marks = moments(report.timeline, self._clock.now(), session.timeline.accepted)
         self.view.put(record, session.marked(**marks).used(furthest(session.usage, report.totals)))
+        if record.session.timeline.first_speech is not None:
+            self._tell_start(record)
         if session.phase is Phase.STARTING and record.session.phase is Phase.LIVE:
             self._runtime.record(record.session)
+
+    def _tell_start(self, record: Record) -> None:
+        """Have a start measured, once. Another controller had those to tell that were over before us."""
+        at, adopted_at = record.session.timeline.first_speech, record.adopted_at
+        if not record.start_is_told and (at is None or adopted_at is None or at >= adopted_at):
+            self._metrics.start_is_over(record.session)
+        record.start_is_told = True
 
     def _record_last_word(self, record: Record, exit_: Exit) -> None:
         """Its totals hold what was reported when it was written, and what no report carried any more."""
         session, word = record.session, exit_.last_word
         if word is None:
             self.view.put(record, session.used(session.usage, partial=True))
-            return
-        marks = moments(word.timeline, exit_.at, session.timeline.accepted)
-        self.view.put(record, session.marked(**marks).used(furthest(session.usage, word.totals)))
+        else:
+            marks = moments(word.timeline, exit_.at, session.timeline.accepted)
+            self.view.put(record, session.marked(**marks).used(furthest(session.usage, word.totals)))
+        self._metrics.usage.add(record.session, record.ledger.uncounted(record.session.usage, word))
+        record.ledger = Ledger()  # nothing more is taken, and thousands of ended sessions are kept
 
     async def _end(self, record: Record, intent: Ending) -> None:
         """Record why the bot must leave, then ask it to. Asking again is harmless."""
@@ -392,6 +410,7 @@ class Supervisor:
 
     def _ended(self, record: Record, ending: Ending, diagnostics: Diagnostics | None = None) -> None:
         """The bot has surely gone, or never was. Close the record and free the place."""
+        is_news = not record.session.phase.is_end
         session = record.session.ended(ending, self._clock.now())
         if session.phase is Phase.FAILED:
             session = replace(session, diagnostics=diagnostics)
@@ -399,6 +418,9 @@ class Supervisor:
         record.inbox.close(SessionEnded.by(ending.message))
         self.view.put(record, session)
         record.gone.set()
+        if is_news:
+            self._tell_start(record)
+            self._metrics.ended(session)
         self._runtime.record(session)
         log.info("session ended", extra={"session_id": session.id, "reason": str(ending.reason)})
         if session.room_url and not session.room_is_brought and self._tasks is not None:

@@ -45,6 +45,8 @@ class Record:
         settled: set once the launch was taken, was refused with `refusal`, or has left us in `doubt`.
         intent: why we asked the bot to leave.
         launched_at, heard_at, ended_at: on the monotonic clock.
+        adopted_at: by the wall clock, when it was found as another controller's; None for one of ours.
+        start_is_told: whether the metrics have it how long its start took.
         look_at: when it may be overdue at the earliest, by the same.
     """
 
@@ -61,6 +63,8 @@ class Record:
     heard_at: float | None = None
     look_at: float = 0.0
     ended_at: float | None = None
+    adopted_at: datetime | None = None
+    start_is_told: bool = False
 
     @property
     def is_in_doubt(self) -> bool:
@@ -72,7 +76,7 @@ class View:
     """Owns the records. A place is taken from `add` until the session has surely ended."""
 
     def __init__(self, capacity: int, per_user: int) -> None:
-        self._capacity = capacity
+        self.capacity = capacity
         self._per_user = per_user
         self._records: dict[str, Record] = {}
         self._by_launch: dict[str, Record] = {}
@@ -88,8 +92,8 @@ class View:
             UserLimitReached: there is none for this user.
         """
         session = record.session
-        if len(self._running) >= self._capacity:
-            raise CapacityReached(self._capacity)
+        if len(self._running) >= self.capacity:
+            raise CapacityReached(self.capacity)
         if self._of_user[session.user_id] >= self._per_user and session.user_id != ANONYMOUS:
             raise UserLimitReached(self._per_user)
         self.adopt(record)

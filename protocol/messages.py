@@ -17,6 +17,8 @@ MAX_LAST_WORD_BYTES = 4096
 
 REPORT_INTERVAL_SECONDS = 5.0
 INBOX_POLL_SECONDS = 25.0
+SILENCE_SECONDS = 3.0
+"""How long a pause in a conversation may be before it counts as a silence."""
 
 
 class Timeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -75,6 +77,12 @@ class Talked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="talk"
     seconds: Seconds
 
 
+class Silence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="silence"):
+    """Neither side has spoken for `SILENCE_SECONDS`, while the caller was there. `after` spoke last."""
+
+    after: Literal["caller", "bot"]
+
+
 class ModelReconnected(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="model_reconnect"):
     """The connection to the model was lost and made again."""
 
@@ -93,6 +101,7 @@ Event = (
     | Interrupted
     | ToolCalled
     | Talked
+    | Silence
     | ModelReconnected
     | ErrorSeen
 )
@@ -159,7 +168,8 @@ class LastWord(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a bot leaves behind in the file `PODLINE_LAST_WORD`.
 
     `reason` is a `Reason` or `terminated`. `acked_totals` are the totals as of the last acknowledged
-    report: what `totals` has beyond them was never counted.
+    report, and `acked` is its number: what `totals` has beyond them was never counted, unless the
+    controller has counted a batch whose acknowledgement never came.
     """
 
     reason: str
@@ -167,3 +177,4 @@ class LastWord(msgspec.Struct, frozen=True, omit_defaults=True):
     totals: Usage
     acked_totals: Usage
     timeline: Timeline
+    acked: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None

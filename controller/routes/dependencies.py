@@ -16,8 +16,12 @@ from controller.auth import Gate, KeyScope, bearer_of, insist_on_json
 from controller.clock import Clock
 from controller.held import Held
 from controller.logs import session_at_work
+from controller.metrics import Metrics
 from controller.ratelimit import RateLimit
+from controller.request_metrics import RequestMetrics
+from controller.routes.models import SessionOut
 from controller.runtime import Runtime
+from controller.sessions import Session
 from controller.settings import Settings
 from controller.supervisor import Supervisor
 from controller.tokens import Signer
@@ -38,6 +42,12 @@ class Services:
     starts: RateLimit
     offers: RateLimit
     held: Held
+    metrics: Metrics
+    requests: RequestMetrics
+
+    def shown(self, session: Session, caller_token: str | None = None) -> SessionOut:
+        """A session as the API shows it."""
+        return SessionOut.of(session, self.metrics.prices, caller_token)
 
 
 async def get_services(request: Request) -> Services:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, StringConstraints
 
+from controller.prices import PriceList
 from controller.sessions import Session
 from protocol.reasons import Phase, Reason
 
@@ -155,6 +156,26 @@ class UsageOut(BaseModel):
     partial: bool
 
 
+class CostOut(BaseModel):
+    """What the usage costs by the operator's price file, at the prices of the day the session was accepted.
+
+    Models that the file has no price for are named, and are in no amount.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    currency: str
+    amount: float
+    models: dict[str, float]
+    unpriced_models: list[str]
+
+    @classmethod
+    def of(cls, session: Session, prices: PriceList | None) -> Self | None:
+        if prices is None:
+            return None
+        return cls.model_validate(prices.cost(session.usage, session.timeline.accepted.date()))
+
+
 class DiagnosticsOut(BaseModel):
     """Of a session that failed: warnings about its bot, and the end of its log, oldest first."""
 
@@ -175,6 +196,7 @@ class SessionOut(BaseModel):
     room: RoomOut
     timeline: TimelineOut
     usage: UsageOut
+    cost: CostOut | None
     persona: str | None
     max_duration_seconds: int
     created_at: datetime
@@ -182,7 +204,7 @@ class SessionOut(BaseModel):
     diagnostics: DiagnosticsOut | None
 
     @classmethod
-    def of(cls, session: Session, caller_token: str | None = None) -> Self:
+    def of(cls, session: Session, prices: PriceList | None, caller_token: str | None = None) -> Self:
         usage = msgspec.to_builtins(session.usage)
         return cls(
             id=session.id,
@@ -193,6 +215,7 @@ class SessionOut(BaseModel):
             room=RoomOut(provider=session.room_provider, url=session.room_url, token=caller_token),
             timeline=TimelineOut.model_validate(session.timeline),
             usage=UsageOut(**usage, partial=session.usage_is_partial),
+            cost=CostOut.of(session, prices),
             persona=session.persona,
             max_duration_seconds=session.max_duration_seconds,
             created_at=session.timeline.accepted,

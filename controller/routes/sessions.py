@@ -24,11 +24,16 @@ from controller.errors import (
     UserLimitReached,
 )
 from controller.problems import refusals
-from controller.routes.dependencies import ServicesDep, SupervisorDep, is_json, note_session, requires
+from controller.routes.dependencies import (
+    Services,
+    ServicesDep,
+    SupervisorDep,
+    is_json,
+    note_session,
+    requires,
+)
 from controller.routes.models import ListSessions, ReadLogs, SessionOut, SessionPage, StartSession
 from controller.routes.orders import order_of
-from controller.sessions import Session
-from controller.view import View
 
 router = APIRouter(prefix="/v1", tags=["sessions"], dependencies=[Depends(note_session)])
 
@@ -60,7 +65,7 @@ async def start_session(body: StartSession, services: ServicesDep, response: Res
     """Launch one bot, and say where the caller meets it. It is launched when this answers, not yet joined."""
     started = await services.supervisor.start(order_of(body, services))
     response.status_code = 201 if started.is_new else 200
-    return SessionOut.of(started.session, started.caller_token)
+    return services.shown(started.session, started.caller_token)
 
 
 @router.get(
@@ -68,16 +73,16 @@ async def start_session(body: StartSession, services: ServicesDep, response: Res
     dependencies=[requires(KeyScope.READ)],
     responses=refusals(Unauthorized, Forbidden, InvalidRequest),
 )
-async def list_sessions(supervisor: SupervisorDep, wish: Annotated[ListSessions, Query()]) -> SessionPage:
+async def list_sessions(services: ServicesDep, wish: Annotated[ListSessions, Query()]) -> SessionPage:
     """Sessions that run, and those that ended and are still kept; newest first."""
-    sessions, next_cursor = supervisor.view.page(wish.phase, wish.user_id, wish.limit, wish.cursor)
-    return SessionPage(sessions=[SessionOut.of(each) for each in sessions], next_cursor=next_cursor)
+    sessions, next_cursor = services.supervisor.view.page(wish.phase, wish.user_id, wish.limit, wish.cursor)
+    return SessionPage(sessions=[services.shown(each) for each in sessions], next_cursor=next_cursor)
 
 
 @router.get("/sessions/{session_id}", dependencies=[requires(KeyScope.READ)], responses=_OF_ONE)
-async def read_session(session_id: str, supervisor: SupervisorDep) -> SessionOut:
+async def read_session(session_id: str, services: ServicesDep) -> SessionOut:
     """One session as it stands."""
-    return SessionOut.of(supervisor.view.get(session_id).session)
+    return services.shown(services.supervisor.view.get(session_id).session)
 
 
 @router.delete(
@@ -86,11 +91,11 @@ async def read_session(session_id: str, supervisor: SupervisorDep) -> SessionOut
     dependencies=[requires(KeyScope.STOP)],
     responses={200: {"model": SessionOut, "description": "It had ended before"}, **_OF_ONE},
 )
-async def stop_session(session_id: str, supervisor: SupervisorDep, response: Response) -> SessionOut:
+async def stop_session(session_id: str, services: ServicesDep, response: Response) -> SessionOut:
     """Ask the bot to leave. The session is `stopping` until the bot has surely gone."""
-    session = await supervisor.stop(session_id)
+    session = await services.supervisor.stop(session_id)
     response.status_code = 200 if session.phase.is_end else 202
-    return SessionOut.of(session)
+    return services.shown(session)
 
 
 @router.get(
@@ -123,10 +128,10 @@ async def known_session(session_id: str, supervisor: SupervisorDep) -> str:
     responses=_OF_ONE,
 )
 async def watch_session(
-    session_id: str, supervisor: SupervisorDep, last_event_id: LastEventId = None
+    session_id: str, services: ServicesDep, last_event_id: LastEventId = None
 ) -> AsyncIterable[ServerSentEvent]:
     """One session, first as it stands, then whole at each change. Events are named `session`."""
-    async for event in _events(supervisor.view, session_id, last_event_id):
+    async for event in _events(services, session_id, last_event_id):
         yield event
 
 
@@ -137,19 +142,15 @@ async def watch_session(
     responses=refusals(Unauthorized, Forbidden),
 )
 async def watch_sessions(
-    supervisor: SupervisorDep, last_event_id: LastEventId = None
+    services: ServicesDep, last_event_id: LastEventId = None
 ) -> AsyncIterable[ServerSentEvent]:
     """All sessions, first as they stand, then each whole at each change. Events are named `session`."""
-    async for event in _events(supervisor.view, None, last_event_id):
+    async for event in _events(services, None, last_event_id):
         yield event
 
 
 async def _events(
-    view: View, session_id: str | None, last_event_id: str | None
+    services: Services, session_id: str | None, last_event_id: str | None
 ) -> AsyncIterator[ServerSentEvent]:
-    async for event_id, session in view.follow(session_id, last_event_id):
-        yield _event(event_id, session)
-
-
-def _event(event_id: str, session: Session) -> ServerSentEvent:
-    return ServerSentEvent(event="session", id=event_id, data=SessionOut.of(session))
+    async for event_id, session in services.supervisor.view.follow(session_id, last_event_id):
+        yield ServerSentEvent(event="session", id=event_id, data=services.shown(session))

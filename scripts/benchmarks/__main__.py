@@ -1,4 +1,4 @@
-"""`scripts/bench [call|load|starts|cluster|node]`: measure one thing here and print the figures."""
+"""`scripts/bench [call|load|starts|cluster|node|metrics]`: measure one thing here and print the figures."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from scripts.benchmarks import call, load, starts
+from scripts.benchmarks import call, load, metrics, starts
 from scripts.benchmarks.cluster import figures as cluster
 from scripts.benchmarks.node import figures as node
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    kinds = ["call", "load", "starts", "cluster", "node"]
+    kinds = ["call", "load", "starts", "cluster", "node", "metrics"]
     parser.add_argument("what", nargs="?", choices=kinds, default="call")
     parser.add_argument("--calls", type=int, default=20, help="call: how many of each kind (default: 20)")
     parser.add_argument("--most", type=int, default=12, help="load: the most at one time (default: 12)")
@@ -38,6 +38,8 @@ def main() -> None:
                 print(asyncio.run(cluster.measure(directory, options.sessions)))
             case "node":
                 print(asyncio.run(node.measure(options.starts)))
+            case "metrics":
+                print(metrics.measure())
 
 
 if __name__ == "__main__":

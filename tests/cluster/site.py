@@ -20,12 +20,14 @@ from controller.rooms import Rooms
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.kubernetes.access import Access
 from controller.runtimes.kubernetes.api import Api
+from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
 from controller.runtimes.kubernetes.template import read_template
 from controller.server import Server
 from controller.settings import Settings
 from controller.tokens import Signer
 from tests.cluster.control_plane import ControlPlane
+from tests.fakes.metered import some_metrics
 from tests.fakes.served import PATIENCE_SECONDS, Controller, free_port
 
 BASE = Path(__file__).parents[2] / "deploy" / "base"
@@ -175,10 +177,10 @@ def make_server(
     rooms: Rooms | None = None,
 ) -> Server:
     """Put a controller together as `podline serve` does."""
-    clock, signer = system_clock(), site_signer()
+    clock, signer, metrics = system_clock(), site_signer(), some_metrics()
     assert settings.job_template is not None
     runtime = KubernetesRuntime(
-        api=Api(access),
+        api=Api(access, ApiMetrics(metrics.registry).answered),
         namespace=namespace,
         template=read_template(settings.job_template, namespace),
         grace_seconds=settings.grace_seconds,
@@ -187,8 +189,9 @@ def make_server(
         pick=random.Random(1),  # noqa: S311 - spreads pauses
         watch_seconds=watch_seconds,
     )
+    metrics.registry.register(ClusterCollector(runtime))
     site_rooms = rooms or WebRtcRooms(settings.url_for_callers, signer)
-    app = create_app(settings, runtime, site_rooms, signer, None, clock)
+    app = create_app(settings, runtime, site_rooms, signer, None, clock, metrics)
     return Server(app, app.state.services.supervisor, settings.host, settings.port)
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bot.ledger import Ledger as BotLedger
-from bot.ledger import plus
 from controller.ledger import Ledger, furthest
+from protocol.adding import plus
 from protocol.messages import Event, Report, Talked, TokensUsed, ToolCalled, TurnEnded
 from protocol.usage import Tokens, Usage
 

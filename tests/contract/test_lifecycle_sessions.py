@@ -29,6 +29,7 @@ from controller.view import View
 from protocol.messages import LastWord, TurnEnded
 from protocol.reasons import EXIT_CODES, TERMINATED, Phase, Reason
 from tests.fakes.clockwork import Clockwork
+from tests.fakes.metered import some_metrics
 from tests.fakes.places import FakeRooms, FakeRuntime
 
 CAPACITY = 4
@@ -83,6 +84,7 @@ class Sessions(RuleBasedStateMachine):
                 monotonic=self.loop.time,
             ),
             new_id=lambda: f"id-{next(ids)}",
+            metrics=some_metrics(),
         )
         self.bots: dict[str, Bot] = {}
         self.requests: list[asyncio.Task[Any]] = []

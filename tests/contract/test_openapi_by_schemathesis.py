@@ -19,6 +19,7 @@ from controller.clock import system_clock
 from controller.sessions import Session, Timeline
 from controller.settings import Settings
 from controller.view import Record
+from tests.fakes.metered import some_metrics
 from tests.fakes.places import FakeRooms, FakeRuntime
 from tests.fakes.served import PATIENCE_SECONDS
 from tests.fakes.site import SIGNER
@@ -45,6 +46,7 @@ def application() -> FastAPI:
         SIGNER,
         [Key("tests", hashlib.sha256(KEY.encode()).hexdigest(), frozenset({KeyScope.ADMIN}))],
         system_clock(),
+        some_metrics(),
     )
     session = Session(
         id="there",

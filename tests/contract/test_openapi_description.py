@@ -9,6 +9,7 @@ from controller import errors
 from controller.app import create_app
 from controller.clock import system_clock
 from controller.settings import Settings
+from tests.fakes.metered import some_metrics
 from tests.fakes.places import FakeRooms, FakeRuntime
 from tests.fakes.site import SIGNER
 
@@ -50,6 +51,7 @@ DESCRIBED = {
     ("get", "/health"): KEY,
     ("get", "/livez"): {},
     ("get", "/readyz"): {},
+    ("get", "/metrics"): {},
 }
 OF_NO_DESCRIBED_ROUTE = {"not_found", "method_not_allowed", "launch_ended"}
 """Said where there is no such route or method, and on the bots' channel, which is not described."""
@@ -58,7 +60,9 @@ OF_NO_DESCRIBED_ROUTE = {"not_found", "method_not_allowed", "launch_ended"}
 @pytest.fixture(scope="module")
 def description() -> dict[str, Any]:
     settings = Settings(_env_file=None)
-    return create_app(settings, FakeRuntime(), FakeRooms(), SIGNER, None, system_clock()).openapi()
+    return create_app(
+        settings, FakeRuntime(), FakeRooms(), SIGNER, None, system_clock(), some_metrics()
+    ).openapi()
 
 
 def operations(description: dict[str, Any]) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
@@ -116,7 +120,7 @@ def test_each_problem_has_an_example_of_each_code(description: dict[str, Any]) -
 def test_each_route_but_the_probes_names_the_key_and_the_scope_it_needs(description: dict[str, Any]) -> None:
     needed = {route: operation.get("security") for route, operation in operations(description)}
     for (_, path), security in needed.items():
-        assert (security is None) is (path in ("/livez", "/readyz"))
+        assert (security is None) is (path in ("/livez", "/readyz", "/metrics"))
     assert needed["delete", "/v1/sessions/{session_id}"] == [{"key": ["stop"]}]
     assert needed["post", "/v1/sessions"] == [{"key": ["start"]}]
     assert needed["get", "/v1/events"] == [{"key": ["read"]}]

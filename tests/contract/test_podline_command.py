@@ -59,6 +59,10 @@ async def test_a_signal_ends_it_in_order_and_leaves_nothing_behind(
             {"PODLINE_KEYS_FILE": "/nowhere/keys.json"},
             "podline: PODLINE_KEYS_FILE: [Errno 2] No such file or directory: '/nowhere/keys.json'.\n",
         ),
+        (
+            {"PODLINE_PRICES_FILE": "/nowhere/prices.toml"},
+            "podline: PODLINE_PRICES_FILE: /nowhere/prices.toml can't be read: No such file or directory.\n",
+        ),
     ],
 )
 async def test_a_wrong_setting_is_named_in_one_line(

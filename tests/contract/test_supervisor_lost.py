@@ -11,6 +11,7 @@ from controller.app import create_app
 from controller.clock import system_clock
 from controller.server import Server
 from controller.settings import Settings
+from tests.fakes.metered import some_metrics
 from tests.fakes.places import FakeRooms, FakeRuntime
 from tests.fakes.served import PATIENCE_SECONDS, free_port
 from tests.fakes.site import SIGNER
@@ -18,7 +19,7 @@ from tests.fakes.site import SIGNER
 
 def server_over(runtime: FakeRuntime) -> Server:
     settings = Settings(_env_file=None, port=free_port(), grace_seconds=600)
-    app = create_app(settings, runtime, FakeRooms(), SIGNER, None, system_clock())
+    app = create_app(settings, runtime, FakeRooms(), SIGNER, None, system_clock(), some_metrics())
     return Server(app, app.state.services.supervisor, settings.host, settings.port)
 
 

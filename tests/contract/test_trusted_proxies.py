@@ -11,6 +11,7 @@ from controller.auth import read_keys
 from controller.clock import system_clock
 from controller.server import Server
 from controller.settings import Settings
+from tests.fakes.metered import some_metrics
 from tests.fakes.places import FakeRooms, FakeRuntime
 from tests.fakes.served import PATIENCE_SECONDS, free_port
 from tests.fakes.site import SIGNER
@@ -37,7 +38,9 @@ async def test_only_a_proxy_that_is_trusted_may_say_who_asks(
         trusted_proxies=trusted,
         keys_file=keys_file,
     )
-    app = create_app(settings, FakeRuntime(), FakeRooms(), SIGNER, read_keys(keys_file), system_clock())
+    app = create_app(
+        settings, FakeRuntime(), FakeRooms(), SIGNER, read_keys(keys_file), system_clock(), some_metrics()
+    )
     server = Server(
         app, app.state.services.supervisor, settings.host, settings.port, settings.trusted_proxies
     )

@@ -14,11 +14,13 @@ import httpx
 
 from controller.app import create_app
 from controller.clock import system_clock
+from controller.prices import PriceList
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.local import LocalRuntime, bot_variables
 from controller.server import Server
 from controller.settings import Settings
 from controller.tokens import Signer
+from tests.fakes.metered import some_metrics
 
 FAKE_BOT = Path(__file__).parent / "bot.py"
 PATIENCE_SECONDS = 15.0
@@ -96,13 +98,14 @@ async def serve_controller(
     words: str = "join",
     command: tuple[str, ...] = FAKE_BOT_COMMAND,
     memory_events: Path | None = None,
+    prices: PriceList | None = None,
     **settings: Any,
 ) -> AsyncIterator[Controller]:
     """Serve a controller whose bots behave as the words say; see tests/fakes/bot.py."""
     chosen = Settings(_env_file=None, **{"port": free_port(), "grace_seconds": 3, **settings})
     # One of its own: it goes with the controller.
     directory = Path(tempfile.mkdtemp(dir=directory))
-    server = make_server(directory, chosen, words, command, memory_events)
+    server = make_server(directory, chosen, words, command, memory_events, prices)
     serving = asyncio.create_task(server.serve())
     async with httpx.AsyncClient(base_url=chosen.url_for_callers, timeout=PATIENCE_SECONDS) as client:
         while not server.started:  # noqa: ASYNC110 - seen from outside only
@@ -120,6 +123,7 @@ def make_server(
     words: str,
     command: tuple[str, ...] = FAKE_BOT_COMMAND,
     memory_events: Path | None = None,
+    prices: PriceList | None = None,
 ) -> Server:
     """Put a controller together as `podline serve` does, with the fake bot."""
     clock, signer = system_clock(), Signer(b"a secret for tests")
@@ -134,5 +138,6 @@ def make_server(
         memory_events=memory_events,
     )
     rooms = WebRtcRooms(settings.url_for_callers, signer)
-    app = create_app(settings, runtime, rooms, signer, None, clock)
-    return Server(app, app.state.services.supervisor, settings.host, settings.port)
+    app = create_app(settings, runtime, rooms, signer, None, clock, some_metrics(prices))
+    supervisor = app.state.services.supervisor
+    return Server(app, supervisor, settings.host, settings.port, metrics_port=settings.metrics_port)

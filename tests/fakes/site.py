@@ -10,8 +10,11 @@ import httpx
 from controller.app import create_app
 from controller.auth import Key
 from controller.clock import system_clock
+from controller.metrics import Metrics
+from controller.prices import PriceList
 from controller.settings import Settings
 from controller.tokens import Signer
+from tests.fakes.metered import some_metrics
 from tests.fakes.places import FakeRooms, FakeRuntime
 
 SIGNER = Signer(b"a secret for tests")
@@ -24,6 +27,7 @@ class Site:
     client: httpx.AsyncClient
     runtime: FakeRuntime
     rooms: FakeRooms
+    metrics: Metrics
 
     async def start(self, user_id: str = "ana", **fields: Any) -> dict[str, Any]:
         answer = await self.client.post("/v1/sessions", json={"user_id": user_id, **fields})
@@ -49,14 +53,19 @@ Serve = Callable[..., contextlib.AbstractAsyncContextManager[Site]]
 
 @contextlib.asynccontextmanager
 async def serve_site(
-    keys: tuple[Key, ...] | None = None, rooms: object = None, **settings: Any
+    keys: tuple[Key, ...] | None = None,
+    rooms: object = None,
+    prices: PriceList | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Site]:
-    runtime = FakeRuntime()
+    runtime, metrics = FakeRuntime(), some_metrics(prices)
     site_rooms = rooms or FakeRooms()
-    app = create_app(Settings(_env_file=None, **settings), runtime, site_rooms, SIGNER, keys, system_clock())
+    app = create_app(
+        Settings(_env_file=None, **settings), runtime, site_rooms, SIGNER, keys, system_clock(), metrics
+    )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 1234))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7860") as client,
     ):
-        yield Site(client, runtime, site_rooms)
+        yield Site(client, runtime, site_rooms, metrics)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Self, TypeVar
 
@@ -23,6 +23,9 @@ from controller.runtimes.kubernetes.objects import Status
 
 T = TypeVar("T")
 
+Answered = Callable[[str, Mapping[str, Any], int | None, float], None]
+"""Told of each request: method, query, the answer's status (None: there was none), seconds until it began."""
+
 REQUEST_SECONDS: Final = 10.0
 """For one answer, the page of a list included."""
 
@@ -35,8 +38,9 @@ _CONNECTIONS: Final = 100
 class Api:
     """One API server. Use it while its `async with` lasts."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, answered: Answered | None = None) -> None:
         self._access = access
+        self._answered = answered
         self._client: ApiClient | None = None
         self._retired: ApiClient | None = None
         self._renewing = asyncio.Lock()
@@ -89,12 +93,12 @@ class Api:
         """Open an answer to be read piece by piece. Raises as `request` does, while it is read as well."""
         try:
             client = self._open_client()
-            answer = await _send(client, method, path, query, body, timeout)
+            answer = await self._send(client, method, path, query, body, timeout)
             if answer.status == 401:
                 await self._renew(client)
                 if client is not self._client:
                     answer.release()
-                    answer = await _send(self._open_client(), method, path, query, body, timeout)
+                    answer = await self._send(self._open_client(), method, path, query, body, timeout)
             async with answer:
                 if answer.status >= 400:
                     raise await _refused(answer)
@@ -107,6 +111,27 @@ class Api:
             raise ApiUnreachable("The API server did not answer in time.", is_certain=False) from error
         except (aiohttp.ClientError, OSError) as error:
             raise ApiUnreachable("The connection to the API server broke.", is_certain=False) from error
+
+    async def _send(
+        self,
+        client: ApiClient,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | None,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, with one for each read
+    ) -> aiohttp.ClientResponse:
+        """Send one request, and tell how it was answered."""
+        now = asyncio.get_running_loop().time
+        began = now()
+        status: int | None = None
+        try:
+            answer = await _send(client, method, path, query, body, timeout)
+            status = answer.status
+        finally:
+            if self._answered is not None:
+                self._answered(method, query or {}, status, now() - began)
+        return answer
 
     def _open_client(self) -> ApiClient:
         if self._client is None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 
+from prometheus_client import CollectorRegistry
+
 from controller.clock import Clock
 from controller.runtimes.kubernetes.access import Access
 from controller.runtimes.kubernetes.api import Api
 from controller.runtimes.kubernetes.errors import ConfigurationInvalid
+from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
 from controller.runtimes.kubernetes.template import read_template
 from controller.settings import Settings
 
 
-def build_runtime(settings: Settings, clock: Clock) -> KubernetesRuntime:
-    """The runtime, not yet connected.
+def build_runtime(settings: Settings, clock: Clock, registry: CollectorRegistry) -> KubernetesRuntime:
+    """The runtime, not yet connected. It is measured in `registry`.
 
     Raises:
         ConfigurationInvalid: the kubeconfig or the Job template can't be used.
@@ -25,8 +28,8 @@ def build_runtime(settings: Settings, clock: Clock) -> KubernetesRuntime:
     access = Access()
     asyncio.run(access.configuration())
     namespace = settings.namespace or access.namespace()
-    return KubernetesRuntime(
-        api=Api(access),
+    runtime = KubernetesRuntime(
+        api=Api(access, ApiMetrics(registry).answered),
         namespace=namespace,
         template=read_template(settings.job_template, namespace),
         grace_seconds=settings.grace_seconds,
@@ -34,3 +37,5 @@ def build_runtime(settings: Settings, clock: Clock) -> KubernetesRuntime:
         clock=clock,
         pick=random.Random(),  # noqa: S311 - spreads pauses, guards nothing
     )
+    registry.register(ClusterCollector(runtime))
+    return runtime

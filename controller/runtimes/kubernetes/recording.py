@@ -40,6 +40,11 @@ class Recorder:
         self._pending: dict[str, Session] = {}
         self._turns = asyncio.Semaphore(_AT_ONE_TIME)
 
+    @property
+    def pending(self) -> int:
+        """How many sessions are still to be written."""
+        return len(self._pending)
+
     def put(self, session: Session, job_uid: str, tasks: asyncio.TaskGroup) -> None:
         """Have this written onto its Job, instead of what was to be written before."""
         is_under_way = session.launch_id in self._pending

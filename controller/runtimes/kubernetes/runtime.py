@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -98,6 +98,16 @@ class KubernetesRuntime:
         )
         self._jobs = mirror(self._place.jobs, Job, seen=self._job_seen, gone=self._job_gone)
         self._pods = mirror(self._place.pods, Pod, seen=self._pod_seen, gone=self._pod_gone)
+
+    @property
+    def mirrors(self) -> Mapping[str, Mirror[Job] | Mirror[Pod]]:
+        """What is followed, by the name of its resource."""
+        return {"jobs": self._jobs, "pods": self._pods}
+
+    @property
+    def writes_pending(self) -> int:
+        """How many records are still to be written onto their Jobs."""
+        return self._recorder.pending
 
     # --- the Protocol ---
 

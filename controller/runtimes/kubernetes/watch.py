@@ -95,10 +95,19 @@ class Mirror(Generic[T]):
         self._watch_seconds = watch_seconds
         self._relist_seconds = relist_seconds
         self._launches: dict[str, str] = {}
+        self._heard_at: float | None = None
+
+    def age(self) -> float | None:
+        """Seconds since the API server last gave a sign of life; None before `run`. Ask within its loop."""
+        return None if self._heard_at is None else asyncio.get_running_loop().time() - self._heard_at
+
+    def _hear(self) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
 
     async def run(self) -> None:
         """List and watch for as long as this is awaited. Any failure is followed by a pause and a list."""
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._pick)
+        self._hear()
         while True:
             try:
                 async with asyncio.timeout(self._relist_seconds):
@@ -138,6 +147,7 @@ class Mirror(Generic[T]):
         if continued is not None:
             query["continue"] = continued
         page = await self._api.read("GET", self._path, Page, query=query)
+        self._hear()
         for raw in page.items:
             item = self._decoded(raw)
             launches[item.metadata.name] = launch_of(item.metadata)
@@ -184,8 +194,10 @@ class Mirror(Generic[T]):
         async with self._api.stream("GET", self._path, query=query, timeout=timeout) as answer:
             # A list alone is no news of what comes after it.
             self.trouble = None
+            self._hear()
             rest = b""
             async for chunk in answer.content.iter_any():
+                self._hear()
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in filter(None, lines):
                     yield _event(line)

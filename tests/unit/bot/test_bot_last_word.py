@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.last_word import last_word, write_last_word
-from bot.ledger import OTHER, Ledger
+from bot.ledger import Ledger
+from protocol.adding import OTHER
 from protocol.messages import LastWord, TokensUsed, ToolCalled, TurnEnded
 from protocol.reasons import TERMINATED, Reason
 from protocol.usage import Tokens, ToolCalls

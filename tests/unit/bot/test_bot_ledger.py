@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from bot.ledger import MAX_BATCH_EVENTS, MAX_PENDING_EVENTS, OTHER, Ledger
+from bot.ledger import MAX_BATCH_EVENTS, MAX_PENDING_EVENTS, Ledger
+from protocol.adding import OTHER
 from protocol.messages import (
     MAX_REPORT_BYTES,
     ErrorSeen,

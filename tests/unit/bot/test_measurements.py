@@ -24,7 +24,9 @@ async def events_of(*frames: object) -> list[Event]:
 
     async def ignore(_seconds: float) -> None: ...
 
-    await run_test(IdentityFilter(), frames_to_send=frames, observers=observers(events.append, ignore))  # type: ignore[arg-type]
+    await run_test(
+        IdentityFilter(), frames_to_send=frames, observers=observers(events.append, ignore, lambda: True)
+    )  # type: ignore[arg-type]
     return events
 
 

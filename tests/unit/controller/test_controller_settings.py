@@ -58,6 +58,10 @@ def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path: Path)
         ({"port": 0}, "port: Input should be greater than or equal to 1."),
         ({"capacity": 0}, "capacity: Input should be greater than 0."),
         (
+            {"metrics_port": 7860},
+            "PODLINE_METRICS_PORT: leave it out to have /metrics on PODLINE_PORT as well.",
+        ),
+        (
             {"host": "0.0.0.0"},
             "PODLINE_HOST=0.0.0.0 is open to others: set PODLINE_KEYS_FILE, or listen on 127.0.0.1.",
         ),

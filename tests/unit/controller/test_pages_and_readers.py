@@ -12,6 +12,7 @@ from controller.clock import system_clock
 from controller.sessions import Session, Timeline
 from controller.settings import Settings
 from controller.view import Record, View
+from tests.fakes.metered import some_metrics
 from tests.fakes.places import FakeRooms, FakeRuntime
 from tests.fakes.site import SIGNER
 
@@ -55,7 +56,9 @@ def test_no_session_is_missed_or_told_twice_while_others_come(
 
 
 async def test_a_reader_that_does_not_read_is_owed_one_event_for_each_session() -> None:
-    app = create_app(Settings(_env_file=None), FakeRuntime(), FakeRooms(), SIGNER, None, system_clock())
+    app = create_app(
+        Settings(_env_file=None), FakeRuntime(), FakeRooms(), SIGNER, None, system_clock(), some_metrics()
+    )
     async with app.router.lifespan_context(app):
         view = app.state.services.supervisor.view
         record = Record(session=session(1))

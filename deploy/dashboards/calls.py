@@ -1,0 +1,226 @@
+"""Are calls starting, how long does it take, why do they end, what is slow?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deploy.dashboards.parts import (
+    COUNT,
+    PER_MINUTE,
+    SECONDS,
+    SHARE,
+    Query,
+    Row,
+    board,
+    distribution,
+    figure,
+    grown,
+    lines,
+    per_minute,
+    per_second,
+    quantile,
+    quantiles,
+)
+
+_JUDGED: Final = (
+    "sum(increase(podline_session_start_seconds_count{SCOPE}[$__range])"
+    ' or increase(podline_session_furthest_stage_total{SCOPE,stage!~"joined|first_speech"}[$__range]))'
+)
+
+NOW: Final = Row(
+    "Now, and over the time shown",
+    [
+        figure(
+            "Calls now",
+            "Sessions in which a bot is there; those that only start or stop are left out.",
+            COUNT,
+            'sum(podline_sessions{SCOPE,phase="live"})',
+        ),
+        figure(
+            "Places taken",
+            "Sessions that have not surely ended, of the places there are. Full means that callers are "
+            "turned away.",
+            SHARE,
+            "sum(podline_sessions_running{SCOPE}) / sum(podline_sessions_capacity{SCOPE})",
+            (0.75, 0.9),
+        ),
+        figure(
+            "First speech within 10 s",
+            "The first objective: 99 % of calls. A call whose bot never spoke counts as late, unless only "
+            "its caller never came.",
+            SHARE,
+            f'sum(increase(podline_session_start_seconds_bucket{{SCOPE,le="10.0"}}[$__range])) / {_JUDGED}',
+            (0.995, 0.99),
+            at_least=True,
+            decimals=2,
+        ),
+        figure(
+            "Ended in no failure",
+            "The second objective: 99.5 % of sessions.",
+            SHARE,
+            '1 - sum(increase(podline_session_ends_total{SCOPE,phase="failed"}[$__range]))'
+            " / sum(increase(podline_session_ends_total{SCOPE}[$__range]))",
+            (0.998, 0.995),
+            at_least=True,
+            decimals=2,
+        ),
+        figure(
+            "Time to first speech",
+            "The median, from the accepted request to the bot's first sound.",
+            SECONDS,
+            quantile(0.5, "podline_session_start_seconds_bucket{SCOPE}"),
+            (5, 10),
+        ),
+        figure(
+            "Starts refused",
+            "Requests that got no session over the time shown; below, by their code.",
+            COUNT,
+            grown("podline_session_refusals_total{SCOPE}"),
+            (1, 10),
+        ),
+    ],
+)
+
+STARTING: Final = Row(
+    "Are calls starting?",
+    [
+        lines(
+            "Starts and refusals",
+            "Sessions that were given a place, and requests that were refused, by code.",
+            PER_MINUTE,
+            [
+                per_minute("podline_session_starts_total{SCOPE}", "started"),
+                per_minute("podline_session_refusals_total{SCOPE}", "{{code}}", "code"),
+            ],
+        ),
+        lines(
+            "Places",
+            "Sessions that hold a place, by phase, stacked.",
+            COUNT,
+            [
+                Query(
+                    'sum by (phase) (podline_sessions{SCOPE,phase=~"starting|live|stopping"})', "{{phase}}"
+                ),
+            ],
+            stacked=True,
+        ),
+        lines(
+            "Places taken",
+            "Of the places there are. Over 90 % for 10 minutes is an alert.",
+            SHARE,
+            [
+                Query(
+                    "sum by (namespace) (podline_sessions_running{SCOPE})"
+                    " / sum by (namespace) (podline_sessions_capacity{SCOPE})",
+                    "taken {{namespace}}",
+                )
+            ],
+            (0.75, 0.9),
+        ),
+        lines(
+            "How far sessions came",
+            "Sessions that ended, by the last stage of their start: all but first_speech and joined were "
+            "lost before the bot spoke.",
+            PER_MINUTE,
+            [per_minute("podline_session_furthest_stage_total{SCOPE}", "{{stage}}", "stage")],
+            stacked=True,
+        ),
+        lines(
+            "Budget of late starts",
+            "How many times as fast as allowed calls miss 10 s to first speech; 14.4 over an hour wakes "
+            "somebody.",
+            COUNT,
+            [
+                Query("namespace:podline_late_starts:ratio_rate1h{SCOPE} / 0.01", "1 h {{namespace}}"),
+                Query("namespace:podline_late_starts:ratio_rate6h{SCOPE} / 0.01", "6 h {{namespace}}"),
+            ],
+            (1, 14.4),
+        ),
+        lines(
+            "Budget of failures",
+            "How many times as fast as allowed sessions fail; 14.4 over an hour wakes somebody.",
+            COUNT,
+            [
+                Query("namespace:podline_failed_sessions:ratio_rate1h{SCOPE} / 0.005", "1 h {{namespace}}"),
+                Query("namespace:podline_failed_sessions:ratio_rate6h{SCOPE} / 0.005", "6 h {{namespace}}"),
+            ],
+            (1, 14.4),
+        ),
+    ],
+)
+
+SLOW: Final = Row(
+    "How long, and what is slow?",
+    [
+        lines(
+            "Time to first speech",
+            "From the accepted request to the bot's first sound. The dots are single calls, with their "
+            "session's id.",
+            SECONDS,
+            quantiles("podline_session_start_seconds_bucket{SCOPE}"),
+            (5, 10),
+        ),
+        lines(
+            "Where the time goes",
+            "The mean of each stage of a start, stacked: the thickest is the one to look at.",
+            SECONDS,
+            [
+                per_second(
+                    "podline_session_start_stage_seconds_sum{SCOPE}[$__rate_interval]))"
+                    " / sum by (stage) (rate(podline_session_start_stage_seconds_count{SCOPE}",
+                    "{{stage}}",
+                    "stage",
+                )
+            ],
+            stacked=True,
+        ),
+        lines(
+            "Slowest starts by stage",
+            "What one start in twenty takes at least, in each stage.",
+            SECONDS,
+            quantiles("podline_session_start_stage_seconds_bucket{SCOPE}", "stage", (0.95,)),
+        ),
+        distribution(
+            "First speech, spread",
+            "Two bands mean two kinds of starts: images pulled and images there, say.",
+            SECONDS,
+            "podline_session_start_seconds_bucket{SCOPE}",
+        ),
+        lines(
+            "Length of sessions",
+            "From accepted to ended. Failed ones that are short failed at their start.",
+            SECONDS,
+            quantiles("podline_session_duration_seconds_bucket{SCOPE}", "phase", (0.5, 0.9)),
+        ),
+    ],
+)
+
+ENDS: Final = Row(
+    "Why do they end?",
+    [
+        lines(
+            "As wished, by reason",
+            "Sessions that ended as somebody wanted. Many no_caller: pages start what they don't use, or "
+            "callers can't connect.",
+            PER_MINUTE,
+            [per_minute('podline_session_ends_total{SCOPE,phase="ended"}', "{{reason}}", "reason")],
+            stacked=True,
+            span=12,
+        ),
+        lines(
+            "Failed, by reason",
+            "Each reason has an entry in docs/operations.md that says what to do.",
+            PER_MINUTE,
+            [per_minute('podline_session_ends_total{SCOPE,phase="failed"}', "{{reason}}", "reason")],
+            stacked=True,
+            span=12,
+        ),
+    ],
+)
+
+CALLS: Final = board(
+    "calls",
+    "Calls",
+    "Are calls starting, how long does it take, why do they end, what is slow?",
+    [NOW, STARTING, SLOW, ENDS],
+)

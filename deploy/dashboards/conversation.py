@@ -1,0 +1,179 @@
+"""How calls sound: latency, interruptions, silences, tools, tokens."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deploy.dashboards.parts import (
+    COUNT,
+    PER_MINUTE,
+    SECONDS,
+    SHARE,
+    Row,
+    board,
+    distribution,
+    figure,
+    grown,
+    lines,
+    per_minute,
+    per_second,
+    quantile,
+    quantiles,
+    share,
+)
+
+NOW: Final = Row(
+    "Over the time shown",
+    [
+        figure(
+            "Answers, median",
+            "From the end of the caller's speech to the first sound of the answer.",
+            SECONDS,
+            quantile(0.5, "podline_response_latency_seconds_bucket{SCOPE}"),
+            (1, 2),
+            decimals=2,
+        ),
+        figure(
+            "Answers, slowest in 20",
+            "What one answer in twenty takes at least.",
+            SECONDS,
+            quantile(0.95, "podline_response_latency_seconds_bucket{SCOPE}"),
+            (2, 4),
+            decimals=2,
+        ),
+        figure(
+            "Turns cut short",
+            "Interruptions for each turn of a caller. Rising: answers are too long, or noise is taken for "
+            "speech.",
+            SHARE,
+            share("podline_interruptions_total{SCOPE}", "podline_turns_total{SCOPE}"),
+            (0.3, 0.6),
+        ),
+        figure(
+            "Answers that were due",
+            "Silences of 3 s after a caller has spoken, for each turn: the bot did not answer in time.",
+            SHARE,
+            share('podline_silences_total{SCOPE,after="caller"}', "podline_turns_total{SCOPE}"),
+            (0.02, 0.05),
+        ),
+        figure(
+            "Tools that failed",
+            "Of all calls of tools.",
+            SHARE,
+            share('podline_tool_calls_total{SCOPE,outcome="error"}', "podline_tool_calls_total{SCOPE}"),
+            (0.01, 0.05),
+        ),
+        figure(
+            "Tokens",
+            "All that went to and came from the models chosen above.",
+            COUNT,
+            grown("podline_tokens_total{MODEL}"),
+        ),
+    ],
+)
+
+LATENCY: Final = Row(
+    "Does it answer fast?",
+    [
+        lines(
+            "Latency of answers",
+            "From the end of the caller's speech to the first sound of the answer. The dots are single "
+            "answers, with their session's id.",
+            SECONDS,
+            quantiles("podline_response_latency_seconds_bucket{SCOPE}"),
+            (1, 2),
+        ),
+        lines(
+            "The model's first byte",
+            "How long the model took until the first byte of an answer, nineteen times in twenty: the part "
+            "of the latency that is not ours.",
+            SECONDS,
+            quantiles("podline_model_first_byte_seconds_bucket{MODEL}", "model", (0.95,)),
+            (1, 2),
+        ),
+        distribution(
+            "Latency, spread",
+            "Two bands mean two kinds of answers: with a tool and without, say.",
+            SECONDS,
+            "podline_response_latency_seconds_bucket{SCOPE}",
+        ),
+    ],
+)
+
+TALK: Final = Row(
+    "Does it sound right?",
+    [
+        lines(
+            "Turns and interruptions",
+            "Turns that callers have finished, and times they cut the bot short.",
+            PER_MINUTE,
+            [
+                per_minute("podline_turns_total{SCOPE}", "turns"),
+                per_minute("podline_interruptions_total{SCOPE}", "interruptions"),
+            ],
+        ),
+        lines(
+            "Silences over 3 s",
+            "By who spoke last: after the caller an answer is due, after the bot the caller is thinking.",
+            PER_MINUTE,
+            [per_minute("podline_silences_total{SCOPE}", "after the {{after}}", "after")],
+        ),
+        lines(
+            "Who speaks",
+            "Voices at one time, on either side. Next to the calls under way it shows how much of them is "
+            "silence.",
+            COUNT,
+            [per_second("podline_talk_seconds_total{SCOPE}", "{{side}}", "side")],
+            stacked=True,
+        ),
+        lines(
+            "Lost connections to the model",
+            "Connections that were lost and made again. The call goes on; what was asked meanwhile is "
+            "asked again.",
+            PER_MINUTE,
+            [per_minute("podline_model_reconnects_total{SCOPE}", "reconnects")],
+        ),
+        lines(
+            "Errors inside bots",
+            "By kind, in calls that went on. The bot's log has each.",
+            PER_MINUTE,
+            [per_minute("podline_bot_errors_total{SCOPE}", "{{kind}}", "kind")],
+            stacked=True,
+        ),
+    ],
+)
+
+TOOLS: Final = Row(
+    "Do tools work, and what do tokens go to?",
+    [
+        lines(
+            "Calls of tools",
+            "By tool and outcome.",
+            PER_MINUTE,
+            [per_minute("podline_tool_calls_total{SCOPE}", "{{tool}} {{outcome}}", "tool, outcome")],
+            stacked=True,
+        ),
+        lines(
+            "Time of tools",
+            "What one call of a tool in twenty takes at least. A caller hears nothing meanwhile.",
+            SECONDS,
+            quantiles("podline_tool_call_duration_seconds_bucket{SCOPE}", "tool", (0.95,)),
+            (2, 5),
+        ),
+        lines(
+            "Tokens",
+            "By direction and modality, each counted once.",
+            PER_MINUTE,
+            [per_minute("podline_tokens_total{MODEL}", "{{direction}} {{modality}}", "direction, modality")],
+            stacked=True,
+        ),
+    ],
+)
+
+CONVERSATION: Final = board(
+    "conversation",
+    "Conversation",
+    "How calls sound: latency, interruptions, silences, tools, tokens.",
+    [NOW, LATENCY, TALK, TOOLS],
+    by_model=True,
+)

@@ -1,0 +1,1 @@
+"""Rules for Prometheus. `python -m deploy.monitoring` writes them and the boards as files."""

@@ -1,0 +1,143 @@
+"""Alerts that name a cause."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deploy.monitoring.rules import Alert, Recording
+
+COST_LIMIT: Final = Recording("podline:cost_per_hour:limit", "vector(50)")
+"""In the currency of the price file. The first rule of the first group, so that an overlay can replace it."""
+
+_NUMBER: Final = '{{ $value | printf "%.0f" }}'
+
+
+def _ended(reason: str) -> str:
+    return f'sum by (namespace) (increase(podline_session_ends_total{{reason="{reason}"}}[15m])) > 0'
+
+
+ALERTS: Final = (
+    Alert(
+        name="PodlineAbsent",
+        severity="page",
+        expression="absent(podline_ready)",
+        lasts="5m",
+        summary="No controller is seen.",
+        description="For 5 minutes Prometheus has had no figure of a controller; no other alert can fire.",
+    ),
+    Alert(
+        name="PodlineNotReady",
+        severity="page",
+        expression="max by (namespace) (podline_ready) == 0",
+        lasts="2m",
+        summary="No call can start.",
+        description="The controller has refused starts for 2 minutes; /readyz says why.",
+    ),
+    Alert(
+        name="PodlineWatchStale",
+        severity="page",
+        expression="max by (namespace, resource) (podline_kubernetes_watch_age_seconds) > 60",
+        lasts="1m",
+        summary="The controller no longer sees what becomes of bots.",
+        description=(
+            "For {{ $value | humanizeDuration }} the watch of {{ $labels.resource }} has given no sign of "
+            "life; it is renewed every 45 s."
+        ),
+    ),
+    Alert(
+        name="PodlineModelRefused",
+        severity="page",
+        expression=_ended("model_refused"),
+        summary="The model refuses calls: the key or its quota.",
+        description=(
+            f"{_NUMBER} calls in 15 minutes. The model did not accept the key, the quota or the setup; the "
+            "message of each session has its words."
+        ),
+    ),
+    Alert(
+        name="PodlineImagePull",
+        severity="page",
+        expression=_ended("image_pull"),
+        summary="The bot's image can't be pulled.",
+        description=f"{_NUMBER} calls in 15 minutes. The message of each session has the registry's words.",
+    ),
+    Alert(
+        name="PodlineUnschedulable",
+        severity="page",
+        expression=_ended("unschedulable"),
+        summary="No node has room for bots.",
+        description=f"{_NUMBER} calls in 15 minutes. The message of each session has the scheduler's words.",
+    ),
+    Alert(
+        name="PodlineCapacity",
+        severity="page",
+        expression=(
+            "max by (namespace) (podline_sessions_running)\n/\n"
+            "max by (namespace) (podline_sessions_capacity)\n> 0.9"
+        ),
+        lasts="10m",
+        summary="Nearly all places are taken.",
+        description="{{ $value | humanizePercentage }} of places are taken; at 100 % calls are refused.",
+    ),
+    Alert(
+        name="PodlineRoomsUnavailable",
+        severity="page",
+        expression=(
+            'sum by (namespace) (increase(podline_session_refusals_total{code="rooms_unavailable"}[10m])) > 2'
+        ),
+        summary="Rooms can't be made.",
+        description=f"{_NUMBER} starts in 10 minutes were refused for want of a room.",
+    ),
+    Alert(
+        name="PodlineReportsLost",
+        severity="ticket",
+        expression="sum by (namespace) (increase(podline_sessions_partial_usage_total[1h])) > 0",
+        summary="Bots' reports were lost.",
+        description=(
+            f"{_NUMBER} sessions in an hour left no last word: they may have used more than is on record."
+        ),
+    ),
+    Alert(
+        name="PodlineReportsRefused",
+        severity="ticket",
+        expression=(
+            'sum by (namespace) (rate(podline_report_batches_total{outcome="refused"}[30m]))\n/\n'
+            "sum by (namespace) (rate(podline_report_batches_total[30m]))\n> 0.01"
+        ),
+        lasts="15m",
+        summary="Reports are refused.",
+        description="{{ $value | humanizePercentage }} of bots' reports were refused and changed no figure.",
+    ),
+    Alert(
+        name="PodlineRecordsUnwritten",
+        severity="ticket",
+        expression="max by (namespace) (min_over_time(podline_kubernetes_writes_pending[10m])) > 0",
+        summary="Records of sessions can't be written.",
+        description=(
+            "For 10 minutes {{ $value }} or more have been waiting to be written onto their Jobs; the "
+            "controller's log says why."
+        ),
+    ),
+    Alert(
+        name="PodlineCost",
+        severity="page",
+        expression=(
+            f"sum by (namespace, currency) (increase(podline_cost_total[1h]))\n> scalar({COST_LIMIT.name})"
+        ),
+        summary="Calls cost more than the limit of an hour.",
+        description=(
+            '{{ $value | printf "%.2f" }} {{ $labels.currency }} went to models in an hour, more than '
+            f'{{{{ with query "{COST_LIMIT.name}" }}}}{{{{ . | first | value }}}}{{{{ end }}}}.'
+        ),
+    ),
+    Alert(
+        name="PodlineUnpriced",
+        severity="ticket",
+        expression="sum by (namespace, model) (increase(podline_unpriced_tokens_total[1h])) > 0",
+        summary="A model has no price.",
+        description=(
+            f"{_NUMBER} tokens of {{{{ $labels.model }}}} in an hour are in no cost, nor in the alert on it: "
+            "the price file does not name that model."
+        ),
+    ),
+)

@@ -1,0 +1,121 @@
+"""The two objectives, and alerts on how fast their error budgets burn.
+
+Windows, burn rates and severities are those of The Site Reliability Workbook (Google, 2018), chapter 5,
+"Alerting on SLOs", under "Multiwindow, Multi-Burn-Rate Alerts", for 30 days: a page where 2 % of
+the budget went in an hour or 5 % in six, a ticket where 10 % went in a day or in three. The short window, a
+twelfth of the long one, ends an alert soon after its cause.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from deploy.monitoring.rules import Alert, Recording
+
+
+@dataclass(frozen=True)
+class Burn:
+    """How fast a budget may burn: as many times as fast as would use it up in 30 days, over both windows."""
+
+    rate: float
+    long: str
+    short: str
+
+
+PAGE: Final = (Burn(14.4, "1h", "5m"), Burn(6, "6h", "30m"))
+TICKET: Final = (Burn(3, "1d", "2h"), Burn(1, "3d", "6h"))
+WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
+FEWEST_TO_PAGE: Final = 3
+"""Bad calls within six hours below which nobody is woken, however few calls there are."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A share of calls that may be bad, and how to tell.
+
+    Attributes:
+        alerts: how the names of its alerts begin.
+        series: what its share of bad calls is recorded as, but for the window.
+        budget: the share of calls that may be bad.
+        bad: the counters' increase that is bad calls; WINDOW and FUNCTION are filled in.
+        all: likewise, all calls that are judged.
+        says: what is the matter with a bad call.
+    """
+
+    alerts: str
+    series: str
+    budget: float
+    bad: str
+    all: str
+    says: str
+
+    def ratio(self, window: str) -> str:
+        return f"namespace:{self.series}:ratio_rate{window}"
+
+    def recordings(self) -> list[Recording]:
+        return [
+            Recording(
+                self.ratio(window), f"{_over(self.bad, 'rate', window)}\n/\n{_over(self.all, 'rate', window)}"
+            )
+            for window in WINDOWS
+        ]
+
+    def burn_alerts(self) -> list[Alert]:
+        enough = f"{_over(self.bad, 'increase', '6h')} >= {FEWEST_TO_PAGE}"
+        page = f"(\n{self._burns(PAGE)}\n)\nand\n{enough}"
+        return [self._alert("Fast", "page", page), self._alert("Slow", "ticket", self._burns(TICKET))]
+
+    def _burns(self, burns: tuple[Burn, Burn]) -> str:
+        return "\nor\n".join(
+            f"(\n  {self.ratio(burn.long)} > {burn.rate:g} * {self.budget:g}"
+            f"\n  and\n  {self.ratio(burn.short)} > {burn.rate:g} * {self.budget:g}\n)"
+            for burn in burns
+        )
+
+    def _alert(self, speed: str, severity: Literal["page", "ticket"], expression: str) -> Alert:
+        return Alert(
+            name=f"{self.alerts}Burn{speed}",
+            severity=severity,
+            expression=expression,
+            summary=f"Too many calls {self.says}.",
+            description=(
+                f"{{{{ $value | humanizePercentage }}}} of calls {self.says}, where {self.budget * 100:g} "
+                f"% may."
+            ),
+        )
+
+
+def _over(expression: str, function: str, window: str) -> str:
+    return expression.replace("FUNCTION", function).replace("WINDOW", window)
+
+
+# A call is judged once: when the bot speaks, or when it ends without. One whose bot was there and whose
+# caller never came is nobody's call.
+_SILENT = 'FUNCTION(podline_session_furthest_stage_total{stage!~"joined|first_speech"}[WINDOW])'
+
+OBJECTIVES: Final = (
+    Objective(
+        alerts="PodlineStarts",
+        series="podline_late_starts",
+        budget=0.01,
+        bad=(
+            "(\n  sum by (namespace) (\n    FUNCTION(podline_session_start_seconds_count[WINDOW])\n    or\n"
+            f"    {_SILENT}\n  )\n  -\n  sum by (namespace) (\n"
+            '    FUNCTION(podline_session_start_seconds_bucket{le="10.0"}[WINDOW])\n  )\n)'
+        ),
+        all=(
+            "sum by (namespace) (\n  FUNCTION(podline_session_start_seconds_count[WINDOW])\n  or\n"
+            f"  {_SILENT}\n)"
+        ),
+        says="did not reach first speech within 10 s",
+    ),
+    Objective(
+        alerts="PodlineFailures",
+        series="podline_failed_sessions",
+        budget=0.005,
+        bad='sum by (namespace) (FUNCTION(podline_session_ends_total{phase="failed"}[WINDOW]))',
+        all="sum by (namespace) (FUNCTION(podline_session_ends_total[WINDOW]))",
+        says="ended in a failure",
+    ),
+)

@@ -1,0 +1,64 @@
+"""What metrics say of Jobs in a real control plane, before and after a controller has left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.site import Site, serve
+
+
+async def total(site: Site, name: str, **labels: str) -> float:
+    """All samples of this name with these labels, added up."""
+    text = (await site.client.get("/metrics")).text
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == f"podline_{name}" and labels.items() <= sample.labels.items()
+    )
+
+
+async def test_what_the_api_server_is_asked_and_how_fresh_its_news_are(
+    plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    async with serve(plane, namespace, tmp_path) as site:
+        await site.live(session_id="one")
+        for verb, code in (("create", "201"), ("list", "200"), ("watch", "200"), ("patch", "200")):
+            assert await total(site, "kubernetes_requests_total", verb=verb, code=code) >= 1, verb
+        for resource in ("jobs", "pods"):
+            assert await total(site, "kubernetes_relists_total", resource=resource) == 1
+            assert await total(site, "kubernetes_watch_age_seconds", resource=resource) < 60
+        assert await total(site, "ready") == 1
+
+
+async def test_the_next_controller_counts_only_what_none_before_has_counted(
+    plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    async with serve(plane, namespace, tmp_path) as site:
+        await site.live(session_id="ended")
+        await site.client.delete("/v1/sessions/ended")
+        await site.until_over("ended")
+        await site.until_recorded("ended")
+        _, bot = await site.live(session_id="one")
+        assert await total(site, "session_starts_total") == 2
+        assert await total(site, "session_ends_total") == 1
+        assert await total(site, "turns_total") == 2
+
+    async with serve(plane, namespace, tmp_path) as site:
+        assert await total(site, "sessions", phase="live") == 1
+        bot.client = site.client
+        await bot.report(turns=4)
+        counted = bot.totals()
+        bot.turns += 3
+        word = {**bot.last_word("completed"), "acked_totals": counted, "acked": bot.acknowledged}
+        await site.fate("one", end="exit-0", last_word=json.dumps(word))
+        ended = await site.until_over("one")
+
+        assert ended["usage"]["turns"] == 8
+        assert await total(site, "turns_total") == 7
+        assert await total(site, "session_starts_total") == 0
+        assert await total(site, "session_ends_total") == 1

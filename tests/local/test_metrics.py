@@ -1,0 +1,79 @@
+"""What metrics say of spoken calls, against what the model itself counted."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from protocol.messages import SILENCE_SECONDS
+from sandbox.caller import calling
+from sandbox.voice import Voice
+from tests.local.processes import ended_session, eventually
+
+CALLS = 3
+KINDS = {
+    "prompt_text": ("input", "text"),
+    "prompt_audio": ("input", "audio"),
+    "response_audio": ("output", "audio"),
+}
+"""The sandbox's names and ours; it caches nothing and does not think."""
+
+
+async def counted(controller: httpx.AsyncClient) -> dict[str, float]:
+    """All samples of ours that are no bucket, by name and label values."""
+    text = (await controller.get("/metrics")).text
+    return {
+        " ".join([sample.name, *(value for _, value in sorted(sample.labels.items()))]): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if "le" not in sample.labels
+    }
+
+
+async def sent(store: httpx.AsyncClient) -> dict[str, int]:
+    """What the model has told of tokens, in all its sessions."""
+    sessions = (await store.get("/sandbox/model")).json()["sessions"]
+    return {kind: sum(session["tokens"][kind] for session in sessions) for kind in KINDS}
+
+
+async def one_call(url: str, controller: httpx.AsyncClient, voice: Voice, number: int) -> dict:
+    async with calling(url, voice, user_id=f"caller-{number}") as (caller, session_id):
+        assert session_id is not None
+        await caller.hears_bot()
+        await caller.bot_quiet()
+        await asyncio.sleep(SILENCE_SECONDS)
+        await caller.say("find running shoes under one hundred dollars")
+        await caller.hears_bot()
+        await caller.bot_quiet()
+    return await eventually(lambda: ended_session(controller, session_id), "the session's end")
+
+
+async def test_counters_are_equal_to_the_token_with_what_the_model_sent(
+    controller_url: str, controller: httpx.AsyncClient, store: httpx.AsyncClient, voice: Voice
+) -> None:
+    before, sent_before = await counted(controller), await sent(store)
+    records = [await one_call(controller_url, controller, voice, number) for number in range(CALLS)]
+    after, sent_after = await counted(controller), await sent(store)
+
+    def more(name: str) -> float:
+        return after.get(name, 0.0) - before.get(name, 0.0)
+
+    [model] = records[0]["usage"]["models"]
+    for kind, (direction, modality) in KINDS.items():
+        assert (
+            more(f"podline_tokens_total {direction} {modality} {model}")
+            == sent_after[kind] - sent_before[kind]
+        )
+    on_record = [record["usage"]["models"][model] for record in records]
+    tokens = sum(each["prompt_tokens"] + each["completion_tokens"] for each in on_record)
+    assert sum(more(name) for name in after if name.startswith("podline_tokens_total ")) == tokens > 0
+    assert more("podline_turns_total") == sum(record["usage"]["turns"] for record in records) == CALLS
+    assert more("podline_tool_calls_total ok search_products") == CALLS
+    assert more("podline_response_latency_seconds_count") >= CALLS
+    assert more("podline_silences_total bot") >= CALLS
+    assert more("podline_session_start_seconds_count") == CALLS
+    assert more("podline_session_ends_total ended caller_left") == CALLS
+    stages = sum(more(name) for name in after if name.startswith("podline_session_start_stage_seconds_sum"))
+    assert abs(stages - more("podline_session_start_seconds_sum")) < 1e-3

@@ -1,0 +1,31 @@
+"""Finds promtool and Prometheus: on the PATH, else where scripts/test has unpacked Debian's package."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+UNPACKED = ROOT / ".tools" / "prometheus" / "usr" / "bin"
+
+
+def program(name: str) -> str:
+    """Where a program is. Without it the test is left out, and under CI it fails."""
+    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), str(UNPACKED)]))
+    if found is None:
+        missing = f"{name} is not there: on Debian, as root, apt-get install prometheus"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return found
+
+
+def promtool(*arguments: str | Path) -> None:
+    """Have promtool check something; what it says is the failure."""
+    command = [program("promtool"), *arguments]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own files
+    assert said.returncode == 0, said.stdout + said.stderr

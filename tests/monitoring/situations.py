@@ -1,0 +1,185 @@
+"""What an operator may find, and which alerts are to tell of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Series over time in promtool's notation, and what one alert makes of them.
+
+    Attributes:
+        alert: its name.
+        what: the situation, in words.
+        series: each with its values, one for each step.
+        at: when to look.
+        says: the alert's description; None where it has to be silent.
+        labels: the alert's labels, beside its severity.
+        step: between two values.
+    """
+
+    alert: str
+    what: str
+    series: dict[str, str]
+    at: str
+    says: str | None = None
+    labels: dict[str, str] = field(default_factory=lambda: {"namespace": "voice"})
+    step: str = "1m"
+
+
+def ends(phase: str, reason: str) -> str:
+    return f'podline_session_ends_total{{namespace="voice",phase="{phase}",reason="{reason}"}}'
+
+
+def refusals(code: str) -> str:
+    return f'podline_session_refusals_total{{namespace="voice",code="{code}"}}'
+
+
+def batches(outcome: str) -> str:
+    return f'podline_report_batches_total{{namespace="voice",outcome="{outcome}"}}'
+
+
+CRASHED = ends("failed", "crashed")
+RUNNING = 'podline_sessions_running{namespace="voice"}'
+CAPACITY = 'podline_sessions_capacity{namespace="voice"}'
+READY = 'podline_ready{namespace="voice"}'
+WATCH = 'podline_kubernetes_watch_age_seconds{namespace="voice",resource="jobs"}'
+PARTIAL = 'podline_sessions_partial_usage_total{namespace="voice"}'
+PENDING = 'podline_kubernetes_writes_pending{namespace="voice"}'
+COST = 'podline_cost_total{namespace="voice",model="gemini",currency="USD"}'
+UNPRICED = 'podline_unpriced_tokens_total{namespace="voice",model="gemini"}'
+
+
+def after_ends(alert: str, reason: str, says: str) -> list[Situation]:
+    """Of an alert on sessions that end for one reason."""
+    return [
+        Situation(
+            alert, f"two sessions ended as {reason}", {ends("failed", reason): "0x5 2x10"}, "10m", says
+        ),
+        Situation(
+            alert,
+            f"sessions ended as {reason} long ago, and others now",
+            {ends("failed", reason): "0 7x60", CRASHED: "0+1x60"},
+            "50m",
+        ),
+    ]
+
+
+CAUSES = [
+    Situation(
+        "PodlineAbsent",
+        "nothing is scraped",
+        {},
+        "10m",
+        "For 5 minutes Prometheus has had no figure of a controller; no other alert can fire.",
+        labels={},
+    ),
+    Situation("PodlineAbsent", "a controller is not ready", {READY: "0x20"}, "10m"),
+    Situation(
+        "PodlineNotReady",
+        "for minutes",
+        {READY: "1 0x10"},
+        "5m",
+        "The controller has refused starts for 2 minutes; /readyz says why.",
+    ),
+    Situation("PodlineNotReady", "for a moment", {READY: "1 0 1x10"}, "5m"),
+    Situation(
+        "PodlineWatchStale",
+        "the watch of jobs is silent",
+        {WATCH: "10 70+60x10"},
+        "5m",
+        "For 5m 10s the watch of jobs has given no sign of life; it is renewed every 45 s.",
+        labels={"namespace": "voice", "resource": "jobs"},
+    ),
+    Situation("PodlineWatchStale", "it is renewed each time", {WATCH: "0 15 30 45 0 15 30 45 0 15 30"}, "8m"),
+    *after_ends(
+        "PodlineModelRefused",
+        "model_refused",
+        "2 calls in 15 minutes. The model did not accept the key, the quota or the setup; the message of "
+        "each session has its words.",
+    ),
+    *after_ends(
+        "PodlineImagePull",
+        "image_pull",
+        "2 calls in 15 minutes. The message of each session has the registry's words.",
+    ),
+    *after_ends(
+        "PodlineUnschedulable",
+        "unschedulable",
+        "2 calls in 15 minutes. The message of each session has the scheduler's words.",
+    ),
+    Situation(
+        "PodlineCapacity",
+        "19 of 20 places are taken for 10 minutes",
+        {RUNNING: "19x20", CAPACITY: "20x20"},
+        "12m",
+        "95% of places are taken; at 100 % calls are refused.",
+    ),
+    Situation("PodlineCapacity", "18 of 20", {RUNNING: "18x20", CAPACITY: "20x20"}, "15m"),
+    Situation("PodlineCapacity", "all, for a moment", {RUNNING: "20x5 9x20", CAPACITY: "20x25"}, "12m"),
+    Situation(
+        "PodlineRoomsUnavailable",
+        "three starts found no room",
+        {refusals("rooms_unavailable"): "0x5 3x10"},
+        "8m",
+        "3 starts in 10 minutes were refused for want of a room.",
+    ),
+    Situation(
+        "PodlineRoomsUnavailable",
+        "one did, and others found no place",
+        {refusals("rooms_unavailable"): "0x5 1x10", refusals("capacity_reached"): "0x5 9x10"},
+        "8m",
+    ),
+    Situation(
+        "PodlineReportsLost",
+        "a bot left no last word",
+        {PARTIAL: "0x5 1x10"},
+        "10m",
+        "1 sessions in an hour left no last word: they may have used more than is on record.",
+    ),
+    Situation("PodlineReportsLost", "one did, hours ago", {PARTIAL: "0x5 1x200"}, "180m"),
+    Situation(
+        "PodlineReportsRefused",
+        "one in fifty",
+        {batches("refused"): "0+1x60", batches("added"): "0+49x60"},
+        "55m",
+        "2% of bots' reports were refused and changed no figure.",
+    ),
+    Situation(
+        "PodlineReportsRefused",
+        "many are sent again, and few refused",
+        {batches("refused"): "0+1x60", batches("added"): "0+400x60", batches("repeated"): "0+100x60"},
+        "55m",
+    ),
+    Situation(
+        "PodlineRecordsUnwritten",
+        "the API server takes none",
+        {PENDING: "0 3x20"},
+        "15m",
+        "For 10 minutes 3 or more have been waiting to be written onto their Jobs; the controller's log "
+        "says why.",
+    ),
+    Situation(
+        "PodlineRecordsUnwritten", "they come and go", {PENDING: "3 0 5 0 2 0 9 0 1 0 4 0 1 0 2 0"}, "14m"
+    ),
+    Situation(
+        "PodlineCost",
+        "an hour cost 60",
+        {COST: "0+1x90"},
+        "80m",
+        "60.00 USD went to models in an hour, more than 50.",
+        labels={"namespace": "voice", "currency": "USD"},
+    ),
+    Situation("PodlineCost", "an hour cost 30", {COST: "0+0.5x90"}, "80m"),
+    Situation(
+        "PodlineUnpriced",
+        "a model that the price file does not name",
+        {UNPRICED: "0x5 100x10"},
+        "10m",
+        "100 tokens of gemini in an hour are in no cost, nor in the alert on it: the price file does not "
+        "name that model.",
+        labels={"namespace": "voice", "model": "gemini"},
+    ),
+    Situation("PodlineUnpriced", "all have a price", {UNPRICED: "0x10", COST: "0+0.1x10"}, "10m"),
+]

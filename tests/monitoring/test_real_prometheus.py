@@ -1,0 +1,125 @@
+"""Boards and rules over a real Prometheus that has scraped a real run of more than 50 calls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from controller.clock import system_clock
+from controller.prices import read_prices
+from controller.runtimes.kubernetes.access import Access
+from controller.runtimes.kubernetes.api import Api
+from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
+from controller.runtimes.kubernetes.runtime import KubernetesRuntime
+from tests.fakes.api_server import serve_api
+from tests.fakes.kubeconfig import write_kubeconfig
+from tests.fakes.served import Controller, serve_controller
+from tests.monitoring.programs import program
+from tests.monitoring.prometheus import Prometheus, prometheus
+from tests.monitoring.queries import Panel, panels
+from tests.unit.kubernetes import made
+
+TALKER = (sys.executable, "-S", str(Path(__file__).with_name("talker.py")))
+PRICES = """
+currency = "USD"
+[[prices]]
+model = "gemini-live"
+from = 2026-01-01
+input = { text = 5000, audio = 30000 }
+output = { text = 20000, audio = 120000 }
+"""
+AT_ONCE = 5
+FATES = ["leaves"] * 9 + ["lost"] + ["leaves"] * 42 + ["refused"] * 8
+
+FIRING = {
+    "PodlineStartsBurnFast",
+    "PodlineStartsBurnSlow",
+    "PodlineFailuresBurnFast",
+    "PodlineFailuresBurnSlow",
+    "PodlineModelRefused",
+    "PodlineReportsLost",
+    "PodlineCost",
+    "PodlineUnpriced",
+}
+
+
+async def hold_calls(controller: Controller) -> None:
+    """A wave at a time; at the end one call more than there are places, and a report from a stranger."""
+    for first in range(0, len(FATES), AT_ONCE):
+        wave = list(enumerate(FATES))[first : first + AT_ONCE]
+        started = await asyncio.gather(
+            *(controller.start(user_id=f"{fate}.{number}") for number, fate in wave)
+        )
+        if first == 0:
+            refused = await controller.client.post("/v1/sessions", json={"user_id": "leaves.1000"})
+            assert refused.status_code == 429
+        await asyncio.gather(*(controller.until_over(each["id"]) for each in started))
+    await controller.client.post("/internal/launches/none/reports", json={})
+
+
+@contextlib.asynccontextmanager
+async def cluster_beside(controller: Controller, directory: Path) -> AsyncIterator[KubernetesRuntime]:
+    """A runtime for Kubernetes that is measured beside the controller's own, over a fake API server."""
+    registry = controller.server.config.app.state.services.metrics.registry
+    async with serve_api() as server:
+        runtime = KubernetesRuntime(
+            api=Api(
+                Access(str(write_kubeconfig(directory / "kubeconfig", server.url, token="a-token"))),
+                ApiMetrics(registry).answered,
+            ),
+            namespace="podline",
+            template=made.template(),
+            grace_seconds=30,
+            keep_ended_seconds=3600,
+            clock=system_clock(),
+            pick=random.Random(1),  # noqa: S311 - the same each time
+        )
+        registry.register(ClusterCollector(runtime))
+        following = asyncio.create_task(runtime.follow(lambda _: None))
+        try:
+            yield runtime
+        finally:
+            following.cancel()
+            await asyncio.wait([following])
+
+
+async def without_data(prometheus: Prometheus, panel: Panel) -> list[str]:
+    """The queries of a panel that have nothing to show."""
+    ask = prometheus.now if panel.content["type"] == "stat" else prometheus.over_time
+    return [each for each in panel.expressions if not await ask(each)]
+
+
+async def test_each_panel_has_data_and_alerts_tell_what_happened(tmp_path: Path) -> None:
+    program("prometheus")
+    (tmp_path / "prices.toml").write_text(PRICES, encoding="utf-8")
+    prices = read_prices(tmp_path / "prices.toml")
+    async with (
+        serve_controller(tmp_path, command=TALKER, prices=prices, capacity=AT_ONCE) as controller,
+        cluster_beside(controller, tmp_path) as cluster,
+        prometheus(tmp_path, str(controller.client.base_url.netloc.decode())) as seen,
+    ):
+        await seen.until("podline_ready")
+        await cluster.launch(made.launch())
+        await hold_calls(controller)
+        await cluster.launch(made.launch())
+        await seen.until(f"sum(podline_session_ends_total) == {len(FATES)}")
+        for alert in FIRING:
+            await seen.until(f'ALERTS{{alertname="{alert}",alertstate="firing"}}')
+
+        empty = {panel.name: missing for panel in panels() if (missing := await without_data(seen, panel))}
+        firing = await seen.ask("query", query='ALERTS{alertstate="firing"}')
+        sessions = await controller.client.get("/v1/sessions", params={"limit": 100})
+        known = {each["id"] for each in sessions.json()["sessions"]}
+        exemplars = await seen.exemplars("podline_session_start_seconds_bucket")
+        namespaces = await seen.ask("label/namespace/values", **{"match[]": "podline_ready"})
+        models = await seen.ask("label/model/values", **{"match[]": "podline_tokens_total"})
+
+    assert empty == {}
+    assert {each["metric"]["alertname"] for each in firing["result"]} == FIRING
+    assert exemplars
+    assert {each["session_id"] for each in exemplars} <= known
+    assert (namespaces, models) == (["voice"], ["gemini-live", "unheard-of"])

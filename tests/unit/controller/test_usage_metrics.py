@@ -1,0 +1,256 @@
+"""What metrics and records say of what was used and what it cost, whatever happens to reports."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from controller.endings import ending_for
+from controller.labels import MAX_VALUES
+from controller.runtime import Sighting
+from controller.sessions import Session, Timeline
+from protocol.messages import LastWord
+from protocol.messages import Timeline as BotTimeline
+from protocol.reasons import Phase, Reason
+from protocol.usage import Tokens, Usage
+from tests.fakes.reported import EVENTS, PRICES, TOTALS, batch, gone, scrape
+from tests.fakes.site import SIGNER, Site, serve_site
+
+
+@pytest.fixture
+async def priced_site() -> AsyncIterator[Site]:
+    async with serve_site(prices=PRICES) as site:
+        yield site
+
+
+async def test_each_event_of_a_batch_is_in_its_metric(priced_site: Site) -> None:
+    session = await priced_site.start()
+    await priced_site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS))
+
+    seen = scrape(priced_site)
+    assert seen.value("tokens_total", model="gemini", direction="input", modality="audio") == 80
+    assert seen.value("tokens_total", model="gemini", direction="input", modality="text") == 20
+    assert seen.total("tokens_total") == 100
+    assert seen.value("cost_total", model="gemini", currency="EUR") == pytest.approx(820e-6)
+    assert seen.value("model_first_byte_seconds_sum", model="gemini") == 0.4
+    assert seen.value("response_latency_seconds_sum") == 0.9
+    assert (seen.value("turns_total"), seen.value("interruptions_total")) == (1, 1)
+    assert seen.value("silences_total", after="caller") == 1
+    for outcome in ("ok", "error"):
+        assert seen.value("tool_calls_total", tool="search_products", outcome=outcome) == 1
+    assert seen.value("tool_call_duration_seconds_sum", tool="search_products") == 3.2
+    assert seen.value("talk_seconds_total", side="bot") == 2.5
+    assert seen.value("model_reconnects_total") == 1
+    assert seen.value("bot_errors_total", kind="network") == 1
+
+
+async def test_a_batch_sent_again_adds_nothing(site: Site) -> None:
+    session = await site.start()
+    await site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS))
+    before = scrape(site)
+    await site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS))
+
+    after = scrape(site)
+    for name in ("tokens_total", "turns_total", "tool_calls_total", "response_latency_seconds_count"):
+        assert after.total(name) == before.total(name)
+    assert after.value("report_batches_total", outcome="added") == 1
+    assert after.value("report_batches_total", outcome="repeated") == 1
+
+
+async def test_the_last_word_adds_what_no_batch_carried_and_nothing_twice(site: Site) -> None:
+    session = await site.start()
+    await site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS))
+    # The acknowledgement never came: the bot does not know that the batch was counted.
+    tokens = {"gemini": Tokens(prompt_tokens=150, input_audio_tokens=80)}
+    totals = Usage(models=tokens, turns=3, interruptions=1)
+    gone(site, session, LastWord("completed", "Bye.", totals, Usage(), BotTimeline(now=9), acked=0))
+
+    seen = scrape(site)
+    assert seen.value("turns_total") == 3
+    assert seen.total("tokens_total") == 150
+    assert seen.total("tool_calls_total") == 2
+    record = await site.read(session["id"])
+    assert record["usage"]["models"]["gemini"]["prompt_tokens"] == 150
+
+
+async def test_a_last_word_that_sums_up_its_tools_adds_only_what_is_new(site: Site) -> None:
+    session = await site.start()
+    await site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS))
+    totals = {**TOTALS, "tool_calls": {"other": {"ok": 5, "error": 1}}}
+    word = LastWord("completed", "Bye.", msgspec.convert(totals, Usage), Usage(), BotTimeline(now=9), acked=1)
+    gone(site, session, word)
+
+    seen = scrape(site)
+    assert seen.value("tool_calls_total", tool="other", outcome="ok") == 4
+    assert seen.total("tool_calls_total") == 6
+
+
+async def test_a_killed_bot_lacks_at_most_what_it_had_not_reported_and_is_told_as_partial(site: Site) -> None:
+    session = await site.start()
+    await site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, {**TOTALS, "turns": 2}))
+    gone(site, session, exit_code=None, signal=9)
+
+    seen = scrape(site)
+    assert seen.value("turns_total") == 2
+    assert seen.value("sessions_partial_usage_total") == 1
+    assert seen.value("session_ends_total", phase="failed", reason="vanished") == 1
+
+
+def found(site: Site, **fields: object) -> Session:
+    """A session of another controller's, which ours finds."""
+    session = Session(
+        id="theirs",
+        user_id="ana",
+        launch_id="launch-of-theirs",
+        request_hash="",
+        room_provider="daily",
+        max_duration_seconds=60,
+        phase=Phase.LIVE,
+        timeline=Timeline(accepted=datetime.now(UTC) - timedelta(minutes=5)),
+    )
+    session = replace(session, **fields)
+    assert site.runtime._seen is not None
+    site.runtime._seen(Sighting(launch_id=session.launch_id, found=session))
+    return session
+
+
+async def as_found_bot(site: Site, report: dict) -> None:
+    headers = {"Authorization": f"Bearer {SIGNER.launch_token('launch-of-theirs')}"}
+    answer = await site.client.post(
+        "/internal/launches/launch-of-theirs/reports", json=report, headers=headers
+    )
+    assert answer.status_code == 200
+
+
+async def test_a_session_found_again_is_no_start_and_its_start_was_told_before(site: Site) -> None:
+    found(site)
+    marks = {"process_up": 1.0, "joined": 2.0, "caller_joined": 3.0, "first_speech": 4.0}
+    await as_found_bot(site, {**batch(5, EVENTS, TOTALS, **marks), "timeline": {"now": 200.0, **marks}})
+    site.runtime.exit("launch-of-theirs", exit_code=0)
+
+    seen = scrape(site)
+    assert seen.value("session_starts_total") == 0
+    assert seen.total("session_start_stage_seconds_count") == 0
+    assert seen.total("session_ends_total") == 1
+    assert seen.value("turns_total") == 1
+
+
+async def test_an_end_that_is_on_record_is_not_counted_again(site: Site) -> None:
+    usage = Usage(turns=4)
+    ended = datetime.now(UTC)
+    session = found(site, usage=usage).ended(ending_for(Reason.COMPLETED), ended)
+    before = scrape(site)
+    found(site, id="other", launch_id="x", phase=session.phase, ending=session.ending)
+    site.runtime.exit("x", exit_code=0)
+
+    seen = scrape(site)
+    assert seen.total("session_ends_total") == before.total("session_ends_total") == 0
+    assert seen.value("turns_total") == 0
+
+
+async def test_an_end_while_no_controller_was_there_adds_what_none_had_counted(site: Site) -> None:
+    found(site)
+    word = LastWord("completed", "Bye.", Usage(turns=7), Usage(turns=5), BotTimeline(now=9), acked=3)
+    site.runtime.exit("launch-of-theirs", exit_code=0, last_word=word)
+
+    seen = scrape(site)
+    assert seen.value("turns_total") == 2
+    assert seen.total("session_ends_total") == 1
+
+
+async def test_names_from_outside_make_a_bounded_number_of_series(priced_site: Site) -> None:
+    session = await priced_site.start()
+    for number in range(20):
+        names = [f"name-{number}-{each}" for each in range(10)] + ["line\nbreak", "\u202e", "x" * 128]
+        events = [
+            event
+            for name in names
+            for event in (
+                {"type": "tokens", "model": name, "tokens": {"prompt_tokens": 1}},
+                {"type": "first_byte", "model": name, "seconds": 1},
+                {"type": "tool_call", "name": name, "outcome": "ok", "seconds": 1},
+                {"type": "error", "kind": name},
+            )
+        ]
+        await priced_site.as_bot(session["id"], "POST", "reports", json=batch(number + 1, events))
+        if number == 9:
+            before = scrape(priced_site).series
+    known = {"type": "tokens", "model": "gemini", "tokens": {"prompt_tokens": 1}}
+    await priced_site.as_bot(session["id"], "POST", "reports", json=batch(21, [known]))
+
+    seen = scrape(priced_site)
+    assert seen.series == before + 2, "the priced model's tokens and cost, and nothing else"
+    assert seen.value("tokens_total", model="gemini", direction="input", modality="text") == 1
+    assert seen.total("tokens_total") == seen.total("tool_calls_total") + 1 == 261
+    kinds = {dict(labels)["kind"] for name, labels in seen.samples if name == "bot_errors_total"}
+    assert len(kinds) == MAX_VALUES + 1
+    assert all(kind.isprintable() for kind in kinds)
+    assert seen.total("bot_errors_total") == 260
+
+
+async def test_a_model_nobody_priced_counts_tokens_costs_nothing_and_is_logged_once(
+    priced_site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = await priced_site.start()
+    new = {"type": "tokens", "model": "new", "tokens": {"prompt_tokens": 70, "completion_tokens": 7}}
+    with caplog.at_level(logging.WARNING):
+        for seq in (1, 2):
+            totals = {"models": {"new": {"prompt_tokens": 70 * seq, "completion_tokens": 7 * seq}}}
+            await priced_site.as_bot(session["id"], "POST", "reports", json=batch(seq, [new], totals))
+
+    seen = scrape(priced_site)
+    assert seen.total("tokens_total", model="new") == seen.value("unpriced_tokens_total", model="new") == 154
+    assert seen.total("cost_total") == 0
+    assert [record.__dict__["model"] for record in caplog.records] == ["new"]
+    cost = (await priced_site.read(session["id"]))["cost"]
+    assert cost == {"currency": "EUR", "amount": 0.0, "models": {}, "unpriced_models": ["new"]}
+
+
+async def test_the_record_has_its_cost_beside_its_usage(priced_site: Site, site: Site) -> None:
+    session = await priced_site.start()
+    await priced_site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS))
+    gone(priced_site, session)
+
+    record = await priced_site.read(session["id"])
+    assert record["cost"]["amount"] == pytest.approx(820e-6)
+    assert record["cost"]["amount"] == pytest.approx(scrape(priced_site).total("cost_total"))
+    assert "cost" not in record["usage"]
+    assert (await site.start())["cost"] is None
+
+
+@pytest.mark.parametrize("how", ["forged", "oversized", "malformed", "foreign", "ended"])
+async def test_a_report_that_is_refused_changes_nothing_and_is_counted(site: Site, how: str) -> None:
+    session, other = await site.start("ana"), await site.start("bo")
+    launch = site.runtime.launch_of(session["id"])
+    token = launch.secrets["PODLINE_LAUNCH_TOKEN"]
+    body: dict[str, object] = {"json": batch(1, EVENTS, TOTALS)}
+    if how == "forged":
+        token = "wrong"
+    elif how == "foreign":
+        token = site.runtime.launch_of(other["id"]).secrets["PODLINE_LAUNCH_TOKEN"]
+    elif how == "oversized":
+        body = {"content": b" " * 65537}
+    elif how == "malformed":
+        body = {"json": {**batch(1, EVENTS, TOTALS), "more": 1}}
+    elif how == "ended":
+        gone(site, session)
+    before = scrape(site)
+    path = f"/internal/launches/{launch.session.launch_id}/reports"
+    answer = await site.client.post(path, headers={"Authorization": f"Bearer {token}"}, **body)
+
+    seen = scrape(site)
+    assert 400 <= answer.status_code < 500
+    assert seen.value("report_batches_total", outcome="refused") == 1
+    assert seen.value("report_batches_total", outcome="added") == 0
+    ours = ("requests_total", "request_duration_seconds", "report_batches_total")
+    changed = {
+        name
+        for (name, labels), each in seen.samples.items()
+        if each.value != before.value(name, **dict(labels)) and not name.startswith(("process_", *ours))
+    }
+    assert changed == set()
