@@ -164,7 +164,8 @@ async def test_production_s_controller_launches_production_s_bots(
 
     assert template["data"] == {"bot-job.yaml": TEMPLATES["production"].read_text(encoding="utf-8")}
     mounted = {each["configMap"]["name"] for each in spec["volumes"] if "configMap" in each}
-    assert mounted == {template["metadata"]["name"]}
+    # The other one is the operator's own, where there is one.
+    assert mounted == {template["metadata"]["name"], "podline-prices"}
     [container] = spec["containers"]
     assert container["image"].startswith("registry.example.com/podline-controller:")
 
