@@ -50,7 +50,7 @@ class Metrics:
         self._furthest = counter(
             "session_furthest_stage", "Sessions that ended, by the last stage of the start.", "stage"
         )
-        self._partial = counter("sessions_partial_usage", "Sessions whose bot left no last word.")
+        self._partial = counter("sessions_partial_usage", "Sessions whose bot left no final last word.")
         self._batches = counter("report_batches", "Batches of bots' reports.", "outcome")
         self._duration = Histogram(
             "podline_session_duration_seconds",

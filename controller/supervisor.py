@@ -394,7 +394,8 @@ class Supervisor:
             self.view.put(record, session.used(session.usage, partial=True))
         else:
             marks = moments(word.timeline, exit_.at, session.timeline.accepted)
-            self.view.put(record, session.marked(**marks).used(furthest(session.usage, word.totals)))
+            usage = furthest(session.usage, word.totals)
+            self.view.put(record, session.marked(**marks).used(usage, partial=not word.is_final))
         self._metrics.usage.add(record.session, record.ledger.uncounted(record.session.usage, word))
         record.ledger = Ledger()  # nothing more is taken, and thousands of ended sessions are kept
 

@@ -169,7 +169,8 @@ class LastWord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `reason` is a `Reason` or `terminated`. `acked_totals` are the totals as of the last acknowledged
     report, and `acked` is its number: what `totals` has beyond them was never counted, unless the
-    controller has counted a batch whose acknowledgement never came.
+    controller has counted a batch whose acknowledgement never came. One that is not final was left when the
+    end was decided: the bot went on, and what it used from then on is in none if it was killed.
     """
 
     reason: str
@@ -178,3 +179,4 @@ class LastWord(msgspec.Struct, frozen=True, omit_defaults=True):
     acked_totals: Usage
     timeline: Timeline
     acked: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
+    is_final: bool = True
