@@ -27,9 +27,9 @@ FATES: Final[Mapping[Fate, int]] = {
     "late": 5,
     "twice": 5,
 }
-"""How often each befalls a batch, in percent: `lost` on the way there, `unanswered` on the way back, told that
-the controller is `busy` (503), or that it will never take this batch (422), `late` by more than a bot waits,
-and delivered `twice`."""
+"""How often each befalls a batch, in percent: `lost` on the way there, `unanswered` on the way back, told
+that the controller is `busy` (503), or that it will never take this batch (422), `late` by more than a bot
+waits, and delivered `twice`."""
 
 LATE_SECONDS: Final = (0.5, 8.0)
 """A bot waits for 5 s, and sends the batch again."""

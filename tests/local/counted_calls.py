@@ -1,4 +1,4 @@
-"""Short calls, each with a fault of its own, over a channel that fails as well; and what was counted of them."""
+"""Short calls, each with a fault of its own, over a channel that fails too; and what was counted of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 import re
 import signal
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.caller import Caller
+from sandbox.caller_signalling import CallFailedError
 from tests.local.bad_channel import BadChannel
 from tests.local.endings_scene import Scene
 from tests.local.endings_site import Site
@@ -105,8 +106,8 @@ async def is_killed(caller: Caller, scene: Scene, chance: random.Random) -> int:
 async def is_killed_in_its_goodbye(caller: Caller, scene: Scene, chance: random.Random) -> int:
     """It has left a first last word by then."""
     await _is_being_answered(caller)
-    await scene.delete()
-    await asyncio.sleep(chance.uniform(0, 1))
+    await scene.signal_bot(signal.SIGTERM)
+    await asyncio.sleep(chance.uniform(0.1, 1))
     await scene.signal_bot(signal.SIGKILL)
     return 0
 
@@ -166,6 +167,7 @@ class Call:
         record: The session as the controller shows it at the end.
         sent: What the model told it of tokens, on all its connections.
         tools: How often the model called which tool.
+        trouble: What kept it from going as planned.
     """
 
     number: int
@@ -176,6 +178,10 @@ class Call:
     record: dict[str, Any] = field(default_factory=dict)
     sent: Tokens = NO_TOKENS
     tools: Counter[str] = field(default_factory=Counter)
+    trouble: str | None = None
+
+    def __str__(self) -> str:
+        return f"call {self.number} ({self.fault.name}), session {self.session_id}"
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -228,11 +234,10 @@ class Run:
             partial = sum(call.usage["partial"] for call in calls)
             lines.append(f"{len(calls):5}  {sent:11}  {recorded:9}  {partial:7}  {fault.name}")
         sent, recorded = sum(self.sent), sum(plus(*(call.recorded for call in self.calls)))
-        lines += [
-            f"{len(self.calls):5}  {sent:11}  {recorded:9}  {'':7}  all; counters {sum(self.counted_tokens())}",
-            f"batches: {', '.join(f'{count} {fate}' for fate, count in self.channel.fates.most_common())}; "
-            f"{self.scrapes} scrapes, {len(self.fallen)} series fell",
-        ]
+        counted = sum(self.counted_tokens())
+        batches = ", ".join(f"{count} {fate}" for fate, count in self.channel.fates.most_common())
+        lines.append(f"{len(self.calls):5}  {sent:11}  {recorded:9}  {'':7}  all; {counted} in the counters")
+        lines.append(f"batches: {batches}; {self.scrapes} scrapes, {len(self.fallen)} series fell")
         return lines
 
 
@@ -264,18 +269,17 @@ async def play(site: Site, channel: BadChannel, personas: Path, calls: list[Call
         (personas / f"call-{call.number}.toml").write_text(PERSONA.format(number=call.number))
     run = Run(calls, channel, before=await scrape(site.controller))
     waiting = iter(calls)
+    freeze_before = (len(calls) // 3, 2 * len(calls) // 3)
     watching = asyncio.create_task(_watch(site, run))
     try:
         async with asyncio.TaskGroup() as callers:
             for _ in range(AT_A_TIME):
-                callers.create_task(_make_calls(site, waiting, seed))
-            callers.create_task(_freeze_now_and_then(site, calls))
+                callers.create_task(_make_calls(site, waiting, freeze_before, seed))
     finally:
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
-    run.after = await scrape(site.controller)
-    _compare(run, run.after)
+    _compare(run, await scrape(site.controller))
     _ask_the_model((await site.control.get("/sandbox/model")).json()["sessions"], run)
     return run
 
@@ -291,13 +295,14 @@ async def scrape(controller: httpx.AsyncClient) -> dict[Series, float]:
     }
 
 
-async def _make_calls(site: Site, waiting: Iterable[Call], seed: str) -> None:
+async def _make_calls(site: Site, waiting: Iterator[Call], freeze_before: Collection[int], seed: str) -> None:
     for call in waiting:
+        if call.number in freeze_before:
+            await _freeze(site)
         try:
             await _make_call(site, call, random.Random(f"{seed} {call.number}"))  # noqa: S311 - likewise
-        except Exception as error:
-            error.add_note(f"call {call.number}, {call.fault.name}, session {call.session_id}, seed {seed}")
-            raise
+        except (CallFailedError, AssertionError, httpx.HTTPError) as error:
+            call.trouble = f"{call}: {error!r}"
 
 
 async def _make_call(site: Site, call: Call, chance: random.Random) -> None:
@@ -319,16 +324,13 @@ def _launch_of(process: int) -> str:
     return next(value for name, _, value in names if name == "PODLINE_LAUNCH_ID")
 
 
-async def _freeze_now_and_then(site: Site, calls: list[Call]) -> None:
-    """The controller is away after a third of the calls, and after two."""
-    for third in (1, 2):
-        while sum(bool(call.record) for call in calls) < third * len(calls) / 3:
-            await asyncio.sleep(0.2)
-        site.freeze_controller()
-        try:
-            await asyncio.sleep(FREEZE_SECONDS)
-        finally:
-            site.thaw_controller()
+async def _freeze(site: Site) -> None:
+    """The controller is away, while other calls go on."""
+    site.freeze_controller()
+    try:
+        await asyncio.sleep(FREEZE_SECONDS)
+    finally:
+        site.thaw_controller()
 
 
 async def _watch(site: Site, run: Run) -> None:

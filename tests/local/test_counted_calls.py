@@ -38,6 +38,8 @@ async def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     stash = request.config.stash
     async with open_site(directory, SETTINGS, stash[PROGRAMS].append, between) as site:
         run = await play(site, channels[0], directory / "personas", calls, SEED)
+    troubles = [call.trouble for call in run.calls if call.trouble is not None]
+    assert not troubles, "\n".join([f"seed {SEED}", *troubles])
     stash[COUNTED].extend([*run.table(), f"seed {SEED}"])
     return run
 
@@ -52,7 +54,7 @@ def could_not(run: Run) -> list[Call]:
 
 def test_each_record_is_equal_to_the_token_with_what_the_model_told(run: Run) -> None:
     differing = {
-        (call.number, call.fault.name, call.session_id): (call.recorded, call.sent)
+        str(call): (call.recorded, call.sent)
         for call in could_speak(run)
         if call.recorded != call.sent or call.usage["partial"]
     }
@@ -64,11 +66,12 @@ def test_of_a_killed_bot_at_most_the_last_unreported_batch_is_missing_and_the_re
     run: Run,
 ) -> None:
     for call in could_not(run):
-        note = (call.number, call.fault.name, call.session_id)
-        assert call.usage["partial"], note
-        assert all(mine <= told for mine, told in zip(call.recorded, call.sent, strict=True)), note
+        assert call.usage["partial"], str(call)
+        assert all(mine <= told for mine, told in zip(call.recorded, call.sent, strict=True)), str(call)
         reported = run.channel.counted.get(call.launch_id, {"totals": {}})["totals"]
-        assert all(mine >= told for mine, told in zip(call.recorded, tokens_of(reported), strict=True)), note
+        assert all(mine >= told for mine, told in zip(call.recorded, tokens_of(reported), strict=True)), str(
+            call
+        )
 
 
 def test_counters_are_the_sum_of_the_records(run: Run) -> None:
@@ -103,18 +106,16 @@ def test_each_start_and_each_end_is_counted_once(run: Run) -> None:
 
 def test_turns_and_interruptions_are_what_callers_did(run: Run) -> None:
     for call in could_speak(run):
-        note = (call.number, call.fault.name, call.session_id)
-        assert call.usage["turns"] == call.turns, note
-        assert (call.usage["interruptions"] > 0) == (call.fault.name == "caller interrupts"), note
+        assert call.usage["turns"] == call.turns, str(call)
+        assert (call.usage["interruptions"] > 0) == (call.fault.name == "caller interrupts"), str(call)
 
 
 def test_tool_calls_are_what_the_model_asked_for(run: Run) -> None:
     for call in could_speak(run):
-        note = (call.number, call.fault.name, call.session_id)
         calls = {name: sum(outcomes.values()) for name, outcomes in call.usage["tool_calls"].items()}
-        assert calls == dict(call.tools), note
+        assert calls == dict(call.tools), str(call)
         has_failed = any(outcomes["error"] for outcomes in call.usage["tool_calls"].values())
-        assert has_failed == (call.fault.name == "tool fails"), note
+        assert has_failed == (call.fault.name == "tool fails"), str(call)
 
 
 def test_the_channel_was_as_bad_as_it_was_to_be(run: Run) -> None:
