@@ -61,7 +61,7 @@ async def is_served(caller: Caller, _scene: Scene, _chance: random.Random) -> in
 
 async def meets_an_error(caller: Caller, _scene: Scene, _chance: random.Random) -> int:
     await _ask(caller, "save product 99999")
-    await caller.hears_bot()
+    await caller.bot_says("There is no product number 99999")
     await caller.bot_quiet(0.7)
     return 1
 
