@@ -98,7 +98,7 @@ async def is_terminated(caller: Caller, scene: Scene, chance: random.Random) -> 
 
 async def is_killed(caller: Caller, scene: Scene, chance: random.Random) -> int:
     await _is_being_answered(caller)
-    await asyncio.sleep(chance.uniform(0, 3))
+    await asyncio.sleep(chance.uniform(0, 6))
     await scene.signal_bot(signal.SIGKILL)
     return 0
 

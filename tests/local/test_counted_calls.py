@@ -60,6 +60,7 @@ def test_each_record_is_equal_to_the_token_with_what_the_model_told(run: Run) ->
     }
     assert differing == {}
     assert all(sum(call.sent) > 0 for call in could_speak(run))
+    assert run.sent == plus(*(call.sent for call in run.calls)), "a connection that is nobody's"
 
 
 def test_of_a_killed_bot_at_most_the_last_unreported_batch_is_missing_and_the_record_says_so(
