@@ -7,9 +7,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from loguru import logger
 
@@ -32,6 +32,12 @@ QUICK_EXIT_SECONDS: Final = 10.0
 """The same for a call without a goodbye: cancelling Pipecat during a join has been seen to take 13 s."""
 
 
+class LeaveWord(Protocol):
+    """Leaves the last word; one that is not final says that the bot goes on for a while."""
+
+    def __call__(self, ending: Ending, *, is_final: bool) -> None: ...
+
+
 def main() -> NoReturn:
     """Hold the call that the environment describes."""
     began = time.monotonic()
@@ -50,9 +56,7 @@ def main() -> NoReturn:
     raise AssertionError("a bot leaves by its own exit")
 
 
-async def _run(
-    settings: Settings, persona: Persona, ledger: Ledger, leave_word: Callable[[Ending], None]
-) -> NoReturn:
+async def _run(settings: Settings, persona: Persona, ledger: Ledger, leave_word: LeaveWord) -> NoReturn:
     """Hold the call and exit from within the loop: what libraries left running there is not waited for."""
     try:
         ending = await _hold_call(settings, persona, ledger, leave_word)
@@ -65,9 +69,7 @@ async def _run(
     _leave(ending, leave_word)
 
 
-async def _hold_call(
-    settings: Settings, persona: Persona, ledger: Ledger, leave_word: Callable[[Ending], None]
-) -> Ending:
+async def _hold_call(settings: Settings, persona: Persona, ledger: Ledger, leave_word: LeaveWord) -> Ending:
     call = _load_call()
     attendance = Attendance(
         ledger,
@@ -78,7 +80,7 @@ async def _hold_call(
 
     def terminate() -> None:
         attendance.terminate()
-        _exit_by_force(attendance.ending.result(), grace)
+        _exit_by_force(attendance.ending.result(), grace, leave_word)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, terminate)
@@ -90,9 +92,10 @@ async def _hold_call(
         if ending.reason is Reason.OUT_OF_MEMORY:
             # To close anything in order takes memory.
             _leave(ending, leave_word)
-        leave_word(ending)
+        leave_word(ending, is_final=False)
         longest = grace if ending.is_ordered else UNHURRIED_SECONDS
-        _exit_by_force(ending, min(longest, QUICK_EXIT_SECONDS) if ending.goodbye == "none" else longest)
+        longest = min(longest, QUICK_EXIT_SECONDS) if ending.goodbye == "none" else longest
+        _exit_by_force(ending, longest, leave_word)
 
     attendance.ending.add_done_callback(prepare_exit)
     return await call(settings, persona, ledger, attendance).hold()
@@ -112,13 +115,14 @@ def _load_call() -> type["Call"]:
     return Call
 
 
-def _leave_word(ledger: Ledger, environment: Mapping[str, str]) -> Callable[[Ending], None]:
+def _leave_word(ledger: Ledger, environment: Mapping[str, str]) -> LeaveWord:
     """How to leave the last word: asked first when the end is decided, again when all is reported."""
     path = environment.get(env.LAST_WORD, "").strip()
 
-    def leave(ending: Ending) -> None:
+    def leave(ending: Ending, *, is_final: bool) -> None:
         if path:
-            write_last_word(Path(path), last_word(ledger, ending.reason, ending.message))
+            word = last_word(ledger, ending.reason, ending.message, is_final=is_final)
+            write_last_word(Path(path), word)
 
     return leave
 
@@ -131,7 +135,7 @@ def _secrets(settings: Settings) -> list[str]:
     return [secret for secret in secrets if secret]
 
 
-def _exit_on_early_signal(leave_word: Callable[[Ending], None]) -> None:
+def _exit_on_early_signal(leave_word: LeaveWord) -> None:
     """End at once while nothing has begun. As PID 1 a process without a handler would not end at all."""
 
     def leave(_number: int, _frame: object) -> None:
@@ -141,16 +145,18 @@ def _exit_on_early_signal(leave_word: Callable[[Ending], None]) -> None:
     signal.signal(signal.SIGTERM, leave)
 
 
-def _exit_by_force(ending: Ending, seconds: float) -> None:
+def _exit_by_force(ending: Ending, seconds: float, leave_word: LeaveWord) -> None:
     """Exit from a thread after this long, whatever the event loop is stuck in."""
-    watchdog = threading.Timer(max(seconds, 0.0), _exit, [ending])
+    watchdog = threading.Timer(max(seconds, 0.0), _leave, [ending, leave_word])
     watchdog.daemon = True
     watchdog.start()
 
 
-def _leave(ending: Ending, leave_word: Callable[[Ending], None]) -> NoReturn:
-    leave_word(ending)
-    _exit(ending)
+def _leave(ending: Ending, leave_word: LeaveWord) -> NoReturn:
+    try:
+        leave_word(ending, is_final=True)
+    finally:
+        _exit(ending)
 
 
 def _exit(ending: Ending) -> NoReturn:

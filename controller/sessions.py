@@ -82,7 +82,7 @@ class Session:
         launch_id: random, its own for each launch; what a bot's token is made for.
         request_hash: of the request that started it, so that a repeat is told from a conflict.
         room_is_brought: the caller made the room, so it is not ours to give tokens for, or to close.
-        usage_is_partial: the bot left no last word, so it may have used more than `usage` says.
+        usage_is_partial: the bot left no final last word, so it may have used more than `usage` says.
         diagnostics: of a session that failed, where its runtime has any.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -197,8 +197,10 @@ class Supervisor:
 
     # --- what bots tell ---
 
-    def report(self, launch_id: str, report: Report) -> int:
+    def report(self, launch_id: str, report: Report, unknown: Sequence[str] = ()) -> int:
         """Take one batch into the record; returns the number of the last one counted.
+
+        `unknown` are the kinds of events that only a newer bot can tell of.
 
         Raises:
             LaunchEnded: nobody waits for it any more.
@@ -207,6 +209,7 @@ class Supervisor:
         if record.ledger.count(report):
             self._record_usage(record, report)
             self._metrics.batch_added(record.session, report, record.ledger.last)
+            self._metrics.events_unknown(unknown)
         else:
             self._metrics.batch_repeated()
         return record.ledger.counted
@@ -375,15 +378,15 @@ class Supervisor:
         session = record.session
         marks = moments(report.timeline, self._clock.now(), session.timeline.accepted)
         self.view.put(record, session.marked(**marks).used(furthest(session.usage, report.totals)))
+        record.learn_start(report.timeline)
         if record.session.timeline.first_speech is not None:
             self._tell_start(record)
         if session.phase is Phase.STARTING and record.session.phase is Phase.LIVE:
             self._runtime.record(record.session)
 
     def _tell_start(self, record: Record) -> None:
-        """Have a start measured, once. Another controller had those to tell that were over before us."""
-        at, adopted_at = record.session.timeline.first_speech, record.adopted_at
-        if not record.start_is_told and (at is None or adopted_at is None or at >= adopted_at):
+        """Have a start measured, once, unless another controller has or may have."""
+        if record.start_is_told is False:
             self._metrics.start_is_over(record.session)
         record.start_is_told = True
 
@@ -394,7 +397,9 @@ class Supervisor:
             self.view.put(record, session.used(session.usage, partial=True))
         else:
             marks = moments(word.timeline, exit_.at, session.timeline.accepted)
-            self.view.put(record, session.marked(**marks).used(furthest(session.usage, word.totals)))
+            record.learn_start(word.timeline)
+            usage = furthest(session.usage, word.totals)
+            self.view.put(record, session.marked(**marks).used(usage, partial=not word.is_final))
         self._metrics.usage.add(record.session, record.ledger.uncounted(record.session.usage, word))
         record.ledger = Ledger()  # nothing more is taken, and thousands of ended sessions are kept
 
@@ -419,8 +424,9 @@ class Supervisor:
         self.view.put(record, session)
         record.gone.set()
         if is_news:
+            is_start_known = record.start_is_told is not None
             self._tell_start(record)
-            self._metrics.ended(session)
+            self._metrics.ended(session, is_start_known=is_start_known)
         self._runtime.record(session)
         log.info("session ended", extra={"session_id": session.id, "reason": str(ending.reason)})
         if session.room_url and not session.room_is_brought and self._tasks is not None:

@@ -16,18 +16,22 @@ LOG_LINES = 60
 PROGRAMS = pytest.StashKey[list[Program]]()
 ENDINGS = pytest.StashKey[list[str]]()
 """Lines of the table that is shown when all tests are done."""
+COUNTED = pytest.StashKey[list[str]]()
+"""Likewise, of what was counted."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[PROGRAMS] = []
     config.stash[ENDINGS] = []
+    config.stash[COUNTED] = []
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if config.stash[ENDINGS]:
-        terminalreporter.section("endings")
-        for line in config.stash[ENDINGS]:
-            terminalreporter.write_line(line)
+    for title, table in (("endings", ENDINGS), ("counted", COUNTED)):
+        if lines := config.stash[table]:
+            terminalreporter.section(title)
+            for line in lines:
+                terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(wrapper=True)

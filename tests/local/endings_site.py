@@ -113,7 +113,10 @@ class Site:
 
 @contextlib.asynccontextmanager
 async def open_site(
-    directory: Path, settings: Mapping[str, str], watch: Callable[[Program], None]
+    directory: Path,
+    settings: Mapping[str, str],
+    watch: Callable[[Program], None],
+    between: Callable[[int], Gate] = Gate,
 ) -> AsyncIterator[Site]:
     """Start a sandbox and a controller; at the end both are gone, and their bots with them."""
     exits, personas = directory / "exits", directory / "personas"
@@ -121,7 +124,7 @@ async def open_site(
         folder.mkdir(parents=True)
     (personas / "mute.toml").write_text('voice = "Aoede"\nlanguage = "en-US"\n')
     port = free_port()
-    gate = Gate(port)
+    gate = between(port)
     async with contextlib.AsyncExitStack() as stack:
         # What is left when all have been stopped, is left behind.
         stack.callback(lambda: _assert_nobody_left(directory))
