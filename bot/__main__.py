@@ -42,6 +42,8 @@ def main() -> NoReturn:
     try:
         settings = read_settings(os.environ)
         configure_logging(_secrets(settings))
+        if env.traces_are_wanted(os.environ) and not settings.traced:
+            logger.warning("traces can't be sent", problem=env.why_no_traces(os.environ))
         persona = load_persona(settings.persona)
     except BotError as error:
         sys.stderr.write(f"{error}\n")
@@ -68,7 +70,7 @@ async def _run(
 async def _hold_call(
     settings: Settings, persona: Persona, ledger: Ledger, leave_word: Callable[[Ending], None]
 ) -> Ending:
-    call = _load_call()
+    call = _load_call(traced=settings.traced)
     attendance = Attendance(
         ledger,
         Patience(settings.no_caller_seconds, settings.return_grace_seconds, settings.max_duration_seconds),
@@ -95,15 +97,23 @@ async def _hold_call(
         _exit_by_force(ending, min(longest, QUICK_EXIT_SECONDS) if ending.goodbye == "none" else longest)
 
     attendance.ending.add_done_callback(prepare_exit)
-    return await call(settings, persona, ledger, attendance).hold()
+    if not settings.traced:
+        return await call(settings, persona, ledger, attendance).hold()
+    from bot.tracing import Traces  # noqa: PLC0415 - OpenTelemetry's SDK, for who wants traces
+
+    async with Traces(os.environ) as traces:
+        return await call(settings, persona, ledger, attendance, traces).hold()
 
 
-def _load_call() -> type["Call"]:
+def _load_call(*, traced: bool) -> type["Call"]:
     """Import the call: Pipecat and the Google SDK take a second that a wrong variable need not wait for.
 
     Without collections on the way it takes a tenth less (docs/benchmarks.md), and what it leaves in memory
     stays for good: frozen, no collection walks through it again in the middle of a call.
     """
+    if not traced:
+        # Pipecat loads OpenTelemetry wherever it is found. So it is not: that takes 3 in 100 of this time.
+        sys.modules["opentelemetry"] = None  # type: ignore[assignment]
     gc.disable()
     from bot.call import Call  # noqa: PLC0415
 
