@@ -99,10 +99,10 @@ async def _hold_call(
     attendance.ending.add_done_callback(prepare_exit)
     if not settings.traced:
         return await call(settings, persona, ledger, attendance).hold()
-    from bot.tracing import Traces  # noqa: PLC0415 - OpenTelemetry's SDK, for who wants traces
+    from bot.tracing import traces  # noqa: PLC0415 - OpenTelemetry's SDK, for who wants traces
 
-    async with Traces(os.environ) as traces:
-        return await call(settings, persona, ledger, attendance, traces).hold()
+    async with traces(os.environ) as own:
+        return await call(settings, persona, ledger, attendance, own).hold()
 
 
 def _load_call(*, traced: bool) -> type["Call"]:

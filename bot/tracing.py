@@ -13,7 +13,7 @@ from typing import Final, Self
 from loguru import logger
 from opentelemetry import trace
 from opentelemetry.context import Context, attach
-from opentelemetry.sdk.trace import Span, SpanProcessor
+from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 from opentelemetry.trace import StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -38,7 +38,6 @@ LISTED: Final = frozenset(
         "gen_ai.usage.input_tokens",
         "gen_ai.usage.output_tokens",
         "gen_ai.usage.reasoning.output_tokens",
-        "metrics.ttfb",
         "output_modality",
         "tool.calls_count",
         "tool.result_status",
@@ -52,6 +51,9 @@ LISTED: Final = frozenset(
 )
 """All that leaves this process. Pipecat also writes what was said, instructions, arguments, and results."""
 
+UNWANTED: Final = frozenset({"stt"})
+"""Gemini hears by itself. What Pipecat calls so lasts from one turn into the next, and so says nothing."""
+
 LAST_SPANS_SECONDS: Final = 1.0
 """How long the end of a call waits for a receiver."""
 _TURNS_KEPT: Final = 8
@@ -59,15 +61,19 @@ _TURNS_KEPT: Final = 8
 
 
 class Traces:
-    """Traces one call while its `async with` lasts: what begins within it belongs to the trace of the launch."""
+    """Traces one call while its `async with` lasts: what begins within it continues the launch's trace."""
 
-    def __init__(self, variables: Mapping[str, str], now: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, provider: TracerProvider, variables: Mapping[str, str], now: Callable[[], int] = time.time_ns
+    ) -> None:
         """Prepare.
 
         Args:
+            provider: Makes the spans; it goes with this.
             variables: What the bot was given: the trace to continue is among it.
             now: Nanoseconds since the epoch.
         """
+        self._provider = provider
         self._carrier = {
             "traceparent": variables.get(env.TRACEPARENT, ""),
             "tracestate": variables.get(env.TRACESTATE, ""),
@@ -76,7 +82,6 @@ class Traces:
         self._seen = _Seen()
 
     async def __aenter__(self) -> Self:
-        self._provider = tracer_provider(SERVICE, LISTED)
         self._provider.add_span_processor(self._seen)
         # Pipecat asks for the one that the whole process has.
         trace.set_tracer_provider(self._provider)
@@ -121,6 +126,11 @@ class Traces:
             span.set_attribute(ERROR_TYPE, "tool_error")
             span.set_status(StatusCode.ERROR)
         span.end(ended)
+
+
+def traces(variables: Mapping[str, str]) -> Traces:
+    """The spans of the call that these variables describe, sent where OTEL_* says."""
+    return Traces(tracer_provider(SERVICE, LISTED, UNWANTED), variables)
 
 
 class _Seen(SpanProcessor):

@@ -147,13 +147,13 @@ def choose_tracing(variables: Mapping[str, str]) -> Tracing:
     if (trouble := environment.why_no_traces(variables)) is not None:
         sys.exit(_complain(trouble))
     # OpenTelemetry's SDK and protobuf, for those alone who want traces.
-    from controller.traces import Traced  # noqa: PLC0415
+    from controller.traces import traced  # noqa: PLC0415
 
     # The SDK reads the environment alone.
     for name, value in variables.items():
         if name.startswith(environment.OTEL):
             os.environ.setdefault(name, value)
-    return Traced()
+    return traced()
 
 
 def choose_runtime(

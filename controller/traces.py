@@ -15,6 +15,7 @@ from typing import Any, Final
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -31,7 +32,7 @@ _REASON: Final = "podline.session.reason"
 _STAGES: Final = tuple(field.name for field in fields(Timeline))[1:-1]
 """What lies between `accepted` and `ended`."""
 
-_LISTED: Final = frozenset(
+LISTED: Final = frozenset(
     {
         "http.request.method",
         "http.response.status_code",
@@ -48,14 +49,13 @@ _LONGEST_STATE: Final = 512
 
 
 class Traced:
-    """Sends spans where OTEL_* says."""
+    """Implements `Tracing`."""
 
-    def __init__(self) -> None:
-        self._provider = tracer_provider(SERVICE, _LISTED)
+    def __init__(self, provider: TracerProvider) -> None:
+        """`provider` makes the spans; it goes with this."""
+        self._provider = provider
         self._tracer = self._provider.get_tracer("podline")
         self._headers = TraceContextTextMapPropagator()
-        for handler in logging.getLogger().handlers:
-            handler.addFilter(name_trace)
 
     @property
     def of_requests(self) -> TelemetryConfig:
@@ -118,6 +118,13 @@ class Traced:
     def _read(self, headers: Mapping[str, str]) -> Context:
         """What these headers continue; nothing where they say nothing that can be understood."""
         return self._headers.extract(headers, Context())
+
+
+def traced() -> Traced:
+    """Spans are sent where OTEL_* says, and lines of the log name their trace."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(name_trace)
+    return Traced(tracer_provider(SERVICE, LISTED))
 
 
 def starts_nothing(scope: MutableMapping[str, Any]) -> bool:

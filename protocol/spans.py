@@ -25,12 +25,15 @@ _UNNAMED: Final = "unknown_service"
 log = logging.getLogger("podline.traces")
 
 
-def tracer_provider(service_name: str, listed: frozenset[str]) -> TracerProvider:
+def tracer_provider(
+    service_name: str, listed: frozenset[str], unwanted: frozenset[str] = frozenset()
+) -> TracerProvider:
     """The maker of spans, configured by OTEL_*: receiver, headers, sampler, resource, batches.
 
     Args:
         service_name: Where OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say none.
         listed: The attributes that leave this process.
+        unwanted: The names of spans that don't.
     """
     # It would write a line for each attempt, and repeat a header it can't read: ours is one for each outage.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL + 1)
@@ -38,7 +41,7 @@ def tracer_provider(service_name: str, listed: frozenset[str]) -> TracerProvider
     if str(resource.attributes[SERVICE_NAME]).startswith(_UNNAMED):
         resource = resource.merge(Resource({SERVICE_NAME: service_name}))
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OnlyListed(OTLPSpanExporter(), listed)))
+    provider.add_span_processor(BatchSpanProcessor(OnlyListed(OTLPSpanExporter(), listed, unwanted)))
     return provider
 
 
@@ -55,13 +58,18 @@ class OnlyListed(SpanExporter):
     Libraries write into spans what they handle: what was said, what a tool was asked, an exception's text.
     """
 
-    def __init__(self, receiver: SpanExporter, listed: frozenset[str]) -> None:
+    def __init__(
+        self, receiver: SpanExporter, listed: frozenset[str], unwanted: frozenset[str] = frozenset()
+    ) -> None:
         self._receiver = receiver
         self._listed = listed
+        self._unwanted = unwanted
         self._is_lost = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        result = self._receiver.export([self._bare(span) for span in spans])
+        result = self._receiver.export(
+            [self._bare(span) for span in spans if span.name not in self._unwanted]
+        )
         is_lost = result is not SpanExportResult.SUCCESS
         if is_lost and not self._is_lost:
             log.warning("traces not delivered, all else goes on")
