@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 from opentelemetry.trace import StatusCode
 
 from controller.errors import LaunchUnknown, RoomsUnavailable, RuntimeUnavailable
+from controller.runtime import Sighting
+from controller.sessions import Session, Timeline
 from controller.traces import LISTED, Traced, starts_nothing
 from tests.fakes.clockwork import at_once
-from tests.fakes.reported import batch, gone
+from tests.fakes.reported import batch, gone, until
 from tests.fakes.site import Site, serve_site
 from tests.fakes.spans import PARENT, TRACE, Received, header
 
@@ -191,6 +194,29 @@ async def test_a_launch_of_unknown_outcome_is_made_again_in_the_session_s_trace(
     assert launches[0].attributes["error.type"] == LaunchUnknown.code
     [launch] = site.runtime.launches
     assert launch.environment["TRACEPARENT"] == header(launches[1])
+
+
+async def test_another_controller_goes_on_in_the_session_s_trace(site: Site, received: Received) -> None:
+    session = Session(
+        id="mine",
+        user_id="ana",
+        launch_id="launch-1",
+        request_hash="abc",
+        room_provider="daily",
+        room_url="https://rooms.example/mine",
+        max_duration_seconds=1800,
+        timeline=Timeline(accepted=datetime.now(UTC)),
+        trace={"traceparent": PARENT},
+    )
+    assert site.runtime._seen is not None
+    site.runtime._seen(Sighting(launch_id="launch-1", found=session))
+    await until(lambda: site.runtime.launches)
+    site.runtime.exit("launch-1")
+
+    [launch] = site.runtime.launches
+    assert launch.environment["TRACEPARENT"] == header(received.one("launch bot"))
+    assert received.traces() == {TRACE}
+    assert received.parent("session") == received.parent("launch bot") == "b7ad6b7169203331"
 
 
 async def test_nothing_else_makes_a_span(site: Site, received: Received) -> None:
