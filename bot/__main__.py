@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -25,6 +26,7 @@ from protocol.reasons import EXIT_CODES, TERMINATED, Reason
 
 if TYPE_CHECKING:
     from bot.call import Call
+    from bot.tracing import Traces
 
 FORCED_EXIT_SECONDS: Final = 0.3
 """How long before the grace period is over a bot that hangs on its way out ends itself."""
@@ -97,12 +99,21 @@ async def _hold_call(
         _exit_by_force(ending, min(longest, QUICK_EXIT_SECONDS) if ending.goodbye == "none" else longest)
 
     attendance.ending.add_done_callback(prepare_exit)
-    if not settings.traced:
-        return await call(settings, persona, ledger, attendance).hold()
-    from bot.tracing import traces  # noqa: PLC0415 - OpenTelemetry's SDK, for who wants traces
+    async with _traces(traced=settings.traced) as traces:
+        return await call(settings, persona, ledger, attendance, traces).hold()
 
-    async with traces(os.environ) as own:
-        return await call(settings, persona, ledger, attendance, own).hold()
+
+def _traces(*, traced: bool) -> AbstractAsyncContextManager["Traces | None"]:
+    """The call's spans, where they are wanted and nothing is wrong with what is said of them."""
+    if traced:
+        # OpenTelemetry's SDK, for those alone who want traces.
+        from bot.tracing import traces  # noqa: PLC0415
+
+        try:
+            return traces(os.environ)
+        except ValueError as error:
+            logger.warning("traces can't be sent", problem=str(error))
+    return nullcontext()
 
 
 def _load_call(*, traced: bool) -> type["Call"]:

@@ -129,7 +129,11 @@ class Traces:
 
 
 def traces(variables: Mapping[str, str]) -> Traces:
-    """The spans of the call that these variables describe, sent where OTEL_* says."""
+    """The spans of the call that these variables describe, sent where OTEL_* says.
+
+    Raises:
+        ValueError: One of those makes no sense.
+    """
     return Traces(tracer_provider(SERVICE, LISTED, UNWANTED), variables)
 
 

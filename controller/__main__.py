@@ -153,7 +153,10 @@ def choose_tracing(variables: Mapping[str, str]) -> Tracing:
     for name, value in variables.items():
         if name.startswith(environment.OTEL):
             os.environ.setdefault(name, value)
-    return traced()
+    try:
+        return traced()
+    except ValueError as error:
+        sys.exit(_complain(f"{error}."))
 
 
 def choose_runtime(

@@ -121,10 +121,15 @@ class Traced:
 
 
 def traced() -> Traced:
-    """Spans are sent where OTEL_* says, and lines of the log name their trace."""
+    """Spans are sent where OTEL_* says, and lines of the log name their trace.
+
+    Raises:
+        ValueError: one of these variables makes no sense.
+    """
+    tracing = Traced(tracer_provider(SERVICE, LISTED))
     for handler in logging.getLogger().handlers:
         handler.addFilter(name_trace)
-    return Traced(tracer_provider(SERVICE, LISTED))
+    return tracing
 
 
 def starts_nothing(scope: MutableMapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode
 
+from bot import __main__ as main
 from bot import tracing
 from bot.tracing import LISTED, Traces
 from protocol.messages import Event, ToolCalled, TurnEnded
@@ -114,3 +115,11 @@ async def test_a_receiver_that_hangs_does_not_hold_up_the_end(monkeypatch: pytes
 
     assert not receiver.may_go_on.is_set()
     receiver.may_go_on.set()
+
+
+async def test_a_variable_that_makes_no_sense_keeps_no_caller_from_being_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")
+    async with main._traces(traced=True) as traces:
+        assert traces is None

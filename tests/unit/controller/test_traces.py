@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.trace import StatusCode
 
+from controller.__main__ import EXIT_CONFIG_INVALID, choose_tracing
 from controller.errors import LaunchUnknown, RoomsUnavailable, RuntimeUnavailable
 from controller.runtime import Sighting
 from controller.sessions import Session, Timeline
@@ -252,3 +253,19 @@ async def test_without_traces_a_start_is_as_it_ever_was() -> None:
         [launch] = site.runtime.launches
         assert launch.session.trace == {}
         assert "TRACEPARENT" not in launch.environment
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")]
+)
+def test_a_variable_that_can_t_be_followed_is_named_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", name: value}
+    for variable, said in variables.items():
+        monkeypatch.setenv(variable, said)
+    with pytest.raises(SystemExit) as exited:
+        choose_tracing(variables)
+
+    assert exited.value.code == EXIT_CONFIG_INVALID
+    assert name in capsys.readouterr().err
