@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
@@ -25,6 +26,7 @@ from protocol.reasons import EXIT_CODES, TERMINATED, Reason
 
 if TYPE_CHECKING:
     from bot.call import Call
+    from bot.tracing import Traces
 
 FORCED_EXIT_SECONDS: Final = 0.3
 """How long before the grace period is over a bot that hangs on its way out ends itself."""
@@ -48,6 +50,8 @@ def main() -> NoReturn:
     try:
         settings = read_settings(os.environ)
         configure_logging(_secrets(settings))
+        if env.traces_are_wanted(os.environ) and not settings.traced:
+            logger.warning("traces can't be sent", problem=env.why_no_traces(os.environ))
         persona = load_persona(settings.persona)
     except BotError as error:
         sys.stderr.write(f"{error}\n")
@@ -70,7 +74,7 @@ async def _run(settings: Settings, persona: Persona, ledger: Ledger, leave_word:
 
 
 async def _hold_call(settings: Settings, persona: Persona, ledger: Ledger, leave_word: LeaveWord) -> Ending:
-    call = _load_call()
+    call = _load_call(traced=settings.traced)
     attendance = Attendance(
         ledger,
         Patience(settings.no_caller_seconds, settings.return_grace_seconds, settings.max_duration_seconds),
@@ -98,15 +102,32 @@ async def _hold_call(settings: Settings, persona: Persona, ledger: Ledger, leave
         _exit_by_force(ending, longest, leave_word)
 
     attendance.ending.add_done_callback(prepare_exit)
-    return await call(settings, persona, ledger, attendance).hold()
+    async with _traces(traced=settings.traced) as traces:
+        return await call(settings, persona, ledger, attendance, traces).hold()
 
 
-def _load_call() -> type["Call"]:
+def _traces(*, traced: bool) -> AbstractAsyncContextManager["Traces | None"]:
+    """The call's spans, where they are wanted and nothing is wrong with what is said of them."""
+    if traced:
+        # OpenTelemetry's SDK, for those alone who want traces.
+        from bot.tracing import traces  # noqa: PLC0415
+
+        try:
+            return traces(os.environ)
+        except ValueError as error:
+            logger.warning("traces can't be sent", problem=str(error))
+    return nullcontext()
+
+
+def _load_call(*, traced: bool) -> type["Call"]:
     """Import the call: Pipecat and the Google SDK take a second that a wrong variable need not wait for.
 
     Without collections on the way it takes a tenth less (docs/benchmarks.md), and what it leaves in memory
     stays for good: frozen, no collection walks through it again in the middle of a call.
     """
+    if not traced:
+        # Pipecat loads OpenTelemetry wherever it is found. So it is not: that takes 3 in 100 of this time.
+        sys.modules["opentelemetry"] = None  # type: ignore[assignment]
     gc.disable()
     from bot.call import Call  # noqa: PLC0415
 

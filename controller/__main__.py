@@ -37,6 +37,8 @@ from controller.runtimes.memory import own_memory_events
 from controller.server import Server
 from controller.settings import Settings
 from controller.tokens import Signer
+from controller.tracing import Tracing, Untraced
+from protocol import environment
 
 EXIT_CONFIG_INVALID = 64
 """EX_USAGE of sysexits.h; what a bot exits with in the same case."""
@@ -112,14 +114,19 @@ def serve(
     secret = settings.secret.get_secret_value() if settings.secret else secrets.token_hex(32)
     signer = Signer(secret.encode())
     metrics = Metrics(CollectorRegistry(), prices)
-    runtime = choose_runtime(settings, variables, directory, clock, metrics.registry)
+    tracing = choose_tracing(variables)
+    runtime = choose_runtime(settings, variables, directory, clock, metrics.registry, tracing)
     rooms = WebRtcRooms(settings.url_for_callers, signer)
-    app = create_app(settings, runtime, rooms, signer, keys, clock, metrics)
+    app = create_app(settings, runtime, rooms, signer, keys, clock, metrics, tracing=tracing)
     spare_garbage_collection()
     supervisor = app.state.services.supervisor
-    run(
-        Server(app, supervisor, settings.host, settings.port, settings.trusted_proxies, settings.metrics_port)
+    server = Server(
+        app, supervisor, settings.host, settings.port, settings.trusted_proxies, settings.metrics_port
     )
+    try:
+        run(server)
+    finally:
+        tracing.close()
 
 
 def spare_garbage_collection() -> None:
@@ -133,12 +140,32 @@ def spare_garbage_collection() -> None:
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS, 10, 10)
 
 
+def choose_tracing(variables: Mapping[str, str]) -> Tracing:
+    """Where spans go. Ends the program where they are wanted and can't be sent."""
+    if not environment.traces_are_wanted(variables):
+        return Untraced()
+    if (trouble := environment.why_no_traces(variables)) is not None:
+        sys.exit(_complain(trouble))
+    # OpenTelemetry's SDK and protobuf, for those alone who want traces.
+    from controller.traces import traced  # noqa: PLC0415
+
+    # The SDK reads the environment alone.
+    for name, value in variables.items():
+        if name.startswith(environment.OTEL):
+            os.environ.setdefault(name, value)
+    try:
+        return traced()
+    except ValueError as error:
+        sys.exit(_complain(f"{error}."))
+
+
 def choose_runtime(
     settings: Settings,
     variables: Mapping[str, str],
     directory: Path,
     clock: Clock,
     registry: CollectorRegistry,
+    tracing: Tracing,
 ) -> Runtime:
     """Where bots run. Ends the program where the cluster or the Job template can't be used."""
     if settings.runtime == "kubernetes":
@@ -147,7 +174,7 @@ def choose_runtime(
         from controller.runtimes.kubernetes.errors import ConfigurationInvalid  # noqa: PLC0415
 
         try:
-            return build_runtime(settings, clock, registry)
+            return build_runtime(settings, clock, registry, tracing)
         except ConfigurationInvalid as error:
             sys.exit(_complain(str(error)))
     return LocalRuntime(

@@ -84,6 +84,7 @@ class Session:
         room_is_brought: the caller made the room, so it is not ours to give tokens for, or to close.
         usage_is_partial: the bot left no final last word, so it may have used more than `usage` says.
         diagnostics: of a session that failed, where its runtime has any.
+        trace: the request's W3C headers for whoever continues its trace; none where it is not traced.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Session:
     usage: Usage = field(default_factory=Usage)
     usage_is_partial: bool = False
     diagnostics: Diagnostics | None = None
+    trace: dict[str, str] = field(default_factory=dict)
 
     def moved(self, phase: Phase) -> Session:
         """Go to `phase` where that is a step forward; stay where it is not.

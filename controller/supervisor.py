@@ -29,6 +29,7 @@ from controller.orders import Order, Started
 from controller.rooms import Room, Rooms
 from controller.runtime import Exit, Launch, Runtime, Sighting
 from controller.sessions import Diagnostics, Ending, Session, Timeline
+from controller.tracing import Tracing, Untraced
 from controller.view import Doubt, Record, View
 from controller.watchdog import Watchdog
 from protocol.messages import InboxAnswer, InboxMessage, Report
@@ -62,9 +63,11 @@ class Supervisor:
         clock: Clock,
         new_id: Callable[[], str],
         metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
         self.view = view
         self._metrics = metrics
+        self._tracing = tracing or Untraced()
         self.limits = limits
         self._runtime = runtime
         self._rooms = rooms
@@ -169,6 +172,7 @@ class Supervisor:
         self.view.add(record)
         self._metrics.started(record.session)
         session_at_work.set(record.session.id)
+        self._tracing.is_about(record.session.id)
         # A caller who hangs up must not leave a launch half done, nor a launch that fails take others along.
         record.launching = asyncio.create_task(self._launch(record, order))
         caller_token = await asyncio.shield(record.launching)
@@ -236,6 +240,7 @@ class Supervisor:
             max_duration_seconds=order.max_duration_seconds,
             metadata=dict(order.metadata),
             timeline=Timeline(accepted=self._clock.now()),
+            trace=self._tracing.context(),
         )
 
     def _check(self, session_id: str, order: Order) -> None:
@@ -245,6 +250,7 @@ class Supervisor:
             self._rooms.bring(session_id, *order.room)
 
     async def _repeat(self, record: Record, order: Order) -> Started:
+        self._tracing.is_about(record.session.id)
         while not record.settled.is_set():  # whoever woke first may have launched it again
             await record.settled.wait()
         if record.is_in_doubt and record.doubt is not None:
@@ -273,7 +279,8 @@ class Supervisor:
         try:
             launch = doubtful
             if launch is None:
-                room = await self._room(record.session, order)
+                with self._tracing.step("make room"):
+                    room = await self._room(record.session, order)
                 self.view.put(record, replace(record.session, room_url=room.url))
                 caller_token = room.caller_token
                 deadline = self.limits.backstop(order.max_duration_seconds)
@@ -295,7 +302,7 @@ class Supervisor:
         record.launched_at = self._clock.monotonic()
         record.doubt = None
         try:
-            await self._runtime.launch(launch)
+            await self._launch_bot(launch)
         except LaunchUnknown as error:
             record.doubt = Doubt(launch=launch, error=error)
             log.warning("launch of unknown outcome", extra={"session_id": record.session.id})
@@ -307,6 +314,11 @@ class Supervisor:
                 self.view.put(record, record.session.marked(launched=self._clock.now()))
         if record.intent is not None:
             await self._runtime.stop(record.session.launch_id, record.intent)
+
+    async def _launch_bot(self, launch: Launch) -> None:
+        """As the runtime does; what the bot has to tell comes under this in the trace of its session."""
+        with self._tracing.step("launch bot", continues=launch.session.trace):
+            await self._runtime.launch(launch.continuing(self._tracing.context()))
 
     async def _give_up(self, record: Record, doubt: Doubt, adoption_seconds: float) -> None:
         """Stop what may have been launched, unless its caller asks for it again in time."""
@@ -355,7 +367,7 @@ class Supervisor:
         launch = self._assigner.launch(session, room, self.limits.backstop(session.max_duration_seconds))
         while not record.session.phase.is_end and record.intent is None:
             try:
-                await self._runtime.launch(launch)
+                await self._launch_bot(launch)
             except LaunchUnknown:
                 await asyncio.sleep(_PAUSE_SECONDS)
             except ControllerError as error:
@@ -427,6 +439,7 @@ class Supervisor:
             is_start_known = record.start_is_told is not None
             self._tell_start(record)
             self._metrics.ended(session, is_start_known=is_start_known)
+            self._tracing.ended(session)
         self._runtime.record(session)
         log.info("session ended", extra={"session_id": session.id, "reason": str(ending.reason)})
         if session.room_url and not session.room_is_brought and self._tasks is not None:

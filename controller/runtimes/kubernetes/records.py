@@ -28,6 +28,7 @@ class _Request(msgspec.Struct, frozen=True, omit_defaults=True):
     room_is_brought: bool = False
     persona: str | None = None
     metadata: dict[str, Any] = {}
+    trace: dict[str, str] = {}
 
 
 class _Usage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -75,6 +76,7 @@ def request_annotation(session: Session) -> dict[str, str]:
         max_duration_seconds=session.max_duration_seconds,
         metadata=session.metadata,
         accepted=session.timeline.accepted,
+        trace=session.trace,
     )
     return {names.REQUEST: _json(request)}
 
@@ -141,6 +143,7 @@ def read_session(job: Job) -> Session | None:
         usage=usage.totals,
         usage_is_partial=usage.partial,
         diagnostics=_decoded(meta.annotations.diagnostics, Diagnostics),
+        trace=request.trace,
     )
 
 

@@ -36,6 +36,7 @@ from controller.runtimes.kubernetes.template import JobTemplate
 from controller.runtimes.kubernetes.watch import WATCH_SECONDS, Mirror
 from controller.runtimes.log import nothing
 from controller.sessions import Ending, Session
+from controller.tracing import Tracing, Untraced
 from protocol.reasons import Reason
 
 log = logging.getLogger("podline.runtimes.kubernetes")
@@ -65,6 +66,7 @@ class KubernetesRuntime:
         clock: Clock,
         pick: random.Random,
         watch_seconds: float = WATCH_SECONDS,
+        tracing: Tracing | None = None,
     ) -> None:
         """Prepare; nothing is asked.
 
@@ -77,6 +79,7 @@ class KubernetesRuntime:
             clock: says when something was seen.
             pick: spreads pauses.
             watch_seconds: how long one watch lasts.
+            tracing: takes the steps of a launch.
         """
         self._template = template
         self._grace_seconds = grace_seconds
@@ -84,7 +87,7 @@ class KubernetesRuntime:
         self._clock = clock
         self._api = api
         self._place = Place(api, namespace)
-        self._launcher = Launcher(self._place, pick, self._is_dead)
+        self._launcher = Launcher(self._place, pick, self._is_dead, tracing or Untraced())
         self._stopper = Stopper(self._place, grace_seconds, pick)
         self._recorder = Recorder(self._place, clock, pick, self._recorded)
         self._diagnosis = Diagnosis(self._place, clock)

@@ -14,6 +14,7 @@ EXAMPLE = Path(__file__).parents[3] / ".env.example"
 LINE = re.compile(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
 OWN = {f"PODLINE_{name.upper()}" for name in Settings.model_fields}
 OF_PODLINE_ROOM = {"DAILY_API_KEY", "DAILY_API_URL"}
+OF_TRACES = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"}
 
 
 def example() -> dict[str, str]:
@@ -21,7 +22,7 @@ def example() -> dict[str, str]:
 
 
 def test_the_example_holds_each_variable_and_no_other() -> None:
-    assert set(example()) == OWN | set(environment.SHARED) | OF_PODLINE_ROOM
+    assert set(example()) == OWN | set(environment.SHARED) | OF_PODLINE_ROOM | OF_TRACES
 
 
 def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
