@@ -61,7 +61,7 @@ async def record(site: Site) -> dict[str, Any]:
     return await site.read("mine")
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(path=PATHS, body=BODIES, token=TOKENS)
 def test_what_is_refused_is_a_problem_and_changes_nothing(path: str, body: bytes, token: str) -> None:
     async def run() -> None:
@@ -86,7 +86,7 @@ def test_what_is_refused_is_a_problem_and_changes_nothing(path: str, body: bytes
         runner.run(run())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     offer=st.fixed_dictionaries(
         {"sdp": st.text(max_size=20), "type": st.text(max_size=5)}, optional={"more": JSON}
@@ -115,7 +115,7 @@ def test_whatever_offer_is_taken_can_be_fetched_by_the_bot(offer: dict[str, Any]
         runner.run(run())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 50)), max_size=12))
 def test_batches_repeated_late_or_out_of_order_never_take_a_record_back(
     batches: list[tuple[int, int]],
@@ -143,7 +143,7 @@ KNOWN = st.sampled_from(
 NEWER = st.builds(lambda kind, more: {"more": more, "type": kind}, st.sampled_from(["mood", "Turn"]), JSON)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(events=st.lists(KNOWN | NEWER, max_size=12))
 def test_events_of_newer_bots_are_left_out_wherever_they_stand_and_the_others_kept(
     events: list[dict[str, Any]],

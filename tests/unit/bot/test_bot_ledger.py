@@ -234,7 +234,7 @@ class Delivery(RuleBasedStateMachine):
             assert self.controller.counted == self.recorded
 
 
-Delivery.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Delivery.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 TestDelivery = Delivery.TestCase
 
 
