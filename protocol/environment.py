@@ -45,3 +45,6 @@ SHARED: Final = (
     GOOGLE_GEMINI_BASE_URL,
     SSL_CERT_FILE,
 )
+
+SECRETS: Final = (GOOGLE_API_KEY, CONVEX_TOKEN, DAILY_TOKEN, LIVEKIT_TOKEN, LAUNCH_TOKEN)
+"""Those whose values nothing may show."""
