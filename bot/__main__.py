@@ -47,14 +47,14 @@ def main() -> NoReturn:
     ledger.mark("process_up")
     leave_word = _leave_word(ledger, os.environ)
     _exit_on_early_signal(leave_word)
+    configure_logging(os.environ.get(env.SESSION_ID, ""), _secrets(os.environ))
     try:
         settings = read_settings(os.environ)
-        configure_logging(_secrets(settings))
         if env.traces_are_wanted(os.environ) and not settings.traced:
             logger.warning("traces can't be sent", problem=env.why_no_traces(os.environ))
         persona = load_persona(settings.persona)
     except BotError as error:
-        sys.stderr.write(f"{error}\n")
+        logger.error("call not begun", problem=error.message)
         _leave(Ending.of(error), leave_word)
     asyncio.run(_run(settings, persona, ledger, leave_word))
     raise AssertionError("a bot leaves by its own exit")
@@ -65,10 +65,10 @@ async def _run(settings: Settings, persona: Persona, ledger: Ledger, leave_word:
     try:
         ending = await _hold_call(settings, persona, ledger, leave_word)
     except BotError as error:
-        logger.error("the call could not begin", problem=error.message)
+        logger.error("call not begun", problem=error.message)
         ending = Ending.of(error)
     except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a reason
-        logger.opt(exception=error).error("the call crashed")
+        logger.opt(exception=error).error("call crashed")
         ending = Ending.of_bug(error)
     _leave(ending, leave_word)
 
@@ -148,12 +148,9 @@ def _leave_word(ledger: Ledger, environment: Mapping[str, str]) -> LeaveWord:
     return leave
 
 
-def _secrets(settings: Settings) -> list[str]:
-    """Everything that must never stand in a log."""
-    room_token = settings.room.token if settings.room else None
-    launch_token = settings.channel.token if settings.channel else None
-    secrets = (settings.google_api_key, settings.convex_token, room_token, launch_token)
-    return [secret for secret in secrets if secret]
+def _secrets(environment: Mapping[str, str]) -> list[str]:
+    """Everything that must never stand in a log, as it was given: also where a setting is wrong."""
+    return [environment.get(name, "").strip() for name in env.SECRETS]
 
 
 def _exit_on_early_signal(leave_word: LeaveWord) -> None:

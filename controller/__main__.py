@@ -84,7 +84,7 @@ def print_room(key: str | None, variables: Mapping[str, str]) -> None:
 def read_settings_and_serve(variables: Mapping[str, str]) -> None:
     # Uvicorn repeats the signal that ended it; this way either signal ends `main` the same way.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    configure_logging(sys.stderr)
+    configure_logging(sys.stderr, variables)
     try:
         settings = Settings()
         prices = read_prices(settings.prices_file) if settings.prices_file else None

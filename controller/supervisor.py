@@ -23,7 +23,7 @@ from controller.errors import (
     ShuttingDown,
 )
 from controller.ledger import Ledger, furthest, moments
-from controller.logs import session_at_work
+from controller.logs import about, session_at_work
 from controller.metrics import Metrics
 from controller.orders import Order, Started
 from controller.rooms import Room, Rooms
@@ -336,10 +336,14 @@ class Supervisor:
     def _seen(self, sighting: Sighting) -> None:
         """Take in what the runtime has seen of a bot. Only records: nothing here waits."""
         if sighting.found is not None:
-            self._adopt(sighting.found)
+            with about(sighting.found.id):
+                self._adopt(sighting.found)
         record = self.view.by_launch(sighting.launch_id)
-        if record is None or record.session.phase.is_end:
-            return
+        if record is not None and not record.session.phase.is_end:
+            with about(record.session.id):
+                self._take_in(record, sighting)
+
+    def _take_in(self, record: Record, sighting: Sighting) -> None:
         self.view.put(record, record.session.marked(scheduled=sighting.scheduled))
         if sighting.intent is not None and record.intent is None and self._tasks is not None:
             record.intent = sighting.intent
@@ -423,7 +427,8 @@ class Supervisor:
         self.view.put(record, record.session.moved(Phase.STOPPING))
         record.inbox.stop()
         if record.settled.is_set():
-            await self._runtime.stop(record.session.launch_id, record.intent)
+            with about(record.session.id):
+                await self._runtime.stop(record.session.launch_id, record.intent)
 
     def _ended(self, record: Record, ending: Ending, diagnostics: Diagnostics | None = None) -> None:
         """The bot has surely gone, or never was. Close the record and free the place."""

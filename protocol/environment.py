@@ -59,6 +59,9 @@ SHARED: Final = (
     SSL_CERT_FILE,
 )
 
+SECRETS: Final = (GOOGLE_API_KEY, CONVEX_TOKEN, DAILY_TOKEN, LIVEKIT_TOKEN, LAUNCH_TOKEN)
+"""Those whose values nothing may show."""
+
 
 def traces_are_wanted(variables: Mapping[str, str]) -> bool:
     """Whether there is a receiver for spans, and nobody has switched them off."""
