@@ -10,7 +10,7 @@ class Together(BaseObserver):
     """Shows each of its observers what it sees: each frame once, when it is first pushed.
 
     Pipecat gives every observer a queue and a task, and wakes it a thousand times a second of a call
-    (pipecat/pipeline/worker_observer.py): five cost a bot 1 % of a core, one a quarter of that
+    (pipecat/pipeline/worker_observer.py): five cost a bot 1 % of a core, one a fifth of that
     (docs/benchmarks.md).
     """
 
