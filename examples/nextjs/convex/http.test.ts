@@ -18,7 +18,12 @@ async function deployment() {
 
 type Deployment = Awaited<ReturnType<typeof deployment>>;
 
-function post(convex: Deployment, path: string, body: unknown, authorization: string | null = `Bearer ${TOKEN}`) {
+function post(
+  convex: Deployment,
+  path: string,
+  body: unknown,
+  authorization: string | null = `Bearer ${TOKEN}`,
+) {
   return convex.fetch(path, {
     method: "POST",
     headers: authorization === null ? {} : { Authorization: authorization },

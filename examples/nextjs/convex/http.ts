@@ -38,8 +38,10 @@ function serve<Body>(
 ): void {
   const handler = httpAction(async (ctx, request) => {
     const token = process.env.CONVEX_TOKEN;
-    if (!token) return refusal(401, "Set CONVEX_TOKEN in this deployment: npx convex env set CONVEX_TOKEN ...");
-    if (!(await holdsToken(request, token))) return refusal(401, "The bearer is not this deployment's CONVEX_TOKEN.");
+    if (!token)
+      return refusal(401, "Set CONVEX_TOKEN in this deployment: npx convex env set CONVEX_TOKEN ...");
+    if (!(await holdsToken(request, token)))
+      return refusal(401, "The bearer is not this deployment's CONVEX_TOKEN.");
     try {
       return await handle(ctx, await readBody(request, check));
     } catch (error) {

@@ -49,7 +49,12 @@ function readTurn(value: unknown) {
   insist(role === "user" || role === "assistant", "role: user or assistant");
   const at = text(turn, "at", 64);
   insist(RFC_3339.test(at), "at: a time as in RFC 3339");
-  return { index: whole(turn, "index", 0), role, text: text(turn, "text", MOST_TURN_CHARACTERS), at } as const;
+  return {
+    index: whole(turn, "index", 0),
+    role,
+    text: text(turn, "text", MOST_TURN_CHARACTERS),
+    at,
+  } as const;
 }
 
 function userId(body: Fields): string {
@@ -76,7 +81,10 @@ function optionalText(body: Fields, name: string): string | null {
 
 function whole(body: Fields, name: string, least: number): number {
   const value = body[name];
-  insist(Number.isSafeInteger(value) && (value as number) >= least, `${name}: a whole number from ${least} on`);
+  insist(
+    Number.isSafeInteger(value) && (value as number) >= least,
+    `${name}: a whole number from ${least} on`,
+  );
   return value as number;
 }
 

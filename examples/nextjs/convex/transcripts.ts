@@ -16,7 +16,9 @@ export const keep = internalMutation({
     for (const turn of turns) {
       const known = await ctx.db
         .query("turns")
-        .withIndex("by_session_and_index", (range) => range.eq("sessionId", sessionId).eq("index", turn.index))
+        .withIndex("by_session_and_index", (range) =>
+          range.eq("sessionId", sessionId).eq("index", turn.index),
+        )
         .first();
       if (known === null) await ctx.db.insert("turns", { sessionId, userId, ...turn });
     }

@@ -26,7 +26,11 @@ const ENDINGS: [string, string][] = [
 ];
 
 export function tellingWords(text: string): string[] {
-  const words = text.toLowerCase().replaceAll("'", "").match(/[a-z0-9]+/g) ?? [];
+  const words =
+    text
+      .toLowerCase()
+      .replaceAll("'", "")
+      .match(/[a-z0-9]+/g) ?? [];
   return [...new Set(words.filter((word) => !STOP_WORDS.has(word)).map(stem))];
 }
 

@@ -9,7 +9,11 @@ export interface Room {
 /** The answer of `POST /api/daily-room`. The page works without an agent too, so only `agentStatus` tells. */
 export type StartAnswer =
   | { agentStatus: "started"; sessionId: string; room: Room }
-  | { agentStatus: "busy" | "rate_limited" | "unavailable"; message: string; retryAfterSeconds: number | null };
+  | {
+      agentStatus: "busy" | "rate_limited" | "unavailable";
+      message: string;
+      retryAfterSeconds: number | null;
+    };
 
 /** The answer of `GET` and `DELETE /api/sessions/{id}`. `message` is a sentence once the session has ended. */
 export interface SessionAnswer {

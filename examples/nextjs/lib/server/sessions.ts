@@ -13,7 +13,8 @@ const SESSION_ID = /^(?!\.{1,2}$)[A-Za-z0-9._~-]{1,128}$/;
 export async function sessionOf(userId: string, id: string): Promise<SessionAnswer | null> {
   if (!SESSION_ID.test(id)) return null;
   const { data, response } = await orchestrator().GET("/v1/sessions/{session_id}", at(id));
-  if (data === undefined && response.status !== 404) throw new Error(`the controller answered ${response.status}`);
+  if (data === undefined && response.status !== 404)
+    throw new Error(`the controller answered ${response.status}`);
   return data?.user_id === userId ? shown(data) : null;
 }
 

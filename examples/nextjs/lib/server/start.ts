@@ -49,7 +49,9 @@ async function ask(userId: string, sessionId: string): Promise<Outcome> {
       retryAfterSeconds: Number(response.headers.get("Retry-After")) || null,
     };
   } catch (error) {
-    console.error("the controller did not answer", { cause: error instanceof Error ? error.name : "unknown" });
+    console.error("the controller did not answer", {
+      cause: error instanceof Error ? error.name : "unknown",
+    });
     return { kind: "no answer" };
   }
 }

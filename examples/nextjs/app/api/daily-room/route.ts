@@ -10,7 +10,10 @@ import { currentUser, remember } from "@/lib/server/user";
 
 export async function POST(request: NextRequest): Promise<NextResponse<StartAnswer>> {
   if (isFromAnotherSite(request)) {
-    return told({ agentStatus: "unavailable", message: "Calls start on our own page.", retryAfterSeconds: null }, 403);
+    return told(
+      { agentStatus: "unavailable", message: "Calls start on our own page.", retryAfterSeconds: null },
+      403,
+    );
   }
   const user = currentUser(request);
   const wait = await secondsToWait(user, request);
@@ -20,7 +23,7 @@ export async function POST(request: NextRequest): Promise<NextResponse<StartAnsw
 }
 
 function tooMany(seconds: number): StartAnswer {
-  const message = `That were many calls in a short time. Try again in ${seconds} s.`;
+  const message = `Those were many calls in a short time. Try again in ${seconds} s.`;
   return { agentStatus: "rate_limited", message, retryAfterSeconds: seconds };
 }
 
