@@ -1,4 +1,4 @@
-"""What the example web app has from here: the API's description, the shop's products, and how a bot asks for them.
+"""What the example web app has from here: the API's description, the shop's products, and a bot's requests.
 
 Run as `python -m tests.web.generated`, writes the files.
 """
@@ -85,9 +85,7 @@ async def exchanges() -> list[dict[str, Any]]:
         return response
 
     with tempfile.TemporaryDirectory() as directory:
-        store = Store(
-            load_catalogue(), Database(Path(directory)), lambda: datetime.now(UTC), ModelRecord()
-        )
+        store = Store(load_catalogue(), Database(Path(directory)), lambda: datetime.now(UTC), ModelRecord())
         app = create_store_app(store)
         app.middlewares.append(record)
         async with TestServer(app) as server, aiohttp.ClientSession() as http:

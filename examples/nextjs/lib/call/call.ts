@@ -9,7 +9,7 @@ import { Microphone } from "./microphone";
 import type { CallEvent, Ending } from "./state";
 import { wayInto } from "./transports";
 
-const WATCH_MS = 2000;
+const WATCH_MS = 3000;
 const RECORD_MS = 400;
 const RECORD_TRIES = 40; // longer than a bot waits for a lost caller to come back
 const NO_WAY_IN =
@@ -44,7 +44,7 @@ export class Call {
     this.#sessionId = answer.sessionId;
 
     this.#tell({ type: "phase", phase: "connecting" });
-    void this.#watchStart(answer.sessionId);
+    void this.#watch(answer.sessionId, WATCH_MS);
     await this.#join(answer.room, this.#microphone);
   }
 
@@ -100,19 +100,27 @@ export class Call {
         if (isLastOfSegment(output)) this.#tell({ type: "bot-said", text: output.text });
       },
       onBotStoppedSpeaking: () => this.#tell({ type: "bot-stopped" }),
-      onServerMessage: (data: unknown) => this.#tell({ type: "server-message", data }),
+      onServerMessage: (data: unknown) => this.#receive(data),
       onError: () => this.#tell({ type: "error", text: SOMETHING_FAILED }),
       onBotDisconnected: () => this.#end("bot", null),
       onDisconnected: () => this.#end(this.#wasLive ? "lost" : "failed", this.#wasLive ? null : NO_WAY_IN),
     };
   }
 
-  /** A bot that fails before it is in the room can't be seen from there. */
-  async #watchStart(sessionId: string): Promise<void> {
-    while (!this.#wasLive && !this.#isOver) {
+  #receive(data: unknown): void {
+    this.#tell({ type: "server-message", data });
+    const isFarewell = (data as { type?: unknown } | null)?.type === "call_ended";
+    if (isFarewell && this.#sessionId !== null) void this.#watch(this.#sessionId, RECORD_MS);
+  }
+
+  /** A bot that never comes can't be seen from its room, and one that has gone not for long. */
+  async #watch(sessionId: string, everyMs: number): Promise<void> {
+    while (!this.#isOver) {
       const session = await readSession(sessionId);
-      if (session !== null && isOver(session)) return this.#end("failed", session.message);
-      await pause(WATCH_MS);
+      if (session !== null && isOver(session)) {
+        return this.#wasLive ? this.#end("bot", null) : this.#end("failed", session.message);
+      }
+      await pause(everyMs);
     }
   }
 

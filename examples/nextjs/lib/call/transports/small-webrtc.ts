@@ -11,9 +11,25 @@ import type { Way } from "./index";
 export function wayInto(room: Room, microphone: Microphone): Way {
   const headers = new Headers({ Authorization: `Bearer ${room.token}` });
   return {
-    transport: new SmallWebRTCTransport({ mediaManager: new OneMicrophone(microphone) }),
+    transport: new PatientTransport({ mediaManager: new OneMicrophone(microphone) }),
     params: { webrtcRequestParams: { endpoint: room.url, headers } },
   };
+}
+
+/** To break off an offer that is under way leaves the library with a rejection that nobody handles. */
+class PatientTransport extends SmallWebRTCTransport {
+  #connecting: Promise<void> = Promise.resolve();
+
+  override connect(params?: unknown): Promise<void> {
+    this.#connecting = super.connect(params);
+    return this.#connecting;
+  }
+
+  /** The offer ends with its session, which is stopped by whoever hangs up that early. */
+  override async disconnect(): Promise<void> {
+    if (this.state === "connecting") await this.#connecting.catch(() => {});
+    await super.disconnect();
+  }
 }
 
 /**
