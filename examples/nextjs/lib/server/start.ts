@@ -9,8 +9,13 @@ import type { StartAnswer } from "@/lib/api/answers";
 import { orchestrator, type Session } from "./orchestrator";
 
 const ATTEMPTS = 2;
-const ATTEMPT_MS = 8000;
-const STOP_MS = 2000;
+
+/** How long the controller may take, in milliseconds. */
+interface Patience {
+  attempt: number;
+  stop: number;
+}
+const PATIENCE: Patience = { attempt: 8000, stop: 2000 };
 
 const SENTENCES = {
   capacity_reached: "All assistants are busy right now. Try again in a minute.",
@@ -24,22 +29,22 @@ type Outcome =
   | { kind: "no answer" };
 
 /** Never throws: a page without an assistant is still a page. */
-export async function startSession(userId: string): Promise<StartAnswer> {
+export async function startSession(userId: string, patience = PATIENCE): Promise<StartAnswer> {
   // The id makes it safe to ask again: a session that was started all the same is found, not started twice.
   const sessionId = randomUUID();
-  let outcome = await ask(userId, sessionId);
+  let outcome = await ask(userId, sessionId, patience.attempt);
   for (let attempt = 1; attempt < ATTEMPTS && mayPass(outcome); attempt += 1) {
-    outcome = await ask(userId, sessionId);
+    outcome = await ask(userId, sessionId, patience.attempt);
   }
-  if (outcome.kind === "no answer") await stopUnheard(sessionId);
+  if (outcome.kind === "no answer") await stopUnheard(sessionId, patience.stop);
   return answerOf(outcome);
 }
 
-async function ask(userId: string, sessionId: string): Promise<Outcome> {
+async function ask(userId: string, sessionId: string, withinMs: number): Promise<Outcome> {
   try {
     const { data, error, response } = await orchestrator().POST("/v1/sessions", {
       body: { user_id: userId, session_id: sessionId },
-      signal: AbortSignal.timeout(ATTEMPT_MS),
+      signal: AbortSignal.timeout(withinMs),
     });
     if (data !== undefined) return { kind: "session", session: data };
     return {
@@ -61,11 +66,11 @@ function mayPass(outcome: Outcome): boolean {
 }
 
 /** A session whose start nobody heard of would wait a minute for its caller. */
-async function stopUnheard(sessionId: string): Promise<void> {
+async function stopUnheard(sessionId: string, withinMs: number): Promise<void> {
   try {
     await orchestrator().DELETE("/v1/sessions/{session_id}", {
       params: { path: { session_id: sessionId } },
-      signal: AbortSignal.timeout(STOP_MS),
+      signal: AbortSignal.timeout(withinMs),
     });
   } catch {
     // The controller is still silent; its bot leaves by itself when nobody comes.
