@@ -13,6 +13,7 @@ export default defineConfig({
     },
   },
   test: {
+    testTimeout: 60_000, // met by a hang alone
     projects: [
       { extends: true, test: { name: "app", environment: "node", include: ["{app,lib}/**/*.test.ts"] } },
       {

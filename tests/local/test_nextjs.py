@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,36 +52,36 @@ def shop(
     url, controller_url = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     keys = [{"name": "shop", "sha256": hashlib.sha256(KEY.encode()).hexdigest(), "scopes": SCOPES}]
     (directory / "keys.json").write_text(json.dumps(keys))
-    for_controller = {
-        **sandbox.variables,
-        "PODLINE_PORT": controller_url.rpartition(":")[2],
-        "PODLINE_KEYS_FILE": str(directory / "keys.json"),
-        "PODLINE_CORS_ORIGINS": url,
-        "PODLINE_GRACE_SECONDS": "3",
+    serving = {
+        "controller": (
+            [sys.executable, "-m", "controller", "serve"],
+            {
+                **sandbox.variables,
+                "PODLINE_PORT": controller_url.rpartition(":")[2],
+                "PODLINE_KEYS_FILE": str(directory / "keys.json"),
+                "PODLINE_CORS_ORIGINS": url,
+                "PODLINE_GRACE_SECONDS": "3",
+            },
+            f"{controller_url}/readyz",
+        ),
+        "shop": (
+            example.serve_command(int(url.rpartition(":")[2])),
+            {"ORCHESTRATOR_URL": controller_url, "PODLINE_API_KEY": KEY, "NEXT_TELEMETRY_DISABLED": "1"},
+            url,
+        ),
     }
-    for_app = {"ORCHESTRATOR_URL": controller_url, "PODLINE_API_KEY": KEY, "NEXT_TELEMETRY_DISABLED": "1"}
-    serve = example.serve_command(int(url.rpartition(":")[2]))
-    programs = request.config.stash[PROGRAMS]
     started: list[Program] = []
     try:
-        for name, command, variables, ready in (
-            (
-                "controller",
-                [sys.executable, "-m", "controller", "serve"],
-                for_controller,
-                f"{controller_url}/readyz",
-            ),
-            ("shop", serve, for_app, url),
-        ):
+        for name, (command, variables, address) in serving.items():
             program = Program.start(name, command, directory, variables)
             started.append(program)
-            programs.append(program)
-            program.wait_until(lambda ready=ready: answers(ready))
+            request.config.stash[PROGRAMS].append(program)
+            program.wait_until(partial(answers, address))
         yield Shop(url, (controller_url,))
     finally:
         for program in reversed(started):
             program.stop()
-        assert KEY not in started[-1].said()
+    assert KEY not in started[-1].said()
 
 
 @pytest.fixture

@@ -11,4 +11,4 @@ FILES = generated()
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(EXAMPLE)))
 def test_what_is_committed_is_what_would_be_made(path: Path) -> None:
-    assert path.read_text() == FILES[path], "run: scripts/generate"
+    assert path.read_text() == FILES[path], "run scripts/generate"

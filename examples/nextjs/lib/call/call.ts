@@ -1,6 +1,6 @@
 /** One call, from the click to the end: microphone, session, room, and what the bot says of itself. */
 
-import { PipecatClient, type BotOutputData, type RTVIEventCallbacks } from "@pipecat-ai/client-js";
+import { LogLevel, PipecatClient, type BotOutputData, type RTVIEventCallbacks } from "@pipecat-ai/client-js";
 
 import type { Room } from "@/lib/api/answers";
 
@@ -69,6 +69,8 @@ export class Call {
       const { transport, params } = await wayInto(room, microphone);
       if (this.#isOver) return;
       this.#client = new PipecatClient({ transport, callbacks: this.#callbacks() });
+      // At its own level it writes all that is said into the console.
+      this.#client.setLogLevel(LogLevel.WARN);
       await this.#client.initDevices();
       await this.#client.connect(params);
     } catch (error) {

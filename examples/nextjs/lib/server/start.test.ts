@@ -4,7 +4,8 @@ import { FakeController, KEY } from "@/lib/testing/fake-controller";
 
 import { startSession } from "./start";
 
-const IMPATIENT = { attempt: 100, stop: 1000 };
+// Long enough for a busy machine to answer in.
+const IMPATIENT = { attempt: 1500, stop: 1500 };
 
 let controller: FakeController;
 
