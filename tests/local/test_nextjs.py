@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -40,6 +40,14 @@ def built() -> None:
         pytest.fail(what) if os.environ.get("CI") == "true" else pytest.skip(what)
 
 
+def variables_of_rooms(request: pytest.FixtureRequest) -> Mapping[str, str]:
+    """What a controller needs to meet callers at the provider: its server is the fixture of that name."""
+    if request.param == "webrtc":
+        return {}
+    variables: Mapping[str, str] = request.getfixturevalue(request.param).variables
+    return variables
+
+
 @pytest.fixture(scope="module", params=["webrtc"])
 def shop(
     request: pytest.FixtureRequest,
@@ -57,6 +65,7 @@ def shop(
             [sys.executable, "-m", "controller", "serve"],
             {
                 **sandbox.variables,
+                **variables_of_rooms(request),
                 "PODLINE_PORT": controller_url.rpartition(":")[2],
                 "PODLINE_KEYS_FILE": str(directory / "keys.json"),
                 "PODLINE_CORS_ORIGINS": url,
