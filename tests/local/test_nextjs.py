@@ -206,3 +206,29 @@ async def test_a_refused_start_is_told_in_a_sentence(shop: Shop, chromium: Path)
         await page.route("**/api/daily-room", lambda route: route.fulfill(json=answer))
         await page.get_by_role("button", name="Start talking").click()
         await expect(page.get_by_role("region", name="No call was made")).to_contain_text(answer["message"])
+
+
+@pytest.mark.parametrize(
+    ("provider", "url"),
+    [("daily", "https://shop.daily.co/room"), ("livekit", "ws://127.0.0.1:9"), ("carrier-pigeon", "coop:1")],
+)
+async def test_a_room_that_cannot_be_reached_is_told_in_a_sentence(
+    shop: Shop, chromium: Path, provider: str, url: str
+) -> None:
+    room = {"provider": provider, "url": url, "token": "token"}
+    answer = {"agentStatus": "started", "sessionId": "none", "room": room}
+    async with opened(shop.url, chromium, partners=("https://", "http://127.0.0.1:9/")) as page:
+        await page.route("https://**", lambda route: route.abort())
+        await page.route("**/api/daily-room", lambda route: route.fulfill(json=answer))
+        await page.get_by_role("button", name="Start talking").click()
+        ending = page.get_by_role("region", name="No call was made")
+        await expect(ending).to_contain_text("no connection to it could be made", timeout=60_000)
+
+
+async def test_a_page_that_is_not_secure_says_why_it_hears_nothing(shop: Shop, chromium: Path) -> None:
+    url = shop.url.replace("127.0.0.1", "shop.test")
+    async with opened(url, chromium, "--host-resolver-rules=MAP shop.test 127.0.0.1") as page:
+        await page.route("**/api/daily-room", lambda _route: None)  # the start takes its time
+        await page.get_by_role("button", name="Start talking").click()
+        notice = page.get_by_role("main").get_by_role("alert")
+        await expect(notice).to_contain_text("https pages and localhost only")
