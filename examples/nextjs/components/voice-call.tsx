@@ -20,6 +20,8 @@ const STATUS: Record<CallState["phase"], string> = {
   ended: "Call ended",
 };
 
+const NOT_LOADED = "A part of this page could not be loaded. Are you online? Load it again.";
+
 /** The page: one call at a time, from the button to how it ended. */
 export function VoiceCall() {
   const [state, tell] = useReducer(after, NO_CALL);
@@ -38,7 +40,9 @@ export function VoiceCall() {
   }, []);
 
   async function start() {
-    const { Call } = await import("@/lib/call/call");
+    const { Call } = await import("@/lib/call/call").catch(() => ({ Call: null }));
+    if (Call === null) return tell({ type: "ended", by: "failed", told: NOT_LOADED });
+    call.current?.hangUp(); // of a second click
     const made: Call = new Call((event) => {
       if (call.current === made) tell(event);
     });
