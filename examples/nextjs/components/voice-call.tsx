@@ -26,6 +26,7 @@ const NOT_LOADED = "A part of this page could not be loaded. Are you online? Loa
 export function VoiceCall() {
   const [state, tell] = useReducer(after, NO_CALL);
   const call = useRef<Call | null>(null);
+  const isLoading = useRef(false);
   const isBusy = !["idle", "ended"].includes(state.phase);
   const ending = describe(state);
 
@@ -40,9 +41,12 @@ export function VoiceCall() {
   }, []);
 
   async function start() {
+    const isSecondClick = isLoading.current || call.current?.isOver === false;
+    if (isSecondClick) return;
+    isLoading.current = true;
     const { Call } = await import("@/lib/call/call").catch(() => ({ Call: null }));
+    isLoading.current = false;
     if (Call === null) return tell({ type: "ended", by: "failed", told: NOT_LOADED });
-    call.current?.hangUp(); // of a second click
     const made: Call = new Call((event) => {
       if (call.current === made) tell(event);
     });

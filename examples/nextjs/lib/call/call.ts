@@ -29,6 +29,10 @@ export class Call {
     this.#tell = tell;
   }
 
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** Get a session and join its room. Whatever goes wrong ends the call; nothing is thrown. */
   async start(): Promise<void> {
     this.#tell({ type: "phase", phase: "microphone" });
