@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from dotenv import dotenv_values
 
 from sandbox.voice import Voice
+from tests.local.browser import find_chromium
+from tests.local.browsing import record
 from tests.local.processes import Program, Sandbox, answers, free_port, processes_of
 
 LOG_LINES = 60
@@ -94,3 +98,17 @@ async def store(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture(scope="session")
 def voice() -> Voice:
     return Voice()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    found = find_chromium()
+    if found is None:
+        what = "no Chromium on this machine: scripts/test says how to get one"
+        pytest.fail(what) if os.environ.get("CI") == "true" else pytest.skip(what)
+    return found
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory, voice: Voice) -> Path:
+    return record(voice, tmp_path_factory.mktemp("microphone") / "script.wav")

@@ -10,8 +10,6 @@ import pytest
 
 from scripts.prometheus import find_program
 
-ROOT = Path(__file__).parents[2]
-
 
 def program(name: str) -> str:
     """Where a program is. Without it the test is left out, and under CI it fails."""
