@@ -1,0 +1,87 @@
+"""A real LiveKit server on this machine's loopback, with rooms of its own and nothing kept."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.livekit.binaries import ensure_livekit
+from tests.local.processes import Program, answers, free_port
+
+KEY = "testkey"
+SECRET = "a-secret-of-at-least-32-characters"
+
+
+@dataclass
+class LiveKitServer:
+    """A server that can be killed and started again where it was."""
+
+    directory: Path
+    port: int
+    tcp_port: int
+    udp_port: int
+    program: Program | None = field(default=None)
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What a controller needs to make rooms here."""
+        return {
+            "PODLINE_ROOMS": "livekit",
+            "LIVEKIT_URL": self.url,
+            "LIVEKIT_API_KEY": KEY,
+            "LIVEKIT_API_SECRET": SECRET,
+        }
+
+    def start(self) -> None:
+        config = self.directory / "livekit.yaml"
+        config.write_text(_CONFIG.format(server=self, key=KEY, secret=SECRET))
+        command = [str(ensure_livekit()), "--config", str(config)]
+        self.program = Program.start("livekit", command, self.directory, {})
+        self.program.wait_until(lambda: answers(f"http://127.0.0.1:{self.port}"))
+
+    def kill(self) -> None:
+        assert self.program is not None
+        self.program.process.kill()
+        self.program.process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.program is not None
+        self.program.process.send_signal(number)
+
+
+# Rooms are made by those who may make them: a token alone would bring one that was deleted back.
+_CONFIG = """\
+port: {server.port}
+bind_addresses: ["127.0.0.1"]
+rtc:
+  tcp_port: {server.tcp_port}
+  udp_port: {server.udp_port}
+  node_ip: 127.0.0.1
+  use_external_ip: false
+  enable_loopback_candidate: true
+  interfaces: {{includes: [lo]}}
+keys: {{{key}: {secret}}}
+room: {{auto_create: false}}
+logging: {{level: info}}
+"""
+
+
+@contextlib.contextmanager
+def livekit_server(directory: Path, watch: Callable[[Program], None]) -> Iterator[LiveKitServer]:
+    """Serve until the block ends."""
+    directory.mkdir(parents=True, exist_ok=True)
+    server = LiveKitServer(directory, free_port(), free_port(), free_port())
+    server.start()
+    assert server.program is not None
+    watch(server.program)
+    try:
+        yield server
+    finally:
+        server.kill()
