@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import inspect
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -37,6 +38,9 @@ _CALLERS: Final = (ParticipantKind.PARTICIPANT_KIND_STANDARD, ParticipantKind.PA
 """Others are recorders, streams and bots."""
 
 _WORDS_LENGTH: Final = 200
+
+_connect_once: Final = inspect.unwrap(LiveKitTransportClient.connect)
+"""Without Pipecat's retries: three take ten seconds, and a refusal stays one."""
 
 _CAUSES: Final = {
     DisconnectReason.DUPLICATE_IDENTITY: "somebody else joined as the bot, with its identity",
@@ -168,9 +172,12 @@ class _CallersTransport(LiveKitTransport):
             audio_out_end_silence_secs=END_SILENCE_SECONDS,
             audio_out_queue_size_ms=OUT_QUEUE_MILLISECONDS,
         )
-        super().__init__(room.url, room.token, _granted(room.token).get("room", "the room"), params)
+        name = str(_granted(room.token).get("room"))
+        super().__init__(room.url, room.token, name, params)
         self._call = call
-        self._client = _Client(room, self._client, params, call)
+        callbacks = self._client._callbacks  # noqa: SLF001 - Pipecat makes its client itself
+        self._client = _Client(room.url, room.token, name, params, callbacks, self.name)
+        self._client.call = call
 
     def input(self) -> LiveKitInputTransport:
         if self._input is None:
@@ -185,18 +192,14 @@ class _Client(LiveKitTransportClient):
     only say that a processor could not be set up.
     """
 
-    def __init__(
-        self, room: LiveKitRoom, made: LiveKitTransportClient, params: LiveKitParams, call: LiveKitCall
-    ) -> None:
-        super().__init__(room.url, room.token, made._room_name, params, made._callbacks, made._transport_name)
-        self._call = call
-        self._was_tried = False
+    call: LiveKitCall
+    _was_tried = False
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
         is_first = self._room is None
         await super().setup(setup)
         if is_first:
-            self._call.follow(self.room)
+            self.call.follow(self.room)
 
     async def connect(self) -> None:
         """Join once. Input and output each ask for it, and Pipecat counts them, to leave with the last."""
@@ -205,22 +208,21 @@ class _Client(LiveKitTransportClient):
         self._was_tried = True
         what = missing_permission_of(_granted(self._token))
         if what is not None:
-            self._call.refused(f"the token does not allow it to {what}", "make LIVEKIT_TOKEN one that does")
+            self.call.refused(f"the token does not allow it to {what}", "make LIVEKIT_TOKEN one that does")
             return
         try:
             async with asyncio.timeout(JOIN_SECONDS):
-                # Without Pipecat's retries: three take ten seconds, and a refusal stays one.
-                await LiveKitTransportClient.connect.__wrapped__(self)
+                await _connect_once(self)
         except TimeoutError:
-            self._call.refused(
+            self.call.refused(
                 f"it was not done within {JOIN_SECONDS:g} seconds", "check the network and LIVEKIT_URL"
             )
         except rtc.ConnectError as error:
-            self._call.refused(*told(error.message))
+            self.call.refused(*told(error.message))
         except Exception as error:  # noqa: BLE001 - the SDK raises what it likes, and none of it lets us in
-            self._call.refused(type(error).__name__, "see the bot's log")
+            self.call.refused(type(error).__name__, "see the bot's log")
         else:
-            self._call.joined(self.room)
+            self.call.joined(self.room)
 
 
 class _CallersInput(LiveKitInputTransport):

@@ -138,7 +138,7 @@ class DailyApi:
                 raise
 
     async def list_rooms(self, after: str | None = None) -> list[ListedRoom]:
-        """A page of rooms, the latest first; those after the one of this id. The page after the last is empty.
+        """A page of rooms, the latest first: those after the one of this id. The last page is empty.
 
         Raises:
             DailyError: Daily does not say.

@@ -42,7 +42,7 @@ IpNetwork = Annotated[str, AfterValidator(_network)]
 
 
 class Settings(BaseSettings):
-    """Variables of the controller, with the prefix PODLINE_ but for the providers'. Durations are in seconds."""
+    """Variables of the controller, with the prefix PODLINE_ but for providers'. Durations are in seconds."""
 
     model_config = SettingsConfigDict(
         env_prefix="PODLINE_",
@@ -63,7 +63,7 @@ class Settings(BaseSettings):
 
     rooms: Literal["webrtc", "livekit", "daily"] = Field(
         default="webrtc",
-        description="Where callers and bots meet: with each other alone, or in a provider's room.",
+        description="Where callers and bots meet: by themselves, or in a provider's room.",
     )
     daily_api_key: SecretStr | None = Field(
         default=None, validation_alias="DAILY_API_KEY", description="Daily's key."

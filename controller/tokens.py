@@ -19,7 +19,7 @@ class Signer:
         return self._sign(f"offer:{session_id}")
 
     def installation(self) -> str:
-        """What tells this installation from others, the same for as long as its secret is. No secret itself."""
+        """What tells this installation from others, for as long as its secret stays. No secret itself."""
         return self._sign("installation")[:10]
 
     def is_launch_token(self, token: str, launch_id: str) -> bool:

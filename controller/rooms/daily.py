@@ -9,7 +9,8 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -72,7 +73,7 @@ class DailyRooms:
         """
         name = self._name_in(url)
         if self._names.launch(name) is not None:
-            raise InvalidRequest("room.url: it is the room of another session. Make a room of your own.")
+            raise InvalidRequest("room.url: it is another session's room. Make a room of your own.")
         claims = _claims(token)
         if claims.get("r", name) != name:
             raise InvalidRequest("room.token: it is for another room. Make one for this room and the bot.")
@@ -98,24 +99,26 @@ class DailyRooms:
 
     async def sweep(self, live: Collection[str]) -> int:
         oldest = self._now() - _YOUNGEST_SWEPT_SECONDS
-        names: list[str] = []
-        page = await self._ask(self._api.list_rooms)
-        while page:
-            names += [
-                room.name
-                for room in page
-                if room.created_at.timestamp() < oldest
-                and (launch_id := self._names.launch(room.name)) is not None
-                and launch_id not in live
-            ]
-            last = page[-1].id
-            page = await self._ask(lambda last=last: self._api.list_rooms(last))
+        names = [
+            room.name
+            async for room in self._listed()
+            if room.created_at.timestamp() < oldest
+            and (launch_id := self._names.launch(room.name)) is not None
+            and launch_id not in live
+        ]
         for name in names:
             await self._delete(name)
         return len(names)
 
     async def aclose(self) -> None:
         await self._api.aclose()
+
+    async def _listed(self) -> AsyncIterator[daily_api.ListedRoom]:
+        last: str | None = None
+        while page := await self._ask(partial(self._api.list_rooms, last)):
+            for room in page:
+                yield room
+            last = page[-1].id
 
     async def _create(self, name: str, expires_at: int) -> daily_api.Room:
         """Make a room, or find it made: by a try whose answer was lost."""

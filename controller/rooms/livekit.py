@@ -191,12 +191,10 @@ class LiveKitRooms:
                 "Make another for the bot."
             ) from None
         grant = claims.video
-        if grant is None or grant.room_join is not True or not isinstance(grant.room, str) or not grant.room:
+        if grant is None or grant.room_join is not True or not grant.room:
             raise InvalidRequest("room.token: it is not one to join a room with. Make one for the bot.")
         if self._names.launch(grant.room) is not None:
-            raise InvalidRequest(
-                "room.token: it is for the room of another session. Make a room of your own."
-            )
+            raise InvalidRequest("room.token: it is for another session's room. Make a room of your own.")
         sources = grant.can_publish_sources
         if not (grant.can_publish and grant.can_subscribe and grant.can_publish_data) or (
             sources and "microphone" not in sources

@@ -1,4 +1,4 @@
-"""What rooms of this installation are called: so they are told from others', and each finds its launch. Pure."""
+"""What rooms of this installation are called, so that they are told from others' rooms. Pure."""
 
 from __future__ import annotations
 

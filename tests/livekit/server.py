@@ -6,7 +6,12 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
+
+from livekit.api import AccessToken, LiveKitAPI, VideoGrants
+from livekit.protocol.room import CreateRoomRequest, DeleteRoomRequest, ListRoomsRequest
 
 from tests.livekit.binaries import ensure_livekit
 from tests.local.processes import Program, answers, free_port
@@ -38,6 +43,38 @@ class LiveKitServer:
             "LIVEKIT_API_KEY": KEY,
             "LIVEKIT_API_SECRET": SECRET,
         }
+
+    async def rooms(self) -> list[str]:
+        """The names of the rooms there are."""
+        async with LiveKitAPI(self.url, KEY, SECRET) as api:
+            return sorted(room.name for room in (await api.room.list_rooms(ListRoomsRequest())).rooms)
+
+    async def is_empty(self) -> bool:
+        return not await self.rooms()
+
+    async def make_room(self, name: str, **wishes: int) -> None:
+        """A room as a web app makes one."""
+        async with LiveKitAPI(self.url, KEY, SECRET) as api:
+            await api.room.create_room(CreateRoomRequest(name=name, **wishes))
+
+    async def delete_room(self, name: str) -> None:
+        async with LiveKitAPI(self.url, KEY, SECRET) as api:
+            await api.room.delete_room(DeleteRoomRequest(room=name))
+
+    def token(
+        self,
+        room: str,
+        identity: str = "somebody",
+        *,
+        kind: AccessToken.ParticipantKind = "standard",
+        seconds: float = 600,
+        secret: str = SECRET,
+        **grants: Any,
+    ) -> str:
+        """A token as a web app makes one, for a bot or a caller of its own."""
+        token = AccessToken(KEY, secret).with_identity(identity).with_kind(kind)
+        grant = VideoGrants(**{"room_join": True, "room": room, **grants})
+        return token.with_ttl(timedelta(seconds=seconds)).with_grants(grant).to_jwt()
 
     def start(self) -> None:
         config = self.directory / "livekit.yaml"

@@ -10,6 +10,7 @@ import pytest
 from dotenv import dotenv_values
 
 from sandbox.voice import Voice
+from tests.livekit.server import LiveKitServer, livekit_server
 from tests.local.processes import Program, Sandbox, answers, free_port, processes_of
 
 LOG_LINES = 60
@@ -73,6 +74,13 @@ def controller_url(
         program.stop()
         # What is left of this run is the sandbox itself: no bot.
         assert [line for line in processes_of(sandbox.directory) if "-m bot" in line] == []
+
+
+@pytest.fixture(scope="session")
+def livekit(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[LiveKitServer]:
+    """LiveKit's own server, shared by those who leave it running."""
+    with livekit_server(tmp_path_factory.mktemp("livekit"), pytestconfig.stash[PROGRAMS].append) as server:
+        yield server
 
 
 @pytest.fixture
