@@ -37,6 +37,9 @@ OUT_QUEUE_MILLISECONDS: Final = 100
 _CALLERS: Final = (ParticipantKind.PARTICIPANT_KIND_STANDARD, ParticipantKind.PARTICIPANT_KIND_SIP)
 """Others are recorders, streams and bots."""
 
+_LAST_WORDS_SECONDS: Final = 0.3
+"""How long the last messages and sounds may take: LiveKit's client leaves without what it has not sent."""
+
 _WORDS_LENGTH: Final = 200
 
 _connect_once: Final = inspect.unwrap(LiveKitTransportClient.connect)
@@ -73,6 +76,7 @@ class LiveKitCall:
         self._is_over = False
         self._has_joined = False
         self._caller: str | None = None
+        self._room: rtc.Room
         self._recovery: asyncio.TimerHandle | None = None
 
     def is_caller(self, identity: str | None) -> bool:
@@ -84,19 +88,18 @@ class LiveKitCall:
 
     def follow(self, room: rtc.Room) -> None:
         """Listen to what happens in a room that is about to be joined."""
+        self._room = room
         room.on("participant_connected", self.participant_joined)
         room.on("participant_disconnected", self.participant_left)
         room.on("participant_permissions_changed", self.permissions_changed)
         room.on("connection_state_changed", self.connection_changed)
         room.on("disconnected", self.disconnected)
 
-    def joined(self, room: rtc.Room) -> None:
-        if self._is_over:
-            return
-        self._has_joined = True
-        self._presence.joined()
-        for participant in room.remote_participants.values():
-            self.participant_joined(participant)
+    def joined(self) -> None:
+        if not self._is_over:
+            self._has_joined = True
+            self._presence.joined()
+            self._look_round()
 
     def participant_joined(self, participant: rtc.RemoteParticipant) -> None:
         if self._caller is None and participant.kind in _CALLERS:
@@ -104,9 +107,9 @@ class LiveKitCall:
             self._presence.caller_joined()
 
     def participant_left(self, participant: rtc.RemoteParticipant) -> None:
-        if self.is_caller(participant.identity):
-            self._caller = None
-            self._presence.caller_left(abruptly=_was_lost(participant))
+        # While the connection is made anew all are told to have left, and those who are there to have come.
+        if self.is_caller(participant.identity) and self._recovery is None:
+            self._miss_caller(abruptly=_was_lost(participant))
 
     def permissions_changed(self, participant: rtc.Participant, permissions: Any) -> None:
         if isinstance(participant, rtc.LocalParticipant) and self._has_joined:
@@ -123,8 +126,11 @@ class LiveKitCall:
     def connection_changed(self, state: int) -> None:
         if state == ConnectionState.CONN_RECONNECTING and not self._is_over and self._recovery is None:
             self._recovery = self._loop.call_later(RECOVERY_SECONDS, self._give_up_recovery)
-        elif state == ConnectionState.CONN_CONNECTED:
+        elif state == ConnectionState.CONN_CONNECTED and self._recovery is not None:
             self._stop_waiting()
+            if self._caller is not None and self._caller not in self._room.remote_participants:
+                self._miss_caller(abruptly=True)
+                self._look_round()
 
     def disconnected(self, reason: Any) -> None:
         if self._has_joined:
@@ -138,6 +144,15 @@ class LiveKitCall:
             self._finish()
             error = RoomRefused(f"LiveKit did not let the bot in: {self._clean(words)}; {remedy}.")
             self._presence.room_failed(error)
+
+    def _look_round(self) -> None:
+        """See who has been there before."""
+        for participant in self._room.remote_participants.values():
+            self.participant_joined(participant)
+
+    def _miss_caller(self, *, abruptly: bool) -> None:
+        self._caller = None
+        self._presence.caller_left(abruptly=abruptly)
 
     def _give_up_recovery(self) -> None:
         self._lose(f"the connection to LiveKit's server was interrupted for {RECOVERY_SECONDS:g} seconds")
@@ -222,7 +237,13 @@ class _Client(LiveKitTransportClient):
         except Exception as error:  # noqa: BLE001 - the SDK raises what it likes, and none of it lets us in
             self.call.refused(type(error).__name__, "see the bot's log")
         else:
-            self.call.joined(self.room)
+            self.call.joined()
+
+    async def disconnect(self) -> None:
+        is_last = self._connected and self._disconnect_counter == 1
+        if is_last and self.room.remote_participants:
+            await asyncio.sleep(_LAST_WORDS_SECONDS)
+        await super().disconnect()
 
 
 class _CallersInput(LiveKitInputTransport):

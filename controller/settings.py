@@ -202,7 +202,7 @@ class Settings(BaseSettings):
                 "DAILY_API_KEY": (self.daily_api_key, "a key from https://dashboard.daily.co/developers"),
             },
             "livekit": {
-                "LIVEKIT_URL": (self.livekit_url, "where its server is, such as wss://livekit.example.com"),
+                "LIVEKIT_URL": (self.livekit_url, "where it is, such as wss://livekit.example.com"),
                 "LIVEKIT_API_KEY": (self.livekit_api_key, "a key of that server"),
                 "LIVEKIT_API_SECRET": (self.livekit_api_secret, "the secret of that key"),
             },

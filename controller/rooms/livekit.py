@@ -18,7 +18,7 @@ from jwt import PyJWTError
 from livekit.api.access_token import AccessToken, TokenVerifier, VideoGrants
 from livekit.api.room_service import RoomService
 from livekit.api.twirp_client import ServerError, ServerErrorCode
-from livekit.protocol.room import CreateRoomRequest, DeleteRoomRequest, ListRoomsRequest
+from livekit.protocol.room import CreateRoomRequest, DeleteRoomRequest, ListRoomsRequest, RoomConfiguration
 
 from controller.errors import InvalidRequest
 from controller.rooms import Room
@@ -74,14 +74,7 @@ class LiveKitRooms:
 
     async def open(self, session: Session, *, lifetime_seconds: float) -> Room:
         name = self._names.of(session.launch_id)
-        kept_open = int(lifetime_seconds) + _BEHIND_SECONDS
-        wanted = CreateRoomRequest(
-            name=name,
-            # LiveKit would close a room whose caller is late, or was lost and may come back.
-            empty_timeout=kept_open,
-            departure_timeout=kept_open,
-            max_participants=MOST_CALLERS,
-        )
+        wanted = CreateRoomRequest(name=name, **_limits(lifetime_seconds))
         await self._ask(lambda: self._service.create_room(wanted))
         return self._room(
             name,
@@ -173,6 +166,8 @@ class LiveKitRooms:
             .with_kind("agent" if identity == BOT else "standard")
             .with_ttl(timedelta(seconds=lifetime_seconds))
             .with_grants(grants)
+            # Should the server lose the room in a restart, who comes back first makes it anew, as it was.
+            .with_room_config(RoomConfiguration(name=room, **_limits(lifetime_seconds)))
         )
         return token.to_jwt()
 
@@ -213,6 +208,19 @@ class LiveKitRooms:
             environment={environment.TRANSPORT: self.provider, environment.LIVEKIT_URL: self._account.url},
             secrets=None if bot_token is None else {environment.LIVEKIT_TOKEN: bot_token},
         )
+
+
+def _limits(lifetime_seconds: float) -> dict[str, int]:
+    """How many callers a room takes, and how long it is open with nobody in it.
+
+    By itself LiveKit would close one whose caller is late, or was lost and may come back.
+    """
+    kept_open = int(lifetime_seconds) + _BEHIND_SECONDS
+    return {
+        "empty_timeout": kept_open,
+        "departure_timeout": kept_open,
+        "max_participants": MOST_CALLERS,
+    }
 
 
 def _refusal(error: ServerError) -> ProviderError:

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from livekit.api import AccessToken, LiveKitAPI, VideoGrants
-from livekit.protocol.room import CreateRoomRequest, DeleteRoomRequest, ListRoomsRequest
+from livekit.protocol.models import ParticipantPermission
+from livekit.protocol.room import (
+    CreateRoomRequest,
+    DeleteRoomRequest,
+    ListParticipantsRequest,
+    ListRoomsRequest,
+    RoomParticipantIdentity,
+    UpdateParticipantRequest,
+)
 
 from tests.livekit.binaries import ensure_livekit
 from tests.local.processes import Program, answers, free_port
@@ -28,6 +36,8 @@ class LiveKitServer:
     port: int
     tcp_port: int
     udp_port: int
+    makes_rooms_unasked: bool = True
+    """LiveKit's default: a token for a room that is not there makes it."""
     program: Program | None = field(default=None)
 
     @property
@@ -61,6 +71,23 @@ class LiveKitServer:
         async with LiveKitAPI(self.url, KEY, SECRET) as api:
             await api.room.delete_room(DeleteRoomRequest(room=name))
 
+    async def participants(self, room: str) -> list[str]:
+        """The identities of those in a room."""
+        async with LiveKitAPI(self.url, KEY, SECRET) as api:
+            answer = await api.room.list_participants(ListParticipantsRequest(room=room))
+            return sorted(participant.identity for participant in answer.participants)
+
+    async def remove(self, room: str, identity: str) -> None:
+        async with LiveKitAPI(self.url, KEY, SECRET) as api:
+            await api.room.remove_participant(RoomParticipantIdentity(room=room, identity=identity))
+
+    async def forbid_publishing(self, room: str, identity: str) -> None:
+        permission = ParticipantPermission(can_subscribe=True, can_publish=False, can_publish_data=True)
+        async with LiveKitAPI(self.url, KEY, SECRET) as api:
+            await api.room.update_participant(
+                UpdateParticipantRequest(room=room, identity=identity, permission=permission)
+            )
+
     def token(
         self,
         room: str,
@@ -78,7 +105,11 @@ class LiveKitServer:
 
     def start(self) -> None:
         config = self.directory / "livekit.yaml"
-        config.write_text(_CONFIG.format(server=self, key=KEY, secret=SECRET))
+        config.write_text(
+            _CONFIG.format(
+                server=self, key=KEY, secret=SECRET, auto_create=str(self.makes_rooms_unasked).lower()
+            )
+        )
         command = [str(ensure_livekit()), "--config", str(config)]
         self.program = Program.start("livekit", command, self.directory, {})
         self.program.wait_until(lambda: answers(f"http://127.0.0.1:{self.port}"))
@@ -93,7 +124,6 @@ class LiveKitServer:
         self.program.process.send_signal(number)
 
 
-# Rooms are made by those who may make them: a token alone would bring one that was deleted back.
 _CONFIG = """\
 port: {server.port}
 bind_addresses: ["127.0.0.1"]
@@ -105,16 +135,18 @@ rtc:
   enable_loopback_candidate: true
   interfaces: {{includes: [lo]}}
 keys: {{{key}: {secret}}}
-room: {{auto_create: false}}
+room: {{auto_create: {auto_create}}}
 logging: {{level: info}}
 """
 
 
 @contextlib.contextmanager
-def livekit_server(directory: Path, watch: Callable[[Program], None]) -> Iterator[LiveKitServer]:
+def livekit_server(
+    directory: Path, watch: Callable[[Program], None], *, makes_rooms_unasked: bool = True
+) -> Iterator[LiveKitServer]:
     """Serve until the block ends."""
     directory.mkdir(parents=True, exist_ok=True)
-    server = LiveKitServer(directory, free_port(), free_port(), free_port())
+    server = LiveKitServer(directory, free_port(), free_port(), free_port(), makes_rooms_unasked)
     server.start()
     assert server.program is not None
     watch(server.program)
