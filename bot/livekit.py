@@ -243,7 +243,7 @@ class _Client(LiveKitTransportClient):
         is_last = self._connected and self._disconnect_counter == 1
         if is_last and self.room.remote_participants:
             await asyncio.sleep(_LAST_WORDS_SECONDS)
-        await super().disconnect()
+        await super().disconnect()  # type: ignore[no-untyped-call]
 
 
 class _CallersInput(LiveKitInputTransport):

@@ -37,6 +37,7 @@ class LiveKitLine:
         self.connected_at: float | None = None
         self._ear = ear
         self._on_end = on_end
+        self._was_open = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = rtc.Room()
         self._source = rtc.AudioSource(RATE, 1, queue_size_ms=_QUEUE_MILLISECONDS)
@@ -60,8 +61,10 @@ class LiveKitLine:
 
         def listen(track: rtc.Track, _publication: object, participant: rtc.RemoteParticipant) -> None:
             if isinstance(track, rtc.RemoteAudioTrack) and _is_bot(participant):
+                if not self._was_open:
+                    on_open()
+                self._was_open = True
                 self._own(self._ear.listen(_Heard(track)))
-                on_open()
 
         self._room.on("track_subscribed", listen)
         try:
@@ -100,7 +103,8 @@ class LiveKitLine:
         self._on_end()
 
     def _note_gone(self, participant: rtc.RemoteParticipant) -> None:
-        if _is_bot(participant):
+        # While the connection is made anew all are told to have left, and those who are there to have come.
+        if _is_bot(participant) and self._room.connection_state == rtc.ConnectionState.CONN_CONNECTED:
             self._on_end()
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:

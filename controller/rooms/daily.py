@@ -32,7 +32,7 @@ MOST_PARTICIPANTS: Final = 3
 _BEHIND_SECONDS: Final = 60
 """How much longer than its session may need it a room is there."""
 
-_YOUNGEST_SWEPT_SECONDS: Final = 300.0
+_YOUNGEST_SWEPT_SECONDS: Final = 60.0
 
 # https://docs.daily.co/reference/rest-api/your-domain/rate-limits: 100 requests in 5 s, and 50 deletions in
 # 30 s. A burst and what is regained within the window are together no more than that.

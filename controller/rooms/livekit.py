@@ -37,7 +37,7 @@ MOST_CALLERS: Final = 1
 _BEHIND_SECONDS: Final = 60
 """How much longer than its session may need it a room is kept open while nobody is in it."""
 
-_YOUNGEST_SWEPT_SECONDS: Final = 300.0
+_YOUNGEST_SWEPT_SECONDS: Final = 60.0
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 _REQUESTS: Final = (100, 100 / 15)
 """A burst, and the seconds in which it is regained: never more than 1,000 in a minute."""
@@ -74,7 +74,13 @@ class LiveKitRooms:
 
     async def open(self, session: Session, *, lifetime_seconds: float) -> Room:
         name = self._names.of(session.launch_id)
-        wanted = CreateRoomRequest(name=name, **_limits(lifetime_seconds))
+        kept_open = _kept_open(lifetime_seconds)
+        wanted = CreateRoomRequest(
+            name=name,
+            empty_timeout=kept_open,
+            departure_timeout=kept_open,
+            max_participants=MOST_CALLERS,
+        )
         await self._ask(lambda: self._service.create_room(wanted))
         return self._room(
             name,
@@ -159,6 +165,11 @@ class LiveKitRooms:
         return RoomService(self._http, account.url, account.key, account.secret, failover=False)
 
     def _token(self, room: str, identity: str, lifetime_seconds: float) -> str:
+        kept_open = _kept_open(lifetime_seconds)
+        # Should the server lose the room in a restart, who comes back first makes it anew, as it was.
+        room_again = RoomConfiguration(
+            empty_timeout=kept_open, departure_timeout=kept_open, max_participants=MOST_CALLERS
+        )
         grants = VideoGrants(room_join=True, room=room, can_publish_sources=["microphone"])
         token = (
             AccessToken(self._account.key, self._account.secret)
@@ -166,8 +177,7 @@ class LiveKitRooms:
             .with_kind("agent" if identity == BOT else "standard")
             .with_ttl(timedelta(seconds=lifetime_seconds))
             .with_grants(grants)
-            # Should the server lose the room in a restart, who comes back first makes it anew, as it was.
-            .with_room_config(RoomConfiguration(name=room, **_limits(lifetime_seconds)))
+            .with_room_config(room_again)
         )
         return token.to_jwt()
 
@@ -210,17 +220,12 @@ class LiveKitRooms:
         )
 
 
-def _limits(lifetime_seconds: float) -> dict[str, int]:
-    """How many callers a room takes, and how long it is open with nobody in it.
+def _kept_open(lifetime_seconds: float) -> int:
+    """For how long a room stays open while no caller is in it.
 
     By itself LiveKit would close one whose caller is late, or was lost and may come back.
     """
-    kept_open = int(lifetime_seconds) + _BEHIND_SECONDS
-    return {
-        "empty_timeout": kept_open,
-        "departure_timeout": kept_open,
-        "max_participants": MOST_CALLERS,
-    }
+    return int(lifetime_seconds) + _BEHIND_SECONDS
 
 
 def _refusal(error: ServerError) -> ProviderError:

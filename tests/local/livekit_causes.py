@@ -165,13 +165,14 @@ async def bot_is_made_mute(scene: Scene) -> None:
 
 
 async def server_is_killed(scene: Scene) -> None:
-    async with scene.call():
-        try:
+    """The caller gives up as well before it is back: whoever came back then would bring the room along."""
+    try:
+        async with scene.call():
             await asyncio.to_thread(_server(scene).kill)
             scene.it_happens()
             await scene.ended(within=20)
-        finally:
-            await asyncio.to_thread(_server(scene).start)
+    finally:
+        await asyncio.to_thread(_server(scene).start)
 
 
 async def server_is_killed_and_back(scene: Scene) -> None:
