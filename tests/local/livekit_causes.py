@@ -118,6 +118,7 @@ async def two_callers(scene: Scene) -> None:
         assert not any(message.is_server_message("products_found") for message in caller.messages)
         await _goes_on(caller)
         scene.it_happens()
+    await scene.ended(within=10)
     await server.delete_room(name)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
@@ -81,3 +83,48 @@ async def test_a_caller_in_a_room_is_greeted_finds_saves_and_hangs_up(
     kept = (await store.get("/sandbox/saved", params={"userId": "lea"})).json()
     assert [product["number"] for product in kept["products"]] == [2]
     assert await eventually(livekit.is_empty, "the room's end")
+
+
+WISHES = {
+    "mia": ("find running shoes", "running shoes", "save product one", 1),
+    "noa": ("find desk lamps", "desk lamps", "save product two", 2),
+    "ola": ("find headphones", "headphones", "save product three", 3),
+    "pia": ("find coffee makers", "coffee makers", "save product four", 4),
+}
+"""Who says what: words, what is searched for, words, what is saved."""
+
+
+async def test_calls_at_the_same_time_hear_nothing_of_each_other(
+    livekit_controller: str, livekit: LiveKitServer, store: httpx.AsyncClient, voice: Voice
+) -> None:
+    """Each is answered and has saved what it asked for, and nothing else was searched for in its call."""
+    sessions: dict[str, str] = {}
+
+    async def call(user_id: str) -> None:
+        words, searched, save, number = WISHES[user_id]
+        async with calling(livekit_controller, voice, user_id=user_id) as (caller, session_id):
+            assert session_id is not None
+            sessions[user_id] = session_id
+            await caller.hears_bot(within=60)
+            await caller.bot_quiet()
+            await caller.say(words)
+            await caller.message(lambda message: message.is_server_message("products_found"))
+            await caller.bot_quiet()
+            await caller.say(save)
+            await caller.message(lambda message: message.is_server_message("product_saved"))
+            await caller.bot_quiet()
+            told = [message.data for message in caller.messages]
+            assert [each["query"] for each in told if each.get("type") == "products_found"] == [searched]
+            assert [each["number"] for each in told if each.get("type") == "product_saved"] == [number]
+
+    async with asyncio.TaskGroup() as tasks:
+        for user_id in WISHES:
+            tasks.create_task(call(user_id))
+
+    async with httpx.AsyncClient(base_url=livekit_controller) as controller:
+        for user_id, session_id in sessions.items():
+            session = await eventually(partial(ended_session, controller, session_id), "the end")
+            assert (session["user_id"], session["reason"]) == (user_id, "caller_left")
+            kept = (await store.get("/sandbox/saved", params={"userId": user_id})).json()
+            assert [product["number"] for product in kept["products"]] == [WISHES[user_id][3]]
+    assert await eventually(livekit.is_empty, "the rooms' end")

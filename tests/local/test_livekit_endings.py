@@ -10,7 +10,12 @@ import pytest_asyncio
 from tests.local import endings_causes, livekit_causes
 from tests.local.endings_matrix import Ending, Matrix, check, playing_chosen
 
-LIVEKIT = {"PODLINE_ROOMS": "livekit", "PODLINE_GRACE_SECONDS": "3"}
+LIVEKIT = {
+    "PODLINE_ROOMS": "livekit",
+    "PODLINE_GRACE_SECONDS": "3",
+    # Three sites and LiveKit's servers share a machine.
+    "PODLINE_START_TIMEOUT_SECONDS": "60",
+}
 SITES = {"rooms": LIVEKIT, "killed": LIVEKIT, "strict": {**LIVEKIT, "LIVEKIT_AUTO_CREATE": "false"}}
 """A site has a server of its own; one that makes no room unasked is strict."""
 
