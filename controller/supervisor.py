@@ -17,6 +17,7 @@ from controller.errors import (
     ControllerError,
     LaunchEnded,
     LaunchUnknown,
+    RoomsUnavailable,
     RuntimeUnavailable,
     SessionConflict,
     SessionEnded,
@@ -357,13 +358,15 @@ class Supervisor:
 
     async def _finish_launch(self, record: Record) -> None:
         """Launch an adopted session again, as it was: what is there already is left as it is."""
-        session = record.session
-        room = await self._rooms.enter_again(session, lifetime_seconds=self._lifetime(session))
-        launch = self._assigner.launch(session, room, self.limits.backstop(session.max_duration_seconds))
+        session, lifetime = record.session, self._lifetime(record.session)
+        launch: Launch | None = None
         while not record.session.phase.is_end and record.intent is None:
             try:
+                if launch is None:
+                    room = await self._rooms.enter_again(session, lifetime_seconds=lifetime)
+                    launch = self._assigner.launch(session, room, lifetime)
                 await self._runtime.launch(launch)
-            except LaunchUnknown:
+            except (LaunchUnknown, RoomsUnavailable):
                 await asyncio.sleep(_PAUSE_SECONDS)
             except ControllerError as error:
                 await self._end(record, Ending(reason=Reason.LAUNCH_FAILED, message=error.detail))
