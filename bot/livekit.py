@@ -99,7 +99,8 @@ class LiveKitCall:
         if not self._is_over:
             self._has_joined = True
             self._presence.joined()
-            self._look_round()
+            for participant in self._room.remote_participants.values():
+                self.participant_joined(participant)
 
     def participant_joined(self, participant: rtc.RemoteParticipant) -> None:
         if self._caller is None and participant.kind in _CALLERS:
@@ -130,7 +131,6 @@ class LiveKitCall:
             self._stop_waiting()
             if self._caller is not None and self._caller not in self._room.remote_participants:
                 self._miss_caller(abruptly=True)
-                self._look_round()
 
     def disconnected(self, reason: Any) -> None:
         if self._has_joined:
@@ -144,11 +144,6 @@ class LiveKitCall:
             self._finish()
             error = RoomRefused(f"LiveKit did not let the bot in: {self._clean(words)}; {remedy}.")
             self._presence.room_failed(error)
-
-    def _look_round(self) -> None:
-        """See who has been there before."""
-        for participant in self._room.remote_participants.values():
-            self.participant_joined(participant)
 
     def _miss_caller(self, *, abruptly: bool) -> None:
         self._caller = None
@@ -191,8 +186,7 @@ class _CallersTransport(LiveKitTransport):
         super().__init__(room.url, room.token, name, params)
         self._call = call
         callbacks = self._client._callbacks  # noqa: SLF001 - Pipecat makes its client itself
-        self._client = _Client(room.url, room.token, name, params, callbacks, self.name)
-        self._client.call = call
+        self._client = _Client(call, room.url, room.token, name, params, callbacks, self.name)
 
     def input(self) -> LiveKitInputTransport:
         if self._input is None:
@@ -207,37 +201,45 @@ class _Client(LiveKitTransportClient):
     only say that a processor could not be set up.
     """
 
-    call: LiveKitCall
-    _was_tried = False
+    def __init__(self, call: LiveKitCall, *of_pipecat: Any) -> None:
+        super().__init__(*of_pipecat)
+        self._call = call
+        self._joining = asyncio.Lock()
+        self._was_tried = False
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
         is_first = self._room is None
         await super().setup(setup)
         if is_first:
-            self.call.follow(self.room)
+            self._call.follow(self.room)
 
     async def connect(self) -> None:
-        """Join once. Input and output each ask for it, and Pipecat counts them, to leave with the last."""
-        if self._was_tried and not self._connected:
-            return
-        self._was_tried = True
+        """Join, once. Input and output each ask for it, and Pipecat counts them, to leave with the last."""
+        async with self._joining:
+            if self._connected:
+                await _connect_once(self)
+            elif not self._was_tried:
+                self._was_tried = True
+                await self._join()
+
+    async def _join(self) -> None:
         what = missing_permission_of(_granted(self._token))
         if what is not None:
-            self.call.refused(f"the token does not allow it to {what}", "make LIVEKIT_TOKEN one that does")
+            self._call.refused(f"the token does not allow it to {what}", "make LIVEKIT_TOKEN one that does")
             return
         try:
             async with asyncio.timeout(JOIN_SECONDS):
                 await _connect_once(self)
         except TimeoutError:
-            self.call.refused(
+            self._call.refused(
                 f"it was not done within {JOIN_SECONDS:g} seconds", "check the network and LIVEKIT_URL"
             )
         except rtc.ConnectError as error:
-            self.call.refused(*told(error.message))
+            self._call.refused(*told(error.message))
         except Exception as error:  # noqa: BLE001 - the SDK raises what it likes, and none of it lets us in
-            self.call.refused(type(error).__name__, "see the bot's log")
+            self._call.refused(type(error).__name__, "see the bot's log")
         else:
-            self.call.joined()
+            self._call.joined()
 
     async def disconnect(self) -> None:
         is_last = self._connected and self._disconnect_counter == 1
@@ -271,10 +273,13 @@ class _CallersInput(LiveKitInputTransport):
 
 def told(words: str) -> tuple[str, str]:
     """What the SDK says of a failed join: in words for a sentence, and what to do about it."""
-    if "401" in words or "nauthorized" in words:
+    if "401 Unauthorized" in words:
         return "the token was not accepted", "check LIVEKIT_TOKEN, who signed it, and whether it has expired"
-    if "404" in words or "ot found" in words:
+    if "404 Not Found" in words:
         return "there is no such room", "make the room first, and the token for it"
+    if "500 Internal Server Error" in words:
+        # That is how LiveKit 1.11 says that a room has all the participants it takes.
+        return "the room is full, or the server failed", "make LIVEKIT_TOKEN an agent's, who is not counted"
     return f"there was no connection ({words})", "check the network and LIVEKIT_URL"
 
 

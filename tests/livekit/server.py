@@ -147,7 +147,7 @@ logging: {{level: info}}
 def livekit_server(
     directory: Path, watch: Callable[[Program], None], *, makes_rooms_unasked: bool = True
 ) -> Iterator[LiveKitServer]:
-    """Serve until the block ends. Where there is no server to be had, the test is skipped; under CI it fails."""
+    """Serve until the block ends. Where no server can be had, the test is skipped; under CI it fails."""
     try:
         ensure_livekit()
     except GoUnavailableError as error:

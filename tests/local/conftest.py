@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from pathlib import Path
 
 import httpx
 import pytest
@@ -57,15 +59,21 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
         assert processes_of(directory) == []
 
 
-@pytest.fixture(scope="session")
-def controller_url(
-    sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+@contextlib.contextmanager
+def serving(
+    sandbox: Sandbox, directory: Path, programs: list[Program], variables: Mapping[str, str]
 ) -> Iterator[str]:
+    """A controller with a sandbox and a short grace period, by its address; it takes its bots along."""
     port = free_port()
-    variables = {**sandbox.variables, "PODLINE_PORT": str(port), "PODLINE_GRACE_SECONDS": "3"}
+    variables = {
+        **sandbox.variables,
+        "PODLINE_PORT": str(port),
+        "PODLINE_GRACE_SECONDS": "3",
+        **variables,
+    }
     command = [sys.executable, "-m", "controller", "serve"]
-    program = Program.start("controller", command, tmp_path_factory.mktemp("controller"), variables)
-    pytestconfig.stash[PROGRAMS].append(program)
+    program = Program.start("controller", command, directory, variables)
+    programs.append(program)
     url = f"http://127.0.0.1:{port}"
     try:
         program.wait_until(lambda: answers(f"{url}/readyz"))
@@ -74,6 +82,15 @@ def controller_url(
         program.stop()
         # What is left of this run is the sandbox itself: no bot.
         assert [line for line in processes_of(sandbox.directory) if "-m bot" in line] == []
+
+
+@pytest.fixture(scope="session")
+def controller_url(
+    sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("controller")
+    with serving(sandbox, directory, pytestconfig.stash[PROGRAMS], {}) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from functools import partial
 
@@ -14,16 +13,8 @@ from sandbox.caller import calling
 from sandbox.caller_signalling import Room
 from sandbox.voice import Voice
 from tests.livekit.server import LiveKitServer
-from tests.local.conftest import PROGRAMS
-from tests.local.processes import (
-    Program,
-    Sandbox,
-    answers,
-    ended_session,
-    eventually,
-    free_port,
-    processes_of,
-)
+from tests.local.conftest import PROGRAMS, serving
+from tests.local.processes import Sandbox, ended_session, eventually
 
 
 @pytest.fixture(scope="module")
@@ -34,23 +25,9 @@ def livekit_controller(
     pytestconfig: pytest.Config,
 ) -> Iterator[str]:
     """A controller whose callers meet their bots in rooms of that server."""
-    port = free_port()
-    variables = {
-        **sandbox.variables,
-        **livekit.variables,
-        "PODLINE_PORT": str(port),
-        "PODLINE_GRACE_SECONDS": "3",
-    }
-    command = [sys.executable, "-m", "controller", "serve"]
-    program = Program.start("controller", command, tmp_path_factory.mktemp("controller"), variables)
-    pytestconfig.stash[PROGRAMS].append(program)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        program.wait_until(lambda: answers(f"{url}/readyz"))
+    directory = tmp_path_factory.mktemp("livekit-controller")
+    with serving(sandbox, directory, pytestconfig.stash[PROGRAMS], livekit.variables) as url:
         yield url
-    finally:
-        program.stop()
-        assert [line for line in processes_of(sandbox.directory) if "-m bot" in line] == []
 
 
 async def test_a_caller_in_a_room_is_greeted_finds_saves_and_hangs_up(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.livekit.guest import guest
 from tests.livekit.server import LiveKitServer, livekit_server
 from tests.local.conftest import PROGRAMS
 from tests.local.processes import Sandbox, free_port
@@ -74,3 +76,15 @@ async def test_a_bot_that_is_not_let_in_says_why_and_leaves(
     assert token not in said + str(word)
     assert token.rpartition(".")[2] not in said + str(word), "the signature makes the rest of use"
     assert await strict.participants(ROOM) == []
+
+
+async def test_a_bot_that_finds_the_room_full_says_so(
+    tmp_path: Path, sandbox: Sandbox, strict: LiveKitServer
+) -> None:
+    await strict.make_room("small", max_participants=1)
+    async with guest(strict.url, strict.token("small", "first"), "--silent"):
+        own = {"LIVEKIT_URL": strict.url, "LIVEKIT_TOKEN": strict.token("small", "our-bot")}
+        code, _, word = await asyncio.to_thread(run_alone, tmp_path, {**sandbox.variables, **own})
+
+    assert (code, word["reason"]) == (65, "room_refused")
+    assert "the room is full, or the server failed" in str(word["message"])

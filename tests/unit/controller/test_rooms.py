@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller import supervisor
 from controller.errors import RoomsUnavailable
 from controller.room_keeper import RoomKeeper
+from controller.rooms import Room
 from controller.rooms.names import RoomNames
+from controller.runtime import Sighting
+from controller.runtimes.local import bot_variables
 from controller.sessions import Session
 from controller.tokens import Signer
 from controller.view import Record, View
@@ -107,6 +111,38 @@ async def test_livekit_callers_likewise(serve: Serve) -> None:
         answer = (await site.client.post("/start", json={"transport": "livekit"})).json()
 
     assert set(answer) == {"sessionId", "url", "token"}
+
+
+class AwayRooms(FakeRooms):
+    """Away when it is first asked for a token to enter again."""
+
+    async def enter_again(self, session: Session, *, lifetime_seconds: float) -> Room:
+        if self.refusal is None:
+            self.refusal = RoomsUnavailable("The provider is away.")
+            raise self.refusal
+        return await super().enter_again(session, lifetime_seconds=lifetime_seconds)
+
+
+async def test_a_start_taken_over_waits_for_a_provider_that_is_away(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_PAUSE_SECONDS", 0.0)
+    found = some_session(room_url="https://rooms.example/one")
+    async with serve(rooms=AwayRooms()) as site:
+        assert site.runtime._seen is not None
+        site.runtime._seen(Sighting(launch_id=found.launch_id, found=found))
+        async with asyncio.timeout(10):
+            while not site.runtime.launches:  # noqa: ASYNC110 - seen from outside only
+                await asyncio.sleep(0)
+
+        assert site.runtime.launch_of(found.id).secrets["DAILY_TOKEN"] == "bot-token-again"
+        assert (await site.read(found.id))["phase"] == "starting"
+
+
+def test_a_bots_process_is_given_no_key_of_a_provider() -> None:
+    keys = {"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s", "DAILY_API_KEY": "d", "LIVEKIT_URL": "ws://a"}
+
+    assert bot_variables(keys) == {}
 
 
 class SweptRooms(FakeRooms):
