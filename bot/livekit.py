@@ -243,7 +243,10 @@ class _Client(LiveKitTransportClient):
 
     async def disconnect(self) -> None:
         is_last = self._connected and self._disconnect_counter == 1
-        if is_last and self.room.remote_participants:
+        if is_last and self.room.connection_state == ConnectionState.CONN_RECONNECTING:
+            # LiveKit's client would take its leave only when it has given that up, up to 21 s later.
+            self._connected = False
+        elif is_last and self.room.remote_participants:
             await asyncio.sleep(_LAST_WORDS_SECONDS)
         await super().disconnect()  # type: ignore[no-untyped-call]
 
