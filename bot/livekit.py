@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import contextlib
 import inspect
 import json
 from collections.abc import Mapping
@@ -39,6 +40,9 @@ _CALLERS: Final = (ParticipantKind.PARTICIPANT_KIND_STANDARD, ParticipantKind.PA
 
 _LAST_WORDS_SECONDS: Final = 0.3
 """How long the last messages and sounds may take: LiveKit's client leaves without what it has not sent."""
+
+_SEND_SECONDS: Final = 1.0
+"""How long a message may wait; on a connection that is whole it takes milliseconds."""
 
 _WORDS_LENGTH: Final = 200
 
@@ -240,6 +244,13 @@ class _Client(LiveKitTransportClient):
             self._call.refused(type(error).__name__, "see the bot's log")
         else:
             self._call.joined()
+
+    async def send_data(self, data: bytes, participant_id: str | None = None) -> None:
+        """Send now or not at all: LiveKit's client waits for its connection, and the pipeline with it."""
+        if self.room.connection_state == ConnectionState.CONN_CONNECTED:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SEND_SECONDS):
+                    await super().send_data(data, participant_id)
 
     async def disconnect(self) -> None:
         is_last = self._connected and self._disconnect_counter == 1
