@@ -167,7 +167,9 @@ def choose_runtime(
 
 def choose_rooms(settings: Settings, signer: Signer) -> Rooms:
     """Where callers and bots meet. Ends the program where the provider can't be used."""
-    names = RoomNames(signer.installation())
+    # A laptop with a copy of a cluster's secret is another place: it must not sweep up the cluster's rooms.
+    place = f"{settings.runtime} {settings.namespace} {settings.url_for_callers}"
+    names = RoomNames(signer.installation(place))
     if settings.rooms == "livekit":
         # Its package is of no use to others: a twentieth of a second and 15 MB.
         from controller.rooms.livekit import LiveKitAccount, LiveKitRooms  # noqa: PLC0415

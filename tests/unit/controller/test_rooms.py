@@ -214,7 +214,11 @@ def test_a_room_is_told_by_its_name_to_be_ours_and_whose(launch_id: str, other: 
     assert names.launch(other) is None or other.startswith("podline-0123456789-")
 
 
-def test_an_installation_is_known_again_by_its_secret_and_does_not_give_it_away() -> None:
-    assert Signer(b"secret").installation() == Signer(b"secret").installation()
-    assert Signer(b"secret").installation() != Signer(b"another").installation()
-    assert Signer(b"secret").launch_token("installation")[:10] != Signer(b"secret").installation()
+def test_an_installation_is_known_again_by_its_secret_and_place_and_gives_neither_away() -> None:
+    ours = Signer(b"secret").installation("here")
+
+    assert ours == Signer(b"secret").installation("here")
+    assert ours != Signer(b"another").installation("here")
+    assert ours != Signer(b"secret").installation("there")
+    assert "secret" not in ours
+    assert "here" not in ours
