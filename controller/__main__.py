@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 from dotenv import dotenv_values
 from prometheus_client import CollectorRegistry
@@ -24,12 +25,14 @@ from controller.app import create_app
 from controller.auth import Key, read_keys
 from controller.cli import parse_arguments
 from controller.clock import Clock, system_clock
-from controller.daily_api import DailyError
+from controller.daily_api import DAILY_API_URL, DailyApi, DailyError
 from controller.logs import configure_logging
 from controller.metrics import Metrics
 from controller.prices import InvalidPricesError, PriceList, read_prices
 from controller.problems import sentence
 from controller.room_command import make_meeting
+from controller.rooms import Rooms
+from controller.rooms.names import RoomNames
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtime import Runtime
 from controller.runtimes.local import LocalRuntime, bot_variables
@@ -116,7 +119,7 @@ def serve(
     metrics = Metrics(CollectorRegistry(), prices)
     tracing = choose_tracing(variables)
     runtime = choose_runtime(settings, variables, directory, clock, metrics.registry, tracing)
-    rooms = WebRtcRooms(settings.url_for_callers, signer)
+    rooms = choose_rooms(settings, signer)
     app = create_app(settings, runtime, rooms, signer, keys, clock, metrics, tracing=tracing)
     spare_garbage_collection()
     supervisor = app.state.services.supervisor
@@ -187,6 +190,34 @@ def choose_runtime(
         memory_megabytes=settings.bot_memory_megabytes,
         memory_events=own_memory_events(),
     )
+
+
+def choose_rooms(settings: Settings, signer: Signer) -> Rooms:
+    """Where callers and bots meet. Ends the program where the provider can't be used."""
+    # A laptop with a copy of a cluster's secret is another place: it must not sweep up the cluster's rooms.
+    place = f"{settings.runtime} {settings.namespace} {settings.url_for_callers}"
+    names = RoomNames(signer.installation(place))
+    if settings.rooms == "livekit":
+        # Its package is of no use to others: a twentieth of a second and 15 MB.
+        from controller.rooms.livekit import LiveKitAccount, LiveKitRooms  # noqa: PLC0415
+
+        account = LiveKitAccount(
+            url=settings.livekit_url or "",
+            public_url=settings.livekit_public_url or settings.livekit_url or "",
+            key=settings.livekit_api_key or "",
+            secret=settings.livekit_api_secret.get_secret_value() if settings.livekit_api_secret else "",
+        )
+        return LiveKitRooms(account, names, time.time)
+    if settings.rooms == "daily":
+        from controller.rooms.daily import DailyRooms  # noqa: PLC0415
+
+        key = settings.daily_api_key.get_secret_value() if settings.daily_api_key else ""
+        try:
+            api = DailyApi(httpx.AsyncClient(), key, settings.daily_api_url or DAILY_API_URL)
+        except DailyError as error:
+            sys.exit(_complain(str(error)))
+        return DailyRooms(api, names, time.time)
+    return WebRtcRooms(settings.url_for_callers, signer)
 
 
 def run(server: Server) -> None:

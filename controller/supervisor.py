@@ -17,6 +17,7 @@ from controller.errors import (
     ControllerError,
     LaunchEnded,
     LaunchUnknown,
+    RoomsUnavailable,
     RuntimeUnavailable,
     SessionConflict,
     SessionEnded,
@@ -26,6 +27,7 @@ from controller.ledger import Ledger, furthest, moments
 from controller.logs import about, session_at_work
 from controller.metrics import Metrics
 from controller.orders import Order, Started
+from controller.room_keeper import RoomKeeper
 from controller.rooms import Room, Rooms
 from controller.runtime import Exit, Launch, Runtime, Sighting
 from controller.sessions import Diagnostics, Ending, Session, Timeline
@@ -77,6 +79,7 @@ class Supervisor:
         self.started = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._is_closing = False
+        self._room_keeper = RoomKeeper(rooms, view, self.trouble)
         self._watchdog = Watchdog(view, limits, keep_ended_seconds, clock, self._end)
 
     @property
@@ -91,6 +94,7 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._runtime.follow(self._seen))
+                self._tasks.create_task(self._room_keeper.run())
                 self.started.set()
                 await self._watchdog.run()
         finally:
@@ -123,6 +127,7 @@ class Supervisor:
                 await self._finish_launches()
             else:
                 await self._end_all()
+            await self._room_keeper.finish()
         finally:
             for record in self.view.running():
                 record.inbox.close(ShuttingDown())
@@ -167,8 +172,7 @@ class Supervisor:
             raise ShuttingDown
         if (trouble := self.trouble()) is not None:
             raise RuntimeUnavailable(trouble)
-        record = Record(session=self._accepted(order))
-        self._check(record.session.id, order)
+        record = Record(session=self._checked(self._accepted(order), order))
         self.view.add(record)
         self._metrics.started(record.session)
         session_at_work.set(record.session.id)
@@ -243,11 +247,16 @@ class Supervisor:
             trace=self._tracing.context(),
         )
 
-    def _check(self, session_id: str, order: Order) -> None:
+    def _checked(self, session: Session, order: Order) -> Session:
         if order.persona is not None:
             self._assigner.personas.path(order.persona)
-        if order.room is not None:
-            self._rooms.bring(session_id, *order.room)
+        if order.room is None:
+            return session
+        name = self._rooms.bring(session, *order.room).name
+        for other in self.view.running():
+            if other.session.room_name == name:
+                raise SessionConflict.by_room(other.session.id)
+        return replace(session, room_name=name)
 
     async def _repeat(self, record: Record, order: Order) -> Started:
         self._tracing.is_about(record.session.id)
@@ -261,7 +270,7 @@ class Supervisor:
         session = record.session
         token = None
         if session.room_url and not session.room_is_brought and not session.phase.is_end:
-            token = await self._rooms.admit(session.id, session.room_url)
+            token = await self._rooms.admit(session, lifetime_seconds=self._lifetime(session))
         return Started(session=record.session, caller_token=token, is_new=False)
 
     async def _launch(self, record: Record, order: Order, doubtful: Launch | None = None) -> str | None:
@@ -281,7 +290,7 @@ class Supervisor:
             if launch is None:
                 with self._tracing.step("make room"):
                     room = await self._room(record.session, order)
-                self.view.put(record, replace(record.session, room_url=room.url))
+                self.view.put(record, replace(record.session, room_url=room.url, room_name=room.name))
                 caller_token = room.caller_token
                 deadline = self.limits.backstop(order.max_duration_seconds)
                 launch = self._assigner.launch(record.session, room, deadline)
@@ -328,10 +337,12 @@ class Supervisor:
 
     async def _room(self, session: Session, order: Order) -> Room:
         if order.room is not None:
-            return self._rooms.bring(session.id, *order.room)
-        return await self._rooms.open(
-            session.id, lifetime_seconds=self.limits.backstop(order.max_duration_seconds)
-        )
+            return self._rooms.bring(session, *order.room)
+        return await self._rooms.open(session, lifetime_seconds=self._lifetime(session))
+
+    def _lifetime(self, session: Session) -> float:
+        """For how long, in seconds from now, the session may need its room at the very most."""
+        return self.limits.backstop(session.max_duration_seconds)
 
     def _seen(self, sighting: Sighting) -> None:
         """Take in what the runtime has seen of a bot. Only records: nothing here waits."""
@@ -366,13 +377,15 @@ class Supervisor:
 
     async def _finish_launch(self, record: Record) -> None:
         """Launch an adopted session again, as it was: what is there already is left as it is."""
-        session = record.session
-        room = await self._rooms.enter_again(session.id, session.room_url, is_brought=session.room_is_brought)
-        launch = self._assigner.launch(session, room, self.limits.backstop(session.max_duration_seconds))
+        session, lifetime = record.session, self._lifetime(record.session)
+        launch: Launch | None = None
         while not record.session.phase.is_end and record.intent is None:
             try:
+                if launch is None:
+                    room = await self._rooms.enter_again(session, lifetime_seconds=lifetime)
+                    launch = self._assigner.launch(session, room, lifetime)
                 await self._launch_bot(launch)
-            except LaunchUnknown:
+            except (LaunchUnknown, RoomsUnavailable):
                 await asyncio.sleep(_PAUSE_SECONDS)
             except ControllerError as error:
                 await self._end(record, Ending(reason=Reason.LAUNCH_FAILED, message=error.detail))
@@ -447,8 +460,8 @@ class Supervisor:
             self._tracing.ended(session)
         self._runtime.record(session)
         log.info("session ended", extra={"session_id": session.id, "reason": str(ending.reason)})
-        if session.room_url and not session.room_is_brought and self._tasks is not None:
-            self._tasks.create_task(self._rooms.close(session.id, session.room_url))
+        if session.room_url and not session.room_is_brought:
+            self._room_keeper.close(session)
 
 
 def _may_start_again(record: Record) -> bool:

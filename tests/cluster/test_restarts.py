@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from controller.rooms import Room
 from controller.rooms.webrtc import WebRtcRooms
+from controller.sessions import Session
 from controller.traces import LISTED, Traced
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.site import Site, secret_of, serve, site_signer, until_ready
@@ -157,9 +160,8 @@ async def test_a_job_without_its_secret_gets_it_from_the_next_controller(
 class RoomsOfTheirOwn(WebRtcRooms):
     """A provider whose rooms callers bring, with a token that is told once."""
 
-    async def enter_again(self, session_id: str, url: str | None, *, is_brought: bool) -> Any:
-        room = await super().enter_again(session_id, url, is_brought=is_brought)
-        return type(room)(url=room.url, caller_token=None, environment=room.environment, secrets=None)
+    async def enter_again(self, session: Session, *, lifetime_seconds: float) -> Room:
+        return replace(await super().enter_again(session, lifetime_seconds=lifetime_seconds), secrets=None)
 
 
 async def test_a_brought_room_whose_token_is_lost_ends_the_session_with_a_sentence(

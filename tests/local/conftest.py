@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 from dotenv import dotenv_values
 
 from sandbox.voice import Voice
+from tests.livekit.server import LiveKitServer, livekit_server
 from tests.local.browser import find_chromium
 from tests.local.browsing import record
 from tests.local.processes import Program, Sandbox, answers, free_port, processes_of
@@ -64,15 +66,21 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
         assert processes_of(directory) == []
 
 
-@pytest.fixture(scope="session")
-def controller_url(
-    sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+@contextlib.contextmanager
+def serving(
+    sandbox: Sandbox, directory: Path, programs: list[Program], variables: Mapping[str, str]
 ) -> Iterator[str]:
+    """A controller with a sandbox and a short grace period, by its address; it takes its bots along."""
     port = free_port()
-    variables = {**sandbox.variables, "PODLINE_PORT": str(port), "PODLINE_GRACE_SECONDS": "3"}
+    variables = {
+        **sandbox.variables,
+        "PODLINE_PORT": str(port),
+        "PODLINE_GRACE_SECONDS": "3",
+        **variables,
+    }
     command = [sys.executable, "-m", "controller", "serve"]
-    program = Program.start("controller", command, tmp_path_factory.mktemp("controller"), variables)
-    pytestconfig.stash[PROGRAMS].append(program)
+    program = Program.start("controller", command, directory, variables)
+    programs.append(program)
     url = f"http://127.0.0.1:{port}"
     try:
         program.wait_until(lambda: answers(f"{url}/readyz"))
@@ -81,6 +89,22 @@ def controller_url(
         program.stop()
         # What is left of this run is the sandbox itself: no bot.
         assert [line for line in processes_of(sandbox.directory) if "-m bot" in line] == []
+
+
+@pytest.fixture(scope="session")
+def controller_url(
+    sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("controller")
+    with serving(sandbox, directory, pytestconfig.stash[PROGRAMS], {}) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def livekit(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[LiveKitServer]:
+    """LiveKit's own server, shared by those who leave it running."""
+    with livekit_server(tmp_path_factory.mktemp("livekit"), pytestconfig.stash[PROGRAMS].append) as server:
+        yield server
 
 
 @pytest.fixture
