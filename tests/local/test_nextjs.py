@@ -48,7 +48,7 @@ def variables_of_rooms(request: pytest.FixtureRequest) -> Mapping[str, str]:
     return variables
 
 
-@pytest.fixture(scope="module", params=["webrtc"])
+@pytest.fixture(scope="module", params=["webrtc", "livekit"])
 def shop(
     request: pytest.FixtureRequest,
     built: None,  # noqa: ARG001 - only has to be there

@@ -540,6 +540,20 @@ export interface components {
             /** Sessionid */
             sessionId: string;
             iceConfig?: components["schemas"]["IceConfig"] | null;
+            /** Dailyroom */
+            dailyRoom?: string | null;
+            /** Dailytoken */
+            dailyToken?: string | null;
+            /**
+             * Url
+             * @description LiveKit's server.
+             */
+            url?: string | null;
+            /**
+             * Token
+             * @description The caller's, for a room there.
+             */
+            token?: string | null;
         };
         /**
          * StartBody
@@ -654,7 +668,7 @@ export interface components {
         };
         /**
          * UsageOut
-         * @description What the call used so far. `partial`: the bot left no last word and may have used more.
+         * @description What the call used so far. `partial`: the bot left no final last word and may have used more.
          */
         UsageOut: {
             /** Models */
@@ -852,7 +866,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The id is in use for another request. */
+            /** @description Another session is in the way: one of the same id, or one whose bot is in the same room. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2003,7 +2017,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The id is in use for another request. */
+            /** @description Another session is in the way: one of the same id, or one whose bot is in the same room. */
             409: {
                 headers: {
                     [name: string]: unknown;
