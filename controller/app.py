@@ -24,6 +24,7 @@ from controller.clock import Clock
 from controller.deadlines import Limits
 from controller.errors import ControllerError
 from controller.held import Held
+from controller.ice import IceServers
 from controller.metrics import Metrics
 from controller.metrics_port import MetricsPort
 from controller.problems import answer_error, complete
@@ -114,6 +115,8 @@ def _services(  # noqa: PLR0913 - likewise
     *,
     tracing: Tracing,
 ) -> Services:
+    secret = settings.turn_secret
+    ice = IceServers(settings.ice_servers, secret.get_secret_value() if secret else None)
     supervisor = Supervisor(
         runtime=runtime,
         rooms=rooms,
@@ -123,6 +126,8 @@ def _services(  # noqa: PLR0913 - likewise
             grace_seconds=settings.grace_seconds,
             personas=Personas(directory=settings.personas),
             signer=signer,
+            ice=ice,
+            clock=clock,
         ),
         limits=Limits(
             start_timeout=settings.start_timeout_seconds,
@@ -146,6 +151,7 @@ def _services(  # noqa: PLR0913 - likewise
         runtime=runtime,
         gate=Gate(keys, settings.cors_origins),
         signer=signer,
+        ice=ice,
         clock=clock,
         starts=RateLimit(starts),
         offers=RateLimit(starts * _OFFERS_PER_START),

@@ -34,7 +34,7 @@ from controller.routes.dependencies import (
     note_session,
     while_connected,
 )
-from controller.routes.models import StartSession, UserId
+from controller.routes.models import IceServerOut, StartSession, UserId
 from controller.routes.orders import order_of
 from controller.sessions import ANONYMOUS
 
@@ -69,16 +69,10 @@ class StartBody(BaseModel):
     body: StartDetails | None = None
 
 
-class IceServer(BaseModel):
-    """A STUN or TURN server."""
-
-    urls: str
-
-
 class IceConfig(BaseModel):
     """Servers the client may use to be reached."""
 
-    iceServers: list[IceServer]  # noqa: N815 - the browser's name
+    iceServers: list[IceServerOut]  # noqa: N815 - the browser's name
 
 
 class StartAnswer(BaseModel):
@@ -149,8 +143,7 @@ async def start(services: ServicesDep, body: Annotated[StartBody | None, Body()]
             answer.dailyRoom, answer.dailyToken = started.session.room_url, started.caller_token
         case "livekit":
             answer.url, answer.token = started.session.room_url, started.caller_token
-        case _ if services.settings.ice_servers:
-            servers = [IceServer(urls=url) for url in services.settings.ice_servers]
+        case _ if servers := services.ice_servers(started.session):
             answer.iceConfig = IceConfig(iceServers=servers)
     return answer
 

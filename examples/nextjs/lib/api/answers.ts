@@ -4,6 +4,8 @@ export interface Room {
   provider: string;
   url: string;
   token: string;
+  /** STUN and TURN servers with passwords for this call, where it goes over SmallWebRTC and there are some. */
+  iceServers: RTCIceServer[];
 }
 
 /** The answer of `POST /api/daily-room`. The page works without an agent too, so only `agentStatus` tells. */

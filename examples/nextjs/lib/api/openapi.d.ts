@@ -407,15 +407,19 @@ export interface components {
          */
         IceConfig: {
             /** Iceservers */
-            iceServers: components["schemas"]["IceServer"][];
+            iceServers: components["schemas"]["IceServerOut"][];
         };
         /**
-         * IceServer
-         * @description A STUN or TURN server.
+         * IceServerOut
+         * @description A STUN or TURN server, as a browser's RTCIceServer has it.
          */
-        IceServer: {
+        IceServerOut: {
             /** Urls */
             urls: string;
+            /** Username */
+            username?: string | null;
+            /** Credential */
+            credential?: string | null;
         };
         /**
          * Offer
@@ -467,6 +471,8 @@ export interface components {
         /**
          * RoomOut
          * @description Where the caller goes. `token` is only in the answer to a start, and only for a room of ours.
+         *
+         *     So are `ice_servers`, and only where the operator has some.
          */
         RoomOut: {
             /** Provider */
@@ -475,6 +481,8 @@ export interface components {
             url: string | null;
             /** Token */
             token: string | null;
+            /** Ice Servers */
+            ice_servers?: components["schemas"]["IceServerOut"][] | null;
         };
         /**
          * SessionOut

@@ -7,6 +7,7 @@ import createClient from "openapi-fetch";
 import type { components, paths } from "@/lib/api/openapi";
 
 export type Session = components["schemas"]["SessionOut"];
+export type IceServer = components["schemas"]["IceServerOut"];
 
 const DEMO_URL = "http://127.0.0.1:7860"; // scripts/demo
 

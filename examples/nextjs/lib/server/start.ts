@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 
 import type { StartAnswer } from "@/lib/api/answers";
 
-import { orchestrator, type Session } from "./orchestrator";
+import { orchestrator, type IceServer, type Session } from "./orchestrator";
 
 const ATTEMPTS = 2;
 
@@ -77,6 +77,11 @@ async function stopUnheard(sessionId: string, withinMs: number): Promise<void> {
   }
 }
 
+/** STUN servers come without a password, which a browser wants left out rather than null. */
+function asServer({ urls, username, credential }: IceServer): RTCIceServer {
+  return username && credential ? { urls, username, credential } : { urls };
+}
+
 function answerOf(outcome: Outcome): StartAnswer {
   if (outcome.kind === "session") {
     const { id, room } = outcome.session;
@@ -84,7 +89,12 @@ function answerOf(outcome: Outcome): StartAnswer {
       return {
         agentStatus: "started",
         sessionId: id,
-        room: { provider: room.provider, url: room.url, token: room.token },
+        room: {
+          provider: room.provider,
+          url: room.url,
+          token: room.token,
+          iceServers: (room.ice_servers ?? []).map(asServer),
+        },
       };
     }
     console.error("the controller's room has no url or no token", { provider: room.provider });

@@ -14,7 +14,7 @@ interface Session {
   phase: string;
   reason: string | null;
   message: string | null;
-  room: { provider: string; url: string | null; token: string | null };
+  room: { provider: string; url: string | null; token: string | null; ice_servers?: object[] };
 }
 
 export class FakeController {

@@ -39,9 +39,21 @@ it("answers with the session and the caller's way into its room", async () => {
   expect(answer).toEqual({
     agentStatus: "started",
     sessionId: [...controller.sessions.keys()][0],
-    room: { provider: "webrtc", url: "http://controller.test/offer", token: "caller-token" },
+    room: {
+      provider: "webrtc",
+      url: "http://controller.test/offer",
+      token: "caller-token",
+      iceServers: [],
+    },
   });
   expect(response.headers.get("Cache-Control")).toBe("no-store");
+});
+
+it("hands on the servers by which caller and bot find each other", async () => {
+  const relay = { urls: "turn:turn.test", username: "1:session", credential: "for-this-call" };
+  controller.room = { ...controller.room, ice_servers: [{ urls: "stun:stun.test" }, relay] };
+  const { answer } = await ask(new Visitor());
+  expect(answer).toMatchObject({ room: { iceServers: [{ urls: "stun:stun.test" }, relay] } });
 });
 
 it("knows a visitor again by a cookie that no script can read", async () => {

@@ -11,7 +11,10 @@ import type { Way } from "./index";
 export function wayInto(room: Room, microphone: Microphone): Way {
   const headers = new Headers({ Authorization: `Bearer ${room.token}` });
   return {
-    transport: new PatientTransport({ mediaManager: new OneMicrophone(microphone) }),
+    transport: new PatientTransport({
+      mediaManager: new OneMicrophone(microphone),
+      iceServers: room.iceServers,
+    }),
     params: { webrtcRequestParams: { endpoint: room.url, headers } },
   };
 }
