@@ -127,7 +127,7 @@ def _load_call(*, traced: bool) -> type["Call"]:
     """
     if not traced:
         # Pipecat loads OpenTelemetry wherever it is found. So it is not: that takes 3 in 100 of this time.
-        sys.modules["opentelemetry"] = None  # type: ignore[assignment]
+        sys.modules.setdefault("opentelemetry", None)  # type: ignore[arg-type]
     gc.disable()
     from bot.call import Call  # noqa: PLC0415
 
