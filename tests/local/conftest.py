@@ -68,7 +68,11 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
 
 @contextlib.contextmanager
 def serving(
-    sandbox: Sandbox, directory: Path, programs: list[Program], variables: Mapping[str, str]
+    sandbox: Sandbox,
+    directory: Path,
+    programs: list[Program],
+    variables: Mapping[str, str],
+    module: str = "controller",
 ) -> Iterator[str]:
     """A controller with a sandbox and a short grace period, by its address; it takes its bots along."""
     port = free_port()
@@ -78,7 +82,7 @@ def serving(
         "PODLINE_GRACE_SECONDS": "3",
         **variables,
     }
-    command = [sys.executable, "-m", "controller", "serve"]
+    command = [sys.executable, "-m", module, "serve"]
     program = Program.start("controller", command, directory, variables)
     programs.append(program)
     url = f"http://127.0.0.1:{port}"
