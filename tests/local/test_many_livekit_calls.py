@@ -25,7 +25,7 @@ from tests.local.processes import Program, Sandbox, bots_of, ended_session, even
 CALLS = int(os.environ.get("PODLINE_ROOM_CALLS", "100"))
 AT_ONCE = 4
 PATIENCE_SECONDS = 60.0
-"""Four bots that start at one time share two cores. A connection that is kept for the next is let go sooner."""
+"""Four bots start at one time on two cores. A connection kept for the next request is let go sooner."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def lines_of_figures(controller: Program) -> list[str]:
 
 
 async def group_of_calls(url: str, voice: Voice, numbers: range) -> list[str]:
-    """Callers who leave at the first sound of the greeting. Returns their sessions, once all have ended well."""
+    """Callers who leave at the greeting's first sound. Returns their sessions, once all have ended well."""
 
     async def call(number: int) -> str:
         async with calling(url, voice, user_id=f"caller-{number}") as (caller, session_id):
