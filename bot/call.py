@@ -217,7 +217,7 @@ class Call:
             on_reconnected=lambda: self._ledger.record(ModelReconnected()),
         )
         if settings.room is None:
-            self._peer = Peer(attendance)
+            self._peer = Peer(attendance, settings.ice_servers)
             transport = self._peer.transport
         else:
             transport = room_transport(settings.room, attendance)

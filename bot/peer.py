@@ -5,9 +5,11 @@ Pipecat builds a connection for each offer; here it waits for one, so that pipel
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
-from aiortc import InvalidAccessError, InvalidStateError
+from aiortc import InvalidAccessError, InvalidStateError, RTCIceServer
 from aiortc.exceptions import OperationError
 from aiortc.sdp import candidate_from_sdp
 from pipecat.transports.base_transport import BaseTransport, TransportParams
@@ -15,6 +17,7 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
 from bot.presence import END_SILENCE_SECONDS, Presence
+from bot.settings import IceServer
 
 _WATCH_SECONDS: Final = 0.5
 _MISSED_SECONDS: Final = 5.0
@@ -39,9 +42,9 @@ class OfferRefused(Exception):  # noqa: N818 - named for what happened
 class Peer:
     """The caller's end of the call, over SmallWebRTC."""
 
-    def __init__(self, presence: Presence) -> None:
+    def __init__(self, presence: Presence, ice_servers: Sequence[IceServer] = ()) -> None:
         self._presence = presence
-        self._connection = SmallWebRTCConnection()
+        self._connection = SmallWebRTCConnection([RTCIceServer(**asdict(each)) for each in ice_servers])
         self._was_offered = False
         self._away = asyncio.Event()
         self._away.set()

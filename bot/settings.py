@@ -41,6 +41,15 @@ class LiveKitRoom:
 
 
 @dataclass(frozen=True)
+class IceServer:
+    """A STUN or TURN server for WebRTC."""
+
+    urls: str
+    username: str | None = None
+    credential: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class Channel:
     """Where the controller is, and what this launch shows it."""
 
@@ -55,6 +64,7 @@ class Settings:
 
     Attributes:
         room: Where to meet the caller; None where offers come through the channel (webrtc).
+        ice_servers: By which the caller's way to the bot is found (webrtc).
         channel: The controller; None where the bot runs alone.
         persona: The persona's file; None for the default one.
         max_duration_seconds: The session's cap.
@@ -71,6 +81,7 @@ class Settings:
     convex_url: str
     convex_token: str | None = field(repr=False)
     room: DailyRoom | LiveKitRoom | None
+    ice_servers: tuple[IceServer, ...]
     channel: Channel | None
     persona: Path | None
     max_duration_seconds: float
@@ -107,6 +118,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         convex_url=_convex_url(variables),
         convex_token=variables.optional(env.CONVEX_TOKEN),
         room=_room(variables, transport),
+        ice_servers=_ice_servers(variables),
         channel=_channel(variables, transport),
         persona=variables.path(env.PERSONA),
         max_duration_seconds=variables.number(env.MAX_DURATION_SECONDS, 1800, 1, _DAY_SECONDS),
@@ -245,6 +257,18 @@ def _room(variables: _Variables, transport: Transport) -> DailyRoom | LiveKitRoo
             return LiveKitRoom(url, variables.required(env.LIVEKIT_TOKEN))
         case "webrtc":
             return None
+
+
+def _ice_servers(variables: _Variables) -> tuple[IceServer, ...]:
+    """The controller writes this one; its content is never shown, since it holds a password."""
+    text = variables.optional(env.ICE_CONFIG)
+    if text is None:
+        return ()
+    try:
+        return tuple(IceServer(**each) for each in json.loads(text)["iceServers"])
+    except (ValueError, LookupError, TypeError):
+        variables.problem(f"{env.ICE_CONFIG} is not the JSON of a browser's iceServers")
+        return ()
 
 
 def _channel(variables: _Variables, transport: Transport) -> Channel | None:

@@ -24,6 +24,7 @@ from controller.clock import Clock
 from controller.deadlines import Limits
 from controller.errors import ControllerError
 from controller.held import Held
+from controller.ice import IceServers
 from controller.metrics import Metrics
 from controller.metrics_port import MetricsPort
 from controller.problems import answer_error, complete
@@ -107,6 +108,8 @@ def _services(
     clock: Clock,
     metrics: Metrics,
 ) -> Services:
+    secret = settings.turn_secret
+    ice = IceServers(settings.ice_servers, secret.get_secret_value() if secret else None)
     supervisor = Supervisor(
         runtime=runtime,
         rooms=rooms,
@@ -116,6 +119,8 @@ def _services(
             grace_seconds=settings.grace_seconds,
             personas=Personas(directory=settings.personas),
             signer=signer,
+            ice=ice,
+            clock=clock,
         ),
         limits=Limits(
             start_timeout=settings.start_timeout_seconds,
@@ -138,6 +143,7 @@ def _services(
         runtime=runtime,
         gate=Gate(keys, settings.cors_origins),
         signer=signer,
+        ice=ice,
         clock=clock,
         starts=RateLimit(starts),
         offers=RateLimit(starts * _OFFERS_PER_START),

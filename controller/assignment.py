@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
+from controller.clock import Clock
 from controller.errors import InvalidRequest
+from controller.ice import IceServers
 from controller.rooms import Room
 from controller.runtime import Launch
 from controller.sessions import Session
@@ -46,6 +50,8 @@ class Assigner:
     grace_seconds: float
     personas: Personas
     signer: Signer
+    ice: IceServers
+    clock: Clock
 
     def launch(self, session: Session, room: Room, deadline_seconds: float) -> Launch:
         plain = {
@@ -59,10 +65,13 @@ class Assigner:
         }
         if session.persona is not None:
             plain[environment.PERSONA] = str(self.personas.path(session.persona))
-        token = self.signer.launch_token(session.launch_id)
-        return Launch(
-            session=session,
-            environment=plain,
-            secrets=None if room.secrets is None else {**room.secrets, environment.LAUNCH_TOKEN: token},
-            deadline_seconds=deadline_seconds,
-        )
+        secrets = None
+        if room.secrets is not None:
+            secrets = {**room.secrets, **self._ice(session, deadline_seconds)}
+            secrets[environment.LAUNCH_TOKEN] = self.signer.launch_token(session.launch_id)
+        return Launch(session=session, environment=plain, secrets=secrets, deadline_seconds=deadline_seconds)
+
+    def _ice(self, session: Session, deadline_seconds: float) -> dict[str, str]:
+        until = self.clock.now() + timedelta(seconds=deadline_seconds)
+        servers = [each.as_configuration() for each in self.ice.for_session(session.id, until)]
+        return {environment.ICE_CONFIG: json.dumps({"iceServers": servers})} if servers else {}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -19,6 +20,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_ICE_URL: Final = re.compile(r"(stun:[\w.-]+(:\d+)?|turns?:[\w.-]+(:\d+)?(\?transport=(udp|tcp))?)")
+"""RFC 7064 and 7065, which have no credentials, as far as aiortc reads them: no stuns, no IPv6 address."""
 
 
 def _origin(text: str) -> str:
@@ -37,6 +41,15 @@ def _network(text: str) -> str:
     return str(ipaddress.ip_network(text))
 
 
+def _ice_url(text: str) -> str:
+    if not _ICE_URL.fullmatch(text):
+        raise ValueError(
+            "a server is like stun:stun.example.com:3478 or turns:turn.example.com?transport=tcp"
+        )
+    return text
+
+
+IceUrl = Annotated[str, AfterValidator(_ice_url)]
 Origin = Annotated[str, AfterValidator(_origin)]
 IpNetwork = Annotated[str, AfterValidator(_network)]
 
@@ -88,8 +101,11 @@ class Settings(BaseSettings):
     personas: DirectoryPath | None = Field(
         default=None, description="Directory whose files are the personas to choose from."
     )
-    ice_servers: Annotated[tuple[str, ...], NoDecode] = Field(
+    ice_servers: Annotated[tuple[IceUrl, ...], NoDecode] = Field(
         default=(), description="STUN or TURN URLs, with commas."
+    )
+    turn_secret: SecretStr | None = Field(
+        default=None, description="What the TURN servers share with us: coturn's static-auth-secret."
     )
 
     capacity: PositiveInt = Field(default=20, description="Sessions at one time.")
@@ -134,6 +150,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 "PODLINE_PUBLIC_URL and PODLINE_TRUSTED_PROXIES serve others: set PODLINE_KEYS_FILE "
                 "(a file with [] leaves nothing but the public start open)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _only_relays_that_let_callers_in(self) -> Settings:
+        has_relay = any(each.startswith("turn") for each in self.ice_servers)
+        if has_relay != (self.turn_secret is not None):
+            raise ValueError(
+                "PODLINE_TURN_SECRET and a turn: or turns: server in PODLINE_ICE_SERVERS need each other: "
+                "callers are let in by passwords made from it"
             )
         return self
 

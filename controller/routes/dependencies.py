@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request, Security, params
@@ -15,11 +16,12 @@ from starlette.requests import ClientDisconnect
 from controller.auth import Gate, KeyScope, bearer_of, insist_on_json
 from controller.clock import Clock
 from controller.held import Held
+from controller.ice import IceServers
 from controller.logs import session_at_work
 from controller.metrics import Metrics
 from controller.ratelimit import RateLimit
 from controller.request_metrics import RequestMetrics
-from controller.routes.models import SessionOut
+from controller.routes.models import IceServerOut, SessionOut
 from controller.runtime import Runtime
 from controller.sessions import Session
 from controller.settings import Settings
@@ -38,6 +40,7 @@ class Services:
     runtime: Runtime
     gate: Gate
     signer: Signer
+    ice: IceServers
     clock: Clock
     starts: RateLimit
     offers: RateLimit
@@ -45,9 +48,23 @@ class Services:
     metrics: Metrics
     requests: RequestMetrics
 
-    def shown(self, session: Session, caller_token: str | None = None) -> SessionOut:
+    def shown(
+        self,
+        session: Session,
+        caller_token: str | None = None,
+        ice_servers: list[IceServerOut] | None = None,
+    ) -> SessionOut:
         """A session as the API shows it."""
-        return SessionOut.of(session, self.metrics.prices, caller_token)
+        return SessionOut.of(session, self.metrics.prices, caller_token, ice_servers)
+
+    def ice_servers(self, session: Session) -> list[IceServerOut] | None:
+        """For the caller of a session that has not ended; None where there are none."""
+        if session.phase.is_end:
+            return None
+        longest = self.supervisor.limits.backstop(session.max_duration_seconds)
+        until = self.clock.now() + timedelta(seconds=longest)
+        servers = self.ice.for_session(session.id, until)
+        return [IceServerOut.model_validate(each) for each in servers] or None
 
 
 async def get_services(request: Request) -> Services:

@@ -96,12 +96,30 @@ class StartSession(Strict):
     metadata: Annotated[dict[str, Any], AfterValidator(_small)] = Field(default_factory=dict)
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class IceServerOut(BaseModel):
+    """A STUN or TURN server, as a browser's RTCIceServer has it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    urls: str
+    username: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    credential: Annotated[str | None, Field(exclude_if=_is_none)] = None
+
+
 class RoomOut(BaseModel):
-    """Where the caller goes. `token` is only in the answer to a start, and only for a room of ours."""
+    """Where the caller goes. `token` is only in the answer to a start, and only for a room of ours.
+
+    So are `ice_servers`, and only where the operator has some.
+    """
 
     provider: str
     url: str | None
     token: str | None
+    ice_servers: Annotated[list[IceServerOut] | None, Field(exclude_if=_is_none)] = None
 
 
 class TimelineOut(BaseModel):
@@ -204,7 +222,13 @@ class SessionOut(BaseModel):
     diagnostics: DiagnosticsOut | None
 
     @classmethod
-    def of(cls, session: Session, prices: PriceList | None, caller_token: str | None = None) -> Self:
+    def of(
+        cls,
+        session: Session,
+        prices: PriceList | None,
+        caller_token: str | None = None,
+        ice_servers: list[IceServerOut] | None = None,
+    ) -> Self:
         usage = msgspec.to_builtins(session.usage)
         return cls(
             id=session.id,
@@ -212,7 +236,12 @@ class SessionOut(BaseModel):
             phase=session.phase,
             reason=session.ending.reason if session.ending else None,
             message=session.ending.message if session.ending else None,
-            room=RoomOut(provider=session.room_provider, url=session.room_url, token=caller_token),
+            room=RoomOut(
+                provider=session.room_provider,
+                url=session.room_url,
+                token=caller_token,
+                ice_servers=ice_servers,
+            ),
             timeline=TimelineOut.model_validate(session.timeline),
             usage=UsageOut(**usage, partial=session.usage_is_partial),
             cost=CostOut.of(session, prices),

@@ -65,7 +65,7 @@ async def start_session(body: StartSession, services: ServicesDep, response: Res
     """Launch one bot, and say where the caller meets it. It is launched when this answers, not yet joined."""
     started = await services.supervisor.start(order_of(body, services))
     response.status_code = 201 if started.is_new else 200
-    return services.shown(started.session, started.caller_token)
+    return services.shown(started.session, started.caller_token, services.ice_servers(started.session))
 
 
 @router.get(

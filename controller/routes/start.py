@@ -34,7 +34,7 @@ from controller.routes.dependencies import (
     note_session,
     while_connected,
 )
-from controller.routes.models import StartSession, UserId
+from controller.routes.models import IceServerOut, StartSession, UserId
 from controller.routes.orders import order_of
 from controller.sessions import ANONYMOUS
 
@@ -69,16 +69,10 @@ class StartBody(BaseModel):
     body: StartDetails | None = None
 
 
-class IceServer(BaseModel):
-    """A STUN or TURN server."""
-
-    urls: str
-
-
 class IceConfig(BaseModel):
     """Servers the client may use to be reached."""
 
-    iceServers: list[IceServer]  # noqa: N815 - the browser's name
+    iceServers: list[IceServerOut]  # noqa: N815 - the browser's name
 
 
 class StartAnswer(BaseModel):
@@ -139,7 +133,7 @@ async def start(services: ServicesDep, body: Annotated[StartBody | None, Body()]
     _insist_on_provider(wish, services.supervisor.provider)
     user_id = wish.body.user_id if wish.body else ANONYMOUS
     started = await services.supervisor.start(order_of(StartSession(user_id=user_id), services))
-    servers = [IceServer(urls=url) for url in services.settings.ice_servers]
+    servers = services.ice_servers(started.session)
     return StartAnswer(
         sessionId=started.session.id, iceConfig=IceConfig(iceServers=servers) if servers else None
     )

@@ -113,6 +113,24 @@ def ensure_binaries(parts: Sequence[Part] = PARTS) -> dict[str, Path]:
     return {binary.name: given.get(binary.name, binary.path) for binary in wanted}
 
 
+def ensure_program(part: Part, name: str, about: str) -> Path:
+    """Where a program is that is not of the cluster, once it is there. `about` says how long it takes.
+
+    Raises:
+        GoUnavailableError: it has to be built, and there is no Go.
+    """
+    cache = cache_directory().with_name(part.module)
+    binary = Binary(name, part.packages[name], part, cache / part.key / name)
+    if not binary.path.exists():
+        with only_one(cache, name):
+            if not binary.path.exists():
+                # The cluster's cache, where Go may be already.
+                go = find_go(cache_directory())
+                tell(f"Building {name} into {binary.path.parent}: {about} the first time on 2 cores ...")
+                binary.build(go)
+    return binary.path
+
+
 def given_binaries(parts: Sequence[Part]) -> dict[str, Path]:
     """What the user's own folder has."""
     folder = os.environ.get(ASSETS)

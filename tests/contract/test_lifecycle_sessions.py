@@ -21,6 +21,7 @@ from controller.errors import (
     SessionConflict,
     UserLimitReached,
 )
+from controller.ice import IceServers
 from controller.orders import Order
 from controller.sessions import Ending, Session
 from controller.supervisor import Supervisor
@@ -67,6 +68,9 @@ class Sessions(RuleBasedStateMachine):
         self.runtime, self.rooms = FakeRuntime(), FakeRooms()
         self.runtime.stubborn = True
         ids = iter(range(10_000))
+        clock = Clock(
+            now=lambda: BEGAN + timedelta(seconds=self.loop.time() - self.began), monotonic=self.loop.time
+        )
         self.supervisor = Supervisor(
             runtime=self.runtime,
             rooms=self.rooms,
@@ -76,13 +80,12 @@ class Sessions(RuleBasedStateMachine):
                 grace_seconds=LIMITS.grace,
                 personas=Personas(directory=None),
                 signer=Signer(b"a secret for tests"),
+                ice=IceServers(),
+                clock=clock,
             ),
             limits=LIMITS,
             keep_ended_seconds=KEEP_SECONDS,
-            clock=Clock(
-                now=lambda: BEGAN + timedelta(seconds=self.loop.time() - self.began),
-                monotonic=self.loop.time,
-            ),
+            clock=clock,
             new_id=lambda: f"id-{next(ids)}",
             metrics=some_metrics(),
         )

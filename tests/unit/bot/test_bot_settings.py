@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import ConfigInvalid
-from bot.settings import Channel, DailyRoom, LiveKitRoom, Settings, read_settings
+from bot.settings import Channel, DailyRoom, IceServer, LiveKitRoom, Settings, read_settings
 from protocol import environment as env
 
 DAILY = {"DAILY_ROOM_URL": "https://shop.daily.co/room", "DAILY_TOKEN": "daily-secret"}
@@ -166,6 +166,23 @@ def test_half_a_room_names_the_other_half() -> None:
     said = refusal({**COMMON, "DAILY_ROOM_URL": DAILY["DAILY_ROOM_URL"]})
 
     assert said == "config_invalid: DAILY_TOKEN is missing; set them right and start again."
+
+
+def test_stun_and_turn_servers_are_those_of_the_controller() -> None:
+    text = '{"iceServers": [{"urls": "stun:a"}, {"urls": "turn:b", "username": "c", "credential": "hush"}]}'
+
+    servers = read(PODLINE_ICE_CONFIG=text).ice_servers
+
+    assert servers == (IceServer("stun:a"), IceServer("turn:b", "c", "hush"))
+    assert "hush" not in repr(servers)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"iceServers": 5}', '{"iceServers": [{"url": "hush"}]}'])
+def test_servers_that_cannot_be_read_are_named_and_not_shown(text: str) -> None:
+    said = refusal({**COMMON, **DAILY, "PODLINE_ICE_CONFIG": text})
+
+    assert "PODLINE_ICE_CONFIG is not the JSON of a browser's iceServers" in said
+    assert "hush" not in said
 
 
 def test_two_rooms_need_a_choice() -> None:

@@ -62,6 +62,20 @@ def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path: Path)
             "PODLINE_METRICS_PORT: leave it out to have /metrics on PODLINE_PORT as well.",
         ),
         (
+            {"ice_servers": "turn:key@turn.example.com", "turn_secret": "hush"},
+            (
+                "ice_servers: a server is like stun:stun.example.com:3478 or "
+                "turns:turn.example.com?transport=tcp."
+            ),
+        ),
+        (
+            {"ice_servers": "turn:turn.example.com"},
+            (
+                "PODLINE_TURN_SECRET and a turn: or turns: server in PODLINE_ICE_SERVERS need each other: "
+                "callers are let in by passwords made from it."
+            ),
+        ),
+        (
             {"host": "0.0.0.0"},
             "PODLINE_HOST=0.0.0.0 is open to others: set PODLINE_KEYS_FILE, or listen on 127.0.0.1.",
         ),
@@ -84,4 +98,5 @@ def test_an_open_address_is_fine_with_keys() -> None:
 
 
 def test_the_secret_is_not_shown_with_the_settings() -> None:
-    assert "hush" not in repr(Settings(_env_file=None, secret="hush"))
+    settings = Settings(_env_file=None, secret="hush", ice_servers="turn:a", turn_secret="hush")
+    assert "hush" not in repr(settings)

@@ -1,6 +1,7 @@
 """Starting sessions: repeats, places, and what becomes of a start that fails."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,24 @@ async def test_longer_than_the_operator_allows_is_refused(site: Site) -> None:
 
     assert answer.status_code == 422
     assert answer.json()["detail"] == "max_duration_seconds: a session may last 1800 seconds at most."
+
+
+async def test_the_bot_has_the_relay_s_password_where_only_it_can_read(serve: Serve) -> None:
+    async with serve(ice_servers=("turn:turn.example.com",), turn_secret="hush") as site:
+        await site.start("ana", session_id="s-1")
+        [launch] = site.runtime.launches
+
+    [server] = json.loads(launch.secrets["PODLINE_ICE_CONFIG"])["iceServers"]
+    assert server["urls"] == "turn:turn.example.com"
+    assert server["username"].endswith(":s-1")
+    assert server["credential"] not in str(launch.environment)
+
+
+async def test_a_session_that_has_ended_has_no_more_passwords_to_give(serve: Serve) -> None:
+    async with serve(ice_servers=("turn:turn.example.com",), turn_secret="hush") as site:
+        first = await site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "s-1"})
+        site.runtime.exit(site.runtime.launches[0].session.launch_id)
+        again = await site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "s-1"})
+
+    assert "ice_servers" in first.json()["room"]
+    assert "ice_servers" not in again.json()["room"]

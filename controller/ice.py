@@ -1,0 +1,55 @@
+"""STUN and TURN servers for both ends of a WebRTC call, with credentials for that call alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """One server, as a browser's RTCIceServer has it."""
+
+    urls: str
+    username: str | None = None
+    credential: str | None = field(default=None, repr=False)
+
+    def as_configuration(self) -> dict[str, Any]:
+        """With the browser's names, without what there isn't."""
+        named = {"urls": self.urls, "username": self.username, "credential": self.credential}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class IceServers:
+    """The operator's servers.
+
+    Attributes:
+        urls: of STUN and TURN servers, RFC 7064 and RFC 7065.
+        turn_secret: what the TURN servers share with us: coturn's `static-auth-secret`.
+    """
+
+    urls: tuple[str, ...] = ()
+    turn_secret: str | None = field(default=None, repr=False)
+
+    def for_session(self, session_id: str, until: datetime) -> list[IceServer]:
+        """The servers, with credentials for one session that TURN servers take `until` then.
+
+        The credentials are those of draft-uberti-behave-turn-rest-00, section 2.2: a name that begins with
+        when it ends, and its HMAC-SHA1 under the shared secret.
+        """
+        return [
+            self._with_credentials(url, f"{int(until.timestamp())}:{session_id}")
+            if url.startswith("turn") and self.turn_secret
+            else IceServer(url)
+            for url in self.urls
+        ]
+
+    def _with_credentials(self, url: str, username: str) -> IceServer:
+        secret = (self.turn_secret or "").encode()
+        code = hmac.new(secret, username.encode(), hashlib.sha1)
+        return IceServer(url, username, base64.b64encode(code.digest()).decode())
