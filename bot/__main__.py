@@ -7,9 +7,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from loguru import logger
 
@@ -25,11 +26,18 @@ from protocol.reasons import EXIT_CODES, TERMINATED, Reason
 
 if TYPE_CHECKING:
     from bot.call import Call
+    from bot.tracing import Traces
 
 FORCED_EXIT_SECONDS: Final = 0.3
 """How long before the grace period is over a bot that hangs on its way out ends itself."""
 QUICK_EXIT_SECONDS: Final = 10.0
 """The same for a call without a goodbye: cancelling Pipecat during a join has been seen to take 13 s."""
+
+
+class LeaveWord(Protocol):
+    """Leaves the last word; one that is not final says that the bot goes on for a while."""
+
+    def __call__(self, ending: Ending, *, is_final: bool) -> None: ...
 
 
 def main() -> NoReturn:
@@ -39,36 +47,34 @@ def main() -> NoReturn:
     ledger.mark("process_up")
     leave_word = _leave_word(ledger, os.environ)
     _exit_on_early_signal(leave_word)
+    configure_logging(os.environ.get(env.SESSION_ID, ""), _secrets(os.environ))
     try:
         settings = read_settings(os.environ)
-        configure_logging(_secrets(settings))
+        if env.traces_are_wanted(os.environ) and not settings.traced:
+            logger.warning("traces can't be sent", problem=env.why_no_traces(os.environ))
         persona = load_persona(settings.persona)
     except BotError as error:
-        sys.stderr.write(f"{error}\n")
+        logger.error("call not begun", problem=error.message)
         _leave(Ending.of(error), leave_word)
     asyncio.run(_run(settings, persona, ledger, leave_word))
     raise AssertionError("a bot leaves by its own exit")
 
 
-async def _run(
-    settings: Settings, persona: Persona, ledger: Ledger, leave_word: Callable[[Ending], None]
-) -> NoReturn:
+async def _run(settings: Settings, persona: Persona, ledger: Ledger, leave_word: LeaveWord) -> NoReturn:
     """Hold the call and exit from within the loop: what libraries left running there is not waited for."""
     try:
         ending = await _hold_call(settings, persona, ledger, leave_word)
     except BotError as error:
-        logger.error("the call could not begin", problem=error.message)
+        logger.error("call not begun", problem=error.message)
         ending = Ending.of(error)
     except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a reason
-        logger.opt(exception=error).error("the call crashed")
+        logger.opt(exception=error).error("call crashed")
         ending = Ending.of_bug(error)
     _leave(ending, leave_word)
 
 
-async def _hold_call(
-    settings: Settings, persona: Persona, ledger: Ledger, leave_word: Callable[[Ending], None]
-) -> Ending:
-    call = _load_call()
+async def _hold_call(settings: Settings, persona: Persona, ledger: Ledger, leave_word: LeaveWord) -> Ending:
+    call = _load_call(traced=settings.traced)
     attendance = Attendance(
         ledger,
         Patience(settings.no_caller_seconds, settings.return_grace_seconds, settings.max_duration_seconds),
@@ -78,7 +84,7 @@ async def _hold_call(
 
     def terminate() -> None:
         attendance.terminate()
-        _exit_by_force(attendance.ending.result(), grace)
+        _exit_by_force(attendance.ending.result(), grace, leave_word)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, terminate)
@@ -90,20 +96,38 @@ async def _hold_call(
         if ending.reason is Reason.OUT_OF_MEMORY:
             # To close anything in order takes memory.
             _leave(ending, leave_word)
-        leave_word(ending)
+        leave_word(ending, is_final=False)
         longest = grace if ending.is_ordered else UNHURRIED_SECONDS
-        _exit_by_force(ending, min(longest, QUICK_EXIT_SECONDS) if ending.goodbye == "none" else longest)
+        longest = min(longest, QUICK_EXIT_SECONDS) if ending.goodbye == "none" else longest
+        _exit_by_force(ending, longest, leave_word)
 
     attendance.ending.add_done_callback(prepare_exit)
-    return await call(settings, persona, ledger, attendance).hold()
+    async with _traces(traced=settings.traced) as traces:
+        return await call(settings, persona, ledger, attendance, traces).hold()
 
 
-def _load_call() -> type["Call"]:
+def _traces(*, traced: bool) -> AbstractAsyncContextManager["Traces | None"]:
+    """The call's spans, where they are wanted and nothing is wrong with what is said of them."""
+    if traced:
+        # OpenTelemetry's SDK, for those alone who want traces.
+        from bot.tracing import traces  # noqa: PLC0415
+
+        try:
+            return traces(os.environ)
+        except ValueError as error:
+            logger.warning("traces can't be sent", problem=str(error))
+    return nullcontext()
+
+
+def _load_call(*, traced: bool) -> type["Call"]:
     """Import the call: Pipecat and the Google SDK take a second that a wrong variable need not wait for.
 
     Without collections on the way it takes a tenth less (docs/benchmarks.md), and what it leaves in memory
     stays for good: frozen, no collection walks through it again in the middle of a call.
     """
+    if not traced:
+        # Pipecat loads OpenTelemetry wherever it is found. So it is not: that takes 3 in 100 of this time.
+        sys.modules.setdefault("opentelemetry", None)  # type: ignore[arg-type]
     gc.disable()
     from bot.call import Call  # noqa: PLC0415
 
@@ -112,26 +136,24 @@ def _load_call() -> type["Call"]:
     return Call
 
 
-def _leave_word(ledger: Ledger, environment: Mapping[str, str]) -> Callable[[Ending], None]:
+def _leave_word(ledger: Ledger, environment: Mapping[str, str]) -> LeaveWord:
     """How to leave the last word: asked first when the end is decided, again when all is reported."""
     path = environment.get(env.LAST_WORD, "").strip()
 
-    def leave(ending: Ending) -> None:
+    def leave(ending: Ending, *, is_final: bool) -> None:
         if path:
-            write_last_word(Path(path), last_word(ledger, ending.reason, ending.message))
+            word = last_word(ledger, ending.reason, ending.message, is_final=is_final)
+            write_last_word(Path(path), word)
 
     return leave
 
 
-def _secrets(settings: Settings) -> list[str]:
-    """Everything that must never stand in a log."""
-    room_token = settings.room.token if settings.room else None
-    launch_token = settings.channel.token if settings.channel else None
-    secrets = (settings.google_api_key, settings.convex_token, room_token, launch_token)
-    return [secret for secret in secrets if secret]
+def _secrets(environment: Mapping[str, str]) -> list[str]:
+    """Everything that must never stand in a log, as it was given: also where a setting is wrong."""
+    return [environment.get(name, "").strip() for name in env.SECRETS]
 
 
-def _exit_on_early_signal(leave_word: Callable[[Ending], None]) -> None:
+def _exit_on_early_signal(leave_word: LeaveWord) -> None:
     """End at once while nothing has begun. As PID 1 a process without a handler would not end at all."""
 
     def leave(_number: int, _frame: object) -> None:
@@ -141,16 +163,18 @@ def _exit_on_early_signal(leave_word: Callable[[Ending], None]) -> None:
     signal.signal(signal.SIGTERM, leave)
 
 
-def _exit_by_force(ending: Ending, seconds: float) -> None:
+def _exit_by_force(ending: Ending, seconds: float, leave_word: LeaveWord) -> None:
     """Exit from a thread after this long, whatever the event loop is stuck in."""
-    watchdog = threading.Timer(max(seconds, 0.0), _exit, [ending])
+    watchdog = threading.Timer(max(seconds, 0.0), _leave, [ending, leave_word])
     watchdog.daemon = True
     watchdog.start()
 
 
-def _leave(ending: Ending, leave_word: Callable[[Ending], None]) -> NoReturn:
-    leave_word(ending)
-    _exit(ending)
+def _leave(ending: Ending, leave_word: LeaveWord) -> NoReturn:
+    try:
+        leave_word(ending, is_final=True)
+    finally:
+        _exit(ending)
 
 
 def _exit(ending: Ending) -> NoReturn:

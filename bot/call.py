@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from loguru import logger
@@ -17,7 +17,7 @@ from bot.attendance import UNHURRIED_SECONDS, Attendance, Ending
 from bot.controller import Controller
 from bot.gemini import gemini_live
 from bot.ledger import Ledger
-from bot.measurements import observers
+from bot.measurements import Record, observers
 from bot.peer import OfferRefused, Peer
 from bot.persona import Persona, farewell_request, greeting_request, warning_request
 from bot.pipeline import Heard, conversation
@@ -30,6 +30,9 @@ from bot.transports import room_transport
 from bot.voice import VoiceObserver
 from protocol.messages import Candidates, InboxAnswer, InboxMessage, ModelReconnected, Offer, Stop, TurnEnded
 from protocol.reasons import TERMINATED, Phase, Reason
+
+if TYPE_CHECKING:
+    from bot.tracing import Traces
 
 TOOL_TIMEOUT_SECONDS: Final = 10.0
 SENTENCE_SECONDS: Final = 6.0
@@ -52,8 +55,16 @@ UNCAUGHT: Final = ("Error processing frame", "Uncaught exception")
 class Call:
     """The parts of one call, put together and held until the call has ended."""
 
-    def __init__(self, settings: Settings, persona: Persona, ledger: Ledger, attendance: Attendance) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        persona: Persona,
+        ledger: Ledger,
+        attendance: Attendance,
+        traces: "Traces | None" = None,
+    ) -> None:
         self._settings = settings
+        self._traces = traces
         self._persona = persona
         self._ledger = ledger
         self._attendance = attendance
@@ -192,8 +203,11 @@ class Call:
     async def _tell_latency(self, seconds: float) -> None:
         await self._announce({"type": "response_latency", "seconds": round(seconds, 3)})
 
-    def _observers(self) -> list[BaseObserver]:
-        return observers(self._ledger.record, self._tell_latency, lambda: self._attendance.caller_is_here)
+    def _observers(self, tools: list[FunctionSchema]) -> list[BaseObserver]:
+        record: Record = self._ledger.record
+        if self._traces is not None:
+            record = self._traces.noting(record, [tool.name for tool in tools])
+        return observers(record, self._tell_latency, lambda: self._attendance.caller_is_here)
 
     async def _goodbye(self) -> None:
         self._attendance.bot_says_goodbye()
@@ -230,8 +244,9 @@ class Call:
             heard=Heard(
                 on_turn=transcript.add,
                 on_typed=self._on_typed(transcript),
-                observers=[self._voice, *self._observers()],
+                observers=[self._voice, *self._observers(tools)],
             ),
+            traced_as=None if self._traces is None else settings.session_id,
         )
 
         @worker.event_handler("on_pipeline_started")

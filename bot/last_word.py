@@ -17,7 +17,9 @@ from protocol.usage import Tokens, ToolCalls, Usage
 MAX_MESSAGE_BYTES: Final = 600
 
 
-def last_word(ledger: Ledger, reason: Reason | Literal["terminated"], message: str) -> LastWord:
+def last_word(
+    ledger: Ledger, reason: Reason | Literal["terminated"], message: str, *, is_final: bool = True
+) -> LastWord:
     """How the call ended and all it used, in less than `MAX_LAST_WORD_BYTES` of JSON.
 
     Where that is too much, first the tools, then the models too are summed up under `other`, alike in
@@ -37,6 +39,7 @@ def last_word(ledger: Ledger, reason: Reason | Literal["terminated"], message: s
             acked_totals=acked,
             timeline=ledger.timeline,
             acked=ledger.acked,
+            is_final=is_final,
         )
         for totals, acked in summings_up
     )

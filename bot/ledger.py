@@ -42,6 +42,7 @@ class Ledger:
         self._seq = 1
         self._acked = 0
         self._moments: dict[Moment, float] = {}
+        self._batch_has_speech = self._speech_is_acked = False
         self.totals = NOTHING
         self.acked_totals = NOTHING
         self.dropped = 0
@@ -65,7 +66,7 @@ class Ledger:
 
     @property
     def timeline(self) -> Timeline:
-        return Timeline(now=self._uptime(), **self._moments)
+        return Timeline(now=self._uptime(), first_speech_acked=self._speech_is_acked, **self._moments)
 
     @property
     def acked(self) -> int:
@@ -87,6 +88,8 @@ class Ledger:
         if self._batch is None:
             size = min(len(self._pending), MAX_BATCH_EVENTS)
             self._batch = tuple(self._pending.popleft() for _ in range(size))
+            # Of a batch that is sent again, only its first timeline has surely come with it.
+            self._batch_has_speech = "first_speech" in self._moments
         return Report(
             seq=self._seq,
             acked=self._acked,
@@ -102,6 +105,7 @@ class Ledger:
         for event in self._batch:
             self.acked_totals = plus(self.acked_totals, event)
         self._acked = self._seq
+        self._speech_is_acked = self._batch_has_speech
         self._close_batch()
         return True
 

@@ -21,6 +21,7 @@ from pipecat.observers.speaking_observer import SpeakingObserver, SpeechEvent, S
 from pipecat.observers.user_bot_latency_observer import UserBotLatencyObserver
 
 from bot.silences import Silences
+from bot.together import Together
 from protocol.messages import (
     ErrorSeen,
     Event,
@@ -48,20 +49,21 @@ _SETTLED = {
 def observers(
     record: Record, on_latency: OnLatency, caller_is_here: Callable[[], bool]
 ) -> list[BaseObserver]:
-    """Observers for a pipeline worker.
+    """What a pipeline worker needs to observe.
 
     Args:
         record: Takes each event as it happens.
         on_latency: Takes the seconds from the end of the caller's speech to the first sound of the answer.
         caller_is_here: Whether there is anybody to be silent with.
     """
-    return [
+    each = (
         _service_metrics(record),
         _latency(record, on_latency),
         _tool_calls(record),
         _speech(record, Silences(record, caller_is_here)),
         _errors(record),
-    ]
+    )
+    return [Together(each)]
 
 
 def _service_metrics(record: Record) -> BaseObserver:

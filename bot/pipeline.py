@@ -53,6 +53,7 @@ def conversation(
     stop_secs: float,
     idle_seconds: float,
     heard: Heard,
+    traced_as: str | None = None,
 ) -> PipelineWorker:
     """A worker that runs the whole conversation once it is given an `LLMRunFrame`.
 
@@ -63,6 +64,7 @@ def conversation(
         stop_secs: Silence that ends the caller's turn, in seconds.
         idle_seconds: Silence of both sides after which the worker's `on_idle_timeout` fires.
         heard: Where turns and frames are told.
+        traced_as: The conversation's id in its spans; None where none are made.
     """
     context = LLMContext([{"role": "user", "content": first_request}])
     user, assistant = LLMContextAggregatorPair(context, user_params=_turns(stop_secs))
@@ -87,6 +89,8 @@ def conversation(
         observers=heard.observers,
         idle_timeout_secs=idle_seconds,
         cancel_on_idle_timeout=False,
+        enable_tracing=traced_as is not None,
+        conversation_id=traced_as,
         rtvi_processor=DiscreetRTVI(),
         # Token counts and the persona's requests are the operator's, not the browser's.
         rtvi_observer_params=RTVIObserverParams(metrics_enabled=False, user_llm_enabled=False),

@@ -73,6 +73,7 @@ class Settings:
         return_grace_seconds: How long a caller lost abruptly may take to come back.
         idle_seconds: How long both sides may be silent.
         stop_secs: Silence that ends a turn, as in Pipecat's `VADParams`.
+        traced: Whether spans are sent.
     """
 
     session_id: str
@@ -90,6 +91,7 @@ class Settings:
     return_grace_seconds: float
     idle_seconds: float
     stop_secs: float
+    traced: bool
 
     @property
     def transport(self) -> Transport:
@@ -127,6 +129,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         return_grace_seconds=variables.number(env.RETURN_GRACE_SECONDS, 10, 0, 3600),
         idle_seconds=variables.number(env.IDLE_SECONDS, 300, 1, _DAY_SECONDS),
         stop_secs=variables.number(env.STOP_SECS, 0.5, 0.1, 5),
+        # What is wrong with them must not keep a caller from being answered.
+        traced=env.traces_are_wanted(environment) and env.why_no_traces(environment) is None,
     )
     if variables.problems:
         raise ConfigInvalid("; ".join([*variables.problems, "set them right and start again."]))

@@ -2,17 +2,12 @@
 
 from pipecat.transports.base_transport import BaseTransport
 
-from bot.errors import ConfigInvalid
 from bot.presence import Presence
 from bot.settings import DailyRoom, LiveKitRoom
 
 
 def room_transport(room: DailyRoom | LiveKitRoom, presence: Presence) -> BaseTransport:
-    """The transport for a room that a provider hosts.
-
-    Raises:
-        ConfigInvalid: The room's provider is not built into this bot.
-    """
+    """The transport for a room that a provider hosts."""
     match room:
         case DailyRoom():
             # Imported here because Daily's native client is needed for its own rooms only.
@@ -20,4 +15,7 @@ def room_transport(room: DailyRoom | LiveKitRoom, presence: Presence) -> BaseTra
 
             return daily_transport(room, presence)
         case LiveKitRoom():
-            raise ConfigInvalid("LiveKit rooms are not built into this bot; use daily or webrtc.")
+            # Likewise.
+            from bot.livekit import livekit_transport  # noqa: PLC0415
+
+            return livekit_transport(room, presence)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 from dotenv import dotenv_values
 from prometheus_client import CollectorRegistry
@@ -24,12 +25,14 @@ from controller.app import create_app
 from controller.auth import Key, read_keys
 from controller.cli import parse_arguments
 from controller.clock import Clock, system_clock
-from controller.daily_api import DailyError
+from controller.daily_api import DAILY_API_URL, DailyApi, DailyError
 from controller.logs import configure_logging
 from controller.metrics import Metrics
 from controller.prices import InvalidPricesError, PriceList, read_prices
 from controller.problems import sentence
 from controller.room_command import make_meeting
+from controller.rooms import Rooms
+from controller.rooms.names import RoomNames
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtime import Runtime
 from controller.runtimes.local import LocalRuntime, bot_variables
@@ -37,6 +40,8 @@ from controller.runtimes.memory import own_memory_events
 from controller.server import Server
 from controller.settings import Settings
 from controller.tokens import Signer
+from controller.tracing import Tracing, Untraced
+from protocol import environment
 
 EXIT_CONFIG_INVALID = 64
 """EX_USAGE of sysexits.h; what a bot exits with in the same case."""
@@ -82,7 +87,7 @@ def print_room(key: str | None, variables: Mapping[str, str]) -> None:
 def read_settings_and_serve(variables: Mapping[str, str]) -> None:
     # Uvicorn repeats the signal that ended it; this way either signal ends `main` the same way.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    configure_logging(sys.stderr)
+    configure_logging(sys.stderr, variables)
     try:
         settings = Settings()
         prices = read_prices(settings.prices_file) if settings.prices_file else None
@@ -112,14 +117,19 @@ def serve(
     secret = settings.secret.get_secret_value() if settings.secret else secrets.token_hex(32)
     signer = Signer(secret.encode())
     metrics = Metrics(CollectorRegistry(), prices)
-    runtime = choose_runtime(settings, variables, directory, clock, metrics.registry)
-    rooms = WebRtcRooms(settings.url_for_callers, signer)
-    app = create_app(settings, runtime, rooms, signer, keys, clock, metrics)
+    tracing = choose_tracing(variables)
+    runtime = choose_runtime(settings, variables, directory, clock, metrics.registry, tracing)
+    rooms = choose_rooms(settings, signer)
+    app = create_app(settings, runtime, rooms, signer, keys, clock, metrics, tracing=tracing)
     spare_garbage_collection()
     supervisor = app.state.services.supervisor
-    run(
-        Server(app, supervisor, settings.host, settings.port, settings.trusted_proxies, settings.metrics_port)
+    server = Server(
+        app, supervisor, settings.host, settings.port, settings.trusted_proxies, settings.metrics_port
     )
+    try:
+        run(server)
+    finally:
+        tracing.close()
 
 
 def spare_garbage_collection() -> None:
@@ -133,12 +143,32 @@ def spare_garbage_collection() -> None:
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS, 10, 10)
 
 
+def choose_tracing(variables: Mapping[str, str]) -> Tracing:
+    """Where spans go. Ends the program where they are wanted and can't be sent."""
+    if not environment.traces_are_wanted(variables):
+        return Untraced()
+    if (trouble := environment.why_no_traces(variables)) is not None:
+        sys.exit(_complain(trouble))
+    # OpenTelemetry's SDK and protobuf, for those alone who want traces.
+    from controller.traces import traced  # noqa: PLC0415
+
+    # The SDK reads the environment alone.
+    for name, value in variables.items():
+        if name.startswith(environment.OTEL):
+            os.environ.setdefault(name, value)
+    try:
+        return traced()
+    except ValueError as error:
+        sys.exit(_complain(f"{error}."))
+
+
 def choose_runtime(
     settings: Settings,
     variables: Mapping[str, str],
     directory: Path,
     clock: Clock,
     registry: CollectorRegistry,
+    tracing: Tracing,
 ) -> Runtime:
     """Where bots run. Ends the program where the cluster or the Job template can't be used."""
     if settings.runtime == "kubernetes":
@@ -147,7 +177,7 @@ def choose_runtime(
         from controller.runtimes.kubernetes.errors import ConfigurationInvalid  # noqa: PLC0415
 
         try:
-            return build_runtime(settings, clock, registry)
+            return build_runtime(settings, clock, registry, tracing)
         except ConfigurationInvalid as error:
             sys.exit(_complain(str(error)))
     return LocalRuntime(
@@ -160,6 +190,34 @@ def choose_runtime(
         memory_megabytes=settings.bot_memory_megabytes,
         memory_events=own_memory_events(),
     )
+
+
+def choose_rooms(settings: Settings, signer: Signer) -> Rooms:
+    """Where callers and bots meet. Ends the program where the provider can't be used."""
+    # A laptop with a copy of a cluster's secret is another place: it must not sweep up the cluster's rooms.
+    place = f"{settings.runtime} {settings.namespace} {settings.url_for_callers}"
+    names = RoomNames(signer.installation(place))
+    if settings.rooms == "livekit":
+        # Its package is of no use to others: a twentieth of a second and 15 MB.
+        from controller.rooms.livekit import LiveKitAccount, LiveKitRooms  # noqa: PLC0415
+
+        account = LiveKitAccount(
+            url=settings.livekit_url or "",
+            public_url=settings.livekit_public_url or settings.livekit_url or "",
+            key=settings.livekit_api_key or "",
+            secret=settings.livekit_api_secret.get_secret_value() if settings.livekit_api_secret else "",
+        )
+        return LiveKitRooms(account, names, time.time)
+    if settings.rooms == "daily":
+        from controller.rooms.daily import DailyRooms  # noqa: PLC0415
+
+        key = settings.daily_api_key.get_secret_value() if settings.daily_api_key else ""
+        try:
+            api = DailyApi(httpx.AsyncClient(), key, settings.daily_api_url or DAILY_API_URL)
+        except DailyError as error:
+            sys.exit(_complain(str(error)))
+        return DailyRooms(api, names, time.time)
+    return WebRtcRooms(settings.url_for_callers, signer)
 
 
 def run(server: Server) -> None:

@@ -18,7 +18,8 @@ def adopted(session: Session, clock: Clock) -> Record:
         session=session,
         ledger=Ledger(is_whole=False),
         launched_at=_monotonic(session.timeline.accepted, clock),
-        adopted_at=clock.now(),
+        # A start that did not come as far as this was told by nobody.
+        start_is_told=False if session.timeline.joined is None else None,
     )
     record.settled.set()
     if session.timeline.ended is not None:

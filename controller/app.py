@@ -37,12 +37,13 @@ from controller.runtime import Runtime
 from controller.settings import Settings
 from controller.supervisor import Supervisor
 from controller.tokens import Signer
+from controller.tracing import Tracing, Untraced
 from controller.view import View
 from controller.view_metrics import ViewCollector
+from protocol.version import VERSION
 
 MAX_BODY_BYTES: Final = 64 * 1024
 PAGE: Final = Path(__file__).parent / "page"
-VERSION: Final = "0.1.0"
 _GROUPS: Final = (sessions, start, agents, launches, health, metrics)
 _OFFERS_PER_START: Final = 6
 """A client offers once, retries three times, and sends its candidates in a few batches."""
@@ -68,7 +69,7 @@ class Application(FastAPI):
         return services.requests.around(app)
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - what it is put together from
     settings: Settings,
     runtime: Runtime,
     rooms: Rooms,
@@ -76,9 +77,12 @@ def create_app(
     keys: Sequence[Key] | None,
     clock: Clock,
     metrics: Metrics,
+    *,
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """The application, ready to be served. Bots are followed while its lifespan lasts."""
-    services = _services(settings, runtime, rooms, signer, keys, clock, metrics)
+    tracing = tracing or Untraced()
+    services = _services(settings, runtime, rooms, signer, keys, clock, metrics, tracing=tracing)
     app = Application(
         title="Podline",
         lifespan=_lifespan,
@@ -87,6 +91,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         version=VERSION,
+        telemetry=tracing.of_requests,
     )
     app.state.services = services
     app.add_middleware(BodyLimit, limit_bytes=MAX_BODY_BYTES)
@@ -99,7 +104,7 @@ def create_app(
     return app
 
 
-def _services(
+def _services(  # noqa: PLR0913 - likewise
     settings: Settings,
     runtime: Runtime,
     rooms: Rooms,
@@ -107,6 +112,8 @@ def _services(
     keys: Sequence[Key] | None,
     clock: Clock,
     metrics: Metrics,
+    *,
+    tracing: Tracing,
 ) -> Services:
     secret = settings.turn_secret
     ice = IceServers(settings.ice_servers, secret.get_secret_value() if secret else None)
@@ -131,6 +138,7 @@ def _services(
         clock=clock,
         new_id=lambda: str(uuid7()),
         metrics=metrics,
+        tracing=tracing,
     )
     held = Held(_OFFERS_HELD_FOR_ONE, _OFFERS_HELD_FOR_ONE + _OFFERS_HELD_PER_PLACE * settings.capacity)
     metrics.registry.register(ViewCollector(supervisor.view, held, supervisor.trouble, VERSION))

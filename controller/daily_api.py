@@ -6,6 +6,7 @@ https://docs.daily.co/reference/rest-api
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -23,7 +24,22 @@ _KEY: Final = re.compile(r"[!-~]+")
 
 
 class DailyError(Exception):
-    """Daily did not do what was asked; the sentence says why and what to do."""
+    """Daily did not do what was asked; the sentence says why and what to do.
+
+    Attributes:
+        status: of Daily's answer, None where there was none.
+        retry_after: in how many seconds to ask again, where Daily says so.
+    """
+
+    def __init__(self, sentence: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.retry_after = retry_after
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same request may succeed in a moment."""
+        return self.status is None or self.status == httpx.codes.TOO_MANY_REQUESTS or self.status >= 500
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -37,7 +53,23 @@ class _Token(msgspec.Struct, frozen=True):
     token: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._~+/=-]+$")]
 
 
-Answer = TypeVar("Answer", Room, _Token)
+class ListedRoom(msgspec.Struct, frozen=True):
+    """A room in a list. `created_at` is RFC 3339."""
+
+    id: str
+    name: str
+    created_at: datetime
+
+
+class _Page(msgspec.Struct, frozen=True):
+    data: list[ListedRoom]
+
+
+class _Deleted(msgspec.Struct, frozen=True):
+    deleted: bool
+
+
+Answer = TypeVar("Answer", Room, _Token, _Page, _Deleted)
 
 
 class DailyApi:
@@ -60,12 +92,22 @@ class DailyApi:
         self._key = key
         self._url = url.rstrip("/")
 
-    async def create_room(self, expires_at: int, max_participants: int) -> Room:
+    @property
+    def is_dailys_own(self) -> bool:
+        """Whether this is Daily itself, whose rooms are below daily.co."""
+        return self._url == DAILY_API_URL
+
+    async def aclose(self) -> None:
+        """Let connections go."""
+        await self._client.aclose()
+
+    async def create_room(self, expires_at: int, max_participants: int, name: str | None = None) -> Room:
         """Make a private room that puts everybody out when it expires.
 
         Args:
             expires_at: In seconds of Unix.
             max_participants: How many may be in it at one time.
+            name: Of letters, digits, hyphens and underscores; Daily thinks of one where it is None.
 
         Raises:
             DailyError: Daily made no room.
@@ -76,9 +118,35 @@ class DailyApi:
             "max_participants": max_participants,
             "start_video_off": True,
         }
-        return await self._post("rooms", {"privacy": "private", "properties": properties}, Room)
+        body = {"privacy": "private", "properties": properties}
+        return await self._ask("POST", "rooms", Room, body if name is None else {"name": name, **body})
 
-    async def create_token(self, room: Room, expires_at: int, *, is_owner: bool) -> str:
+    async def get_room(self, name: str) -> Room:
+        """Raises DailyError: there is none, or Daily does not say."""
+        return await self._ask("GET", f"rooms/{name}", Room)
+
+    async def delete_room(self, name: str) -> None:
+        """Delete a room and put everybody out. One that is not there is deleted already.
+
+        Raises:
+            DailyError: Daily did not do it.
+        """
+        try:
+            await self._ask("DELETE", f"rooms/{name}", _Deleted)
+        except DailyError as error:
+            if error.status != httpx.codes.NOT_FOUND:
+                raise
+
+    async def list_rooms(self, after: str | None = None) -> list[ListedRoom]:
+        """A page of rooms, the latest first: those after the one of this id. The last page is empty.
+
+        Raises:
+            DailyError: Daily does not say.
+        """
+        query = {} if after is None else {"starting_after": after}
+        return (await self._ask("GET", "rooms", _Page, query=query)).data
+
+    async def create_token(self, room_name: str, expires_at: int, *, is_owner: bool) -> str:
         """Make a token for one room, to join until it expires.
 
         It says nothing of ejection: what a token says of it takes the place of what the room says.
@@ -86,14 +154,23 @@ class DailyApi:
         Raises:
             DailyError: Daily made no token.
         """
-        properties = {"room_name": room.name, "exp": expires_at, "is_owner": is_owner}
-        return (await self._post("meeting-tokens", {"properties": properties}, _Token)).token
+        properties = {"room_name": room_name, "exp": expires_at, "is_owner": is_owner}
+        return (await self._ask("POST", "meeting-tokens", _Token, {"properties": properties})).token
 
-    async def _post(self, path: str, body: dict[str, Any], kind: type[Answer]) -> Answer:
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        kind: type[Answer],
+        body: dict[str, Any] | None = None,
+        query: dict[str, str] | None = None,
+    ) -> Answer:
         try:
-            answer = await self._client.post(
+            answer = await self._client.request(
+                method,
                 f"{self._url}/{path}",
                 json=body,
+                params=query,
                 headers={"Authorization": f"Bearer {self._key}"},
                 timeout=TIMEOUT_SECONDS,
             )
@@ -106,12 +183,18 @@ class DailyApi:
                 f"Daily could not be reached ({type(error).__name__}); check the network and DAILY_API_URL."
             ) from error
         if answer.status_code != httpx.codes.OK:
-            raise DailyError(self._refusal(answer))
+            seconds = answer.headers.get("Retry-After", "")
+            raise DailyError(
+                self._refusal(answer),
+                status=answer.status_code,
+                retry_after=float(seconds) if seconds.isdecimal() else None,
+            )
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except msgspec.MsgspecError as error:
             raise DailyError(
-                "Daily's answer cannot be read; check that DAILY_API_URL is that of Daily's API."
+                "Daily's answer cannot be read; check that DAILY_API_URL is that of Daily's API.",
+                status=answer.status_code,
             ) from error
 
     def _refusal(self, answer: httpx.Response) -> str:

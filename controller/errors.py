@@ -100,9 +100,9 @@ class MethodNotAllowed(ControllerError):
 
 
 class SessionConflict(ControllerError):
-    """The id is in use for another request."""
+    """Another session is in the way: one of the same id, or one whose bot is in the same room."""
 
-    status, code, title = 409, "session_conflict", "The session id is taken"
+    status, code, title = 409, "session_conflict", "Another session is in the way"
 
     def __init__(self, session_id: str) -> None:
         super().__init__(
@@ -117,6 +117,17 @@ class SessionConflict(ControllerError):
         detail = (
             f"The Job {job} in namespace {namespace} bears the name of session {session_id!r} and is not "
             "its own. Choose another session_id, or delete it."
+        )
+        error.args = (detail,)
+        return error
+
+    @classmethod
+    def by_room(cls, session_id: str) -> SessionConflict:
+        """The caller has brought a room in which there is a bot already."""
+        error = cls(session_id)
+        detail = (
+            f"The bot of session {session_id!r} is in this room. "
+            "End that session first, or bring another room."
         )
         error.args = (detail,)
         return error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, Pro
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from controller.labels import BoundedValues
 from controller.prices import PriceList
 from controller.sessions import Session, Timeline
 from controller.usage_metrics import UsageMetrics, exemplar_of
@@ -27,6 +28,9 @@ STAGES: Final = (
     "caller_joined",
     "first_speech",
 )
+
+UNKNOWN: Final = "unknown"
+"""In place of a stage: the bot left no word, and was followed by another controller at last."""
 
 _START: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 60, 120, 300)
 _DURATION: Final = (10, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200)
@@ -48,10 +52,12 @@ class Metrics:
         self._starts = counter("session_starts", "Sessions that were given a place.")
         self._ends = counter("session_ends", "Sessions that ended, by reason.", "phase", "reason")
         self._furthest = counter(
-            "session_furthest_stage", "Sessions that ended, by the last stage of the start.", "stage"
+            "session_furthest_stage", "Sessions that ended, by the last stage of the start.", "phase", "stage"
         )
-        self._partial = counter("sessions_partial_usage", "Sessions whose bot left no last word.")
+        self._partial = counter("sessions_partial_usage", "Sessions whose bot left no final last word.")
         self._batches = counter("report_batches", "Batches of bots' reports.", "outcome")
+        self._unknown = counter("report_events_unknown", "Events that only newer bots can tell of.", "kind")
+        self._unknown_kinds = BoundedValues()
         self._duration = Histogram(
             "podline_session_duration_seconds",
             "From accepted to ended.",
@@ -80,8 +86,8 @@ class Metrics:
             self._ends.labels(str(reason.phase), str(reason))
         for phase in (Phase.ENDED, Phase.FAILED):
             self._duration.labels(str(phase))
-        for stage in STAGES:
-            self._furthest.labels(stage)
+            for stage in (*STAGES, UNKNOWN):
+                self._furthest.labels(str(phase), stage)
         for stage in STAGES[1:]:
             self._stage.labels(stage)
         for outcome in ("added", "repeated", "refused"):
@@ -104,6 +110,11 @@ class Metrics:
         self.usage.observe(session, report.events)
         self.usage.add(session, used)
 
+    def events_unknown(self, kinds: Iterable[str]) -> None:
+        """Events of an added batch that were left out, by their kinds."""
+        for kind in kinds:
+            self._unknown.labels(self._unknown_kinds.bounded(kind)).inc()
+
     def batch_repeated(self) -> None:
         self._batches.labels("repeated").inc()
 
@@ -119,14 +130,16 @@ class Metrics:
             whole = session.timeline.first_speech - session.timeline.accepted
             self._start.observe(whole.total_seconds(), exemplar)
 
-    def ended(self, session: Session) -> None:
-        """A session has surely ended."""
+    def ended(self, session: Session, *, is_start_known: bool = True) -> None:
+        """A session has surely ended. How far its start came may be what only another controller knew."""
         if session.ending is None or session.timeline.ended is None:
             return
         exemplar = exemplar_of(session)
         phase = str(session.phase)
         self._ends.labels(phase, str(session.ending.reason)).inc(exemplar=exemplar)
-        self._furthest.labels(_furthest(session.timeline)).inc()
+        furthest = _furthest(session.timeline)
+        is_known = is_start_known or furthest == STAGES[-1]
+        self._furthest.labels(phase, furthest if is_known else UNKNOWN).inc()
         duration: timedelta = session.timeline.ended - session.timeline.accepted
         self._duration.labels(phase).observe(duration.total_seconds(), exemplar)
         if session.usage_is_partial:

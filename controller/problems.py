@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from opentelemetry.trace import get_current_span
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -38,7 +39,7 @@ class Problem(BaseModel):
 
 PROBLEM_TYPE: Final = "application/problem+json"
 CODE_IN_SCOPE: Final = "podline.problem_code"
-"""Where an ASGI scope has the code of the problem that is being answered."""
+"""Where an ASGI scope has the code of the problem that is being answered, and a request's span."""
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _EVERYWHERE: Final = (BodyTooLarge, InternalError)
@@ -141,6 +142,7 @@ class _ProblemDocument(JSONResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[CODE_IN_SCOPE] = self.code
+        get_current_span().set_attribute(CODE_IN_SCOPE, self.code)
         await super().__call__(scope, receive, send)
 
 

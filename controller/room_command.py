@@ -62,6 +62,6 @@ async def make_meeting(key: str | None, variables: Mapping[str, str], now: float
         room = await api.create_room(expires_at, MAX_PARTICIPANTS)
         return Meeting(
             room.url,
-            bot_token=await api.create_token(room, expires_at, is_owner=True),
-            caller_token=await api.create_token(room, expires_at, is_owner=False),
+            bot_token=await api.create_token(room.name, expires_at, is_owner=True),
+            caller_token=await api.create_token(room.name, expires_at, is_owner=False),
         )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from controller.sessions import Diagnostics, Ending, Session
+from protocol import environment
 from protocol.messages import LastWord
+
+_CARRIER: Final = {"traceparent": environment.TRACEPARENT, "tracestate": environment.TRACESTATE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,11 @@ class Launch:
     environment: Mapping[str, str]
     secrets: Mapping[str, str] | None
     deadline_seconds: float
+
+    def continuing(self, trace: Mapping[str, str]) -> Launch:
+        """The launch of a bot that continues the trace of these W3C headers, where there are any."""
+        carrier = {name: trace[header] for header, name in _CARRIER.items() if header in trace}
+        return replace(self, environment={**self.environment, **carrier}) if carrier else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,8 +82,10 @@ class Session:
         launch_id: random, its own for each launch; what a bot's token is made for.
         request_hash: of the request that started it, so that a repeat is told from a conflict.
         room_is_brought: the caller made the room, so it is not ours to give tokens for, or to close.
-        usage_is_partial: the bot left no last word, so it may have used more than `usage` says.
+        room_name: what tells the room from all others of its provider.
+        usage_is_partial: the bot left no final last word, so it may have used more than `usage` says.
         diagnostics: of a session that failed, where its runtime has any.
+        trace: the request's W3C headers for whoever continues its trace; none where it is not traced.
     """
 
     id: str
@@ -93,6 +95,7 @@ class Session:
     room_provider: str
     room_url: str | None = None
     room_is_brought: bool = False
+    room_name: str | None = None
     persona: str | None = None
     max_duration_seconds: int
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -102,6 +105,7 @@ class Session:
     usage: Usage = field(default_factory=Usage)
     usage_is_partial: bool = False
     diagnostics: Diagnostics | None = None
+    trace: dict[str, str] = field(default_factory=dict)
 
     def moved(self, phase: Phase) -> Session:
         """Go to `phase` where that is a step forward; stay where it is not.

@@ -55,7 +55,7 @@ IpNetwork = Annotated[str, AfterValidator(_network)]
 
 
 class Settings(BaseSettings):
-    """Variables of the controller, each with the prefix PODLINE_. Durations are in seconds."""
+    """Variables of the controller, with the prefix PODLINE_ but for providers'. Durations are in seconds."""
 
     model_config = SettingsConfigDict(
         env_prefix="PODLINE_",
@@ -73,6 +73,33 @@ class Settings(BaseSettings):
         default=None, description="Where Jobs are made; the kubeconfig's or the pod's own when not set."
     )
     job_template: Path | None = Field(default=None, description="The operator's Job, as YAML.")
+
+    rooms: Literal["webrtc", "livekit", "daily"] = Field(
+        default="webrtc",
+        description="Where callers and bots meet: by themselves, or in a provider's room.",
+    )
+    daily_api_key: SecretStr | None = Field(
+        default=None, validation_alias="DAILY_API_KEY", description="Daily's key."
+    )
+    daily_api_url: str | None = Field(
+        default=None, validation_alias="DAILY_API_URL", description="Daily's API, when it is not Daily's own."
+    )
+    livekit_url: str | None = Field(
+        default=None,
+        validation_alias="LIVEKIT_URL",
+        description="Where controller and bots reach LiveKit's server.",
+    )
+    livekit_public_url: str | None = Field(
+        default=None,
+        validation_alias="LIVEKIT_PUBLIC_URL",
+        description="Where callers reach it, when that is another address.",
+    )
+    livekit_api_key: str | None = Field(
+        default=None, validation_alias="LIVEKIT_API_KEY", description="The key's name."
+    )
+    livekit_api_secret: SecretStr | None = Field(
+        default=None, validation_alias="LIVEKIT_API_SECRET", description="Its secret."
+    )
 
     host: str = Field(
         default="127.0.0.1", description="Address to listen on; others than loopback need keys."
@@ -155,6 +182,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _only_relays_that_let_callers_in(self) -> Settings:
+        if self.ice_servers and self.rooms != "webrtc":
+            raise ValueError(
+                "PODLINE_ICE_SERVERS is for PODLINE_ROOMS=webrtc: LiveKit and Daily name their own"
+            )
         has_relay = any(each.startswith("turn") for each in self.ice_servers)
         if has_relay != (self.turn_secret is not None):
             raise ValueError(
@@ -194,6 +225,31 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _only_rooms_that_can_be_made(self) -> Settings:
+        needed: dict[str, dict[str, tuple[object, str]]] = {
+            "daily": {
+                "DAILY_API_KEY": (self.daily_api_key, "a key from https://dashboard.daily.co/developers"),
+            },
+            "livekit": {
+                "LIVEKIT_URL": (self.livekit_url, "where it is, such as wss://livekit.example.com"),
+                "LIVEKIT_API_KEY": (self.livekit_api_key, "a key of that server"),
+                "LIVEKIT_API_SECRET": (self.livekit_api_secret, "the secret of that key"),
+            },
+        }
+        for name, (value, what) in needed.get(self.rooms, {}).items():
+            if not value:
+                raise ValueError(f"PODLINE_ROOMS={self.rooms} needs {name}: {what}")
+        return self
+
+    @model_validator(mode="after")
+    def _only_servers_that_can_be_reached(self) -> Settings:
+        urls = {"LIVEKIT_URL": self.livekit_url, "LIVEKIT_PUBLIC_URL": self.livekit_public_url}
+        for name, url in urls.items():
+            if url is not None and not _is_server(url):
+                raise ValueError(f"{name}: it is like wss://livekit.example.com")
+        return self
+
     @property
     def url_for_callers(self) -> str:
         return self.public_url or self._own_url
@@ -206,6 +262,17 @@ class Settings(BaseSettings):
     def _own_url(self) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def _is_server(url: str) -> bool:
+    """Whether a path can be added to this, and nothing secret stands in it."""
+    try:
+        parts = urlsplit(url)
+        is_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    bare = url.isprintable() and " " not in url and not (parts.query or parts.fragment or parts.username)
+    return bare and is_port and parts.scheme in ("ws", "wss", "http", "https") and bool(parts.hostname)
 
 
 def is_loopback(host: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,18 +17,21 @@ from controller.errors import (
     ControllerError,
     LaunchEnded,
     LaunchUnknown,
+    RoomsUnavailable,
     RuntimeUnavailable,
     SessionConflict,
     SessionEnded,
     ShuttingDown,
 )
 from controller.ledger import Ledger, furthest, moments
-from controller.logs import session_at_work
+from controller.logs import about, session_at_work
 from controller.metrics import Metrics
 from controller.orders import Order, Started
+from controller.room_keeper import RoomKeeper
 from controller.rooms import Room, Rooms
 from controller.runtime import Exit, Launch, Runtime, Sighting
 from controller.sessions import Diagnostics, Ending, Session, Timeline
+from controller.tracing import Tracing, Untraced
 from controller.view import Doubt, Record, View
 from controller.watchdog import Watchdog
 from protocol.messages import InboxAnswer, InboxMessage, Report
@@ -62,9 +65,11 @@ class Supervisor:
         clock: Clock,
         new_id: Callable[[], str],
         metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
         self.view = view
         self._metrics = metrics
+        self._tracing = tracing or Untraced()
         self.limits = limits
         self._runtime = runtime
         self._rooms = rooms
@@ -74,6 +79,7 @@ class Supervisor:
         self.started = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._is_closing = False
+        self._room_keeper = RoomKeeper(rooms, view, self.trouble)
         self._watchdog = Watchdog(view, limits, keep_ended_seconds, clock, self._end)
 
     @property
@@ -88,6 +94,7 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._runtime.follow(self._seen))
+                self._tasks.create_task(self._room_keeper.run())
                 self.started.set()
                 await self._watchdog.run()
         finally:
@@ -120,6 +127,7 @@ class Supervisor:
                 await self._finish_launches()
             else:
                 await self._end_all()
+            await self._room_keeper.finish()
         finally:
             for record in self.view.running():
                 record.inbox.close(ShuttingDown())
@@ -164,11 +172,11 @@ class Supervisor:
             raise ShuttingDown
         if (trouble := self.trouble()) is not None:
             raise RuntimeUnavailable(trouble)
-        record = Record(session=self._accepted(order))
-        self._check(record.session.id, order)
+        record = Record(session=self._checked(self._accepted(order), order))
         self.view.add(record)
         self._metrics.started(record.session)
         session_at_work.set(record.session.id)
+        self._tracing.is_about(record.session.id)
         # A caller who hangs up must not leave a launch half done, nor a launch that fails take others along.
         record.launching = asyncio.create_task(self._launch(record, order))
         caller_token = await asyncio.shield(record.launching)
@@ -197,8 +205,10 @@ class Supervisor:
 
     # --- what bots tell ---
 
-    def report(self, launch_id: str, report: Report) -> int:
+    def report(self, launch_id: str, report: Report, unknown: Sequence[str] = ()) -> int:
         """Take one batch into the record; returns the number of the last one counted.
+
+        `unknown` are the kinds of events that only a newer bot can tell of.
 
         Raises:
             LaunchEnded: nobody waits for it any more.
@@ -207,6 +217,7 @@ class Supervisor:
         if record.ledger.count(report):
             self._record_usage(record, report)
             self._metrics.batch_added(record.session, report, record.ledger.last)
+            self._metrics.events_unknown(unknown)
         else:
             self._metrics.batch_repeated()
         return record.ledger.counted
@@ -233,15 +244,22 @@ class Supervisor:
             max_duration_seconds=order.max_duration_seconds,
             metadata=dict(order.metadata),
             timeline=Timeline(accepted=self._clock.now()),
+            trace=self._tracing.context(),
         )
 
-    def _check(self, session_id: str, order: Order) -> None:
+    def _checked(self, session: Session, order: Order) -> Session:
         if order.persona is not None:
             self._assigner.personas.path(order.persona)
-        if order.room is not None:
-            self._rooms.bring(session_id, *order.room)
+        if order.room is None:
+            return session
+        name = self._rooms.bring(session, *order.room).name
+        for other in self.view.running():
+            if other.session.room_name == name:
+                raise SessionConflict.by_room(other.session.id)
+        return replace(session, room_name=name)
 
     async def _repeat(self, record: Record, order: Order) -> Started:
+        self._tracing.is_about(record.session.id)
         while not record.settled.is_set():  # whoever woke first may have launched it again
             await record.settled.wait()
         if record.is_in_doubt and record.doubt is not None:
@@ -252,7 +270,7 @@ class Supervisor:
         session = record.session
         token = None
         if session.room_url and not session.room_is_brought and not session.phase.is_end:
-            token = await self._rooms.admit(session.id, session.room_url)
+            token = await self._rooms.admit(session, lifetime_seconds=self._lifetime(session))
         return Started(session=record.session, caller_token=token, is_new=False)
 
     async def _launch(self, record: Record, order: Order, doubtful: Launch | None = None) -> str | None:
@@ -270,8 +288,9 @@ class Supervisor:
         try:
             launch = doubtful
             if launch is None:
-                room = await self._room(record.session, order)
-                self.view.put(record, replace(record.session, room_url=room.url))
+                with self._tracing.step("make room"):
+                    room = await self._room(record.session, order)
+                self.view.put(record, replace(record.session, room_url=room.url, room_name=room.name))
                 caller_token = room.caller_token
                 deadline = self.limits.backstop(order.max_duration_seconds)
                 launch = self._assigner.launch(record.session, room, deadline)
@@ -292,7 +311,7 @@ class Supervisor:
         record.launched_at = self._clock.monotonic()
         record.doubt = None
         try:
-            await self._runtime.launch(launch)
+            await self._launch_bot(launch)
         except LaunchUnknown as error:
             record.doubt = Doubt(launch=launch, error=error)
             log.warning("launch of unknown outcome", extra={"session_id": record.session.id})
@@ -305,6 +324,11 @@ class Supervisor:
         if record.intent is not None:
             await self._runtime.stop(record.session.launch_id, record.intent)
 
+    async def _launch_bot(self, launch: Launch) -> None:
+        """As the runtime does; what the bot has to tell comes under this in the trace of its session."""
+        with self._tracing.step("launch bot", continues=launch.session.trace):
+            await self._runtime.launch(launch.continuing(self._tracing.context()))
+
     async def _give_up(self, record: Record, doubt: Doubt, adoption_seconds: float) -> None:
         """Stop what may have been launched, unless its caller asks for it again in time."""
         await asyncio.sleep(adoption_seconds)
@@ -313,18 +337,24 @@ class Supervisor:
 
     async def _room(self, session: Session, order: Order) -> Room:
         if order.room is not None:
-            return self._rooms.bring(session.id, *order.room)
-        return await self._rooms.open(
-            session.id, lifetime_seconds=self.limits.backstop(order.max_duration_seconds)
-        )
+            return self._rooms.bring(session, *order.room)
+        return await self._rooms.open(session, lifetime_seconds=self._lifetime(session))
+
+    def _lifetime(self, session: Session) -> float:
+        """For how long, in seconds from now, the session may need its room at the very most."""
+        return self.limits.backstop(session.max_duration_seconds)
 
     def _seen(self, sighting: Sighting) -> None:
         """Take in what the runtime has seen of a bot. Only records: nothing here waits."""
         if sighting.found is not None:
-            self._adopt(sighting.found)
+            with about(sighting.found.id):
+                self._adopt(sighting.found)
         record = self.view.by_launch(sighting.launch_id)
-        if record is None or record.session.phase.is_end:
-            return
+        if record is not None and not record.session.phase.is_end:
+            with about(record.session.id):
+                self._take_in(record, sighting)
+
+    def _take_in(self, record: Record, sighting: Sighting) -> None:
         self.view.put(record, record.session.marked(scheduled=sighting.scheduled))
         if sighting.intent is not None and record.intent is None and self._tasks is not None:
             record.intent = sighting.intent
@@ -347,13 +377,15 @@ class Supervisor:
 
     async def _finish_launch(self, record: Record) -> None:
         """Launch an adopted session again, as it was: what is there already is left as it is."""
-        session = record.session
-        room = await self._rooms.enter_again(session.id, session.room_url, is_brought=session.room_is_brought)
-        launch = self._assigner.launch(session, room, self.limits.backstop(session.max_duration_seconds))
+        session, lifetime = record.session, self._lifetime(record.session)
+        launch: Launch | None = None
         while not record.session.phase.is_end and record.intent is None:
             try:
-                await self._runtime.launch(launch)
-            except LaunchUnknown:
+                if launch is None:
+                    room = await self._rooms.enter_again(session, lifetime_seconds=lifetime)
+                    launch = self._assigner.launch(session, room, lifetime)
+                await self._launch_bot(launch)
+            except (LaunchUnknown, RoomsUnavailable):
                 await asyncio.sleep(_PAUSE_SECONDS)
             except ControllerError as error:
                 await self._end(record, Ending(reason=Reason.LAUNCH_FAILED, message=error.detail))
@@ -375,15 +407,15 @@ class Supervisor:
         session = record.session
         marks = moments(report.timeline, self._clock.now(), session.timeline.accepted)
         self.view.put(record, session.marked(**marks).used(furthest(session.usage, report.totals)))
+        record.learn_start(report.timeline)
         if record.session.timeline.first_speech is not None:
             self._tell_start(record)
         if session.phase is Phase.STARTING and record.session.phase is Phase.LIVE:
             self._runtime.record(record.session)
 
     def _tell_start(self, record: Record) -> None:
-        """Have a start measured, once. Another controller had those to tell that were over before us."""
-        at, adopted_at = record.session.timeline.first_speech, record.adopted_at
-        if not record.start_is_told and (at is None or adopted_at is None or at >= adopted_at):
+        """Have a start measured, once, unless another controller has or may have."""
+        if record.start_is_told is False:
             self._metrics.start_is_over(record.session)
         record.start_is_told = True
 
@@ -394,7 +426,9 @@ class Supervisor:
             self.view.put(record, session.used(session.usage, partial=True))
         else:
             marks = moments(word.timeline, exit_.at, session.timeline.accepted)
-            self.view.put(record, session.marked(**marks).used(furthest(session.usage, word.totals)))
+            record.learn_start(word.timeline)
+            usage = furthest(session.usage, word.totals)
+            self.view.put(record, session.marked(**marks).used(usage, partial=not word.is_final))
         self._metrics.usage.add(record.session, record.ledger.uncounted(record.session.usage, word))
         record.ledger = Ledger()  # nothing more is taken, and thousands of ended sessions are kept
 
@@ -406,7 +440,8 @@ class Supervisor:
         self.view.put(record, record.session.moved(Phase.STOPPING))
         record.inbox.stop()
         if record.settled.is_set():
-            await self._runtime.stop(record.session.launch_id, record.intent)
+            with about(record.session.id):
+                await self._runtime.stop(record.session.launch_id, record.intent)
 
     def _ended(self, record: Record, ending: Ending, diagnostics: Diagnostics | None = None) -> None:
         """The bot has surely gone, or never was. Close the record and free the place."""
@@ -419,12 +454,14 @@ class Supervisor:
         self.view.put(record, session)
         record.gone.set()
         if is_news:
+            is_start_known = record.start_is_told is not None
             self._tell_start(record)
-            self._metrics.ended(session)
+            self._metrics.ended(session, is_start_known=is_start_known)
+            self._tracing.ended(session)
         self._runtime.record(session)
         log.info("session ended", extra={"session_id": session.id, "reason": str(ending.reason)})
-        if session.room_url and not session.room_is_brought and self._tasks is not None:
-            self._tasks.create_task(self._rooms.close(session.id, session.room_url))
+        if session.room_url and not session.room_is_brought:
+            self._room_keeper.close(session)
 
 
 def _may_start_again(record: Record) -> bool:

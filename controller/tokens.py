@@ -18,6 +18,10 @@ class Signer:
         """For one caller: they may make offers to this session."""
         return self._sign(f"offer:{session_id}")
 
+    def installation(self, place: str) -> str:
+        """What tells the installation of this secret at a place from all others. No secret itself."""
+        return self._sign(f"installation:{place}")[:10]
+
     def is_launch_token(self, token: str, launch_id: str) -> bool:
         return _same(token, self.launch_token(launch_id))
 

@@ -25,6 +25,7 @@ from controller.inbox import Inbox
 from controller.ledger import Ledger
 from controller.runtime import Launch
 from controller.sessions import ANONYMOUS, Ending, Session
+from protocol.messages import Timeline
 from protocol.reasons import Phase
 
 
@@ -45,8 +46,8 @@ class Record:
         settled: set once the launch was taken, was refused with `refusal`, or has left us in `doubt`.
         intent: why we asked the bot to leave.
         launched_at, heard_at, ended_at: on the monotonic clock.
-        adopted_at: by the wall clock, when it was found as another controller's; None for one of ours.
-        start_is_told: whether the metrics have it how long its start took.
+        start_is_told: whether the metrics have it how long its start took; None while only another
+            controller can know.
         look_at: when it may be overdue at the earliest, by the same.
     """
 
@@ -63,13 +64,17 @@ class Record:
     heard_at: float | None = None
     look_at: float = 0.0
     ended_at: float | None = None
-    adopted_at: datetime | None = None
-    start_is_told: bool = False
+    start_is_told: bool | None = False
 
     @property
     def is_in_doubt(self) -> bool:
         """Whether nobody knows if there is a bot, and its caller may still have it."""
         return self.doubt is not None and self.intent is None and not self.session.phase.is_end
+
+    def learn_start(self, timeline: Timeline) -> None:
+        """Take it from the bot whether another controller has measured its start."""
+        if self.start_is_told is None:
+            self.start_is_told = timeline.first_speech_acked
 
 
 class View:

@@ -3,6 +3,7 @@
 Sandbox, controller and operator write them, `bot/settings.py` reads them.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 SESSION_ID: Final = "SESSION_ID"
@@ -34,6 +35,18 @@ IDLE_SECONDS: Final = "PODLINE_IDLE_SECONDS"
 GOOGLE_GEMINI_BASE_URL: Final = "GOOGLE_GEMINI_BASE_URL"
 SSL_CERT_FILE: Final = "SSL_CERT_FILE"
 
+# OpenTelemetry's names for the W3C trace context that a process is to continue:
+# https://opentelemetry.io/docs/specs/otel/context/env-carriers/
+TRACEPARENT: Final = "TRACEPARENT"
+TRACESTATE: Final = "TRACESTATE"
+
+# Read by OpenTelemetry's SDK, not by us, and so is all that begins like them: where spans go, and how.
+OTEL: Final = "OTEL_"
+OTEL_OF_ONE_SERVICE: Final = ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES")
+_OTLP_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_OTLP_PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_OTLP_SPOKEN: Final = "http/protobuf"
+
 # What every bot of an installation shares; the rest belongs to one session or one launch.
 SHARED: Final = (
     GOOGLE_API_KEY,
@@ -46,3 +59,28 @@ SHARED: Final = (
     GOOGLE_GEMINI_BASE_URL,
     SSL_CERT_FILE,
 )
+
+SECRETS: Final = (GOOGLE_API_KEY, CONVEX_TOKEN, DAILY_TOKEN, LIVEKIT_TOKEN, LAUNCH_TOKEN, ICE_CONFIG)
+"""Those whose values nothing may show."""
+
+
+def traces_are_wanted(variables: Mapping[str, str]) -> bool:
+    """Whether there is a receiver for spans, and nobody has switched them off."""
+    is_off = (
+        variables.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+        or variables.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none"
+    )
+    return not is_off and any(variables.get(name, "").strip() for name in _OTLP_ENDPOINTS)
+
+
+def why_no_traces(variables: Mapping[str, str]) -> str | None:
+    """Why spans can't be sent although they are wanted, as a sentence; None where they can."""
+    for name in _OTLP_PROTOCOLS:
+        if protocol := variables.get(name, "").strip():
+            if protocol == _OTLP_SPOKEN:
+                return None
+            return (
+                f"{name}: traces are sent as {_OTLP_SPOKEN} alone, which receivers take at port 4318; "
+                "set the endpoint to that and leave this variable out."
+            )
+    return None

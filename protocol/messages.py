@@ -1,6 +1,9 @@
 """What bot and controller say to each other: reports, inbox messages, answers, and the last word.
 
-Paths lie under `/internal/launches/{launch_id}/`; bodies are JSON; unknown fields are refused.
+Paths lie under `/internal/launches/{launch_id}/`; bodies are JSON. Either side may be the newer one for the
+time of an upgrade, so unknown fields are ignored, and so are unknown kinds of events (`protocol.reading`).
+What an older side could not read as it is meant, such as another value of a field it knows, must be a new
+field or kind.
 """
 
 from __future__ import annotations
@@ -17,14 +20,16 @@ MAX_LAST_WORD_BYTES = 4096
 
 REPORT_INTERVAL_SECONDS = 5.0
 INBOX_POLL_SECONDS = 25.0
+MAX_EVENTS = 1000
 SILENCE_SECONDS = 3.0
 """How long a pause in a conversation may be before it counts as a silence."""
 
 
-class Timeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Timeline(msgspec.Struct, frozen=True, omit_defaults=True):
     """Moments of a call on the bot's own clock: seconds since its process began.
 
     `now` is when the message was sent, so that the controller can place each moment on its own clock.
+    `first_speech_acked` says that a report with `first_speech` was acknowledged: its start has been measured.
     """
 
     now: Seconds
@@ -32,37 +37,38 @@ class Timeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     joined: Seconds | None = None
     caller_joined: Seconds | None = None
     first_speech: Seconds | None = None
+    first_speech_acked: bool = False
 
 
-class TokensUsed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tokens"):
+class TokensUsed(msgspec.Struct, frozen=True, tag="tokens"):
     """The model has told what a piece of work cost."""
 
     model: Name
     tokens: Tokens
 
 
-class FirstByte(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="first_byte"):
+class FirstByte(msgspec.Struct, frozen=True, tag="first_byte"):
     """The model's first byte of an answer came, this long after it was asked."""
 
     model: Name
     seconds: Seconds
 
 
-class ResponseLatency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="response_latency"):
+class ResponseLatency(msgspec.Struct, frozen=True, tag="response_latency"):
     """From the end of the caller's speech to the first sound of the answer."""
 
     seconds: Seconds
 
 
-class TurnEnded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="turn"):
+class TurnEnded(msgspec.Struct, frozen=True, tag="turn"):
     """The caller has finished a turn."""
 
 
-class Interrupted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="interruption"):
+class Interrupted(msgspec.Struct, frozen=True, tag="interruption"):
     """The caller has cut the bot short."""
 
 
-class ToolCalled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tool_call"):
+class ToolCalled(msgspec.Struct, frozen=True, tag="tool_call"):
     """A tool has returned."""
 
     name: Name
@@ -70,24 +76,24 @@ class ToolCalled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="t
     seconds: Seconds
 
 
-class Talked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="talk"):
+class Talked(msgspec.Struct, frozen=True, tag="talk"):
     """One side has spoken for this long."""
 
     side: Literal["caller", "bot"]
     seconds: Seconds
 
 
-class Silence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="silence"):
+class Silence(msgspec.Struct, frozen=True, tag="silence"):
     """Neither side has spoken for `SILENCE_SECONDS`, while the caller was there. `after` spoke last."""
 
     after: Literal["caller", "bot"]
 
 
-class ModelReconnected(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="model_reconnect"):
+class ModelReconnected(msgspec.Struct, frozen=True, tag="model_reconnect"):
     """The connection to the model was lost and made again."""
 
 
-class ErrorSeen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="error"):
+class ErrorSeen(msgspec.Struct, frozen=True, tag="error"):
     """Something failed inside the bot and the call went on."""
 
     kind: Name
@@ -107,7 +113,7 @@ Event = (
 )
 
 
-class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Report(msgspec.Struct, frozen=True):
     """One batch of what a bot has to tell.
 
     `events` is what happened since the last acknowledged batch, frozen when the batch is first sent;
@@ -117,7 +123,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     seq: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     acked: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-    events: Annotated[list[Event], msgspec.Meta(max_length=1000)]
+    events: Annotated[list[Event], msgspec.Meta(max_length=MAX_EVENTS)]
     totals: Usage
     timeline: Timeline
 
@@ -128,21 +134,21 @@ class ReportAnswer(msgspec.Struct, frozen=True):
     ack: int
 
 
-class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="offer"):
+class Offer(msgspec.Struct, frozen=True, tag="offer"):
     """A SmallWebRTC offer to answer. `offer` is what the client sent, field for field."""
 
     id: Name
     offer: dict[str, Any]
 
 
-class Candidates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="candidates"):
+class Candidates(msgspec.Struct, frozen=True, tag="candidates"):
     """ICE candidates of a connected client: {pc_id, candidates}."""
 
     id: Name
     candidates: dict[str, Any]
 
 
-class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="stop"):
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """Say goodbye and leave."""
 
     id: Name
@@ -157,7 +163,7 @@ class Inbox(msgspec.Struct, frozen=True):
     messages: list[InboxMessage]
 
 
-class InboxAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class InboxAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """The bot's answer to one message: a body for the client, or the refusal to hand on."""
 
     body: dict[str, Any] | None = None
@@ -169,7 +175,8 @@ class LastWord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `reason` is a `Reason` or `terminated`. `acked_totals` are the totals as of the last acknowledged
     report, and `acked` is its number: what `totals` has beyond them was never counted, unless the
-    controller has counted a batch whose acknowledgement never came.
+    controller has counted a batch whose acknowledgement never came. One that is not final was left when the
+    end was decided: the bot went on, and what it used from then on is in none if it was killed.
     """
 
     reason: str
@@ -178,3 +185,4 @@ class LastWord(msgspec.Struct, frozen=True, omit_defaults=True):
     acked_totals: Usage
     timeline: Timeline
     acked: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
+    is_final: bool = True

@@ -11,7 +11,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=10_000_000)]
 
 
-class Tokens(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Tokens(msgspec.Struct, frozen=True):
     """Tokens of one model.
 
     Prompt tokens contain the cached and the audio ones, completion tokens the reasoning and the audio
@@ -30,21 +30,21 @@ class Tokens(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Tokens(*(a + b for a, b in zip(_values(self), _values(other), strict=True)))
 
 
-class ToolCalls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ToolCalls(msgspec.Struct, frozen=True):
     """Calls of one tool, by outcome."""
 
     ok: Count = 0
     error: Count = 0
 
 
-class TalkSeconds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TalkSeconds(msgspec.Struct, frozen=True):
     """How long either side has spoken."""
 
     caller: Seconds = 0.0
     bot: Seconds = 0.0
 
 
-class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Usage(msgspec.Struct, frozen=True):
     """What one call used so far. A turn is one finished turn of the caller's."""
 
     models: Annotated[dict[Name, Tokens], msgspec.Meta(max_length=16)] = {}

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import aiohttp
 import numpy as np
@@ -24,12 +24,18 @@ from sandbox.caller_line import Line
 from sandbox.caller_signalling import CallFailedError, Room, start_session
 from sandbox.voice import Voice
 
+if TYPE_CHECKING:
+    from sandbox.caller_livekit import LiveKitLine
+
 _RTVI_LABEL: Final = "rtvi-ai"
 _RTVI_VERSION: Final = "2.2.0"
 PATIENCE_SECONDS: Final = 20.0
 """How long a caller waits for anything, where nothing else is said."""
 
 T = TypeVar("T")
+NewLine = Callable[
+    [np.random.Generator, Ear, Callable[[str], None], Callable[[], None]], "Line | LiveKitLine"
+]
 
 
 @dataclass(frozen=True)
@@ -57,13 +63,14 @@ class Message:
 class Caller:
     """One side of a call. Made by `calling`; all moments are values of `time.monotonic`."""
 
-    def __init__(self, voice: Voice, random: np.random.Generator) -> None:
+    def __init__(self, voice: Voice, random: np.random.Generator, new_line: NewLine = Line) -> None:
         self.messages: list[Message] = []
         self.spoken: list[tuple[float, float, str]] = []
         """What this caller said: when it began, when it ended, and the words."""
         self.bot_left = False
         self._voice = voice
         self._random = random
+        self._make_line = new_line
         self._changed = asyncio.Event()
         self.ear = Ear(self._changed.set)
         self._line = self._new_line()
@@ -198,8 +205,8 @@ class Caller:
     def _so_far(self) -> str:
         return "; the call so far:\n" + "\n".join(self.account())
 
-    def _new_line(self) -> Line:
-        return Line(self._random, self.ear, self._receive, self._note_bot_left)
+    def _new_line(self) -> Line | LiveKitLine:
+        return self._make_line(self._random, self.ear, self._receive, self._note_bot_left)
 
     def _get_ready(self) -> None:
         about = {"library": "podline-caller", "platform": "python"}
@@ -230,16 +237,25 @@ async def calling(
 
     With a room, its session is joined, and the id is None: whoever made it knows it.
     """
-    caller = Caller(voice, np.random.default_rng(0))
     async with aiohttp.ClientSession() as http:
         session_id = None
         if room is None:
             session_id, room = await start_session(http, base_url, user_id)
+        caller = Caller(voice, np.random.default_rng(0), _line_of(room.provider))
         try:
             await caller.join(http, room)
             yield caller, session_id
         finally:
             await caller.close()
+
+
+def _line_of(provider: str) -> NewLine:
+    if provider == "livekit":
+        # Imported here because LiveKit's native client is needed for its own rooms only.
+        from sandbox.caller_livekit import LiveKitLine  # noqa: PLC0415
+
+        return LiveKitLine
+    return Line
 
 
 def _bot_turns(messages: list[Message]) -> list[tuple[float, str]]:

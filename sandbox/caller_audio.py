@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from aiortc import MediaStreamTrack
@@ -87,6 +87,12 @@ class Mouth(MediaStreamTrack):
         return mixed.clip(-32_768, 32_767).astype(np.int16)
 
 
+class Track(Protocol):
+    """What can be heard, frame by frame; raises `MediaStreamError` at its end."""
+
+    async def recv(self) -> Any: ...
+
+
 @dataclass
 class Stretch:
     """A stretch of sound, by `time.monotonic`. It goes on as long as no pause has parted it."""
@@ -117,7 +123,7 @@ class Ear:
     _clock_difference: float = math.inf
     stretches: list[Stretch] = field(default_factory=list)
 
-    async def listen(self, track: MediaStreamTrack) -> None:
+    async def listen(self, track: Track) -> None:
         """Log until the track ends."""
         while True:
             try:

@@ -25,20 +25,22 @@ class Room:
 
     url: str
     token: str | None = None
+    provider: str = "webrtc"
 
 
 async def start_session(
     http: aiohttp.ClientSession, base_url: str, user_id: str | None = None
 ) -> tuple[str, Room]:
-    """Ask for a bot as a page does. Returns the session's id and its room."""
+    """Ask for a bot as a page does. Returns the session's id and its room, of the controller's provider."""
     body: dict[str, Any] = {
         "createDailyRoom": False,
         "enableDefaultIceServers": True,
-        "transport": "webrtc",
         "body": {} if user_id is None else {"user_id": user_id},
     }
     answer = await _post(http, f"{base_url}/start", body, {})
     session_id = str(answer["sessionId"])
+    if "url" in answer:
+        return session_id, Room(answer["url"], answer["token"], "livekit")
     return session_id, Room(f"{base_url}/sessions/{session_id}/api/offer")
 
 

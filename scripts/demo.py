@@ -1,4 +1,4 @@
-"""A spoken call on this machine: start sandbox and controller, say where to click, end both on Ctrl-C."""
+"""A spoken call on this machine: start sandbox and controller, say where to click, end all on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,24 +11,32 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 from typing import Final
 
 from dotenv import dotenv_values
 
+from controller.runtimes.guardian import Guardian
 from protocol import environment
+from scripts.prometheus import Prometheus, find_program
 
 ROOT: Final = Path(__file__).parent.parent
+EXAMPLE_PRICES: Final = ROOT / "deploy" / "prices.example.toml"
 DEFAULT_PORT: Final = "7860"
+DEFAULT_PROMETHEUS_PORT: Final = "7870"
+"""Not 9090: that is taken where Debian's package is installed, which starts a Prometheus of its own."""
 GRACE_SECONDS: Final = 3
 """What a bot gets for its goodbye; the rest of `STOP_SECONDS` is the controller's."""
 
 START_SECONDS: Final = 60
 STOP_SECONDS: Final = 4.0
 SANDBOX_STOP_SECONDS: Final = 0.5
+PROMETHEUS_STOP_SECONDS: Final = 0.5
 LAST_LINES: Final = 20
 
 _PR_SET_CHILD_SUBREAPER: Final = 36  # linux/prctl.h
@@ -36,6 +44,26 @@ _PR_SET_CHILD_SUBREAPER: Final = 36  # linux/prctl.h
 
 class DemoError(Exception):
     """The demo can't go on; the sentence says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to run, and where.
+
+    Attributes:
+        port: the controller's.
+        prometheus: beside it, if wanted.
+        prices: a price file to use, where the person has named none.
+        logs: a directory for what the programs say.
+        scratch: a directory that goes with the demo.
+    """
+
+    with_sandbox: bool
+    port: str
+    prometheus: Prometheus | None
+    prices: Path | None
+    logs: Path
+    scratch: Path
 
 
 @dataclass(frozen=True)
@@ -101,57 +129,110 @@ def main() -> None:
     parser.add_argument(
         "--no-sandbox", action="store_true", help="use the keys of .env and Google's own model"
     )
+    parser.add_argument(
+        "--observe", action="store_true", help="start a Prometheus with Podline's rules as well"
+    )
     options = parser.parse_args()
+    settings = {**dotenv_values(ROOT / ".env"), **os.environ}
     try:
-        asyncio.run(run(with_sandbox=not options.no_sandbox))
+        with tempfile.TemporaryDirectory(prefix="podline-demo-", ignore_cleanup_errors=True) as scratch:
+            plan = make_plan(
+                settings, Path(scratch), with_sandbox=not options.no_sandbox, observe=options.observe
+            )
+            asyncio.run(run(plan))
     except DemoError as error:
         sys.exit(str(error))
 
 
-async def run(*, with_sandbox: bool) -> None:
+def make_plan(
+    settings: Mapping[str, str | None], scratch: Path, *, with_sandbox: bool, observe: bool
+) -> Plan:
+    """Look whether all that is needed is there, and leave an empty directory for logs.
+
+    Raises:
+        DemoError: Something is missing.
+    """
+    port = settings.get("PODLINE_PORT") or DEFAULT_PORT
+    check_port("PODLINE_PORT", port)
+    prometheus = plan_prometheus(settings, port, scratch) if observe else None
+    if not with_sandbox:
+        check_keys(settings)
+    # Made up as the sandbox's model is: what another model costs, only its operator can say.
+    prices = EXAMPLE_PRICES if with_sandbox and not settings.get("PODLINE_PRICES_FILE") else None
+    return Plan(
+        with_sandbox=with_sandbox,
+        port=port,
+        prometheus=prometheus,
+        prices=prices,
+        logs=empty_directory(ROOT / ".podline" / f"demo-{port}"),
+        scratch=scratch,
+    )
+
+
+def plan_prometheus(settings: Mapping[str, str | None], port: str, scratch: Path) -> Prometheus:
+    """Look where it is and whether its port is free, and raise DemoError as `make_plan` does."""
+    metrics_port = settings.get("PODLINE_METRICS_PORT") or port
+    own_port = settings.get("PODLINE_PROMETHEUS_PORT") or DEFAULT_PROMETHEUS_PORT
+    check_port("PODLINE_PROMETHEUS_PORT", own_port, others=(port, metrics_port))
+    program = find_program("prometheus", settings.get("PATH"))
+    if program is None:
+        raise DemoError(
+            "--observe needs Prometheus, and there is none: put prometheus on the PATH "
+            "(on Debian: apt-get install prometheus; else see prometheus.io/download)."
+        )
+    return Prometheus(program, own_port, f"127.0.0.1:{metrics_port}", scratch)
+
+
+async def run(plan: Plan) -> None:
     """Run until Ctrl-C or SIGTERM.
 
     Raises:
-        DemoError: Something is missing, or a part of it ended by itself.
+        DemoError: A part of it ended by itself.
     """
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    settings = {**dotenv_values(ROOT / ".env"), **os.environ}
-    port = settings.get("PODLINE_PORT") or DEFAULT_PORT
-    check_port(port)
-    if not with_sandbox:
-        check_keys(settings)
-    directory = empty_directory(ROOT / ".podline" / f"demo-{port}")
     adopt_orphans()
 
     programs: list[Program] = []
+    # Ends all of them should this process be killed, and removes what they have kept.
+    guardian = Guardian(plan.scratch, STOP_SECONDS)
+    guarding = asyncio.create_task(guardian.run())
     stopping = asyncio.create_task(stop.wait())
-    starting = asyncio.create_task(start(programs, directory, port, with_sandbox=with_sandbox))
+    starting = asyncio.create_task(start(programs, guardian, plan))
     try:
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             await starting
-            print(welcome(port, directory, with_sandbox=with_sandbox), flush=True)
+            print(welcome(plan), flush=True)
             await until_one_ends(programs, stopping)
     finally:
-        stopping.cancel()
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
+        for task in (stopping, starting, guarding):
+            task.cancel()
+        await asyncio.gather(starting, guarding, return_exceptions=True)
         with suppress(OSError):  # nobody may be there to read it
             print("Ending ...", flush=True)
-        await stop_all(programs)
+        await stop_all(programs, guardian)
 
 
-async def start(programs: list[Program], directory: Path, port: str, *, with_sandbox: bool) -> None:
+async def start(programs: list[Program], guardian: Guardian, plan: Plan) -> None:
     """Start what is needed, in order, and add each to `programs` as soon as it runs."""
-    variables = {"PODLINE_PORT": port, "PODLINE_GRACE_SECONDS": str(GRACE_SECONDS)}
-    if with_sandbox:
+
+    async def start_one(name: str, command: list[str], variables: Mapping[str, str]) -> Program:
+        program = await Program.start(name, command, variables, plan.logs / f"{name.lower()}.log")
+        programs.append(program)
+        guardian.add(program.process.pid)
+        return program
+
+    variables = {"PODLINE_PORT": plan.port, "PODLINE_GRACE_SECONDS": str(GRACE_SECONDS)}
+    if plan.prices is not None:
+        variables["PODLINE_PRICES_FILE"] = str(plan.prices)
+    if plan.with_sandbox:
         print("Starting the sandbox: a model and a store on this machine ...", flush=True)
-        command = [sys.executable, "-m", "sandbox", "--directory", str(directory)]
-        sandbox = await Program.start("sandbox", command, {}, directory / "sandbox.log")
-        programs.append(sandbox)
-        written = directory / "sandbox.env"
+        sandbox = await start_one(
+            "sandbox", [sys.executable, "-m", "sandbox", "--directory", str(plan.logs)], {}
+        )
+        written = plan.logs / "sandbox.env"
 
         async def is_written() -> bool:
             return written.exists()
@@ -161,9 +242,14 @@ async def start(programs: list[Program], directory: Path, port: str, *, with_san
 
     print("Starting the controller ...", flush=True)
     command = [str(Path(sys.executable).parent / "podline"), "serve"]
-    controller = await Program.start("controller", command, variables, directory / "controller.log")
-    programs.append(controller)
-    await controller.until(lambda: answers_ready(port))
+    controller = await start_one("controller", command, variables)
+    await controller.until(lambda: answers_ready(plan.port, "/readyz"))
+
+    if (prometheus := plan.prometheus) is not None:
+        print("Starting Prometheus ...", flush=True)
+        prometheus.configure()
+        program = await start_one("Prometheus", prometheus.command, {})
+        await program.until(lambda: answers_ready(prometheus.port, "/-/ready"))
 
 
 async def until_one_ends(programs: list[Program], stopping: asyncio.Task[bool]) -> None:
@@ -182,22 +268,28 @@ async def until_one_ends(programs: list[Program], stopping: asyncio.Task[bool]) 
         raise next(program for end, program in ends.items() if end in done).ended()
 
 
-async def stop_all(programs: list[Program]) -> None:
+async def stop_all(programs: list[Program], guardian: Guardian) -> None:
     """End the controller, which ends its bots, then the sandbox, which they need for their goodbye."""
-    limits = {"controller": STOP_SECONDS, "sandbox": SANDBOX_STOP_SECONDS}
+    limits = {
+        "Prometheus": PROMETHEUS_STOP_SECONDS,
+        "controller": STOP_SECONDS,
+        "sandbox": SANDBOX_STOP_SECONDS,
+    }
     for program in reversed(programs):
         await program.stop(limits[program.name])
+        guardian.remove(program.process.pid)
+    await guardian.close()
     for orphan in orphans():
         os.kill(orphan, signal.SIGKILL)
 
 
-async def answers_ready(port: str) -> bool:
+async def answers_ready(port: str, path: str) -> bool:
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
     except OSError:
         return False
     try:
-        writer.write(f"GET /readyz HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        writer.write(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
         return b" 200 " in await reader.readline()
     except ConnectionError:
         return False
@@ -205,16 +297,22 @@ async def answers_ready(port: str) -> bool:
         writer.close()
 
 
-def check_port(port: str) -> None:
-    """Tell a taken port before anything is started."""
+def check_port(variable: str, port: str, others: tuple[str, ...] = ()) -> None:
+    """Tell a taken port before anything is started; `others` we are about to take ourselves."""
+    if port in others or not is_free(port):
+        raise DemoError(
+            f"Port {port} is taken or no port: choose another, such as {variable}=7861 scripts/demo"
+        )
+
+
+def is_free(port: str) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", int(port)))
         except (OSError, OverflowError, ValueError):
-            raise DemoError(
-                f"Port {port} is taken or no port: choose another, such as PODLINE_PORT=7861 scripts/demo"
-            ) from None
+            return False
+    return True
 
 
 def check_keys(settings: Mapping[str, str | None]) -> None:
@@ -245,18 +343,23 @@ def orphans() -> list[int]:
     return [int(pid) for children in found for pid in children.read_text().split()]
 
 
-def welcome(port: str, directory: Path, *, with_sandbox: bool) -> str:
-    where = directory.relative_to(ROOT)
-    if with_sandbox:
+def welcome(plan: Plan) -> str:
+    if plan.with_sandbox:
         note = "The model and the store are stand-ins on this machine: no account, no key, no internet."
     else:
         note = "The model is Google's, the store your own: the keys are those of .env."
+    observed = ""
+    if plan.prometheus is not None:
+        observed = indent(f"\n{plan.prometheus.guide()}\n", "  ")
+        if plan.prices is not None:
+            observed += f"  Prices are the examples of {plan.prices.relative_to(ROOT)}.\n"
     return f"""
-  Podline is ready:  http://127.0.0.1:{port}/
+  Podline is ready:  http://127.0.0.1:{plan.port}/
 
   Click "Start talking" and say: find running shoes under one hundred dollars.
   {note}
-  Logs are in {where}. Ctrl-C ends everything.
+{observed}
+  Logs are in {plan.logs.relative_to(ROOT)}. Ctrl-C ends everything.
 """
 
 

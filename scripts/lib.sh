@@ -1,5 +1,5 @@
-# Sourced by the scripts: makes the Python environment from the lock. Needs Python 3.11 or later and a
-# package registry, nothing else.
+# Sourced by the scripts: makes the Python environment from the lock, which needs Python 3.11 or later and a
+# package registry, nothing else; and gets what more than one script wants beside it.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 uv_version=0.13.9
@@ -58,4 +58,20 @@ ensure_environment() {
   (cd "$root" && "$uv" sync --quiet --frozen --inexact --compile-bytecode --python "$python" "$@") ||
     fail "The environment could not be installed; what uv said is above."
   echo "$wanted" > "$stamp"
+}
+
+# Prometheus and promtool: on the PATH, else Debian's package, unpacked and not installed, so that no service starts.
+# Fails where neither can be had.
+ensure_prometheus() {
+  local unpacked="$root/.tools/prometheus"
+  if [ "$(type -P prometheus promtool | wc -l)" = 2 ] || [ -x "$unpacked/usr/bin/promtool" ]; then
+    return
+  fi
+  if command -v apt-get > /dev/null && command -v dpkg-deb > /dev/null; then
+    echo "Getting Prometheus ..." >&2
+    mkdir -p "$unpacked"
+    [ "$(id -u)" != 0 ] || apt-get update -qq > /dev/null || true
+    (cd "$unpacked" && apt-get download -qq prometheus > /dev/null 2>&1 && dpkg-deb -x prometheus_*.deb .) || true
+  fi
+  [ -x "$unpacked/usr/bin/promtool" ]
 }

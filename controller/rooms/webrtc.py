@@ -1,7 +1,10 @@
 """SmallWebRTC: no provider and no room. The caller's offer goes by the controller to the bot."""
 
+from collections.abc import Collection
+
 from controller.errors import InvalidRequest
 from controller.rooms import Room
+from controller.sessions import Session
 from controller.tokens import Signer
 from protocol import environment
 
@@ -15,16 +18,16 @@ class WebRtcRooms:
         self._public_url = public_url.rstrip("/")
         self._signer = signer
 
-    async def open(self, session_id: str, *, lifetime_seconds: float) -> Room:  # noqa: ARG002 - nothing to expire
-        return self._room(session_id, self._signer.offer_token(session_id))
+    async def open(self, session: Session, *, lifetime_seconds: float) -> Room:  # noqa: ARG002 - nothing to expire
+        return self._room(session, self._signer.offer_token(session.id))
 
-    def bring(self, session_id: str, url: str, token: str) -> Room:  # noqa: ARG002 - offers need no bot's token
+    def bring(self, session: Session, url: str, token: str) -> Room:  # noqa: ARG002 - offers need no bot's token
         """A caller can only bring the address that the session has anyway.
 
         Raises:
             InvalidRequest: it is another address.
         """
-        room = self._room(session_id, None)
+        room = self._room(session, None)
         if url != room.url:
             raise InvalidRequest(
                 "This controller meets callers over WebRTC, where a session is its own room. "
@@ -32,18 +35,25 @@ class WebRtcRooms:
             )
         return room
 
-    async def enter_again(self, session_id: str, url: str | None, *, is_brought: bool) -> Room:  # noqa: ARG002 - the bot has no token here
-        return self._room(session_id, None)
+    async def enter_again(self, session: Session, *, lifetime_seconds: float) -> Room:  # noqa: ARG002 - the bot has no token here
+        return self._room(session, None)
 
-    async def admit(self, session_id: str, url: str) -> str | None:  # noqa: ARG002 - there is one url
-        return self._signer.offer_token(session_id)
+    async def admit(self, session: Session, *, lifetime_seconds: float) -> str | None:  # noqa: ARG002 - nothing to expire
+        return self._signer.offer_token(session.id)
 
-    async def close(self, session_id: str, url: str) -> None:
+    async def close(self, session: Session) -> None:
         """Nothing to close: the bot was the other end, and it is gone."""
 
-    def _room(self, session_id: str, caller_token: str | None) -> Room:
+    async def sweep(self, live: Collection[str]) -> int:  # noqa: ARG002 - likewise
+        return 0
+
+    async def aclose(self) -> None:
+        """No connections."""
+
+    def _room(self, session: Session, caller_token: str | None) -> Room:
         return Room(
-            url=f"{self._public_url}/sessions/{session_id}/api/offer",
+            name=session.id,
+            url=f"{self._public_url}/sessions/{session.id}/api/offer",
             caller_token=caller_token,
             environment={environment.TRANSPORT: self.provider},
             secrets={},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Depends, Request, Response
@@ -11,9 +12,12 @@ from controller.auth import bearer_of
 from controller.errors import InvalidRequest, Unauthorized
 from controller.logs import session_at_work
 from controller.routes.dependencies import ServicesDep, SupervisorDep
-from protocol.messages import INBOX_POLL_SECONDS, Inbox, InboxAnswer, Report, ReportAnswer
+from protocol.messages import INBOX_POLL_SECONDS, Inbox, InboxAnswer, ReportAnswer
+from protocol.reading import read_report
 
 T = TypeVar("T")
+
+_READ_ANSWER: Final = msgspec.json.Decoder(InboxAnswer).decode
 
 
 async def is_bot(launch_id: str, request: Request, services: ServicesDep) -> None:
@@ -33,7 +37,8 @@ router = APIRouter(
 @router.post("/reports")
 async def take_report(launch_id: str, request: Request, supervisor: SupervisorDep) -> Response:
     """Count one batch, once."""
-    counted = supervisor.report(launch_id, _decoded(await request.body(), Report))
+    report, unknown = _read(read_report, await request.body())
+    counted = supervisor.report(launch_id, report, unknown)
     return _json(ReportAnswer(ack=counted))
 
 
@@ -46,12 +51,12 @@ async def poll_inbox(launch_id: str, supervisor: SupervisorDep, after: str | Non
 @router.post("/inbox/{message_id}", status_code=204)
 async def take_answer(launch_id: str, message_id: str, request: Request, supervisor: SupervisorDep) -> None:
     """Hand the bot's answer to whoever waits for it."""
-    supervisor.answer(launch_id, message_id, _decoded(await request.body(), InboxAnswer))
+    supervisor.answer(launch_id, message_id, _read(_READ_ANSWER, await request.body()))
 
 
-def _decoded(body: bytes, kind: type[T]) -> T:
+def _read(read: Callable[[bytes], T], body: bytes) -> T:
     try:
-        return msgspec.json.decode(body, type=kind)
+        return read(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"body: {error}.") from error
     except RecursionError:

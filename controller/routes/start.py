@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Self
 
 import msgspec
 from fastapi import APIRouter, Body, Depends, Request, Security
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from controller.errors import (
     BotUnavailable,
@@ -80,6 +80,10 @@ class StartAnswer(BaseModel):
 
     sessionId: str  # noqa: N815 - Pipecat's name
     iceConfig: IceConfig | None = None  # noqa: N815 - likewise
+    dailyRoom: str | None = None  # noqa: N815 - likewise
+    dailyToken: str | None = None  # noqa: N815 - likewise
+    url: str | None = Field(default=None, description="LiveKit's server.")
+    token: str | None = Field(default=None, description="The caller's, for a room there.")
 
 
 class Relayed(BaseModel):
@@ -133,10 +137,15 @@ async def start(services: ServicesDep, body: Annotated[StartBody | None, Body()]
     _insist_on_provider(wish, services.supervisor.provider)
     user_id = wish.body.user_id if wish.body else ANONYMOUS
     started = await services.supervisor.start(order_of(StartSession(user_id=user_id), services))
-    servers = services.ice_servers(started.session)
-    return StartAnswer(
-        sessionId=started.session.id, iceConfig=IceConfig(iceServers=servers) if servers else None
-    )
+    answer = StartAnswer(sessionId=started.session.id)
+    match services.supervisor.provider:
+        case "daily":
+            answer.dailyRoom, answer.dailyToken = started.session.room_url, started.caller_token
+        case "livekit":
+            answer.url, answer.token = started.session.room_url, started.caller_token
+        case _ if servers := services.ice_servers(started.session):
+            answer.iceConfig = IceConfig(iceServers=servers)
+    return answer
 
 
 @router.post(

@@ -53,7 +53,7 @@ _MACHINE: Final = (
     "NO_PROXY",
     "SSL_CERT_DIR",
 )
-"""Variables of the machine that any program needs, in either case; beside them LC_* and PYTHON*."""
+"""Variables of the machine that any program needs, in either case; beside them LC_*, PYTHON* and OTEL_*."""
 
 
 def bot_variables(variables: Mapping[str, str]) -> dict[str, str]:
@@ -62,7 +62,12 @@ def bot_variables(variables: Mapping[str, str]) -> dict[str, str]:
         name: value
         for name, value in variables.items()
         if value
-        and (name.upper() in _MACHINE or name in environment.SHARED or name.startswith(("LC_", "PYTHON")))
+        and (
+            name.upper() in _MACHINE
+            or name in environment.SHARED
+            or name.startswith(("LC_", "PYTHON", environment.OTEL))
+        )
+        and name not in environment.OTEL_OF_ONE_SERVICE
     }
 
 

@@ -24,7 +24,8 @@ from deploy.dashboards.parts import (
 
 _JUDGED: Final = (
     "sum(increase(podline_session_start_seconds_count{SCOPE}[$__range])"
-    ' or increase(podline_session_furthest_stage_total{SCOPE,stage!~"joined|first_speech"}[$__range]))'
+    ' or increase(podline_session_furthest_stage_total{SCOPE,stage!~"joined|first_speech|unknown"}[$__range])'
+    ' or increase(podline_session_furthest_stage_total{SCOPE,stage="joined",phase="failed"}[$__range]))'
 )
 
 NOW: Final = Row(
@@ -119,8 +120,9 @@ STARTING: Final = Row(
         ),
         lines(
             "How far sessions came",
-            "Sessions that ended, by the last stage of their start: all but first_speech and joined were "
-            "lost before the bot spoke.",
+            "Sessions that ended, by the last stage of their start: all but first_speech were lost before "
+            "the bot spoke, or nobody came (joined). Unknown: the bot was killed while no controller "
+            "was there.",
             PER_MINUTE,
             [per_minute("podline_session_furthest_stage_total{SCOPE}", "{{stage}}", "stage")],
             stacked=True,

@@ -90,9 +90,18 @@ def _over(expression: str, function: str, window: str) -> str:
     return expression.replace("FUNCTION", function).replace("WINDOW", window)
 
 
-# A call is judged once: when the bot speaks, or when it ends without. One whose bot was there and whose
-# caller never came is nobody's call.
-_SILENT = 'FUNCTION(podline_session_furthest_stage_total{stage!~"joined|first_speech"}[WINDOW])'
+# A call is judged once: when the bot speaks, or when it ends without. One whose bot waited in vain for its
+# caller is nobody's call, unless it was the bot that failed meanwhile.
+_SILENT: Final = (
+    'FUNCTION(podline_session_furthest_stage_total{stage!~"joined|first_speech|unknown"}[WINDOW])',
+    'FUNCTION(podline_session_furthest_stage_total{stage="joined",phase="failed"}[WINDOW])',
+)
+
+
+def _judged(indent: str) -> str:
+    counts = ("FUNCTION(podline_session_start_seconds_count[WINDOW])", *_SILENT)
+    return f"\n{indent}or\n".join(f"{indent}{each}" for each in counts)
+
 
 OBJECTIVES: Final = (
     Objective(
@@ -100,14 +109,10 @@ OBJECTIVES: Final = (
         series="podline_late_starts",
         budget=0.01,
         bad=(
-            "(\n  sum by (namespace) (\n    FUNCTION(podline_session_start_seconds_count[WINDOW])\n    or\n"
-            f"    {_SILENT}\n  )\n  -\n  sum by (namespace) (\n"
+            f"(\n  sum by (namespace) (\n{_judged('    ')}\n  )\n  -\n  sum by (namespace) (\n"
             '    FUNCTION(podline_session_start_seconds_bucket{le="10.0"}[WINDOW])\n  )\n)'
         ),
-        all=(
-            "sum by (namespace) (\n  FUNCTION(podline_session_start_seconds_count[WINDOW])\n  or\n"
-            f"  {_SILENT}\n)"
-        ),
+        all=f"sum by (namespace) (\n{_judged('  ')}\n)",
         says="did not reach first speech within 10 s",
     ),
     Objective(

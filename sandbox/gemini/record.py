@@ -48,6 +48,7 @@ class SessionRecord(msgspec.Struct):
     """One connection to the model.
 
     Attributes:
+        conversation: The same for a session and for those that went on with a handle of its.
         tokens: What the usage that was sent adds up to.
         resumed: Whether it went on with another session's handle.
         history_turns: How many turns the client told as what was said before.
@@ -56,6 +57,7 @@ class SessionRecord(msgspec.Struct):
 
     started_at: datetime
     model: str
+    conversation: str = ""
     resumed: bool = False
     tokens: Spent = Spent()
     turns: list[TurnRecord] = []

@@ -169,7 +169,7 @@ async def _hold_session(
     behaviour: Behaviour,
 ) -> None:
     memory = _recall(gemini, setup)
-    with _recorded(gemini, setup, behaviour) as record:
+    with _recorded(gemini, setup, memory.name, behaviour) as record:
         connection = Connection(socket, transport, behaviour, record)
         try:
             async with connection.time_limit, asyncio.TaskGroup() as tasks:
@@ -202,10 +202,13 @@ async def _run(
 
 
 @contextmanager
-def _recorded(gemini: Gemini, setup: wire.Setup, behaviour: Behaviour) -> Iterator[SessionRecord]:
+def _recorded(
+    gemini: Gemini, setup: wire.Setup, conversation: str, behaviour: Behaviour
+) -> Iterator[SessionRecord]:
     record = SessionRecord(
         started_at=gemini.now(),
         model=setup.model,
+        conversation=conversation,
         resumed=_handle_in(setup) is not None,
         misbehaviours=behaviour.names,
     )

@@ -1,4 +1,4 @@
-"""`scripts/bench [call|load|starts|cluster|node|metrics]`: measure one thing here and print the figures."""
+"""`scripts/bench [call|load|starts|cluster|node|metrics|observing]`: measure one thing and print figures."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from pathlib import Path
 from scripts.benchmarks import call, load, metrics, starts
 from scripts.benchmarks.cluster import figures as cluster
 from scripts.benchmarks.node import figures as node
+from scripts.benchmarks.observing import figures as observing
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    kinds = ["call", "load", "starts", "cluster", "node", "metrics"]
+    kinds = ["call", "load", "starts", "cluster", "node", "metrics", "observing"]
     parser.add_argument("what", nargs="?", choices=kinds, default="call")
-    parser.add_argument("--calls", type=int, default=20, help="call: how many of each kind (default: 20)")
+    parser.add_argument(
+        "--calls", type=int, default=20, help="call, observing: how many of each kind (default: 20)"
+    )
     parser.add_argument("--most", type=int, default=12, help="load: the most at one time (default: 12)")
     parser.add_argument(
         "--sessions", type=int, default=10_000, help="cluster: how many are found again (default: 10000)"
@@ -39,7 +42,9 @@ def main() -> None:
             case "node":
                 print(asyncio.run(node.measure(options.starts)))
             case "metrics":
-                print(metrics.measure())
+                print(asyncio.run(metrics.measure()))
+            case "observing":
+                print(asyncio.run(observing.measure(directory, options.calls)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What metrics cost the controller: for each batch of reports, and for a scrape of ten thousand sessions."""
+"""What metrics cost the controller: for each batch, each request, and a scrape of ten thousand sessions."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from protocol.messages import (
 )
 from protocol.messages import Timeline as BotTimeline
 from protocol.usage import Tokens, Usage
+from scripts.benchmarks import request_metrics
 from scripts.benchmarks.programs import system
 
 TURN: Final[tuple[Event, ...]] = (
@@ -48,7 +49,7 @@ _SCRAPES: Final = 20
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0"
 
 
-def measure() -> str:
+async def measure() -> str:
     """The figures, one a line."""
     lines = [
         f"What metrics cost, medians; {system()}",
@@ -58,6 +59,7 @@ def measure() -> str:
             for name, events in (("an empty", ()), ("one turn's", TURN), ("a full", TURN * 14))
         ),
         *(_of_scrape(sessions) for sessions in (100, 10_000)),
+        *await request_metrics.measure(),
     ]
     return "\n".join(lines)
 

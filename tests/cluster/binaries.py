@@ -32,7 +32,7 @@ REAL_VERSION = "-X k8s.io/component-base/version.gitVersion=v1.37.2"
 
 @dataclass(frozen=True)
 class Part:
-    """A folder with a Go module, and the programs it is for."""
+    """A folder with a Go module, and the programs it is for: others', or one of its own."""
 
     directory: Path
     packages: Mapping[str, str]
@@ -44,10 +44,10 @@ class Part:
 
     @property
     def key(self) -> str:
-        """What decides about the binaries: the locked modules and the flags."""
+        """What decides about the binaries: the locked modules, sources of its own, and the flags."""
         digest = hashlib.sha256()
-        for name in ("go.mod", "go.sum"):
-            digest.update((self.directory / name).read_bytes())
+        for path in (self.directory / "go.mod", self.directory / "go.sum", *self.directory.glob("*.go")):
+            digest.update(path.read_bytes())
         digest.update(" ".join((*BUILD_FLAGS, self.linker_flags)).encode())
         return digest.hexdigest()[:12]
 
@@ -96,9 +96,9 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "podline" / "cluster"
 
 
-def ensure_binaries(parts: Sequence[Part] = PARTS) -> dict[str, Path]:
+def ensure_binaries(parts: Sequence[Part] = PARTS, cache: Path | None = None) -> dict[str, Path]:
     """Say where each program is, once all of them are there."""
-    cache = cache_directory()
+    cache = cache or cache_directory()
     wanted = [
         Binary(name, package, part, cache / f"{part.module}-{part.key}" / name)
         for part in parts
@@ -113,24 +113,6 @@ def ensure_binaries(parts: Sequence[Part] = PARTS) -> dict[str, Path]:
     return {binary.name: given.get(binary.name, binary.path) for binary in wanted}
 
 
-def ensure_program(part: Part, name: str, about: str) -> Path:
-    """Where a program is that is not of the cluster, once it is there. `about` says how long it takes.
-
-    Raises:
-        GoUnavailableError: it has to be built, and there is no Go.
-    """
-    cache = cache_directory().with_name(part.module)
-    binary = Binary(name, part.packages[name], part, cache / part.key / name)
-    if not binary.path.exists():
-        with only_one(cache, name):
-            if not binary.path.exists():
-                # The cluster's cache, where Go may be already.
-                go = find_go(cache_directory())
-                tell(f"Building {name} into {binary.path.parent}: {about} the first time on 2 cores ...")
-                binary.build(go)
-    return binary.path
-
-
 def given_binaries(parts: Sequence[Part]) -> dict[str, Path]:
     """What the user's own folder has."""
     folder = os.environ.get(ASSETS)
@@ -141,7 +123,7 @@ def given_binaries(parts: Sequence[Part]) -> dict[str, Path]:
 
 
 @contextlib.contextmanager
-def only_one(cache: Path, what: str = "the cluster's programs") -> Iterator[None]:
+def only_one(cache: Path, what: str = "the tests' programs") -> Iterator[None]:
     """Let one run build while others wait for what it builds."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
@@ -157,8 +139,8 @@ def build(missing: list[Binary], cache: Path) -> None:
     if not missing:
         return
     go = find_go(cache)
-    tell(f"Building {len(missing)} programs of the test cluster into {cache}:")
-    tell("some minutes for each the first time on 2 cores.")
+    tell(f"Building {len(missing)} of the tests' programs into {cache}:")
+    tell("up to some minutes for each the first time on 2 cores.")
     began = time.monotonic()
     for number, binary in enumerate(missing, start=1):
         tell(f"  {number} of {len(missing)}: {binary.name} ({time.monotonic() - began:.0f} s so far) ...")
@@ -171,15 +153,15 @@ def tell(line: str) -> None:
     sys.stderr.flush()
 
 
-def main(parts: Sequence[Part] = PARTS) -> int:
+def main(parts: Sequence[Part] = PARTS, cache: Path | None = None) -> int:
     """Exit with 3 where this machine can't have them, so that a script can tell that from a failed build."""
     try:
-        binaries = ensure_binaries(parts)
+        binaries = ensure_binaries(parts, cache)
     except GoUnavailableError as error:
         tell(str(error))
         return 3
     except subprocess.CalledProcessError as error:
-        tell(f"The cluster's programs could not be built: {error}")
+        tell(f"The tests' programs could not be built: {error}")
         return 1
     sys.stdout.write("".join(f"{path}\n" for path in binaries.values()))
     return 0

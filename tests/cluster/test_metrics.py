@@ -44,11 +44,29 @@ async def test_the_next_controller_counts_only_what_none_before_has_counted(
         await site.until_over("ended")
         await site.until_recorded("ended")
         _, bot = await site.live(session_id="one")
-        assert await total(site, "session_starts_total") == 2
+        _, lost = await site.live(session_id="away")
+        pod = await site.pod("away")
+        assert await total(site, "session_starts_total") == 3
         assert await total(site, "session_ends_total") == 1
-        assert await total(site, "turns_total") == 2
+        assert await total(site, "turns_total") == 3
+
+    # One ends while no controller is there: two turns and its first speech are in its last word alone.
+    word = lost.last_word("caller_left")
+    lost.turns += 2
+    lost.marks |= {"caller_joined": 1.5, "first_speech": 2.0}
+    said = {**lost.last_word("caller_left"), "acked_totals": word["totals"], "acked": lost.acknowledged}
+    marks = {"fate.test/end": "exit-0", "fate.test/last-word": json.dumps(said)}
+    await plane.annotate(f"{site.pods}/{pod['metadata']['name']}", marks)
+    await plane.until(f"{site.jobs}/away", lambda job: job["status"].get("succeeded"))
 
     async with serve(plane, namespace, tmp_path) as site:
+        away = await site.until_over("away")
+        assert (away["reason"], away["usage"]["turns"]) == ("caller_left", 3)
+        assert await total(site, "turns_total") == 2
+        assert await total(site, "session_ends_total", reason="caller_left") == 1
+        assert await total(site, "session_duration_seconds_count", phase="ended") == 1
+        assert await total(site, "session_start_seconds_count") == 1
+        assert await total(site, "session_furthest_stage_total", stage="first_speech") == 1
         assert await total(site, "sessions", phase="live") == 1
         bot.client = site.client
         await bot.report(turns=4)
@@ -59,6 +77,6 @@ async def test_the_next_controller_counts_only_what_none_before_has_counted(
         ended = await site.until_over("one")
 
         assert ended["usage"]["turns"] == 8
-        assert await total(site, "turns_total") == 7
+        assert await total(site, "turns_total") == 9
         assert await total(site, "session_starts_total") == 0
-        assert await total(site, "session_ends_total") == 1
+        assert await total(site, "session_ends_total") == 2

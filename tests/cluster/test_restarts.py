@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from controller.rooms import Room
 from controller.rooms.webrtc import WebRtcRooms
+from controller.sessions import Session
+from controller.traces import LISTED, Traced
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.site import Site, secret_of, serve, site_signer, until_ready
+from tests.fakes.spans import PARENT, TRACE, Received, header
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -72,6 +77,30 @@ async def test_an_end_that_is_on_record_is_told_as_it_was_and_not_counted_again(
     assert job["metadata"]["resourceVersion"] == recorded["metadata"]["resourceVersion"]
 
 
+async def test_a_session_stays_in_the_trace_that_it_began_in(
+    plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    before, after = Received(LISTED), Received(LISTED)
+    body = {"user_id": "ana", "session_id": "one"}
+    other = f"00-{'1' * 32}-{'2' * 16}-01"
+    async with serve(plane, namespace, tmp_path, tracing=Traced(before.provider)) as site:
+        await site.client.post("/v1/sessions", json=body, headers={"traceparent": PARENT})
+        again = await site.client.post("/v1/sessions", json=body, headers={"traceparent": other})
+        job = await site.job("one")
+    async with serve(plane, namespace, tmp_path, tracing=Traced(after.provider)) as site:
+        await site.client.delete("/v1/sessions/one")
+        await site.until_over("one")
+
+    assert again.status_code == 200
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    given = {each["name"]: each.get("value") for each in container["env"]}
+    assert given["TRACEPARENT"] == header(before.one("launch bot"))
+    assert before.parent("create Job") == before.parent("create Secret") == "launch bot"
+    assert f"{after.one('session').context.trace_id:032x}" == TRACE
+    request = next(span for span in before.spans if span.attributes.get("http.response.status_code") == 201)
+    assert after.one("session").parent.span_id == request.context.span_id
+
+
 async def test_a_stop_goes_on_where_the_last_controller_left_it(
     plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
@@ -131,9 +160,8 @@ async def test_a_job_without_its_secret_gets_it_from_the_next_controller(
 class RoomsOfTheirOwn(WebRtcRooms):
     """A provider whose rooms callers bring, with a token that is told once."""
 
-    async def enter_again(self, session_id: str, url: str | None, *, is_brought: bool) -> Any:
-        room = await super().enter_again(session_id, url, is_brought=is_brought)
-        return type(room)(url=room.url, caller_token=None, environment=room.environment, secrets=None)
+    async def enter_again(self, session: Session, *, lifetime_seconds: float) -> Room:
+        return replace(await super().enter_again(session, lifetime_seconds=lifetime_seconds), secrets=None)
 
 
 async def test_a_brought_room_whose_token_is_lost_ends_the_session_with_a_sentence(

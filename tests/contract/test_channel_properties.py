@@ -113,4 +113,4 @@ class Channel(RuleBasedStateMachine):
 
 
 TestChannel = Channel.TestCase
-TestChannel.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestChannel.settings = settings(max_examples=150, stateful_step_count=40)

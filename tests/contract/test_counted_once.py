@@ -178,7 +178,7 @@ class Counting(RuleBasedStateMachine):
 
 
 TestCounting = Counting.TestCase
-TestCounting.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestCounting.settings = settings(max_examples=150, stateful_step_count=40)
 
 
 def turns_report(seq: int, acked: int, turns: int, so_far: int) -> Report:

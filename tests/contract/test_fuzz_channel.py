@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from protocol.reading import read_report
 from tests.fakes.clockwork import Clockwork
 from tests.fakes.site import SIGNER, Site, serve_site
 
@@ -60,7 +61,7 @@ async def record(site: Site) -> dict[str, Any]:
     return await site.read("mine")
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(path=PATHS, body=BODIES, token=TOKENS)
 def test_what_is_refused_is_a_problem_and_changes_nothing(path: str, body: bytes, token: str) -> None:
     async def run() -> None:
@@ -85,7 +86,7 @@ def test_what_is_refused_is_a_problem_and_changes_nothing(path: str, body: bytes
         runner.run(run())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     offer=st.fixed_dictionaries(
         {"sdp": st.text(max_size=20), "type": st.text(max_size=5)}, optional={"more": JSON}
@@ -114,7 +115,7 @@ def test_whatever_offer_is_taken_can_be_fetched_by_the_bot(offer: dict[str, Any]
         runner.run(run())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 50)), max_size=12))
 def test_batches_repeated_late_or_out_of_order_never_take_a_record_back(
     batches: list[tuple[int, int]],
@@ -134,3 +135,23 @@ def test_batches_repeated_late_or_out_of_order_never_take_a_record_back(
 
     with asyncio.Runner(loop_factory=Clockwork) as runner:
         runner.run(run())
+
+
+KNOWN = st.sampled_from(
+    [{"type": "turn"}, {"type": "talk", "side": "bot", "seconds": 1.5}, {"type": "interruption"}]
+)
+NEWER = st.builds(lambda kind, more: {"more": more, "type": kind}, st.sampled_from(["mood", "Turn"]), JSON)
+
+
+@settings(max_examples=100)
+@given(events=st.lists(KNOWN | NEWER, max_size=12))
+def test_events_of_newer_bots_are_left_out_wherever_they_stand_and_the_others_kept(
+    events: list[dict[str, Any]],
+) -> None:
+    known = [event for event in events if event["type"] not in ("mood", "Turn")]
+    report, unknown = read_report(json.dumps({**VALID, "events": events}).encode())
+    expected, none = read_report(json.dumps({**VALID, "events": known}).encode())
+
+    assert report == expected
+    assert (len(report.events), none) == (len(known), [])
+    assert unknown == [event["type"] for event in events if event["type"] in ("mood", "Turn")]

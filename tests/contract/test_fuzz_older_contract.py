@@ -26,7 +26,7 @@ IDS = st.text(min_size=1, max_size=200) | MARKUP
 HEADERS = st.sampled_from(["application/json", "text/plain", "application/json; charset=latin-1", ""])
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(body=BODIES, kind=HEADERS)
 def test_a_refused_start_starts_nothing_and_is_a_problem(body: object, kind: str) -> None:
     async def run() -> None:
@@ -48,7 +48,7 @@ def test_a_refused_start_starts_nothing_and_is_a_problem(body: object, kind: str
         runner.run(run())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(session_id=IDS)
 def test_a_stop_of_whatever_is_not_there_stops_nobody(session_id: str) -> None:
     async def run() -> None:

@@ -227,6 +227,12 @@ def test_a_bot_sees_no_secret_of_the_controllers() -> None:
     assert set(bot_variables(given)) == {"PATH", "LC_ALL", "https_proxy", "GOOGLE_API_KEY"}
 
 
+def test_bots_send_their_spans_where_the_controller_does_under_a_name_of_their_own() -> None:
+    shared = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_EXPORTER_OTLP_HEADERS": "key=k"}
+    own = {"OTEL_SERVICE_NAME": "voice", "OTEL_RESOURCE_ATTRIBUTES": "k8s.pod.name=controller-0"}
+    assert bot_variables({**shared, **own, "TRACEPARENT": "of our own start"}) == shared
+
+
 async def test_moments_are_told_in_utc_wherever_the_controller_stands(
     serve: ServeController, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

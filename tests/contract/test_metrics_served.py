@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 from datetime import date, datetime
-from pathlib import Path
 
 import httpx
 import pytest
@@ -15,10 +13,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as plain
 
 from controller.prices import ModelPrices, PerModality, PriceList
+from scripts.prometheus import find_program
 from tests.fakes.served import Controller, ServeController, free_port
-
-UNPACKED = Path(__file__).parents[2] / ".tools" / "prometheus" / "usr" / "bin"
-"""Where scripts/test puts Debian's package."""
 
 PRICES = PriceList("USD", [ModelPrices("fake", date(2020, 1, 1), PerModality(1, 1), PerModality(2, 2))])
 OPENMETRICS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2"
@@ -55,7 +51,7 @@ async def call(controller: Controller, user_id: str) -> dict:
 
 
 async def test_promtool_has_nothing_to_say(serve: ServeController) -> None:
-    promtool = shutil.which("promtool", path=f"{os.environ['PATH']}:{UNPACKED}")
+    promtool = find_program("promtool", os.environ["PATH"])
     if promtool is None:
         assert os.environ.get("CI") != "true", "under CI nothing is left out: apt-get install prometheus"
         pytest.skip("promtool is not there (on Debian: apt-get install prometheus)")

@@ -79,7 +79,6 @@ def app() -> FastAPI:
 @seed(SEED)
 @settings(
     max_examples=25,
-    deadline=None,
     database=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),

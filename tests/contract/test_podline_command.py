@@ -13,7 +13,8 @@ from tests.fakes.served import PATIENCE_SECONDS, free_port
 
 async def run(directory: Path, **variables: str) -> asyncio.subprocess.Process:
     """Start it in an empty directory with nothing of ours in its environment."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PODLINE_")}
+    ours = ("PODLINE_", "LIVEKIT_", "DAILY_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     root = str(Path(__file__).parents[2])
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "controller", "serve"),
@@ -62,6 +63,14 @@ async def test_a_signal_ends_it_in_order_and_leaves_nothing_behind(
         (
             {"PODLINE_PRICES_FILE": "/nowhere/prices.toml"},
             "podline: PODLINE_PRICES_FILE: /nowhere/prices.toml can't be read: No such file or directory.\n",
+        ),
+        (
+            {"PODLINE_ROOMS": "livekit", "LIVEKIT_URL": "ws://livekit", "LIVEKIT_API_KEY": "key"},
+            "podline: PODLINE_ROOMS=livekit needs LIVEKIT_API_SECRET: the secret of that key.\n",
+        ),
+        (
+            {"PODLINE_ROOMS": "daily", "DAILY_API_KEY": "a key"},
+            "podline: The Daily API key has characters that no key has; copy it once more.\n",
         ),
     ],
 )

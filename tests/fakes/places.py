@@ -1,7 +1,7 @@
 """A place where bots run, and rooms to meet them in, that do as a test says and keep what was asked."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -85,28 +85,35 @@ class FakeRooms:
 
     def __init__(self) -> None:
         self.closed: list[str] = []
+        self.is_closed = False
         self.refusal: ControllerError | None = None
         self._tokens = 0
 
-    async def open(self, session_id: str, *, lifetime_seconds: float) -> Room:  # noqa: ARG002
+    async def open(self, session: Session, *, lifetime_seconds: float) -> Room:  # noqa: ARG002
         if self.refusal is not None:
             raise self.refusal
-        return self._room(f"https://rooms.example/{session_id}", "bot-token", self._token())
+        return self._room(f"https://rooms.example/{session.id}", "bot-token", self._token())
 
-    def bring(self, session_id: str, url: str, token: str) -> Room:  # noqa: ARG002
+    def bring(self, session: Session, url: str, token: str) -> Room:  # noqa: ARG002
         if not url.startswith("https://rooms.example/"):
             raise InvalidRequest("room.url: only rooms of rooms.example can be used.")
         return self._room(url, token, None)
 
-    async def enter_again(self, session_id: str, url: str | None, *, is_brought: bool) -> Room:  # noqa: ARG002
-        room = self._room(url or "", "bot-token-again", None)
-        return replace(room, secrets=None) if is_brought else room
+    async def enter_again(self, session: Session, *, lifetime_seconds: float) -> Room:  # noqa: ARG002
+        room = self._room(session.room_url or "", "bot-token-again", None)
+        return replace(room, secrets=None) if session.room_is_brought else room
 
-    async def admit(self, session_id: str, url: str) -> str | None:  # noqa: ARG002
+    async def admit(self, session: Session, *, lifetime_seconds: float) -> str | None:  # noqa: ARG002
         return self._token()
 
-    async def close(self, session_id: str, url: str) -> None:  # noqa: ARG002
-        self.closed.append(url)
+    async def close(self, session: Session) -> None:
+        self.closed.append(session.room_url or "")
+
+    async def sweep(self, live: Collection[str]) -> int:  # noqa: ARG002
+        return 0
+
+    async def aclose(self) -> None:
+        self.is_closed = True
 
     def _token(self) -> str:
         self._tokens += 1
@@ -115,6 +122,7 @@ class FakeRooms:
     @staticmethod
     def _room(url: str, bot_token: str, caller_token: str | None) -> Room:
         return Room(
+            name=url,
             url=url,
             caller_token=caller_token,
             environment={environment.DAILY_ROOM_URL: url},

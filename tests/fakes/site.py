@@ -14,6 +14,7 @@ from controller.metrics import Metrics
 from controller.prices import PriceList
 from controller.settings import Settings
 from controller.tokens import Signer
+from controller.tracing import Tracing
 from tests.fakes.metered import some_metrics
 from tests.fakes.places import FakeRooms, FakeRuntime
 
@@ -56,12 +57,20 @@ async def serve_site(
     keys: tuple[Key, ...] | None = None,
     rooms: object = None,
     prices: PriceList | None = None,
+    tracing: Tracing | None = None,
     **settings: Any,
 ) -> AsyncIterator[Site]:
     runtime, metrics = FakeRuntime(), some_metrics(prices)
     site_rooms = rooms or FakeRooms()
     app = create_app(
-        Settings(_env_file=None, **settings), runtime, site_rooms, SIGNER, keys, system_clock(), metrics
+        Settings(_env_file=None, **settings),
+        runtime,
+        site_rooms,
+        SIGNER,
+        keys,
+        system_clock(),
+        metrics,
+        tracing=tracing,
     )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 1234))
     async with (

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from pathlib import Path
 
 import httpx
 import pytest
 from dotenv import dotenv_values
 
 from sandbox.voice import Voice
+from tests.livekit.server import LiveKitServer, livekit_server
+from tests.local.browser import find_chromium
+from tests.local.browsing import record
 from tests.local.processes import Program, Sandbox, answers, free_port, processes_of
 
 LOG_LINES = 60
 PROGRAMS = pytest.StashKey[list[Program]]()
 ENDINGS = pytest.StashKey[list[str]]()
 """Lines of the table that is shown when all tests are done."""
+COUNTED = pytest.StashKey[list[str]]()
+"""Likewise, of what was counted."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[PROGRAMS] = []
     config.stash[ENDINGS] = []
+    config.stash[COUNTED] = []
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if config.stash[ENDINGS]:
-        terminalreporter.section("endings")
-        for line in config.stash[ENDINGS]:
-            terminalreporter.write_line(line)
+    for title, table in (("endings", ENDINGS), ("counted", COUNTED)):
+        if lines := config.stash[table]:
+            terminalreporter.section(title)
+            for line in lines:
+                terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -56,15 +66,21 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
         assert processes_of(directory) == []
 
 
-@pytest.fixture(scope="session")
-def controller_url(
-    sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+@contextlib.contextmanager
+def serving(
+    sandbox: Sandbox, directory: Path, programs: list[Program], variables: Mapping[str, str]
 ) -> Iterator[str]:
+    """A controller with a sandbox and a short grace period, by its address; it takes its bots along."""
     port = free_port()
-    variables = {**sandbox.variables, "PODLINE_PORT": str(port), "PODLINE_GRACE_SECONDS": "3"}
+    variables = {
+        **sandbox.variables,
+        "PODLINE_PORT": str(port),
+        "PODLINE_GRACE_SECONDS": "3",
+        **variables,
+    }
     command = [sys.executable, "-m", "controller", "serve"]
-    program = Program.start("controller", command, tmp_path_factory.mktemp("controller"), variables)
-    pytestconfig.stash[PROGRAMS].append(program)
+    program = Program.start("controller", command, directory, variables)
+    programs.append(program)
     url = f"http://127.0.0.1:{port}"
     try:
         program.wait_until(lambda: answers(f"{url}/readyz"))
@@ -73,6 +89,22 @@ def controller_url(
         program.stop()
         # What is left of this run is the sandbox itself: no bot.
         assert [line for line in processes_of(sandbox.directory) if "-m bot" in line] == []
+
+
+@pytest.fixture(scope="session")
+def controller_url(
+    sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("controller")
+    with serving(sandbox, directory, pytestconfig.stash[PROGRAMS], {}) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def livekit(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[LiveKitServer]:
+    """LiveKit's own server, shared by those who leave it running."""
+    with livekit_server(tmp_path_factory.mktemp("livekit"), pytestconfig.stash[PROGRAMS].append) as server:
+        yield server
 
 
 @pytest.fixture
@@ -90,3 +122,17 @@ async def store(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture(scope="session")
 def voice() -> Voice:
     return Voice()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    found = find_chromium()
+    if found is None:
+        what = "no Chromium on this machine: scripts/test says how to get one"
+        pytest.fail(what) if os.environ.get("CI") == "true" else pytest.skip(what)
+    return found
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory, voice: Voice) -> Path:
+    return record(voice, tmp_path_factory.mktemp("microphone") / "script.wav")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
+from tests.local.conftest import ENDINGS, PROGRAMS
 from tests.local.endings_causes import Cause
 from tests.local.endings_scene import Scene
 from tests.local.endings_site import Site, open_site
@@ -97,6 +100,46 @@ class Matrix:
             result.set_exception(error)
         finally:
             await site.behave()
+
+
+@contextlib.asynccontextmanager
+async def playing_chosen(
+    request: pytest.FixtureRequest,
+    directory: Path,
+    rows: Sequence[Ending],
+    settings: Mapping[str, Mapping[str, str]],
+) -> AsyncIterator[Matrix]:
+    """Play those of the rows whose tests of this module were chosen, and show the table at the end."""
+    config = request.config
+    chosen = {
+        item.callspec.params["row"].id
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item, "callspec")
+    }
+    rows = [row for row in rows if row.id in chosen]
+    matrix = Matrix(directory, settings, config.stash[PROGRAMS].append)
+    playing = asyncio.create_task(matrix.play(rows))
+    await asyncio.sleep(0)
+    try:
+        yield matrix
+        await playing
+    finally:
+        playing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await playing
+        config.stash[ENDINGS].extend(table(rows, matrix.seen))
+
+
+def check(row: Ending, seen: Seen) -> None:
+    """Compare what was seen with what has to be."""
+    print(seen.log)  # noqa: T201 - shown where the test fails
+    assert seen.reason == row.reason, seen.message
+    assert row.message in seen.message
+    assert seen.message.endswith(".")
+    if row.exit is not None:
+        assert seen.exit == row.exit
+    assert seen.is_gone
+    assert seen.seconds < row.within
 
 
 async def _seen(row: Ending, scene: Scene) -> Seen:

@@ -34,7 +34,7 @@ class Scene:
         assert answer.status_code == 201, answer.text
         session = answer.json()
         self.session_id = session["id"]
-        self._room = Room(session["room"]["url"], session["room"]["token"])
+        self._room = Room(**session["room"])
         self.it_happens()
 
     @contextlib.asynccontextmanager

@@ -16,7 +16,8 @@ import httpx
 from dotenv import dotenv_values
 
 from sandbox.voice import Voice
-from tests.local.processes import ROOT, Program, answers, free_port, processes_of
+from tests.livekit.server import LiveKitServer, livekit_server
+from tests.local.processes import ROOT, Program, answers, eventually, free_port, processes_of
 
 FAULTS = Path(__file__).parent / "faults"
 
@@ -87,6 +88,7 @@ class Site:
         process: The controller's process id.
         gate: Between the controller and its bots.
         exits: What bots exited with, a file for each session.
+        livekit: The server whose rooms callers and bots meet in, if they do.
     """
 
     url: str
@@ -96,6 +98,7 @@ class Site:
     gate: Gate
     exits: Path
     voice: Voice
+    livekit: LiveKitServer | None
 
     async def misbehave(self, target: str, name: str, **parameters: Any) -> None:
         order = {"target": target, "name": name, **parameters}
@@ -113,7 +116,10 @@ class Site:
 
 @contextlib.asynccontextmanager
 async def open_site(
-    directory: Path, settings: Mapping[str, str], watch: Callable[[Program], None]
+    directory: Path,
+    settings: Mapping[str, str],
+    watch: Callable[[Program], None],
+    between: Callable[[int], Gate] = Gate,
 ) -> AsyncIterator[Site]:
     """Start a sandbox and a controller; at the end both are gone, and their bots with them."""
     exits, personas = directory / "exits", directory / "personas"
@@ -121,17 +127,19 @@ async def open_site(
         folder.mkdir(parents=True)
     (personas / "mute.toml").write_text('voice = "Aoede"\nlanguage = "en-US"\n')
     port = free_port()
-    gate = Gate(port)
+    gate = between(port)
     async with contextlib.AsyncExitStack() as stack:
         # What is left when all have been stopped, is left behind.
         stack.callback(lambda: _assert_nobody_left(directory))
         url_for_bots = await stack.enter_async_context(gate.served())
         own = await _start_sandbox(directory, watch, stack)
+        livekit = await _start_livekit(directory / "livekit", settings, watch, stack)
         url = f"http://127.0.0.1:{port}"
         variables = {
             **own,
             **SHORT,
             **settings,
+            **(livekit.variables if livekit else {}),
             "PYTHONPATH": f"{FAULTS}{os.pathsep}{ROOT}",
             "PYTHON_EXITS": str(exits),
             "PODLINE_PORT": str(port),
@@ -143,10 +151,13 @@ async def open_site(
         )
         watch(controller)
         stack.push_async_callback(asyncio.to_thread, controller.stop)
+        if livekit is not None:
+            # Before the controller is stopped: each room goes with its own session.
+            stack.push_async_callback(eventually, livekit.is_empty, "the end of all rooms")
         await asyncio.to_thread(controller.wait_until, lambda: answers(f"{url}/readyz"))
         api = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=40))
         control = await stack.enter_async_context(httpx.AsyncClient(base_url=own["CONVEX_URL"]))
-        yield Site(url, api, control, controller.process.pid, gate, exits, Voice())
+        yield Site(url, api, control, controller.process.pid, gate, exits, Voice(), livekit)
 
 
 async def _start_sandbox(
@@ -160,6 +171,20 @@ async def _start_sandbox(
     described = directory / "sandbox.env"
     await asyncio.to_thread(sandbox.wait_until, described.exists)
     return {name: value or "" for name, value in dotenv_values(described).items()}
+
+
+async def _start_livekit(
+    directory: Path,
+    settings: Mapping[str, str],
+    watch: Callable[[Program], None],
+    stack: contextlib.AsyncExitStack,
+) -> LiveKitServer | None:
+    """A server, where the settings ask for its rooms; `LIVEKIT_AUTO_CREATE` is for it alone."""
+    if settings.get("PODLINE_ROOMS") != "livekit":
+        return None
+    makes_rooms = settings.get("LIVEKIT_AUTO_CREATE") != "false"
+    server = livekit_server(directory, watch, makes_rooms_unasked=makes_rooms)
+    return await asyncio.to_thread(stack.enter_context, server)
 
 
 def _assert_nobody_left(directory: Path) -> None:

@@ -119,6 +119,16 @@ def answers(url: str) -> bool:
         return False
 
 
+def reaches(address: str) -> bool:
+    """Whether somebody listens at HOST:PORT."""
+    host, port = address.split(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
 async def ended_session(controller: httpx.AsyncClient, session_id: str) -> dict[str, Any] | None:
     """The session's record, once it has ended."""
     session: dict[str, Any] = (await controller.get(f"/v1/sessions/{session_id}")).raise_for_status().json()

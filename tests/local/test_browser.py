@@ -2,92 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import wave
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
-import numpy as np
-import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import expect
 
-from sandbox.voice import Voice
-from tests.local.browser import FLAGS, find_chromium
+from tests.local.browsing import HEARD, opened, speaking
 from tests.local.processes import ended_session, eventually
-
-RATE = 48_000
-NOISE = 30
-LEAD_SECONDS = 10
-"""The recording starts with the click, not with the call: this long a bot has to come and greet."""
-
-SCRIPT = [("find running shoes under one hundred dollars", 17), ("save product two", 8)]
-"""What is said, and the seconds left for the answer."""
-
-REMEMBER_CONNECTIONS = """
-    window.connections = [];
-    window.RTCPeerConnection = class extends RTCPeerConnection {
-        constructor(...given) { super(...given); window.connections.push(this); }
-    };
-"""
-HEARD = """async () => {
-    let energy = 0;
-    for (const connection of window.connections)
-        for (const stat of (await connection.getStats()).values())
-            if (stat.type === "inbound-rtp" && stat.kind === "audio") energy += stat.totalAudioEnergy ?? 0;
-    return energy;
-}"""
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Path:
-    found = find_chromium()
-    if found is None:
-        what = "no Chromium on this machine: scripts/test says how to get one"
-        pytest.fail(what) if os.environ.get("CI") == "true" else pytest.skip(what)
-    return found
-
-
-@pytest.fixture(scope="session")
-def recording(tmp_path_factory: pytest.TempPathFactory, voice: Voice) -> Path:
-    """What the browser's microphone hears: a quiet room, and the script spoken in it."""
-    parts = [np.zeros(LEAD_SECONDS * RATE)]
-    for sentence, answer_seconds in SCRIPT:
-        parts += [voice.say(sentence, RATE), np.zeros(answer_seconds * RATE)]
-    sound = np.concatenate(parts)
-    sound = sound + np.random.default_rng(0).normal(0, NOISE, sound.size)
-    path = tmp_path_factory.mktemp("microphone") / "script.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(sound.clip(-32_768, 32_767).astype(np.int16).tobytes())
-    return path
-
-
-@asynccontextmanager
-async def opened(url: str, chromium: Path, *flags: str, microphone: bool = True) -> AsyncIterator[Page]:
-    """The page in a fresh browser. It throws no error and loads nothing from outside."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, *flags])
-        context = await browser.new_context(permissions=["microphone"] if microphone else [])
-        await context.add_init_script(REMEMBER_CONNECTIONS)
-        page = await context.new_page()
-        faults: list[str] = []
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on(
-            "request", lambda request: faults.append(request.url) if not request.url.startswith(url) else None
-        )
-        try:
-            await page.goto(url)
-            yield page
-        except BaseException:
-            print(await page.inner_text("body"), *faults, sep="\n")  # noqa: T201
-            raise
-        finally:
-            await browser.close()
-        assert faults == []
 
 
 async def test_a_spoken_call_in_a_browser(
@@ -98,8 +19,7 @@ async def test_a_spoken_call_in_a_browser(
     recording: Path,
 ) -> None:
     """Greeted, asked, answered, saved, hung up: seen on the page, in the store and on record."""
-    microphone = f"--use-file-for-fake-audio-capture={recording}%noloop"
-    async with opened(controller_url, chromium, microphone) as page:
+    async with opened(controller_url, chromium, speaking(recording)) as page:
         async with page.expect_response("**/start") as started:
             await page.get_by_role("button", name="Start talking").click()
         session_id = (await (await started.value).json())["sessionId"]

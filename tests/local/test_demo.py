@@ -9,16 +9,22 @@ import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+import pytest
 
 from sandbox.caller import calling
 from sandbox.voice import Voice
-from tests.local.processes import ROOT, free_port, processes_of
+from scripts.demo import DemoError, plan_prometheus
+from scripts.prometheus import RULES
+from tests.local.processes import ROOT, eventually, free_port, processes_of
+from tests.monitoring.programs import program
 
 READY_SECONDS = 60
 END_SECONDS = 5
+PARTS = ("-m sandbox", "podline serve", "prometheus")
 
 
 class Demo(NamedTuple):
@@ -35,6 +41,11 @@ class Demo(NamedTuple):
 
     def left_behind(self) -> list[str]:
         return processes_of(ROOT / ".podline" / f"demo-{self.port}")
+
+
+def left_by_demo(directory: Path) -> list[Path]:
+    """What the demo keeps for as long as it runs; libraries of bots leave files of their own beside it."""
+    return list(directory.glob("podline-*"))
 
 
 @asynccontextmanager
@@ -56,14 +67,16 @@ async def running_demo(*arguments: str, **variables: str) -> AsyncIterator[Demo]
             await process.communicate()
 
 
-async def until_ready(demo: Demo) -> None:
+async def until_ready(demo: Demo, told: str | None = None) -> str:
+    """Read what it says until it tells of its address, or of another; returns that."""
     assert demo.process.stdout is not None
     said = ""
     async with asyncio.timeout(READY_SECONDS):
-        while f"http://127.0.0.1:{demo.port}/" not in said:
+        while (told or f"http://127.0.0.1:{demo.port}/") not in said:
             line = await demo.process.stdout.readline()
             assert line, said
             said += line.decode()
+    return said
 
 
 async def test_ctrl_c_ends_the_demo_and_its_bots_and_leaves_no_process(voice: Voice) -> None:
@@ -109,3 +122,68 @@ async def test_without_sandbox_and_keys_the_missing_ones_are_named() -> None:
         said = await demo.ends()
     assert demo.process.returncode == 1
     assert "GOOGLE_API_KEY and CONVEX_URL" in said
+
+
+async def test_observed_calls_are_seen_in_a_prometheus_that_goes_with_the_demo(
+    voice: Voice, tmp_path: Path
+) -> None:
+    program("prometheus")
+    port = free_port()
+    async with running_demo("--observe", PODLINE_PROMETHEUS_PORT=str(port), TMPDIR=str(tmp_path)) as demo:
+        said = await until_ready(demo, f"http://127.0.0.1:{port}/alerts")
+        assert f"http://127.0.0.1:{port}/graph?" in said
+        async with (
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1") as prometheus,
+            calling(f"http://127.0.0.1:{demo.port}", voice) as (caller, _),
+        ):
+            await caller.hears_bot()
+
+            async def numbers(expression: str) -> list[float]:
+                answer = await prometheus.get("/query", params={"query": expression})
+                return [float(each["value"][1]) for each in answer.json()["data"]["result"]]
+
+            await eventually(lambda: numbers("podline_cost_total > 0"), "the cost of a spoken greeting")
+            assert await numbers("podline_session_starts_total") == [1]
+            assert await numbers("up") == [1]
+            rules = (await prometheus.get("/rules")).json()["data"]["groups"]
+            assert rules
+            assert {group["file"] for group in rules} == {str(RULES)}
+            demo.process.send_signal(signal.SIGINT)
+            await demo.ends()
+
+        assert demo.process.returncode == 0
+        assert processes_of(tmp_path) == []
+        assert left_by_demo(tmp_path) == []
+
+
+async def test_a_demo_that_is_killed_takes_all_its_parts_along(tmp_path: Path) -> None:
+    program("prometheus")
+    port = free_port()
+    async with running_demo("--observe", PODLINE_PROMETHEUS_PORT=str(port), TMPDIR=str(tmp_path)) as demo:
+        await until_ready(demo, f"http://127.0.0.1:{port}/alerts")
+        assert sum(name in line for line in processes_of(tmp_path) for name in PARTS) == len(PARTS)
+        demo.process.kill()
+
+        async def all_gone() -> bool:
+            return not processes_of(tmp_path) and not left_by_demo(tmp_path)
+
+        await eventually(all_gone, "the end of sandbox, controller and Prometheus")
+
+
+def test_a_prometheus_that_is_not_there_is_asked_for_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.prometheus.UNPACKED", tmp_path)
+    with pytest.raises(DemoError) as error:
+        plan_prometheus({"PATH": str(tmp_path), "PODLINE_PROMETHEUS_PORT": str(free_port())}, "1", tmp_path)
+
+    assert str(error.value) == (
+        "--observe needs Prometheus, and there is none: put prometheus on the PATH "
+        "(on Debian: apt-get install prometheus; else see prometheus.io/download)."
+    )
+
+
+def test_prometheus_and_the_controller_cannot_share_a_port(tmp_path: Path) -> None:
+    port = str(free_port())
+    with pytest.raises(DemoError, match=f"Port {port} is taken .* PODLINE_PROMETHEUS_PORT="):
+        plan_prometheus({"PODLINE_PROMETHEUS_PORT": port}, port, tmp_path)

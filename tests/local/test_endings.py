@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from tests.local import endings_causes as causes
-from tests.local.conftest import ENDINGS, PROGRAMS
-from tests.local.endings_matrix import Ending, Matrix, table
+from tests.local.endings_matrix import Ending, Matrix, check, playing_chosen
 
 SITES = {
     # Time for goodbyes.
@@ -211,36 +208,13 @@ async def matrix(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Matrix]:
     """Plays the rows of all tests that were chosen, from the first test on."""
-    config = request.config
-    chosen = {
-        item.callspec.params["row"].id
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item, "callspec")
-    }
-    rows = [row for row in ENDINGS_OF_CALLS if row.id in chosen]
-    matrix = Matrix(tmp_path_factory.mktemp("endings"), SITES, config.stash[PROGRAMS].append)
-    playing = asyncio.create_task(matrix.play(rows))
-    await asyncio.sleep(0)
-    try:
+    directory = tmp_path_factory.mktemp("endings")
+    async with playing_chosen(request, directory, ENDINGS_OF_CALLS, SITES) as matrix:
         yield matrix
-        await playing
-    finally:
-        playing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await playing
-        config.stash[ENDINGS].extend(table(rows, matrix.seen))
 
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("row", ENDINGS_OF_CALLS, ids=lambda row: row.id)
 async def test_each_cause_ends_the_call_in_time_under_its_own_name(row: Ending, matrix: Matrix) -> None:
     """With its reason, a sentence that helps, its exit code; and no bot stays, nor its place taken."""
-    seen = await matrix.results[row.id]
-    print(seen.log)  # noqa: T201 - shown where the test fails
-    assert seen.reason == row.reason, seen.message
-    assert row.message in seen.message
-    assert seen.message.endswith(".")
-    if row.exit is not None:
-        assert seen.exit == row.exit
-    assert seen.is_gone
-    assert seen.seconds < row.within
+    check(row, await matrix.results[row.id])

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ KEY = "key-of-the-web-app-6f1d"
 WRONG_KEY = "key-of-nobody-77aa"
 SECRET = "signing-secret-e1b0"
 CONVEX_TOKEN = "token-of-the-shop-93c4"
+USER = "ana.of.the.shop@example.com"
 TYPED = "my neighbour plays the xylophone"
 
 SAID = [
@@ -39,6 +41,9 @@ SAID = [
     "thank you for",
 ]
 """Words of the caller's and the bot's, and of the products they spoke of."""
+
+EVENT = re.compile(r"[a-z][a-z', ]*[a-z]")
+"""Words that are always the same: no number, no name, no address."""
 
 
 @dataclass
@@ -63,7 +68,7 @@ class Run:
 
     async def start(self, **wishes: Any) -> Room:
         """Start a session. The answer to this is the one place where the caller's token belongs."""
-        answer = await self.api.post("/v1/sessions", json={"user_id": "ana", **wishes})
+        answer = await self.api.post("/v1/sessions", json={"user_id": USER, **wishes})
         session = answer.raise_for_status().json()
         self.sessions.append(session["id"])
         self.secrets.add(session["room"]["token"])
@@ -166,6 +171,44 @@ async def test_no_secret_and_nothing_that_was_said_is_left_anywhere(run: Run, tm
 
     assert found_in(run.left, run.secrets) == []
     assert found_in(run.left, SAID) == []
+
+
+async def test_each_line_of_a_run_is_an_event_of_its_session_and_names_no_caller(
+    run: Run, tmp_path: Path
+) -> None:
+    await go_through_calls(run)
+    await ask_what_is_refused(run)
+    await ask_for_everything(run)
+    of_controller = [json.loads(line) for line in (tmp_path / "controller.log").read_text().splitlines()]
+    of_bots = {
+        session_id: [
+            json.loads(line) for line in run.left_at(f"GET /v1/sessions/{session_id}/logs").splitlines()[1:]
+        ]
+        for session_id in run.sessions
+    }
+    everything = [*of_controller, *(line for lines in of_bots.values() for line in lines)]
+
+    assert [line for line in everything if not is_well_formed(line)] == []
+    for session_id, lines in of_bots.items():
+        assert {line["session_id"] for line in lines} <= {session_id}
+    ours = [line for line in of_controller if line["logger"].startswith("podline.")]
+    assert {line.get("session_id") for line in ours} == set(run.sessions)
+    # What happened is told: a start, an end as wished, one that was ordered, a crash and a refused key.
+    ended = {line["reason"] for line in ours if line["event"] == "session ended"}
+    assert ended == {"completed", "vanished", "model_refused", "stopped"}
+    told = {line["event"] for lines in of_bots.values() for line in lines}
+    assert {"call ending", "search failed", "change failed"} <= told
+    assert found_in({"the lines": json.dumps(everything)}, {USER, *run.secrets, *SAID}) == []
+
+
+def is_well_formed(line: dict[str, Any]) -> bool:
+    """Whether a line has all that each must have, and an event that holds no data."""
+    return (
+        datetime.fromisoformat(line["at"]).utcoffset() == timedelta(0)
+        and line["level"] in ("info", "warning", "error", "critical")
+        and line["logger"] != ""
+        and EVENT.fullmatch(line["event"]) is not None
+    )
 
 
 async def go_through_calls(run: Run) -> None:

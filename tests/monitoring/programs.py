@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-UNPACKED = ROOT / ".tools" / "prometheus" / "usr" / "bin"
+from scripts.prometheus import find_program
 
 
 def program(name: str) -> str:
     """Where a program is. Without it the test is left out, and under CI it fails."""
-    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), str(UNPACKED)]))
+    found = find_program(name, os.environ.get("PATH"))
     if found is None:
         missing = f"{name} is not there: on Debian, as root, apt-get install prometheus"
         if os.environ.get("CI") == "true":

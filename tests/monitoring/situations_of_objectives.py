@@ -6,8 +6,11 @@ from tests.monitoring.situations import CRASHED, Situation, ends
 
 SPOKE = 'podline_session_start_seconds_count{namespace="voice"}'
 IN_TIME = 'podline_session_start_seconds_bucket{namespace="voice",le="10.0"}'
-NEVER_SPOKE = 'podline_session_furthest_stage_total{namespace="voice",stage="process_up"}'
-NOBODY_CAME = 'podline_session_furthest_stage_total{namespace="voice",stage="joined"}'
+NEVER_SPOKE = 'podline_session_furthest_stage_total{namespace="voice",phase="failed",stage="process_up"}'
+NOBODY_CAME = 'podline_session_furthest_stage_total{namespace="voice",phase="ended",stage="joined"}'
+FAILED_ALONE = 'podline_session_furthest_stage_total{namespace="voice",phase="failed",stage="joined"}'
+SPOKE_AND_ENDED = 'podline_session_furthest_stage_total{namespace="voice",phase="ended",stage="first_speech"}'
+UNKNOWN = 'podline_session_furthest_stage_total{namespace="voice",phase="failed",stage="unknown"}'
 WISHED = ends("ended", "caller_left")
 
 LATE = "did not reach first speech within 10 s, where 1 % may."
@@ -43,6 +46,19 @@ STARTS = [
     ),
     Situation(
         "PodlineStartsBurnFast",
+        "bots fail while they wait for their callers",
+        {SPOKE: "0+8x120", IN_TIME: "0+8x120", NOBODY_CAME: "0+5x120", FAILED_ALONE: "0+2x120"},
+        "90m",
+        f"20% of calls {LATE}",
+    ),
+    Situation(
+        "PodlineStartsBurnFast",
+        "calls were lost with their nodes while no controller was there",
+        {SPOKE: "0+8x120", IN_TIME: "0+8x120", UNKNOWN: "0+5x120"},
+        "90m",
+    ),
+    Situation(
+        "PodlineStartsBurnFast",
         "the only two calls of a night are late",
         {SPOKE: "0x60 2x60", IN_TIME: "0x120"},
         "62m",
@@ -59,7 +75,7 @@ STARTS = [
         {
             SPOKE: "0+1x120",
             IN_TIME: "0+1x120",
-            'podline_session_furthest_stage_total{namespace="voice",stage="first_speech"}': "0+20x120",
+            SPOKE_AND_ENDED: "0+20x120",
         },
         "90m",
     ),

@@ -17,6 +17,7 @@ class Bot:
     """One launch, as Job and pod show it.
 
     Attributes:
+        session_id: whose bot it is; None where nobody knows yet.
         is_known: the supervisor knows its session.
         is_found: an earlier controller has launched it.
         is_dead: its launch came to nothing, so a Job of it that shows up late is cleared away.
@@ -28,6 +29,7 @@ class Bot:
 
     launch_id: str
     name: str
+    session_id: str | None = None
     is_known: bool = False
     is_found: bool = False
     is_dead: bool = False

@@ -15,9 +15,12 @@ from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
 from controller.runtimes.kubernetes.template import read_template
 from controller.settings import Settings
+from controller.tracing import Tracing
 
 
-def build_runtime(settings: Settings, clock: Clock, registry: CollectorRegistry) -> KubernetesRuntime:
+def build_runtime(
+    settings: Settings, clock: Clock, registry: CollectorRegistry, tracing: Tracing
+) -> KubernetesRuntime:
     """The runtime, not yet connected. It is measured in `registry`.
 
     Raises:
@@ -36,6 +39,7 @@ def build_runtime(settings: Settings, clock: Clock, registry: CollectorRegistry)
         keep_ended_seconds=settings.keep_ended_seconds,
         clock=clock,
         pick=random.Random(),  # noqa: S311 - spreads pauses, guards nothing
+        tracing=tracing,
     )
     registry.register(ClusterCollector(runtime))
     return runtime

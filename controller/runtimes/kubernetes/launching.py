@@ -16,6 +16,7 @@ from controller.runtimes.kubernetes.objects import Job
 from controller.runtimes.kubernetes.place import Place
 from controller.runtimes.kubernetes.records import is_accounted
 from controller.runtimes.kubernetes.status import has_ended
+from controller.tracing import Tracing
 
 T = TypeVar("T")
 
@@ -37,11 +38,14 @@ class _NotSettled(Exception):  # noqa: N818 - named for what happened
 class Launcher:
     """Launches into one place. The same launch again changes nothing."""
 
-    def __init__(self, place: Place, pick: random.Random, is_dead: Callable[[str], bool]) -> None:
+    def __init__(
+        self, place: Place, pick: random.Random, is_dead: Callable[[str], bool], tracing: Tracing
+    ) -> None:
         """`is_dead` tells of a launch that nobody waits for, so that its Job may be cleared away."""
         self._place = place
         self._pick = pick
         self._is_dead = is_dead
+        self._tracing = tracing
 
     async def launch(self, launch: Launch, manifest: dict[str, Any]) -> Job:
         """Make Job and Secret.
@@ -51,14 +55,16 @@ class Launcher:
             RuntimeUnavailable: there is no bot, and none will be.
             LaunchUnknown: nobody can say yet.
         """
+        with self._tracing.step("create Job"):
+            try:
+                async with asyncio.timeout(LAUNCH_SECONDS):
+                    job, is_new = await self._job(launch, manifest)
+            except TimeoutError:
+                raise LaunchUnknown from None
         try:
-            async with asyncio.timeout(LAUNCH_SECONDS):
-                job, is_new = await self._job(launch, manifest)
-        except TimeoutError:
-            raise LaunchUnknown from None
-        try:
-            async with asyncio.timeout(LAUNCH_SECONDS):
-                await self._secret(launch, job)
+            with self._tracing.step("create Secret"):
+                async with asyncio.timeout(LAUNCH_SECONDS):
+                    await self._secret(launch, job)
         except TimeoutError:
             raise LaunchUnknown from None
         except LaunchUnknown:

@@ -26,8 +26,10 @@ class _Request(msgspec.Struct, frozen=True, omit_defaults=True):
     accepted: Moment
     room_url: str | None = None
     room_is_brought: bool = False
+    room_name: str | None = None
     persona: str | None = None
     metadata: dict[str, Any] = {}
+    trace: dict[str, str] = {}
 
 
 class _Usage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,10 +73,12 @@ def request_annotation(session: Session) -> dict[str, str]:
         room_provider=session.room_provider,
         room_url=session.room_url,
         room_is_brought=session.room_is_brought,
+        room_name=session.room_name,
         persona=session.persona,
         max_duration_seconds=session.max_duration_seconds,
         metadata=session.metadata,
         accepted=session.timeline.accepted,
+        trace=session.trace,
     )
     return {names.REQUEST: _json(request)}
 
@@ -132,6 +136,7 @@ def read_session(job: Job) -> Session | None:
         room_provider=request.room_provider,
         room_url=request.room_url,
         room_is_brought=request.room_is_brought,
+        room_name=request.room_name,
         persona=request.persona,
         max_duration_seconds=request.max_duration_seconds,
         metadata=request.metadata,
@@ -141,6 +146,7 @@ def read_session(job: Job) -> Session | None:
         usage=usage.totals,
         usage_is_partial=usage.partial,
         diagnostics=_decoded(meta.annotations.diagnostics, Diagnostics),
+        trace=request.trace,
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Final
 
 from controller.clock import Clock
 from controller.endings import ending_for
 from controller.errors import LaunchUnknown, RuntimeUnavailable, SessionConflict
+from controller.logs import about
 from controller.runtime import Exit, Launch, Sighting
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.api import Api
@@ -36,6 +37,7 @@ from controller.runtimes.kubernetes.template import JobTemplate
 from controller.runtimes.kubernetes.watch import WATCH_SECONDS, Mirror
 from controller.runtimes.log import nothing
 from controller.sessions import Ending, Session
+from controller.tracing import Tracing, Untraced
 from protocol.reasons import Reason
 
 log = logging.getLogger("podline.runtimes.kubernetes")
@@ -65,6 +67,7 @@ class KubernetesRuntime:
         clock: Clock,
         pick: random.Random,
         watch_seconds: float = WATCH_SECONDS,
+        tracing: Tracing | None = None,
     ) -> None:
         """Prepare; nothing is asked.
 
@@ -77,6 +80,7 @@ class KubernetesRuntime:
             clock: says when something was seen.
             pick: spreads pauses.
             watch_seconds: how long one watch lasts.
+            tracing: takes the steps of a launch.
         """
         self._template = template
         self._grace_seconds = grace_seconds
@@ -84,7 +88,7 @@ class KubernetesRuntime:
         self._clock = clock
         self._api = api
         self._place = Place(api, namespace)
-        self._launcher = Launcher(self._place, pick, self._is_dead)
+        self._launcher = Launcher(self._place, pick, self._is_dead, tracing or Untraced())
         self._stopper = Stopper(self._place, grace_seconds, pick)
         self._recorder = Recorder(self._place, clock, pick, self._recorded)
         self._diagnosis = Diagnosis(self._place, clock)
@@ -135,6 +139,7 @@ class KubernetesRuntime:
         # Known before it is made: the watch may tell of it before the answer does.
         bot = self._bot(launch_id, manifest["metadata"]["name"])
         bot.is_known = True
+        bot.session_id = launch.session.id
         bot.secrets = tuple((launch.secrets or {}).values())
         try:
             job = await self._launcher.launch(launch, manifest)
@@ -154,7 +159,7 @@ class KubernetesRuntime:
         is_under_way = bot.intent is not None
         bot.intent = bot.intent or intent
         if not is_under_way:
-            self._tasks.create_task(self._see_out(bot, bot.intent))
+            self._begin(bot, self._see_out(bot, bot.intent), self._tasks)
 
     def record(self, session: Session) -> None:
         bot = self._bots.get(session.launch_id)
@@ -265,6 +270,7 @@ class KubernetesRuntime:
         if session is None or self._tell is None:
             return False
         bot.is_known = bot.is_found = True
+        bot.session_id = session.id
         bot.is_over = session.phase.is_end
         self._tell(Sighting(launch_id=bot.launch_id, found=session))
         if bot.is_over:
@@ -280,10 +286,15 @@ class KubernetesRuntime:
         if intent is not None:
             bot.intent = intent
             tell(Sighting(launch_id=bot.launch_id, intent=intent))
-            tasks.create_task(self._see_out(bot, intent))
+            self._begin(bot, self._see_out(bot, intent), tasks)
         if bot.is_gone and not bot.is_concluding:
             bot.is_concluding = True
-            tasks.create_task(self._conclude(bot, tell))
+            self._begin(bot, self._conclude(bot, tell), tasks)
+
+    def _begin(self, bot: Bot, work: Coroutine[Any, Any, None], tasks: asyncio.TaskGroup) -> None:
+        """Have something done for a bot, and each line of the log about it name the session."""
+        with about(bot.session_id):
+            tasks.create_task(work)
 
     # --- the end of a bot ---
 
@@ -340,9 +351,10 @@ class KubernetesRuntime:
         """Delete a Job that came too late: its session is over, and it never got its Secret."""
         is_under_way = bot.job is not None and bot.job.metadata.uid == job.metadata.uid
         if self._tasks is not None and not is_under_way:
-            log.warning("late job cleared away", extra={"job": job.metadata.name})
+            with about(bot.session_id):
+                log.warning("late job cleared away", extra={"job": job.metadata.name})
             bot.job = job
-            self._tasks.create_task(self._delete(job))
+            self._begin(bot, self._delete(job), self._tasks)
 
     async def _delete(self, job: Job) -> None:
         while True:

@@ -87,3 +87,12 @@ def test_it_is_never_too_long(message: str, tools: list[str], models: list[str],
 
 def test_a_message_is_one_line(ledger: Ledger) -> None:
     assert last_word(ledger, Reason.CRASHED, "one\ntwo\x00").message == "one two "
+
+
+def test_the_one_left_when_the_end_is_decided_says_that_there_is_more_to_come(ledger: Ledger) -> None:
+    first = last_word(ledger, Reason.IDLE, "", is_final=False)
+
+    assert not msgspec.json.decode(msgspec.json.encode(first), type=LastWord).is_final
+    assert msgspec.json.decode(
+        msgspec.json.encode(last_word(ledger, Reason.IDLE, "")), type=LastWord
+    ).is_final

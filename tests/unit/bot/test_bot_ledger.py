@@ -234,7 +234,7 @@ class Delivery(RuleBasedStateMachine):
             assert self.controller.counted == self.recorded
 
 
-Delivery.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Delivery.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 TestDelivery = Delivery.TestCase
 
 
@@ -248,3 +248,17 @@ def test_talk_adds_up_whole_however_it_is_cut_into_batches(parts: list[tuple[str
 
     assert ledger.acked_totals == ledger.totals
     assert ledger.totals.talk_seconds.bot == sum(quarters for side, quarters in parts if side == "bot") / 4
+
+
+def test_a_first_speech_is_told_as_acknowledged_once_a_batch_that_was_made_after_it_is(
+    ledger: Ledger,
+) -> None:
+    ledger.report()
+    ledger.mark("first_speech")
+    # Sent again, the batch tells of it; but the controller may have counted it as it was first sent.
+    assert not ledger.report().timeline.first_speech_acked
+    ledger.acknowledge(1)
+    assert not ledger.report().timeline.first_speech_acked
+
+    ledger.acknowledge(2)
+    assert ledger.report().timeline.first_speech_acked

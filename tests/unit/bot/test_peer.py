@@ -103,7 +103,7 @@ def mutated(mutations: list[tuple[int, str, str]]) -> str:
 
 
 @given(MUTATIONS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 async def test_a_damaged_offer_is_refused_or_answered_and_never_crashes(
     mutations: list[tuple[int, str, str]],
 ) -> None:

@@ -1,23 +1,19 @@
 """What an operator finds in the controller's log."""
 
+import asyncio
 import io
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 
 import pytest
 
-from controller.logs import JsonFormatter, ReadableFormatter, configure_logging, session_at_work
+from controller.logs import Formatter, about, configure_logging
+from protocol.log_lines import as_json
 from tests.fakes.site import Site
 
 LOG = logging.getLogger("podline.tests")
-
-
-class Terminal(io.StringIO):
-    """A stream that a person looks at."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture
@@ -35,7 +31,7 @@ def root() -> Iterator[logging.Logger]:
 def lines(root: logging.Logger) -> Iterator[io.StringIO]:
     """All that is logged while a test runs, as a file gets it."""
     stream = io.StringIO()
-    configure_logging(stream)
+    configure_logging(stream, {})
     handler = root.handlers[0]
     yield stream
     root.removeHandler(handler)
@@ -66,39 +62,44 @@ def test_a_traceback_stays_in_its_events_line(lines: io.StringIO) -> None:
     assert line["exception"] == "ValueError: broken\nin two lines"
 
 
-def test_at_a_terminal_a_person_reads_event_and_fields(root: logging.Logger) -> None:
-    stream = Terminal()
-    configure_logging(stream)
-    LOG.info("session launched", extra={"session_id": "s-1", "note": "two words\nand a line"})
-    root.removeHandler(root.handlers[0])
-
-    assert stream.getvalue()[8:] == (
-        ' INFO    session launched session_id=s-1 note="two words\\nand a line"\n'
-    )
+def formatted(**record: object) -> dict[str, object]:
+    record = {"name": "podline.tests", "levelname": "INFO", **record}
+    line: dict[str, object] = json.loads(Formatter(as_json).format(logging.makeLogRecord(record)))
+    return line
 
 
-def test_at_a_terminal_a_traceback_follows_its_line() -> None:
-    failure = (ValueError, ValueError("broken"), None)
-    record = logging.makeLogRecord({"msg": "it failed", "levelname": "ERROR", "exc_info": failure})
+def test_what_a_library_says_is_text_of_an_event_that_is_always_the_same(lines: io.StringIO) -> None:
+    logging.getLogger("uvicorn.error").info("Started server process [%d]", 7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=True)
+        warnings.warn("an old way to do it", DeprecationWarning, stacklevel=1)
 
-    first, *rest = ReadableFormatter().format(record).splitlines()
-    assert first.endswith("ERROR   it failed")
-    assert rest[-1] == "ValueError: broken"
+    started, warned = parsed(lines)
+    assert started["event"] == warned["event"] == "library message"
+    assert started["text"] == "Started server process [7]"
+    assert "an old way to do it" in str(warned["text"])
 
 
 def test_what_uvicorn_adds_for_terminals_is_no_field() -> None:
-    record = logging.makeLogRecord({"msg": "Started", "levelname": "INFO", "color_message": "\x1b[1mStarted"})
-    assert "color_message" not in json.loads(JsonFormatter().format(record))
+    assert "color_message" not in formatted(msg="Started", color_message="\x1b[1mStarted")
 
 
 def test_a_line_about_a_session_names_it_though_nobody_foresaw_it() -> None:
-    token = session_at_work.set("s-1")
-    try:
-        line = json.loads(JsonFormatter().format(logging.makeLogRecord({"msg": "odd", "levelname": "ERROR"})))
-    finally:
-        session_at_work.reset(token)
+    with about("s-1"):
+        assert formatted(msg="odd")["session_id"] == "s-1"
+    assert "session_id" not in formatted(msg="odd")
 
-    assert line["session_id"] == "s-1"
+
+async def test_what_is_begun_for_a_session_goes_on_naming_it(lines: io.StringIO) -> None:
+    async def work() -> None:
+        LOG.info("work done")
+
+    with about("s-1"):
+        task = asyncio.create_task(work())
+    await task
+
+    assert parsed(lines)[0]["session_id"] == "s-1"
 
 
 async def test_each_line_that_a_session_causes_names_it(lines: io.StringIO, site: Site) -> None:

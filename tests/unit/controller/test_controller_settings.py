@@ -12,8 +12,12 @@ from protocol import environment
 
 EXAMPLE = Path(__file__).parents[3] / ".env.example"
 LINE = re.compile(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
-OWN = {f"PODLINE_{name.upper()}" for name in Settings.model_fields}
-OF_PODLINE_ROOM = {"DAILY_API_KEY", "DAILY_API_URL"}
+VARIABLES = {
+    name: field.validation_alias or f"PODLINE_{name.upper()}" for name, field in Settings.model_fields.items()
+}
+OWN = set(VARIABLES.values())
+LIVEKIT = {"rooms": "livekit", "LIVEKIT_URL": "ws://a", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"}
+OF_TRACES = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"}
 
 
 def example() -> dict[str, str]:
@@ -21,7 +25,7 @@ def example() -> dict[str, str]:
 
 
 def test_the_example_holds_each_variable_and_no_other() -> None:
-    assert set(example()) == OWN | set(environment.SHARED) | OF_PODLINE_ROOM
+    assert set(example()) == OWN | set(environment.SHARED) | OF_TRACES
 
 
 def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +34,7 @@ def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None
     defaults = Settings(_env_file=None)
     with_default = [name for name, field in Settings.model_fields.items() if field.default not in (None, ())]
     for name in with_default:
-        monkeypatch.setenv(f"PODLINE_{name.upper()}", shown[f"PODLINE_{name.upper()}"])
+        monkeypatch.setenv(VARIABLES[name], shown[VARIABLES[name]])
 
     assert Settings(_env_file=None) == defaults
 
@@ -69,6 +73,10 @@ def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path: Path)
             ),
         ),
         (
+            LIVEKIT | {"ice_servers": "stun:stun.example.com"},
+            "PODLINE_ICE_SERVERS is for PODLINE_ROOMS=webrtc: LiveKit and Daily name their own.",
+        ),
+        (
             {"ice_servers": "turn:turn.example.com"},
             (
                 "PODLINE_TURN_SECRET and a turn: or turns: server in PODLINE_ICE_SERVERS need each other: "
@@ -78,6 +86,23 @@ def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path: Path)
         (
             {"host": "0.0.0.0"},
             "PODLINE_HOST=0.0.0.0 is open to others: set PODLINE_KEYS_FILE, or listen on 127.0.0.1.",
+        ),
+        (
+            {"rooms": "daily"},
+            "PODLINE_ROOMS=daily needs DAILY_API_KEY: a key from https://dashboard.daily.co/developers.",
+        ),
+        (
+            {"rooms": "livekit"},
+            "PODLINE_ROOMS=livekit needs LIVEKIT_URL: where it is, such as wss://livekit.example.com.",
+        ),
+        (
+            {**LIVEKIT, "LIVEKIT_API_SECRET": ""},
+            "PODLINE_ROOMS=livekit needs LIVEKIT_API_SECRET: the secret of that key.",
+        ),
+        ({**LIVEKIT, "LIVEKIT_URL": "livekit"}, "LIVEKIT_URL: it is like wss://livekit.example.com."),
+        (
+            {**LIVEKIT, "LIVEKIT_PUBLIC_URL": "wss://key:secret@livekit"},
+            "LIVEKIT_PUBLIC_URL: it is like wss://livekit.example.com.",
         ),
     ],
 )

@@ -196,7 +196,7 @@ STEPS = (
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.sampled_from(STEPS), max_size=16))
 def test_in_every_interleaving_there_is_one_bot_at_most_and_its_place_is_taken(steps: list[str]) -> None:
     async def run() -> None:

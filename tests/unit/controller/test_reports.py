@@ -113,9 +113,17 @@ async def test_a_bot_of_a_session_that_has_ended_is_sent_away(site: Site) -> Non
         b"{",
         b"[]",
         b'{"seq": 0, "acked": 0, "events": [], "totals": {}, "timeline": {"now": 1}}',
-        b'{"seq": 1, "acked": 0, "events": [{"type": "party"}], "totals": {}, "timeline": {"now": 1}}',
+        b'{"seq": 1, "acked": 0, "events": [{"type": "talk"}], "totals": {}, "timeline": {"now": 1}}',
+        (
+            b'{"seq": 1, "acked": 0, "totals": {}, "timeline": {"now": 1}, '
+            b'"events": [{"type": "mood"}, {"type": "talk"}]}'
+        ),
+        b'{"seq": 1, "acked": 0, "events": [{"type": 7}], "totals": {}, "timeline": {"now": 1}}',
+        b'{"seq": 1, "acked": 0, "events": [{}], "totals": {}, "timeline": {"now": 1}}',
+        b'{"seq": 1, "acked": 0, "events": [7], "totals": {}, "timeline": {"now": 1}}',
+        b'{"seq": 0, "acked": 0, "events": [{"type": "mood"}], "totals": {}, "timeline": {"now": 1}}',
         b'{"seq": 1, "acked": 0, "events": [], "totals": {"turns": -1}, "timeline": {"now": 1}}',
-        b'{"seq": 1, "acked": 0, "events": [], "totals": {}, "timeline": {"now": 1}, "more": 1}',
+        b'{"seq": 1, "acked": 0, "events": [], "totals": {}, "timeline": {}}',
     ],
 )
 async def test_a_malformed_report_is_refused_and_changes_nothing(site: Site, body: object) -> None:

@@ -11,6 +11,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from controller.errors import RoomsUnavailable
 from controller.metrics import stages
 from controller.sessions import Timeline
+from protocol.messages import LastWord
+from protocol.messages import Timeline as BotTimeline
+from protocol.usage import Usage
 from tests.fakes.reported import EVENTS, TOTALS, batch, gone, scrape, until
 from tests.fakes.site import Site, serve_site
 
@@ -40,7 +43,7 @@ async def test_rooms_that_cannot_be_made_are_a_refusal_and_a_failed_end(site: Si
     seen = scrape(site)
     assert seen.value("session_refusals_total", code="rooms_unavailable") == 1
     assert seen.value("session_ends_total", phase="failed", reason="launch_failed") == 1
-    assert seen.value("session_furthest_stage_total", stage="accepted") == 1
+    assert seen.value("session_furthest_stage_total", phase="failed", stage="accepted") == 1
 
 
 async def test_gauges_are_how_things_stand_at_the_scrape(site: Site) -> None:
@@ -93,7 +96,7 @@ async def test_the_stages_of_a_start_add_up_to_the_whole_and_are_told_once(site:
     assert seen.total("session_start_stage_seconds_sum") == pytest.approx(whole.total_seconds())
     assert seen.value("session_start_stage_seconds_count", stage="first_speech") == 1
     assert seen.value("session_start_stage_seconds_count", stage="scheduled") == 0
-    assert seen.value("session_furthest_stage_total", stage="first_speech") == 1
+    assert seen.value("session_furthest_stage_total", phase="failed", stage="first_speech") == 1
 
 
 async def test_a_start_that_went_nowhere_is_told_at_its_end(site: Site) -> None:
@@ -105,8 +108,25 @@ async def test_a_start_that_went_nowhere_is_told_at_its_end(site: Site) -> None:
     assert seen.value("session_start_seconds_count") == 0
     assert seen.value("session_start_stage_seconds_count", stage="process_up") == 1
     assert seen.value("session_start_stage_seconds_count", stage="joined") == 0
-    assert seen.value("session_furthest_stage_total", stage="process_up") == 1
+    assert seen.value("session_furthest_stage_total", phase="failed", stage="process_up") == 1
     assert seen.value("session_duration_seconds_count", phase="failed") == 1
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "reason", "phase"), [(0, "no_caller", "ended"), (66, "room_lost", "failed")]
+)
+async def test_a_bot_that_failed_before_its_caller_came_is_told_from_one_to_which_nobody_came(
+    site: Site, exit_code: int, reason: str, phase: str
+) -> None:
+    session = await site.start()
+    marks = {"process_up": 7.0, "joined": 8.0}
+    await site.as_bot(session["id"], "POST", "reports", json=batch(1, **marks))
+    word = LastWord(reason, "Bye.", Usage(), Usage(), BotTimeline(now=10, **marks))
+    gone(site, session, word, exit_code=exit_code)
+
+    seen = scrape(site)
+    assert seen.value("session_furthest_stage_total", phase=phase, stage="joined") == 1
+    assert seen.total("session_furthest_stage_total") == 1
 
 
 def test_stages_that_were_not_seen_leave_no_gap() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 from controller.endings import ending_for
 from controller.labels import MAX_VALUES
 from controller.runtime import Sighting
+from controller.runtimes.last_word import decode_last_word
 from controller.sessions import Session, Timeline
 from protocol.messages import LastWord
 from protocol.messages import Timeline as BotTimeline
@@ -101,6 +103,13 @@ async def test_a_killed_bot_lacks_at_most_what_it_had_not_reported_and_is_told_a
     assert seen.value("session_ends_total", phase="failed", reason="vanished") == 1
 
 
+ACCEPTED = datetime.now(UTC) - timedelta(minutes=5)
+JOINED = Timeline(
+    accepted=ACCEPTED, scheduled=ACCEPTED + timedelta(seconds=1), joined=ACCEPTED + timedelta(seconds=3)
+)
+MARKS = {"process_up": 1.0, "joined": 2.0, "caller_joined": 3.0, "first_speech": 4.0}
+
+
 def found(site: Site, **fields: object) -> Session:
     """A session of another controller's, which ours finds."""
     session = Session(
@@ -111,7 +120,7 @@ def found(site: Site, **fields: object) -> Session:
         room_provider="daily",
         max_duration_seconds=60,
         phase=Phase.LIVE,
-        timeline=Timeline(accepted=datetime.now(UTC) - timedelta(minutes=5)),
+        timeline=JOINED,
     )
     session = replace(session, **fields)
     assert site.runtime._seen is not None
@@ -129,15 +138,59 @@ async def as_found_bot(site: Site, report: dict) -> None:
 
 async def test_a_session_found_again_is_no_start_and_its_start_was_told_before(site: Site) -> None:
     found(site)
-    marks = {"process_up": 1.0, "joined": 2.0, "caller_joined": 3.0, "first_speech": 4.0}
-    await as_found_bot(site, {**batch(5, EVENTS, TOTALS, **marks), "timeline": {"now": 200.0, **marks}})
+    timeline = {"now": 200.0, **MARKS, "first_speech_acked": True}
+    await as_found_bot(site, {**batch(5, EVENTS, TOTALS), "timeline": timeline})
     site.runtime.exit("launch-of-theirs", exit_code=0)
 
     seen = scrape(site)
     assert seen.value("session_starts_total") == 0
     assert seen.total("session_start_stage_seconds_count") == 0
     assert seen.total("session_ends_total") == 1
+    assert seen.value("session_furthest_stage_total", phase="failed", stage="first_speech") == 1
     assert seen.value("turns_total") == 1
+
+
+@pytest.mark.parametrize("heard_of", ["in a report", "in its last word"])
+async def test_a_first_speech_while_no_controller_was_there_is_told_by_the_one_that_hears_of_it(
+    site: Site, heard_of: str
+) -> None:
+    theirs = found(site, timeline=JOINED)
+    if heard_of == "in a report":
+        await as_found_bot(site, {**batch(5), "timeline": {"now": 200.0, **MARKS}})
+    word = LastWord("completed", "Bye.", Usage(turns=1), Usage(), BotTimeline(now=210.0, **MARKS), acked=4)
+    site.runtime.exit("launch-of-theirs", exit_code=0, last_word=word)
+
+    seen = scrape(site)
+    assert seen.value("session_start_seconds_count") == 1
+    assert seen.value("session_start_stage_seconds_count", stage="first_speech") == 1
+    assert seen.value("session_furthest_stage_total", phase="ended", stage="first_speech") == 1
+    assert seen.value("session_ends_total", phase="ended", reason="completed") == 1
+    assert seen.value("session_duration_seconds_count", phase="ended") == 1
+    assert (await site.read(theirs.id))["timeline"]["first_speech"] is not None
+
+
+async def test_a_start_that_got_nowhere_while_no_controller_was_there_is_told_once(site: Site) -> None:
+    found(site, phase=Phase.STARTING, timeline=replace(JOINED, joined=None))
+    site.runtime.exit("launch-of-theirs", exit_code=67)
+
+    seen = scrape(site)
+    assert seen.value("session_start_stage_seconds_count", stage="scheduled") == 1
+    assert seen.value("session_furthest_stage_total", phase="failed", stage="scheduled") == 1
+    assert seen.value("session_ends_total", phase="failed", reason="model_refused") == 1
+
+
+async def test_how_far_a_start_came_is_unknown_of_a_bot_killed_while_no_controller_was_there(
+    site: Site,
+) -> None:
+    """It may have spoken for an hour: it is no late start."""
+    found(site, timeline=JOINED)
+    site.runtime.exit("launch-of-theirs", exit_code=None, signal=9)
+
+    seen = scrape(site)
+    assert seen.value("session_furthest_stage_total", phase="failed", stage="unknown") == 1
+    assert seen.total("session_furthest_stage_total") == seen.total("session_ends_total") == 1
+    assert seen.total("session_start_stage_seconds_count") == 0
+    assert seen.value("sessions_partial_usage_total") == 1
 
 
 async def test_an_end_that_is_on_record_is_not_counted_again(site: Site) -> None:
@@ -163,6 +216,51 @@ async def test_an_end_while_no_controller_was_there_adds_what_none_had_counted(s
     assert seen.total("session_ends_total") == 1
 
 
+async def test_what_only_a_newer_bot_can_tell_is_left_out_and_counted_and_the_rest_is_taken(
+    site: Site,
+) -> None:
+    session = await site.start()
+    newer = [{"type": "mood", "mood": "cheerful"}, {"type": "gesture"}, {"type": "mood", "mood": "tired"}]
+    events = [newer[0], *({**event, "more": {"than": "we know"}} for event in EVENTS), *newer[1:]]
+    totals = {**TOTALS, "laughs": 3, "models": {"gemini": {**TOTALS["models"]["gemini"], "video_tokens": 9}}}
+    report = {**batch(1, events, totals, first_speech=9.0), "colour": "blue"}
+    report["timeline"]["smiled"] = 9.5
+    for _ in range(2):
+        answer = await site.as_bot(session["id"], "POST", "reports", json=report)
+        assert (answer.status_code, answer.json()) == (200, {"ack": 1})
+
+    seen = scrape(site)
+    assert seen.value("report_events_unknown_total", kind="mood") == 2
+    assert seen.value("report_events_unknown_total", kind="gesture") == 1
+    assert seen.total("tokens_total") == 100
+    assert seen.total("tool_calls_total") == 2
+    assert seen.value("report_batches_total", outcome="refused") == 0
+    assert (await site.read(session["id"]))["usage"]["turns"] == 1
+
+
+async def test_a_last_word_that_tells_more_than_we_know_is_taken(site: Site) -> None:
+    totals = {"turns": 4, "laughs": 3, "models": {"gemini": {"prompt_tokens": 7, "video_tokens": 9}}}
+    word = {"reason": "completed", "message": "Bye.", "totals": totals, "acked_totals": {}, "more": 1}
+    session = await site.start()
+    gone(site, session, decode_last_word(json.dumps({**word, "timeline": {"now": 9, "smiled": 3}})))
+
+    record = await site.read(session["id"])
+    assert (record["reason"], record["usage"]["turns"]) == ("completed", 4)
+    assert not record["usage"]["partial"]
+
+
+async def test_of_a_bot_killed_after_its_end_was_decided_usage_is_partial(site: Site) -> None:
+    session = await site.start()
+    await site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS))
+    word = LastWord("idle", "Bye.", Usage(turns=2), Usage(), BotTimeline(now=9), acked=1, is_final=False)
+    gone(site, session, word, exit_code=None, signal=9)
+
+    record = await site.read(session["id"])
+    assert record["reason"] == "idle"
+    assert record["usage"]["partial"]
+    assert scrape(site).value("sessions_partial_usage_total") == 1
+
+
 async def test_names_from_outside_make_a_bounded_number_of_series(priced_site: Site) -> None:
     session = await priced_site.start()
     for number in range(20):
@@ -175,6 +273,7 @@ async def test_names_from_outside_make_a_bounded_number_of_series(priced_site: S
                 {"type": "first_byte", "model": name, "seconds": 1},
                 {"type": "tool_call", "name": name, "outcome": "ok", "seconds": 1},
                 {"type": "error", "kind": name},
+                {"type": name},
             )
         ]
         await priced_site.as_bot(session["id"], "POST", "reports", json=batch(number + 1, events))
@@ -187,9 +286,15 @@ async def test_names_from_outside_make_a_bounded_number_of_series(priced_site: S
     assert seen.series == before + 2, "the priced model's tokens and cost, and nothing else"
     assert seen.value("tokens_total", model="gemini", direction="input", modality="text") == 1
     assert seen.total("tokens_total") == seen.total("tool_calls_total") + 1 == 261
-    kinds = {dict(labels)["kind"] for name, labels in seen.samples if name == "bot_errors_total"}
-    assert len(kinds) == MAX_VALUES + 1
-    assert all(kind.isprintable() for kind in kinds)
+    for counter, label, values in (
+        ("tool_calls_total", "tool", MAX_VALUES + 1),
+        ("bot_errors_total", "kind", MAX_VALUES + 1),
+        ("report_events_unknown_total", "kind", MAX_VALUES + 1),
+        ("tokens_total", "model", MAX_VALUES + 2),
+    ):
+        names = {dict(labels)[label] for name, labels in seen.samples if name == counter}
+        assert len(names) == values, "the first few, the priced model, and other"
+        assert all(name.isprintable() for name in names)
     assert seen.total("bot_errors_total") == 260
 
 
@@ -236,7 +341,7 @@ async def test_a_report_that_is_refused_changes_nothing_and_is_counted(site: Sit
     elif how == "oversized":
         body = {"content": b" " * 65537}
     elif how == "malformed":
-        body = {"json": {**batch(1, EVENTS, TOTALS), "more": 1}}
+        body = {"json": batch(1, [*EVENTS, {"type": "talk", "side": "nobody", "seconds": 1}], TOTALS)}
     elif how == "ended":
         gone(site, session)
     before = scrape(site)

@@ -14,6 +14,7 @@ from controller.runtimes.kubernetes.objects import Job
 from controller.runtimes.kubernetes.place import Place
 from controller.runtimes.kubernetes.records import progress_patch
 from controller.sessions import Ending
+from controller.tracing import Tracing, Untraced
 from protocol.reasons import Reason
 from tests.fakes.api_objects import Thing
 from tests.fakes.api_server import ApiServer, serve_api
@@ -27,11 +28,12 @@ LATER: Final = {"launch_id": "launch-2"}
 class Site:
     """A launcher, and the server it launches into."""
 
-    def __init__(self, server: ApiServer, place: Place, dead: set[str]) -> None:
+    def __init__(self, server: ApiServer, place: Place, dead: set[str], tracing: Tracing) -> None:
         self.server = server
         self.cluster = Cluster(server.objects)
         self.dead = dead
-        self._launcher = Launcher(place, random.Random(1), dead.__contains__)  # noqa: S311 - the same each time
+        pick = random.Random(1)  # noqa: S311 - the same each time
+        self._launcher = Launcher(place, pick, dead.__contains__, tracing)
 
     async def launch(self, launch: Launch | None = None) -> Job:
         launch = launch or made.launch()
@@ -65,9 +67,9 @@ class Site:
 
 
 @asynccontextmanager
-async def launching() -> AsyncIterator[Site]:
+async def launching(tracing: Tracing | None = None) -> AsyncIterator[Site]:
     async with serve_api() as server, api_to(server) as api:
-        yield Site(server, Place(api, "podline"), set())
+        yield Site(server, Place(api, "podline"), set(), tracing or Untraced())
 
 
 def again() -> Launch:

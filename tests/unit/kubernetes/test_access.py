@@ -132,7 +132,7 @@ ODD = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["clusters", "users", "contexts", "current-context"]), ODD)
 def test_whatever_stands_in_it_is_used_or_refused(tmp_path: Path, part: str, odd: Any) -> None:
     path = changed(good(tmp_path), **{part: odd})

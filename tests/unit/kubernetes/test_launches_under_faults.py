@@ -167,7 +167,7 @@ def run(work: Any) -> None:
         runner.run(work)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(TROUBLES, max_size=4),
     LEFT_BEHIND,

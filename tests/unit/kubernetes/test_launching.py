@@ -9,9 +9,11 @@ import pytest
 
 from controller.errors import LaunchUnknown, RuntimeUnavailable, SessionConflict
 from controller.runtimes.kubernetes import names
+from controller.traces import LISTED, Traced
 from tests.fakes.api_objects import Thing
 from tests.fakes.api_server import How
 from tests.fakes.clockwork import at_once_with_sockets
+from tests.fakes.spans import Received
 from tests.unit.kubernetes.launch_site import launching
 
 ALWAYS: Final = 10**6
@@ -171,3 +173,18 @@ async def test_a_job_made_by_an_attempt_of_unknown_outcome_is_taken_back_as_well
             await site.launch()
 
         assert isinstance(caught.value, LaunchUnknown) or site.jobs == []
+
+
+@at_once_with_sockets
+async def test_each_write_of_a_launch_is_a_step_in_its_trace() -> None:
+    received = Received(LISTED)
+    tracing = Traced(received.provider)
+    async with launching(tracing) as site:
+        site.server.misbehave("refuse", method="POST", path="/secrets", times=ALWAYS, status=403)
+        with pytest.raises(RuntimeUnavailable), tracing.step("launch bot"):
+            await site.launch()
+
+    assert received.names == ["create Job", "create Secret", "launch bot"]
+    assert received.parent("create Job") == received.parent("create Secret") == "launch bot"
+    assert received.one("create Job").status.is_ok
+    assert received.one("create Secret").attributes["error.type"] == "runtime_unavailable"

@@ -13,6 +13,7 @@ from controller.runtimes.kubernetes.names import secret_name
 from controller.runtimes.kubernetes.template import FAILURE_POLICY
 from controller.sessions import Ending
 from protocol.reasons import Reason
+from tests.fakes.spans import PARENT
 from tests.unit.kubernetes import made
 
 LABELS = {
@@ -101,6 +102,17 @@ def test_a_value_that_looks_like_a_reference_reaches_the_bot_as_it_is() -> None:
 
     [container] = manifest["spec"]["template"]["spec"]["containers"]
     assert container["env"][0] == {"name": "USER_ID", "value": "$$(SESSION_ID) costs $$5"}
+
+
+def test_the_bot_is_told_whose_trace_it_continues_and_nothing_else_of_traces() -> None:
+    launch = made.launch().continuing({"traceparent": PARENT, "tracestate": "shop=7", "baggage": "user=ana"})
+    [container] = made.manifest(launch)["spec"]["template"]["spec"]["containers"]
+
+    given = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert given["TRACEPARENT"] == PARENT
+    assert given["TRACESTATE"] == "shop=7"
+    assert not [name for name in given if name.startswith(("OTEL_", "BAGGAGE"))]
+    assert session_secret(launch, "uid-1") == session_secret(made.launch(), "uid-1")
 
 
 def test_ids_stand_whole_on_job_and_pod() -> None:

@@ -1,0 +1,253 @@
+"""Rooms on a LiveKit server, one's own or LiveKit Cloud.
+
+https://docs.livekit.io/reference/server/server-apis/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiolimiter import AsyncLimiter
+from jwt import PyJWTError
+from livekit.api.access_token import AccessToken, TokenVerifier, VideoGrants
+from livekit.api.room_service import RoomService
+from livekit.api.twirp_client import ServerError, ServerErrorCode
+from livekit.protocol.room import CreateRoomRequest, DeleteRoomRequest, ListRoomsRequest, RoomConfiguration
+
+from controller.errors import InvalidRequest
+from controller.rooms import Room
+from controller.rooms.names import RoomNames
+from controller.rooms.provider import ProviderError, ask
+from controller.sessions import Session
+from protocol import environment
+
+BOT: Final = "bot"
+CALLER: Final = "caller"
+"""Identities. In a room each is there once: who joins as one that is there takes its place."""
+
+MOST_CALLERS: Final = 1
+"""Of participants that LiveKit counts; it does not count agents, and the bot is one."""
+
+_BEHIND_SECONDS: Final = 60
+"""How much longer than its session may need it a room is kept open while nobody is in it."""
+
+_YOUNGEST_SWEPT_SECONDS: Final = 60.0
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+_REQUESTS: Final = (100, 100 / 15)
+"""A burst, and the seconds in which it is regained: never more than 1,000 in a minute."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveKitAccount:
+    """A server, and the key it knows us by.
+
+    Attributes:
+        url: where controller and bots reach it.
+        public_url: where callers do.
+    """
+
+    url: str
+    public_url: str
+    key: str
+    secret: str = field(repr=False)
+
+
+class LiveKitRooms:
+    """Makes rooms with a key of the server; tokens are signed here, without asking."""
+
+    provider = "livekit"
+
+    def __init__(self, account: LiveKitAccount, names: RoomNames, now: Callable[[], float]) -> None:
+        """`now` is the time of day, in seconds of Unix."""
+        self._account = account
+        self._names = names
+        self._now = now
+        self._pace = AsyncLimiter(*_REQUESTS)
+
+    async def open(self, session: Session, *, lifetime_seconds: float) -> Room:
+        name = self._names.of(session.launch_id)
+        kept_open = _kept_open(lifetime_seconds)
+        wanted = CreateRoomRequest(
+            name=name,
+            empty_timeout=kept_open,
+            departure_timeout=kept_open,
+            max_participants=MOST_CALLERS,
+        )
+        await self._ask(lambda: self._service.create_room(wanted))
+        return self._room(
+            name,
+            bot_token=self._token(name, BOT, lifetime_seconds),
+            caller_token=self._token(name, CALLER, lifetime_seconds),
+        )
+
+    def bring(self, session: Session, url: str, token: str) -> Room:  # noqa: ARG002 - the token names the room
+        """LiveKit's rooms have no address of their own: the token says which one is meant.
+
+        Raises:
+            InvalidRequest: the server is another one, or the token is not one for a bot in a room there.
+        """
+        if _address(url) not in (_address(self._account.url), _address(self._account.public_url)):
+            raise InvalidRequest(f"room.url: this controller's LiveKit server is {self._account.public_url}.")
+        return self._room(self._room_granted(token), bot_token=token, caller_token=None)
+
+    async def enter_again(self, session: Session, *, lifetime_seconds: float) -> Room:
+        if session.room_is_brought:
+            return self._room(session.room_name or "", bot_token=None, caller_token=None)
+        name = self._names.of(session.launch_id)
+        return self._room(name, bot_token=self._token(name, BOT, lifetime_seconds), caller_token=None)
+
+    async def admit(self, session: Session, *, lifetime_seconds: float) -> str | None:
+        return self._token(self._names.of(session.launch_id), CALLER, lifetime_seconds)
+
+    async def close(self, session: Session) -> None:
+        await self._delete(self._names.of(session.launch_id))
+
+    async def sweep(self, live: Collection[str]) -> int:
+        answer = await self._ask(lambda: self._service.list_rooms(ListRoomsRequest()))
+        oldest = self._now() - _YOUNGEST_SWEPT_SECONDS
+        names = [
+            room.name
+            for room in answer.rooms
+            if room.creation_time < oldest
+            and (launch_id := self._names.launch(room.name)) is not None
+            and launch_id not in live
+        ]
+        for name in names:
+            await self._delete(name)
+        return len(names)
+
+    async def aclose(self) -> None:
+        if "_http" in self.__dict__:
+            await self._http.close()
+
+    async def _delete(self, name: str) -> None:
+        async def delete() -> None:
+            try:
+                await self._service.delete_room(DeleteRoomRequest(room=name))
+            except ServerError as error:
+                if error.code != ServerErrorCode.NOT_FOUND:
+                    raise
+
+        await self._ask(delete)
+
+    async def _ask(self, request: Callable[[], Awaitable[T]]) -> T:
+        async def told() -> T:
+            try:
+                return await request()
+            except ServerError as error:
+                raise _refusal(error) from error
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise ProviderError(
+                    f"LiveKit could not be reached ({type(error).__name__}); "
+                    f"check that its server runs at {self._account.url}.",
+                    is_passing=True,
+                ) from error
+
+        return await ask(told, self._pace, "LiveKit")
+
+    @cached_property
+    def _http(self) -> aiohttp.ClientSession:
+        # Made at the first request, since it belongs to the event loop that runs then.
+        return aiohttp.ClientSession(timeout=_TIMEOUT)
+
+    @cached_property
+    def _service(self) -> RoomService:
+        account = self._account
+        # Without the SDK's own retries, which look for other regions and know no pace.
+        return RoomService(self._http, account.url, account.key, account.secret, failover=False)
+
+    def _token(self, room: str, identity: str, lifetime_seconds: float) -> str:
+        kept_open = _kept_open(lifetime_seconds)
+        # Should the server lose the room in a restart, who comes back first makes it anew, as it was.
+        room_again = RoomConfiguration(
+            empty_timeout=kept_open, departure_timeout=kept_open, max_participants=MOST_CALLERS
+        )
+        grants = VideoGrants(room_join=True, room=room, can_publish_sources=["microphone"])
+        token = (
+            AccessToken(self._account.key, self._account.secret)
+            .with_identity(identity)
+            .with_kind("agent" if identity == BOT else "standard")
+            .with_ttl(timedelta(seconds=lifetime_seconds))
+            .with_grants(grants)
+            .with_room_config(room_again)
+        )
+        return token.to_jwt()
+
+    def _room_granted(self, token: str) -> str:
+        """The room that a bot's token is for.
+
+        Raises:
+            InvalidRequest: it is not one that our bot can use.
+        """
+        try:
+            claims = TokenVerifier(self._account.key, self._account.secret).verify(token)
+        except (PyJWTError, TypeError, AttributeError, ValueError):
+            # What it can't read it does not say in one way.
+            raise InvalidRequest(
+                "room.token: it has expired, or was not signed with this controller's LIVEKIT_API_KEY. "
+                "Make another for the bot."
+            ) from None
+        grant = claims.video
+        if grant is None or grant.room_join is not True or not grant.room:
+            raise InvalidRequest("room.token: it is not one to join a room with. Make one for the bot.")
+        if self._names.launch(grant.room) is not None:
+            raise InvalidRequest("room.token: it is for another session's room. Make a room of your own.")
+        sources = grant.can_publish_sources
+        if not (grant.can_publish and grant.can_subscribe and grant.can_publish_data) or (
+            sources and "microphone" not in sources
+        ):
+            raise InvalidRequest(
+                "room.token: a bot must be allowed to publish its microphone and data, and to subscribe. "
+                "This may be a caller's token."
+            )
+        return grant.room
+
+    def _room(self, name: str, *, bot_token: str | None, caller_token: str | None) -> Room:
+        return Room(
+            name=name,
+            url=self._account.public_url,
+            caller_token=caller_token,
+            environment={environment.TRANSPORT: self.provider, environment.LIVEKIT_URL: self._account.url},
+            secrets=None if bot_token is None else {environment.LIVEKIT_TOKEN: bot_token},
+        )
+
+
+def _kept_open(lifetime_seconds: float) -> int:
+    """For how long a room stays open while no caller is in it.
+
+    By itself LiveKit would close one whose caller is late, or was lost and may come back.
+    """
+    return int(lifetime_seconds) + _BEHIND_SECONDS
+
+
+def _refusal(error: ServerError) -> ProviderError:
+    """What LiveKit's refusal means to whoever asked."""
+    status = error.status
+    if status in (401, 403):
+        return ProviderError("LiveKit did not accept the key; check LIVEKIT_API_KEY and LIVEKIT_API_SECRET.")
+    if status == 429:
+        return ProviderError("LiveKit has had too many requests with this key; try again.", is_passing=True)
+    if status >= 500:
+        return ProviderError(f"LiveKit failed with status {status}; try again.", is_passing=True)
+    return ProviderError(f"LiveKit refused with status {status} ({error.code}).")
+
+
+def _address(url: str) -> tuple[str, str, int | None, str] | None:
+    """An address, however it is written; None where it is none, which is no server's."""
+    try:
+        parts = urlsplit(url)
+        scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+        port = parts.port or {"http": 80, "https": 443}.get(scheme)
+    except ValueError:
+        return None
+    if not parts.hostname or parts.query or parts.fragment or parts.username is not None:
+        return None
+    return scheme, parts.hostname, port, parts.path.rstrip("/")

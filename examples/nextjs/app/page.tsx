@@ -1,0 +1,5 @@
+import { VoiceCall } from "@/components/voice-call";
+
+export default function Page() {
+  return <VoiceCall />;
+}

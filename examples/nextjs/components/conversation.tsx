@@ -1,0 +1,36 @@
+import { useEffect, useRef } from "react";
+
+import type { Turn } from "@/lib/call/conversation";
+
+const NEAR_END_PIXELS = 120;
+
+/** What was said. A turn is read out by a screen reader once it is whole: word by word it would never stop. */
+export function Conversation({ turns }: { turns: Turn[] }) {
+  const list = useRef<HTMLOListElement>(null);
+  const isAtEnd = useRef(true);
+
+  useEffect(() => {
+    if (isAtEnd.current && list.current !== null) list.current.scrollTop = list.current.scrollHeight;
+  }, [turns]);
+
+  return (
+    <ol
+      ref={list}
+      className="turns"
+      role="log"
+      aria-live="polite"
+      aria-label="Conversation"
+      tabIndex={0}
+      onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
+        isAtEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_END_PIXELS;
+      }}
+    >
+      {turns.map((turn) => (
+        <li key={turn.id} className={`turn ${turn.side}`} aria-busy={turn.isOpen}>
+          <p className="who">{turn.side === "bot" ? "Assistant" : turn.isTyped ? "You, typed" : "You"}</p>
+          <p className={turn.isOpen && turn.side === "you" ? "words interim" : "words"}>{turn.text || "…"}</p>
+        </li>
+      ))}
+    </ol>
+  );
+}

@@ -1,0 +1,26 @@
+import { useEffect, useRef } from "react";
+
+import type { Told } from "@/lib/call/ending";
+
+export function EndingCard({ ending, onAgain }: { ending: Told; onAgain: () => void }) {
+  const title = useRef<HTMLHeadingElement>(null);
+  useEffect(() => title.current?.focus(), []);
+
+  return (
+    <section className={ending.isFailure ? "ending failed" : "ending"} aria-labelledby="ending-title">
+      <h2 id="ending-title" ref={title} tabIndex={-1}>
+        {ending.title}
+      </h2>
+      <p>{ending.text}</p>
+      {ending.reason !== null && (
+        <p className="reason">
+          <span className="unseen">Reason: </span>
+          <code>{ending.reason}</code>
+        </p>
+      )}
+      <button type="button" className="primary" onClick={onAgain}>
+        Call again
+      </button>
+    </section>
+  );
+}

@@ -1,0 +1,80 @@
+/** Both sides' words as turns, in the order in which they were begun, growing while the words come. */
+
+export interface Turn {
+  id: number;
+  side: "you" | "bot";
+  text: string;
+  /** The words before the interim ones. */
+  settled: string;
+  isTyped: boolean;
+  /** More words may come. */
+  isOpen: boolean;
+}
+
+export interface Conversation {
+  turns: Turn[];
+  /** The caller's and the bot's turn that words still belong to. */
+  yours: number | null;
+  bots: number | null;
+}
+
+export const NO_WORDS: Conversation = { turns: [], yours: null, bots: null };
+
+/** Words arrive well after speech began, so the turn takes its place in the conversation now. */
+export function callerStarted(conversation: Conversation): Conversation {
+  const turns = conversation.turns.filter(({ id, text }) => id !== conversation.yours || text !== "");
+  return begun({ ...conversation, turns, bots: null }, "you");
+}
+
+/** Only a final text stays. */
+export function callerSaid(conversation: Conversation, text: string, isFinal: boolean): Conversation {
+  const now = conversation.yours === null ? begun(conversation, "you") : conversation;
+  return changed(now, now.yours, (turn) => {
+    const whole = joined(turn.settled, text);
+    return { ...turn, text: whole, settled: isFinal ? whole : turn.settled, isOpen: !isFinal };
+  });
+}
+
+export function callerTyped(conversation: Conversation, text: string): Conversation {
+  const now = begun(conversation, "you");
+  const typed = changed(now, now.yours, (turn) => ({
+    ...turn,
+    text,
+    settled: text,
+    isTyped: true,
+    isOpen: false,
+  }));
+  return { ...typed, yours: null, bots: null };
+}
+
+export function botSaid(conversation: Conversation, text: string): Conversation {
+  if (conversation.bots === null && text.trim() === "") return conversation;
+  const now = conversation.bots === null ? begun(conversation, "bot") : conversation;
+  return changed(now, now.bots, (turn) => ({ ...turn, text: joined(turn.text, text) }));
+}
+
+export function botStopped(conversation: Conversation): Conversation {
+  return { ...changed(conversation, conversation.bots, (turn) => ({ ...turn, isOpen: false })), bots: null };
+}
+
+/** What will get no more words stops looking as if it did. */
+export function closed({ turns }: Conversation): Conversation {
+  const said = turns.filter(({ text }) => text !== "").map((turn) => ({ ...turn, isOpen: false }));
+  return { turns: said, yours: null, bots: null };
+}
+
+function begun(conversation: Conversation, side: Turn["side"]): Conversation {
+  const id = (conversation.turns.at(-1)?.id ?? 0) + 1;
+  const turn: Turn = { id, side, text: "", settled: "", isTyped: false, isOpen: true };
+  return { ...conversation, turns: [...conversation.turns, turn], [side === "you" ? "yours" : "bots"]: id };
+}
+
+function changed(conversation: Conversation, id: number | null, change: (turn: Turn) => Turn): Conversation {
+  return { ...conversation, turns: conversation.turns.map((turn) => (turn.id === id ? change(turn) : turn)) };
+}
+
+/** Transcripts come in pieces, some with their spaces and some, whole sentences, without. */
+function joined(before: string, piece: string): string {
+  const needsSpace = /[.!?…]$/.test(before) && /^[\p{L}\p{N}]/u.test(piece);
+  return (before + (needsSpace ? " " : "") + piece).trimStart();
+}

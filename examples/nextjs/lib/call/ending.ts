@@ -1,0 +1,44 @@
+/** How a call ended, for a person. */
+
+import type { CallState } from "./state";
+
+const BY_REASON: Record<string, string> = {
+  caller_left: "You hung up",
+  completed: "Goodbye",
+  stopped: "The call was stopped",
+  no_caller: "Nobody came in time",
+  idle: "It went quiet",
+  max_duration: "Time is up",
+};
+
+const BY_WHOM = {
+  caller: ["You hung up", "The call is over."],
+  bot: ["Call ended", "The assistant left the call."],
+  lost: ["Connection lost", "The connection to the assistant broke off. Check your network and call again."],
+  failed: ["No call was made", "Something went wrong before the call began. Try again in a moment."],
+} as const;
+
+export interface Told {
+  title: string;
+  text: string;
+  reason: string | null;
+  isFailure: boolean;
+}
+
+/** The controller's record knows best, then the bot's farewell, then what the page saw itself. */
+export function describe({ ending, farewell }: Pick<CallState, "ending" | "farewell">): Told | null {
+  if (ending === null) return null;
+  const { by, told, record } = ending;
+  // A bot that was told to go doesn't know why.
+  const known = record?.reason ? record : farewell?.reason === "terminated" ? null : farewell;
+  const isFailure = by === "failed" || record?.phase === "failed" || (by === "lost" && known === null);
+  const [title, text] = BY_WHOM[by];
+  return {
+    title:
+      (known?.reason ? BY_REASON[known.reason] : undefined) ??
+      (isFailure && by !== "failed" && known ? "The call failed" : title),
+    text: told ?? known?.message ?? text,
+    reason: known?.reason ?? null,
+    isFailure,
+  };
+}

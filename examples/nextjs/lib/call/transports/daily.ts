@@ -1,0 +1,19 @@
+/** A room at Daily. Its library fetches the rest of itself from Daily when it joins. */
+
+import { DailyTransport } from "@pipecat-ai/daily-transport";
+
+import type { Room } from "@/lib/api/answers";
+
+import type { Microphone } from "../microphone";
+import type { Way } from "./index";
+
+export function wayInto(room: Room, microphone: Microphone): Way {
+  return {
+    transport: new DailyTransport({
+      audioSource: microphone.track(),
+      videoSource: false,
+      startVideoOff: true,
+    }),
+    params: { url: room.url, token: room.token },
+  };
+}

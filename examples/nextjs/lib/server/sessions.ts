@@ -1,0 +1,34 @@
+/** Sessions of one user, read and stopped at the controller. */
+
+import "server-only";
+
+import type { SessionAnswer } from "@/lib/api/answers";
+
+import { orchestrator, type Session } from "./orchestrator";
+
+const PATIENCE_MS = 8000;
+const SESSION_ID = /^(?!\.{1,2}$)[A-Za-z0-9._~-]{1,128}$/;
+
+/** The user's session with this id, or null where there is none. Throws where the controller doesn't answer. */
+export async function sessionOf(userId: string, id: string): Promise<SessionAnswer | null> {
+  if (!SESSION_ID.test(id)) return null;
+  const { data, response } = await orchestrator().GET("/v1/sessions/{session_id}", at(id));
+  if (data === undefined && response.status !== 404)
+    throw new Error(`the controller answered ${response.status}`);
+  return data?.user_id === userId ? shown(data) : null;
+}
+
+/** Stop it, and say how it stands. Throws where the controller doesn't answer. */
+export async function stopSession(id: string): Promise<SessionAnswer> {
+  const { data, response } = await orchestrator().DELETE("/v1/sessions/{session_id}", at(id));
+  if (data === undefined) throw new Error(`the controller answered ${response.status}`);
+  return shown(data);
+}
+
+function at(id: string) {
+  return { params: { path: { session_id: id } }, signal: AbortSignal.timeout(PATIENCE_MS) };
+}
+
+function shown({ phase, reason, message }: Session): SessionAnswer {
+  return { phase, reason, message };
+}

@@ -1,0 +1,110 @@
+/** Start a session, and say in an answer for the page how that went. */
+
+import "server-only";
+
+import { randomUUID } from "node:crypto";
+
+import type { StartAnswer } from "@/lib/api/answers";
+
+import { orchestrator, type IceServer, type Session } from "./orchestrator";
+
+const ATTEMPTS = 2;
+
+/** How long the controller may take, in milliseconds. */
+interface Patience {
+  attempt: number;
+  stop: number;
+}
+const PATIENCE: Patience = { attempt: 8000, stop: 2000 };
+
+const SENTENCES = {
+  capacity_reached: "All assistants are busy right now. Try again in a minute.",
+  user_limit_reached: "You are in a call already. Hang up there first, then try again.",
+  unavailable: "The assistant can't be started right now. Try again in a moment.",
+};
+
+type Outcome =
+  | { kind: "session"; session: Session }
+  | { kind: "refused"; status: number; code: string; retryAfterSeconds: number | null }
+  | { kind: "no answer" };
+
+/** Never throws: a page without an assistant is still a page. */
+export async function startSession(userId: string, patience = PATIENCE): Promise<StartAnswer> {
+  // The id makes it safe to ask again: a session that was started all the same is found, not started twice.
+  const sessionId = randomUUID();
+  let outcome = await ask(userId, sessionId, patience.attempt);
+  for (let attempt = 1; attempt < ATTEMPTS && mayPass(outcome); attempt += 1) {
+    outcome = await ask(userId, sessionId, patience.attempt);
+  }
+  if (outcome.kind === "no answer") await stopUnheard(sessionId, patience.stop);
+  return answerOf(outcome);
+}
+
+async function ask(userId: string, sessionId: string, withinMs: number): Promise<Outcome> {
+  try {
+    const { data, error, response } = await orchestrator().POST("/v1/sessions", {
+      body: { user_id: userId, session_id: sessionId },
+      signal: AbortSignal.timeout(withinMs),
+    });
+    if (data !== undefined) return { kind: "session", session: data };
+    return {
+      kind: "refused",
+      status: response.status,
+      code: (error as { code?: string } | undefined)?.code ?? "unknown",
+      retryAfterSeconds: Number(response.headers.get("Retry-After")) || null,
+    };
+  } catch (error) {
+    console.error("the controller did not answer", {
+      cause: error instanceof Error ? error.name : "unknown",
+    });
+    return { kind: "no answer" };
+  }
+}
+
+function mayPass(outcome: Outcome): boolean {
+  return outcome.kind === "no answer" || (outcome.kind === "refused" && outcome.status >= 500);
+}
+
+/** A session whose start nobody heard of would wait a minute for its caller. */
+async function stopUnheard(sessionId: string, withinMs: number): Promise<void> {
+  try {
+    await orchestrator().DELETE("/v1/sessions/{session_id}", {
+      params: { path: { session_id: sessionId } },
+      signal: AbortSignal.timeout(withinMs),
+    });
+  } catch {
+    // The controller is still silent; its bot leaves by itself when nobody comes.
+  }
+}
+
+/** STUN servers come without a password, which a browser wants left out rather than null. */
+function asServer({ urls, username, credential }: IceServer): RTCIceServer {
+  return username && credential ? { urls, username, credential } : { urls };
+}
+
+function answerOf(outcome: Outcome): StartAnswer {
+  if (outcome.kind === "session") {
+    const { id, room } = outcome.session;
+    if (room.url !== null && room.token !== null) {
+      return {
+        agentStatus: "started",
+        sessionId: id,
+        room: {
+          provider: room.provider,
+          url: room.url,
+          token: room.token,
+          iceServers: (room.ice_servers ?? []).map(asServer),
+        },
+      };
+    }
+    console.error("the controller's room has no url or no token", { provider: room.provider });
+  }
+  const code = outcome.kind === "refused" ? outcome.code : null;
+  const retryAfterSeconds = outcome.kind === "refused" ? outcome.retryAfterSeconds : null;
+  if (code === "capacity_reached" || code === "user_limit_reached") {
+    return { agentStatus: "busy", message: SENTENCES[code], retryAfterSeconds };
+  }
+  // 401, 403, 409, 422: this app is set up wrongly. That is for its operator, not for the shop's visitors.
+  if (outcome.kind === "refused") console.error("the controller refused", { status: outcome.status, code });
+  return { agentStatus: "unavailable", message: SENTENCES.unavailable, retryAfterSeconds };
+}

@@ -1,0 +1,15 @@
+import type { NextConfig } from "next";
+
+const HEADERS = [
+  { key: "X-Content-Type-Options", value: "nosniff" },
+  { key: "Referrer-Policy", value: "strict-origin-when-cross-origin" },
+  { key: "X-Frame-Options", value: "DENY" },
+  { key: "Permissions-Policy", value: "microphone=(self), camera=(), geolocation=()" },
+];
+
+const config: NextConfig = {
+  poweredByHeader: false,
+  headers: async () => [{ source: "/:path*", headers: HEADERS }],
+};
+
+export default config;

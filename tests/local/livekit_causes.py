@@ -1,0 +1,199 @@
+"""What brings a call in a LiveKit room to its end, or fails to: see tests/local/endings_causes.py."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+
+import aiohttp
+import numpy as np
+
+from sandbox.caller import Caller, calling
+from sandbox.caller_audio import RATE, Ear
+from sandbox.caller_livekit import LiveKitLine
+from sandbox.caller_signalling import Room
+from sandbox.voice import Voice
+from tests.livekit.guest import guest
+from tests.livekit.server import LiveKitServer
+from tests.local.endings_scene import Scene, finds_products
+from tests.local.processes import eventually
+
+
+def _server(scene: Scene) -> LiveKitServer:
+    assert scene.site.livekit is not None
+    return scene.site.livekit
+
+
+async def _name(scene: Scene) -> str:
+    """The session's room, the one there is."""
+
+    async def only_one() -> str | None:
+        rooms = await _server(scene).rooms()
+        return rooms[0] if len(rooms) == 1 else None
+
+    return await eventually(only_one, "one room")
+
+
+@contextlib.asynccontextmanager
+async def _callers_process(scene: Scene, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The caller as a process that can be killed, in the session that was started."""
+    assert scene.room.token is not None
+    async with guest(scene.room.url, scene.room.token, *options) as process:
+        yield process
+
+
+async def _goes_on(caller: Caller) -> None:
+    """Two questions are answered, also when the return grace is over, and nobody is greeted again."""
+    await finds_products(caller)
+    await asyncio.sleep(4)
+    await finds_products(caller)
+    assert sum("shopping assistant" in said for said in caller.bot_turns()) <= 1, caller.bot_turns()
+
+
+async def caller_is_killed(scene: Scene) -> None:
+    await scene.start()
+    async with _callers_process(scene) as process:
+        await scene.reaches("first_speech")
+        process.kill()
+        scene.it_happens()
+
+
+async def caller_is_killed_and_back_at_once(scene: Scene) -> None:
+    """LiveKit has not missed them yet: the second connection takes the place of the first."""
+    await scene.start()
+    async with _callers_process(scene) as process:
+        await scene.reaches("first_speech")
+        process.kill()
+        async with scene.joined() as caller:
+            await _goes_on(caller)
+            scene.it_happens()
+
+
+async def caller_is_killed_and_back_when_missed(scene: Scene) -> None:
+    await scene.start()
+    async with _callers_process(scene) as process:
+        await scene.reaches("first_speech")
+        process.kill()
+        room = await _name(scene)
+
+        async def is_missed() -> bool:
+            return "caller" not in await _server(scene).participants(room)
+
+        await eventually(is_missed, "the loss", within=40)
+        async with scene.joined() as caller:
+            await _goes_on(caller)
+            scene.it_happens()
+
+
+async def caller_has_no_microphone(scene: Scene) -> None:
+    """They are there as soon as LiveKit says so, three seconds later than others, and are spoken to."""
+    await scene.start()
+    async with _callers_process(scene, "--silent"):
+        await scene.reaches("first_speech")
+        scene.it_happens()
+        await scene.delete()
+
+
+async def caller_joins_twice(scene: Scene) -> None:
+    """Another tab with the same token: the first is put out, and the call goes on in the second."""
+    await scene.start()
+    async with _callers_process(scene):
+        await scene.reaches("first_speech")
+        async with scene.joined() as caller:
+            await _goes_on(caller)
+            scene.it_happens()
+
+
+async def two_callers(scene: Scene) -> None:
+    """In a room of one's own others may come: they are not heard, and their leaving ends nothing."""
+    server, name = _server(scene), f"web-{scene.user_id}"
+    await server.make_room(name)
+    await scene.start(room={"url": server.url, "token": server.token(name, "our-bot", kind="agent")})
+    room = Room(server.url, server.token(name, "first"), "livekit")
+    async with calling("", scene.site.voice, room=room) as (caller, _):
+        await caller.hears_bot()
+        await _speaks("find running shoes", server.url, server.token(name, "second"), scene.site.voice)
+        assert not any(message.is_server_message("products_found") for message in caller.messages)
+        await _goes_on(caller)
+        scene.it_happens()
+    await scene.ended(within=10)
+    await server.delete_room(name)
+
+
+async def _speaks(words: str, url: str, token: str, voice: Voice) -> None:
+    """Join, say something in voice and in writing, and leave again."""
+    line = LiveKitLine(np.random.default_rng(1), Ear(_nothing), _nothing, _nothing)
+    async with aiohttp.ClientSession() as http:
+        await line.open(http, Room(url, token, "livekit"), _nothing)
+    typed = {"content": words, "options": {"run_immediately": True, "audio_response": True}}
+    line.send(json.dumps({"label": "rtvi-ai", "type": "send-text", "id": "1", "data": typed}))
+    await line.mouth.say(await asyncio.to_thread(voice.say, words, RATE))
+    # As long as an answer would take.
+    await asyncio.sleep(2)
+    await line.close()
+
+
+def _nothing(*_: object) -> None:
+    """What comes of the bot is of no interest."""
+
+
+async def room_is_deleted(scene: Scene) -> None:
+    async with scene.call():
+        await _server(scene).delete_room(await _name(scene))
+        scene.it_happens()
+
+
+async def bot_is_put_out(scene: Scene) -> None:
+    async with scene.call():
+        await _server(scene).remove(await _name(scene), "bot")
+        scene.it_happens()
+
+
+async def bot_joins_twice(scene: Scene) -> None:
+    async with scene.call():
+        token = _server(scene).token(await _name(scene), "bot", kind="agent")
+        async with guest(_server(scene).url, token, "--silent"):
+            scene.it_happens()
+            await scene.ended(within=10)
+
+
+async def bot_is_made_mute(scene: Scene) -> None:
+    async with scene.call():
+        await _server(scene).forbid_publishing(await _name(scene), "bot")
+        scene.it_happens()
+
+
+async def server_is_killed(scene: Scene) -> None:
+    """The caller gives up as well before it is back: whoever came back then would bring the room along."""
+    try:
+        async with scene.call():
+            await asyncio.to_thread(_server(scene).kill)
+            scene.it_happens()
+            await scene.ended(within=20)
+    finally:
+        await asyncio.to_thread(_server(scene).start)
+
+
+async def server_is_killed_and_back(scene: Scene) -> None:
+    """Within ten seconds: bot and caller find each other again, in a room made anew."""
+    async with scene.call() as caller:
+        await caller.bot_quiet()
+        await asyncio.to_thread(_server(scene).kill)
+        await asyncio.sleep(2)
+        await asyncio.to_thread(_server(scene).start)
+        room = await _name(scene)
+
+        async def are_back() -> bool:
+            return set(await _server(scene).participants(room)) == {"bot", "caller"}
+
+        await eventually(are_back, "both")
+        await _goes_on(caller)
+        scene.it_happens()
+
+
+async def room_is_gone_before_the_bot_is_there(scene: Scene) -> None:
+    await scene.start()
+    await _server(scene).delete_room(await _name(scene))
+    scene.it_happens()

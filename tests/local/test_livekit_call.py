@@ -1,0 +1,107 @@
+"""Spoken calls in rooms of a real LiveKit server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from functools import partial
+
+import httpx
+import pytest
+
+from sandbox.caller import calling
+from sandbox.caller_signalling import Room
+from sandbox.voice import Voice
+from tests.livekit.server import LiveKitServer
+from tests.local.conftest import PROGRAMS, serving
+from tests.local.processes import Sandbox, ended_session, eventually
+
+
+@pytest.fixture(scope="module")
+def livekit_controller(
+    sandbox: Sandbox,
+    livekit: LiveKitServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    pytestconfig: pytest.Config,
+) -> Iterator[str]:
+    """A controller whose callers meet their bots in rooms of that server."""
+    directory = tmp_path_factory.mktemp("livekit-controller")
+    with serving(sandbox, directory, pytestconfig.stash[PROGRAMS], livekit.variables) as url:
+        yield url
+
+
+async def test_a_caller_in_a_room_is_greeted_finds_saves_and_hangs_up(
+    livekit_controller: str, livekit: LiveKitServer, store: httpx.AsyncClient, voice: Voice
+) -> None:
+    async with httpx.AsyncClient(base_url=livekit_controller) as controller:
+        started = (await controller.post("/v1/sessions", json={"user_id": "lea"})).raise_for_status().json()
+        room = started["room"]
+        assert (room["provider"], room["url"]) == ("livekit", livekit.url)
+        assert len(await livekit.rooms()) == 1
+
+        async with calling("", voice, room=Room(**room)) as (caller, _):
+            await caller.hears_bot()
+            await caller.bot_quiet()
+            asked = await caller.say("find running shoes under one hundred dollars")
+            found = await caller.message(lambda message: message.is_server_message("products_found"))
+            assert await caller.hears_bot() > asked
+            await caller.bot_quiet()
+            assert found.data["query"] == "running shoes"
+            await caller.say("save product two")
+            saved = await caller.message(lambda message: message.is_server_message("product_saved"))
+            await caller.hears_bot()
+            await caller.bot_quiet()
+            assert saved.data["number"] == 2
+            assert "I found" in " ".join(caller.bot_turns())
+            assert all(message.type not in ("error", "metrics") for message in caller.messages)
+
+        session = await eventually(lambda: ended_session(controller, started["id"]), "the end", within=6)
+    assert (session["reason"], session["message"]) == ("caller_left", "The caller left the call.")
+    kept = (await store.get("/sandbox/saved", params={"userId": "lea"})).json()
+    assert [product["number"] for product in kept["products"]] == [2]
+    assert await eventually(livekit.is_empty, "the room's end")
+
+
+WISHES = {
+    "mia": ("find running shoes", "running shoes", "save product one", 1),
+    "noa": ("find desk lamps", "desk lamps", "save product two", 2),
+    "ola": ("find headphones", "headphones", "save product three", 3),
+    "pia": ("find coffee makers", "coffee makers", "save product four", 4),
+}
+"""Who says what: words, what is searched for, words, what is saved."""
+
+
+async def test_calls_at_the_same_time_hear_nothing_of_each_other(
+    livekit_controller: str, livekit: LiveKitServer, store: httpx.AsyncClient, voice: Voice
+) -> None:
+    """Each is answered and has saved what it asked for, and nothing else was searched for in its call."""
+    sessions: dict[str, str] = {}
+
+    async def call(user_id: str) -> None:
+        words, searched, save, number = WISHES[user_id]
+        async with calling(livekit_controller, voice, user_id=user_id) as (caller, session_id):
+            assert session_id is not None
+            sessions[user_id] = session_id
+            await caller.hears_bot(within=60)
+            await caller.bot_quiet()
+            await caller.say(words)
+            await caller.message(lambda message: message.is_server_message("products_found"))
+            await caller.bot_quiet()
+            await caller.say(save)
+            await caller.message(lambda message: message.is_server_message("product_saved"))
+            await caller.bot_quiet()
+            told = [message.data for message in caller.messages]
+            assert [each["query"] for each in told if each.get("type") == "products_found"] == [searched]
+            assert [each["number"] for each in told if each.get("type") == "product_saved"] == [number]
+
+    async with asyncio.TaskGroup() as tasks:
+        for user_id in WISHES:
+            tasks.create_task(call(user_id))
+
+    async with httpx.AsyncClient(base_url=livekit_controller) as controller:
+        for user_id, session_id in sessions.items():
+            session = await eventually(partial(ended_session, controller, session_id), "the end")
+            assert (session["user_id"], session["reason"]) == (user_id, "caller_left")
+            kept = (await store.get("/sandbox/saved", params={"userId": user_id})).json()
+            assert [product["number"] for product in kept["products"]] == [WISHES[user_id][3]]
+    assert await eventually(livekit.is_empty, "the rooms' end")

@@ -1,0 +1,227 @@
+"""What a bot makes of what LiveKit tells; LiveKit itself is there in tests/local."""
+
+import asyncio
+import base64
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from livekit.rtc import ConnectionState, DisconnectReason, ParticipantKind
+
+from bot import livekit
+from bot.livekit import LiveKitCall, missing_permission_of, told
+from bot.settings import LiveKitRoom
+from tests.unit.bot.test_daily import Observed
+
+TOKEN = "header.payload.signature"
+
+
+@dataclass
+class Somebody:
+    """A participant, as far as the bot looks at one."""
+
+    identity: str
+    kind: int = ParticipantKind.PARTICIPANT_KIND_STANDARD
+    disconnect_reason: int | None = None
+
+
+@dataclass
+class FakeRoom:
+    """A room of LiveKit's SDK: who is there, and what its handlers are told."""
+
+    remote_participants: dict[str, Somebody] = field(default_factory=dict)
+    handlers: dict[str, Any] = field(default_factory=dict)
+
+    def on(self, event: str, handler: Any) -> None:
+        self.handlers[event] = handler
+
+    def comes(self, somebody: Somebody) -> None:
+        self.remote_participants[somebody.identity] = somebody
+        self.handlers["participant_connected"](somebody)
+
+    def leaves(self, identity: str, reason: int | None) -> None:
+        somebody = self.remote_participants.pop(identity)
+        somebody.disconnect_reason = reason
+        self.handlers["participant_disconnected"](somebody)
+
+    def is_connecting_again(self) -> None:
+        """As the SDK does: all are told to have left, without a reason."""
+        self.handlers["connection_state_changed"](ConnectionState.CONN_RECONNECTING)
+        for identity in list(self.remote_participants):
+            self.leaves(identity, None)
+
+    def is_connected(self, *there: str) -> None:
+        for identity in there:
+            self.comes(Somebody(identity))
+        self.handlers["connection_state_changed"](ConnectionState.CONN_CONNECTED)
+
+    def ends(self, reason: int) -> None:
+        self.handlers["disconnected"](reason)
+
+
+class Scene:
+    """A bot in a room."""
+
+    def __init__(self, *there: Somebody) -> None:
+        self.presence = Observed()
+        self.room = FakeRoom({each.identity: each for each in there})
+        self.call = LiveKitCall(LiveKitRoom("ws://livekit", TOKEN), self.presence)
+        self.call.follow(self.room)
+        self.call.joined()
+
+    def told(self) -> list[str]:
+        return self.presence.rest()
+
+
+async def test_the_first_person_to_come_is_the_caller_and_the_only_one_heard() -> None:
+    scene = Scene(Somebody("recorder", ParticipantKind.PARTICIPANT_KIND_EGRESS))
+    scene.room.comes(Somebody("other-bot", ParticipantKind.PARTICIPANT_KIND_AGENT))
+    scene.room.comes(Somebody("ana"))
+    scene.room.comes(Somebody("bo"))
+    scene.room.leaves("bo", DisconnectReason.CLIENT_INITIATED)
+
+    assert scene.told() == ["joined", "caller joined"]
+    assert scene.call.is_caller("ana")
+    assert scene.call.is_stranger("bo")
+    assert scene.call.is_stranger(None), "a server of somebody's sends unattributed"
+
+
+async def test_a_caller_who_was_there_first_is_told_behind_the_bots_own_joining() -> None:
+    assert Scene(Somebody("ana")).told() == ["joined", "caller joined"]
+
+
+async def test_somebody_on_the_phone_is_a_caller() -> None:
+    assert Scene(Somebody("sip", ParticipantKind.PARTICIPANT_KIND_SIP)).told() == ["joined", "caller joined"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (DisconnectReason.CLIENT_INITIATED, "caller left"),
+        (DisconnectReason.PARTICIPANT_REMOVED, "caller left"),
+        (DisconnectReason.SIGNAL_CLOSE, "caller lost"),
+        (DisconnectReason.CONNECTION_TIMEOUT, "caller lost"),
+        (None, "caller lost"),
+    ],
+)
+async def test_who_hangs_up_is_told_from_whose_network_died(reason: int | None, told: str) -> None:
+    scene = Scene(Somebody("ana"))
+    scene.room.leaves("ana", reason)
+
+    assert scene.told()[2:] == [told]
+
+
+async def test_who_comes_back_after_a_loss_is_the_caller_again() -> None:
+    scene = Scene(Somebody("ana"))
+    scene.room.leaves("ana", None)
+    scene.room.comes(Somebody("ana-again"))
+
+    assert scene.told()[2:] == ["caller lost", "caller joined"]
+    assert scene.call.is_caller("ana-again")
+
+
+async def test_a_connection_made_again_is_no_news_where_the_caller_is_still_there() -> None:
+    scene = Scene(Somebody("ana"))
+    scene.room.is_connecting_again()
+    scene.room.is_connected("ana")
+
+    assert scene.told() == ["joined", "caller joined"]
+
+
+async def test_a_caller_who_is_missing_when_the_connection_is_back_is_lost_and_may_come_back() -> None:
+    scene = Scene(Somebody("ana"))
+    scene.room.is_connecting_again()
+    scene.room.is_connected()
+    scene.room.comes(Somebody("ana"))
+
+    assert scene.told()[2:] == ["caller lost", "caller joined"]
+
+
+async def test_a_connection_that_is_not_back_in_time_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(livekit, "RECOVERY_SECONDS", 0.01)
+    scene = Scene()
+    scene.room.is_connecting_again()
+
+    assert [await scene.presence.next() for _ in range(2)][1] == (
+        "room_lost: The LiveKit room was lost: "
+        "the connection to LiveKit's server was interrupted for 0.01 seconds."
+    )
+    scene.room.ends(DisconnectReason.UNKNOWN_REASON)
+    assert scene.told() == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (DisconnectReason.ROOM_DELETED, "somebody deleted the room"),
+        (DisconnectReason.PARTICIPANT_REMOVED, "somebody put the bot out"),
+        (DisconnectReason.DUPLICATE_IDENTITY, "somebody else joined as the bot, with its identity"),
+        (DisconnectReason.SERVER_SHUTDOWN, "LiveKit's server shut down"),
+        (DisconnectReason.UNKNOWN_REASON, "the connection to LiveKit's server ended"),
+    ],
+)
+async def test_an_unexpected_end_is_a_lost_room_by_its_cause(reason: int, words: str) -> None:
+    scene = Scene()
+    scene.room.ends(reason)
+
+    assert scene.told()[1:] == [f"room_lost: The LiveKit room was lost: {words}."]
+
+
+async def test_nothing_is_lost_when_the_bot_leaves_by_itself() -> None:
+    scene = Scene(Somebody("ana"))
+    scene.call.leaving(None)  # type: ignore[arg-type]
+    scene.room.ends(DisconnectReason.CLIENT_INITIATED)
+
+    assert scene.told() == ["joined", "caller joined"]
+
+
+async def test_a_refusal_does_not_repeat_the_token() -> None:
+    presence = Observed()
+    call = LiveKitCall(LiveKitRoom("ws://livekit", TOKEN), presence)
+    call.refused(*told(f"engine: odd answer to {TOKEN}"))
+    call.refused("once more", "twice")
+    await asyncio.sleep(0)
+
+    [said] = presence.rest()
+    assert said.startswith("room_refused: LiveKit did not let the bot in: there was no connection")
+    assert TOKEN not in said
+
+
+@pytest.mark.parametrize(
+    ("grant", "missing"),
+    [
+        ({}, None),
+        ({"canPublish": True, "canSubscribe": True}, None),
+        ({"canPublishSources": []}, None),
+        ({"canPublishSources": ["microphone", "camera"]}, None),
+        ({"canPublishSources": ["camera"]}, "send audio"),
+        ({"canPublish": False}, "send audio"),
+        ({"canSubscribe": False}, "hear the caller"),
+        ({"canPublishSources": "microphone", "canPublish": None}, None),
+    ],
+)
+def test_what_a_token_does_not_allow_is_known_before_the_join(
+    grant: dict[str, Any], missing: str | None
+) -> None:
+    assert missing_permission_of(grant) == missing
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "a",
+        "a.b",
+        "a.b.c",
+        "a.é.c",
+        *(f"a.{part}.c" for part in ("bnVsbA", "W10", "e30", "eyJ2aWRlbyI6MX0")),
+    ],
+)
+def test_a_token_that_can_not_be_read_is_left_to_the_server(token: str) -> None:
+    assert livekit._granted(token) == {}
+
+
+def test_a_tokens_grant_is_read() -> None:
+    claims = base64.urlsafe_b64encode(json.dumps({"video": {"room": "a"}}).encode()).decode().rstrip("=")
+    assert livekit._granted(f"a.{claims}.c") == {"room": "a"}

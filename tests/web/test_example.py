@@ -1,0 +1,40 @@
+"""What a web developer would check of the example before using it."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.web import example
+from tests.web.example import EXAMPLE, NodeUnavailableError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed() -> None:
+    try:
+        example.install()
+    except NodeUnavailableError as error:
+        what = f"the example web app needs {error}"
+        pytest.fail(what) if os.environ.get("CI") == "true" else pytest.skip(what)
+
+
+@pytest.mark.parametrize("script", ["check:generated", "check:format", "check:lint", "check:types", "test"])
+def test_its_own_checks_pass(script: str) -> None:
+    done = example.run(script)
+    assert done.returncode == 0, done.stdout
+
+
+def test_it_builds_and_its_server_alone_knows_key_and_controller() -> None:
+    try:
+        example.build()
+    except subprocess.CalledProcessError as error:
+        pytest.fail(str(error))
+    for path in (EXAMPLE / ".next" / "static").rglob("*.js"):
+        assert not re.search("ORCHESTRATOR_URL|PODLINE_API_KEY|SESSION_SECRET", path.read_text()), path.name
+
+
+def test_its_lock_names_no_registry() -> None:
+    lock = (EXAMPLE / "package-lock.json").read_text()
+    assert '"resolved"' not in lock
+    assert not re.search(r"://[^/]*registry", lock)
