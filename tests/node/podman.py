@@ -45,10 +45,10 @@ class Podman:
             *("podman", f"--root={storage}", f"--runroot={_RUN_ROOT}"),
         )
 
-    def __call__(self, *arguments: str, stdin: str = "") -> str:
+    def __call__(self, *arguments: str) -> str:
         """What it prints. Its complaints go to the standard error, and a failure is raised."""
         completed = subprocess.run(  # noqa: S603 - our own commands
-            [*self.command, *arguments], input=stdin, stdout=subprocess.PIPE, text=True, check=True
+            [*self.command, *arguments], stdout=subprocess.PIPE, text=True, check=True
         )
         return completed.stdout.strip()
 
