@@ -17,8 +17,9 @@ from livekit import rtc
 from sandbox.caller_audio import FRAME_SECONDS, RATE, Ear, Mouth
 from sandbox.caller_signalling import CallFailedError, Room
 
-_QUEUE_MILLISECONDS: Final = 60
-"""How much of what the mouth says waits to be sent: enough for a clock that is late once."""
+_QUEUE_MILLISECONDS: Final = 100
+"""How much of what the mouth says waits to be sent, from the beginning on, so that a clock that is late makes
+no gap. An answer seems to take that much longer than it does."""
 
 
 class LiveKitLine:
@@ -94,6 +95,8 @@ class LiveKitLine:
         await self._source.aclose()
 
     async def _speak(self) -> None:
+        size = RATE * _QUEUE_MILLISECONDS // 1000
+        await self._source.capture_frame(rtc.AudioFrame(bytes(2 * size), RATE, 1, size))
         while True:
             frame = await self.mouth.recv()
             samples = frame.to_ndarray()

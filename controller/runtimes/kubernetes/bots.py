@@ -19,6 +19,7 @@ class Bot:
     Attributes:
         session_id: whose bot it is; None where nobody knows yet.
         is_known: the supervisor knows its session.
+        is_launching: its Job and Secret are being made.
         is_found: an earlier controller has launched it.
         is_dead: its launch came to nothing, so a Job of it that shows up late is cleared away.
         held_up: what kept its pod from running when last seen, if it has not run since.
@@ -31,6 +32,7 @@ class Bot:
     name: str
     session_id: str | None = None
     is_known: bool = False
+    is_launching: bool = False
     is_found: bool = False
     is_dead: bool = False
     job: Job | None = None

@@ -141,6 +141,7 @@ class KubernetesRuntime:
         bot.is_known = True
         bot.session_id = launch.session.id
         bot.secrets = tuple((launch.secrets or {}).values())
+        bot.is_launching = True
         try:
             job = await self._launcher.launch(launch, manifest)
         except LaunchUnknown:
@@ -149,6 +150,9 @@ class KubernetesRuntime:
             if not bot.is_found:
                 self._bury(bot)
             raise
+        finally:
+            bot.is_launching = False
+            self._look(bot)
         if bot.job is None:
             self._job_seen(job)
 
@@ -287,7 +291,8 @@ class KubernetesRuntime:
             bot.intent = intent
             tell(Sighting(launch_id=bot.launch_id, intent=intent))
             self._begin(bot, self._see_out(bot, intent), tasks)
-        if bot.is_gone and not bot.is_concluding:
+        # A Job that goes while it is launched may have been taken back: the launch's own outcome tells.
+        if bot.is_gone and not bot.is_concluding and not bot.is_launching:
             bot.is_concluding = True
             self._begin(bot, self._conclude(bot, tell), tasks)
 

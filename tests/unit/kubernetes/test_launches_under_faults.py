@@ -182,6 +182,9 @@ def test_a_launch_tells_what_is_so_whatever_goes_wrong(
 
 RESET = Trouble(how="reset_after", method="POST", path="/jobs", status=0, times=1, after=0)
 CONTENDED = Trouble(how="refuse", method="POST", path="/secrets", status=409, times=1, after=0)
+TAKEN_BACK_UNHEARD = Trouble(
+    how="reset_after", method="DELETE", path="/jobs/cart-7", status=0, times=1, after=0
+)
 REFUSED = Trouble(how="refuse", method="POST", path="/secrets", status=403, times=1, after=0)
 
 
@@ -196,6 +199,7 @@ REFUSED = Trouble(how="refuse", method="POST", path="/secrets", status=403, time
         ([RESET], "an earlier launch"),
         ([RESET], "a foreign Secret"),
         ([RESET], "a foreign Job"),
+        ([REFUSED, TAKEN_BACK_UNHEARD], "nothing"),
     ],
     ids=str,
 )
