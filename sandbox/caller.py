@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import aiohttp
@@ -231,16 +231,24 @@ class Caller:
 
 @asynccontextmanager
 async def calling(
-    base_url: str, voice: Voice, *, room: Room | None = None, user_id: str | None = None
+    base_url: str,
+    voice: Voice,
+    *,
+    room: Room | None = None,
+    user_id: str | None = None,
+    livekit_url: str | None = None,
 ) -> AsyncIterator[tuple[Caller, str | None]]:
     """A caller in a call, and the session's id; hung up at the end of the block.
 
-    With a room, its session is joined, and the id is None: whoever made it knows it.
+    With a room, its session is joined, and the id is None: whoever made it knows it. `livekit_url` is where
+    LiveKit's server is reached from here, where that is not what callers are told.
     """
     async with aiohttp.ClientSession() as http:
         session_id = None
         if room is None:
             session_id, room = await start_session(http, base_url, user_id)
+        if room.provider == "livekit" and livekit_url is not None:
+            room = replace(room, url=livekit_url)
         caller = Caller(voice, np.random.default_rng(0), _line_of(room.provider))
         try:
             await caller.join(http, room)
@@ -287,8 +295,8 @@ def _told(message: Message) -> str | None:
             return None
 
 
-async def _converse(base_url: str, sentences: list[str]) -> list[str]:
-    async with calling(base_url, Voice()) as (caller, session_id):
+async def _converse(base_url: str, sentences: list[str], livekit_url: str | None) -> list[str]:
+    async with calling(base_url, Voice(), livekit_url=livekit_url) as (caller, session_id):
         await caller.hears_bot()
         await caller.bot_quiet()
         for sentence in sentences:
@@ -306,9 +314,14 @@ def main() -> None:
     parser.add_argument(
         "--say", action="append", default=[], metavar="SENTENCE", help="said in the order given"
     )
+    parser.add_argument(
+        "--livekit",
+        metavar="URL",
+        help="where LiveKit's server is reached from here, if not where callers are told",
+    )
     options = parser.parse_args()
     try:
-        account = asyncio.run(_converse(options.url.rstrip("/"), options.say))
+        account = asyncio.run(_converse(options.url.rstrip("/"), options.say, options.livekit))
     except (CallFailedError, aiohttp.ClientError) as error:
         sys.exit(f"The call failed: {error}")
     sys.stdout.write("\n".join(account) + "\n")

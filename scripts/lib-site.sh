@@ -23,16 +23,22 @@ check_cluster() {
 
 # Makes the Secrets that are not there yet. Those that are stay as they are: bots that run were started with them.
 make_site_secrets() {
-  local key
   has secret podline-controller ||
     make_secret generic podline-controller --from-literal=PODLINE_SECRET="$(openssl rand -hex 32)"
   has secret podline-admin-key ||
     make_secret generic podline-admin-key --from-literal=key="$(openssl rand -hex 24)"
+  has secret podline-web ||
+    make_secret generic podline-web --from-literal=PODLINE_API_KEY="$(openssl rand -hex 24)" \
+      --from-literal=SESSION_SECRET="$(openssl rand -hex 32)"
   if ! has secret podline-keys; then
-    key=$(kube get secret podline-admin-key -o 'jsonpath={.data.key}' | base64 -d | openssl dgst -sha256)
-    make_secret generic podline-keys \
-      --from-literal=keys.json="[{\"name\": \"admin\", \"sha256\": \"${key##* }\", \"scopes\": [\"admin\"]}]"
+    make_secret generic podline-keys --from-literal=keys.json="[
+      {\"name\": \"admin\", \"sha256\": \"$(digest_of podline-admin-key key)\", \"scopes\": [\"admin\"]},
+      {\"name\": \"web\", \"sha256\": \"$(digest_of podline-web PODLINE_API_KEY)\", \"scopes\": [\"start\", \"read\", \"stop\"]}]"
   fi
+  has secret podline-livekit ||
+    make_secret generic podline-livekit --from-literal=LIVEKIT_API_KEY=podline \
+      --from-literal=LIVEKIT_API_SECRET="$(openssl rand -hex 32)" \
+      --from-literal=LIVEKIT_PUBLIC_URL=ws://localhost:30780
   has secret podline-bot ||
     make_secret generic podline-bot \
       --from-literal=GOOGLE_API_KEY="sandbox-$(openssl rand -hex 24)" \
@@ -43,6 +49,13 @@ make_site_secrets() {
   kube get secret podline-sandbox-certificate -o 'jsonpath={.data.tls\.crt}' | base64 -d |
     kube create configmap podline-authorities --from-file=ca.crt=/dev/stdin --dry-run=client -o yaml |
     kube apply -f - > /dev/null || fail "The ConfigMap podline-authorities could not be made."
+}
+
+# digest_of SECRET KEY: what the controller knows a caller's key by.
+digest_of() {
+  local digest
+  digest=$(kube get secret "$1" -o "jsonpath={.data.$2}" | base64 -d | openssl dgst -sha256)
+  echo "${digest##* }"
 }
 
 has() {
@@ -89,7 +102,9 @@ install_site() {
   make_site_secrets
   kube apply -k "$site_overlay" || fail "The cluster did not take $site_overlay; what it said is above."
   until_up podline-sandbox podline-sandbox
+  until_up podline-livekit podline-livekit
   until_up podline podline-controller
+  until_up podline-web podline-web
 }
 
 # until_up DEPLOYMENT NAME: wait until the Deployment's newest pods are ready; NAME is the pods' label.

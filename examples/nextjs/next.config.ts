@@ -8,6 +8,8 @@ const HEADERS = [
 ];
 
 const config: NextConfig = {
+  // With what it needs beside it, for the image; `next start` wants it otherwise.
+  ...(process.env.STANDALONE === "true" ? { output: "standalone" } : {}),
   poweredByHeader: false,
   headers: async () => [{ source: "/:path*", headers: HEADERS }],
 };

@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp import web
 from loguru import logger
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.frames.frames import LLMRunFrame
@@ -50,15 +51,17 @@ async def converse(connection: SmallWebRTCConnection, http: aiohttp.ClientSessio
         settings=GeminiLiveLLMService.Settings(
             system_instruction="You help to find products.", vad=GeminiVADParams(disabled=True)
         ),
-        tools=[
-            FunctionSchema(
-                name="search_products",
-                description="Search the catalogue.",
-                properties={"query": {"type": "string"}},
-                required=["query"],
-                handler=search_products,
-            )
-        ],
+        tools=ToolsSchema(
+            standard_tools=[
+                FunctionSchema(
+                    name="search_products",
+                    description="Search the catalogue.",
+                    properties={"query": {"type": "string"}},
+                    required=["query"],
+                    handler=search_products,
+                )
+            ]
+        ),
     )
     user, assistant = LLMContextAggregatorPair(
         LLMContext([{"role": "user", "content": "Greet the caller."}]),

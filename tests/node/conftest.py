@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from sandbox.voice import Voice
 from tests.cluster.binaries import ensure_binaries
+from tests.local.browser import find_chromium
+from tests.local.browsing import record
 from tests.node.binaries import ALL_PARTS
 from tests.node.images import ensure_images
 from tests.node.node_cluster import NodeCluster
@@ -44,3 +47,15 @@ async def site(installed: NodeCluster, namespace: str) -> AsyncIterator[NodeSite
 @pytest.fixture(scope="session")
 def voice() -> Voice:
     return Voice()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    found = find_chromium()
+    assert found is not None, "no Chromium on this machine: scripts/test says how to get one"
+    return found
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory, voice: Voice) -> Path:
+    return record(voice, tmp_path_factory.mktemp("microphone") / "script.wav")

@@ -6,10 +6,12 @@ Run as `python -m tests.node.images` it makes them available and prints where ea
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from pathlib import Path
@@ -17,7 +19,8 @@ from typing import Final
 
 from tests.cluster import binaries
 from tests.cluster.binaries import only_one, tell
-from tests.node.base_image import MachineUnfitError, ensure_base, require_programs
+from tests.livekit.binaries import ensure_livekit
+from tests.node.base_image import MachineUnfitError, ensure_base, ensure_node_base, require_programs
 from tests.node.podman import Podman
 from tests.node.worker import PAUSE_IMAGE
 
@@ -30,6 +33,16 @@ CODE: Final = {
 """The packages in each image."""
 
 INGREDIENTS: Final = ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock", "scripts/build-images")
+SOURCES: Final = {
+    **{name: (*INGREDIENTS, *packages) for name, packages in CODE.items()},
+    "web": ("scripts/build-images", "examples/nextjs"),
+}
+"""What scripts/build-images makes, and the files and folders that each image is made of."""
+
+NOT_SOURCES: Final = {"__pycache__", "node_modules", ".next"}
+LIVEKIT_IMAGE: Final = "docker.io/livekit/livekit-server:v1.11.0"
+"""As deploy/overlays/selfhosted names it."""
+
 KEPT: Final = 2
 """How many archives of one image stay in the cache: those of checkouts that take turns."""
 
@@ -52,8 +65,9 @@ def image_name(name: str) -> str:
 def ensure_images() -> dict[str, Path]:
     """Say where the archive of each image is, once all of them are there."""
     cache = cache_directory()
-    wanted = {name: cache / f"{name}-{_key(name)}.tar" for name in CODE}
+    wanted = {name: cache / f"{name}-{_key(name)}.tar" for name in SOURCES}
     wanted["pause"] = cache / "pause-1.tar"
+    wanted["livekit"] = cache / "livekit-1.11.0.tar"
     if not all(path.exists() for path in wanted.values()):
         with only_one(cache, "the images"):
             for name, path in wanted.items():
@@ -82,14 +96,20 @@ def _own_name(name: str, key: str) -> str:
 def _key(name: str) -> str:
     """What decides about an image: how it is made and the code that goes into it."""
     digest = hashlib.sha256()
-    paths = [ROOT / ingredient for ingredient in INGREDIENTS]
-    for package in CODE[name]:
-        files = (path for path in (ROOT / package).rglob("*") if path.is_file())
-        paths += sorted(path for path in files if "__pycache__" not in path.parts)
-    for path in paths:
+    for path in [path for source in SOURCES[name] for path in _files(ROOT / source)]:
         digest.update(f"{path.relative_to(ROOT)}\0{path.stat().st_size}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _files(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source]
+    files: list[Path] = []
+    for folder, folders, names in os.walk(source):
+        folders[:] = sorted(set(folders) - NOT_SOURCES)
+        files += [Path(folder) / name for name in sorted(names)]
+    return files
 
 
 def _make(name: str, path: Path) -> None:
@@ -99,8 +119,11 @@ def _make(name: str, path: Path) -> None:
     began = time.monotonic()
     podman = Podman(cache_directory())
     if name == "pause":
-        _build_pause(podman)
         image = PAUSE_IMAGE
+        _build_of_one_file(podman, _busybox(), image, ["/busybox", "sleep", "2147483647"])
+    elif name == "livekit":
+        image = LIVEKIT_IMAGE
+        _build_of_one_file(podman, ensure_livekit(), image, ["/livekit-server"])
     else:
         image = image_name(name)
         _build(podman, name)
@@ -114,7 +137,9 @@ def _make(name: str, path: Path) -> None:
 
 
 def _build(podman: Podman, name: str) -> None:
-    variables = {"PODLINE_BASE_IMAGE": ensure_base(podman), "PODLINE_IMAGE_TOOL": "podman"}
+    base = ensure_node_base(podman) if name == "web" else ensure_base(podman)
+    variable = "PODLINE_NODE_IMAGE" if name == "web" else "PODLINE_BASE_IMAGE"
+    variables = {variable: base, "PODLINE_IMAGE_TOOL": "podman"}
     subprocess.run(  # noqa: S603 - our own
         [ROOT / "scripts" / "build-images", name],
         env={**podman.for_scripts, **variables},
@@ -125,21 +150,22 @@ def _build(podman: Podman, name: str) -> None:
     podman("tag", built, image_name(name), _own_name(name, _key(name)))
 
 
-def _build_pause(podman: Podman) -> None:
-    """An image of one file: Debian's static busybox."""
+def _busybox() -> Path:
+    """Debian's static one: all that holds a pod's namespaces."""
     busybox = shutil.which("busybox")
     if busybox is None:
         raise MachineUnfitError("The node's images need a static busybox: apt-get install busybox-static.")
-    root = cache_directory() / "pause"
-    shutil.rmtree(root, ignore_errors=True)
-    root.mkdir()
-    shutil.copy(busybox, root / "busybox")
-    archive = root.with_suffix(".root.tar")
-    subprocess.run(["tar", "-C", root, "-cf", archive, "busybox"], check=True)  # noqa: S603, S607 - our own
-    command = 'ENTRYPOINT ["/busybox", "sleep", "2147483647"]'
-    podman("import", "--quiet", "--change", command, str(archive), PAUSE_IMAGE)
-    archive.unlink()
-    shutil.rmtree(root)
+    return Path(busybox)
+
+
+def _build_of_one_file(podman: Podman, program: Path, image: str, command: list[str]) -> None:
+    """An image of a program that needs nothing beside it."""
+    with tempfile.TemporaryDirectory() as directory:
+        name = Path(command[0]).name
+        shutil.copy(program, Path(directory) / name)
+        archive = Path(directory) / "root.tar"
+        subprocess.run(["tar", "-C", directory, "-cf", archive, name], check=True)  # noqa: S603, S607 - our own
+        podman("import", "--quiet", "--change", f"ENTRYPOINT {json.dumps(command)}", str(archive), image)
 
 
 def _forget_old(cache: Path, wanted: dict[str, Path]) -> None:

@@ -11,6 +11,7 @@ from tests.node.node_cluster import NodeCluster
 from tests.node.site import OVERLAY_NAMESPACE, NodeSite, until_reached
 
 CONTROLLER = "podline-controller"
+LIVEKIT = "podline-livekit"
 SANDBOX = "podline-sandbox"
 PODS = f"/api/v1/namespaces/{OVERLAY_NAMESPACE}/pods?labelSelector=app.kubernetes.io/name="
 

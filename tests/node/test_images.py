@@ -12,7 +12,7 @@ from tests.node.base_image import ensure_base
 from tests.node.images import CODE, ROOT, cache_directory, in_podman, version
 from tests.node.podman import LOCKED_DOWN, Podman
 
-MEGABYTES_ON_TOP: Final = {"bot": 420, "controller": 220, "sandbox": 320}
+MEGABYTES_ON_TOP: Final = {"bot": 420, "controller": 220, "sandbox": 350}
 TOOLS: Final = "cc gcc g++ clang ld make cargo uv git"
 
 IMPORT_ALL: Final = """

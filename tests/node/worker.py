@@ -196,6 +196,9 @@ oom_score = 0
             "clusterDNS": [NODE_ADDRESS],
             "clusterDomain": DNS_DOMAIN,
             "resolvConf": "",
+            # What was imported can't be pulled again, so a disk that others have filled must not cost it.
+            "imageGCHighThresholdPercent": 100,
+            "imageGCLowThresholdPercent": 99,
             "evictionHard": {
                 "nodefs.available": "1%",
                 "imagefs.available": "1%",

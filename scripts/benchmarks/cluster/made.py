@@ -12,6 +12,8 @@ from typing import Any, Final
 from uuid_utils import uuid7
 
 from controller.assignment import Assigner, Personas
+from controller.clock import system_clock
+from controller.ice import IceServers
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtime import Launch
 from controller.runtimes.kubernetes.manifests import session_job
@@ -34,6 +36,8 @@ _ASSIGNER: Final = Assigner(
     grace_seconds=GRACE_SECONDS,
     personas=Personas(directory=None),
     signer=_SIGNER,
+    ice=IceServers(),
+    clock=system_clock(),
 )
 _ROOMS: Final = WebRtcRooms("http://127.0.0.1:7860", _SIGNER)
 
@@ -49,7 +53,7 @@ async def new_launch() -> Launch:
         max_duration_seconds=1800,
         timeline=Timeline(accepted=datetime.now(UTC)),
     )
-    room = await _ROOMS.open(session.id, lifetime_seconds=1950)
+    room = await _ROOMS.open(session, lifetime_seconds=1950)
     return _ASSIGNER.launch(replace(session, room_url=room.url), room, 1950)
 
 

@@ -85,10 +85,11 @@ def test_a_fresh_clone_comes_to_a_call(machine: Machine) -> None:
     done = machine.run("kind-up")
     asked = machine.asked()
 
-    assert (done.returncode, done.stderr.count("Built podline-")) == (0, 3)
+    assert (done.returncode, done.stderr.count("Built podline-")) == (0, 4)
     assert "caller says     find running shoes" in done.stdout
     timeline = done.stdout.partition("ended as caller_left: The caller hung up.\n")[2].splitlines()[:3]
     assert timeline == ["   0.00 s  accepted", "   0.25 s  launched", "   1.50 s  joined"]
+    assert "Talk to a bot in a pod: http://localhost:30300" in done.stdout
     assert "scripts/kind-down takes everything away" in done.stdout
     order = (
         "docker build",
@@ -100,11 +101,12 @@ def test_a_fresh_clone_comes_to_a_call(machine: Machine) -> None:
     places = [next(index for index, line in enumerate(asked) if step in line) for step in order]
     assert places == sorted(places)
     [loaded] = [line for line in asked if "kind load docker-image" in line]
-    assert [word.partition(":")[0] for word in loaded.split()[3:6]] == [
-        *("podline-bot", "podline-controller", "podline-sandbox")
+    assert [word.partition(":")[0] for word in loaded.split()[3:7]] == [
+        *("podline-bot", "podline-controller", "podline-sandbox", "podline-web")
     ]
     assert set(machine.secrets()) == {
-        f"secret-podline-{name}" for name in ("controller", "admin-key", "keys", "bot", "sandbox-certificate")
+        f"secret-podline-{name}"
+        for name in ("controller", "admin-key", "keys", "web", "livekit", "bot", "sandbox-certificate")
     }
 
 
@@ -121,7 +123,7 @@ def test_a_second_time_keeps_the_secrets_and_restarts_what_has_changed(machine: 
     assert machine.secrets() == secrets
     assert not [line for line in unchanged if "create cluster" in line or "rollout restart" in line]
     restarted = [line.split()[-1] for line in machine.asked() if "rollout restart" in line]
-    assert restarted == ["podline", "podline-sandbox"]
+    assert restarted == ["podline", "podline-sandbox", "podline-web"]
 
 
 @pytest.mark.parametrize(

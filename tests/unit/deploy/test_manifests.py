@@ -21,6 +21,8 @@ PRODUCTION_JOB = PRODUCTION / "bot-job.yaml"
 MANIFESTS = sorted(DEPLOY.rglob("*.yaml"))
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
+IMAGE = rf"(registry\.example\.com/)?podline-\w+:{re.escape(VERSION)}|livekit/livekit-server:v[\d.]+"
+
 POD = "spec.template.spec"
 CONTAINER = f"{POD}.containers.0"
 OF_PRODUCTION = {
@@ -69,9 +71,7 @@ def test_every_pod_has_a_versioned_image_limits_and_a_reason_for_its_token(
     # Only the controller speaks to the API server.
     assert spec.get("automountServiceAccountToken", True) is (spec.get("serviceAccountName") is not None)
     for container in spec["containers"]:
-        assert re.fullmatch(
-            rf"(registry\.example\.com/)?podline-\w+:{re.escape(VERSION)}", container["image"]
-        )
+        assert re.fullmatch(IMAGE, container["image"])
         assert container["imagePullPolicy"] == "IfNotPresent"
         assert container["resources"]["requests"].keys() == {"cpu", "memory"}, where
         assert "memory" in container["resources"]["limits"]
@@ -80,8 +80,9 @@ def test_every_pod_has_a_versioned_image_limits_and_a_reason_for_its_token(
 def test_the_pods_are_found() -> None:
     assert sorted({where for where, _ in pods()}) == [
         *("base/bot-job.yaml", "base/deployment.yaml"),
-        *("kind/caller-job.yaml", "kind/sandbox.yaml"),
+        *("kind/caller-job.yaml", "kind/sandbox.yaml", "kind/web.yaml"),
         "production/bot-job.yaml",
+        "selfhosted/livekit.yaml",
     ]
 
 

@@ -81,7 +81,8 @@ def record_what_they_see() -> None:
             telling.join()
             leave(code)
 
-    leave, os._exit = os._exit, exit_told
+    leave = os._exit
+    setattr(os, "_exit", exit_told)  # noqa: B010 - in another's place
     measurements.observers = lambda *given: [*make(*given), Recorder()]
 
 

@@ -1,0 +1,50 @@
+"""A spoken call from the page of the installed site: a browser outside, LiveKit, and a bot in a pod."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from pathlib import Path
+
+from livekit.api import ListRoomsRequest, LiveKitAPI
+
+from tests.local.browsing import opened, speaking
+from tests.node.site import NodeSite
+from tests.web.spoken import find_and_save, hang_up, start_talking
+
+PAGE = "http://localhost:30300"
+ROOMS = "http://localhost:30780"
+"""Ports of the nodes, which scripts/kind-up maps to a person's own machine."""
+
+
+async def test_a_person_at_the_page_talks_to_a_bot_in_a_pod(
+    site: NodeSite, chromium: Path, recording: Path
+) -> None:
+    async with opened(PAGE, chromium, speaking(recording), partners=(ROOMS,)) as page:
+        session_id, _ = await start_talking(page)
+        [pod] = await site.pods(session_id)
+        await find_and_save(page)
+        await hang_up(page)
+
+    session = await site.until_over(session_id)
+    print(*(f"{moment}  {stage}" for stage, moment in session["timeline"].items()), sep="\n")  # noqa: T201
+    assert pod["status"]["phase"] == "Running"
+    assert (session["reason"], session["room"]["provider"]) == ("caller_left", "livekit")
+    assert session["usage"]["tool_calls"].keys() == {"search_products", "save_product"}
+    assert None not in session["timeline"].values()
+    assert (await site.recorded(session_id))[0] == "caller_left"
+    await site.cluster.until_no_stray_runs()
+    assert await rooms_left(site) == []
+
+
+async def rooms_left(site: NodeSite) -> list[str]:
+    """Names of the rooms that LiveKit's server has, once the controller has had the time to close its own."""
+    secret = (await site.get("secret", "podline-livekit"))["data"]
+    key, password = (base64.b64decode(secret[f"LIVEKIT_API_{name}"]).decode() for name in ("KEY", "SECRET"))
+    async with LiveKitAPI(ROOMS, key, password) as livekit:
+        for _ in range(50):
+            rooms = (await livekit.room.list_rooms(ListRoomsRequest())).rooms
+            if not rooms:
+                break
+            await asyncio.sleep(0.1)  # seen from outside only
+        return [room.name for room in rooms]
