@@ -25,8 +25,10 @@ async def account(cluster: NodeCluster) -> dict[str, str]:
 
 
 async def meeting_there(cluster: NodeCluster) -> dict[str, str]:
-    """Settings of a controller in another namespace that uses the overlay's server."""
+    """Settings of a controller elsewhere that uses the overlay's server, for callers without a key."""
     return {
+        "PODLINE_PUBLIC_START": "true",
+        "PODLINE_PUBLIC_STARTS_PER_MINUTE": "1000",
         "PODLINE_ROOMS": "livekit",
         "LIVEKIT_URL": f"ws://podline-livekit.{OVERLAY_NAMESPACE}:7880",
         **await account(cluster),
