@@ -68,11 +68,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
 
 @contextlib.contextmanager
 def serving(
-    sandbox: Sandbox,
-    directory: Path,
-    programs: list[Program],
-    variables: Mapping[str, str],
-    module: str = "controller",
+    sandbox: Sandbox, directory: Path, programs: list[Program], variables: Mapping[str, str]
 ) -> Iterator[str]:
     """A controller with a sandbox and a short grace period, by its address; it takes its bots along."""
     port = free_port()
@@ -82,7 +78,7 @@ def serving(
         "PODLINE_GRACE_SECONDS": "3",
         **variables,
     }
-    command = [sys.executable, "-m", module, "serve"]
+    command = [sys.executable, "-m", "controller", "serve"]
     program = Program.start("controller", command, directory, variables)
     programs.append(program)
     url = f"http://127.0.0.1:{port}"
