@@ -17,7 +17,7 @@ from livekit import rtc
 from sandbox.caller_audio import FRAME_SECONDS, RATE, Ear, Mouth
 from sandbox.caller_signalling import CallFailedError, Room
 
-_QUEUE_MILLISECONDS: Final = 100
+QUEUE_MILLISECONDS: Final = 100
 """How much of what the mouth says waits to be sent, from the beginning on, so that a clock that is late makes
 no gap. An answer seems to take that much longer than it does."""
 
@@ -41,7 +41,7 @@ class LiveKitLine:
         self._was_open = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = rtc.Room()
-        self._source = rtc.AudioSource(RATE, 1, queue_size_ms=_QUEUE_MILLISECONDS)
+        self._source = rtc.AudioSource(RATE, 1, queue_size_ms=QUEUE_MILLISECONDS)
         self._room.on("data_received", lambda packet: on_message(packet.data.decode()))
         self._room.on("disconnected", self._note_end)
         self._room.on("participant_disconnected", self._note_gone)
@@ -95,7 +95,7 @@ class LiveKitLine:
         await self._source.aclose()
 
     async def _speak(self) -> None:
-        size = RATE * _QUEUE_MILLISECONDS // 1000
+        size = RATE * QUEUE_MILLISECONDS // 1000
         await self._source.capture_frame(rtc.AudioFrame(bytes(2 * size), RATE, 1, size))
         while True:
             frame = await self.mouth.recv()

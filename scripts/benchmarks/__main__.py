@@ -1,4 +1,4 @@
-"""`scripts/bench [call|load|starts|cluster|node|metrics|observing]`: measure one thing and print figures."""
+"""`scripts/bench [call|load|starts|cluster|node|metrics|observing|rooms]`: measure and print figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from scripts.benchmarks import call, load, metrics, starts
+from scripts.benchmarks import call, load, metrics, rooms, starts
 from scripts.benchmarks.cluster import figures as cluster
 from scripts.benchmarks.node import figures as node
 from scripts.benchmarks.observing import figures as observing
@@ -15,10 +15,10 @@ from scripts.benchmarks.observing import figures as observing
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    kinds = ["call", "load", "starts", "cluster", "node", "metrics", "observing"]
+    kinds = ["call", "load", "starts", "cluster", "node", "metrics", "observing", "rooms"]
     parser.add_argument("what", nargs="?", choices=kinds, default="call")
     parser.add_argument(
-        "--calls", type=int, default=20, help="call, observing: how many of each kind (default: 20)"
+        "--calls", type=int, default=20, help="call, observing, rooms: how many of each kind (default: 20)"
     )
     parser.add_argument("--most", type=int, default=12, help="load: the most at one time (default: 12)")
     parser.add_argument(
@@ -45,6 +45,8 @@ def main() -> None:
                 print(asyncio.run(metrics.measure()))
             case "observing":
                 print(asyncio.run(observing.measure(directory, options.calls)))
+            case "rooms":
+                print(asyncio.run(rooms.measure(directory, options.calls)))
 
 
 if __name__ == "__main__":

@@ -167,7 +167,8 @@ class Call:
         record: The session as the controller shows it at the end.
         sent: What the model told it of tokens, on all its connections.
         tools: How often the model called which tool.
-        trouble: What kept it from going as planned.
+        trouble: What kept it from going as planned, where something did: on a busy machine callers lose
+            their patience. It counts like any other call.
     """
 
     number: int
@@ -182,6 +183,11 @@ class Call:
 
     def __str__(self) -> str:
         return f"call {self.number} ({self.fault.name}), session {self.session_id}"
+
+    @property
+    def bot_could_speak(self) -> bool:
+        """Whether its bot could still say what it used: it was not killed, as planned or not."""
+        return self.fault.may_speak or self.trouble is not None
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -237,6 +243,8 @@ class Run:
         counted = sum(self.counted_tokens())
         batches = ", ".join(f"{count} {fate}" for fate, count in self.channel.fates.most_common())
         lines.append(f"{len(self.calls):5}  {sent:11}  {recorded:9}  {'':7}  all; {counted} in the counters")
+        off_plan = sum(call.trouble is not None for call in self.calls)
+        lines.append(f"{off_plan:5}  did not go as planned, and are counted like the others")
         lines.append(f"batches: {batches}; {self.scrapes} scrapes, {len(self.fallen)} series fell")
         return lines
 
@@ -299,10 +307,7 @@ async def _make_calls(site: Site, waiting: Iterator[Call], freeze_before: Collec
     for call in waiting:
         if call.number in freeze_before:
             await _freeze(site)
-        try:
-            await _make_call(site, call, random.Random(f"{seed} {call.number}"))  # noqa: S311 - likewise
-        except (CallFailedError, AssertionError, httpx.HTTPError) as error:
-            call.trouble = f"{call}: {error!r}"
+        await _make_call(site, call, random.Random(f"{seed} {call.number}"))  # noqa: S311 - likewise
 
 
 async def _make_call(site: Site, call: Call, chance: random.Random) -> None:
@@ -311,11 +316,14 @@ async def _make_call(site: Site, call: Call, chance: random.Random) -> None:
         await site.misbehave("model", **call.fault.order)
     await scene.start(persona=f"call-{call.number}")
     call.session_id = scene.session_id
-    async with scene.joined() as caller:
-        await caller.hears_bot()
-        call.launch_id = _launch_of(await scene.bot())
-        call.turns = await call.fault.happens(caller, scene, chance)
-    call.record = await scene.ended(within=45)
+    try:
+        async with scene.joined() as caller:
+            await caller.hears_bot()
+            call.launch_id = _launch_of(await scene.bot())
+            call.turns = await call.fault.happens(caller, scene, chance)
+    except (CallFailedError, AssertionError) as error:
+        call.trouble = f"{call}: {error!r}"
+    call.record = await scene.ended(within=75)
 
 
 def _launch_of(process: int) -> str:

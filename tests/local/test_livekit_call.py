@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterator
 from functools import partial
 
 import httpx
 import pytest
 
-from sandbox.caller import Caller, calling
-from sandbox.caller_signalling import CallFailedError, Room
+from sandbox.caller import calling
+from sandbox.caller_signalling import Room
 from sandbox.voice import Voice
 from tests.livekit.server import LiveKitServer
+from tests.livekit.wishes import WISHES, has_its_wish, says_until
 from tests.local.conftest import PROGRAMS, serving
 from tests.local.processes import Sandbox, ended_session, eventually
 
@@ -59,27 +59,6 @@ async def test_a_caller_in_a_room_is_greeted_finds_saves_and_hangs_up(
     assert await eventually(livekit.is_empty, "the room's end")
 
 
-WISHES = {
-    "mia": ("find running shoes", "running shoes", "save product one", 1),
-    "noa": ("find desk lamps", "desk lamps", "save product two", 2),
-    "ola": ("find headphones", "headphones", "save product three", 3),
-    "pia": ("find coffee makers", "coffee makers", "save product four", 4),
-}
-"""Who says what: words, what is searched for, words, what is saved."""
-
-
-async def says_until(caller: Caller, words: str, kind: str) -> None:
-    """Say something, and once more where it was not understood, as people do: four bots share a machine."""
-    for _ in range(3):
-        await caller.say(words)
-        with contextlib.suppress(CallFailedError):
-            await caller.message(lambda message: message.is_server_message(kind), within=15)
-            await caller.bot_quiet()
-            return
-        await caller.bot_quiet()
-    raise AssertionError(f'"{words}" was not understood; the call:\n' + "\n".join(caller.account()))
-
-
 async def test_calls_at_the_same_time_hear_nothing_of_each_other(
     livekit_controller: str, livekit: LiveKitServer, store: httpx.AsyncClient, voice: Voice
 ) -> None:
@@ -87,17 +66,10 @@ async def test_calls_at_the_same_time_hear_nothing_of_each_other(
     sessions: dict[str, str] = {}
 
     async def call(user_id: str) -> None:
-        words, searched, save, number = WISHES[user_id]
         async with calling(livekit_controller, voice, user_id=user_id) as (caller, session_id):
             assert session_id is not None
             sessions[user_id] = session_id
-            await caller.hears_bot(within=60)
-            await caller.bot_quiet()
-            await says_until(caller, words, "products_found")
-            await says_until(caller, save, "product_saved")
-            told = [message.data for message in caller.messages]
-            assert {each["query"] for each in told if each.get("type") == "products_found"} == {searched}
-            assert {each["number"] for each in told if each.get("type") == "product_saved"} == {number}
+            await has_its_wish(caller, WISHES[user_id])
 
     async with asyncio.TaskGroup() as tasks:
         for user_id in WISHES:
@@ -108,5 +80,5 @@ async def test_calls_at_the_same_time_hear_nothing_of_each_other(
             session = await eventually(partial(ended_session, controller, session_id), "the end")
             assert (session["user_id"], session["reason"]) == (user_id, "caller_left")
             kept = (await store.get("/sandbox/saved", params={"userId": user_id})).json()
-            assert [product["number"] for product in kept["products"]] == [WISHES[user_id][3]]
+            assert [product["number"] for product in kept["products"]] == [WISHES[user_id].number]
     assert await eventually(livekit.is_empty, "the rooms' end")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
 from pathlib import Path
 
-from livekit.api import ListRoomsRequest, LiveKitAPI
-
 from tests.local.browsing import opened, speaking
+from tests.node.rooms import ROOMS, rooms_left
 from tests.node.site import NodeSite
 from tests.web.spoken import find_and_save, hang_up, start_talking
 
 PAGE = "http://localhost:30300"
-ROOMS = "http://localhost:30780"
-"""Ports of the nodes, which scripts/kind-up maps to a person's own machine."""
+"""A port of the nodes, which scripts/kind-up maps to a person's own machine."""
 
 
 async def test_a_person_at_the_page_talks_to_a_bot_in_a_pod(
@@ -34,17 +30,4 @@ async def test_a_person_at_the_page_talks_to_a_bot_in_a_pod(
     assert None not in session["timeline"].values()
     assert (await site.recorded(session_id))[0] == "caller_left"
     await site.cluster.until_no_stray_runs()
-    assert await rooms_left(site) == []
-
-
-async def rooms_left(site: NodeSite) -> list[str]:
-    """Names of the rooms that LiveKit's server has, once the controller has had the time to close its own."""
-    secret = (await site.get("secret", "podline-livekit"))["data"]
-    key, password = (base64.b64decode(secret[f"LIVEKIT_API_{name}"]).decode() for name in ("KEY", "SECRET"))
-    async with LiveKitAPI(ROOMS, key, password) as livekit:
-        for _ in range(50):
-            rooms = (await livekit.room.list_rooms(ListRoomsRequest())).rooms
-            if not rooms:
-                break
-            await asyncio.sleep(0.1)  # seen from outside only
-        return [room.name for room in rooms]
+    assert await rooms_left(site.cluster) == []
