@@ -8,7 +8,7 @@ from pipecat.frames.frames import InputAudioRawFrame, UserAudioRawFrame
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.transports.daily.transport import DailyInputTransport, DailyParams, DailyTransport
 
-from bot.errors import RoomLost, RoomRefused
+from bot.membership import Membership
 from bot.presence import END_SILENCE_SECONDS, Presence
 from bot.settings import DailyRoom
 
@@ -21,8 +21,6 @@ setup after 20 s without saying whose it was."""
 
 RECOVERY_SECONDS: Final = 15.0
 """How long a connection to Daily may be interrupted. Its client makes it again by itself, or never says."""
-
-_WORDS_LENGTH: Final = 200
 
 
 def daily_transport(room: DailyRoom, presence: Presence) -> BaseTransport:
@@ -59,13 +57,11 @@ class DailyCall:
         self._room = room
         self._presence = presence
         self._last_error = last_error
-        self._loop = asyncio.get_running_loop()
-        self._is_over = False
+        self._membership = Membership("Daily", "Daily", room.token, presence)
         self._has_joined = False
         self._caller: str | None = None
         self._interrupted: set[str] = set()
-        self._recovery: asyncio.TimerHandle | None = None
-        self._joining = self._loop.call_later(JOIN_SECONDS, self._give_up_joining)
+        self._joining = asyncio.get_running_loop().call_later(JOIN_SECONDS, self._give_up_joining)
 
     def is_caller(self, participant_id: str) -> bool:
         return participant_id == self._caller
@@ -75,14 +71,16 @@ class DailyCall:
         return self._caller is not None and not self.is_caller(participant_id)
 
     def joined(self, _transport: BaseTransport, data: Mapping[str, Any]) -> None:
-        if self._is_over:
+        if self._membership.is_over:
             return
         self._joining.cancel()
         self._has_joined = True
         if _may_speak(data.get("participants", {}).get("local", {})):
             self._presence.joined()
         else:
-            self._refuse("the token does not allow it to send audio", "make DAILY_TOKEN one that does")
+            self._membership.refuse(
+                "the token does not allow it to send audio", "make DAILY_TOKEN one that does"
+            )
 
     def participant_joined(self, _transport: BaseTransport, participant: Mapping[str, Any]) -> None:
         if self._caller is None:
@@ -98,7 +96,7 @@ class DailyCall:
 
     def participant_updated(self, _transport: BaseTransport, participant: Mapping[str, Any]) -> None:
         if participant.get("info", {}).get("isLocal") and not _may_speak(participant):
-            self._lose("someone took the bot's permission to speak")
+            self._membership.lose("someone took the bot's permission to speak")
 
     def connection_changed(self, _transport: BaseTransport, status: Mapping[str, Any]) -> None:
         """Signalling and the transports of either direction are told of one by one."""
@@ -107,57 +105,31 @@ class DailyCall:
             self._interrupted.add(connection)
         else:
             self._interrupted.discard(connection)
-        if not self._interrupted:
-            self._stop_waiting()
-        elif self._recovery is None:
-            self._recovery = self._loop.call_later(RECOVERY_SECONDS, self._give_up_recovery)
+        if self._interrupted:
+            self._membership.interrupted(RECOVERY_SECONDS)
+        else:
+            self._membership.recovered()
 
     def state_changed(self, _transport: BaseTransport, state: str) -> None:
         """The call is left without our leaving when the bot is ejected, or the room or meeting ends."""
         if state == "left":
-            self._lose(self._last_error() or "Daily ended the call for the bot")
+            self._membership.lose(self._last_error() or "Daily ended the call for the bot")
 
     def leaving(self, _transport: BaseTransport) -> None:
-        self._finish()
+        self._joining.cancel()
+        self._membership.finish()
 
     def failed(self, _transport: BaseTransport, error: str) -> None:
         """Before the bot has joined, an error is a refusal; later the call's state tells what it means."""
         if not self._has_joined:
             words = self._last_error() or error.removeprefix(f"Error joining {self._room.url}: ")
-            self._refuse(words, "check DAILY_ROOM_URL and DAILY_TOKEN, and whether they have expired")
+            self._membership.refuse(
+                words, "check DAILY_ROOM_URL and DAILY_TOKEN, and whether they have expired"
+            )
 
     def _give_up_joining(self) -> None:
         words = f"it did not answer within {JOIN_SECONDS:g} seconds"
-        self._refuse(words, "check the network and DAILY_ROOM_URL")
-
-    def _give_up_recovery(self) -> None:
-        self._lose(f"the connection to Daily was interrupted for {RECOVERY_SECONDS:g} seconds")
-
-    def _refuse(self, words: str, remedy: str) -> None:
-        if not self._is_over:
-            self._finish()
-            error = RoomRefused(f"Daily did not let the bot in: {self._clean(words)}; {remedy}.")
-            self._presence.room_failed(error)
-
-    def _lose(self, words: str) -> None:
-        if not self._is_over:
-            self._finish()
-            self._presence.room_failed(RoomLost(f"The Daily room was lost: {self._clean(words)}."))
-
-    def _finish(self) -> None:
-        """From now on nothing that Daily tells can be a failure."""
-        self._is_over = True
-        self._joining.cancel()
-        self._stop_waiting()
-
-    def _stop_waiting(self) -> None:
-        if self._recovery is not None:
-            self._recovery.cancel()
-            self._recovery = None
-
-    def _clean(self, words: str) -> str:
-        """Daily's words as part of a sentence, without the token should they hold it."""
-        return " ".join(words.replace(self._room.token, "...").split())[:_WORDS_LENGTH].rstrip(" .")
+        self._membership.refuse(words, "check the network and DAILY_ROOM_URL")
 
 
 class _CallersTransport(DailyTransport):

@@ -21,7 +21,7 @@ from pipecat.transports.livekit.transport import (
     LiveKitTransportClient,
 )
 
-from bot.errors import RoomLost, RoomRefused
+from bot.membership import Membership
 from bot.presence import END_SILENCE_SECONDS, Presence
 from bot.settings import LiveKitRoom
 
@@ -43,8 +43,6 @@ _LAST_WORDS_SECONDS: Final = 0.3
 
 _SEND_SECONDS: Final = 1.0
 """How long a message may wait; on a connection that is whole it takes milliseconds."""
-
-_WORDS_LENGTH: Final = 200
 
 _connect_once: Final = inspect.unwrap(LiveKitTransportClient.connect)
 """Without Pipecat's retries: three take ten seconds, and a refusal stays one."""
@@ -74,14 +72,11 @@ class LiveKitCall:
     """
 
     def __init__(self, room: LiveKitRoom, presence: Presence) -> None:
-        self._token = room.token
         self._presence = presence
-        self._loop = asyncio.get_running_loop()
-        self._is_over = False
+        self._membership = Membership("LiveKit", "LiveKit's server", room.token, presence)
         self._has_joined = False
         self._caller: str | None = None
         self._room: rtc.Room
-        self._recovery: asyncio.TimerHandle | None = None
 
     def is_caller(self, identity: str | None) -> bool:
         return identity is not None and identity == self._caller
@@ -100,7 +95,7 @@ class LiveKitCall:
         room.on("disconnected", self.disconnected)
 
     def joined(self) -> None:
-        if not self._is_over:
+        if not self._membership.is_over:
             self._has_joined = True
             self._presence.joined()
             for participant in self._room.remote_participants.values():
@@ -113,7 +108,7 @@ class LiveKitCall:
 
     def participant_left(self, participant: rtc.RemoteParticipant) -> None:
         # While the connection is made anew all are told to have left, and those who are there to have come.
-        if self.is_caller(participant.identity) and self._recovery is None:
+        if self.is_caller(participant.identity) and not self._membership.is_interrupted:
             self._miss_caller(abruptly=_was_lost(participant))
 
     def permissions_changed(self, participant: rtc.Participant, permissions: Any) -> None:
@@ -126,54 +121,29 @@ class LiveKitCall:
                 microphone=str(rtc.TrackSource.SOURCE_MICROPHONE),
             )
             if what is not None:
-                self._lose(f"someone took the bot's permission to {what}")
+                self._membership.lose(f"someone took the bot's permission to {what}")
 
     def connection_changed(self, state: int) -> None:
-        if state == ConnectionState.CONN_RECONNECTING and not self._is_over and self._recovery is None:
-            self._recovery = self._loop.call_later(RECOVERY_SECONDS, self._give_up_recovery)
-        elif state == ConnectionState.CONN_CONNECTED and self._recovery is not None:
-            self._stop_waiting()
+        if state == ConnectionState.CONN_RECONNECTING:
+            self._membership.interrupted(RECOVERY_SECONDS)
+        elif state == ConnectionState.CONN_CONNECTED and self._membership.is_interrupted:
+            self._membership.recovered()
             if self._caller is not None and self._caller not in self._room.remote_participants:
                 self._miss_caller(abruptly=True)
 
     def disconnected(self, reason: Any) -> None:
         if self._has_joined:
-            self._lose(_CAUSES.get(reason, "the connection to LiveKit's server ended"))
+            self._membership.lose(_CAUSES.get(reason, "the connection to LiveKit's server ended"))
 
     def leaving(self, _transport: BaseTransport) -> None:
-        self._finish()
+        self._membership.finish()
 
     def refused(self, words: str, remedy: str) -> None:
-        if not self._is_over:
-            self._finish()
-            error = RoomRefused(f"LiveKit did not let the bot in: {self._clean(words)}; {remedy}.")
-            self._presence.room_failed(error)
+        self._membership.refuse(words, remedy)
 
     def _miss_caller(self, *, abruptly: bool) -> None:
         self._caller = None
         self._presence.caller_left(abruptly=abruptly)
-
-    def _give_up_recovery(self) -> None:
-        self._lose(f"the connection to LiveKit's server was interrupted for {RECOVERY_SECONDS:g} seconds")
-
-    def _lose(self, words: str) -> None:
-        if not self._is_over:
-            self._finish()
-            self._presence.room_failed(RoomLost(f"The LiveKit room was lost: {self._clean(words)}."))
-
-    def _finish(self) -> None:
-        """From now on nothing that LiveKit tells can be a failure."""
-        self._is_over = True
-        self._stop_waiting()
-
-    def _stop_waiting(self) -> None:
-        if self._recovery is not None:
-            self._recovery.cancel()
-            self._recovery = None
-
-    def _clean(self, words: str) -> str:
-        """LiveKit's words as part of a sentence, without the token should they hold it."""
-        return " ".join(words.replace(self._token, "...").split())[:_WORDS_LENGTH].rstrip(" .")
 
 
 class _CallersTransport(LiveKitTransport):

@@ -116,7 +116,7 @@ def _services(  # noqa: PLR0913 - likewise
     tracing: Tracing,
 ) -> Services:
     secret = settings.turn_secret
-    ice = IceServers(settings.ice_servers, secret.get_secret_value() if secret else None)
+    ice = IceServers(clock.now, settings.ice_servers, secret.get_secret_value() if secret else None)
     supervisor = Supervisor(
         runtime=runtime,
         rooms=rooms,
@@ -127,7 +127,6 @@ def _services(  # noqa: PLR0913 - likewise
             personas=Personas(directory=settings.personas),
             signer=signer,
             ice=ice,
-            clock=clock,
         ),
         limits=Limits(
             start_timeout=settings.start_timeout_seconds,

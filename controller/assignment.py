@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
-from controller.clock import Clock
 from controller.errors import InvalidRequest
 from controller.ice import IceServers
 from controller.rooms import Room
@@ -51,7 +49,6 @@ class Assigner:
     personas: Personas
     signer: Signer
     ice: IceServers
-    clock: Clock
 
     def launch(self, session: Session, room: Room, deadline_seconds: float) -> Launch:
         plain = {
@@ -72,6 +69,5 @@ class Assigner:
         return Launch(session=session, environment=plain, secrets=secrets, deadline_seconds=deadline_seconds)
 
     def _ice(self, session: Session, deadline_seconds: float) -> dict[str, str]:
-        until = self.clock.now() + timedelta(seconds=deadline_seconds)
-        servers = [each.as_configuration() for each in self.ice.for_session(session.id, until)]
+        servers = [each.as_configuration() for each in self.ice.for_session(session.id, deadline_seconds)]
         return {environment.ICE_CONFIG: json.dumps({"iceServers": servers})} if servers else {}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 
@@ -29,19 +30,22 @@ class IceServers:
     """The operator's servers.
 
     Attributes:
+        now: the time of day.
         urls: of STUN and TURN servers, RFC 7064 and RFC 7065.
         turn_secret: what the TURN servers share with us: coturn's `static-auth-secret`.
     """
 
+    now: Callable[[], datetime]
     urls: tuple[str, ...] = ()
     turn_secret: str | None = field(default=None, repr=False)
 
-    def for_session(self, session_id: str, until: datetime) -> list[IceServer]:
-        """The servers, with credentials for one session that TURN servers take `until` then.
+    def for_session(self, session_id: str, lifetime_seconds: float) -> list[IceServer]:
+        """The servers, with credentials for one session that TURN servers take for as long from now on.
 
         The credentials are those of draft-uberti-behave-turn-rest-00, section 2.2: a name that begins with
         when it ends, and its HMAC-SHA1 under the shared secret.
         """
+        until = self.now() + timedelta(seconds=lifetime_seconds)
         return [
             self._with_credentials(url, f"{int(until.timestamp())}:{session_id}")
             if url.startswith("turn") and self.turn_secret

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from math import ceil
+from math import ceil, inf
 from typing import Final, TypeVar
 
 from aiolimiter import AsyncLimiter
@@ -45,20 +45,16 @@ async def ask(request: Callable[[], Awaitable[T]], pace: AsyncLimiter, provider:
     """
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            for pause in PAUSES_SECONDS:
+            pauses = iter(PAUSES_SECONDS)
+            while True:
                 try:
                     async with pace:
                         return await request()
                 except ProviderError as error:
-                    wait = max(pause, error.retry_after or 0.0)
+                    wait = max(next(pauses, inf), error.retry_after or 0.0)
                     if not error.is_passing or wait > LONGEST_PAUSE_SECONDS:
                         raise _unavailable(error) from error
                 await asyncio.sleep(wait)
-            try:
-                async with pace:
-                    return await request()
-            except ProviderError as error:
-                raise _unavailable(error) from error
     except TimeoutError as error:
         raise RoomsUnavailable(
             f"{provider} did not do what was asked within {PATIENCE_SECONDS:g} seconds. Try again."

@@ -6,7 +6,6 @@ import asyncio
 import ipaddress
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request, Security, params
@@ -62,8 +61,7 @@ class Services:
         if session.phase.is_end:
             return None
         longest = self.supervisor.limits.backstop(session.max_duration_seconds)
-        until = self.clock.now() + timedelta(seconds=longest)
-        servers = self.ice.for_session(session.id, until)
+        servers = self.ice.for_session(session.id, longest)
         return [IceServerOut.model_validate(each) for each in servers] or None
 
 

@@ -138,7 +138,8 @@ def only_one(cache: Path, what: str = "the tests' programs") -> Iterator[None]:
 def build(missing: list[Binary], cache: Path) -> None:
     if not missing:
         return
-    go = find_go(cache)
+    # One for all, where it came from the package registry.
+    go = find_go(cache_directory())
     tell(f"Building {len(missing)} of the tests' programs into {cache}:")
     tell("up to some minutes for each the first time on 2 cores.")
     began = time.monotonic()

@@ -7,21 +7,28 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-from tests.cluster.binaries import Binary, Part, cache_directory, only_one, tell
-from tests.cluster.go import GoUnavailableError, find_go
+from tests.cluster import binaries
+from tests.cluster.binaries import Part, cache_directory, ensure_binaries
 
 VARIABLE = "LIVEKIT_SERVER"
 """Names the program, where it is not on the PATH."""
 
 PROGRAM = "livekit-server"
-PART = Part(
-    Path(__file__).parent / "parts" / "livekit", {PROGRAM: "github.com/livekit/livekit-server/cmd/server"}
+PARTS = (
+    Part(
+        Path(__file__).parent / "parts" / "livekit", {PROGRAM: "github.com/livekit/livekit-server/cmd/server"}
+    ),
 )
+CACHE = cache_directory().with_name("livekit")
+
+
+def given_livekit() -> Path | None:
+    """The user's own, if there is one."""
+    given = os.environ.get(VARIABLE) or shutil.which(PROGRAM)
+    return Path(given).absolute() if given else None
 
 
 def ensure_livekit() -> Path:
@@ -30,39 +37,15 @@ def ensure_livekit() -> Path:
     Raises:
         GoUnavailableError: it has to be built, and there is no Go.
     """
-    given = os.environ.get(VARIABLE) or shutil.which(PROGRAM)
-    if given:
-        return Path(given).absolute()
-    cache = cache_directory().with_name("livekit")
-    binary = Binary(PROGRAM, PART.packages[PROGRAM], PART, cache / f"{PART.module}-{PART.key}" / PROGRAM)
-    if not binary.path.exists():
-        with only_one(cache, "LiveKit's server"):
-            if not binary.path.exists():
-                _build(binary)
-    return binary.path
-
-
-def _build(binary: Binary) -> None:
-    # The cluster's cache, where Go may be already.
-    go = find_go(cache_directory())
-    tell(f"Building LiveKit's server into {binary.path.parent}: two minutes the first time on 2 cores ...")
-    began = time.monotonic()
-    binary.build(go)
-    tell(f"Built in {time.monotonic() - began:.0f} s.")
+    return given_livekit() or ensure_binaries(PARTS, CACHE)[PROGRAM]
 
 
 def main() -> int:
-    """Exit with 3 where this machine can't have it, so that a script can tell that from a failed build."""
-    try:
-        path = ensure_livekit()
-    except GoUnavailableError as error:
-        tell(str(error))
-        return 3
-    except subprocess.CalledProcessError as error:
-        tell(f"LiveKit's server could not be built: {error}")
-        return 1
-    sys.stdout.write(f"{path}\n")
-    return 0
+    """As `tests.cluster.binaries` has it."""
+    if given := given_livekit():
+        sys.stdout.write(f"{given}\n")
+        return 0
+    return binaries.main(PARTS, CACHE)
 
 
 if __name__ == "__main__":

@@ -36,8 +36,7 @@ _ASSIGNER: Final = Assigner(
     grace_seconds=GRACE_SECONDS,
     personas=Personas(directory=None),
     signer=_SIGNER,
-    ice=IceServers(),
-    clock=system_clock(),
+    ice=IceServers(system_clock().now),
 )
 _ROOMS: Final = WebRtcRooms("http://127.0.0.1:7860", _SIGNER)
 
