@@ -6,6 +6,7 @@ import binascii
 import contextlib
 import inspect
 import json
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -43,6 +44,9 @@ _LAST_WORDS_SECONDS: Final = 0.3
 
 _SEND_SECONDS: Final = 1.0
 """How long a message may wait; on a connection that is whole it takes milliseconds."""
+
+_MOST_UNSENT: Final = 256
+"""How many messages are kept while the connection is made anew, the latest ones: some seconds of a call."""
 
 _connect_once: Final = inspect.unwrap(LiveKitTransportClient.connect)
 """Without Pipecat's retries: three take ten seconds, and a refusal stays one."""
@@ -180,6 +184,7 @@ class _Client(LiveKitTransportClient):
         self._call = call
         self._joining = asyncio.Lock()
         self._was_tried = False
+        self._unsent: deque[tuple[bytes, str | None]] = deque(maxlen=_MOST_UNSENT)
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
         is_first = self._room is None
@@ -216,11 +221,15 @@ class _Client(LiveKitTransportClient):
             self._call.joined()
 
     async def send_data(self, data: bytes, participant_id: str | None = None) -> None:
-        """Send now or not at all: LiveKit's client waits for its connection, and the pipeline with it."""
-        if self.room.connection_state == ConnectionState.CONN_CONNECTED:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_SEND_SECONDS):
-                    await super().send_data(data, participant_id)
+        """Send what there is, or keep it for the next time where the connection is being made anew.
+
+        LiveKit's client would wait for its connection, and the pipeline with it.
+        """
+        self._unsent.append((data, participant_id))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SEND_SECONDS):
+                while self._unsent and self.room.connection_state == ConnectionState.CONN_CONNECTED:
+                    await super().send_data(*self._unsent.popleft())
 
     async def disconnect(self) -> None:
         is_last = self._connected and self._disconnect_counter == 1

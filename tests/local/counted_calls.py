@@ -21,6 +21,7 @@ from sandbox.caller_signalling import CallFailedError
 from tests.local.bad_channel import BadChannel
 from tests.local.endings_scene import Scene
 from tests.local.endings_site import Site
+from tests.local.processes import launch_of
 
 AT_A_TIME: Final = 6
 SCRAPE_SECONDS: Final = 1.0
@@ -319,17 +320,11 @@ async def _make_call(site: Site, call: Call, chance: random.Random) -> None:
     try:
         async with scene.joined() as caller:
             await caller.hears_bot()
-            call.launch_id = _launch_of(await scene.bot())
+            call.launch_id = launch_of(await scene.bot())
             call.turns = await call.fault.happens(caller, scene, chance)
     except (CallFailedError, AssertionError) as error:
         call.trouble = f"{call}: {error!r}"
     call.record = await scene.ended(within=75)
-
-
-def _launch_of(process: int) -> str:
-    variables = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
-    names = (each.decode().partition("=") for each in variables)
-    return next(value for name, _, value in names if name == "PODLINE_LAUNCH_ID")
 
 
 async def _freeze(site: Site) -> None:

@@ -18,7 +18,7 @@ from sandbox.voice import Voice
 from tests.livekit.guest import guest
 from tests.livekit.server import LiveKitServer
 from tests.local.endings_scene import Scene, finds_products
-from tests.local.processes import eventually
+from tests.local.processes import eventually, launch_of
 
 
 def _server(scene: Scene) -> LiveKitServer:
@@ -27,13 +27,14 @@ def _server(scene: Scene) -> LiveKitServer:
 
 
 async def _name(scene: Scene) -> str:
-    """The session's room, the one there is."""
+    """The session's room; another may be there that a caller who was put out has brought back."""
+    launch_id = launch_of(await scene.bot())
 
-    async def only_one() -> str | None:
+    async def found() -> str | None:
         rooms = await _server(scene).rooms()
-        return rooms[0] if len(rooms) == 1 else None
+        return next((room for room in rooms if room.endswith(launch_id)), None)
 
-    return await eventually(only_one, "one room")
+    return await eventually(found, "the session's room")
 
 
 @contextlib.asynccontextmanager

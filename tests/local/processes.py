@@ -110,6 +110,13 @@ def bots_of(session_id: str) -> list[int]:
     return found
 
 
+def launch_of(bot: int) -> str:
+    """The launch that a bot's process was started for."""
+    variables = Path(f"/proc/{bot}/environ").read_bytes().split(b"\0")
+    names = (each.decode().partition("=") for each in variables)
+    return next(value for name, _, value in names if name == "PODLINE_LAUNCH_ID")
+
+
 def answers(url: str) -> bool:
     """Whether somebody serves this address, and is well."""
     try:

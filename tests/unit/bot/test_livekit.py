@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from livekit.rtc import ConnectionState, DisconnectReason, ParticipantKind
+from pipecat.transports.livekit.transport import LiveKitParams
 
 from bot import livekit
-from bot.livekit import LiveKitCall, missing_permission_of, told
+from bot.livekit import LiveKitCall, _Client, missing_permission_of, told
 from bot.settings import LiveKitRoom
 from tests.unit.bot.test_daily import Observed
 
@@ -225,3 +226,41 @@ def test_a_token_that_can_not_be_read_is_left_to_the_server(token: str) -> None:
 def test_a_tokens_grant_is_read() -> None:
     claims = base64.urlsafe_b64encode(json.dumps({"video": {"room": "a"}}).encode()).decode().rstrip("=")
     assert livekit._granted(f"a.{claims}.c") == {"room": "a"}
+
+
+@dataclass
+class Sender:
+    """The bot's own participant in a room whose connection may be away, and what it has sent."""
+
+    connection_state: int = ConnectionState.CONN_CONNECTED
+    sent: list[bytes] = field(default_factory=list)
+
+    @property
+    def local_participant(self) -> "Sender":
+        return self
+
+    async def publish_data(self, data: bytes, **_options: Any) -> None:
+        self.sent.append(data)
+
+
+async def test_what_the_page_is_told_while_the_connection_is_away_reaches_it_afterwards() -> None:
+    room = Sender()
+    client = _Client(
+        LiveKitCall(LiveKitRoom("ws://a", TOKEN), Observed()),
+        "ws://a",
+        TOKEN,
+        "a",
+        LiveKitParams(),
+        None,
+        "a",
+    )
+    client._room, client._connected = room, True
+
+    await client.send_data(b"before")
+    room.connection_state = ConnectionState.CONN_RECONNECTING
+    await client.send_data(b"meanwhile")
+    assert room.sent == [b"before"]
+    room.connection_state = ConnectionState.CONN_CONNECTED
+    await client.send_data(b"after")
+
+    assert room.sent == [b"before", b"meanwhile", b"after"]
