@@ -16,7 +16,7 @@ from loguru import logger
 
 from bot.attendance import UNHURRIED_SECONDS, Attendance, Ending, Patience
 from bot.errors import BotError
-from bot.last_word import last_word, write_last_word
+from bot.last_word import LastWordFile, last_word
 from bot.ledger import Ledger
 from bot.logs import configure_logging
 from bot.persona import Persona, load_persona
@@ -139,11 +139,11 @@ def _load_call(*, traced: bool) -> type["Call"]:
 def _leave_word(ledger: Ledger, environment: Mapping[str, str]) -> LeaveWord:
     """How to leave the last word: asked first when the end is decided, again when all is reported."""
     path = environment.get(env.LAST_WORD, "").strip()
+    file = LastWordFile(Path(path)) if path else None
 
     def leave(ending: Ending, *, is_final: bool) -> None:
-        if path:
-            word = last_word(ledger, ending.reason, ending.message, is_final=is_final)
-            write_last_word(Path(path), word)
+        if file is not None:
+            file.write(last_word(ledger, ending.reason, ending.message, is_final=is_final))
 
     return leave
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 from typing import Final, Literal
 
@@ -46,12 +48,32 @@ def last_word(
     return next(word for word in words if len(msgspec.json.encode(word)) < MAX_LAST_WORD_BYTES)
 
 
-def write_last_word(path: Path, word: LastWord) -> None:
-    """Write it in place: /dev/termination-log is a mount, which no other file can be renamed over."""
-    try:
-        path.write_bytes(msgspec.json.encode(word))
-    except OSError as error:
-        logger.error("last word not written", path=str(path), error=error.strerror)
+class LastWordFile:
+    """Where the last word is left, and left again: whenever the bot is killed, the file holds a whole one.
+
+    It is written in place: /dev/termination-log is a mount, which no other file can be renamed over.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # The event loop and who ends a bot that hangs may write at once. Re-entrant, since a signal's handler
+        # can interrupt its own thread in the middle of it.
+        self._writing = threading.RLock()
+
+    def write(self, word: LastWord) -> None:
+        """Leave this word instead of the one that is there; a failure is only logged."""
+        text = msgspec.json.encode(word)
+        try:
+            with self._writing, open(self._path, "wb", buffering=0, opener=_open) as file:
+                # One call, and blanks over what a longer word would leave: truncated first, the file would
+                # be empty for a moment.
+                file.write(text.ljust(os.fstat(file.fileno()).st_size))
+        except OSError as error:
+            logger.error("last word not written", path=str(self._path), error=error.strerror)
+
+
+def _open(path: str, _flags: int) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
 
 
 def _one_tool(usage: Usage) -> Usage:

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from tests.local.bad_channel import BadChannel
 from tests.local.conftest import COUNTED, PROGRAMS
-from tests.local.counted_calls import Call, Run, plan, play, plus, tokens_of
+from tests.local.counted_calls import Call, Run, is_served, plan, play, plus, tokens_of
 from tests.local.endings_site import open_site
 
 CALLS = int(os.environ.get("PODLINE_COUNTED_CALLS", "100"))
@@ -68,8 +68,9 @@ def test_each_record_is_equal_to_the_token_with_what_the_model_told(run: Run) ->
         if call.recorded != call.sent or call.usage["partial"]
     }
     assert differing == {}
-    assert all(sum(call.sent) > 0 for call in as_planned(run))
     assert run.sent == plus(*(call.sent for call in run.calls)), "a connection that is nobody's"
+    # Others may be told nothing: they lose the model in its greeting and hang up in the next answer.
+    assert [call for call in as_planned(run) if call.fault.happens is is_served and not sum(call.sent)] == []
 
 
 def test_of_a_killed_bot_at_most_the_last_unreported_batch_is_missing_and_the_record_says_so(

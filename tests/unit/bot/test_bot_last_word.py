@@ -1,5 +1,9 @@
 """The last word fits where it has to, and says enough to count what nobody counted."""
 
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -7,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.last_word import last_word, write_last_word
+from bot.last_word import LastWordFile, last_word
 from bot.ledger import Ledger
 from protocol.adding import OTHER
 from protocol.messages import LastWord, TokensUsed, ToolCalled, TurnEnded
@@ -24,6 +28,30 @@ def encoded(word: LastWord) -> bytes:
     return msgspec.json.encode(word)
 
 
+def read_back(path: Path) -> LastWord:
+    return msgspec.json.decode(path.read_bytes(), type=LastWord)
+
+
+@contextmanager
+def writing_on(file: LastWordFile, words: list[LastWord]) -> Iterator[None]:
+    """Meanwhile another thread leaves these words, at least once each."""
+    is_over = threading.Event()
+
+    def write() -> None:
+        for word in words:
+            file.write(word)
+        while not is_over.is_set():
+            file.write(words[-1])
+
+    with ThreadPoolExecutor() as threads:
+        writing = threads.submit(write)
+        try:
+            yield
+        finally:
+            is_over.set()
+        writing.result()
+
+
 def test_it_tells_reason_totals_and_what_was_acknowledged(ledger: Ledger, tmp_path: Path) -> None:
     ledger.record(TurnEnded())
     ledger.report()
@@ -31,11 +59,10 @@ def test_it_tells_reason_totals_and_what_was_acknowledged(ledger: Ledger, tmp_pa
     ledger.record(TurnEnded())
     ledger.mark("joined")
     path = tmp_path / "last-word"
-    path.write_text("something longer that stood here before " * 200)
 
-    write_last_word(path, last_word(ledger, Reason.CALLER_LEFT, "The caller left the call."))
+    LastWordFile(path).write(last_word(ledger, Reason.CALLER_LEFT, "The caller left the call."))
 
-    word = msgspec.json.decode(path.read_bytes(), type=LastWord)
+    word = read_back(path)
     assert (word.reason, word.message) == ("caller_left", "The caller left the call.")
     assert (word.totals.turns, word.acked_totals.turns) == (2, 1)
     assert (word.timeline.joined, word.timeline.now) == (12.5, 12.5)
@@ -48,9 +75,49 @@ def test_a_bot_ended_by_sigterm_says_terminated(ledger: Ledger) -> None:
 def test_a_place_that_cannot_be_written_is_logged_and_nothing_more(
     ledger: Ledger, tmp_path: Path, logged: list[str]
 ) -> None:
-    write_last_word(tmp_path / "no" / "such" / "folder", last_word(ledger, Reason.COMPLETED, ""))
+    LastWordFile(tmp_path / "no" / "such" / "folder").write(last_word(ledger, Reason.COMPLETED, ""))
 
     assert any("last word not written" in line for line in logged)
+
+
+def test_a_shorter_word_takes_the_place_of_a_longer_one(ledger: Ledger, tmp_path: Path) -> None:
+    path = tmp_path / "last-word"
+    path.touch()  # as the kubelet makes it
+    file = LastWordFile(path)
+
+    file.write(last_word(ledger, Reason.CRASHED, "A fault. " * 20, is_final=False))
+    file.write(last_word(ledger, Reason.CRASHED, "A fault."))
+
+    assert read_back(path).message == "A fault."
+
+
+def test_a_bot_killed_while_it_writes_has_left_a_word(ledger: Ledger, tmp_path: Path) -> None:
+    path = tmp_path / "last-word"
+    file, word = LastWordFile(path), last_word(ledger, Reason.IDLE, "")
+    file.write(word)
+
+    with writing_on(file, [word]):
+        sizes = {path.stat().st_size for _ in range(5000)}
+
+    assert sizes == {len(encoded(word))}
+
+
+def test_of_two_who_leave_a_word_at_once_neither_spoils_the_others(ledger: Ledger, tmp_path: Path) -> None:
+    """As where the loop is done just when the watchdog's time is up."""
+    words = [last_word(ledger, Reason.IDLE, "Nobody spoke. " * count) for count in (20, 1)]
+    together = threading.Barrier(len(words))
+
+    def leave(file: LastWordFile, word: LastWord) -> None:
+        together.wait()
+        file.write(word)
+
+    with ThreadPoolExecutor(len(words)) as threads:
+        for number in range(500):
+            path = tmp_path / str(number)
+            file = LastWordFile(path)
+            for leaving in [threads.submit(leave, file, word) for word in words]:
+                leaving.result()
+            assert read_back(path) in words
 
 
 def test_where_space_is_short_tools_are_summed_up_before_models(ledger: Ledger) -> None:
