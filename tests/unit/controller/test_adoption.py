@@ -88,7 +88,7 @@ async def test_one_that_can_t_be_completed_is_stopped_and_says_why() -> None:
 async def test_one_of_unknown_outcome_is_tried_again_and_not_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("controller.supervisor._PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("controller.launcher._PAUSE_SECONDS", 0.0)
     async with serve_site() as site:
         site.runtime.refusal = LaunchUnknown()
         tell(site, found())

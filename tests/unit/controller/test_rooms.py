@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller import supervisor
+from controller import launcher
 from controller.errors import RoomsUnavailable
 from controller.room_keeper import RoomKeeper
 from controller.rooms import Room
@@ -126,7 +126,7 @@ class AwayRooms(FakeRooms):
 async def test_a_start_taken_over_waits_for_a_provider_that_is_away(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(launcher, "_PAUSE_SECONDS", 0.0)
     found = some_session(room_url="https://rooms.example/one")
     async with serve(rooms=AwayRooms()) as site:
         assert site.runtime._seen is not None
