@@ -1,13 +1,9 @@
 """The bot in a LiveKit room: who the caller is there, when they have gone, and when the room is lost."""
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import inspect
-import json
 from collections import deque
-from collections.abc import Mapping
 from typing import Any, Final
 
 from livekit import rtc
@@ -22,6 +18,7 @@ from pipecat.transports.livekit.transport import (
     LiveKitTransportClient,
 )
 
+from bot.grants import granted, missing_permission, missing_permission_of
 from bot.membership import Membership
 from bot.presence import END_SILENCE_SECONDS, Presence
 from bot.settings import LiveKitRoom
@@ -160,7 +157,7 @@ class _CallersTransport(LiveKitTransport):
             audio_out_end_silence_secs=END_SILENCE_SECONDS,
             audio_out_queue_size_ms=OUT_QUEUE_MILLISECONDS,
         )
-        name = str(_granted(room.token).get("room"))
+        name = str(granted(room.token).get("room"))
         super().__init__(room.url, room.token, name, params)
         self._call = call
         callbacks = self._client._callbacks  # noqa: SLF001 - Pipecat makes its client itself
@@ -202,7 +199,7 @@ class _Client(LiveKitTransportClient):
                 await self._join()
 
     async def _join(self) -> None:
-        what = missing_permission_of(_granted(self._token))
+        what = missing_permission_of(granted(self._token))
         if what is not None:
             self._call.refused(f"the token does not allow it to {what}", "make LIVEKIT_TOKEN one that does")
             return
@@ -274,39 +271,6 @@ def told(words: str) -> tuple[str, str]:
         # That is how LiveKit 1.11 says that a room has all the participants it takes.
         return "the room is full, or the server failed", "make LIVEKIT_TOKEN an agent's, who is not counted"
     return f"there was no connection ({words})", "check the network and LIVEKIT_URL"
-
-
-def missing_permission_of(grant: Mapping[str, Any]) -> str | None:
-    """What a bot must be able to do and this token does not allow; what it does not name is allowed."""
-    sources = grant.get("canPublishSources")
-    return missing_permission(
-        may_publish=grant.get("canPublish") is not False,
-        may_subscribe=grant.get("canSubscribe") is not False,
-        sources=sources if isinstance(sources, list) else [],
-        microphone="microphone",
-    )
-
-
-def missing_permission(
-    *, may_publish: bool, may_subscribe: bool, sources: list[str], microphone: str
-) -> str | None:
-    """What a bot must be able to do and may not. `sources` are what it may publish, none stands for all."""
-    if not may_subscribe:
-        return "hear the caller"
-    if not may_publish or (sources and microphone not in sources):
-        return "send audio"
-    return None
-
-
-def _granted(token: str) -> Mapping[str, Any]:
-    """What a token allows, as far as it can be read; it is the server that checks it."""
-    try:
-        _, payload, _ = token.split(".")
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        grant = claims["video"]
-    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):
-        return {}
-    return grant if isinstance(grant, dict) else {}
 
 
 def _was_lost(participant: rtc.RemoteParticipant) -> bool:

@@ -1,8 +1,6 @@
 """What a bot makes of what LiveKit tells; LiveKit itself is there in tests/local."""
 
 import asyncio
-import base64
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +9,7 @@ from livekit.rtc import ConnectionState, DisconnectReason, ParticipantKind
 from pipecat.transports.livekit.transport import LiveKitParams
 
 from bot import livekit
-from bot.livekit import LiveKitCall, _Client, missing_permission_of, told
+from bot.livekit import LiveKitCall, _Client, told
 from bot.settings import LiveKitRoom
 from tests.unit.bot.test_daily import Observed
 
@@ -187,45 +185,6 @@ async def test_a_refusal_does_not_repeat_the_token() -> None:
     [said] = presence.rest()
     assert said.startswith("room_refused: LiveKit did not let the bot in: there was no connection")
     assert TOKEN not in said
-
-
-@pytest.mark.parametrize(
-    ("grant", "missing"),
-    [
-        ({}, None),
-        ({"canPublish": True, "canSubscribe": True}, None),
-        ({"canPublishSources": []}, None),
-        ({"canPublishSources": ["microphone", "camera"]}, None),
-        ({"canPublishSources": ["camera"]}, "send audio"),
-        ({"canPublish": False}, "send audio"),
-        ({"canSubscribe": False}, "hear the caller"),
-        ({"canPublishSources": "microphone", "canPublish": None}, None),
-    ],
-)
-def test_what_a_token_does_not_allow_is_known_before_the_join(
-    grant: dict[str, Any], missing: str | None
-) -> None:
-    assert missing_permission_of(grant) == missing
-
-
-@pytest.mark.parametrize(
-    "token",
-    [
-        "",
-        "a",
-        "a.b",
-        "a.b.c",
-        "a.é.c",
-        *(f"a.{part}.c" for part in ("bnVsbA", "W10", "e30", "eyJ2aWRlbyI6MX0")),
-    ],
-)
-def test_a_token_that_can_not_be_read_is_left_to_the_server(token: str) -> None:
-    assert livekit._granted(token) == {}
-
-
-def test_a_tokens_grant_is_read() -> None:
-    claims = base64.urlsafe_b64encode(json.dumps({"video": {"room": "a"}}).encode()).decode().rstrip("=")
-    assert livekit._granted(f"a.{claims}.c") == {"room": "a"}
 
 
 @dataclass
