@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -325,6 +326,9 @@ def main() -> None:
     except (CallFailedError, aiohttp.ClientError) as error:
         sys.exit(f"The call failed: {error}")
     sys.stdout.write("\n".join(account) + "\n")
+    sys.stdout.flush()
+    # Threads of LiveKit's client that call back into an interpreter on its way out abort the process.
+    os._exit(0)
 
 
 if __name__ == "__main__":
