@@ -65,15 +65,18 @@ class LastWordFile:
         text = msgspec.json.encode(word)
         try:
             with self._writing, open(self._path, "wb", buffering=0, opener=_open) as file:
-                # One call, and blanks over what a longer word would leave: truncated first, the file would
+                # Blanks take the place of what is longer until it is cut off: truncated first, the file would
                 # be empty for a moment.
-                file.write(text.ljust(os.fstat(file.fileno()).st_size))
+                size = os.fstat(file.fileno()).st_size
+                file.write(text.ljust(size))
+                if size > len(text):
+                    file.truncate(len(text))
         except OSError as error:
             logger.error("last word not written", path=str(self._path), error=error.strerror)
 
 
 def _open(path: str, _flags: int) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    return os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
 
 
 def _one_tool(usage: Usage) -> Usage:

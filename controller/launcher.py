@@ -70,9 +70,8 @@ class Launcher:
         Returns:
             What the caller shows at the room's door, where a room was made.
         """
-        doubtful = record.doubt.launch if record.doubt is not None else None
         # A caller who hangs up must not leave a launch half done, nor a launch that fails take others along.
-        record.launching = asyncio.create_task(self._launch(record, order, doubtful))
+        record.launching = asyncio.create_task(self._launch(record, order))
         return await asyncio.shield(record.launching)
 
     async def admit(self, session: Session) -> str | None:
@@ -111,10 +110,10 @@ class Launcher:
             if record.launching is not None:
                 record.launching.cancel()
 
-    async def _launch(self, record: Record, order: Order, doubtful: Launch | None) -> str | None:
+    async def _launch(self, record: Record, order: Order) -> str | None:
         caller_token = None
+        launch = record.doubt.launch if record.doubt is not None else None
         try:
-            launch = doubtful
             if launch is None:
                 with self._tracing.step("make room"):
                     room = await self._room(record.session, order)
