@@ -1,0 +1,1 @@
+"""A million hostile inputs, and what the programs make of them."""
