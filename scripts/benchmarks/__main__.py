@@ -1,4 +1,4 @@
-"""`scripts/bench [call|load|starts|cluster|node|metrics|observing|rooms|fuzz]`: measure and print figures."""
+"""`scripts/bench [WHAT]`: measure and print figures."""
 
 from __future__ import annotations
 
@@ -6,56 +6,57 @@ import argparse
 import asyncio
 import secrets
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
-from scripts.benchmarks import call, load, metrics, rooms, starts
+from scripts.benchmarks import against, call, load, metrics, rooms, starts
 from scripts.benchmarks.cluster import figures as cluster
 from scripts.benchmarks.fuzz import figures as fuzz
 from scripts.benchmarks.node import figures as node
 from scripts.benchmarks.observing import figures as observing
 
+Options = argparse.Namespace
+
+_CALLS_A_ROUND: Final = 3
+_BENCHES: Final[dict[str, Callable[[Path, Options], str]]] = {
+    "call": lambda directory, options: asyncio.run(call.measure(directory, options.calls)),
+    "load": lambda directory, options: asyncio.run(load.measure(directory, options.most)),
+    "starts": lambda directory, _: asyncio.run(starts.measure(directory)),
+    "cluster": lambda directory, options: asyncio.run(cluster.measure(directory, options.sessions)),
+    "node": lambda _, options: asyncio.run(node.measure(options.starts)),
+    "metrics": lambda *_: asyncio.run(metrics.measure()),
+    "observing": lambda directory, options: asyncio.run(observing.measure(directory, options.calls)),
+    "rooms": lambda directory, options: asyncio.run(rooms.measure(directory, options.calls)),
+    "fuzz": lambda directory, options: fuzz.measure(directory, options.inputs, options.seed),
+    "against": lambda directory, options: against.measure(
+        directory, options.revision, options.rounds, min(options.calls, _CALLS_A_ROUND)
+    ),
+}
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    kinds = ["call", "load", "starts", "cluster", "node", "metrics", "observing", "rooms", "fuzz"]
-    parser.add_argument("what", nargs="?", choices=kinds, default="call")
-    parser.add_argument(
-        "--calls", type=int, default=20, help="call, observing, rooms: how many of each kind (default: 20)"
-    )
-    parser.add_argument("--most", type=int, default=12, help="load: the most at one time (default: 12)")
-    parser.add_argument(
-        "--sessions", type=int, default=10_000, help="cluster: how many are found again (default: 10000)"
-    )
-    parser.add_argument(
-        "--starts", type=int, default=20, help="node: how many of each kind, one after another (default: 20)"
-    )
-    parser.add_argument(
-        "--inputs", type=int, default=1_000_000, help="fuzz: how many in all (default: 1000000)"
-    )
-    parser.add_argument("--seed", type=int, help="fuzz: to repeat a run (default: another each time)")
-    options = parser.parse_args()
+    options = parse_arguments()
     with tempfile.TemporaryDirectory(prefix="podline-bench-") as name:
-        directory = Path(name)
-        match options.what:
-            case "call":
-                print(asyncio.run(call.measure(directory, options.calls)))
-            case "load":
-                print(asyncio.run(load.measure(directory, options.most)))
-            case "starts":
-                print(asyncio.run(starts.measure(directory)))
-            case "cluster":
-                print(asyncio.run(cluster.measure(directory, options.sessions)))
-            case "node":
-                print(asyncio.run(node.measure(options.starts)))
-            case "metrics":
-                print(asyncio.run(metrics.measure()))
-            case "observing":
-                print(asyncio.run(observing.measure(directory, options.calls)))
-            case "rooms":
-                print(asyncio.run(rooms.measure(directory, options.calls)))
-            case "fuzz":
-                seed = options.seed if options.seed is not None else secrets.randbelow(2**32)
-                print(fuzz.measure(directory, options.inputs, seed))
+        print(_BENCHES[options.what](Path(name), options))
+
+
+def parse_arguments() -> Options:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+
+    def number(name: str, default: int, meaning: str) -> None:
+        parser.add_argument(name, type=int, default=default, help=f"{meaning} (default: %(default)s)")
+
+    parser.add_argument("what", nargs="?", choices=list(_BENCHES), default="call")
+    parser.add_argument("revision", nargs="?", default="HEAD~1", help="against: which (default: %(default)s)")
+    number("--calls", 20, "call, observing, rooms: how many of each kind")
+    number("--most", 12, "load: the most at one time")
+    number("--sessions", 10_000, "cluster: how many are found again")
+    number("--starts", 20, "node: how many of each kind, one after another")
+    number("--rounds", 5, "against: how many in either checkout")
+    number("--inputs", 1_000_000, "fuzz: how many in all")
+    number("--seed", secrets.randbelow(2**32), "fuzz: to repeat a run")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

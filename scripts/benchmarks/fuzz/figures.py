@@ -1,7 +1,7 @@
-"""`scripts/bench fuzz`: hostile inputs of six kinds against a served controller and a bot's reader of messages.
+"""`scripts/bench fuzz`: hostile inputs of six kinds against a served controller, and a bot's own checks.
 
-It fails where an answer is a 5xx of ours, where memory ends more than a tenth above where it began, or where less than half
-of a kind got past parsing, so that little behind it was tried.
+It fails where an answer is a 5xx of ours, where memory ends more than a tenth above where it began, or where
+less than half of a kind gets past parsing, so that little behind it is tried.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Make = Callable[[Random], tuple[bytes, bool]]
 """Draws one request, and whether it is whole."""
 
 UNREADABLE: Final = frozenset({0, 400, 408, 411, 413, 414, 415, 431, 501, 505})
-"""Answers to what got no further than the parsing of HTTP; the server closes without one where it is no HTTP."""
+"""Answers to what gets no further than HTTP's own parsing; 0 where the server closes without one."""
 NOT_VALID: Final = 422
 OURS: Final = 500
 CONNECTIONS: Final = 4
@@ -113,15 +113,15 @@ def measure(directory: Path, count: int, seed: int) -> str:
 
 def _target(process: Popen[str]) -> Target:
     """Start the one session that lasts, and learn what its caller and its bot know."""
-    assert process.stdout is not None
-    told = json.loads(process.stdout.readline())
+    lines = iter(process.stdout or ())
+    told = json.loads(next(lines))
     answer = httpx.post(
         f"http://127.0.0.1:{told['port']}/v1/sessions",
         json={"user_id": "resident", "session_id": "resident"},
         headers={"Authorization": f"Bearer {told['key']}"},
     )
     session = answer.raise_for_status().json()
-    bot = json.loads(process.stdout.readline())
+    bot = json.loads(next(lines))
     return Target(
         process=process.pid,
         port=told["port"],

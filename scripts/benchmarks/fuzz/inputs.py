@@ -290,7 +290,7 @@ _VALUES: Final = (
 
 
 def head(rng: Random, key: str) -> tuple[bytes, bool]:
-    """The head of a request with whatever a browser, a proxy or an attacker sends, and whether it is whole."""
+    """The head of a request as a browser, a proxy or an attacker sends it, and whether it is whole."""
     path = rng.choice(_PATHS).format("".join(rng.choices(string.ascii_letters + "%~.-_0123456789", k=9)))
     if rng.random() < 0.3:
         path += "?" + "&".join(f"{_name(rng)}={_name(rng)}" for _ in range(rng.randrange(4)))

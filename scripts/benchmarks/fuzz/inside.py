@@ -1,5 +1,6 @@
-"""Inputs that come without HTTP: final reports, read and made into a session's end by the controller; and messages of
-a page, read by the bot. `python -m scripts.benchmarks.fuzz.inside KIND SEED COUNT` prints what came of them in JSON.
+"""Inputs that come without HTTP: final reports, which the controller reads, and a page's messages to its bot.
+
+`python -m scripts.benchmarks.fuzz.inside KIND SEED COUNT` prints in JSON how many got past parsing.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ def run(kind: str, seed: int, count: int) -> dict[str, float]:
 
 
 KINDS: Final[dict[str, tuple[Callable[[bytes], bool], Callable[[Random], bytes]]]] = {
-    "data-channel messages": (lambda text: bool(text), lambda rng: inputs.message(rng, inputs.page_message)),
+    "data-channel messages": (bool, lambda rng: inputs.message(rng, inputs.page_message)),
     "final reports": (read_final_report, lambda rng: inputs.message(rng, inputs.final_report)),
 }
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))  # noqa: T201
+    print(json.dumps(run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))

@@ -87,7 +87,7 @@ def _say(**what: object) -> None:
 
 
 async def serve() -> None:
-    settings = Settings(_env_file=None, port=free_port(), keep_ended_seconds=_KEPT_SECONDS, capacity=1000)
+    settings = Settings(port=free_port(), keep_ended_seconds=_KEPT_SECONDS, capacity=1000)
     signer = Signer(b"the secret of a bench, never another's")
     digest = hashlib.sha256(KEY.encode()).hexdigest()
     keys = [Key(name="bench", sha256=digest, scopes=frozenset({KeyScope.ADMIN}))]
