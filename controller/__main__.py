@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from controller.app import create_app
-from controller.auth import Key, read_keys
+from controller.auth import Identities, Key, read_keys
 from controller.cli import parse_arguments
 from controller.clock import Clock, system_clock
 from controller.daily_api import DAILY_API_URL, DailyApi, DailyError
@@ -92,6 +92,7 @@ def read_settings_and_serve(variables: Mapping[str, str]) -> None:
         settings = Settings()
         prices = read_prices(settings.prices_file) if settings.prices_file else None
         keys = read_keys(settings.keys_file) if settings.keys_file else None
+        identities = choose_identities(settings)
     except ValidationError as error:
         sys.exit(_complain(sentence([_named(each) for each in error.errors()], root=0)))
     except InvalidPricesError as error:
@@ -102,7 +103,7 @@ def read_settings_and_serve(variables: Mapping[str, str]) -> None:
         tempfile.TemporaryDirectory(prefix="podline-", ignore_cleanup_errors=True) as directory,
         suppress(KeyboardInterrupt),
     ):
-        serve(settings, keys, prices, variables, Path(directory))
+        serve(settings, keys, prices, variables, Path(directory), identities)
 
 
 def serve(
@@ -111,16 +112,20 @@ def serve(
     prices: PriceList | None,
     variables: Mapping[str, str],
     directory: Path,
+    identities: Identities | None = None,
 ) -> None:
     """Serve until a signal comes. `directory` is where bots work; nothing in it is needed afterwards."""
     clock = system_clock()
     secret = settings.secret.get_secret_value() if settings.secret else secrets.token_hex(32)
-    signer = Signer(secret.encode())
+    previous = (each.get_secret_value().encode() for each in settings.previous_secrets)
+    signer = Signer(secret.encode(), *previous)
     metrics = Metrics(CollectorRegistry(), prices)
     tracing = choose_tracing(variables)
     runtime = choose_runtime(settings, variables, directory, clock, metrics.registry, tracing)
     rooms = choose_rooms(settings, signer)
-    app = create_app(settings, runtime, rooms, signer, keys, clock, metrics, tracing=tracing)
+    app = create_app(
+        settings, runtime, rooms, signer, keys, clock, metrics, tracing=tracing, identities=identities
+    )
     spare_garbage_collection()
     supervisor = app.state.services.supervisor
     server = Server(
@@ -141,6 +146,26 @@ def spare_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS, 10, 10)
+
+
+def choose_identities(settings: Settings) -> Identities | None:
+    """Who vouches for callers' names. Ends the program where the keys can't be used."""
+    if settings.identity_keys_file is None:
+        return None
+    # PyJWT and cryptography, for those alone who need them.
+    from controller.identity import (  # noqa: PLC0415
+        InvalidIdentityKeysError,
+        SignedIdentities,
+        read_identity_keys,
+    )
+
+    try:
+        keys = read_identity_keys(settings.identity_keys_file)
+    except (OSError, InvalidIdentityKeysError) as error:
+        sys.exit(_complain(f"PODLINE_IDENTITY_KEYS_FILE: {error}."))
+    return SignedIdentities(
+        keys=keys, issuer=settings.identity_issuer or "", audience=settings.identity_audience or ""
+    )
 
 
 def choose_tracing(variables: Mapping[str, str]) -> Tracing:
@@ -196,7 +221,8 @@ def choose_rooms(settings: Settings, signer: Signer) -> Rooms:
     """Where callers and bots meet. Ends the program where the provider can't be used."""
     # A laptop with a copy of a cluster's secret is another place: it must not sweep up the cluster's rooms.
     place = f"{settings.runtime} {settings.namespace} {settings.url_for_callers}"
-    names = RoomNames(signer.installation(place))
+    installation, *former = signer.installations(place)
+    names = RoomNames(installation, tuple(former))
     if settings.rooms == "livekit":
         # Its package is of no use to others: a twentieth of a second and 15 MB.
         from controller.rooms.livekit import LiveKitAccount, LiveKitRooms  # noqa: PLC0415

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp
 from uuid_utils import uuid7
 
 from controller.assignment import Assigner, Personas
-from controller.auth import Gate, Key
+from controller.auth import Gate, Identities, Key
 from controller.body_limit import BodyLimit
 from controller.browsers import restricted
 from controller.clock import Clock
@@ -27,6 +28,7 @@ from controller.held import Held
 from controller.ice import IceServers
 from controller.metrics import Metrics
 from controller.metrics_port import MetricsPort
+from controller.own_pages import OwnPagesOnly
 from controller.problems import answer_error, complete
 from controller.ratelimit import RateLimit
 from controller.request_metrics import RequestMetrics
@@ -34,6 +36,7 @@ from controller.rooms import Rooms
 from controller.routes import agents, health, launches, metrics, sessions, start
 from controller.routes.dependencies import Services
 from controller.runtime import Runtime
+from controller.sessions import ANONYMOUS
 from controller.settings import Settings
 from controller.supervisor import Supervisor
 from controller.tokens import Signer
@@ -47,6 +50,8 @@ PAGE: Final = Path(__file__).parent / "page"
 _GROUPS: Final = (sessions, start, agents, launches, health, metrics)
 _OFFERS_PER_START: Final = 6
 """A client offers once, retries three times, and sends its candidates in a few batches."""
+_FAILURES_PER_MINUTE: Final = 60
+"""How often one address may come with a key or a token that is none."""
 _OFFERS_HELD_FOR_ONE: Final = 8
 """A client has one offer under way, and its candidates in a few batches."""
 _OFFERS_HELD_PER_PLACE: Final = 2
@@ -63,9 +68,16 @@ class Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Ours stand outside the framework's, whose outermost answers what nobody has foreseen."""
         services: Services = self.state.services
-        app = restricted(super().build_middleware_stack(), services.settings.cors_origins)
-        if services.settings.metrics_port is not None:
-            app = MetricsPort(app, services.settings.metrics_port)
+        settings = services.settings
+        app: ASGIApp = OwnPagesOnly(
+            super().build_middleware_stack(),
+            origins=settings.cors_origins,
+            own_url=settings.public_url,
+            has_keys=services.gate.asks_for_keys,
+        )
+        app = restricted(app, settings.cors_origins)
+        if settings.metrics_port is not None:
+            app = MetricsPort(app, settings.metrics_port)
         return services.requests.around(app)
 
 
@@ -79,10 +91,13 @@ def create_app(  # noqa: PLR0913 - what it is put together from
     metrics: Metrics,
     *,
     tracing: Tracing | None = None,
+    identities: Identities | None = None,
 ) -> FastAPI:
     """The application, ready to be served. Bots are followed while its lifespan lasts."""
     tracing = tracing or Untraced()
-    services = _services(settings, runtime, rooms, signer, keys, clock, metrics, tracing=tracing)
+    services = _services(
+        settings, runtime, rooms, signer, keys, clock, metrics, tracing=tracing, identities=identities
+    )
     app = Application(
         title="Podline",
         lifespan=_lifespan,
@@ -114,13 +129,14 @@ def _services(  # noqa: PLR0913 - likewise
     metrics: Metrics,
     *,
     tracing: Tracing,
+    identities: Identities | None,
 ) -> Services:
-    secret = settings.turn_secret
-    ice = IceServers(clock.now, settings.ice_servers, secret.get_secret_value() if secret else None)
+    turn_secret = settings.turn_secret
+    ice = IceServers(clock.now, settings.ice_servers, turn_secret.get_secret_value() if turn_secret else None)
     supervisor = Supervisor(
         runtime=runtime,
         rooms=rooms,
-        view=View(settings.capacity, settings.sessions_per_user),
+        view=View(settings.capacity, settings.sessions_per_user, settings.anonymous_sessions_per_address),
         assigner=Assigner(
             controller_url=settings.url_for_bots,
             grace_seconds=settings.grace_seconds,
@@ -148,12 +164,16 @@ def _services(  # noqa: PLR0913 - likewise
         settings=settings,
         supervisor=supervisor,
         runtime=runtime,
-        gate=Gate(keys, settings.cors_origins),
+        gate=Gate(keys),
         signer=signer,
         ice=ice,
         clock=clock,
+        identities=identities,
+        anonymous_name=lambda: f"{ANONYMOUS}-{secrets.token_hex(8)}",
         starts=RateLimit(starts),
+        public_keys=RateLimit(settings.public_key_starts_per_minute),
         offers=RateLimit(starts * _OFFERS_PER_START),
+        failures=RateLimit(_FAILURES_PER_MINUTE),
         held=held,
         metrics=metrics,
         requests=requests,

@@ -199,6 +199,18 @@ class UserLimitReached(ControllerError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"This user already has {limit} sessions. End one of them first.")
 
+    @classmethod
+    def by_address(cls, limit: int) -> UserLimitReached:
+        """Callers without a name share a limit with all others at their address."""
+        error = cls(limit)
+        detail = (
+            f"Callers without a name have {limit} sessions from your address already. End one of them first, "
+            "or start with a key of scope 'start' or a signed identity. "
+            "The limit is PODLINE_ANONYMOUS_SESSIONS_PER_ADDRESS."
+        )
+        error.args = (detail,)
+        return error
+
 
 class RateLimited(ControllerError):
     """One client asks too often."""
@@ -207,9 +219,7 @@ class RateLimited(ControllerError):
 
     def __init__(self, wait_seconds: float) -> None:
         self.retry_after = ceil(wait_seconds)
-        super().__init__(
-            f"Too many requests came from your address. Try again in {self.retry_after} seconds."
-        )
+        super().__init__(f"Too many requests came from you. Try again in {self.retry_after} seconds.")
 
 
 class InternalError(ControllerError):

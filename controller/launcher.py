@@ -75,8 +75,8 @@ class Launcher:
         return await asyncio.shield(record.launching)
 
     async def admit(self, session: Session) -> str | None:
-        """What the caller of a launched session shows at the room's door, where a room was made."""
-        if session.room_url and not session.room_is_brought and not session.phase.is_end:
+        """What the caller of a launched session shows at the room's door, where that is ours to give."""
+        if session.room_url and not session.phase.is_end:
             return await self._rooms.admit(session, lifetime_seconds=self._lifetime(session))
         return None
 

@@ -13,7 +13,11 @@ from controller.sessions import Session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A checked request for a session. Equal orders with the same id are the same session."""
+    """A checked request for a session. Equal orders with the same id are the same session.
+
+    Attributes:
+        address_tags: of a caller whom nobody named: what their address is known by in records, newest first.
+    """
 
     user_id: str
     session_id: str | None = None
@@ -21,6 +25,7 @@ class Order:
     max_duration_seconds: int
     persona: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    address_tags: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:

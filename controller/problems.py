@@ -23,6 +23,7 @@ from controller.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    RateLimited,
     Unauthorized,
 )
 
@@ -73,7 +74,9 @@ async def answer_error(request: Request, error: Exception) -> Response:
 def refusals(*errors: type[ControllerError]) -> dict[int | str, dict[str, Any]]:
     """Describe, for a route, the problems it may answer with: each status with the codes it can carry."""
     by_status: dict[int | str, list[type[ControllerError]]] = {}
-    for error in errors:
+    # Where a bearer is asked for, nobody may guess at it for long.
+    guarded = (RateLimited,) if Unauthorized in errors and RateLimited not in errors else ()
+    for error in (*errors, *guarded):
         by_status.setdefault(error.status, []).append(error)
     return {status: _described(of_status) for status, of_status in by_status.items()}
 

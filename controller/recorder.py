@@ -41,9 +41,9 @@ class Recorder:
         self._tracing = tracing
         self._clock = clock
 
-    def add(self, record: Record) -> None:
-        """Take a place for a session. Raises as `View.add` does."""
-        self._view.add(record)
+    def add(self, record: Record, address_tags: Sequence[str] = ()) -> None:
+        """Take a place for a session. Takes and raises what `View.add` does."""
+        self._view.add(record, address_tags)
         self._metrics.started(record.session)
 
     def launched(self, record: Record) -> None:

@@ -85,6 +85,7 @@ class Session:
         room_name: what tells the room from all others of its provider.
         usage_is_partial: the bot left no final last word, so it may have used more than `usage` says.
         diagnostics: of a session that failed, where its runtime has any.
+        address_tag: stands for the address of a caller whom nobody named; None for all others.
         trace: the request's W3C headers for whoever continues its trace; none where it is not traced.
     """
 
@@ -105,6 +106,7 @@ class Session:
     usage: Usage = field(default_factory=Usage)
     usage_is_partial: bool = False
     diagnostics: Diagnostics | None = None
+    address_tag: str | None = None
     trace: dict[str, str] = field(default_factory=dict)
 
     def moved(self, phase: Phase) -> Session:

@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+_LEAST_SECRET_CHARACTERS: Final = 16
 _ICE_URL: Final = re.compile(r"(stun:[\w.-]+(:\d+)?|turns?:[\w.-]+(:\d+)?(\?transport=(udp|tcp))?)")
 """RFC 7064 and 7065, which have no credentials, as far as aiortc reads them: no stuns, no IPv6 address."""
 
@@ -49,9 +50,18 @@ def _ice_url(text: str) -> str:
     return text
 
 
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < _LEAST_SECRET_CHARACTERS:
+        raise ValueError(
+            f"at least {_LEAST_SECRET_CHARACTERS} characters are needed; `openssl rand -hex 32` prints some"
+        )
+    return secret
+
+
 IceUrl = Annotated[str, AfterValidator(_ice_url)]
 Origin = Annotated[str, AfterValidator(_origin)]
 IpNetwork = Annotated[str, AfterValidator(_network)]
+Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 
 
 class Settings(BaseSettings):
@@ -112,11 +122,22 @@ class Settings(BaseSettings):
     controller_url: str | None = Field(default=None, description="Where bots reach the controller.")
 
     keys_file: Path | None = Field(default=None, description="JSON list of {name, sha256, scopes}.")
-    secret: SecretStr | None = Field(
+    secret: Secret | None = Field(
         default=None, description="Signs tokens; random for each process when not set."
     )
+    previous_secrets: Annotated[tuple[Secret, ...], NoDecode] = Field(
+        default=(), description="Former values of PODLINE_SECRET whose tokens still count, with commas."
+    )
+    identity_keys_file: Path | None = Field(
+        default=None, description="JWK Set: keys that verify the JWTs by which a web app names its users."
+    )
+    identity_issuer: str | None = Field(default=None, description="Their `iss`.")
+    identity_audience: str | None = Field(default=None, description="Their `aud`.")
     public_start: bool = Field(default=False, description="Open /, /start and the offer to everybody.")
     public_starts_per_minute: PositiveInt = Field(default=10, description="For one client address.")
+    public_key_starts_per_minute: PositiveInt = Field(
+        default=60, description="For one key of scope public_start."
+    )
     cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
         default=(), description="Other sites whose pages may read our answers, with commas."
     )
@@ -137,6 +158,9 @@ class Settings(BaseSettings):
 
     capacity: PositiveInt = Field(default=20, description="Sessions at one time.")
     sessions_per_user: PositiveInt = Field(default=2, description="Sessions of one user at one time.")
+    anonymous_sessions_per_address: PositiveInt = Field(
+        default=4, description="Sessions at one time that callers without a name have from one address."
+    )
     start_timeout_seconds: PositiveFloat = Field(
         default=120, description="From the launch until the bot has joined."
     )
@@ -156,7 +180,7 @@ class Settings(BaseSettings):
 
     prices_file: Path | None = Field(default=None, description="TOML: what the tokens of each model cost.")
 
-    @field_validator("ice_servers", "cors_origins", "trusted_proxies", mode="before")
+    @field_validator("ice_servers", "cors_origins", "trusted_proxies", "previous_secrets", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
@@ -191,6 +215,18 @@ class Settings(BaseSettings):
             raise ValueError(
                 "PODLINE_TURN_SECRET and a turn: or turns: server in PODLINE_ICE_SERVERS need each other: "
                 "callers are let in by passwords made from it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _only_whole_rings(self) -> Settings:
+        if self.previous_secrets and self.secret is None:
+            raise ValueError("PODLINE_PREVIOUS_SECRETS only verify: set PODLINE_SECRET, which signs")
+        named = (self.identity_issuer, self.identity_audience)
+        if (self.identity_keys_file is None and any(named)) or (self.identity_keys_file and not all(named)):
+            raise ValueError(
+                "PODLINE_IDENTITY_KEYS_FILE, PODLINE_IDENTITY_ISSUER and PODLINE_IDENTITY_AUDIENCE "
+                "need each other"
             )
         return self
 

@@ -173,7 +173,7 @@ class Supervisor:
         if (trouble := self.trouble()) is not None:
             raise RuntimeUnavailable(trouble)
         record = Record(session=self._checked(self._accepted(order), order))
-        self._recorder.add(record)
+        self._recorder.add(record, order.address_tags)
         session_at_work.set(record.session.id)
         self._tracing.is_about(record.session.id)
         caller_token = await self._launcher.launch(record, order)
@@ -233,6 +233,7 @@ class Supervisor:
             persona=order.persona,
             max_duration_seconds=order.max_duration_seconds,
             metadata=dict(order.metadata),
+            address_tag=order.address_tags[0] if order.address_tags else None,
             timeline=Timeline(accepted=self._clock.now()),
             trace=self._tracing.context(),
         )

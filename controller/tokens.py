@@ -1,36 +1,70 @@
 """Bearer tokens that need no storage: an HMAC of what they are for, under the controller's secret."""
 
+from __future__ import annotations
+
 import hashlib
 import hmac
+from typing import Final
+
+_BEHIND_ID: Final = "~"
+"""Separates a session's id from its token; no id contains it."""
 
 
 class Signer:
-    """Makes and checks tokens. Each kind has a prefix of its own, so that none passes for another."""
+    """Makes and checks tokens. Each kind has a prefix of its own, so that none passes for another.
 
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+    The secrets are a ring: any of them verifies, and the first signs. So a secret can be replaced while
+    bots and callers hold tokens of the previous one.
+    """
+
+    def __init__(self, secret: bytes, *previous: bytes) -> None:
+        """`secret` signs and verifies; tokens of the `previous` ones are still accepted."""
+        self._ring = (secret, *previous)
 
     def launch_token(self, launch_id: str) -> str:
         """For one bot: it may speak for this launch."""
-        return self._sign(f"launch:{launch_id}")
+        return self._ours(f"launch:{launch_id}")[0]
 
-    def offer_token(self, session_id: str) -> str:
-        """For one caller: they may make offers to this session."""
-        return self._sign(f"offer:{session_id}")
+    def session_token(self, session_id: str, launch_id: str) -> str:
+        """For one caller: they may make offers to this launch of a session, and to no later one."""
+        return self._ours(_of_session(session_id, launch_id))[0]
 
-    def installation(self, place: str) -> str:
-        """What tells the installation of this secret at a place from all others. No secret itself."""
-        return self._sign(f"installation:{place}")[:10]
+    def installations(self, place: str) -> tuple[str, ...]:
+        """What tells the installation of each secret at a place from all others, newest first. No secrets."""
+        return tuple(each[:10] for each in self._ours(f"installation:{place}"))
+
+    def address_tags(self, address: str) -> tuple[str, ...]:
+        """Stand for a client's address in records, newest first; nobody without the secret can tell which."""
+        return tuple(each[:16] for each in self._ours(f"address:{address}"))
 
     def is_launch_token(self, token: str, launch_id: str) -> bool:
-        return _same(token, self.launch_token(launch_id))
+        return _is_one_of(token, self._ours(f"launch:{launch_id}"))
 
-    def is_offer_token(self, token: str, session_id: str) -> bool:
-        return _same(token, self.offer_token(session_id))
+    def is_session_token(self, token: str, session_id: str, launch_id: str) -> bool:
+        return _is_one_of(token, self._ours(_of_session(session_id, launch_id)))
 
-    def _sign(self, purpose: str) -> str:
-        return hmac.new(self._secret, purpose.encode(), hashlib.sha256).hexdigest()
+    def _ours(self, purpose: str) -> tuple[str, ...]:
+        """The MAC of this under each secret, the one that signs first."""
+        message = purpose.encode(errors="surrogateescape")
+        return tuple(hmac.new(each, message, hashlib.sha256).hexdigest() for each in self._ring)
 
 
-def _same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode(errors="surrogateescape"), expected.encode())
+def with_token(session_id: str, token: str) -> str:
+    """A session's id and token in one, for clients that send no header of their own."""
+    return f"{session_id}{_BEHIND_ID}{token}"
+
+
+def split_token(asked: str) -> tuple[str, str | None]:
+    """The bare id, and the token behind it where there is one."""
+    session_id, separator, token = asked.partition(_BEHIND_ID)
+    return session_id, token if separator else None
+
+
+def _of_session(session_id: str, launch_id: str) -> str:
+    return f"session:{session_id}:{launch_id}"
+
+
+def _is_one_of(given: str, expected: tuple[str, ...]) -> bool:
+    """Compare with all of them, so that the time taken says nothing about which one matched."""
+    token = given.encode(errors="surrogateescape")
+    return sum(hmac.compare_digest(token, each.encode()) for each in expected) > 0

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -80,27 +80,37 @@ class Record:
 class View:
     """Owns the records. A place is taken from `add` until the session has surely ended."""
 
-    def __init__(self, capacity: int, per_user: int) -> None:
+    def __init__(self, capacity: int, per_user: int, per_address: int | None = None) -> None:
+        """`per_address` limits callers whom nobody named; None: it doesn't."""
         self.capacity = capacity
         self._per_user = per_user
+        self._per_address = per_address
         self._records: dict[str, Record] = {}
         self._by_launch: dict[str, Record] = {}
         self._running: dict[str, Record] = {}
         self._of_user: Counter[str] = Counter()
+        self._of_address: Counter[str] = Counter()
         self._feed: Feed[Session] = Feed()
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record, address_tags: Sequence[str] = ()) -> None:
         """Take a place for a session, at once or not at all.
+
+        Args:
+            record: the session's.
+            address_tags: all that its caller's address is known by, where only that limits them.
 
         Raises:
             CapacityReached: there is no place.
-            UserLimitReached: there is none for this user.
+            UserLimitReached: there is none for this user, or for callers without a name from this address.
         """
         session = record.session
         if len(self._running) >= self.capacity:
             raise CapacityReached(self.capacity)
         if self._of_user[session.user_id] >= self._per_user and session.user_id != ANONYMOUS:
             raise UserLimitReached(self._per_user)
+        from_there = sum(self._of_address[tag] for tag in address_tags)
+        if self._per_address is not None and address_tags and from_there >= self._per_address:
+            raise UserLimitReached.by_address(self._per_address)
         self.adopt(record)
 
     def adopt(self, record: Record) -> None:
@@ -112,6 +122,8 @@ class View:
         if not session.phase.is_end:
             self._running[session.id] = record
             self._of_user[session.user_id] += 1
+            if session.address_tag is not None:
+                self._of_address[session.address_tag] += 1
         self._feed.put(session.id, session)
 
     def put(self, record: Record, session: Session) -> None:
@@ -154,6 +166,10 @@ class View:
             self._of_user[session.user_id] -= 1
             if not self._of_user[session.user_id]:
                 del self._of_user[session.user_id]
+            if session.address_tag is not None:
+                self._of_address[session.address_tag] -= 1
+                if not self._of_address[session.address_tag]:
+                    del self._of_address[session.address_tag]
 
     def follow(self, session_id: str | None, last_event_id: str | None) -> AsyncIterator[tuple[str, Session]]:
         """Yield (event id, session): as things are, then at each change. See `Feed.follow`."""

@@ -38,10 +38,11 @@ async def start_session(
         "body": {} if user_id is None else {"user_id": user_id},
     }
     answer = await _post(http, f"{base_url}/start", body, {})
-    session_id = str(answer["sessionId"])
+    given = str(answer["sessionId"])
+    session_id = given.partition("~")[0]
     if "url" in answer:
         return session_id, Room(answer["url"], answer["token"], "livekit")
-    return session_id, Room(f"{base_url}/sessions/{session_id}/api/offer")
+    return session_id, Room(f"{base_url}/sessions/{given}/api/offer")
 
 
 async def connect(

@@ -59,7 +59,7 @@ class Rooms(Protocol):
         """
 
     async def admit(self, session: Session, *, lifetime_seconds: float) -> str | None:
-        """Another token for the caller of an open room.
+        """Another token for the caller of an open room; None where the caller brought it.
 
         Raises:
             RoomsUnavailable: the provider made none.

@@ -86,16 +86,18 @@ class DailyRooms:
         url = session.room_url or ""
         if session.room_is_brought:
             return self._room(session.room_name or url, url, bot_token=None, caller_token=None)
-        name = self._names.of(session.launch_id)
+        name = self._name_of(session)
         token = await self._token(name, self._expiry(lifetime_seconds), is_owner=True)
         return self._room(name, url, bot_token=token, caller_token=None)
 
     async def admit(self, session: Session, *, lifetime_seconds: float) -> str | None:
-        name = self._names.of(session.launch_id)
+        if session.room_is_brought:
+            return None
+        name = self._name_of(session)
         return await self._token(name, self._expiry(lifetime_seconds), is_owner=False)
 
     async def close(self, session: Session) -> None:
-        await self._delete(self._names.of(session.launch_id))
+        await self._delete(self._name_of(session))
 
     async def sweep(self, live: Collection[str]) -> int:
         oldest = self._now() - _YOUNGEST_SWEPT_SECONDS
@@ -151,6 +153,10 @@ class DailyRooms:
 
     def _expiry(self, lifetime_seconds: float) -> int:
         return int(self._now() + lifetime_seconds) + _BEHIND_SECONDS
+
+    def _name_of(self, session: Session) -> str:
+        """The name its room was given, maybe under a secret that no longer names rooms."""
+        return session.room_name or self._names.of(session.launch_id)
 
     def _name_in(self, url: str) -> str:
         try:

@@ -101,14 +101,16 @@ class LiveKitRooms:
     async def enter_again(self, session: Session, *, lifetime_seconds: float) -> Room:
         if session.room_is_brought:
             return self._room(session.room_name or "", bot_token=None, caller_token=None)
-        name = self._names.of(session.launch_id)
+        name = self._name_of(session)
         return self._room(name, bot_token=self._token(name, BOT, lifetime_seconds), caller_token=None)
 
     async def admit(self, session: Session, *, lifetime_seconds: float) -> str | None:
-        return self._token(self._names.of(session.launch_id), CALLER, lifetime_seconds)
+        if session.room_is_brought:
+            return None
+        return self._token(self._name_of(session), CALLER, lifetime_seconds)
 
     async def close(self, session: Session) -> None:
-        await self._delete(self._names.of(session.launch_id))
+        await self._delete(self._name_of(session))
 
     async def sweep(self, live: Collection[str]) -> int:
         answer = await self._ask(lambda: self._service.list_rooms(ListRoomsRequest()))
@@ -209,6 +211,10 @@ class LiveKitRooms:
                 "This may be a caller's token."
             )
         return grant.room
+
+    def _name_of(self, session: Session) -> str:
+        """The name its room was given, maybe under a secret that no longer names rooms."""
+        return session.room_name or self._names.of(session.launch_id)
 
     def _room(self, name: str, *, bot_token: str | None, caller_token: str | None) -> Room:
         return Room(

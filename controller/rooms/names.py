@@ -15,18 +15,26 @@ class RoomNames:
 
     A room is named for its launch, not for its session: a session that is started once more under the same
     id has a room of its own, which the end of the former launch can't close.
+
+    Attributes:
+        installation: names rooms.
+        former: what the installation was called under secrets that still verify. Such rooms are its own.
     """
 
     installation: str
+    former: tuple[str, ...] = ()
 
     def of(self, launch_id: str) -> str:
-        return f"{self._prefix}{launch_id}"
+        return f"{_prefix(self.installation)}{launch_id}"
 
     def launch(self, name: str) -> str | None:
         """The launch a room was made for; None where it is not of this installation."""
-        launch_id = name.removeprefix(self._prefix)
-        return launch_id if launch_id != name and _LAUNCH.fullmatch(launch_id) else None
+        for installation in (self.installation, *self.former):
+            launch_id = name.removeprefix(_prefix(installation))
+            if launch_id != name and _LAUNCH.fullmatch(launch_id):
+                return launch_id
+        return None
 
-    @property
-    def _prefix(self) -> str:
-        return f"podline-{self.installation}-"
+
+def _prefix(installation: str) -> str:
+    return f"podline-{installation}-"

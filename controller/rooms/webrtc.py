@@ -19,15 +19,15 @@ class WebRtcRooms:
         self._signer = signer
 
     async def open(self, session: Session, *, lifetime_seconds: float) -> Room:  # noqa: ARG002 - nothing to expire
-        return self._room(session, self._signer.offer_token(session.id))
+        return self._room(session, self._token(session))
 
     def bring(self, session: Session, url: str, token: str) -> Room:  # noqa: ARG002 - offers need no bot's token
-        """A caller can only bring the address that the session has anyway.
+        """A caller can only bring the address that the session has anyway, and needs its token all the same.
 
         Raises:
             InvalidRequest: it is another address.
         """
-        room = self._room(session, None)
+        room = self._room(session, self._token(session))
         if url != room.url:
             raise InvalidRequest(
                 "This controller meets callers over WebRTC, where a session is its own room. "
@@ -39,7 +39,7 @@ class WebRtcRooms:
         return self._room(session, None)
 
     async def admit(self, session: Session, *, lifetime_seconds: float) -> str | None:  # noqa: ARG002 - nothing to expire
-        return self._signer.offer_token(session.id)
+        return self._token(session)
 
     async def close(self, session: Session) -> None:
         """Nothing to close: the bot was the other end, and it is gone."""
@@ -49,6 +49,9 @@ class WebRtcRooms:
 
     async def aclose(self) -> None:
         """No connections."""
+
+    def _token(self, session: Session) -> str:
+        return self._signer.session_token(session.id, session.launch_id)
 
     def _room(self, session: Session, caller_token: str | None) -> Room:
         return Room(

@@ -22,7 +22,15 @@ from controller.errors import (
     UserLimitReached,
 )
 from controller.problems import refusals
-from controller.routes.dependencies import ServicesDep, SupervisorDep, is_json, note_session, requires
+from controller.routes.dependencies import (
+    ServicesDep,
+    SessionIdDep,
+    SupervisorDep,
+    is_json,
+    is_json_if_any,
+    note_session,
+    requires,
+)
 from controller.routes.models import OwnRoom, SessionId, ShortText, StartSession, Strict, UserId
 from controller.routes.orders import order_of
 
@@ -98,10 +106,10 @@ async def start_agent(body: StartAgent, services: ServicesDep) -> AgentStarted:
 
 @router.post(
     "/stop-agent/{session_id}",
-    dependencies=[requires(KeyScope.STOP)],
-    responses=refusals(Unauthorized, Forbidden),
+    dependencies=[requires(KeyScope.STOP), Depends(is_json_if_any)],
+    responses=refusals(Unauthorized, Forbidden, SessionNotFound, UnsupportedMediaType),
 )
-async def stop_agent(session_id: str, supervisor: SupervisorDep) -> AgentStopped:
+async def stop_agent(session_id: SessionIdDep, supervisor: SupervisorDep) -> AgentStopped:
     """Ask one bot to leave."""
     try:
         was_running = not supervisor.view.get(session_id).session.phase.is_end

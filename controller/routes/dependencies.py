@@ -4,30 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Request, Security, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 
-from controller.auth import Gate, KeyScope, bearer_of, insist_on_json
+from controller.auth import (
+    Gate,
+    Identities,
+    KeyScope,
+    Starter,
+    bearer_of,
+    insist_on_json,
+    insist_on_scope,
+)
 from controller.clock import Clock
+from controller.errors import RuntimeUnavailable, SessionNotFound, Unauthorized
 from controller.held import Held
 from controller.ice import IceServers
 from controller.logs import session_at_work
 from controller.metrics import Metrics
 from controller.ratelimit import RateLimit
 from controller.request_metrics import RequestMetrics
-from controller.routes.models import IceServerOut, SessionOut
+from controller.routes.models import IceServerOut, SessionOut, UserId
 from controller.runtime import Runtime
 from controller.sessions import Session
 from controller.settings import Settings
 from controller.supervisor import Supervisor
-from controller.tokens import Signer
+from controller.tokens import Signer, split_token
 
 T = TypeVar("T")
+
+_USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +54,12 @@ class Services:
     signer: Signer
     ice: IceServers
     clock: Clock
+    identities: Identities | None
+    anonymous_name: Callable[[], str]
     starts: RateLimit
+    public_keys: RateLimit
     offers: RateLimit
+    failures: RateLimit
     held: Held
     metrics: Metrics
     requests: RequestMetrics
@@ -55,6 +72,14 @@ class Services:
     ) -> SessionOut:
         """A session as the API shows it."""
         return SessionOut.of(session, self.metrics.prices, caller_token, ice_servers)
+
+    def holds(self, session_id: str, token: str) -> bool:
+        """Whether a token is that of a session, for the launch it is on now."""
+        record = self.supervisor.view.find(session_id)
+        launch_id = record.session.launch_id if record is not None else ""
+        # Computed either way, so that the time taken does not say whether there is such a session.
+        is_right = self.signer.is_session_token(token, session_id, launch_id)
+        return is_right and record is not None
 
     def ice_servers(self, session: Session) -> list[IceServerOut] | None:
         """For the caller of a session that has not ended; None where there are none."""
@@ -95,13 +120,28 @@ KeyOf = Annotated[
 ]
 """Only describes: the gate decides."""
 
-OfferTokenOf = Annotated[
+IdentityOf = Annotated[
     HTTPAuthorizationCredentials | None,
     Security(
         HTTPBearer(
-            scheme_name="offer_token",
+            scheme_name="identity",
             auto_error=False,
-            description="`room.token` of the session's own answer.",
+            bearerFormat="JWT",
+            description="A JWT by which the web app names the user; see PODLINE_IDENTITY_KEYS_FILE.",
+        )
+    ),
+]
+
+SessionTokenOf = Annotated[
+    HTTPAuthorizationCredentials | None,
+    Security(
+        HTTPBearer(
+            scheme_name="session_token",
+            auto_error=False,
+            description=(
+                "`room.token` of the session's own answer. `sessionId` of /start has it behind the id, as "
+                "`ID~TOKEN`, which may stand in the path instead."
+            ),
         )
     ),
 ]
@@ -111,35 +151,103 @@ def requires(scope: KeyScope) -> params.Security:
     """Only for those who may do what `scope` says."""
 
     async def check(request: Request, services: ServicesDep, _: KeyOf) -> None:
-        services.gate.check(request.headers, scope)
+        with _failures_counted(request, services):
+            services.gate.check(request.headers, scope)
 
     return params.Security(check, scopes=[str(scope)])
 
 
 async def note_session(request: Request, services: ServicesDep) -> None:
     """Let lines of the log that this request causes name the session it is about."""
-    if record := services.supervisor.view.find(request.path_params.get("session_id", "")):
+    session_id, _ = split_token(request.path_params.get("session_id", ""))
+    if record := services.supervisor.view.find(session_id):
         session_at_work.set(record.session.id)
 
 
-async def is_json(request: Request, services: ServicesDep) -> None:
-    """A body says that it is JSON. Without keys a missing body must as well, so that no form starts a bot."""
-    if not services.gate.asks_for_keys or await request.body():
+async def is_json(request: Request) -> None:
+    """A body says that it is JSON, and so does a missing one, so that no form of a web page starts a bot."""
+    insist_on_json(request.headers)
+
+
+async def is_json_if_any(request: Request, services: ServicesDep) -> None:
+    """As `is_json`; but who has shown a key may send nothing at all."""
+    sends_nothing = "content-type" not in request.headers and not await request.body()
+    if not (services.gate.asks_for_keys and sends_nothing):
         insist_on_json(request.headers)
 
 
-async def may_start(request: Request, services: ServicesDep, _: KeyOf) -> None:
-    """As for any start; and for everybody, at a moderate rate, where the operator says so."""
-    _check_public(request, services, services.starts)
+async def bare_id(session_id: str, request: Request, services: ServicesDep) -> str:
+    """The session's id without its token, which must be right where there is one."""
+    bare, token = split_token(session_id)
+    if token is not None and not services.holds(bare, token):
+        services.failures.take(_client(request), services.clock.monotonic())
+        raise SessionNotFound(bare)
+    return bare
 
 
-async def may_offer(
-    session_id: str, request: Request, services: ServicesDep, _: KeyOf, __: OfferTokenOf
-) -> None:
-    """For the caller of this session by their token; else as for a start."""
-    bearer = bearer_of(request.headers)
-    if bearer is None or not services.signer.is_offer_token(bearer, session_id):
-        _check_public(request, services, services.offers)
+SessionIdDep = Annotated[str, Depends(bare_id)]
+
+
+async def offered_session(session_id: str, request: Request, services: ServicesDep, _: SessionTokenOf) -> str:
+    """The session an offer is for, by its token, which nothing replaces.
+
+    Whoever has none learns nothing, not even whether there is such a session.
+    """
+    bare, in_path = split_token(session_id)
+    token = bearer_of(request.headers) if in_path is None else in_path
+    if token is not None and services.holds(bare, token):
+        services.offers.take(bare, services.clock.monotonic())
+        return bare
+    if (trouble := services.runtime.trouble()) is not None:
+        # It may be one that is not found again yet.
+        raise RuntimeUnavailable(trouble)
+    with _failures_counted(request, services):
+        raise Unauthorized(
+            "An offer needs the token of its session, as it is now: `sessionId` of /start as it came, or "
+            "`room.token` as `Authorization: Bearer TOKEN`. Start a session to have one."
+        )
+
+
+async def starter(request: Request, services: ServicesDep, _: KeyOf, __: IdentityOf) -> Starter:
+    """Who asks for a session at /start: a key's holder, a named user, nobody in particular."""
+    with _failures_counted(request, services):
+        bearer, key = bearer_of(request.headers), services.gate.find(request.headers)
+        if services.identities is not None and key is None and (bearer or "").count(".") == 2:
+            return _identified(services.identities, bearer or "", request, services)
+        if not services.gate.asks_for_keys:
+            return Starter(may_name=True)
+        if bearer is None and services.settings.public_start:
+            services.starts.take(_client(request), services.clock.monotonic())
+            return Starter(is_public=True)
+        if key is None or KeyScope.PUBLIC_START not in key.scopes or key.may(KeyScope.START):
+            insist_on_scope(key, KeyScope.START)
+            return Starter(may_name=True)
+        services.starts.take(_client(request), services.clock.monotonic())
+        services.public_keys.take(key.name, services.clock.monotonic())
+        return Starter(is_public=True)
+
+
+def _identified(identities: Identities, bearer: str, request: Request, services: Services) -> Starter:
+    subject = identities.subject(bearer, services.clock.now().timestamp())
+    try:
+        user_id = _USER_ID.validate_python(subject)
+    except ValidationError:
+        raise Unauthorized(
+            "The signed identity is refused: its sub must be 1 to 128 printable characters."
+        ) from None
+    services.starts.take(_client(request), services.clock.monotonic())
+    return Starter(user_id=user_id)
+
+
+@contextmanager
+def _failures_counted(request: Request, services: Services) -> Iterator[None]:
+    """Let an address guess at keys and tokens at a moderate rate only. Who holds one is never held up."""
+    try:
+        yield
+    except Unauthorized:
+        if bearer_of(request.headers) is not None or "session_id" in request.path_params:
+            services.failures.take(_client(request), services.clock.monotonic())
+        raise
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -161,11 +269,9 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
         hanging_up.cancel()
 
 
-def _check_public(request: Request, services: Services, limit: RateLimit) -> None:
-    if not services.settings.public_start:
-        services.gate.check(request.headers, KeyScope.START)
-    elif not services.gate.knows(request.headers):
-        limit.take(_client(request), services.clock.monotonic())
+def address_tags(request: Request, services: Services) -> tuple[str, ...]:
+    """What the client's address is known by in records."""
+    return services.signer.address_tags(_client(request))
 
 
 def _client(request: Request) -> str:

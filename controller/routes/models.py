@@ -42,7 +42,7 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
 
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_printable)]
 SessionId = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]{1,128}$"), AfterValidator(_no_directory)
+    str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,128}$"), AfterValidator(_no_directory)
 ]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(_printable)]
 

@@ -27,6 +27,7 @@ from controller.problems import refusals
 from controller.routes.dependencies import (
     Services,
     ServicesDep,
+    SessionIdDep,
     SupervisorDep,
     is_json,
     note_session,
@@ -80,7 +81,7 @@ async def list_sessions(services: ServicesDep, wish: Annotated[ListSessions, Que
 
 
 @router.get("/sessions/{session_id}", dependencies=[requires(KeyScope.READ)], responses=_OF_ONE)
-async def read_session(session_id: str, services: ServicesDep) -> SessionOut:
+async def read_session(session_id: SessionIdDep, services: ServicesDep) -> SessionOut:
     """One session as it stands."""
     return services.shown(services.supervisor.view.get(session_id).session)
 
@@ -91,7 +92,7 @@ async def read_session(session_id: str, services: ServicesDep) -> SessionOut:
     dependencies=[requires(KeyScope.STOP)],
     responses={200: {"model": SessionOut, "description": "It had ended before"}, **_OF_ONE},
 )
-async def stop_session(session_id: str, services: ServicesDep, response: Response) -> SessionOut:
+async def stop_session(session_id: SessionIdDep, services: ServicesDep, response: Response) -> SessionOut:
     """Ask the bot to leave. The session is `stopping` until the bot has surely gone."""
     session = await services.supervisor.stop(session_id)
     response.status_code = 200 if session.phase.is_end else 202
@@ -108,7 +109,7 @@ async def stop_session(session_id: str, services: ServicesDep, response: Respons
     },
 )
 async def read_logs(
-    session_id: str, services: ServicesDep, wish: Annotated[ReadLogs, Query()]
+    session_id: SessionIdDep, services: ServicesDep, wish: Annotated[ReadLogs, Query()]
 ) -> StreamingResponse:
     """What the bot wrote; with `follow`, until it is gone."""
     session = services.supervisor.view.get(session_id).session
@@ -116,7 +117,7 @@ async def read_logs(
     return StreamingResponse(logs, media_type="text/plain; charset=utf-8")
 
 
-async def known_session(session_id: str, supervisor: SupervisorDep) -> str:
+async def known_session(session_id: SessionIdDep, supervisor: SupervisorDep) -> str:
     """The id of a session that is there: a stream that has begun can't be refused any more."""
     return supervisor.view.get(session_id).session.id
 
@@ -128,7 +129,7 @@ async def known_session(session_id: str, supervisor: SupervisorDep) -> str:
     responses=_OF_ONE,
 )
 async def watch_session(
-    session_id: str, services: ServicesDep, last_event_id: LastEventId = None
+    session_id: SessionIdDep, services: ServicesDep, last_event_id: LastEventId = None
 ) -> AsyncIterable[ServerSentEvent]:
     """One session, first as it stands, then whole at each change. Events are named `session`."""
     async for event in _events(services, session_id, last_event_id):

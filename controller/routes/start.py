@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Final, Self
 
 import msgspec
 from fastapi import APIRouter, Body, Depends, Request, Security
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from controller.auth import Starter
 from controller.errors import (
     BotUnavailable,
     CapacityReached,
@@ -18,7 +20,6 @@ from controller.errors import (
     RoomsUnavailable,
     RuntimeUnavailable,
     SessionEnded,
-    SessionNotFound,
     ShuttingDown,
     TooManyOffers,
     Unauthorized,
@@ -28,36 +29,38 @@ from controller.errors import (
 from controller.problems import refusals
 from controller.routes.dependencies import (
     ServicesDep,
+    address_tags,
     is_json,
-    may_offer,
-    may_start,
     note_session,
+    offered_session,
+    starter,
     while_connected,
 )
 from controller.routes.models import IceServerOut, StartSession, UserId
 from controller.routes.orders import order_of
-from controller.sessions import ANONYMOUS
+from controller.tokens import with_token
 
 router = APIRouter(tags=["Pipecat's clients"], dependencies=[Depends(note_session)])
 _OFFER_REFUSALS: Final = refusals(
     Unauthorized,
     Forbidden,
-    SessionNotFound,
     OfferRefused,
     SessionEnded,
     UnsupportedMediaType,
     InvalidRequest,
     RateLimited,
     BotUnavailable,
+    RuntimeUnavailable,
     TooManyOffers,
     ShuttingDown,
 )
+OfferedSession = Annotated[str, Depends(offered_session)]
 
 
 class StartDetails(BaseModel):
     """What a client adds of its own; only the user is of interest here."""
 
-    user_id: UserId = ANONYMOUS
+    user_id: UserId | None = None
 
 
 class StartBody(BaseModel):
@@ -78,7 +81,9 @@ class IceConfig(BaseModel):
 class StartAnswer(BaseModel):
     """Where the client goes on. What does not apply is left out: clients look for the key alone."""
 
-    sessionId: str  # noqa: N815 - Pipecat's name
+    sessionId: str = Field(  # noqa: N815 - Pipecat's name
+        description="The session's id and the caller's token, as `ID~TOKEN`. Offers go to it as it is."
+    )
     iceConfig: IceConfig | None = None  # noqa: N815 - likewise
     dailyRoom: str | None = None  # noqa: N815 - likewise
     dailyToken: str | None = None  # noqa: N815 - likewise
@@ -116,7 +121,7 @@ class Candidates(Relayed):
 
 @router.post(
     "/start",
-    dependencies=[Security(may_start, scopes=["start"]), Depends(is_json)],
+    dependencies=[Depends(is_json)],
     response_model_exclude_none=True,
     responses=refusals(
         Unauthorized,
@@ -131,29 +136,41 @@ class Candidates(Relayed):
         ShuttingDown,
     ),
 )
-async def start(services: ServicesDep, body: Annotated[StartBody | None, Body()] = None) -> StartAnswer:
+async def start(
+    request: Request,
+    services: ServicesDep,
+    by: Annotated[Starter, Security(starter, scopes=["start"])],
+    body: Annotated[StartBody | None, Body()] = None,
+) -> StartAnswer:
     """Start a session, and say how to go on."""
     wish = body or StartBody()
     _insist_on_provider(wish, services.supervisor.provider)
-    user_id = wish.body.user_id if wish.body else ANONYMOUS
-    started = await services.supervisor.start(order_of(StartSession(user_id=user_id), services))
-    answer = StartAnswer(sessionId=started.session.id)
+    user_id = by.user(wish.body.user_id if wish.body else None, services.anonymous_name())
+    order = order_of(StartSession(user_id=user_id), services)
+    if by.is_public:
+        order = replace(order, address_tags=address_tags(request, services))
+    started = await services.supervisor.start(order)
+    session = started.session
+    token = services.signer.session_token(session.id, session.launch_id)
+    answer = StartAnswer(sessionId=with_token(session.id, token))
     match services.supervisor.provider:
         case "daily":
-            answer.dailyRoom, answer.dailyToken = started.session.room_url, started.caller_token
+            answer.dailyRoom, answer.dailyToken = session.room_url, started.caller_token
         case "livekit":
-            answer.url, answer.token = started.session.room_url, started.caller_token
-        case _ if servers := services.ice_servers(started.session):
+            answer.url, answer.token = session.room_url, started.caller_token
+        case _ if servers := services.ice_servers(session):
             answer.iceConfig = IceConfig(iceServers=servers)
     return answer
 
 
 @router.post(
     "/sessions/{session_id}/api/offer",
-    dependencies=[Security(may_offer, scopes=["start"]), Depends(is_json)],
+    dependencies=[Depends(is_json)],
     responses=_OFFER_REFUSALS,
 )
-async def offer(session_id: str, body: Offer, request: Request, services: ServicesDep) -> dict[str, Any]:
+async def offer(
+    session_id: OfferedSession, body: Offer, request: Request, services: ServicesDep
+) -> dict[str, Any]:
     """Hand an offer to the bot, and hold the request until it answers: clients do not ask twice."""
     with services.held.one(session_id):
         answering = services.supervisor.offer(session_id, body.model_dump(exclude_unset=True))
@@ -162,11 +179,11 @@ async def offer(session_id: str, body: Offer, request: Request, services: Servic
 
 @router.patch(
     "/sessions/{session_id}/api/offer",
-    dependencies=[Security(may_offer, scopes=["start"]), Depends(is_json)],
+    dependencies=[Depends(is_json)],
     responses=_OFFER_REFUSALS,
 )
 async def candidates(
-    session_id: str, body: Candidates, request: Request, services: ServicesDep
+    session_id: OfferedSession, body: Candidates, request: Request, services: ServicesDep
 ) -> dict[str, Any]:
     """Hand ICE candidates to the bot."""
     with services.held.one(session_id):

@@ -22,7 +22,7 @@ async def serve_with(template: Path, kubeconfig: Path) -> tuple[int | None, str]
         "PODLINE_RUNTIME": "kubernetes",
         "PODLINE_JOB_TEMPLATE": str(template),
         "PODLINE_CONTROLLER_URL": "http://127.0.0.1:1",
-        "PODLINE_SECRET": "secret",
+        "PODLINE_SECRET": "secret enough for tests",
         "KUBECONFIG": str(kubeconfig),
     }
     command = (sys.executable, "-m", "controller.__main__", "serve")

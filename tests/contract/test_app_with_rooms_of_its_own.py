@@ -75,10 +75,10 @@ async def test_its_agent_goes_into_its_room_is_listed_and_stopped(app: App) -> N
     assert listed == {"agents": [{"session_id": "cart-1", "user_id": "lea", "room_url": url}]}
     assert token not in str(await app.site.read("cart-1"))
 
-    stopped = await app.site.client.post("/stop-agent/cart-1")
+    stopped = await app.site.client.post("/stop-agent/cart-1", json={})
     assert (stopped.status_code, stopped.json()) == (200, {"status": "stopped"})
     assert (await app.site.client.get("/agents")).json() == {"agents": []}
-    assert (await app.site.client.post("/stop-agent/cart-1")).json() == {"status": "not_found"}
+    assert (await app.site.client.post("/stop-agent/cart-1", json={})).json() == {"status": "not_found"}
 
 
 async def test_its_room_is_neither_doubled_nor_deleted(app: App) -> None:
@@ -86,7 +86,7 @@ async def test_its_room_is_neither_doubled_nor_deleted(app: App) -> None:
     await app.starts_agent(url, await app.makes_token("shop-lea"))
     assert await app.rooms() == ["shop-lea"]
 
-    await app.site.client.post("/stop-agent/cart-1")
+    await app.site.client.post("/stop-agent/cart-1", json={})
 
     assert (await app.site.read("cart-1"))["phase"] == "ended"
     assert await app.rooms() == ["shop-lea"]
@@ -102,7 +102,7 @@ async def test_a_room_takes_one_agent_at_a_time(app: App) -> None:
     assert "cart-1" in second.json()["detail"]
     assert len(app.site.runtime.launches) == 1
 
-    await app.site.client.post("/stop-agent/cart-1")
+    await app.site.client.post("/stop-agent/cart-1", json={})
     assert (await app.starts_agent(url, token, "cart-2")).status_code == 200
 
 

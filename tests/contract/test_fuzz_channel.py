@@ -52,7 +52,7 @@ def bearer(kind: str, own: str, foreign: str) -> dict[str, bytes]:
     known = {
         "own": SIGNER.launch_token(own),
         "foreign": SIGNER.launch_token(foreign),
-        "of a caller": SIGNER.offer_token("mine"),
+        "of a caller": SIGNER.session_token("mine", own),
     }
     return {} if kind == "none" else {"Authorization": f"Bearer {known.get(kind, kind)}".encode("latin-1")}
 
@@ -99,7 +99,7 @@ def test_whatever_offer_is_taken_can_be_fetched_by_the_bot(offer: dict[str, Any]
             headers = {"content-type": "application/json"}
             body = json.dumps(offer)
             offering = asyncio.create_task(
-                site.client.post("/sessions/mine/api/offer", content=body, headers=headers)
+                site.client.post(site.offers_of("mine"), content=body, headers=headers)
             )
             await asyncio.sleep(0.001)
             if offering.done():

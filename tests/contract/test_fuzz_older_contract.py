@@ -55,7 +55,7 @@ def test_a_stop_of_whatever_is_not_there_stops_nobody(session_id: str) -> None:
         async with serve_site() as site:
             await site.client.post("/start-agent", json=VALID)
             path = f"/stop-agent/{quote(session_id, safe='')}"
-            answer = await site.client.post(path)
+            answer = await site.client.post(path, json={})
 
             assert answer.status_code in (200, 404, 405)
             if answer.status_code == 200 and session_id != "mine":

@@ -54,7 +54,7 @@ async def test_a_call_from_the_start_to_the_callers_leaving(serve: ServeControll
         session = await controller.until_over(started["sessionId"])
         assert (session["phase"], session["reason"]) == ("ended", "caller_left")
         assert session["message"] == "The fake bot says: caller_left."
-        assert session["user_id"] == "anonymous"
+        assert session["user_id"].startswith("anonymous-")
         assert session["usage"]["models"]["fake"]["prompt_tokens"] == 10
         assert session["usage"]["tool_calls"] == {"search_products": {"ok": 1, "error": 0}}
         assert session["usage"]["talk_seconds"] == {"caller": 1.5, "bot": 2.5}
@@ -66,11 +66,10 @@ async def test_a_call_from_the_start_to_the_callers_leaving(serve: ServeControll
 async def test_an_offer_to_a_session_that_has_ended_is_final_and_says_why(serve: ServeController) -> None:
     async with serve("join leave") as controller:
         session = await controller.start()
-        path = f"/sessions/{session['id']}/api/offer"
-        await controller.client.post(path, json=OFFER)
+        await controller.offer(session, OFFER)
         await controller.until_over(session["id"])
 
-        late = await controller.client.post(path, json=OFFER)
+        late = await controller.offer(session, OFFER)
         assert (late.status_code, late.json()["code"]) == (410, "session_ended")
         assert late.json()["detail"] == "The session has ended. The fake bot says: caller_left."
 
@@ -78,7 +77,7 @@ async def test_an_offer_to_a_session_that_has_ended_is_final_and_says_why(serve:
 async def test_a_refused_offer_is_a_conflict_in_the_bots_words(serve: ServeController) -> None:
     async with serve("join refuse") as controller:
         session = await controller.start()
-        answer = await controller.client.post(f"/sessions/{session['id']}/api/offer", json=OFFER)
+        answer = await controller.offer(session, OFFER)
 
         assert (answer.status_code, answer.json()["code"]) == (409, "offer_refused")
         assert answer.json()["detail"] == "Another caller is in this session already."
@@ -87,7 +86,7 @@ async def test_a_refused_offer_is_a_conflict_in_the_bots_words(serve: ServeContr
 async def test_an_offer_held_for_a_bot_that_crashes_is_answered_at_once(serve: ServeController) -> None:
     async with serve("crash") as controller:
         session = await controller.start()
-        answer = await controller.client.post(f"/sessions/{session['id']}/api/offer", json=OFFER)
+        answer = await controller.offer(session, OFFER)
 
         assert answer.status_code == 410
         assert "The model refused the bot." in answer.json()["detail"]
@@ -171,7 +170,7 @@ async def test_a_bot_that_never_joins_runs_into_the_start_timeout(serve: ServeCo
 async def test_nothing_of_a_bots_process_group_outlives_it(serve: ServeController) -> None:
     async with serve("join child leave") as controller:
         session = await controller.start()
-        await controller.client.post(f"/sessions/{session['id']}/api/offer", json=OFFER)
+        await controller.offer(session, OFFER)
         await controller.until_over(session["id"])
 
         child = await said(controller, session, "child ")

@@ -13,21 +13,19 @@ from tests.fakes.metered import some_metrics
 from tests.fakes.places import FakeRooms, FakeRuntime
 from tests.fakes.site import SIGNER
 
-KEY = {401: {"unauthorized"}, 403: {"forbidden"}}
+KEY = {401: {"unauthorized"}, 403: {"forbidden"}, 429: {"rate_limited"}}
 ALWAYS = {413: {"body_too_large"}, 500: {"internal_error"}}
 BODY = {415: {"unsupported_media_type"}, 422: {"invalid_request"}}
 NOT_FOUND = {404: {"session_not_found"}}
-PLACES = {"capacity_reached", "user_limit_reached"}
+PLACES = {"capacity_reached", "user_limit_reached", "rate_limited"}
 LAUNCH = {503: {"runtime_unavailable", "rooms_unavailable", "shutting_down"}}
 CONFLICT = {409: {"session_conflict"}}
 OFFER = {
     **KEY,
-    **NOT_FOUND,
     **BODY,
     409: {"offer_refused"},
     410: {"session_ended"},
-    429: {"rate_limited"},
-    503: {"bot_unavailable", "too_many_offers", "shutting_down"},
+    503: {"bot_unavailable", "runtime_unavailable", "too_many_offers", "shutting_down"},
 }
 DESCRIBED = {
     ("post", "/v1/sessions"): {**KEY, **BODY, **LAUNCH, **CONFLICT, 429: PLACES},
@@ -42,11 +40,11 @@ DESCRIBED = {
     },
     ("get", "/v1/sessions/{session_id}/events"): {**KEY, **NOT_FOUND},
     ("get", "/v1/events"): KEY,
-    ("post", "/start"): {**KEY, **BODY, **LAUNCH, 429: PLACES | {"rate_limited"}},
+    ("post", "/start"): {**KEY, **BODY, **LAUNCH, 429: PLACES},
     ("post", "/sessions/{session_id}/api/offer"): OFFER,
     ("patch", "/sessions/{session_id}/api/offer"): OFFER,
     ("post", "/start-agent"): {**KEY, **BODY, **LAUNCH, **CONFLICT, 429: PLACES},
-    ("post", "/stop-agent/{session_id}"): KEY,
+    ("post", "/stop-agent/{session_id}"): {**KEY, **NOT_FOUND, 415: {"unsupported_media_type"}},
     ("get", "/agents"): KEY,
     ("get", "/health"): KEY,
     ("get", "/livez"): {},
@@ -125,6 +123,7 @@ def test_each_route_but_the_probes_names_the_key_and_the_scope_it_needs(descript
     assert needed["post", "/v1/sessions"] == [{"key": ["start"]}]
     assert needed["get", "/v1/events"] == [{"key": ["read"]}]
     offer = needed["patch", "/sessions/{session_id}/api/offer"]
-    assert {name for each in offer for name in each} == {"key", "offer_token"}
+    assert offer == [{"session_token": []}]
+    assert {name for each in needed["post", "/start"] for name in each} == {"key", "identity"}
     schemes = description["components"]["securitySchemes"]
     assert all(scheme["type"] == "http" and scheme["scheme"] == "bearer" for scheme in schemes.values())

@@ -8,11 +8,7 @@ from tests.fakes.served import ServeController
 async def test_a_held_offer_and_a_followed_log_end_with_the_controller(serve: ServeController) -> None:
     async with serve("silent") as controller:
         session = await controller.start()
-        offering = asyncio.create_task(
-            controller.client.post(
-                f"/sessions/{session['id']}/api/offer", json={"sdp": "v=0", "type": "offer"}
-            )
-        )
+        offering = asyncio.create_task(controller.offer(session, {"sdp": "v=0", "type": "offer"}))
         path = f"/v1/sessions/{session['id']}/logs?follow=true"
         async with controller.client.stream("GET", path) as log:
             lines = log.aiter_lines()

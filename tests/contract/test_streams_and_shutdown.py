@@ -15,7 +15,7 @@ async def test_a_session_is_told_whole_at_each_change(serve: ServeController) ->
         async for seen in controller.watch(f"/v1/sessions/{session['id']}/events"):
             if not phases:
                 offer = {"sdp": "v=0", "type": "offer"}
-                await controller.client.post(f"/sessions/{session['id']}/api/offer", json=offer)
+                await controller.offer(session, offer)
             phases.append(seen["phase"])
             if seen["phase"] == "ended":
                 break

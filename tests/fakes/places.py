@@ -104,7 +104,7 @@ class FakeRooms:
         return replace(room, secrets=None) if session.room_is_brought else room
 
     async def admit(self, session: Session, *, lifetime_seconds: float) -> str | None:  # noqa: ARG002
-        return self._token()
+        return None if session.room_is_brought else self._token()
 
     async def close(self, session: Session) -> None:
         self.closed.append(session.room_url or "")

@@ -6,13 +6,14 @@ import json
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from controller.app import create_app
+from controller.auth import Identities, Key
 from controller.clock import system_clock
 from controller.prices import PriceList
 from controller.rooms.webrtc import WebRtcRooms
@@ -22,6 +23,7 @@ from controller.settings import Settings
 from controller.tokens import Signer
 from tests.fakes.metered import some_metrics
 
+SIGNER = Signer(b"a secret for tests")
 FAKE_BOT = Path(__file__).parent / "bot.py"
 PATIENCE_SECONDS = 15.0
 """Only a hang takes this long."""
@@ -39,6 +41,13 @@ class WebApp:
         answer = await self.client.post("/v1/sessions", json={"user_id": "ana", **fields})
         assert answer.status_code == 201, answer.text
         return answer.json()
+
+    async def offer(self, session: dict[str, Any], offer: dict[str, Any]) -> httpx.Response:
+        """What the caller of a session does with the room in its answer."""
+        room = session["room"]
+        return await self.client.post(
+            room["url"], json=offer, headers={"Authorization": f"Bearer {room['token']}"}
+        )
 
     async def until(self, session_id: str, what: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Watch a session until it is as a test expects it."""
@@ -99,13 +108,27 @@ async def serve_controller(
     command: tuple[str, ...] = FAKE_BOT_COMMAND,
     memory_events: Path | None = None,
     prices: PriceList | None = None,
+    *,
+    keys: Sequence[Key] | None = None,
+    signer: Signer = SIGNER,
+    identities: Identities | None = None,
     **settings: Any,
 ) -> AsyncIterator[Controller]:
     """Serve a controller whose bots behave as the words say; see tests/fakes/bot.py."""
     chosen = Settings(_env_file=None, **{"port": free_port(), "grace_seconds": 3, **settings})
     # One of its own: it goes with the controller.
     directory = Path(tempfile.mkdtemp(dir=directory))
-    server = make_server(directory, chosen, words, command, memory_events, prices)
+    server = make_server(
+        directory,
+        chosen,
+        words,
+        command,
+        memory_events,
+        prices,
+        keys=keys,
+        signer=signer,
+        identities=identities,
+    )
     serving = asyncio.create_task(server.serve())
     async with httpx.AsyncClient(base_url=chosen.url_for_callers, timeout=PATIENCE_SECONDS) as client:
         while not server.started:  # noqa: ASYNC110 - seen from outside only
@@ -124,9 +147,13 @@ def make_server(
     command: tuple[str, ...] = FAKE_BOT_COMMAND,
     memory_events: Path | None = None,
     prices: PriceList | None = None,
+    *,
+    keys: Sequence[Key] | None = None,
+    signer: Signer = SIGNER,
+    identities: Identities | None = None,
 ) -> Server:
     """Put a controller together as `podline serve` does, with the fake bot."""
-    clock, signer = system_clock(), Signer(b"a secret for tests")
+    clock = system_clock()
     runtime = LocalRuntime(
         command=command,
         variables=bot_variables({}) | {"FAKE_BOT": words},
@@ -138,6 +165,8 @@ def make_server(
         memory_events=memory_events,
     )
     rooms = WebRtcRooms(settings.url_for_callers, signer)
-    app = create_app(settings, runtime, rooms, signer, None, clock, some_metrics(prices))
+    app = create_app(
+        settings, runtime, rooms, signer, keys, clock, some_metrics(prices), identities=identities
+    )
     supervisor = app.state.services.supervisor
     return Server(app, supervisor, settings.host, settings.port, metrics_port=settings.metrics_port)

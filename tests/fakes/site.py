@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 
 from controller.app import create_app
-from controller.auth import Key
+from controller.auth import Identities, Key
 from controller.clock import system_clock
 from controller.metrics import Metrics
 from controller.prices import PriceList
 from controller.settings import Settings
-from controller.tokens import Signer
+from controller.tokens import Signer, with_token
 from controller.tracing import Tracing
 from tests.fakes.metered import some_metrics
 from tests.fakes.places import FakeRooms, FakeRuntime
@@ -38,6 +38,12 @@ class Site:
     async def read(self, session_id: str) -> dict[str, Any]:
         return (await self.client.get(f"/v1/sessions/{session_id}")).json()
 
+    def offers_of(self, session_id: str) -> str:
+        """The path for the offers of whoever may call into this session."""
+        session = self.runtime.launch_of(session_id).session
+        token = SIGNER.session_token(session.id, session.launch_id)
+        return f"/sessions/{with_token(session.id, token)}/api/offer"
+
     async def as_bot(self, session_id: str, method: str, path: str, **request: Any) -> httpx.Response:
         """A request of the session's bot."""
         launch = self.runtime.launch_of(session_id)
@@ -58,6 +64,9 @@ async def serve_site(
     rooms: object = None,
     prices: PriceList | None = None,
     tracing: Tracing | None = None,
+    signer: Signer = SIGNER,
+    identities: Identities | None = None,
+    address: str = "127.0.0.1",
     **settings: Any,
 ) -> AsyncIterator[Site]:
     runtime, metrics = FakeRuntime(), some_metrics(prices)
@@ -66,13 +75,14 @@ async def serve_site(
         Settings(_env_file=None, **settings),
         runtime,
         site_rooms,
-        SIGNER,
+        signer,
         keys,
         system_clock(),
         metrics,
         tracing=tracing,
+        identities=identities,
     )
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 1234))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 1234))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7860") as client,

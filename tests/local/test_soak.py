@@ -135,18 +135,23 @@ class Caller:
         assert session["timeline"]["ended"] is not None
         return expected, session["reason"]
 
-    async def _start(self, user_id: str, session_id: str | None = None) -> str:
+    async def _started(self, user_id: str, session_id: str | None = None) -> dict[str, Any]:
         body = {"user_id": user_id} | ({"session_id": session_id} if session_id else {})
         answer = await self._client.post("/v1/sessions", json=body)
         assert answer.status_code in (200, 201), answer.text
-        started: str = answer.json()["id"]
+        started: dict[str, Any] = answer.json()
+        return started
+
+    async def _start(self, user_id: str, session_id: str | None = None) -> str:
+        started: str = (await self._started(user_id, session_id))["id"]
         return started
 
     async def _leaves(self) -> tuple[str, str]:
-        session_id = await self._start("join.leave")
-        answer = await self._client.post(f"/sessions/{session_id}/api/offer", json=OFFER)
+        session = await self._started("join.leave")
+        headers = {"Authorization": f"Bearer {session['room']['token']}"}
+        answer = await self._client.post(session["room"]["url"], json=OFFER, headers=headers)
         assert answer.status_code in (200, 410), answer.text
-        return session_id, "caller_left"
+        return session["id"], "caller_left"
 
     async def _is_stopped(self) -> tuple[str, str]:
         return await self._stopped(await self._start("join"))

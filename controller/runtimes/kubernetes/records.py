@@ -29,6 +29,7 @@ class _Request(msgspec.Struct, frozen=True, omit_defaults=True):
     room_name: str | None = None
     persona: str | None = None
     metadata: dict[str, Any] = {}
+    address_tag: str | None = None
     trace: dict[str, str] = {}
 
 
@@ -77,6 +78,7 @@ def request_annotation(session: Session) -> dict[str, str]:
         persona=session.persona,
         max_duration_seconds=session.max_duration_seconds,
         metadata=session.metadata,
+        address_tag=session.address_tag,
         accepted=session.timeline.accepted,
         trace=session.trace,
     )
@@ -140,6 +142,7 @@ def read_session(job: Job) -> Session | None:
         persona=request.persona,
         max_duration_seconds=request.max_duration_seconds,
         metadata=request.metadata,
+        address_tag=request.address_tag,
         phase=ending.reason.phase if ending is not None else Phase.LIVE if is_live else Phase.STARTING,
         ending=ending,
         timeline=Timeline(accepted=request.accepted, **msgspec.structs.asdict(timeline)),

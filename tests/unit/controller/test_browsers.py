@@ -96,14 +96,14 @@ async def test_of_many_offers_to_one_session_a_few_are_held_and_no_other_session
     for session_id in ("mine", "other"):
         await site.start(session_id, session_id=session_id)
     offer = {"sdp": "v=0", "type": "offer"}
-    held = [asyncio.create_task(site.client.post("/sessions/mine/api/offer", json=offer)) for _ in range(8)]
+    held = [asyncio.create_task(site.client.post(site.offers_of("mine"), json=offer)) for _ in range(8)]
     while len((await site.as_bot("mine", "GET", "inbox")).json()["messages"]) < 8:  # noqa: ASYNC110 - seen from outside only
         await asyncio.sleep(0)
-    refused = await site.client.post("/sessions/mine/api/offer", json=offer)
+    refused = await site.client.post(site.offers_of("mine"), json=offer)
     assert (refused.status_code, refused.json()["code"]) == (503, "too_many_offers")
     assert refused.headers["retry-after"] == "2"
 
-    elsewhere = asyncio.create_task(site.client.post("/sessions/other/api/offer", json=offer))
+    elsewhere = asyncio.create_task(site.client.post(site.offers_of("other"), json=offer))
     assert len((await site.as_bot("other", "GET", "inbox")).json()["messages"]) == 1
     for session_id in ("mine", "other"):
         await site.client.delete(f"/v1/sessions/{session_id}")

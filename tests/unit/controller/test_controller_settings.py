@@ -123,5 +123,7 @@ def test_an_open_address_is_fine_with_keys() -> None:
 
 
 def test_the_secret_is_not_shown_with_the_settings() -> None:
-    settings = Settings(_env_file=None, secret="hush", ice_servers="turn:a", turn_secret="hush")
+    settings = Settings(
+        _env_file=None, secret="hush, or nobody is safe", ice_servers="turn:a", turn_secret="hush"
+    )
     assert "hush" not in repr(settings)

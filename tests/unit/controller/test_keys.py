@@ -37,7 +37,8 @@ async def test_each_call_needs_its_scope(serve: Serve, scope: str, method: str, 
 
         async def status(bearer: str | None) -> int:
             headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-            return (await site.client.request(method, path, headers=headers)).status_code
+            content_type = {} if method == "GET" else {"content-type": "application/json"}
+            return (await site.client.request(method, path, headers=headers | content_type)).status_code
 
         assert await status(None) == 401
         assert await status("wrong") == 401

@@ -18,21 +18,21 @@ async def test_an_agent_is_started_listed_and_stopped(site: Site) -> None:
     }
     assert (await site.client.get("/health")).json() == {"status": "healthy", "active_agents": 1}
 
-    stopped = await site.client.post("/stop-agent/s-1")
+    stopped = await site.client.post("/stop-agent/s-1", json={})
     assert (stopped.status_code, stopped.json()) == (200, {"status": "stopped"})
     assert (await site.client.get("/agents")).json() == {"agents": []}
     assert (await site.client.get("/health")).json() == {"status": "healthy", "active_agents": 0}
 
 
 async def test_stopping_who_is_not_there_is_not_found(site: Site) -> None:
-    answer = await site.client.post("/stop-agent/ghost")
+    answer = await site.client.post("/stop-agent/ghost", json={})
     assert (answer.status_code, answer.json()) == (200, {"status": "not_found"})
 
 
 async def test_an_agent_is_listed_until_it_has_surely_gone(site: Site) -> None:
     site.runtime.stubborn = True
     await site.client.post("/start-agent", json={**ROOM, "user_id": "ana", "session_id": "s-1"})
-    await site.client.post("/stop-agent/s-1")
+    await site.client.post("/stop-agent/s-1", json={})
     assert (await site.client.get("/health")).json()["active_agents"] == 1
 
     site.runtime.exit(site.runtime.launches[0].session.launch_id)

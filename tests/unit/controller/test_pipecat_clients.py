@@ -1,6 +1,7 @@
 """What Pipecat's own clients and the page at / send."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -30,7 +31,8 @@ async def test_a_start_is_answered_with_the_session_and_no_more(serve: Serve, bo
         assert answer.status_code == 200
         assert set(answer.json()) == {"sessionId"}
         session = await site.read(answer.json()["sessionId"])
-        assert (session["user_id"], session["room"]["provider"]) == ("anonymous", "webrtc")
+        assert re.fullmatch("anonymous-[0-9a-f]{16}", session["user_id"])
+        assert session["room"]["provider"] == "webrtc"
 
 
 async def test_a_page_may_name_its_user(serve: Serve) -> None:
@@ -62,8 +64,8 @@ async def test_ice_servers_are_given_where_the_operator_has_some(serve: Serve) -
 
 async def test_an_offer_is_held_until_the_bot_answers_and_reaches_it_field_for_field(serve: Serve) -> None:
     async with serve(rooms=webrtc()) as site:
-        session = (await site.client.post("/start", json={})).json()["sessionId"]
-        path = f"/sessions/{session}/api/offer"
+        given = (await site.client.post("/start", json={})).json()["sessionId"]
+        session, path = given.partition("~")[0], f"/sessions/{given}/api/offer"
         offering = asyncio.create_task(site.client.post(path, json=OFFER))
         [message] = (await site.as_bot(session, "GET", "inbox")).json()["messages"]
         assert (message["type"], message["offer"]) == ("offer", OFFER)
@@ -93,21 +95,27 @@ async def test_an_offer_the_bot_does_not_answer_in_time_may_be_tried_again(serve
 async def test_an_offer_to_no_session_is_final(serve: Serve) -> None:
     async with serve(rooms=webrtc()) as site:
         answer = await site.client.post("/sessions/ghost/api/offer", json=OFFER)
-    assert (answer.status_code, answer.json()["code"]) == (404, "session_not_found")
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
 
 
-async def test_the_token_of_a_room_opens_the_offers_of_its_session_alone(serve: Serve) -> None:
-    async with serve(rooms=webrtc(), keys=()) as site:
-        for bearer, status in (
-            (None, 401),
-            ("wrong", 401),
-            (SIGNER.offer_token("other"), 401),
-            (SIGNER.launch_token("mine"), 401),
-            (SIGNER.offer_token("mine"), 404),  # past the door, where there is no session yet
-        ):
-            headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-            answer = await site.client.post("/sessions/mine/api/offer", json=OFFER, headers=headers)
-            assert answer.status_code == status
+async def test_the_token_of_a_room_opens_its_offers_as_a_bearer_too(serve: Serve) -> None:
+    async with serve(rooms=webrtc(), start_timeout_seconds=0.05) as site:
+        room = (await site.start(session_id="mine"))["room"]
+        again = (await site.start(session_id="mine"))["room"]
+        headers = {"Authorization": f"Bearer {room['token']}"}
+        answer = await site.client.post(room["url"], json=OFFER, headers=headers)
+
+    assert again == room
+    assert (answer.status_code, answer.json()["code"]) == (503, "bot_unavailable")
+
+
+async def test_whoever_names_the_sessions_own_address_as_the_room_is_given_its_token(serve: Serve) -> None:
+    async with serve(rooms=webrtc()) as site:
+        room = {"url": "http://127.0.0.1:7860/sessions/mine/api/offer", "token": "t"}
+        answers = [await site.start(session_id="mine", room=room) for _ in range(2)]
+
+        tokens = {answer["room"]["token"] for answer in answers}
+        assert tokens == {site.offers_of("mine").split("~")[1].split("/")[0]}
 
 
 async def test_the_older_contract_may_name_the_address_for_offers_as_its_room(serve: Serve) -> None:

@@ -71,7 +71,7 @@ async def test_what_waits_is_shown(site: Site) -> None:
     assert scrape(site).value("backlog", queue="launches") == 0
 
     offer = {"sdp": "v=0", "type": "offer"}
-    offering = asyncio.create_task(site.client.post(f"/sessions/{session['id']}/api/offer", json=offer))
+    offering = asyncio.create_task(site.client.post(site.offers_of(session["id"]), json=offer))
     await until(lambda: scrape(site).value("backlog", queue="messages") == 1)
     assert scrape(site).value("backlog", queue="offers") == 1
     gone(site, session)
