@@ -26,6 +26,7 @@ from controller.auth import Identities, Key, read_keys
 from controller.cli import parse_arguments
 from controller.clock import Clock, system_clock
 from controller.daily_api import DAILY_API_URL, DailyApi, DailyError
+from controller.listeners import bind, with_bots_port
 from controller.logs import configure_logging
 from controller.metrics import Metrics
 from controller.prices import InvalidPricesError, PriceList, read_prices
@@ -123,14 +124,16 @@ def serve(
     tracing = choose_tracing(variables)
     runtime = choose_runtime(settings, variables, directory, clock, metrics.registry, tracing)
     rooms = choose_rooms(settings, signer)
+    try:
+        sockets = bind(settings)
+    except OSError as error:
+        sys.exit(f"podline: {error.strerror}. Free that port, or choose another.")
+    settings = with_bots_port(settings, sockets)
     app = create_app(
         settings, runtime, rooms, signer, keys, clock, metrics, tracing=tracing, identities=identities
     )
     spare_garbage_collection()
-    supervisor = app.state.services.supervisor
-    server = Server(
-        app, supervisor, settings.host, settings.port, settings.trusted_proxies, settings.metrics_port
-    )
+    server = Server(app, sockets)
     try:
         run(server)
     finally:

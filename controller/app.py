@@ -27,8 +27,8 @@ from controller.errors import ControllerError
 from controller.held import Held
 from controller.ice import IceServers
 from controller.metrics import Metrics
-from controller.metrics_port import MetricsPort
 from controller.own_pages import OwnPagesOnly
+from controller.ports import Ports
 from controller.problems import answer_error, complete
 from controller.ratelimit import RateLimit
 from controller.request_metrics import RequestMetrics
@@ -76,8 +76,7 @@ class Application(FastAPI):
             has_keys=services.gate.asks_for_keys,
         )
         app = restricted(app, settings.cors_origins)
-        if settings.metrics_port is not None:
-            app = MetricsPort(app, settings.metrics_port)
+        app = Ports(app, settings.bots_port, settings.metrics_port)
         return services.requests.around(app)
 
 

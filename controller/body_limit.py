@@ -1,6 +1,7 @@
 """Middleware that refuses large bodies before they are read whole."""
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.errors import BodyTooLarge
@@ -21,6 +22,9 @@ class BodyLimit:
         first = None if self._is_announced_too_large(scope) else await self._read(receive)
         if first is None:
             await problem(BodyTooLarge(self._limit))(scope, receive, send)
+        elif first["type"] == "http.disconnect":
+            # What has come in part is no request. Nobody reads the answer; 499 is what nginx calls this.
+            await Response(status_code=499)(scope, receive, send)
         else:
             await self._app(scope, _preceded_by(first, receive), send)
 

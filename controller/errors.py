@@ -2,6 +2,7 @@
 """Errors a caller can act on: each has a status, a stable code, and a sentence that says what to do.
 
 * ControllerError
+  - MalformedRequest     400
   - InvalidRequest       422
   - Unauthorized         401
   - Forbidden            403
@@ -9,20 +10,25 @@
   - SessionNotFound      404
   - MethodNotAllowed     405
   - SessionConflict      409
+  - RequestTimeout       408
   - OfferRefused         409
   - LaunchEnded          409
   - SessionEnded         410
   - BodyTooLarge         413
+  - UrlTooLong           414
   - UnsupportedMediaType 415
   - CapacityReached      429
   - UserLimitReached     429
   - RateLimited          429
+  - TooManyConnections   429
+  - HeadersTooLarge      431
   - InternalError        500
   - RuntimeUnavailable   503
     - LaunchUnknown      503
   - RoomsUnavailable     503
   - BotUnavailable       503
   - TooManyOffers        503
+  - ConnectionsExhausted 503
   - ShuttingDown         503
 """
 
@@ -157,6 +163,72 @@ class SessionEnded(ControllerError):
     def by(cls, message: str) -> SessionEnded:
         """With the sentence that says why."""
         return cls(f"The session has ended. {message}")
+
+
+class MalformedRequest(ControllerError):
+    """The bytes that came are no HTTP request, or one that two readers may understand differently."""
+
+    status, code, title = 400, "malformed_request", "This is not a valid HTTP request"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Send a valid HTTP/1.1 request: one Host header, at most one Content-Length, "
+            "and no Transfer-Encoding but chunked."
+        )
+
+
+class RequestTimeout(ControllerError):
+    """The request did not arrive in time."""
+
+    status, code, title = 408, "request_timeout", "The request took too long to arrive"
+
+    def __init__(self, part: str, seconds: float) -> None:
+        super().__init__(f"The {part} did not arrive within {seconds:g} seconds. Send the request again.")
+
+
+class UrlTooLong(ControllerError):
+    """The URL is longer than any request needs."""
+
+    status, code, title = 414, "url_too_long", "The URL is too long"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The URL is longer than {limit_bytes // 1024} KB. Send less in the query.")
+
+
+class HeadersTooLarge(ControllerError):
+    """The header fields are more, or larger, than any request needs."""
+
+    status, code, title = 431, "headers_too_large", "The header fields are too large"
+
+    def __init__(self, limit_bytes: int, limit_fields: int) -> None:
+        super().__init__(
+            f"The request has more than {limit_fields} header fields or {limit_bytes // 1024} KB of them. "
+            "Send fewer."
+        )
+
+
+class TooManyConnections(ControllerError):
+    """One client address holds as many connections as it may without a key."""
+
+    status, code, title, retry_after = 429, "too_many_connections", "Too many connections", 10
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"Your address holds {limit} connections that have shown no valid key. Close some of them first; "
+            "the operator can raise PODLINE_CONNECTIONS_PER_ADDRESS."
+        )
+
+
+class ConnectionsExhausted(ControllerError):
+    """All connections that the controller can hold are in use."""
+
+    status, code, title, retry_after = 503, "connections_exhausted", "No connection is left", 10
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The controller holds as many connections as it can. Try again in a few seconds; "
+            "the operator can raise PODLINE_MAX_CONNECTIONS and the limit of open files."
+        )
 
 
 class BodyTooLarge(ControllerError):

@@ -62,8 +62,18 @@ class RequestMetrics:
         self._refusals = Counter(
             "podline_session_refusals", "Starts that were refused.", ("code",), registry=registry
         )
+        self._connection_refusals = Counter(
+            "podline_connection_refusals",
+            "Connections and requests refused before a route was chosen.",
+            ("code",),
+            registry=registry,
+        )
         for code in _EXPECTED:
             self._refusals.labels(code)
+
+    def connection_refused(self, code: str) -> None:
+        """Count a refusal by the code of its error."""
+        self._connection_refusals.labels(code).inc()
 
     def around(self, app: ASGIApp) -> ASGIApp:
         async def measured(scope: Scope, receive: Receive, send: Send) -> None:

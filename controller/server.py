@@ -1,19 +1,31 @@
-"""Uvicorn, with the bots' leave before the listeners': their last reports still find an open door."""
+"""Uvicorn, with listeners for callers, bots and metrics; bots leave before the listeners close."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Sequence
-from typing import Final
+import logging
+import resource
+import time
+from collections.abc import Callable
+from typing import Final, cast
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 
-from controller.supervisor import Supervisor
+from controller.connections import Admission, Connections
+from controller.http_limits import HttpLimits, most_bot_connections, most_public_connections
+from controller.http_protocol import LimitedProtocol, RawHeaders, Reception
+from controller.listeners import Complaints, Listener, Sockets
+from controller.routes.dependencies import Services
+from controller.settings import Settings
+
+log = logging.getLogger("podline.server")
 
 _LOOK_SECONDS: Final = 0.1
 """How late a second Ctrl-C may be noticed."""
+
+_METRICS_CONNECTIONS: Final = 32
 
 
 class Server(uvicorn.Server):
@@ -22,45 +34,37 @@ class Server(uvicorn.Server):
     It ends by itself when the supervisor has died, since only a restart mends that.
     """
 
-    def __init__(
-        self,
-        app: FastAPI,
-        supervisor: Supervisor,
-        host: str,
-        port: int,
-        trusted_proxies: Sequence[str] = (),
-        metrics_port: int | None = None,
-    ) -> None:
+    def __init__(self, app: FastAPI, sockets: Sockets, limits: HttpLimits | None = None) -> None:
         """Prepare; nothing is opened.
 
         Args:
-            app: what to serve.
-            supervisor: of that.
-            host: address to listen on.
-            port: likewise.
-            trusted_proxies: those whose X-Forwarded-For is believed, addresses or networks.
-            metrics_port: another port of the same address. Which path belongs to it the application says.
+            app: what to serve, as `create_app` makes it. Which path belongs to which port it decides itself.
+            sockets: where to listen. They are closed at the end.
+            limits: for each request and connection, if they are not to be the usual ones.
         """
+        services: Services = app.state.services
+        limits = limits or HttpLimits()
+        proxies = services.settings.trusted_proxies
         super().__init__(
             # What is still open once all streams have been ended is a client that does not read.
             uvicorn.Config(
                 app,
-                host=host,
-                port=port,
                 log_config=None,
                 access_log=False,
+                http="httptools",
                 ws="none",
                 # What breaks it is logged, and not taken for an application without a lifespan.
                 lifespan="on",
-                proxy_headers=bool(trusted_proxies),
-                forwarded_allow_ips=list(trusted_proxies),
-                # Longer than any bot or caller is silent between two requests.
-                timeout_keep_alive=75,
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=list(proxies),
+                timeout_keep_alive=round(limits.idle_seconds),
                 timeout_graceful_shutdown=1,
             )
         )
-        self._metrics_port = metrics_port
-        self._supervisor = supervisor
+        self._services = services
+        self._limits = limits
+        self._sockets = sockets
+        self._supervisor = services.supervisor
         self._has_lost_supervisor = False
 
     @property
@@ -68,23 +72,87 @@ class Server(uvicorn.Server):
         """Whether it came to its end, or never to its beginning, for want of a supervisor."""
         return self._has_lost_supervisor or not self.started
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._metrics_port is not None and sockets is None:
-            config = self.config
-            metrics = uvicorn.Config(config.app, host=config.host, port=self._metrics_port, log_config=None)
-            sockets = [config.bind_socket(), metrics.bind_socket()]
-        await super().startup(sockets)
+    @property
+    def settings(self) -> Settings:
+        return self._services.settings
+
+    async def startup(self, sockets: object = None) -> None:  # noqa: ARG002 - uvicorn's signature
+        # Without sockets, uvicorn starts the application and listens nowhere.
+        await super().startup([])
+        self.servers = cast("list[asyncio.base_events.Server]", self._open_listeners())
+
+    def _open_listeners(self) -> list[Listener]:
+        settings, open_files = self.settings, _limit_of_open_files()
+        complaints = Complaints(time.monotonic)
+        trusted = settings.trusted_proxies
+        public = Connections(
+            most_public_connections(settings.max_connections, open_files, settings.capacity),
+            settings.connections_per_address,
+            trusted,
+        )
+        bots = Connections(most_bot_connections(open_files, settings.capacity))
+        metrics = Connections(_METRICS_CONNECTIONS)
+        refused = self._services.requests.connection_refused
+        inside = self._speaking(Reception(self._limits, lambda _: True, lambda _: None, refused))
+        outside = self._speaking(Reception(self._limits, self._is_known, OnceForwarded(), refused))
+        listeners = [
+            Listener("bots", self._sockets.bots, bots, inside, complaints, refused),
+            Listener("metrics", self._sockets.metrics, metrics, inside, complaints, refused),
+            Listener("public", self._sockets.public, public, outside, complaints, refused),
+        ]
+        for each in listeners:
+            each.open()
+        return listeners
+
+    def _speaking(self, reception: Reception) -> Callable[[Admission], LimitedProtocol]:
+        return lambda admission: LimitedProtocol(
+            self.config, self.server_state, self.lifespan.state, admission, reception
+        )
+
+    def _is_known(self, headers: RawHeaders) -> bool:
+        return self._services.gate.knows(Headers(raw=headers))
 
     async def on_tick(self, counter: int) -> bool:
+        self._enforce_time_limits()
         self._has_lost_supervisor = not self._supervisor.is_alive()
         return await super().on_tick(counter) or self._has_lost_supervisor
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    async def shutdown(self, sockets: object = None) -> None:  # noqa: ARG002 - likewise
         leaving = asyncio.create_task(self._supervisor.close())
         await asyncio.sleep(0)  # cancelled before its first step, it would send nobody home
         while not (leaving.done() or self.force_exit or self._has_lost_supervisor):
             await asyncio.wait([leaving], timeout=_LOOK_SECONDS)
+            self._enforce_time_limits()
         leaving.cancel()
         # What is left takes no time, and must be done: the runtime kills the bots that are still there.
         self.force_exit = False
-        await super().shutdown(sockets)
+        await super().shutdown()
+
+    def _enforce_time_limits(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for each in list(self.server_state.connections):
+            cast("LimitedProtocol", each).enforce_time_limits(now)
+
+
+class OnceForwarded:
+    """Warns of the first peer that forwards addresses and is not listed as a proxy. Others are like it."""
+
+    def __init__(self) -> None:
+        self._has_warned = False
+
+    def __call__(self, peer: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "forwarded_by_an_unlisted_peer",
+                extra={
+                    "peer": peer,
+                    "advice": "If this is your proxy, list it in PODLINE_TRUSTED_PROXIES: until then all its "
+                    "clients count as one address, and share the limits of one. Otherwise ignore this.",
+                },
+            )
+
+
+def _limit_of_open_files() -> int | None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft

@@ -25,6 +25,9 @@ _LEAST_SECRET_CHARACTERS: Final = 16
 _ICE_URL: Final = re.compile(r"(stun:[\w.-]+(:\d+)?|turns?:[\w.-]+(:\d+)?(\?transport=(udp|tcp))?)")
 """RFC 7064 and 7065, which have no credentials, as far as aiortc reads them: no stuns, no IPv6 address."""
 
+BOTS_PORT: Final = 7861
+"""In a cluster: the Service in deploy/base leads to it."""
+
 
 def _origin(text: str) -> str:
     """Each is told exactly: no `*`, for whoever listed everybody could as well have no keys."""
@@ -117,6 +120,18 @@ class Settings(BaseSettings):
     port: int = Field(default=7860, ge=1, le=65535)
     metrics_port: int | None = Field(
         default=None, ge=1, le=65535, description="A port of its own for /metrics, on the same address."
+    )
+    bots_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="The port for bots and probes: by default any free one of loopback, in a cluster 7861.",
+    )
+    max_connections: PositiveInt = Field(
+        default=1024, description="Connections to the public port; fewer where few files may be open."
+    )
+    connections_per_address: PositiveInt = Field(
+        default=64, description="Those of one client address that have shown no valid key."
     )
     public_url: str | None = Field(default=None, description="Where callers reach the controller.")
     controller_url: str | None = Field(default=None, description="Where bots reach the controller.")
@@ -231,7 +246,15 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _only_two_ports(self) -> Settings:
+    def _only_ports_that_differ(self) -> Settings:
+        if self.bots_port_wanted in (self.port, self.metrics_port) and self.bots_port_wanted is not None:
+            raise ValueError(
+                "PODLINE_BOTS_PORT: bots need a port of their own, other than those of callers and metrics"
+            )
+        if self.runtime == "local" and self.controller_url is not None and self.bots_port is None:
+            raise ValueError(
+                "PODLINE_CONTROLLER_URL needs PODLINE_BOTS_PORT: it must lead to the port for bots"
+            )
         if self.metrics_port == self.port:
             raise ValueError("PODLINE_METRICS_PORT: leave it out to have /metrics on PODLINE_PORT as well")
         return self
@@ -288,16 +311,20 @@ class Settings(BaseSettings):
 
     @property
     def url_for_callers(self) -> str:
-        return self.public_url or self._own_url
+        return self.public_url or self._own_url(self.port)
 
     @property
     def url_for_bots(self) -> str:
-        return self.controller_url or self._own_url
+        return self.controller_url or self._own_url(self.bots_port or self.port)
 
     @property
-    def _own_url(self) -> str:
+    def bots_port_wanted(self) -> int | None:
+        """None where any will do: only processes of this machine come to it."""
+        return BOTS_PORT if self.bots_port is None and self.runtime == "kubernetes" else self.bots_port
+
+    def _own_url(self, port: int) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _is_server(url: str) -> bool:

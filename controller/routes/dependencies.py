@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from controller.auth import (
     insist_on_scope,
 )
 from controller.clock import Clock
+from controller.connections import one_client
 from controller.errors import RuntimeUnavailable, SessionNotFound, Unauthorized
 from controller.held import Held
 from controller.ice import IceServers
@@ -276,12 +276,3 @@ def address_tags(request: Request, services: Services) -> tuple[str, ...]:
 
 def _client(request: Request) -> str:
     return one_client(request.client.host) if request.client else "unknown"
-
-
-def one_client(address: str) -> str:
-    """Whom an address stands for: with IPv6 a subscriber has a network of 64 bits to choose from."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return address if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))

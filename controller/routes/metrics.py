@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request, Response, Security
 
-from controller.routes.dependencies import ServicesDep
+from controller.auth import KeyScope
+from controller.errors import Forbidden, Unauthorized
+from controller.problems import refusals
+from controller.routes.dependencies import KeyOf, ServicesDep
 
 router = APIRouter(tags=["probes"])
 
@@ -15,8 +18,22 @@ _FORMS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.get("/metrics", response_class=Response, responses=_FORMS)
+async def may_read_metrics(request: Request, services: ServicesDep, _: KeyOf) -> None:
+    """At a port of their own metrics ask for no key; at the public one they do where others have keys."""
+    if services.settings.metrics_port is None and services.gate.asks_for_keys:
+        services.gate.check(request.headers, KeyScope.READ)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    dependencies=[Security(may_read_metrics, scopes=[str(KeyScope.READ)])],
+    responses=_FORMS | refusals(Unauthorized) | refusals(Forbidden),
+)
 async def metrics(request: Request, services: ServicesDep) -> Response:
-    """All metrics: OpenMetrics where `Accept` names it, with sessions as exemplars, else plain text."""
+    """All metrics: OpenMetrics where `Accept` names it, with sessions as exemplars, else plain text.
+
+    Without PODLINE_METRICS_PORT and with a keys file, a key of scope `read` is needed.
+    """
     content, media_type = services.metrics.show(request.headers.get("accept", ""))
     return Response(content, headers={"Content-Type": media_type})

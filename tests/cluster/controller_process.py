@@ -20,6 +20,8 @@ class ControllerProcess:
     def __init__(self, kubeconfig: Path, namespace: str, template: Path, **settings: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.bots_port = free_port()
+        self.url_for_bots = f"http://127.0.0.1:{self.bots_port}"
         self.starts = 0
         self._directory = template.parent
         self._process: asyncio.subprocess.Process | None = None
@@ -28,7 +30,8 @@ class ControllerProcess:
             "PODLINE_PORT": str(self.port),
             "PODLINE_NAMESPACE": namespace,
             "PODLINE_JOB_TEMPLATE": str(template),
-            "PODLINE_CONTROLLER_URL": self.url,
+            "PODLINE_BOTS_PORT": str(self.bots_port),
+            "PODLINE_CONTROLLER_URL": self.url_for_bots,
             "PODLINE_SECRET": SECRET,
             "KUBECONFIG": str(kubeconfig),
         }

@@ -16,6 +16,7 @@ import yaml
 
 from controller.app import create_app
 from controller.clock import system_clock
+from controller.listeners import bind, with_bots_port
 from controller.rooms import Rooms
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.kubernetes.access import Access
@@ -102,7 +103,8 @@ class Site:
         job = await self.job(session_id)
         secret = await self.plane.api("GET", f"{self.secrets}/{secret_of(job)}")
         token = base64.b64decode(secret["data"]["PODLINE_LAUNCH_TOKEN"]).decode()
-        return PlayedBot(self.client, job["metadata"]["labels"]["podline.dev/launch-id"], token)
+        launch_id = job["metadata"]["labels"]["podline.dev/launch-id"]
+        return PlayedBot(self.client, self.controller.url_for_bots, launch_id, token)
 
     async def live(self, **fields: Any) -> tuple[dict[str, Any], PlayedBot]:
         """A session whose bot has joined."""
@@ -132,6 +134,7 @@ class PlayedBot:
     """What a bot says to the controller, said by a test."""
 
     client: httpx.AsyncClient
+    url: str
     launch_id: str
     token: str
     turns: int = 0
@@ -143,7 +146,7 @@ class PlayedBot:
         self.turns += turns
         self.sent += 1
         answer = await self.client.post(
-            f"/internal/launches/{self.launch_id}/reports",
+            f"{self.url}/internal/launches/{self.launch_id}/reports",
             headers={"Authorization": f"Bearer {self.token}"},
             json={
                 "seq": self.sent,
@@ -180,6 +183,8 @@ def make_server(
 ) -> Server:
     """Put a controller together as `podline serve` does."""
     clock, signer, metrics = system_clock(), site_signer(), some_metrics()
+    sockets = bind(settings)
+    settings = with_bots_port(settings, sockets)
     assert settings.job_template is not None
     runtime = KubernetesRuntime(
         api=Api(access, ApiMetrics(metrics.registry).answered),
@@ -195,7 +200,7 @@ def make_server(
     metrics.registry.register(ClusterCollector(runtime))
     site_rooms = rooms or WebRtcRooms(settings.url_for_callers, signer)
     app = create_app(settings, runtime, site_rooms, signer, None, clock, metrics, tracing=tracing)
-    return Server(app, app.state.services.supervisor, settings.host, settings.port)
+    return Server(app, sockets)
 
 
 @contextlib.asynccontextmanager
@@ -214,14 +219,15 @@ async def serve(
     **settings: Any,
 ) -> AsyncIterator[Site]:
     """Serve a controller; returns when it is ready, unless a test wants to see how it is not."""
-    port = free_port()
+    bots_port = free_port()
     chosen = Settings(
         _env_file=None,
         **{
             "runtime": "kubernetes",
-            "port": port,
+            "port": free_port(),
+            "bots_port": bots_port,
             "job_template": write_template(directory, fate or {}, is_vast=is_vast),
-            "controller_url": f"http://127.0.0.1:{port}",
+            "controller_url": f"http://127.0.0.1:{bots_port}",
             "secret": SECRET,
             "grace_seconds": 3,
             "sessions_per_user": 100,

@@ -9,6 +9,7 @@ import pytest
 from controller.app import create_app
 from controller.auth import read_keys
 from controller.clock import system_clock
+from controller.listeners import bind
 from controller.server import Server
 from controller.settings import Settings
 from tests.fakes.metered import some_metrics
@@ -38,12 +39,11 @@ async def test_only_a_proxy_that_is_trusted_may_say_who_asks(
         trusted_proxies=trusted,
         keys_file=keys_file,
     )
+    sockets = bind(settings)
     app = create_app(
         settings, FakeRuntime(), FakeRooms(), SIGNER, read_keys(keys_file), system_clock(), some_metrics()
     )
-    server = Server(
-        app, app.state.services.supervisor, settings.host, settings.port, settings.trusted_proxies
-    )
+    server = Server(app, sockets)
     async with (
         asyncio.timeout(PATIENCE_SECONDS),
         httpx.AsyncClient(base_url=settings.url_for_callers) as client,

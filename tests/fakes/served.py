@@ -13,8 +13,10 @@ from typing import Any
 import httpx
 
 from controller.app import create_app
-from controller.auth import Identities, Key
+from controller.auth import Identities, Key, read_keys
 from controller.clock import system_clock
+from controller.http_limits import HttpLimits
+from controller.listeners import bind, with_bots_port
 from controller.prices import PriceList
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.local import LocalRuntime, bot_variables
@@ -78,6 +80,8 @@ class Controller(WebApp):
     ) -> None:
         super().__init__(client)
         self.server = server
+        self.url = server.settings.url_for_callers
+        self.url_for_bots = server.settings.url_for_bots
         self.serving = serving
         self.directory = directory
 
@@ -112,6 +116,7 @@ async def serve_controller(
     keys: Sequence[Key] | None = None,
     signer: Signer = SIGNER,
     identities: Identities | None = None,
+    limits: HttpLimits | None = None,
     **settings: Any,
 ) -> AsyncIterator[Controller]:
     """Serve a controller whose bots behave as the words say; see tests/fakes/bot.py."""
@@ -128,6 +133,7 @@ async def serve_controller(
         keys=keys,
         signer=signer,
         identities=identities,
+        limits=limits,
     )
     serving = asyncio.create_task(server.serve())
     async with httpx.AsyncClient(base_url=chosen.url_for_callers, timeout=PATIENCE_SECONDS) as client:
@@ -151,9 +157,12 @@ def make_server(
     keys: Sequence[Key] | None = None,
     signer: Signer = SIGNER,
     identities: Identities | None = None,
+    limits: HttpLimits | None = None,
 ) -> Server:
     """Put a controller together as `podline serve` does, with the fake bot."""
     clock = system_clock()
+    sockets = bind(settings)
+    settings = with_bots_port(settings, sockets)
     runtime = LocalRuntime(
         command=command,
         variables=bot_variables({}) | {"FAKE_BOT": words},
@@ -165,8 +174,9 @@ def make_server(
         memory_events=memory_events,
     )
     rooms = WebRtcRooms(settings.url_for_callers, signer)
+    if keys is None and settings.keys_file:
+        keys = read_keys(settings.keys_file)
     app = create_app(
         settings, runtime, rooms, signer, keys, clock, some_metrics(prices), identities=identities
     )
-    supervisor = app.state.services.supervisor
-    return Server(app, supervisor, settings.host, settings.port, metrics_port=settings.metrics_port)
+    return Server(app, sockets, limits)

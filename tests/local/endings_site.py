@@ -127,7 +127,8 @@ async def open_site(
         folder.mkdir(parents=True)
     (personas / "mute.toml").write_text('voice = "Aoede"\nlanguage = "en-US"\n')
     port = free_port()
-    gate = between(port)
+    bots_port = free_port()
+    gate = between(bots_port)
     async with contextlib.AsyncExitStack() as stack:
         # What is left when all have been stopped, is left behind.
         stack.callback(lambda: _assert_nobody_left(directory))
@@ -143,6 +144,7 @@ async def open_site(
             "PYTHONPATH": f"{FAULTS}{os.pathsep}{ROOT}",
             "PYTHON_EXITS": str(exits),
             "PODLINE_PORT": str(port),
+            "PODLINE_BOTS_PORT": str(bots_port),
             "PODLINE_CONTROLLER_URL": url_for_bots,
             "PODLINE_PERSONAS": str(personas),
         }

@@ -58,7 +58,7 @@ async def hold_calls(controller: Controller) -> None:
             refused = await controller.client.post("/v1/sessions", json={"user_id": "leaves.1000"})
             assert refused.status_code == 429
         await asyncio.gather(*(controller.until_over(each["id"]) for each in started))
-    await controller.client.post("/internal/launches/none/reports", json={})
+    await controller.client.post(f"{controller.url_for_bots}/internal/launches/none/reports", json={})
 
 
 @contextlib.asynccontextmanager

@@ -26,7 +26,7 @@ from protocol.usage import Tokens, Usage
 
 TEMPLATE: Final = Path(__file__).parents[3] / "deploy" / "base" / "bot-job.yaml"
 SECRET: Final = "a secret that outlives controllers"  # noqa: S105 - of the benchmark's own controllers
-CONTROLLER_URL: Final = "http://podline.podline.svc:7860"
+CONTROLLER_URL: Final = "http://podline.podline.svc:7861"
 GRACE_SECONDS: Final = 30.0
 KEEP_ENDED_SECONDS: Final = 3600.0
 

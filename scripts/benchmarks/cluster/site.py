@@ -120,6 +120,9 @@ async def controller(
         "PODLINE_CONTROLLER_URL": made.CONTROLLER_URL,
         "PODLINE_SECRET": made.SECRET,
         "PODLINE_PORT": str(port),
+        "PODLINE_BOTS_PORT": str(free_port()),
+        # All its clients are this machine.
+        "PODLINE_CONNECTIONS_PER_ADDRESS": "1000",
         "PODLINE_CAPACITY": "100000",
         "PODLINE_SESSIONS_PER_USER": "100000",
         # The bots are not there, and nobody is to miss them.

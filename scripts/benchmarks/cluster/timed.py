@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller import __main__ as podline
+from controller.listeners import Sockets
 from controller.server import Server
-from controller.supervisor import Supervisor
 
 
 class Timed:
@@ -45,8 +45,10 @@ class Timed:
 def main(file: Path) -> None:
     refusals: list[float] = []
 
-    def timed(app: ASGIApp, supervisor: Supervisor, host: str, port: int, proxies: Sequence[str]) -> Server:
-        return Server(Timed(app, refusals), supervisor, host, port, proxies)  # type: ignore[arg-type]
+    def timed(app: FastAPI, sockets: Sockets) -> Server:
+        server = Server(app, sockets)
+        server.config.app = Timed(app, refusals)
+        return server
 
     setattr(podline, "Server", timed)  # noqa: B010 - a name it has for itself
     try:

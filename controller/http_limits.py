@@ -1,0 +1,76 @@
+"""What a client may send and hold before its key, its route or its body is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+FILES_OF_OUR_OWN: Final = 64
+"""Descriptors that the controller needs besides connections: logs, listeners, its cluster, its store."""
+
+FILES_PER_SESSION: Final = 8
+"""A local bot has up to four pipes and files, and any bot up to four connections to us."""
+
+CONNECTIONS_PER_BOT: Final = 4
+"""A bot polls its inbox, reports, and answers; one more for a connection that it replaces."""
+
+PROBES: Final = 32
+"""Connections to the bots' listener that are no bot's."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Limits of one request and its connection. Sizes are in bytes.
+
+    Attributes:
+        head_bytes: all header fields together, trailers included. Nginx takes as much: 4 buffers of 8 KB.
+        fields: how many they are. Apache's LimitRequestFields is 100.
+        url_bytes: nginx and Apache take 8 KB as well.
+        body_bytes: where reading stops. The application answers what is larger.
+        framing_bytes: what a chunked body may have besides its content, beyond `framing_per_byte`.
+        framing_per_byte: framing for each byte of content. A chunk of one byte has five.
+        pipelined: requests that may wait for their answers on one connection.
+        ignored_bytes: what is read and dropped once the connection is to be closed.
+        head_seconds: from the first byte of a request, or from connecting, until its header is complete.
+        body_seconds: from then until its body is complete.
+        idle_seconds: how long a connection that has shown a key may have no request. Load balancers keep
+            idle connections for a minute, and must not find one closed.
+        stranger_idle_seconds: the same for any other.
+        stall_seconds: how long an answer may wait in our buffer without getting shorter.
+        linger_seconds: how long a client that is still sending may take to read why it is refused.
+    """
+
+    head_bytes: int = 32 * 1024
+    fields: int = 100
+    url_bytes: int = 8 * 1024
+    body_bytes: int = 64 * 1024
+    framing_bytes: int = 32 * 1024
+    framing_per_byte: int = 8
+    pipelined: int = 8
+    ignored_bytes: int = 256 * 1024
+    head_seconds: float = 10
+    body_seconds: float = 30
+    idle_seconds: float = 75
+    stranger_idle_seconds: float = 20
+    stall_seconds: float = 30
+    linger_seconds: float = 1
+
+
+def most_public_connections(wanted: int, open_files: int | None, capacity: int) -> int:
+    """How many connections the public listener may hold, so that bots and probes always find a descriptor.
+
+    Args:
+        wanted: the operator's limit.
+        open_files: the process's limit of descriptors; None if it has none.
+        capacity: sessions at one time.
+    """
+    if open_files is None:
+        return wanted
+    left = open_files - FILES_OF_OUR_OWN - FILES_PER_SESSION * capacity
+    return max(1, min(wanted, max(left, open_files // 4)))
+
+
+def most_bot_connections(open_files: int | None, capacity: int) -> int:
+    """How many connections the bots' listener may hold: all that bots and probes need."""
+    needed = CONNECTIONS_PER_BOT * capacity + PROBES
+    return needed if open_files is None else max(1, min(needed, open_files // 4))

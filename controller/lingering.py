@@ -1,0 +1,60 @@
+"""A transport that lets a client read its answer before the connection is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+
+class LingeringTransport(asyncio.Transport):
+    """Does what `transport` does, and closes in two steps where the client is still sending.
+
+    A connection that is closed with unread data is reset, and a reset may overtake the answer on its way.
+    """
+
+    def __init__(
+        self,
+        transport: asyncio.BaseTransport,
+        is_receiving: Callable[[], bool],
+        linger_seconds: float,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__()
+        self._transport = cast("asyncio.Transport", transport)
+        self._is_receiving = is_receiving
+        self._linger_seconds = linger_seconds
+        self._loop = loop
+        self._is_closing = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        return self._is_closing or self._transport.is_closing()
+
+    def close(self) -> None:
+        if self.is_closing():
+            return
+        if not self._is_receiving():
+            self._transport.close()
+            return
+        self._is_closing = True
+        self._transport.write_eof()
+        self._loop.call_later(self._linger_seconds, self._transport.close)
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        if not self._is_closing:
+            self._transport.write(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
