@@ -72,7 +72,8 @@ async def connected(url: str) -> AsyncIterator[Wire]:
     mine = socket.socket()
     # Little is on its way at any time, so what was sent is about what was read.
     mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
-    mine.setblocking(False)
+    mine.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+    mine.settimeout(0)
     async with asyncio.timeout(PATIENCE_SECONDS):
         await asyncio.get_running_loop().sock_connect(mine, (parts.hostname, parts.port))
         reader, writer = await asyncio.open_connection(sock=mine)
