@@ -228,7 +228,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._refuse(self._headers_too_large())
 
     def _check_framing(self) -> None:
-        """Refuse what a proxy in front of us may understand differently; note addresses from an unlisted one."""
+        """Refuse what a proxy in front of us may understand differently; note a proxy that is not listed."""
         version = self.parser.get_http_version()
         hosts = 0
         for name, value in self.headers:

@@ -1,4 +1,4 @@
-"""Connections that are opened and left, or fed a byte at a time: each is closed, and so many may be open at most."""
+"""Connections that are opened and left, or fed a byte at a time: each is closed, and few may be open."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from controller.connections import Connections
 from controller.http_limits import HttpLimits
 from controller.listeners import Complaints, Listener
 from tests.fakes.served import PATIENCE_SECONDS, ServeController
-from tests.fakes.wire import GET, Wire, connected, write_keys
+from tests.fakes.wire import GET, Wire, connected, keep_kernels_from_hoarding, write_keys
 
 LIMITS = HttpLimits(
     head_seconds=0.5, body_seconds=0.5, stranger_idle_seconds=0.5, stall_seconds=0.5, linger_seconds=0.2
@@ -40,13 +40,15 @@ async def trickle(wire: Wire, data: bytes) -> None:
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("begun", [b"G", b"GET /livez HTTP/1.1\r\nHost: localhost\r\nA", b"\r\n"])
-async def test_a_request_that_is_never_finished_ends_with_408(serve: ServeController, begun: bytes) -> None:
-    async with serve(limits=LIMITS) as controller, connected(controller.url) as wire:
-        await wire.send(begun)
-        answer = await wire.answer()
-        assert (answer.status, answer.body["code"]) == (408, "request_timeout")
-        assert await wire.is_closed()
+async def test_a_request_that_is_never_finished_ends_with_408(serve: ServeController) -> None:
+    begun = (b"G", b"GET /livez HTTP/1.1\r\nHost: localhost\r\nA", b"\r\n")
+    async with serve(limits=LIMITS) as controller, many(controller.url, len(begun)) as wires:
+        for wire, part in zip(wires, begun, strict=True):
+            await wire.send(part)
+        for wire in wires:
+            answer = await wire.answer()
+            assert (answer.status, answer.body["code"]) == (408, "request_timeout")
+            assert await wire.is_closed()
 
 
 async def test_headers_that_come_a_byte_at_a_time_gain_no_time(serve: ServeController) -> None:
@@ -57,17 +59,17 @@ async def test_headers_that_come_a_byte_at_a_time_gain_no_time(serve: ServeContr
         await trickling
 
 
-@pytest.mark.parametrize(
-    "body", [b"Content-Length: 60000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\nffff\r\n"]
-)
-async def test_a_body_that_comes_a_byte_at_a_time_gains_no_time(serve: ServeController, body: bytes) -> None:
-    async with serve(limits=LIMITS) as controller, connected(controller.url) as wire:
-        await wire.send(POST + body)
-        trickling = asyncio.create_task(trickle(wire, b" " * 50_000))
-        answer = await wire.answer()
-        assert (answer.status, answer.body["code"]) == (408, "request_timeout")
-        assert await wire.is_closed()
-        await trickling
+async def test_a_body_that_comes_a_byte_at_a_time_gains_no_time(serve: ServeController) -> None:
+    bodies = (b"Content-Length: 60000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\nffff\r\n")
+    async with serve(limits=LIMITS) as controller:
+        for body in bodies:
+            async with connected(controller.url) as wire:
+                await wire.send(POST + body)
+                trickling = asyncio.create_task(trickle(wire, b" " * 50_000))
+                answer = await wire.answer()
+                assert (answer.status, answer.body["code"]) == (408, "request_timeout")
+                assert await wire.is_closed()
+                await trickling
         assert (await controller.client.get("/v1/sessions")).json()["sessions"] == []
 
 
@@ -119,8 +121,7 @@ async def test_a_client_that_reads_nothing_is_cut_off(serve: ServeController) ->
     async with serve(command=("/bin/sleep", "600"), **settings) as controller:
         for _ in range(60):
             await controller.start(metadata={"x": "y" * 4000})
-        # So that the kernel keeps little of an answer. Accepted connections inherit it.
-        controller.server._sockets.public[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
+        keep_kernels_from_hoarding(controller)
         async with connected(controller.url) as wire:
             wire.writer.transport.pause_reading()
             await wire.send(b"GET /v1/sessions HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -169,10 +170,13 @@ async def test_whoever_has_shown_a_valid_key_counts_no_longer(serve: ServeContro
 
 
 async def test_the_total_is_limited_as_well(serve: ServeController) -> None:
-    async with serve(max_connections=8) as controller, many(controller.url, 8):
-        async with connected(controller.url) as refused:
-            answer = await refused.answer()
-            assert (answer.status, answer.body["code"]) == (503, "connections_exhausted")
+    async with (
+        serve(max_connections=8) as controller,
+        many(controller.url, 8),
+        connected(controller.url) as refused,
+    ):
+        answer = await refused.answer()
+        assert (answer.status, answer.body["code"]) == (503, "connections_exhausted")
 
 
 async def test_a_trusted_proxy_has_the_total_limit_only(serve: ServeController, tmp_path: Path) -> None:

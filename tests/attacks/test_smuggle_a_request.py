@@ -13,60 +13,57 @@ POST = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: applicat
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
 BODY = b'{"user_id": "ana"}'
 SECOND = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+AMBIGUOUS = [
+    POST + b"Content-Length: 18\r\nTransfer-Encoding: chunked\r\n\r\n" + BODY,
+    POST + b"Transfer-Encoding: chunked\r\nContent-Length: 18\r\n\r\n" + BODY,
+    POST + b"Content-Length: 18\r\nContent-Length: 18\r\n\r\n" + BODY,
+    POST + b"Content-Length: 18\r\nContent-Length: 0\r\n\r\n" + BODY,
+    POST + b"Content-Length: 18, 18\r\n\r\n" + BODY,
+    POST + b"Content-Length: +18\r\n\r\n" + BODY,
+    POST + b"Content-Length: -18\r\n\r\n" + BODY,
+    POST + b"Content-Length: 0x12\r\n\r\n" + BODY,
+    POST + b"Content-Length: 99999999999999999999\r\n\r\n" + BODY,
+    POST + b"Content-Length : 18\r\n\r\n" + BODY,
+    POST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    POST + b"Transfer-Encoding: gzip\r\n\r\n" + BODY,
+    POST + b"Transfer-Encoding: identity\r\n\r\n" + BODY,
+    POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+    POST + b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+    POST + b"A: b\r\n folded\r\n\r\n",
+    POST + b"A: b\n\r\n",
+    POST + b"A: b\x00c\r\n\r\n",
+    POST + b"A: b\rc\r\n\r\n",
+    POST + b"Host: elsewhere\r\n\r\n",
+    CHUNKED + b"\r\n0x12\r\n" + BODY + b"\r\n0\r\n\r\n",
+    CHUNKED + b"\r\n12 \r\n" + BODY + b"\r\n0\r\n\r\n",
+    CHUNKED + b"\r\nfffffffffffffffff\r\n" + BODY,
+    CHUNKED + b"\r\n12\r\n" + BODY + b"XX0\r\n\r\n",
+    b"POST /v1/sessions HTTP/1.0\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n12\r\n" + BODY + b"\r\n0\r\n\r\n",
+    b"GET /livez HTTP/1.1\r\n\r\n",
+    b"GET /livez HTTP/0.9\r\n\r\n",
+    b"GET /livez\r\n\r\n",
+    b"GET /livez HTTP/9.9\r\nHost: localhost\r\n\r\n",
+    b"GET /livez HTTP/1.1\nHost: localhost\n\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"CONNECT localhost:22 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET http://localhost HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /\x80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+]
 
 
-@pytest.mark.parametrize(
-    "request_bytes",
-    [
-        POST + b"Content-Length: 18\r\nTransfer-Encoding: chunked\r\n\r\n" + BODY,
-        POST + b"Transfer-Encoding: chunked\r\nContent-Length: 18\r\n\r\n" + BODY,
-        POST + b"Content-Length: 18\r\nContent-Length: 18\r\n\r\n" + BODY,
-        POST + b"Content-Length: 18\r\nContent-Length: 0\r\n\r\n" + BODY,
-        POST + b"Content-Length: 18, 18\r\n\r\n" + BODY,
-        POST + b"Content-Length: +18\r\n\r\n" + BODY,
-        POST + b"Content-Length: -18\r\n\r\n" + BODY,
-        POST + b"Content-Length: 0x12\r\n\r\n" + BODY,
-        POST + b"Content-Length: 99999999999999999999\r\n\r\n" + BODY,
-        POST + b"Content-Length : 18\r\n\r\n" + BODY,
-        POST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-        POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-        POST + b"Transfer-Encoding: gzip\r\n\r\n" + BODY,
-        POST + b"Transfer-Encoding: identity\r\n\r\n" + BODY,
-        POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-        POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
-        POST + b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
-        POST + b"A: b\r\n folded\r\n\r\n",
-        POST + b"A: b\n\r\n",
-        POST + b"A: b\x00c\r\n\r\n",
-        POST + b"A: b\rc\r\n\r\n",
-        POST + b"Host: elsewhere\r\n\r\n",
-        CHUNKED + b"\r\n0x12\r\n" + BODY + b"\r\n0\r\n\r\n",
-        CHUNKED + b"\r\n12 \r\n" + BODY + b"\r\n0\r\n\r\n",
-        CHUNKED + b"\r\nfffffffffffffffff\r\n" + BODY,
-        CHUNKED + b"\r\n12\r\n" + BODY + b"XX0\r\n\r\n",
-        b"POST /v1/sessions HTTP/1.0\r\nContent-Type: application/json\r\n"
-        b"Transfer-Encoding: chunked\r\n\r\n12\r\n" + BODY + b"\r\n0\r\n\r\n",
-        b"GET /livez HTTP/1.1\r\n\r\n",
-        b"GET /livez HTTP/0.9\r\n\r\n",
-        b"GET /livez\r\n\r\n",
-        b"GET /livez HTTP/9.9\r\nHost: localhost\r\n\r\n",
-        b"GET /livez HTTP/1.1\nHost: localhost\n\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"CONNECT localhost:22 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"GET http://localhost HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"GET /\x80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-    ],
-)
-async def test_an_ambiguous_request_is_refused_and_the_connection_closed(
-    serve: ServeController, request_bytes: bytes
-) -> None:
-    async with serve() as controller, connected(controller.url) as wire:
-        await wire.send(request_bytes + SECOND)
-        answer = await wire.answer()
-        assert (answer.status, answer.body["code"]) == (400, "malformed_request")
-        assert await wire.reader.read() == b""
+async def test_an_ambiguous_request_is_refused_and_the_connection_closed(serve: ServeController) -> None:
+    async with serve() as controller:
+        for each in AMBIGUOUS:
+            async with connected(controller.url) as wire:
+                await wire.send(each + SECOND)
+                answer = await wire.answer()
+                assert (answer.status, answer.body["code"]) == (400, "malformed_request"), each
+                assert await wire.reader.read() == b"", each
         assert (await controller.client.get("/v1/sessions")).json()["sessions"] == []
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.fakes.served import PATIENCE_SECONDS
+from tests.fakes.served import PATIENCE_SECONDS, Controller
 
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -70,7 +70,6 @@ class Wire:
 async def connected(url: str) -> AsyncIterator[Wire]:
     parts = urlsplit(url)
     mine = socket.socket()
-    # Little is on its way at any time, so what was sent is about what was read.
     mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
     mine.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
     mine.settimeout(0)
@@ -82,6 +81,13 @@ async def connected(url: str) -> AsyncIterator[Wire]:
         yield Wire(reader, writer)
     finally:
         writer.transport.abort()
+
+
+def keep_kernels_from_hoarding(controller: Controller) -> None:
+    """Let little be on its way from and to clients, so that what was sent is about what was read."""
+    for each in controller.server._sockets.public:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
 
 
 def write_keys(directory: Path, **scopes: list[str]) -> Path:
