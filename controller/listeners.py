@@ -38,14 +38,10 @@ class Sockets:
     bots: list[socket.socket]
     metrics: list[socket.socket]
 
-    @property
-    def bots_port(self) -> int:
-        port: int = self.bots[0].getsockname()[1]
-        return port
-
-    def close(self) -> None:
-        for each in (*self.public, *self.bots, *self.metrics):
-            each.close()
+    def ports(self) -> dict[str, int]:
+        """The port of each listener, by name."""
+        named = {"public": self.public, "bots": self.bots, "metrics": self.metrics}
+        return {name: sockets[0].getsockname()[1] for name, sockets in named.items() if sockets}
 
 
 def bind(settings: Settings) -> Sockets:
@@ -74,7 +70,7 @@ def bind(settings: Settings) -> Sockets:
 
 def with_bots_port(settings: Settings, sockets: Sockets) -> Settings:
     """The settings, with the port at which bots are served, and its URL if that was any free port."""
-    port = sockets.bots_port
+    port = sockets.ports()["bots"]
     url = settings.controller_url
     if url is None and settings.bots_port_wanted is None:
         url = f"http://{_LOOPBACK}:{port}"

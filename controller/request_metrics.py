@@ -24,6 +24,15 @@ _EXPECTED: Final = (
 )
 """Shown from the beginning, so that the first of them is an increase."""
 
+_BEFORE_ROUTES: Final = (
+    "malformed_request",
+    "request_timeout",
+    "url_too_long",
+    "headers_too_large",
+    "too_many_connections",
+    "connections_exhausted",
+)
+
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -68,6 +77,8 @@ class RequestMetrics:
             ("code",),
             registry=registry,
         )
+        for code in _BEFORE_ROUTES:
+            self._connection_refusals.labels(code)
         for code in _EXPECTED:
             self._refusals.labels(code)
 

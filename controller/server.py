@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.datastructures import Headers
 
+from controller.auth import KeyScope
 from controller.connections import Admission, Connections
 from controller.http_limits import HttpLimits, most_bot_connections, most_public_connections
 from controller.http_protocol import LimitedProtocol, RawHeaders, Reception
@@ -49,6 +50,8 @@ class Server(uvicorn.Server):
             # What is still open once all streams have been ended is a client that does not read.
             uvicorn.Config(
                 app,
+                host=services.settings.host,
+                port=services.settings.port,
                 log_config=None,
                 access_log=False,
                 http="httptools",
@@ -102,6 +105,8 @@ class Server(uvicorn.Server):
         ]
         for each in listeners:
             each.open()
+        log.info("listening", extra=self._sockets.ports())
+        self._log_started_message(self._sockets.public)
         return listeners
 
     def _speaking(self, reception: Reception) -> Callable[[Admission], LimitedProtocol]:
@@ -110,7 +115,9 @@ class Server(uvicorn.Server):
         )
 
     def _is_known(self, headers: RawHeaders) -> bool:
-        return self._services.gate.knows(Headers(raw=headers))
+        """Whether a request holds a key. One that lives in browsers is anybody's."""
+        key = self._services.gate.find(Headers(raw=headers))
+        return key is not None and key.scopes != {KeyScope.PUBLIC_START}
 
     async def on_tick(self, counter: int) -> bool:
         self._enforce_time_limits()

@@ -9,6 +9,7 @@ import pytest
 from controller.__main__ import run
 from controller.app import create_app
 from controller.clock import system_clock
+from controller.listeners import bind
 from controller.server import Server
 from controller.settings import Settings
 from tests.fakes.metered import some_metrics
@@ -20,7 +21,7 @@ from tests.fakes.site import SIGNER
 def server_over(runtime: FakeRuntime) -> Server:
     settings = Settings(_env_file=None, port=free_port(), grace_seconds=600)
     app = create_app(settings, runtime, FakeRooms(), SIGNER, None, system_clock(), some_metrics())
-    return Server(app, app.state.services.supervisor, settings.host, settings.port)
+    return Server(app, bind(settings))
 
 
 async def test_it_ends_in_time_with_its_streams_though_no_bot_can_be_waited_for() -> None:

@@ -19,6 +19,7 @@ from controller.app import create_app
 from controller.auth import Key, KeyScope
 from controller.clock import system_clock
 from controller.errors import ControllerError
+from controller.listeners import bind
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtime import Exit, Launch, Sighting
 from controller.server import Server
@@ -95,7 +96,7 @@ async def serve() -> None:
     rooms = WebRtcRooms(settings.url_for_callers, signer)
     app = create_app(settings, runtime, rooms, signer, keys, clock, some_metrics())
     supervisor = app.state.services.supervisor
-    server = Server(app, supervisor, settings.host, settings.port)
+    server = Server(app, bind(settings))
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110 - seen from outside only
