@@ -44,12 +44,13 @@ class Connections:
         return Admission(self, client, is_trusted=is_trusted)
 
     def _refusal(self, client: str, *, is_trusted: bool) -> ControllerError | None:
-        if self._total >= self._most:
-            return ConnectionsExhausted()
         limit = self._most_per_address
         if not is_trusted and limit is not None and self._strangers[client] >= limit:
             return TooManyConnections(limit)
-        return None
+        return ConnectionsExhausted() if self.is_full() else None
+
+    def is_full(self) -> bool:
+        return self._total >= self._most
 
     def forget_stranger(self, client: str) -> None:
         self._strangers[client] -= 1

@@ -44,13 +44,13 @@ class Reception:
 
     Attributes:
         limits: for each request and connection.
-        is_known: whether the header fields of a request hold a valid key.
+        is_known: whether a request, by its URL and header fields, shows that its client is one of ours.
         on_forwarded: called when a peer that is no trusted proxy sends a forwarded address.
         on_refusal: called with the code of each refusal.
     """
 
     limits: HttpLimits
-    is_known: Callable[[RawHeaders], bool]
+    is_known: Callable[[bytes, RawHeaders], bool]
     on_forwarded: Callable[[str], None]
     on_refusal: Callable[[str], None]
 
@@ -121,6 +121,16 @@ class LimitedProtocol(HttpToolsProtocol):
         """Whether the client may still be sending what nobody reads."""
         return self._part is not _Part.NONE or self._ignored > 0
 
+    def stranger_waits_since(self) -> float | None:
+        """Since when this connection has been open for nothing, if it has shown no key."""
+        is_waiting = self._part is not _Part.BODY and not self._is_answering()
+        return self._since if is_waiting and self._admission.is_stranger else None
+
+    def give_up(self) -> None:
+        """Close at once, to make room for another."""
+        self._admission.release()
+        self.transport.abort()
+
     def enforce_time_limits(self, now: float) -> None:
         """Close the connection, or refuse its request, if the client has taken too long."""
         self._abort_if_stalled(now)
@@ -163,7 +173,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._check_framing()
-        if self._admission.is_stranger and self._reception.is_known(self.headers):
+        if self._admission.is_stranger and self._reception.is_known(self.url, self.headers):
             self._admission.identify()
         super().on_headers_complete()
         self._part = _Part.BODY

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from controller.connections import Admission, Connections
-from controller.errors import ControllerError
+from controller.errors import ConnectionsExhausted, ControllerError
 from controller.http_protocol import answer_in_bytes
 from controller.settings import Settings
 
@@ -120,13 +120,26 @@ class Listener:
         protocol: Callable[[Admission], asyncio.Protocol],
         complaints: Complaints,
         on_refusal: Callable[[str], None],
+        make_room: Callable[[], bool],
     ) -> None:
+        """Prepare; nothing is opened.
+
+        Args:
+            name: for the log.
+            sockets: bound, one for each address.
+            connections: how many there may be.
+            protocol: what speaks on each.
+            complaints: where to say that none can be accepted.
+            on_refusal: called with the code of each refusal.
+            make_room: gives up a connection that can be spared, if there is one, and says whether there was.
+        """
         self._name = name
         self._sockets = sockets
         self._connections = connections
         self._protocol = protocol
         self._complaints = complaints
         self._on_refusal = on_refusal
+        self._make_room = make_room
         self._connecting: set[asyncio.Task[None]] = set()
         self._is_open = False
 
@@ -168,7 +181,7 @@ class Listener:
 
     def _receive(self, connection: socket.socket, address: str) -> None:
         try:
-            admission = self._connections.admit(address)
+            admission = self._admit(address)
         except ControllerError as refusal:
             self._on_refusal(refusal.code)
             _turn_away(connection, answer_in_bytes(refusal))
@@ -176,6 +189,14 @@ class Listener:
         task = asyncio.get_running_loop().create_task(self._connect(connection, admission))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
+
+    def _admit(self, address: str) -> Admission:
+        try:
+            return self._connections.admit(address)
+        except ConnectionsExhausted:
+            if not self._make_room():
+                raise
+            return self._connections.admit(address)
 
     async def _connect(self, connection: socket.socket, admission: Admission) -> None:
         loop = asyncio.get_running_loop()

@@ -7,13 +7,14 @@ import logging
 import resource
 import time
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Final, cast
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.datastructures import Headers
 
-from controller.auth import KeyScope
+from controller.auth import KeyScope, bearer_of
 from controller.connections import Admission, Connections
 from controller.http_limits import HttpLimits, most_bot_connections, most_public_connections
 from controller.http_protocol import LimitedProtocol, RawHeaders, Reception
@@ -27,6 +28,11 @@ _LOOK_SECONDS: Final = 0.1
 """How late a second Ctrl-C may be noticed."""
 
 _METRICS_CONNECTIONS: Final = 32
+_STRANGERS_AT_THE_BOTS_PORT: Final = 16
+"""Of one address: probes, and bots that have not asked yet. A bot shows its token with its first request."""
+
+_LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+_LAUNCHES: Final = "/internal/launches/"
 
 
 class Server(uvicorn.Server):
@@ -93,15 +99,20 @@ class Server(uvicorn.Server):
             settings.connections_per_address,
             trusted,
         )
-        bots = Connections(most_bot_connections(open_files, settings.capacity))
+        # Local bots all come from this machine, and so do those behind some service meshes.
+        bots = Connections(
+            most_bot_connections(open_files, settings.capacity), _STRANGERS_AT_THE_BOTS_PORT, _LOOPBACK
+        )
         metrics = Connections(_METRICS_CONNECTIONS)
         refused = self._services.requests.connection_refused
-        inside = self._speaking(Reception(self._limits, lambda _: True, lambda _: None, refused))
-        outside = self._speaking(Reception(self._limits, self._is_known, OnceForwarded(), refused))
+        inside = self._speaking(Reception(self._limits, self._is_bot, lambda _: None, refused))
+        outside = self._speaking(Reception(self._limits, self._has_key, OnceForwarded(), refused))
         listeners = [
-            Listener("bots", self._sockets.bots, bots, inside, complaints, refused),
-            Listener("metrics", self._sockets.metrics, metrics, inside, complaints, refused),
-            Listener("public", self._sockets.public, public, outside, complaints, refused),
+            Listener("bots", self._sockets.bots, bots, inside, complaints, refused, self._keep_all),
+            Listener("metrics", self._sockets.metrics, metrics, inside, complaints, refused, self._keep_all),
+            Listener(
+                "public", self._sockets.public, public, outside, complaints, refused, self._give_up_the_oldest
+            ),
         ]
         for each in listeners:
             each.open()
@@ -114,7 +125,32 @@ class Server(uvicorn.Server):
             self.config, self.server_state, self.lifespan.state, admission, reception
         )
 
-    def _is_known(self, headers: RawHeaders) -> bool:
+    @staticmethod
+    def _keep_all() -> bool:
+        """Who may come to these ports is for the network to say."""
+        return False
+
+    def _give_up_the_oldest(self) -> bool:
+        """Close the stranger's connection at the public port that has been open for nothing the longest."""
+        public = self._sockets.ports()["public"]
+        waiting = [
+            (since, each)
+            for each in cast("set[LimitedProtocol]", self.server_state.connections)
+            if each.server is not None and each.server[1] == public
+            if (since := each.stranger_waits_since()) is not None
+        ]
+        if not waiting:
+            return False
+        min(waiting, key=itemgetter(0))[1].give_up()
+        return True
+
+    def _is_bot(self, url: bytes, headers: RawHeaders) -> bool:
+        """Whether a request holds the token of the launch that it is about."""
+        _, _, path = url.decode("latin-1").partition(_LAUNCHES)
+        token = bearer_of(Headers(raw=headers))
+        return token is not None and self._services.signer.is_launch_token(token, path.partition("/")[0])
+
+    def _has_key(self, _: bytes, headers: RawHeaders) -> bool:
         """Whether a request holds a key. One that lives in browsers is anybody's."""
         key = self._services.gate.find(Headers(raw=headers))
         return key is not None and key.scopes != {KeyScope.PUBLIC_START}

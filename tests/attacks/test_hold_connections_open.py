@@ -172,11 +172,27 @@ async def test_whoever_has_shown_a_valid_key_counts_no_longer(serve: ServeContro
 async def test_the_total_is_limited_as_well(serve: ServeController) -> None:
     async with (
         serve(max_connections=8) as controller,
-        many(controller.url, 8),
-        connected(controller.url) as refused,
+        many(controller.url, 8) as wires,
     ):
-        answer = await refused.answer()
-        assert (answer.status, answer.body["code"]) == (503, "connections_exhausted")
+        for wire in wires:
+            await wire.send(EVENTS + b"\r\n")
+            await wire.reader.readuntil(b"\r\n\r\n")
+        async with connected(controller.url) as refused:
+            answer = await refused.answer()
+            assert (answer.status, answer.body["code"]) == (503, "connections_exhausted")
+
+
+async def test_whoever_asks_something_takes_the_place_of_whoever_holds_a_connection_for_nothing(
+    serve: ServeController,
+) -> None:
+    async with serve(max_connections=8) as controller, many(controller.url, 8) as wires:
+        for wire in wires[:4]:
+            await wire.send(GET[:20])
+        for _ in range(20):
+            async with connected(controller.url) as asking:
+                await asking.send(GET)
+                assert (await asking.answer()).status == 200
+        assert await wires[4].is_closed()
 
 
 async def test_a_trusted_proxy_has_the_total_limit_only(serve: ServeController, tmp_path: Path) -> None:
@@ -215,7 +231,7 @@ async def test_without_descriptors_accepting_pauses_and_the_log_gets_one_line_a_
     listening.bind(("127.0.0.1", 0))
     listening.settimeout(0)
     listener = Listener(
-        "public", [listening], Connections(9), asyncio.Protocol, Complaints(time.monotonic), print
+        "public", [listening], Connections(9), asyncio.Protocol, Complaints(time.monotonic), print, bool
     )
     listener.open()
     with socket.create_connection(listening.getsockname()):

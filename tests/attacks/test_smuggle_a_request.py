@@ -96,7 +96,7 @@ async def test_nothing_after_connection_close_is_answered(serve: ServeController
 
 async def test_http_1_0_is_answered_once(serve: ServeController) -> None:
     async with serve() as controller, connected(controller.url) as wire:
-        await wire.send(b"GET /livez HTTP/1.0\r\n\r\n")
+        await wire.send(b"GET /livez HTTP/1.0\r\nHost: localhost\r\n\r\n")
         assert (await wire.answer()).status == 200
         assert await wire.reader.read() == b""
 

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.fakes.served import PATIENCE_SECONDS, ServeController, WebApp, free_port
 from tests.fakes.wire import connected
@@ -65,9 +64,8 @@ def few_files(number: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (number, number))
 
 
-@pytest.mark.parametrize("files", [96, 256])
 async def test_with_few_descriptors_probes_and_bots_are_served_and_the_log_stays_short(
-    tmp_path: Path, files: int
+    tmp_path: Path,
 ) -> None:
     port, bots_port = free_port(), free_port()
     environment = {
@@ -87,7 +85,7 @@ async def test_with_few_descriptors_probes_and_bots_are_served_and_the_log_stays
             cwd=Path(__file__).parents[2],
             stdout=stream,
             stderr=stream,
-            preexec_fn=lambda: few_files(files),
+            preexec_fn=lambda: few_files(96),
         )
     url, url_for_bots = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{bots_port}"
     try:
