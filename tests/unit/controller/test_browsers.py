@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from controller.auth import Key, KeyScope
+from controller.connections import one_client
 from controller.errors import TooManyOffers
 from controller.held import Held
-from controller.connections import one_client
 from controller.settings import Settings
 from tests.fakes.site import Serve, Site
 
