@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from controller.listeners import bind, with_bots_port
 from controller.problems import sentence
-from controller.settings import Settings
+from controller.settings import BOTS_PORT, Settings
 from protocol import environment
+from tests.fakes.served import free_port
 
 EXAMPLE = Path(__file__).parents[3] / ".env.example"
 LINE = re.compile(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
@@ -66,6 +68,18 @@ def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path: Path)
             "PODLINE_METRICS_PORT: leave it out to have /metrics on PODLINE_PORT as well.",
         ),
         (
+            {"bots_port": 7860},
+            "PODLINE_BOTS_PORT: bots need a port of their own, other than those of callers and metrics.",
+        ),
+        (
+            {"bots_port": 9464, "metrics_port": 9464},
+            "PODLINE_BOTS_PORT: bots need a port of their own, other than those of callers and metrics.",
+        ),
+        (
+            {"controller_url": "http://127.0.0.1:7860"},
+            "PODLINE_CONTROLLER_URL needs PODLINE_BOTS_PORT: it must lead to the port for bots.",
+        ),
+        (
             {"ice_servers": "turn:key@turn.example.com", "turn_secret": "hush"},
             (
                 "ice_servers: a server is like stun:stun.example.com:3478 or "
@@ -120,6 +134,34 @@ def test_loopback_needs_no_keys(host: str) -> None:
 def test_an_open_address_is_fine_with_keys() -> None:
     settings = Settings(_env_file=None, host="0.0.0.0", keys_file="/keys.json")
     assert settings.url_for_bots == "http://127.0.0.1:7860"
+
+
+def test_bots_have_a_port_of_their_own_which_in_a_cluster_is_always_the_same() -> None:
+    in_cluster = {
+        "runtime": "kubernetes",
+        "job_template": "bot-job.yaml",
+        "controller_url": "http://podline:7861",
+        "secret": "hush, or nobody is safe",
+    }
+    assert Settings(_env_file=None, **in_cluster).bots_port_wanted == BOTS_PORT
+    assert Settings(_env_file=None, **in_cluster, bots_port=8000).bots_port_wanted == 8000
+    assert Settings(_env_file=None).bots_port_wanted is None
+    assert Settings(_env_file=None, bots_port=8000).url_for_bots == "http://127.0.0.1:8000"
+
+
+def test_any_free_port_of_this_machine_will_do_for_local_bots() -> None:
+    settings = Settings(_env_file=None, host="0.0.0.0", port=free_port(), keys_file="/keys.json")
+    sockets = bind(settings)
+    try:
+        bound = with_bots_port(settings, sockets)
+        assert sockets.bots[0].getsockname() == ("127.0.0.1", bound.bots_port)
+        assert bound.url_for_bots == f"http://127.0.0.1:{bound.bots_port}"
+        sockets.public[0].listen()
+        with pytest.raises(OSError, match=f"0.0.0.0 port {settings.port}: "):
+            bind(settings)
+    finally:
+        for each in (*sockets.public, *sockets.bots):
+            each.close()
 
 
 def test_the_secret_is_not_shown_with_the_settings() -> None:
