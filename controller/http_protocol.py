@@ -36,6 +36,7 @@ _REQUEST_LINE: Final = len("OPTIONS  HTTP/1.1\r\n")
 """What it has besides the URL."""
 
 _FORWARDED: Final = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
+_NOTED: Final = _FORWARDED | {b"host", b"transfer-encoding", b"authorization"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._is_over = False
         self._refusal: ControllerError | None = None
         self.url = b""
-        self._fields = self._head_bytes = self._body_bytes = 0
+        self._fields = self._head_bytes = self._body_bytes = self._hosts = 0
+        self._is_chunked = self._has_bearer = False
         self._received = 0
         """Bytes of the head or the body as they came: a field that never ends is passed on by no call."""
         self._ignored = 0
@@ -168,12 +170,19 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._fields > self._limits.fields or self._head_bytes > self._limits.head_bytes:
             self._stop_with(self._headers_too_large())
         # A trailer could overrule what a proxy in front of us has checked: it is counted, and dropped.
-        if self._part is not _Part.BODY:
-            super().on_header(name, value)
+        if self._part is _Part.BODY:
+            return
+        super().on_header(name, value)
+        if (name := self.headers[-1][0]) in _NOTED:
+            self._note(name, value)
 
     def on_headers_complete(self) -> None:
-        self._check_framing()
-        if self._admission.is_stranger and self._reception.is_known(self.url, self.headers):
+        version = self.parser.get_http_version()
+        is_plain = self._hosts <= 1 and (version == "1.1" or (version == "1.0" and not self._is_chunked))
+        if not is_plain or (self._hosts == 0 and version == "1.1"):
+            self._stop_with(MalformedRequest())
+        may_be_known = self._has_bearer and self._admission.is_stranger
+        if may_be_known and self._reception.is_known(self.url, self.headers):
             self._admission.identify()
         super().on_headers_complete()
         self._part = _Part.BODY
@@ -190,7 +199,6 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._part = _Part.NONE
-        self._since = self.loop.time()
         if not self.parser.should_keep_alive() or self.parser.should_upgrade():
             raise _Stop  # whatever follows is no request
 
@@ -225,7 +233,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._part = _Part.HEAD
         self._since = self.loop.time()
         self.url = b""
-        self._received = self._fields = self._head_bytes = 0
+        self._received = self._fields = self._head_bytes = self._hosts = 0
+        self._is_chunked = self._has_bearer = False
 
     def _check_size(self) -> None:
         limits = self._limits
@@ -237,20 +246,18 @@ class LimitedProtocol(HttpToolsProtocol):
             if framing > limits.framing_bytes + limits.framing_per_byte * self._body_bytes:
                 self._refuse(self._headers_too_large())
 
-    def _check_framing(self) -> None:
-        """Refuse what a proxy in front of us may understand differently; note a proxy that is not listed."""
-        version = self.parser.get_http_version()
-        hosts = 0
-        for name, value in self.headers:
-            if name == b"host":
-                hosts += 1
-            elif name == b"transfer-encoding":
-                if version != "1.1" or value.strip().lower() != b"chunked":
-                    self._stop_with(MalformedRequest())
-            elif name in _FORWARDED and not self._admission.is_trusted and self.client is not None:
-                self._reception.on_forwarded(self.client[0])
-        if version not in ("1.0", "1.1") or hosts > 1 or (hosts == 0 and version == "1.1"):
-            self._stop_with(MalformedRequest())
+    def _note(self, name: bytes, value: bytes) -> None:
+        """Keep in mind what a proxy in front of us may understand differently, and who sent it."""
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"authorization":
+            self._has_bearer = True
+        elif name == b"transfer-encoding":
+            self._is_chunked = True
+            if value.strip().lower() != b"chunked":
+                self._stop_with(MalformedRequest())
+        elif not self._admission.is_trusted and self.client is not None:
+            self._reception.on_forwarded(self.client[0])
 
     def _stop_with(self, error: ControllerError) -> None:
         self._refusal = error
