@@ -119,6 +119,12 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._ignore(len(data) - start)
                 return
 
+    def shutdown(self) -> None:
+        if self._is_answering() or self.transport.get_write_buffer_size():
+            super().shutdown()
+        else:
+            self.transport.abort()  # nobody waits for half a request
+
     def is_receiving(self) -> bool:
         """Whether the client may still be sending what nobody reads."""
         return self._part is not _Part.NONE or self._ignored > 0
