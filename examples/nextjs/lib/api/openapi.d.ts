@@ -346,6 +346,28 @@ export interface components {
             agents: components["schemas"]["Agent"][];
         };
         /**
+         * BudgetOut
+         * @description What the session may use at most before it ends as `budget_spent`; null where it is not limited.
+         */
+        BudgetOut: {
+            /** Tokens */
+            tokens: number | null;
+            /** Cost */
+            cost: number | null;
+        };
+        /**
+         * BudgetWish
+         * @description What the session may use at most; what is left out is the operator's default.
+         *
+         *     `tokens` are prompt and completion of all models together, `cost` is in the price file's currency.
+         */
+        BudgetWish: {
+            /** Tokens */
+            tokens?: number | null;
+            /** Cost */
+            cost?: number | null;
+        };
+        /**
          * Candidates
          * @description ICE candidates of a connection that has been offered.
          */
@@ -467,7 +489,7 @@ export interface components {
          * @description Why a session ended.
          * @enum {string}
          */
-        Reason: "caller_left" | "completed" | "stopped" | "no_caller" | "idle" | "max_duration" | "config_invalid" | "room_refused" | "room_lost" | "model_refused" | "model_unreachable" | "model_lost" | "crashed" | "launch_failed" | "unschedulable" | "image_pull" | "start_timeout" | "out_of_memory" | "evicted" | "node_lost" | "unresponsive" | "vanished";
+        Reason: "caller_left" | "completed" | "stopped" | "no_caller" | "idle" | "max_duration" | "budget_spent" | "config_invalid" | "room_refused" | "room_lost" | "model_refused" | "model_unreachable" | "model_lost" | "crashed" | "launch_failed" | "unschedulable" | "image_pull" | "start_timeout" | "out_of_memory" | "evicted" | "node_lost" | "unresponsive" | "vanished";
         /**
          * RoomOut
          * @description Where the caller goes. `token` is only in the answer to a start, and only for a room of ours.
@@ -505,6 +527,7 @@ export interface components {
             persona: string | null;
             /** Max Duration Seconds */
             max_duration_seconds: number;
+            budget: components["schemas"]["BudgetOut"];
             /**
              * Created At
              * Format: date-time
@@ -602,6 +625,7 @@ export interface components {
             room?: components["schemas"]["OwnRoom"] | null;
             /** Max Duration Seconds */
             max_duration_seconds?: number | null;
+            budget?: components["schemas"]["BudgetWish"] | null;
             /** Persona */
             persona?: string | null;
             /** Metadata */
