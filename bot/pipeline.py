@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams
@@ -34,6 +34,8 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from bot.hearing import Hearing
 from bot.transcript import Role
+
+SOMETHING_FAILED: Final = "Something went wrong at the assistant's end. If it stays silent, call again."
 
 OnTurn = Callable[[Role, str], None]
 
@@ -117,7 +119,7 @@ class DiscreetRTVI(RTVIProcessor):
         await self.push_transport_message(Error(data=ErrorData(error=sentence, fatal=False)))
 
     async def _send_error_frame(self, frame: ErrorFrame) -> None:
-        failure = ErrorFrame(error="Something failed in the bot.", processor=frame.processor)
+        failure = ErrorFrame(error=SOMETHING_FAILED, processor=frame.processor)
         await super()._send_error_frame(failure)
 
 
