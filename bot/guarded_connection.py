@@ -12,7 +12,7 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from bot.client_messages import ClientMessages
 
 MAX_CHANNELS: Final = 4
-"""Of one connection. Clients open one; each costs memory."""
+"""Of one connection that are listened to. Clients open one."""
 
 _MESSAGE: Final = "message"
 
@@ -38,7 +38,6 @@ class GuardedConnection(SmallWebRTCConnection):
             channel.remove_listener(_MESSAGE, listener)
         self._channels += 1
         if self._channels > MAX_CHANNELS:
-            channel.close()
             return
         for listener in listeners:
             channel.on(_MESSAGE, partial(self._pass_on, listener))
