@@ -208,6 +208,22 @@ async def test_what_others_type_is_not_the_callers(room: DailyRoom) -> None:
             assert await bot.ears.read.get() == typed("of ana")
 
 
+async def test_what_no_client_of_ours_sends_goes_no_further(room: DailyRoom) -> None:
+    async with bot_with_caller(room) as bot:
+        for message in (
+            {"type": "raw-audio"},
+            typed("x" * 2_001),
+            "text",
+            None,
+            [typed("in a list")],
+            {"a": {1}},
+        ):
+            room.tell("on_app_message", message, "ana")
+        room.tell("on_app_message", {**typed("tea"), "more": "of it"}, "ana")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await bot.ears.read.get() == typed("tea")
+
+
 @pytest.mark.parametrize("words", ["Meeting has ended", "Meeting token has expired", "You were removed."])
 async def test_a_bot_that_daily_puts_out_has_lost_the_room(room: DailyRoom, words: str) -> None:
     async with bot_with_caller(room) as bot:
