@@ -31,7 +31,7 @@ class Ending:
     @property
     def is_ordered(self) -> bool:
         """Whether somebody has asked for the end, and waits for the process to be gone."""
-        return self.reason in (TERMINATED, Reason.STOPPED)
+        return self.reason in (TERMINATED, Reason.STOPPED, Reason.BUDGET_SPENT)
 
     @classmethod
     def of(cls, error: BotError) -> Ending:
@@ -131,6 +131,11 @@ class Attendance:
     def bot_says_goodbye(self) -> None:
         """The model ends the call of its own."""
         self.end(Ending(Reason.COMPLETED, "The bot said goodbye and left.", goodbye="awaited"))
+
+    def budget_spent(self) -> None:
+        """The controller has asked for the end since the session's budget is used up."""
+        spent = "The call has used up its budget. Start another one to go on."
+        self.end(Ending(Reason.BUDGET_SPENT, spent, goodbye="ask"))
 
     def stop(self) -> None:
         """The controller has asked for the end."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,13 +15,15 @@ from pipecat.pipeline.worker import PipelineWorker
 from pipecat.workers.runner import WorkerRunner
 
 from bot.attendance import UNHURRIED_SECONDS, Attendance, Ending
+from bot.client_messages import ClientMessages
 from bot.controller import Controller
 from bot.gemini import gemini_live
+from bot.hearing import Hearing
 from bot.ledger import Ledger
 from bot.measurements import Record, observers
 from bot.peer import OfferRefused, Peer
 from bot.persona import Persona, farewell_request, greeting_request, warning_request
-from bot.pipeline import Heard, conversation
+from bot.pipeline import DiscreetRTVI, Heard, conversation
 from bot.settings import Settings
 from bot.store import Store
 from bot.tools.ending import end_call_tool
@@ -28,7 +31,17 @@ from bot.tools.products import ProductTools
 from bot.transcript import Transcript
 from bot.transports import room_transport
 from bot.voice import VoiceObserver
-from protocol.messages import Candidates, InboxAnswer, InboxMessage, ModelReconnected, Offer, Stop, TurnEnded
+from protocol.messages import (
+    AudioDropped,
+    Candidates,
+    ClientMessagesRefused,
+    InboxAnswer,
+    InboxMessage,
+    ModelReconnected,
+    Offer,
+    Stop,
+    TurnEnded,
+)
 from protocol.reasons import TERMINATED, Phase, Reason
 
 if TYPE_CHECKING:
@@ -45,6 +58,9 @@ FLUSH_SECONDS: Final = 0.5
 """How long the last message to the caller's page may take on its way through the pipeline."""
 LEAVING_SECONDS: Final = 2.0
 """Kept back from the grace period for closing the pipeline and for the last report."""
+
+REFUSALS_SECONDS: Final = 2.0
+"""How often what was refused of the caller's client is recorded: an event for each would push out others."""
 
 FAILED: Final = "Something went wrong on our side. Please call again."
 """What a caller is told of a call that failed."""
@@ -69,6 +85,9 @@ class Call:
         self._ledger = ledger
         self._attendance = attendance
         self._voice = VoiceObserver()
+        self._rtvi = DiscreetRTVI()
+        self._messages = ClientMessages(time.monotonic, self._rtvi.report_refusal)
+        self._hearing = Hearing(time.monotonic)
         self._peer: Peer | None = None
         self._worker: PipelineWorker
 
@@ -100,15 +119,19 @@ class Call:
             helpers = [tasks.create_task(self._crash_ends_call(work)) for work in self._helpers(controller)]
             ending = await self._attendance.ending
             logger.info("call ending", reason=str(ending.reason), message=ending.message)
+            if ending.reason is Reason.BUDGET_SPENT:
+                self._messages.close()
+                self._hearing.close()
             if self._attendance.caller_is_here and ending.goodbye != "none":
                 await _first_of(self._say_goodbye(ending), self._attendance.caller_gone.wait())
             await self._leave(ending, pipeline)
             for helper in helpers:
                 helper.cancel()
+        self._record_refusals()
         return ending
 
     def _helpers(self, controller: Controller | None) -> list[Coroutine[Any, Any, None]]:
-        helpers = [self._greet(), self._warn()]
+        helpers = [self._greet(), self._warn(), self._watch_refusals()]
         if controller is not None:
             helpers += [self._read_inbox(controller), self._heed_end_of_launch(controller)]
         if self._peer is not None:
@@ -137,6 +160,17 @@ class Call:
             warning = warning_request(self._attendance.warning_seconds)
             await self._worker.queue_frame(InputTextRawFrame(warning))
 
+    async def _watch_refusals(self) -> None:
+        while True:
+            await asyncio.sleep(REFUSALS_SECONDS)
+            self._record_refusals()
+
+    def _record_refusals(self) -> None:
+        for cause, count in self._messages.drain().items():
+            self._ledger.record(ClientMessagesRefused(cause=cause, count=count))
+        if seconds := self._hearing.drain():
+            self._ledger.record(AudioDropped(seconds=seconds))
+
     async def _read_inbox(self, controller: Controller) -> None:
         async for message in controller.messages():
             await controller.answer(message.id, await self._act_on(message))
@@ -144,6 +178,8 @@ class Call:
     async def _act_on(self, message: InboxMessage) -> InboxAnswer:
         try:
             match message:
+                case Stop(reason=Reason.BUDGET_SPENT):
+                    self._attendance.budget_spent()
                 case Stop():
                     self._attendance.stop()
                 case Offer(offer=offer) if self._peer is not None:
@@ -231,13 +267,14 @@ class Call:
             on_reconnected=lambda: self._ledger.record(ModelReconnected()),
         )
         if settings.room is None:
-            self._peer = Peer(attendance, settings.ice_servers)
+            self._peer = Peer(attendance, self._messages, settings.ice_servers)
             transport = self._peer.transport
         else:
-            transport = room_transport(settings.room, attendance)
+            transport = room_transport(settings.room, attendance, self._messages)
         worker = conversation(
             transport=transport,
             model=model,
+            hearing=self._hearing,
             first_request=greeting_request(self._persona),
             stop_secs=settings.stop_secs,
             idle_seconds=settings.idle_seconds,
@@ -246,6 +283,7 @@ class Call:
                 on_typed=self._on_typed(transcript),
                 observers=[self._voice, *self._observers(tools)],
             ),
+            rtvi=self._rtvi,
             traced_as=None if self._traces is None else settings.session_id,
         )
 

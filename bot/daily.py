@@ -8,6 +8,7 @@ from pipecat.frames.frames import InputAudioRawFrame, UserAudioRawFrame
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.transports.daily.transport import DailyInputTransport, DailyParams, DailyTransport
 
+from bot.client_messages import ClientMessages
 from bot.membership import Membership
 from bot.presence import END_SILENCE_SECONDS, Presence
 from bot.settings import DailyRoom
@@ -23,9 +24,9 @@ RECOVERY_SECONDS: Final = 15.0
 """How long a connection to Daily may be interrupted. Its client makes it again by itself, or never says."""
 
 
-def daily_transport(room: DailyRoom, presence: Presence) -> BaseTransport:
+def daily_transport(room: DailyRoom, presence: Presence, messages: ClientMessages) -> BaseTransport:
     """A transport that joins the room when its pipeline is set up and tells `presence` what happens there."""
-    transport = _CallersTransport(room)
+    transport = _CallersTransport(room, messages)
     call = DailyCall(room, presence, lambda: transport.last_error)
     transport.is_caller, transport.is_stranger = call.is_caller, call.is_stranger
     events: dict[str, Callable[..., None]] = {
@@ -135,7 +136,7 @@ class DailyCall:
 class _CallersTransport(DailyTransport):
     """Pipecat's transport, made to hear the caller alone and to keep what Daily says of its errors."""
 
-    def __init__(self, room: DailyRoom) -> None:
+    def __init__(self, room: DailyRoom, messages: ClientMessages) -> None:
         super().__init__(
             room.url,
             room.token,
@@ -148,6 +149,7 @@ class _CallersTransport(DailyTransport):
             ),
         )
         self.last_error = ""
+        self._messages = messages
         self.is_caller: Callable[[str], bool] = lambda _participant_id: False
         self.is_stranger: Callable[[str], bool] = lambda _participant_id: False
         # Daily's client tells here why it ends a call, and Pipecat's does not listen.
@@ -158,6 +160,12 @@ class _CallersTransport(DailyTransport):
             self._input = _CallersInput(self, self._client, self._params, name=self._input_name)
         return self._input
 
+    async def _on_app_message(self, message: Any, sender: str) -> None:
+        if not self.is_stranger(sender):
+            taken = await self._messages.take_parsed(message)
+            if taken is not None:
+                await super()._on_app_message(taken, sender)
+
     def _keep_error(self, message: str) -> None:
         # Called from a thread of Daily's; a request that fails is told a second time, as Rust prints it.
         if not message.startswith("Error handling "):
@@ -165,17 +173,13 @@ class _CallersTransport(DailyTransport):
 
 
 class _CallersInput(DailyInputTransport):
-    """Passes on what the caller says and types: audio of two, frame by frame in turn, is speech to nobody."""
+    """Passes on what the caller says: audio of two, frame by frame in turn, is speech to nobody."""
 
     _transport: _CallersTransport
 
     async def push_audio_frame(self, frame: InputAudioRawFrame) -> None:
         if isinstance(frame, UserAudioRawFrame) and self._transport.is_caller(frame.user_id):
             await super().push_audio_frame(frame)
-
-    async def push_app_message(self, message: Any, sender: str) -> None:
-        if not self._transport.is_stranger(sender):
-            await super().push_app_message(message, sender)
 
 
 def _may_speak(participant: Mapping[str, Any]) -> bool:

@@ -21,6 +21,9 @@ MAX_BATCH_EVENTS: Final = 100
 MAX_PENDING_EVENTS: Final = 5000
 """About an hour of a lively call without a controller."""
 
+URGENT_TOKENS: Final = 5_000
+"""So many that were not reported yet are reported at once: the controller keeps the session's budget."""
+
 MAX_MODELS: Final = 16
 MAX_TOOLS: Final = 32
 """Of `Usage`; models and tools beyond are counted under `OTHER`."""
@@ -46,14 +49,16 @@ class Ledger:
         self.totals = NOTHING
         self.acked_totals = NOTHING
         self.dropped = 0
+        self._tokens_waiting = 0
         self.moment_reached = asyncio.Event()
-        """Set at each moment marked; whoever reports at once clears it."""
+        """Set at each moment marked, and when many tokens were used; whoever reports at once clears it."""
 
     def record(self, event: Event) -> None:
         """Note something that has happened."""
         event = _within_limits(event, self.totals)
         self.totals = plus(self.totals, event)
         self._pending.append(event)
+        self._hurry_if_costly(event)
         if len(self._pending) > MAX_PENDING_EVENTS:
             self._pending.popleft()
             self.dropped += 1
@@ -90,6 +95,7 @@ class Ledger:
             self._batch = tuple(self._pending.popleft() for _ in range(size))
             # Of a batch that is sent again, only its first timeline has surely come with it.
             self._batch_has_speech = "first_speech" in self._moments
+        self._tokens_waiting = 0  # the totals hold them all
         return Report(
             seq=self._seq,
             acked=self._acked,
@@ -114,6 +120,12 @@ class Ledger:
         if self._batch is not None:
             self.dropped += len(self._batch)
             self._close_batch()
+
+    def _hurry_if_costly(self, event: Event) -> None:
+        if isinstance(event, TokensUsed):
+            self._tokens_waiting += event.tokens.prompt_tokens + event.tokens.completion_tokens
+            if self._tokens_waiting >= URGENT_TOKENS:
+                self.moment_reached.set()
 
     def _close_batch(self) -> None:
         self._batch = None

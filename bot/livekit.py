@@ -18,6 +18,7 @@ from pipecat.transports.livekit.transport import (
     LiveKitTransportClient,
 )
 
+from bot.client_messages import ClientMessages
 from bot.grants import granted, missing_permission, missing_permission_of
 from bot.membership import Membership
 from bot.presence import END_SILENCE_SECONDS, Presence
@@ -57,10 +58,10 @@ _CAUSES: Final = {
 }
 
 
-def livekit_transport(room: LiveKitRoom, presence: Presence) -> BaseTransport:
+def livekit_transport(room: LiveKitRoom, presence: Presence, messages: ClientMessages) -> BaseTransport:
     """A transport that joins the room when its pipeline is set up and tells `presence` what happens there."""
     call = LiveKitCall(room, presence)
-    transport = _CallersTransport(room, call)
+    transport = _CallersTransport(room, call, messages)
     transport.add_event_handler("on_before_disconnect", call.leaving)
     return transport
 
@@ -150,7 +151,7 @@ class LiveKitCall:
 class _CallersTransport(LiveKitTransport):
     """Pipecat's transport, made to hear the caller alone and to join at once or not at all."""
 
-    def __init__(self, room: LiveKitRoom, call: LiveKitCall) -> None:
+    def __init__(self, room: LiveKitRoom, call: LiveKitCall, messages: ClientMessages) -> None:
         params = LiveKitParams(
             audio_in_enabled=True,
             audio_out_enabled=True,
@@ -160,6 +161,7 @@ class _CallersTransport(LiveKitTransport):
         name = str(granted(room.token).get("room"))
         super().__init__(room.url, room.token, name, params)
         self._call = call
+        self._messages = messages
         callbacks = self._client._callbacks  # noqa: SLF001 - Pipecat makes its client itself
         self._client = _Client(call, room.url, room.token, name, params, callbacks, self.name)
 
@@ -167,6 +169,12 @@ class _CallersTransport(LiveKitTransport):
         if self._input is None:
             self._input = _CallersInput(self._call, self, self._client, self._params, name=self._input_name)
         return self._input
+
+    async def _on_data_received(self, data: bytes, participant_id: str | None) -> None:
+        if not self._call.is_stranger(participant_id):
+            taken = await self._messages.take(data)
+            if taken is not None:
+                await super()._on_data_received(taken.encode(), participant_id)
 
 
 class _Client(LiveKitTransportClient):
@@ -239,7 +247,7 @@ class _Client(LiveKitTransportClient):
 
 
 class _CallersInput(LiveKitInputTransport):
-    """Passes on what the caller says and types: audio of two, frame by frame in turn, is speech to nobody."""
+    """Passes on what the caller says: audio of two, frame by frame in turn, is speech to nobody."""
 
     def __init__(
         self,
@@ -255,10 +263,6 @@ class _CallersInput(LiveKitInputTransport):
     async def push_audio_frame(self, frame: InputAudioRawFrame) -> None:
         if isinstance(frame, UserAudioRawFrame) and self._call.is_caller(frame.user_id):
             await super().push_audio_frame(frame)
-
-    async def push_app_message(self, message: Any, sender: str | None) -> None:
-        if not self._call.is_stranger(sender):
-            await super().push_app_message(message, sender)
 
 
 def told(words: str) -> tuple[str, str]:

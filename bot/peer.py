@@ -16,6 +16,8 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
+from bot.client_messages import ClientMessages
+from bot.guarded_connection import GuardedConnection
 from bot.presence import END_SILENCE_SECONDS, Presence
 from bot.settings import IceServer
 
@@ -42,9 +44,13 @@ class OfferRefused(Exception):  # noqa: N818 - named for what happened
 class Peer:
     """The caller's end of the call, over SmallWebRTC."""
 
-    def __init__(self, presence: Presence, ice_servers: Sequence[IceServer] = ()) -> None:
+    def __init__(
+        self, presence: Presence, messages: ClientMessages, ice_servers: Sequence[IceServer] = ()
+    ) -> None:
         self._presence = presence
-        self._connection = SmallWebRTCConnection([RTCIceServer(**asdict(each)) for each in ice_servers])
+        self._connection: SmallWebRTCConnection = GuardedConnection(
+            messages, [RTCIceServer(**asdict(each)) for each in ice_servers]
+        )
         self._was_offered = False
         self._away = asyncio.Event()
         self._away.set()

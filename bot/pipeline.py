@@ -2,11 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams
-from pipecat.frames.frames import ErrorFrame, Frame, InputTextRawFrame, LLMMessagesAppendFrame
+from pipecat.frames.frames import (
+    ErrorFrame,
+    Frame,
+    InputAudioRawFrame,
+    InputTextRawFrame,
+    LLMMessagesAppendFrame,
+)
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
@@ -19,13 +25,17 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.processors.frameworks.rtvi import RTVIObserverParams, RTVIProcessor
+from pipecat.processors.frameworks.rtvi.models import Error, ErrorData
 from pipecat.services.llm_service import LLMService
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.user_start import VADUserTurnStartStrategy
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
+from bot.hearing import Hearing
 from bot.transcript import Role
+
+SOMETHING_FAILED: Final = "Something went wrong at the assistant's end. If it stays silent, call again."
 
 OnTurn = Callable[[Role, str], None]
 
@@ -45,14 +55,16 @@ class Heard:
     observers: list[BaseObserver]
 
 
-def conversation(
+def conversation(  # noqa: PLR0913 - what it is put together from
     *,
     transport: BaseTransport,
     model: LLMService[Any],
+    hearing: Hearing,
     first_request: str,
     stop_secs: float,
     idle_seconds: float,
     heard: Heard,
+    rtvi: RTVIProcessor,
     traced_as: str | None = None,
 ) -> PipelineWorker:
     """A worker that runs the whole conversation once it is given an `LLMRunFrame`.
@@ -60,10 +72,12 @@ def conversation(
     Args:
         transport: Brings the caller's audio and takes the bot's.
         model: Hears and speaks.
+        hearing: How much of the caller's audio the model may hear.
         first_request: What the model is asked when the caller arrives.
         stop_secs: Silence that ends the caller's turn, in seconds.
         idle_seconds: Silence of both sides after which the worker's `on_idle_timeout` fires.
         heard: Where turns and frames are told.
+        rtvi: Speaks with the caller's client.
         traced_as: The conversation's id in its spans; None where none are made.
     """
     context = LLMContext([{"role": "user", "content": first_request}])
@@ -72,7 +86,7 @@ def conversation(
     pipeline = Pipeline(
         [
             transport.input(),
-            TypedText(heard.on_typed),
+            CallerInput(heard.on_typed, hearing),
             user,
             model,
             transport.output(),
@@ -91,7 +105,7 @@ def conversation(
         cancel_on_idle_timeout=False,
         enable_tracing=traced_as is not None,
         conversation_id=traced_as,
-        rtvi_processor=DiscreetRTVI(),
+        rtvi_processor=rtvi,
         # Token counts and the persona's requests are the operator's, not the browser's.
         rtvi_observer_params=RTVIObserverParams(metrics_enabled=False, user_llm_enabled=False),
     )
@@ -100,21 +114,36 @@ def conversation(
 class DiscreetRTVI(RTVIProcessor):
     """Tells the page that something failed, not what: an exception's text may hold anything."""
 
+    async def report_refusal(self, sentence: str) -> None:
+        """Tell the page, as an RTVI error, why a message of its client was refused."""
+        await self.push_transport_message(Error(data=ErrorData(error=sentence, fatal=False)))
+
     async def _send_error_frame(self, frame: ErrorFrame) -> None:
-        failure = ErrorFrame(error="Something failed in the bot.", processor=frame.processor)
+        failure = ErrorFrame(error=SOMETHING_FAILED, processor=frame.processor)
         await super()._send_error_frame(failure)
 
 
-class TypedText(FrameProcessor):
-    """Hands what the caller types to the model, which takes its context only once, at the beginning."""
+class CallerInput(FrameProcessor):
+    """Hands on what the caller says and types.
 
-    def __init__(self, on_typed: Callable[[str], None]) -> None:
+    The model takes its context only once, at the beginning, so typed text goes to it as realtime text. Of the
+    audio it hears as much as real time allows.
+    """
+
+    def __init__(self, on_typed: Callable[[str], None], hearing: Hearing) -> None:
         super().__init__()
         self._on_typed = on_typed
+        self._hearing = hearing
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
-        if isinstance(frame, LLMMessagesAppendFrame) and direction is FrameDirection.DOWNSTREAM:
+        if isinstance(frame, InputAudioRawFrame):
+            if self._hearing.admits(frame.num_frames, frame.sample_rate):
+                if self._hearing.is_closed:
+                    # Without any audio a turn that has begun would never end.
+                    frame.audio = bytes(len(frame.audio))
+                await self.push_frame(frame, direction)
+        elif isinstance(frame, LLMMessagesAppendFrame) and direction is FrameDirection.DOWNSTREAM:
             frame.run_llm = False
             await self.push_frame(frame, direction)
             for message in frame.messages:

@@ -2,20 +2,23 @@
 
 from pipecat.transports.base_transport import BaseTransport
 
+from bot.client_messages import ClientMessages
 from bot.presence import Presence
 from bot.settings import DailyRoom, LiveKitRoom
 
 
-def room_transport(room: DailyRoom | LiveKitRoom, presence: Presence) -> BaseTransport:
+def room_transport(
+    room: DailyRoom | LiveKitRoom, presence: Presence, messages: ClientMessages
+) -> BaseTransport:
     """The transport for a room that a provider hosts."""
     match room:
         case DailyRoom():
             # Imported here because Daily's native client is needed for its own rooms only.
             from bot.daily import daily_transport  # noqa: PLC0415
 
-            return daily_transport(room, presence)
+            return daily_transport(room, presence, messages)
         case LiveKitRoom():
             # Likewise.
             from bot.livekit import livekit_transport  # noqa: PLC0415
 
-            return livekit_transport(room, presence)
+            return livekit_transport(room, presence, messages)

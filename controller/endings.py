@@ -17,6 +17,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.NO_CALLER: "Nobody joined in time. Check that the caller gets the room, and start again.",
     Reason.IDLE: "Both sides were silent for too long.",
     Reason.MAX_DURATION: "The session reached its maximum duration. Start another one to go on.",
+    Reason.BUDGET_SPENT: "The session used up its budget. Start another one to go on.",
     Reason.CONFIG_INVALID: "The bot's configuration is not valid. Its log names what to correct.",
     Reason.ROOM_REFUSED: "The room did not let the bot in. Check the room's address and the bot's token.",
     Reason.ROOM_LOST: "The bot lost the room. Start another session.",

@@ -53,10 +53,10 @@ class Inbox:
         """How many messages the bot has not answered."""
         return len(self._waiting)
 
-    def stop(self) -> None:
-        """Tell the bot to say goodbye. Once is enough."""
+    def stop(self, reason: str | None = None) -> None:
+        """Tell the bot to say goodbye, and why. Once is enough."""
         if not any(isinstance(each.message, Stop) for each in self._waiting.values()):
-            self._put(lambda key: Stop(id=key), None)
+            self._put(lambda key: Stop(id=key, reason=reason), None)
 
     async def poll(self, after: str | None, timeout_seconds: float) -> list[InboxMessage]:
         """What is not answered and came after the message `after`; waits for the first such.

@@ -106,6 +106,16 @@ class PriceList:
             return None
         return sum(count * prices.of(kind) for kind, count in split(tokens)) / _PER
 
+    def charge(self, usage: Usage, on: date) -> float:
+        """Return what a session's budget is charged: models without a price at the highest of each kind."""
+        amounts = ((self.amount(model, tokens, on), tokens) for model, tokens in usage.models.items())
+        return sum(self._at_most(tokens) if known is None else known for known, tokens in amounts)
+
+    def _at_most(self, tokens: Tokens) -> float:
+        entries = [each for of_model in self._of_model.values() for each in of_model]
+        highest = (count * max(each.of(kind) for each in entries) for kind, count in split(tokens))
+        return sum(highest) / _PER
+
     def cost(self, usage: Usage, on: date) -> Cost:
         """What a session cost that was accepted on that day."""
         amounts = {model: self.amount(model, tokens, on) for model, tokens in usage.models.items()}

@@ -75,6 +75,17 @@ class Diagnostics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a session may use at most; None where it is not limited. Tokens include prompt and completion."""
+
+    tokens: int | None = None
+    cost: float | None = None
+
+
+NO_BUDGET: Final = Budget()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """One call, from the request for it to its end.
 
@@ -99,6 +110,7 @@ class Session:
     room_name: str | None = None
     persona: str | None = None
     max_duration_seconds: int
+    budget: Budget = NO_BUDGET
     metadata: dict[str, Any] = field(default_factory=dict)
     phase: Phase = Phase.STARTING
     ending: Ending | None = None

@@ -67,6 +67,9 @@ IpNetwork = Annotated[str, AfterValidator(_network)]
 Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 
 
+BudgetCost = Annotated[float, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)]
+
+
 class Settings(BaseSettings):
     """Variables of the controller, with the prefix PODLINE_ but for providers'. Durations are in seconds."""
 
@@ -193,6 +196,18 @@ class Settings(BaseSettings):
     )
     keep_ended_seconds: PositiveFloat = Field(default=3600, description="How long an ended session is kept.")
 
+    budget_tokens: PositiveInt | None = Field(
+        default=None, le=2**53, description="Tokens that a session may use which asks for no other budget."
+    )
+    budget_cost: BudgetCost | None = Field(
+        default=None, description="The same in the price file's currency; needs PODLINE_PRICES_FILE."
+    )
+    max_budget_tokens: PositiveInt | None = Field(
+        default=None, le=2**53, description="The largest budget of tokens that a request may ask for."
+    )
+    max_budget_cost: BudgetCost | None = Field(
+        default=None, description="The largest budget of money; needs PODLINE_PRICES_FILE."
+    )
     prices_file: Path | None = Field(default=None, description="TOML: what the tokens of each model cost.")
 
     @field_validator("ice_servers", "cors_origins", "trusted_proxies", "previous_secrets", mode="before")
@@ -263,6 +278,23 @@ class Settings(BaseSettings):
     def _only_limits_that_are_kept(self) -> Settings:
         if self.bot_memory_megabytes is not None and sys.platform != "linux":
             raise ValueError("PODLINE_BOT_MEMORY_MEGABYTES: only Linux keeps such a limit; leave it out here")
+        return self
+
+    @model_validator(mode="after")
+    def _only_budgets_that_can_be_kept(self) -> Settings:
+        costs = {"PODLINE_BUDGET_COST": self.budget_cost, "PODLINE_MAX_BUDGET_COST": self.max_budget_cost}
+        for name, cost in costs.items():
+            if cost is not None and self.prices_file is None:
+                raise ValueError(f"{name} needs PODLINE_PRICES_FILE: without prices nothing has a cost")
+        budgets = {
+            "TOKENS": (self.budget_tokens, self.max_budget_tokens),
+            "COST": (self.budget_cost, self.max_budget_cost),
+        }
+        for unit, (default, maximum) in budgets.items():
+            if default is not None and maximum is not None and default > maximum:
+                raise ValueError(
+                    f"PODLINE_BUDGET_{unit} is above PODLINE_MAX_BUDGET_{unit}: lower it or raise the maximum"
+                )
         return self
 
     @model_validator(mode="after")

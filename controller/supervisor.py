@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from controller.adoption import adopted
 from controller.assignment import Assigner
+from controller.budgets import spent
 from controller.clock import Clock
 from controller.deadlines import Limits
 from controller.endings import decide_ending, ending_for
@@ -20,6 +22,7 @@ from controller.errors import (
     ShuttingDown,
 )
 from controller.launcher import Launcher
+from controller.ledger import furthest
 from controller.logs import about, session_at_work
 from controller.metrics import Metrics
 from controller.orders import Order, Started
@@ -35,6 +38,9 @@ from protocol.messages import InboxAnswer, InboxMessage, Report
 from protocol.reasons import Phase, Reason
 
 log = logging.getLogger("podline.supervisor")
+
+_FAREWELL_SECONDS: Final = 2.0
+"""How long a bot whose budget is spent may go on before it is signalled: it must learn the reason first."""
 
 _SHUTDOWN: Final = "The controller was shut down and took its bots along. Start the session again."
 
@@ -63,6 +69,7 @@ class Supervisor:
         self._rooms = rooms
         self._personas = assigner.personas
         self._clock = clock
+        self._prices = metrics.prices
         self._new_id = new_id
         self._tracing = tracing or Untraced()
         self._tasks: asyncio.TaskGroup | None = None
@@ -210,7 +217,10 @@ class Supervisor:
         Raises:
             LaunchEnded: nobody waits for it any more.
         """
-        return self._recorder.report(self._heard(launch_id), report, unknown)
+        record = self._heard(launch_id)
+        counted = self._recorder.report(record, report, unknown)
+        self._keep_budget(record)
+        return counted
 
     async def poll(self, launch_id: str, after: str | None, timeout_seconds: float) -> list[InboxMessage]:
         """What the bot must be told; waits for it. Raises LaunchEnded."""
@@ -232,6 +242,7 @@ class Supervisor:
             room_is_brought=order.room is not None,
             persona=order.persona,
             max_duration_seconds=order.max_duration_seconds,
+            budget=order.budget,
             metadata=dict(order.metadata),
             address_tag=order.address_tags[0] if order.address_tags else None,
             timeline=Timeline(accepted=self._clock.now()),
@@ -307,12 +318,31 @@ class Supervisor:
         """Record why the bot must leave, then ask it to. Asking again is harmless."""
         if record.session.phase.is_end:
             return
-        record.intent = record.intent or intent
-        self.view.put(record, record.session.moved(Phase.STOPPING))
-        record.inbox.stop()
+        self._ask_to_leave(record, intent)
         if record.settled.is_set():
             with about(record.session.id):
-                await self._runtime.stop(record.session.launch_id, record.intent)
+                await self._runtime.stop(record.session.launch_id, record.intent or intent)
+
+    def _ask_to_leave(self, record: Record, intent: Ending) -> None:
+        record.intent = record.intent or intent
+        self.view.put(record, record.session.moved(Phase.STOPPING))
+        record.inbox.stop(str(record.intent.reason))
+
+    def _keep_budget(self, record: Record) -> None:
+        """End a session whose budget is spent. What its events add up to counts if its totals say less."""
+        if record.intent is not None:
+            return
+        session = record.session
+        usage = furthest(session.usage, record.ledger.used)
+        if intent := spent(session.budget, usage, self._prices, session.timeline.accepted.date()):
+            self._ask_to_leave(record, intent)
+            self._own(self._end_after_farewell(record, intent))
+
+    async def _end_after_farewell(self, record: Record, intent: Ending) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_SECONDS):
+                await record.gone.wait()
+        await self._end(record, intent)
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         """Have this done while `run` is awaited, and not at all where it isn't."""

@@ -13,6 +13,8 @@ from controller.labels import BoundedValues
 from controller.prices import PriceList, split
 from controller.sessions import Session
 from protocol.messages import (
+    AudioDropped,
+    ClientMessagesRefused,
     ErrorSeen,
     Event,
     FirstByte,
@@ -72,6 +74,11 @@ class UsageMetrics:
         self._talk = counter("talk_seconds", "How long either side has spoken.", "side")
         self._cost = counter("cost", "What tokens cost by the price file.", "model", "currency")
         self._unpriced_tokens = counter("unpriced_tokens", "Tokens of models without a price.", "model")
+        self._client_messages_refused = counter(
+            "client_messages_refused", "Messages of callers' clients that bots refused.", "cause"
+        )
+        self._audio_dropped = counter("audio_dropped_seconds", "Callers' audio beyond real time.")
+        self._causes = BoundedValues()
         for side in ("caller", "bot"):
             self._silences.labels(side)
             self._talk.labels(side)
@@ -93,6 +100,10 @@ class UsageMetrics:
                     self._reconnects.inc(exemplar=exemplar)
                 case ErrorSeen(kind=kind):
                     self._errors.labels(self._kinds.bounded(kind)).inc(exemplar=exemplar)
+                case ClientMessagesRefused(cause=cause, count=count):
+                    self._client_messages_refused.labels(self._causes.bounded(cause)).inc(count)
+                case AudioDropped(seconds=seconds):
+                    self._audio_dropped.inc(seconds)
                 case _:
                     pass
 

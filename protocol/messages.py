@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from protocol.usage import Name, Seconds, Tokens, Usage
+from protocol.usage import Count, Name, Seconds, Tokens, Usage
 
 MAX_REPORT_BYTES = 64 * 1024
 MAX_LAST_WORD_BYTES = 4096
@@ -99,6 +99,19 @@ class ErrorSeen(msgspec.Struct, frozen=True, tag="error"):
     kind: Name
 
 
+class ClientMessagesRefused(msgspec.Struct, frozen=True, tag="client_messages_refused"):
+    """The bot has refused so many messages of the caller's client since it last said so."""
+
+    cause: Name
+    count: Count
+
+
+class AudioDropped(msgspec.Struct, frozen=True, tag="audio_dropped"):
+    """The caller's client has sent so much audio beyond real time, which the model did not hear."""
+
+    seconds: Seconds
+
+
 Event = (
     TokensUsed
     | FirstByte
@@ -110,6 +123,8 @@ Event = (
     | Silence
     | ModelReconnected
     | ErrorSeen
+    | ClientMessagesRefused
+    | AudioDropped
 )
 
 
@@ -149,9 +164,10 @@ class Candidates(msgspec.Struct, frozen=True, tag="candidates"):
 
 
 class Stop(msgspec.Struct, frozen=True, tag="stop"):
-    """Say goodbye and leave."""
+    """Say goodbye and leave. `reason` is why, where the bot's caller should know."""
 
     id: Name
+    reason: Name | None = None
 
 
 InboxMessage = Offer | Candidates | Stop

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     NO_CALLER = "no_caller"
     IDLE = "idle"
     MAX_DURATION = "max_duration"
+    BUDGET_SPENT = "budget_spent"
 
     CONFIG_INVALID = "config_invalid"
     ROOM_REFUSED = "room_refused"
@@ -59,6 +60,7 @@ _AS_WISHED: Final = frozenset(
         Reason.NO_CALLER,
         Reason.IDLE,
         Reason.MAX_DURATION,
+        Reason.BUDGET_SPENT,
     }
 )
 
@@ -81,4 +83,4 @@ EXIT_CODES: Final[dict[Reason, int]] = {
 REASONS_BY_EXIT_CODE: Final[dict[int, Reason]] = {
     code: reason for reason, code in EXIT_CODES.items() if code != 0
 }
-"""What an exit code alone tells. Zero tells nothing: six reasons share it."""
+"""What an exit code alone tells. Zero tells nothing: seven reasons share it."""

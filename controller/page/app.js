@@ -107,7 +107,7 @@ function handleMessage({ type, data }) {
     case "server-message":
       return handleServerMessage(data);
     case "error":
-      return showNotice(`The assistant reports a problem: ${data.error}`);
+      return showNotice(data.error);
     default:
       return undefined;
   }

@@ -7,6 +7,7 @@ const TITLES = {
   no_caller: "Nobody came in time",
   idle: "It went quiet",
   max_duration: "Time is up",
+  budget_spent: "The call's budget is used up",
 };
 
 const PLAIN = {

@@ -79,6 +79,16 @@ class OwnRoom(Strict):
     token: ShortText
 
 
+class BudgetWish(Strict):
+    """What the session may use at most; what is left out is the operator's default.
+
+    `tokens` are prompt and completion of all models together, `cost` is in the price file's currency.
+    """
+
+    tokens: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    cost: Annotated[float, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)] | None = None
+
+
 class StartSession(Strict):
     """A request for a session. `session_id` makes it safe to repeat."""
 
@@ -92,6 +102,7 @@ class StartSession(Strict):
     session_id: SessionId | None = None
     room: OwnRoom | None = None
     max_duration_seconds: PositiveInt | None = None
+    budget: BudgetWish | None = None
     persona: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
     metadata: Annotated[dict[str, Any], AfterValidator(_small)] = Field(default_factory=dict)
 
@@ -194,6 +205,15 @@ class CostOut(BaseModel):
         return cls.model_validate(prices.cost(session.usage, session.timeline.accepted.date()))
 
 
+class BudgetOut(BaseModel):
+    """What the session may use at most before it ends as `budget_spent`; null where it is not limited."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    tokens: int | None
+    cost: float | None
+
+
 class DiagnosticsOut(BaseModel):
     """Of a session that failed: warnings about its bot, and the end of its log, oldest first."""
 
@@ -217,6 +237,7 @@ class SessionOut(BaseModel):
     cost: CostOut | None
     persona: str | None
     max_duration_seconds: int
+    budget: BudgetOut
     created_at: datetime
     metadata: dict[str, Any]
     diagnostics: DiagnosticsOut | None
@@ -247,6 +268,7 @@ class SessionOut(BaseModel):
             cost=CostOut.of(session, prices),
             persona=session.persona,
             max_duration_seconds=session.max_duration_seconds,
+            budget=BudgetOut.model_validate(session.budget),
             created_at=session.timeline.accepted,
             metadata=session.metadata,
             diagnostics=DiagnosticsOut.model_validate(session.diagnostics) if session.diagnostics else None,

@@ -5,14 +5,15 @@ from __future__ import annotations
 from controller.errors import InvalidRequest
 from controller.orders import Order
 from controller.routes.dependencies import Services
-from controller.routes.models import StartSession
+from controller.routes.models import BudgetWish, StartSession
+from controller.sessions import Budget
 
 
 def order_of(body: StartSession, services: Services) -> Order:
     """Check a request against the operator's limits.
 
     Raises:
-        InvalidRequest: it asks for longer than allowed.
+        InvalidRequest: it asks for longer than allowed, or for a budget that is too large or can't be kept.
     """
     longest = services.settings.max_duration_seconds
     duration = body.max_duration_seconds or longest
@@ -23,6 +24,26 @@ def order_of(body: StartSession, services: Services) -> Order:
         session_id=body.session_id,
         room=(body.room.url, body.room.token) if body.room else None,
         max_duration_seconds=duration,
+        budget=_budget_of(body.budget or BudgetWish(), services),
         persona=body.persona,
         metadata=body.metadata,
+    )
+
+
+def _budget_of(asked: BudgetWish, services: Services) -> Budget:
+    settings, prices = services.settings, services.metrics.prices
+    if asked.cost is not None and prices is None:
+        raise InvalidRequest(
+            "budget.cost: this controller has no prices (PODLINE_PRICES_FILE). Ask for budget.tokens instead."
+        )
+    most_tokens = settings.max_budget_tokens or settings.budget_tokens
+    if asked.tokens is not None and most_tokens is not None and asked.tokens > most_tokens:
+        raise InvalidRequest(f"budget.tokens: a session may use {most_tokens} tokens at most.")
+    most_cost = settings.max_budget_cost or settings.budget_cost
+    if asked.cost is not None and most_cost is not None and asked.cost > most_cost:
+        raise InvalidRequest(f"budget.cost: a session may cost {most_cost:g} at most.")
+    # Where the operator names only a maximum, it is the default: no request escapes it by asking for nothing.
+    return Budget(
+        tokens=asked.tokens or settings.budget_tokens or settings.max_budget_tokens,
+        cost=asked.cost or settings.budget_cost or settings.max_budget_cost,
     )

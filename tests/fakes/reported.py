@@ -27,6 +27,8 @@ EVENTS: Final = [
     {"type": "talk", "side": "bot", "seconds": 2.5},
     {"type": "model_reconnect"},
     {"type": "error", "kind": "network"},
+    {"type": "client_messages_refused", "cause": "rate", "count": 3},
+    {"type": "audio_dropped", "seconds": 1.5},
 ]
 TOTALS: Final = {
     "models": {"gemini": {"prompt_tokens": 100, "input_audio_tokens": 80}},

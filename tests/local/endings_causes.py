@@ -105,6 +105,17 @@ async def time_is_up(scene: Scene) -> None:
         await _is_told(caller, "max_duration")
 
 
+async def budget_is_spent(scene: Scene) -> None:
+    """The greeting costs less, and the first answer more."""
+    async with scene.call(budget={"tokens": 700}) as caller:
+        await caller.bot_quiet()
+        caller.write("find running shoes")
+        await caller.bot_says("I found")
+        scene.it_happens()
+        await caller.bot_says(FAREWELL)
+        await _is_told(caller, "budget_spent")
+
+
 async def caller_says_goodbye(scene: Scene) -> None:
     async with scene.call() as caller:
         caller.write("goodbye for now")

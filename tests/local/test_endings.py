@@ -47,6 +47,7 @@ ENDINGS_OF_CALLS = [
     Ending("no-audio-track", "hasty", causes.offer_has_no_audio, "no_caller", "within 4 seconds", 0, 8),
     # The bot and its time.
     Ending("time-is-up", "patient", causes.time_is_up, "max_duration", "of 16 seconds", 0, 20),
+    Ending("budget-spent", "patient", causes.budget_is_spent, "budget_spent", "its budget was 700", 0, 30),
     Ending("goodbye", "patient", causes.caller_says_goodbye, "completed", "said goodbye", 0, 15),
     # Who stops it.
     Ending("deleted-at-once", "hasty", causes.deleted_at_once, "stopped", "on request", None, 6),

@@ -10,7 +10,7 @@ import msgspec
 from controller.endings import SENTENCES
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.objects import Job, Meta, launch_of
-from controller.sessions import Diagnostics, Ending, Session, Timeline
+from controller.sessions import Budget, Diagnostics, Ending, Session, Timeline
 from protocol.reasons import Phase, Reason
 from protocol.usage import Usage
 
@@ -31,6 +31,8 @@ class _Request(msgspec.Struct, frozen=True, omit_defaults=True):
     metadata: dict[str, Any] = {}
     address_tag: str | None = None
     trace: dict[str, str] = {}
+    budget_tokens: int | None = None
+    budget_cost: float | None = None
 
 
 class _Usage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -81,6 +83,8 @@ def request_annotation(session: Session) -> dict[str, str]:
         address_tag=session.address_tag,
         accepted=session.timeline.accepted,
         trace=session.trace,
+        budget_tokens=session.budget.tokens,
+        budget_cost=session.budget.cost,
     )
     return {names.REQUEST: _json(request)}
 
@@ -141,6 +145,7 @@ def read_session(job: Job) -> Session | None:
         room_name=request.room_name,
         persona=request.persona,
         max_duration_seconds=request.max_duration_seconds,
+        budget=Budget(tokens=request.budget_tokens, cost=request.budget_cost),
         metadata=request.metadata,
         address_tag=request.address_tag,
         phase=ending.reason.phase if ending is not None else Phase.LIVE if is_live else Phase.STARTING,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
+from bot.client_messages import Refused, read_message
 from controller.runtimes.last_word import decode_last_word
 from scripts.benchmarks.fuzz import inputs
 from scripts.benchmarks.programs import resident_megabytes
@@ -22,6 +23,17 @@ _WARM_UP: Final = 0.1
 
 def read_final_report(text: bytes) -> bool:
     return decode_last_word(text) is not None
+
+
+def read_client_message(text: bytes) -> bool:
+    """Whether it was read far enough to be refused for its type, if it was."""
+    try:
+        read_message(text.decode())
+    except UnicodeDecodeError:
+        return False
+    except Refused as refused:
+        return refused.cause != "malformed"
+    return True
 
 
 def run(kind: str, seed: int, count: int) -> dict[str, float]:
@@ -36,7 +48,7 @@ def run(kind: str, seed: int, count: int) -> dict[str, float]:
 
 
 KINDS: Final[dict[str, tuple[Callable[[bytes], bool], Callable[[Random], bytes]]]] = {
-    "data-channel messages": (bool, lambda rng: inputs.message(rng, inputs.page_message)),
+    "data-channel messages": (read_client_message, lambda rng: inputs.message(rng, inputs.page_message)),
     "final reports": (read_final_report, lambda rng: inputs.message(rng, inputs.final_report)),
 }
 

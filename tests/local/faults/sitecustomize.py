@@ -76,9 +76,9 @@ def bring_about(fault: str) -> None:
 
             setattr(ProductTools, "_search", fail)  # noqa: B010 - so does a bug that nobody declared
         case "crash-in-the-pipeline":
-            from bot.pipeline import TypedText
+            from bot.pipeline import CallerInput
 
-            setattr(TypedText, "_say", fail)  # noqa: B010 - likewise
+            setattr(CallerInput, "_say", fail)  # noqa: B010 - likewise
         case "crash-in-the-main-flow":
             from bot.peer import Peer
 

@@ -22,6 +22,20 @@ async def test_nobody_comes() -> None:
 
 
 @at_once
+async def test_a_spent_budget_ends_the_call_with_a_goodbye_whatever_comes_after_it() -> None:
+    call = attendance()
+    call.joined()
+    call.caller_joined()
+    call.budget_spent()
+    call.terminate()
+
+    ending = await call.ending
+
+    assert (ending.reason, ending.goodbye, ending.is_ordered) == (Reason.BUDGET_SPENT, "ask", True)
+    assert ending.message == "The call has used up its budget. Start another one to go on."
+
+
+@at_once
 async def test_the_caller_hangs_up() -> None:
     call = attendance()
     call.joined()

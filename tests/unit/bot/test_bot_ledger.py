@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from bot.ledger import MAX_BATCH_EVENTS, MAX_PENDING_EVENTS, Ledger
+from bot.ledger import MAX_BATCH_EVENTS, MAX_PENDING_EVENTS, URGENT_TOKENS, Ledger
 from protocol.adding import OTHER
 from protocol.messages import (
     MAX_REPORT_BYTES,
@@ -82,6 +82,17 @@ def test_a_moment_is_marked_once_and_wakes_whoever_reports(ledger: Ledger, uptim
 
     assert not ledger.moment_reached.is_set()
     assert (ledger.timeline.joined, ledger.timeline.now) == (1.5, 4.0)
+
+
+def test_many_tokens_wake_whoever_reports_and_few_wait(ledger: Ledger) -> None:
+    ledger.record(tokens(URGENT_TOKENS - 1))
+    assert not ledger.moment_reached.is_set()
+    ledger.report()
+    ledger.record(tokens(URGENT_TOKENS - 1))
+    assert not ledger.moment_reached.is_set()
+
+    ledger.record(tokens(1))
+    assert ledger.moment_reached.is_set()
 
 
 def test_a_batch_stays_as_it_was_first_sent(ledger: Ledger) -> None:

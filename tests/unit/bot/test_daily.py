@@ -16,6 +16,7 @@ from bot import daily
 from bot.errors import BotError
 from bot.settings import DailyRoom as RoomSettings
 from bot.transports import room_transport
+from tests.fakes.client_messages import typed, unhurried_messages
 from tests.fakes.daily_native import BOT_ID, DailyRoom, install, participant
 
 PATIENCE_SECONDS: Final = 40.0
@@ -80,7 +81,7 @@ class Bot:
     def __init__(self) -> None:
         self.presence = Observed()
         self.ears = Ears()
-        transport = room_transport(SETTINGS, self.presence)
+        transport = room_transport(SETTINGS, self.presence, unhurried_messages())
         self.worker = PipelineWorker(Pipeline([transport.input(), self.ears, transport.output()]))
 
     async def run(self) -> None:
@@ -201,10 +202,26 @@ async def test_only_the_caller_is_heard_also_after_coming_back(room: DailyRoom) 
 async def test_what_others_type_is_not_the_callers(room: DailyRoom) -> None:
     async with bot_with_caller(room) as bot:
         room.enter("bo")
-        room.tell("on_app_message", {"text": "of bo"}, "bo")
-        room.tell("on_app_message", {"text": "of ana"}, "ana")
+        room.tell("on_app_message", typed("of bo"), "bo")
+        room.tell("on_app_message", typed("of ana"), "ana")
         async with asyncio.timeout(PATIENCE_SECONDS):
-            assert await bot.ears.read.get() == {"text": "of ana"}
+            assert await bot.ears.read.get() == typed("of ana")
+
+
+async def test_what_no_client_of_ours_sends_goes_no_further(room: DailyRoom) -> None:
+    async with bot_with_caller(room) as bot:
+        for message in (
+            {"type": "raw-audio"},
+            typed("x" * 2_001),
+            "text",
+            None,
+            [typed("in a list")],
+            {"a": {1}},
+        ):
+            room.tell("on_app_message", message, "ana")
+        room.tell("on_app_message", {**typed("tea"), "more": "of it"}, "ana")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await bot.ears.read.get() == typed("tea")
 
 
 @pytest.mark.parametrize("words", ["Meeting has ended", "Meeting token has expired", "You were removed."])

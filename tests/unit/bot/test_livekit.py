@@ -1,6 +1,7 @@
 """What a bot makes of what LiveKit tells; LiveKit itself is there in tests/local."""
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,8 +10,9 @@ from livekit.rtc import ConnectionState, DisconnectReason, ParticipantKind
 from pipecat.transports.livekit.transport import LiveKitParams
 
 from bot import livekit
-from bot.livekit import LiveKitCall, _Client, told
+from bot.livekit import LiveKitCall, _Client, livekit_transport, told
 from bot.settings import LiveKitRoom
+from tests.fakes.client_messages import typed, unhurried_messages
 from tests.unit.bot.test_daily import Observed
 
 TOKEN = "header.payload.signature"
@@ -223,3 +225,28 @@ async def test_what_the_page_is_told_while_the_connection_is_away_reaches_it_aft
     await client.send_data(b"after")
 
     assert room.sent == [b"before", b"meanwhile", b"after"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        json.dumps(typed("x" * 2_001)).encode(),
+        json.dumps({**typed("x"), "type": "raw-audio"}).encode(),
+        b"x" * 40_000,
+        b"\xff",
+        b"[" * 9_000,
+    ],
+)
+async def test_what_no_client_of_ours_sends_goes_no_further(data: bytes) -> None:
+    transport = livekit_transport(LiveKitRoom("ws://livekit", TOKEN), Observed(), unhurried_messages())
+    taken: asyncio.Queue[Any] = asyncio.Queue()
+
+    @transport.event_handler("on_app_message")
+    async def on_app_message(_transport: object, message: Any, _sender: str) -> None:
+        taken.put_nowait(message)
+
+    await transport._on_data_received(data, "ana")
+    await transport._on_data_received(json.dumps({**typed("tea"), "more": "of it"}).encode(), "ana")
+
+    async with asyncio.timeout(5):
+        assert await taken.get() == typed("tea")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bot.errors import BotError
 from bot.peer import OfferRefused, Peer
+from tests.fakes.client_messages import unhurried_messages
 
 ANSWERABLE = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
@@ -29,7 +30,7 @@ class Nobody:
 
 @pytest.fixture
 async def peer() -> AsyncIterator[Peer]:
-    peer = Peer(Nobody())
+    peer = Peer(Nobody(), unhurried_messages())
     yield peer
     await peer.close()
 
@@ -107,7 +108,7 @@ def mutated(mutations: list[tuple[int, str, str]]) -> str:
 async def test_a_damaged_offer_is_refused_or_answered_and_never_crashes(
     mutations: list[tuple[int, str, str]],
 ) -> None:
-    peer = Peer(Nobody())
+    peer = Peer(Nobody(), unhurried_messages())
 
     with contextlib.suppress(OfferRefused):
         assert (await peer.answer({"sdp": mutated(mutations), "type": "offer"}))["type"] == "answer"

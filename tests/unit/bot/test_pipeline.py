@@ -1,9 +1,12 @@
 """What the caller types reaches the model, the transcript and the context."""
 
+import time
+
 from pipecat.frames.frames import InputTextRawFrame, LLMMessagesAppendFrame
 from pipecat.tests.utils import run_test
 
-from bot.pipeline import TypedText
+from bot.hearing import Hearing
+from bot.pipeline import CallerInput
 
 
 async def test_typed_words_are_said_to_the_model_and_kept_in_its_context() -> None:
@@ -11,7 +14,7 @@ async def test_typed_words_are_said_to_the_model_and_kept_in_its_context() -> No
     typed = LLMMessagesAppendFrame(messages=[{"role": "user", "content": "find a lamp"}], run_llm=True)
 
     frames, _ = await run_test(
-        TypedText(typed_words.append),
+        CallerInput(typed_words.append, Hearing(time.monotonic)),
         frames_to_send=[typed],
         expected_down_frames=[LLMMessagesAppendFrame, InputTextRawFrame],
     )
@@ -27,7 +30,7 @@ async def test_an_empty_line_is_no_turn() -> None:
     typed_words: list[str] = []
 
     await run_test(
-        TypedText(typed_words.append),
+        CallerInput(typed_words.append, Hearing(time.monotonic)),
         frames_to_send=[LLMMessagesAppendFrame(messages=[{"role": "user", "content": "  "}], run_llm=True)],
         expected_down_frames=[LLMMessagesAppendFrame],
     )

@@ -113,6 +113,23 @@ def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path: Path)
             {**LIVEKIT, "LIVEKIT_API_SECRET": ""},
             "PODLINE_ROOMS=livekit needs LIVEKIT_API_SECRET: the secret of that key.",
         ),
+        (
+            {"budget_cost": 1},
+            "PODLINE_BUDGET_COST needs PODLINE_PRICES_FILE: without prices nothing has a cost.",
+        ),
+        (
+            {"max_budget_cost": 1},
+            "PODLINE_MAX_BUDGET_COST needs PODLINE_PRICES_FILE: without prices nothing has a cost.",
+        ),
+        (
+            {"budget_tokens": 2, "max_budget_tokens": 1},
+            "PODLINE_BUDGET_TOKENS is above PODLINE_MAX_BUDGET_TOKENS: lower it or raise the maximum.",
+        ),
+        ({"budget_tokens": -1}, "budget_tokens: Input should be greater than 0."),
+        (
+            {"prices_file": "p.toml", "budget_cost": "nan"},
+            "budget_cost: Input should be a finite number.",
+        ),
         ({**LIVEKIT, "LIVEKIT_URL": "livekit"}, "LIVEKIT_URL: it is like wss://livekit.example.com."),
         (
             {**LIVEKIT, "LIVEKIT_PUBLIC_URL": "wss://key:secret@livekit"},

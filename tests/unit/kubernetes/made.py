@@ -14,7 +14,7 @@ from controller.runtime import Launch
 from controller.runtimes.kubernetes.manifests import session_job
 from controller.runtimes.kubernetes.objects import Job
 from controller.runtimes.kubernetes.template import JobTemplate, read_template
-from controller.sessions import Diagnostics, Ending, Session, Timeline
+from controller.sessions import Budget, Diagnostics, Ending, Session, Timeline
 from protocol.reasons import Reason
 from protocol.usage import Tokens, ToolCalls, Usage
 
@@ -101,6 +101,11 @@ SESSIONS = st.builds(
     room_is_brought=st.booleans(),
     persona=st.none() | TEXTS,
     max_duration_seconds=st.integers(1, 86_400),
+    budget=st.builds(
+        Budget,
+        tokens=st.none() | st.integers(1, 2**53),
+        cost=st.none() | st.floats(0, 1e9, exclude_min=True),
+    ),
     metadata=METADATA,
     timeline=TIMELINES,
     usage=USAGE,

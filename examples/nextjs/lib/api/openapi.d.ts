@@ -346,6 +346,28 @@ export interface components {
             agents: components["schemas"]["Agent"][];
         };
         /**
+         * BudgetOut
+         * @description What the session may use at most before it ends as `budget_spent`; null where it is not limited.
+         */
+        BudgetOut: {
+            /** Tokens */
+            tokens: number | null;
+            /** Cost */
+            cost: number | null;
+        };
+        /**
+         * BudgetWish
+         * @description What the session may use at most; what is left out is the operator's default.
+         *
+         *     `tokens` are prompt and completion of all models together, `cost` is in the price file's currency.
+         */
+        BudgetWish: {
+            /** Tokens */
+            tokens?: number | null;
+            /** Cost */
+            cost?: number | null;
+        };
+        /**
          * Candidates
          * @description ICE candidates of a connection that has been offered.
          */
@@ -467,7 +489,7 @@ export interface components {
          * @description Why a session ended.
          * @enum {string}
          */
-        Reason: "caller_left" | "completed" | "stopped" | "no_caller" | "idle" | "max_duration" | "config_invalid" | "room_refused" | "room_lost" | "model_refused" | "model_unreachable" | "model_lost" | "crashed" | "launch_failed" | "unschedulable" | "image_pull" | "start_timeout" | "out_of_memory" | "evicted" | "node_lost" | "unresponsive" | "vanished";
+        Reason: "caller_left" | "completed" | "stopped" | "no_caller" | "idle" | "max_duration" | "budget_spent" | "config_invalid" | "room_refused" | "room_lost" | "model_refused" | "model_unreachable" | "model_lost" | "crashed" | "launch_failed" | "unschedulable" | "image_pull" | "start_timeout" | "out_of_memory" | "evicted" | "node_lost" | "unresponsive" | "vanished";
         /**
          * RoomOut
          * @description Where the caller goes. `token` is only in the answer to a start, and only for a room of ours.
@@ -505,6 +527,7 @@ export interface components {
             persona: string | null;
             /** Max Duration Seconds */
             max_duration_seconds: number;
+            budget: components["schemas"]["BudgetOut"];
             /**
              * Created At
              * Format: date-time
@@ -545,7 +568,10 @@ export interface components {
          * @description Where the client goes on. What does not apply is left out: clients look for the key alone.
          */
         StartAnswer: {
-            /** Sessionid */
+            /**
+             * Sessionid
+             * @description The session's id and the caller's token, as `ID~TOKEN`. Offers go to it as it is.
+             */
             sessionId: string;
             iceConfig?: components["schemas"]["IceConfig"] | null;
             /** Dailyroom */
@@ -577,11 +603,8 @@ export interface components {
          * @description What a client adds of its own; only the user is of interest here.
          */
         StartDetails: {
-            /**
-             * User Id
-             * @default anonymous
-             */
-            user_id: string;
+            /** User Id */
+            user_id?: string | null;
         };
         /**
          * StartSession
@@ -602,6 +625,7 @@ export interface components {
             room?: components["schemas"]["OwnRoom"] | null;
             /** Max Duration Seconds */
             max_duration_seconds?: number | null;
+            budget?: components["schemas"]["BudgetWish"] | null;
             /** Persona */
             persona?: string | null;
             /** Metadata */
@@ -799,6 +823,20 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description The controller itself failed. */
             500: {
                 headers: {
@@ -930,7 +968,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description All places are taken. This user has as many sessions as one may have. */
+            /** @description All places are taken. This user has as many sessions as one may have. One client asks too often. */
             429: {
                 headers: {
                     /** @description Seconds after which asking again may help */
@@ -942,7 +980,7 @@ export interface operations {
                         /** @constant */
                         status?: 429;
                         /** @enum {unknown} */
-                        code?: "capacity_reached" | "user_limit_reached";
+                        code?: "capacity_reached" | "user_limit_reached" | "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1054,6 +1092,20 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description The controller itself failed. */
             500: {
                 headers: {
@@ -1152,6 +1204,20 @@ export interface operations {
                         status?: 413;
                         /** @enum {unknown} */
                         code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1260,6 +1326,20 @@ export interface operations {
                         status?: 422;
                         /** @enum {unknown} */
                         code?: "invalid_request";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1373,6 +1453,20 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description The controller itself failed. */
             500: {
                 headers: {
@@ -1448,6 +1542,20 @@ export interface operations {
                         status?: 413;
                         /** @enum {unknown} */
                         code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1661,20 +1769,6 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No session of this id is running or still kept. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @constant */
-                        status?: 404;
-                        /** @enum {unknown} */
-                        code?: "session_not_found";
-                    } & components["schemas"]["Problem"];
-                };
-            };
             /** @description The bot does not take this caller, in the bot's own words. */
             409: {
                 headers: {
@@ -1773,7 +1867,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot is there and did not answer in time. More offers wait for bots than can be held. The controller is about to leave and launches nothing more. */
+            /** @description The bot is there and did not answer in time. The place where bots run did not take the launch. More offers wait for bots than can be held. The controller is about to leave and launches nothing more. */
             503: {
                 headers: {
                     /** @description Seconds after which asking again may help */
@@ -1785,7 +1879,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "bot_unavailable" | "too_many_offers" | "shutting_down";
+                        code?: "bot_unavailable" | "runtime_unavailable" | "too_many_offers" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1845,20 +1939,6 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No session of this id is running or still kept. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @constant */
-                        status?: 404;
-                        /** @enum {unknown} */
-                        code?: "session_not_found";
-                    } & components["schemas"]["Problem"];
-                };
-            };
             /** @description The bot does not take this caller, in the bot's own words. */
             409: {
                 headers: {
@@ -1957,7 +2037,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot is there and did not answer in time. More offers wait for bots than can be held. The controller is about to leave and launches nothing more. */
+            /** @description The bot is there and did not answer in time. The place where bots run did not take the launch. More offers wait for bots than can be held. The controller is about to leave and launches nothing more. */
             503: {
                 headers: {
                     /** @description Seconds after which asking again may help */
@@ -1969,7 +2049,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "bot_unavailable" | "too_many_offers" | "shutting_down";
+                        code?: "bot_unavailable" | "runtime_unavailable" | "too_many_offers" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2081,7 +2161,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description All places are taken. This user has as many sessions as one may have. */
+            /** @description All places are taken. This user has as many sessions as one may have. One client asks too often. */
             429: {
                 headers: {
                     /** @description Seconds after which asking again may help */
@@ -2093,7 +2173,7 @@ export interface operations {
                         /** @constant */
                         status?: 429;
                         /** @enum {unknown} */
-                        code?: "capacity_reached" | "user_limit_reached";
+                        code?: "capacity_reached" | "user_limit_reached" | "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2177,6 +2257,20 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description No session of this id is running or still kept. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 404;
+                        /** @enum {unknown} */
+                        code?: "session_not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is larger than any request needs. */
             413: {
                 headers: {
@@ -2188,6 +2282,34 @@ export interface operations {
                         status?: 413;
                         /** @enum {unknown} */
                         code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body does not say that it is JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 415;
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2267,6 +2389,20 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description The controller itself failed. */
             500: {
                 headers: {
@@ -2340,6 +2476,20 @@ export interface operations {
                         status?: 413;
                         /** @enum {unknown} */
                         code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };

@@ -1,6 +1,12 @@
 /** One call, from the click to the end: microphone, session, room, and what the bot says of itself. */
 
-import { LogLevel, PipecatClient, type BotOutputData, type RTVIEventCallbacks } from "@pipecat-ai/client-js";
+import {
+  LogLevel,
+  PipecatClient,
+  type BotOutputData,
+  type RTVIEventCallbacks,
+  type RTVIMessage,
+} from "@pipecat-ai/client-js";
 
 import type { Room } from "@/lib/api/answers";
 
@@ -107,7 +113,7 @@ export class Call {
       },
       onBotStoppedSpeaking: () => this.#tell({ type: "bot-stopped" }),
       onServerMessage: (data: unknown) => this.#receive(data),
-      onError: () => this.#tell({ type: "error", text: SOMETHING_FAILED }),
+      onError: (message) => this.#tell({ type: "error", text: sentenceOf(message) }),
       onBotDisconnected: () => this.#end("bot", null),
       onDisconnected: () => this.#end(this.#wasLive ? "lost" : "failed", this.#wasLive ? null : NO_WAY_IN),
     };
@@ -157,6 +163,12 @@ export class Call {
 /** Text that a voice still has to speak is told again while it is spoken; other text is told once. */
 function isLastOfSegment({ will_be_spoken: follows, spoken_status: status }: BotOutputData): boolean {
   return follows ? status === "completed" : status === "new";
+}
+
+/** The bot's own sentence, such as that a typed message is too long; Pipecat's client has errors of its own. */
+function sentenceOf({ data }: RTVIMessage): string {
+  const error = (data as { error?: unknown } | null)?.error;
+  return typeof error === "string" ? error : SOMETHING_FAILED;
 }
 
 function pause(milliseconds: number): Promise<void> {

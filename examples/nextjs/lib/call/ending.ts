@@ -9,6 +9,7 @@ const BY_REASON: Record<string, string> = {
   no_caller: "Nobody came in time",
   idle: "It went quiet",
   max_duration: "Time is up",
+  budget_spent: "The call's budget is used up",
 };
 
 const BY_WHOM = {
