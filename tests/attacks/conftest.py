@@ -1,0 +1,14 @@
+"""What attacks share: a controller that is served, with the fake bot."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.served import ServeController, serve_controller
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> ServeController:
+    """Opens a controller on a free port."""
+    return partial(serve_controller, tmp_path)
