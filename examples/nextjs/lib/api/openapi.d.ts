@@ -545,7 +545,10 @@ export interface components {
          * @description Where the client goes on. What does not apply is left out: clients look for the key alone.
          */
         StartAnswer: {
-            /** Sessionid */
+            /**
+             * Sessionid
+             * @description The session's id and the caller's token, as `ID~TOKEN`. Offers go to it as it is.
+             */
             sessionId: string;
             iceConfig?: components["schemas"]["IceConfig"] | null;
             /** Dailyroom */
@@ -577,11 +580,8 @@ export interface components {
          * @description What a client adds of its own; only the user is of interest here.
          */
         StartDetails: {
-            /**
-             * User Id
-             * @default anonymous
-             */
-            user_id: string;
+            /** User Id */
+            user_id?: string | null;
         };
         /**
          * StartSession
@@ -799,6 +799,20 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description The controller itself failed. */
             500: {
                 headers: {
@@ -930,7 +944,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description All places are taken. This user has as many sessions as one may have. */
+            /** @description All places are taken. This user has as many sessions as one may have. One client asks too often. */
             429: {
                 headers: {
                     /** @description Seconds after which asking again may help */
@@ -942,7 +956,7 @@ export interface operations {
                         /** @constant */
                         status?: 429;
                         /** @enum {unknown} */
-                        code?: "capacity_reached" | "user_limit_reached";
+                        code?: "capacity_reached" | "user_limit_reached" | "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1054,6 +1068,20 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description The controller itself failed. */
             500: {
                 headers: {
@@ -1152,6 +1180,20 @@ export interface operations {
                         status?: 413;
                         /** @enum {unknown} */
                         code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1260,6 +1302,20 @@ export interface operations {
                         status?: 422;
                         /** @enum {unknown} */
                         code?: "invalid_request";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1373,6 +1429,20 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description The controller itself failed. */
             500: {
                 headers: {
@@ -1448,6 +1518,20 @@ export interface operations {
                         status?: 413;
                         /** @enum {unknown} */
                         code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1661,21 +1745,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No session of this id is running or still kept. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @constant */
-                        status?: 404;
-                        /** @enum {unknown} */
-                        code?: "session_not_found";
-                    } & components["schemas"]["Problem"];
-                };
-            };
-            /** @description The bot does not take this caller, in the bot's own words. */
+            /** @description The bot does not take this caller, in the bot's own words. The caller's next offer has taken this one's place. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1685,7 +1755,7 @@ export interface operations {
                         /** @constant */
                         status?: 409;
                         /** @enum {unknown} */
-                        code?: "offer_refused";
+                        code?: "offer_refused" | "offer_superseded";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1773,7 +1843,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot is there and did not answer in time. More offers wait for bots than can be held. The controller is about to leave and launches nothing more. */
+            /** @description The bot is there and did not answer in time. The place where bots run did not take the launch. The controller is about to leave and launches nothing more. */
             503: {
                 headers: {
                     /** @description Seconds after which asking again may help */
@@ -1785,7 +1855,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "bot_unavailable" | "too_many_offers" | "shutting_down";
+                        code?: "bot_unavailable" | "runtime_unavailable" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1845,20 +1915,6 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No session of this id is running or still kept. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @constant */
-                        status?: 404;
-                        /** @enum {unknown} */
-                        code?: "session_not_found";
-                    } & components["schemas"]["Problem"];
-                };
-            };
             /** @description The bot does not take this caller, in the bot's own words. */
             409: {
                 headers: {
@@ -1957,7 +2013,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot is there and did not answer in time. More offers wait for bots than can be held. The controller is about to leave and launches nothing more. */
+            /** @description The bot is there and did not answer in time. The place where bots run did not take the launch. The controller is about to leave and launches nothing more. More of a session's candidates wait for its bot than are held. */
             503: {
                 headers: {
                     /** @description Seconds after which asking again may help */
@@ -1969,7 +2025,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "bot_unavailable" | "too_many_offers" | "shutting_down";
+                        code?: "bot_unavailable" | "runtime_unavailable" | "shutting_down" | "too_many_offers";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2081,7 +2137,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description All places are taken. This user has as many sessions as one may have. */
+            /** @description All places are taken. This user has as many sessions as one may have. One client asks too often. */
             429: {
                 headers: {
                     /** @description Seconds after which asking again may help */
@@ -2093,7 +2149,7 @@ export interface operations {
                         /** @constant */
                         status?: 429;
                         /** @enum {unknown} */
-                        code?: "capacity_reached" | "user_limit_reached";
+                        code?: "capacity_reached" | "user_limit_reached" | "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2177,6 +2233,20 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description No session of this id is running or still kept. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 404;
+                        /** @enum {unknown} */
+                        code?: "session_not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is larger than any request needs. */
             413: {
                 headers: {
@@ -2188,6 +2258,34 @@ export interface operations {
                         status?: 413;
                         /** @enum {unknown} */
                         code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body does not say that it is JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 415;
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2267,6 +2365,20 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description The controller itself failed. */
             500: {
                 headers: {
@@ -2340,6 +2452,20 @@ export interface operations {
                         status?: 413;
                         /** @enum {unknown} */
                         code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };
