@@ -36,6 +36,7 @@ from controller.rooms import Rooms
 from controller.rooms.names import RoomNames
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtime import Runtime
+from controller.runtimes.hiding import hide_this_process
 from controller.runtimes.local import LocalRuntime, bot_variables
 from controller.runtimes.memory import own_memory_events
 from controller.server import Server
@@ -208,6 +209,8 @@ def choose_runtime(
             return build_runtime(settings, clock, registry, tracing)
         except ConfigurationInvalid as error:
             sys.exit(_complain(str(error)))
+    # Before the first bot is there.
+    hide_this_process()
     return LocalRuntime(
         command=(sys.executable, "-m", "bot"),
         variables=bot_variables(variables),
@@ -236,7 +239,7 @@ def choose_rooms(settings: Settings, signer: Signer) -> Rooms:
             key=settings.livekit_api_key or "",
             secret=settings.livekit_api_secret.get_secret_value() if settings.livekit_api_secret else "",
         )
-        return LiveKitRooms(account, names, time.time)
+        return LiveKitRooms(account, names, time.time, settings.room_hosts)
     if settings.rooms == "daily":
         from controller.rooms.daily import DailyRooms  # noqa: PLC0415
 
@@ -245,7 +248,7 @@ def choose_rooms(settings: Settings, signer: Signer) -> Rooms:
             api = DailyApi(httpx.AsyncClient(), key, settings.daily_api_url or DAILY_API_URL)
         except DailyError as error:
             sys.exit(_complain(str(error)))
-        return DailyRooms(api, names, time.time)
+        return DailyRooms(api, names, time.time, settings.room_hosts)
     return WebRtcRooms(settings.url_for_callers, signer)
 
 

@@ -34,7 +34,7 @@ from controller.sessions import Ending, Session, Timeline
 from controller.tracing import Tracing, Untraced
 from controller.view import Record, View
 from controller.watchdog import Watchdog
-from protocol.messages import InboxAnswer, InboxMessage, Report
+from protocol.messages import Inbox, InboxAnswer, Report
 from protocol.reasons import Phase, Reason
 
 log = logging.getLogger("podline.supervisor")
@@ -199,6 +199,10 @@ class Supervisor:
         await self._end(record, ending_for(Reason.STOPPED))
         return record.session
 
+    def seconds_left(self, session: Session) -> float:
+        """For how long, in seconds from now, a session may go on at the very most."""
+        return self._launcher.seconds_left(session)
+
     async def offer(self, session_id: str, offer: dict[str, Any]) -> dict[str, Any]:
         """Hand a WebRTC offer to the bot and wait for its answer. Raises as `Inbox.offer` does."""
         return await self.view.get(session_id).inbox.offer(offer, self.limits.start_timeout)
@@ -222,9 +226,11 @@ class Supervisor:
         self._keep_budget(record)
         return counted
 
-    async def poll(self, launch_id: str, after: str | None, timeout_seconds: float) -> list[InboxMessage]:
+    async def poll(self, launch_id: str, after: str | None, timeout_seconds: float) -> Inbox:
         """What the bot must be told; waits for it. Raises LaunchEnded."""
-        return await self._heard(launch_id).inbox.poll(after, timeout_seconds)
+        inbox = self._heard(launch_id).inbox
+        messages = await inbox.poll(after, timeout_seconds)
+        return Inbox(messages=messages, withdrawn=inbox.take_withdrawn())
 
     def answer(self, launch_id: str, message_id: str, answer: InboxAnswer) -> None:
         """Take the bot's answer to one message. Raises LaunchEnded."""
