@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,7 @@ import httpx
 
 from controller.runtime import Launch
 from controller.runtimes.kubernetes.manifests import EXAMPLE, session_job, session_secret
-from controller.runtimes.kubernetes.template import read_template
+from controller.runtimes.kubernetes.template import JobTemplate, read_template
 from tests.cluster.control_plane import MERGE, PATIENCE_SECONDS, ControlPlane
 from tests.cluster.overlays import TEMPLATES, apply, rendered
 
@@ -148,10 +149,13 @@ def production_job(session_id: str = EXAMPLE.session.id) -> Manifest:
 
 
 def bot_job(template: Path, session_id: str = EXAMPLE.session.id) -> Manifest:
-    job = session_job(
-        read_template(template, "anywhere"), _launch(session_id), grace_seconds=30, keep_ended_seconds=60
-    )
+    job = session_job(_template(template), _launch(session_id), grace_seconds=30, keep_ended_seconds=60)
     return copy.deepcopy(job)
+
+
+@functools.cache
+def _template(path: Path) -> JobTemplate:
+    return read_template(path, "anywhere")
 
 
 def bot_secret(
