@@ -73,6 +73,37 @@ async def test_production_s_controller_launches_its_bots(
     assert (session["phase"], stopped["reason"]) == ("starting", "stopped")
 
 
+async def test_long_lists_and_a_large_pod_are_judged_within_the_api_server_s_limits(
+    plane: ControlPlane, namespace: str
+) -> None:
+    many = range(300)
+    account = await admission.install_guarded(
+        plane,
+        namespace,
+        "selfhosted",
+        images="\n".join(f"registry.example.com/team-{number}/" for number in many),
+        secrets="\n".join(f"team-{number}" for number in many),
+    )
+    job = admission.own_job(account)
+    pod = job["spec"]["template"]["spec"]
+    [bot] = pod["containers"]
+    bot["env"] += [
+        {"name": f"V{number}", "valueFrom": {"secretKeyRef": {"name": f"team-{number}", "key": "key"}}}
+        for number in many
+    ]
+    pod["initContainers"] = [
+        {**bot, "name": f"step-{number}", "image": f"registry.example.com/team-{299 - number}/bot:1"}
+        for number in range(5)
+    ]
+
+    taken = await account.attempt("POST", account.jobs, job)
+    bot["env"][-1]["valueFrom"]["secretKeyRef"]["name"] = "podline-controller"
+    denied = await account.attempt("POST", account.jobs, job)
+
+    assert taken.status_code == 201, taken.text
+    assert "may not use the Secret podline-controller, " in denied.json()["message"]
+
+
 async def test_a_template_that_is_denied_is_explained_before_the_first_call_and_mended_without_a_restart(
     plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from controller.runtimes.kubernetes.manifests import EXAMPLE, session_job
 from controller.runtimes.kubernetes.template import read_template
+from tests.cluster.admission import remove_policies
 from tests.cluster.control_plane import MERGE, ControlPlane
 from tests.cluster.overlays import OVERLAYS, TEMPLATES, apply, rendered
 from tests.cluster.site import BASE
@@ -98,6 +99,7 @@ async def test_its_own_pods_are_let_in(plane: ControlPlane, restricted: str, ove
         )
     finally:
         await plane.kubectl("delete", "priorityclass", "podline", "--ignore-not-found")
+        await remove_policies(plane)
         # Ports of nodes are the whole cluster's.
         await plane.kubectl("--namespace", restricted, "delete", "services", "--all")
 
