@@ -98,7 +98,9 @@ REQUEST
 # Secrets, then all of the overlay, then patience until it is up.
 install_site() {
   check_cluster
-  kube apply -f "$root/deploy/base/namespace.yaml" > /dev/null || fail "The namespace podline could not be made."
+  # Never applied by itself: that would take away the label by which the overlay's admission rules are in force.
+  has namespace podline || kube create --save-config -f "$root/deploy/base/namespace.yaml" > /dev/null ||
+    fail "The namespace podline could not be made."
   make_site_secrets
   kube apply -k "$site_overlay" || fail "The cluster did not take $site_overlay; what it said is above."
   until_up podline-sandbox podline-sandbox

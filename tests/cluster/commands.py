@@ -94,6 +94,8 @@ def apiserver(program: Path, files: Files, ports: Ports, address: str) -> Comman
         *endpoints,
         f"--token-auth-file={files.tokens}",
         "--authorization-mode=Node,RBAC",
+        # As kubeadm and kind have it: what keeps privileged pods away must be somebody else's rule.
+        "--allow-privileged=true",
         f"--service-cluster-ip-range={SERVICES}",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={files.account_public_key}",

@@ -1,74 +1,16 @@
-"""The cluster that the tests of a session share, and a namespace for each test."""
+"""The cluster's fixtures, for the tests of this folder."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Generator
-
 import pytest
-import pytest_asyncio
 
-from tests.cluster.binaries import ensure_binaries
-from tests.cluster.control_plane import PATIENCE_SECONDS, ControlPlane, NotOursError
-from tests.cluster.named_cluster import control_plane_class
-
-LOG_LINES = 10
-PLANE = pytest.StashKey[ControlPlane]()
+from tests.cluster import fixtures
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def plane(pytestconfig: pytest.Config) -> AsyncIterator[ControlPlane]:
-    """Ours, or the one that PODLINE_TEST_KUBECONFIG names."""
-    async with control_plane_class()(ensure_binaries()) as running:
-        pytestconfig.stash[PLANE] = running
-        yield running
+def pytest_configure(config: pytest.Config) -> None:
+    fixtures.load(config)
 
 
 @pytest.fixture(autouse=True)
-async def connections_end() -> AsyncIterator[None]:
-    """Lets TLS say goodbye before the loop closes, where what is left of a connection warns of a leak.
-
-    aiohttp does not wait for it where a request was cancelled: it closes the connection and forgets it.
-    """
-    yield
-    selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        # The loop's own wake-up socket stays.
-        while len(selector.get_map()) > 1:  # noqa: ASYNC110 - seen from outside only
-            await asyncio.sleep(0.005)
-
-
-@pytest.fixture
-async def namespace(plane: ControlPlane) -> AsyncIterator[str]:
-    """One where pods can be created, for this test alone."""
-    created = await plane.api("POST", "/api/v1/namespaces", {"metadata": {"generateName": "test-"}})
-    name: str = created["metadata"]["name"]
-    await plane.until(
-        f"/api/v1/namespaces/{name}/serviceaccounts",
-        lambda accounts: any(account["metadata"]["name"] == "default" for account in accounts["items"]),
-    )
-    yield name
-    # Those that don't go by themselves would hold the namespace.
-    await plane.api("DELETE", f"/api/v1/namespaces/{name}/pods?gracePeriodSeconds=0")
-    await plane.api("DELETE", f"/api/v1/namespaces/{name}")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """What only a cluster of ours allows is left out on one that was named."""
-    try:
-        yield
-    except NotOursError as error:
-        pytest.skip(f"{item.name}: {error}")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failed test is shown with what the parts of the cluster said last."""
-    report = yield
-    plane = item.config.stash.get(PLANE, None)
-    if report.failed and plane is not None:
-        for part in plane.parts.values():
-            if part.log.exists():
-                report.sections.append((f"log of {part.name}", part.tail(LOG_LINES)))
-    return report
+def connections_end(ended_connections: None) -> None:
+    """Every test here ends with no connection open."""

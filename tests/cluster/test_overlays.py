@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -13,15 +12,11 @@ import yaml
 
 from controller.runtimes.kubernetes.manifests import EXAMPLE, session_job
 from controller.runtimes.kubernetes.template import read_template
+from tests.cluster.admission import remove_policies
 from tests.cluster.control_plane import MERGE, ControlPlane
+from tests.cluster.overlays import OVERLAYS, TEMPLATES, apply, rendered
 from tests.cluster.site import BASE
 
-DEPLOY = BASE.parent
-OVERLAYS = {
-    "base": BASE,
-    **{name: DEPLOY / "overlays" / name for name in ("kind", "production", "selfhosted")},
-}
-TEMPLATES = {"base": BASE / "bot-job.yaml", "production": OVERLAYS["production"] / "bot-job.yaml"}
 POOL = {"podline.dev/pool": "bots"}
 
 overlays = pytest.mark.parametrize("overlay", OVERLAYS)
@@ -35,25 +30,6 @@ async def restricted(plane: ControlPlane, namespace: str) -> str:
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     await plane.api("PATCH", f"/api/v1/namespaces/{namespace}", {"metadata": {"labels": labels}}, MERGE)
     return namespace
-
-
-async def rendered(plane: ControlPlane, overlay: str, namespace: str) -> list[dict[str, Any]]:
-    """All that the overlay has, moved to a namespace of the test's own."""
-    text = await plane.kubectl("kustomize", str(OVERLAYS[overlay]))
-    documents = [each for each in yaml.safe_load_all(text) if each["kind"] != "Namespace"]
-    for each in documents:
-        if "namespace" in each["metadata"]:
-            each["metadata"]["namespace"] = namespace
-        for subject in each.get("subjects", []):
-            subject["namespace"] = namespace
-    return documents
-
-
-async def apply(plane: ControlPlane, documents: list[dict[str, Any]], *options: str) -> str:
-    # A pod that the namespace's rules would refuse is a warning on its Deployment.
-    return await plane.kubectl(
-        "apply", "--warnings-as-errors", "-f", "-", *options, stdin=yaml.safe_dump_all(documents)
-    )
 
 
 @pytest.fixture
@@ -123,6 +99,7 @@ async def test_its_own_pods_are_let_in(plane: ControlPlane, restricted: str, ove
         )
     finally:
         await plane.kubectl("delete", "priorityclass", "podline", "--ignore-not-found")
+        await remove_policies(plane)
         # Ports of nodes are the whole cluster's.
         await plane.kubectl("--namespace", restricted, "delete", "services", "--all")
 
@@ -163,7 +140,7 @@ async def test_production_s_controller_launches_production_s_bots(
 ) -> None:
     """The ConfigMap that its Deployment mounts has the overlay's own file, in place of the base's."""
     documents = await rendered(plane, "production", restricted)
-    [template] = [each for each in documents if each["kind"] == "ConfigMap"]
+    [template] = [each for each in documents if "bot-job.yaml" in each.get("data", {})]
     [deployment] = [each for each in documents if each["kind"] == "Deployment"]
     spec = deployment["spec"]["template"]["spec"]
 

@@ -30,6 +30,7 @@ DEPLOYMENT = f"/apis/apps/v1/namespaces/{OVERLAY_NAMESPACE}/deployments/podline"
 CONFIGURATIONS = f"/api/v1/namespaces/{OVERLAY_NAMESPACE}/configmaps"
 NEXT_IMAGE = "docker.io/library/podline-controller:next"
 NEXT_TEMPLATE = "example.com/template"
+SHIPPED_ANNOTATIONS = ("cluster-autoscaler.kubernetes.io/safe-to-evict", "karpenter.sh/do-not-disrupt")
 
 
 @pytest.fixture
@@ -156,8 +157,19 @@ def write_overlay_with_next_template(directory: Path) -> None:
                 "files": ["bot-job.yaml"],
             }
         ],
+        # What the template has beyond the overlay's own is to be allowed.
+        "patches": [{"patch": yaml.safe_dump(allowing_annotations(NEXT_TEMPLATE, *SHIPPED_ANNOTATIONS))}],
     }
     (directory / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
+
+
+def allowing_annotations(*names: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "podline-admission", "namespace": OVERLAY_NAMESPACE},
+        "data": {"annotations": "\n".join(names)},
+    }
 
 
 async def configuration_names(cluster: NodeCluster) -> set[str]:

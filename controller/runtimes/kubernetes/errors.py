@@ -18,6 +18,12 @@ _FORBIDDEN: Final = re.compile(
     r'cannot (?P<verb>\w+) resource "(?P<resource>[\w/]+)" in API group "(?P<group>[\w.]*)"'
 )
 
+_DENIED: Final = re.compile(
+    r"ValidatingAdmissionPolicy '(?P<policy>[^']+)' with binding '[^']+' denied request: (?P<rule>.+)",
+    re.DOTALL,
+)
+_WITHOUT_PARAMETERS: Final = "no params found for policy binding"
+
 
 class ApiError(Exception):
     """A request to the API server came to nothing.
@@ -89,7 +95,7 @@ def readable() -> Iterator[None]:
 
 
 def _in_words(status: int, message: str) -> str:
-    """The API server's words; where a permission is missing, which one and what to do."""
+    """The API server's words; for a missing permission or a policy, which one it is and what to do."""
     missing = _FORBIDDEN.search(message) if status == 403 else None
     if missing is not None:
         group = f" of {missing['group']}" if missing["group"] else ""
@@ -97,6 +103,19 @@ def _in_words(status: int, message: str) -> str:
             f"The controller may not {missing['verb']} {missing['resource']}{group}: "
             f"add `{missing['verb']}` on `{missing['resource']}` to its Role."
         )
+    denied = _DENIED.search(message)
+    if denied is not None:
+        return _denied_in_words(denied["policy"], denied["rule"])
     if status == 401:
         return "The API server does not accept the controller's credentials (401). Renew them."
     return f"The API server answered {status}: {message.rstrip('.')}."
+
+
+def _denied_in_words(policy: str, rule: str) -> str:
+    """Name the policy and its rule; the rules in deploy/components/admission say what to change."""
+    if _WITHOUT_PARAMETERS in rule:
+        return (
+            f"The admission policy {policy} finds no parameters in the namespace: create the ConfigMap "
+            "podline-admission there, as deploy/components/admission has it."
+        )
+    return f"The admission policy {policy} denies it: {rule.rstrip('.')}."

@@ -99,6 +99,38 @@ async def test_a_permission_that_is_missing_is_named(verb: str, what: str, group
     assert not error.is_quota
 
 
+DENIED = (
+    "jobs.batch \"a\" is forbidden: ValidatingAdmissionPolicy 'podline-controller-templates' with binding "
+    "'podline-controller-templates' denied request: {rule}"
+)
+
+
+FOREIGN_IMAGE = "Bots may not run the image evil: add its repository to `images` in the ConfigMap x."
+NO_LISTS = (
+    "failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction"
+)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (FOREIGN_IMAGE, f"denies it: {FOREIGN_IMAGE}"),
+        (NO_LISTS, "finds no parameters in the namespace: create the ConfigMap podline-admission there"),
+    ],
+    ids=["a rule", "no lists"],
+)
+@pytest.mark.parametrize("status", [403, 422])
+@at_once_with_sockets
+async def test_a_policy_that_denies_it_is_named_with_its_rule(rule: str, said: str, status: int) -> None:
+    async with serve_api() as server:
+        message = DENIED.format(rule=rule)
+        server.misbehave("refuse", status=status, reason="Invalid", message=message)
+        error = await refusal(server)
+
+    assert str(error).startswith(f"The admission policy podline-controller-templates {said}")
+    assert not error.may_pass
+
+
 @at_once_with_sockets
 async def test_a_quota_that_is_used_up_is_told_from_a_missing_permission() -> None:
     message = (

@@ -1,0 +1,101 @@
+"""Who holds the controller's token wants to end what others run in its namespace, or to speak for them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.admission import Account, an_event, production_job, somebody_elses_job
+
+MERGE = "application/merge-patch+json"
+JSON = "application/json-patch+json"
+STOP = {"spec": {"activeDeadlineSeconds": 0, "suspend": False}}
+ADOPT = {"metadata": {"labels": {"podline.dev/launch-id": "mine"}}}
+
+
+async def test_another_team_s_job_can_t_be_stopped_claimed_or_deleted(
+    guarded: Account, unguarded: Account
+) -> None:
+    answers = []
+    for account in (unguarded, guarded):
+        job = somebody_elses_job()
+        job["metadata"]["name"] = "reports"
+        await account.plane.api("POST", account.jobs, job)
+        path = f"{account.jobs}/reports"
+        answers.append(
+            [
+                (await account.attempt("PATCH", path, STOP, MERGE)).status_code,
+                (await account.attempt("PATCH", path, ADOPT, MERGE)).status_code,
+                (await account.attempt("DELETE", path)).status_code,
+            ]
+        )
+
+    assert answers == [[200, 200, 200], [422, 422, 422]]
+
+
+async def test_another_team_s_pod_can_t_be_deleted(guarded: Account, unguarded: Account) -> None:
+    pod = {
+        "metadata": {"name": "livekit", "labels": {"app.kubernetes.io/name": "podline-livekit"}},
+        "spec": {"nodeName": "nowhere", "containers": [{"name": "server", "image": "livekit"}]},
+    }
+    answers = []
+    for account in (unguarded, guarded):
+        await account.plane.api("POST", f"{account.core}/pods", pod)
+        answers.append((await account.attempt("DELETE", f"{account.core}/pods/livekit")).status_code)
+
+    assert answers == [200, 422]
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"metadata": {"labels": {"podline.dev/launch-id": "another"}}},
+        {"metadata": {"labels": {"podline.dev/launch-id": None}}},
+        {"metadata": {"finalizers": ["example.com/never"]}},
+        {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "a"}]}},
+        {"spec": {"parallelism": 20}},
+    ],
+    ids=["its launch", "its label", "its end", "its owner", "its number"],
+)
+async def test_a_bot_s_job_can_t_be_turned_into_another_by(
+    guarded: Account, unguarded: Account, patch: dict[str, object]
+) -> None:
+    answers = []
+    for account in (unguarded, guarded):
+        name = "turned"
+        await account.ask(
+            "POST", account.jobs, {**(job := production_job(name)), "spec": {**job["spec"], "suspend": True}}
+        )
+        answers.append((await account.attempt("PATCH", f"{account.jobs}/{name}", patch, MERGE)).status_code)
+
+    assert answers == [200, 422]
+
+
+async def test_a_bot_is_stopped_and_deleted_also_when_its_image_is_not_allowed_any_more(
+    guarded: Account,
+) -> None:
+    """A list that has become shorter keeps new bots away, and lets those that run be seen out."""
+    job = production_job("older")
+    job["spec"]["template"]["spec"]["containers"][0]["image"] = "registry.example.com/before:1"
+    # As it was made while the list had this image.
+    await guarded.plane.api("POST", guarded.jobs, job)
+    path = f"{guarded.jobs}/older"
+
+    stopped = await guarded.ask("PATCH", path, STOP, MERGE)
+    deleted = await guarded.ask("DELETE", path, {"propagationPolicy": "Background"})
+
+    assert (stopped.status_code, deleted.status_code) == (200, 200)
+
+
+async def test_events_are_about_jobs_only(guarded: Account, unguarded: Account) -> None:
+    path = "events"
+    for kind, denied in (("Pod", 422), ("Node", 422), ("Job", 201)):
+        event = an_event(unguarded.namespace, kind)
+        assert (await unguarded.attempt("POST", f"{unguarded.core}/{path}", event)).status_code == 201
+        event = an_event(guarded.namespace, kind)
+        assert (await guarded.attempt("POST", f"{guarded.core}/{path}", event)).status_code == denied
+
+
+async def test_events_bear_no_other_name_than_podline_s(guarded: Account) -> None:
+    event = {**an_event(guarded.namespace, "Job"), "source": {"component": "kubelet"}}
+
+    assert (await guarded.attempt("POST", f"{guarded.core}/events", event)).status_code == 422
