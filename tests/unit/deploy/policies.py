@@ -32,6 +32,11 @@ class Place:
     port_name: str = ""
 
 
+@functools.cache
+def network(text: str) -> Network:
+    return ip_network(text)
+
+
 def policies_of(path: Path) -> list[Policy]:
     """A file's, for the caller to change."""
     return copy.deepcopy(_read(path))
@@ -53,8 +58,7 @@ def production(components: Iterable[str], blocked: Iterable[str] = ()) -> list[P
         if policy["metadata"]["name"] == api_server["metadata"]["name"]:
             policy["spec"].update(api_server["spec"])
         for address in (*placeholders(), *blocked) if opens_addresses(policy) else ():
-            network = ip_network(address)
-            block(policy, 0 if network.version == 4 else 1)["except"].append(address)
+            block(policy, 0 if network(address).version == 4 else 1)["except"].append(address)
     return policies + policies_of(PRODUCTION / "default-deny.yaml")
 
 
@@ -120,8 +124,8 @@ def _is_port(port: Mapping[str, Any], place: Place) -> bool:
 def _is_peer(peer: Mapping[str, Any], place: Place) -> bool:
     if "ipBlock" in peer:
         address, found = ip_address(place.address), peer["ipBlock"]
-        inside = address in ip_network(found["cidr"])
-        return inside and not any(address in ip_network(each) for each in found.get("except", []))
+        inside = address in network(found["cidr"])
+        return inside and not any(address in network(each) for each in found.get("except", []))
     if place.namespace is None:
         return False
     names = {"kubernetes.io/metadata.name": place.namespace}
