@@ -61,6 +61,11 @@ class NodeSite(WebApp):
     def url(self) -> str:
         return str(self.client.base_url).rstrip("/")
 
+    @property
+    def key(self) -> str:
+        """The operator's."""
+        return str(self.client.headers["Authorization"]).removeprefix("Bearer ")
+
     async def kubectl(self, *arguments: str) -> str:
         return await self.cluster.kubectl(f"--namespace={self.namespace}", *arguments)
 
