@@ -161,8 +161,7 @@ async def test_a_bot_reaches_its_own_controller_at_the_bots_port_alone(world: Wo
         for controller in ("reach/controller", "reach-cluster/controller"):
             found = world.pods[controller]
             is_own = bot.partition("/")[0] == controller.partition("/")[0]
-            # What callers may reach, bots may too, as long as both share a port.
-            assert world.reached[bot] & found.everywhere == (found.at("bots", "http") if is_own else set())
+            assert world.reached[bot] & found.everywhere == (found.at("bots") if is_own else set())
 
 
 async def test_a_bot_reaches_names_and_the_internet_for_https_and_voice(world: World) -> None:
