@@ -28,8 +28,8 @@ def enforcer(program: Path, kubeconfig: Path, node: str) -> Command:
 
 
 async def judges() -> bool:
-    """Whether the enforcer listens at its queue."""
-    return any(line.split()[0] == str(QUEUE) for line in QUEUES.read_text().splitlines())
+    """Whether the enforcer listens at its queue; until the first does, a kernel may have no list of them."""
+    return QUEUES.exists() and any(line.split()[0] == str(QUEUE) for line in QUEUES.read_text().splitlines())
 
 
 async def hand_packets_over() -> None:
