@@ -238,16 +238,18 @@ async def calling(
     room: Room | None = None,
     user_id: str | None = None,
     livekit_url: str | None = None,
+    key: str | None = None,
 ) -> AsyncIterator[tuple[Caller, str | None]]:
     """A caller in a call, and the session's id; hung up at the end of the block.
 
     With a room, its session is joined, and the id is None: whoever made it knows it. `livekit_url` is where
-    LiveKit's server is reached from here, where that is not what callers are told.
+    LiveKit's server is reached from here, where that is not what callers are told. With a `key` of the
+    controller's the session is the user's; without, it may be nobody's.
     """
     async with aiohttp.ClientSession() as http:
         session_id = None
         if room is None:
-            session_id, room = await start_session(http, base_url, user_id)
+            session_id, room = await start_session(http, base_url, user_id, key)
         if room.provider == "livekit" and livekit_url is not None:
             room = replace(room, url=livekit_url)
         caller = Caller(voice, np.random.default_rng(0), _line_of(room.provider))

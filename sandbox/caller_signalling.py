@@ -29,15 +29,19 @@ class Room:
 
 
 async def start_session(
-    http: aiohttp.ClientSession, base_url: str, user_id: str | None = None
+    http: aiohttp.ClientSession, base_url: str, user_id: str | None = None, key: str | None = None
 ) -> tuple[str, Room]:
-    """Ask for a bot as a page does. Returns the session's id and its room, of the controller's provider."""
+    """Ask for a bot as a page does. Returns the session's id and its room, of the controller's provider.
+
+    Without a key of scope `start` a controller that has keys gives the caller a name of its own.
+    """
     body: dict[str, Any] = {
         "createDailyRoom": False,
         "enableDefaultIceServers": True,
         "body": {} if user_id is None else {"user_id": user_id},
     }
-    answer = await _post(http, f"{base_url}/start", body, {})
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    answer = await _post(http, f"{base_url}/start", body, headers)
     given = str(answer["sessionId"])
     session_id = given.partition("~")[0]
     if "url" in answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import ssl
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
@@ -47,14 +48,16 @@ class ControlPlane:
         binaries: Mapping[str, Path],
         fake_nodes: int = FAKE_NODES,
         address: str = commands.LOOPBACK,
+        apiserver_port: int | None = None,
     ) -> None:
-        """Prepare; `address` is where what nodes and pods may ask listens."""
+        """Prepare; `address` is where what nodes and pods may ask listens, by default at any free port."""
         self.binaries = binaries
         self.address = address
         self.directory = Path(tempfile.mkdtemp(prefix="podline-cluster-"))
         self.parts: dict[str, Part] = {}
         self.bot_log = self.directory / "bot.log"
         self._fake_nodes = fake_nodes
+        self._apiserver_port = apiserver_port
         self._guardian = Guardian(self.directory)
         self._readiness: dict[str, IsReady] = {}
         self._tokens: Mapping[str, str] = {}
@@ -74,6 +77,8 @@ class ControlPlane:
         """Returns when Jobs run: all parts answer and the fake nodes are ready."""
         files = commands.Files(self.directory)
         ports = commands.Ports(*free_ports(5))
+        if self._apiserver_port is not None:
+            ports = dataclasses.replace(ports, apiserver=self._apiserver_port)
         self.url = f"https://{self.address}:{ports.apiserver}"
         self.ca_file, self.kubeconfig = files.certificate_authority, files.kubeconfig
         commands.write_account_keys(files)

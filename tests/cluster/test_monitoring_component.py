@@ -90,7 +90,7 @@ async def test_prometheus_is_let_in_where_the_controller_serves_its_metrics(
     [port] = [each for each in of("Service", "podline")["ports"] if each["name"] == scraped["port"]]
     [named] = [each for each in container["ports"] if each["name"] == port["targetPort"]]
     [served] = [each for each in container["env"] if each["name"] == "PODLINE_METRICS_PORT"]
-    allowed = [each["ports"] for each in of("NetworkPolicy", "podline-controller")["ingress"]]
+    [allowed] = of("NetworkPolicy", "podline-controller-metrics")["ingress"]
 
     assert served["value"] == str(named["containerPort"])
-    assert [{"port": named["name"], "protocol": "TCP"}] in allowed
+    assert allowed["ports"] == [{"port": named["name"], "protocol": "TCP"}]

@@ -11,6 +11,8 @@ from pathlib import Path
 from tests.cluster.binaries import OF_KUBERNETES, PARTS, Part, main
 
 MODULES = Path(__file__).parent / "parts"
+COREDNS = Part(MODULES / "coredns", {"coredns": "github.com/coredns/coredns"})
+ENFORCER = Part(MODULES / "network-policies", {"network-policies": "."})
 ALL_PARTS = (
     *PARTS,
     Part(
@@ -18,7 +20,8 @@ ALL_PARTS = (
         {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kubelet", "kube-proxy")},
         OF_KUBERNETES,
     ),
-    Part(MODULES / "coredns", {"coredns": "github.com/coredns/coredns"}),
+    COREDNS,
+    ENFORCER,
 )
 
 if __name__ == "__main__":

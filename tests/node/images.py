@@ -20,6 +20,7 @@ from typing import Final
 from tests.cluster import binaries
 from tests.cluster.binaries import only_one, tell
 from tests.livekit.binaries import ensure_livekit
+from tests.node import binaries as node_binaries
 from tests.node.base_image import MachineUnfitError, ensure_base, ensure_node_base, require_programs
 from tests.node.podman import Podman
 from tests.node.worker import PAUSE_IMAGE
@@ -50,6 +51,9 @@ NOT_SOURCES: Final = {"__pycache__", "node_modules", ".next"}
 LIVEKIT_IMAGE: Final = "docker.io/livekit/livekit-server:v1.11.0"
 """As deploy/overlays/selfhosted names it."""
 
+DNS_IMAGE: Final = "localhost/coredns:1"
+"""The cluster's DNS, of the program that tests/node/parts/coredns is for."""
+
 KEPT: Final = 2
 """How many archives of one image stay in the cache: those of checkouts that take turns."""
 
@@ -75,6 +79,7 @@ def ensure_images() -> dict[str, Path]:
     wanted = {name: cache / f"{name}-{_key(name)}.tar" for name in SOURCES}
     wanted["pause"] = cache / "pause-1.tar"
     wanted["livekit"] = cache / "livekit-1.11.0.tar"
+    wanted["coredns"] = cache / f"coredns-{node_binaries.COREDNS.key}.tar"
     if not all(path.exists() for path in wanted.values()):
         with only_one(cache, "the images"):
             for name, path in wanted.items():
@@ -131,6 +136,11 @@ def _make(name: str, path: Path) -> None:
     elif name == "livekit":
         image = LIVEKIT_IMAGE
         _build_of_one_file(podman, ensure_livekit(), image, ["/livekit-server"])
+    elif name == "coredns":
+        image = DNS_IMAGE
+        _build_of_one_file(
+            podman, binaries.ensure_binaries([node_binaries.COREDNS])["coredns"], image, ["/coredns"]
+        )
     else:
         image = image_name(name)
         _build(podman, name)

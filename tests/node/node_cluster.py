@@ -6,10 +6,16 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import yaml
+
 from tests.cluster.commands import Command
 from tests.cluster.control_plane import PATIENCE_SECONDS, ControlPlane, is_ready
 from tests.cluster.processes import free_ports
-from tests.node.worker import BRIDGE, DNS_DOMAIN, NODE_ADDRESS, PODS, Worker, run
+from tests.node import enforcement, names
+from tests.node.worker import BRIDGE, NODE_ADDRESS, NODE_ADDRESS_V6, PODS, Worker, run
+
+API_SERVER_PORT = 6443
+"""Its own, which the base's NetworkPolicy opens to the controller."""
 
 NODES = 2
 """One can be drained or die while the other goes on."""
@@ -19,7 +25,7 @@ class NodeCluster(ControlPlane):
     """Needs root, and namespaces of its own (namespaces.sh): it makes interfaces and mounts."""
 
     def __init__(self, binaries: Mapping[str, Path], images: Iterable[Path], nodes: int = NODES) -> None:
-        super().__init__(binaries, fake_nodes=0, address=NODE_ADDRESS)
+        super().__init__(binaries, fake_nodes=0, address=NODE_ADDRESS, apiserver_port=API_SERVER_PORT)
         self._images = list(images)
         ports = free_ports(2 * nodes)
         self.workers = [
@@ -29,6 +35,7 @@ class NodeCluster(ControlPlane):
 
     async def start(self) -> None:
         await make_bridge()
+        await enforcement.hand_packets_over()
         await super().start()
 
     def worker(self, name: str) -> Worker:
@@ -74,11 +81,19 @@ class NodeCluster(ControlPlane):
     async def _start_nodes(self) -> None:
         for worker in self.workers:
             self._add_worker(worker)
-        self._add_proxy_and_names()
+        self._add_proxy_and_enforcer()
+        await self._start(enforcement.PROGRAM)
         await asyncio.gather(*(self._start_worker(worker, self._images) for worker in self.workers))
         await self._until_ready(self.workers)
         # Only now: kube-proxy ends itself where its node gets an address later.
-        await self._start("kube-proxy", "coredns")
+        await self._start("kube-proxy")
+        await self._start_names()
+
+    async def _start_names(self) -> None:
+        manifests = names.manifests(self.workers[0].number)
+        await self.kubectl("apply", "--filename=-", stdin=yaml.safe_dump_all(manifests))
+        path = f"/apis/apps/v1/namespaces/kube-system/daemonsets/{names.NAME}"
+        await self.until(path, lambda found: found["status"].get("numberReady") == 1)
 
     async def _start_worker(self, worker: Worker, images: Iterable[Path] = ()) -> None:
         await self._start(f"containerd-{worker.number}")
@@ -96,7 +111,7 @@ class NodeCluster(ControlPlane):
         kubelet = worker.kubelet(self.binaries["kubelet"], self.kubeconfig)
         self._add(kubelet, worker.is_healthy, f"kubelet-{worker.number}")
 
-    def _add_proxy_and_names(self) -> None:
+    def _add_proxy_and_enforcer(self) -> None:
         # The nodes share one network, so that one of each serves them all.
         proxy: Command = [
             self.binaries["kube-proxy"],
@@ -106,13 +121,11 @@ class NodeCluster(ControlPlane):
             f"--cluster-cidr={PODS}",
             "--conntrack-max-per-core=0",
         ]
-        corefile = self.directory / "Corefile"
-        corefile.write_text(
-            f"{DNS_DOMAIN}:53 {{\n  bind {NODE_ADDRESS}\n  errors\n"
-            f"  kubernetes {DNS_DOMAIN} {{\n    kubeconfig {self.kubeconfig} test\n  }}\n}}\n"
-        )
         self._add(proxy, runs)
-        self._add([self.binaries["coredns"], "-conf", corefile], runs)
+        judge = enforcement.enforcer(
+            self.binaries[enforcement.PROGRAM], self.kubeconfig, self.workers[0].name
+        )
+        self._add(judge, enforcement.judges)
 
     async def _until_ready(self, workers: Iterable[Worker]) -> None:
         for worker in workers:
@@ -132,6 +145,8 @@ async def make_bridge() -> None:
         f"address add {NODE_ADDRESS}/16 dev {BRIDGE}",
         f"link set {BRIDGE} up",
         f"route add default dev {BRIDGE}",
+        f"address add {NODE_ADDRESS_V6}/64 dev {BRIDGE} nodad",
     ):
         await run(["ip", *command.split()])
-    await run(["sysctl", "--quiet", "--write", "net.ipv4.ip_forward=1"])
+    for setting in ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"):
+        await run(["sysctl", "--quiet", "--write", setting])

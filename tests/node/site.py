@@ -20,6 +20,7 @@ from tests.node.node_cluster import NodeCluster
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "deploy" / "base"
+COMPONENTS = BASE.parent / "components"
 OVERLAY_NAMESPACE = "podline"
 PATIENCE_SECONDS = 120.0
 """Only a hang takes this long: a lost node is noticed after most of a minute."""
@@ -31,6 +32,9 @@ SHARED = (
     "configmap/podline-authorities",
 )
 """What scripts/lib-site.sh has made, and other sites use as well."""
+
+OPENED = ("rooms-in-cluster", "model-in-cluster", "store-in-cluster")
+"""Components of each site: it uses the overlay's LiveKit and sandbox."""
 
 HASTY = {
     "PODLINE_GRACE_SECONDS": "4",
@@ -56,6 +60,11 @@ class NodeSite(WebApp):
     @property
     def url(self) -> str:
         return str(self.client.base_url).rstrip("/")
+
+    @property
+    def key(self) -> str:
+        """The operator's."""
+        return str(self.client.headers["Authorization"]).removeprefix("Bearer ")
 
     async def kubectl(self, *arguments: str) -> str:
         return await self.cluster.kubectl(f"--namespace={self.namespace}", *arguments)
@@ -133,6 +142,27 @@ async def open_site(cluster: NodeCluster, namespace: str) -> AsyncIterator[NodeS
         yield NodeSite(client, cluster, namespace)
 
 
+async def let_other_sites_in(cluster: NodeCluster) -> None:
+    """Let bots of every namespace reach the overlay's sandbox, which is closed to all but its own."""
+    bots = {"matchLabels": {"app.kubernetes.io/name": "podline-bot"}}
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "podline-sandbox-for-other-sites", "namespace": OVERLAY_NAMESPACE},
+        "spec": {
+            "podSelector": {"matchLabels": {"app.kubernetes.io/name": "podline-sandbox"}},
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {
+                    "from": [{"namespaceSelector": {}, "podSelector": bots}],
+                    "ports": [{"port": name, "protocol": "TCP"} for name in ("model", "store")],
+                }
+            ],
+        },
+    }
+    await cluster.kubectl("apply", "--filename=-", stdin=json.dumps(policy))
+
+
 async def until_reached(client: httpx.AsyncClient) -> None:
     """A Service leads to a pod some moments after the pod is ready."""
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -199,6 +229,7 @@ def write_overlay(directory: Path, namespace: str, change: Change, settings: Map
             "kind": "Kustomization",
             "namespace": namespace,
             "resources": [os.path.relpath(BASE, directory), "sandbox.yaml"],
+            "components": [os.path.relpath(COMPONENTS / name, directory) for name in OPENED],
             "patches": [{"path": "controller.yaml"}],
             "configMapGenerator": [
                 {"name": "podline-job", "behavior": "replace", "files": ["bot-job.yaml"]},

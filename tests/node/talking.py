@@ -86,7 +86,7 @@ FIRST_WORDS = ("caller_joined", "first_speech")
 @contextlib.asynccontextmanager
 async def talking(site: NodeSite, voice: Voice) -> AsyncIterator[Call]:
     """A call whose first question has been answered; the caller hangs up at the end."""
-    async with calling(site.url, voice, user_id="ana") as (caller, session_id):
+    async with calling(site.url, voice, user_id="ana", key=site.key) as (caller, session_id):
         assert session_id is not None
         await caller.hears_bot()
         await caller.bot_quiet()

@@ -22,7 +22,7 @@ STAGES = [
 
 
 async def test_a_caller_outside_is_greeted_and_finds_and_saves(site: NodeSite, voice: Voice) -> None:
-    async with calling(site.url, voice, user_id="ana") as (caller, session_id):
+    async with calling(site.url, voice, user_id="ana", key=site.key) as (caller, session_id):
         assert session_id is not None
         await caller.hears_bot()
         await caller.bot_quiet()

@@ -32,7 +32,7 @@ async def namespace(installed: NodeCluster) -> AsyncIterator[str]:
 
 async def test_four_callers_at_once_hear_nothing_of_each_other(site: NodeSite, voice: Voice) -> None:
     async def call(user_id: str) -> None:
-        async with calling(site.url, voice, user_id=user_id) as (caller, session_id):
+        async with calling(site.url, voice, user_id=user_id, key=site.key) as (caller, session_id):
             assert session_id is not None
             await has_its_wish(caller, WISHES[user_id])
         session = await site.until_over(session_id)
@@ -66,7 +66,7 @@ async def test_of_a_hundred_calls_nothing_is_left(site: NodeSite, voice: Voice) 
 
 async def group_of_calls(site: NodeSite, voice: Voice, numbers: range) -> None:
     async def call(number: int) -> None:
-        async with calling(site.url, voice, user_id=f"caller-{number}") as (caller, session_id):
+        async with calling(site.url, voice, user_id=f"caller-{number}", key=site.key) as (caller, session_id):
             assert session_id is not None
             await caller.hears_bot(within=PATIENCE_SECONDS)
         assert (await site.until_over(session_id))["reason"] == "caller_left"

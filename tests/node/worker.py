@@ -22,6 +22,13 @@ from tests.cluster.processes import answers
 BRIDGE = "podline0"
 NODE_ADDRESS = "10.244.0.1"
 PODS = "10.244.0.0/16"
+NODE_ADDRESS_V6 = "fd00:10:244::1"
+PODS_V6 = "fd00:10:244::/64"
+"""Pods have such an address too, so that what they may not reach over IPv6 can be tried."""
+
+DNS_ADDRESS = "10.250.0.10"
+"""Of the Service."""
+
 DNS_DOMAIN = "cluster.local"
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 CONTROLLERS = "+cpu +cpuset +io +memory +pids"
@@ -148,9 +155,17 @@ class Worker:
                                     "rangeEnd": subnet.replace("0/24", "250"),
                                     "gateway": NODE_ADDRESS,
                                 }
-                            ]
+                            ],
+                            [
+                                {
+                                    "subnet": PODS_V6,
+                                    "rangeStart": f"fd00:10:244::{self.number + 1}:0",
+                                    "rangeEnd": f"fd00:10:244::{self.number + 1}:ffff",
+                                    "gateway": NODE_ADDRESS_V6,
+                                }
+                            ],
                         ],
-                        "routes": [{"dst": "0.0.0.0/0"}],
+                        "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}],
                     },
                 }
             ],
@@ -193,7 +208,7 @@ oom_score = 0
             "address": NODE_ADDRESS,
             "port": self.kubelet_port,
             "healthzPort": self.health_port,
-            "clusterDNS": [NODE_ADDRESS],
+            "clusterDNS": [DNS_ADDRESS],
             "clusterDomain": DNS_DOMAIN,
             "resolvConf": "",
             # What was imported can't be pulled again, so a disk that others have filled must not cost it.

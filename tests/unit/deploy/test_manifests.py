@@ -40,7 +40,8 @@ OF_PRODUCTION = {
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
-    return [each for each in yaml.safe_load_all(path.read_text(encoding="utf-8")) if each]
+    """Those that describe something: a patch may be a list of changes."""
+    return [each for each in yaml.safe_load_all(path.read_text(encoding="utf-8")) if isinstance(each, dict)]
 
 
 def pods() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,0 +1,7 @@
+"""Its tests share one cluster with tests/node."""
+
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.import_plugin("tests.node.fixtures")

@@ -1,0 +1,43 @@
+"""Tries places and prints those that answer: `probe.py SECONDS tcp/ADDRESS/PORT udp/ADDRESS/PORT ...`.
+
+It runs by itself, in pods too, whose image has no packages of tests. It ends when all have answered, or the
+time is up.
+"""
+
+import asyncio
+import socket
+import sys
+
+QUESTION = bytes.fromhex("abcd01000001000000000000") + b"\x0akubernetes\x00\x00\x01\x00\x01"
+"""A question about a name, which a DNS server answers, and whatever sends back what it gets."""
+
+
+async def answers(place: str) -> bool:
+    protocol, address, port = place.split("/")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    loop = asyncio.get_running_loop()
+    with socket.socket(family, kind) as opened:
+        opened.settimeout(0)
+        try:
+            await loop.sock_connect(opened, (address, int(port)))
+            while kind == socket.SOCK_DGRAM:
+                await loop.sock_sendall(opened, QUESTION)
+                try:
+                    return bool(await asyncio.wait_for(loop.sock_recv(opened, 1500), 0.3))
+                except asyncio.TimeoutError:  # noqa: UP041 - of older Pythons another one
+                    continue
+        except OSError:
+            return False
+    return True
+
+
+async def main(seconds: float, places: list[str]) -> None:
+    tried = {asyncio.ensure_future(answers(place)): place for place in places}
+    done, pending = await asyncio.wait(tried, timeout=seconds)
+    for each in pending:
+        each.cancel()
+    print(*(tried[each] for each in done if each.result()), sep="\n")  # noqa: T201
+
+
+asyncio.run(main(float(sys.argv[1]), sys.argv[2:]))
