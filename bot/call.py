@@ -19,9 +19,10 @@ from bot.client_messages import ClientMessages
 from bot.controller import Controller
 from bot.gemini import gemini_live
 from bot.hearing import Hearing
+from bot.inbox import InboxReader
 from bot.ledger import Ledger
 from bot.measurements import Record, observers
-from bot.peer import OfferRefused, Peer
+from bot.peer import Peer
 from bot.persona import Persona, farewell_request, greeting_request, warning_request
 from bot.pipeline import DiscreetRTVI, Heard, conversation
 from bot.settings import Settings
@@ -33,12 +34,8 @@ from bot.transports import room_transport
 from bot.voice import VoiceObserver
 from protocol.messages import (
     AudioDropped,
-    Candidates,
     ClientMessagesRefused,
-    InboxAnswer,
-    InboxMessage,
     ModelReconnected,
-    Offer,
     Stop,
     TurnEnded,
 )
@@ -133,7 +130,8 @@ class Call:
     def _helpers(self, controller: Controller | None) -> list[Coroutine[Any, Any, None]]:
         helpers = [self._greet(), self._warn(), self._watch_refusals()]
         if controller is not None:
-            helpers += [self._read_inbox(controller), self._heed_end_of_launch(controller)]
+            inbox = InboxReader(controller, self._peer, self._obey)
+            helpers += [inbox.run(), self._heed_end_of_launch(controller)]
         if self._peer is not None:
             helpers.append(self._peer.watch())
         return helpers
@@ -142,7 +140,10 @@ class Call:
         """Turn a bug in a helper into the call's end, so that the caller and the model are left in order."""
         try:
             await work
-        except Exception as error:  # noqa: BLE001 - a bug may be anything
+        except Exception as caught:  # noqa: BLE001 - a bug may be anything
+            error = caught
+            while isinstance(error, ExceptionGroup):
+                error = error.exceptions[0]
             logger.opt(exception=error).error("a part of the call crashed")
             self._attendance.end(Ending.of_bug(error))
 
@@ -171,26 +172,11 @@ class Call:
         if seconds := self._hearing.drain():
             self._ledger.record(AudioDropped(seconds=seconds))
 
-    async def _read_inbox(self, controller: Controller) -> None:
-        async for message in controller.messages():
-            await controller.answer(message.id, await self._act_on(message))
-
-    async def _act_on(self, message: InboxMessage) -> InboxAnswer:
-        try:
-            match message:
-                case Stop(reason=Reason.BUDGET_SPENT):
-                    self._attendance.budget_spent()
-                case Stop():
-                    self._attendance.stop()
-                case Offer(offer=offer) if self._peer is not None:
-                    return InboxAnswer(body=await self._peer.answer(offer))
-                case Candidates(candidates=candidates) if self._peer is not None:
-                    await self._peer.add_candidates(candidates)
-                case _:
-                    return InboxAnswer(refusal="This bot meets its caller in a room, not by an offer.")
-        except OfferRefused as error:
-            return InboxAnswer(refusal=str(error))
-        return InboxAnswer(body={})
+    def _obey(self, stop: Stop) -> None:
+        if stop.reason == Reason.BUDGET_SPENT:
+            self._attendance.budget_spent()
+        else:
+            self._attendance.stop()
 
     async def _heed_end_of_launch(self, controller: Controller) -> None:
         await controller.launch_ended.wait()
@@ -267,7 +253,12 @@ class Call:
             on_reconnected=lambda: self._ledger.record(ModelReconnected()),
         )
         if settings.room is None:
-            self._peer = Peer(attendance, self._messages, settings.ice_servers)
+            self._peer = Peer(
+                attendance,
+                self._messages,
+                settings.ice_servers,
+                refuse_private_candidates=settings.refuse_private_candidates,
+            )
             transport = self._peer.transport
         else:
             transport = room_transport(settings.room, attendance, self._messages)

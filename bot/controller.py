@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -27,9 +28,19 @@ from protocol.messages import (
     ReportAnswer,
 )
 
+_IDS_REMEMBERED: Final = 256
+"""Of messages that were acted on: a controller hands out again what is unanswered, which is far less."""
+
 _FAILURES: Final = (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError)
 _REFUSED_FOR_GOOD: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT)
 _UNACCEPTABLE: Final = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """Messages that nobody waits for any more: to answer them would have no effect but at this end."""
+
+    ids: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -92,23 +103,28 @@ class Controller:
             # A batch cut off here is sent again under its own number.
             await self._flush()
 
-    async def messages(self) -> AsyncIterator[InboxMessage]:
-        """Each message of the inbox once, oldest first, until the controller refuses this launch."""
-        seen: set[str] = set()
+    async def messages(self) -> AsyncIterator[InboxMessage | Withdrawn]:
+        """Each message of the inbox once, as the controller orders them, until it refuses this launch."""
+        seen: deque[str] = deque(maxlen=_IDS_REMEMBERED)
         after: str | None = None
         failures = 0
         while not self._is_refused:
             asked = asyncio.get_running_loop().time()
-            messages = await self._poll(after)
-            fresh = [message for message in messages or [] if message.id not in seen]
+            inbox = await self._poll(after)
+            messages = [] if inbox is None else inbox.messages
+            fresh = [message for message in messages if message.id not in seen]
             if messages:
                 after = messages[-1].id
             for message in fresh:
-                seen.add(message.id)
+                seen.append(message.id)
                 yield message
+            withdrawn = frozenset() if inbox is None else frozenset(inbox.withdrawn)
+            if withdrawn:
+                yield Withdrawn(withdrawn)
 
             waited = asyncio.get_running_loop().time() - asked
-            if messages is None or (not fresh and waited < self._pace.empty_poll_at_least):
+            came = bool(fresh or withdrawn)
+            if inbox is None or (not came and waited < self._pace.empty_poll_at_least):
                 failures += 1
                 await asyncio.sleep(self._pace.pause(failures))
             else:
@@ -186,13 +202,13 @@ class Controller:
         self._heed(status)
         return False
 
-    async def _poll(self, after: str | None) -> list[InboxMessage] | None:
+    async def _poll(self, after: str | None) -> Inbox | None:
         """One long poll; None where it failed."""
         url = f"{self._launch}/inbox" + (f"?after={quote(after, safe='')}" if after else "")
         try:
             status, body = await self._request("GET", url, within=self._pace.poll_timeout)
             if status == HTTPStatus.OK:
-                return msgspec.json.decode(body, type=Inbox).messages
+                return msgspec.json.decode(body, type=Inbox)
         except _FAILURES:
             return None
         self._heed(status)

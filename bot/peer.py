@@ -4,7 +4,7 @@ Pipecat builds a connection for each offer; here it waits for one, so that pipel
 """
 
 import asyncio
-import contextlib
+import struct
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
@@ -20,17 +20,21 @@ from bot.client_messages import ClientMessages
 from bot.guarded_connection import GuardedConnection
 from bot.presence import END_SILENCE_SECONDS, Presence
 from bot.settings import IceServer
+from protocol.candidates import CandidateFilter, why_too_much
 
 _WATCH_SECONDS: Final = 0.5
 _MISSED_SECONDS: Final = 5.0
 
 # What aiortc raises for an SDP or a candidate that it can't read or can't take.
 _UNREADABLE: Final = (
+    ArithmeticError,
     AssertionError,
     AttributeError,
     LookupError,
+    RecursionError,
     TypeError,
     ValueError,
+    struct.error,
     InvalidAccessError,
     InvalidStateError,
     OperationError,
@@ -45,9 +49,15 @@ class Peer:
     """The caller's end of the call, over SmallWebRTC."""
 
     def __init__(
-        self, presence: Presence, messages: ClientMessages, ice_servers: Sequence[IceServer] = ()
+        self,
+        presence: Presence,
+        messages: ClientMessages,
+        ice_servers: Sequence[IceServer] = (),
+        *,
+        refuse_private_candidates: bool = False,
     ) -> None:
         self._presence = presence
+        self._candidates = CandidateFilter(refuse_private=refuse_private_candidates)
         self._connection: SmallWebRTCConnection = GuardedConnection(
             messages, [RTCIceServer(**asdict(each)) for each in ice_servers]
         )
@@ -71,37 +81,48 @@ class Peer:
         async def on_client_disconnected(_transport: BaseTransport, _connection: Any) -> None:
             self._leave(abruptly=False)
 
-    async def answer(self, offer: dict[str, Any]) -> dict[str, Any]:
+    async def answer(self, offer: dict[str, Any], withdrawn: asyncio.Event | None = None) -> dict[str, Any]:
         """Take the caller's offer: their first, a renegotiation, or a new one after they were lost.
 
+        Args:
+            offer: What the client sent. One at a time: an answer must be there before the next is asked for.
+            withdrawn: Set when nobody waits for the answer any more. Then the offer changes nothing.
+
         Raises:
-            OfferRefused: It is malformed, or another caller is in the call.
+            OfferRefused: It is malformed or withdrawn, or another caller is in the call.
         """
+        withdrawn = withdrawn or asyncio.Event()
         sdp, pc_id = offer.get("sdp"), offer.get("pc_id")
         if not isinstance(sdp, str) or offer.get("type") != "offer":
             raise OfferRefused("The offer needs an sdp and the type offer.")
+        if (too_much := why_too_much(sdp)) is not None:
+            raise OfferRefused(f"The offer's sdp is too large: {too_much}.")
         if "m=audio" not in sdp:
             raise OfferRefused("The offer has no audio: the microphone's track is missing.")
         wants_restart = bool(offer.get("restart_pc"))
         if wants_restart and pc_id is None:
             # A client that lost its connection may have forgotten its id, and come before it is missed.
-            await self._missed_within(_MISSED_SECONDS)
+            await _first_within(_MISSED_SECONDS, self._away, withdrawn)
+        if withdrawn.is_set():
+            raise OfferRefused("The offer was withdrawn.")
         if self._is_here and pc_id != self._connection.pc_id:
             raise OfferRefused("Another caller is in this call.")
+        is_anew = wants_restart or not self._is_here
+        if is_anew:
+            self._candidates.begin()
+        usable = self._candidates.sdp(sdp)
         try:
             if self._was_offered:
-                await self._connection.renegotiate(
-                    sdp, "offer", restart_pc=wants_restart or not self._is_here
-                )
+                await self._connection.renegotiate(usable, "offer", restart_pc=is_anew)
             else:
                 self._was_offered = True
-                await self._connection.initialize(sdp, "offer")
+                await self._connection.initialize(usable, "offer")
         except _UNREADABLE as error:
             raise OfferRefused("The offer's sdp cannot be read.") from error
         return dict(self._connection.get_answer() or {})
 
     async def add_candidates(self, patch: dict[str, Any]) -> None:
-        """Add the caller's ICE candidates.
+        """Add the caller's ICE candidates, but for those that must not be used.
 
         Raises:
             OfferRefused: They are malformed or for another connection.
@@ -110,13 +131,18 @@ class Peer:
             raise OfferRefused("No connection with this pc_id.")
         for item in patch.get("candidates") or []:
             try:
-                candidate = candidate_from_sdp(item["candidate"]) if item["candidate"] else None
-                if candidate is not None:
-                    candidate.sdpMid = item["sdp_mid"]
-                    candidate.sdpMLineIndex = item["sdp_mline_index"]
-                await self._connection.add_ice_candidate(candidate)
+                await self._add_candidate(item)
             except _UNREADABLE as error:
                 raise OfferRefused("A candidate cannot be read.") from error
+
+    async def _add_candidate(self, item: dict[str, Any]) -> None:
+        candidate = candidate_from_sdp(item["candidate"]) if item["candidate"] else None
+        if candidate is not None:
+            candidate.sdpMid = item["sdp_mid"]
+            candidate.sdpMLineIndex = item["sdp_mline_index"]
+            if not self._candidates.takes(item["candidate"], candidate.sdpMid):
+                return
+        await self._connection.add_ice_candidate(candidate)
 
     async def close(self) -> None:
         """Hang up; a transport closes only what was connected."""
@@ -134,11 +160,6 @@ class Peer:
             elif not self._is_here and self._connection.is_connected():
                 self._arrive()
 
-    async def _missed_within(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._away.wait()
-
     @property
     def _is_here(self) -> bool:
         return not self._away.is_set()
@@ -151,3 +172,12 @@ class Peer:
         if self._is_here:
             self._away.set()
             self._presence.caller_left(abruptly=abruptly)
+
+
+async def _first_within(seconds: float, *events: asyncio.Event) -> None:
+    """Wait until one of these is set, at most this long."""
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(event.wait()) for event in events]
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()

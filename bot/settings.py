@@ -65,6 +65,7 @@ class Settings:
     Attributes:
         room: Where to meet the caller; None where offers come through the channel (webrtc).
         ice_servers: By which the caller's way to the bot is found (webrtc).
+        refuse_private_candidates: Whether the caller's private addresses are sent nothing (webrtc).
         channel: The controller; None where the bot runs alone.
         persona: The persona's file; None for the default one.
         max_duration_seconds: The session's cap.
@@ -83,6 +84,7 @@ class Settings:
     convex_token: str | None = field(repr=False)
     room: DailyRoom | LiveKitRoom | None
     ice_servers: tuple[IceServer, ...]
+    refuse_private_candidates: bool
     channel: Channel | None
     persona: Path | None
     max_duration_seconds: float
@@ -121,6 +123,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         convex_token=variables.optional(env.CONVEX_TOKEN),
         room=_room(variables, transport),
         ice_servers=_ice_servers(variables),
+        refuse_private_candidates=variables.flag(env.REFUSE_PRIVATE_CANDIDATES),
         channel=_channel(variables, transport),
         persona=variables.path(env.PERSONA),
         max_duration_seconds=variables.number(env.MAX_DURATION_SECONDS, 1800, 1, _DAY_SECONDS),
@@ -184,6 +187,12 @@ class _Variables:
         if not low <= number <= high:
             self.problem(f"{name} {_quoted(value)} is no number from {low:g} to {high:g}")
         return number
+
+    def flag(self, name: str) -> bool:
+        value = self.optional(name)
+        if value not in (None, "true", "false"):
+            self.problem(f"{name} {_quoted(value)} is not true or false")
+        return value == "true"
 
     def path(self, name: str) -> Path | None:
         value = self.optional(name)

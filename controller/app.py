@@ -52,9 +52,8 @@ _OFFERS_PER_START: Final = 6
 """A client offers once, retries three times, and sends its candidates in a few batches."""
 _FAILURES_PER_MINUTE: Final = 60
 """How often one address may come with a key or a token that is none."""
-_OFFERS_HELD_FOR_ONE: Final = 8
-"""A client has one offer under way, and its candidates in a few batches."""
-_OFFERS_HELD_PER_PLACE: Final = 2
+_CANDIDATES_HELD_FOR_ONE: Final = 4
+"""Requests: a client sends its candidates in a few batches, one after the other."""
 
 
 class Application(FastAPI):
@@ -142,6 +141,7 @@ def _services(  # noqa: PLR0913 - likewise
             personas=Personas(directory=settings.personas),
             signer=signer,
             ice=ice,
+            refuse_private_candidates=settings.refuse_private_candidates,
         ),
         limits=Limits(
             start_timeout=settings.start_timeout_seconds,
@@ -154,7 +154,7 @@ def _services(  # noqa: PLR0913 - likewise
         metrics=metrics,
         tracing=tracing,
     )
-    held = Held(_OFFERS_HELD_FOR_ONE, _OFFERS_HELD_FOR_ONE + _OFFERS_HELD_PER_PLACE * settings.capacity)
+    held = Held(_CANDIDATES_HELD_FOR_ONE)
     metrics.registry.register(ViewCollector(supervisor.view, held, supervisor.trouble, VERSION))
     routes = [each for group in _GROUPS for each in group.router.routes if isinstance(each, Route)]
     requests = RequestMetrics(metrics.registry, routes, metrics.batch_refused, clock.monotonic)

@@ -49,6 +49,7 @@ class Assigner:
     personas: Personas
     signer: Signer
     ice: IceServers
+    refuse_private_candidates: bool = False
 
     def launch(self, session: Session, room: Room, deadline_seconds: float) -> Launch:
         plain = {
@@ -62,6 +63,8 @@ class Assigner:
         }
         if session.persona is not None:
             plain[environment.PERSONA] = str(self.personas.path(session.persona))
+        if self.refuse_private_candidates:
+            plain[environment.REFUSE_PRIVATE_CANDIDATES] = "true"
         secrets = None
         if room.secrets is not None:
             secrets = {**room.secrets, **self._ice(session, deadline_seconds)}

@@ -12,6 +12,7 @@
   - SessionConflict      409
   - RequestTimeout       408
   - OfferRefused         409
+  - OfferSuperseded      409
   - LaunchEnded          409
   - SessionEnded         410
   - BodyTooLarge         413
@@ -143,6 +144,17 @@ class OfferRefused(ControllerError):
     """The bot does not take this caller, in the bot's own words."""
 
     status, code, title = 409, "offer_refused", "The bot refused the offer"
+
+
+class OfferSuperseded(ControllerError):
+    """The caller's next offer has taken this one's place."""
+
+    status, code, title = 409, "offer_superseded", "Another offer has taken this one's place"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The caller of this session has made another offer; the latest one counts. Wait for its answer."
+        )
 
 
 class LaunchEnded(ControllerError):
@@ -336,12 +348,14 @@ class BotUnavailable(ControllerError):
 
 
 class TooManyOffers(ControllerError):
-    """More offers wait for bots than can be held."""
+    """More of a session's candidates wait for its bot than are held."""
 
-    status, code, title, retry_after = 503, "too_many_offers", "Too many offers are waiting", 2
+    status, code, title, retry_after = 503, "too_many_offers", "Too many candidates are waiting", 2
 
     def __init__(self) -> None:
-        super().__init__("Too many offers wait for their bots at this moment. Try again in a few seconds.")
+        super().__init__(
+            "Too many candidates of this session wait for its bot. Try again in a few seconds."
+        )
 
 
 class ShuttingDown(ControllerError):

@@ -173,6 +173,10 @@ class Settings(BaseSettings):
     turn_secret: SecretStr | None = Field(
         default=None, description="What the TURN servers share with us: coturn's static-auth-secret."
     )
+    refuse_private_candidates: bool = Field(
+        default=False,
+        description="Let bots send nothing to private addresses that callers name as theirs (WebRTC).",
+    )
 
     capacity: PositiveInt = Field(default=20, description="Sessions at one time.")
     sessions_per_user: PositiveInt = Field(default=2, description="Sessions of one user at one time.")

@@ -34,7 +34,7 @@ from controller.sessions import Ending, Session, Timeline
 from controller.tracing import Tracing, Untraced
 from controller.view import Record, View
 from controller.watchdog import Watchdog
-from protocol.messages import InboxAnswer, InboxMessage, Report
+from protocol.messages import Inbox, InboxAnswer, Report
 from protocol.reasons import Phase, Reason
 
 log = logging.getLogger("podline.supervisor")
@@ -222,9 +222,11 @@ class Supervisor:
         self._keep_budget(record)
         return counted
 
-    async def poll(self, launch_id: str, after: str | None, timeout_seconds: float) -> list[InboxMessage]:
+    async def poll(self, launch_id: str, after: str | None, timeout_seconds: float) -> Inbox:
         """What the bot must be told; waits for it. Raises LaunchEnded."""
-        return await self._heard(launch_id).inbox.poll(after, timeout_seconds)
+        inbox = self._heard(launch_id).inbox
+        messages = await inbox.poll(after, timeout_seconds)
+        return Inbox(messages=messages, withdrawn=inbox.take_withdrawn())
 
     def answer(self, launch_id: str, message_id: str, answer: InboxAnswer) -> None:
         """Take the bot's answer to one message. Raises LaunchEnded."""

@@ -173,10 +173,14 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
 InboxMessage = Offer | Candidates | Stop
 
 
-class Inbox(msgspec.Struct, frozen=True):
-    """Messages after the one named in the query (`after`), oldest first; all where that one is unknown."""
+class Inbox(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Messages after the one named in the query (`after`), oldest first; all where that one is unknown.
+
+    A stop comes before all others. `withdrawn` are the ids of messages that nobody waits for any more.
+    """
 
     messages: list[InboxMessage]
+    withdrawn: list[Name] = []
 
 
 class InboxAnswer(msgspec.Struct, frozen=True, omit_defaults=True):

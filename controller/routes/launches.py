@@ -12,7 +12,7 @@ from controller.auth import bearer_of
 from controller.errors import InvalidRequest, Unauthorized
 from controller.logs import session_at_work
 from controller.routes.dependencies import ServicesDep, SupervisorDep
-from protocol.messages import INBOX_POLL_SECONDS, Inbox, InboxAnswer, ReportAnswer
+from protocol.messages import INBOX_POLL_SECONDS, InboxAnswer, ReportAnswer
 from protocol.reading import read_report
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ async def take_report(launch_id: str, request: Request, supervisor: SupervisorDe
 @router.get("/inbox")
 async def poll_inbox(launch_id: str, supervisor: SupervisorDep, after: str | None = None) -> Response:
     """What the bot must be told; held until there is something, or for as long as a poll lasts."""
-    return _json(Inbox(messages=await supervisor.poll(launch_id, after, INBOX_POLL_SECONDS)))
+    return _json(await supervisor.poll(launch_id, after, INBOX_POLL_SECONDS))
 
 
 @router.post("/inbox/{message_id}", status_code=204)

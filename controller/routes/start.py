@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Self
 
 import msgspec
 from fastapi import APIRouter, Body, Depends, Request, Security
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from controller.auth import Starter
 from controller.errors import (
@@ -16,6 +16,7 @@ from controller.errors import (
     Forbidden,
     InvalidRequest,
     OfferRefused,
+    OfferSuperseded,
     RateLimited,
     RoomsUnavailable,
     RuntimeUnavailable,
@@ -39,9 +40,10 @@ from controller.routes.dependencies import (
 from controller.routes.models import IceServerOut, StartSession, UserId
 from controller.routes.orders import order_of
 from controller.tokens import with_token
+from protocol.candidates import why_too_many, why_too_much
 
 router = APIRouter(tags=["Pipecat's clients"], dependencies=[Depends(note_session)])
-_OFFER_REFUSALS: Final = refusals(
+_SIGNALLING_REFUSALS: Final = (
     Unauthorized,
     Forbidden,
     OfferRefused,
@@ -51,7 +53,6 @@ _OFFER_REFUSALS: Final = refusals(
     RateLimited,
     BotUnavailable,
     RuntimeUnavailable,
-    TooManyOffers,
     ShuttingDown,
 )
 OfferedSession = Annotated[str, Depends(offered_session)]
@@ -91,6 +92,18 @@ class StartAnswer(BaseModel):
     token: str | None = Field(default=None, description="The caller's, for a room there.")
 
 
+def _bounded(sdp: str) -> str:
+    if (too_much := why_too_much(sdp)) is not None:
+        raise ValueError(too_much)
+    return sdp
+
+
+def _few(candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if (too_many := why_too_many(candidates)) is not None:
+        raise ValueError(too_many)
+    return candidates
+
+
 class Relayed(BaseModel):
     """What goes to the bot as it is, with whatever fields a client adds."""
 
@@ -108,7 +121,7 @@ class Relayed(BaseModel):
 class Offer(Relayed):
     """A description of the client's side."""
 
-    sdp: str
+    sdp: Annotated[str, AfterValidator(_bounded)]
     type: str
 
 
@@ -116,7 +129,7 @@ class Candidates(Relayed):
     """ICE candidates of a connection that has been offered."""
 
     pc_id: str
-    candidates: list[dict[str, Any]]
+    candidates: Annotated[list[dict[str, Any]], AfterValidator(_few)]
 
 
 @router.post(
@@ -166,13 +179,13 @@ async def start(
 @router.post(
     "/sessions/{session_id}/api/offer",
     dependencies=[Depends(is_json)],
-    responses=_OFFER_REFUSALS,
+    responses=refusals(*_SIGNALLING_REFUSALS, OfferSuperseded),
 )
 async def offer(
     session_id: OfferedSession, body: Offer, request: Request, services: ServicesDep
 ) -> dict[str, Any]:
     """Hand an offer to the bot, and hold the request until it answers: clients do not ask twice."""
-    with services.held.one(session_id):
+    with services.held.offer(session_id):
         answering = services.supervisor.offer(session_id, body.model_dump(exclude_unset=True))
         return await while_connected(request, answering)
 
@@ -180,13 +193,13 @@ async def offer(
 @router.patch(
     "/sessions/{session_id}/api/offer",
     dependencies=[Depends(is_json)],
-    responses=_OFFER_REFUSALS,
+    responses=refusals(*_SIGNALLING_REFUSALS, TooManyOffers),
 )
 async def candidates(
     session_id: OfferedSession, body: Candidates, request: Request, services: ServicesDep
 ) -> dict[str, Any]:
     """Hand ICE candidates to the bot."""
-    with services.held.one(session_id):
+    with services.held.candidates(session_id):
         taking = services.supervisor.candidates(session_id, body.model_dump(exclude_unset=True))
         return await while_connected(request, taking)
 

@@ -92,7 +92,7 @@ def _of_scrape(sessions: int) -> str:
         view.add(Record(session=_session(number)))
         metrics.started(_session(number))
         metrics.usage.observe(_session(number), TURN)
-    metrics.registry.register(ViewCollector(view, Held(8, 8), lambda: None, "bench"))
+    metrics.registry.register(ViewCollector(view, Held(4), lambda: None, "bench"))
     took = _microseconds(lambda: metrics.show(OPENMETRICS), _SCRAPES) / 1000
     shown, _ = metrics.show(OPENMETRICS)
     return f"a scrape of {sessions} sessions: {took:.1f} ms, {len(shown) / 1024:.1f} KB"

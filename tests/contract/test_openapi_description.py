@@ -23,8 +23,13 @@ CONFLICT = {409: {"session_conflict"}}
 OFFER = {
     **KEY,
     **BODY,
-    409: {"offer_refused"},
+    409: {"offer_refused", "offer_superseded"},
     410: {"session_ended"},
+    503: {"bot_unavailable", "runtime_unavailable", "shutting_down"},
+}
+CANDIDATES = {
+    **OFFER,
+    409: {"offer_refused"},
     503: {"bot_unavailable", "runtime_unavailable", "too_many_offers", "shutting_down"},
 }
 DESCRIBED = {
@@ -42,7 +47,7 @@ DESCRIBED = {
     ("get", "/v1/events"): KEY,
     ("post", "/start"): {**KEY, **BODY, **LAUNCH, 429: PLACES},
     ("post", "/sessions/{session_id}/api/offer"): OFFER,
-    ("patch", "/sessions/{session_id}/api/offer"): OFFER,
+    ("patch", "/sessions/{session_id}/api/offer"): CANDIDATES,
     ("post", "/start-agent"): {**KEY, **BODY, **LAUNCH, **CONFLICT, 429: PLACES},
     ("post", "/stop-agent/{session_id}"): {**KEY, **NOT_FOUND, 415: {"unsupported_media_type"}},
     ("get", "/agents"): KEY,

@@ -92,27 +92,28 @@ def test_one_subscriber_of_ipv6_is_one_client() -> None:
     assert one_client("192.0.2.1") == "192.0.2.1"
 
 
-async def test_of_many_offers_to_one_session_a_few_are_held_and_no_other_session_suffers(site: Site) -> None:
+async def test_of_many_candidates_for_one_session_a_few_are_held_and_no_other_suffers(site: Site) -> None:
     for session_id in ("mine", "other"):
         await site.start(session_id, session_id=session_id)
-    offer = {"sdp": "v=0", "type": "offer"}
-    held = [asyncio.create_task(site.client.post(site.offers_of("mine"), json=offer)) for _ in range(8)]
-    while len((await site.as_bot("mine", "GET", "inbox")).json()["messages"]) < 8:  # noqa: ASYNC110 - seen from outside only
+    patch = {"pc_id": "p", "candidates": []}
+    held = [asyncio.create_task(site.client.patch(site.offers_of("mine"), json=patch)) for _ in range(4)]
+    while len((await site.as_bot("mine", "GET", "inbox")).json()["messages"]) < 4:  # noqa: ASYNC110 - seen from outside only
         await asyncio.sleep(0)
-    refused = await site.client.post(site.offers_of("mine"), json=offer)
+    refused = await site.client.patch(site.offers_of("mine"), json=patch)
     assert (refused.status_code, refused.json()["code"]) == (503, "too_many_offers")
     assert refused.headers["retry-after"] == "2"
 
-    elsewhere = asyncio.create_task(site.client.post(site.offers_of("other"), json=offer))
+    elsewhere = asyncio.create_task(site.client.patch(site.offers_of("other"), json=patch))
     assert len((await site.as_bot("other", "GET", "inbox")).json()["messages"]) == 1
     for session_id in ("mine", "other"):
         await site.client.delete(f"/v1/sessions/{session_id}")
     assert {(await each).status_code for each in (*held, elsewhere)} == {410}
 
 
-def test_what_is_held_in_all_is_bounded_and_given_back() -> None:
-    held = Held(for_one=2, in_all=2)
-    with held.one("a"), held.one("b"), pytest.raises(TooManyOffers), held.one("c"):
+def test_what_is_held_for_one_session_is_bounded_and_given_back() -> None:
+    held = Held(candidates_for_one=1)
+    with held.candidates("a"), held.candidates("b"), pytest.raises(TooManyOffers), held.candidates("a"):
         pass
-    with held.one("c"), held.one("c"):
-        pass
+    with held.candidates("a"), held.offer("a"), held.offer("a"):
+        assert held.total == 3
+    assert held.total == 0

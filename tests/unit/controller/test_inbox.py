@@ -4,7 +4,14 @@ import asyncio
 
 import pytest
 
-from controller.errors import BotUnavailable, LaunchEnded, OfferRefused, SessionEnded, ShuttingDown
+from controller.errors import (
+    BotUnavailable,
+    LaunchEnded,
+    OfferRefused,
+    OfferSuperseded,
+    SessionEnded,
+    ShuttingDown,
+)
 from controller.inbox import Inbox
 from protocol.messages import Candidates, InboxAnswer, InboxMessage, Offer, Stop
 
@@ -123,3 +130,51 @@ async def test_a_controller_that_leaves_does_not_send_its_bots_away() -> None:
         await polling
     with pytest.raises(ShuttingDown):
         await inbox.poll(None, 5)
+
+
+async def test_another_offer_takes_the_place_of_the_one_that_waits() -> None:
+    inbox = Inbox()
+    first = asyncio.create_task(inbox.offer(OFFER, 5))
+    fetched = await next_message(inbox)
+    second = asyncio.create_task(inbox.offer({**OFFER, "pc_id": "p"}, 5))
+
+    with pytest.raises(OfferSuperseded):
+        await first
+    latest = await next_message(inbox)
+    assert isinstance(latest, Offer)
+    assert latest.offer["pc_id"] == "p"
+    assert inbox.take_withdrawn() == [fetched.id]
+    inbox.answer(latest.id, InboxAnswer(body={"sdp": "yes"}))
+    assert await second == {"sdp": "yes"}
+
+
+async def test_a_bot_is_told_once_of_what_it_has_fetched_and_nobody_waits_for_any_more() -> None:
+    inbox = Inbox()
+    asking = asyncio.create_task(inbox.offer(OFFER, 5))
+    message = await next_message(inbox)
+    polling = asyncio.create_task(inbox.poll(message.id, 5))
+    await asyncio.sleep(0)
+    asking.cancel()
+
+    assert await polling == []
+    assert inbox.take_withdrawn() == [message.id]
+    assert inbox.take_withdrawn() == []
+
+
+async def test_what_a_bot_never_fetched_is_withdrawn_without_a_word() -> None:
+    inbox = Inbox()
+    with pytest.raises(BotUnavailable):
+        await inbox.offer(OFFER, 0)
+
+    assert inbox.take_withdrawn() == []
+
+
+async def test_a_stop_stands_before_what_was_there_earlier() -> None:
+    inbox = Inbox()
+    asking = [asyncio.create_task(inbox.offer(OFFER, 5)), asyncio.create_task(inbox.candidates({}, 5))]
+    await asyncio.sleep(0)
+    inbox.stop()
+
+    assert [type(message) for message in await inbox.poll(None, 5)] == [Stop, Offer, Candidates]
+    inbox.close(GONE)
+    await asyncio.gather(*asking, return_exceptions=True)

@@ -1,0 +1,197 @@
+"""A caller's ICE candidates: how many there may be, and which of them a bot may send packets to. Pure.
+
+The controller refuses what is too much before it reaches a bot. The bot, which does the sending, drops what
+it must not send to: browsers offer private addresses as a matter of course, so that must not cost the call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any, Final
+
+MOST_CANDIDATES: Final = 20
+MOST_MEDIA: Final = 8
+MOST_SDP_BYTES: Final = 32 * 1024
+
+_CANDIDATE: Final = "a=candidate:"
+_MID: Final = "a=mid:"
+_BUNDLE: Final = "a=group:BUNDLE "
+_KINDS: Final = ("host", "srflx", "relay")
+_MDNS: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\.local")
+"""The names browsers put in the place of an address (draft-ietf-mmusic-mdns-ice-candidates): a UUID each."""
+
+Address = IPv4Address | IPv6Address
+
+_NEVER: Final = tuple(
+    map(
+        ip_network,
+        (
+            "0.0.0.0/8",
+            "100.100.100.200/32",  # Alibaba's metadata
+            "168.63.129.16/32",  # Azure's
+            "169.254.169.0/24",  # AWS's, Google's, Azure's and most others'
+            "169.254.170.0/24",  # AWS's, for containers
+            "192.0.0.192/32",  # Oracle's
+            "fd00:ec2::/32",  # AWS's over IPv6
+            "fd20:ce::/32",  # Google's over IPv6
+        ),
+    )
+)
+"""Where no caller can be: metadata services, which would be asked from inside, and this network itself."""
+
+_NOT_PUBLIC: Final = tuple(map(ip_network, ("100.64.0.0/10", "192.88.99.0/24", "198.18.0.0/15", "fec0::/10")))
+"""What `ipaddress` takes for public in some version of Python, and is not."""
+
+_NAT64: Final = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
+
+
+def why_too_much(sdp: str) -> str | None:
+    """Why an SDP is refused as too much, as a sentence; None where it is not."""
+    if len(sdp.encode(errors="surrogatepass")) > MOST_SDP_BYTES:
+        return f"an SDP has at most {MOST_SDP_BYTES} bytes"
+    _, *media = _sections(sdp)
+    if len(media) > MOST_MEDIA:
+        return f"an SDP has at most {MOST_MEDIA} m= lines"
+    for lines in media:
+        if sum(not _is_tcp(_value(line)) for line in lines if line.startswith(_CANDIDATE)) > MOST_CANDIDATES:
+            return f"an offer has at most {MOST_CANDIDATES} candidates; send the nearest ones"
+    return None
+
+
+def why_too_many(candidates: Iterable[Mapping[str, Any]]) -> str | None:
+    """The same of candidates that come after their offer. Browsers send those of all media in one batch."""
+    by_media = Counter(
+        (str(each.get("sdp_mid")), str(each.get("sdp_mline_index")))
+        for each in candidates
+        if not _is_tcp(str(each.get("candidate")))
+    )
+    if len(by_media) > MOST_MEDIA or max(by_media.values(), default=0) > MOST_CANDIDATES:
+        return f"there are at most {MOST_CANDIDATES} candidates for each of at most {MOST_MEDIA} media"
+    return None
+
+
+class CandidateFilter:
+    """Lets through what one connection may use: at most so many addresses, and none that is refused."""
+
+    def __init__(self, *, refuse_private: bool) -> None:
+        """`refuse_private` also refuses whatever is not a public address: private, link-local, loopback."""
+        self._refuse_private = refuse_private
+        self._used: set[tuple[str, str]] = set()
+        self._bundled: frozenset[str] = frozenset()
+
+    def begin(self) -> None:
+        """Forget what the connection before this one has used."""
+        self._used.clear()
+
+    def sdp(self, sdp: str) -> str:
+        """An offer's SDP without the candidates that must not be used."""
+        sections = list(_sections(sdp))
+        self._bundled = _bundled(sections)
+        kept = (
+            line
+            for lines in sections
+            for line in lines
+            if not line.startswith(_CANDIDATE)
+            or (not self._bundled & _mids(lines) and self._takes(_value(line)))
+        )
+        return "".join(f"{line}\r\n" for line in kept)
+
+    def takes(self, candidate: str, mid: object) -> bool:
+        """Whether a candidate that came after its offer may be used."""
+        return mid not in self._bundled and self._takes(candidate)
+
+    def _takes(self, candidate: str) -> bool:
+        address = _sent_to(candidate, refuse_private=self._refuse_private)
+        if address is None or (address not in self._used and len(self._used) >= MOST_CANDIDATES):
+            return False
+        self._used.add(address)
+        return True
+
+
+def may_be_sent_to(host: str, *, refuse_private: bool) -> bool:
+    """Whether a bot may send packets to the address of a candidate.
+
+    It must be written as an address is: a name would be looked up from inside the cluster, and what only the
+    C library reads as an address (`0177.0.0.1`, `2130706433`) is a way around this check.
+    """
+    if _MDNS.fullmatch(host):
+        return not refuse_private
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.scope_id is not None:
+        return False
+    return all(_is_allowed(each, refuse_private=refuse_private) for each in (address, *_within(address)))
+
+
+def _is_allowed(address: Address, *, refuse_private: bool) -> bool:
+    if any(address in network for network in _NEVER) or address.is_multicast or address.is_unspecified:
+        return False
+    if address.is_loopback or address.is_link_local:
+        return not refuse_private
+    if address.is_reserved:
+        return False
+    if not refuse_private:
+        return True
+    return address.is_global and not any(address in network for network in _NOT_PUBLIC)
+
+
+def _within(address: Address) -> Iterator[IPv4Address]:
+    """The IPv4 addresses that packets to an IPv6 address may end at."""
+    if isinstance(address, IPv4Address):
+        return
+    if address.ipv4_mapped is not None:
+        yield address.ipv4_mapped
+    if address.sixtofour is not None:
+        yield address.sixtofour
+    if address.teredo is not None:
+        yield from address.teredo
+    if any(address in network for network in _NAT64):
+        yield IPv4Address(address.packed[12:])
+
+
+def _sent_to(candidate: str, *, refuse_private: bool) -> tuple[str, str] | None:
+    """Address and port of a candidate that may be used; None of one that may not, or can't be read.
+
+    Only UDP is spoken, and one component: RTP and RTCP share a port.
+    """
+    bits = candidate.split()
+    if len(bits) < 8 or bits[1] != "1" or bits[2].lower() != "udp" or bits[7] not in _KINDS:
+        return None
+    host, port = bits[4], bits[5]
+    is_port = port.isascii() and port.isdecimal() and 0 < int(port[:6]) <= 65535
+    return (host, port) if is_port and may_be_sent_to(host, refuse_private=refuse_private) else None
+
+
+def _sections(sdp: str) -> Iterator[list[str]]:
+    """What stands before the first m= line, and then each medium with its lines: as aiortc divides them."""
+    lines: list[str] = []
+    for line in sdp.splitlines():
+        if line.startswith("m="):
+            yield lines
+            lines = []
+        lines.append(line)
+    yield lines
+
+
+def _bundled(sections: list[list[str]]) -> frozenset[str]:
+    """The media that go by the way of another, so that their candidates are never used."""
+    groups = [line for line in sections[0] if line.startswith(_BUNDLE)]
+    return frozenset(groups[0].removeprefix(_BUNDLE).split()[1:]) if groups else frozenset()
+
+
+def _mids(lines: list[str]) -> frozenset[str]:
+    return frozenset(line.removeprefix(_MID) for line in lines if line.startswith(_MID))
+
+
+def _value(line: str) -> str:
+    return line.removeprefix("a=")
+
+
+def _is_tcp(candidate: str) -> bool:
+    """Whether this is one over TCP, which no bot uses and browsers offer beside each one over UDP."""
+    return candidate.split()[2:3] in (["tcp"], ["TCP"])
