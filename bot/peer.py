@@ -142,6 +142,8 @@ class Peer:
             candidate.sdpMLineIndex = item["sdp_mline_index"]
             if not self._candidates.takes(item["candidate"], candidate.sdpMid):
                 return
+        elif self._candidates.has_dropped:
+            return
         await self._connection.add_ice_candidate(candidate)
 
     async def close(self) -> None:

@@ -353,9 +353,7 @@ class TooManyOffers(ControllerError):
     status, code, title, retry_after = 503, "too_many_offers", "Too many candidates are waiting", 2
 
     def __init__(self) -> None:
-        super().__init__(
-            "Too many candidates of this session wait for its bot. Try again in a few seconds."
-        )
+        super().__init__("Too many candidates of this session wait for its bot. Try again in a few seconds.")
 
 
 class ShuttingDown(ControllerError):

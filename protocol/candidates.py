@@ -17,6 +17,7 @@ MOST_MEDIA: Final = 8
 MOST_SDP_BYTES: Final = 32 * 1024
 
 _CANDIDATE: Final = "a=candidate:"
+_END: Final = "a=end-of-candidates"
 _MID: Final = "a=mid:"
 _BUNDLE: Final = "a=group:BUNDLE "
 _KINDS: Final = ("host", "srflx", "relay")
@@ -74,34 +75,46 @@ def why_too_many(candidates: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 class CandidateFilter:
-    """Lets through what one connection may use: at most so many addresses, and none that is refused."""
+    """Lets through what one connection may use: at most so many addresses, and none that is refused.
+
+    Attributes:
+        has_dropped: Whether there were others. Then those that are left are not all there will be, since the
+            caller's own packets still tell where they come from.
+    """
 
     def __init__(self, *, refuse_private: bool) -> None:
         """`refuse_private` also refuses whatever is not a public address: private, link-local, loopback."""
         self._refuse_private = refuse_private
         self._used: set[tuple[str, str]] = set()
         self._bundled: frozenset[str] = frozenset()
+        self.has_dropped = False
 
     def begin(self) -> None:
         """Forget what the connection before this one has used."""
         self._used.clear()
+        self.has_dropped = False
 
     def sdp(self, sdp: str) -> str:
         """An offer's SDP without the candidates that must not be used."""
         sections = list(_sections(sdp))
         self._bundled = _bundled(sections)
-        kept = (
+        kept = [
             line
             for lines in sections
             for line in lines
             if not line.startswith(_CANDIDATE)
             or (not self._bundled & _mids(lines) and self._takes(_value(line)))
-        )
+        ]
+        if len(kept) < sum(map(len, sections)):
+            self.has_dropped = True
+            kept = [line for line in kept if line != _END]
         return "".join(f"{line}\r\n" for line in kept)
 
     def takes(self, candidate: str, mid: object) -> bool:
         """Whether a candidate that came after its offer may be used."""
-        return mid not in self._bundled and self._takes(candidate)
+        is_taken = mid not in self._bundled and self._takes(candidate)
+        self.has_dropped |= not is_taken
+        return is_taken
 
     def _takes(self, candidate: str) -> bool:
         address = _sent_to(candidate, refuse_private=self._refuse_private)

@@ -112,6 +112,16 @@ def test_what_could_not_be_used_is_left_out_of_an_offer(line: str) -> None:
     assert not chosen.takes(line, "0")
 
 
+def test_after_a_drop_nobody_says_that_there_are_no_more() -> None:
+    """Else ICE gives up before the caller's own packets tell where they come from."""
+    chosen = CandidateFilter(refuse_private=True)
+    end = "end-of-candidates"
+    assert chosen.sdp(sdp([candidate("8.8.8.8"), end])) == sdp([candidate("8.8.8.8"), end])
+    assert not chosen.has_dropped
+    assert chosen.sdp(sdp([candidate("10.0.0.1"), end])) == sdp([])
+    assert chosen.has_dropped
+
+
 def test_one_connection_uses_so_many_addresses_and_one_it_knows_again() -> None:
     chosen = CandidateFilter(refuse_private=False)
     offered = chosen.sdp(sdp([candidate("8.8.8.8", port) for port in range(1, 16)]))
