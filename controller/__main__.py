@@ -236,7 +236,7 @@ def choose_rooms(settings: Settings, signer: Signer) -> Rooms:
             key=settings.livekit_api_key or "",
             secret=settings.livekit_api_secret.get_secret_value() if settings.livekit_api_secret else "",
         )
-        return LiveKitRooms(account, names, time.time)
+        return LiveKitRooms(account, names, time.time, settings.room_hosts)
     if settings.rooms == "daily":
         from controller.rooms.daily import DailyRooms  # noqa: PLC0415
 
@@ -245,7 +245,7 @@ def choose_rooms(settings: Settings, signer: Signer) -> Rooms:
             api = DailyApi(httpx.AsyncClient(), key, settings.daily_api_url or DAILY_API_URL)
         except DailyError as error:
             sys.exit(_complain(str(error)))
-        return DailyRooms(api, names, time.time)
+        return DailyRooms(api, names, time.time, settings.room_hosts)
     return WebRtcRooms(settings.url_for_callers, signer)
 
 

@@ -97,6 +97,11 @@ class DailyApi:
         """Whether this is Daily itself, whose rooms are below daily.co."""
         return self._url == DAILY_API_URL
 
+    @property
+    def host(self) -> str:
+        """The API's host."""
+        return urlsplit(self._url).hostname or ""
+
     async def aclose(self) -> None:
         """Let connections go."""
         await self._client.aclose()

@@ -25,6 +25,7 @@ _LEAST_SECRET_CHARACTERS: Final = 16
 _ICE_URL: Final = re.compile(r"(stun:[\w.-]+(:\d+)?|turns?:[\w.-]+(:\d+)?(\?transport=(udp|tcp))?)")
 """RFC 7064 and 7065, which have no credentials, as far as aiortc reads them: no stuns, no IPv6 address."""
 
+_HOST: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})*")
 BOTS_PORT: Final = 7861
 """In a cluster: the Service in deploy/base leads to it."""
 
@@ -61,8 +62,31 @@ def _long_enough(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def normal_host(name: str) -> str | None:
+    """A host's name or IPv4 address as it is looked up, in ASCII and lower case; None where it is none."""
+    try:
+        host = name.removesuffix(".").encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return None
+    return host if _HOST.fullmatch(host) else None
+
+
+def _room_host(text: str) -> str:
+    name, colon, port = text.removeprefix("*.").partition(":")
+    host = normal_host(name)
+    is_wildcard = text.startswith("*.")
+    if (
+        host is None
+        or (colon and not (port.isdecimal() and port.isascii()))
+        or (is_wildcard and "." not in host)
+    ):
+        raise ValueError("a host is like rooms.example.com, rooms.example.com:8443 or *.example.com")
+    return f"{'*.' if is_wildcard else ''}{host}{colon}{port}"
+
+
 IceUrl = Annotated[str, AfterValidator(_ice_url)]
 Origin = Annotated[str, AfterValidator(_origin)]
+RoomHost = Annotated[str, AfterValidator(_room_host)]
 IpNetwork = Annotated[str, AfterValidator(_network)]
 Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 
@@ -115,6 +139,12 @@ class Settings(BaseSettings):
     )
     livekit_api_secret: SecretStr | None = Field(
         default=None, validation_alias="LIVEKIT_API_SECRET", description="Its secret."
+    )
+    room_hosts: Annotated[tuple[RoomHost, ...], NoDecode] = Field(
+        default=(),
+        description=(
+            "Hosts on which requests may bring rooms, with commas; the provider's own when not set."
+        ),
     )
 
     host: str = Field(
@@ -214,7 +244,9 @@ class Settings(BaseSettings):
     )
     prices_file: Path | None = Field(default=None, description="TOML: what the tokens of each model cost.")
 
-    @field_validator("ice_servers", "cors_origins", "trusted_proxies", "previous_secrets", mode="before")
+    @field_validator(
+        "ice_servers", "cors_origins", "trusted_proxies", "previous_secrets", "room_hosts", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value

@@ -21,6 +21,7 @@ from aiohttp import web
 
 from protocol import environment
 from sandbox.certificate import load_certificate, make_certificate
+from sandbox.daily.rooms import DOMAIN
 from sandbox.daily.server import PREFIX as DAILY_PREFIX
 from sandbox.daily.server import Daily, create_daily_app
 from sandbox.ears import Ears, known_words
@@ -104,6 +105,7 @@ async def _run(directory: Path, options: argparse.Namespace, key: str) -> None:
                 environment.CONVEX_URL: store_url,
                 "DAILY_API_KEY": daily.key,
                 "DAILY_API_URL": f"{daily_url}{DAILY_PREFIX}",
+                "PODLINE_ROOM_HOSTS": DOMAIN.removeprefix("https://"),
             },
         )
         sys.stdout.write(f"sandbox ready: model {model_url} store {store_url}\n")

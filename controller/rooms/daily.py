@@ -12,7 +12,6 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from functools import partial
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 from aiolimiter import AsyncLimiter
@@ -21,11 +20,13 @@ from controller import daily_api
 from controller.daily_api import DailyApi, DailyError
 from controller.errors import InvalidRequest
 from controller.rooms import Room
+from controller.rooms.hosts import RoomUrl, read_room_url
 from controller.rooms.names import RoomNames
 from controller.rooms.provider import ProviderError, ask
 from controller.sessions import Session
 from protocol import environment
 
+DAILYS_ROOMS: Final = "*.daily.co"
 MOST_PARTICIPANTS: Final = 3
 """The bot, the caller, and the caller once more, who was lost and for Daily is still there."""
 
@@ -48,8 +49,18 @@ class DailyRooms:
 
     provider = "daily"
 
-    def __init__(self, api: DailyApi, names: RoomNames, now: Callable[[], float]) -> None:
-        """`now` is the time of day, in seconds of Unix."""
+    def __init__(
+        self, api: DailyApi, names: RoomNames, now: Callable[[], float], hosts: Collection[str] = ()
+    ) -> None:
+        """Prepare; nothing is asked.
+
+        Args:
+            api: Daily, with a key.
+            names: those of this installation's rooms.
+            now: the time of day, in seconds of Unix.
+            hosts: on which rooms may be brought; the API's own where there are none.
+        """
+        self._hosts = hosts or (DAILYS_ROOMS if api.is_dailys_own else api.host,)
         self._api = api
         self._names = names
         self._now = now
@@ -71,7 +82,7 @@ class DailyRooms:
         Raises:
             InvalidRequest: it is no room of Daily's, one of another session, or the token is for another.
         """
-        name = self._name_in(url)
+        brought, name = self._read(url)
         if self._names.launch(name) is not None:
             raise InvalidRequest("room.url: it is another session's room. Make a room of your own.")
         claims = _claims(token)
@@ -80,7 +91,7 @@ class DailyRooms:
         expires_at = claims.get("exp")
         if isinstance(expires_at, int | float) and expires_at <= self._now():
             raise InvalidRequest("room.token: it has expired. Make another for the bot.")
-        return self._room(name, url, bot_token=token, caller_token=None)
+        return self._room(name, str(brought), bot_token=token, caller_token=None)
 
     async def enter_again(self, session: Session, *, lifetime_seconds: float) -> Room:
         url = session.room_url or ""
@@ -158,20 +169,20 @@ class DailyRooms:
         """The name its room was given, maybe under a secret that no longer names rooms."""
         return session.room_name or self._names.of(session.launch_id)
 
-    def _name_in(self, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            host = parts.hostname or ""
-        except ValueError:
-            host = ""
-            parts = urlsplit("")
-        path = _ROOM_PATH.fullmatch(parts.path)
-        is_bare = parts.scheme == "https" and not (parts.query or parts.fragment) and parts.netloc == host
-        if not is_bare or path is None or (self._api.is_dailys_own and not host.endswith(".daily.co")):
+    def _read(self, url: str) -> tuple[RoomUrl, str]:
+        """A room's address, and its name there."""
+        room = read_room_url(url, ("https",))
+        path = _ROOM_PATH.fullmatch(room.path) if room is not None else None
+        if room is None or path is None:
             raise InvalidRequest(
                 "room.url: it must be the address of a Daily room, such as https://your-domain.daily.co/room."
             )
-        return path[1]
+        if not room.is_on(self._hosts):
+            raise InvalidRequest(
+                "room.url: rooms of that host are not taken here, unlike one such as "
+                "https://your-domain.daily.co/room. The operator lists hosts in PODLINE_ROOM_HOSTS."
+            )
+        return room, path[1]
 
     def _room(self, name: str, url: str, *, bot_token: str | None, caller_token: str | None) -> Room:
         return Room(

@@ -22,9 +22,11 @@ from livekit.protocol.room import CreateRoomRequest, DeleteRoomRequest, ListRoom
 
 from controller.errors import InvalidRequest
 from controller.rooms import Room
+from controller.rooms.hosts import read_room_url
 from controller.rooms.names import RoomNames
 from controller.rooms.provider import ProviderError, ask
 from controller.sessions import Session
+from controller.settings import normal_host
 from protocol import environment
 
 BOT: Final = "bot"
@@ -65,8 +67,18 @@ class LiveKitRooms:
 
     provider = "livekit"
 
-    def __init__(self, account: LiveKitAccount, names: RoomNames, now: Callable[[], float]) -> None:
-        """`now` is the time of day, in seconds of Unix."""
+    def __init__(
+        self, account: LiveKitAccount, names: RoomNames, now: Callable[[], float], hosts: Collection[str] = ()
+    ) -> None:
+        """Prepare; nothing is asked.
+
+        Args:
+            account: the server and the key.
+            names: those of this installation's rooms.
+            now: the time of day, in seconds of Unix.
+            hosts: further ones that the server is known by. Bots go to the account's, whatever is brought.
+        """
+        self._hosts = hosts
         self._account = account
         self._names = names
         self._now = now
@@ -94,9 +106,17 @@ class LiveKitRooms:
         Raises:
             InvalidRequest: the server is another one, or the token is not one for a bot in a room there.
         """
-        if _address(url) not in (_address(self._account.url), _address(self._account.public_url)):
+        if not self._is_ours(url):
             raise InvalidRequest(f"room.url: this controller's LiveKit server is {self._account.public_url}.")
         return self._room(self._room_granted(token), bot_token=token, caller_token=None)
+
+    def _is_ours(self, url: str) -> bool:
+        if (address := _address(url)) is not None and address in map(
+            _address, (self._account.url, self._account.public_url)
+        ):
+            return True
+        named = read_room_url(url, ("https", "wss"))
+        return named is not None and named.path in ("", "/") and named.is_on(self._hosts)
 
     async def enter_again(self, session: Session, *, lifetime_seconds: float) -> Room:
         if session.room_is_brought:
@@ -254,6 +274,8 @@ def _address(url: str) -> tuple[str, str, int | None, str] | None:
         port = parts.port or {"http": 80, "https": 443}.get(scheme)
     except ValueError:
         return None
-    if not parts.hostname or parts.query or parts.fragment or parts.username is not None:
+    name = parts.hostname or ""
+    host = normal_host(name) or name  # the latter is an IPv6 address
+    if not host or parts.query or parts.fragment or parts.username is not None:
         return None
-    return scheme, parts.hostname, port, parts.path.rstrip("/")
+    return scheme, host, port, parts.path.rstrip("/")

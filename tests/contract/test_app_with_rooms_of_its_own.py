@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from controller.__main__ import choose_rooms
 from controller.settings import Settings
+from sandbox.daily.rooms import DOMAIN
 from sandbox.daily.server import Daily, create_daily_app
 from tests.fakes.site import SIGNER, Site, serve_site
 
@@ -55,7 +56,13 @@ async def app() -> AsyncIterator[App]:
     daily = Daily(KEY, time.time, time.monotonic)
     async with TestServer(create_daily_app(daily)) as server:
         url = str(server.make_url("/v1"))
-        settings = Settings(_env_file=None, rooms="daily", DAILY_API_KEY=KEY, DAILY_API_URL=url)
+        settings = Settings(
+            _env_file=None,
+            rooms="daily",
+            DAILY_API_KEY=KEY,
+            DAILY_API_URL=url,
+            room_hosts=DOMAIN.removeprefix("https://"),
+        )
         rooms = choose_rooms(settings, SIGNER)
         client = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {KEY}"})
         async with client, serve_site(rooms=rooms) as site:

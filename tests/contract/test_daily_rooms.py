@@ -23,6 +23,7 @@ from sandbox.daily.tokens import make_token, read_token
 from tests.fakes.sessions import some_session
 
 KEY = "sandbox-key"
+HOSTS = (DOMAIN.removeprefix("https://"),)
 NOW = 1_800_000_000.0
 MINUTE = 60.0
 
@@ -37,7 +38,7 @@ class Site:
 
     def rooms(self, installation: str = "ours", key: str = KEY) -> DailyRooms:
         api = DailyApi(httpx.AsyncClient(), key, self.url)
-        return DailyRooms(api, RoomNames(installation), lambda: self.seconds)
+        return DailyRooms(api, RoomNames(installation), lambda: self.seconds, HOSTS)
 
     async def order(self, name: str, **parameters: Any) -> None:
         await self.daily.orders.place(json.dumps({"target": "daily", "name": name, **parameters}).encode())
