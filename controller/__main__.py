@@ -36,6 +36,7 @@ from controller.rooms import Rooms
 from controller.rooms.names import RoomNames
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtime import Runtime
+from controller.runtimes.hiding import hide_this_process
 from controller.runtimes.local import LocalRuntime, bot_variables
 from controller.runtimes.memory import own_memory_events
 from controller.server import Server
@@ -208,6 +209,8 @@ def choose_runtime(
             return build_runtime(settings, clock, registry, tracing)
         except ConfigurationInvalid as error:
             sys.exit(_complain(str(error)))
+    # Before the first bot is there.
+    hide_this_process()
     return LocalRuntime(
         command=(sys.executable, "-m", "bot"),
         variables=bot_variables(variables),

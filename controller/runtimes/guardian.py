@@ -87,6 +87,8 @@ class Guardian:
             *self._command,
             stdin=self._reading,
             stdout=asyncio.subprocess.DEVNULL,
+            # Bots can read what stands there, and it needs nothing.
+            env={},
             # A group of its own, so that a Ctrl-C in the terminal is not for it.
             start_new_session=True,
         )
