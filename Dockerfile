@@ -1,17 +1,22 @@
 # Three images: `docker build --target bot -t podline-bot:0.1.0 .`, likewise controller and sandbox.
 # scripts/build-images makes them all; docs/images.md says what is in them and why.
-ARG BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm
+ARG BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 FROM ${BASE_IMAGE} AS builder
 # What a machine behind a proxy needs; neither this nor the secret `certificates` reaches the images.
 ARG PIP_CERT
 ARG PIP_INDEX_URL
 ARG SSL_CERT_FILE
-ARG UV_VERSION=0.13.9
+# Of Debian's tini 0.19.0-1+b3, by architecture. Whoever builds on another base names that one's.
+ARG TINI_SHA256_amd64=3a809bd78682d860096f95718e77db0d3bb6d8e93c38135036d6c5b4e857d275
+ARG TINI_SHA256_arm64=09ff331955a10c5b030f4d0aae3ce9c764437d368a7891fa0e3d8b1cd24e0279
+COPY scripts/uv.txt /tmp/uv.txt
 RUN --mount=type=secret,id=certificates \
-    pip install --quiet --no-cache-dir --disable-pip-version-check --root-user-action=ignore "uv==${UV_VERSION}" \
+    pip install --quiet --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
+        --require-hashes --only-binary :all: -r /tmp/uv.txt \
     && apt-get update -qq \
     && apt-get install -qq --yes --no-install-recommends tini > /dev/null \
+    && eval "echo \"\$TINI_SHA256_$(dpkg --print-architecture)  /usr/bin/tini\"" | sha256sum --check --quiet \
     && groupadd --gid 10001 podline \
     && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin podline
 ENV UV_COMPILE_BYTECODE=1 \

@@ -77,8 +77,14 @@ class Launcher:
     async def admit(self, session: Session) -> str | None:
         """What the caller of a launched session shows at the room's door, where that is ours to give."""
         if session.room_url and not session.phase.is_end:
-            return await self._rooms.admit(session, lifetime_seconds=self._lifetime(session))
+            return await self._rooms.admit(session, lifetime_seconds=self.seconds_left(session))
         return None
+
+    def seconds_left(self, session: Session) -> float:
+        """For how long, in seconds from now, a session's caller may need what opens its room and its relays."""
+        since = session.timeline.launched or self._clock.now()
+        passed = (self._clock.now() - since).total_seconds()
+        return max(1.0, self._lifetime(session) - passed)
 
     async def launch_adopted(self, record: Record) -> None:
         """Launch an adopted session again, as it was: what is there already is left as it is."""

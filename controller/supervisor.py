@@ -199,6 +199,10 @@ class Supervisor:
         await self._end(record, ending_for(Reason.STOPPED))
         return record.session
 
+    def seconds_left(self, session: Session) -> float:
+        """For how long, in seconds from now, a session may go on at the very most."""
+        return self._launcher.seconds_left(session)
+
     async def offer(self, session_id: str, offer: dict[str, Any]) -> dict[str, Any]:
         """Hand a WebRTC offer to the bot and wait for its answer. Raises as `Inbox.offer` does."""
         return await self.view.get(session_id).inbox.offer(offer, self.limits.start_timeout)

@@ -2,7 +2,7 @@
 # package registry, nothing else; and gets what more than one script wants beside it.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-uv_version=0.13.9
+uv_version=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' "$root/scripts/uv.txt")
 
 fail() {
   echo "$*" >&2
@@ -33,8 +33,8 @@ find_uv() {
     python=$(find_python) || exit 1
     "$python" -m venv "$tools" >&2 ||
       fail "Python could not make a virtual environment (on Debian: apt-get install python3-venv)."
-    "$tools/bin/python" -m pip install --quiet "uv==$uv_version" >&2 ||
-      fail "uv $uv_version could not be installed: is the package registry in reach?"
+    "$tools/bin/python" -m pip install --quiet --require-hashes --only-binary :all: -r "$root/scripts/uv.txt" >&2 ||
+      fail "uv $uv_version could not be installed: is the package registry in reach, and is this platform in scripts/uv.txt?"
   fi
   echo "$tools/bin/uv"
 }

@@ -85,8 +85,8 @@ class Services:
         """For the caller of a session that has not ended; None where there are none."""
         if session.phase.is_end:
             return None
-        longest = self.supervisor.limits.backstop(session.max_duration_seconds)
-        servers = self.ice.for_session(session.id, longest)
+        left = self.supervisor.seconds_left(session)
+        servers = self.ice.for_session(session.id, left)
         return [IceServerOut.model_validate(each) for each in servers] or None
 
 

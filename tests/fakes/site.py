@@ -9,7 +9,7 @@ import httpx
 
 from controller.app import create_app
 from controller.auth import Identities, Key
-from controller.clock import system_clock
+from controller.clock import Clock, system_clock
 from controller.metrics import Metrics
 from controller.prices import PriceList
 from controller.settings import Settings
@@ -67,6 +67,7 @@ async def serve_site(
     signer: Signer = SIGNER,
     identities: Identities | None = None,
     address: str = "127.0.0.1",
+    clock: Clock | None = None,
     **settings: Any,
 ) -> AsyncIterator[Site]:
     runtime, metrics = FakeRuntime(), some_metrics(prices)
@@ -77,7 +78,7 @@ async def serve_site(
         site_rooms,
         signer,
         keys,
-        system_clock(),
+        clock or system_clock(),
         metrics,
         tracing=tracing,
         identities=identities,

@@ -21,7 +21,10 @@ PRODUCTION_JOB = PRODUCTION / "bot-job.yaml"
 MANIFESTS = sorted(DEPLOY.rglob("*.yaml"))
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
-IMAGE = rf"(registry\.example\.com/)?podline-\w+:{re.escape(VERSION)}|livekit/livekit-server:v[\d.]+"
+IMAGE = (
+    rf"(registry\.example\.com/)?podline-\w+:{re.escape(VERSION)}"
+    r"|livekit/livekit-server:v[\d.]+(@sha256:[0-9a-f]{64})?"
+)
 
 POD = "spec.template.spec"
 CONTAINER = f"{POD}.containers.0"
