@@ -81,7 +81,7 @@ class Launcher:
         return None
 
     def seconds_left(self, session: Session) -> float:
-        """For how long, in seconds from now, a session's caller may need what opens its room and its relays."""
+        """For how long, in seconds from now, a caller may need what opens the room and the relays."""
         since = session.timeline.launched or self._clock.now()
         passed = (self._clock.now() - since).total_seconds()
         return max(1.0, self._lifetime(session) - passed)

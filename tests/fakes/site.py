@@ -67,6 +67,7 @@ async def serve_site(
     signer: Signer = SIGNER,
     identities: Identities | None = None,
     address: str = "127.0.0.1",
+    *,
     clock: Clock | None = None,
     **settings: Any,
 ) -> AsyncIterator[Site]:
