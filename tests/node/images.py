@@ -32,7 +32,14 @@ CODE: Final = {
 }
 """The packages in each image."""
 
-INGREDIENTS: Final = ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock", "scripts/build-images")
+INGREDIENTS: Final = (
+    "Dockerfile",
+    ".dockerignore",
+    "pyproject.toml",
+    "uv.lock",
+    "scripts/build-images",
+    "scripts/uv.txt",
+)
 SOURCES: Final = {
     **{name: (*INGREDIENTS, *packages) for name, packages in CODE.items()},
     "web": ("scripts/build-images", "examples/nextjs"),

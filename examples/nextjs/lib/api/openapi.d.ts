@@ -286,6 +286,8 @@ export interface paths {
         /**
          * Metrics
          * @description All metrics: OpenMetrics where `Accept` names it, with sessions as exemplars, else plain text.
+         *
+         *     Without PODLINE_METRICS_PORT and with a keys file, a key of scope `read` is needed.
          */
         get: operations["metrics_metrics_get"];
         put?: never;
@@ -1769,7 +1771,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot does not take this caller, in the bot's own words. */
+            /** @description The bot does not take this caller, in the bot's own words. The caller's next offer has taken this one's place. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1779,7 +1781,7 @@ export interface operations {
                         /** @constant */
                         status?: 409;
                         /** @enum {unknown} */
-                        code?: "offer_refused";
+                        code?: "offer_refused" | "offer_superseded";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1867,7 +1869,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot is there and did not answer in time. The place where bots run did not take the launch. More offers wait for bots than can be held. The controller is about to leave and launches nothing more. */
+            /** @description The bot is there and did not answer in time. The place where bots run did not take the launch. The controller is about to leave and launches nothing more. */
             503: {
                 headers: {
                     /** @description Seconds after which asking again may help */
@@ -1879,7 +1881,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "bot_unavailable" | "runtime_unavailable" | "too_many_offers" | "shutting_down";
+                        code?: "bot_unavailable" | "runtime_unavailable" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2037,7 +2039,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot is there and did not answer in time. The place where bots run did not take the launch. More offers wait for bots than can be held. The controller is about to leave and launches nothing more. */
+            /** @description The bot is there and did not answer in time. The place where bots run did not take the launch. The controller is about to leave and launches nothing more. More of a session's candidates wait for its bot than are held. */
             503: {
                 headers: {
                     /** @description Seconds after which asking again may help */
@@ -2049,7 +2051,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "bot_unavailable" | "runtime_unavailable" | "too_many_offers" | "shutting_down";
+                        code?: "bot_unavailable" | "runtime_unavailable" | "shutting_down" | "too_many_offers";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2642,6 +2644,34 @@ export interface operations {
                     "application/openmetrics-text": unknown;
                 };
             };
+            /** @description There is no key, or one that nobody knows. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 401;
+                        /** @enum {unknown} */
+                        code?: "unauthorized";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is known and does not open this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 403;
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is larger than any request needs. */
             413: {
                 headers: {
@@ -2653,6 +2683,20 @@ export interface operations {
                         status?: 413;
                         /** @enum {unknown} */
                         code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };
