@@ -18,6 +18,7 @@ from tests.attacks.offers import (
     patch_of,
     send,
 )
+from tests.fakes.client_messages import unhurried_messages
 from tests.fakes.meeting_bot import Presence
 from tests.fakes.served import ServeController
 
@@ -79,7 +80,7 @@ async def test_more_candidates_than_a_caller_has_never_reach_the_bot(
 
 @pytest.fixture
 async def peer() -> AsyncIterator[Peer]:
-    peer = Peer(Presence(Ledger(lambda: 0.0)))
+    peer = Peer(Presence(Ledger(lambda: 0.0)), unhurried_messages())
     yield peer
     await peer.close()
 

@@ -16,6 +16,7 @@ from bot.ledger import Ledger
 from bot.peer import Peer
 from bot.settings import Channel
 from protocol import environment as env
+from tests.fakes.client_messages import unhurried_messages
 
 
 class Presence:
@@ -39,7 +40,9 @@ async def meet() -> None:
     ledger.mark("process_up")
     channel = Channel(os.environ[env.CONTROLLER_URL], os.environ[env.LAUNCH_ID], os.environ[env.LAUNCH_TOKEN])
     peer = Peer(
-        Presence(ledger), refuse_private_candidates=os.environ.get(env.REFUSE_PRIVATE_CANDIDATES) == "true"
+        Presence(ledger),
+        unhurried_messages(),
+        refuse_private_candidates=os.environ.get(env.REFUSE_PRIVATE_CANDIDATES) == "true",
     )
     await peer._connection.connect()  # as the pipeline does that isn't here
     stopped = asyncio.Event()
@@ -47,7 +50,7 @@ async def meet() -> None:
         ledger.mark("joined")
         async with asyncio.TaskGroup() as tasks:
             working = [
-                tasks.create_task(InboxReader(controller, peer, stopped.set).run()),
+                tasks.create_task(InboxReader(controller, peer, lambda _stop: stopped.set()).run()),
                 tasks.create_task(peer.watch()),
             ]
             await stopped.wait()
