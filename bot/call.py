@@ -32,7 +32,13 @@ from bot.tools.products import ProductTools
 from bot.transcript import Transcript
 from bot.transports import room_transport
 from bot.voice import VoiceObserver
-from protocol.messages import AudioDropped, ClientMessagesRefused, ModelReconnected, TurnEnded
+from protocol.messages import (
+    AudioDropped,
+    ClientMessagesRefused,
+    ModelReconnected,
+    Stop,
+    TurnEnded,
+)
 from protocol.reasons import TERMINATED, Phase, Reason
 
 if TYPE_CHECKING:
@@ -124,7 +130,7 @@ class Call:
     def _helpers(self, controller: Controller | None) -> list[Coroutine[Any, Any, None]]:
         helpers = [self._greet(), self._warn(), self._watch_refusals()]
         if controller is not None:
-            inbox = InboxReader(controller, self._peer, self._stop)
+            inbox = InboxReader(controller, self._peer, self._obey)
             helpers += [inbox.run(), self._heed_end_of_launch(controller)]
         if self._peer is not None:
             helpers.append(self._peer.watch())
@@ -166,8 +172,8 @@ class Call:
         if seconds := self._hearing.drain():
             self._ledger.record(AudioDropped(seconds=seconds))
 
-    def _stop(self, reason: str | None) -> None:
-        if reason == Reason.BUDGET_SPENT:
+    def _obey(self, stop: Stop) -> None:
+        if stop.reason == Reason.BUDGET_SPENT:
             self._attendance.budget_spent()
         else:
             self._attendance.stop()

@@ -68,14 +68,8 @@ class InboxReader:
     time, and at most one more waits.
     """
 
-    def __init__(self, channel: Messages, peer: Peer | None, stop: Callable[[str | None], None]) -> None:
-        """Prepare; nothing is read.
-
-        Args:
-            channel: The way messages come, and answers go.
-            peer: Answers offers, where the caller makes any.
-            stop: Ends the call; it is given the reason where the caller should know it.
-        """
+    def __init__(self, channel: Messages, peer: Peer | None, stop: Callable[[Stop], None]) -> None:
+        """`peer` answers offers, where the caller makes any; `stop` asks the call to end."""
         self._channel = channel
         self._peer = peer
         self._stop = stop
@@ -99,9 +93,9 @@ class InboxReader:
         match message:
             case Withdrawn(ids=ids):
                 self._offer.withdraw(ids)
-            case Stop(id=key, reason=reason):
-                self._stop(reason)
-                _put(self._answers, (key, InboxAnswer(body={})))
+            case Stop():
+                self._stop(message)
+                _put(self._answers, (message.id, InboxAnswer(body={})))
             case Offer() if self._peer is not None:
                 self._offer.put(message)
             case Candidates() if self._peer is not None:

@@ -50,7 +50,7 @@ async def meet() -> None:
         ledger.mark("joined")
         async with asyncio.TaskGroup() as tasks:
             working = [
-                tasks.create_task(InboxReader(controller, peer, lambda _: stopped.set()).run()),
+                tasks.create_task(InboxReader(controller, peer, lambda _stop: stopped.set()).run()),
                 tasks.create_task(peer.watch()),
             ]
             await stopped.wait()

@@ -80,7 +80,7 @@ class Site:
 @asynccontextmanager
 async def reading() -> AsyncIterator[Site]:
     site = Site()
-    reader = InboxReader(site.channel, site.peer, lambda _: site.stopped.set())  # type: ignore[arg-type]
+    reader = InboxReader(site.channel, site.peer, lambda _stop: site.stopped.set())  # type: ignore[arg-type]
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         tasks.create_task(reader.run())
         yield site
@@ -137,6 +137,6 @@ async def test_a_flood_to_a_bot_that_takes_no_offers_is_refused_and_a_stop_gets_
     channel, stopped = FakeChannel(), asyncio.Event()
     channel.put(*(offer(f"m{number}") for number in range(1000)), Stop("stop"), None)
     async with asyncio.timeout(10):
-        await InboxReader(channel, None, lambda _: stopped.set()).run()
+        await InboxReader(channel, None, lambda _stop: stopped.set()).run()
 
     assert stopped.is_set()
