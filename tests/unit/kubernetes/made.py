@@ -107,6 +107,7 @@ SESSIONS = st.builds(
         cost=st.none() | st.floats(0, 1e9, exclude_min=True),
     ),
     metadata=METADATA,
+    address_tag="0123456789abcdef",
     timeline=TIMELINES,
     usage=USAGE,
     usage_is_partial=st.booleans(),
