@@ -228,6 +228,8 @@ async def starter(request: Request, services: ServicesDep, _: KeyOf, __: Identit
 
 
 def _identified(identities: Identities, bearer: str, request: Request, services: Services) -> Starter:
+    # Before the signature is checked, which costs more than to send a wrong one.
+    services.starts.take(_client(request), services.clock.monotonic())
     subject = identities.subject(bearer, services.clock.now().timestamp())
     try:
         user_id = _USER_ID.validate_python(subject)
@@ -235,7 +237,6 @@ def _identified(identities: Identities, bearer: str, request: Request, services:
         raise Unauthorized(
             "The signed identity is refused: its sub must be 1 to 128 printable characters."
         ) from None
-    services.starts.take(_client(request), services.clock.monotonic())
     return Starter(user_id=user_id)
 
 
