@@ -1,6 +1,7 @@
 """A stranger who knows or guesses a session's id tries to get into that call."""
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +170,41 @@ async def test_a_stranger_stays_outside_after_the_controller_was_replaced_and_it
         assert (await knock(site.client, VICTIM)).status_code == 401
         assert (await knock(site.client, f"{VICTIM}~{other}")).status_code == 401
         assert await offer_to_bot(site.client, session, token, ring) == 200
+
+
+async def test_the_token_is_left_in_no_log_metric_record_or_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with serve_controller(tmp_path, "join") as controller:
+        given = (await controller.client.post("/start", json={})).json()["sessionId"]
+        bare, _, token = given.partition("~")
+        client, offers = controller.client, f"/sessions/{given}/api/offer"
+        await controller.until_live(bare)
+        answers = [
+            await client.post(offers, json=OFFER),
+            await client.post(offers, json={"sdp": 7}),
+            await client.patch(offers, json={}),
+            await client.put(offers, json={}),
+            await client.post(offers, content=b"x" * 70_000),
+            await client.post(f"{offers}/more", json=OFFER),
+            await client.get(f"/v1/sessions/{given}"),
+            await client.get(f"/v1/sessions/{given}", headers=bearer(token)),
+            await client.get(f"/v1/sessions/{given}~{token}"),
+            await client.get(f"/v1/sessions/nobody~{token}"),
+            await client.get(f"/v1/sessions/{given}/logs?follow={token}"),
+            await client.post(f"/stop-agent/{given}", json={}),
+            await client.get("/metrics", headers={"accept": "application/openmetrics-text"}),
+            await client.get("/v1/sessions"),
+        ]
+        ended = await controller.until_over(given)
+
+    assert (ended["id"], ended["reason"]) == (bare, "stopped")
+    told = [answer.text for answer in answers] + [str(answer.headers) for answer in answers]
+    logged = [
+        f"{record.getMessage()} {vars(record)}"
+        for record in caplog.records
+        if not record.name.startswith(("httpx", "httpcore"))  # the caller's own
+    ]
+    assert logged
+    assert [each for each in (*told, *logged, str(ended)) if token in each] == []
