@@ -286,6 +286,8 @@ export interface paths {
         /**
          * Metrics
          * @description All metrics: OpenMetrics where `Accept` names it, with sessions as exemplars, else plain text.
+         *
+         *     Without PODLINE_METRICS_PORT and with a keys file, a key of scope `read` is needed.
          */
         get: operations["metrics_metrics_get"];
         put?: never;
@@ -2642,6 +2644,34 @@ export interface operations {
                     "application/openmetrics-text": unknown;
                 };
             };
+            /** @description There is no key, or one that nobody knows. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 401;
+                        /** @enum {unknown} */
+                        code?: "unauthorized";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is known and does not open this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 403;
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is larger than any request needs. */
             413: {
                 headers: {
@@ -2653,6 +2683,20 @@ export interface operations {
                         status?: 413;
                         /** @enum {unknown} */
                         code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description One client asks too often. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
                     } & components["schemas"]["Problem"];
                 };
             };
