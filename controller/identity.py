@@ -23,7 +23,9 @@ _LEEWAY_SECONDS: Final = 30
 _MOST_FILE_BYTES: Final = 64 * 1024
 _MOST_KEYS: Final = 20
 _MOST_TOKEN_CHARACTERS: Final = 8192
-_LEAST_SECRET_BYTES: Final = 32
+_LEAST_SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
+"""As RFC 7518 has it: as long as the hash."""
+
 _LEAST_RSA_BITS: Final = 2048
 
 _ALGORITHMS: Final = {
@@ -160,11 +162,15 @@ def _read_key(entry: dict[str, Any], place: str) -> IdentityKey:
         material = jwt.PyJWK(entry, algorithm=wanted).key
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         raise InvalidIdentityKeysError(f"{place}: the key can't be read") from None
-    if isinstance(material, bytes) and len(material) < _LEAST_SECRET_BYTES:
-        raise InvalidIdentityKeysError(f"{place}: a secret of at least {_LEAST_SECRET_BYTES} bytes is needed")
+    algorithms: tuple[str, ...] = (wanted,) if "alg" in entry else allowed
+    if isinstance(material, bytes):
+        algorithms = tuple(each for each in algorithms if len(material) >= _LEAST_SECRET_BYTES[each])
+        if not algorithms:
+            least = _LEAST_SECRET_BYTES[wanted]
+            raise InvalidIdentityKeysError(f"{place}: {wanted} needs a secret of at least {least} bytes")
     if isinstance(material, RSAPublicKey) and material.key_size < _LEAST_RSA_BITS:
         raise InvalidIdentityKeysError(f"{place}: an RSA key of at least {_LEAST_RSA_BITS} bits is needed")
-    return IdentityKey(kid=kid, algorithms=(wanted,) if "alg" in entry else allowed, material=material)
+    return IdentityKey(kid=kid, algorithms=algorithms, material=material)
 
 
 def _check_times(claims: dict[str, Any], now: float) -> None:

@@ -25,7 +25,6 @@ _LEAST_SECRET_CHARACTERS: Final = 16
 _ICE_URL: Final = re.compile(r"(stun:[\w.-]+(:\d+)?|turns?:[\w.-]+(:\d+)?(\?transport=(udp|tcp))?)")
 """RFC 7064 and 7065, which have no credentials, as far as aiortc reads them: no stuns, no IPv6 address."""
 
-_HOST: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})*")
 BOTS_PORT: Final = 7861
 """In a cluster: the Service in deploy/base leads to it."""
 _HOST: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})*")

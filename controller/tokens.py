@@ -45,7 +45,7 @@ class Signer:
 
     def _ours(self, purpose: str) -> tuple[str, ...]:
         """The MAC of this under each secret, the one that signs first."""
-        message = purpose.encode(errors="surrogateescape")
+        message = purpose.encode(errors="surrogatepass")
         return tuple(hmac.new(each, message, hashlib.sha256).hexdigest() for each in self._ring)
 
 
@@ -66,5 +66,5 @@ def _of_session(session_id: str, launch_id: str) -> str:
 
 def _is_one_of(given: str, expected: tuple[str, ...]) -> bool:
     """Compare with all of them, so that the time taken says nothing about which one matched."""
-    token = given.encode(errors="surrogateescape")
+    token = given.encode(errors="surrogatepass")
     return sum(hmac.compare_digest(token, each.encode()) for each in expected) > 0

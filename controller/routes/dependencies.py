@@ -151,7 +151,7 @@ def requires(scope: KeyScope) -> params.Security:
     """Only for those who may do what `scope` says."""
 
     async def check(request: Request, services: ServicesDep, _: KeyOf) -> None:
-        with _failures_counted(request, services):
+        with _failures_counted(request, services, bearer_of(request.headers)):
             services.gate.check(request.headers, scope)
 
     return params.Security(check, scopes=[str(scope)])
@@ -201,7 +201,7 @@ async def offered_session(session_id: str, request: Request, services: ServicesD
     if (trouble := services.runtime.trouble()) is not None:
         # It may be one that is not found again yet.
         raise RuntimeUnavailable(trouble)
-    with _failures_counted(request, services):
+    with _failures_counted(request, services, token):
         raise Unauthorized(
             "An offer needs the token of its session, as it is now: `sessionId` of /start as it came, or "
             "`room.token` as `Authorization: Bearer TOKEN`. Start a session to have one."
@@ -210,8 +210,8 @@ async def offered_session(session_id: str, request: Request, services: ServicesD
 
 async def starter(request: Request, services: ServicesDep, _: KeyOf, __: IdentityOf) -> Starter:
     """Who asks for a session at /start: a key's holder, a named user, nobody in particular."""
-    with _failures_counted(request, services):
-        bearer, key = bearer_of(request.headers), services.gate.find(request.headers)
+    bearer, key = bearer_of(request.headers), services.gate.find(request.headers)
+    with _failures_counted(request, services, bearer):
         if services.identities is not None and key is None and (bearer or "").count(".") == 2:
             return _identified(services.identities, bearer or "", request, services)
         if not services.gate.asks_for_keys:
@@ -228,6 +228,8 @@ async def starter(request: Request, services: ServicesDep, _: KeyOf, __: Identit
 
 
 def _identified(identities: Identities, bearer: str, request: Request, services: Services) -> Starter:
+    # Before the signature is checked, which costs more than to send a wrong one.
+    services.starts.take(_client(request), services.clock.monotonic())
     subject = identities.subject(bearer, services.clock.now().timestamp())
     try:
         user_id = _USER_ID.validate_python(subject)
@@ -235,17 +237,16 @@ def _identified(identities: Identities, bearer: str, request: Request, services:
         raise Unauthorized(
             "The signed identity is refused: its sub must be 1 to 128 printable characters."
         ) from None
-    services.starts.take(_client(request), services.clock.monotonic())
     return Starter(user_id=user_id)
 
 
 @contextmanager
-def _failures_counted(request: Request, services: Services) -> Iterator[None]:
+def _failures_counted(request: Request, services: Services, guess: str | None) -> Iterator[None]:
     """Let an address guess at keys and tokens at a moderate rate only. Who holds one is never held up."""
     try:
         yield
     except Unauthorized:
-        if bearer_of(request.headers) is not None or "session_id" in request.path_params:
+        if guess is not None:
             services.failures.take(_client(request), services.clock.monotonic())
         raise
 

@@ -1,6 +1,7 @@
 """A stranger who knows or guesses a session's id tries to get into that call."""
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtime import Sighting
 from controller.tokens import Signer
-from tests.fakes.callers import KEYS, bearer
+from tests.fakes.callers import KEYS, bearer, offer_to_bot
 from tests.fakes.served import serve_controller
 from tests.fakes.site import SIGNER, Site, serve_site
 
@@ -42,7 +43,9 @@ async def knock(
 @pytest.mark.parametrize("public_start", [True, False])
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 async def test_nothing_stands_in_for_the_token_of_the_session(method: str, *, public_start: bool) -> None:
-    async with serve_site(keys=KEYS, rooms=rooms(), public_start=public_start) as site:
+    async with serve_site(
+        keys=KEYS, rooms=rooms(), public_start=public_start, start_timeout_seconds=15
+    ) as site:
         token, other = await token_of(site, VICTIM), await token_of(site, "other")
         launch = site.runtime.launch_of(VICTIM).session
         in_path = [
@@ -69,11 +72,13 @@ async def test_nothing_stands_in_for_the_token_of_the_session(method: str, *, pu
             f"{VICTIM}~{token}",
             SIGNER.launch_token(launch.launch_id),
         ]
-        refused = [await knock(site.client, each, method) for each in in_path]
-        refused += [await knock(site.client, VICTIM, method, each) for each in bearers]
-        # A right bearer does not make up for a wrong token in the path.
-        refused.append(await knock(site.client, f"{VICTIM}~{other}", method, token))
-        refused.append(await knock(site.client, VICTIM, method, pc_id="pc-1", restart_pc=True))
+        refused = await asyncio.gather(
+            *(knock(site.client, each, method) for each in in_path),
+            *(knock(site.client, VICTIM, method, each) for each in bearers),
+            # A right bearer does not make up for a wrong token in the path.
+            knock(site.client, f"{VICTIM}~{other}", method, token),
+            knock(site.client, VICTIM, method, pc_id="pc-1", restart_pc=True),
+        )
 
         assert {answer.status_code for answer in refused} == {401}
         inbox = site.client.get(
@@ -158,12 +163,48 @@ async def test_a_stranger_stays_outside_after_the_controller_was_replaced_and_it
         token, other = await token_of(site, VICTIM), await token_of(site, "other")
         session = site.runtime.launch_of(VICTIM).session
     ring = Signer(b"the secret that has come after it", b"a secret for tests")
-    async with serve_site(keys=KEYS, rooms=rooms(), signer=ring, start_timeout_seconds=0.05) as site:
+    async with serve_site(keys=KEYS, rooms=rooms(), signer=ring) as site:
         assert site.runtime._seen is not None
         site.runtime._seen(Sighting(launch_id=session.launch_id, found=session))
 
         assert (await knock(site.client, VICTIM)).status_code == 401
         assert (await knock(site.client, f"{VICTIM}~{other}")).status_code == 401
-        assert (
-            await knock(site.client, f"{VICTIM}~{token}")
-        ).status_code == 503  # the bot's answer is awaited
+        assert await offer_to_bot(site.client, session, token, ring) == 200
+
+
+async def test_the_token_is_left_in_no_log_metric_record_or_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with serve_controller(tmp_path, "join") as controller:
+        given = (await controller.client.post("/start", json={})).json()["sessionId"]
+        bare, _, token = given.partition("~")
+        client, offers = controller.client, f"/sessions/{given}/api/offer"
+        await controller.until_live(bare)
+        answers = [
+            await client.post(offers, json=OFFER),
+            await client.post(offers, json={"sdp": 7}),
+            await client.patch(offers, json={}),
+            await client.put(offers, json={}),
+            await client.post(offers, content=b"x" * 70_000),
+            await client.post(f"{offers}/more", json=OFFER),
+            await client.get(f"/v1/sessions/{given}"),
+            await client.get(f"/v1/sessions/{given}", headers=bearer(token)),
+            await client.get(f"/v1/sessions/{given}~{token}"),
+            await client.get(f"/v1/sessions/nobody~{token}"),
+            await client.get(f"/v1/sessions/{given}/logs?follow={token}"),
+            await client.post(f"/stop-agent/{given}", json={}),
+            await client.get("/metrics", headers={"accept": "application/openmetrics-text"}),
+            await client.get("/v1/sessions"),
+        ]
+        ended = await controller.until_over(given)
+
+    assert (ended["id"], ended["reason"]) == (bare, "stopped")
+    told = [answer.text for answer in answers] + [str(answer.headers) for answer in answers]
+    logged = [
+        f"{record.getMessage()} {vars(record)}"
+        for record in caplog.records
+        if not record.name.startswith(("httpx", "httpcore"))  # the caller's own
+    ]
+    assert logged
+    assert [each for each in (*told, *logged, str(ended)) if token in each] == []

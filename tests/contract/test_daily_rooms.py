@@ -36,9 +36,9 @@ class Site:
         self.daily = Daily(KEY, lambda: self.seconds, time.monotonic)
         self.url = ""
 
-    def rooms(self, installation: str = "ours", key: str = KEY) -> DailyRooms:
+    def rooms(self, installation: str = "ours", key: str = KEY, former: tuple[str, ...] = ()) -> DailyRooms:
         api = DailyApi(httpx.AsyncClient(), key, self.url)
-        return DailyRooms(api, RoomNames(installation), lambda: self.seconds, HOSTS)
+        return DailyRooms(api, RoomNames(installation, former), lambda: self.seconds, HOSTS)
 
     async def order(self, name: str, **parameters: Any) -> None:
         await self.daily.orders.place(json.dumps({"target": "daily", "name": name, **parameters}).encode())
@@ -108,6 +108,25 @@ async def test_the_next_controller_has_a_token_for_the_bot_again(rooms: DailyRoo
     assert (again.url, again.name, again.caller_token) == (opened.url, opened.name, None)
     assert again.secrets is not None
     assert site.claims(again.secrets["DAILY_TOKEN"])["room_name"] == opened.name
+
+
+async def test_a_room_of_a_former_secret_is_entered_closed_and_swept_up_by_its_own_name(
+    rooms: DailyRooms, site: Site
+) -> None:
+    opened = await rooms.open(some_session(), lifetime_seconds=MINUTE)
+    await rooms.open(some_session("left"), lifetime_seconds=3600)
+    session = some_session(room_url=opened.url, room_name=opened.name)
+    later = site.rooms("later", former=("ours",))
+
+    token = await later.admit(session, lifetime_seconds=MINUTE)
+    assert token is not None
+    assert site.claims(token)["room_name"] == opened.name
+    assert (await later.enter_again(session, lifetime_seconds=MINUTE)).name == opened.name
+    await later.close(session)
+    assert site.names() == {"podline-ours-left"}
+    site.seconds += 600
+    assert await later.sweep(set()) == 1
+    await later.aclose()
 
 
 async def test_a_brought_rooms_token_can_not_be_had_again(rooms: DailyRooms) -> None:

@@ -61,6 +61,21 @@ async def test_a_signal_ends_it_in_order_and_leaves_nothing_behind(
             "podline: PODLINE_KEYS_FILE: [Errno 2] No such file or directory: '/nowhere/keys.json'.\n",
         ),
         (
+            {"PODLINE_SECRET": "too short"},
+            (
+                "podline: PODLINE_SECRET: at least 16 characters are needed; "
+                "`openssl rand -hex 32` prints some.\n"
+            ),
+        ),
+        (
+            {
+                "PODLINE_IDENTITY_KEYS_FILE": "/dev/null",
+                "PODLINE_IDENTITY_ISSUER": "https://shop.example.com",
+                "PODLINE_IDENTITY_AUDIENCE": "podline",
+            },
+            'podline: PODLINE_IDENTITY_KEYS_FILE: it is not a JWK Set, which is like {"keys": [...]}.\n',
+        ),
+        (
             {"PODLINE_PRICES_FILE": "/nowhere/prices.toml"},
             "podline: PODLINE_PRICES_FILE: /nowhere/prices.toml can't be read: No such file or directory.\n",
         ),

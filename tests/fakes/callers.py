@@ -1,12 +1,16 @@
 """Keys of callers, by their plain text, and identities that a web app signs."""
 
+import asyncio
 import hashlib
 from typing import Any
 
+import httpx
 import jwt
 
 from controller.auth import Key, KeyScope
 from controller.identity import IdentityKey, SignedIdentities
+from controller.sessions import Session
+from controller.tokens import Signer
 
 IDENTITY_SECRET = b"what the web app signs identities with"
 ISSUER, AUDIENCE = "https://shop.example.com", "podline"
@@ -41,3 +45,22 @@ def identity(sub: object, now: float, *, secret: Any = IDENTITY_SECRET, **change
     claims = {"sub": sub, "iat": now, "exp": now + 300, "iss": ISSUER, "aud": AUDIENCE} | changes
     claims = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(claims, secret, algorithm=algorithm, headers=headers)
+
+
+async def offer_to_bot(client: httpx.AsyncClient, session: Session, token: str, signer: Signer) -> int:
+    """Offer a connection, and be the bot that takes whatever offer reaches it; the status for the caller."""
+    offer = {"sdp": "v=0", "type": "offer"}
+    inbox, as_bot = (
+        f"/internal/launches/{session.launch_id}/inbox",
+        bearer(signer.launch_token(session.launch_id)),
+    )
+    offering = asyncio.create_task(
+        client.post(f"/sessions/{session.id}/api/offer", json=offer, headers=bearer(token))
+    )
+    polling = asyncio.create_task(client.get(inbox, headers=as_bot))
+    await asyncio.wait((offering, polling), return_when=asyncio.FIRST_COMPLETED)
+    if polling.done():
+        for message in polling.result().json()["messages"]:
+            await client.post(f"{inbox}/{message['id']}", json={"body": {}}, headers=as_bot)
+    polling.cancel()
+    return (await offering).status_code

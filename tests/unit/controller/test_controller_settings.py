@@ -181,6 +181,36 @@ def test_any_free_port_of_this_machine_will_do_for_local_bots() -> None:
             each.close()
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"secret": "fifteen letters"}, "secret: at least 16 characters are needed"),
+        (
+            {"secret": "s" * 16, "previous_secrets": "short, but two"},
+            "previous_secrets: at least 16 characters are needed",
+        ),
+        ({"previous_secrets": "s" * 16}, "PODLINE_PREVIOUS_SECRETS only verify: set PODLINE_SECRET"),
+        ({"identity_keys_file": "/jwks.json"}, "PODLINE_IDENTITY_AUDIENCE need each other"),
+        (
+            {"identity_issuer": "https://shop.example.com", "identity_audience": "podline"},
+            "PODLINE_IDENTITY_AUDIENCE need each other",
+        ),
+    ],
+)
+def test_secrets_that_protect_nobody_are_refused(values: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(_env_file=None, **values)
+    told = sentence(caught.value.errors(), root=0)
+    assert said in told
+    assert "fifteen" not in told
+
+
+def test_previous_secrets_come_with_commas_between() -> None:
+    settings = Settings(_env_file=None, secret="c" * 16, previous_secrets=f"{'b' * 16}, {'a' * 16}")
+    assert [each.get_secret_value() for each in settings.previous_secrets] == ["b" * 16, "a" * 16]
+    assert "aaaa" not in repr(settings)
+
+
 def test_the_secret_is_not_shown_with_the_settings() -> None:
     settings = Settings(
         _env_file=None, secret="hush, or nobody is safe", ice_servers="turn:a", turn_secret="hush"

@@ -215,6 +215,14 @@ def test_a_room_is_told_by_its_name_to_be_ours_and_whose(launch_id: str, other: 
     assert names.launch(other) is None or other.startswith("podline-0123456789-")
 
 
+def test_rooms_of_a_former_secret_are_ours_and_named_for_the_later_one() -> None:
+    ours = RoomNames("abcdef0123", former=("0123456789",))
+
+    assert ours.of("launch") == "podline-abcdef0123-launch"
+    assert ours.launch(RoomNames("0123456789").of("launch")) == "launch"
+    assert ours.launch(RoomNames("9876543210").of("launch")) is None
+
+
 def test_an_installation_is_known_again_by_its_secret_and_place_and_gives_neither_away() -> None:
     [ours] = Signer(b"secret").installations("here")
 

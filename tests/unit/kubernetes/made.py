@@ -92,7 +92,7 @@ TIMELINES = st.builds(
 )
 SESSIONS = st.builds(
     Session,
-    id=st.text(string.ascii_letters + string.digits + "._~-", min_size=1, max_size=128),
+    id=st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=128),
     user_id=st.text(min_size=1, max_size=128).filter(str.isprintable),
     launch_id=st.uuids().map(str),
     request_hash=TEXTS,
@@ -107,6 +107,7 @@ SESSIONS = st.builds(
         cost=st.none() | st.floats(0, 1e9, exclude_min=True),
     ),
     metadata=METADATA,
+    address_tag=st.none() | st.just("0123456789abcdef"),
     timeline=TIMELINES,
     usage=USAGE,
     usage_is_partial=st.booleans(),
