@@ -157,6 +157,13 @@ def requires(scope: KeyScope) -> params.Security:
     return params.Security(check, scopes=[str(scope)])
 
 
+async def may_read_metrics(request: Request, services: ServicesDep, _: KeyOf) -> None:
+    """At a port of their own metrics ask for no key; at the public one they do where others have keys."""
+    if services.settings.metrics_port is None and services.gate.asks_for_keys:
+        with _failures_counted(request, services):
+            services.gate.check(request.headers, KeyScope.READ)
+
+
 async def note_session(request: Request, services: ServicesDep) -> None:
     """Let lines of the log that this request causes name the session it is about."""
     session_id, _ = split_token(request.path_params.get("session_id", ""))

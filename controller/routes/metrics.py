@@ -9,19 +9,13 @@ from fastapi import APIRouter, Request, Response, Security
 from controller.auth import KeyScope
 from controller.errors import Forbidden, Unauthorized
 from controller.problems import refusals
-from controller.routes.dependencies import KeyOf, ServicesDep
+from controller.routes.dependencies import ServicesDep, may_read_metrics
 
 router = APIRouter(tags=["probes"])
 
 _FORMS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}
 }
-
-
-async def may_read_metrics(request: Request, services: ServicesDep, _: KeyOf) -> None:
-    """At a port of their own metrics ask for no key; at the public one they do where others have keys."""
-    if services.settings.metrics_port is None and services.gate.asks_for_keys:
-        services.gate.check(request.headers, KeyScope.READ)
 
 
 @router.get(

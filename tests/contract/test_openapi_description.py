@@ -54,10 +54,18 @@ DESCRIBED = {
     ("get", "/health"): KEY,
     ("get", "/livez"): {},
     ("get", "/readyz"): {},
-    ("get", "/metrics"): {},
+    ("get", "/metrics"): KEY,
 }
-OF_NO_DESCRIBED_ROUTE = {"not_found", "method_not_allowed", "launch_ended"}
-"""Said where there is no such route or method, and on the bots' channel, which is not described."""
+BEFORE_ROUTES = {
+    "malformed_request",
+    "request_timeout",
+    "url_too_long",
+    "headers_too_large",
+    "too_many_connections",
+    "connections_exhausted",
+}
+OF_NO_DESCRIBED_ROUTE = {"not_found", "method_not_allowed", "launch_ended"} | BEFORE_ROUTES
+"""Said where no route was chosen, and on the bots' channel, which is not described."""
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +131,8 @@ def test_each_problem_has_an_example_of_each_code(description: dict[str, Any]) -
 def test_each_route_but_the_probes_names_the_key_and_the_scope_it_needs(description: dict[str, Any]) -> None:
     needed = {route: operation.get("security") for route, operation in operations(description)}
     for (_, path), security in needed.items():
-        assert (security is None) is (path in ("/livez", "/readyz", "/metrics"))
+        assert (security is None) is (path in ("/livez", "/readyz"))
+    assert needed["get", "/metrics"] == [{"key": ["read"]}]
     assert needed["delete", "/v1/sessions/{session_id}"] == [{"key": ["stop"]}]
     assert needed["post", "/v1/sessions"] == [{"key": ["start"]}]
     assert needed["get", "/v1/events"] == [{"key": ["read"]}]
