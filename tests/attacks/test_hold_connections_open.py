@@ -169,6 +169,19 @@ async def test_whoever_has_shown_a_valid_key_counts_no_longer(serve: ServeContro
             assert (await refused.answer()).status == 429
 
 
+async def test_a_key_that_lives_in_browsers_lifts_no_limit(serve: ServeController, tmp_path: Path) -> None:
+    keys = write_keys(tmp_path, page=["public_start"])
+    async with (
+        serve(keys_file=keys, connections_per_address=4) as controller,
+        many(controller.url, 4) as wires,
+    ):
+        for wire in wires:
+            await wire.send(EVENTS + b"Authorization: Bearer page\r\n\r\n")
+            assert (await wire.answer()).status == 403
+        async with connected(controller.url) as refused:
+            assert (await refused.answer()).status == 429
+
+
 async def test_the_total_is_limited_as_well(serve: ServeController) -> None:
     async with (
         serve(max_connections=8) as controller,
