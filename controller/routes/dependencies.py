@@ -160,7 +160,7 @@ def requires(scope: KeyScope) -> params.Security:
 async def may_read_metrics(request: Request, services: ServicesDep, _: KeyOf) -> None:
     """At a port of their own metrics ask for no key; at the public one they do where others have keys."""
     if services.settings.metrics_port is None and services.gate.asks_for_keys:
-        with _failures_counted(request, services):
+        with _failures_counted(request, services, bearer_of(request.headers)):
             services.gate.check(request.headers, KeyScope.READ)
 
 
