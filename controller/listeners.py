@@ -106,7 +106,7 @@ class Complaints:
         now = self._monotonic()
         if self._last is None or now - self._last >= _BETWEEN_COMPLAINTS_SECONDS:
             self._last = now
-            log.error("connections_not_accepted", extra={"listener": listener, "error": str(error)})
+            log.error("connections not accepted", extra={"listener": listener, "error": str(error)})
 
 
 class Listener:

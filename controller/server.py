@@ -187,7 +187,7 @@ class OnceForwarded:
         if not self._has_warned:
             self._has_warned = True
             log.warning(
-                "forwarded_by_an_unlisted_peer",
+                "forwarded by an unlisted peer",
                 extra={
                     "peer": peer,
                     "advice": "If this is your proxy, list it in PODLINE_TRUSTED_PROXIES: until then all its "

@@ -251,4 +251,4 @@ async def test_without_descriptors_accepting_pauses_and_the_log_gets_one_line_a_
         await asyncio.sleep(0.8)
     listener.close()
     assert 1 <= listening.tries <= 2
-    assert [record.message for record in caplog.records] == ["connections_not_accepted"]
+    assert [record.message for record in caplog.records] == ["connections not accepted"]
