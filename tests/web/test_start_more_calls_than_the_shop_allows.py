@@ -27,7 +27,7 @@ class Controller(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:  # noqa: N802 - the base's name
+    def do_POST(self) -> None:
         asked = json.loads(b"".join(self._chunks()))
         room = {"provider": "webrtc", "url": "http://controller.test/offer", "token": "token"}
         session = {"id": asked["session_id"], "user_id": asked["user_id"], "room": room}
@@ -100,16 +100,10 @@ def test_an_address_that_is_made_up_for_each_request_gets_nobody_further(
         answers = [
             start(
                 port,
-                {
-                    name: f"198.51.100.{count}"
-                    for name in (
-                        "X-Forwarded-For",
-                        "X-Real-IP",
-                        "Forwarded",
-                        "X-Address",
-                        "X-Middleware-Next",
-                    )
-                },
+                dict.fromkeys(
+                    ("X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Address", "X-Middleware-Next"),
+                    f"198.51.100.{count}",
+                ),
             )
             for count in range(3 * ALLOWED)
         ]
