@@ -18,6 +18,7 @@ from tests.leaving_out import leave_out
 from tests.local.processes import Program, answers, free_port
 from tests.web import example
 
+HEADERS: Final = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Address", "X-Middleware-Next")
 ALLOWED: Final = 10
 """Starts of one address in a minute."""
 
