@@ -20,7 +20,7 @@ from protocol import environment
 from protocol.model import GEMINI_MODEL
 
 GOOGLE_URL: Final = "https://generativelanguage.googleapis.com"
-TIMEOUT_SECONDS: Final = 5.0
+PATIENCE_SECONDS: Final = 5.0
 """For the whole exchange: a caller waits for it."""
 
 _PATH: Final = "v1alpha/auth_tokens"
@@ -39,18 +39,28 @@ class _Token(msgspec.Struct):
 class GeminiTokens:
     """Asks Google for a token before each launch, with the controller's own key."""
 
-    def __init__(self, client: httpx.AsyncClient, key: str, url: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        key: str,
+        url: str,
+        now: Callable[[], datetime],
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self._client = client
+        self._patience_seconds = patience_seconds
         self._headers = {"x-goog-api-key": key}
         self._url = f"{url.rstrip('/')}/{_PATH}"
         self._now = now
 
     async def issue(self, session: Session, *, lifetime_seconds: float) -> Mapping[str, str]:
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._patience_seconds):
                 answer = await self._ask(_wanted(session, self._now(), lifetime_seconds))
         except TimeoutError:
-            raise ModelUnavailable(f"Gemini issued no token within {TIMEOUT_SECONDS:g} seconds.") from None
+            raise ModelUnavailable(
+                f"Gemini issued no token within {self._patience_seconds:g} seconds."
+            ) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ModelUnavailable(
                 f"Gemini issued no token: no connection ({type(error).__name__})."
@@ -66,7 +76,7 @@ class GeminiTokens:
 
     async def _ask(self, wanted: dict[str, Any]) -> bytes:
         request = self._client.build_request(
-            "POST", self._url, json=wanted, headers=self._headers, timeout=TIMEOUT_SECONDS
+            "POST", self._url, json=wanted, headers=self._headers, timeout=None
         )
         response = await self._client.send(request, stream=True, follow_redirects=False)
         try:
