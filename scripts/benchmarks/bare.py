@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 import sys
+import time
 from typing import Any
 
 import aiohttp

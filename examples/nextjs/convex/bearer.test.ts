@@ -125,6 +125,15 @@ it("refuses what was signed with a secret that is no longer listed", async () =>
   expect((await asked(await token({}, FORMER), "/saveProductByNumber", save("ana"))).status).toBe(401);
 });
 
+it("takes each CONVEX_TOKEN that is listed, and no list of them", async () => {
+  vi.stubEnv("CONVEX_TOKEN", "new-token, old-token");
+  const statuses = [];
+  for (const shown of ["new-token", "old-token", "new-token,", "new-token,old-token", ",", "token"]) {
+    statuses.push((await asked(shown, "/saveProductByNumber", save("bo"))).status);
+  }
+  expect(statuses).toEqual([200, 200, 401, 401, 401, 401]);
+});
+
 it("takes an old CONVEX_TOKEN no more where there are secrets and it is not set", async () => {
   expect((await asked("convex-token", "/saveProductByNumber", save("ana"))).status).toBe(401);
 });

@@ -14,11 +14,13 @@ const ANYBODY: Grant = { userId: null, sessionId: null };
 
 /**
  * What the bearer of a request grants; null where that is nothing. A token of the controller's counts where one of the
- * `secrets`, comma-separated, has signed it. The `shared` token grants everything; it is not needed beside them.
+ * `secrets` has signed it. A `shared` token grants everything; none is needed beside the secrets. Both are lists with
+ * commas between, so that a change of one ends no call.
  */
 export async function granted(request: Request, secrets = "", shared = ""): Promise<Grant | null> {
   const token = /^Bearer +(\S+)$/i.exec(request.headers.get("Authorization") ?? "")?.[1] ?? "";
-  if (shared !== "" && (await isSame(token, shared))) return ANYBODY;
+  const same = await Promise.all(listed(shared).map((each) => isSame(token, each)));
+  if (same.includes(true)) return ANYBODY;
   return await signedGrant(token, await keysOf(secrets));
 }
 
@@ -44,17 +46,20 @@ async function signedGrant(token: string, keys: Map<string, Uint8Array>): Promis
 
 /** Each secret by the name that the controller gives it: a change of the secret ends no call while both are listed. */
 async function keysOf(secrets: string): Promise<Map<string, Uint8Array>> {
-  const listed = secrets
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== "");
-  const named = listed.map(async (secret) => {
+  const named = listed(secrets).map(async (secret) => {
     const hex = Array.from(await digest(`podline-store:${secret}`), (byte) =>
       byte.toString(16).padStart(2, "0"),
     );
     return [hex.join("").slice(0, 16), new TextEncoder().encode(secret)] as const;
   });
   return new Map(await Promise.all(named));
+}
+
+function listed(text: string): string[] {
+  return text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
 }
 
 /** The time it takes says nothing about where the two differ. */
