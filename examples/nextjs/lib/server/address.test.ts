@@ -20,7 +20,7 @@ it.each([
   ["the other end of it", "2001:DB8:1:2:ffff:ffff:ffff:ffff", "", "2001:db8:1:2::/64"],
   ["a zone", "fe80::1%eth0", "", "fe80:0:0:0::/64"],
   ["no peer", "", "203.0.113.5", "unknown"],
-  ["a long list", "10.0.0.1", "10.0.0.1,".repeat(10_000) + "10.0.0.3", "10.0.0.3"],
+  ["proxies alone", "10.0.0.1", "10.0.0.2,".repeat(1000) + "10.0.0.3", "10.0.0.2"],
 ])("names the nearest address that is no proxy's: %s", (_, peer, forwarded, address) => {
   expect(clientAddress(peer, forwarded, readProxies(PROXIES))).toBe(address);
 });
