@@ -60,7 +60,7 @@ Serve = Callable[..., contextlib.AbstractAsyncContextManager[Site]]
 
 
 @contextlib.asynccontextmanager
-async def serve_site(  # noqa: PLR0913 - what it is put together from
+async def serve_site(
     keys: tuple[Key, ...] | None = None,
     rooms: object = None,
     prices: PriceList | None = None,
