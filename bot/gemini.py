@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from google.genai.live import AsyncSession
-from google.genai.types import LiveConnectConfig, LiveServerContent, LiveServerMessage
+from google.genai.types import HttpOptions, LiveConnectConfig, LiveServerContent, LiveServerMessage
 from pipecat.frames.frames import LLMFullResponseEndFrame, TTSStoppedFrame
 from pipecat.services.google.gemini_live.llm import GeminiLiveLLMService, GeminiVADParams
 
 from bot.errors import BotError, ModelLost
 from bot.gemini_failures import CONNECTION_ERRORS, cause, why_no_session
 from bot.persona import Persona
+from protocol.model import GEMINI_MODEL
 
 SETUP_SECONDS: Final = 10.0
 """How long a connection may take until the session is set up."""
@@ -262,7 +263,9 @@ def gemini_live(
     return GeminiLive(
         api_key=api_key,
         tools=tools,
+        http_options=_http_options(api_key),
         settings=GeminiLiveLLMService.Settings(
+            model=GEMINI_MODEL,
             system_instruction=persona.instructions,
             voice=persona.voice,
             language=persona.language,
@@ -272,3 +275,8 @@ def gemini_live(
         on_lost=on_lost,
         on_reconnected=on_reconnected,
     )
+
+
+def _http_options(api_key: str) -> HttpOptions | None:
+    """Google knows tokens for one call, in place of keys, in this version of its API alone."""
+    return HttpOptions(api_version="v1alpha") if api_key.startswith("auth_tokens/") else None

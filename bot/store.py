@@ -190,6 +190,8 @@ def _accepted(status: int, answer: bytes) -> bytes:
         except msgspec.MsgspecError:
             raise RouteMissing("status 404, no such route") from None
         raise ProductUnknown("status 404, no such product")
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise StoreError(f"status {status}, the backend does not take CONVEX_TOKEN for this user and session")
     raise StoreError(f"status {status}")
 
 

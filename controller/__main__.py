@@ -7,6 +7,7 @@ import gc
 import os
 import secrets
 import signal
+import ssl
 import sys
 import tempfile
 import time
@@ -25,7 +26,9 @@ from controller.app import create_app
 from controller.auth import Identities, Key, read_keys
 from controller.cli import parse_arguments
 from controller.clock import Clock, system_clock
+from controller.credentials import Credentials, Issuer
 from controller.daily_api import DAILY_API_URL, DailyApi, DailyError
+from controller.gemini_tokens import GOOGLE_URL, GeminiTokens
 from controller.listeners import bind, with_bots_port
 from controller.logs import configure_logging
 from controller.metrics import Metrics
@@ -131,7 +134,16 @@ def serve(
         sys.exit(f"podline: {error.strerror}. Free that port, or choose another.")
     settings = with_bots_port(settings, sockets)
     app = create_app(
-        settings, runtime, rooms, signer, keys, clock, metrics, tracing=tracing, identities=identities
+        settings,
+        runtime,
+        rooms,
+        signer,
+        keys,
+        clock,
+        metrics,
+        tracing=tracing,
+        identities=identities,
+        credentials=choose_credentials(settings, variables, clock),
     )
     spare_garbage_collection()
     server = Server(app, sockets)
@@ -221,6 +233,27 @@ def choose_runtime(
         memory_megabytes=settings.bot_memory_megabytes,
         memory_events=own_memory_events(),
     )
+
+
+def choose_credentials(settings: Settings, variables: Mapping[str, str], clock: Clock) -> Credentials:
+    """What each bot is issued for its own call, in place of secrets that all bots share."""
+    issuers: list[Issuer] = []
+    if settings.store_secret is not None:
+        # PyJWT takes a tenth of a second to import, and only those who need it wait for it.
+        from controller.store_tokens import StoreTokens  # noqa: PLC0415
+
+        issuers.append(StoreTokens(settings.store_secret.get_secret_value(), clock.now))
+    if settings.gemini_ephemeral_tokens and settings.google_api_key is not None:
+        trust = ssl.create_default_context(cafile=variables.get(environment.SSL_CERT_FILE) or None)
+        issuers.append(
+            GeminiTokens(
+                httpx.AsyncClient(verify=trust),
+                settings.google_api_key.get_secret_value(),
+                settings.google_gemini_base_url or GOOGLE_URL,
+                clock.now,
+            )
+        )
+    return Credentials(issuers)
 
 
 def choose_rooms(settings: Settings, signer: Signer) -> Rooms:

@@ -22,6 +22,7 @@ from controller.auth import Gate, Identities, Key
 from controller.body_limit import BodyLimit
 from controller.browsers import restricted
 from controller.clock import Clock
+from controller.credentials import Credentials
 from controller.deadlines import Limits
 from controller.errors import ControllerError
 from controller.held import Held
@@ -90,11 +91,21 @@ def create_app(  # noqa: PLR0913 - what it is put together from
     *,
     tracing: Tracing | None = None,
     identities: Identities | None = None,
+    credentials: Credentials | None = None,
 ) -> FastAPI:
     """The application, ready to be served. Bots are followed while its lifespan lasts."""
     tracing = tracing or Untraced()
     services = _services(
-        settings, runtime, rooms, signer, keys, clock, metrics, tracing=tracing, identities=identities
+        settings,
+        runtime,
+        rooms,
+        signer,
+        keys,
+        clock,
+        metrics,
+        tracing=tracing,
+        identities=identities,
+        credentials=credentials,
     )
     app = Application(
         title="Podline",
@@ -128,6 +139,7 @@ def _services(  # noqa: PLR0913 - likewise
     *,
     tracing: Tracing,
     identities: Identities | None,
+    credentials: Credentials | None,
 ) -> Services:
     turn_secret = settings.turn_secret
     ice = IceServers(clock.now, settings.ice_servers, turn_secret.get_secret_value() if turn_secret else None)
@@ -153,6 +165,7 @@ def _services(  # noqa: PLR0913 - likewise
         new_id=lambda: str(uuid7()),
         metrics=metrics,
         tracing=tracing,
+        credentials=credentials,
     )
     held = Held(_CANDIDATES_HELD_FOR_ONE)
     metrics.registry.register(ViewCollector(supervisor.view, held, supervisor.trouble, VERSION))

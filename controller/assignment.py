@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,10 @@ class Assigner:
     ice: IceServers
     refuse_private_candidates: bool = False
 
-    def launch(self, session: Session, room: Room, deadline_seconds: float) -> Launch:
+    def launch(
+        self, session: Session, room: Room, deadline_seconds: float, issued: Mapping[str, str]
+    ) -> Launch:
+        """Give a bot what it needs. `issued` is for its eyes only, as the room's secrets are."""
         plain = {
             **room.environment,
             environment.SESSION_ID: session.id,
@@ -67,7 +71,7 @@ class Assigner:
             plain[environment.REFUSE_PRIVATE_CANDIDATES] = "true"
         secrets = None
         if room.secrets is not None:
-            secrets = {**room.secrets, **self._ice(session, deadline_seconds)}
+            secrets = {**room.secrets, **issued, **self._ice(session, deadline_seconds)}
             secrets[environment.LAUNCH_TOKEN] = self.signer.launch_token(session.launch_id)
         return Launch(session=session, environment=plain, secrets=secrets, deadline_seconds=deadline_seconds)
 

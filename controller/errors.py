@@ -27,6 +27,7 @@
   - RuntimeUnavailable   503
     - LaunchUnknown      503
   - RoomsUnavailable     503
+  - ModelUnavailable     503
   - BotUnavailable       503
   - TooManyOffers        503
   - ConnectionsExhausted 503
@@ -336,6 +337,17 @@ class RoomsUnavailable(ControllerError):
     """The provider of rooms did not make one."""
 
     status, code, title, retry_after = 503, "rooms_unavailable", "No room could be made", 5
+
+
+class ModelUnavailable(ControllerError):
+    """The model's provider issued no credentials for a bot."""
+
+    status, code, title, retry_after = 503, "model_unavailable", "The model can't be used", 5
+
+    def __init__(self, sentence: str, retry_after: int | None = None) -> None:
+        super().__init__(sentence)
+        if retry_after is not None:
+            self.retry_after = retry_after
 
 
 class BotUnavailable(ControllerError):

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from controller.assignment import Assigner
 from controller.clock import Clock
+from controller.credentials import Credentials
 from controller.deadlines import Limits
 from controller.endings import ending_for
-from controller.errors import ControllerError, LaunchUnknown, RoomsUnavailable
+from controller.errors import ControllerError, LaunchUnknown, ModelUnavailable, RoomsUnavailable
 from controller.orders import Order
 from controller.recorder import Recorder
 from controller.rooms import Room, Rooms
@@ -44,6 +45,7 @@ class Launcher:
         view: View,
         recorder: Recorder,
         assigner: Assigner,
+        credentials: Credentials,
         limits: Limits,
         tracing: Tracing,
         clock: Clock,
@@ -56,6 +58,7 @@ class Launcher:
         self._view = view
         self._recorder = recorder
         self._assigner = assigner
+        self._credentials = credentials
         self._limits = limits
         self._tracing = tracing
         self._clock = clock
@@ -94,9 +97,11 @@ class Launcher:
             try:
                 if launch is None:
                     room = await self._rooms.enter_again(session, lifetime_seconds=lifetime)
-                    launch = self._assigner.launch(session, room, lifetime)
+                    # What the bot of a brought room was given is forgotten with the room's token.
+                    issued = {} if room.secrets is None else await self._issue(session)
+                    launch = self._assigner.launch(session, room, lifetime, issued)
                 await self._launch_bot(launch)
-            except (LaunchUnknown, RoomsUnavailable):
+            except (LaunchUnknown, RoomsUnavailable, ModelUnavailable):
                 await asyncio.sleep(_PAUSE_SECONDS)
             except ControllerError as error:
                 await self._end(record, Ending(reason=Reason.LAUNCH_FAILED, message=error.detail))
@@ -121,11 +126,14 @@ class Launcher:
         launch = record.doubt.launch if record.doubt is not None else None
         try:
             if launch is None:
+                # First, since there is nothing to take back where it fails.
+                issued = await self._issue(record.session)
                 with self._tracing.step("make room"):
                     room = await self._room(record.session, order)
                 self._view.put(record, replace(record.session, room_url=room.url, room_name=room.name))
                 caller_token = room.caller_token
-                launch = self._assigner.launch(record.session, room, self._lifetime(record.session))
+                lifetime = self._lifetime(record.session)
+                launch = self._assigner.launch(record.session, room, lifetime, issued)
             await self._hand_over(record, launch, _ADOPTION_SECONDS if order.session_id else 0)
         except ControllerError as error:
             record.refusal = error
@@ -137,6 +145,9 @@ class Launcher:
         finally:
             record.settled.set()
         return caller_token
+
+    async def _issue(self, session: Session) -> dict[str, str]:
+        return await self._credentials.issue(session, lifetime_seconds=self._lifetime(session))
 
     async def _room(self, session: Session, order: Order) -> Room:
         if order.room is not None:

@@ -30,6 +30,12 @@ BOTS_PORT: Final = 7861
 _HOST: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})*")
 
 
+_STORE_SECRET_BYTES: Final = 32
+"""As long as what HS256 makes of it: RFC 7518, section 3.2."""
+_LONGEST_TOKEN_SECONDS: Final = 71_400
+"""A little under Google's 20 hours, for clocks that differ."""
+
+
 def _origin(text: str) -> str:
     """Each is told exactly: no `*`, for whoever listed everybody could as well have no keys."""
     parts = urlsplit(text)
@@ -208,6 +214,24 @@ class Settings(BaseSettings):
         description="Let bots send nothing to private addresses that callers name as theirs (WebRTC).",
     )
 
+    store_secret: SecretStr | None = Field(
+        default=None,
+        description="What the product store shares with us: signs each bot's CONVEX_TOKEN.",
+    )
+    gemini_ephemeral_tokens: bool = Field(
+        default=False, description="Give each bot a token of Gemini's for its own call, and not the key."
+    )
+    google_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias="GOOGLE_API_KEY",
+        description="Key for the Gemini API, with which tokens are asked for.",
+    )
+    google_gemini_base_url: str | None = Field(
+        default=None,
+        validation_alias="GOOGLE_GEMINI_BASE_URL",
+        description="Another server that speaks Gemini's protocol.",
+    )
+
     capacity: PositiveInt = Field(default=20, description="Sessions at one time.")
     sessions_per_user: PositiveInt = Field(default=2, description="Sessions of one user at one time.")
     anonymous_sessions_per_address: PositiveInt = Field(
@@ -377,6 +401,36 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name}: it is like wss://livekit.example.com")
         return self
 
+    @model_validator(mode="after")
+    def _only_secrets_that_cannot_be_guessed(self) -> Settings:
+        secret = self.store_secret.get_secret_value() if self.store_secret else None
+        if secret is not None and len(secret.encode()) < _STORE_SECRET_BYTES:
+            raise ValueError(
+                f"PODLINE_STORE_SECRET: use {_STORE_SECRET_BYTES} bytes or more, as of openssl rand -hex 32"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _only_tokens_that_can_be_had(self) -> Settings:
+        if not self.gemini_ephemeral_tokens:
+            return self
+        if self.google_api_key is None:
+            raise ValueError(
+                "PODLINE_GEMINI_EPHEMERAL_TOKENS=true needs GOOGLE_API_KEY: with it tokens are asked for"
+            )
+        if self.google_gemini_base_url is not None and not _is_private(self.google_gemini_base_url):
+            raise ValueError(
+                "GOOGLE_GEMINI_BASE_URL: with PODLINE_GEMINI_EPHEMERAL_TOKENS=true the key is sent there; "
+                "use an https address, or an http one of this machine"
+            )
+        longest = self.start_timeout_seconds + self.max_duration_seconds + self.grace_seconds
+        if longest > _LONGEST_TOKEN_SECONDS:
+            raise ValueError(
+                "PODLINE_GEMINI_EPHEMERAL_TOKENS=true: Google's tokens last less than 20 hours; "
+                "set PODLINE_MAX_DURATION_SECONDS to 68400 or less"
+            )
+        return self
+
     @property
     def url_for_callers(self) -> str:
         return self.public_url or self._own_url(self.port)
@@ -393,6 +447,14 @@ class Settings(BaseSettings):
     def _own_url(self, port: int) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _is_private(url: str) -> bool:
+    """Whether nobody on the way reads what is sent there."""
+    if not _is_server(url):
+        return False
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
 def _is_server(url: str) -> bool:

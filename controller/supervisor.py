@@ -13,6 +13,7 @@ from controller.adoption import adopted
 from controller.assignment import Assigner
 from controller.budgets import spent
 from controller.clock import Clock
+from controller.credentials import Credentials
 from controller.deadlines import Limits
 from controller.endings import decide_ending, ending_for
 from controller.errors import (
@@ -61,6 +62,7 @@ class Supervisor:
         new_id: Callable[[], str],
         metrics: Metrics,
         tracing: Tracing | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self.view = view
         self.limits = limits
@@ -72,6 +74,7 @@ class Supervisor:
         self._prices = metrics.prices
         self._new_id = new_id
         self._tracing = tracing or Untraced()
+        self._credentials = credentials or Credentials()
         self._tasks: asyncio.TaskGroup | None = None
         self._is_closing = False
         self._room_keeper = RoomKeeper(rooms, view, self.trouble)
@@ -89,6 +92,7 @@ class Supervisor:
             view=view,
             recorder=self._recorder,
             assigner=assigner,
+            credentials=self._credentials,
             limits=limits,
             tracing=self._tracing,
             clock=clock,
@@ -141,6 +145,7 @@ class Supervisor:
             else:
                 await self._end_all()
             await self._room_keeper.finish()
+            await self._credentials.aclose()
         finally:
             for record in self.view.running():
                 record.inbox.close(ShuttingDown())
@@ -167,7 +172,8 @@ class Supervisor:
             SessionConflict: the id stands for another order.
             InvalidRequest: the persona or the room is not one that can be used here.
             CapacityReached, UserLimitReached: no place is free.
-            RoomsUnavailable, RuntimeUnavailable, ShuttingDown: nothing was launched; asking again may help.
+            RoomsUnavailable, ModelUnavailable, RuntimeUnavailable, ShuttingDown: nothing was launched;
+                asking again may help.
         """
         known = self.view.find(order.session_id) if order.session_id else None
         if known is not None:

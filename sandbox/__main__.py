@@ -28,8 +28,10 @@ from sandbox.ears import Ears, known_words
 from sandbox.gemini.door import Door
 from sandbox.gemini.pacing import Pacing
 from sandbox.gemini.server import Gemini, create_gemini_app
+from sandbox.gemini.tokens import Tokens
 from sandbox.grammar import request_grammar
 from sandbox.misbehaviour import Orders
+from sandbox.store.access import Access
 from sandbox.store.catalogue import Catalogue, load_catalogue
 from sandbox.store.database import Database
 from sandbox.store.server import create_store_app
@@ -39,6 +41,7 @@ from sandbox.voice import Voice
 _LOOPBACK: Final = "127.0.0.1"
 _EVERYWHERE: Final = "0.0.0.0"
 _ENVIRONMENT: Final = "sandbox.env"
+_STORE_SECRETS: Final = "SANDBOX_STORE_SECRETS"
 _KEY: Final = "SANDBOX_KEY"
 """Not GOOGLE_API_KEY: whoever has a real one in their shell must not find it in `sandbox.env`."""
 _CLOSING_SECONDS: Final = 1.0
@@ -49,7 +52,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
         description=__doc__,
-        epilog=f"The model takes the key that {_KEY} holds, else one that is made for this run.",
+        epilog=f"The model takes the key that {_KEY} holds, and the store what is signed with one of the "
+        f"secrets in {_STORE_SECRETS}, comma-separated; else each makes its own for this run.",
     )
     parser.add_argument("--directory", type=Path, required=True, help="where files are written")
     parser.add_argument(
@@ -89,7 +93,15 @@ async def _run(directory: Path, options: argparse.Namespace, key: str) -> None:
         stack.callback(database.close)
         daily = Daily(_new_key(), time.time, time.monotonic)
         orders_elsewhere: dict[str, Orders[Any]] = {"model": gemini.orders, "daily": daily.orders}
-        store = Store(catalogue, database, _now, gemini.record, orders_elsewhere=orders_elsewhere)
+        store_secrets = _store_secrets(os.environ.get(_STORE_SECRETS, ""))
+        store = Store(
+            catalogue,
+            database,
+            _now,
+            gemini.record,
+            access=Access(store_secrets),
+            orders_elsewhere=orders_elsewhere,
+        )
         store_socket = socket.create_server((options.host, options.store_port))
         store_url = await _serve(create_store_app(store), store_socket, None, stack)
         model_socket = Door(options.host, options.model_port, gemini.turns_away)
@@ -103,6 +115,7 @@ async def _run(directory: Path, options: argparse.Namespace, key: str) -> None:
                 environment.GOOGLE_GEMINI_BASE_URL: model_url,
                 environment.SSL_CERT_FILE: str(certificate),
                 environment.CONVEX_URL: store_url,
+                "PODLINE_STORE_SECRET": store_secrets[0],
                 "DAILY_API_KEY": daily.key,
                 "DAILY_API_URL": f"{daily_url}{DAILY_PREFIX}",
                 "PODLINE_ROOM_HOSTS": DOMAIN.removeprefix("https://"),
@@ -126,7 +139,13 @@ async def _make_gemini(catalogue: Catalogue, key: str, stack: AsyncExitStack) ->
         clock=time.monotonic,
         sleep=asyncio.sleep,
         now=_now,
+        tokens=Tokens(_now),
     )
+
+
+def _store_secrets(given: str) -> list[str]:
+    """The secrets that were brought, the newest first, or one for this run."""
+    return [each.strip() for each in given.split(",") if each.strip()] or [secrets.token_hex(32)]
 
 
 def _speakable(catalogue: Catalogue) -> list[str]:

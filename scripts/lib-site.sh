@@ -24,7 +24,13 @@ check_cluster() {
 # Makes the Secrets that are not there yet. Those that are stay as they are: bots that run were started with them.
 make_site_secrets() {
   has secret podline-controller ||
-    make_secret generic podline-controller --from-literal=PODLINE_SECRET="$(openssl rand -hex 32)"
+    make_secret generic podline-controller --from-literal=PODLINE_SECRET="$(openssl rand -hex 32)" \
+      --from-literal=PODLINE_STORE_SECRET="$(openssl rand -hex 32)"
+  # One of before there were tokens for the store gets what signs them, and keeps the rest.
+  [ -n "$(kube get secret podline-controller -o 'jsonpath={.data.PODLINE_STORE_SECRET}')" ] ||
+    kube patch secret podline-controller \
+      -p "{\"stringData\": {\"PODLINE_STORE_SECRET\": \"$(openssl rand -hex 32)\"}}" > /dev/null ||
+    fail "The Secret podline-controller could not be given a PODLINE_STORE_SECRET; what kubectl said is above."
   has secret podline-admin-key ||
     make_secret generic podline-admin-key --from-literal=key="$(openssl rand -hex 24)"
   has secret podline-web ||

@@ -34,11 +34,13 @@ from sandbox.gemini.record import ModelRecord, RefusalRecord, SessionRecord
 from sandbox.gemini.session import Session
 from sandbox.gemini.setup import check_key, check_setup
 from sandbox.gemini.speech import Speaker
+from sandbox.gemini.tokens import Token, TokenRequestError, Tokens
 from sandbox.voice import Voice
 
-_PATH: Final = (
-    r"/ws/google.ai.generativelanguage.{version:v1beta|v1alpha}.GenerativeService.BidiGenerateContent"
-)
+_SERVICE: Final = "/ws/google.ai.generativelanguage.{version}.GenerativeService.{method}"
+_WITH_KEY: Final = _SERVICE.format(version="{version:v1beta|v1alpha}", method="BidiGenerateContent")
+_WITH_TOKEN: Final = _SERVICE.format(version="{version:v1alpha}", method="BidiGenerateContentConstrained")
+_TOKENS: Final = "/v1alpha/auth_tokens"
 _CLOSING_SECONDS: Final = 0.5
 """How long a client may take to answer a close."""
 
@@ -49,6 +51,9 @@ _HAS_NOT_GONE: Final = (
 )
 
 
+_HAS_EXPIRED: Final = "The token has expired."
+
+
 class Gemini(msgspec.Struct):
     """What all sessions share.
 
@@ -57,6 +62,7 @@ class Gemini(msgspec.Struct):
         categories: The shop's categories, in which a search may name one.
         clock: Seconds on a clock that only goes forward.
         now: The time of day.
+        tokens: Those that a client may show in place of the key.
         orders: What is to go wrong.
         record: What has happened.
         memories: What a session's resumption handle brings back.
@@ -70,6 +76,7 @@ class Gemini(msgspec.Struct):
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     now: Callable[[], datetime]
+    tokens: Tokens
     orders: ModelOrders = msgspec.field(default_factory=no_orders)
     record: ModelRecord = msgspec.field(default_factory=ModelRecord)
     memories: dict[str, Memory] = {}
@@ -114,7 +121,18 @@ def create_gemini_app(gemini: Gemini) -> web.Application:
                 )
 
     app = web.Application()
-    app.router.add_get(_PATH, serve)
+
+    async def make_token(request: web.Request) -> web.Response:
+        try:
+            check_key(_key(request), gemini.key)
+            return web.json_response({"name": gemini.tokens.make(await request.read())})
+        except (wire.ProtocolError, TokenRequestError) as error:
+            told = {"code": 400, "message": str(error), "status": "INVALID_ARGUMENT"}
+            return web.json_response({"error": told}, status=400)
+
+    app.router.add_get(_WITH_KEY, serve)
+    app.router.add_get(_WITH_TOKEN, serve)
+    app.router.add_post(_TOKENS, make_token)
     app.on_shutdown.append(close_all)
     return app
 
@@ -127,8 +145,7 @@ async def _serve_socket(
         first = await anext(messages, None)
         if first is None:
             return
-        check_key(request.headers.get("x-goog-api-key") or request.query.get("key"), gemini.key)
-        setup = _checked_setup(first, request.match_info["version"])
+        setup, token = _let_in(gemini, request, first)
         match behaviour.fault:
             case RefuseKey() | RefuseQuota() | RefuseSetup() as refusal:
                 gemini.note_refusal(refusal.name)
@@ -137,9 +154,34 @@ async def _serve_socket(
                 gemini.note_refusal(fault.name)
                 await _read_to_the_end(messages)
             case _:
-                await _hold_session(gemini, setup, messages, socket, _transport(request), behaviour)
+                await _hold_session(gemini, setup, token, messages, socket, _transport(request), behaviour)
     except wire.ProtocolError as error:
         await close(socket, error.code, str(error))
+
+
+def _let_in(
+    gemini: Gemini, request: web.Request, first: wire.ClientMessage
+) -> tuple[wire.Setup, Token | None]:
+    """Check key or token, and the setup. What a token has locked is as it says, whatever the setup does."""
+    version = request.match_info["version"]
+    if not request.path.endswith("Constrained"):
+        check_key(_key(request), gemini.key)
+        return _checked_setup(first, version), None
+    setup = _checked_setup(first, version)
+    token = gemini.tokens.use(_token(request), resumes=_recalls(gemini, setup))
+    if token.model is not None:
+        setup = msgspec.structs.replace(setup, model=token.model)
+        check_setup(setup, version)
+    return setup, token
+
+
+def _key(request: web.Request) -> str | None:
+    return request.headers.get("x-goog-api-key") or request.query.get("key")
+
+
+def _token(request: web.Request) -> str:
+    scheme, _, name = request.headers.get("Authorization", "").partition(" ")
+    return name if scheme == "Token" else request.query.get("access_token", "")
 
 
 def _transport(request: web.Request) -> asyncio.Transport:
@@ -163,6 +205,7 @@ def _checked_setup(first: wire.ClientMessage, version: str) -> wire.Setup:
 async def _hold_session(
     gemini: Gemini,
     setup: wire.Setup,
+    token: Token | None,
     messages: AsyncIterator[wire.ClientMessage],
     socket: web.WebSocketResponse,
     transport: asyncio.Transport,
@@ -171,8 +214,9 @@ async def _hold_session(
     memory = _recall(gemini, setup)
     with _recorded(gemini, setup, memory.name, behaviour) as record:
         connection = Connection(socket, transport, behaviour, record)
+        token_limit = asyncio.timeout(None if token is None else gemini.tokens.seconds_left(token))
         try:
-            async with connection.time_limit, asyncio.TaskGroup() as tasks:
+            async with token_limit, connection.time_limit, asyncio.TaskGroup() as tasks:
                 conversation = Conversation(
                     setup=setup,
                     memory=memory,
@@ -189,7 +233,7 @@ async def _hold_session(
                 with _listening(gemini, connection):
                     await _run(session, messages, socket)
         except TimeoutError:
-            await close(socket, wire.REFUSED, _HAS_NOT_GONE)
+            await close(socket, wire.REFUSED, _HAS_EXPIRED if token_limit.expired() else _HAS_NOT_GONE)
 
 
 async def _run(
@@ -237,6 +281,11 @@ def _recall(gemini: Gemini, setup: wire.Setup) -> Memory:
     if memory is None:
         raise wire.ProtocolError(wire.REFUSED, "BidiGenerateContent session not found")
     return memory
+
+
+def _recalls(gemini: Gemini, setup: wire.Setup) -> bool:
+    """Whether a session goes on with another's memory, and is not merely said to."""
+    return _handle_in(setup) in gemini.memories
 
 
 def _handle_in(setup: wire.Setup) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from sandbox.store.access import AccessError
 from sandbox.store.behaviour import answer_badly
 from sandbox.store.catalogue import as_json
 from sandbox.store.control import add_control_routes
@@ -36,17 +37,28 @@ def _route(
         store.requests.append(RequestRecord(request.path, body, store.now()))
         misbehaviour = store.orders.take(lambda order: order.applies_to(request.path, body))
         if misbehaviour is not None:
-            return await answer_badly(misbehaviour, lambda: _answer(store, data, kind, handle))
-        return _answer(store, data, kind, handle)
+            return await answer_badly(misbehaviour, lambda: _answer(store, request, data, kind, handle))
+        return _answer(store, request, data, kind, handle)
 
     return serve
 
 
 def _answer(
-    store: Store, data: bytes, kind: type[Body], handle: Callable[[Store, Body], web.Response]
+    store: Store,
+    request: web.Request,
+    data: bytes,
+    kind: type[Body],
+    handle: Callable[[Store, Body], web.Response],
 ) -> web.Response:
     try:
-        return handle(store, read_body(data, kind))
+        bearer = store.access.bearer(request.headers.get("Authorization"), store.now().timestamp())
+        body = read_body(data, kind)
+        if bearer is not None:
+            # Whatever a body claims, it is about those whom its bot is for.
+            bearer.check(getattr(body, "user_id", None), getattr(body, "session_id", None))
+        return handle(store, body)
+    except AccessError as error:
+        return _refused(error.status, str(error))
     except BodyError as error:
         return _refused(400, str(error))
 

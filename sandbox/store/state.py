@@ -10,6 +10,7 @@ import msgspec
 
 from sandbox.gemini.record import ModelRecord
 from sandbox.misbehaviour import Orders
+from sandbox.store.access import Access
 from sandbox.store.behaviour import StoreOrders, no_orders
 from sandbox.store.catalogue import Catalogue
 from sandbox.store.database import Database
@@ -29,6 +30,7 @@ class Store(msgspec.Struct):
     Attributes:
         now: The time of day.
         model: What the model did.
+        access: Who may ask for what.
         orders: What is to go wrong in the store.
         orders_elsewhere: What is to go wrong in other parts of the sandbox, by target.
         requests: Each request of a bot, oldest first.
@@ -38,6 +40,7 @@ class Store(msgspec.Struct):
     database: Database
     now: Callable[[], datetime]
     model: ModelRecord
+    access: Access = msgspec.field(default_factory=Access)
     orders: StoreOrders = msgspec.field(default_factory=no_orders)
     orders_elsewhere: dict[str, Orders[Any]] = {}
     requests: list[RequestRecord] = []

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from typing import Any
 
 import aiohttp
+import jwt
 from aiohttp import web
 from loguru import logger
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
@@ -35,13 +37,25 @@ from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
+from controller.store_tokens import ALGORITHM, AUDIENCE, ISSUER, key_id
+
 STOP_SECS = 0.5
 
 
+def _store_token(secret: str) -> str:
+    """What the controller gives a bot, here for all calls."""
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "bare", "sid": "bare", "iat": now, "exp": now + 3600}
+    return jwt.encode(claims, secret, ALGORITHM, {"kid": key_id(secret)})
+
+
 async def converse(connection: SmallWebRTCConnection, http: aiohttp.ClientSession) -> None:
+    bearer = {"Authorization": f"Bearer {_store_token(os.environ['PODLINE_STORE_SECRET'])}"}
+
     async def search_products(params: FunctionCallParams) -> None:
         body = {"query": params.arguments["query"], "category": None, "priceRange": None}
-        async with http.post(f"{os.environ['CONVEX_URL']}/searchProductsByVoice", json=body) as response:
+        url = f"{os.environ['CONVEX_URL']}/searchProductsByVoice"
+        async with http.post(url, json=body, headers=bearer) as response:
             await params.result_callback(await response.json())
 
     params = TransportParams(audio_in_enabled=True, audio_out_enabled=True)

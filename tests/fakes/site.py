@@ -10,6 +10,7 @@ import httpx
 from controller.app import create_app
 from controller.auth import Identities, Key
 from controller.clock import Clock, system_clock
+from controller.credentials import Credentials
 from controller.metrics import Metrics
 from controller.prices import PriceList
 from controller.settings import Settings
@@ -69,6 +70,7 @@ async def serve_site(
     address: str = "127.0.0.1",
     *,
     clock: Clock | None = None,
+    credentials: Credentials | None = None,
     **settings: Any,
 ) -> AsyncIterator[Site]:
     runtime, metrics = FakeRuntime(), some_metrics(prices)
@@ -83,6 +85,7 @@ async def serve_site(
         metrics,
         tracing=tracing,
         identities=identities,
+        credentials=credentials,
     )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 1234))
     async with (

@@ -144,6 +144,7 @@ async def run(
             httpx.AsyncClient(base_url=sandbox.store_url) as control,
         ):
             secrets = {KEY, WRONG_KEY, SECRET, CONVEX_TOKEN, sandbox.variables["GOOGLE_API_KEY"]}
+            secrets.add(sandbox.variables["PODLINE_STORE_SECRET"])
             yield Run(api, control, voice, secrets=secrets)
     finally:
         await asyncio.to_thread(program.stop)

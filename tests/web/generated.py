@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,12 +18,16 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.store import ProductUnknown, Turn
+from bot.store import ProductUnknown, StoreError, Turn
 from bot.store import Store as Client
 from controller.app import create_app
 from controller.clock import system_clock
+from controller.sessions import Session, Timeline
 from controller.settings import Settings
+from controller.store_tokens import StoreTokens
+from protocol.environment import CONVEX_TOKEN
 from sandbox.gemini.record import ModelRecord
+from sandbox.store.access import Access
 from sandbox.store.catalogue import as_json, load_catalogue
 from sandbox.store.database import Database
 from sandbox.store.server import create_store_app
@@ -34,11 +38,19 @@ from tests.fakes.site import SIGNER
 
 EXAMPLE: Final = Path(__file__).parent.parent.parent / "examples" / "nextjs"
 TOKEN: Final = "convex-token"
+SECRET: Final = "a-secret-for-tests-of-thirty-two-bytes"
 UNKNOWN: Final = 999_999
 TURNS: Final = (
     Turn(0, "assistant", "Hello! What are you looking for?", "2026-01-02T03:04:05.678Z"),
     Turn(1, "user", "Save product two.", "2026-01-02T03:04:09.001Z"),
 )
+
+
+_SIGNED_AT: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+_CENTURY: Final = timedelta(days=36_525)
+Middleware = Callable[
+    [web.Request, Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[web.StreamResponse]
+]
 
 
 def generated() -> dict[Path, str]:
@@ -84,16 +96,57 @@ async def exchanges() -> list[dict[str, Any]]:
         )
         return response
 
-    with tempfile.TemporaryDirectory() as directory:
-        store = Store(load_catalogue(), Database(Path(directory)), lambda: datetime.now(UTC), ModelRecord())
-        app = create_store_app(store)
-        app.middlewares.append(record)
-        async with TestServer(app) as server, aiohttp.ClientSession() as http:
-            url = str(server.make_url("")).rstrip("/")
+    async with aiohttp.ClientSession() as http:
+        async with _store(record, Access()) as url:
             await _ask_for_everything(Client(http, url, TOKEN))
             await _ask_badly(http, url)
-        store.database.close()
+        async with _store(record, Access(["another secret", SECRET])) as url:
+            for user, session, lifetime in (
+                ("cy", "session-3", _CENTURY),
+                ("cy", "session-3", timedelta(hours=1)),
+            ):
+                await _ask_for_oneself_and_others(Client(http, url, await _token(user, session, lifetime)))
     return recorded
+
+
+@asynccontextmanager
+async def _store(record: Middleware, access: Access) -> AsyncIterator[str]:
+    with tempfile.TemporaryDirectory() as directory:
+        database = Database(Path(directory))
+        store = Store(load_catalogue(), database, lambda: datetime.now(UTC), ModelRecord(), access)
+        app = create_store_app(store)
+        app.middlewares.append(record)
+        async with TestServer(app) as server:
+            yield str(server.make_url("")).rstrip("/")
+        database.close()
+
+
+async def _token(user: str, session: str, lifetime: timedelta) -> str:
+    """A bot's, as the controller makes it. Always the same, so that what is recorded is."""
+    tokens = StoreTokens(SECRET, lambda: _SIGNED_AT)
+    accepted = Session(
+        id=session,
+        user_id=user,
+        launch_id="launch",
+        request_hash="",
+        room_provider="",
+        max_duration_seconds=60,
+        timeline=Timeline(accepted=_SIGNED_AT),
+    )
+    return (await tokens.issue(accepted, lifetime_seconds=lifetime.total_seconds()))[CONVEX_TOKEN]
+
+
+async def _ask_for_oneself_and_others(client: Client) -> None:
+    """What a bot may with its token for cy in session-3, and what it may not."""
+    asked: list[Awaitable[object]] = [client.search("running shoes", None, "under $100")]
+    asked += [change(user, 2) for user in ("cy", "ana") for change in (client.save, client.remove)]
+    asked += [
+        client.save_transcript(session, user, TURNS[:1])
+        for session, user in (("session-3", "cy"), ("session-3", "ana"), ("session-1", "cy"))
+    ]
+    for each in asked:
+        with suppress(StoreError):
+            await each
 
 
 async def _ask_for_everything(client: Client) -> None:

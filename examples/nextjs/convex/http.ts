@@ -4,7 +4,7 @@ import { httpRouter } from "convex/server";
 
 import { internal } from "./_generated/api";
 import { httpAction, type ActionCtx } from "./_generated/server";
-import { holdsToken } from "./bearer";
+import { granted, type Grant } from "./bearer";
 import { BadBody, readBody, readChange, readSearch, readTranscript } from "./requests";
 
 const http = httpRouter();
@@ -30,26 +30,36 @@ serve("/saveTranscript", readTranscript, async (ctx, transcript) => {
 
 export default http;
 
-/** Route POSTs of whoever holds CONVEX_TOKEN. Without the variable nobody does: the routes write for any user. */
-function serve<Body>(
+/** Route POSTs of those who are granted something. Without a variable nobody is: the routes write for users. */
+function serve<Body extends object>(
   path: string,
   check: (body: Record<string, unknown>) => Body,
   handle: (ctx: ActionCtx, body: Body) => Promise<Response>,
 ): void {
   const handler = httpAction(async (ctx, request) => {
-    const token = process.env.CONVEX_TOKEN;
-    if (!token)
-      return refusal(401, "Set CONVEX_TOKEN in this deployment: npx convex env set CONVEX_TOKEN ...");
-    if (!(await holdsToken(request, token)))
-      return refusal(401, "The bearer is not this deployment's CONVEX_TOKEN.");
+    const secrets = process.env.PODLINE_STORE_SECRETS;
+    const shared = process.env.CONVEX_TOKEN;
+    if (!secrets && !shared)
+      return refusal(401, "Set PODLINE_STORE_SECRETS in this deployment: npx convex env set ...");
+    const grant = await granted(request, secrets, shared);
+    if (grant === null)
+      return refusal(401, "The bearer has expired, or no secret of this deployment has signed it.");
     try {
-      return await handle(ctx, await readBody(request, check));
+      const body = await readBody(request, check);
+      if (!covers(grant, body)) return refusal(403, "The bearer is for another user or session.");
+      return await handle(ctx, body);
     } catch (error) {
       if (error instanceof BadBody) return refusal(400, error.message);
       throw error;
     }
   });
   http.route({ path, method: "POST", handler });
+}
+
+/** Whether a body is about those whom the grant is for, whatever it claims. A search is about nobody. */
+function covers(grant: Grant, body: { userId?: string; sessionId?: string }): boolean {
+  const isFor = (granted: string | null, id = granted) => granted === null || id === granted;
+  return isFor(grant.userId, body.userId) && isFor(grant.sessionId, body.sessionId);
 }
 
 function unknown(number: number): Response {

@@ -53,7 +53,7 @@ async def new_launch() -> Launch:
         timeline=Timeline(accepted=datetime.now(UTC)),
     )
     room = await _ROOMS.open(session, lifetime_seconds=1950)
-    return _ASSIGNER.launch(replace(session, room_url=room.url), room, 1950)
+    return _ASSIGNER.launch(replace(session, room_url=room.url), room, 1950, {})
 
 
 @cache

@@ -6,11 +6,14 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import jwt
 import pytest
 
+from controller.credentials import Credentials
 from controller.errors import LaunchUnknown, RuntimeUnavailable
 from controller.runtime import Sighting
 from controller.sessions import Ending, Session, Timeline
+from controller.store_tokens import StoreTokens
 from protocol.reasons import Phase, Reason
 from tests.fakes.site import Site, serve_site
 
@@ -64,6 +67,18 @@ async def test_one_that_was_being_launched_is_launched_again_as_it_was() -> None
     assert launch.session.launch_id == "launch-1"
     assert launch.secrets is not None
     assert launch.secrets["DAILY_TOKEN"] == "bot-token-again"
+
+
+async def test_its_bot_is_issued_credentials_anew() -> None:
+    tokens = StoreTokens("a secret of thirty-two bytes or more", lambda: datetime.now(UTC))
+    async with serve_site(credentials=Credentials([tokens])) as site:
+        tell(site, found())
+        await settled()
+        [launch] = site.runtime.launches
+
+    assert launch.secrets is not None
+    claims = jwt.decode(launch.secrets["CONVEX_TOKEN"], options={"verify_signature": False})
+    assert (claims["sub"], claims["sid"], claims["jti"]) == ("ana", "mine", "launch-1")
 
 
 async def test_one_whose_room_was_brought_is_launched_without_the_token_that_is_forgotten() -> None:

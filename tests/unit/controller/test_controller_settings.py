@@ -19,6 +19,7 @@ VARIABLES = {
 }
 OWN = set(VARIABLES.values())
 LIVEKIT = {"rooms": "livekit", "LIVEKIT_URL": "ws://a", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"}
+EPHEMERAL = {"gemini_ephemeral_tokens": True, "GOOGLE_API_KEY": "key"}
 OF_TRACES = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"}
 
 
@@ -135,6 +136,28 @@ def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path: Path)
             {**LIVEKIT, "LIVEKIT_PUBLIC_URL": "wss://key:secret@livekit"},
             "LIVEKIT_PUBLIC_URL: it is like wss://livekit.example.com.",
         ),
+        (
+            {"store_secret": "x" * 31},
+            "PODLINE_STORE_SECRET: use 32 bytes or more, as of openssl rand -hex 32.",
+        ),
+        (
+            {"gemini_ephemeral_tokens": True},
+            "PODLINE_GEMINI_EPHEMERAL_TOKENS=true needs GOOGLE_API_KEY: with it tokens are asked for.",
+        ),
+        (
+            EPHEMERAL | {"GOOGLE_GEMINI_BASE_URL": "http://gemini.example.com"},
+            (
+                "GOOGLE_GEMINI_BASE_URL: with PODLINE_GEMINI_EPHEMERAL_TOKENS=true the key is sent there; "
+                "use an https address, or an http one of this machine."
+            ),
+        ),
+        (
+            EPHEMERAL | {"max_duration_seconds": 72_000},
+            (
+                "PODLINE_GEMINI_EPHEMERAL_TOKENS=true: Google's tokens last less than 20 hours; "
+                "set PODLINE_MAX_DURATION_SECONDS to 68400 or less."
+            ),
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_sentence(values: dict[str, object], said: str) -> None:
@@ -212,7 +235,11 @@ def test_previous_secrets_come_with_commas_between() -> None:
 
 
 def test_the_secret_is_not_shown_with_the_settings() -> None:
-    settings = Settings(
-        _env_file=None, secret="hush, or nobody is safe", ice_servers="turn:a", turn_secret="hush"
-    )
+    secrets = {
+        "secret": "hush" * 8,
+        "turn_secret": "hush",
+        "store_secret": "hush" * 8,
+        "GOOGLE_API_KEY": "hush",
+    }
+    settings = Settings(_env_file=None, ice_servers="turn:a", **secrets)
     assert "hush" not in repr(settings)

@@ -49,7 +49,7 @@ async def test_the_sandbox_says_where_it_is_and_ends_when_told(tmp_path: Path, e
     assert (process.returncode, complaints) == (0, b"")
     assert set(variables) == {
         *("GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "SSL_CERT_FILE", "CONVEX_URL"),
-        *("DAILY_API_KEY", "DAILY_API_URL", "PODLINE_ROOM_HOSTS"),
+        *("DAILY_API_KEY", "DAILY_API_URL", "PODLINE_ROOM_HOSTS", "PODLINE_STORE_SECRET"),
     }
     assert (variables["GOOGLE_GEMINI_BASE_URL"], variables["CONVEX_URL"]) == found.groups()
     assert (directory / "sandbox.env").stat().st_mode & 0o077 == 0

@@ -1000,7 +1000,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The place where bots run did not take the launch. The provider of rooms did not make one. The controller is about to leave and launches nothing more. */
+            /** @description The place where bots run did not take the launch. The model's provider issued no credentials for a bot. The provider of rooms did not make one. The controller is about to leave and launches nothing more. */
             503: {
                 headers: {
                     /** @description Seconds after which asking again may help */
@@ -1012,7 +1012,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "runtime_unavailable" | "rooms_unavailable" | "shutting_down";
+                        code?: "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1699,7 +1699,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The place where bots run did not take the launch. The provider of rooms did not make one. The controller is about to leave and launches nothing more. */
+            /** @description The place where bots run did not take the launch. The model's provider issued no credentials for a bot. The provider of rooms did not make one. The controller is about to leave and launches nothing more. */
             503: {
                 headers: {
                     /** @description Seconds after which asking again may help */
@@ -1711,7 +1711,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "runtime_unavailable" | "rooms_unavailable" | "shutting_down";
+                        code?: "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2193,7 +2193,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The place where bots run did not take the launch. The provider of rooms did not make one. The controller is about to leave and launches nothing more. */
+            /** @description The place where bots run did not take the launch. The model's provider issued no credentials for a bot. The provider of rooms did not make one. The controller is about to leave and launches nothing more. */
             503: {
                 headers: {
                     /** @description Seconds after which asking again may help */
@@ -2205,7 +2205,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "runtime_unavailable" | "rooms_unavailable" | "shutting_down";
+                        code?: "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };

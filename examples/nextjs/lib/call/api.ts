@@ -17,7 +17,11 @@ const NOT_UNDERSTOOD: StartAnswer = {
 export async function requestCall(): Promise<StartAnswer> {
   let response: Response;
   try {
-    response = await fetch("/api/daily-room", { method: "POST" });
+    response = await fetch("/api/daily-room", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: "{}",
+    });
   } catch {
     return UNREACHABLE;
   }

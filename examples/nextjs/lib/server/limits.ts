@@ -1,21 +1,36 @@
-/** How often somebody may start a call. In memory, so for one server; the same library has a Redis and more. */
+/** How often calls may be started. In memory, so for one server; the same library has a Redis limiter and more. */
 
 import "server-only";
 
-import type { NextRequest } from "next/server";
+import { createHmac, randomBytes } from "node:crypto";
+
 import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
 
-import type { User } from "./user";
-
 const MINUTE = 60;
-const users = new RateLimiterMemory({ points: 5, duration: MINUTE });
-// Whoever throws the cookie away is somebody new each time, so newcomers count by address.
-const newcomers = new RateLimiterMemory({ points: 10, duration: MINUTE });
+const BUCKETS = 1 << 14; // So many counters at most, however many addresses somebody has.
+const SALT = randomBytes(16); // Nobody can choose whose bucket to share.
 
-/** Count a start, and say in how many seconds it may be made; 0 is now. */
-export async function secondsToWait(user: User, request: NextRequest): Promise<number> {
+const starts = {
+  address: new RateLimiterMemory({ points: 10, duration: MINUTE }),
+  user: new RateLimiterMemory({ points: 5, duration: MINUTE }),
+};
+// Of a user's own sessions: each of these asks the controller.
+const questions = new RateLimiterMemory({ points: 120, duration: MINUTE });
+
+/** Count a start by address and by user, and say in how many seconds it may be made; 0 is now. */
+export async function secondsToStart(userId: string, address: string): Promise<number> {
+  // The address first: whoever throws the cookie away is a new user each time, and must not fill the users' counters.
+  return (await waitFor(starts.address, address)) || (await waitFor(starts.user, userId));
+}
+
+/** Count a question about a user's own session, and say in how many seconds it may be asked; 0 is now. */
+export async function secondsToAsk(userId: string): Promise<number> {
+  return await waitFor(questions, userId);
+}
+
+async function waitFor(limiter: RateLimiterMemory, who: string): Promise<number> {
   try {
-    await (user.isNew ? newcomers.consume(addressOf(request)) : users.consume(user.id));
+    await limiter.consume(bucket(who));
     return 0;
   } catch (refusal) {
     if (!(refusal instanceof RateLimiterRes)) throw refusal;
@@ -23,7 +38,7 @@ export async function secondsToWait(user: User, request: NextRequest): Promise<n
   }
 }
 
-/** The last address is the one that the nearest proxy has seen, or Next itself where there is none. */
-function addressOf(request: NextRequest): string {
-  return request.headers.get("x-forwarded-for")?.split(",").at(-1)?.trim() || "unknown";
+/** Two that share a bucket by chance share its limit. */
+function bucket(who: string): string {
+  return String(createHmac("sha256", SALT).update(who).digest().readUInt32BE() % BUCKETS);
 }

@@ -7,7 +7,7 @@ import type { SessionAnswer } from "@/lib/api/answers";
 import { orchestrator, type Session } from "./orchestrator";
 
 const PATIENCE_MS = 8000;
-const SESSION_ID = /^(?!\.{1,2}$)[A-Za-z0-9._~-]{1,128}$/;
+const SESSION_ID = /^[0-9a-f-]{36}$/; // as startSession makes them
 
 /** The user's session with this id, or null where there is none. Throws where the controller doesn't answer. */
 export async function sessionOf(userId: string, id: string): Promise<SessionAnswer | null> {

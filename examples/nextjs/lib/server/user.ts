@@ -8,6 +8,7 @@ import type { NextRequest, NextResponse } from "next/server";
 
 const COOKIE = "podline_user";
 const YEAR_SECONDS = 365 * 24 * 3600;
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export interface User {
   id: string;
@@ -17,15 +18,15 @@ export interface User {
 /** The user of a request; somebody new where there is no cookie, or none of ours. */
 export function currentUser(request: NextRequest): User {
   // YOUR LOGIN GOES HERE: return the id of the shop's own user, with `isNew: false`. Saves and limits are by this id.
-  const id = verified(request.cookies.get(COOKIE)?.value);
+  const id = verified(request.cookies.get(COOKIE)?.value ?? "");
   return id === null ? { id: randomUUID(), isNew: true } : { id, isNew: false };
 }
 
-/** Let the browser be the same user next time. */
+/** Let the browser be the same user next time. Only with a call: a refusal must not make anybody a known user. */
 export function remember(user: User, request: NextRequest, response: NextResponse): void {
   if (!user.isNew) return;
   const isHttps = (request.headers.get("x-forwarded-proto") ?? request.nextUrl.protocol).startsWith("https");
-  response.cookies.set(COOKIE, `${user.id}.${signature(user.id)}`, {
+  response.cookies.set(COOKIE, `${user.id}.${signature(user.id, secrets()[0]!)}`, {
     httpOnly: true,
     sameSite: "lax",
     secure: isHttps,
@@ -34,19 +35,29 @@ export function remember(user: User, request: NextRequest, response: NextRespons
   });
 }
 
-function verified(cookie: string | undefined): string | null {
-  const [id = "", given = ""] = cookie?.split(".") ?? [];
-  const wanted = signature(id);
-  const isOurs = given.length === wanted.length && timingSafeEqual(Buffer.from(given), Buffer.from(wanted));
-  return isOurs ? id : null;
+function verified(cookie: string): string | null {
+  const [id = "", given = "", ...more] = cookie.split(".", 3);
+  if (!ID.test(id) || more.length > 0) return null;
+  return secrets().some((secret) => isSame(given, signature(id, secret))) ? id : null;
 }
 
-function signature(id: string): string {
-  return createHmac("sha256", secret()).update(id).digest("base64url");
+/** Compares bytes: texts of equal length may have different numbers of them. */
+function isSame(given: string, expected: string): boolean {
+  const [one, other] = [Buffer.from(given), Buffer.from(expected)];
+  return one.length === other.length && timingSafeEqual(one, other);
 }
 
-/** Without SESSION_SECRET everybody is new after a restart. Next may load this module once for each route. */
-function secret(): string {
+function signature(id: string, secret: string): string {
+  return createHmac("sha256", secret).update(id).digest("base64url");
+}
+
+/**
+ * Of SESSION_SECRET, comma-separated, the first signs and each verifies. Without it everybody is new after a
+ * restart. Next may load this module once for each route.
+ */
+function secrets(): string[] {
+  const set = (process.env.SESSION_SECRET ?? "").split(",").map((part) => part.trim());
+  const named = set.filter((part) => part !== "");
   const shared = globalThis as typeof globalThis & { podlineSecret?: string };
-  return process.env.SESSION_SECRET || (shared.podlineSecret ??= randomBytes(32).toString("hex"));
+  return named.length > 0 ? named : [(shared.podlineSecret ??= randomBytes(32).toString("hex"))];
 }

@@ -2,19 +2,25 @@
 
 import { NextRequest } from "next/server";
 
+import { header } from "@/lib/server/address";
+
 let visitors = 0;
 
 export class Visitor {
-  /** Each has an address of its own, since newcomers of one address share a limit. */
+  /** Each has an address of its own, since all visitors of one address share a limit. */
   address = `192.0.2.${(visitors += 1)}`;
   cookie: string | null = null;
 
+  /** A header that is "" is left out. */
   request(path: string, method: string, headers: Record<string, string> = {}): NextRequest {
     const sent = new Headers({
+      host: "localhost:3000",
       "sec-fetch-site": "same-origin",
-      "x-forwarded-for": `203.0.113.9, ${this.address}`,
+      "content-type": "application/json",
+      [header()]: this.address,
       ...headers,
     });
+    for (const [name, value] of Object.entries(headers)) if (value === "") sent.delete(name);
     if (this.cookie !== null) sent.set("cookie", this.cookie);
     return new NextRequest(`http://localhost:3000${path}`, { method, headers: sent });
   }

@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { StartAnswer } from "@/lib/api/answers";
+import { header } from "@/lib/server/address";
 import { FakeController, KEY, type Fault } from "@/lib/testing/fake-controller";
 import { Visitor } from "@/lib/testing/visitor";
 
@@ -139,12 +140,14 @@ it("says so when the room has no way in for the caller", async () => {
   expect((await ask(new Visitor())).answer.agentStatus).toBe("unavailable");
 });
 
-it("limits how often one user starts calls, and no other user", async () => {
+it("limits how often one user starts calls, from wherever, and no other user", async () => {
   const visitor = new Visitor();
   const statuses = [];
-  for (let start = 0; start < 7; start += 1) statuses.push((await ask(visitor)).response.status);
-  // The first came from a newcomer, who counts by address.
-  expect(statuses).toEqual([200, 200, 200, 200, 200, 200, 429]);
+  for (let start = 0; start < 6; start += 1) {
+    visitor.address = new Visitor().address;
+    statuses.push((await ask(visitor)).response.status);
+  }
+  expect(statuses).toEqual([200, 200, 200, 200, 200, 429]);
   const { response, answer } = await ask(visitor);
   expect(answer).toMatchObject({
     agentStatus: "rate_limited",
@@ -154,19 +157,156 @@ it("limits how often one user starts calls, and no other user", async () => {
   expect((await ask(new Visitor())).response.status).toBe(200);
 });
 
-it("limits those who throw their cookie away by their address", async () => {
-  const { address } = new Visitor();
-  const statuses = [];
-  for (let start = 0; start < 11; start += 1) {
-    const newcomer = Object.assign(new Visitor(), { address });
-    statuses.push((await ask(newcomer)).response.status);
-  }
-  expect(statuses.slice(0, 10)).toEqual(Array(10).fill(200));
-  expect(statuses[10]).toBe(429);
+describe("starting more calls than one address may", () => {
+  const statusesOf = async (visitors: Visitor[], headers?: (count: number) => Record<string, string>) => {
+    const statuses = [];
+    for (const [count, visitor] of visitors.entries()) {
+      statuses.push((await ask(visitor, headers?.(count))).response.status);
+    }
+    return statuses;
+  };
+  const newcomersOf = (address: string, many: number) =>
+    Array.from({ length: many }, () => Object.assign(new Visitor(), { address }));
+
+  it("fails for newcomers who keep the cookie of each answer", async () => {
+    const newcomers = newcomersOf(new Visitor().address, 40);
+    const statuses = [];
+    for (let round = 0; round < 5; round += 1) statuses.push(...(await statusesOf(newcomers)));
+    expect(statuses.filter((status) => status === 200)).toHaveLength(10);
+    expect(controller.sessions.size).toBe(10);
+  });
+
+  it("fails for known users as well", async () => {
+    const { address } = new Visitor();
+    const known = Array.from({ length: 12 }, () => new Visitor());
+    await statusesOf(known);
+    for (const visitor of known) visitor.address = address;
+    expect((await statusesOf(known)).filter((status) => status === 200)).toHaveLength(10);
+  });
+
+  it.each(["x-forwarded-for", "x-real-ip", "forwarded", "cf-connecting-ip", "true-client-ip", "x-address"])(
+    "fails with a fresh %s on each request",
+    async (name) => {
+      const newcomers = newcomersOf(new Visitor().address, 30);
+      const statuses = await statusesOf(newcomers, (count) => ({ [name]: `198.51.100.${count}` }));
+      expect(statuses.filter((status) => status === 200)).toHaveLength(10);
+    },
+  );
+
+  it("fails for all together whose address nobody has noted", async () => {
+    const newcomers = Array.from({ length: 30 }, () => new Visitor());
+    const statuses = await statusesOf(newcomers, (count) => ({
+      [header()]: "",
+      "x-forwarded-for": `198.51.100.${count}`,
+    }));
+    expect(statuses.filter((status) => status === 200)).toHaveLength(10);
+  });
 });
 
-it.each(["cross-site", "same-site"])("starts nothing for a page of another site: %s", async (site) => {
-  const { response } = await ask(new Visitor(), { "sec-fetch-site": site });
+describe("a refusal makes nobody a known user", () => {
+  const setCookie = async (visitor: Visitor, headers?: Record<string, string>) =>
+    (await ask(visitor, headers)).response.headers.getSetCookie();
+
+  it("when too many ask", async () => {
+    const { address } = new Visitor();
+    for (let start = 0; start < 10; start += 1) await ask(Object.assign(new Visitor(), { address }));
+    expect(await setCookie(Object.assign(new Visitor(), { address }))).toEqual([]);
+  });
+
+  it.each<[string, Record<string, string>]>([
+    ["another site", { "sec-fetch-site": "cross-site" }],
+    ["another type", { "content-type": "text/plain" }],
+    ["a large body", { "content-length": "1000000" }],
+  ])("when the request is refused: %s", async (_, headers) => {
+    expect(await setCookie(new Visitor(), headers)).toEqual([]);
+  });
+
+  it.each<[Fault[]]>([
+    [[{ status: 429, code: "capacity_reached", retryAfter: 7 }]],
+    [[{ status: 403, code: "forbidden" }]],
+    [["no json", "no json"]],
+    [["hang up", "hang up"]],
+  ])("when the controller fails: %j", async (faults) => {
+    controller.faults = faults;
+    expect(await setCookie(new Visitor())).toEqual([]);
+  });
+});
+
+const UUID = "01234567-89ab-4cde-8f01-23456789abcd";
+
+it.each([
+  ["characters of two bytes", `${UUID}.${"é".repeat(43)}`],
+  ["characters of four bytes", `${UUID}.${"\u{1f6d2}".repeat(21)}a`],
+  ["an id of many bytes", `${"\u0646".repeat(36)}.${"a".repeat(43)}`],
+  ["half a character", `${UUID}.%C3${"a".repeat(42)}`],
+  ["escapes that are none", `${UUID}.%zz${"a".repeat(40)}`],
+  ["a NUL", `${UUID}.%00${"a".repeat(42)}`],
+  ["no base64", `${UUID}.${"!".repeat(43)}`],
+  ["nothing", ""],
+  ["no signature", `${UUID}.`],
+  ["dots", ".".repeat(4000)],
+  ["100,000 characters", `${UUID}.${"a".repeat(100_000)}`],
+])("a forged cookie with %s makes a newcomer, and no error", async (_, cookie) => {
+  const visitor = new Visitor();
+  visitor.cookie = `podline_user=${encodeURIComponent(cookie).replaceAll("%25", "%")}`;
+  const { response, answer } = await ask(visitor);
+  expect([response.status, answer.agentStatus]).toEqual([200, "started"]);
+  expect([...controller.sessions.values()][0]!.user_id).not.toBe(UUID);
+  expect(response.headers.getSetCookie()).toHaveLength(1);
+});
+
+it("refuses a signed cookie with anything behind it", async () => {
+  const visitor = new Visitor();
+  await ask(visitor);
+  visitor.cookie += ".more";
+  await ask(visitor);
+  expect(new Set([...controller.sessions.values()].map(({ user_id }) => user_id)).size).toBe(2);
+});
+
+it("knows users through a change of the secret, as long as the old one is listed", async () => {
+  const visitor = new Visitor();
+  await ask(visitor);
+  const users = () => [...controller.sessions.values()].map(({ user_id }) => user_id);
+  vi.stubEnv("SESSION_SECRET", "another secret, a secret");
+  await ask(visitor);
+  expect(new Set(users()).size).toBe(1);
+  vi.stubEnv("SESSION_SECRET", "another secret");
+  await ask(visitor);
+  expect(new Set(users()).size).toBe(2);
+});
+
+it.each<[Record<string, string>]>([
+  [{ "sec-fetch-site": "cross-site" }],
+  [{ "sec-fetch-site": "same-site" }],
+  [{ "sec-fetch-site": "", origin: "https://elsewhere.test" }],
+  [{ "sec-fetch-site": "", origin: "null" }],
+  [{ "sec-fetch-site": "", origin: "http://localhost:3000.elsewhere.test" }],
+  [{ origin: "http://localhost:3001" }],
+])("starts nothing for a page of another site: %j", async (headers) => {
+  const { response } = await ask(new Visitor(), headers);
   expect(response.status).toBe(403);
   expect(controller.asked).toEqual([]);
 });
+
+it.each<[Record<string, string>]>([
+  [{ origin: "http://localhost:3000" }],
+  [{ origin: "https://shop.test", host: "10.0.0.1:3000", "x-forwarded-host": "shop.test" }],
+])("starts a call for a page of ours: %j", async (headers) => {
+  expect((await ask(new Visitor(), { "sec-fetch-site": "", ...headers })).response.status).toBe(200);
+});
+
+it.each(["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp"])(
+  "starts nothing for what a form can send: %j",
+  async (type) => {
+    expect((await ask(new Visitor(), { "content-type": type })).response.status).toBe(415);
+    expect(controller.asked).toEqual([]);
+  },
+);
+
+it.each<[Record<string, string>]>([[{ "content-length": "1025" }], [{ "transfer-encoding": "chunked" }]])(
+  "reads no body to its end: %j",
+  async (headers) => {
+    expect((await ask(new Visitor(), headers)).response.status).toBe(413);
+    expect(controller.asked).toEqual([]);
+  },
+);

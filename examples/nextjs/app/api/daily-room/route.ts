@@ -3,23 +3,37 @@
 import { NextResponse, type NextRequest } from "next/server";
 
 import type { StartAnswer } from "@/lib/api/answers";
-import { secondsToWait } from "@/lib/server/limits";
-import { isFromAnotherSite } from "@/lib/server/origin";
+import { addressOf } from "@/lib/server/address";
+import { secondsToStart } from "@/lib/server/limits";
+import { isFromAnotherSite, isJson } from "@/lib/server/origin";
 import { startSession } from "@/lib/server/start";
 import { currentUser, remember } from "@/lib/server/user";
 
+const LARGEST_BODY_BYTES = 1024; // Nothing in it is read.
+
 export async function POST(request: NextRequest): Promise<NextResponse<StartAnswer>> {
-  if (isFromAnotherSite(request)) {
-    return told(
-      { agentStatus: "unavailable", message: "Calls start on our own page.", retryAfterSeconds: null },
-      403,
-    );
-  }
+  if (isFromAnotherSite(request)) return told(unavailable("Calls start on our own page."), 403);
+  if (!isJson(request)) return told(unavailable("Send application/json."), 415);
+  if (!isSmall(request)) return told(unavailable("Send less: {} is enough."), 413);
   const user = currentUser(request);
-  const wait = await secondsToWait(user, request);
-  const response = wait > 0 ? told(tooMany(wait), 429) : told(await startSession(user.id), 200);
-  remember(user, request, response);
+  const wait = await secondsToStart(user.id, addressOf(request));
+  if (wait > 0) return told(tooMany(wait), 429);
+  const answer = await startSession(user.id);
+  const response = told(answer, 200);
+  if (answer.agentStatus === "started") remember(user, request, response);
   return response;
+}
+
+/** A body whose length nobody states could be of any length. */
+function isSmall(request: NextRequest): boolean {
+  return (
+    !request.headers.has("transfer-encoding") &&
+    Number(request.headers.get("content-length") ?? 0) <= LARGEST_BODY_BYTES
+  );
+}
+
+function unavailable(message: string): StartAnswer {
+  return { agentStatus: "unavailable", message, retryAfterSeconds: null };
 }
 
 function tooMany(seconds: number): StartAnswer {

@@ -60,13 +60,32 @@ it("hides everybody else's calls", async () => {
   expect(controller.sessions.get(id)!.phase).toBe("live");
 });
 
-it.each(["..", ".", "a/b", "", "x".repeat(129)])("asks the controller for no odd id: %j", async (id) => {
-  const visitor = new Visitor();
-  await calling(visitor);
+it("asks the controller nothing for somebody who can't have a call", async () => {
+  const id = await calling(new Visitor());
   controller.asked.length = 0;
-  expect((await ask(DELETE, visitor, id)).status).toBe(404);
+  for (const route of [GET, DELETE]) expect((await ask(route, new Visitor(), id)).status).toBe(404);
   expect(controller.asked).toEqual([]);
 });
+
+it("limits how often a user asks", async () => {
+  const visitor = new Visitor();
+  const id = await calling(visitor);
+  const statuses = [];
+  for (let time = 0; time < 121; time += 1) statuses.push((await ask(GET, visitor, id)).status);
+  expect(statuses.filter((status) => status === 200)).toHaveLength(120);
+  expect(statuses.at(-1)).toBe(429);
+});
+
+it.each(["..", ".", "a/b", "", "x".repeat(129), "%2e%2e", `${"0".repeat(36)}~token`, "\u0660".repeat(36)])(
+  "asks the controller for no odd id: %j",
+  async (id) => {
+    const visitor = new Visitor();
+    await calling(visitor);
+    controller.asked.length = 0;
+    expect((await ask(DELETE, visitor, id)).status).toBe(404);
+    expect(controller.asked).toEqual([]);
+  },
+);
 
 it("answers 503 while the controller is down", async () => {
   const visitor = new Visitor();

@@ -3,6 +3,7 @@
 import { NextResponse, type NextRequest } from "next/server";
 
 import type { SessionAnswer } from "@/lib/api/answers";
+import { secondsToAsk } from "@/lib/server/limits";
 import { isFromAnotherSite } from "@/lib/server/origin";
 import { sessionOf, stopSession } from "@/lib/server/sessions";
 import { currentUser } from "@/lib/server/user";
@@ -28,8 +29,12 @@ async function answered(
   work: (session: SessionAnswer) => Promise<SessionAnswer>,
 ): Promise<Answer> {
   if (isFromAnotherSite(request)) return told({ message: "Not from this page." }, 403);
+  const user = currentUser(request);
+  // Somebody new has no calls: the controller need not be asked.
+  if (user.isNew) return told({ message: "There is no such call of yours." }, 404);
+  if ((await secondsToAsk(user.id)) > 0) return told({ message: "Ask again in a minute." }, 429);
   try {
-    const session = await sessionOf(currentUser(request).id, id);
+    const session = await sessionOf(user.id, id);
     if (session === null) return told({ message: "There is no such call of yours." }, 404);
     return told(await work(session), 200);
   } catch (error) {

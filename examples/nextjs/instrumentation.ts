@@ -1,0 +1,7 @@
+/** What Next runs once, before this server's first request. */
+
+export async function register(): Promise<void> {
+  if (process.env.NEXT_RUNTIME !== "nodejs") return;
+  const { noteAddresses } = await import("./lib/server/address");
+  noteAddresses();
+}

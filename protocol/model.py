@@ -1,0 +1,5 @@
+"""The model that bots talk through. The controller locks a bot's token to it."""
+
+from typing import Final
+
+GEMINI_MODEL: Final = "models/gemini-3.8-live"
