@@ -24,6 +24,7 @@ MAX_PENDING_EVENTS: Final = 5000
 URGENT_TOKENS: Final = 5_000
 """So many that were not reported yet are reported at once: the controller keeps the session's budget."""
 
+
 class Ledger:
     """Keeps the totals and the timeline of one call, and hands out the events in numbered batches.
 

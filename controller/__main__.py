@@ -26,6 +26,7 @@ from controller.auth import Identities, Key, read_keys
 from controller.cli import parse_arguments
 from controller.clock import Clock, system_clock
 from controller.daily_api import DAILY_API_URL, DailyApi, DailyError
+from controller.labels import Declared
 from controller.listeners import bind, with_bots_port
 from controller.logs import configure_logging
 from controller.metrics import Metrics
@@ -120,7 +121,8 @@ def serve(
     secret = settings.secret.get_secret_value() if settings.secret else secrets.token_hex(32)
     previous = (each.get_secret_value().encode() for each in settings.previous_secrets)
     signer = Signer(secret.encode(), *previous)
-    metrics = Metrics(CollectorRegistry(), prices)
+    declared = Declared(tools=settings.tools, models=settings.models)
+    metrics = Metrics(CollectorRegistry(), prices, declared)
     tracing = choose_tracing(variables)
     runtime = choose_runtime(settings, variables, directory, clock, metrics.registry, tracing)
     rooms = choose_rooms(settings, signer)

@@ -82,6 +82,7 @@ class Supervisor:
             metrics=metrics,
             tracing=self._tracing,
             clock=clock,
+            limits=limits,
         )
         self._launcher = Launcher(
             runtime=runtime,
@@ -216,6 +217,7 @@ class Supervisor:
 
         Raises:
             LaunchEnded: nobody waits for it any more.
+            RateLimited: more came than any bot sends.
         """
         record = self._heard(launch_id)
         counted = self._recorder.report(record, report, unknown)
