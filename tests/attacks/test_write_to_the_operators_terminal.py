@@ -43,9 +43,7 @@ async def test_the_message_of_a_final_report_is_one_printable_line(tmp_path: Pat
         session = await controller.start()
         record = await controller.until_over(session["id"])
         events = await controller.client.get("/v1/sessions")
-        offer = await controller.client.post(
-            f"/sessions/{session['id']}/api/offer", json={"sdp": "v=0", "type": "offer"}
-        )
+        offer = await controller.offer(session, {"sdp": "v=0", "type": "offer"})
         metrics = (await controller.client.get("/metrics")).text
 
     assert record["message"].startswith("before ")

@@ -31,10 +31,19 @@ class BadBot:
     """Speaks on the channel of one session's bot."""
 
     controller: Controller
-    session_id: str
+    session: dict[str, Any]
     environment: dict[str, str]
     sent: int = 0
     totals: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def session_id(self) -> str:
+        return str(self.session["id"])
+
+    @property
+    def _channel(self) -> str:
+        launch_id = self.environment["PODLINE_LAUNCH_ID"]
+        return f"{self.environment['PODLINE_CONTROLLER_URL']}/internal/launches/{launch_id}"
 
     async def report(self, *events: dict[str, Any], **fields: Any) -> httpx.Response:
         """Send the next batch; `fields` replace what would stand in it."""
@@ -50,7 +59,7 @@ class BadBot:
 
     async def post(self, path: str, body: bytes) -> httpx.Response:
         return await self.controller.client.post(
-            f"/internal/launches/{self.environment['PODLINE_LAUNCH_ID']}/{path}",
+            f"{self._channel}/{path}",
             content=body,
             headers={
                 "Authorization": f"Bearer {self.environment['PODLINE_LAUNCH_TOKEN']}",
@@ -60,8 +69,7 @@ class BadBot:
 
     async def refuse_an_offer(self, refusal: str) -> str:
         """Have a caller make an offer and refuse it; return what the caller reads."""
-        path = f"/sessions/{self.session_id}/api/offer"
-        offer = self.controller.client.post(path, json={"sdp": "v=0", "type": "offer"})
+        offer = self.controller.offer(self.session, {"sdp": "v=0", "type": "offer"})
         offering = asyncio.ensure_future(offer)
         await self.post(f"inbox/{await self._first_message()}", json.dumps({"refusal": refusal}).encode())
         answer = await offering
@@ -71,7 +79,7 @@ class BadBot:
 
     async def _first_message(self) -> str:
         answer = await self.controller.client.get(
-            f"/internal/launches/{self.environment['PODLINE_LAUNCH_ID']}/inbox",
+            f"{self._channel}/inbox",
             headers={"Authorization": f"Bearer {self.environment['PODLINE_LAUNCH_TOKEN']}"},
         )
         message_id: str = answer.json()["messages"][0]["id"]
@@ -102,7 +110,7 @@ async def serve_bad_bot(directory: Path, **settings: Any) -> AsyncIterator[BadBo
     command = (sys.executable, "-S", "-c", _SHOW_ENVIRONMENT)
     async with serve_controller(directory, command=command, **settings) as controller:
         session = await controller.start()
-        yield BadBot(controller, session["id"], await _environment(controller))
+        yield BadBot(controller, session, await _environment(controller))
 
 
 @contextlib.asynccontextmanager
