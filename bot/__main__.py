@@ -97,6 +97,8 @@ async def _hold_call(settings: Settings, persona: Persona, ledger: Ledger, leave
             # To close anything in order takes memory.
             _leave(ending, leave_word)
         leave_word(ending, is_final=False)
+        # What is acknowledged from here on must be known as that, should the bot be killed on its way out.
+        ledger.on_acknowledged = lambda: leave_word(ending, is_final=False)
         longest = grace if ending.is_ordered else UNHURRIED_SECONDS
         longest = min(longest, QUICK_EXIT_SECONDS) if ending.goodbye == "none" else longest
         _exit_by_force(ending, longest, leave_word)

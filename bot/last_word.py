@@ -59,12 +59,21 @@ class LastWordFile:
         # The event loop and who ends a bot that hangs may write at once. Re-entrant, since a signal's handler
         # can interrupt its own thread in the middle of it.
         self._writing = threading.RLock()
+        self._has_final = False
 
     def write(self, word: LastWord) -> None:
-        """Leave this word instead of the one that is there; a failure is only logged."""
-        text = msgspec.json.encode(word)
+        """Leave this word instead of the one that is there, unless that is final and this is not.
+
+        A failure is only logged.
+        """
+        with self._writing:
+            if word.is_final or not self._has_final:
+                self._has_final = word.is_final
+                self._write(msgspec.json.encode(word))
+
+    def _write(self, text: bytes) -> None:
         try:
-            with self._writing, open(self._path, "wb", buffering=0, opener=_open) as file:
+            with open(self._path, "wb", buffering=0, opener=_open) as file:
                 # Blanks take the place of what is longer until it is cut off: truncated first, the file would
                 # be empty for a moment.
                 size = os.fstat(file.fileno()).st_size

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from protocol.adding import NOTHING, OTHER, plus
+from protocol.adding import MAX_MODELS, MAX_TOOLS, NOTHING, OTHER, plus
 from protocol.messages import Event, Report, Timeline, TokensUsed, ToolCalled
 from protocol.usage import Tokens, ToolCalls, Usage
 
@@ -23,10 +23,6 @@ MAX_PENDING_EVENTS: Final = 5000
 
 URGENT_TOKENS: Final = 5_000
 """So many that were not reported yet are reported at once: the controller keeps the session's budget."""
-
-MAX_MODELS: Final = 16
-MAX_TOOLS: Final = 32
-"""Of `Usage`; models and tools beyond are counted under `OTHER`."""
 
 
 class Ledger:
@@ -52,6 +48,8 @@ class Ledger:
         self._tokens_waiting = 0
         self.moment_reached = asyncio.Event()
         """Set at each moment marked, and when many tokens were used; whoever reports at once clears it."""
+        self.on_acknowledged: Callable[[], None] = lambda: None
+        """Called after each batch that was acknowledged."""
 
     def record(self, event: Event) -> None:
         """Note something that has happened."""
@@ -113,6 +111,7 @@ class Ledger:
         self._acked = self._seq
         self._speech_is_acked = self._batch_has_speech
         self._close_batch()
+        self.on_acknowledged()
         return True
 
     def give_up(self) -> None:

@@ -29,6 +29,7 @@ from controller.clock import Clock, system_clock
 from controller.credentials import Credentials, Issuer
 from controller.daily_api import DAILY_API_URL, DailyApi, DailyError
 from controller.gemini_tokens import GOOGLE_URL, GeminiTokens
+from controller.labels import Declared
 from controller.listeners import bind, with_bots_port
 from controller.logs import configure_logging
 from controller.metrics import Metrics
@@ -124,7 +125,8 @@ def serve(
     secret = settings.secret.get_secret_value() if settings.secret else secrets.token_hex(32)
     previous = (each.get_secret_value().encode() for each in settings.previous_secrets)
     signer = Signer(secret.encode(), *previous)
-    metrics = Metrics(CollectorRegistry(), prices)
+    declared = Declared(tools=settings.tools, models=settings.models)
+    metrics = Metrics(CollectorRegistry(), prices, declared)
     tracing = choose_tracing(variables)
     runtime = choose_runtime(settings, variables, directory, clock, metrics.registry, tracing)
     rooms = choose_rooms(settings, signer)

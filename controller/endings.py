@@ -9,6 +9,7 @@ from controller.runtime import Exit
 from controller.sessions import Ending
 from protocol.messages import LastWord
 from protocol.reasons import EXIT_CODES, REASONS_BY_EXIT_CODE, TERMINATED, Reason
+from protocol.text import printable
 
 SENTENCES: Final[dict[Reason, str]] = {
     Reason.CALLER_LEFT: "The caller left.",
@@ -80,7 +81,9 @@ def _from_last_word(word: LastWord) -> Ending | None:
     reason = next((reason for reason in EXIT_CODES if reason == word.reason), None)
     if reason is None:
         return None
-    return Ending(reason=reason, message=word.message[:_MAX_MESSAGE_CHARACTERS] or SENTENCES[reason])
+    return Ending(
+        reason=reason, message=printable(word.message, _MAX_MESSAGE_CHARACTERS) or SENTENCES[reason]
+    )
 
 
 def _from_exit(exit_: Exit) -> Reason:

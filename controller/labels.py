@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Final
 
+from protocol import assistant
 from protocol.adding import OTHER
 
 MAX_VALUES: Final = 32
-"""As many tools as one call may tell apart."""
+"""As many kinds of errors as there may be."""
+
+ERROR_KINDS: Final = (
+    "unknown",
+    "authentication",
+    "authorization",
+    "invalid_request",
+    "rate_limit",
+    "quota",
+    "connectivity",
+    "server",
+    "application",
+)
+"""Pipecat's: pipecat/utils/errors.py, ErrorCategory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """What the operator says bots use: these names become labels, whatever else bots tell of."""
+
+    tools: Collection[str] = assistant.TOOLS
+    models: Collection[str] = assistant.MODELS
+
+
+class DeclaredValues:
+    """Lets the names pass that are known beforehand; the rest is `OTHER`."""
+
+    def __init__(self, declared: Iterable[str]) -> None:
+        self._declared = frozenset(declared)
+
+    def bounded(self, value: str) -> str:
+        return value if value in self._declared else OTHER
 
 
 class BoundedValues:

@@ -23,36 +23,57 @@ class Ledger:
         counted: the number of the last batch counted.
         used: what all batches that were counted here add up to.
         last: what the last one of them adds up to.
+        acked: the number of the last batch the bot knew as acknowledged when it sent that one.
+        acked_before: the same when it sent the first one that was counted here; None before that.
         is_whole: whether no other controller can have counted any before.
     """
 
     counted: int = 0
     used: Usage = NOTHING
     last: Usage = NOTHING
+    acked: int = 0
+    acked_before: int | None = None
     is_whole: bool = True
+
+    def has_counted(self, report: Report) -> bool:
+        """Whether this batch is a repeat."""
+        return report.seq <= self.counted
 
     def count(self, report: Report) -> bool:
         """Whether this batch is to be counted: it is not a repeat."""
-        if report.seq <= self.counted:
+        if self.has_counted(report):
             return False
-        self.counted = report.seq
+        self.counted, self.acked = report.seq, report.acked
+        if self.acked_before is None:
+            self.acked_before = report.acked
         self.last = used_by(report.events)
         self.used = together(self.used, self.last)
         return True
 
     def uncounted(self, totals: Usage, word: LastWord | None) -> Usage:
-        """What of a bot's totals, now that it is gone, was in no batch that was counted.
+        """Return what of a bot's totals, now that it is gone, was in no batch that was counted.
 
-        Of a session that another controller has followed before, only the last word tells what that one has
-        counted. Where it is older than the last batches here, rather too little is said than anything twice.
+        Only the final report of a session that another controller has followed before tells what that one has
+        counted. Nothing is added where batches may have been acknowledged after the report was written: the
+        counters then lack what the bot had not sent, and never count twice what was acknowledged.
         """
         if self.is_whole:
             return beyond(totals, self.used)
-        if word is None:
+        if word is None or not self._has_all_since(word):
             return NOTHING
-        behind = 0 if word.acked is None else self.counted - word.acked
-        unacknowledged = NOTHING if behind <= 0 else self.last if behind == 1 else self.used
-        return beyond(totals, together(word.acked_totals, unacknowledged))
+        return beyond(totals, together(word.acked_totals, self._unknown_to(word)))
+
+    def _has_all_since(self, word: LastWord) -> bool:
+        """Whether each batch that was acknowledged after this report was written has been counted here."""
+        if word.is_final:
+            return True
+        return word.acked is not None and self.acked_before is not None and word.acked >= self.acked_before
+
+    def _unknown_to(self, word: LastWord) -> Usage:
+        """What was counted here and is not in the acknowledged totals of this report, or more than that."""
+        if word.acked is None or word.acked >= self.counted:
+            return NOTHING
+        return self.last if word.acked >= self.acked else self.used
 
 
 def moments(timeline: Timeline, arrival: datetime, earliest: datetime) -> Mapping[str, datetime]:

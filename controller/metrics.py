@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -11,10 +11,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, Pro
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from controller.labels import BoundedValues
+from controller.claims import REFUSED_KINDS
+from controller.labels import BoundedValues, Declared
 from controller.prices import PriceList
 from controller.sessions import Session, Timeline
-from controller.usage_metrics import UsageMetrics, exemplar_of
+from controller.usage_metrics import UsageMetrics, exemplar_of, with_prices
 from protocol.messages import Report
 from protocol.reasons import Phase, Reason
 from protocol.usage import Usage
@@ -39,11 +40,20 @@ _DURATION: Final = (10, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200)
 class Metrics:
     """Counts what the supervisor tells. What things stand at is read off the view: see `view_metrics`."""
 
-    def __init__(self, registry: CollectorRegistry, prices: PriceList | None) -> None:
-        """`registry` may hold collectors of others; all it holds is shown."""
+    def __init__(
+        self, registry: CollectorRegistry, prices: PriceList | None, declared: Declared | None = None
+    ) -> None:
+        """Prepare.
+
+        Args:
+            registry: may hold collectors of others; all it holds is shown.
+            prices: of models, whose names are declared by that.
+            declared: which tools and models have series of their own; the assistant's when not given.
+        """
         self.registry = registry
         self.prices = prices
-        self.usage = UsageMetrics(registry, prices)
+        self.declared = with_prices(declared or Declared(), prices)
+        self.usage = UsageMetrics(registry, prices, self.declared)
         ProcessCollector(registry=registry)
 
         def counter(name: str, what: str, *labels: str) -> Counter:
@@ -58,6 +68,9 @@ class Metrics:
         self._batches = counter("report_batches", "Batches of bots' reports.", "outcome")
         self._unknown = counter("report_events_unknown", "Events that only newer bots can tell of.", "kind")
         self._unknown_kinds = BoundedValues()
+        self._refused = counter(
+            "report_claims_refused", "Claims of bots that no bot can have a right to, by kind.", "kind"
+        )
         self._duration = Histogram(
             "podline_session_duration_seconds",
             "From accepted to ended.",
@@ -92,11 +105,18 @@ class Metrics:
             self._stage.labels(stage)
         for outcome in ("added", "repeated", "refused"):
             self._batches.labels(outcome)
+        for kind in REFUSED_KINDS:
+            self._refused.labels(kind)
 
-    def show(self, accept: str) -> tuple[bytes, str]:
-        """All metrics as a scraper wants them, and the type of that."""
+    def show(self, accept: str, *, exemplars: bool) -> tuple[bytes, str]:
+        """Return all metrics as a scraper wants them, and the type of that.
+
+        Args:
+            accept: the request's header.
+            exemplars: whether the traces of single sessions may be shown to whoever asks.
+        """
         encode, media_type = choose_encoder(accept)
-        return encode(_WithoutCreated(self.registry)), media_type
+        return encode(_Shown(self.registry, exemplars=exemplars)), media_type
 
     # --- what the supervisor tells ---
 
@@ -114,6 +134,11 @@ class Metrics:
         """Events of an added batch that were left out, by their kinds."""
         for kind in kinds:
             self._unknown.labels(self._unknown_kinds.bounded(kind)).inc()
+
+    def claims_refused(self, kinds: Mapping[str, int]) -> None:
+        """Claims of a bot that were dropped, by kind."""
+        for kind, count in kinds.items():
+            self._refused.labels(kind).inc(count)
 
     def batch_repeated(self) -> None:
         self._batches.labels("repeated").inc()
@@ -161,13 +186,17 @@ def _reached(timeline: Timeline) -> list[tuple[str, datetime]]:
     return [(stage, at) for stage, at in moments if at is not None]
 
 
-class _WithoutCreated(Collector):
+class _Shown(Collector):
     """A registry, less the moment each series began, which would be a third of all that is shown."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, exemplars: bool) -> None:
         self._registry = registry
+        self._exemplars = exemplars
 
     def collect(self) -> Iterator[Metric]:
         for metric in self._registry.collect():
-            metric.samples = [each for each in metric.samples if not each.name.endswith("_created")]
+            samples = [each for each in metric.samples if not each.name.endswith("_created")]
+            metric.samples = (
+                samples if self._exemplars else [each._replace(exemplar=None) for each in samples]
+            )
             yield metric

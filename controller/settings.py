@@ -21,6 +21,10 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from protocol import assistant
+
+MAX_LABELS: Final = 200
+MAX_LABEL_CHARACTERS: Final = 128
 _LEAST_SECRET_CHARACTERS: Final = 16
 _ICE_URL: Final = re.compile(r"(stun:[\w.-]+(:\d+)?|turns?:[\w.-]+(:\d+)?(\?transport=(udp|tcp))?)")
 """RFC 7064 and 7065, which have no credentials, as far as aiortc reads them: no stuns, no IPv6 address."""
@@ -90,9 +94,16 @@ def _room_host(text: str) -> str:
     return f"{'*.' if is_wildcard else ''}{host}{colon}{port}"
 
 
+def _label(text: str) -> str:
+    if not text.isprintable() or len(text) > MAX_LABEL_CHARACTERS:
+        raise ValueError(f"a name is at most {MAX_LABEL_CHARACTERS} printable characters")
+    return text
+
+
 IceUrl = Annotated[str, AfterValidator(_ice_url)]
 Origin = Annotated[str, AfterValidator(_origin)]
 RoomHost = Annotated[str, AfterValidator(_room_host)]
+Label = Annotated[str, AfterValidator(_label)]
 IpNetwork = Annotated[str, AfterValidator(_network)]
 Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 
@@ -267,9 +278,26 @@ class Settings(BaseSettings):
         default=None, description="The largest budget of money; needs PODLINE_PRICES_FILE."
     )
     prices_file: Path | None = Field(default=None, description="TOML: what the tokens of each model cost.")
+    tools: Annotated[tuple[Label, ...], NoDecode] = Field(
+        default=assistant.TOOLS,
+        max_length=MAX_LABELS,
+        description="Tools with series of their own in /metrics, with commas; all others are `other`.",
+    )
+    models: Annotated[tuple[Label, ...], NoDecode] = Field(
+        default=assistant.MODELS,
+        max_length=MAX_LABELS,
+        description="Models likewise, with commas, beside those of the price file.",
+    )
 
     @field_validator(
-        "ice_servers", "cors_origins", "trusted_proxies", "previous_secrets", "room_hosts", mode="before"
+        "ice_servers",
+        "cors_origins",
+        "trusted_proxies",
+        "previous_secrets",
+        "room_hosts",
+        "tools",
+        "models",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:

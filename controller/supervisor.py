@@ -85,6 +85,7 @@ class Supervisor:
             metrics=metrics,
             tracing=self._tracing,
             clock=clock,
+            limits=limits,
         )
         self._launcher = Launcher(
             runtime=runtime,
@@ -226,6 +227,7 @@ class Supervisor:
 
         Raises:
             LaunchEnded: nobody waits for it any more.
+            RateLimited: more came than any bot sends.
         """
         record = self._heard(launch_id)
         counted = self._recorder.report(record, report, unknown)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from controller.labels import BoundedValues
+from controller.labels import ERROR_KINDS, BoundedValues, Declared, DeclaredValues
 from controller.prices import PriceList, split
 from controller.sessions import Session
 from protocol.messages import (
@@ -29,26 +30,31 @@ log = logging.getLogger("podline.metrics")
 
 _LATENCY: Final = (0.1, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5, 8, 13, 20)
 _TOOL: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20)
-_SESSION: Final = "session_id"
-_MAX_EXEMPLAR_CHARACTERS: Final = 128
-"""Names and values of an exemplar's labels together: openmetrics.io, exemplars."""
+_TRACE_PARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+"""https://www.w3.org/TR/trace-context/#traceparent-header"""
+_MAX_UNPRICED: Final = 32
 
 
 def exemplar_of(session: Session) -> dict[str, str] | None:
-    """Leads from a metric to one session; None for an id that is too long for it."""
-    if len(_SESSION) + len(session.id) > _MAX_EXEMPLAR_CHARACTERS:
-        return None
-    return {_SESSION: session.id}
+    """Leads from a metric to the trace of one session, where it has one. Nobody can join a call with that."""
+    found = _TRACE_PARENT.fullmatch(session.trace.get("traceparent", ""))
+    return None if found is None else {"trace_id": found[1]}
+
+
+def with_prices(declared: Declared, prices: PriceList | None) -> Declared:
+    """What is declared, and the models that have a price."""
+    models = frozenset(declared.models) | (prices.models if prices else frozenset())
+    return Declared(tools=frozenset(declared.tools), models=models)
 
 
 class UsageMetrics:
     """Each event is observed once, and usage is added once: the supervisor's ledgers see to that."""
 
-    def __init__(self, registry: CollectorRegistry, prices: PriceList | None) -> None:
+    def __init__(self, registry: CollectorRegistry, prices: PriceList | None, declared: Declared) -> None:
         self._prices = prices
-        self._models = BoundedValues(prices.models if prices else ())
-        self._tools = BoundedValues()
-        self._kinds = BoundedValues()
+        self._models = DeclaredValues(declared.models)
+        self._tools = DeclaredValues(declared.tools)
+        self._kinds = BoundedValues(ERROR_KINDS)
         self._unpriced: set[str] = set()
 
         def counter(name: str, what: str, *labels: str) -> Counter:
@@ -132,9 +138,9 @@ class UsageMetrics:
             self._cost.labels(label, self._prices.currency).inc(amount)
             return
         self._unpriced_tokens.labels(label).inc(tokens.prompt_tokens + tokens.completion_tokens)
-        if label not in self._unpriced:
-            self._unpriced.add(label)
-            log.warning("model without a price", extra={"model": label})
+        if model not in self._unpriced and len(self._unpriced) < _MAX_UNPRICED:
+            self._unpriced.add(model)
+            log.warning("model without a price", extra={"model": model})
 
     def _add_calls(self, tool: str, calls: ToolCalls) -> None:
         for outcome, count in (("ok", calls.ok), ("error", calls.error)):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from controller.claims import Claims
 from controller.errors import (
     CapacityReached,
     ControllerError,
@@ -54,6 +55,7 @@ class Record:
     session: Session
     inbox: Inbox = field(default_factory=Inbox)
     ledger: Ledger = field(default_factory=Ledger)
+    claims: Claims = field(default_factory=Claims)
     launching: asyncio.Task[Any] | None = None
     settled: Flag = field(default_factory=Flag)
     gone: Flag = field(default_factory=Flag)

@@ -18,6 +18,10 @@ OTHER: Final = "other"
 
 NOTHING: Final = Usage()
 
+MAX_MODELS: Final = 16
+MAX_TOOLS: Final = 32
+"""Of `Usage`; models and tools beyond are counted under `OTHER`."""
+
 
 def plus(usage: Usage, event: Event) -> Usage:
     """The usage with this event in it."""
@@ -60,7 +64,8 @@ def together(one: Usage, other: Usage) -> Usage:
 def beyond(totals: Usage, counted: Usage) -> Usage:
     """What `totals` has more of than `counted`: never less than nothing.
 
-    A last word may sum up names under `OTHER`; what was counted by its names is then summed up likewise.
+    A final report may sum up names under `OTHER`. Where one side may have done so and the other has not, both
+    are summed up.
     """
     return Usage(
         models=_beyond(totals.models, counted.models, Tokens()),
@@ -80,7 +85,8 @@ def _together(one: Mapping[str, T], other: Mapping[str, T]) -> dict[str, T]:
 
 
 def _beyond(totals: Mapping[str, T], counted: Mapping[str, T], nothing: T) -> dict[str, T]:
-    if not totals.keys() >= counted.keys():
+    is_summed_up = OTHER in counted and totals.keys() != counted.keys()
+    if is_summed_up or not totals.keys() >= counted.keys():
         totals, counted = ({OTHER: reduce(_added, each.values(), nothing)} for each in (totals, counted))
     more = {name: _more(each, counted.get(name, nothing)) for name, each in totals.items()}
     return {name: each for name, each in more.items() if each != nothing}

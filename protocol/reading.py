@@ -6,7 +6,8 @@ from typing import Annotated, Final, get_args
 
 import msgspec
 
-from protocol.messages import MAX_EVENTS, Event, Report, Timeline
+from protocol.messages import MAX_EVENTS, Event, InboxAnswer, Report, Timeline
+from protocol.text import printable
 from protocol.usage import Name, Usage
 
 _KNOWN: Final = frozenset(str(kind.__struct_config__.tag) for kind in get_args(Event))
@@ -30,6 +31,9 @@ _REPORT: Final = msgspec.json.Decoder(Report)
 _ANY_REPORT: Final = msgspec.json.Decoder(_AnyReport)
 _KIND: Final = msgspec.json.Decoder(_Kind)
 _EVENT: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
+_ANSWER: Final = msgspec.json.Decoder(InboxAnswer)
+
+MAX_REFUSAL_CHARACTERS: Final = 300
 
 
 def read_report(body: bytes) -> tuple[Report, list[str]]:
@@ -50,3 +54,16 @@ def read_report(body: bytes) -> tuple[Report, list[str]]:
     ]
     known = Report(report.seq, report.acked, events, report.totals, report.timeline)
     return known, [kind for kind in kinds if kind not in _KNOWN]
+
+
+def read_answer(body: bytes) -> InboxAnswer:
+    """A bot's answer to a message; its refusal, which a caller reads, is one printable line.
+
+    Raises:
+        msgspec.DecodeError: it is no JSON, or no answer.
+        UnicodeDecodeError: it is no UTF-8.
+    """
+    answer = _ANSWER.decode(body)
+    if answer.refusal is None:
+        return answer
+    return msgspec.structs.replace(answer, refusal=printable(answer.refusal, MAX_REFUSAL_CHARACTERS))

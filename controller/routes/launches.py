@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
 from fastapi import APIRouter, Depends, Request, Response
@@ -12,12 +12,10 @@ from controller.auth import bearer_of
 from controller.errors import InvalidRequest, Unauthorized
 from controller.logs import session_at_work
 from controller.routes.dependencies import ServicesDep, SupervisorDep
-from protocol.messages import INBOX_POLL_SECONDS, InboxAnswer, ReportAnswer
-from protocol.reading import read_report
+from protocol.messages import INBOX_POLL_SECONDS, ReportAnswer
+from protocol.reading import read_answer, read_report
 
 T = TypeVar("T")
-
-_READ_ANSWER: Final = msgspec.json.Decoder(InboxAnswer).decode
 
 
 async def is_bot(launch_id: str, request: Request, services: ServicesDep) -> None:
@@ -51,7 +49,7 @@ async def poll_inbox(launch_id: str, supervisor: SupervisorDep, after: str | Non
 @router.post("/inbox/{message_id}", status_code=204)
 async def take_answer(launch_id: str, message_id: str, request: Request, supervisor: SupervisorDep) -> None:
     """Hand the bot's answer to whoever waits for it."""
-    supervisor.answer(launch_id, message_id, _read(_READ_ANSWER, await request.body()))
+    supervisor.answer(launch_id, message_id, _read(read_answer, await request.body()))
 
 
 def _read(read: Callable[[bytes], T], body: bytes) -> T:

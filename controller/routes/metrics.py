@@ -25,9 +25,11 @@ _FORMS: Final[dict[int | str, dict[str, Any]]] = {
     responses=_FORMS | refusals(Unauthorized) | refusals(Forbidden),
 )
 async def metrics(request: Request, services: ServicesDep) -> Response:
-    """All metrics: OpenMetrics where `Accept` names it, with sessions as exemplars, else plain text.
+    """All metrics: OpenMetrics where `Accept` names it, else plain text.
 
     Without PODLINE_METRICS_PORT and with a keys file, a key of scope `read` is needed.
     """
-    content, media_type = services.metrics.show(request.headers.get("accept", ""))
+    # Whoever gets here has come to a port of its own, or shown a key: they may know of single calls.
+    is_protected = services.settings.metrics_port is not None or services.gate.asks_for_keys
+    content, media_type = services.metrics.show(request.headers.get("accept", ""), exemplars=is_protected)
     return Response(content, headers={"Content-Type": media_type})

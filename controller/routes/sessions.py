@@ -25,6 +25,7 @@ from controller.errors import (
     UserLimitReached,
 )
 from controller.problems import refusals
+from controller.readable import readable
 from controller.routes.dependencies import (
     Services,
     ServicesDep,
@@ -113,10 +114,10 @@ async def stop_session(session_id: SessionIdDep, services: ServicesDep, response
 async def read_logs(
     session_id: SessionIdDep, services: ServicesDep, wish: Annotated[ReadLogs, Query()]
 ) -> StreamingResponse:
-    """What the bot wrote; with `follow`, until it is gone."""
+    """What the bot wrote, control characters as escapes; with `follow`, until it is gone."""
     session = services.supervisor.view.get(session_id).session
     logs = await services.runtime.logs(session.launch_id, follow=wish.follow)
-    return StreamingResponse(logs, media_type="text/plain; charset=utf-8")
+    return StreamingResponse(readable(logs), media_type="text/plain; charset=utf-8")
 
 
 async def known_session(session_id: SessionIdDep, supervisor: SupervisorDep) -> str:

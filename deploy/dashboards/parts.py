@@ -36,7 +36,7 @@ class Query:
     Attributes:
         expression: in PromQL.
         legend: what its series are called, by Grafana's template.
-        exemplars: whether single calls are to be shown on it, by the session's id.
+        exemplars: whether single calls are to be shown on it, by their traces.
     """
 
     expression: str

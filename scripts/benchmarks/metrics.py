@@ -93,8 +93,8 @@ def _of_scrape(sessions: int) -> str:
         metrics.started(_session(number))
         metrics.usage.observe(_session(number), TURN)
     metrics.registry.register(ViewCollector(view, Held(4), lambda: None, "bench"))
-    took = _microseconds(lambda: metrics.show(OPENMETRICS), _SCRAPES) / 1000
-    shown, _ = metrics.show(OPENMETRICS)
+    took = _microseconds(lambda: metrics.show(OPENMETRICS, exemplars=True), _SCRAPES) / 1000
+    shown, _ = metrics.show(OPENMETRICS, exemplars=True)
     return f"a scrape of {sessions} sessions: {took:.1f} ms, {len(shown) / 1024:.1f} KB"
 
 

@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from prometheus_client import CollectorRegistry
 
 from bot.last_word import last_word
 from bot.ledger import Ledger as BotLedger
+from controller.labels import Declared
 from controller.ledger import Ledger, furthest
-from controller.metrics import Metrics
 from controller.prices import KINDS
 from controller.sessions import Session, Timeline
-from protocol.adding import NOTHING, beyond, together
+from controller.usage_metrics import UsageMetrics
+from protocol.adding import NOTHING, OTHER, beyond, together
 from protocol.messages import Event, Interrupted, LastWord, Report, Talked, TokensUsed, ToolCalled, TurnEnded
 from protocol.messages import Timeline as BotTimeline
 from protocol.reasons import Reason
 from protocol.usage import TalkSeconds, Tokens, ToolCalls, Usage
 from tests.fakes.metered import Scrape, some_metrics
+from tests.searching import narrow_or_wide
 
-MODELS, TOOLS = ("a", "b"), ("x", "y")
-EVENTS = st.one_of(
+MODELS = ("a", "b")
+FEW_TOOLS = ("x", "y")
+MANY_TOOLS = tuple(f"{number:02}".ljust(120, "t") for number in range(16))
+"""Too much for a final report, which then sums them up."""
+
+PLAIN_EVENTS = st.one_of(
     st.builds(TokensUsed, model=st.sampled_from(MODELS), tokens=st.builds(Tokens, *[st.integers(0, 50)] * 2)),
-    st.builds(
-        ToolCalled,
-        name=st.sampled_from(TOOLS),
-        outcome=st.sampled_from(["ok", "error"]),
-        seconds=st.just(1.0),
-    ),
     st.builds(Talked, side=st.sampled_from(["caller", "bot"]), seconds=st.integers(0, 9).map(float)),
     st.builds(TurnEnded),
     st.builds(Interrupted),
 )
+
+
+def tool_calls(names: tuple[str, ...]) -> st.SearchStrategy[ToolCalled]:
+    outcomes = st.sampled_from(["ok", "error"])
+    return st.builds(ToolCalled, name=st.sampled_from(names), outcome=outcomes, seconds=st.just(1.0))
+
+
 SESSION = Session(
     id="a-session",
     user_id="ana",
@@ -47,9 +55,12 @@ SESSION = Session(
 )
 
 
-def shown(metrics: Metrics) -> Usage:
+DECLARED = Declared(tools=(*FEW_TOOLS, *MANY_TOOLS), models=MODELS)
+
+
+def shown(registry: CollectorRegistry) -> Usage:
     """Usage as the counters have it; no parts of prompt and completion are told of here."""
-    scrape = Scrape(metrics.registry)
+    scrape = Scrape(registry)
 
     def tokens(model: str) -> Tokens:
         kinds = {
@@ -67,7 +78,7 @@ def shown(metrics: Metrics) -> Usage:
         models={model: tokens(model) for model in MODELS},
         turns=int(scrape.value("turns_total")),
         interruptions=int(scrape.value("interruptions_total")),
-        tool_calls={tool: calls(tool) for tool in TOOLS},
+        tool_calls={tool: calls(tool) for tool in (*FEW_TOOLS, *MANY_TOOLS, OTHER)},
         talk_seconds=TalkSeconds(
             *(scrape.value("talk_seconds_total", side=side) for side in ("caller", "bot"))
         ),
@@ -75,22 +86,43 @@ def shown(metrics: Metrics) -> Usage:
 
 
 def is_within(one: Usage, other: Usage) -> bool:
-    """Whether nothing in `one` is more than it is in `other`."""
-    return beyond(together(one, _ALL), together(other, _ALL)) == NOTHING
+    """Whether nothing in `one` is more than it is in `other`; tools may be summed up in either."""
+    return beyond(plain(one), plain(other)) == NOTHING
 
 
-_ALL = Usage(models=dict.fromkeys(MODELS, Tokens()), tool_calls=dict.fromkeys(TOOLS, ToolCalls()))
-"""Nothing, by all its names."""
+def plain(usage: Usage) -> Usage:
+    calls = usage.tool_calls.values()
+    summed = ToolCalls(sum(each.ok for each in calls), sum(each.error for each in calls))
+    models = {model: usage.models.get(model, Tokens()) for model in MODELS}
+    return msgspec.structs.replace(usage, tool_calls={OTHER: summed}, models=models)
+
+
+def sent(message: Report | LastWord) -> Any:
+    """As it arrives at the other side."""
+    return msgspec.json.decode(msgspec.json.encode(message), type=type(message))
+
+
+SELDOM = st.integers(0, 9)
+"""0 is when it happens, so that runs are long."""
 
 
 class Counting(RuleBasedStateMachine):
-    """One bot and its controllers, one after the other; each has its own counters, scraped before it dies."""
+    """One bot and its controllers, one after the other; each has its own counters, scraped before it dies.
 
-    @initialize(is_killed=st.booleans())
-    def launch(self, is_killed: bool) -> None:  # noqa: FBT001 - Hypothesis gives it by name
+    Requests and answers are lost, late, repeated and overtaken. Bots freeze, which is to have no answer
+    arrive, and are killed; some write their early final report once, as older ones do.
+    """
+
+    @initialize(
+        tools=st.sampled_from([FEW_TOOLS, MANY_TOOLS]), is_older=st.booleans(), is_killed=st.booleans()
+    )
+    def launch(self, *, tools: tuple[str, ...], is_older: bool, is_killed: bool) -> None:
         self.is_killed = is_killed
+        self.tools = tools
+        self.is_older = is_older
         self.uptime = 0.0
         self.bot = BotLedger(lambda: self.uptime)
+        self.is_bot_here = True
         self.sent: list[Report] = []
         self.answers: list[int] = []
         self.former = NOTHING
@@ -99,41 +131,79 @@ class Counting(RuleBasedStateMachine):
         self.begin(Ledger())
 
     def begin(self, ledger: Ledger) -> None:
-        self.ledger, self.record, self.metrics = ledger, NOTHING, some_metrics()
-        self.before = NOTHING
+        self.ledger, self.record = ledger, NOTHING
+        self.registry = CollectorRegistry()
+        self.metrics = UsageMetrics(self.registry, None, DECLARED)
+        self.here = shown(self.registry)
+        """What the counters of this controller show."""
 
     def counted(self) -> Usage:
         """By all controllers."""
-        return together(self.former, shown(self.metrics))
+        return together(self.former, self.here)
 
-    @rule(events=st.lists(EVENTS, min_size=1, max_size=4))
-    def something_happens(self, events: list[Event]) -> None:
-        for event in events:
+    def add(self, usage: Usage) -> None:
+        self.metrics.add(SESSION, usage)
+        before, self.here = self.here, shown(self.registry)
+        assert is_within(before, self.here)
+
+    @rule(data=st.data())
+    def something_happens(self, data: st.DataObject) -> None:
+        if not self.is_bot_here:
+            return
+        for event in data.draw(st.lists(PLAIN_EVENTS | tool_calls(self.tools), min_size=1, max_size=4)):
             self.uptime += 1
             self.bot.record(event)
 
     @rule()
+    def all_tools_are_used(self) -> None:
+        for name in self.tools if self.is_bot_here else ():
+            self.bot.record(ToolCalled(name, "ok", 1.0))
+
+    @rule()
     def bot_sends(self) -> None:
-        self.sent.append(msgspec.json.decode(msgspec.json.encode(self.bot.report()), type=Report))
+        if self.is_bot_here:
+            self.sent.append(sent(self.bot.report()))
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
     def batch_arrives(self, data: st.DataObject) -> None:
         """Any of the batch under way, late or again; of those before, where this controller knows of them."""
-        report = data.draw(st.sampled_from(self.sent))
+        self.arrives(data.draw(st.sampled_from(self.sent)))
+
+    def arrives(self, report: Report) -> None:
         if report.seq <= self.bot.acked and self.ledger.counted < report.seq:
             return  # a request that outlived its controller: no new one has its connection
         if self.ledger.count(report):
             self.record = furthest(self.record, report.totals)
-            self.metrics.batch_added(SESSION, report, self.ledger.last)
-        else:
-            self.metrics.batch_repeated()
+            self.add(self.ledger.last)
         self.answers.append(self.ledger.counted)
 
     @precondition(lambda self: self.answers)
     @rule(data=st.data())
     def answer_arrives(self, data: st.DataObject) -> None:
-        self.bot.acknowledge(data.draw(st.sampled_from(self.answers)))
+        if self.is_bot_here:
+            self.bot.acknowledge(data.draw(st.sampled_from(self.answers)))
+
+    @rule(events=st.lists(PLAIN_EVENTS, max_size=2))
+    def all_goes_well(self, events: list[Event]) -> None:
+        if self.is_bot_here:
+            for event in events:
+                self.bot.record(event)
+            self.sent.append(sent(self.bot.report()))
+            self.arrives(self.sent[-1])
+            self.bot.acknowledge(self.answers[-1])
+
+    @rule()
+    def batch_is_refused(self) -> None:
+        """A controller that can't read it; none has counted it, since all are alike in that."""
+        if not (self.is_bot_here and self.sent):
+            return
+        if self.ledger.counted < self.bot.report().seq and self.is_unseen(self.bot.report()):
+            self.sent = [report for report in self.sent if report.seq < self.bot.report().seq]
+            self.bot.give_up()
+
+    def is_unseen(self, report: Report) -> bool:
+        return max(self.answers, default=0) < report.seq
 
     @rule()
     def controller_is_killed(self) -> None:
@@ -145,15 +215,30 @@ class Counting(RuleBasedStateMachine):
 
     @rule()
     def bot_decides_to_end(self) -> None:
-        """Its first last word; reports go on, and it may be killed before it writes another."""
-        self.word = last_word(self.bot, Reason.COMPLETED, "Bye.")
+        """Its first final report; it goes on, and may be killed before it writes the last one."""
+        if not self.is_bot_here or self.word is not None:
+            return
+        self.write_early()
+        if not self.is_older:
+            self.bot.on_acknowledged = self.write_early
 
-    @invariant()
-    def counters_never_go_down(self) -> None:
-        if hasattr(self, "metrics"):
-            now = shown(self.metrics)
-            assert is_within(self.before, now)
-            self.before = now
+    def write_early(self) -> None:
+        self.word = last_word(self.bot, Reason.COMPLETED, "Bye.", is_final=False)
+
+    @rule(days=SELDOM)
+    def bot_is_killed(self, days: int) -> None:
+        """What it has sent may still arrive, and its controllers may be killed before they see the end."""
+        if not days:
+            self.is_bot_here = False
+
+    @rule(days=SELDOM)
+    def bot_leaves(self, days: int) -> None:
+        if not days and self.is_bot_here:
+            self.leave()
+
+    def leave(self) -> None:
+        self.is_bot_here = False
+        self.word = last_word(self.bot, Reason.COMPLETED, "Bye.")
 
     @invariant()
     def nothing_is_counted_that_was_not_used(self) -> None:
@@ -162,23 +247,24 @@ class Counting(RuleBasedStateMachine):
             assert is_within(self.counted(), together(self.bot.totals, self.repeatable))
 
     def teardown(self) -> None:
-        """The bot is gone: with a last word of this moment, or killed with what it had left before."""
+        """The controller that is left sees that the bot is gone, and what it has left."""
         if not hasattr(self, "bot"):
             return
-        if not self.is_killed:
-            self.word = last_word(self.bot, Reason.COMPLETED, "Bye.")
-        word = msgspec.json.decode(msgspec.json.encode(self.word), type=LastWord) if self.word else None
+        if self.is_bot_here and not self.is_killed:
+            self.leave()
+        word = sent(self.word) if self.word else None
         self.record = furthest(self.record, word.totals) if word else self.record
-        self.metrics.usage.add(SESSION, self.ledger.uncounted(self.record, word))
+        self.add(self.ledger.uncounted(self.record, word))
         if self.ledger.is_whole:
-            assert shown(self.metrics) == together(self.record, _ALL)
-        if not self.is_killed:
+            assert plain(self.here) == plain(self.record)
+        if word and word.is_final:
+            assert plain(self.record) == plain(self.bot.totals)
             assert is_within(self.bot.totals, self.counted())
         self.nothing_is_counted_that_was_not_used()
 
 
 TestCounting = Counting.TestCase
-TestCounting.settings = settings(max_examples=150, stateful_step_count=40)
+TestCounting.settings = narrow_or_wide(max_examples=200, stateful_step_count=40)
 
 
 def turns_report(seq: int, acked: int, turns: int, so_far: int) -> Report:
@@ -227,3 +313,80 @@ def test_of_a_session_taken_over_that_left_no_word_nothing_is_added() -> None:
     ledger.count(turns_report(3, 2, turns=1, so_far=9))
 
     assert ledger.uncounted(Usage(turns=9), None) == Usage()
+
+
+def early_word(totals: Usage, acked_totals: Usage, acked: int | None) -> LastWord:
+    """Left when the end was decided; then the bot was killed."""
+    return LastWord(
+        "completed", "Bye.", totals, acked_totals, BotTimeline(now=9), acked=acked, is_final=False
+    )
+
+
+def test_a_call_acknowledged_after_an_early_final_report_is_not_counted_by_the_next_controller() -> None:
+    """Used once, reported early, sent, acknowledged; then controller and bot are killed."""
+    word = early_word(Usage(turns=1), Usage(), acked=0)
+    former, next_one = Ledger(), Ledger(is_whole=False)
+    assert former.count(turns_report(1, 0, turns=1, so_far=1))
+
+    assert next_one.uncounted(word.totals, word) == NOTHING
+
+
+def test_batches_counted_between_an_early_final_report_and_the_last_controller_are_not_counted_again() -> (
+    None
+):
+    """The first controller counted batches 1 and 2 after that; the next one heard batch 3 only."""
+    word = early_word(Usage(turns=4), Usage(), acked=0)
+    last = Ledger(is_whole=False)
+    assert last.count(turns_report(3, 2, turns=1, so_far=7))
+
+    assert last.uncounted(Usage(turns=7), word) == NOTHING
+
+
+def test_an_early_final_report_from_the_time_of_the_last_controller_tells_what_is_missing() -> None:
+    last = Ledger(is_whole=False)
+    assert last.count(turns_report(3, 2, turns=1, so_far=7))
+    assert last.count(turns_report(4, 3, turns=2, so_far=9))
+    word = early_word(Usage(turns=10), Usage(turns=7), acked=3)
+
+    assert last.uncounted(word.totals, word) == Usage(turns=1)
+
+
+def test_an_early_final_report_of_a_bot_that_tells_no_number_is_taken_as_outdated() -> None:
+    last = Ledger(is_whole=False)
+    assert last.count(turns_report(3, 2, turns=1, so_far=7))
+    word = early_word(Usage(turns=8), Usage(turns=6), acked=None)
+
+    assert last.uncounted(word.totals, word) == NOTHING
+
+
+def test_a_batch_given_up_before_the_last_one_does_not_hide_what_is_missing() -> None:
+    """Batch 4 was refused and is left to the final report; batch 5 was counted and its answer never came."""
+    last = Ledger(is_whole=False)
+    assert last.count(turns_report(3, 2, turns=1, so_far=7))
+    assert last.count(turns_report(5, 3, turns=2, so_far=12))
+    word = LastWord("completed", "", Usage(turns=12), Usage(turns=7), BotTimeline(now=9), acked=3)
+
+    assert last.uncounted(word.totals, word) == Usage(turns=3)
+
+
+def test_a_final_report_that_sums_tools_up_adds_nothing_that_was_acknowledged_by_name() -> None:
+    """A tool named `other` is in both, and the record has all by their names: the sums are compared."""
+    by_name = Usage(tool_calls={"x": ToolCalls(ok=3), OTHER: ToolCalls(ok=2)})
+    summed_up = Usage(tool_calls={OTHER: ToolCalls(ok=5)})
+    word = LastWord("completed", "", summed_up, summed_up, BotTimeline(now=9), acked=1)
+
+    assert Ledger(is_whole=False).uncounted(by_name, word) == NOTHING
+
+
+def test_a_bot_on_its_way_out_keeps_its_early_final_report_up_to_date() -> None:
+    """What was acknowledged survives its controller in the bot's own file."""
+    bot, words = BotLedger(lambda: 1.0), []
+    bot.on_acknowledged = lambda: words.append(last_word(bot, Reason.IDLE, "", is_final=False))
+    bot.record(TurnEnded())
+    bot.report()
+    bot.record(TurnEnded())
+    assert bot.acknowledge(1)
+
+    assert [(word.acked, word.acked_totals, word.totals) for word in words] == [
+        (1, Usage(turns=1), Usage(turns=2))
+    ]

@@ -110,15 +110,13 @@ async def test_more_sessions_make_no_more_series(serve: ServeController) -> None
         assert record["user_id"] not in after
 
 
-async def test_openmetrics_is_given_to_who_asks_for_it_and_leads_to_sessions(serve: ServeController) -> None:
+async def test_openmetrics_is_given_to_who_asks_for_it(serve: ServeController) -> None:
     async with serve() as controller:
-        record = await call(controller, "ana")
+        await call(controller, "ana")
         text = await shown(controller, OPENMETRICS)
 
     samples = [sample for family in openmetrics(text) for sample in family.samples]
-    exemplars = {sample.name: sample.exemplar.labels for sample in samples if sample.exemplar}
-    assert exemplars["podline_session_ends_total"] == {"session_id": record["id"]}
-    assert exemplars["podline_session_duration_seconds_bucket"] == {"session_id": record["id"]}
+    assert "podline_session_ends_total" in {sample.name for sample in samples}
     assert not any(sample.name.endswith("_created") for sample in samples)
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry
 
+from controller.labels import Declared
 from controller.metrics import Metrics
 from controller.prices import PriceList
+from protocol import assistant
 
 
-def some_metrics(prices: PriceList | None = None) -> Metrics:
-    """In a registry of their own."""
-    return Metrics(CollectorRegistry(), prices)
+def some_metrics(
+    prices: PriceList | None = None, tools: Iterable[str] = (), models: Iterable[str] = ()
+) -> Metrics:
+    """In a registry of their own; `tools` and `models` are declared beside the assistant's."""
+    declared = Declared(tools=(*assistant.TOOLS, *tools), models=(*assistant.MODELS, *models))
+    return Metrics(CollectorRegistry(), prices, declared)
 
 
 class Scrape:

@@ -112,14 +112,11 @@ async def test_each_panel_has_data_and_alerts_tell_what_happened(tmp_path: Path)
 
         empty = {panel.name: missing for panel in panels() if (missing := await without_data(seen, panel))}
         firing = await seen.ask("query", query='ALERTS{alertstate="firing"}')
-        sessions = await controller.client.get("/v1/sessions", params={"limit": 100})
-        known = {each["id"] for each in sessions.json()["sessions"]}
         exemplars = await seen.exemplars("podline_session_start_seconds_bucket")
         namespaces = await seen.ask("label/namespace/values", **{"match[]": "podline_ready"})
         models = await seen.ask("label/model/values", **{"match[]": "podline_tokens_total"})
 
     assert empty == {}
     assert {each["metric"]["alertname"] for each in firing["result"]} == FIRING
-    assert exemplars
-    assert {each["session_id"] for each in exemplars} <= known
-    assert (namespaces, models) == (["voice"], ["gemini-live", "unheard-of"])
+    assert exemplars == [], "there are no traces here, and nothing else leads to a call"
+    assert (namespaces, models) == (["voice"], ["gemini-live", "other"])

@@ -19,6 +19,7 @@ from controller.runtimes.kubernetes.redaction import redacted
 from controller.runtimes.kubernetes.status import explain, has_ended
 from controller.sessions import Diagnostics
 from protocol.reasons import Phase
+from protocol.text import printable
 
 log = logging.getLogger("podline.runtimes.kubernetes")
 
@@ -92,5 +93,5 @@ def diagnostics(events: Sequence[Event], log_end: str, secrets: Iterable[str]) -
 
 
 def _one_line(text: str, secrets: Iterable[str]) -> str:
-    # Masked whole, so that no secret is cut and then not recognised.
-    return " ".join(redacted(text, secrets).split())[:_LONGEST_LINE]
+    # Masked whole, so that no secret is cut and then not recognised, nor split by what nobody sees.
+    return redacted(printable(text, _MOST_LOG_BYTES), secrets)[:_LONGEST_LINE]

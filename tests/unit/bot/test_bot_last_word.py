@@ -164,3 +164,13 @@ def test_the_one_left_when_the_end_is_decided_says_that_there_is_more_to_come(le
     assert msgspec.json.decode(
         msgspec.json.encode(last_word(ledger, Reason.IDLE, "")), type=LastWord
     ).is_final
+
+
+def test_no_early_word_takes_the_place_of_the_final_one(ledger: Ledger, tmp_path: Path) -> None:
+    """A thread ends a bot that hangs, while its event loop takes in one more acknowledgement."""
+    file = LastWordFile(tmp_path / "last-word.json")
+    file.write(last_word(ledger, Reason.IDLE, "early", is_final=False))
+    file.write(last_word(ledger, Reason.IDLE, "final"))
+    file.write(last_word(ledger, Reason.IDLE, "early again", is_final=False))
+
+    assert read_back(tmp_path / "last-word.json").message == "final"

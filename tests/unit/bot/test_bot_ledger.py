@@ -4,7 +4,7 @@ import itertools
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -23,6 +23,7 @@ from protocol.messages import (
 )
 from protocol.usage import Tokens, ToolCalls, Usage
 from tests.fakes.bot_controller import Counter
+from tests.searching import narrow_or_wide
 
 
 class Uptime:
@@ -245,7 +246,7 @@ class Delivery(RuleBasedStateMachine):
             assert self.controller.counted == self.recorded
 
 
-Delivery.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
+Delivery.TestCase.settings = narrow_or_wide(max_examples=60, stateful_step_count=25)
 TestDelivery = Delivery.TestCase
 
 

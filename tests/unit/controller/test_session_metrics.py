@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from controller.endings import ending_for
 from controller.errors import RoomsUnavailable
 from controller.metrics import stages
 from controller.sessions import Timeline
-from protocol.messages import LastWord
+from controller.usage_metrics import exemplar_of
+from protocol.adding import used_by
+from protocol.messages import Event, LastWord, Report
 from protocol.messages import Timeline as BotTimeline
+from protocol.reasons import Reason
 from protocol.usage import Usage
-from tests.fakes.reported import EVENTS, TOTALS, batch, gone, scrape, until
+from tests.fakes.metered import some_metrics
+from tests.fakes.reported import EVENTS, batch, gone, scrape, until
+from tests.fakes.sessions import some_session
 from tests.fakes.site import Site, serve_site
 
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -137,19 +144,31 @@ def test_stages_that_were_not_seen_leave_no_gap() -> None:
     assert stages(timeline) == [("launched", 1), ("joined", 2), ("first_speech", 3)]
 
 
-async def test_the_id_of_a_session_is_an_exemplar_and_never_a_label(site: Site) -> None:
-    session = await site.start(session_id="find-me")
-    await site.start("bo", session_id="x" * 128)
-    await site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS, first_speech=9))
-    gone(site, session)
-    shown = await site.client.get("/metrics", headers=OPENMETRICS)
+TRACE = "0af7651916cd43dd8448eb211c80319c"
 
-    assert shown.headers["content-type"].startswith("application/openmetrics-text")
-    samples = [each for family in text_string_to_metric_families(shown.text) for each in family.samples]
-    led_to = {
-        each.name for each in samples if each.exemplar and each.exemplar.labels["session_id"] == "find-me"
-    }
-    assert {
+
+@pytest.mark.parametrize("is_protected", [True, False])
+async def test_the_trace_of_a_session_is_an_exemplar_where_metrics_are_protected(
+    is_protected: bool,  # noqa: FBT001
+) -> None:
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    session = some_session(
+        id="find-me",
+        trace={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"},
+        timeline=Timeline(accepted=began),
+    )
+    metrics = some_metrics()
+    metrics.started(session)
+    events = [msgspec.convert(event, Event) for event in EVENTS]
+    metrics.batch_added(session, Report(1, 0, events, Usage(), BotTimeline(now=1)), used_by(events))
+    metrics.start_is_over(session.marked(first_speech=began))
+    metrics.ended(session.ended(ending_for(Reason.COMPLETED), began))
+    content, _ = metrics.show(OPENMETRICS["Accept"], exemplars=is_protected)
+
+    samples = [each for family in text_string_to_metric_families(content.decode()) for each in family.samples]
+    led_to = {each.name for each in samples if each.exemplar and each.exemplar.labels == {"trace_id": TRACE}}
+    expected = {
+        "podline_session_starts_total",
         "podline_session_start_seconds_bucket",
         "podline_session_start_stage_seconds_bucket",
         "podline_session_ends_total",
@@ -160,10 +179,15 @@ async def test_the_id_of_a_session_is_an_exemplar_and_never_a_label(site: Site) 
         "podline_silences_total",
         "podline_model_reconnects_total",
         "podline_bot_errors_total",
-    } <= led_to
-    values = {value for each in samples for value in each.labels.values()}
-    assert not values & {"find-me", "x" * 128, "ana", "bo"}
-    assert "find-me" not in (await site.client.get("/metrics")).text
+    }
+    assert led_to == (expected if is_protected else set())
+    assert (TRACE in content.decode()) is is_protected
+    assert "find-me" not in content.decode()
+
+
+@pytest.mark.parametrize("header", ["", "find-me", f"00-{TRACE}", f"00-{TRACE}x-b7ad6b7169203331-01"])
+async def test_what_is_no_trace_is_no_exemplar(header: str) -> None:
+    assert exemplar_of(some_session(trace={"traceparent": header} if header else {})) is None
 
 
 async def test_requests_are_told_by_template_method_and_status(site: Site) -> None:

@@ -1,0 +1,28 @@
+"""A bot's output, made fit for a terminal: only line breaks and tabs are left of what is not printable."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import AsyncIterator
+from typing import Final
+
+_UNREADABLE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
+"""Controls of a terminal, of the direction of writing, and characters that nobody sees."""
+
+
+async def readable(output: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the output with such characters as escapes, and what is no UTF-8 as replacement characters."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    async for piece in output:
+        if text := decoder.decode(piece):
+            yield _escaped(text)
+    if rest := decoder.decode(b"", final=True):
+        yield _escaped(rest)
+
+
+def _escaped(text: str) -> bytes:
+    return _UNREADABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text).encode()

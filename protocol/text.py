@@ -1,0 +1,29 @@
+"""Text of strangers, made fit to be read: bots and models write what ends up on somebody's terminal."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_ESCAPE_SEQUENCES: Final = re.compile(
+    # A control sequence, such as a colour (ECMA-48, 5.4); a string for the terminal, such as its title (5.6);
+    # and any other escape. Each begins with ESC and a letter, or with one character of its own.
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
+    r"|(?:\x1b[PX\]^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
+    r"|\x1b[ -/]*[0-~]?"
+)
+_CUT_FIRST: Final = 8
+"""How many times as long as the result what is looked at may be."""
+
+
+def printable(text: str, limit: int) -> str:
+    """Return one line of at most `limit` printable characters, without escape sequences.
+
+    What is not printable becomes a space: line breaks, control characters, marks that turn the direction of
+    writing, characters without a width, and halves of surrogate pairs.
+    """
+    if len(text) <= limit and text.isprintable():
+        return text
+    plain = _ESCAPE_SEQUENCES.sub("", text[: limit * _CUT_FIRST])
+    words = "".join(char if char.isprintable() else " " for char in plain).split()
+    return " ".join(words)[:limit]
