@@ -61,7 +61,7 @@ export interface paths {
         };
         /**
          * Read Logs
-         * @description What the bot wrote; with `follow`, until it is gone.
+         * @description What the bot wrote, control characters as escapes; with `follow`, until it is gone.
          */
         get: operations["read_logs_v1_sessions__session_id__logs_get"];
         put?: never;
@@ -285,7 +285,7 @@ export interface paths {
         };
         /**
          * Metrics
-         * @description All metrics: OpenMetrics where `Accept` names it, with sessions as exemplars, else plain text.
+         * @description All metrics: OpenMetrics where `Accept` names it, else plain text.
          *
          *     Without PODLINE_METRICS_PORT and with a keys file, a key of scope `read` is needed.
          */
