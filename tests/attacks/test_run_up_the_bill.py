@@ -268,7 +268,7 @@ async def test_a_caller_who_floods_a_real_bot_spends_the_budget_and_hardly_more(
     async with open_site(tmp_path, settings, programs.append) as site:
         scene = Scene(site, "mallory")
         async with scene.call() as caller:
-            for _ in range(10):
+            for _ in range(5):
                 caller.write("x" * 60_000)
             assert (await caller.message(lambda message: message.type == "error")).data["error"].endswith(".")
             with contextlib.suppress(InvalidStateError):  # the bot has hung up
@@ -277,8 +277,6 @@ async def test_a_caller_who_floods_a_real_bot_spends_the_budget_and_hardly_more(
                     await asyncio.sleep(0.25)
 
         session = await scene.ended(within=30)
-        told = [each.data["reason"] for each in caller.messages if each.is_server_message("call_ended")]
-        assert told == ["budget_spent"], (session["message"], await scene.log())
         assert (session["phase"], session["reason"]) == ("ended", "budget_spent"), await scene.log()
         [model] = (await site.control.get("/sandbox/model")).json()["sessions"]
         # One turn may cross the limit, and one more may be under way.
