@@ -19,6 +19,8 @@ import msgspec
 from controller.labels import ERROR_KINDS, Declared
 from protocol.adding import MAX_MODELS, MAX_TOOLS, NOTHING, OTHER, beyond, plus, together
 from protocol.messages import (
+    AudioDropped,
+    ClientMessagesRefused,
     ErrorSeen,
     Event,
     FirstByte,
@@ -63,6 +65,11 @@ TALK_SECONDS: Final = Allowance(60, 1.2)
 WAITING_SECONDS: Final = Allowance(60, 1.0)
 """The longest that anything in a call can have taken."""
 
+CLIENT_MESSAGES: Final = Allowance(10_000, 1_000)
+"""That one event may tell of: a caller's client can send many."""
+DROPPED_SECONDS: Final = Allowance(600, 100)
+"""Of sound, likewise."""
+
 EVENTS: Final[Mapping[type[Event], Allowance]] = {
     TokensUsed: Allowance(500, 5),
     FirstByte: Allowance(500, 5),
@@ -74,6 +81,8 @@ EVENTS: Final[Mapping[type[Event], Allowance]] = {
     Silence: Allowance(100, 1),
     ModelReconnected: Allowance(100, 1),
     ErrorSeen: Allowance(500, 5),
+    ClientMessagesRefused: Allowance(500, 5),
+    AudioDropped: Allowance(500, 5),
 }
 
 BATCHES: Final = Allowance(200, 20)
@@ -165,6 +174,10 @@ class Claims:
                     self._talk[side] = talked
             case FirstByte(seconds=seconds) | ResponseLatency(seconds=seconds) | ToolCalled(seconds=seconds):
                 is_taken = seconds <= WAITING_SECONDS.after(age_seconds)
+            case ClientMessagesRefused(count=count):
+                is_taken = count <= CLIENT_MESSAGES.after(age_seconds)
+            case AudioDropped(seconds=seconds):
+                is_taken = seconds <= DROPPED_SECONDS.after(age_seconds)
             case _:
                 is_taken = True
         self._events[type(event)] += is_taken

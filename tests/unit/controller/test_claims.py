@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pipecat.utils.errors import ErrorCategory
 
-from controller.claims import Claims, at_least, is_plausible, with_few_names, with_plain_names
+from controller.claims import EVENTS, Claims, at_least, is_plausible, with_few_names, with_plain_names
 from controller.labels import ERROR_KINDS, Declared
 from protocol.adding import MAX_MODELS, MAX_TOOLS, NOTHING, OTHER, beyond, used_by
 from protocol.messages import ErrorSeen, Event, Report, Talked, Timeline, TokensUsed, ToolCalled, TurnEnded
@@ -109,6 +111,10 @@ def test_a_session_may_use_many_names_that_are_declared_and_a_few_that_are_not()
     names = [event.name for event in report.events if isinstance(event, ToolCalled)]
     assert names[:100] == [f"tool-{number}" for number in range(100)]
     assert names.count(OTHER) == 100 - (MAX_TOOLS - 1)
+
+
+def test_each_kind_of_event_has_a_limit() -> None:
+    assert set(EVENTS) == set(get_args(Event))
 
 
 def test_kinds_of_errors_are_pipecats() -> None:
