@@ -28,7 +28,7 @@ _BENCHES: Final[dict[str, Callable[[Path, Options], str]]] = {
     "metrics": lambda *_: asyncio.run(metrics.measure()),
     "observing": lambda directory, options: asyncio.run(observing.measure(directory, options.calls)),
     "rooms": lambda directory, options: asyncio.run(rooms.measure(directory, options.calls)),
-    "fuzz": lambda directory, options: fuzz.measure(directory, options.inputs, options.seed),
+    "fuzz": lambda _, options: fuzz.measure(options.inputs, options.seed),
     "against": lambda directory, options: against.measure(
         directory, options.revision, options.rounds, min(options.calls, _CALLS_A_ROUND)
     ),

@@ -13,12 +13,9 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from subprocess import PIPE, Popen, run
 from typing import Any, Final
-
-import httpx
 
 from scripts.benchmarks.fuzz import inputs
 from scripts.benchmarks.fuzz.wire import Wire
@@ -72,19 +69,27 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Target:
-    """The served controller, and what its callers and its one bot know."""
+class Resident:
+    """A session that lasts, and what its caller and its bot know."""
 
-    process: int
-    port: int
-    key: str
     session_id: str
     offer_token: str
     launch_id: str
     launch_token: str
 
 
-def measure(directory: Path, count: int, seed: int) -> str:
+@dataclass(frozen=True)
+class Target:
+    """The served controller."""
+
+    process: int
+    port: int
+    bots_port: int
+    key: str
+    residents: list[Resident]
+
+
+def measure(count: int, seed: int) -> str:
     """Send `count` inputs, as many of each kind, and return the table.
 
     Raises:
@@ -92,9 +97,7 @@ def measure(directory: Path, count: int, seed: int) -> str:
     """
     each = count // (len(_OVER_HTTP) + len(_INSIDE))
     outcomes = []
-    with Popen(
-        [sys.executable, "-m", "scripts.benchmarks.fuzz.target", str(directory)], stdout=PIPE, text=True
-    ) as process:
+    with Popen([sys.executable, "-m", "scripts.benchmarks.fuzz.target"], stdout=PIPE, text=True) as process:
         try:
             target = _target(process)
             for number, (kind, request_of) in enumerate(_OVER_HTTP.items()):
@@ -112,32 +115,16 @@ def measure(directory: Path, count: int, seed: int) -> str:
 
 
 def _target(process: Popen[str]) -> Target:
-    """Start the one session that lasts, and learn what its caller and its bot know."""
-    lines = iter(process.stdout or ())
-    told = json.loads(next(lines))
-    answer = httpx.post(
-        f"http://127.0.0.1:{told['port']}/v1/sessions",
-        json={"user_id": "resident", "session_id": "resident"},
-        headers={"Authorization": f"Bearer {told['key']}"},
-    )
-    session = answer.raise_for_status().json()
-    bot = json.loads(next(lines))
-    return Target(
-        process=process.pid,
-        port=told["port"],
-        key=told["key"],
-        session_id=session["id"],
-        offer_token=session["room"]["token"],
-        launch_id=bot["launch_id"],
-        launch_token=bot["launch_token"],
-    )
+    told = json.loads(next(iter(process.stdout or ())))
+    residents = [Resident(*each) for each in told.pop("residents")]
+    return Target(process=process.pid, residents=residents, **told)
 
 
 def _over_http(target: Target, kind: str, make: Make, count: int, seed: int) -> Outcome:
     outcome, merging = Outcome(kind), threading.Lock()
 
     def send(thread: int, requests: int) -> None:
-        rng, wire = Random(f"{seed} {thread}"), Wire(target.port)  # noqa: S311 - to be repeated
+        rng, wire = Random(f"{seed} {thread}"), Wire(target.bots_port if kind == "reports" else target.port)  # noqa: S311 - to be repeated
         answers = Counter[int]()
         for _ in range(requests):
             request, is_whole = make(rng)
@@ -185,13 +172,21 @@ def _bodies(target: Target) -> Make:
 
 
 def _offers(target: Target) -> Make:
-    path = f"/sessions/{target.session_id}/api/offer"
-    return lambda rng: _post(path, target.offer_token, inputs.message(rng, inputs.offer))
+    def make(rng: Random) -> tuple[bytes, bool]:
+        one = rng.choice(target.residents)
+        body = inputs.message(rng, inputs.offer)
+        return _post(f"/sessions/{one.session_id}/api/offer", one.offer_token, body)
+
+    return make
 
 
 def _reports(target: Target) -> Make:
-    path = f"/internal/launches/{target.launch_id}/reports"
-    return lambda rng: _post(path, target.launch_token, inputs.message(rng, inputs.report))
+    def make(rng: Random) -> tuple[bytes, bool]:
+        one = rng.choice(target.residents)
+        body = inputs.message(rng, inputs.report)
+        return _post(f"/internal/launches/{one.launch_id}/reports", one.launch_token, body)
+
+    return make
 
 
 _OVER_HTTP: Final[dict[str, Callable[[Target], Make]]] = {

@@ -1,7 +1,7 @@
-"""The controller under attack, as a process of its own: `python -m scripts.benchmarks.fuzz.target DIRECTORY`.
+"""The controller under attack, as a process of its own: `python -m scripts.benchmarks.fuzz.target`.
 
 It is served as `podline serve` does, over a runtime whose bots are gone as soon as they are launched, but for
-one bot that answers each offer. Its first line says in JSON how to reach it.
+some that answer each offer. Its first line says in JSON how to reach it.
 """
 
 from __future__ import annotations
@@ -12,38 +12,40 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+import httpx
 
 from controller.app import create_app
 from controller.auth import Key, KeyScope
 from controller.clock import system_clock
 from controller.errors import ControllerError
-from controller.listeners import bind
+from controller.listeners import bind, with_bots_port
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtime import Exit, Launch, Sighting
 from controller.server import Server
 from controller.sessions import Ending, Session
 from controller.settings import Settings
+from controller.supervisor import Supervisor
 from controller.tokens import Signer
-from protocol import environment
 from protocol.messages import InboxAnswer
 from tests.fakes.metered import some_metrics
 from tests.fakes.served import free_port
 
 KEY: Final = "a key for every scope of this bench"
-RESIDENT: Final = "resident"
+RESIDENTS: Final = tuple(f"resident-{number}" for number in range(64))
+"""Sessions that last. One alone is limited in what its caller and its bot may send."""
 _KEPT_SECONDS: Final = 0.5
+_A_DAY_SECONDS: Final = 86_400
 _POLL_SECONDS: Final = 25.0
 
 
 class Passing:
-    """A runtime whose bots are gone at once, but for that of the resident session."""
+    """A runtime whose bots are gone at once, but for those of resident sessions."""
 
     outlives_us = False
 
     def __init__(self) -> None:
-        self.resident: Launch | None = None
         self._seen: Callable[[Sighting], None] | None = None
 
     async def follow(self, seen: Callable[[Sighting], None]) -> None:
@@ -54,13 +56,7 @@ class Passing:
         return None
 
     async def launch(self, launch: Launch) -> None:
-        if launch.session.id == RESIDENT:
-            self.resident = launch
-            _say(
-                launch_id=launch.session.launch_id,
-                launch_token=(launch.secrets or {}).get(environment.LAUNCH_TOKEN),
-            )
-        else:
+        if launch.session.id not in RESIDENTS:
             self._exit(launch.session.launch_id)
 
     async def stop(self, launch_id: str, intent: Ending) -> None:  # noqa: ARG002 - the Protocol's
@@ -82,47 +78,69 @@ async def _no_lines() -> AsyncIterator[bytes]:
     yield b""
 
 
-def _say(**what: object) -> None:
-    sys.stdout.write(json.dumps(what) + "\n")
-    sys.stdout.flush()
-
-
 async def serve() -> None:
-    settings = Settings(port=free_port(), keep_ended_seconds=_KEPT_SECONDS, capacity=1000)
+    settings = Settings(
+        port=free_port(),
+        keep_ended_seconds=_KEPT_SECONDS,
+        capacity=1000,
+        start_timeout_seconds=_A_DAY_SECONDS,
+        silence_seconds=_A_DAY_SECONDS,
+        public_starts_per_minute=1_000_000,
+    )
+    sockets = bind(settings)
+    settings = with_bots_port(settings, sockets)
     signer = Signer(b"the secret of a bench, never another's")
     digest = hashlib.sha256(KEY.encode()).hexdigest()
     keys = [Key(name="bench", sha256=digest, scopes=frozenset({KeyScope.ADMIN}))]
-    runtime, clock = Passing(), system_clock()
     rooms = WebRtcRooms(settings.url_for_callers, signer)
-    app = create_app(settings, runtime, rooms, signer, keys, clock, some_metrics())
-    supervisor = app.state.services.supervisor
-    server = Server(app, bind(settings))
+    app = create_app(settings, Passing(), rooms, signer, keys, system_clock(), some_metrics())
+    server = Server(app, sockets)
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110 - seen from outside only
             await asyncio.sleep(0.01)
-        answering = tasks.create_task(_answer_offers(supervisor, runtime))
-        _say(port=settings.port, key=KEY)
+        residents = await _start_residents(settings.url_for_callers)
+        supervisor: Supervisor = app.state.services.supervisor
+        launches = {name: supervisor.view.get(name).session.launch_id for name in RESIDENTS}
+        answering = [tasks.create_task(_answer_offers(supervisor, each)) for each in launches.values()]
+        told = {
+            "port": settings.port,
+            "bots_port": sockets.ports()["bots"],
+            "key": KEY,
+            "residents": [
+                [name, residents[name], launch_id, signer.launch_token(launch_id)]
+                for name, launch_id in launches.items()
+            ],
+        }
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
         await serving
-        answering.cancel()
+        for each in answering:
+            each.cancel()
 
 
-async def _answer_offers(supervisor: Any, runtime: Passing) -> None:
-    """Be the resident session's bot: take each offer."""
+async def _start_residents(url: str) -> dict[str, str]:
+    """Start the sessions that last, and return the token of each one's caller."""
+    tokens = {}
+    async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {KEY}"}) as client:
+        for name in RESIDENTS:
+            answer = await client.post("/v1/sessions", json={"user_id": name, "session_id": name})
+            tokens[name] = str(answer.raise_for_status().json()["room"]["token"])
+    return tokens
+
+
+async def _answer_offers(supervisor: Supervisor, launch_id: str) -> None:
+    """Be the bot of a session that lasts: take each offer."""
     after: str | None = None
     while True:
-        if runtime.resident is None:
-            await asyncio.sleep(0.01)
-            continue
-        launch_id = runtime.resident.environment[environment.LAUNCH_ID]
         try:
-            for message in await supervisor.poll(launch_id, after, _POLL_SECONDS):
-                after = message.id
-                supervisor.answer(launch_id, message.id, InboxAnswer(body={"type": "answer"}))
+            inbox = await supervisor.poll(launch_id, after, _POLL_SECONDS)
         except ControllerError:
             return
+        for message in inbox.messages:
+            after = message.id
+            supervisor.answer(launch_id, message.id, InboxAnswer(body={"type": "answer"}))
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).mkdir(exist_ok=True)
     asyncio.run(serve())
