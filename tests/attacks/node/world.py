@@ -166,11 +166,16 @@ def _name_addresses(ours: Path) -> None:
 def _write_kustomization(ours: Path, components: Iterable[str]) -> None:
     path = ours / "kustomization.yaml"
     content = yaml.safe_load(path.read_text())
-    content["resources"] = [
-        os.path.relpath(BASE, ours) if each == "../../base" else each for each in content["resources"]
-    ]
-    content["components"] = [os.path.relpath(COMPONENTS / name, ours) for name in components]
+    for kind in ("resources", "components"):
+        content[kind] = [_from(ours, each) for each in content[kind]]
+    content["components"] += [os.path.relpath(COMPONENTS / name, ours) for name in components]
     path.write_text(yaml.safe_dump(content))
+
+
+def _from(ours: Path, resource: str) -> str:
+    """Name what is outside production's folder as it is seen from its copy."""
+    outside = (PRODUCTION / resource).resolve()
+    return resource if outside.is_relative_to(PRODUCTION) else os.path.relpath(outside, ours)
 
 
 async def make_pod(cluster: NodeCluster, namespace: str, name: str, labels: Mapping[str, str]) -> Pod:
