@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from controller.__main__ import choose_credentials
 from controller.app import create_app
 from controller.auth import Identities, Key, read_keys
 from controller.clock import system_clock
@@ -177,6 +178,14 @@ def make_server(
     if keys is None and settings.keys_file:
         keys = read_keys(settings.keys_file)
     app = create_app(
-        settings, runtime, rooms, signer, keys, clock, some_metrics(prices), identities=identities
+        settings,
+        runtime,
+        rooms,
+        signer,
+        keys,
+        clock,
+        some_metrics(prices),
+        identities=identities,
+        credentials=choose_credentials(settings, {}, clock),
     )
     return Server(app, sockets, limits)

@@ -172,7 +172,8 @@ def test_a_room_that_cannot_be_joined_is_refused_with_a_sentence(
 @pytest.mark.usefixtures("_address")
 async def test_a_call_over_webrtc(podman: Podman, shop: dict[str, str], voice: Voice, tmp_path: Path) -> None:
     command = bot_command(podman, shop)
-    async with serve_controller(tmp_path, command=command) as controller:
+    secret = shop["PODLINE_STORE_SECRET"]
+    async with serve_controller(tmp_path, command=command, store_secret=secret) as controller:
         async with calling(str(controller.client.base_url), voice, user_id="ana") as (caller, session_id):
             assert session_id is not None
             await caller.hears_bot()
