@@ -18,7 +18,7 @@ ALWAYS = {413: {"body_too_large"}, 500: {"internal_error"}}
 BODY = {415: {"unsupported_media_type"}, 422: {"invalid_request"}}
 NOT_FOUND = {404: {"session_not_found"}}
 PLACES = {"capacity_reached", "user_limit_reached", "rate_limited"}
-LAUNCH = {503: {"runtime_unavailable", "rooms_unavailable", "shutting_down"}}
+LAUNCH = {503: {"runtime_unavailable", "rooms_unavailable", "model_unavailable", "shutting_down"}}
 CONFLICT = {409: {"session_conflict"}}
 OFFER = {
     **KEY,

@@ -65,7 +65,7 @@ def test_what_is_scraped_is_the_controller_s_own_service() -> None:
         each
         for path in (DEPLOY / "overlays").rglob("*.yaml")
         for each in yaml.safe_load_all(path.read_text(encoding="utf-8"))
-        if each and each.get("kind") == "Service"
+        if isinstance(each, dict) and each.get("kind") == "Service"
     ]
 
     wanted = monitor["spec"]["selector"]["matchLabels"]
