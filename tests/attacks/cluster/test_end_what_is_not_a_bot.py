@@ -86,6 +86,39 @@ async def test_a_bot_is_stopped_and_deleted_also_when_its_image_is_not_allowed_a
     assert (stopped.status_code, deleted.status_code) == (200, 200)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        None,
+        {"propagationPolicy": "Orphan"},
+        {"orphanDependents": True},
+        {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0},
+    ],
+    ids=["by default", "as asked", "as asked in the older way", "at once"],
+)
+async def test_no_bot_outlives_its_job(
+    guarded: Account, unguarded: Account, options: dict[str, object] | None
+) -> None:
+    """A pod without its Job has no deadline, so that it would outlive the thief's token."""
+    answers = []
+    for account in (unguarded, guarded):
+        path = f"{account.jobs}/orphans"
+        await account.ask("POST", account.jobs, production_job("orphans"))
+        answers.append((await account.attempt("DELETE", path, options)).status_code)
+
+    assert answers == [200, 422]
+
+
+@pytest.mark.parametrize("policy", ["Background", "Foreground"])
+async def test_a_bot_s_job_is_deleted_with_its_bot(guarded: Account, policy: str) -> None:
+    job = await guarded.make_job(production_job(f"with-{policy.lower()}"))
+    options = {"propagationPolicy": policy, "preconditions": {"uid": job["metadata"]["uid"]}}
+
+    deleted = await guarded.ask("DELETE", f"{guarded.jobs}/{job['metadata']['name']}", options)
+
+    assert deleted.status_code == 200, deleted.text
+
+
 async def test_events_are_about_jobs_only(guarded: Account, unguarded: Account) -> None:
     path = "events"
     for kind, denied in (("Pod", 422), ("Node", 422), ("Job", 201)):

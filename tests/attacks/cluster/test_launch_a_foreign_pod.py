@@ -29,6 +29,9 @@ FOREIGN_IMAGES = [
     "registry.example.com/pinned:11",
     "registry.example.com/pinned",
     f"evil.example.com/{BOT}:1",
+    f"registry.example.com/pinned:1@{DIGEST}",
+    "registry.example.com/voice/team/../../evil:1",
+    "registry.example.com/voice/team//evil:1",
 ]
 ALLOWED_IMAGES = [
     BOT,
@@ -38,7 +41,6 @@ ALLOWED_IMAGES = [
     "registry.example.com/voice/bot:1",
     "registry.example.com/voice/team/bot",
     "registry.example.com/pinned:1",
-    f"registry.example.com/pinned:1@{DIGEST}",
 ]
 VOLUMES: dict[str, Any] = {
     "hostPath": {"path": "/"},
@@ -57,6 +59,8 @@ VOLUMES: dict[str, Any] = {
 }
 PROJECTED_SECRET = {"sources": [{"secret": {"name": "podline-controller"}}]}
 PROBE = {"httpGet": {"port": 80, "host": "169.254.169.254", "path": "/latest/meta-data"}}
+EVERYBODY = {"labelSelector": {}, "namespaceSelector": {}, "topologyKey": "kubernetes.io/hostname"}
+ANOTHER_TEAM = {"labelSelector": {}, "namespaces": ["team-b"], "topologyKey": "kubernetes.io/hostname"}
 
 IN_THE_POD: dict[str, tuple[str, Any, str]] = {
     "another account": ("pod/serviceAccountName", "podline-controller", "ServiceAccount"),
@@ -143,6 +147,29 @@ IN_THE_POD: dict[str, tuple[str, Any, str]] = {
         "unconfined",
         "annotation",
     ),
+    "a network policy's favour": ("template/labels/podline.dev~serves-store", "true", "label"),
+    "an end that never comes": ("pod/terminationGracePeriodSeconds", 2**31 - 1, "PODLINE_GRACE_SECONDS"),
+    "nodes without other teams": (
+        "pod/affinity",
+        {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [EVERYBODY]}},
+        "`namespaceSelector`",
+    ),
+    "nodes without another team, if possible": (
+        "pod/affinity",
+        {
+            "podAntiAffinity": {
+                "preferredDuringSchedulingIgnoredDuringExecution": [
+                    {"weight": 100, "podAffinityTerm": ANOTHER_TEAM}
+                ]
+            }
+        },
+        "`namespaces`",
+    ),
+    "an account of a Windows domain": (
+        "pod/securityContext/windowsOptions",
+        {"gmsaCredentialSpecName": "team-b"},
+        "`windowsOptions`",
+    ),
     "a pod that can't be deleted": ("template/finalizers", ["example.com/never"], "finalizers"),
 }
 IN_A_CONTAINER: dict[str, tuple[str, Any, str]] = {
@@ -183,6 +210,11 @@ IN_A_CONTAINER: dict[str, tuple[str, Any, str]] = {
         "the ConfigMap team-b",
     ),
     "a port of the node": ("ports", [{"containerPort": 80, "hostPort": 80}], "`hostPort`"),
+    "a device of the node": (
+        "resources",
+        {"limits": {"devices.kubevirt.io/kvm": "1"}},
+        "the resource devices.kubevirt.io/kvm",
+    ),
     "privilege": ("securityContext", {"privileged": True}, "privileged"),
     "the means to gain privileges": ("securityContext/allowPrivilegeEscalation", ABSENT, "gain privileges"),
     "a capability": ("securityContext/capabilities", {"drop": ["ALL"], "add": ["NET_RAW"]}, "capabilities"),
@@ -212,6 +244,9 @@ IN_THE_JOB: dict[str, tuple[str, Any, str]] = {
     "many bots": ("job/parallelism", 50, "`parallelism`"),
     "many bots in turn": ("job/completions", 50, "`completions`"),
     "a bot for ever": ("job/activeDeadlineSeconds", ABSENT, "`activeDeadlineSeconds`"),
+    "a bot for a lifetime": ("job/activeDeadlineSeconds", 2**31 - 1, "`activeDeadlineSeconds`"),
+    "a bot again and again": ("job/backoffLimit", 1000, "`backoffLimit: 0`"),
+    "a bot again and again by default": ("job/backoffLimit", ABSENT, "`backoffLimit: 0`"),
     "another controller": ("job/managedBy", "example.com/evil", "`managedBy`"),
     "an owner": (
         "meta/ownerReferences",

@@ -59,6 +59,7 @@ def used_by(template: Path) -> Lists:
         "priorityClasses": {pod["priorityClassName"]} if "priorityClassName" in pod else set(),
         "runtimeClasses": {pod["runtimeClassName"]} if "runtimeClassName" in pod else set(),
         "labels": metadata["labels"].keys() - {"app.kubernetes.io/name"},
+        "resources": {name for kind in bot["resources"].values() for name in kind} - {"cpu", "memory"},
         "annotations": set(metadata["annotations"]),
     }
 
