@@ -49,7 +49,8 @@ class GeminiTokens:
     ) -> None:
         self._client = client
         self._patience_seconds = patience_seconds
-        self._headers = {"x-goog-api-key": key}
+        # Not compressed: little of that may be much.
+        self._headers = {"x-goog-api-key": key, "Accept-Encoding": "identity"}
         self._url = f"{url.rstrip('/')}/{_PATH}"
         self._now = now
 
@@ -67,7 +68,7 @@ class GeminiTokens:
             ) from None
         try:
             token = msgspec.json.decode(answer, type=_Token)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise ModelUnavailable("Gemini issued no token: its answer can't be read.") from None
         return {environment.GOOGLE_API_KEY: token.name}
 
@@ -83,7 +84,7 @@ class GeminiTokens:
             if not response.is_success:
                 raise _refused(response)
             answer = b""
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.aiter_raw():
                 answer += chunk
                 if len(answer) > _MOST_ANSWER_BYTES:
                     raise ModelUnavailable("Gemini issued no token: its answer is too long.")

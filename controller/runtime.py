@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -27,7 +27,7 @@ class Launch:
 
     session: Session
     environment: Mapping[str, str]
-    secrets: Mapping[str, str] | None
+    secrets: Mapping[str, str] | None = field(repr=False)
     deadline_seconds: float
 
     def continuing(self, trace: Mapping[str, str]) -> Launch:

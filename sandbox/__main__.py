@@ -172,7 +172,8 @@ async def _serve(
 def _write_environment(path: Path, variables: dict[str, str]) -> None:
     """Write a file of `NAME=value` lines that is there whole or not at all, for its owner alone."""
     unfinished = path.with_suffix(".part")
-    unfinished.touch(mode=0o600)
+    unfinished.unlink(missing_ok=True)  # whose it is, and what it leads to, is not known
+    unfinished.touch(mode=0o600, exist_ok=False)
     unfinished.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
     unfinished.replace(path)
 

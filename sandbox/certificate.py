@@ -45,7 +45,8 @@ def make_certificate(directory: Path, now: datetime) -> tuple[Path, ssl.SSLConte
     )
     certificate_path, key_path = directory / "cert.pem", directory / "key.pem"
     certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_path.touch(mode=0o600)
+    key_path.unlink(missing_ok=True)
+    key_path.touch(mode=0o600, exist_ok=False)
     key_path.write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from controller.sessions import Session
@@ -23,9 +23,9 @@ class Room:
 
     name: str
     url: str
-    caller_token: str | None
+    caller_token: str | None = field(repr=False)
     environment: Mapping[str, str]
-    secrets: Mapping[str, str] | None
+    secrets: Mapping[str, str] | None = field(repr=False)
 
 
 class Rooms(Protocol):

@@ -19,6 +19,8 @@ _SHAPES: Final = (
     re.compile(r"()\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"),
     # Google's keys: https://cloud.google.com/docs/authentication/api-keys
     re.compile(r"()\bAIza[A-Za-z0-9_-]{20,}"),
+    # Gemini's ephemeral tokens, in addresses too: https://ai.google.dev/gemini-api/docs/ephemeral-tokens
+    re.compile(r"(?i)()\bauth_tokens(?:/|%2F)[A-Za-z0-9._~+/=%-]+"),
     # Long hexadecimal digits, as our own tokens are.
     re.compile(r"()\b[0-9a-f]{40,}\b"),
     # A password in an address.

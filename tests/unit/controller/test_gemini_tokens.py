@@ -1,6 +1,7 @@
 """What the controller asks of Google for a token, and what it makes of the answers."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -98,6 +99,14 @@ async def test_a_token_is_asked_for_that_lasts_for_the_call_and_locks_the_model(
         (web.Response(status=307, headers={"Location": "/elsewhere"}), "status 307", 5),
         (web.Response(body=b"a" * 100_000), "too long", 5),
         (web.Response(body=b"\xff"), "can't be read", 5),
+        (web.Response(body=b'{"name": "auth_tokens/a", "b": ' + b"[" * 60_000), "can't be read", 5),
+        (
+            web.Response(
+                body=gzip.compress(b'{"name": "auth_tokens/a"}'), headers={"Content-Encoding": "gzip"}
+            ),
+            "can't be read",
+            5,
+        ),
         (web.json_response({"name": "sk-key"}), "can't be read", 5),
         (web.json_response({"name": "auth_tokens/a\nb"}), "can't be read", 5),
         (web.json_response([]), "can't be read", 5),

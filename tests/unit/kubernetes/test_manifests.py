@@ -7,11 +7,14 @@ import json
 
 import yaml
 
+from controller.errors import LaunchUnknown
+from controller.rooms import Room
 from controller.runtimes.kubernetes import names
-from controller.runtimes.kubernetes.manifests import failure_event, session_secret
+from controller.runtimes.kubernetes.manifests import failure_event, session_job, session_secret
 from controller.runtimes.kubernetes.names import secret_name
-from controller.runtimes.kubernetes.template import FAILURE_POLICY
+from controller.runtimes.kubernetes.template import FAILURE_POLICY, JobTemplate
 from controller.sessions import Ending
+from controller.view import Doubt
 from protocol.reasons import Reason
 from tests.fakes.spans import PARENT
 from tests.unit.kubernetes import made
@@ -85,6 +88,38 @@ def test_the_template_stays_as_it_is() -> None:
 
 def test_no_credential_is_in_the_job() -> None:
     assert "a-launch-token" not in json.dumps(made.manifest(made.launch()))
+
+
+def test_a_key_that_the_template_has_for_all_does_not_stand_before_the_bots_own_token() -> None:
+    """Kubernetes lets `env` win over `envFrom`, by which a bot's own Secret comes."""
+    manifest = yaml.safe_load(made.TEMPLATE.read_text(encoding="utf-8"))
+    of_all = {"secretKeyRef": {"name": "podline-bot", "key": "key"}}
+    more = {"name": "PODLINE_STOP_SECS", "value": "1"}
+    manifest["spec"]["template"]["spec"]["containers"][0]["env"] = [
+        {"name": "GOOGLE_API_KEY", "valueFrom": of_all},
+        {"name": "CONVEX_TOKEN", "value": "shared"},
+        more,
+    ]
+
+    def given(**secrets: str) -> list[str]:
+        launch = made.launch(secrets=secrets, environment={})
+        job = session_job(JobTemplate(manifest), launch, grace_seconds=30, keep_ended_seconds=3600)
+        return [each["name"] for each in job["spec"]["template"]["spec"]["containers"][0]["env"]]
+
+    assert given(GOOGLE_API_KEY="auth_tokens/a", CONVEX_TOKEN="signed") == [
+        "PODLINE_STOP_SECS",
+        "PODLINE_LAST_WORD",
+    ]
+    assert given() == ["GOOGLE_API_KEY", "CONVEX_TOKEN", "PODLINE_STOP_SECS", "PODLINE_LAST_WORD"]
+
+
+def test_a_launch_and_its_room_show_no_secret_where_they_are_printed() -> None:
+    room = Room(
+        name="a", url="b", caller_token="for-the-caller", environment={}, secrets={"T": "for-the-bot"}
+    )
+    shown = repr(Doubt(launch=made.launch(), error=LaunchUnknown("?"))) + repr(room)
+
+    assert not [secret for secret in ("a-launch-token", "for-the-caller", "for-the-bot") if secret in shown]
 
 
 def test_the_secret_belongs_to_the_job() -> None:

@@ -34,6 +34,8 @@ OURS = Signer(b"a secret for tests").launch_token("launch-1")
             f"https://g.example/v1/models?key={GOOGLE}&alt=json",
             "https://g.example/v1/models?key=***&alt=json",
         ),
+        ("Token auth_tokens/ab12-_Z is refused", "Token *** is refused"),
+        ("wss://g.example/ws?alt=1&to=auth_tokens%2Fab12&a=b", "wss://g.example/ws?alt=1&to=***&a=b"),
         (f"launch token {OURS} refused", "launch token *** refused"),
         ("GOOGLE_API_KEY=abcdef", "GOOGLE_API_KEY=***"),
         ("DAILY_API_KEY: 'abcdef'", "DAILY_API_KEY: '***'"),

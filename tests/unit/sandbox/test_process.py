@@ -5,10 +5,13 @@ import re
 import signal
 import ssl
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
 import pytest
+
+from sandbox.certificate import make_certificate
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
@@ -53,3 +56,13 @@ async def test_the_sandbox_says_where_it_is_and_ends_when_told(tmp_path: Path, e
     }
     assert (variables["GOOGLE_GEMINI_BASE_URL"], variables["CONVEX_URL"]) == found.groups()
     assert (directory / "sandbox.env").stat().st_mode & 0o077 == 0
+
+
+def test_a_key_is_read_by_its_owner_alone_whoever_was_there_before(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / "key.pem").symlink_to(elsewhere)
+
+    make_certificate(tmp_path, datetime.now(UTC))
+
+    assert (tmp_path / "key.pem").stat().st_mode & 0o077 == 0
+    assert not elsewhere.exists()
