@@ -82,8 +82,8 @@ def session_job(
 def _bot(container: dict[str, Any], launch: Launch, secret: str) -> dict[str, Any]:
     """The container with the session's environment; it is the only one.
 
-    A variable of the template's would hide the session's own from the bot. So where the bot has a token of its
-    own, a key that all bots share stays out.
+    A variable of the template's would hide the session's own from the bot. So where the bot has a token of
+    its own, a key that all bots share stays out.
     """
     variables = {**launch.environment, environment.LAST_WORD: LAST_WORD_FILE}
     stamped = [{"name": key, "value": _literal(value)} for key, value in variables.items()]
