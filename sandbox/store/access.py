@@ -94,7 +94,7 @@ class Access:
             expected = hmac.new(secret, f"{head}.{claims}".encode(), hashlib.sha256).digest()
             if hmac.compare_digest(_decoded(signature), expected):
                 return msgspec.json.decode(_decoded(claims), type=Bearer)
-        except (KeyError, ValueError, binascii.Error, msgspec.MsgspecError):
+        except (KeyError, ValueError, RecursionError, binascii.Error, msgspec.MsgspecError):
             pass  # said below, and to whoever guesses no more than that
         raise AccessError(401, "The token is not signed with a secret that the store knows.")
 

@@ -190,6 +190,7 @@ async def test_a_bot_is_told_so_and_its_log_says_what_is_not_taken(shop: Shop) -
         lambda: signed(claims()) + ".",
         lambda: "é" * 100,
         lambda: "a" * 100_000,
+        lambda: encoded(b'{"alg": "HS256", "kid": "a", "more": ' + b"[" * 2900) + ".e30.aa",
         lambda: "..",
         lambda: SECRET,
         lambda: key_id(SECRET),
