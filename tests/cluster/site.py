@@ -142,6 +142,10 @@ class PlayedBot:
     acknowledged: int = 0
     marks: dict[str, float] = field(default_factory=lambda: {"process_up": 0.5, "joined": 1.0})
 
+    def speak_to(self, site: Site) -> None:
+        """Report to the controller of this site from now on."""
+        self.client, self.url = site.client, site.controller.url_for_bots
+
     async def report(self, turns: int = 1) -> httpx.Response:
         self.turns += turns
         self.sent += 1

@@ -68,7 +68,7 @@ async def test_the_next_controller_counts_only_what_none_before_has_counted(
         assert await total(site, "session_start_seconds_count") == 1
         assert await total(site, "session_furthest_stage_total", stage="first_speech") == 1
         assert await total(site, "sessions", phase="live") == 1
-        bot.client = site.client
+        bot.speak_to(site)
         await bot.report(turns=4)
         counted = bot.totals()
         bot.turns += 3

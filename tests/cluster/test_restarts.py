@@ -29,7 +29,7 @@ async def test_bots_go_on_when_their_controller_leaves_and_the_next_one_knows_th
 
     async with serve(plane, namespace, tmp_path) as site:
         found = (await site.client.get("/v1/sessions/one")).json()
-        bot.client = site.client
+        bot.speak_to(site)
         answer = await bot.report(turns=4)
         reported = (await site.client.get("/v1/sessions/one")).json()
 
@@ -202,7 +202,7 @@ async def test_a_bot_that_calls_before_its_session_is_found_again_is_asked_to_wa
     await plane.stop_apiserver()
     try:
         async with serve(plane, namespace, tmp_path, is_ready=False) as site:
-            bot.client = site.client
+            bot.speak_to(site)
             too_early = await bot.report()
             await plane.start_apiserver()
             await until_ready(site.client)
