@@ -21,6 +21,7 @@ from controller.errors import (
     HeadersTooLarge,
     MalformedRequest,
     RequestTimeout,
+    TooManyConnections,
     UrlTooLong,
 )
 from controller.http_limits import HttpLimits
@@ -45,13 +46,13 @@ class Reception:
 
     Attributes:
         limits: for each request and connection.
-        is_known: whether a request, by its URL and header fields, shows that its client is one of ours.
+        whose: who of ours a request is from, as its URL and header fields show; None for anybody.
         on_forwarded: called when a peer that is no trusted proxy sends a forwarded address.
         on_refusal: called with the code of each refusal.
     """
 
     limits: HttpLimits
-    is_known: Callable[[bytes, RawHeaders], bool]
+    whose: Callable[[bytes, RawHeaders], str | None]
     on_forwarded: Callable[[str], None]
     on_refusal: Callable[[str], None]
 
@@ -131,7 +132,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def stranger_waits_since(self) -> float | None:
         """Since when this connection has been open for nothing, if it has shown no key."""
-        is_waiting = self._part is not _Part.BODY and not self._is_answering()
+        is_waiting = self._is_first_half() if self._part is _Part.BODY else not self._is_answering()
         return self._since if is_waiting and self._admission.is_stranger else None
 
     def give_up(self) -> None:
@@ -187,9 +188,8 @@ class LimitedProtocol(HttpToolsProtocol):
         is_plain = self._hosts <= 1 and (version == "1.1" or (version == "1.0" and not self._is_chunked))
         if not is_plain or (self._hosts == 0 and version == "1.1"):
             self._stop_with(MalformedRequest())
-        may_be_known = self._has_bearer and self._admission.is_stranger
-        if may_be_known and self._reception.is_known(self.url, self.headers):
-            self._admission.identify()
+        if self._has_bearer and not self._admission.is_known:
+            self._identify()
         super().on_headers_complete()
         self._part = _Part.BODY
         self._has_asked = True
@@ -265,6 +265,14 @@ class LimitedProtocol(HttpToolsProtocol):
         elif not self._admission.is_trusted and self.client is not None:
             self._reception.on_forwarded(self.client[0])
 
+    def _identify(self) -> None:
+        whom = self._reception.whose(self.url, self.headers)
+        if whom is not None:
+            try:
+                self._admission.identify(whom)
+            except TooManyConnections as error:
+                self._stop_with(error)
+
     def _stop_with(self, error: ControllerError) -> None:
         self._refusal = error
         raise _Stop
@@ -299,6 +307,10 @@ class LimitedProtocol(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         return self._has_asked and not self.cycle.response_complete
 
+    def _is_first_half(self) -> bool:
+        """Whether nothing is being answered but the request whose body is being received."""
+        return not self.pipeline and not self.cycle.response_started
+
     def _leave_after_answer(self) -> None:
         """Take no more requests, and close once the last of those taken has been answered."""
         self._is_over = True
@@ -315,7 +327,7 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         self._is_over = True
         if self._part is _Part.BODY:
-            is_first = not self.pipeline and not self.cycle.response_started
+            is_first = self._is_first_half()
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             if not is_first:

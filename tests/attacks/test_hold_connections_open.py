@@ -208,6 +208,17 @@ async def test_whoever_asks_something_takes_the_place_of_whoever_holds_a_connect
         assert await wires[4].is_closed()
 
 
+async def test_whoever_asks_something_takes_the_place_of_whoever_sends_half_a_body(
+    serve: ServeController,
+) -> None:
+    async with serve(max_connections=8) as controller, many(controller.url, 8) as wires:
+        for wire in wires:
+            await wire.send(POST + b"Content-Length: 100\r\n\r\n{")
+        async with connected(controller.url) as asking:
+            await asking.send(GET)
+            assert (await asking.answer()).status == 200
+
+
 async def test_a_trusted_proxy_has_the_total_limit_only(serve: ServeController, tmp_path: Path) -> None:
     keys = write_keys(tmp_path)
     async with (
