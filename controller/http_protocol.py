@@ -131,9 +131,17 @@ class LimitedProtocol(HttpToolsProtocol):
         return self._part is not _Part.NONE or self._ignored > 0
 
     def stranger_waits_since(self) -> float | None:
-        """Since when this connection has been open for nothing, if it has shown no key."""
-        is_waiting = self._is_first_half() if self._part is _Part.BODY else not self._is_answering()
-        return self._since if is_waiting and self._admission.is_stranger else None
+        """Since when this connection has been open for nothing, if it has shown no key.
+
+        One of a proxy is so with half a request alone: without any it waits for the next caller's.
+        """
+        if self._part is _Part.BODY:
+            is_waiting = not self._admission.is_known and self._is_first_half()
+        elif self._part is _Part.HEAD:
+            is_waiting = not self._admission.is_known and not self._is_answering()
+        else:
+            is_waiting = self._admission.is_stranger and not self._is_answering()
+        return self._since if is_waiting else None
 
     def give_up(self) -> None:
         """Close at once, to make room for another."""

@@ -208,15 +208,35 @@ async def test_whoever_asks_something_takes_the_place_of_whoever_holds_a_connect
         assert await wires[4].is_closed()
 
 
-async def test_whoever_asks_something_takes_the_place_of_whoever_sends_half_a_body(
-    serve: ServeController,
+@pytest.mark.parametrize("half", [GET[:20], POST + b"Content-Length: 100\r\n\r\n{"], ids=["head", "body"])
+@pytest.mark.parametrize("proxies", ["", "127.0.0.1"], ids=["directly", "by a proxy"])
+async def test_whoever_asks_something_takes_the_place_of_whoever_sends_half_a_request(
+    serve: ServeController, tmp_path: Path, half: bytes, proxies: str
 ) -> None:
-    async with serve(max_connections=8) as controller, many(controller.url, 8) as wires:
+    settings = {"keys_file": write_keys(tmp_path), "trusted_proxies": proxies, "max_connections": 8}
+    async with serve(**settings) as controller, many(controller.url, 8) as wires:
         for wire in wires:
-            await wire.send(POST + b"Content-Length: 100\r\n\r\n{")
+            await wire.send(half)
+        for _ in range(3):
+            async with connected(controller.url) as asking:
+                await asking.send(GET)
+                assert (await asking.answer()).status == 200
+
+
+async def test_an_idle_connection_of_a_proxy_is_not_given_up_for_another(
+    serve: ServeController, tmp_path: Path
+) -> None:
+    settings = {"keys_file": write_keys(tmp_path), "trusted_proxies": "127.0.0.1", "max_connections": 2}
+    async with serve(**settings) as controller, many(controller.url, 2) as wires:
+        for wire in wires:
+            await wire.send(GET)
+            assert (await wire.answer()).status == 200
         async with connected(controller.url) as asking:
             await asking.send(GET)
-            assert (await asking.answer()).status == 200
+            assert (await asking.answer()).status == 503
+        for wire in wires:
+            await wire.send(GET)
+            assert (await wire.answer()).status == 200
 
 
 async def test_a_trusted_proxy_has_the_total_limit_only(serve: ServeController, tmp_path: Path) -> None:
