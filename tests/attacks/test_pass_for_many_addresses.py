@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 from pathlib import Path
 
 import httpx
 import pytest
 
+from controller.settings import Settings
 from tests.fakes.served import ServeController
 from tests.fakes.wire import write_keys
 
@@ -22,6 +22,12 @@ def can_serve_both_families() -> bool:
         return False
 
 
+@pytest.mark.parametrize("everybody", ["0.0.0.0/0", "::/0", "*", "10.0.0.0/8,0.0.0.0/0"])
+def test_nobody_is_told_to_believe_everybody(everybody: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="trusted_proxies"):
+        Settings(_env_file=None, keys_file=write_keys(tmp_path), trusted_proxies=everybody)
+
+
 async def starts(client: httpx.AsyncClient, *forwarded: str) -> list[int]:
     return [
         (await client.post("/start", json={}, headers={"X-Forwarded-For": each})).status_code
@@ -32,17 +38,18 @@ async def starts(client: httpx.AsyncClient, *forwarded: str) -> list[int]:
 PUBLIC = {"public_start": True, "public_starts_per_minute": 1, "trusted_proxies": "127.0.0.0/8,10.0.0.0/8"}
 
 
+@pytest.mark.parametrize("proxies", ["127.0.0.0/8", "::ffff:127.0.0.0/104", "::ffff:127.0.0.1"])
 @pytest.mark.skipif(not can_serve_both_families(), reason="no socket here serves IPv4 and IPv6")
 async def test_a_proxy_is_known_that_comes_over_ipv4_to_a_socket_for_both(
-    serve: ServeController, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    serve: ServeController, tmp_path: Path, caplog: pytest.LogCaptureFixture, proxies: str
 ) -> None:
-    caplog.set_level(logging.WARNING)
-    settings = PUBLIC | {"keys_file": write_keys(tmp_path), "host": "::"}
+    settings = PUBLIC | {"keys_file": write_keys(tmp_path), "host": "::", "trusted_proxies": proxies}
     async with serve(public_url="http://127.0.0.1:1", **settings) as controller:
         url = f"http://127.0.0.1:{controller.server.settings.port}"
         async with httpx.AsyncClient(base_url=url) as client:
             statuses = await starts(client, "203.0.113.1", "203.0.113.2", "203.0.113.1")
             assert statuses == [200, 200, 429]
+    assert "forwarded by an unlisted peer" not in [record.message for record in caplog.records]
 
 
 async def test_a_caller_has_one_limit_however_the_proxies_write_addresses(
