@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from controller.browsers import HEADERS
@@ -89,6 +90,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._has_asked = False
         self._is_over = False
         self._refusal: ControllerError | None = None
+        self._answering: RequestResponseCycle | None = None
+        """The request at work; `cycle` is the one received last, which may wait behind it."""
         self.url = b""
         self._fields = self._head_bytes = self._body_bytes = self._hosts = 0
         self._is_chunked = self._has_bearer = False
@@ -106,6 +109,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_over = True
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
         self._admission.release()
 
@@ -311,6 +317,10 @@ class LimitedProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
 
     # --- endings ---
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _is_answering(self) -> bool:
         return self._has_asked and not self.cycle.response_complete

@@ -239,6 +239,24 @@ async def test_an_idle_connection_of_a_proxy_is_not_given_up_for_another(
             assert (await wire.answer()).status == 200
 
 
+async def test_a_stream_ends_with_its_connection_also_when_requests_wait_behind_it(
+    serve: ServeController, tmp_path: Path
+) -> None:
+    keys = write_keys(tmp_path, reader=["read"])
+    async with serve(keys_file=keys) as controller:
+        for behind in (b"", GET, POST + b"Content-Length: 9\r\n\r\n{"):
+            async with connected(controller.url) as wire:
+                await wire.send(EVENTS + KEY + b"\r\n")
+                assert (await wire.answer()).status == 200
+                await wire.send(behind)
+                await asyncio.sleep(0.1)
+                for each in controller.server.server_state.connections:
+                    each.transport.abort()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while controller.server.server_state.tasks:  # noqa: ASYNC110 - seen from outside only
+                    await asyncio.sleep(0.01)
+
+
 async def test_a_trusted_proxy_has_the_total_limit_only(serve: ServeController, tmp_path: Path) -> None:
     keys = write_keys(tmp_path)
     async with (
