@@ -38,7 +38,7 @@ from controller.routes import agents, health, launches, metrics, sessions, start
 from controller.routes.dependencies import Services
 from controller.runtime import Runtime
 from controller.sessions import ANONYMOUS
-from controller.settings import Settings
+from controller.settings import Settings, is_loopback
 from controller.supervisor import Supervisor
 from controller.tokens import Signer
 from controller.tracing import Tracing, Untraced
@@ -74,6 +74,8 @@ class Application(FastAPI):
             origins=settings.cors_origins,
             own_url=settings.public_url,
             has_keys=services.gate.asks_for_keys,
+            # Elsewhere Prometheus comes by whatever name or address the port has.
+            keyless_port=settings.metrics_port if is_loopback(settings.host) else None,
         )
         app = restricted(app, settings.cors_origins)
         app = Ports(app, settings.bots_port, settings.metrics_port)

@@ -231,6 +231,12 @@ class TooManyConnections(ControllerError):
             "the operator can raise PODLINE_CONNECTIONS_PER_ADDRESS."
         )
 
+    @classmethod
+    def of_bot(cls, limit: int) -> TooManyConnections:
+        error = cls(limit)
+        error.args = (f"This bot holds {limit} connections, more than any needs. Close some of them first.",)
+        return error
+
 
 class ConnectionsExhausted(ControllerError):
     """All connections that the controller can hold are in use."""

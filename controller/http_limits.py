@@ -14,6 +14,9 @@ FILES_PER_SESSION: Final = 8
 CONNECTIONS_PER_BOT: Final = 4
 """A bot polls its inbox, reports, and answers; one more for a connection that it replaces."""
 
+MOST_CONNECTIONS_OF_A_BOT: Final = 2 * CONNECTIONS_PER_BOT
+"""So many are left when a network fails in silence, and the bot connects again."""
+
 PROBES: Final = 32
 """Connections to the bots' listener that are no bot's."""
 

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from controller.browsers import HEADERS
@@ -21,6 +22,7 @@ from controller.errors import (
     HeadersTooLarge,
     MalformedRequest,
     RequestTimeout,
+    TooManyConnections,
     UrlTooLong,
 )
 from controller.http_limits import HttpLimits
@@ -45,13 +47,13 @@ class Reception:
 
     Attributes:
         limits: for each request and connection.
-        is_known: whether a request, by its URL and header fields, shows that its client is one of ours.
+        whose: who of ours a request is from, as its URL and header fields show; None for anybody.
         on_forwarded: called when a peer that is no trusted proxy sends a forwarded address.
         on_refusal: called with the code of each refusal.
     """
 
     limits: HttpLimits
-    is_known: Callable[[bytes, RawHeaders], bool]
+    whose: Callable[[bytes, RawHeaders], str | None]
     on_forwarded: Callable[[str], None]
     on_refusal: Callable[[str], None]
 
@@ -88,6 +90,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._has_asked = False
         self._is_over = False
         self._refusal: ControllerError | None = None
+        self._answering: RequestResponseCycle | None = None
+        """The request at work; `cycle` is the one received last, which may wait behind it."""
         self.url = b""
         self._fields = self._head_bytes = self._body_bytes = self._hosts = 0
         self._is_chunked = self._has_bearer = False
@@ -105,6 +109,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_over = True
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
         self._admission.release()
 
@@ -130,9 +137,17 @@ class LimitedProtocol(HttpToolsProtocol):
         return self._part is not _Part.NONE or self._ignored > 0
 
     def stranger_waits_since(self) -> float | None:
-        """Since when this connection has been open for nothing, if it has shown no key."""
-        is_waiting = self._part is not _Part.BODY and not self._is_answering()
-        return self._since if is_waiting and self._admission.is_stranger else None
+        """Since when this connection has been open for nothing, if it has shown no key.
+
+        One of a proxy is so with half a request alone: without any it waits for the next caller's.
+        """
+        if self._part is _Part.BODY:
+            is_waiting = not self._admission.is_known and self._is_first_half()
+        elif self._part is _Part.HEAD:
+            is_waiting = not self._admission.is_known and not self._is_answering()
+        else:
+            is_waiting = self._admission.is_stranger and not self._is_answering()
+        return self._since if is_waiting else None
 
     def give_up(self) -> None:
         """Close at once, to make room for another."""
@@ -187,9 +202,8 @@ class LimitedProtocol(HttpToolsProtocol):
         is_plain = self._hosts <= 1 and (version == "1.1" or (version == "1.0" and not self._is_chunked))
         if not is_plain or (self._hosts == 0 and version == "1.1"):
             self._stop_with(MalformedRequest())
-        may_be_known = self._has_bearer and self._admission.is_stranger
-        if may_be_known and self._reception.is_known(self.url, self.headers):
-            self._admission.identify()
+        if self._has_bearer and not self._admission.is_known:
+            self._identify()
         super().on_headers_complete()
         self._part = _Part.BODY
         self._has_asked = True
@@ -265,6 +279,14 @@ class LimitedProtocol(HttpToolsProtocol):
         elif not self._admission.is_trusted and self.client is not None:
             self._reception.on_forwarded(self.client[0])
 
+    def _identify(self) -> None:
+        whom = self._reception.whose(self.url, self.headers)
+        if whom is not None:
+            try:
+                self._admission.identify(whom)
+            except TooManyConnections as error:
+                self._stop_with(error)
+
     def _stop_with(self, error: ControllerError) -> None:
         self._refusal = error
         raise _Stop
@@ -296,8 +318,16 @@ class LimitedProtocol(HttpToolsProtocol):
 
     # --- endings ---
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def _is_answering(self) -> bool:
         return self._has_asked and not self.cycle.response_complete
+
+    def _is_first_half(self) -> bool:
+        """Whether nothing is being answered but the request whose body is being received."""
+        return not self.pipeline and not self.cycle.response_started
 
     def _leave_after_answer(self) -> None:
         """Take no more requests, and close once the last of those taken has been answered."""
@@ -315,7 +345,7 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         self._is_over = True
         if self._part is _Part.BODY:
-            is_first = not self.pipeline and not self.cycle.response_started
+            is_first = self._is_first_half()
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             if not is_first:

@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from controller.errors import Forbidden
+from controller.ports import port_of
 from controller.problems import problem
 from controller.settings import is_loopback
 
@@ -26,7 +27,13 @@ class OwnPagesOnly:
     """
 
     def __init__(
-        self, app: ASGIApp, *, origins: Collection[str], own_url: str | None, has_keys: bool
+        self,
+        app: ASGIApp,
+        *,
+        origins: Collection[str],
+        own_url: str | None,
+        has_keys: bool,
+        keyless_port: int | None = None,
     ) -> None:
         """Prepare.
 
@@ -35,26 +42,30 @@ class OwnPagesOnly:
             origins: of other sites whose pages may use it.
             own_url: where callers reach it; None where that is whatever name they use.
             has_keys: without keys this machine alone is served, and pages may not even read.
+            keyless_port: a port of this machine that asks for no key, whatever the others do.
         """
         self._app = app
         self._origins = frozenset(origins)
         self._own = urlsplit(own_url) if own_url else None
         self._has_keys = has_keys
+        self._keyless_port = keyless_port
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (why := self._refusal(scope["method"], Headers(scope=scope))):
+        if scope["type"] == "http" and (why := self._refusal(scope)):
             await problem(Forbidden(why))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _refusal(self, method: str, headers: Headers) -> str | None:
+    def _refusal(self, scope: Scope) -> str | None:
+        method, headers, port = scope["method"], Headers(scope=scope), port_of(scope)
+        has_keys = self._has_keys and (port is None or port != self._keyless_port)
         host = _parsed(f"//{headers.get('host', '')}")
         name = host.hostname if host is not None else None
-        if not self._has_keys and (name is None or not is_loopback(name)):
+        if not has_keys and (name is None or not is_loopback(name)):
             return "Without keys only this machine is served. Set PODLINE_KEYS_FILE to serve others."
-        if (method in _READING and self._has_keys) or self._is_let_in(method, headers, host):
+        if (method in _READING and has_keys) or self._is_let_in(method, headers, host):
             return None
-        if self._has_keys:
+        if has_keys:
             return "Pages of other sites may not do this. List theirs in PODLINE_CORS_ORIGINS."
         return (
             "Pages of other sites may not use a controller without keys. "

@@ -25,7 +25,7 @@ class Ports:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._belongs(_port_of(scope), scope["path"]):
+        if scope["type"] == "http" and not self._belongs(port_of(scope), scope["path"]):
             await problem(NotFound())(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -41,7 +41,7 @@ class Ports:
         return not is_elsewhere
 
 
-def _port_of(scope: Scope) -> int | None:
+def port_of(scope: Scope) -> int | None:
     """Of our own socket, whatever the client or a proxy says."""
     server = scope.get("server")
     return server[1] if server else None

@@ -15,8 +15,13 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers
 
 from controller.auth import KeyScope, bearer_of
-from controller.connections import Admission, Connections
-from controller.http_limits import HttpLimits, most_bot_connections, most_public_connections
+from controller.connections import Admission, Connections, as_peers
+from controller.http_limits import (
+    MOST_CONNECTIONS_OF_A_BOT,
+    HttpLimits,
+    most_bot_connections,
+    most_public_connections,
+)
 from controller.http_protocol import LimitedProtocol, RawHeaders, Reception
 from controller.listeners import Complaints, Listener, Sockets
 from controller.routes.dependencies import Services
@@ -65,7 +70,7 @@ class Server(uvicorn.Server):
                 # What breaks it is logged, and not taken for an application without a lifespan.
                 lifespan="on",
                 proxy_headers=bool(proxies),
-                forwarded_allow_ips=list(proxies),
+                forwarded_allow_ips=as_peers(proxies),
                 timeout_keep_alive=round(limits.idle_seconds),
                 timeout_graceful_shutdown=1,
             )
@@ -101,12 +106,15 @@ class Server(uvicorn.Server):
         )
         # Local bots all come from this machine, and so do those behind some service meshes.
         bots = Connections(
-            most_bot_connections(open_files, settings.capacity), _STRANGERS_AT_THE_BOTS_PORT, _LOOPBACK
+            most_bot_connections(open_files, settings.capacity),
+            _STRANGERS_AT_THE_BOTS_PORT,
+            _LOOPBACK,
+            MOST_CONNECTIONS_OF_A_BOT,
         )
         metrics = Connections(_METRICS_CONNECTIONS)
         refused = self._services.requests.connection_refused
-        inside = self._speaking(Reception(self._limits, self._is_bot, lambda _: None, refused))
-        outside = self._speaking(Reception(self._limits, self._has_key, OnceForwarded(), refused))
+        inside = self._speaking(Reception(self._limits, self._launch_of, lambda _: None, refused))
+        outside = self._speaking(Reception(self._limits, self._key_of, OnceForwarded(), refused))
         listeners = [
             Listener("bots", self._sockets.bots, bots, inside, complaints, refused, self._keep_all),
             Listener("metrics", self._sockets.metrics, metrics, inside, complaints, refused, self._keep_all),
@@ -144,16 +152,17 @@ class Server(uvicorn.Server):
         min(waiting, key=itemgetter(0))[1].give_up()
         return True
 
-    def _is_bot(self, url: bytes, headers: RawHeaders) -> bool:
-        """Whether a request holds the token of the launch that it is about."""
-        _, _, path = url.decode("latin-1").partition(_LAUNCHES)
+    def _launch_of(self, url: bytes, headers: RawHeaders) -> str | None:
+        """The launch that a request is about and holds the token of."""
+        launch_id = url.decode("latin-1").partition(_LAUNCHES)[2].partition("/")[0]
         token = bearer_of(Headers(raw=headers))
-        return token is not None and self._services.signer.is_launch_token(token, path.partition("/")[0])
+        is_bot = token is not None and self._services.signer.is_launch_token(token, launch_id)
+        return launch_id if is_bot else None
 
-    def _has_key(self, _: bytes, headers: RawHeaders) -> bool:
-        """Whether a request holds a key. One that lives in browsers is anybody's."""
+    def _key_of(self, _: bytes, headers: RawHeaders) -> str | None:
+        """The name of the key that a request holds. One that lives in browsers is anybody's."""
         key = self._services.gate.find(Headers(raw=headers))
-        return key is not None and key.scopes != {KeyScope.PUBLIC_START}
+        return None if key is None or key.scopes == {KeyScope.PUBLIC_START} else key.name
 
     async def on_tick(self, counter: int) -> bool:
         self._enforce_time_limits()

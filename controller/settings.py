@@ -53,7 +53,13 @@ def _origin(text: str) -> str:
 
 
 def _network(text: str) -> str:
-    return str(ipaddress.ip_network(text))
+    network = ipaddress.ip_network(text)
+    if network.prefixlen == 0:
+        raise ValueError("everybody could say who they are; name the addresses of the proxies alone")
+    mapped = network.network_address.ipv4_mapped if network.version == 6 else None
+    if mapped is not None and network.prefixlen > 96:
+        network = ipaddress.ip_network((mapped, network.prefixlen - 96))
+    return str(network)
 
 
 def _ice_url(text: str) -> str:

@@ -23,7 +23,7 @@ from controller.auth import (
     insist_on_scope,
 )
 from controller.clock import Clock
-from controller.connections import one_client
+from controller.connections import NOBODY, one_client
 from controller.errors import RuntimeUnavailable, SessionNotFound, Unauthorized
 from controller.held import Held
 from controller.ice import IceServers
@@ -33,7 +33,7 @@ from controller.ratelimit import RateLimit
 from controller.request_metrics import RequestMetrics
 from controller.routes.models import IceServerOut, SessionOut, UserId
 from controller.runtime import Runtime
-from controller.sessions import Session
+from controller.sessions import ANONYMOUS, Session
 from controller.settings import Settings
 from controller.supervisor import Supervisor
 from controller.tokens import Signer, split_token
@@ -244,7 +244,8 @@ def _identified(identities: Identities, bearer: str, request: Request, services:
         raise Unauthorized(
             "The signed identity is refused: its sub must be 1 to 128 printable characters."
         ) from None
-    return Starter(user_id=user_id)
+    # Whom the web app calls nobody in particular shares the limit of their address with all such.
+    return Starter(is_public=True) if user_id == ANONYMOUS else Starter(user_id=user_id)
 
 
 @contextmanager
@@ -283,4 +284,4 @@ def address_tags(request: Request, services: Services) -> tuple[str, ...]:
 
 
 def _client(request: Request) -> str:
-    return one_client(request.client.host) if request.client else "unknown"
+    return one_client(request.client.host) if request.client else NOBODY

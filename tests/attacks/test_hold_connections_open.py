@@ -208,6 +208,55 @@ async def test_whoever_asks_something_takes_the_place_of_whoever_holds_a_connect
         assert await wires[4].is_closed()
 
 
+@pytest.mark.parametrize("half", [GET[:20], POST + b"Content-Length: 100\r\n\r\n{"], ids=["head", "body"])
+@pytest.mark.parametrize("proxies", ["", "127.0.0.1"], ids=["directly", "by a proxy"])
+async def test_whoever_asks_something_takes_the_place_of_whoever_sends_half_a_request(
+    serve: ServeController, tmp_path: Path, half: bytes, proxies: str
+) -> None:
+    settings = {"keys_file": write_keys(tmp_path), "trusted_proxies": proxies, "max_connections": 8}
+    async with serve(**settings) as controller, many(controller.url, 8) as wires:
+        for wire in wires:
+            await wire.send(half)
+        for _ in range(3):
+            async with connected(controller.url) as asking:
+                await asking.send(GET)
+                assert (await asking.answer()).status == 200
+
+
+async def test_an_idle_connection_of_a_proxy_is_not_given_up_for_another(
+    serve: ServeController, tmp_path: Path
+) -> None:
+    settings = {"keys_file": write_keys(tmp_path), "trusted_proxies": "127.0.0.1", "max_connections": 2}
+    async with serve(**settings) as controller, many(controller.url, 2) as wires:
+        for wire in wires:
+            await wire.send(GET)
+            assert (await wire.answer()).status == 200
+        async with connected(controller.url) as asking:
+            await asking.send(GET)
+            assert (await asking.answer()).status == 503
+        for wire in wires:
+            await wire.send(GET)
+            assert (await wire.answer()).status == 200
+
+
+async def test_a_stream_ends_with_its_connection_also_when_requests_wait_behind_it(
+    serve: ServeController, tmp_path: Path
+) -> None:
+    keys = write_keys(tmp_path, reader=["read"])
+    async with serve(keys_file=keys) as controller:
+        for behind in (b"", GET, POST + b"Content-Length: 9\r\n\r\n{"):
+            async with connected(controller.url) as wire:
+                await wire.send(EVENTS + KEY + b"\r\n")
+                assert (await wire.answer()).status == 200
+                await wire.send(behind)
+                await asyncio.sleep(0.1)
+                for each in controller.server.server_state.connections:
+                    each.transport.abort()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while controller.server.server_state.tasks:  # noqa: ASYNC110 - seen from outside only
+                    await asyncio.sleep(0.01)
+
+
 async def test_a_trusted_proxy_has_the_total_limit_only(serve: ServeController, tmp_path: Path) -> None:
     keys = write_keys(tmp_path)
     async with (

@@ -38,6 +38,25 @@ async def test_with_a_port_of_their_own_no_other_has_them(
             assert (await client.get(f"{url}//metrics")).status_code == 404
 
 
+@pytest.mark.parametrize("has_keys", [True, False])
+async def test_no_page_reads_them_at_their_own_port_under_a_name_that_leads_to_this_machine(
+    serve: ServeController, tmp_path: Path, *, has_keys: bool
+) -> None:
+    port = free_port()
+    settings = {"keys_file": write_keys(tmp_path, boss=["admin"])} if has_keys else {}
+    async with serve(metrics_port=port, **settings) as controller, httpx.AsyncClient() as client:
+        url = f"http://127.0.0.1:{port}/metrics"
+        for headers in (
+            {"Host": f"evil.example:{port}"},
+            {"Host": "localhost.evil.example"},
+            {"Host": f"127.0.0.1:{port}", "Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
+        ):
+            assert (await client.get(url, headers=headers)).status_code == 403
+        for host in (f"localhost:{port}", f"127.0.0.1:{port}", "[::1]"):
+            assert (await client.get(url, headers={"Host": host})).status_code == 200
+        assert (await controller.client.get("/livez")).status_code == 200
+
+
 async def test_the_bots_port_has_none(serve: ServeController) -> None:
     async with serve() as controller, connected(controller.url_for_bots) as wire:
         await wire.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -152,6 +152,14 @@ async def test_a_signed_identity_starts_for_its_own_user_and_opens_nothing_else(
             ).status_code == 401
 
 
+async def test_an_identity_of_nobody_in_particular_is_under_the_limit_of_its_address() -> None:
+    async with serve_site(keys=KEYS, identities=IDENTITIES, anonymous_sessions_per_address=2) as site:
+        token = identity("anonymous", time.time())
+        answers = [await start(site, None, token) for _ in range(3)]
+        assert [each.status_code for each in answers] == [200, 200, 429]
+        assert user(site).startswith("anonymous-")
+
+
 async def test_identities_are_under_the_rate_of_their_address() -> None:
     async with serve_site(keys=KEYS, identities=IDENTITIES, public_starts_per_minute=2) as site:
         answers = [await start(site, None, identity(f"user-{number}", time.time())) for number in range(3)]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.fakes.served import PATIENCE_SECONDS, ServeController, WebApp, free_port
+from tests.fakes.served import PATIENCE_SECONDS, SIGNER, ServeController, WebApp, free_port
 from tests.fakes.wire import connected
 
 HALF = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nA: "
@@ -58,6 +58,32 @@ async def test_bots_start_and_report_while_the_public_port_is_full(serve: ServeC
             await controller.until_live(session["id"])
             async with httpx.AsyncClient(base_url=controller.url_for_bots) as probe:
                 assert (await probe.get("/readyz")).status_code == 200
+
+
+async def test_a_bot_with_its_own_token_leaves_room_for_others_and_for_probes(
+    serve: ServeController,
+) -> None:
+    async with serve(capacity=2, sessions_per_user=2) as controller, contextlib.AsyncExitStack() as stack:
+        launch_id = "0192d1f0-0000-7000-8000-000000000000"
+        token = SIGNER.launch_token(launch_id)
+        poll = (
+            f"GET /internal/launches/{launch_id}/inbox HTTP/1.1\r\nHost: localhost\r\n"
+            f"Authorization: Bearer {token}\r\n\r\n"
+        )
+        held = 0
+        for _ in range(60):
+            async with contextlib.AsyncExitStack() as opened:
+                wire = await opened.enter_async_context(connected(controller.url_for_bots))
+                await wire.send(poll.encode())
+                answer = await wire.answer()
+                if answer.status != 429:
+                    held += 1
+                    await stack.enter_async_context(opened.pop_all())
+        assert held == 8
+        async with httpx.AsyncClient(base_url=controller.url_for_bots) as probe:
+            assert (await probe.get("/readyz")).status_code == 200
+        session = await controller.start()
+        await controller.until_live(session["id"])
 
 
 def few_files(number: int) -> None:

@@ -15,8 +15,8 @@ def test_an_address_has_so_many_until_it_shows_a_key() -> None:
     with pytest.raises(TooManyConnections):
         connections.admit("192.0.2.1")
     connections.admit("192.0.2.2")
-    first.identify()
-    first.identify()
+    first.identify("ana")
+    first.identify("ana")
     third = connections.admit("192.0.2.1")
     second.release()
     third.release()
@@ -42,7 +42,8 @@ def test_all_together_have_so_many_proxies_included() -> None:
         ("::ffff:192.0.2.1", "192.0.2.1"),
         ("2001:db8::1:2:3:4", "2001:db8::/64"),
         ("fe80::1%eth0", "fe80::/64"),
-        ("testclient", "testclient"),
+        ("testclient", "unknown"),
+        ("192.0.2.1:x", "unknown"),
     ],
 )
 def test_one_client_is_an_ipv4_address_or_an_ipv6_network(address: str, client: str) -> None:
