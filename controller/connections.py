@@ -1,10 +1,11 @@
-"""The connections of one listener, counted: all of them, and those of each address that showed no key."""
+"""The connections of one listener, counted: all, those of each address that showed no key, those of each bot."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections import Counter
 from collections.abc import Sequence
+from typing import Protocol
 
 from controller.errors import ConnectionsExhausted, ControllerError, TooManyConnections
 
@@ -83,6 +84,39 @@ class Admission:
             self._is_open = False
             self.identify()
             self._connections.forget()
+
+
+class Connection(Protocol):
+    """One that may be closed by us."""
+
+    def give_up(self) -> None:
+        """Close it at once."""
+        ...
+
+
+class Shares:
+    """The connections of each bot, by its launch. Where one opens more than its share, its oldest goes.
+
+    A refusal would hit a bot whose network breaks connections without a word, too.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._of: dict[str, list[Connection]] = {}
+
+    def add(self, launch_id: str, connection: Connection) -> None:
+        held = self._of.setdefault(launch_id, [])
+        held.append(connection)
+        if len(held) > self._most:
+            held.pop(0).give_up()
+
+    def remove(self, launch_id: str, connection: Connection) -> None:
+        """Forget a connection that is closed; one that had to go is forgotten already."""
+        held = self._of.get(launch_id, [])
+        if connection in held:
+            held.remove(connection)
+            if not held:
+                del self._of[launch_id]
 
 
 def one_client(address: str) -> str:

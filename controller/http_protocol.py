@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from controller.browsers import HEADERS
-from controller.connections import Admission
+from controller.connections import Admission, Shares
 from controller.errors import (
     ControllerError,
     HeadersTooLarge,
@@ -45,15 +45,17 @@ class Reception:
 
     Attributes:
         limits: for each request and connection.
-        is_known: whether a request, by its URL and header fields, shows that its client is one of ours.
+        known_as: which client of ours a request, by its URL and header fields, shows to be from; None if none.
         on_forwarded: called when a peer that is no trusted proxy sends a forwarded address.
         on_refusal: called with the code of each refusal.
+        shares: how many connections each client of ours may hold, if that is limited.
     """
 
     limits: HttpLimits
-    is_known: Callable[[bytes, RawHeaders], bool]
+    known_as: Callable[[bytes, RawHeaders], str | None]
     on_forwarded: Callable[[str], None]
     on_refusal: Callable[[str], None]
+    shares: Shares | None = None
 
 
 class _Part(Enum):
@@ -88,6 +90,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._has_asked = False
         self._is_over = False
         self._refusal: ControllerError | None = None
+        self._known_as: str | None = None
         self.url = b""
         self._fields = self._head_bytes = self._body_bytes = self._hosts = 0
         self._is_chunked = self._has_bearer = False
@@ -107,6 +110,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._is_over = True
         super().connection_lost(exc)
         self._admission.release()
+        if self._reception.shares is not None and self._known_as is not None:
+            self._reception.shares.remove(self._known_as, self)
 
     def data_received(self, data: bytes) -> None:
         if self._is_over:
@@ -187,9 +192,8 @@ class LimitedProtocol(HttpToolsProtocol):
         is_plain = self._hosts <= 1 and (version == "1.1" or (version == "1.0" and not self._is_chunked))
         if not is_plain or (self._hosts == 0 and version == "1.1"):
             self._stop_with(MalformedRequest())
-        may_be_known = self._has_bearer and self._admission.is_stranger
-        if may_be_known and self._reception.is_known(self.url, self.headers):
-            self._admission.identify()
+        if self._has_bearer and self._known_as is None:
+            self._get_to_know()
         super().on_headers_complete()
         self._part = _Part.BODY
         self._has_asked = True
@@ -264,6 +268,16 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._stop_with(MalformedRequest())
         elif not self._admission.is_trusted and self.client is not None:
             self._reception.on_forwarded(self.client[0])
+
+    def _get_to_know(self) -> None:
+        shares = self._reception.shares
+        if not (self._admission.is_stranger or shares):
+            return  # nothing hangs on it
+        self._known_as = self._reception.known_as(self.url, self.headers)
+        if self._known_as is not None:
+            self._admission.identify()
+            if shares is not None:
+                shares.add(self._known_as, self)
 
     def _stop_with(self, error: ControllerError) -> None:
         self._refusal = error

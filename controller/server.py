@@ -15,8 +15,13 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers
 
 from controller.auth import KeyScope, bearer_of
-from controller.connections import Admission, Connections
-from controller.http_limits import HttpLimits, most_bot_connections, most_public_connections
+from controller.connections import Admission, Connections, Shares
+from controller.http_limits import (
+    CONNECTIONS_PER_BOT,
+    HttpLimits,
+    most_bot_connections,
+    most_public_connections,
+)
 from controller.http_protocol import LimitedProtocol, RawHeaders, Reception
 from controller.listeners import Complaints, Listener, Sockets
 from controller.routes.dependencies import Services
@@ -30,6 +35,9 @@ _LOOK_SECONDS: Final = 0.1
 _METRICS_CONNECTIONS: Final = 32
 _STRANGERS_AT_THE_BOTS_PORT: Final = 16
 """Of one address: probes, and bots that have not asked yet. A bot shows its token with its first request."""
+
+_CONNECTIONS_OF_ONE_BOT: Final = 2 * CONNECTIONS_PER_BOT
+"""Some of them may be ones that its network has lost."""
 
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _LAUNCHES: Final = "/internal/launches/"
@@ -105,8 +113,9 @@ class Server(uvicorn.Server):
         )
         metrics = Connections(_METRICS_CONNECTIONS)
         refused = self._services.requests.connection_refused
-        inside = self._speaking(Reception(self._limits, self._is_bot, lambda _: None, refused))
-        outside = self._speaking(Reception(self._limits, self._has_key, OnceForwarded(), refused))
+        shares = Shares(_CONNECTIONS_OF_ONE_BOT)
+        inside = self._speaking(Reception(self._limits, self._bot, lambda _: None, refused, shares))
+        outside = self._speaking(Reception(self._limits, self._key_holder, OnceForwarded(), refused))
         listeners = [
             Listener("bots", self._sockets.bots, bots, inside, complaints, refused, self._keep_all),
             Listener("metrics", self._sockets.metrics, metrics, inside, complaints, refused, self._keep_all),
@@ -144,16 +153,17 @@ class Server(uvicorn.Server):
         min(waiting, key=itemgetter(0))[1].give_up()
         return True
 
-    def _is_bot(self, url: bytes, headers: RawHeaders) -> bool:
-        """Whether a request holds the token of the launch that it is about."""
-        _, _, path = url.decode("latin-1").partition(_LAUNCHES)
+    def _bot(self, url: bytes, headers: RawHeaders) -> str | None:
+        """The launch that a request is about, if it holds the token of that."""
+        launch_id = url.decode("latin-1").partition(_LAUNCHES)[2].partition("/")[0]
         token = bearer_of(Headers(raw=headers))
-        return token is not None and self._services.signer.is_launch_token(token, path.partition("/")[0])
+        is_bot = token is not None and self._services.signer.is_launch_token(token, launch_id)
+        return launch_id if is_bot else None
 
-    def _has_key(self, _: bytes, headers: RawHeaders) -> bool:
-        """Whether a request holds a key. One that lives in browsers is anybody's."""
+    def _key_holder(self, _: bytes, headers: RawHeaders) -> str | None:
+        """The name of the key that a request holds. One that lives in browsers is anybody's."""
         key = self._services.gate.find(Headers(raw=headers))
-        return key is not None and key.scopes != {KeyScope.PUBLIC_START}
+        return None if key is None or key.scopes == {KeyScope.PUBLIC_START} else key.name
 
     async def on_tick(self, counter: int) -> bool:
         self._enforce_time_limits()

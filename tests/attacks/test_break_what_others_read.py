@@ -27,7 +27,9 @@ async def test_deeply_nested_metadata_break_no_list_of_sessions(
     body = f'{{"user_id": "mallory", "session_id": "deep", "metadata": {{"a": {nested(levels, *brackets)}}}}}'
     async with serve("user") as controller:
         start = await controller.client.post("/v1/sessions", content=body, headers=JSON)
-        answers = [await controller.client.get(path) for path in ("/v1/sessions", "/v1/sessions/deep", "/agents")]
+        answers = [
+            await controller.client.get(path) for path in ("/v1/sessions", "/v1/sessions/deep", "/agents")
+        ]
 
     assert start.status_code == 422
     assert [answer.status_code for answer in answers] == [200, 404, 200]
