@@ -1,4 +1,4 @@
-"""Pipecat's SmallWebRTC connection, which passes on only what is admitted, and decodes only the caller's voice."""
+"""Pipecat's SmallWebRTC connection, which passes on what is admitted and decodes the caller's voice alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MESSAGE: Final = "message"
 class GuardedConnection(SmallWebRTCConnection):
     """Looks at each message before Pipecat parses it, or logs what it can't parse.
 
-    Of the caller's tracks it receives the first alone. aiortc decodes each track, and keeps what nobody reads.
+    Of the caller's tracks it receives the first: aiortc would decode all, and keep what nobody reads.
     """
 
     def __init__(self, messages: ClientMessages, ice_servers: Sequence[RTCIceServer]) -> None:

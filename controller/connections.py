@@ -1,4 +1,4 @@
-"""The connections of one listener, counted: all, those of each address that showed no key, those of each bot."""
+"""The connections of one listener, counted: all, those of an address without a key, those of a bot."""
 
 from __future__ import annotations
 

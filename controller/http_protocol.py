@@ -45,7 +45,7 @@ class Reception:
 
     Attributes:
         limits: for each request and connection.
-        known_as: which client of ours a request, by its URL and header fields, shows to be from; None if none.
+        known_as: which client of ours a request, by its URL and header fields, is from; None if none.
         on_forwarded: called when a peer that is no trusted proxy sends a forwarded address.
         on_refusal: called with the code of each refusal.
         shares: how many connections each client of ours may hold, if that is limited.

@@ -1,4 +1,4 @@
-"""How deeply JSON of strangers may be nested: what is read without end can't always be written again. Pure."""
+"""How deeply JSON of strangers may be nested: what can be read can't always be written again. Pure."""
 
 from __future__ import annotations
 
