@@ -1,4 +1,4 @@
-"""Pipecat's SmallWebRTC connection, whose data channels pass on only what is admitted."""
+"""Pipecat's SmallWebRTC connection, which passes on what is admitted and decodes the caller's voice alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _MESSAGE: Final = "message"
 
 
 class GuardedConnection(SmallWebRTCConnection):
-    """Looks at each message before Pipecat parses it, or logs what it can't parse."""
+    """Looks at each message before Pipecat parses it, or logs what it can't parse.
+
+    Of the caller's tracks it receives the first: aiortc would decode all, and keep what nobody reads.
+    """
 
     def __init__(self, messages: ClientMessages, ice_servers: Sequence[RTCIceServer]) -> None:
         self._messages = messages
@@ -31,6 +34,11 @@ class GuardedConnection(SmallWebRTCConnection):
         super()._setup_listeners()  # type: ignore[no-untyped-call]  # theirs has no annotation
         # Called after Pipecat's own handler, which listens to the channel.
         self._pc.on("datachannel", self._guard)
+
+    def force_transceivers_to_send_recv(self) -> None:
+        # Called when an offer is to be answered; what is inactive, aiortc drops before it decodes it.
+        for number, transceiver in enumerate(self._pc.getTransceivers()):
+            transceiver.direction = "inactive" if number else "sendrecv"
 
     def _guard(self, channel: RTCDataChannel) -> None:
         listeners = list(channel.listeners(_MESSAGE))

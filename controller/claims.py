@@ -88,9 +88,6 @@ EVENTS: Final[Mapping[type[Event], Allowance]] = {
 BATCHES: Final = Allowance(200, 20)
 """Real bots send one every five seconds, and in an hour's backlog are fifty."""
 
-MAX_CAUSES: Final = 8
-"""For which messages of a client were refused, likewise."""
-
 MAX_KINDS: Final = 4
 """Kinds of errors, and of events that are not known here, that one session may bring up."""
 
@@ -121,7 +118,6 @@ class Claims:
     _models: set[str] = field(default_factory=set)
     _tools: set[str] = field(default_factory=set)
     _kinds: set[str] = field(default_factory=set)
-    _causes: set[str] = field(default_factory=set)
 
     def take_batch(self, age_seconds: float) -> bool:
         """Whether one more batch may have come by now, be it a repeat; if so, it has."""
@@ -211,9 +207,6 @@ class Claims:
                 return event if known == name else msgspec.structs.replace(event, name=known)
             case FirstByte(model=name) if not name.isprintable():
                 return msgspec.structs.replace(event, model=OTHER)
-            case ClientMessagesRefused(cause=name):
-                known = _bounded(name, self._causes, MAX_CAUSES + 1)
-                return event if known == name else msgspec.structs.replace(event, cause=known)
             case ErrorSeen(kind=name):
                 known = self._kind(name)
                 return event if known == name else msgspec.structs.replace(event, kind=known)

@@ -26,6 +26,10 @@ ERROR_KINDS: Final = (
 """Pipecat's: pipecat/utils/errors.py, ErrorCategory."""
 
 
+REFUSAL_CAUSES: Final = ("rate", "total", "size", "malformed", "unsupported")
+"""Why a bot of ours refuses a message of its caller's client."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
     """What the operator says bots use: these names become labels, whatever else bots tell of."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from controller.labels import ERROR_KINDS, BoundedValues, Declared, DeclaredValues
+from controller.labels import ERROR_KINDS, REFUSAL_CAUSES, BoundedValues, Declared, DeclaredValues
 from controller.prices import PriceList, split
 from controller.sessions import Session
 from protocol.messages import (
@@ -84,7 +84,7 @@ class UsageMetrics:
             "client_messages_refused", "Messages of callers' clients that bots refused.", "cause"
         )
         self._audio_dropped = counter("audio_dropped_seconds", "Callers' audio beyond real time.")
-        self._causes = BoundedValues()
+        self._causes = DeclaredValues(REFUSAL_CAUSES)
         for side in ("caller", "bot"):
             self._silences.labels(side)
             self._talk.labels(side)

@@ -33,11 +33,15 @@ _NEVER: Final = tuple(
             "0.0.0.0/8",
             "100.100.100.200/32",  # Alibaba's metadata
             "168.63.129.16/32",  # Azure's
+            "169.254.0.0/24",  # Tencent's; RFC 3927 reserves it
+            "169.254.42.0/24",  # Scaleway's
             "169.254.169.0/24",  # AWS's, Google's, Azure's and most others'
             "169.254.170.0/24",  # AWS's, for containers
             "192.0.0.192/32",  # Oracle's
-            "fd00:ec2::/32",  # AWS's over IPv6
-            "fd20:ce::/32",  # Google's over IPv6
+            "fd00:42::/32",  # Scaleway's over IPv6
+            "fd00:a9fe:a9fe::/48",  # Linode's
+            "fd00:ec2::/32",  # AWS's
+            "fd20:ce::/32",  # Google's
         ),
     )
 )

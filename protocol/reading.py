@@ -7,6 +7,7 @@ from typing import Annotated, Final, get_args
 import msgspec
 
 from protocol.messages import MAX_EVENTS, Event, InboxAnswer, Report, Timeline
+from protocol.nesting import is_too_deep
 from protocol.text import printable
 from protocol.usage import Name, Usage
 
@@ -60,10 +61,12 @@ def read_answer(body: bytes) -> InboxAnswer:
     """A bot's answer to a message; its refusal, which a caller reads, is one printable line.
 
     Raises:
-        msgspec.DecodeError: it is no JSON, or no answer.
+        msgspec.DecodeError: it is no JSON, no answer, or nested more deeply than a caller could be told.
         UnicodeDecodeError: it is no UTF-8.
     """
     answer = _ANSWER.decode(body)
+    if is_too_deep(answer.body):
+        raise msgspec.ValidationError("It is nested too deeply - at `$.body`")
     if answer.refusal is None:
         return answer
     return msgspec.structs.replace(answer, refusal=printable(answer.refusal, MAX_REFUSAL_CHARACTERS))

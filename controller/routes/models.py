@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 
 from controller.prices import PriceList
 from controller.sessions import Session
+from protocol.nesting import MOST_LEVELS, is_too_deep
 from protocol.reasons import Phase, Reason
 
 MAX_METADATA_BYTES = 4096
@@ -35,6 +36,8 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
         size = len(json.dumps(metadata, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode())
     except (ValueError, RecursionError):
         raise ValueError("only what JSON can say is allowed") from None
+    if is_too_deep(metadata):
+        raise ValueError(f"at most {MOST_LEVELS} levels of lists and objects are allowed")
     if size > MAX_METADATA_BYTES:
         raise ValueError(f"at most {MAX_METADATA_BYTES} bytes of JSON are allowed, these are {size}")
     return metadata

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
+from bot.client_messages import Cause
 from tests.fakes.bad_bot import BadBot, serve_bad_bot, serve_bots_that_write
 
 TOOL, MODEL = "search_products", "gemini-3.8-live"
@@ -95,3 +97,18 @@ async def test_final_reports_make_no_series_either(tmp_path: Path) -> None:
     assert len(record["usage"]["tool_calls"]) == 32
     assert "junk" not in metrics
     assert 'podline_tool_calls_total{outcome="ok",tool="other"} 32.0' in metrics
+
+
+async def test_causes_that_no_bot_of_ours_names_take_no_place_from_those_it_does(tmp_path: Path) -> None:
+    async with serve_bad_bot(tmp_path) as bot:
+        await bot.report(
+            *({"type": "client_messages_refused", "cause": f"junk-{n}", "count": 1} for n in range(100))
+        )
+        await bot.report(
+            *({"type": "client_messages_refused", "cause": cause, "count": 2} for cause in get_args(Cause))
+        )
+
+        assert "junk" not in await bot.metrics()
+        assert await bot.value("client_messages_refused_total", cause="other") == 100
+        for cause in get_args(Cause):
+            assert await bot.value("client_messages_refused_total", cause=cause) == 2

@@ -153,6 +153,19 @@ async def test_sound_that_is_sent_faster_than_real_time_is_not_heard() -> None:
         assert attacker.hearing.drain() > 0
 
 
+async def test_tracks_that_nobody_hears_fill_no_memory() -> None:
+    """What is decoded and never read would be kept until the machine has no memory left."""
+    first, later = [Flood(seconds=10) for _ in range(5)], Flood(seconds=10)
+    async with attacking(more=first) as attacker:
+        attacker.connection.addTransceiver(later, direction="sendrecv")
+        await attacker.offer()
+        await asyncio.gather(*(track.is_sent.wait() for track in (*first, later)))
+        await asyncio.sleep(0.5)
+
+        _, *others = attacker.kept_frames()
+        assert (len(others), sum(others)) == (6, 0)
+
+
 BAD_BUDGETS = [
     '{"tokens": 0}',
     '{"tokens": -1}',

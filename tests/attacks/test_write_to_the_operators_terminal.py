@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from controller.runtimes.kubernetes.status import held_up
 from tests.fakes.bad_bot import serve_bad_bot, serve_bots_that_write
+from tests.unit.kubernetes.shapes import pod, waiting
 
 COMMANDS = [
     "\x1b]0;owned\x07",
@@ -96,3 +98,13 @@ async def test_the_log_of_a_bot_shows_commands_as_escapes(tmp_path: Path) -> Non
     assert is_harmless(shown.replace("\n", "").replace("\t", ""))
     assert "\tplain: äöü 日本\n" in shown
     assert "\\x1b]0;owned\\x07" in shown
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_a_registry_says_of_an_image_is_one_printable_line(command: str) -> None:
+    """A kubelet hands its words on as they came."""
+    ending = held_up(pod("Pending", waiting("ErrImagePull", f"denied: {command} pull again")))
+
+    assert ending is not None
+    assert is_harmless(ending.message)
+    assert "pull again" in ending.message

@@ -71,13 +71,13 @@ class BadBot:
         """Have a caller make an offer and refuse it; return what the caller reads."""
         offer = self.controller.offer(self.session, {"sdp": "v=0", "type": "offer"})
         offering = asyncio.ensure_future(offer)
-        await self.post(f"inbox/{await self._first_message()}", json.dumps({"refusal": refusal}).encode())
+        await self.post(f"inbox/{await self.first_message()}", json.dumps({"refusal": refusal}).encode())
         answer = await offering
         assert (answer.status_code, answer.json()["code"]) == (409, "offer_refused")
         detail: str = answer.json()["detail"]
         return detail
 
-    async def _first_message(self) -> str:
+    async def first_message(self) -> str:
         answer = await self.controller.client.get(
             f"{self._channel}/inbox",
             headers={"Authorization": f"Bearer {self.environment['PODLINE_LAUNCH_TOKEN']}"},

@@ -7,7 +7,7 @@ import contextlib
 import fractions
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,8 +82,10 @@ class Reached(FrameProcessor):
 class Attacker:
     """The caller's side, and what it has reached."""
 
-    def __init__(self, reached: Reached, hearing: Hearing, track: MediaStreamTrack) -> None:
+    def __init__(self, reached: Reached, hearing: Hearing, track: MediaStreamTrack, peer: Peer) -> None:
         self.reached, self.hearing, self.track = reached, hearing, track
+        self._peer = peer
+        self._pc_id: str | None = None
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.connection.addTransceiver(track, direction="sendrecv")
         self.channel = self.connection.createDataChannel("chat")
@@ -94,6 +96,21 @@ class Attacker:
 
     def listen(self, channel: RTCDataChannel) -> None:
         channel.on("message", lambda text: self.answers.put_nowait(json.loads(text)))
+
+    async def offer(self) -> None:
+        """Make an offer of what the connection has by now, the first or another."""
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        offer = self.connection.localDescription
+        answer = await self._peer.answer({"sdp": offer.sdp, "type": offer.type, "pc_id": self._pc_id})
+        self._pc_id = answer["pc_id"]
+        # This client sends whatever the bot wants to receive.
+        heedless = answer["sdp"].replace("a=inactive", "a=sendrecv").replace("a=sendonly", "a=sendrecv")
+        await self.connection.setRemoteDescription(RTCSessionDescription(heedless, answer["type"]))
+
+    def kept_frames(self) -> list[int]:
+        """How many frames of each track the bot has decoded and nobody has read."""
+        receivers = [each.receiver for each in self._peer._connection.pc.getTransceivers()]
+        return [each.track._queue.qsize() for each in receivers]
 
     def send(self, message: object) -> None:
         raw = message if isinstance(message, str | bytes) else json.dumps(message)
@@ -126,7 +143,9 @@ class _Nobody:
 
 
 @contextlib.asynccontextmanager
-async def attacking(track: MediaStreamTrack | None = None) -> AsyncIterator[Attacker]:
+async def attacking(
+    track: MediaStreamTrack | None = None, more: Sequence[MediaStreamTrack] = ()
+) -> AsyncIterator[Attacker]:
     """A connected attacker, before a bot's pipeline from its transport to where its model would be."""
     rtvi, reached, hearing = DiscreetRTVI(), Reached(), Hearing(time.monotonic)
     messages = ClientMessages(time.monotonic, rtvi.report_refusal)
@@ -140,15 +159,13 @@ async def attacking(track: MediaStreamTrack | None = None) -> AsyncIterator[Atta
         ]
     )
     worker = PipelineWorker(pipeline, rtvi_processor=rtvi, idle_timeout_secs=None)
-    attacker = Attacker(reached, hearing, track or Flood(0))
+    attacker = Attacker(reached, hearing, track or Flood(0), peer)
+    for each in more:
+        attacker.connection.addTransceiver(each, direction="sendrecv")
     async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as tasks:
         tasks.create_task(_run(worker))
         try:
-            connection = attacker.connection
-            await connection.setLocalDescription(await connection.createOffer())
-            offer = connection.localDescription
-            answer = await peer.answer({"sdp": offer.sdp, "type": offer.type})
-            await connection.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
+            await attacker.offer()
             await attacker.is_open.wait()
             attacker.send(
                 {"label": "rtvi-ai", "type": "client-ready", "id": "1", "data": {"version": "2.2.0"}}

@@ -17,6 +17,7 @@ from controller.runtimes.last_word import decode_last_word
 from controller.sessions import Ending
 from protocol.messages import LastWord
 from protocol.reasons import Reason
+from protocol.text import printable
 
 _ENDS: Final = ("Complete", "Failed")
 """What a Job gets when its pod has ended. FailureTarget and SuccessCriteriaMet only announce it."""
@@ -256,5 +257,5 @@ def _saying(reason: Reason, what: str, words: str | None, advice: str | None = N
 
 
 def _bounded(words: str | None, most_characters: int) -> str:
-    """Somebody else's words on one line."""
-    return " ".join((words or "").split())[:most_characters]
+    """Somebody else's words, a registry's among them, on one printable line."""
+    return printable(" ".join((words or "").split()), most_characters)
