@@ -109,7 +109,7 @@ async def budget_is_spent(scene: Scene) -> None:
     """The greeting costs less, and the first answer more."""
     async with scene.call(budget={"tokens": 700}) as caller:
         await caller.bot_quiet()
-        caller.write("find running shoes")
+        caller.write("find pianos")
         await caller.bot_says("I found")
         scene.it_happens()
         await caller.bot_says(FAREWELL)

@@ -163,7 +163,7 @@ async def test_no_secret_and_nothing_that_was_said_is_left_anywhere(run: Run, tm
     # What is looked for was there to be found, and what is looked through is what the run left.
     told = await run.control.get("/sandbox/transcripts", params={"sessionId": run.sessions[0]})
     assert all(words in told.text.lower() for words in SAID), told.text
-    assert len(run.secrets) == 5 + 2 * len(run.sessions)
+    assert len(run.secrets) == 6 + 2 * len(run.sessions)
     assert {"events", "controller.log"} <= set(run.left)
     assert any("last-word" in name for name in run.left)
     assert "search failed" in run.left_at(f"GET /v1/sessions/{run.sessions[0]}/logs")

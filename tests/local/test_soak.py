@@ -93,7 +93,7 @@ async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
         "PODLINE_CAPACITY": str(CLIENTS),
         "PODLINE_SESSIONS_PER_USER": str(CLIENTS),
         "PODLINE_GRACE_SECONDS": "1",
-        "PODLINE_KEEP_ENDED_SECONDS": "3",
+        "PODLINE_KEEP_ENDED_SECONDS": "6",
     }
     command = [sys.executable, "-m", "tests.fakes.podline", str(directory), "user"]
     program = Program.start("podline", command, tmp_path, variables)
@@ -185,6 +185,7 @@ class Caller:
                 asyncio.timeout(30),
                 self._client.stream("GET", f"/v1/sessions/{session_id}/events") as stream,
             ):
+                assert stream.status_code == 200, f"{session_id} was forgotten before its end was seen"
                 async for line in stream.aiter_lines():
                     if not line.startswith("data: "):
                         continue
