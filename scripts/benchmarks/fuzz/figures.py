@@ -7,6 +7,7 @@ less than half of a kind gets past parsing, so that little behind it is tried.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections import Counter
@@ -29,10 +30,17 @@ UNREADABLE: Final = frozenset({0, 400, 408, 411, 413, 414, 415, 431, 501, 505})
 NOT_VALID: Final = 422
 OURS: Final = 500
 CONNECTIONS: Final = 4
+AS_IN_THE_IMAGE: Final = {"MALLOC_MMAP_THRESHOLD_": "131072"}
 WARM_UP: Final = 0.1
 MOST_GROWTH: Final = 1.1
 LEAST_PARSED: Final = 0.5
 """Of each kind."""
+
+
+def growth(whose: str, before: float, after: float) -> list[str]:
+    """Name memory that grew by more than a tenth."""
+    has_grown = after > before * MOST_GROWTH
+    return [f"{whose} memory grew from {before:.1f} to {after:.1f} MB."] if has_grown else []
 
 
 @dataclass
@@ -54,8 +62,7 @@ class Outcome:
         found = []
         if ours := sum(count for status, count in self.answers.items() if status >= OURS):
             found.append(f"{self.kind}: {ours} answers were a 5xx.")
-        if self.after > self.before * MOST_GROWTH:
-            found.append(f"{self.kind}: memory grew from {self.before:.1f} to {self.after:.1f} MB.")
+        found += growth(f"{self.kind}:", self.before, self.after)
         if self.parsed < self.total * LEAST_PARSED:
             found.append(f"{self.kind}: only {self.parsed / self.total:.0%} got past parsing.")
         return found
@@ -100,16 +107,24 @@ def measure(count: int, seed: int) -> str:
     with Popen([sys.executable, "-m", "scripts.benchmarks.fuzz.target"], stdout=PIPE, text=True) as process:
         try:
             target = _target(process)
-            for number, (kind, request_of) in enumerate(_OVER_HTTP.items()):
+            makes = {kind: request_of(target) for kind, request_of in _OVER_HTTP.items()}
+            # All code has run and all pools are filled before memory is measured first.
+            for number, (kind, make) in enumerate(makes.items()):
+                _say(f"{kind}, to warm up", int(each * WARM_UP))
+                _send_all(target, Outcome(kind), make, int(each * WARM_UP), f"{seed + number} warm up")
+            at_the_start = resident_megabytes(target.process)
+            for number, (kind, make) in enumerate(makes.items()):
                 _say(kind, each)
-                outcomes.append(_over_http(target, kind, request_of(target), each, seed + number))
+                outcomes.append(_over_http(target, kind, make, each, f"{seed + number}"))
+            faults = growth("The controller's", at_the_start, outcomes[-1].after)
         finally:
             process.terminate()
     for number, kind in enumerate(_INSIDE):
         _say(kind, each)
         outcomes.append(_inside(kind, each, seed + len(_OVER_HTTP) + number))
     table = _table(outcomes, seed)
-    if faults := [fault for outcome in outcomes for fault in outcome.faults()]:
+    faults += [fault for outcome in outcomes for fault in outcome.faults()]
+    if faults:
         raise SystemExit("\n".join([table, "", *faults]))
     return table
 
@@ -120,32 +135,32 @@ def _target(process: Popen[str]) -> Target:
     return Target(process=process.pid, residents=residents, **told)
 
 
-def _over_http(target: Target, kind: str, make: Make, count: int, seed: int) -> Outcome:
-    outcome, merging = Outcome(kind), threading.Lock()
+def _over_http(target: Target, kind: str, make: Make, count: int, seed: str) -> Outcome:
+    outcome = Outcome(kind, before=resident_megabytes(target.process))
+    _send_all(target, outcome, make, count, seed)
+    outcome.after = resident_megabytes(target.process)
+    refused = UNREADABLE if kind == "headers" else UNREADABLE | {NOT_VALID}
+    outcome.parsed = sum(number for status, number in outcome.answers.items() if status not in refused)
+    return outcome
 
-    def send(thread: int, requests: int) -> None:
-        rng, wire = Random(f"{seed} {thread}"), Wire(target.bots_port if kind == "reports" else target.port)  # noqa: S311 - to be repeated
+
+def _send_all(target: Target, outcome: Outcome, make: Make, count: int, seed: str) -> None:
+    """Send so many requests of a kind over a few connections at a time."""
+    merging = threading.Lock()
+
+    def send(thread: int) -> None:
+        rng = Random(f"{seed} {thread}")  # noqa: S311 - to be repeated, not to be secret
+        wire = Wire(target.bots_port if outcome.kind == "reports" else target.port)
         answers = Counter[int]()
-        for _ in range(requests):
+        for _ in range(count // CONNECTIONS):
             request, is_whole = make(rng)
             answers[wire.ask(request, is_whole=is_whole)] += 1
         wire.close()
         with merging:
             outcome.answers += answers
 
-    def send_all(requests: int, run_number: int) -> None:
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            shares = [requests // CONNECTIONS] * CONNECTIONS
-            list(pool.map(send, range(run_number, run_number + CONNECTIONS), shares))
-
-    warm_up = int(count * WARM_UP)
-    send_all(warm_up, 0)
-    outcome.before = resident_megabytes(target.process)
-    send_all(count - warm_up, CONNECTIONS)
-    outcome.after = resident_megabytes(target.process)
-    refused = UNREADABLE if kind == "headers" else UNREADABLE | {NOT_VALID}
-    outcome.parsed = sum(number for status, number in outcome.answers.items() if status not in refused)
-    return outcome
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        list(pool.map(send, range(CONNECTIONS)))
 
 
 def _inside(kind: str, count: int, seed: int) -> Outcome:
