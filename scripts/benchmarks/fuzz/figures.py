@@ -104,7 +104,8 @@ def measure(count: int, seed: int) -> str:
     """
     each = count // (len(_OVER_HTTP) + len(_INSIDE))
     outcomes = []
-    with Popen([sys.executable, "-m", "scripts.benchmarks.fuzz.target"], stdout=PIPE, text=True) as process:
+    command = [sys.executable, "-m", "scripts.benchmarks.fuzz.target"]
+    with Popen(command, stdout=PIPE, text=True, env={**os.environ, **AS_IN_THE_IMAGE}) as process:
         try:
             target = _target(process)
             makes = {kind: request_of(target) for kind, request_of in _OVER_HTTP.items()}
