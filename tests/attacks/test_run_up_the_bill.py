@@ -286,7 +286,7 @@ async def test_a_caller_who_floods_a_real_bot_spends_the_budget_and_hardly_more(
             assert (await caller.message(lambda message: message.type == "error")).data["error"].endswith(".")
             with contextlib.suppress(InvalidStateError):  # the bot has hung up
                 while not caller.bot_left:
-                    caller.write("x" * 2_000)
+                    caller.write("find pianos".ljust(2_000, "."))
                     await asyncio.sleep(0.25)
 
         session = await scene.ended(within=30)
