@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +38,9 @@ _ALGORITHMS: Final = {
 """What each kind of key may verify, so that a public key is never taken for an HMAC's secret."""
 
 # PyJWT compares times with the system's clock; here they are compared with the one that is passed in.
+_YEAR_10000: Final = 253_402_300_800
+"""In seconds since 1970. What is later, or infinite, is no time."""
+
 _OPTIONS: Final[Options] = {
     "require": ["sub", "exp", "iat", "iss", "aud"],
     "verify_exp": False,
@@ -187,7 +189,7 @@ def _check_times(claims: dict[str, Any], now: float) -> None:
 
 
 def _is_moment(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _YEAR_10000
 
 
 def _invalid(why: str) -> Unauthorized:

@@ -106,6 +106,10 @@ def test_what_is_wrong_with_an_identity_is_said(tmp_path: Path) -> None:
         ({"exp": now - 60}, "it has expired"),
         ({"iat": now + 60}, "it is not valid yet"),
         ({"exp": now + 3700}, "it is valid for longer than 3600 seconds"),
+        ({"exp": 10**400}, "one of exp, iat and nbf is not a time"),
+        ({"iat": -(10**400)}, "one of exp, iat and nbf is not a time"),
+        ({"exp": float("inf")}, "one of exp, iat and nbf is not a time"),
+        ({"nbf": float("nan")}, "one of exp, iat and nbf is not a time"),
     ):
         with pytest.raises(Unauthorized, match=said):
             identities.subject(identity("ana", now, secret=SECRET, **changes), now)
