@@ -58,7 +58,7 @@ FROM ${BASE_IMAGE} AS code
 WORKDIR /opt/podline/code
 COPY bot bot
 COPY controller controller
-COPY protocol protocol
+COPY podline podline
 COPY sandbox sandbox
 RUN python -m compileall -q . && chmod -R u=rwX,go=rX .
 
@@ -81,7 +81,7 @@ WORKDIR /opt/podline/code
 # USER comes last everywhere: Buildah would else make the folder that is copied into the user's own.
 FROM common AS bot
 COPY --from=bot-packages /opt/podline /opt/podline
-COPY --from=code /opt/podline/code/protocol protocol
+COPY --from=code /opt/podline/code/podline podline
 COPY --from=code /opt/podline/code/bot bot
 USER 10001:10001
 ENTRYPOINT ["tini", "--", "python", "-m", "bot"]
@@ -97,7 +97,7 @@ LABEL org.opencontainers.image.title="podline-bot" \
 
 FROM common AS controller
 COPY --from=controller-packages /opt/podline /opt/podline
-COPY --from=code /opt/podline/code/protocol protocol
+COPY --from=code /opt/podline/code/podline podline
 COPY --from=code /opt/podline/code/controller controller
 # Else glibc raises this threshold by itself and gives less memory back. Measured after a controller's first list of
 # 10,000 Jobs: it keeps 4.4 KB for each session instead of 5.3.
@@ -117,7 +117,7 @@ LABEL org.opencontainers.image.title="podline-controller" \
 
 FROM common AS sandbox
 COPY --from=sandbox-packages /opt/podline /opt/podline
-COPY --from=code /opt/podline/code/protocol protocol
+COPY --from=code /opt/podline/code/podline podline
 COPY --from=code /opt/podline/code/sandbox sandbox
 USER 10001:10001
 ENTRYPOINT ["tini", "--", "python", "-m", "sandbox"]

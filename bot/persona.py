@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from bot.errors import ConfigInvalid
+from podline.errors import ConfigInvalid
 
 DEFAULT_PERSONA: Final = Path(__file__).parent / "personas" / "shopping.toml"
 

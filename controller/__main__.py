@@ -22,32 +22,32 @@ from dotenv import dotenv_values
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
-from controller.app import create_app
-from controller.auth import Identities, Key, read_keys
 from controller.cli import parse_arguments
-from controller.clock import Clock, system_clock
-from controller.credentials import Credentials, Issuer
-from controller.daily_api import DAILY_API_URL, DailyApi, DailyError
-from controller.gemini_tokens import GOOGLE_URL, GeminiTokens
-from controller.labels import Declared
-from controller.listeners import bind, with_bots_port
-from controller.logs import configure_logging
-from controller.metrics import Metrics
-from controller.prices import InvalidPricesError, PriceList, read_prices
-from controller.problems import sentence
-from controller.room_command import make_meeting
-from controller.rooms import Rooms
+from controller.core.clock import Clock, system_clock
+from controller.core.credentials import Credentials, Issuer
+from controller.core.rooms import Rooms
+from controller.core.runtime import Runtime
+from controller.core.tokens import Signer
+from controller.core.tracing import Tracing, Untraced
+from controller.credentials.gemini import GOOGLE_URL, GeminiTokens
+from controller.observe.labels import Declared
+from controller.observe.logs import configure_logging
+from controller.observe.metrics import Metrics
+from controller.observe.prices import InvalidPricesError, PriceList, read_prices
+from controller.rooms.daily.api import DAILY_API_URL, DailyApi, DailyError
+from controller.rooms.daily.command import make_meeting
 from controller.rooms.names import RoomNames
 from controller.rooms.webrtc import WebRtcRooms
-from controller.runtime import Runtime
-from controller.runtimes.hiding import hide_this_process
-from controller.runtimes.local import LocalRuntime, bot_variables
-from controller.runtimes.memory import own_memory_events
-from controller.server import Server
+from controller.runtimes.local.hiding import hide_this_process
+from controller.runtimes.local.memory import own_memory_events
+from controller.runtimes.local.runtime import LocalRuntime, bot_variables
 from controller.settings import Settings
-from controller.tokens import Signer
-from controller.tracing import Tracing, Untraced
-from protocol import environment
+from controller.web.app import create_app
+from controller.web.auth import Identities, Key, read_keys
+from controller.web.http.listeners import bind, with_bots_port
+from controller.web.http.server import Server
+from controller.web.problems import sentence
+from podline.contract import environment
 
 EXIT_CONFIG_INVALID = 64
 """EX_USAGE of sysexits.h; what a bot exits with in the same case."""
@@ -171,11 +171,7 @@ def choose_identities(settings: Settings) -> Identities | None:
     if settings.identity_keys_file is None:
         return None
     # PyJWT and cryptography, for those alone who need them.
-    from controller.identity import (  # noqa: PLC0415
-        InvalidIdentityKeysError,
-        SignedIdentities,
-        read_identity_keys,
-    )
+    from controller.web.identity import InvalidIdentityKeysError, SignedIdentities, read_identity_keys  # noqa: PLC0415
 
     try:
         keys = read_identity_keys(settings.identity_keys_file)
@@ -193,7 +189,7 @@ def choose_tracing(variables: Mapping[str, str]) -> Tracing:
     if (trouble := environment.why_no_traces(variables)) is not None:
         sys.exit(_complain(trouble))
     # OpenTelemetry's SDK and protobuf, for those alone who want traces.
-    from controller.traces import traced  # noqa: PLC0415
+    from controller.observe.traces import traced  # noqa: PLC0415
 
     # The SDK reads the environment alone.
     for name, value in variables.items():
@@ -217,7 +213,7 @@ def choose_runtime(
     if settings.runtime == "kubernetes":
         # Half as much memory again as all the rest of a controller, for those alone who need it.
         from controller.runtimes.kubernetes.build import build_runtime  # noqa: PLC0415
-        from controller.runtimes.kubernetes.errors import ConfigurationInvalid  # noqa: PLC0415
+        from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid  # noqa: PLC0415
 
         try:
             return build_runtime(settings, clock, registry, tracing)
@@ -242,7 +238,7 @@ def choose_credentials(settings: Settings, variables: Mapping[str, str], clock: 
     issuers: list[Issuer] = []
     if settings.store_secret is not None:
         # PyJWT takes a tenth of a second to import, and only those who need it wait for it.
-        from controller.store_tokens import StoreTokens  # noqa: PLC0415
+        from controller.credentials.store import StoreTokens  # noqa: PLC0415
 
         issuers.append(StoreTokens(settings.store_secret.get_secret_value(), clock.now))
     if settings.gemini_ephemeral_tokens and settings.google_api_key is not None:
@@ -276,7 +272,7 @@ def choose_rooms(settings: Settings, signer: Signer) -> Rooms:
         )
         return LiveKitRooms(account, names, time.time, settings.room_hosts)
     if settings.rooms == "daily":
-        from controller.rooms.daily import DailyRooms  # noqa: PLC0415
+        from controller.rooms.daily.rooms import DailyRooms  # noqa: PLC0415
 
         key = settings.daily_api_key.get_secret_value() if settings.daily_api_key else ""
         try:

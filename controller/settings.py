@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from protocol import assistant
+from controller.core import default_agent
 
 MAX_LABELS: Final = 200
 MAX_LABEL_CHARACTERS: Final = 128
@@ -285,12 +285,12 @@ class Settings(BaseSettings):
     )
     prices_file: Path | None = Field(default=None, description="TOML: what the tokens of each model cost.")
     tools: Annotated[tuple[Label, ...], NoDecode] = Field(
-        default=assistant.TOOLS,
+        default=default_agent.TOOLS,
         max_length=MAX_LABELS,
         description="Tools with series of their own in /metrics, with commas; all others are `other`.",
     )
     models: Annotated[tuple[Label, ...], NoDecode] = Field(
-        default=assistant.MODELS,
+        default=default_agent.MODELS,
         max_length=MAX_LABELS,
         description="Models likewise, with commas, beside those of the price file.",
     )

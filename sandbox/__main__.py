@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 from aiohttp import web
 
-from protocol import environment
+from podline.contract import environment
 from sandbox.certificate import load_certificate, make_certificate
 from sandbox.daily.rooms import DOMAIN
 from sandbox.daily.server import PREFIX as DAILY_PREFIX

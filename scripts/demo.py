@@ -21,8 +21,8 @@ from typing import Final
 
 from dotenv import dotenv_values
 
-from controller.runtimes.guardian import Guardian
-from protocol import environment
+from controller.runtimes.local.guardian import Guardian
+from podline.contract import environment
 from scripts.prometheus import Prometheus, find_program
 
 ROOT: Final = Path(__file__).parent.parent

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from aiolimiter import AsyncLimiter
 
-from controller.errors import RoomsUnavailable
+from controller.core.errors import RoomsUnavailable
 
 PAUSES_SECONDS: Final = (0.3, 1.0)
 """Before the second try and the third."""

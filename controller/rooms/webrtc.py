@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 
-from controller.errors import InvalidRequest
-from controller.rooms import Room
-from controller.sessions import Session
-from controller.tokens import Signer
-from protocol import environment
+from controller.core.errors import InvalidRequest
+from controller.core.rooms import Room
+from controller.core.session import Session
+from controller.core.tokens import Signer
+from podline.contract import environment
 
 
 class WebRtcRooms:

@@ -1,1 +1,1 @@
-"""Where bots run: one module for each kind of place, all behind `controller.runtime.Runtime`."""
+"""Where bots run: one module for each kind of place, all behind `controller.core.runtime.Runtime`."""

@@ -37,7 +37,7 @@ from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
-from controller.store_tokens import ALGORITHM, AUDIENCE, ISSUER, key_id
+from controller.credentials.store import ALGORITHM, AUDIENCE, ISSUER, key_id
 
 STOP_SECS = 0.5
 

@@ -11,14 +11,14 @@ from typing import Final
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from controller.held import Held
-from controller.ledger import Ledger
-from controller.metrics import Metrics
-from controller.prices import ModelPrices, PerModality, PriceList
-from controller.sessions import Session, Timeline
-from controller.view import Record, View
-from controller.view_metrics import ViewCollector
-from protocol.messages import (
+from controller.core.session import Session, Timeline
+from controller.observe.metrics import Metrics
+from controller.observe.prices import ModelPrices, PerModality, PriceList
+from controller.supervision.registry import Record, View
+from controller.supervision.report_ledger import Ledger
+from controller.web.gauges import ViewCollector
+from controller.web.offer_limit import Held
+from podline.contract.messages import (
     Event,
     FirstByte,
     Report,
@@ -28,8 +28,8 @@ from protocol.messages import (
     ToolCalled,
     TurnEnded,
 )
-from protocol.messages import Timeline as BotTimeline
-from protocol.usage import Tokens, Usage
+from podline.contract.messages import Timeline as BotTimeline
+from podline.contract.usage import Tokens, Usage
 from scripts.benchmarks import request_metrics
 from scripts.benchmarks.programs import system
 

@@ -14,12 +14,12 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.app import create_app
-from controller.clock import system_clock
-from controller.metrics import Metrics
+from controller.core.clock import system_clock
+from controller.core.tokens import Signer
+from controller.observe.metrics import Metrics
 from controller.settings import Settings
-from controller.tokens import Signer
-from tests.fakes.places import FakeRooms, FakeRuntime
+from controller.web.app import create_app
+from testing.fakes.controllers.places import FakeRooms, FakeRuntime
 
 ROUNDS: Final = 60
 """One with and one without in turn, so that what else the machine does meets both."""

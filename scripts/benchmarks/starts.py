@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from scripts.benchmarks.programs import system
-from tests.fakes.served import serve_controller
+from testing.fakes.controllers.served import serve_controller
 
 BOT: Final = ("/bin/sleep", "600")
 STARTS: Final = 100

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.served import ServeController, serve_controller
+from testing.fakes.controllers.served import ServeController, serve_controller
 
 
 @pytest.fixture

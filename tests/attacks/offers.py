@@ -14,10 +14,10 @@ import httpx
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 
-from tests.fakes.served import Controller
+from testing.fakes.controllers.served import Controller
 
 ROOT = Path(__file__).parents[2]
-MEETING_BOT = ("/usr/bin/env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.fakes.meeting_bot")
+MEETING_BOT = ("/usr/bin/env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "testing.fakes.bots.meeting_bot")
 
 
 async def send(

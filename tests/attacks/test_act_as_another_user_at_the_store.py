@@ -18,15 +18,15 @@ from aiohttp.test_utils import TestServer
 
 from bot.store import Store as BotsStore
 from bot.store import StoreError, Turn
-from controller.credentials import Credentials
-from controller.store_tokens import StoreTokens, key_id
+from controller.core.credentials import Credentials
+from controller.credentials.store import StoreTokens, key_id
 from sandbox.gemini.record import ModelRecord
 from sandbox.store.access import Access
 from sandbox.store.catalogue import load_catalogue
 from sandbox.store.database import Database
 from sandbox.store.server import create_store_app
 from sandbox.store.state import Store
-from tests.fakes.site import serve_site
+from testing.fakes.controllers.site import serve_site
 
 SECRET: Final = "the store's secret of thirty-two bytes"
 FORMER: Final = "the secret that was in use before this"

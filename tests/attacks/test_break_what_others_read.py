@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.bad_bot import serve_bad_bot
-from tests.fakes.served import ServeController
+from testing.fakes.bots.bad_bot import serve_bad_bot
+from testing.fakes.controllers.served import ServeController
 
 DEEP = [100, 260, 900, 1_800]
 JSON = {"Content-Type": "application/json"}

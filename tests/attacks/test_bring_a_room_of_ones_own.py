@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from controller.__main__ import choose_rooms
+from controller.core.tokens import Signer
 from controller.rooms.hosts import read_room_url
 from controller.settings import Settings
-from controller.tokens import Signer
-from tests.fakes.site import Serve, Site, serve_site
+from testing.fakes.controllers.site import Serve, Site, serve_site
 
 SECRET = "a-secret-of-livekit-that-is-long-enough"
 

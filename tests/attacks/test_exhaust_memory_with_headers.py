@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from controller.http_limits import HttpLimits
-from tests.fakes.served import ServeController
-from tests.fakes.wire import GET, Answer, Wire, connected, keep_kernels_from_hoarding
+from controller.web.http.limits import HttpLimits
+from testing.fakes.controllers.served import ServeController
+from testing.fakes.controllers.wire import GET, Answer, Wire, connected, keep_kernels_from_hoarding
 
 LINE = b"GET /v1/sessions HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

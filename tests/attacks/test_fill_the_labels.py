@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
-from bot.client_messages import Cause
-from tests.fakes.bad_bot import BadBot, serve_bad_bot, serve_bots_that_write
+from podline.runner.room.client_messages import Cause
+from testing.fakes.bots.bad_bot import BadBot, serve_bad_bot, serve_bots_that_write
 
 TOOL, MODEL = "search_products", "gemini-3.8-live"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.bad_bot import OPENMETRICS
-from tests.fakes.served import serve_controller
+from testing.fakes.bots.bad_bot import OPENMETRICS
+from testing.fakes.controllers.served import serve_controller
 
 ACCEPTED = [
     OPENMETRICS["Accept"],

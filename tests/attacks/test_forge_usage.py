@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from controller.prices import ModelPrices, PerModality, PriceList
-from tests.fakes.bad_bot import serve_bad_bot, serve_bots_that_write
+from controller.observe.prices import ModelPrices, PerModality, PriceList
+from testing.fakes.bots.bad_bot import serve_bad_bot, serve_bots_that_write
 
 MODEL = "gemini-3.8-live"
 PRICES = PriceList("USD", [ModelPrices(MODEL, date(2020, 1, 1), PerModality(1, 1), PerModality(2, 2))])

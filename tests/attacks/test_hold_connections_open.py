@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from controller.connections import Connections
-from controller.http_limits import HttpLimits
-from controller.listeners import Complaints, Listener
-from tests.fakes.served import PATIENCE_SECONDS, ServeController
-from tests.fakes.wire import GET, Wire, connected, keep_kernels_from_hoarding, write_keys
+from controller.web.http.connections import Connections
+from controller.web.http.limits import HttpLimits
+from controller.web.http.listeners import Complaints, Listener
+from testing.fakes.controllers.served import PATIENCE_SECONDS, ServeController
+from testing.fakes.controllers.wire import GET, Wire, connected, keep_kernels_from_hoarding, write_keys
 
 LIMITS = HttpLimits(
     head_seconds=0.5, body_seconds=0.5, stranger_idle_seconds=0.5, stall_seconds=0.5, linger_seconds=0.2

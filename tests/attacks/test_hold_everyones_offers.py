@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from testing.fakes.controllers.served import Controller, ServeController
 from tests.attacks.offers import MEETING_BOT, in_call, offer_with, patch_of, send
-from tests.fakes.served import Controller, ServeController
 
 RESTART = {**offer_with([]), "restart_pc": True}
 

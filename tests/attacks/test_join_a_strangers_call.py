@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
+from controller.core.runtime import Sighting
+from controller.core.tokens import Signer
 from controller.rooms.webrtc import WebRtcRooms
-from controller.runtime import Sighting
-from controller.tokens import Signer
-from tests.fakes.callers import KEYS, bearer, offer_to_bot
-from tests.fakes.served import serve_controller
-from tests.fakes.site import SIGNER, Site, serve_site
+from testing.fakes.callers.callers import KEYS, bearer, offer_to_bot
+from testing.fakes.controllers.served import serve_controller
+from testing.fakes.controllers.site import SIGNER, Site, serve_site
 
 OFFER = {"sdp": "v=0", "type": "offer"}
 CANDIDATES = {"pc_id": "pc-1", "candidates": []}

@@ -7,8 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.ledger import Ledger
-from bot.peer import Peer
+from podline.runner.channel.outbox import Ledger
+from podline.runner.room.peer import Peer
+from testing.fakes.bots.meeting_bot import Presence
+from testing.fakes.callers.client_messages import unhurried_messages
+from testing.fakes.controllers.served import ServeController
 from tests.attacks.offers import (
     MEETING_BOT,
     candidate,
@@ -18,9 +21,6 @@ from tests.attacks.offers import (
     patch_of,
     send,
 )
-from tests.fakes.client_messages import unhurried_messages
-from tests.fakes.meeting_bot import Presence
-from tests.fakes.served import ServeController
 
 
 async def test_private_candidates_get_no_packet_where_the_operator_refuses_them(

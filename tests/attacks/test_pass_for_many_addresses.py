@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from controller.settings import Settings
-from tests.fakes.served import ServeController
-from tests.fakes.wire import write_keys
+from testing.fakes.controllers.served import ServeController
+from testing.fakes.controllers.wire import write_keys
 
 
 def can_serve_both_families() -> bool:

@@ -8,8 +8,8 @@ import hmac
 import time
 from datetime import UTC, datetime, timedelta
 
-from controller.clock import Clock
-from tests.fakes.site import serve_site
+from controller.core.clock import Clock
+from testing.fakes.controllers.site import serve_site
 
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LONGEST = 30 + 600 + 20

@@ -23,14 +23,14 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frameworks.rtvi.frames import RTVIClientMessageFrame, RTVIUIEventFrame
 
-from bot.hearing import BURST_SECONDS
-from tests.fakes.client_messages import typed
-from tests.fakes.reported import PRICES
-from tests.fakes.served import serve_controller
-from tests.fakes.webrtc_caller import Flood, attacking
+from podline.runner.room.hearing import BURST_SECONDS
+from testing.fakes.bots.reported import PRICES
+from testing.fakes.callers.client_messages import typed
+from testing.fakes.callers.webrtc_caller import Flood, attacking
+from testing.fakes.controllers.served import serve_controller
+from testing.local.processes import Program
 from tests.local.endings_scene import Scene
 from tests.local.endings_site import open_site
-from tests.local.processes import Program
 
 SOUND = base64.b64encode(bytes(32_000)).decode()
 

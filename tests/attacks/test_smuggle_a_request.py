@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.served import ServeController
-from tests.fakes.wire import GET, connected, write_keys
+from testing.fakes.controllers.served import ServeController
+from testing.fakes.controllers.wire import GET, connected, write_keys
 
 POST = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"

@@ -11,10 +11,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from controller.identity import IdentityKey, SignedIdentities
-from controller.runtime import Sighting
-from tests.fakes.callers import AUDIENCE, IDENTITIES, ISSUER, KEYS, bearer, identity
-from tests.fakes.site import Site, serve_site
+from controller.core.runtime import Sighting
+from controller.web.identity import IdentityKey, SignedIdentities
+from testing.fakes.callers.callers import AUDIENCE, IDENTITIES, ISSUER, KEYS, bearer, identity
+from testing.fakes.controllers.site import Site, serve_site
 
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.callers import KEYS, bearer
-from tests.fakes.served import serve_controller
-from tests.fakes.site import Site, serve_site
+from testing.fakes.callers.callers import KEYS, bearer
+from testing.fakes.controllers.served import serve_controller
+from testing.fakes.controllers.site import Site, serve_site
 
 SHOP = "https://shop.example.com"
 JSON = {"content-type": "application/json"}

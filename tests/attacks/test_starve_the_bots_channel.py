@@ -14,8 +14,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.fakes.served import PATIENCE_SECONDS, SIGNER, ServeController, WebApp, free_port
-from tests.fakes.wire import connected
+from testing.fakes.controllers.served import PATIENCE_SECONDS, SIGNER, ServeController, WebApp, free_port
+from testing.fakes.controllers.wire import connected
 
 HALF = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nA: "
 
@@ -106,7 +106,7 @@ async def test_with_few_descriptors_probes_and_bots_are_served_and_the_log_stays
     directory.mkdir()
     with log.open("wb") as stream:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.fakes.podline", str(directory), "join"),
+            *(sys.executable, "-m", "testing.fakes.controllers.podline", str(directory), "join"),
             env=environment,
             cwd=Path(__file__).parents[2],
             stdout=stream,

@@ -18,10 +18,10 @@ from aiohttp import web
 from google import genai
 from google.genai import errors, types
 
-from controller.credentials import Credentials
-from controller.errors import ModelUnavailable
-from controller.gemini_tokens import GeminiTokens
-from protocol.model import GEMINI_MODEL
+from controller.core.credentials import Credentials
+from controller.core.errors import ModelUnavailable
+from controller.credentials.gemini import GeminiTokens
+from podline.contract.model import GEMINI_MODEL
 from sandbox.certificate import make_certificate
 from sandbox.ears import Ears
 from sandbox.gemini.pacing import Pacing
@@ -29,7 +29,7 @@ from sandbox.gemini.server import Gemini, create_gemini_app
 from sandbox.gemini.tokens import Tokens
 from sandbox.grammar import request_grammar
 from sandbox.voice import Voice
-from tests.fakes.site import serve_site
+from testing.fakes.controllers.site import serve_site
 
 KEY: Final = "the-operators-key"
 OTHER_MODEL: Final = "models/gemini-9-live-expensive"

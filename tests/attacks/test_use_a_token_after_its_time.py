@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from controller.core.runtime import Sighting
+from controller.core.tokens import Signer
 from controller.rooms.webrtc import WebRtcRooms
-from controller.runtime import Sighting
-from controller.tokens import Signer
-from tests.fakes.callers import IDENTITIES, KEYS, bearer, identity, offer_to_bot
-from tests.fakes.served import serve_controller
-from tests.fakes.site import SIGNER, serve_site
+from testing.fakes.callers.callers import IDENTITIES, KEYS, bearer, identity, offer_to_bot
+from testing.fakes.controllers.served import serve_controller
+from testing.fakes.controllers.site import SIGNER, serve_site
 
 OFFER = {"sdp": "v=0", "type": "offer"}
 REPORT = {"seq": 1, "acked": 0, "events": [], "totals": {}, "timeline": {"now": 1.0}}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from controller.runtimes.kubernetes.status import held_up
-from tests.fakes.bad_bot import serve_bad_bot, serve_bots_that_write
-from tests.unit.kubernetes.shapes import pod, waiting
+from testing.fakes.bots.bad_bot import serve_bad_bot, serve_bots_that_write
+from tests.unit.controller.runtimes.kubernetes.shapes import pod, waiting
 
 COMMANDS = [
     "\x1b]0;owned\x07",

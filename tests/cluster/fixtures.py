@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Generator
 import pytest
 import pytest_asyncio
 
-from tests.cluster.binaries import ensure_binaries
-from tests.cluster.control_plane import PATIENCE_SECONDS, ControlPlane, NotOursError
-from tests.cluster.named_cluster import control_plane_class
+from testing.cluster.binaries import ensure_binaries
+from testing.cluster.control_plane import PATIENCE_SECONDS, ControlPlane, NotOursError
+from testing.cluster.named_cluster import control_plane_class
 
 LOG_LINES = 10
 PLANE = pytest.StashKey[ControlPlane]()

@@ -10,11 +10,11 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from tests.cluster import admission
-from tests.cluster.admission import PARAMETERS
-from tests.cluster.control_plane import MERGE, ControlPlane
-from tests.cluster.overlays import TEMPLATES, apply, rendered
-from tests.cluster.site import serve, until_not_ready, until_ready, write_template
+from testing.cluster import admission
+from testing.cluster.admission import PARAMETERS
+from testing.cluster.control_plane import MERGE, ControlPlane
+from testing.cluster.overlays import TEMPLATES, apply, rendered
+from testing.cluster.site import serve, until_not_ready, until_ready, write_template
 
 FATES = "fate.test/"
 """Annotations by which fake pods are told what happens to them."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.fault_proxy import FaultProxy
-from tests.cluster.faults import (
+from testing.cluster.control_plane import ControlPlane
+from testing.cluster.fault_proxy import FaultProxy
+from testing.cluster.faults import (
     Asked,
     Delay,
     ErrorEvent,
@@ -21,7 +21,7 @@ from tests.cluster.faults import (
     ResetAfter,
     ResetBefore,
 )
-from tests.cluster.site import secret_of, serve, until_not_ready, until_ready
+from testing.cluster.site import secret_of, serve, until_not_ready, until_ready
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ async def test_whatever_the_api_server_answers_meanwhile_an_end_is_seen_afterwar
 async def test_a_watch_that_is_half_open_for_ever_is_found_out(
     plane: ControlPlane, namespace: str, tmp_path: Path, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.runtimes.kubernetes.watch.READ_MARGIN_SECONDS", 0.5)
+    monkeypatch.setattr("controller.runtimes.kubernetes.client.watch.READ_MARGIN_SECONDS", 0.5)
     async with serve(plane, namespace, tmp_path, kubeconfig=proxy.kubeconfig, watch_seconds=2) as site:
         await site.live(session_id="one")
         proxy.freeze()
@@ -197,7 +197,7 @@ def all_over(pods: list[dict[str, dict[str, str]]]) -> bool:
 async def test_an_api_server_that_hangs_refuses_nobody_for_ever(
     plane: ControlPlane, namespace: str, tmp_path: Path, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.runtimes.kubernetes.api.REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr("controller.runtimes.kubernetes.client.api.REQUEST_SECONDS", 1.0)
     monkeypatch.setattr("controller.runtimes.kubernetes.launching.LAUNCH_SECONDS", 3.0)
     async with serve(plane, namespace, tmp_path, kubeconfig=proxy.kubeconfig) as site:
         proxy.faults.append(Fault(HalfOpen(), creating("jobs").matches))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.site import BASE, secret_of, serve, until_not_ready
+from testing.cluster.control_plane import ControlPlane
+from testing.cluster.site import BASE, secret_of, serve, until_not_ready
 
 TEMPLATE = BASE / "bot-job.yaml"
 

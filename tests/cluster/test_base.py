@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.site import BASE, serve
+from testing.cluster.control_plane import ControlPlane
+from testing.cluster.site import BASE, serve
 
 NAMESPACE = "podline"
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import httpx
 
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.controller_process import ControllerProcess
-from tests.cluster.fault_proxy import FaultProxy
-from tests.cluster.faults import Delay, ErrorEvent, Fault, HalfOpen, Refuse, ResetAfter, ResetBefore
-from tests.cluster.site import write_template
-from tests.fakes.served import PATIENCE_SECONDS
+from testing.cluster.control_plane import ControlPlane
+from testing.cluster.controller_process import ControllerProcess
+from testing.cluster.fault_proxy import FaultProxy
+from testing.cluster.faults import Delay, ErrorEvent, Fault, HalfOpen, Refuse, ResetAfter, ResetBefore
+from testing.cluster.site import write_template
+from testing.fakes.controllers.served import PATIENCE_SECONDS
 
 SESSIONS = int(os.environ.get("PODLINE_CHAOS_SESSIONS", "20"))
 LOOP_SESSIONS = 20

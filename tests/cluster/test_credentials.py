@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.site import serve, until_not_ready, until_ready
+from testing.cluster.control_plane import ControlPlane
+from testing.cluster.site import serve, until_not_ready, until_ready
 
 
 def kubeconfig(plane: ControlPlane, directory: Path, user: dict[str, object]) -> Path:

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.binaries import ensure_binaries
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.processes import PartFailedError
+from testing.cluster.binaries import ensure_binaries
+from testing.cluster.control_plane import ControlPlane
+from testing.cluster.processes import PartFailedError
 
 ROOT = Path(__file__).parents[2]
 START_AND_SAY_SO = """
 import asyncio
-from tests.cluster.binaries import ensure_binaries
-from tests.cluster.control_plane import ControlPlane
+from testing.cluster.binaries import ensure_binaries
+from testing.cluster.control_plane import ControlPlane
 
 async def main():
     plane = await ControlPlane(ensure_binaries(), fake_nodes=1).__aenter__()

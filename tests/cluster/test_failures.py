@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from protocol.reasons import REASONS_BY_EXIT_CODE, Reason
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.kwok import Fate
-from tests.cluster.site import serve
+from podline.contract.reasons import REASONS_BY_EXIT_CODE, Reason
+from testing.cluster.control_plane import ControlPlane
+from testing.cluster.kwok import Fate
+from testing.cluster.site import serve
 
 
 def is_told(session: dict[str, Any], job: dict[str, Any], reason: str) -> bool:

@@ -11,18 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.fault_proxy import FaultProxy
-from tests.cluster.faults import (
-    Asked,
-    Delay,
-    ErrorEvent,
-    Fault,
-    HalfOpen,
-    Refuse,
-    ResetAfter,
-    ResetBefore,
-)
+from testing.cluster.control_plane import ControlPlane
+from testing.cluster.fault_proxy import FaultProxy
+from testing.cluster.faults import Asked, Delay, ErrorEvent, Fault, HalfOpen, Refuse, ResetAfter, ResetBefore
 
 LONG = 1.0
 """Far longer than any answer takes."""

@@ -8,10 +8,10 @@ import re
 import httpx
 import pytest
 
-from tests.cluster import kwok
-from tests.cluster.control_plane import PATIENCE_SECONDS, ControlPlane, KubectlError
-from tests.cluster.jobs import Bot, bot_state, conditions
-from tests.cluster.kwok import Fate
+from testing.cluster import kwok
+from testing.cluster.control_plane import PATIENCE_SECONDS, ControlPlane, KubectlError
+from testing.cluster.jobs import Bot, bot_state, conditions
+from testing.cluster.kwok import Fate
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.site import serve
+from testing.cluster.control_plane import ControlPlane
+from testing.cluster.site import serve
 
 
 async def test_a_log_can_be_read_while_the_bot_runs_and_after_its_end(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.site import Site, serve
+from testing.cluster.control_plane import ControlPlane
+from testing.cluster.site import Site, serve
 
 
 async def total(site: Site, name: str, **labels: str) -> float:

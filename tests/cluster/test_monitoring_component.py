@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.operator_definitions import operator_definitions
-from tests.cluster.site import BASE
+from testing.cluster.control_plane import ControlPlane
+from testing.cluster.operator_definitions import operator_definitions
+from testing.cluster.site import BASE
 
 DEPLOY = BASE.parent
 

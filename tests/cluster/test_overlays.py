@@ -10,12 +10,12 @@ import httpx
 import pytest
 import yaml
 
-from controller.runtimes.kubernetes.manifests import EXAMPLE, session_job
-from controller.runtimes.kubernetes.template import read_template
-from tests.cluster.admission import remove_policies
-from tests.cluster.control_plane import MERGE, ControlPlane
-from tests.cluster.overlays import OVERLAYS, TEMPLATES, apply, rendered
-from tests.cluster.site import BASE
+from controller.runtimes.kubernetes.job.manifests import EXAMPLE, session_job
+from controller.runtimes.kubernetes.job.template import read_template
+from testing.cluster.admission import remove_policies
+from testing.cluster.control_plane import MERGE, ControlPlane
+from testing.cluster.overlays import OVERLAYS, TEMPLATES, apply, rendered
+from testing.cluster.site import BASE
 
 POOL = {"podline.dev/pool": "bots"}
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.control_plane import PATIENCE_SECONDS, ControlPlane
-from tests.cluster.site import BASE, Site, serve, until_not_ready
+from testing.cluster.control_plane import PATIENCE_SECONDS, ControlPlane
+from testing.cluster.site import BASE, Site, serve, until_not_ready
 
 ACCOUNT = "podline-controller"
 [ROLE, BINDING] = yaml.safe_load_all((BASE / "role.yaml").read_text(encoding="utf-8"))

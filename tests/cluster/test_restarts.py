@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from controller.rooms import Room
+from controller.core.rooms import Room
+from controller.core.session import Session
+from controller.observe.traces import LISTED, Traced
 from controller.rooms.webrtc import WebRtcRooms
-from controller.sessions import Session
-from controller.traces import LISTED, Traced
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.site import Site, secret_of, serve, site_signer, until_ready
-from tests.fakes.spans import PARENT, TRACE, Received, header
+from testing.cluster.control_plane import ControlPlane
+from testing.cluster.site import Site, secret_of, serve, site_signer, until_ready
+from testing.fakes.controllers.spans import PARENT, TRACE, Received, header
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.site import secret_of, serve
+from testing.cluster.control_plane import ControlPlane
+from testing.cluster.site import secret_of, serve
 
 
 async def test_a_session_is_one_job_and_one_secret_it_owns(

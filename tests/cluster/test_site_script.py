@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from tests.cluster.control_plane import MERGE, ControlPlane
-from tests.cluster.kwok import END, Fate
-from tests.cluster.site import serve
+from testing.cluster.control_plane import MERGE, ControlPlane
+from testing.cluster.kwok import END, Fate
+from testing.cluster.site import serve
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "lib-site.sh"
 NAMESPACE = "/api/v1/namespaces/podline"

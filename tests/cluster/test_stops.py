@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.control_plane import MERGE, ControlPlane
-from tests.cluster.kwok import Fate
-from tests.cluster.site import Site, serve
+from testing.cluster.control_plane import MERGE, ControlPlane
+from testing.cluster.kwok import Fate
+from testing.cluster.site import Site, serve
 
 Prepare = Callable[[Site], Awaitable[Any]]
 

@@ -14,7 +14,7 @@ from controller.__main__ import choose_rooms
 from controller.settings import Settings
 from sandbox.daily.rooms import DOMAIN
 from sandbox.daily.server import Daily, create_daily_app
-from tests.fakes.site import SIGNER, Site, serve_site
+from testing.fakes.controllers.site import SIGNER, Site, serve_site
 
 KEY = "sandbox-key"
 HOUR = 3600

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.served import PATIENCE_SECONDS, free_port
+from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
 
 ROOT = Path(__file__).parents[2]
 ESCAPE = "\x1b["

@@ -8,11 +8,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bot.ledger import Ledger as BotLedger
-from controller.ledger import Ledger, furthest
-from protocol.adding import plus
-from protocol.messages import Event, Report, Talked, TokensUsed, ToolCalled, TurnEnded
-from protocol.usage import Tokens, Usage
+from controller.supervision.report_ledger import Ledger, furthest
+from podline.contract.arithmetic import plus
+from podline.contract.messages import Event, Report, Talked, TokensUsed, ToolCalled, TurnEnded
+from podline.contract.usage import Tokens, Usage
+from podline.runner.channel.outbox import Ledger as BotLedger
 
 EVENTS = st.one_of(
     st.builds(TokensUsed, model=st.sampled_from("ab"), tokens=st.builds(Tokens, st.integers(0, 50))),

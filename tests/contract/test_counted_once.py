@@ -11,19 +11,28 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from prometheus_client import CollectorRegistry
 
-from bot.last_word import last_word
-from bot.ledger import Ledger as BotLedger
-from controller.labels import Declared
-from controller.ledger import Ledger, furthest
-from controller.prices import KINDS
-from controller.sessions import Session, Timeline
-from controller.usage_metrics import UsageMetrics
-from protocol.adding import NOTHING, OTHER, beyond, together
-from protocol.messages import Event, Interrupted, LastWord, Report, Talked, TokensUsed, ToolCalled, TurnEnded
-from protocol.messages import Timeline as BotTimeline
-from protocol.reasons import Reason
-from protocol.usage import TalkSeconds, Tokens, ToolCalls, Usage
-from tests.fakes.metered import Scrape, some_metrics
+from controller.core.session import Session, Timeline
+from controller.observe.labels import Declared
+from controller.observe.prices import KINDS
+from controller.observe.usage_metrics import UsageMetrics
+from controller.supervision.report_ledger import Ledger, furthest
+from podline.contract.arithmetic import NOTHING, OTHER, beyond, together
+from podline.contract.messages import (
+    Event,
+    Interrupted,
+    LastWord,
+    Report,
+    Talked,
+    TokensUsed,
+    ToolCalled,
+    TurnEnded,
+)
+from podline.contract.messages import Timeline as BotTimeline
+from podline.contract.reasons import Reason
+from podline.contract.usage import TalkSeconds, Tokens, ToolCalls, Usage
+from podline.runner.channel.final_report import last_word
+from podline.runner.channel.outbox import Ledger as BotLedger
+from testing.fakes.controllers.metered import Scrape, some_metrics
 from tests.searching import narrow_or_wide
 
 MODELS = ("a", "b")

@@ -12,15 +12,15 @@ import httpx
 import pytest
 from aiohttp.test_utils import TestServer
 
-from controller.daily_api import DAILY_API_URL, DailyApi
-from controller.errors import InvalidRequest, RoomsUnavailable
-from controller.rooms.daily import DailyRooms
+from controller.core.errors import InvalidRequest, RoomsUnavailable
+from controller.rooms.daily.api import DAILY_API_URL, DailyApi
+from controller.rooms.daily.rooms import DailyRooms
 from controller.rooms.names import RoomNames
 from sandbox.daily.requests import CreateRoom, RoomProperties, TokenProperties
 from sandbox.daily.rooms import DOMAIN
 from sandbox.daily.server import Daily, create_daily_app
 from sandbox.daily.tokens import make_token, read_token
-from tests.fakes.sessions import some_session
+from testing.fakes.controllers.sessions import some_session
 
 KEY = "sandbox-key"
 HOSTS = (DOMAIN.removeprefix("https://"),)

@@ -8,9 +8,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.reading import read_report
-from tests.fakes.clockwork import Clockwork
-from tests.fakes.site import SIGNER, Site, serve_site
+from podline.contract.reading import read_report
+from testing.fakes.controllers.clockwork import Clockwork
+from testing.fakes.controllers.site import SIGNER, Site, serve_site
 
 JSON = st.recursive(
     st.none()

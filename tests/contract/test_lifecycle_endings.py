@@ -10,16 +10,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from controller.endings import SENTENCES, decide_ending
-from controller.runtime import Exit
+from controller.core.endings import SENTENCES, decide_ending
+from controller.core.runtime import Exit
+from controller.runtimes.local.memory import oom_kills
 from controller.runtimes.log import BoundedLog
-from controller.runtimes.memory import oom_kills
-from protocol.messages import LastWord, Timeline
-from protocol.reasons import REASONS_BY_EXIT_CODE, Reason
-from protocol.usage import Usage
+from podline.contract.messages import LastWord, Timeline
+from podline.contract.reasons import REASONS_BY_EXIT_CODE, Reason
+from podline.contract.usage import Usage
+from testing.fakes.controllers.process_table import exists, until
+from testing.fakes.controllers.served import ServeController
 from tests.contract.test_local_bots import leaving, pid_of
-from tests.fakes.process_table import exists, until
-from tests.fakes.served import ServeController
 
 OUT_OF_MEMORY = SENTENCES[Reason.OUT_OF_MEMORY]
 WORD = LastWord("idle", "It was quiet.", Usage(), Usage(), Timeline(now=1))

@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 
-from controller.runtimes.guardian import Guardian
-from controller.runtimes.orphans import left_behind
-from tests.fakes.process_table import children_of, command_of, exists, until, workers_in
-from tests.fakes.served import PATIENCE_SECONDS, free_port
+from controller.runtimes.local.guardian import Guardian
+from controller.runtimes.local.orphans import left_behind
+from testing.fakes.controllers.process_table import children_of, command_of, exists, until, workers_in
+from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
 
 GRACE_SECONDS = 1.0
 
@@ -74,7 +74,7 @@ async def podline(directory: Path, **settings: str) -> AsyncIterator[Podline]:
     bots.mkdir()
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.fakes.podline", str(bots), "user"),
+        *(sys.executable, "-m", "testing.fakes.controllers.podline", str(bots), "user"),
         env={
             **os.environ,
             "PYTHONPATH": str(Path(__file__).parents[2]),

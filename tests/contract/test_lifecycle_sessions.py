@@ -9,11 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bot.ledger import Ledger as BotLedger
-from controller.assignment import Assigner, Personas
-from controller.clock import Clock
-from controller.deadlines import Limits
-from controller.errors import (
+from controller.core.clock import Clock
+from controller.core.deadlines import Limits
+from controller.core.errors import (
     CapacityReached,
     ControllerError,
     LaunchEnded,
@@ -21,17 +19,19 @@ from controller.errors import (
     SessionConflict,
     UserLimitReached,
 )
-from controller.ice import IceServers
-from controller.orders import Order
-from controller.sessions import Ending, Session
-from controller.supervisor import Supervisor
-from controller.tokens import Signer
-from controller.view import View
-from protocol.messages import LastWord, TurnEnded
-from protocol.reasons import EXIT_CODES, TERMINATED, Phase, Reason
-from tests.fakes.clockwork import Clockwork
-from tests.fakes.metered import some_metrics
-from tests.fakes.places import FakeRooms, FakeRuntime
+from controller.core.session import Ending, Session
+from controller.core.start_request import Order
+from controller.core.tokens import Signer
+from controller.rooms.ice import IceServers
+from controller.supervision.assignment import Assigner, Personas
+from controller.supervision.registry import View
+from controller.supervision.supervisor import Supervisor
+from podline.contract.messages import LastWord, TurnEnded
+from podline.contract.reasons import EXIT_CODES, TERMINATED, Phase, Reason
+from podline.runner.channel.outbox import Ledger as BotLedger
+from testing.fakes.controllers.clockwork import Clockwork
+from testing.fakes.controllers.metered import some_metrics
+from testing.fakes.controllers.places import FakeRooms, FakeRuntime
 
 CAPACITY = 4
 PER_USER = 3

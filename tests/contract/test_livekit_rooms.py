@@ -16,12 +16,12 @@ from livekit.api.room_service import RoomService
 from livekit.protocol.room import DeleteRoomRequest, ListRoomsRequest, RoomParticipantIdentity
 from livekit.rtc.participant import PublishTrackError
 
-from controller.errors import InvalidRequest, RoomsUnavailable
+from controller.core.errors import InvalidRequest, RoomsUnavailable
 from controller.rooms.livekit import LiveKitAccount, LiveKitRooms
 from controller.rooms.names import RoomNames
-from tests.fakes.livekit_front import Front, front_of
-from tests.fakes.sessions import some_session
-from tests.livekit.server import KEY, SECRET, LiveKitServer, livekit_server
+from testing.fakes.callers.livekit_front import Front, front_of
+from testing.fakes.controllers.sessions import some_session
+from testing.livekit.server import KEY, SECRET, LiveKitServer, livekit_server
 
 NAMES = RoomNames("ours")
 MINUTE = 60.0

@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from controller.runtimes.local import bot_variables
-from protocol.messages import LastWord, Timeline
-from protocol.usage import Usage
-from tests.fakes.process_table import exists, until
-from tests.fakes.served import Controller, ServeController
+from controller.runtimes.local.runtime import bot_variables
+from podline.contract.messages import LastWord, Timeline
+from podline.contract.usage import Usage
+from testing.fakes.controllers.process_table import exists, until
+from testing.fakes.controllers.served import Controller, ServeController
 
 OFFER = {"sdp": "v=0", "type": "offer"}
 

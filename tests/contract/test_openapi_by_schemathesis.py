@@ -13,16 +13,16 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from schemathesis import BaseSchema
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from controller.app import create_app
-from controller.auth import Key, KeyScope
-from controller.clock import system_clock
-from controller.sessions import Session, Timeline
+from controller.core.clock import system_clock
+from controller.core.session import Session, Timeline
 from controller.settings import Settings
-from controller.view import Record
-from tests.fakes.metered import some_metrics
-from tests.fakes.places import FakeRooms, FakeRuntime
-from tests.fakes.served import PATIENCE_SECONDS
-from tests.fakes.site import SIGNER
+from controller.supervision.registry import Record
+from controller.web.app import create_app
+from controller.web.auth import Key, KeyScope
+from testing.fakes.controllers.metered import some_metrics
+from testing.fakes.controllers.places import FakeRooms, FakeRuntime
+from testing.fakes.controllers.served import PATIENCE_SECONDS
+from testing.fakes.controllers.site import SIGNER
 
 SEED = 20_260_000
 """The same requests each time; another number makes others."""

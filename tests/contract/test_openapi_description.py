@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from controller import errors
-from controller.app import create_app
-from controller.clock import system_clock
+from controller.core import errors
+from controller.core.clock import system_clock
 from controller.settings import Settings
-from tests.fakes.metered import some_metrics
-from tests.fakes.places import FakeRooms, FakeRuntime
-from tests.fakes.site import SIGNER
+from controller.web.app import create_app
+from testing.fakes.controllers.metered import some_metrics
+from testing.fakes.controllers.places import FakeRooms, FakeRuntime
+from testing.fakes.controllers.site import SIGNER
 
 KEY = {401: {"unauthorized"}, 403: {"forbidden"}, 429: {"rate_limited"}}
 ALWAYS = {413: {"body_too_large"}, 500: {"internal_error"}}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.served import PATIENCE_SECONDS, free_port
+from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
 
 
 async def run(directory: Path, **variables: str) -> asyncio.subprocess.Process:

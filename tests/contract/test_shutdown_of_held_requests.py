@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.fakes.served import ServeController
+from testing.fakes.controllers.served import ServeController
 
 
 async def test_a_held_offer_and_a_followed_log_end_with_the_controller(serve: ServeController) -> None:

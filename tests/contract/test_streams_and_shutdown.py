@@ -3,9 +3,9 @@
 import asyncio
 import json
 
+from testing.fakes.controllers.process_table import exists
+from testing.fakes.controllers.served import ServeController
 from tests.contract.test_local_bots import pid_of
-from tests.fakes.process_table import exists
-from tests.fakes.served import ServeController
 
 
 async def test_a_session_is_told_whole_at_each_change(serve: ServeController) -> None:

@@ -7,15 +7,15 @@ import httpx
 import pytest
 
 from controller.__main__ import run
-from controller.app import create_app
-from controller.clock import system_clock
-from controller.listeners import bind
-from controller.server import Server
+from controller.core.clock import system_clock
 from controller.settings import Settings
-from tests.fakes.metered import some_metrics
-from tests.fakes.places import FakeRooms, FakeRuntime
-from tests.fakes.served import PATIENCE_SECONDS, free_port
-from tests.fakes.site import SIGNER
+from controller.web.app import create_app
+from controller.web.http.listeners import bind
+from controller.web.http.server import Server
+from testing.fakes.controllers.metered import some_metrics
+from testing.fakes.controllers.places import FakeRooms, FakeRuntime
+from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
+from testing.fakes.controllers.site import SIGNER
 
 
 def server_over(runtime: FakeRuntime) -> Server:

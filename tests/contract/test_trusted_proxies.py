@@ -6,16 +6,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from controller.app import create_app
-from controller.auth import read_keys
-from controller.clock import system_clock
-from controller.listeners import bind
-from controller.server import Server
+from controller.core.clock import system_clock
 from controller.settings import Settings
-from tests.fakes.metered import some_metrics
-from tests.fakes.places import FakeRooms, FakeRuntime
-from tests.fakes.served import PATIENCE_SECONDS, free_port
-from tests.fakes.site import SIGNER
+from controller.web.app import create_app
+from controller.web.auth import read_keys
+from controller.web.http.listeners import bind
+from controller.web.http.server import Server
+from testing.fakes.controllers.metered import some_metrics
+from testing.fakes.controllers.places import FakeRooms, FakeRuntime
+from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
+from testing.fakes.controllers.site import SIGNER
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import pytest
 from dotenv import dotenv_values
 
 from sandbox.voice import Voice
+from testing.livekit.server import LiveKitServer, livekit_server
+from testing.local.browser import find_chromium
+from testing.local.browsing import record
+from testing.local.processes import Program, Sandbox, answers, free_port, processes_of
 from tests.leaving_out import leave_out
-from tests.livekit.server import LiveKitServer, livekit_server
-from tests.local.browser import find_chromium
-from tests.local.browsing import record
-from tests.local.processes import Program, Sandbox, answers, free_port, processes_of
 
 LOG_LINES = 60
 PROGRAMS = pytest.StashKey[list[Program]]()

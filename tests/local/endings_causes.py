@@ -13,8 +13,8 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 
 from sandbox.caller import Caller
 from sandbox.caller_signalling import CallFailedError, connect
+from testing.local.processes import eventually
 from tests.local.endings_scene import Scene, finds_products
-from tests.local.processes import eventually
 
 Cause = Callable[[Scene], Awaitable[None]]
 

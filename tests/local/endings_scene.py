@@ -11,8 +11,8 @@ from typing import Any
 
 from sandbox.caller import Caller, calling
 from sandbox.caller_signalling import Room
+from testing.local.processes import bots_of, eventually
 from tests.local.endings_site import Site
-from tests.local.processes import bots_of, eventually
 
 Session = dict[str, Any]
 

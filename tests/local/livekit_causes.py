@@ -15,10 +15,10 @@ from sandbox.caller_audio import RATE, Ear
 from sandbox.caller_livekit import LiveKitLine
 from sandbox.caller_signalling import Room
 from sandbox.voice import Voice
-from tests.livekit.guest import guest
-from tests.livekit.server import LiveKitServer
+from testing.livekit.guest import guest
+from testing.livekit.server import LiveKitServer
+from testing.local.processes import eventually, launch_of
 from tests.local.endings_scene import Scene, finds_products
-from tests.local.processes import eventually, launch_of
 
 
 def _server(scene: Scene) -> LiveKitServer:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.local.processes import ROOT, Sandbox
+from testing.local.processes import ROOT, Sandbox
 
 PATIENCE_SECONDS = 60
 

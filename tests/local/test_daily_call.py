@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from testing.local.processes import Sandbox, ended_session, eventually
 from tests.local.conftest import PROGRAMS, serving
-from tests.local.processes import Sandbox, ended_session, eventually
 
 
 async def test_a_room_is_made_for_a_session_and_goes_with_it(

@@ -11,8 +11,8 @@ import pytest
 
 from sandbox.caller import calling
 from sandbox.voice import Voice
+from testing.local.processes import Sandbox, bots_of, ended_session, eventually
 from tests.local.conftest import PROGRAMS, serving
-from tests.local.processes import Sandbox, bots_of, ended_session, eventually
 
 
 @pytest.fixture(scope="module")

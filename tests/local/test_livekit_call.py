@@ -12,10 +12,10 @@ import pytest
 from sandbox.caller import calling
 from sandbox.caller_signalling import Room
 from sandbox.voice import Voice
-from tests.livekit.server import LiveKitServer
-from tests.livekit.wishes import WISHES, has_its_wish, says_until
+from testing.livekit.server import LiveKitServer
+from testing.livekit.wishes import WISHES, has_its_wish, says_until
+from testing.local.processes import Sandbox, ended_session, eventually
 from tests.local.conftest import PROGRAMS, serving
-from tests.local.processes import Sandbox, ended_session, eventually
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.livekit.guest import guest
-from tests.livekit.server import LiveKitServer, livekit_server
+from testing.livekit.guest import guest
+from testing.livekit.server import LiveKitServer, livekit_server
+from testing.local.processes import Sandbox, free_port
 from tests.local.conftest import PROGRAMS
-from tests.local.processes import Sandbox, free_port
 from tests.local.test_bot_alone import run_alone
 
 ROOM = "web-room"

@@ -7,10 +7,10 @@ import asyncio
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from protocol.messages import SILENCE_SECONDS
+from podline.contract.messages import SILENCE_SECONDS
 from sandbox.caller import calling
 from sandbox.voice import Voice
-from tests.local.processes import ended_session, eventually
+from testing.local.processes import ended_session, eventually
 
 CALLS = 3
 KINDS = {

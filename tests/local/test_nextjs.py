@@ -14,12 +14,12 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
+from testing.local.browsing import opened, speaking
+from testing.local.processes import Program, Sandbox, answers, ended_session, eventually, free_port
+from testing.web import example
+from testing.web.spoken import find_and_save, hang_up, start_talking
 from tests.leaving_out import leave_out
-from tests.local.browsing import opened, speaking
 from tests.local.conftest import PROGRAMS
-from tests.local.processes import Program, Sandbox, answers, ended_session, eventually, free_port
-from tests.web import example
-from tests.web.spoken import find_and_save, hang_up, start_talking
 
 KEY = "the-shop's-own-key"
 SCOPES = ["start", "read", "stop"]

@@ -22,8 +22,8 @@ import pytest
 from sandbox.caller import Caller, calling
 from sandbox.caller_signalling import Room
 from sandbox.voice import Voice
+from testing.local.processes import Program, Sandbox, answers, bots_of, eventually, free_port
 from tests.local.conftest import PROGRAMS
-from tests.local.processes import Program, Sandbox, answers, bots_of, eventually, free_port
 
 KEY = "key-of-the-web-app-6f1d"
 WRONG_KEY = "key-of-nobody-77aa"

@@ -22,8 +22,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fakes.process_table import children_of, open_files, resident_megabytes, until
-from tests.local.processes import Program, free_port
+from testing.fakes.controllers.process_table import children_of, open_files, resident_megabytes, until
+from testing.local.processes import Program, free_port
 
 SESSIONS = int(os.environ.get("PODLINE_SOAK_SESSIONS", "500"))
 SEED = os.environ.get("PODLINE_SOAK_SEED") or str(os.getpid())
@@ -95,7 +95,7 @@ async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
         "PODLINE_GRACE_SECONDS": "1",
         "PODLINE_KEEP_ENDED_SECONDS": "6",
     }
-    command = [sys.executable, "-m", "tests.fakes.podline", str(directory), "user"]
+    command = [sys.executable, "-m", "testing.fakes.controllers.podline", str(directory), "user"]
     program = Program.start("podline", command, tmp_path, variables)
     url = f"http://127.0.0.1:{port}"
     try:

@@ -17,9 +17,9 @@ from bot.persona import load_persona
 from sandbox.caller import calling
 from sandbox.caller_signalling import Room
 from sandbox.voice import Voice
-from tests.local.collector import Span, collector
+from testing.local.collector import Span, collector
+from testing.local.processes import Program, Sandbox, answers, ended_session, eventually, free_port
 from tests.local.conftest import PROGRAMS
-from tests.local.processes import Program, Sandbox, answers, ended_session, eventually, free_port
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 WEB_APP = "b7ad6b7169203331"

@@ -9,19 +9,19 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from controller.clock import system_clock
-from controller.prices import read_prices
-from controller.runtimes.kubernetes.access import Access
-from controller.runtimes.kubernetes.api import Api
+from controller.core.clock import system_clock
+from controller.observe.prices import read_prices
+from controller.runtimes.kubernetes.client.access import Access
+from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
-from tests.fakes.api_server import serve_api
-from tests.fakes.kubeconfig import write_kubeconfig
-from tests.fakes.served import Controller, serve_controller
-from tests.monitoring.programs import program
-from tests.monitoring.prometheus import Prometheus, prometheus
-from tests.monitoring.queries import Panel, panels
-from tests.unit.kubernetes import made
+from testing.fakes.controllers.served import Controller, serve_controller
+from testing.fakes.kubernetes.api_server import serve_api
+from testing.fakes.kubernetes.kubeconfig import write_kubeconfig
+from testing.monitoring.programs import program
+from testing.monitoring.prometheus import Prometheus, prometheus
+from testing.monitoring.queries import Panel, panels
+from tests.unit.controller.runtimes.kubernetes import made
 
 TALKER = (sys.executable, "-S", str(Path(__file__).with_name("talker.py")))
 PRICES = """

@@ -12,14 +12,14 @@ import pytest
 import pytest_asyncio
 
 from sandbox.voice import Voice
-from tests.cluster.binaries import ensure_binaries
-from tests.local.browser import find_chromium
-from tests.local.browsing import record
-from tests.node.binaries import ALL_PARTS
-from tests.node.images import ensure_images
-from tests.node.node_cluster import NodeCluster
-from tests.node.scripted import INSTALL, by_script
-from tests.node.site import OVERLAY_NAMESPACE, NodeSite, let_other_sites_in, open_site
+from testing.cluster.binaries import ensure_binaries
+from testing.local.browser import find_chromium
+from testing.local.browsing import record
+from testing.node.binaries import ALL_PARTS
+from testing.node.images import ensure_images
+from testing.node.node_cluster import NodeCluster
+from testing.node.scripted import INSTALL, by_script
+from testing.node.site import OVERLAY_NAMESPACE, NodeSite, let_other_sites_in, open_site
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

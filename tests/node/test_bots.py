@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest_asyncio
 
-from tests.node.node_cluster import NodeCluster
-from tests.node.site import NodeSite, bot_of, own_site
+from testing.node.node_cluster import NodeCluster
+from testing.node.site import NodeSite, bot_of, own_site
 
 SETTINGS = {"PODLINE_SILENCE_SECONDS": "8"}
 

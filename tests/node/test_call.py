@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sandbox.caller import calling
 from sandbox.voice import Voice
-from tests.node.node_cluster import NodeCluster
-from tests.node.scripted import CALL, by_script
-from tests.node.site import NodeSite
-from tests.node.talking import ask
+from testing.node.node_cluster import NodeCluster
+from testing.node.scripted import CALL, by_script
+from testing.node.site import NodeSite
+from testing.node.talking import ask
 
 STAGES = [
     "accepted",

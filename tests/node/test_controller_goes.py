@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from sandbox.voice import Voice
-from tests.node.images import image_name
-from tests.node.moving import CONTROLLER, ready_pod, until_back
-from tests.node.node_cluster import NodeCluster
-from tests.node.site import (
+from testing.node.images import image_name
+from testing.node.moving import CONTROLLER, ready_pod, until_back
+from testing.node.node_cluster import NodeCluster
+from testing.node.site import (
     OVERLAY_NAMESPACE,
     ROOT,
     NodeSite,
@@ -23,8 +23,8 @@ from tests.node.site import (
     until_rolled_out,
     write_job_template,
 )
-from tests.node.talking import talking
-from tests.node.worker import run
+from testing.node.talking import talking
+from testing.node.worker import run
 
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{OVERLAY_NAMESPACE}/deployments/podline"
 CONFIGURATIONS = f"/api/v1/namespaces/{OVERLAY_NAMESPACE}/configmaps"

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from sandbox.voice import Voice
-from tests.node.moving import CONTROLLER, LIVEKIT, SANDBOX, draining, only, place, ready_pod, until_back
-from tests.node.site import NodeSite
-from tests.node.talking import Call, talking
+from testing.node.moving import CONTROLLER, LIVEKIT, SANDBOX, draining, only, place, ready_pod, until_back
+from testing.node.site import NodeSite
+from testing.node.talking import Call, talking
 
 HERE = "node-0"
 THERE = "node-1"

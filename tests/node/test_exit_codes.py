@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.node.node_cluster import NodeCluster
-from tests.node.shells import shell_bot
-from tests.node.site import NodeSite, own_site
+from testing.node.node_cluster import NodeCluster
+from testing.node.shells import shell_bot
+from testing.node.site import NodeSite, own_site
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -12,13 +12,13 @@ from typing import Final
 import pytest
 from dotenv import dotenv_values
 
-from protocol import environment
+from podline.contract import environment
 from sandbox.caller import calling
 from sandbox.voice import Voice
-from tests.fakes.served import serve_controller
-from tests.node.images import cache_directory, in_podman
-from tests.node.podman import LOCKED_DOWN, Container, Podman
-from tests.node.talking import ask
+from testing.fakes.controllers.served import serve_controller
+from testing.node.images import cache_directory, in_podman
+from testing.node.podman import LOCKED_DOWN, Container, Podman
+from testing.node.talking import ask
 
 PROMPT_SECONDS: Final = 5.0
 """How long a program may take to leave that has nobody to say goodbye to. Bots still call the controller."""

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.node.base_image import ensure_base
-from tests.node.images import CODE, cache_directory, in_podman, version
-from tests.node.podman import LOCKED_DOWN, Podman
+from testing.node.base_image import ensure_base
+from testing.node.images import CODE, cache_directory, in_podman, version
+from testing.node.podman import LOCKED_DOWN, Podman
 
 MEGABYTES_ON_TOP: Final = {"bot": 420, "controller": 220, "sandbox": 350}
 TOOLS: Final = "cc gcc g++ clang ld make cargo uv git"
@@ -112,7 +112,7 @@ def test_nothing_of_this_machine_is_told(podman: Podman, image: str) -> None:
 
 def test_all_modules_can_be_imported_and_no_others_are_there(podman: Podman, name: str, image: str) -> None:
     # A sandbox makes no spans, and has nothing to send them with.
-    without = "protocol.spans" if name == "sandbox" else "nothing"
+    without = "podline.spans" if name == "sandbox" else "nothing"
     imported = within(podman, image, "python", "-c", IMPORT_ALL, without, *CODE[name]).splitlines()
     packages = within(podman, image, "ls", "/opt/podline/code").split()
 

@@ -11,11 +11,11 @@ import pytest_asyncio
 
 from sandbox.caller import calling
 from sandbox.voice import Voice
-from tests.fakes.process_table import open_files
-from tests.livekit.wishes import WISHES, has_its_wish
-from tests.node.node_cluster import NodeCluster
-from tests.node.rooms import meeting_there, rooms_left
-from tests.node.site import OVERLAY_NAMESPACE, NodeSite, own_site
+from testing.fakes.controllers.process_table import open_files
+from testing.livekit.wishes import WISHES, has_its_wish
+from testing.node.node_cluster import NodeCluster
+from testing.node.rooms import meeting_there, rooms_left
+from testing.node.site import OVERLAY_NAMESPACE, NodeSite, own_site
 
 CALLS = int(os.environ.get("PODLINE_ROOM_CALLS", "100"))
 AT_ONCE = 4

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.node.node_cluster import NodeCluster
-from tests.node.site import Change, NodeSite, bot_of, own_site
+from testing.node.node_cluster import NodeCluster
+from testing.node.site import Change, NodeSite, bot_of, own_site
 
 SETTINGS = {"PODLINE_START_TIMEOUT_SECONDS": "6"}
 

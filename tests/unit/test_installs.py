@@ -20,15 +20,15 @@ HEAVY = {
 @pytest.mark.parametrize(
     ("module", "own"),
     [
-        ("controller.app", {"fastapi", "uvicorn", "kubernetes"}),
+        ("controller.web.app", {"fastapi", "uvicorn", "kubernetes"}),
         ("controller.__main__", {"fastapi", "uvicorn", "kubernetes"}),
-        ("bot.__main__", set()),
-        ("bot.call", {"pipecat", "aiortc", "google.genai"}),
-        ("protocol.messages", set()),
+        ("podline.runner.__main__", set()),
+        ("podline.runner.session", {"pipecat", "aiortc", "google.genai"}),
+        ("podline.contract.messages", set()),
     ],
 )
 def test_a_part_loads_nothing_of_another_part_s(module: str, own: set[str]) -> None:
-    """`bot.__main__` loads nothing heavy at all: a wrong variable is named before."""
+    """`podline.runner.__main__` loads nothing heavy at all: a wrong variable is named before."""
     code = f"import sys, {module}; print(*sys.modules)"
     command = [sys.executable, "-W", "ignore", "-c", code]
 

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
+from testing.web import example
+from testing.web.example import EXAMPLE, NodeUnavailableError
 from tests.leaving_out import leave_out
-from tests.web import example
-from tests.web.example import EXAMPLE, NodeUnavailableError
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.generated import EXAMPLE, generated
+from testing.web.generated import EXAMPLE, generated
 
 FILES = generated()
 

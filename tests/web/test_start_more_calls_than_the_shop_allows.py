@@ -14,9 +14,9 @@ from typing import Final
 
 import pytest
 
+from testing.local.processes import Program, answers, free_port
+from testing.web import example
 from tests.leaving_out import leave_out
-from tests.local.processes import Program, answers, free_port
-from tests.web import example
 
 HEADERS: Final = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Address", "X-Middleware-Next")
 ALLOWED: Final = 10

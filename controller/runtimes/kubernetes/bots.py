@@ -6,10 +6,10 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from controller.flag import Flag
-from controller.runtimes.kubernetes.objects import Job, JobSpec, Pod
+from controller.core.flag import Flag
+from controller.core.session import Ending
+from controller.runtimes.kubernetes.client.objects import Job, JobSpec, Pod
 from controller.runtimes.kubernetes.status import has_ended, is_terminal
-from controller.sessions import Ending
 
 
 @dataclass(slots=True, eq=False)

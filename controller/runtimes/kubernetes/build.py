@@ -7,15 +7,15 @@ import random
 
 from prometheus_client import CollectorRegistry
 
-from controller.clock import Clock
-from controller.runtimes.kubernetes.access import Access
-from controller.runtimes.kubernetes.api import Api
-from controller.runtimes.kubernetes.errors import ConfigurationInvalid
+from controller.core.clock import Clock
+from controller.core.tracing import Tracing
+from controller.runtimes.kubernetes.client.access import Access
+from controller.runtimes.kubernetes.client.api import Api
+from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid
+from controller.runtimes.kubernetes.job.template import read_template
 from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
-from controller.runtimes.kubernetes.template import read_template
 from controller.settings import Settings
-from controller.tracing import Tracing
 
 
 def build_runtime(

@@ -8,18 +8,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from controller.clock import Clock
-from controller.endings import decide_ending
-from controller.runtime import Exit
+from controller.core.clock import Clock
+from controller.core.endings import decide_ending
+from controller.core.runtime import Exit
+from controller.core.session import Diagnostics
 from controller.runtimes.kubernetes.bots import Bot
-from controller.runtimes.kubernetes.errors import ApiError, ApiRefused
-from controller.runtimes.kubernetes.objects import Event
-from controller.runtimes.kubernetes.place import Place
-from controller.runtimes.kubernetes.redaction import redacted
+from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
+from controller.runtimes.kubernetes.client.namespace_client import Place
+from controller.runtimes.kubernetes.client.objects import Event
+from controller.runtimes.kubernetes.client.redaction import redacted
 from controller.runtimes.kubernetes.status import explain, has_ended
-from controller.sessions import Diagnostics
-from protocol.reasons import Phase
-from protocol.text import printable
+from podline.contract.reasons import Phase
+from podline.contract.text import printable
 
 log = logging.getLogger("podline.runtimes.kubernetes")
 

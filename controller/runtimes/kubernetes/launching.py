@@ -7,16 +7,16 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
-from controller.errors import LaunchUnknown, RuntimeUnavailable, SessionConflict
-from controller.runtime import Launch
-from controller.runtimes.kubernetes.backoff import Backoff
-from controller.runtimes.kubernetes.errors import ApiError, ApiRefused
-from controller.runtimes.kubernetes.manifests import session_secret
-from controller.runtimes.kubernetes.objects import Job
-from controller.runtimes.kubernetes.place import Place
-from controller.runtimes.kubernetes.records import is_accounted
+from controller.core.errors import LaunchUnknown, RuntimeUnavailable, SessionConflict
+from controller.core.runtime import Launch
+from controller.core.tracing import Tracing
+from controller.runtimes.kubernetes.client.backoff import Backoff
+from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
+from controller.runtimes.kubernetes.client.namespace_client import Place
+from controller.runtimes.kubernetes.client.objects import Job
+from controller.runtimes.kubernetes.job.manifests import session_secret
+from controller.runtimes.kubernetes.job.records import is_accounted
 from controller.runtimes.kubernetes.status import has_ended
-from controller.tracing import Tracing
 
 T = TypeVar("T")
 

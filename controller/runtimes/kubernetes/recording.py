@@ -8,16 +8,16 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from controller.clock import Clock
-from controller.runtimes.kubernetes import names
-from controller.runtimes.kubernetes.backoff import Backoff
-from controller.runtimes.kubernetes.errors import ApiError, ApiRefused
-from controller.runtimes.kubernetes.manifests import failure_event
-from controller.runtimes.kubernetes.objects import Job
-from controller.runtimes.kubernetes.place import Place
-from controller.runtimes.kubernetes.records import progress_patch
-from controller.sessions import Session
-from protocol.reasons import Phase
+from controller.core.clock import Clock
+from controller.core.session import Session
+from controller.runtimes.kubernetes.client.backoff import Backoff
+from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
+from controller.runtimes.kubernetes.client.namespace_client import Place
+from controller.runtimes.kubernetes.client.objects import Job
+from controller.runtimes.kubernetes.job import names
+from controller.runtimes.kubernetes.job.manifests import failure_event
+from controller.runtimes.kubernetes.job.records import progress_patch
+from podline.contract.reasons import Phase
 
 log = logging.getLogger("podline.runtimes.kubernetes")
 

@@ -9,23 +9,27 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from functools import partial
 from typing import Any, Final
 
-from controller.clock import Clock
-from controller.endings import ending_for
-from controller.errors import LaunchUnknown, RuntimeUnavailable, SessionConflict
-from controller.logs import about
-from controller.runtime import Exit, Launch, Sighting
-from controller.runtimes.kubernetes import names
-from controller.runtimes.kubernetes.api import Api
+from controller.core.clock import Clock
+from controller.core.endings import ending_for
+from controller.core.errors import LaunchUnknown, RuntimeUnavailable, SessionConflict
+from controller.core.runtime import Exit, Launch, Sighting
+from controller.core.session import Ending, Session
+from controller.core.tracing import Tracing, Untraced
+from controller.observe.logs import about
 from controller.runtimes.kubernetes.bots import Bot
+from controller.runtimes.kubernetes.client.api import Api
+from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
+from controller.runtimes.kubernetes.client.namespace_client import Place
+from controller.runtimes.kubernetes.client.objects import Job, Pod, launch_of, lean_job, lean_pod
+from controller.runtimes.kubernetes.client.watch import WATCH_SECONDS, Mirror
 from controller.runtimes.kubernetes.diagnosis import Diagnosis
-from controller.runtimes.kubernetes.errors import ApiError, ApiRefused
+from controller.runtimes.kubernetes.dry_run import Probe
+from controller.runtimes.kubernetes.job import names
+from controller.runtimes.kubernetes.job.manifests import EXAMPLE, session_job
+from controller.runtimes.kubernetes.job.records import read_intent, read_session
+from controller.runtimes.kubernetes.job.template import JobTemplate
 from controller.runtimes.kubernetes.launching import Launcher
-from controller.runtimes.kubernetes.manifests import EXAMPLE, session_job
-from controller.runtimes.kubernetes.objects import Job, Pod, launch_of, lean_job, lean_pod
-from controller.runtimes.kubernetes.place import Place
-from controller.runtimes.kubernetes.probe import Probe
 from controller.runtimes.kubernetes.recording import Recorder
-from controller.runtimes.kubernetes.records import read_intent, read_session
 from controller.runtimes.kubernetes.status import (
     has_begun,
     held_up,
@@ -33,12 +37,8 @@ from controller.runtimes.kubernetes.status import (
     scheduled_at,
 )
 from controller.runtimes.kubernetes.stopping import Stopper
-from controller.runtimes.kubernetes.template import JobTemplate
-from controller.runtimes.kubernetes.watch import WATCH_SECONDS, Mirror
 from controller.runtimes.log import nothing
-from controller.sessions import Ending, Session
-from controller.tracing import Tracing, Untraced
-from protocol.reasons import Reason
+from podline.contract.reasons import Reason
 
 log = logging.getLogger("podline.runtimes.kubernetes")
 

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from controller.endings import SENTENCES, ending_for, gives_a_reason
-from controller.runtime import Exit
-from controller.runtimes.kubernetes.objects import Condition, Event, Job, Pod, Terminated
-from controller.runtimes.last_word import decode_last_word
-from controller.sessions import Ending
-from protocol.messages import LastWord
-from protocol.reasons import Reason
-from protocol.text import printable
+from controller.core.endings import SENTENCES, ending_for, gives_a_reason
+from controller.core.runtime import Exit
+from controller.core.session import Ending
+from controller.runtimes.final_report import decode_last_word
+from controller.runtimes.kubernetes.client.objects import Condition, Event, Job, Pod, Terminated
+from podline.contract.messages import LastWord
+from podline.contract.reasons import Reason
+from podline.contract.text import printable
 
 _ENDS: Final = ("Complete", "Failed")
 """What a Job gets when its pod has ended. FailureTarget and SuccessCriteriaMet only announce it."""

@@ -7,14 +7,14 @@ import logging
 import random
 from typing import Final
 
-from controller.runtimes.kubernetes.backoff import Backoff
+from controller.core.session import Ending
 from controller.runtimes.kubernetes.bots import Bot
-from controller.runtimes.kubernetes.errors import ApiError
-from controller.runtimes.kubernetes.manifests import FAREWELL_SECONDS
-from controller.runtimes.kubernetes.objects import Job, launch_of, lean_job
-from controller.runtimes.kubernetes.place import Place
-from controller.runtimes.kubernetes.records import stop_patch
-from controller.sessions import Ending
+from controller.runtimes.kubernetes.client.backoff import Backoff
+from controller.runtimes.kubernetes.client.errors import ApiError
+from controller.runtimes.kubernetes.client.namespace_client import Place
+from controller.runtimes.kubernetes.client.objects import Job, launch_of, lean_job
+from controller.runtimes.kubernetes.job.manifests import FAREWELL_SECONDS
+from controller.runtimes.kubernetes.job.records import stop_patch
 
 log = logging.getLogger("podline.runtimes.kubernetes")
 

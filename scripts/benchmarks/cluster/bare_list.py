@@ -11,7 +11,7 @@ import time
 
 import msgspec
 
-from controller.runtimes.kubernetes.objects import Job, Pod
+from controller.runtimes.kubernetes.client.objects import Job, Pod
 from scripts.benchmarks.cluster.raw import Door, Raw
 
 

@@ -11,18 +11,18 @@ from typing import Any, Final
 
 from uuid_utils import uuid7
 
-from controller.assignment import Assigner, Personas
-from controller.clock import system_clock
-from controller.ice import IceServers
+from controller.core.clock import system_clock
+from controller.core.runtime import Launch
+from controller.core.session import Ending, Session, Timeline
+from controller.core.tokens import Signer
+from controller.rooms.ice import IceServers
 from controller.rooms.webrtc import WebRtcRooms
-from controller.runtime import Launch
-from controller.runtimes.kubernetes.manifests import session_job
-from controller.runtimes.kubernetes.records import progress_patch
-from controller.runtimes.kubernetes.template import JobTemplate, read_template
-from controller.sessions import Ending, Session, Timeline
-from controller.tokens import Signer
-from protocol.reasons import Phase, Reason
-from protocol.usage import Tokens, Usage
+from controller.runtimes.kubernetes.job.manifests import session_job
+from controller.runtimes.kubernetes.job.records import progress_patch
+from controller.runtimes.kubernetes.job.template import JobTemplate, read_template
+from controller.supervision.assignment import Assigner, Personas
+from podline.contract.reasons import Phase, Reason
+from podline.contract.usage import Tokens, Usage
 
 TEMPLATE: Final = Path(__file__).parents[3] / "deploy" / "base" / "bot-job.yaml"
 SECRET: Final = "a secret that outlives controllers"  # noqa: S105 - of the benchmark's own controllers

@@ -10,9 +10,9 @@ from typing import Any, Final, Self
 import aiohttp
 import msgspec
 
-from controller.runtime import Launch
-from controller.runtimes.kubernetes import names
-from controller.runtimes.kubernetes.manifests import session_secret
+from controller.core.runtime import Launch
+from controller.runtimes.kubernetes.job import names
+from controller.runtimes.kubernetes.job.manifests import session_secret
 
 PAGE_ITEMS: Final = 500
 MERGE_PATCH: Final = "application/merge-patch+json"

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from controller.runtime import Launch
+from controller.core.runtime import Launch
 from scripts.benchmarks.cluster import made
 from scripts.benchmarks.cluster.cores import apart
 from scripts.benchmarks.cluster.progress import tell

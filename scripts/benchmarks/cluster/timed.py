@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller import __main__ as podline
-from controller.listeners import Sockets
-from controller.server import Server
+from controller.web.http.listeners import Sockets
+from controller.web.http.server import Server
 
 
 class Timed:

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from bot.client_messages import Refused, read_message
-from controller.runtimes.last_word import decode_last_word
+from controller.runtimes.final_report import decode_last_word
+from podline.runner.room.client_messages import Refused, read_message
 from scripts.benchmarks.fuzz import inputs
 from scripts.benchmarks.programs import resident_megabytes
 

@@ -16,21 +16,21 @@ from typing import Final
 
 import httpx
 
-from controller.app import create_app
-from controller.auth import Key, KeyScope
-from controller.clock import system_clock
-from controller.errors import ControllerError
-from controller.listeners import bind, with_bots_port
+from controller.core.clock import system_clock
+from controller.core.errors import ControllerError
+from controller.core.runtime import Exit, Launch, Sighting
+from controller.core.session import Ending, Session
+from controller.core.tokens import Signer
 from controller.rooms.webrtc import WebRtcRooms
-from controller.runtime import Exit, Launch, Sighting
-from controller.server import Server
-from controller.sessions import Ending, Session
 from controller.settings import Settings
-from controller.supervisor import Supervisor
-from controller.tokens import Signer
-from protocol.messages import InboxAnswer
-from tests.fakes.metered import some_metrics
-from tests.fakes.served import free_port
+from controller.supervision.supervisor import Supervisor
+from controller.web.app import create_app
+from controller.web.auth import Key, KeyScope
+from controller.web.http.listeners import bind, with_bots_port
+from controller.web.http.server import Server
+from podline.contract.messages import InboxAnswer
+from testing.fakes.controllers.metered import some_metrics
+from testing.fakes.controllers.served import free_port
 
 KEY: Final = "a key for every scope of this bench"
 RESIDENTS: Final = tuple(f"resident-{number}" for number in range(64))

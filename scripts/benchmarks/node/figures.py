@@ -1,6 +1,6 @@
 """`scripts/bench node`: sessions that start on a real node, in turn with bare Jobs, in one table.
 
-It needs what tests/node needs, and runs in namespaces of its own: tests/node/namespaces.sh.
+It needs what tests/node needs, and runs in namespaces of its own: testing/node/namespaces.sh.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from scripts.benchmarks.cluster.raw import Door, Raw
 from scripts.benchmarks.node.pods import Pods
 from scripts.benchmarks.node.starts import Steps, start_bare_job, start_session
 from scripts.benchmarks.programs import system
-from tests.cluster.binaries import ensure_binaries
-from tests.node.binaries import ALL_PARTS
-from tests.node.images import ensure_images
-from tests.node.node_cluster import NodeCluster
-from tests.node.scripted import INSTALL, by_script
-from tests.node.site import OVERLAY_NAMESPACE, NodeSite, open_site
+from testing.cluster.binaries import ensure_binaries
+from testing.node.binaries import ALL_PARTS
+from testing.node.images import ensure_images
+from testing.node.node_cluster import NodeCluster
+from testing.node.scripted import INSTALL, by_script
+from testing.node.site import OVERLAY_NAMESPACE, NodeSite, open_site
 
 AT_ONCE: Final = 5
 ROUNDS_AT_ONCE: Final = 4

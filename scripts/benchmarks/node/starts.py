@@ -11,7 +11,7 @@ import yaml
 
 from scripts.benchmarks.cluster.raw import Raw
 from scripts.benchmarks.node.pods import Pods
-from tests.node.site import BASE, NodeSite
+from testing.node.site import BASE, NodeSite
 
 TELLS_THE_TIME: Final = ["tini", "--", "python", "-c", "import time; print(time.time())"]
 """What a bare Job does in place of a bot: nothing, once it has said when it was there."""

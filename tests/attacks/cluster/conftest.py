@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.cluster import admission, fixtures
-from tests.cluster.admission import Account
-from tests.cluster.control_plane import ControlPlane
+from testing.cluster import admission
+from testing.cluster.admission import Account
+from testing.cluster.control_plane import ControlPlane
+from tests.cluster import fixtures
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.admission import Account, an_event, production_job, somebody_elses_job
+from testing.cluster.admission import Account, an_event, production_job, somebody_elses_job
 
 MERGE = "application/merge-patch+json"
 JSON = "application/json-patch+json"

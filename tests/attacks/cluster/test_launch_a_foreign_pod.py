@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from testing.cluster.admission import Account, production_job
 from tests.attacks.cluster.changed import ABSENT, changed
-from tests.cluster.admission import Account, production_job
 
 DIGEST = "sha256:" + "0" * 64
 BOT = "registry.example.com/podline-bot"

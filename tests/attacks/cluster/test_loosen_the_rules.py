@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from testing.cluster.admission import LABEL, PARAMETERS, Account, production_job, until_denied, until_taken
+from testing.cluster.control_plane import ControlPlane
 from tests.attacks.cluster.changed import changed
-from tests.cluster.admission import LABEL, PARAMETERS, Account, production_job, until_denied, until_taken
-from tests.cluster.control_plane import ControlPlane
 
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"

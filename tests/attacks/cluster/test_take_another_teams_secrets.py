@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from testing.cluster.admission import Account, bot_secret, production_job
 from tests.attacks.cluster.changed import ABSENT, changed
-from tests.cluster.admission import Account, bot_secret, production_job
 
 OWNER = {"apiVersion": "batch/v1", "kind": "Job", "name": "podline-probe", "uid": "a"}
 ACCOUNT_TOKEN = "kubernetes.io/service-account-token"

@@ -13,6 +13,8 @@ from typing import Final
 
 import pytest_asyncio
 
+from testing.node.node_cluster import API_SERVER_PORT, NodeCluster
+from testing.node.worker import DNS_ADDRESS, NODE_ADDRESS
 from tests.attacks.node.world import (
     API_SERVER,
     BOT,
@@ -30,8 +32,6 @@ from tests.attacks.node.world import (
     make_namespace,
     make_pod,
 )
-from tests.node.node_cluster import API_SERVER_PORT, NodeCluster
-from tests.node.worker import DNS_ADDRESS, NODE_ADDRESS
 
 IN_CLUSTER: Final = (
     "rooms-in-cluster",

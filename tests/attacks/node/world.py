@@ -16,10 +16,10 @@ from typing import Any, Final
 
 import yaml
 
-from tests.node.images import image_name
-from tests.node.node_cluster import NodeCluster
-from tests.node.site import BASE, COMPONENTS
-from tests.node.worker import NODE_ADDRESS, PODS, PODS_V6, run
+from testing.node.images import image_name
+from testing.node.node_cluster import NodeCluster
+from testing.node.site import BASE, COMPONENTS
+from testing.node.worker import NODE_ADDRESS, PODS, PODS_V6, run
 
 HERE: Final = Path(__file__).parent
 PRODUCTION: Final = BASE.parent / "overlays" / "production"

@@ -42,7 +42,7 @@ class AtImport(importlib.abc.MetaPathFinder):
         self.fault = fault
 
     def find_spec(self, name: str, _path: Sequence[str] | None, _target: ModuleType | None = None) -> None:
-        if name == "bot.call":
+        if name == "podline.runner.session":
             self.fault()
 
 
@@ -76,11 +76,11 @@ def bring_about(fault: str) -> None:
 
             setattr(ProductTools, "_search", fail)  # noqa: B010 - so does a bug that nobody declared
         case "crash-in-the-pipeline":
-            from bot.pipeline import CallerInput
+            from podline.runner.pipeline import CallerInput
 
             setattr(CallerInput, "_say", fail)  # noqa: B010 - likewise
         case "crash-in-the-main-flow":
-            from bot.peer import Peer
+            from podline.runner.room.peer import Peer
 
             setattr(Peer, "watch", fail)  # noqa: B010 - likewise
         case "wrong-variable":

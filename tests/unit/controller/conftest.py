@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.fakes.site import Serve, Site, serve_site
+from testing.fakes.controllers.site import Serve, Site, serve_site
 
 
 @pytest.fixture

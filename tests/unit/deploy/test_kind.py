@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import cluster_tools
+from testing.fakes.kubernetes import cluster_tools
 
 ROOT = Path(__file__).parents[3]
 FAKES = ("docker", "kind", "kubectl")

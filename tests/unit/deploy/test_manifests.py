@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from controller.runtimes.kubernetes.template import read_template
+from controller.runtimes.kubernetes.job.template import read_template
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"

@@ -33,12 +33,12 @@ class AtImport(importlib.abc.MetaPathFinder):
         self.change = change
 
     def find_spec(self, name: str, _path: Sequence[str] | None, _target: ModuleType | None = None) -> None:
-        if name == "bot.call":
+        if name == "podline.runner.session":
             self.change()
 
 
 def take_observers_away() -> None:
-    from bot import measurements
+    from podline.runner.observers import measurements
 
     measurements.observers = lambda *_: []
 
@@ -46,7 +46,7 @@ def take_observers_away() -> None:
 def record_what_they_see() -> None:
     from pipecat.observers.base_observer import BaseObserver, FrameProcessed, FramePushed
 
-    from bot import measurements
+    from podline.runner.observers import measurements
 
     make = measurements.observers
     seen: deque[FramePushed | FrameProcessed] = deque(maxlen=MOST_EVENTS)
@@ -95,7 +95,7 @@ async def replay(seen: Iterable[Any], observers: list[Any]) -> float:
     from pipecat.pipeline.worker_observer import WorkerObserver
     from pipecat.utils.asyncio.task_manager import TaskManager, TaskManagerParams
 
-    from bot.voice import VoiceObserver
+    from podline.runner.observers.voice import VoiceObserver
 
     manager = TaskManager()
     manager.setup(TaskManagerParams(loop=asyncio.get_running_loop()))

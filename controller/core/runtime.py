@@ -1,0 +1,116 @@
+"""Where bots run, as the supervisor sees it: a Protocol, and what passes through it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final, Protocol
+
+from controller.core.session import Diagnostics, Ending, Session
+from podline.contract import environment
+from podline.contract.messages import LastWord
+
+_CARRIER: Final = {"traceparent": environment.TRACEPARENT, "tracestate": environment.TRACESTATE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """One bot to start.
+
+    Attributes:
+        session: what it is for, whole, so that a runtime can keep it beside the bot.
+        environment: variables anyone may read.
+        secrets: variables that only the bot may read; None where another gave them and they are forgotten.
+        deadline_seconds: how long it may exist at the very most, counted from the launch.
+    """
+
+    session: Session
+    environment: Mapping[str, str]
+    secrets: Mapping[str, str] | None = field(repr=False)
+    deadline_seconds: float
+
+    def continuing(self, trace: Mapping[str, str]) -> Launch:
+        """The launch of a bot that continues the trace of these W3C headers, where there are any."""
+        carrier = {name: trace[header] for header, name in _CARRIER.items() if header in trace}
+        return replace(self, environment={**self.environment, **carrier}) if carrier else self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """What a runtime has seen of a bot that is surely gone.
+
+    Attributes:
+        cause: what the place itself did to the bot (out of memory, evicted, node lost), if anything.
+        held_up: what kept the bot from ever running, where it did not.
+        exit_code: of the process, None when a signal ended it or nobody knows.
+        signal: the number of the signal that ended it, None otherwise.
+        last_word: what the bot left behind, None when there is nothing or nothing valid.
+        otherwise: what the place makes of it where the bot itself has given no reason.
+        diagnostics: what an operator may want to read, where the bot failed.
+    """
+
+    at: datetime
+    cause: Ending | None = None
+    held_up: Ending | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    last_word: LastWord | None = None
+    otherwise: Ending | None = None
+    diagnostics: Diagnostics | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One thing a runtime has seen of one launch.
+
+    Attributes:
+        found: the session it is for, as it was recorded, where an earlier controller has made the launch.
+        intent: why that one has asked the bot to leave, if it has.
+    """
+
+    launch_id: str
+    found: Session | None = None
+    intent: Ending | None = None
+    scheduled: datetime | None = None
+    exit: Exit | None = None
+
+
+class Runtime(Protocol):
+    """A place where bots run, one process or pod for each launch."""
+
+    @property
+    def outlives_us(self) -> bool:
+        """Whether bots go on when the controller leaves, to be found again by the next one."""
+
+    async def follow(self, seen: Callable[[Sighting], None]) -> None:
+        """Watch all bots for as long as this is awaited, and tell `seen` what becomes of each."""
+
+    def trouble(self) -> str | None:
+        """Why no launch is taken or no end noticed right now, as a sentence; None while all is well."""
+
+    async def launch(self, launch: Launch) -> None:
+        """Start one bot. The same launch again starts no second one.
+
+        Raises:
+            SessionConflict: the place holds something else under this session's name.
+            RuntimeUnavailable: no bot was started, and none will be.
+            LaunchUnknown: nobody can say yet. `stop` then sees to it that there is none, and its exit is seen
+                also where there never was one.
+        """
+
+    async def stop(self, launch_id: str, intent: Ending) -> None:
+        """Ask a bot to leave, and see to it that it is gone after the grace period. Harmless when repeated.
+
+        Returns when that is under way, not when the bot is gone: that is a sighting.
+        """
+
+    def record(self, session: Session) -> None:
+        """Keep what has become of a session where another controller finds it. Returns at once."""
+
+    async def logs(self, launch_id: str, *, follow: bool) -> AsyncIterator[bytes]:
+        """What a bot wrote to its standard streams; with `follow`, until it is gone.
+
+        Raises:
+            RuntimeUnavailable: it can't be read right now.
+        """

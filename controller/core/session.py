@@ -1,0 +1,146 @@
+"""What a session is, and how it may change. Pure: nothing here waits, reads or writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from typing import Any, Final
+
+from podline.contract.reasons import Phase, Reason
+from podline.contract.usage import Usage
+
+ANONYMOUS: Final = "anonymous"
+"""The user of a session that nobody named one for. It is no single person, so it has no limit of its own."""
+
+SUCCESSORS: Final[dict[Phase, frozenset[Phase]]] = {
+    Phase.STARTING: frozenset({Phase.LIVE, Phase.STOPPING, Phase.ENDED, Phase.FAILED}),
+    Phase.LIVE: frozenset({Phase.STOPPING, Phase.ENDED, Phase.FAILED}),
+    Phase.STOPPING: frozenset({Phase.ENDED, Phase.FAILED}),
+    Phase.ENDED: frozenset(),
+    Phase.FAILED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """When each step was reached, by the controller's clock; None when it was not."""
+
+    accepted: datetime
+    launched: datetime | None = None
+    scheduled: datetime | None = None
+    process_up: datetime | None = None
+    joined: datetime | None = None
+    caller_joined: datetime | None = None
+    first_speech: datetime | None = None
+    ended: datetime | None = None
+
+    def marked(self, **moments: datetime | None) -> Timeline:
+        """Set the moments that are not set yet. What is on record stays, and so does the order of steps.
+
+        News overtakes itself: a pod may be seen before the request for it has been answered, and what was
+        not seen has its time from elsewhere, in whole seconds.
+        """
+        timeline = self
+        for name, at in moments.items():
+            if at is not None and getattr(timeline, name) is None:
+                timeline = replace(timeline, **{name: timeline._in_order(name, at)})
+        return timeline
+
+    def _in_order(self, name: str, at: datetime) -> datetime:
+        """The nearest moment that is not before an earlier step, nor after a later one."""
+        place = _STEPS.index(name)
+        moments: list[datetime | None] = [getattr(self, step) for step in _STEPS]
+        earlier = [moment for moment in moments[:place] if moment is not None]
+        later = [moment for moment in moments[place:] if moment is not None]
+        return min([max([at, *earlier]), *later])
+
+
+_STEPS: Final = tuple(step.name for step in fields(Timeline))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Why a session ended, and the sentence for a person: what happened, what to do."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostics:
+    """What there is to tell of a bot that failed: warnings about it, and the end of its log, oldest first."""
+
+    events: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a session may use at most; None where it is not limited. Tokens include prompt and completion."""
+
+    tokens: int | None = None
+    cost: float | None = None
+
+
+NO_BUDGET: Final = Budget()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One call, from the request for it to its end.
+
+    Attributes:
+        launch_id: random, its own for each launch; what a bot's token is made for.
+        request_hash: of the request that started it, so that a repeat is told from a conflict.
+        room_is_brought: the caller made the room, so it is not ours to give tokens for, or to close.
+        room_name: what tells the room from all others of its provider.
+        usage_is_partial: the bot left no final last word, so it may have used more than `usage` says.
+        diagnostics: of a session that failed, where its runtime has any.
+        address_tag: stands for the address of a caller whom nobody named; None for all others.
+        trace: the request's W3C headers for whoever continues its trace; none where it is not traced.
+    """
+
+    id: str
+    user_id: str
+    launch_id: str
+    request_hash: str
+    room_provider: str
+    room_url: str | None = None
+    room_is_brought: bool = False
+    room_name: str | None = None
+    persona: str | None = None
+    max_duration_seconds: int
+    budget: Budget = NO_BUDGET
+    metadata: dict[str, Any] = field(default_factory=dict)
+    phase: Phase = Phase.STARTING
+    ending: Ending | None = None
+    timeline: Timeline
+    usage: Usage = field(default_factory=Usage)
+    usage_is_partial: bool = False
+    diagnostics: Diagnostics | None = None
+    address_tag: str | None = None
+    trace: dict[str, str] = field(default_factory=dict)
+
+    def moved(self, phase: Phase) -> Session:
+        """Go to `phase` where that is a step forward; stay where it is not.
+
+        News arrives late and twice. A bot that says it has joined after its stop was asked for is still
+        stopping, and an end is the end.
+        """
+        return replace(self, phase=phase) if phase in SUCCESSORS[self.phase] else self
+
+    def marked(self, **moments: datetime | None) -> Session:
+        """Set moments of the timeline; the bot's being joined makes the session live."""
+        session = replace(self, timeline=self.timeline.marked(**moments))
+        return session.moved(Phase.LIVE) if session.timeline.joined is not None else session
+
+    def used(self, usage: Usage, *, partial: bool = False) -> Session:
+        return replace(self, usage=usage, usage_is_partial=partial)
+
+    def ended(self, ending: Ending, at: datetime) -> Session:
+        """Close the record. The first ending stays."""
+        if self.phase.is_end:
+            return self
+        return replace(
+            self.moved(ending.reason.phase), ending=ending, timeline=self.timeline.marked(ended=at)
+        )

@@ -1,0 +1,1 @@
+"""Credentials for services outside Podline, issued for a single launch."""

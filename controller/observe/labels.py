@@ -1,0 +1,74 @@
+"""Label values that come from outside: a bounded number of them, since each makes series of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Final, get_args
+
+from controller.core import default_agent
+from podline.contract.arithmetic import OTHER
+from podline.contract.messages import Event
+
+MAX_VALUES: Final = 32
+"""As many kinds of errors as there may be."""
+
+ERROR_KINDS: Final = (
+    "unknown",
+    "authentication",
+    "authorization",
+    "invalid_request",
+    "rate_limit",
+    "quota",
+    "connectivity",
+    "server",
+    "application",
+)
+"""Pipecat's: pipecat/utils/errors.py, ErrorCategory."""
+
+
+REFUSAL_CAUSES: Final = ("rate", "total", "size", "malformed", "unsupported")
+"""Why a bot of ours refuses a message of its caller's client."""
+
+REFUSED_KINDS: Final = (
+    *(str(kind.__struct_config__.tag) for kind in get_args(Event)),
+    "totals",
+    "timeline",
+    "batch",
+)
+"""Claims of a bot that may be refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """What the operator says bots use: these names become labels, whatever else bots tell of."""
+
+    tools: Collection[str] = default_agent.TOOLS
+    models: Collection[str] = default_agent.MODELS
+
+
+class DeclaredValues:
+    """Lets the names pass that are known beforehand; the rest is `OTHER`."""
+
+    def __init__(self, declared: Iterable[str]) -> None:
+        self._declared = frozenset(declared)
+
+    def bounded(self, value: str) -> str:
+        return value if value in self._declared else OTHER
+
+
+class BoundedValues:
+    """Lets the first few values pass, and those that are known beforehand; the rest is `OTHER`."""
+
+    def __init__(self, known: Iterable[str] = (), limit: int = MAX_VALUES) -> None:
+        self._passed = set(known)
+        self._left = limit
+
+    def bounded(self, value: str) -> str:
+        if value in self._passed:
+            return value
+        if self._left <= 0 or not value.isprintable():
+            return OTHER
+        self._left -= 1
+        self._passed.add(value)
+        return value

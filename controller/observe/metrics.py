@@ -1,0 +1,201 @@
+"""The controller's metrics for Prometheus: docs/metrics.md says what each of them means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from controller.core.session import Session, Timeline
+from controller.observe.labels import REFUSED_KINDS, BoundedValues, Declared
+from controller.observe.prices import PriceList
+from controller.observe.usage_metrics import UsageMetrics, exemplar_of, with_prices
+from podline.contract.messages import Report
+from podline.contract.reasons import Phase, Reason
+from podline.contract.usage import Usage
+
+STAGES: Final = (
+    "accepted",
+    "launched",
+    "scheduled",
+    "process_up",
+    "joined",
+    "caller_joined",
+    "first_speech",
+)
+
+UNKNOWN: Final = "unknown"
+"""In place of a stage: the bot left no word, and was followed by another controller at last."""
+
+_START: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 60, 120, 300)
+_DURATION: Final = (10, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200)
+
+
+class Metrics:
+    """Counts what the supervisor tells. What things stand at is read off the view: see `view_metrics`."""
+
+    def __init__(
+        self, registry: CollectorRegistry, prices: PriceList | None, declared: Declared | None = None
+    ) -> None:
+        """Prepare.
+
+        Args:
+            registry: may hold collectors of others; all it holds is shown.
+            prices: of models, whose names are declared by that.
+            declared: which tools and models have series of their own; the assistant's when not given.
+        """
+        self.registry = registry
+        self.prices = prices
+        self.declared = with_prices(declared or Declared(), prices)
+        self.usage = UsageMetrics(registry, prices, self.declared)
+        ProcessCollector(registry=registry)
+
+        def counter(name: str, what: str, *labels: str) -> Counter:
+            return Counter(f"podline_{name}", what, labels, registry=registry)
+
+        self._starts = counter("session_starts", "Sessions that were given a place.")
+        self._ends = counter("session_ends", "Sessions that ended, by reason.", "phase", "reason")
+        self._furthest = counter(
+            "session_furthest_stage", "Sessions that ended, by the last stage of the start.", "phase", "stage"
+        )
+        self._partial = counter("sessions_partial_usage", "Sessions whose bot left no final last word.")
+        self._batches = counter("report_batches", "Batches of bots' reports.", "outcome")
+        self._unknown = counter("report_events_unknown", "Events that only newer bots can tell of.", "kind")
+        self._unknown_kinds = BoundedValues()
+        self._refused = counter(
+            "report_claims_refused", "Claims of bots that no bot can have a right to, by kind.", "kind"
+        )
+        self._duration = Histogram(
+            "podline_session_duration_seconds",
+            "From accepted to ended.",
+            ("phase",),
+            registry=registry,
+            buckets=_DURATION,
+        )
+        self._start = Histogram(
+            "podline_session_start_seconds",
+            "From accepted to the bot's first speech.",
+            registry=registry,
+            buckets=_START,
+        )
+        self._stage = Histogram(
+            "podline_session_start_stage_seconds",
+            "What each stage of a start took, from the one reached before it.",
+            ("stage",),
+            registry=registry,
+            buckets=_START,
+        )
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """Series that are there before the first event show its increase."""
+        for reason in Reason:
+            self._ends.labels(str(reason.phase), str(reason))
+        for phase in (Phase.ENDED, Phase.FAILED):
+            self._duration.labels(str(phase))
+            for stage in (*STAGES, UNKNOWN):
+                self._furthest.labels(str(phase), stage)
+        for stage in STAGES[1:]:
+            self._stage.labels(stage)
+        for outcome in ("added", "repeated", "refused"):
+            self._batches.labels(outcome)
+        for kind in REFUSED_KINDS:
+            self._refused.labels(kind)
+
+    def show(self, accept: str, *, exemplars: bool) -> tuple[bytes, str]:
+        """Return all metrics as a scraper wants them, and the type of that.
+
+        Args:
+            accept: the request's header.
+            exemplars: whether the traces of single sessions may be shown to whoever asks.
+        """
+        encode, media_type = choose_encoder(accept)
+        return encode(_Shown(self.registry, exemplars=exemplars)), media_type
+
+    # --- what the supervisor tells ---
+
+    def started(self, session: Session) -> None:
+        """A place was taken."""
+        self._starts.inc(exemplar=exemplar_of(session))
+
+    def batch_added(self, session: Session, report: Report, used: Usage) -> None:
+        """A batch came for the first time; `used` is what its events add up to."""
+        self._batches.labels("added").inc()
+        self.usage.observe(session, report.events)
+        self.usage.add(session, used)
+
+    def events_unknown(self, kinds: Iterable[str]) -> None:
+        """Events of an added batch that were left out, by their kinds."""
+        for kind in kinds:
+            self._unknown.labels(self._unknown_kinds.bounded(kind)).inc()
+
+    def claims_refused(self, kinds: Mapping[str, int]) -> None:
+        """Claims of a bot that were dropped, by kind."""
+        for kind, count in kinds.items():
+            self._refused.labels(kind).inc(count)
+
+    def batch_repeated(self) -> None:
+        self._batches.labels("repeated").inc()
+
+    def batch_refused(self) -> None:
+        self._batches.labels("refused").inc()
+
+    def start_is_over(self, session: Session) -> None:
+        """A session has reached its first speech, or has ended without. To be told once."""
+        exemplar = exemplar_of(session)
+        for stage, seconds in stages(session.timeline):
+            self._stage.labels(stage).observe(seconds, exemplar)
+        if session.timeline.first_speech is not None:
+            whole = session.timeline.first_speech - session.timeline.accepted
+            self._start.observe(whole.total_seconds(), exemplar)
+
+    def ended(self, session: Session, *, is_start_known: bool = True) -> None:
+        """A session has surely ended. How far its start came may be what only another controller knew."""
+        if session.ending is None or session.timeline.ended is None:
+            return
+        exemplar = exemplar_of(session)
+        phase = str(session.phase)
+        self._ends.labels(phase, str(session.ending.reason)).inc(exemplar=exemplar)
+        furthest = _furthest(session.timeline)
+        is_known = is_start_known or furthest == STAGES[-1]
+        self._furthest.labels(phase, furthest if is_known else UNKNOWN).inc()
+        duration: timedelta = session.timeline.ended - session.timeline.accepted
+        self._duration.labels(phase).observe(duration.total_seconds(), exemplar)
+        if session.usage_is_partial:
+            self._partial.inc(exemplar=exemplar)
+
+
+def stages(timeline: Timeline) -> list[tuple[str, float]]:
+    """What each stage of the start took that was reached: together, from `accepted` to the last of them."""
+    reached = _reached(timeline)
+    return [(stage, (at - before).total_seconds()) for (_, before), (stage, at) in pairwise(reached)]
+
+
+def _furthest(timeline: Timeline) -> str:
+    return _reached(timeline)[-1][0]
+
+
+def _reached(timeline: Timeline) -> list[tuple[str, datetime]]:
+    moments = [(stage, getattr(timeline, stage)) for stage in STAGES]
+    return [(stage, at) for stage, at in moments if at is not None]
+
+
+class _Shown(Collector):
+    """A registry, less the moment each series began, which would be a third of all that is shown."""
+
+    def __init__(self, registry: CollectorRegistry, *, exemplars: bool) -> None:
+        self._registry = registry
+        self._exemplars = exemplars
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            samples = [each for each in metric.samples if not each.name.endswith("_created")]
+            metric.samples = (
+                samples if self._exemplars else [each._replace(exemplar=None) for each in samples]
+            )
+            yield metric

@@ -1,0 +1,153 @@
+"""What callers, bots and models did, as bots have told: counters and histograms."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+from datetime import date
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from controller.core.session import Session
+from controller.observe.labels import ERROR_KINDS, REFUSAL_CAUSES, BoundedValues, Declared, DeclaredValues
+from controller.observe.prices import PriceList, split
+from podline.contract.messages import (
+    AudioDropped,
+    ClientMessagesRefused,
+    ErrorSeen,
+    Event,
+    FirstByte,
+    ModelReconnected,
+    ResponseLatency,
+    Silence,
+    ToolCalled,
+)
+from podline.contract.usage import TalkSeconds, Tokens, ToolCalls, Usage
+
+log = logging.getLogger("podline.metrics")
+
+_LATENCY: Final = (0.1, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5, 8, 13, 20)
+_TOOL: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20)
+_TRACE_PARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+"""https://www.w3.org/TR/trace-context/#traceparent-header"""
+_MAX_UNPRICED: Final = 32
+
+
+def exemplar_of(session: Session) -> dict[str, str] | None:
+    """Leads from a metric to the trace of one session, where it has one. Nobody can join a call with that."""
+    found = _TRACE_PARENT.fullmatch(session.trace.get("traceparent", ""))
+    return None if found is None else {"trace_id": found[1]}
+
+
+def with_prices(declared: Declared, prices: PriceList | None) -> Declared:
+    """What is declared, and the models that have a price."""
+    models = frozenset(declared.models) | (prices.models if prices else frozenset())
+    return Declared(tools=frozenset(declared.tools), models=models)
+
+
+class UsageMetrics:
+    """Each event is observed once, and usage is added once: the supervisor's ledgers see to that."""
+
+    def __init__(self, registry: CollectorRegistry, prices: PriceList | None, declared: Declared) -> None:
+        self._prices = prices
+        self._models = DeclaredValues(declared.models)
+        self._tools = DeclaredValues(declared.tools)
+        self._kinds = BoundedValues(ERROR_KINDS)
+        self._unpriced: set[str] = set()
+
+        def counter(name: str, what: str, *labels: str) -> Counter:
+            return Counter(f"podline_{name}", what, labels, registry=registry)
+
+        def histogram(name: str, what: str, buckets: Iterable[float], *labels: str) -> Histogram:
+            return Histogram(f"podline_{name}", what, labels, registry=registry, buckets=tuple(buckets))
+
+        self._response = histogram(
+            "response_latency_seconds", "From the end of the caller's speech to the answer.", _LATENCY
+        )
+        self._first_byte = histogram(
+            "model_first_byte_seconds", "Until the model's first byte of an answer.", _LATENCY, "model"
+        )
+        self._turns = counter("turns", "Turns that callers have finished.")
+        self._interruptions = counter("interruptions", "Times a caller has cut the bot short.")
+        self._silences = counter("silences", "Times nobody spoke for 3 s, by who spoke last.", "after")
+        self._tool_calls = counter("tool_calls", "Calls of tools that are done.", "tool", "outcome")
+        self._tool_seconds = histogram("tool_call_duration_seconds", "How long a tool took.", _TOOL, "tool")
+        self._reconnects = counter("model_reconnects", "Connections to the model made again.")
+        self._errors = counter("bot_errors", "Errors inside bots whose calls went on.", "kind")
+        self._tokens = counter("tokens", "Tokens, each counted once.", "model", "direction", "modality")
+        self._talk = counter("talk_seconds", "How long either side has spoken.", "side")
+        self._cost = counter("cost", "What tokens cost by the price file.", "model", "currency")
+        self._unpriced_tokens = counter("unpriced_tokens", "Tokens of models without a price.", "model")
+        self._client_messages_refused = counter(
+            "client_messages_refused", "Messages of callers' clients that bots refused.", "cause"
+        )
+        self._audio_dropped = counter("audio_dropped_seconds", "Callers' audio beyond real time.")
+        self._causes = DeclaredValues(REFUSAL_CAUSES)
+        for side in ("caller", "bot"):
+            self._silences.labels(side)
+            self._talk.labels(side)
+
+    def observe(self, session: Session, events: Iterable[Event]) -> None:
+        """Take in what is no usage: `add` has the rest."""
+        exemplar = exemplar_of(session)
+        for event in events:
+            match event:
+                case ResponseLatency(seconds=seconds):
+                    self._response.observe(seconds, exemplar)
+                case FirstByte(model=model, seconds=seconds):
+                    self._first_byte.labels(self._models.bounded(model)).observe(seconds, exemplar)
+                case ToolCalled(name=name, seconds=seconds):
+                    self._tool_seconds.labels(self._tools.bounded(name)).observe(seconds, exemplar)
+                case Silence(after=after):
+                    self._silences.labels(after).inc(exemplar=exemplar)
+                case ModelReconnected():
+                    self._reconnects.inc(exemplar=exemplar)
+                case ErrorSeen(kind=kind):
+                    self._errors.labels(self._kinds.bounded(kind)).inc(exemplar=exemplar)
+                case ClientMessagesRefused(cause=cause, count=count):
+                    self._client_messages_refused.labels(self._causes.bounded(cause)).inc(count)
+                case AudioDropped(seconds=seconds):
+                    self._audio_dropped.inc(seconds)
+                case _:
+                    pass
+
+    def add(self, session: Session, usage: Usage) -> None:
+        """Add what a session has used since the last time."""
+        day = session.timeline.accepted.date()
+        for model, tokens in usage.models.items():
+            self._add_tokens(model, tokens, day)
+        for name, calls in usage.tool_calls.items():
+            self._add_calls(self._tools.bounded(name), calls)
+        if usage.turns:
+            self._turns.inc(usage.turns)
+        if usage.interruptions:
+            self._interruptions.inc(usage.interruptions)
+        self._add_talk(usage.talk_seconds)
+
+    def _add_tokens(self, model: str, tokens: Tokens, day: date) -> None:
+        label = self._models.bounded(model)
+        for (direction, modality), count in split(tokens):
+            if count:
+                self._tokens.labels(label, direction, modality).inc(count)
+        if self._prices is None:
+            return
+        amount = self._prices.amount(model, tokens, day)
+        if amount is not None:
+            self._cost.labels(label, self._prices.currency).inc(amount)
+            return
+        self._unpriced_tokens.labels(label).inc(tokens.prompt_tokens + tokens.completion_tokens)
+        if model not in self._unpriced and len(self._unpriced) < _MAX_UNPRICED:
+            self._unpriced.add(model)
+            log.warning("model without a price", extra={"model": model})
+
+    def _add_calls(self, tool: str, calls: ToolCalls) -> None:
+        for outcome, count in (("ok", calls.ok), ("error", calls.error)):
+            if count:
+                self._tool_calls.labels(tool, outcome).inc(count)
+
+    def _add_talk(self, talk: TalkSeconds) -> None:
+        for side, seconds in (("caller", talk.caller), ("bot", talk.bot)):
+            if seconds:
+                self._talk.labels(side).inc(seconds)

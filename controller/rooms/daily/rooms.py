@@ -1,0 +1,207 @@
+"""Rooms at Daily.
+
+https://docs.daily.co/reference/rest-api
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import msgspec
+from aiolimiter import AsyncLimiter
+
+from controller.core.errors import InvalidRequest
+from controller.core.rooms import Room
+from controller.core.session import Session
+from controller.rooms.daily import api as daily_api
+from controller.rooms.daily.api import DailyApi, DailyError
+from controller.rooms.hosts import RoomUrl, read_room_url
+from controller.rooms.names import RoomNames
+from controller.rooms.provider import ProviderError, ask
+from podline.contract import environment
+
+DAILYS_ROOMS: Final = "*.daily.co"
+MOST_PARTICIPANTS: Final = 3
+"""The bot, the caller, and the caller once more, who was lost and for Daily is still there."""
+
+_BEHIND_SECONDS: Final = 60
+"""How much longer than its session may need it a room is there."""
+
+_YOUNGEST_SWEPT_SECONDS: Final = 60.0
+
+# https://docs.daily.co/reference/rest-api/your-domain/rate-limits: 100 requests in 5 s, and 50 deletions in
+# 30 s. A burst and what is regained within the window are together no more than that.
+_REQUESTS: Final = (20, 1.25)
+_DELETIONS: Final = (10, 7.5)
+
+_ROOM_PATH: Final = re.compile(r"/([A-Za-z0-9_-]{1,128})")
+T = TypeVar("T")
+
+
+class DailyRooms:
+    """Makes rooms with the operator's key."""
+
+    provider = "daily"
+
+    def __init__(
+        self, api: DailyApi, names: RoomNames, now: Callable[[], float], hosts: Collection[str] = ()
+    ) -> None:
+        """Prepare; nothing is asked.
+
+        Args:
+            api: Daily, with a key.
+            names: those of this installation's rooms.
+            now: the time of day, in seconds of Unix.
+            hosts: on which rooms may be brought; the API's own where there are none.
+        """
+        self._hosts = hosts or (DAILYS_ROOMS if api.is_dailys_own else api.host,)
+        self._api = api
+        self._names = names
+        self._now = now
+        self._requests = AsyncLimiter(*_REQUESTS)
+        self._deletions = AsyncLimiter(*_DELETIONS)
+
+    async def open(self, session: Session, *, lifetime_seconds: float) -> Room:
+        name = self._names.of(session.launch_id)
+        expires_at = self._expiry(lifetime_seconds)
+        made = await self._ask(lambda: self._create(name, expires_at))
+        async with asyncio.TaskGroup() as tokens:
+            bot = tokens.create_task(self._token(name, expires_at, is_owner=True))
+            caller = tokens.create_task(self._token(name, expires_at, is_owner=False))
+        return self._room(name, made.url, bot_token=bot.result(), caller_token=caller.result())
+
+    def bring(self, session: Session, url: str, token: str) -> Room:  # noqa: ARG002 - a room is its address
+        """Daily alone can check the token's signature; what the token says must fit the room.
+
+        Raises:
+            InvalidRequest: it is no room of Daily's, one of another session, or the token is for another.
+        """
+        brought, name = self._read(url)
+        if self._names.launch(name) is not None:
+            raise InvalidRequest("room.url: it is another session's room. Make a room of your own.")
+        claims = _claims(token)
+        if claims.get("r", name) != name:
+            raise InvalidRequest("room.token: it is for another room. Make one for this room and the bot.")
+        expires_at = claims.get("exp")
+        if isinstance(expires_at, int | float) and expires_at <= self._now():
+            raise InvalidRequest("room.token: it has expired. Make another for the bot.")
+        return self._room(name, str(brought), bot_token=token, caller_token=None)
+
+    async def enter_again(self, session: Session, *, lifetime_seconds: float) -> Room:
+        url = session.room_url or ""
+        if session.room_is_brought:
+            return self._room(session.room_name or url, url, bot_token=None, caller_token=None)
+        name = self._name_of(session)
+        token = await self._token(name, self._expiry(lifetime_seconds), is_owner=True)
+        return self._room(name, url, bot_token=token, caller_token=None)
+
+    async def admit(self, session: Session, *, lifetime_seconds: float) -> str | None:
+        if session.room_is_brought:
+            return None
+        name = self._name_of(session)
+        return await self._token(name, self._expiry(lifetime_seconds), is_owner=False)
+
+    async def close(self, session: Session) -> None:
+        await self._delete(self._name_of(session))
+
+    async def sweep(self, live: Collection[str]) -> int:
+        oldest = self._now() - _YOUNGEST_SWEPT_SECONDS
+        names = [
+            room.name
+            async for room in self._listed()
+            if room.created_at.timestamp() < oldest
+            and (launch_id := self._names.launch(room.name)) is not None
+            and launch_id not in live
+        ]
+        for name in names:
+            await self._delete(name)
+        return len(names)
+
+    async def aclose(self) -> None:
+        await self._api.aclose()
+
+    async def _listed(self) -> AsyncIterator[daily_api.ListedRoom]:
+        last: str | None = None
+        while page := await self._ask(partial(self._api.list_rooms, last)):
+            for room in page:
+                yield room
+            last = page[-1].id
+
+    async def _create(self, name: str, expires_at: int) -> daily_api.Room:
+        """Make a room, or find it made: by a try whose answer was lost."""
+        try:
+            return await self._api.create_room(expires_at, MOST_PARTICIPANTS, name)
+        except DailyError as error:
+            if error.status != 400:
+                raise
+            try:
+                return await self._api.get_room(name)
+            except DailyError:
+                raise error from None
+
+    async def _token(self, name: str, expires_at: int, *, is_owner: bool) -> str:
+        return await self._ask(lambda: self._api.create_token(name, expires_at, is_owner=is_owner))
+
+    async def _delete(self, name: str) -> None:
+        await self._ask(lambda: self._api.delete_room(name), self._deletions)
+
+    async def _ask(self, request: Callable[[], Awaitable[T]], pace: AsyncLimiter | None = None) -> T:
+        async def told() -> T:
+            try:
+                return await request()
+            except DailyError as error:
+                raise ProviderError(
+                    str(error), is_passing=error.is_passing, retry_after=error.retry_after
+                ) from error
+
+        return await ask(told, pace or self._requests, "Daily")
+
+    def _expiry(self, lifetime_seconds: float) -> int:
+        return int(self._now() + lifetime_seconds) + _BEHIND_SECONDS
+
+    def _name_of(self, session: Session) -> str:
+        """The name its room was given, maybe under a secret that no longer names rooms."""
+        return session.room_name or self._names.of(session.launch_id)
+
+    def _read(self, url: str) -> tuple[RoomUrl, str]:
+        """A room's address, and its name there."""
+        room = read_room_url(url, ("https",))
+        path = _ROOM_PATH.fullmatch(room.path) if room is not None else None
+        if room is None or path is None:
+            raise InvalidRequest(
+                "room.url: it must be the address of a Daily room, such as https://your-domain.daily.co/room."
+            )
+        if not room.is_on(self._hosts):
+            raise InvalidRequest(
+                "room.url: rooms of that host are not taken here, unlike one such as "
+                "https://your-domain.daily.co/room. The operator lists hosts in PODLINE_ROOM_HOSTS."
+            )
+        return room, path[1]
+
+    def _room(self, name: str, url: str, *, bot_token: str | None, caller_token: str | None) -> Room:
+        return Room(
+            name=name,
+            url=url,
+            caller_token=caller_token,
+            environment={environment.TRANSPORT: self.provider, environment.DAILY_ROOM_URL: url},
+            secrets=None if bot_token is None else {environment.DAILY_TOKEN: bot_token},
+        )
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """What a token says of itself, as far as it can be read.
+
+    https://docs.daily.co/docs/guides/privacy-and-security/self-signing-tokens
+    """
+    payload = token.partition(".")[2].partition(".")[0]
+    try:
+        padded = payload + "=" * (-len(payload) % 4)
+        return msgspec.json.decode(base64.urlsafe_b64decode(padded), type=dict[str, Any])
+    except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
+        return {}

@@ -1,0 +1,111 @@
+"""The requests that are made for bots in one namespace, each by its name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+
+from controller.runtimes.kubernetes.client.api import Api
+from controller.runtimes.kubernetes.client.errors import ApiRefused, readable
+from controller.runtimes.kubernetes.client.objects import Event, Job, Page, Pod
+from controller.runtimes.kubernetes.job import names
+
+_LOG_IDLE_SECONDS: Final = 3600.0
+"""A bot may have nothing to say for as long as its caller is silent."""
+
+_NOT_FOUND: Final = 404
+_CONFLICT: Final = 409
+_ALL: Final = {"dryRun": "All"}
+
+
+class Place:
+    """Jobs, pods and Secrets of one namespace. Each method raises ApiRefused and ApiUnreachable."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self.api = api
+        self.namespace = namespace
+        self.jobs = f"/apis/batch/v1/namespaces/{namespace}/jobs"
+        self.pods = f"/api/v1/namespaces/{namespace}/pods"
+        self._secrets = f"/api/v1/namespaces/{namespace}/secrets"
+        self._events = f"/api/v1/namespaces/{namespace}/events"
+
+    async def create_job(self, manifest: Mapping[str, Any], *, only_try: bool = False) -> Job:
+        query = _ALL if only_try else None
+        return await self.api.read("POST", self.jobs, Job, query=query, body=manifest)
+
+    async def create_secret(self, manifest: Mapping[str, Any], *, only_try: bool = False) -> None:
+        query = _ALL if only_try else None
+        await self.api.request("POST", self._secrets, query=query, body=manifest)
+
+    async def create_event(self, manifest: Mapping[str, Any]) -> None:
+        await self.api.request("POST", self._events, body=manifest)
+
+    async def find_job(self, name: str) -> Job | None:
+        try:
+            return await self.api.read("GET", f"{self.jobs}/{name}", Job)
+        except ApiRefused as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise
+
+    async def patch_job(self, name: str, uid: str, patch: Mapping[str, Any]) -> Job | None:
+        """Change a Job; None where it is gone, or there is another of its name."""
+        body = {**patch, "metadata": {**patch["metadata"], "uid": uid}}
+        try:
+            return await self.api.read("PATCH", f"{self.jobs}/{name}", Job, body=body)
+        except ApiRefused as error:
+            if error.status == _NOT_FOUND or "metadata.uid" in error.message:
+                return None
+            raise
+
+    async def delete_job(self, name: str, uid: str) -> None:
+        """Delete a Job with all it owns. One that is gone, or is another of this name, is left alone."""
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        await self._delete(f"{self.jobs}/{name}", body)
+
+    async def delete_pod(self, name: str, *, grace_seconds: int | None = None) -> None:
+        """Ask a pod to end; with `grace_seconds=0`, forget it without waiting for its node."""
+        body = {} if grace_seconds is None else {"gracePeriodSeconds": grace_seconds}
+        await self._delete(f"{self.pods}/{name}", body)
+
+    async def find_pod(self, launch_id: str) -> Pod | None:
+        query = {"labelSelector": f"{names.LAUNCH_ID}={launch_id}", "limit": 1}
+        page = await self.api.read("GET", self.pods, Page, query=query)
+        with readable():
+            return msgspec.json.decode(page.items[0], type=Pod) if page.items else None
+
+    async def warnings(self, name: str) -> list[Event]:
+        """Warnings about one Job or pod, as they stand."""
+        query = {"fieldSelector": f"involvedObject.name={name},type=Warning", "limit": 50}
+        page = await self.api.read("GET", self._events, Page, query=query)
+        with readable():
+            return [msgspec.json.decode(item, type=Event) for item in page.items]
+
+    async def log_end(self, pod_name: str, *, lines: int, limit_bytes: int) -> str:
+        """The last lines of a bot's log."""
+        query = {"container": names.BOT_CONTAINER, "tailLines": lines, "limitBytes": limit_bytes}
+        return (await self.api.request("GET", f"{self.pods}/{pod_name}/log", query=query)).decode(
+            errors="replace"
+        )
+
+    async def log(self, pod_name: str, *, follow: bool) -> AsyncGenerator[bytes, None]:
+        """A bot's log, piece by piece; an empty first piece says that it is open."""
+        query = {"container": names.BOT_CONTAINER, "follow": str(follow).lower()}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=_LOG_IDLE_SECONDS)
+        async with self.api.stream(
+            "GET", f"{self.pods}/{pod_name}/log", query=query, timeout=timeout
+        ) as answer:
+            yield b""
+            async for piece in answer.content.iter_any():
+                yield piece
+
+    async def _delete(self, path: str, body: Mapping[str, Any]) -> None:
+        try:
+            await self.api.request("DELETE", path, body=body)
+        except ApiRefused as error:
+            is_another = error.status == _CONFLICT and "precondition" in error.message.lower()
+            if error.status != _NOT_FOUND and not is_another:
+                raise

@@ -1,0 +1,153 @@
+"""What is written for one launch: the stamped template, and the Secret its Job owns. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any, Final
+
+from controller.core.runtime import Launch
+from controller.core.session import Ending, Session, Timeline
+from controller.runtimes.kubernetes.job import names
+from controller.runtimes.kubernetes.job.records import (
+    identity_annotations,
+    identity_labels,
+    request_annotation,
+)
+from controller.runtimes.kubernetes.job.template import LAST_WORD_FILE, ONE_ATTEMPT, JobTemplate
+from podline.contract import environment
+from podline.contract.reasons import Phase
+
+FAREWELL_SECONDS: Final = 5
+"""How much longer than the bot's own farewell its pod may take: reports and last word come after it."""
+
+
+EXAMPLE: Final = Launch(
+    session=Session(
+        id="podline-probe",
+        user_id="nobody",
+        launch_id="podline-probe",
+        request_hash="",
+        room_provider="",
+        max_duration_seconds=60,
+        timeline=Timeline(accepted=datetime(2000, 1, 1, tzinfo=UTC)),
+    ),
+    environment={},
+    secrets={},
+    deadline_seconds=60,
+)
+"""A launch that is never made: only whether its Job would be."""
+
+
+def session_job(
+    template: JobTemplate, launch: Launch, *, grace_seconds: float, keep_ended_seconds: float
+) -> dict[str, Any]:
+    """Stamp identity, deadline and environment onto the operator's template."""
+    session = launch.session
+    name = names.job_name(session.id)
+    secret = names.secret_name(name, session.launch_id)
+    labels, annotations = identity_labels(session), identity_annotations(session)
+    template_spec = template.manifest["spec"]
+    pod = template_spec["template"]
+    return {
+        **template.manifest,
+        "metadata": {
+            **_marked(
+                template.manifest,
+                {**labels, names.PHASE_LABEL: str(Phase.STARTING)},
+                {**annotations, **request_annotation(session)},
+            ),
+            "name": name,
+        },
+        "spec": {
+            **template_spec,
+            **ONE_ATTEMPT,
+            "activeDeadlineSeconds": ceil(launch.deadline_seconds),
+            "ttlSecondsAfterFinished": ceil(keep_ended_seconds),
+            "template": {
+                **pod,
+                "metadata": _marked(pod, labels, annotations),
+                "spec": {
+                    **pod["spec"],
+                    "restartPolicy": "Never",
+                    "terminationGracePeriodSeconds": ceil(grace_seconds) + FAREWELL_SECONDS,
+                    "containers": [_bot(each, launch, secret) for each in pod["spec"]["containers"]],
+                },
+            },
+        },
+    }
+
+
+def _bot(container: dict[str, Any], launch: Launch, secret: str) -> dict[str, Any]:
+    """The container with the session's environment; it is the only one.
+
+    A variable of the template's would hide the session's own from the bot. So where the bot has a token of
+    its own, a key that all bots share stays out.
+    """
+    variables = {**launch.environment, environment.LAST_WORD: LAST_WORD_FILE}
+    stamped = [{"name": key, "value": _literal(value)} for key, value in variables.items()]
+    shared = [each for each in container.get("env") or [] if each.get("name") not in (launch.secrets or {})]
+    return {
+        **container,
+        "env": [*shared, *stamped],
+        "envFrom": [*(container.get("envFrom") or []), {"secretRef": {"name": secret}}],
+    }
+
+
+def session_secret(launch: Launch, job_uid: str) -> dict[str, Any]:
+    """The credentials of one bot, owned by its Job and gone with it."""
+    job_name = names.job_name(launch.session.id)
+    name = names.secret_name(job_name, launch.session.launch_id)
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job_name, "uid": job_uid}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "labels": identity_labels(launch.session),
+            "ownerReferences": [owner],
+        },
+        "immutable": True,
+        "stringData": dict(launch.secrets or {}),
+    }
+
+
+def failure_event(job_name: str, job_uid: str, namespace: str, ending: Ending, at: str) -> dict[str, Any]:
+    """What `kubectl describe job` shows of a session that failed."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        # Derived from the Job, so that a repeated write is a harmless 409.
+        "metadata": {"name": f"{job_name}.{job_uid}", "namespace": namespace},
+        "involvedObject": {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "name": job_name,
+            "namespace": namespace,
+            "uid": job_uid,
+        },
+        "type": "Warning",
+        "reason": "".join(word.capitalize() for word in str(ending.reason).split("_")),
+        "message": ending.message,
+        "source": {"component": "podline"},
+        "firstTimestamp": at,
+        "lastTimestamp": at,
+        "count": 1,
+    }
+
+
+def _marked(
+    manifest: Mapping[str, Any], labels: dict[str, str], annotations: dict[str, str]
+) -> dict[str, Any]:
+    metadata = manifest.get("metadata") or {}
+    return {
+        **metadata,
+        "labels": {**(metadata.get("labels") or {}), **labels},
+        "annotations": {**(metadata.get("annotations") or {}), **annotations},
+    }
+
+
+def _literal(value: str) -> str:
+    """As the bot is to read it: Kubernetes would replace `$(NAME)` in a value."""
+    return value.replace("$", "$$")

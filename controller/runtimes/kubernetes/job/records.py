@@ -1,0 +1,189 @@
+"""A session as its Job keeps it, in annotations and labels, and the way back. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from controller.core.endings import SENTENCES
+from controller.core.session import Budget, Diagnostics, Ending, Session, Timeline
+from controller.runtimes.kubernetes.client.objects import Job, Meta, launch_of
+from controller.runtimes.kubernetes.job import names
+from podline.contract.reasons import Phase, Reason
+from podline.contract.usage import Usage
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class _Request(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was asked for, as far as it does not change."""
+
+    hash: str
+    room_provider: str
+    max_duration_seconds: int
+    accepted: Moment
+    room_url: str | None = None
+    room_is_brought: bool = False
+    room_name: str | None = None
+    persona: str | None = None
+    metadata: dict[str, Any] = {}
+    address_tag: str | None = None
+    trace: dict[str, str] = {}
+    budget_tokens: int | None = None
+    budget_cost: float | None = None
+
+
+class _Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    totals: Usage
+    partial: bool = False
+
+
+class _Timeline(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`Timeline` less `accepted`, which stands in the request."""
+
+    launched: Moment | None = None
+    scheduled: Moment | None = None
+    process_up: Moment | None = None
+    joined: Moment | None = None
+    caller_joined: Moment | None = None
+    first_speech: Moment | None = None
+    ended: Moment | None = None
+
+
+_REASONS: Final = {str(reason): reason for reason in Reason}
+_MARKS: Final = tuple(field.name for field in msgspec.structs.fields(_Timeline))
+
+
+def identity_labels(session: Session) -> dict[str, str]:
+    """What Job and pod are found by."""
+    return {
+        names.LAUNCH_ID: session.launch_id,
+        names.SESSION_LABEL: names.label_value(session.id),
+        names.USER_LABEL: names.label_value(session.user_id),
+    }
+
+
+def identity_annotations(session: Session) -> dict[str, str]:
+    """The ids whole, for whoever looks at a Job or pod."""
+    return {names.SESSION_ID: session.id, names.USER_ID: session.user_id}
+
+
+def request_annotation(session: Session) -> dict[str, str]:
+    request = _Request(
+        hash=session.request_hash,
+        room_provider=session.room_provider,
+        room_url=session.room_url,
+        room_is_brought=session.room_is_brought,
+        room_name=session.room_name,
+        persona=session.persona,
+        max_duration_seconds=session.max_duration_seconds,
+        metadata=session.metadata,
+        address_tag=session.address_tag,
+        accepted=session.timeline.accepted,
+        trace=session.trace,
+        budget_tokens=session.budget.tokens,
+        budget_cost=session.budget.cost,
+    )
+    return {names.REQUEST: _json(request)}
+
+
+def progress_patch(session: Session) -> dict[str, Any]:
+    """What to write onto the Job of a session that is live, or has ended."""
+    marks = {name: getattr(session.timeline, name) for name in _MARKS}
+    labels = {names.PHASE_LABEL: str(session.phase)}
+    annotations = {names.TIMELINE: _json(_Timeline(**marks))}
+    if session.ending is not None:
+        labels[names.REASON_LABEL] = str(session.ending.reason)
+        annotations[names.MESSAGE] = session.ending.message
+        annotations[names.USAGE] = _json(_Usage(session.usage, session.usage_is_partial))
+    if session.diagnostics is not None:
+        annotations[names.DIAGNOSTICS] = _json(session.diagnostics)
+    return {"metadata": {"labels": labels, "annotations": annotations}}
+
+
+def stop_patch(intent: Ending) -> dict[str, Any]:
+    """Stops a Job in every state it may be in, and says why: one write, which survives us.
+
+    `suspend` goes along since a suspended Job has no deadline.
+    """
+    return {
+        "metadata": {
+            "labels": {names.PHASE_LABEL: str(Phase.STOPPING)},
+            "annotations": {names.STOP_REASON: str(intent.reason), names.STOP_MESSAGE: intent.message},
+        },
+        "spec": {"activeDeadlineSeconds": 0, "suspend": False},
+    }
+
+
+def is_accounted(job: Job) -> bool:
+    """Whether the end of a Job's session has been recorded, so that it is never again."""
+    return job.metadata.labels.reason is not None
+
+
+def read_session(job: Job) -> Session | None:
+    """The session a Job is for, as far as it was recorded; None where it is not one that we have made."""
+    meta = job.metadata
+    ids = (meta.annotations.session_id, meta.annotations.user_id, launch_of(meta) or None)
+    request = _decoded(meta.annotations.request, _Request)
+    if request is None or None in ids:
+        return None
+    session_id, user_id, launch_id = map(str, ids)
+    timeline = _decoded(meta.annotations.timeline, _Timeline) or _Timeline()
+    usage = _decoded(meta.annotations.usage, _Usage) or _Usage(Usage())
+    ending = _read_ending(meta)
+    is_live = timeline.joined is not None
+    return Session(
+        id=session_id,
+        user_id=user_id,
+        launch_id=launch_id,
+        request_hash=request.hash,
+        room_provider=request.room_provider,
+        room_url=request.room_url,
+        room_is_brought=request.room_is_brought,
+        room_name=request.room_name,
+        persona=request.persona,
+        max_duration_seconds=request.max_duration_seconds,
+        budget=Budget(tokens=request.budget_tokens, cost=request.budget_cost),
+        metadata=request.metadata,
+        address_tag=request.address_tag,
+        phase=ending.reason.phase if ending is not None else Phase.LIVE if is_live else Phase.STARTING,
+        ending=ending,
+        timeline=Timeline(accepted=request.accepted, **msgspec.structs.asdict(timeline)),
+        usage=usage.totals,
+        usage_is_partial=usage.partial,
+        diagnostics=_decoded(meta.annotations.diagnostics, Diagnostics),
+        trace=request.trace,
+    )
+
+
+def read_intent(meta: Meta) -> Ending | None:
+    """Why somebody asked the bot to leave, as it is written on its Job; also by kubectl."""
+    reason = _reason(meta.annotations.stop_reason)
+    if reason is None:
+        return None
+    return Ending(reason=reason, message=meta.annotations.stop_message or SENTENCES[reason])
+
+
+def _read_ending(meta: Meta) -> Ending | None:
+    reason = _reason(meta.labels.reason)
+    return Ending(reason=reason, message=meta.annotations.message or SENTENCES[reason]) if reason else None
+
+
+def _decoded(text: str | None, kind: type[Any]) -> Any:
+    """What we have written; None where somebody else has changed it beyond recognition."""
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _reason(text: str | None) -> Reason | None:
+    return _REASONS.get(text or "")
+
+
+def _json(value: msgspec.Struct | Diagnostics) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,196 @@
+"""The operator's Job template: read once at the start, and refused with the line to change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid
+from controller.runtimes.kubernetes.job import names
+from podline.contract import environment
+
+FAILURE_POLICY: Final[dict[str, Any]] = {
+    "rules": [
+        {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {
+            "action": "FailJob",
+            "onExitCodes": {"containerName": names.BOT_CONTAINER, "operator": "NotIn", "values": [0]},
+        },
+    ]
+}
+"""Keeps the cause in the Job's condition after the pod is gone. No `Ignore` rule: it allows a second pod."""
+
+ONE_ATTEMPT: Final[dict[str, Any]] = {
+    "parallelism": 1,
+    "completions": 1,
+    "completionMode": "NonIndexed",
+    "backoffLimit": 0,
+    "podReplacementPolicy": "Failed",
+    "podFailurePolicy": FAILURE_POLICY,
+}
+"""What makes one Job one bot."""
+
+LAST_WORD_FILE: Final = "/dev/termination-log"
+
+_STAMPED: Final = ("activeDeadlineSeconds", "ttlSecondsAfterFinished", "suspend")
+_FOREIGN: Final = ("selector", "manualSelector", "managedBy", "successPolicy", "backoffLimitPerIndex")
+_OWN_VARIABLES: Final = frozenset(
+    value
+    for name, value in vars(environment).items()
+    if name.isupper() and isinstance(value, str) and value not in environment.SHARED
+)
+
+Steps = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobTemplate:
+    """A template that can be stamped."""
+
+    manifest: Mapping[str, Any]
+
+
+def read_template(path: Path, namespace: str) -> JobTemplate:
+    """Read and check the operator's template.
+
+    Raises:
+        ConfigurationInvalid: it can't be used; the sentence names the line to change.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        manifest = yaml.safe_load(text)
+    except OSError as error:
+        raise ConfigurationInvalid(f"{path}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationInvalid(f"{path}: this is not one YAML document: {_where(error)}.") from error
+    for place, what in _mistakes(manifest, namespace):
+        raise ConfigurationInvalid(f"{path}, line {_line(root, place)}: {what}.")
+    return JobTemplate(manifest)
+
+
+def _mistakes(manifest: Any, namespace: str) -> Iterator[tuple[Steps, str]]:
+    """Each place that must be changed, and what is wrong there."""
+    if not isinstance(manifest, dict) or manifest.get("kind") != "Job":
+        yield ("kind",), "this is not a Job; start it with `apiVersion: batch/v1` and `kind: Job`"
+        return
+    if manifest.get("apiVersion") != "batch/v1":
+        yield ("apiVersion",), "a Job's apiVersion is batch/v1"
+    if not isinstance(manifest.get("metadata") or {}, dict):
+        yield ("metadata",), "`metadata` must be there, with fields of its own"
+        return
+    for place in (("spec",), ("spec", "template"), ("spec", "template", "spec")):
+        if not isinstance(_at(manifest, place), dict):
+            yield place, f"`{'.'.join(place)}` must be there, with fields of its own"
+            return
+    yield from _identity(manifest, namespace)
+    yield from _job(manifest["spec"])
+    yield from _pod(manifest["spec"]["template"]["spec"])
+
+
+def _identity(manifest: dict[str, Any], namespace: str) -> Iterator[tuple[Steps, str]]:
+    metadata = manifest.get("metadata") or {}
+    for field in ("name", "generateName"):
+        if field in metadata:
+            yield ("metadata", field), f"leave `{field}` out: each Job is named for its session"
+    if metadata.get("namespace", namespace) != namespace:
+        yield (
+            ("metadata", "namespace"),
+            f"bots run in namespace {namespace}; leave `namespace` out, or set PODLINE_NAMESPACE",
+        )
+    for place in (("metadata",), ("spec", "template", "metadata")):
+        for kind in ("labels", "annotations"):
+            for key in (_at(manifest, (*place, kind)) or {}) if _at(manifest, place) else {}:
+                if str(key).startswith(names.OURS):
+                    yield (
+                        (*place, kind, key),
+                        f"leave `{key}` out: {names.OURS}* is written by the controller",
+                    )
+
+
+def _job(spec: dict[str, Any]) -> Iterator[tuple[Steps, str]]:
+    for field, value in ONE_ATTEMPT.items():
+        if field in spec and spec[field] != value:
+            yield ("spec", field), f"leave `{field}` out, or set it to {_shown(value)}: one Job is one bot"
+    for field in _STAMPED:
+        if field in spec:
+            yield ("spec", field), f"leave `{field}` out: the controller sets it for each session"
+    for field in _FOREIGN:
+        if field in spec:
+            yield ("spec", field), f"leave `{field}` out: with it a Job may not be one bot"
+
+
+def _pod(spec: dict[str, Any]) -> Iterator[tuple[Steps, str]]:
+    place: Steps = ("spec", "template", "spec")
+    if spec.get("restartPolicy", "Never") != "Never":
+        yield (*place, "restartPolicy"), "leave `restartPolicy` out, or set it to Never: no bot starts twice"
+    if "terminationGracePeriodSeconds" in spec:
+        yield (
+            (*place, "terminationGracePeriodSeconds"),
+            "leave `terminationGracePeriodSeconds` out: it follows PODLINE_GRACE_SECONDS",
+        )
+    containers = spec.get("containers")
+    if not isinstance(containers, list) or not all(isinstance(each, dict) for each in containers):
+        yield (*place, "containers"), f"there must be a container named {names.BOT_CONTAINER}"
+        return
+    bots = [index for index, each in enumerate(containers) if each.get("name") == names.BOT_CONTAINER]
+    if not bots:
+        yield (*place, "containers"), f"there must be a container named {names.BOT_CONTAINER}"
+    elif len(containers) > 1:
+        extra = next(index for index in range(len(containers)) if index != bots[0])
+        what = "two containers are named bot" if len(bots) > 1 else "a second container would outlive the bot"
+        yield (
+            (*place, "containers", extra),
+            f"{what}; a helper goes into `initContainers` with `restartPolicy: Always`",
+        )
+    for index in bots[:1]:
+        yield from _bot(containers[index], (*place, "containers", index))
+
+
+def _bot(container: dict[str, Any], place: Steps) -> Iterator[tuple[Steps, str]]:
+    if not container.get("image"):
+        yield place, "the container bot needs an `image`"
+    if container.get("terminationMessagePath", LAST_WORD_FILE) != LAST_WORD_FILE:
+        yield (*place, "terminationMessagePath"), f"the bot leaves its last word in {LAST_WORD_FILE}"
+    for index, variable in enumerate(container.get("env") or []):
+        name = variable.get("name") if isinstance(variable, dict) else None
+        if name in _OWN_VARIABLES:
+            yield (*place, "env", index), f"leave `{name}` out: the controller sets it for each session"
+
+
+def _at(value: Any, place: Steps) -> Any:
+    for step in place:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def _line(node: yaml.Node | None, place: Steps) -> int:
+    """The line of a place, or of the nearest one around it that is written down."""
+    line = node.start_mark.line + 1 if node is not None else 1
+    for step in place:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == str(step)), None)
+            if found is None:
+                return line
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
+
+
+def _where(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return (
+        f"line {mark.line + 1}: {getattr(error, 'problem', '')}" if mark is not None else type(error).__name__
+    )
+
+
+def _shown(value: Any) -> str:
+    return "the two rules of deploy/base/bot-job.yaml" if isinstance(value, dict) else f"{value}"

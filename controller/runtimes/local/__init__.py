@@ -1,0 +1,1 @@
+"""Bots as processes on this machine."""

@@ -1,0 +1,291 @@
+"""Bots as processes on this machine, each in a process group and a working directory of its own.
+
+None outlives the controller: on an orderly way out it takes them along, and the guardian ends those of a
+controller that is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from controller.core.clock import Clock
+from controller.core.endings import ending_for
+from controller.core.errors import RuntimeUnavailable
+from controller.core.runtime import Exit, Launch, Sighting
+from controller.core.session import Ending, Session
+from controller.runtimes.final_report import read_last_word
+from controller.runtimes.local.guardian import Guardian
+from controller.runtimes.local.memory import oom_kills
+from controller.runtimes.log import BoundedLog, nothing
+from podline.contract import environment
+from podline.contract.reasons import Reason
+
+log = logging.getLogger("podline.runtimes.local")
+
+_LAST_WORD: Final = "last-word.json"
+_READ_BYTES: Final = 64 * 1024
+_OUTPUT_SECONDS: Final = 1.0
+"""How long what the group has left in its pipe may take to read, once the bot is gone."""
+
+_SHELL: Final = "/bin/sh"
+_INTRODUCE_AND_RUN: Final = 'echo "+$$" >&0 && exec "$@" < /dev/null'
+"""Run by the shell that becomes the bot. With the guardian's pipe as its standard input, the process group
+makes itself known before the bot exists: at no moment does a killed controller leave one unknown."""
+
+_MACHINE: Final = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "TZ",
+    "TMPDIR",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_DIR",
+)
+"""Variables of the machine that any program needs, in either case; beside them LC_*, PYTHON* and OTEL_*."""
+
+
+def bot_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """What bots get of the controller's variables: the machine's and the shared ones, no secret of ours."""
+    return {
+        name: value
+        for name, value in variables.items()
+        if value
+        and (
+            name.upper() in _MACHINE
+            or name in environment.SHARED
+            or name.startswith(("LC_", "PYTHON", environment.OTEL))
+        )
+        and name not in environment.OTEL_OF_ONE_SERVICE
+    }
+
+
+@dataclass(slots=True, eq=False)
+class _Bot:
+    """One process, running or gone."""
+
+    process: asyncio.subprocess.Process
+    directory: Path
+    log: BoundedLog
+    oom_kills_before: int
+    asked_to_leave: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class LocalRuntime:
+    """Runs `command` once for each launch."""
+
+    outlives_us = False
+
+    def __init__(  # noqa: PLR0913 - what it is put together from
+        self,
+        *,
+        command: Sequence[str],
+        variables: Mapping[str, str],
+        directory: Path,
+        grace_seconds: float,
+        keep_ended_seconds: float,
+        clock: Clock,
+        memory_megabytes: int | None = None,
+        memory_events: Path | None = None,
+    ) -> None:
+        """Prepare; nothing is started.
+
+        Args:
+            command: what to run.
+            variables: the environment that all bots share.
+            directory: exists; holds a working directory for each launch. It goes with the controller.
+            grace_seconds: from SIGTERM to SIGKILL.
+            keep_ended_seconds: how long the log of a bot outlives it.
+            clock: says when a bot was seen.
+            memory_megabytes: the most data (RLIMIT_DATA, in MiB) that a bot's process may have.
+            memory_events: the kernel's count of what it killed for want of memory, where there is one.
+        """
+        self._command = tuple(command)
+        self._variables = dict(variables)
+        self._directory = directory
+        self._grace_seconds = grace_seconds
+        self._keep_ended_seconds = keep_ended_seconds
+        self._clock = clock
+        self._script = _INTRODUCE_AND_RUN
+        if memory_megabytes is not None:
+            self._script = f"ulimit -d {memory_megabytes * 1024} && {self._script}"
+        self._memory_events = memory_events
+        self._bots: dict[str, _Bot] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._guardian: Guardian | None = None
+        self._seen: Callable[[Sighting], None] | None = None
+
+    async def follow(self, seen: Callable[[Sighting], None]) -> None:
+        self._seen = seen
+        self._guardian = Guardian(self._directory, self._grace_seconds)
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                await self._guardian.run()
+        finally:
+            self._tasks = None
+            await self._guardian.close()
+
+    def trouble(self) -> str | None:
+        is_able = self._tasks is not None and self._guardian is not None and self._guardian.is_able
+        return None if is_able else "Bots cannot be launched right now. Try again in a few seconds."
+
+    async def launch(self, launch: Launch) -> None:
+        if self._tasks is None or self._guardian is None:
+            raise RuntimeUnavailable("The local runtime is not running.")
+        launch_id = launch.session.launch_id
+        if launch_id in self._bots:
+            return
+        log_ = self._make_directory(self._directory / launch_id)
+        try:
+            bot, output = await self._spawn(launch, log_, self._guardian.entrance)
+        except OSError as error:
+            log_.close()
+            shutil.rmtree(log_.directory, ignore_errors=True)
+            raise RuntimeUnavailable(f"The bot's process could not be started: {error.strerror}.") from error
+        if self._tasks is None:
+            # The controller has left meanwhile, and the guardian with it.
+            _kill_group(bot.process.pid)
+            raise RuntimeUnavailable("The local runtime is not running any more.")
+        self._guardian.add(bot.process.pid)
+        self._bots[launch_id] = bot
+        self._tasks.create_task(self._watch(launch_id, bot, output, self._guardian))
+
+    async def stop(self, launch_id: str, intent: Ending) -> None:  # noqa: ARG002 - processes keep no record
+        if bot := self._bots.get(launch_id):
+            bot.asked_to_leave.set()
+
+    def record(self, session: Session) -> None:
+        """Nothing to keep: no other controller takes these bots over."""
+
+    async def logs(self, launch_id: str, *, follow: bool) -> AsyncIterator[bytes]:
+        bot = self._bots.get(launch_id)
+        return nothing() if bot is None else bot.log.read(follow=follow)
+
+    def _make_directory(self, directory: Path) -> BoundedLog:
+        try:
+            directory.mkdir(mode=0o700)
+            return BoundedLog(directory)
+        except OSError as error:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise RuntimeUnavailable(
+                f"The bot's working directory could not be made: {error.strerror}. "
+                "Look at the disk that TMPDIR is on."
+            ) from error
+
+    async def _spawn(self, launch: Launch, log_: BoundedLog, entrance: int) -> tuple[_Bot, int]:
+        """Start the process; returns it with the reading end of its output."""
+        if shutil.which(self._command[0]) is None:
+            # The shell could say so only in the bot's log.
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        oom_kills_before = oom_kills(self._memory_events)
+        reading, writing = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(_SHELL, "-c", self._script, "podline", *self._command),
+                stdin=entrance,
+                stdout=writing,
+                stderr=writing,
+                cwd=log_.directory,
+                env={
+                    **self._variables,
+                    **launch.environment,
+                    **(launch.secrets or {}),
+                    environment.LAST_WORD: str(log_.directory / _LAST_WORD),
+                },
+                start_new_session=True,
+            )
+        except OSError:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        return _Bot(process, log_.directory, log_, oom_kills_before), reading
+
+    async def _watch(self, launch_id: str, bot: _Bot, output: int, guardian: Guardian) -> None:
+        """See one bot through to its end, tell of it, and clean up when its log has been kept long enough."""
+        assert self._seen is not None  # noqa: S101 - set before the first launch can come in
+        self._seen(Sighting(launch_id=launch_id, scheduled=self._clock.now()))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                copying = tasks.create_task(_copy(output, bot.log))
+                stopping = tasks.create_task(self._stop_when_asked(bot))
+                await self._until_gone(bot, guardian)
+                stopping.cancel()
+                await asyncio.wait([copying], timeout=_OUTPUT_SECONDS)
+                copying.cancel()
+        finally:
+            bot.log.close()
+        self._seen(Sighting(launch_id=launch_id, exit=self._exit(bot)))
+        await asyncio.sleep(self._keep_ended_seconds)
+        del self._bots[launch_id]
+        shutil.rmtree(bot.directory, ignore_errors=True)
+
+    async def _until_gone(self, bot: _Bot, guardian: Guardian) -> None:
+        try:
+            await bot.process.wait()
+        finally:
+            # Also on the way out of a controller that ends in haste: no process outlives it.
+            _kill_group(bot.process.pid)
+            await bot.process.wait()
+            guardian.remove(bot.process.pid)
+
+    async def _stop_when_asked(self, bot: _Bot) -> None:
+        await bot.asked_to_leave.wait()
+        with suppress(ProcessLookupError):
+            bot.process.terminate()
+            # A stopped process takes no signal before it goes on; this way it still can say goodbye.
+            bot.process.send_signal(signal.SIGCONT)
+        await asyncio.sleep(self._grace_seconds)
+        log.warning("bot killed after the grace period", extra={"pid": bot.process.pid})
+        _kill_group(bot.process.pid)
+
+    def _exit(self, bot: _Bot) -> Exit:
+        code = bot.process.returncode
+        now = self._clock.now()
+        word, written = read_last_word(bot.directory / _LAST_WORD) or (None, now)
+        # The kernel's SIGKILL looks like anybody's. Only its own count tells that it has been at work.
+        is_out_of_memory = code == -signal.SIGKILL and oom_kills(self._memory_events) > bot.oom_kills_before
+        return Exit(
+            at=min(written, now),
+            cause=ending_for(Reason.OUT_OF_MEMORY) if is_out_of_memory else None,
+            exit_code=code if code is not None and code >= 0 else None,
+            signal=-code if code is not None and code < 0 else None,
+            last_word=word,
+        )
+
+
+def _kill_group(leader: int) -> None:
+    """Kill whoever is left of a process group. A group without members is no error."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+async def _copy(output: int, log_: BoundedLog) -> None:
+    """Copy a pipe to the log until its last writer is gone."""
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(output, "rb", buffering=0)
+    )
+    is_kept = True
+    try:
+        while text := await reader.read(_READ_BYTES):
+            try:
+                log_.write(text)
+                is_kept = True
+            except OSError as error:
+                if is_kept:
+                    log.warning("bot's output could not be kept", extra={"error": error.strerror})
+                is_kept = False
+    finally:
+        transport.close()

@@ -1,0 +1,1 @@
+"""Start sessions, track them, record what becomes of them, and stop them."""

@@ -1,0 +1,80 @@
+"""What a bot is told at its start: its session, its room, and the way back to the controller."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.core.errors import InvalidRequest
+from controller.core.rooms import Room
+from controller.core.runtime import Launch
+from controller.core.session import Session
+from controller.core.tokens import Signer
+from controller.rooms.ice import IceServers
+from podline.contract import environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Personas:
+    """The operator's list: the files of one directory, each by its name without the ending."""
+
+    directory: Path | None
+
+    def path(self, name: str) -> Path:
+        """The file of a persona.
+
+        Raises:
+            InvalidRequest: it is not on the list.
+        """
+        listed = self._listed()
+        if name not in listed:
+            names = ", ".join(sorted(listed)) or "none, since PODLINE_PERSONAS is not set or is empty"
+            raise InvalidRequest(f"There is no persona {name!r}. There are: {names}.")
+        return listed[name]
+
+    def _listed(self) -> dict[str, Path]:
+        if self.directory is None:
+            return {}
+        files = (path for path in self.directory.iterdir() if path.is_file())
+        return {path.stem: path.absolute() for path in files if not path.name.startswith(".")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assigner:
+    """Turns a session and its room into a launch."""
+
+    controller_url: str
+    grace_seconds: float
+    personas: Personas
+    signer: Signer
+    ice: IceServers
+    refuse_private_candidates: bool = False
+
+    def launch(
+        self, session: Session, room: Room, deadline_seconds: float, issued: Mapping[str, str]
+    ) -> Launch:
+        """Give a bot what it needs. `issued` is for its eyes only, as the room's secrets are."""
+        plain = {
+            **room.environment,
+            environment.SESSION_ID: session.id,
+            environment.USER_ID: session.user_id,
+            environment.CONTROLLER_URL: self.controller_url,
+            environment.LAUNCH_ID: session.launch_id,
+            environment.MAX_DURATION_SECONDS: str(session.max_duration_seconds),
+            environment.GRACE_SECONDS: f"{self.grace_seconds:g}",
+        }
+        if session.persona is not None:
+            plain[environment.PERSONA] = str(self.personas.path(session.persona))
+        if self.refuse_private_candidates:
+            plain[environment.REFUSE_PRIVATE_CANDIDATES] = "true"
+        secrets = None
+        if room.secrets is not None:
+            secrets = {**room.secrets, **issued, **self._ice(session, deadline_seconds)}
+            secrets[environment.LAUNCH_TOKEN] = self.signer.launch_token(session.launch_id)
+        return Launch(session=session, environment=plain, secrets=secrets, deadline_seconds=deadline_seconds)
+
+    def _ice(self, session: Session, deadline_seconds: float) -> dict[str, str]:
+        servers = [each.as_configuration() for each in self.ice.for_session(session.id, deadline_seconds)]
+        return {environment.ICE_CONFIG: json.dumps({"iceServers": servers})} if servers else {}

@@ -1,0 +1,27 @@
+"""Decide whether a session has used up its budget. Pure."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from controller.core.session import Budget, Ending
+from controller.observe.prices import PriceList
+from podline.contract.reasons import Reason
+from podline.contract.usage import Usage
+
+
+def spent(budget: Budget, usage: Usage, prices: PriceList | None, on: date) -> Ending | None:
+    """Return why a session of that day must end for what it has used; None while it may go on."""
+    tokens = sum(each.prompt_tokens + each.completion_tokens for each in usage.models.values())
+    if budget.tokens is not None and tokens >= budget.tokens:
+        return _ending(f"{tokens:,} tokens", f"{budget.tokens:,}")
+    if budget.cost is not None and prices is not None:
+        charge = prices.charge(usage, on)
+        if charge >= budget.cost:
+            return _ending(f"{charge:,.4f} {prices.currency}", f"{budget.cost:,.4f}")
+    return None
+
+
+def _ending(used: str, limit: str) -> Ending:
+    message = f"The session used {used}, and its budget was {limit}. Start another one to go on."
+    return Ending(reason=Reason.BUDGET_SPENT, message=message)

@@ -1,0 +1,96 @@
+"""Fan-out of changes to those who watch: each change whole, the latest of each session, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from controller.core.event_ids import Numbers
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Subscriber:
+    """Keys with news for one reader. Its size is bounded by the number of keys, however slow the reader."""
+
+    wants: Callable[[str], bool]
+    pending: dict[str, None] = field(default_factory=dict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Feed(Generic[T]):
+    """The current state of many things, numbered by change.
+
+    Because each event is a state and not a difference, a reader who falls behind or comes back needs
+    only the latest of what changed meanwhile: no history is kept.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = Numbers()
+        self._items: dict[str, tuple[int, T]] = {}
+        self._subscribers: list[_Subscriber] = []
+        self._closed = False
+
+    def put(self, key: str, item: T) -> None:
+        """Record a change and tell whoever wants to know."""
+        self._items[key] = (self._numbers.take(), item)
+        for subscriber in self._subscribers:
+            if subscriber.wants(key):
+                # To the end, so that the order of numbers is kept.
+                subscriber.pending.pop(key, None)
+                subscriber.pending[key] = None
+        self._wake(key)
+
+    def drop(self, key: str) -> None:
+        """Forget a thing. Its last change was its end, so whoever followed it alone is done."""
+        self._items.pop(key, None)
+        self._wake(key)
+
+    def close(self) -> None:
+        """Let each reader have what is pending, then end."""
+        self._closed = True
+        self._wake(None)
+
+    async def follow(self, key: str | None, last_event_id: str | None) -> AsyncIterator[tuple[str, T]]:
+        """Yield (event id, state): first as things are, or what changed since `last_event_id`; then changes.
+
+        Args:
+            key: the one thing to follow; None follows all.
+            last_event_id: the id a reader saw last. One that is not ours starts with everything.
+        """
+        with self._subscribed(lambda each: key in (None, each)) as subscriber:
+            seen = self._numbers.number_of(last_event_id)
+            subscriber.pending.update(dict.fromkeys(self._changed_since(seen, subscriber.wants)))
+            while True:
+                while subscriber.pending:
+                    changed = next(iter(subscriber.pending))
+                    del subscriber.pending[changed]
+                    if changed in self._items:
+                        number, item = self._items[changed]
+                        yield self._numbers.id_of(number), item
+                if self._closed or (key is not None and key not in self._items):
+                    return
+                subscriber.news.clear()
+                await subscriber.news.wait()
+
+    def _wake(self, key: str | None) -> None:
+        for subscriber in self._subscribers:
+            if key is None or subscriber.wants(key):
+                subscriber.news.set()
+
+    def _changed_since(self, seen: int, wants: Callable[[str], bool]) -> Iterable[str]:
+        by_number = sorted((number, key) for key, (number, _) in self._items.items() if wants(key))
+        return (key for number, key in by_number if number > seen)
+
+    @contextmanager
+    def _subscribed(self, wants: Callable[[str], bool]) -> Iterator[_Subscriber]:
+        subscriber = _Subscriber(wants)
+        self._subscribers.append(subscriber)
+        try:
+            yield subscriber
+        finally:
+            self._subscribers.remove(subscriber)

@@ -1,0 +1,109 @@
+"""What one bot has reported: each batch counted once, and its moments placed on our clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+
+from podline.contract.arithmetic import NOTHING, beyond, together, used_by
+from podline.contract.messages import LastWord, Report, Timeline
+from podline.contract.usage import Usage
+
+MARKS = ("process_up", "joined", "caller_joined", "first_speech")
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What of one bot has been counted. A bot sends its next batch only when the last was acknowledged.
+
+    Attributes:
+        counted: the number of the last batch counted.
+        used: what all batches that were counted here add up to.
+        last: what the last one of them adds up to.
+        acked: the number of the last batch the bot knew as acknowledged when it sent that one.
+        acked_before: the same when it sent the first one that was counted here; None before that.
+        is_whole: whether no other controller can have counted any before.
+    """
+
+    counted: int = 0
+    used: Usage = NOTHING
+    last: Usage = NOTHING
+    acked: int = 0
+    acked_before: int | None = None
+    is_whole: bool = True
+
+    def has_counted(self, report: Report) -> bool:
+        """Whether this batch is a repeat."""
+        return report.seq <= self.counted
+
+    def count(self, report: Report) -> bool:
+        """Whether this batch is to be counted: it is not a repeat."""
+        if self.has_counted(report):
+            return False
+        self.counted, self.acked = report.seq, report.acked
+        if self.acked_before is None:
+            self.acked_before = report.acked
+        self.last = used_by(report.events)
+        self.used = together(self.used, self.last)
+        return True
+
+    def uncounted(self, totals: Usage, word: LastWord | None) -> Usage:
+        """Return what of a bot's totals, now that it is gone, was in no batch that was counted.
+
+        Only the final report of a session that another controller has followed before tells what that one has
+        counted. Nothing is added where batches may have been acknowledged after the report was written: the
+        counters then lack what the bot had not sent, and never count twice what was acknowledged.
+        """
+        if self.is_whole:
+            return beyond(totals, self.used)
+        if word is None or not self._has_all_since(word):
+            return NOTHING
+        return beyond(totals, together(word.acked_totals, self._unknown_to(word)))
+
+    def _has_all_since(self, word: LastWord) -> bool:
+        """Whether each batch that was acknowledged after this report was written has been counted here."""
+        if word.is_final:
+            return True
+        return word.acked is not None and self.acked_before is not None and word.acked >= self.acked_before
+
+    def _unknown_to(self, word: LastWord) -> Usage:
+        """What was counted here and is not in the acknowledged totals of this report, or more than that."""
+        if word.acked is None or word.acked >= self.counted:
+            return NOTHING
+        return self.last if word.acked >= self.acked else self.used
+
+
+def moments(timeline: Timeline, arrival: datetime, earliest: datetime) -> Mapping[str, datetime]:
+    """Place a bot's marks on our clock, by how long before the message each was.
+
+    Args:
+        timeline: seconds on the bot's own clock.
+        arrival: when its message was sent or came in, on ours.
+        earliest: no mark is placed before this: the bot did not exist yet.
+    """
+    marks = {name: getattr(timeline, name) for name in MARKS}
+    return {
+        name: max(earliest, arrival - timedelta(seconds=max(0.0, timeline.now - mark)))
+        for name, mark in marks.items()
+        if mark is not None
+    }
+
+
+def furthest(one: Usage, other: Usage) -> Usage:
+    """The later of two states of what one bot used; `one` where they are the same.
+
+    Usage only grows, so the later is the one that adds up to more. A last word need not be it: it is first
+    written when the end is decided, and reports of the farewell may be ahead of it. Numbers can't be compared
+    one by one, since a last word may sum up tools and models under one name.
+    """
+    return max(one, other, key=_extent)
+
+
+def _extent(usage: Usage) -> float:
+    tokens = sum(sum(msgspec.structs.astuple(each)) for each in usage.models.values())
+    calls = sum(each.ok + each.error for each in usage.tool_calls.values())
+    talk = usage.talk_seconds.caller + usage.talk_seconds.bot
+    return tokens + calls + talk + usage.turns + usage.interruptions

@@ -1,0 +1,82 @@
+"""Closes rooms: each when its session has ended, and again and again those that were left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from controller.core.errors import RoomsUnavailable
+from controller.core.rooms import Rooms
+from controller.core.session import Session
+from controller.supervision.registry import View
+
+log = logging.getLogger("podline.rooms")
+
+SWEEP_SECONDS: Final = 60.0
+"""Between two looks for rooms that nobody needs."""
+
+_LAST_CLOSINGS_SECONDS: Final = 5.0
+"""How long a controller that leaves waits for rooms to be closed; the next one sweeps up the rest."""
+
+
+class RoomKeeper:
+    """Owns the closing of rooms. `run` must be awaited for as long as sessions are served."""
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        view: View,
+        trouble: Callable[[], str | None],
+        sweep_seconds: float = SWEEP_SECONDS,
+    ) -> None:
+        """`trouble` says why not all sessions may be known; no room is swept up then."""
+        self._rooms = rooms
+        self._view = view
+        self._trouble = trouble
+        self._sweep_seconds = sweep_seconds
+        self._tasks: asyncio.TaskGroup | None = None
+        self._closings: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                while True:
+                    await asyncio.sleep(self._sweep_seconds)
+                    if self._trouble() is None:
+                        await self._sweep()
+        finally:
+            self._tasks = None
+            await self._rooms.aclose()
+
+    def close(self, session: Session) -> None:
+        """Have a session's room closed. Returns at once."""
+        if self._tasks is not None:
+            closing = self._tasks.create_task(self._close(session))
+            self._closings.add(closing)
+            closing.add_done_callback(self._closings.discard)
+
+    async def finish(self) -> None:
+        """Wait for closings that are under way, within bounds."""
+        if self._closings:
+            await asyncio.wait(self._closings, timeout=_LAST_CLOSINGS_SECONDS)
+
+    async def _close(self, session: Session) -> None:
+        try:
+            await self._rooms.close(session)
+        except RoomsUnavailable as error:
+            log.warning(
+                "room not closed, it will be swept up",
+                extra={"session_id": session.id, "problem": error.detail},
+            )
+
+    async def _sweep(self) -> None:
+        live = {record.session.launch_id for record in self._view.running()}
+        try:
+            swept = await self._rooms.sweep(live)
+        except RoomsUnavailable as error:
+            log.warning("rooms not swept", extra={"problem": error.detail})
+        else:
+            if swept:
+                log.info("rooms swept up", extra={"rooms": swept})

@@ -1,0 +1,154 @@
+"""Who may do what: callers' keys with scopes, and what a start knows of its caller."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import msgspec
+from starlette.datastructures import Headers
+
+from controller.core.errors import Forbidden, Unauthorized, UnsupportedMediaType
+from controller.core.session import ANONYMOUS
+
+
+class KeyScope(StrEnum):
+    """What a key opens.
+
+    `admin` opens everything; `public_start`, for keys that live in browsers, what PODLINE_PUBLIC_START opens
+    to everybody.
+    """
+
+    START = "start"
+    PUBLIC_START = "public_start"
+    READ = "read"
+    STOP = "stop"
+    ADMIN = "admin"
+
+
+class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One caller's key: a name for people, the hex SHA-256 of the key itself, and its scopes."""
+
+    name: str
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    scopes: frozenset[KeyScope]
+
+    def may(self, scope: KeyScope) -> bool:
+        return bool(self.scopes & {scope, KeyScope.ADMIN})
+
+
+class Identities(Protocol):
+    """Who vouches for callers' names."""
+
+    def subject(self, token: str, now: float) -> str:
+        """The name that a signed identity gives its bearer.
+
+        Args:
+            token: a JWT.
+            now: seconds since 1970.
+
+        Raises:
+            Unauthorized: it is not one of ours, or not valid now.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Starter:
+    """Who asks for a session.
+
+    Attributes:
+        user_id: whom a signed identity names; None without one.
+        may_name: whether the request itself may name its user.
+        is_public: whether this is nobody in particular, who shares a limit with all others at their address.
+    """
+
+    user_id: str | None = None
+    may_name: bool = False
+    is_public: bool = False
+
+    def user(self, asked: str | None, anonymous: str) -> str:
+        """The session's user.
+
+        Args:
+            asked: the name in the request, None where it has none.
+            anonymous: what to call a user whom nobody named.
+
+        Raises:
+            Forbidden: the request names somebody it may not speak for.
+        """
+        name = None if asked == ANONYMOUS else asked
+        if self.may_name:
+            return name or anonymous
+        if name not in (None, self.user_id):
+            raise Forbidden(
+                "body.user_id: a name needs a key of scope 'start', or a signed identity for that user "
+                "(PODLINE_IDENTITY_KEYS_FILE). Leave it out to start as nobody in particular."
+            )
+        return self.user_id or anonymous
+
+
+class Gate:
+    """Decides who passes: holders of a key, or, where there are no keys, whoever sits at this machine.
+
+    That a request comes from this machine, and not from some web page, `OwnPagesOnly` sees to.
+    """
+
+    def __init__(self, keys: Sequence[Key] | None) -> None:
+        self._keys = keys
+
+    @property
+    def asks_for_keys(self) -> bool:
+        return self._keys is not None
+
+    def check(self, headers: Headers, scope: KeyScope) -> None:
+        """Let a request pass that may do what `scope` says.
+
+        Raises:
+            Unauthorized: there is no key, or nobody knows it.
+            Forbidden: the key lacks the scope.
+        """
+        if self._keys is not None:
+            insist_on_scope(self.find(headers), scope)
+
+    def find(self, headers: Headers) -> Key | None:
+        """The key that a request holds, if it is one of ours."""
+        bearer = bearer_of(headers) or ""
+        digest = hashlib.sha256(bearer.encode(errors="surrogateescape")).hexdigest()
+        # All keys are compared, so that the time taken says nothing about where one matched.
+        matches = [key for key in self._keys or () if hmac.compare_digest(digest, key.sha256)]
+        return matches[0] if matches and bearer else None
+
+
+def read_keys(path: Path) -> tuple[Key, ...]:
+    """Read a keys file.
+
+    Raises:
+        OSError: it cannot be read.
+        msgspec.DecodeError: it is not a JSON list of keys.
+    """
+    return msgspec.json.decode(path.read_bytes(), type=tuple[Key, ...])
+
+
+def insist_on_scope(key: Key | None, scope: KeyScope) -> None:
+    """Raises Unauthorized without a key, Forbidden where it lacks the scope."""
+    if key is None:
+        raise Unauthorized("Send a key from PODLINE_KEYS_FILE as `Authorization: Bearer KEY`.")
+    if not key.may(scope):
+        raise Forbidden(f"The key {key.name!r} lacks the scope {str(scope)!r}.")
+
+
+def bearer_of(headers: Headers) -> str | None:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def insist_on_json(headers: Headers) -> None:
+    """Raises UnsupportedMediaType where the body does not say that it is JSON."""
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise UnsupportedMediaType

@@ -1,0 +1,1 @@
+"""HTTP below the application: sockets, connections, and the protocol with its limits."""

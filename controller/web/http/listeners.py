@@ -1,0 +1,216 @@
+"""The sockets the controller is reached at, and what accepts their connections."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from controller.core.errors import ConnectionsExhausted, ControllerError
+from controller.settings import Settings
+from controller.web.http.connections import Admission, Connections
+from controller.web.http.protocol import answer_in_bytes
+
+log = logging.getLogger("podline.listeners")
+
+_BACKLOG: Final = 512
+"""Connections that the kernel keeps for us until we accept them."""
+
+_ACCEPTED_AT_ONCE: Final = 16
+"""So few that a flood of one listener leaves the other its turn."""
+
+_PAUSE_SECONDS: Final = 0.5
+"""Until accepting is tried again where there was no descriptor: meanwhile connections close."""
+
+_BETWEEN_COMPLAINTS_SECONDS: Final = 1.0
+_LOOPBACK: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """Bound, and not yet listening."""
+
+    public: list[socket.socket]
+    bots: list[socket.socket]
+    metrics: list[socket.socket]
+
+    def ports(self) -> dict[str, int]:
+        """The port of each listener, by name."""
+        named = {"public": self.public, "bots": self.bots, "metrics": self.metrics}
+        return {name: sockets[0].getsockname()[1] for name, sockets in named.items() if sockets}
+
+
+def bind(settings: Settings) -> Sockets:
+    """Take the ports of all listeners.
+
+    Raises:
+        OSError: one of them is taken, or no address of this machine.
+    """
+    host, bots_port = settings.host, settings.bots_port_wanted
+    with ExitStack() as taken:
+
+        def take(host: str, port: int) -> list[socket.socket]:
+            sockets = _bind(host, port)
+            for each in sockets:
+                taken.callback(each.close)
+            return sockets
+
+        sockets = Sockets(
+            public=take(host, settings.port),
+            bots=take(_LOOPBACK, 0) if bots_port is None else take(host, bots_port),
+            metrics=[] if settings.metrics_port is None else take(host, settings.metrics_port),
+        )
+        taken.pop_all()
+        return sockets
+
+
+def with_bots_port(settings: Settings, sockets: Sockets) -> Settings:
+    """The settings, with the port at which bots are served, and its URL if that was any free port."""
+    port = sockets.ports()["bots"]
+    url = settings.controller_url
+    if url is None and settings.bots_port_wanted is None:
+        url = f"http://{_LOOPBACK}:{port}"
+    return settings.model_copy(update={"bots_port": port, "controller_url": url})
+
+
+def _bind(host: str, port: int) -> list[socket.socket]:
+    """A socket for each address of a host name."""
+    sockets = []
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(addresses):
+            sockets.append(each := socket.socket(family, kind, protocol))
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            each.settimeout(0)
+            each.bind(address)
+    except OSError as error:
+        for each in sockets:
+            each.close()
+        error.strerror = f"{host} port {port}: {error.strerror}"
+        raise
+    return sockets
+
+
+class Complaints:
+    """Logs that connections can't be accepted, at most once each second."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._last: float | None = None
+
+    def complain(self, listener: str, error: OSError) -> None:
+        now = self._monotonic()
+        if self._last is None or now - self._last >= _BETWEEN_COMPLAINTS_SECONDS:
+            self._last = now
+            log.error("connections not accepted", extra={"listener": listener, "error": str(error)})
+
+
+class Listener:
+    """Accepts the connections of its sockets, as many as `connections` admits."""
+
+    def __init__(
+        self,
+        name: str,
+        sockets: Sequence[socket.socket],
+        connections: Connections,
+        protocol: Callable[[Admission], asyncio.Protocol],
+        complaints: Complaints,
+        on_refusal: Callable[[str], None],
+        make_room: Callable[[], bool],
+    ) -> None:
+        """Prepare; nothing is opened.
+
+        Args:
+            name: for the log.
+            sockets: bound, one for each address.
+            connections: how many there may be.
+            protocol: what speaks on each.
+            complaints: where to say that none can be accepted.
+            on_refusal: called with the code of each refusal.
+            make_room: gives up a connection that can be spared, if there is one, and says whether there was.
+        """
+        self._name = name
+        self._sockets = sockets
+        self._connections = connections
+        self._protocol = protocol
+        self._complaints = complaints
+        self._on_refusal = on_refusal
+        self._make_room = make_room
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._is_open = False
+
+    def open(self) -> None:
+        self._is_open = True
+        for each in self._sockets:
+            each.listen(_BACKLOG)
+            self._resume(each)
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            for each in self._sockets:
+                asyncio.get_running_loop().remove_reader(each)
+                each.close()
+
+    async def wait_closed(self) -> None:
+        """Return at once: nothing is left to do."""
+
+    def _resume(self, listening: socket.socket) -> None:
+        if self._is_open:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                connection, address = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # It stays readable: without a pause we would do nothing else.
+                self._complaints.complain(self._name, error)
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(listening)
+                loop.call_later(_PAUSE_SECONDS, self._resume, listening)
+                return
+            connection.settimeout(0)
+            self._receive(connection, address[0])
+
+    def _receive(self, connection: socket.socket, address: str) -> None:
+        try:
+            admission = self._admit(address)
+        except ControllerError as refusal:
+            self._on_refusal(refusal.code)
+            _turn_away(connection, answer_in_bytes(refusal))
+            return
+        task = asyncio.get_running_loop().create_task(self._connect(connection, admission))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    def _admit(self, address: str) -> Admission:
+        try:
+            return self._connections.admit(address)
+        except ConnectionsExhausted:
+            if not self._make_room():
+                raise
+            return self._connections.admit(address)
+
+    async def _connect(self, connection: socket.socket, admission: Admission) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(lambda: self._protocol(admission), connection)
+        except OSError:
+            admission.release()
+            connection.close()
+
+
+def _turn_away(connection: socket.socket, answer: bytes) -> None:
+    """Say why, as far as that is possible without waiting."""
+    with connection, suppress(OSError):
+        connection.send(answer)
+        connection.shutdown(socket.SHUT_WR)
+        # What is unread at the end would make a reset of it, which may overtake the answer.
+        connection.recv(65536)

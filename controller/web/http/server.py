@@ -1,0 +1,210 @@
+"""Uvicorn, with listeners for callers, bots and metrics; bots leave before the listeners close."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import time
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Final, cast
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.datastructures import Headers
+
+from controller.settings import Settings
+from controller.web.auth import KeyScope, bearer_of
+from controller.web.http.connections import Admission, Connections, as_peers
+from controller.web.http.limits import (
+    MOST_CONNECTIONS_OF_A_BOT,
+    HttpLimits,
+    most_bot_connections,
+    most_public_connections,
+)
+from controller.web.http.listeners import Complaints, Listener, Sockets
+from controller.web.http.protocol import LimitedProtocol, RawHeaders, Reception
+from controller.web.routes.dependencies import Services
+
+log = logging.getLogger("podline.server")
+
+_LOOK_SECONDS: Final = 0.1
+"""How late a second Ctrl-C may be noticed."""
+
+_METRICS_CONNECTIONS: Final = 32
+_STRANGERS_AT_THE_BOTS_PORT: Final = 16
+"""Of one address: probes, and bots that have not asked yet. A bot shows its token with its first request."""
+
+_LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+_LAUNCHES: Final = "/internal/launches/"
+
+
+class Server(uvicorn.Server):
+    """Serves until a signal, then lets all bots go and ends all streams. A second Ctrl-C cuts that short.
+
+    It ends by itself when the supervisor has died, since only a restart mends that.
+    """
+
+    def __init__(self, app: FastAPI, sockets: Sockets, limits: HttpLimits | None = None) -> None:
+        """Prepare; nothing is opened.
+
+        Args:
+            app: what to serve, as `create_app` makes it. Which path belongs to which port it decides itself.
+            sockets: where to listen. They are closed at the end.
+            limits: for each request and connection, if they are not to be the usual ones.
+        """
+        services: Services = app.state.services
+        limits = limits or HttpLimits()
+        proxies = services.settings.trusted_proxies
+        super().__init__(
+            # What is still open once all streams have been ended is a client that does not read.
+            uvicorn.Config(
+                app,
+                host=services.settings.host,
+                port=services.settings.port,
+                log_config=None,
+                access_log=False,
+                http="httptools",
+                ws="none",
+                # What breaks it is logged, and not taken for an application without a lifespan.
+                lifespan="on",
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=as_peers(proxies),
+                timeout_keep_alive=round(limits.idle_seconds),
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._services = services
+        self._limits = limits
+        self._sockets = sockets
+        self._supervisor = services.supervisor
+        self._has_lost_supervisor = False
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it came to its end, or never to its beginning, for want of a supervisor."""
+        return self._has_lost_supervisor or not self.started
+
+    @property
+    def settings(self) -> Settings:
+        return self._services.settings
+
+    async def startup(self, sockets: object = None) -> None:  # noqa: ARG002 - uvicorn's signature
+        # Without sockets, uvicorn starts the application and listens nowhere.
+        await super().startup([])
+        self.servers = cast("list[asyncio.base_events.Server]", self._open_listeners())
+
+    def _open_listeners(self) -> list[Listener]:
+        settings, open_files = self.settings, _limit_of_open_files()
+        complaints = Complaints(time.monotonic)
+        trusted = settings.trusted_proxies
+        public = Connections(
+            most_public_connections(settings.max_connections, open_files, settings.capacity),
+            settings.connections_per_address,
+            trusted,
+        )
+        # Local bots all come from this machine, and so do those behind some service meshes.
+        bots = Connections(
+            most_bot_connections(open_files, settings.capacity),
+            _STRANGERS_AT_THE_BOTS_PORT,
+            _LOOPBACK,
+            MOST_CONNECTIONS_OF_A_BOT,
+        )
+        metrics = Connections(_METRICS_CONNECTIONS)
+        refused = self._services.requests.connection_refused
+        inside = self._speaking(Reception(self._limits, self._launch_of, lambda _: None, refused))
+        outside = self._speaking(Reception(self._limits, self._key_of, OnceForwarded(), refused))
+        listeners = [
+            Listener("bots", self._sockets.bots, bots, inside, complaints, refused, self._keep_all),
+            Listener("metrics", self._sockets.metrics, metrics, inside, complaints, refused, self._keep_all),
+            Listener(
+                "public", self._sockets.public, public, outside, complaints, refused, self._give_up_the_oldest
+            ),
+        ]
+        for each in listeners:
+            each.open()
+        log.info("listening", extra=self._sockets.ports())
+        self._log_started_message(self._sockets.public)
+        return listeners
+
+    def _speaking(self, reception: Reception) -> Callable[[Admission], LimitedProtocol]:
+        return lambda admission: LimitedProtocol(
+            self.config, self.server_state, self.lifespan.state, admission, reception
+        )
+
+    @staticmethod
+    def _keep_all() -> bool:
+        """Who may come to these ports is for the network to say."""
+        return False
+
+    def _give_up_the_oldest(self) -> bool:
+        """Close the stranger's connection at the public port that has been open for nothing the longest."""
+        public = self._sockets.ports()["public"]
+        waiting = [
+            (since, each)
+            for each in cast("set[LimitedProtocol]", self.server_state.connections)
+            if each.server is not None and each.server[1] == public
+            if (since := each.stranger_waits_since()) is not None
+        ]
+        if not waiting:
+            return False
+        min(waiting, key=itemgetter(0))[1].give_up()
+        return True
+
+    def _launch_of(self, url: bytes, headers: RawHeaders) -> str | None:
+        """The launch that a request is about and holds the token of."""
+        launch_id = url.decode("latin-1").partition(_LAUNCHES)[2].partition("/")[0]
+        token = bearer_of(Headers(raw=headers))
+        is_bot = token is not None and self._services.signer.is_launch_token(token, launch_id)
+        return launch_id if is_bot else None
+
+    def _key_of(self, _: bytes, headers: RawHeaders) -> str | None:
+        """The name of the key that a request holds. One that lives in browsers is anybody's."""
+        key = self._services.gate.find(Headers(raw=headers))
+        return None if key is None or key.scopes == {KeyScope.PUBLIC_START} else key.name
+
+    async def on_tick(self, counter: int) -> bool:
+        self._enforce_time_limits()
+        self._has_lost_supervisor = not self._supervisor.is_alive()
+        return await super().on_tick(counter) or self._has_lost_supervisor
+
+    async def shutdown(self, sockets: object = None) -> None:  # noqa: ARG002 - likewise
+        leaving = asyncio.create_task(self._supervisor.close())
+        await asyncio.sleep(0)  # cancelled before its first step, it would send nobody home
+        while not (leaving.done() or self.force_exit or self._has_lost_supervisor):
+            await asyncio.wait([leaving], timeout=_LOOK_SECONDS)
+            self._enforce_time_limits()
+        leaving.cancel()
+        # What is left takes no time, and must be done: the runtime kills the bots that are still there.
+        self.force_exit = False
+        await super().shutdown()
+
+    def _enforce_time_limits(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for each in list(self.server_state.connections):
+            cast("LimitedProtocol", each).enforce_time_limits(now)
+
+
+class OnceForwarded:
+    """Warns of the first peer that forwards addresses and is not listed as a proxy. Others are like it."""
+
+    def __init__(self) -> None:
+        self._has_warned = False
+
+    def __call__(self, peer: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "forwarded by an unlisted peer",
+                extra={
+                    "peer": peer,
+                    "advice": "If this is your proxy, list it in PODLINE_TRUSTED_PROXIES: until then all its "
+                    "clients count as one address, and share the limits of one. Otherwise ignore this.",
+                },
+            )
+
+
+def _limit_of_open_files() -> int | None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft

@@ -1,0 +1,1 @@
+"""Checks and counts that apply to every request, before any route."""

@@ -1,0 +1,106 @@
+"""Middleware that keeps other sites' pages from using the controller through a visitor's browser."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from controller.core.errors import Forbidden
+from controller.settings import is_loopback
+from controller.web.middleware.ports import port_of
+from controller.web.problems import problem
+
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_OWN_SITES: Final = frozenset({"same-origin", "none"})
+"""Of Sec-Fetch-Site: our own pages, and a person at the address bar."""
+
+
+class OwnPagesOnly:
+    """Answers as `app` does, to programs, to our own pages, and to those of the listed origins.
+
+    A browser lets any page send requests, also to this machine and under a name that the page's owner has
+    pointed at our address (DNS rebinding). It does say where they come from.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        origins: Collection[str],
+        own_url: str | None,
+        has_keys: bool,
+        keyless_port: int | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            app: what to protect, whatever its routes are.
+            origins: of other sites whose pages may use it.
+            own_url: where callers reach it; None where that is whatever name they use.
+            has_keys: without keys this machine alone is served, and pages may not even read.
+            keyless_port: a port of this machine that asks for no key, whatever the others do.
+        """
+        self._app = app
+        self._origins = frozenset(origins)
+        self._own = urlsplit(own_url) if own_url else None
+        self._has_keys = has_keys
+        self._keyless_port = keyless_port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (why := self._refusal(scope)):
+            await problem(Forbidden(why))(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> str | None:
+        method, headers, port = scope["method"], Headers(scope=scope), port_of(scope)
+        has_keys = self._has_keys and (port is None or port != self._keyless_port)
+        host = _parsed(f"//{headers.get('host', '')}")
+        name = host.hostname if host is not None else None
+        if not has_keys and (name is None or not is_loopback(name)):
+            return "Without keys only this machine is served. Set PODLINE_KEYS_FILE to serve others."
+        if (method in _READING and has_keys) or self._is_let_in(method, headers, host):
+            return None
+        if has_keys:
+            return "Pages of other sites may not do this. List theirs in PODLINE_CORS_ORIGINS."
+        return (
+            "Pages of other sites may not use a controller without keys. "
+            "List theirs in PODLINE_CORS_ORIGINS, or set PODLINE_KEYS_FILE."
+        )
+
+    def _is_let_in(self, method: str, headers: Headers, host: SplitResult | None) -> bool:
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        is_own_site = site is None or site in _OWN_SITES
+        if origin is None:
+            # Links from elsewhere may be followed to our page.
+            return is_own_site or (method in _READING and headers.get("sec-fetch-mode") == "navigate")
+        page = _parsed(origin)
+        if origin.lower() in self._origins or (page is not None and self._is_own(page)):
+            return True
+        return is_own_site and page is not None and host is not None and self._is_here(page, host)
+
+    def _is_own(self, page: SplitResult) -> bool:
+        own = self._own
+        return own is not None and (page.scheme, page.netloc.lower()) == (own.scheme, own.netloc.lower())
+
+    def _is_here(self, page: SplitResult, host: SplitResult) -> bool:
+        """Whether a page came from the address it asks, and nobody else can have named that address.
+
+        Any name will do where ours is not known.
+        """
+        is_web = page.scheme in ("http", "https") and bool(page.hostname)
+        is_named_by_us = (
+            self._own is None or is_loopback(page.hostname or "") or page.hostname == self._own.hostname
+        )
+        return is_web and is_named_by_us and page.netloc.lower() == host.netloc.lower()
+
+
+def _parsed(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None

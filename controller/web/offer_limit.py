@@ -1,0 +1,56 @@
+"""How many requests are held at one time until bots answer them. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from controller.core.errors import TooManyOffers
+
+
+class Held:
+    """Counts what is held, for each session by itself: what one holds takes nothing from another.
+
+    There is no bound on the whole beside that on sessions. One that few sessions can exhaust would let them
+    keep all others out.
+    """
+
+    def __init__(self, candidates_for_one: int) -> None:
+        """`candidates_for_one` is how many requests with candidates are held for one session."""
+        self._candidates_for_one = candidates_for_one
+        self._offers: Counter[str] = Counter()
+        self._candidates: Counter[str] = Counter()
+
+    @property
+    def total(self) -> int:
+        return self._offers.total() + self._candidates.total()
+
+    @contextmanager
+    def offer(self, session_id: str) -> Iterator[None]:
+        """Hold an offer. There is no limit here: the next one takes its place (`Inbox.offer`)."""
+        with _counted(self._offers, session_id):
+            yield
+
+    @contextmanager
+    def candidates(self, session_id: str) -> Iterator[None]:
+        """Hold candidates.
+
+        Raises:
+            TooManyOffers: there is one too many.
+        """
+        if self._candidates.get(session_id, 0) >= self._candidates_for_one:
+            raise TooManyOffers
+        with _counted(self._candidates, session_id):
+            yield
+
+
+@contextmanager
+def _counted(held: Counter[str], session_id: str) -> Iterator[None]:
+    held[session_id] += 1
+    try:
+        yield
+    finally:
+        held[session_id] -= 1
+        if not held[session_id]:
+            del held[session_id]

@@ -1,0 +1,191 @@
+"""Errors as RFC 9457 problem documents."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from opentelemetry.trace import get_current_span
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
+
+from controller.core.errors import (
+    BodyTooLarge,
+    ControllerError,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+)
+from controller.observe.requests import CODE_IN_SCOPE
+
+
+class Problem(BaseModel):
+    """What went wrong: `code` is for programs and stable, `detail` tells a person what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+PROBLEM_TYPE: Final = "application/problem+json"
+
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_EVERYWHERE: Final = (BodyTooLarge, InternalError)
+_REFERENCE: Final = "#/components/schemas/"
+_OF_THE_FRAMEWORK: Final[dict[int, Callable[[], ControllerError]]] = {
+    # What FastAPI calls a body that its parser gave up on for another reason than the syntax: depth, UTF-8.
+    400: lambda: InvalidRequest("body: this is not valid JSON."),
+    404: NotFound,
+}
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """The one error handler: whatever was raised becomes a problem document."""
+    match error:
+        case ControllerError():
+            return problem(error)
+        case RequestValidationError():
+            return problem(InvalidRequest(sentence(error.errors())))
+        case ClientDisconnect():
+            # Nobody reads it; 499 is what nginx calls this.
+            return Response(status_code=499)
+        case HTTPException(status_code=405):
+            methods = _methods_at(request)
+            return problem(MethodNotAllowed(), {"Allow": ", ".join(methods)} if methods else error.headers)
+        case HTTPException():
+            return problem(_OF_THE_FRAMEWORK.get(error.status_code, InternalError)())
+        case _:
+            return problem(InternalError())
+
+
+def refusals(*errors: type[ControllerError]) -> dict[int | str, dict[str, Any]]:
+    """Describe, for a route, the problems it may answer with: each status with the codes it can carry."""
+    by_status: dict[int | str, list[type[ControllerError]]] = {}
+    # Where a bearer is asked for, nobody may guess at it for long.
+    guarded = (RateLimited,) if Unauthorized in errors and RateLimited not in errors else ()
+    for error in (*errors, *guarded):
+        by_status.setdefault(error.status, []).append(error)
+    return {status: _described(of_status) for status, of_status in by_status.items()}
+
+
+def complete(description: dict[str, Any]) -> dict[str, Any]:
+    """Add to an OpenAPI document what holds for all routes, and take out FastAPI's own form of errors."""
+    schemas = description["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = Problem.model_json_schema()
+    for path in description["paths"].values():
+        for operation in path.values():
+            answers = operation["responses"]
+            if "HTTPValidationError" in str(answers.get("422")):
+                del answers["422"]
+            answers |= {str(status): answer for status, answer in refusals(*_EVERYWHERE).items()}
+    return description
+
+
+def _methods_at(request: Request) -> list[str]:
+    """All that can be done at an address; the framework names what its first route there can do."""
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+
+
+def _described(errors: Sequence[type[ControllerError]]) -> dict[str, Any]:
+    status = errors[0].status
+    codes = list(dict.fromkeys(error.code for error in errors))
+    answer: dict[str, Any] = {
+        "description": " ".join(_summary(error) for error in errors),
+        "content": {
+            PROBLEM_TYPE: {
+                "schema": {
+                    "allOf": [{"$ref": f"{_REFERENCE}Problem"}],
+                    "properties": {"status": {"const": status}, "code": {"enum": codes}},
+                },
+                "examples": {error.code: {"value": _example(error)} for error in errors},
+            }
+        },
+    }
+    if any(error.retry_after is not None for error in errors):
+        answer["headers"] = {
+            "Retry-After": {
+                "description": "Seconds after which asking again may help",
+                "schema": {"type": "integer"},
+            }
+        }
+    return answer
+
+
+def _example(error: type[ControllerError]) -> dict[str, Any]:
+    detail = _summary(error)
+    return _body(error.status, error.title, detail, error.code)
+
+
+class _ProblemDocument(JSONResponse):
+    """Lets middleware around it know the code: see CODE_IN_SCOPE."""
+
+    code: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[CODE_IN_SCOPE] = self.code
+        get_current_span().set_attribute(CODE_IN_SCOPE, self.code)
+        await super().__call__(scope, receive, send)
+
+
+def problem(error: ControllerError, more_headers: Mapping[str, str] | None = None) -> Response:
+    headers = dict(more_headers or {})
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    body = _body(error.status, error.title, error.detail, error.code)
+    document = _ProblemDocument(body, error.status, headers=headers, media_type=PROBLEM_TYPE)
+    document.code = error.code
+    return document
+
+
+def sentence(errors: Sequence[Any], root: int = 1) -> str:
+    """Say what is wrong, field by field, without repeating what was sent.
+
+    Args:
+        errors: as pydantic lists them.
+        root: how many steps lead to where the fields begin: one into a body or a query.
+    """
+    return "; ".join(f"{_place(each['loc'], root)}{_cause(each)}" for each in errors) + "."
+
+
+def _place(location: Sequence[int | str], root: int) -> str:
+    """A field by its path; the body itself, and a place inside broken JSON, by that name."""
+    path = ".".join(str(each) for each in location[root:] if not isinstance(each, int))
+    name = path or "".join(map(str, location[:1]))
+    return f"{name}: " if name else ""
+
+
+def _cause(error: dict[str, Any]) -> str:
+    if error["type"] == "json_invalid":
+        return "this is not valid JSON"
+    return str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+
+
+def _body(status: int, title: str, detail: str, code: str) -> dict[str, Any]:
+    return Problem(type="about:blank", title=title, status=status, detail=detail, code=code).model_dump()
+
+
+def _summary(error: type[ControllerError]) -> str:
+    return (inspect.getdoc(error) or "").partition("\n")[0]

@@ -1,0 +1,136 @@
+"""The older contract, kept field for field for web apps that were written against it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
+
+from controller.core.errors import (
+    CapacityReached,
+    Forbidden,
+    InvalidRequest,
+    ModelUnavailable,
+    RoomsUnavailable,
+    RuntimeUnavailable,
+    SessionConflict,
+    SessionNotFound,
+    ShuttingDown,
+    Unauthorized,
+    UnsupportedMediaType,
+    UserLimitReached,
+)
+from controller.web.auth import KeyScope
+from controller.web.problems import refusals
+from controller.web.routes.dependencies import (
+    ServicesDep,
+    SessionIdDep,
+    SupervisorDep,
+    is_json,
+    is_json_if_any,
+    note_session,
+    requires,
+)
+from controller.web.routes.models import OwnRoom, SessionId, ShortText, StartSession, Strict, UserId
+from controller.web.routes.start_requests import order_of
+
+router = APIRouter(tags=["older contract"], dependencies=[Depends(note_session)])
+
+
+class StartAgent(Strict):
+    """A bot for a room that the web app has made; `token` is the bot's."""
+
+    room_url: ShortText
+    token: ShortText
+    user_id: UserId
+    session_id: SessionId
+
+
+class AgentStarted(BaseModel):
+    """The bot is on its way."""
+
+    status: Literal["started"] = "started"
+    session_id: str
+
+
+class AgentStopped(BaseModel):
+    """Whether there was a bot to ask to leave. `/agents` lists it until it has surely gone."""
+
+    status: Literal["stopped", "not_found"]
+
+
+class Agent(BaseModel):
+    """One running bot."""
+
+    session_id: str
+    user_id: str
+    room_url: str | None
+
+
+class Agents(BaseModel):
+    """All running bots."""
+
+    agents: list[Agent]
+
+
+class Health(BaseModel):
+    """The controller answers, and how many bots run."""
+
+    status: Literal["healthy"] = "healthy"
+    active_agents: int
+
+
+@router.post(
+    "/start-agent",
+    dependencies=[requires(KeyScope.START), Depends(is_json)],
+    responses=refusals(
+        Unauthorized,
+        Forbidden,
+        SessionConflict,
+        UnsupportedMediaType,
+        InvalidRequest,
+        CapacityReached,
+        UserLimitReached,
+        RuntimeUnavailable,
+        ModelUnavailable,
+        RoomsUnavailable,
+        ShuttingDown,
+    ),
+)
+async def start_agent(body: StartAgent, services: ServicesDep) -> AgentStarted:
+    """Launch one bot into the room of the web app."""
+    room = OwnRoom(url=body.room_url, token=body.token)
+    request = StartSession(user_id=body.user_id, session_id=body.session_id, room=room)
+    started = await services.supervisor.start(order_of(request, services))
+    return AgentStarted(session_id=started.session.id)
+
+
+@router.post(
+    "/stop-agent/{session_id}",
+    dependencies=[requires(KeyScope.STOP), Depends(is_json_if_any)],
+    responses=refusals(Unauthorized, Forbidden, SessionNotFound, UnsupportedMediaType),
+)
+async def stop_agent(session_id: SessionIdDep, supervisor: SupervisorDep) -> AgentStopped:
+    """Ask one bot to leave."""
+    try:
+        was_running = not supervisor.view.get(session_id).session.phase.is_end
+        await supervisor.stop(session_id)
+    except SessionNotFound:
+        was_running = False
+    return AgentStopped(status="stopped" if was_running else "not_found")
+
+
+@router.get("/agents", dependencies=[requires(KeyScope.READ)], responses=refusals(Unauthorized, Forbidden))
+async def list_agents(supervisor: SupervisorDep) -> Agents:
+    """All bots that have not surely gone."""
+    sessions = [record.session for record in supervisor.view.running()]
+    return Agents(
+        agents=[Agent(session_id=each.id, user_id=each.user_id, room_url=each.room_url) for each in sessions]
+    )
+
+
+@router.get("/health", dependencies=[requires(KeyScope.READ)], responses=refusals(Unauthorized, Forbidden))
+async def read_health(supervisor: SupervisorDep) -> Health:
+    """How many bots run."""
+    return Health(active_agents=len(supervisor.view.running()))

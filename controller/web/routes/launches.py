@@ -1,0 +1,65 @@
+"""The bots' channel: reports in, inbox out. Left out of the API's description, since bots alone speak it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+from fastapi import APIRouter, Depends, Request, Response
+
+from controller.core.errors import InvalidRequest, Unauthorized
+from controller.observe.logs import session_at_work
+from controller.web.auth import bearer_of
+from controller.web.routes.dependencies import ServicesDep, SupervisorDep
+from podline.contract.messages import INBOX_POLL_SECONDS, ReportAnswer
+from podline.contract.reading import read_answer, read_report
+
+T = TypeVar("T")
+
+
+async def is_bot(launch_id: str, request: Request, services: ServicesDep) -> None:
+    """Only for the bot of this launch."""
+    bearer = bearer_of(request.headers)
+    if bearer is None or not services.signer.is_launch_token(bearer, launch_id):
+        raise Unauthorized("Send PODLINE_LAUNCH_TOKEN of this launch as `Authorization: Bearer TOKEN`.")
+    if record := services.supervisor.view.by_launch(launch_id):
+        session_at_work.set(record.session.id)
+
+
+router = APIRouter(
+    prefix="/internal/launches/{launch_id}", dependencies=[Depends(is_bot)], include_in_schema=False
+)
+
+
+@router.post("/reports")
+async def take_report(launch_id: str, request: Request, supervisor: SupervisorDep) -> Response:
+    """Count one batch, once."""
+    report, unknown = _read(read_report, await request.body())
+    counted = supervisor.report(launch_id, report, unknown)
+    return _json(ReportAnswer(ack=counted))
+
+
+@router.get("/inbox")
+async def poll_inbox(launch_id: str, supervisor: SupervisorDep, after: str | None = None) -> Response:
+    """What the bot must be told; held until there is something, or for as long as a poll lasts."""
+    return _json(await supervisor.poll(launch_id, after, INBOX_POLL_SECONDS))
+
+
+@router.post("/inbox/{message_id}", status_code=204)
+async def take_answer(launch_id: str, message_id: str, request: Request, supervisor: SupervisorDep) -> None:
+    """Hand the bot's answer to whoever waits for it."""
+    supervisor.answer(launch_id, message_id, _read(read_answer, await request.body()))
+
+
+def _read(read: Callable[[bytes], T], body: bytes) -> T:
+    try:
+        return read(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"body: {error}.") from error
+    except RecursionError:
+        raise InvalidRequest("body: it is nested too deeply.") from None
+
+
+def _json(message: msgspec.Struct) -> Response:
+    return Response(msgspec.json.encode(message), media_type="application/json")

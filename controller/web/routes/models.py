@@ -1,0 +1,285 @@
+"""What goes in and out of the API, and how a session is shown."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+import msgspec
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, StringConstraints
+
+from controller.core.session import Session
+from controller.observe.prices import PriceList
+from podline.contract.nesting import MOST_LEVELS, is_too_deep
+from podline.contract.reasons import Phase, Reason
+
+MAX_METADATA_BYTES = 4096
+_JOINERS = "\u200c\u200d"
+"""Not printable by themselves, yet part of words in Persian and in the scripts of India."""
+
+
+def _printable(text: str) -> str:
+    if not all(character.isprintable() or character in _JOINERS for character in text):
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+def _no_directory(text: str) -> str:
+    if text in (".", ".."):
+        raise ValueError("'.' and '..' are not allowed")
+    return text
+
+
+def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    try:
+        size = len(json.dumps(metadata, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode())
+    except (ValueError, RecursionError):
+        raise ValueError("only what JSON can say is allowed") from None
+    if is_too_deep(metadata):
+        raise ValueError(f"at most {MOST_LEVELS} levels of lists and objects are allowed")
+    if size > MAX_METADATA_BYTES:
+        raise ValueError(f"at most {MAX_METADATA_BYTES} bytes of JSON are allowed, these are {size}")
+    return metadata
+
+
+UserId = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_printable)]
+SessionId = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,128}$"), AfterValidator(_no_directory)
+]
+ShortText = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(_printable)]
+
+
+class Strict(BaseModel):
+    """A body in which each field is known."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ListSessions(BaseModel):
+    """Which sessions to list. Unknown names are refused: a mistyped filter would show everybody's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    phase: Phase | None = None
+    user_id: str | None = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
+    cursor: str | None = None
+
+
+class ReadLogs(BaseModel):
+    """How to read a log."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    follow: bool = False
+
+
+class OwnRoom(Strict):
+    """A room the caller has made. The token is the bot's."""
+
+    url: ShortText
+    token: ShortText
+
+
+class BudgetWish(Strict):
+    """What the session may use at most; what is left out is the operator's default.
+
+    `tokens` are prompt and completion of all models together, `cost` is in the price file's currency.
+    """
+
+    tokens: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    cost: Annotated[float, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)] | None = None
+
+
+class StartSession(Strict):
+    """A request for a session. `session_id` makes it safe to repeat."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"user_id": "ana", "session_id": "cart-7f3a", "metadata": {"cart": "7f3a"}}]
+        }
+    )
+
+    user_id: UserId
+    session_id: SessionId | None = None
+    room: OwnRoom | None = None
+    max_duration_seconds: PositiveInt | None = None
+    budget: BudgetWish | None = None
+    persona: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    metadata: Annotated[dict[str, Any], AfterValidator(_small)] = Field(default_factory=dict)
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class IceServerOut(BaseModel):
+    """A STUN or TURN server, as a browser's RTCIceServer has it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    urls: str
+    username: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    credential: Annotated[str | None, Field(exclude_if=_is_none)] = None
+
+
+class RoomOut(BaseModel):
+    """Where the caller goes. `token` is only in the answer to a start, and only for a room of ours.
+
+    So are `ice_servers`, and only where the operator has some.
+    """
+
+    provider: str
+    url: str | None
+    token: str | None
+    ice_servers: Annotated[list[IceServerOut] | None, Field(exclude_if=_is_none)] = None
+
+
+class TimelineOut(BaseModel):
+    """When each step was reached, RFC 3339 UTC; null when it was not."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    accepted: datetime
+    launched: datetime | None
+    scheduled: datetime | None
+    process_up: datetime | None
+    joined: datetime | None
+    caller_joined: datetime | None
+    first_speech: datetime | None
+    ended: datetime | None
+
+
+class TokensOut(BaseModel):
+    """Tokens of one model. Parts (audio, cached, reasoning) are contained in their whole."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    input_audio_tokens: int
+    output_audio_tokens: int
+    cache_read_input_tokens: int
+    cache_read_input_audio_tokens: int
+    reasoning_tokens: int
+
+
+class ToolCallsOut(BaseModel):
+    """Calls of one tool, by outcome."""
+
+    ok: int
+    error: int
+
+
+class TalkSecondsOut(BaseModel):
+    """How long either side has spoken."""
+
+    caller: float
+    bot: float
+
+
+class UsageOut(BaseModel):
+    """What the call used so far. `partial`: the bot left no final last word and may have used more."""
+
+    models: dict[str, TokensOut]
+    turns: int
+    interruptions: int
+    tool_calls: dict[str, ToolCallsOut]
+    talk_seconds: TalkSecondsOut
+    partial: bool
+
+
+class CostOut(BaseModel):
+    """What the usage costs by the operator's price file, at the prices of the day the session was accepted.
+
+    Models that the file has no price for are named, and are in no amount.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    currency: str
+    amount: float
+    models: dict[str, float]
+    unpriced_models: list[str]
+
+    @classmethod
+    def of(cls, session: Session, prices: PriceList | None) -> Self | None:
+        if prices is None:
+            return None
+        return cls.model_validate(prices.cost(session.usage, session.timeline.accepted.date()))
+
+
+class BudgetOut(BaseModel):
+    """What the session may use at most before it ends as `budget_spent`; null where it is not limited."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    tokens: int | None
+    cost: float | None
+
+
+class DiagnosticsOut(BaseModel):
+    """Of a session that failed: warnings about its bot, and the end of its log, oldest first."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    events: list[str]
+    log: list[str]
+
+
+class SessionOut(BaseModel):
+    """A session as it stands."""
+
+    id: str
+    user_id: str
+    phase: Phase
+    reason: Reason | None
+    message: str | None
+    room: RoomOut
+    timeline: TimelineOut
+    usage: UsageOut
+    cost: CostOut | None
+    persona: str | None
+    max_duration_seconds: int
+    budget: BudgetOut
+    created_at: datetime
+    metadata: dict[str, Any]
+    diagnostics: DiagnosticsOut | None
+
+    @classmethod
+    def of(
+        cls,
+        session: Session,
+        prices: PriceList | None,
+        caller_token: str | None = None,
+        ice_servers: list[IceServerOut] | None = None,
+    ) -> Self:
+        usage = msgspec.to_builtins(session.usage)
+        return cls(
+            id=session.id,
+            user_id=session.user_id,
+            phase=session.phase,
+            reason=session.ending.reason if session.ending else None,
+            message=session.ending.message if session.ending else None,
+            room=RoomOut(
+                provider=session.room_provider,
+                url=session.room_url,
+                token=caller_token,
+                ice_servers=ice_servers,
+            ),
+            timeline=TimelineOut.model_validate(session.timeline),
+            usage=UsageOut(**usage, partial=session.usage_is_partial),
+            cost=CostOut.of(session, prices),
+            persona=session.persona,
+            max_duration_seconds=session.max_duration_seconds,
+            budget=BudgetOut.model_validate(session.budget),
+            created_at=session.timeline.accepted,
+            metadata=session.metadata,
+            diagnostics=DiagnosticsOut.model_validate(session.diagnostics) if session.diagnostics else None,
+        )
+
+
+class SessionPage(BaseModel):
+    """Sessions, newest first. `next_cursor` leads to older ones, null where there are none."""
+
+    sessions: list[SessionOut]
+    next_cursor: str | None

@@ -1,0 +1,211 @@
+"""What Pipecat's own clients and our page speak: /start, then offers for the session it made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any, Final, Self
+
+import msgspec
+from fastapi import APIRouter, Body, Depends, Request, Security
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from controller.core.errors import (
+    BotUnavailable,
+    CapacityReached,
+    Forbidden,
+    InvalidRequest,
+    ModelUnavailable,
+    OfferRefused,
+    OfferSuperseded,
+    RateLimited,
+    RoomsUnavailable,
+    RuntimeUnavailable,
+    SessionEnded,
+    ShuttingDown,
+    TooManyOffers,
+    Unauthorized,
+    UnsupportedMediaType,
+    UserLimitReached,
+)
+from controller.core.tokens import with_token
+from controller.web.auth import Starter
+from controller.web.problems import refusals
+from controller.web.routes.dependencies import (
+    ServicesDep,
+    address_tags,
+    is_json,
+    note_session,
+    offered_session,
+    starter,
+    while_connected,
+)
+from controller.web.routes.models import IceServerOut, StartSession, UserId
+from controller.web.routes.start_requests import order_of
+from podline.contract.candidates import why_too_many, why_too_much
+
+router = APIRouter(tags=["Pipecat's clients"], dependencies=[Depends(note_session)])
+_SIGNALLING_REFUSALS: Final = (
+    Unauthorized,
+    Forbidden,
+    OfferRefused,
+    SessionEnded,
+    UnsupportedMediaType,
+    InvalidRequest,
+    RateLimited,
+    BotUnavailable,
+    RuntimeUnavailable,
+    ShuttingDown,
+)
+OfferedSession = Annotated[str, Depends(offered_session)]
+
+
+class StartDetails(BaseModel):
+    """What a client adds of its own; only the user is of interest here."""
+
+    user_id: UserId | None = None
+
+
+class StartBody(BaseModel):
+    """A client's wish. Fields that are not known are other launchers' and let pass."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    transport: str | None = None
+    body: StartDetails | None = None
+
+
+class IceConfig(BaseModel):
+    """Servers the client may use to be reached."""
+
+    iceServers: list[IceServerOut]  # noqa: N815 - the browser's name
+
+
+class StartAnswer(BaseModel):
+    """Where the client goes on. What does not apply is left out: clients look for the key alone."""
+
+    sessionId: str = Field(  # noqa: N815 - Pipecat's name
+        description="The session's id and the caller's token, as `ID~TOKEN`. Offers go to it as it is."
+    )
+    iceConfig: IceConfig | None = None  # noqa: N815 - likewise
+    dailyRoom: str | None = None  # noqa: N815 - likewise
+    dailyToken: str | None = None  # noqa: N815 - likewise
+    url: str | None = Field(default=None, description="LiveKit's server.")
+    token: str | None = Field(default=None, description="The caller's, for a room there.")
+
+
+def _bounded(sdp: str) -> str:
+    if (too_much := why_too_much(sdp)) is not None:
+        raise ValueError(too_much)
+    return sdp
+
+
+def _few(candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if (too_many := why_too_many(candidates)) is not None:
+        raise ValueError(too_many)
+    return candidates
+
+
+class Relayed(BaseModel):
+    """What goes to the bot as it is, with whatever fields a client adds."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="after")
+    def _can_be_relayed(self) -> Self:
+        try:
+            msgspec.json.encode(self.model_dump(exclude_unset=True))
+        except (ValueError, OverflowError, RecursionError):
+            raise ValueError("only what JSON can say is allowed") from None
+        return self
+
+
+class Offer(Relayed):
+    """A description of the client's side."""
+
+    sdp: Annotated[str, AfterValidator(_bounded)]
+    type: str
+
+
+class Candidates(Relayed):
+    """ICE candidates of a connection that has been offered."""
+
+    pc_id: str
+    candidates: Annotated[list[dict[str, Any]], AfterValidator(_few)]
+
+
+@router.post(
+    "/start",
+    dependencies=[Depends(is_json)],
+    response_model_exclude_none=True,
+    responses=refusals(
+        Unauthorized,
+        Forbidden,
+        UnsupportedMediaType,
+        InvalidRequest,
+        CapacityReached,
+        UserLimitReached,
+        RateLimited,
+        RuntimeUnavailable,
+        ModelUnavailable,
+        RoomsUnavailable,
+        ShuttingDown,
+    ),
+)
+async def start(
+    request: Request,
+    services: ServicesDep,
+    by: Annotated[Starter, Security(starter, scopes=["start"])],
+    body: Annotated[StartBody | None, Body()] = None,
+) -> StartAnswer:
+    """Start a session, and say how to go on."""
+    wish = body or StartBody()
+    _insist_on_provider(wish, services.supervisor.provider)
+    user_id = by.user(wish.body.user_id if wish.body else None, services.anonymous_name())
+    order = order_of(StartSession(user_id=user_id), services)
+    if by.is_public:
+        order = replace(order, address_tags=address_tags(request, services))
+    started = await services.supervisor.start(order)
+    session = started.session
+    token = services.signer.session_token(session.id, session.launch_id)
+    answer = StartAnswer(sessionId=with_token(session.id, token))
+    match services.supervisor.provider:
+        case "daily":
+            answer.dailyRoom, answer.dailyToken = session.room_url, started.caller_token
+        case "livekit":
+            answer.url, answer.token = session.room_url, started.caller_token
+        case _ if servers := services.ice_servers(session):
+            answer.iceConfig = IceConfig(iceServers=servers)
+    return answer
+
+
+@router.post(
+    "/sessions/{session_id}/api/offer",
+    dependencies=[Depends(is_json)],
+    responses=refusals(*_SIGNALLING_REFUSALS, OfferSuperseded),
+)
+async def offer(
+    session_id: OfferedSession, body: Offer, request: Request, services: ServicesDep
+) -> dict[str, Any]:
+    """Hand an offer to the bot, and hold the request until it answers: clients do not ask twice."""
+    with services.held.offer(session_id):
+        answering = services.supervisor.offer(session_id, body.model_dump(exclude_unset=True))
+        return await while_connected(request, answering)
+
+
+@router.patch(
+    "/sessions/{session_id}/api/offer",
+    dependencies=[Depends(is_json)],
+    responses=refusals(*_SIGNALLING_REFUSALS, TooManyOffers),
+)
+async def candidates(
+    session_id: OfferedSession, body: Candidates, request: Request, services: ServicesDep
+) -> dict[str, Any]:
+    """Hand ICE candidates to the bot."""
+    with services.held.candidates(session_id):
+        taking = services.supervisor.candidates(session_id, body.model_dump(exclude_unset=True))
+        return await while_connected(request, taking)
+
+
+def _insist_on_provider(wish: StartBody, provider: str) -> None:
+    if wish.transport not in (None, provider):
+        raise InvalidRequest(f"transport: this controller meets callers over {provider!r} only.")

@@ -1,0 +1,49 @@
+"""From a body to an order the supervisor takes: the operator's defaults and limits."""
+
+from __future__ import annotations
+
+from controller.core.errors import InvalidRequest
+from controller.core.session import Budget
+from controller.core.start_request import Order
+from controller.web.routes.dependencies import Services
+from controller.web.routes.models import BudgetWish, StartSession
+
+
+def order_of(body: StartSession, services: Services) -> Order:
+    """Check a request against the operator's limits.
+
+    Raises:
+        InvalidRequest: it asks for longer than allowed, or for a budget that is too large or can't be kept.
+    """
+    longest = services.settings.max_duration_seconds
+    duration = body.max_duration_seconds or longest
+    if duration > longest:
+        raise InvalidRequest(f"max_duration_seconds: a session may last {longest} seconds at most.")
+    return Order(
+        user_id=body.user_id,
+        session_id=body.session_id,
+        room=(body.room.url, body.room.token) if body.room else None,
+        max_duration_seconds=duration,
+        budget=_budget_of(body.budget or BudgetWish(), services),
+        persona=body.persona,
+        metadata=body.metadata,
+    )
+
+
+def _budget_of(asked: BudgetWish, services: Services) -> Budget:
+    settings, prices = services.settings, services.metrics.prices
+    if asked.cost is not None and prices is None:
+        raise InvalidRequest(
+            "budget.cost: this controller has no prices (PODLINE_PRICES_FILE). Ask for budget.tokens instead."
+        )
+    most_tokens = settings.max_budget_tokens or settings.budget_tokens
+    if asked.tokens is not None and most_tokens is not None and asked.tokens > most_tokens:
+        raise InvalidRequest(f"budget.tokens: a session may use {most_tokens} tokens at most.")
+    most_cost = settings.max_budget_cost or settings.budget_cost
+    if asked.cost is not None and most_cost is not None and asked.cost > most_cost:
+        raise InvalidRequest(f"budget.cost: a session may cost {most_cost:g} at most.")
+    # Where the operator names only a maximum, it is the default: no request escapes it by asking for nothing.
+    return Budget(
+        tokens=asked.tokens or settings.budget_tokens or settings.max_budget_tokens,
+        cost=asked.cost or settings.budget_cost or settings.max_budget_cost,
+    )

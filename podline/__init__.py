@@ -1,0 +1,1 @@
+"""What runs inside a bot's pod: the contract with the controller, the runner, and Gemini's service."""

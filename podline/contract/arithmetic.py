@@ -1,0 +1,104 @@
+"""How usage adds up: event by event, and what one state of it has beyond another. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from typing import Final, TypeVar
+
+import msgspec
+
+from podline.contract.messages import Event, Interrupted, Talked, TokensUsed, ToolCalled, TurnEnded
+from podline.contract.usage import TalkSeconds, Tokens, ToolCalls, Usage
+
+T = TypeVar("T", Tokens, ToolCalls, TalkSeconds)
+
+OTHER: Final = "other"
+"""The name that is counted under where there would be too many."""
+
+NOTHING: Final = Usage()
+
+MAX_MODELS: Final = 16
+MAX_TOOLS: Final = 32
+"""Of `Usage`; models and tools beyond are counted under `OTHER`."""
+
+
+def plus(usage: Usage, event: Event) -> Usage:
+    """The usage with this event in it."""
+    match event:
+        case TokensUsed(model=model, tokens=tokens):
+            models = {**usage.models, model: usage.models.get(model, Tokens()).plus(tokens)}
+            return msgspec.structs.replace(usage, models=models)
+        case ToolCalled(name=name, outcome=outcome):
+            calls = usage.tool_calls.get(name, ToolCalls())
+            calls = msgspec.structs.replace(calls, **{outcome: getattr(calls, outcome) + 1})
+            return msgspec.structs.replace(usage, tool_calls={**usage.tool_calls, name: calls})
+        case TurnEnded():
+            return msgspec.structs.replace(usage, turns=usage.turns + 1)
+        case Interrupted():
+            return msgspec.structs.replace(usage, interruptions=usage.interruptions + 1)
+        case Talked(side=side, seconds=seconds):
+            talk: TalkSeconds = usage.talk_seconds
+            talk = msgspec.structs.replace(talk, **{side: getattr(talk, side) + seconds})
+            return msgspec.structs.replace(usage, talk_seconds=talk)
+        case _:
+            return usage
+
+
+def used_by(events: Iterable[Event]) -> Usage:
+    """What these events used."""
+    return reduce(plus, events, NOTHING)
+
+
+def together(one: Usage, other: Usage) -> Usage:
+    """Both, added up."""
+    return Usage(
+        models=_together(one.models, other.models),
+        turns=one.turns + other.turns,
+        interruptions=one.interruptions + other.interruptions,
+        tool_calls=_together(one.tool_calls, other.tool_calls),
+        talk_seconds=_added(one.talk_seconds, other.talk_seconds),
+    )
+
+
+def beyond(totals: Usage, counted: Usage) -> Usage:
+    """What `totals` has more of than `counted`: never less than nothing.
+
+    A final report may sum up names under `OTHER`. Where one side may have done so and the other has not, both
+    are summed up.
+    """
+    return Usage(
+        models=_beyond(totals.models, counted.models, Tokens()),
+        turns=max(0, totals.turns - counted.turns),
+        interruptions=max(0, totals.interruptions - counted.interruptions),
+        tool_calls=_beyond(totals.tool_calls, counted.tool_calls, ToolCalls()),
+        talk_seconds=_more(totals.talk_seconds, counted.talk_seconds),
+    )
+
+
+def _together(one: Mapping[str, T], other: Mapping[str, T]) -> dict[str, T]:
+    names = {**one, **other}
+    return {
+        name: _added(one[name], other[name]) if name in one and name in other else names[name]
+        for name in names
+    }
+
+
+def _beyond(totals: Mapping[str, T], counted: Mapping[str, T], nothing: T) -> dict[str, T]:
+    is_summed_up = OTHER in counted and totals.keys() != counted.keys()
+    if is_summed_up or not totals.keys() >= counted.keys():
+        totals, counted = ({OTHER: reduce(_added, each.values(), nothing)} for each in (totals, counted))
+    more = {name: _more(each, counted.get(name, nothing)) for name, each in totals.items()}
+    return {name: each for name, each in more.items() if each != nothing}
+
+
+def _added(one: T, other: T) -> T:
+    return type(one)(*(a + b for a, b in zip(_values(one), _values(other), strict=True)))
+
+
+def _more(one: T, other: T) -> T:
+    return type(one)(*(max(0, a - b) for a, b in zip(_values(one), _values(other), strict=True)))
+
+
+def _values(numbers: Tokens | ToolCalls | TalkSeconds) -> tuple[int, ...]:
+    return msgspec.structs.astuple(numbers)

@@ -1,0 +1,87 @@
+"""Names of the environment variables a bot is given.
+
+Sandbox, controller and operator write them, `podline/runner/settings.py` reads them.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+SESSION_ID: Final = "SESSION_ID"
+USER_ID: Final = "USER_ID"
+GOOGLE_API_KEY: Final = "GOOGLE_API_KEY"
+CONVEX_URL: Final = "CONVEX_URL"
+CONVEX_TOKEN: Final = "CONVEX_TOKEN"  # noqa: S105 - a name, not a secret
+
+DAILY_ROOM_URL: Final = "DAILY_ROOM_URL"
+DAILY_TOKEN: Final = "DAILY_TOKEN"  # noqa: S105 - likewise
+LIVEKIT_URL: Final = "LIVEKIT_URL"
+LIVEKIT_TOKEN: Final = "LIVEKIT_TOKEN"  # noqa: S105 - likewise
+
+TRANSPORT: Final = "PODLINE_TRANSPORT"
+ICE_CONFIG: Final = "PODLINE_ICE_CONFIG"
+REFUSE_PRIVATE_CANDIDATES: Final = "PODLINE_REFUSE_PRIVATE_CANDIDATES"
+CONTROLLER_URL: Final = "PODLINE_CONTROLLER_URL"
+LAUNCH_ID: Final = "PODLINE_LAUNCH_ID"
+LAUNCH_TOKEN: Final = "PODLINE_LAUNCH_TOKEN"  # noqa: S105 - likewise
+PERSONA: Final = "PODLINE_PERSONA"
+MAX_DURATION_SECONDS: Final = "PODLINE_MAX_DURATION_SECONDS"
+GRACE_SECONDS: Final = "PODLINE_GRACE_SECONDS"
+LAST_WORD: Final = "PODLINE_LAST_WORD"
+STOP_SECS: Final = "PODLINE_STOP_SECS"
+NO_CALLER_SECONDS: Final = "PODLINE_NO_CALLER_SECONDS"
+RETURN_GRACE_SECONDS: Final = "PODLINE_RETURN_GRACE_SECONDS"
+IDLE_SECONDS: Final = "PODLINE_IDLE_SECONDS"
+
+# Read by Google's SDK and by OpenSSL, not by us: how a bot meets a model that is not Google's own.
+GOOGLE_GEMINI_BASE_URL: Final = "GOOGLE_GEMINI_BASE_URL"
+SSL_CERT_FILE: Final = "SSL_CERT_FILE"
+
+# OpenTelemetry's names for the W3C trace context that a process is to continue:
+# https://opentelemetry.io/docs/specs/otel/context/env-carriers/
+TRACEPARENT: Final = "TRACEPARENT"
+TRACESTATE: Final = "TRACESTATE"
+
+# Read by OpenTelemetry's SDK, not by us, and so is all that begins like them: where spans go, and how.
+OTEL: Final = "OTEL_"
+OTEL_OF_ONE_SERVICE: Final = ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES")
+_OTLP_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_OTLP_PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_OTLP_SPOKEN: Final = "http/protobuf"
+
+# What every bot of an installation shares; the rest belongs to one session or one launch.
+SHARED: Final = (
+    GOOGLE_API_KEY,
+    CONVEX_URL,
+    CONVEX_TOKEN,
+    STOP_SECS,
+    NO_CALLER_SECONDS,
+    RETURN_GRACE_SECONDS,
+    IDLE_SECONDS,
+    GOOGLE_GEMINI_BASE_URL,
+    SSL_CERT_FILE,
+)
+
+SECRETS: Final = (GOOGLE_API_KEY, CONVEX_TOKEN, DAILY_TOKEN, LIVEKIT_TOKEN, LAUNCH_TOKEN, ICE_CONFIG)
+"""Those whose values nothing may show."""
+
+
+def traces_are_wanted(variables: Mapping[str, str]) -> bool:
+    """Whether there is a receiver for spans, and nobody has switched them off."""
+    is_off = (
+        variables.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+        or variables.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none"
+    )
+    return not is_off and any(variables.get(name, "").strip() for name in _OTLP_ENDPOINTS)
+
+
+def why_no_traces(variables: Mapping[str, str]) -> str | None:
+    """Why spans can't be sent although they are wanted, as a sentence; None where they can."""
+    for name in _OTLP_PROTOCOLS:
+        if protocol := variables.get(name, "").strip():
+            if protocol == _OTLP_SPOKEN:
+                return None
+            return (
+                f"{name}: traces are sent as {_OTLP_SPOKEN} alone, which receivers take at port 4318; "
+                "set the endpoint to that and leave this variable out."
+            )
+    return None

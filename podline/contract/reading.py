@@ -1,0 +1,72 @@
+"""Reads what bots report, and leaves out what only a newer bot can tell of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, get_args
+
+import msgspec
+
+from podline.contract.messages import MAX_EVENTS, Event, InboxAnswer, Report, Timeline
+from podline.contract.nesting import is_too_deep
+from podline.contract.text import printable
+from podline.contract.usage import Name, Usage
+
+_KNOWN: Final = frozenset(str(kind.__struct_config__.tag) for kind in get_args(Event))
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    type: Name
+
+
+class _AnyReport(msgspec.Struct, frozen=True):
+    """A `Report` whose events are still to be read."""
+
+    seq: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    acked: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    events: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_EVENTS)]
+    totals: Usage
+    timeline: Timeline
+
+
+_REPORT: Final = msgspec.json.Decoder(Report)
+_ANY_REPORT: Final = msgspec.json.Decoder(_AnyReport)
+_KIND: Final = msgspec.json.Decoder(_Kind)
+_EVENT: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
+_ANSWER: Final = msgspec.json.Decoder(InboxAnswer)
+
+MAX_REFUSAL_CHARACTERS: Final = 300
+
+
+def read_report(body: bytes) -> tuple[Report, list[str]]:
+    """One batch without the events that nobody here knows, and the kind of each of those.
+
+    Raises:
+        msgspec.DecodeError: it is no JSON, or no report; or an event of a known kind is malformed.
+        UnicodeDecodeError: it is no UTF-8.
+    """
+    try:
+        return _REPORT.decode(body), []
+    except msgspec.ValidationError:
+        # Kinds are looked at one by one only where something is wrong: that takes several times as long.
+        report = _ANY_REPORT.decode(body)
+    kinds = [_KIND.decode(event).type for event in report.events]
+    events = [
+        _EVENT.decode(event) for event, kind in zip(report.events, kinds, strict=True) if kind in _KNOWN
+    ]
+    known = Report(report.seq, report.acked, events, report.totals, report.timeline)
+    return known, [kind for kind in kinds if kind not in _KNOWN]
+
+
+def read_answer(body: bytes) -> InboxAnswer:
+    """A bot's answer to a message; its refusal, which a caller reads, is one printable line.
+
+    Raises:
+        msgspec.DecodeError: it is no JSON, no answer, or nested more deeply than a caller could be told.
+        UnicodeDecodeError: it is no UTF-8.
+    """
+    answer = _ANSWER.decode(body)
+    if is_too_deep(answer.body):
+        raise msgspec.ValidationError("It is nested too deeply - at `$.body`")
+    if answer.refusal is None:
+        return answer
+    return msgspec.structs.replace(answer, refusal=printable(answer.refusal, MAX_REFUSAL_CHARACTERS))

@@ -1,0 +1,53 @@
+"""What ends a call before its time, each with the reason it is reported under.
+
+* BotError
+  - ConfigInvalid      a variable or the persona file is wrong
+  - RoomRefused        the room did not let the bot in
+  - RoomLost           the room is gone, or the bot can no longer hear or be heard
+  - ModelRefused       key, quota or setup not accepted
+  - ModelUnreachable   no connection to the model
+  - ModelLost          the connection was lost for good during the call
+"""
+
+# ruff: noqa: N818 - named as their reasons are
+
+from typing import ClassVar
+
+from podline.contract.reasons import Reason
+
+
+class BotError(Exception):
+    """The call cannot begin or go on. `message` tells a person what happened and what to do."""
+
+    reason: ClassVar[Reason] = Reason.CRASHED
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+
+class ConfigInvalid(BotError):
+    reason = Reason.CONFIG_INVALID
+
+
+class RoomRefused(BotError):
+    reason = Reason.ROOM_REFUSED
+
+
+class RoomLost(BotError):
+    reason = Reason.ROOM_LOST
+
+
+class ModelRefused(BotError):
+    reason = Reason.MODEL_REFUSED
+
+
+class ModelUnreachable(BotError):
+    reason = Reason.MODEL_UNREACHABLE
+
+
+class ModelLost(BotError):
+    reason = Reason.MODEL_LOST

@@ -1,0 +1,1 @@
+"""Pipecat's Gemini Live service, which reports a lost model instead of running on mute."""

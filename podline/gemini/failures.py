@@ -1,0 +1,57 @@
+"""What went wrong between a bot and Gemini, told from what the SDK and its socket raise."""
+
+from typing import Final
+
+from google.genai.errors import APIError
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from podline.errors import BotError, ModelRefused, ModelUnreachable
+
+CONNECTION_ERRORS: Final = (APIError, OSError, TypeError, ValueError, WebSocketException)
+"""What the Google SDK and its socket raise when a connection can't be made or breaks.
+
+A message that holds only things it does not know is a `TypeError` to the SDK, one that is no JSON a
+`ValueError`.
+"""
+
+# Close codes with which Gemini Live turns a session down: RFC 6455, section 7.4.1
+# (1007 and 1008 for key, model and setup, 1011 for quota and internal errors).
+_REFUSALS: Final = frozenset({1003, 1007, 1008, 1011})
+
+
+def why_no_session(error: Exception) -> BotError:
+    """Tell a session turned down from a server that can't be reached."""
+    if isinstance(error, InvalidStatus):
+        status = error.response.status_code
+        if status < 500 or status == 503:
+            return ModelRefused(
+                f"Gemini refused the connection with status {status}; check GOOGLE_API_KEY and its quota."
+            )
+        return ModelUnreachable(f"Gemini answered with status {status}; try again later.")
+    code, reason = _close(error)
+    if code in _REFUSALS or (code is not None and 400 <= code < 500):
+        return ModelRefused(
+            f"Gemini refused the session: {reason.rstrip('.') or code}; "
+            "check GOOGLE_API_KEY, its quota and the model."
+        )
+    return ModelUnreachable(
+        f"Gemini could not be reached ({cause(error)}); check the network and GOOGLE_GEMINI_BASE_URL."
+    )
+
+
+def _close(error: Exception) -> tuple[int | None, str]:
+    """Close code and reason, from the socket's exception or the SDK's."""
+    if isinstance(error, ConnectionClosed) and error.rcvd is not None:
+        return error.rcvd.code, error.rcvd.reason
+    if isinstance(error, APIError):
+        return error.code, str(error.details)
+    return None, ""
+
+
+def cause(error: Exception) -> str:
+    code, reason = _close(error)
+    if code is not None:
+        return f"code {code}: {reason}" if reason else f"code {code}"
+    if isinstance(error, (TypeError, ValueError)):
+        return "an answer that cannot be read"  # its text would quote what was said
+    return str(error) or type(error).__name__

@@ -1,0 +1,1 @@
+"""The bot's channel to the controller: reports out, inbox in, and the final report."""

@@ -1,0 +1,232 @@
+"""The channel to the controller: reports out, inbox in. A call goes on whether or not anybody listens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+from loguru import logger
+
+from podline.backoff import pause
+from podline.contract.messages import (
+    INBOX_POLL_SECONDS,
+    REPORT_INTERVAL_SECONDS,
+    Inbox,
+    InboxAnswer,
+    InboxMessage,
+    ReportAnswer,
+)
+from podline.runner.channel.outbox import Ledger
+from podline.runner.settings import Channel
+
+_IDS_REMEMBERED: Final = 256
+"""Of messages that were acted on: a controller hands out again what is unanswered, which is far less."""
+
+_FAILURES: Final = (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError)
+_REFUSED_FOR_GOOD: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT)
+_UNACCEPTABLE: Final = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """Messages that nobody waits for any more: to answer them would have no effect but at this end."""
+
+    ids: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often the channel speaks and how patient it is, in seconds.
+
+    The longest pause stays well below the 20 s of silence after which a controller suspects a bot. An empty
+    answer to a long poll that came sooner than `empty_poll_at_least` counts as a failure: no busy loop.
+    """
+
+    report_every: float = REPORT_INTERVAL_SECONDS
+    request_timeout: float = 5.0
+    poll_timeout: float = INBOX_POLL_SECONDS + 10.0
+    first_pause: float = 0.25
+    longest_pause: float = 5.0
+    answer_within: float = 20.0
+    flush_within: float = 2.0
+
+    empty_poll_at_least: float = 1.0
+
+    def pause(self, failures: int) -> float:
+        """How long to wait after so many failures in a row."""
+        return pause(self.first_pause, self.longest_pause, failures)
+
+
+class Controller:
+    """One launch's channel. Reports flow while the `async with` lasts, and are flushed on the way out.
+
+    Nothing here raises because of the network or the controller: failures are logged and tried again.
+
+    Attributes:
+        launch_ended: Set when the controller says that this launch is over: the bot has to leave.
+    """
+
+    def __init__(
+        self, ledger: Ledger, channel: Channel, http: aiohttp.ClientSession, pace: Pace | None = None
+    ) -> None:
+        self._ledger = ledger
+        self._http = http
+        self._pace = pace or Pace()
+        self._launch = f"{channel.url}/internal/launches/{channel.launch_id}"
+        self._headers = {"Authorization": f"Bearer {channel.token}", "Content-Type": "application/json"}
+        self._is_refused = False
+        self._reporting: asyncio.Task[None] | None = None
+        self.launch_ended = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._reporting = asyncio.create_task(self._report(), name="reports to the controller")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._reporting is not None:
+            self._reporting.cancel()
+            await asyncio.wait([self._reporting])
+            # A batch cut off here is sent again under its own number.
+            await self._flush()
+
+    async def messages(self) -> AsyncIterator[InboxMessage | Withdrawn]:
+        """Each message of the inbox once, as the controller orders them, until it refuses this launch."""
+        seen: deque[str] = deque(maxlen=_IDS_REMEMBERED)
+        after: str | None = None
+        failures = 0
+        while not self._is_refused:
+            asked = asyncio.get_running_loop().time()
+            inbox = await self._poll(after)
+            messages = [] if inbox is None else inbox.messages
+            fresh = [message for message in messages if message.id not in seen]
+            if messages:
+                after = messages[-1].id
+            for message in fresh:
+                seen.append(message.id)
+                yield message
+            withdrawn = frozenset() if inbox is None else frozenset(inbox.withdrawn)
+            if withdrawn:
+                yield Withdrawn(withdrawn)
+
+            waited = asyncio.get_running_loop().time() - asked
+            came = bool(fresh or withdrawn)
+            if inbox is None or (not came and waited < self._pace.empty_poll_at_least):
+                failures += 1
+                await asyncio.sleep(self._pace.pause(failures))
+            else:
+                failures = 0
+
+    async def answer(self, message_id: str, answer: InboxAnswer) -> None:
+        """Answer one message; give up where the controller no longer wants the answer or stays away."""
+        url = f"{self._launch}/inbox/{quote(message_id, safe='')}"
+        failures = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._pace.answer_within):
+                while True:
+                    try:
+                        status, _ = await self._request("POST", url, msgspec.json.encode(answer))
+                    except _FAILURES:
+                        status = HTTPStatus.SERVICE_UNAVAILABLE
+                    if status < HTTPStatus.BAD_REQUEST:
+                        return
+                    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                        logger.warning("answer not wanted by the controller", status=int(status))
+                        return
+                    failures += 1
+                    await asyncio.sleep(self._pace.pause(failures))
+        logger.warning("answer not delivered to the controller", failures=failures)
+
+    async def _report(self) -> None:
+        failures = 0
+        while not self._is_refused:
+            due = asyncio.get_running_loop().time() + self._pace.report_every
+            if await self._send_report():
+                if failures:
+                    logger.info("controller reached again", failures=failures)
+                failures = 0
+                if not self._ledger.has_full_batch:
+                    await self._moment_or(due)
+            else:
+                failures += 1
+                if failures == 1:
+                    logger.warning("report not delivered, the call goes on")
+                await asyncio.sleep(self._pace.pause(failures))
+
+    async def _moment_or(self, due: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(due):
+                await self._ledger.moment_reached.wait()
+
+    async def _flush(self) -> None:
+        """Send what is left, and at least once the totals as they are now."""
+        failures = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._pace.flush_within):
+                while not self._is_refused:
+                    if not await self._send_report():
+                        failures += 1
+                        await asyncio.sleep(self._pace.pause(failures))
+                    elif self._ledger.is_settled:
+                        return
+        if not self._is_refused:
+            logger.warning("last report not delivered", failures=failures, dropped=self._ledger.dropped)
+
+    async def _send_report(self) -> bool:
+        """Send the batch under way; say whether it is settled."""
+        self._ledger.moment_reached.clear()
+        body = msgspec.json.encode(self._ledger.report())
+        try:
+            status, answer = await self._request("POST", f"{self._launch}/reports", body)
+            if status == HTTPStatus.OK:
+                return self._ledger.acknowledge(msgspec.json.decode(answer, type=ReportAnswer).ack)
+        except _FAILURES:
+            return False
+        if status in _UNACCEPTABLE:
+            logger.error("report not accepted, its events are given up", status=status, size=len(body))
+            self._ledger.give_up()
+            return True
+        self._heed(status)
+        return False
+
+    async def _poll(self, after: str | None) -> Inbox | None:
+        """One long poll; None where it failed."""
+        url = f"{self._launch}/inbox" + (f"?after={quote(after, safe='')}" if after else "")
+        try:
+            status, body = await self._request("GET", url, within=self._pace.poll_timeout)
+            if status == HTTPStatus.OK:
+                return msgspec.json.decode(body, type=Inbox)
+        except _FAILURES:
+            return None
+        self._heed(status)
+        return None
+
+    async def _request(
+        self, method: str, url: str, body: bytes | None = None, within: float | None = None
+    ) -> tuple[int, bytes]:
+        limit = aiohttp.ClientTimeout(total=within or self._pace.request_timeout)
+        async with self._http.request(
+            method, url, data=body, headers=self._headers, timeout=limit, allow_redirects=False
+        ) as response:
+            return response.status, await response.read()
+
+    def _heed(self, status: int) -> None:
+        """Fall silent where the controller will not have this launch any more."""
+        if status in _REFUSED_FOR_GOOD and not self._is_refused:
+            self._is_refused = True
+            logger.warning("controller refuses this launch, no more reports", status=status)
+            if status == HTTPStatus.CONFLICT:
+                self.launch_ended.set()

@@ -1,0 +1,107 @@
+"""What a bot leaves behind in a file, for a controller that could not be told any more."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+from loguru import logger
+
+from podline.contract.arithmetic import OTHER
+from podline.contract.messages import MAX_LAST_WORD_BYTES, LastWord
+from podline.contract.reasons import Reason
+from podline.contract.usage import Tokens, ToolCalls, Usage
+from podline.runner.channel.outbox import Ledger
+
+MAX_MESSAGE_BYTES: Final = 600
+
+
+def last_word(
+    ledger: Ledger, reason: Reason | Literal["terminated"], message: str, *, is_final: bool = True
+) -> LastWord:
+    """How the call ended and all it used, in less than `MAX_LAST_WORD_BYTES` of JSON.
+
+    Where that is too much, first the tools, then the models too are summed up under `other`, alike in
+    both totals, so that their difference stays right.
+    """
+    totals, acked = ledger.totals, ledger.acked_totals
+    summings_up = (
+        (totals, acked),
+        (_one_tool(totals), _one_tool(acked)),
+        (_one_model(_one_tool(totals)), _one_model(_one_tool(acked))),
+    )
+    words = (
+        LastWord(
+            reason=str(reason),
+            message=_cut(message),
+            totals=totals,
+            acked_totals=acked,
+            timeline=ledger.timeline,
+            acked=ledger.acked,
+            is_final=is_final,
+        )
+        for totals, acked in summings_up
+    )
+    return next(word for word in words if len(msgspec.json.encode(word)) < MAX_LAST_WORD_BYTES)
+
+
+class LastWordFile:
+    """Where the last word is left, and left again: whenever the bot is killed, the file holds a whole one.
+
+    It is written in place: /dev/termination-log is a mount, which no other file can be renamed over.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # The event loop and who ends a bot that hangs may write at once. Re-entrant, since a signal's handler
+        # can interrupt its own thread in the middle of it.
+        self._writing = threading.RLock()
+        self._has_final = False
+
+    def write(self, word: LastWord) -> None:
+        """Leave this word instead of the one that is there, unless that is final and this is not.
+
+        A failure is only logged.
+        """
+        with self._writing:
+            if word.is_final or not self._has_final:
+                self._has_final = word.is_final
+                self._write(msgspec.json.encode(word))
+
+    def _write(self, text: bytes) -> None:
+        try:
+            with open(self._path, "wb", buffering=0, opener=_open) as file:
+                # Blanks take the place of what is longer until it is cut off: truncated first, the file would
+                # be empty for a moment.
+                size = os.fstat(file.fileno()).st_size
+                file.write(text.ljust(size))
+                if size > len(text):
+                    file.truncate(len(text))
+        except OSError as error:
+            logger.error("last word not written", path=str(self._path), error=error.strerror)
+
+
+def _open(path: str, _flags: int) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+
+
+def _one_tool(usage: Usage) -> Usage:
+    calls = usage.tool_calls.values()
+    one = ToolCalls(ok=sum(call.ok for call in calls), error=sum(call.error for call in calls))
+    return msgspec.structs.replace(usage, tool_calls={OTHER: one})
+
+
+def _one_model(usage: Usage) -> Usage:
+    one = Tokens()
+    for tokens in usage.models.values():
+        one = one.plus(tokens)
+    return msgspec.structs.replace(usage, models={OTHER: one})
+
+
+def _cut(message: str) -> str:
+    """One line, short enough; JSON at most doubles it."""
+    line = "".join(char if char.isprintable() else " " for char in message)
+    return line.encode(errors="replace")[:MAX_MESSAGE_BYTES].decode(errors="ignore")

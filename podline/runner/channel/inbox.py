@@ -1,0 +1,136 @@
+"""Acts on what comes by the inbox, so that a stop never waits and a flood of offers never piles up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Final, Protocol, TypeVar
+
+from loguru import logger
+
+from podline.contract.messages import Candidates, InboxAnswer, InboxMessage, Offer, Stop
+from podline.runner.channel.client import Withdrawn
+from podline.runner.room.peer import OfferRefused, Peer
+
+_MOST_CANDIDATES: Final = 4
+"""Messages with candidates that wait; the controller holds no more for one session."""
+_MOST_ANSWERS: Final = 16
+
+_NO_OFFERS: Final = InboxAnswer(refusal="This bot meets its caller in a room, not by an offer.")
+
+
+T = TypeVar("T")
+
+
+class Messages(Protocol):
+    """The way the messages come, and their answers go."""
+
+    def messages(self) -> AsyncIterator[InboxMessage | Withdrawn]: ...
+    async def answer(self, message_id: str, answer: InboxAnswer) -> None: ...
+
+
+class _OneOffer:
+    """The latest offer that is not being answered yet, and whether the one that is still is wanted."""
+
+    def __init__(self) -> None:
+        self._next: Offer | None = None
+        self._current: Offer | None = None
+        self._is_there = asyncio.Event()
+        self._withdrawn = asyncio.Event()
+
+    def put(self, offer: Offer) -> None:
+        """Put an offer in the place of any before it: a caller who makes another waits for no earlier one."""
+        self._next = offer
+        self._withdrawn.set()
+        self._is_there.set()
+
+    def withdraw(self, ids: frozenset[str]) -> None:
+        if self._next is not None and self._next.id in ids:
+            self._next = None
+            self._is_there.clear()
+        if self._current is not None and self._current.id in ids:
+            self._withdrawn.set()
+
+    async def take(self) -> tuple[Offer, asyncio.Event]:
+        """The next offer, and an event that is set when nobody waits for its answer any more."""
+        while self._next is None:
+            await self._is_there.wait()
+        self._current, self._next = self._next, None
+        self._is_there.clear()
+        self._withdrawn = asyncio.Event()
+        return self._current, self._withdrawn
+
+
+class InboxReader:
+    """Reads one launch's inbox.
+
+    The reading itself never waits for anything else: a stop is obeyed as it comes. One offer is answered at a
+    time, and at most one more waits.
+    """
+
+    def __init__(self, channel: Messages, peer: Peer | None, stop: Callable[[Stop], None]) -> None:
+        """`peer` answers offers, where the caller makes any; `stop` asks the call to end."""
+        self._channel = channel
+        self._peer = peer
+        self._stop = stop
+        self._offer = _OneOffer()
+        self._candidates: asyncio.Queue[Candidates] = asyncio.Queue(_MOST_CANDIDATES)
+        self._answers: asyncio.Queue[tuple[str, InboxAnswer]] = asyncio.Queue(_MOST_ANSWERS)
+
+    async def run(self) -> None:
+        """Act on messages until the controller refuses this launch."""
+        async with asyncio.TaskGroup() as tasks:
+            workers = [tasks.create_task(self._send_answers())]
+            if self._peer is not None:
+                workers.append(tasks.create_task(self._answer_offers(self._peer)))
+                workers.append(tasks.create_task(self._add_candidates(self._peer)))
+            async for message in self._channel.messages():
+                self._take(message)
+            for worker in workers:
+                worker.cancel()
+
+    def _take(self, message: InboxMessage | Withdrawn) -> None:
+        match message:
+            case Withdrawn(ids=ids):
+                self._offer.withdraw(ids)
+            case Stop():
+                self._stop(message)
+                _put(self._answers, (message.id, InboxAnswer(body={})))
+            case Offer() if self._peer is not None:
+                self._offer.put(message)
+            case Candidates() if self._peer is not None:
+                _put(self._candidates, message)
+            case _:
+                _put(self._answers, (message.id, _NO_OFFERS))
+
+    async def _answer_offers(self, peer: Peer) -> None:
+        while True:
+            offer, withdrawn = await self._offer.take()
+            try:
+                answer = InboxAnswer(body=await peer.answer(offer.offer, withdrawn))
+            except OfferRefused as error:
+                answer = InboxAnswer(refusal=str(error))
+            if not withdrawn.is_set():
+                await self._channel.answer(offer.id, answer)
+
+    async def _add_candidates(self, peer: Peer) -> None:
+        while True:
+            message = await self._candidates.get()
+            answer = InboxAnswer(body={})
+            try:
+                await peer.add_candidates(message.candidates)
+            except OfferRefused as error:
+                answer = InboxAnswer(refusal=str(error))
+            await self._channel.answer(message.id, answer)
+
+    async def _send_answers(self) -> None:
+        while True:
+            await self._channel.answer(*await self._answers.get())
+
+
+def _put(queue: asyncio.Queue[T], item: T) -> None:
+    """Queue something, or let it go where more is there already than any caller sends."""
+    try:
+        queue.put_nowait(item)
+    except asyncio.QueueFull:
+        logger.warning("inbox message let go, too many wait")

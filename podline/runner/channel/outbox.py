@@ -1,0 +1,146 @@
+"""What a call has used so far and what the controller has counted of it. Plain bookkeeping, no network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+
+from podline.contract.arithmetic import MAX_MODELS, MAX_TOOLS, NOTHING, OTHER, plus
+from podline.contract.messages import Event, Report, Timeline, TokensUsed, ToolCalled
+from podline.contract.usage import Tokens, ToolCalls, Usage
+
+Moment = Literal["process_up", "joined", "caller_joined", "first_speech"]
+
+MAX_BATCH_EVENTS: Final = 100
+"""Keeps a report far below `MAX_REPORT_BYTES`: one event is at most about 450 bytes."""
+
+MAX_PENDING_EVENTS: Final = 5000
+"""About an hour of a lively call without a controller."""
+
+URGENT_TOKENS: Final = 5_000
+"""So many that were not reported yet are reported at once: the controller keeps the session's budget."""
+
+
+class Ledger:
+    """Keeps the totals and the timeline of one call, and hands out the events in numbered batches.
+
+    A batch stays as it was first made until it is acknowledged or given up, so that the controller can
+    tell a repetition by its number. Events given up or dropped stay in the totals and never enter the
+    acknowledged ones: the last word makes up for them.
+    """
+
+    def __init__(self, uptime: Callable[[], float]) -> None:
+        """`uptime` gives the seconds since the process began."""
+        self._uptime = uptime
+        self._pending: deque[Event] = deque()
+        self._batch: tuple[Event, ...] | None = None
+        self._seq = 1
+        self._acked = 0
+        self._moments: dict[Moment, float] = {}
+        self._batch_has_speech = self._speech_is_acked = False
+        self.totals = NOTHING
+        self.acked_totals = NOTHING
+        self.dropped = 0
+        self._tokens_waiting = 0
+        self.moment_reached = asyncio.Event()
+        """Set at each moment marked, and when many tokens were used; whoever reports at once clears it."""
+        self.on_acknowledged: Callable[[], None] = lambda: None
+        """Called after each batch that was acknowledged."""
+
+    def record(self, event: Event) -> None:
+        """Note something that has happened."""
+        event = _within_limits(event, self.totals)
+        self.totals = plus(self.totals, event)
+        self._pending.append(event)
+        self._hurry_if_costly(event)
+        if len(self._pending) > MAX_PENDING_EVENTS:
+            self._pending.popleft()
+            self.dropped += 1
+
+    def mark(self, moment: Moment) -> None:
+        """Note when this moment was reached; only the first time counts."""
+        if moment not in self._moments:
+            self._moments[moment] = self._uptime()
+            self.moment_reached.set()
+
+    @property
+    def timeline(self) -> Timeline:
+        return Timeline(now=self._uptime(), first_speech_acked=self._speech_is_acked, **self._moments)
+
+    @property
+    def acked(self) -> int:
+        """The number of the last batch that was acknowledged, 0 before the first."""
+        return self._acked
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every event has been acknowledged, given up or dropped."""
+        return self._batch is None and not self._pending
+
+    @property
+    def has_full_batch(self) -> bool:
+        """Whether so much waits that it should not wait any longer."""
+        return len(self._pending) >= MAX_BATCH_EVENTS
+
+    def report(self) -> Report:
+        """The batch under way, or the next one, which may be empty, with the totals of this moment."""
+        if self._batch is None:
+            size = min(len(self._pending), MAX_BATCH_EVENTS)
+            self._batch = tuple(self._pending.popleft() for _ in range(size))
+            # Of a batch that is sent again, only its first timeline has surely come with it.
+            self._batch_has_speech = "first_speech" in self._moments
+        self._tokens_waiting = 0  # the totals hold them all
+        return Report(
+            seq=self._seq,
+            acked=self._acked,
+            events=list(self._batch),
+            totals=self.totals,
+            timeline=self.timeline,
+        )
+
+    def acknowledge(self, ack: int) -> bool:
+        """Close the batch under way where `ack` covers it; say whether it did."""
+        if self._batch is None or ack < self._seq:
+            return False
+        for event in self._batch:
+            self.acked_totals = plus(self.acked_totals, event)
+        self._acked = self._seq
+        self._speech_is_acked = self._batch_has_speech
+        self._close_batch()
+        self.on_acknowledged()
+        return True
+
+    def give_up(self) -> None:
+        """Close the batch under way uncounted: the controller will never accept it."""
+        if self._batch is not None:
+            self.dropped += len(self._batch)
+            self._close_batch()
+
+    def _hurry_if_costly(self, event: Event) -> None:
+        if isinstance(event, TokensUsed):
+            self._tokens_waiting += event.tokens.prompt_tokens + event.tokens.completion_tokens
+            if self._tokens_waiting >= URGENT_TOKENS:
+                self.moment_reached.set()
+
+    def _close_batch(self) -> None:
+        self._batch = None
+        self._seq += 1
+
+
+def _within_limits(event: Event, totals: Usage) -> Event:
+    """The event, under the name `OTHER` where its own would be one too many for `Usage`."""
+    match event:
+        case TokensUsed(model=model) if _is_beyond(model, totals.models, MAX_MODELS):
+            return msgspec.structs.replace(event, model=OTHER)
+        case ToolCalled(name=name) if _is_beyond(name, totals.tool_calls, MAX_TOOLS):
+            return msgspec.structs.replace(event, name=OTHER)
+        case _:
+            return event
+
+
+def _is_beyond(name: str, known: dict[str, Tokens] | dict[str, ToolCalls], limit: int) -> bool:
+    return name not in known and len(known) >= limit - 1

@@ -1,0 +1,174 @@
+"""From Pipecat's observers to the events a bot reports: tokens, latencies, turns, tools, talk time."""
+
+import time
+from collections.abc import Awaitable, Callable
+
+from pipecat.observers.base_observer import BaseObserver
+from pipecat.observers.error_observer import ErrorEvent, ErrorObserver
+from pipecat.observers.function_call_observer import (
+    FunctionCallEvent,
+    FunctionCallEventKind,
+    FunctionCallObserver,
+)
+from pipecat.observers.service_metrics_observer import (
+    ServiceLatencyKind,
+    ServiceLatencyRecord,
+    ServiceMetricsObserver,
+    ServiceUsageKind,
+    ServiceUsageRecord,
+)
+from pipecat.observers.speaking_observer import SpeakingObserver, SpeechEvent, SpeechEventKind
+from pipecat.observers.user_bot_latency_observer import UserBotLatencyObserver
+
+from podline.contract.messages import (
+    ErrorSeen,
+    Event,
+    FirstByte,
+    Interrupted,
+    ResponseLatency,
+    Talked,
+    TokensUsed,
+    ToolCalled,
+    TurnEnded,
+)
+from podline.contract.usage import Tokens
+from podline.runner.observers.silences import Silences
+from podline.runner.observers.together import Together
+
+Record = Callable[[Event], None]
+OnLatency = Callable[[float], Awaitable[None]]
+
+_SETTLED = {
+    FunctionCallEventKind.COMPLETED,
+    FunctionCallEventKind.FAILED,
+    FunctionCallEventKind.TIMED_OUT,
+    FunctionCallEventKind.CANCELLED,
+}
+
+
+def observers(
+    record: Record, on_latency: OnLatency, caller_is_here: Callable[[], bool]
+) -> list[BaseObserver]:
+    """What a pipeline worker needs to observe.
+
+    Args:
+        record: Takes each event as it happens.
+        on_latency: Takes the seconds from the end of the caller's speech to the first sound of the answer.
+        caller_is_here: Whether there is anybody to be silent with.
+    """
+    each = (
+        _service_metrics(record),
+        _latency(record, on_latency),
+        _tool_calls(record),
+        _speech(record, Silences(record, caller_is_here)),
+        _errors(record),
+    )
+    return [Together(each)]
+
+
+def _service_metrics(record: Record) -> BaseObserver:
+    observer = ServiceMetricsObserver()
+
+    @observer.event_handler("on_service_usage")
+    async def on_service_usage(_observer: BaseObserver, usage: ServiceUsageRecord) -> None:
+        if usage.kind is ServiceUsageKind.LLM:
+            record(TokensUsed(model=_model(usage.model), tokens=tokens(usage)))
+
+    @observer.event_handler("on_service_latency")
+    async def on_service_latency(_observer: BaseObserver, latency: ServiceLatencyRecord) -> None:
+        if latency.kind is ServiceLatencyKind.TTFB:
+            record(FirstByte(model=_model(latency.model), seconds=max(0.0, latency.seconds)))
+
+    return observer
+
+
+def tokens(usage: ServiceUsageRecord) -> Tokens:
+    """The counts of one record; what the service did not tell counts as none."""
+    return Tokens(
+        prompt_tokens=usage.prompt_tokens or 0,
+        completion_tokens=usage.completion_tokens or 0,
+        input_audio_tokens=usage.input_audio_tokens or 0,
+        output_audio_tokens=usage.output_audio_tokens or 0,
+        cache_read_input_tokens=usage.cache_read_input_tokens or 0,
+        cache_read_input_audio_tokens=usage.cache_read_input_audio_tokens or 0,
+        reasoning_tokens=usage.reasoning_tokens or 0,
+    )
+
+
+def _latency(record: Record, on_latency: OnLatency) -> BaseObserver:
+    observer = UserBotLatencyObserver()
+
+    @observer.event_handler("on_latency_measured")
+    async def on_latency_measured(_observer: BaseObserver, seconds: float) -> None:
+        record(ResponseLatency(seconds=max(0.0, seconds)))
+        await on_latency(seconds)
+
+    return observer
+
+
+def _tool_calls(record: Record) -> BaseObserver:
+    observer = FunctionCallObserver(include_arguments=False, include_results=True)
+
+    @observer.event_handler("on_function_call_event")
+    async def on_function_call_event(_observer: BaseObserver, call: FunctionCallEvent) -> None:
+        if call.kind in _SETTLED:
+            record(tool_called(call))
+
+    return observer
+
+
+def tool_called(call: FunctionCallEvent) -> ToolCalled:
+    """A settled call: `ok` where the handler returned and its result is no error statement."""
+    is_error = call.kind is not FunctionCallEventKind.COMPLETED or (
+        isinstance(call.result, dict) and "error" in call.result
+    )
+    began = call.in_progress_at or call.timestamp
+    return ToolCalled(
+        name=call.function_name[:128] or "unnamed",
+        outcome="error" if is_error else "ok",
+        seconds=max(0.0, call.timestamp - began),
+    )
+
+
+def _speech(record: Record, silences: Silences) -> BaseObserver:
+    observer = SpeakingObserver()
+    bot_is_speaking = False
+
+    @observer.event_handler("on_speech_event")
+    async def on_speech_event(_observer: BaseObserver, moment: SpeechEvent) -> None:
+        nonlocal bot_is_speaking
+        seconds = max(0.0, moment.timestamp - (moment.started_at or moment.timestamp))
+        match moment.kind:
+            case SpeechEventKind.USER_TURN_STARTED if bot_is_speaking:
+                record(Interrupted())
+            case SpeechEventKind.USER_TURN_STOPPED:
+                record(TurnEnded())
+            case SpeechEventKind.USER_SPEECH_STARTED:
+                silences.began("caller")
+            case SpeechEventKind.USER_SPEECH_STOPPED:
+                silences.stopped("caller", time.time() - moment.timestamp)
+                record(Talked(side="caller", seconds=seconds))
+            case SpeechEventKind.BOT_SPEECH_STARTED:
+                bot_is_speaking = True
+                silences.began("bot")
+            case SpeechEventKind.BOT_SPEECH_STOPPED:
+                bot_is_speaking = False
+                silences.stopped("bot", time.time() - moment.timestamp)
+                record(Talked(side="bot", seconds=seconds))
+
+    return observer
+
+
+def _errors(record: Record) -> BaseObserver:
+    observer = ErrorObserver()
+
+    @observer.event_handler("on_error")
+    async def on_error(_observer: BaseObserver, error: ErrorEvent) -> None:
+        record(ErrorSeen(kind=error.category.value))
+
+    return observer
+
+
+def _model(name: str | None) -> str:
+    """The model's name as it stands in prices and records, without the API's folder."""
+    return (name or "unknown").removeprefix("models/")[:128]

@@ -1,0 +1,43 @@
+"""Notices when neither side of a conversation has spoken for too long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal
+
+from podline.contract.messages import SILENCE_SECONDS, Silence
+
+Side = Literal["caller", "bot"]
+
+
+class Silences:
+    """Records each silence once, when it has lasted for `SILENCE_SECONDS`: also one that the call ends in."""
+
+    def __init__(self, record: Callable[[Silence], None], caller_is_here: Callable[[], bool]) -> None:
+        self._record = record
+        self._caller_is_here = caller_is_here
+        self._speaking: set[Side] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def began(self, side: Side) -> None:
+        """This side speaks."""
+        self._speaking.add(side)
+        self._cancel()
+
+    def stopped(self, side: Side, ago: float) -> None:
+        """This side has not spoken for so many seconds."""
+        self._speaking.discard(side)
+        self._cancel()
+        if not self._speaking:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0.0, SILENCE_SECONDS - ago), self._is_silent, side)
+
+    def _is_silent(self, after: Side) -> None:
+        if self._caller_is_here():
+            self._record(Silence(after=after))
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

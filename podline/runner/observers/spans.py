@@ -1,0 +1,163 @@
+"""The spans of one call: Pipecat's own and those of tools, under the launch whose trace they continue.
+
+Brings OpenTelemetry's SDK along: imported only where traces are wanted.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from types import TracebackType
+from typing import Final, Self
+
+from loguru import logger
+from opentelemetry import trace
+from opentelemetry.context import Context, attach
+from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
+from opentelemetry.trace import StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from podline.contract import environment as env
+from podline.contract.messages import Event, ToolCalled
+from podline.spans import ERROR_TYPE, SESSION_ID, last_spans, tracer_provider
+
+SERVICE: Final = "podline-bot"
+LISTED: Final = frozenset(
+    {
+        ERROR_TYPE,
+        SESSION_ID,
+        "conversation.id",
+        "gen_ai.operation.name",
+        "gen_ai.provider.name",
+        "gen_ai.request.model",
+        "gen_ai.tool.name",
+        "gen_ai.usage.audio.cache_read.input_tokens",
+        "gen_ai.usage.audio.input_tokens",
+        "gen_ai.usage.audio.output_tokens",
+        "gen_ai.usage.cache_read.input_tokens",
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.output_tokens",
+        "gen_ai.usage.reasoning.output_tokens",
+        "output_modality",
+        "tool.calls_count",
+        "tool.result_status",
+        "tools.count",
+        "turn.duration_seconds",
+        "turn.ended_by_conversation_end",
+        "turn.number",
+        "turn.user_bot_latency_seconds",
+        "turn.was_interrupted",
+    }
+)
+"""All that leaves this process. Pipecat also writes what was said, instructions, arguments, and results."""
+
+UNWANTED: Final = frozenset({"stt"})
+"""Gemini hears by itself. What Pipecat calls so lasts from one turn into the next, and so says nothing."""
+
+LAST_SPANS_SECONDS: Final = 1.0
+"""How long the end of a call waits for a receiver."""
+_TURNS_KEPT: Final = 8
+"""A tool that is under way when the caller interrupts belongs to a turn before the last."""
+
+
+class Traces:
+    """Traces one call while its `async with` lasts: what begins within it continues the launch's trace."""
+
+    def __init__(
+        self, provider: TracerProvider, variables: Mapping[str, str], now: Callable[[], int] = time.time_ns
+    ) -> None:
+        """Prepare.
+
+        Args:
+            provider: Makes the spans; it goes with this.
+            variables: What the bot was given: the trace to continue is among it.
+            now: Nanoseconds since the epoch.
+        """
+        self._provider = provider
+        self._carrier = {
+            "traceparent": variables.get(env.TRACEPARENT, ""),
+            "tracestate": variables.get(env.TRACESTATE, ""),
+        }
+        self._now = now
+        self._seen = _Seen()
+
+    async def __aenter__(self) -> Self:
+        self._provider.add_span_processor(self._seen)
+        # Pipecat asks for the one that the whole process has.
+        trace.set_tracer_provider(self._provider)
+        launch = TraceContextTextMapPropagator().extract(self._carrier, Context())
+        attach(launch)
+        context = trace.get_current_span().get_span_context()
+        if context.is_valid:
+            logger.configure(extra={"trace_id": trace.format_trace_id(context.trace_id)})
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._seen.close()
+        sending = last_spans(self._provider)
+        await asyncio.to_thread(sending.join, LAST_SPANS_SECONDS)
+
+    def noting(self, record: Callable[[Event], None], tools: Collection[str]) -> Callable[[Event], None]:
+        """`record`, and a span for each tool call; a name that is none of `tools` the model has made up."""
+
+        def note(event: Event) -> None:
+            record(event)
+            if isinstance(event, ToolCalled):
+                self._tell_tool(event, event.name if event.name in tools else "unknown")
+
+        return note
+
+    def _tell_tool(self, called: ToolCalled, name: str) -> None:
+        """As OpenTelemetry names it: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/."""
+        ended = self._now()
+        began = ended - round(called.seconds * 1e9)
+        span = self._provider.get_tracer("podline").start_span(
+            f"execute_tool {name}",
+            self._seen.at(began),
+            attributes={"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name},
+            start_time=began,
+        )
+        if called.outcome == "error":
+            span.set_attribute(ERROR_TYPE, "tool_error")
+            span.set_status(StatusCode.ERROR)
+        span.end(ended)
+
+
+def traces(variables: Mapping[str, str]) -> Traces:
+    """The spans of the call that these variables describe, sent where OTEL_* says.
+
+    Raises:
+        ValueError: One of those makes no sense.
+    """
+    return Traces(tracer_provider(SERVICE, LISTED, UNWANTED), variables)
+
+
+class _Seen(SpanProcessor):
+    """Remembers the spans that others belong under: Pipecat keeps them to itself."""
+
+    def __init__(self) -> None:
+        self._conversation: Span | None = None
+        self._turns: deque[Span] = deque(maxlen=_TURNS_KEPT)
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's
+        if span.name == "conversation":
+            self._conversation = span
+        elif span.name == "turn":
+            self._turns.append(span)
+
+    def at(self, moment: int) -> Context | None:
+        """Under the turn of this moment, the conversation where there was none, or what is at work here."""
+        turns = [turn for turn in self._turns if (turn.start_time or 0) <= moment]
+        place = turns[-1] if turns else self._conversation
+        return None if place is None else trace.set_span_in_context(place, Context())
+
+    def close(self) -> None:
+        """End what Pipecat has left open: it was torn down, and its conversation would be missing."""
+        for span in (*self._turns, self._conversation):
+            if span is not None and span.is_recording():
+                span.end()

@@ -1,0 +1,1 @@
+"""Rooms as a bot sees them: Daily, LiveKit and SmallWebRTC, behind one set of events."""

@@ -1,0 +1,213 @@
+"""Limits for what a caller's client sends beside speech, on every transport.
+
+A message is rebuilt from the fields that this bot uses; nothing else of it reaches Pipecat, whose RTVI
+processor would also take tool results, audio, files and key presses from any client.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from loguru import logger
+
+from podline.bucket import Bucket, Clock
+
+MAX_CHARACTERS: Final = 2_000
+"""Of one typed text: a page of writing, far more than anybody types into a call."""
+MAX_BYTES: Final = 32 * 1024
+"""Of one raw message: `MAX_CHARACTERS` take 24 KB where JSON escapes each of them."""
+TEXTS_AT_ONCE: Final = 10
+TEXTS_PER_SECOND: Final = 1.0
+"""People type slower, and also a page's buttons send a text for each click."""
+MAX_TEXTS: Final = 200
+"""In one call. Each text is a turn, and a turn costs the whole conversation so far."""
+MAX_CHARACTERS_OF_CALL: Final = 40_000
+"""In one call, since the model reads all of it again in each turn: an hour of speech is about as long."""
+MESSAGES_AT_ONCE: Final = 50
+MESSAGES_PER_SECOND: Final = 5.0
+"""Clients send a few messages when they connect, and one whenever a microphone is muted."""
+MAX_MESSAGES: Final = 2_000
+"""In one call, whether they were taken or refused."""
+ANSWERS_AT_ONCE: Final = 5
+ANSWERS_PER_SECOND: Final = 0.5
+"""How often the page is told of a refusal: a flood of messages must not become a flood of answers."""
+MAX_REFUSALS: Final = 300
+"""After so many refusals a client is abusive: nothing of it is read or answered any more."""
+
+_PING: Final = "ping"
+_MAX_PING_CHARACTERS: Final = 64
+
+Cause = Literal["rate", "total", "size", "malformed", "unsupported"]
+SIGNALLING: Final = "signalling"
+"""How Pipecat's SmallWebRTC clients mark what is for the connection rather than for the bot."""
+
+
+class Refused(Exception):  # noqa: N818 - named for what happened
+    """A message that is not taken; the text tells the caller why, and what to do."""
+
+    def __init__(self, cause: Cause, sentence: str) -> None:
+        super().__init__(sentence)
+        self.cause = cause
+
+
+class _Options(msgspec.Struct, frozen=True):
+    run_immediately: bool = True
+    audio_response: bool = True
+
+
+class _Text(msgspec.Struct, frozen=True):
+    content: str
+    options: _Options | None = None
+
+
+Id = Annotated[str, msgspec.Meta(max_length=128)]
+_Label = Literal["rtvi-ai"]
+
+
+class SendText(msgspec.Struct, frozen=True, tag_field="type", tag="send-text"):
+    """What the caller typed."""
+
+    label: _Label
+    id: Id
+    data: _Text
+
+
+class _Ready(msgspec.Struct, frozen=True):
+    version: Annotated[str, msgspec.Meta(max_length=32)] | None = None
+
+
+class ClientReady(msgspec.Struct, frozen=True, tag_field="type", tag="client-ready"):
+    """The client has connected, and speaks this version of RTVI."""
+
+    label: _Label
+    id: Id
+    data: _Ready | None = None
+
+
+class _TrackStatus(msgspec.Struct, frozen=True, tag_field="type", tag="trackStatus"):
+    receiver_index: Annotated[int, msgspec.Meta(ge=0, le=15)]
+    enabled: bool
+
+
+class Signalling(msgspec.Struct, frozen=True, tag_field="type", tag=SIGNALLING):
+    """The caller has muted a track, or not any more."""
+
+    message: _TrackStatus
+
+
+class _Any(msgspec.Struct, frozen=True):
+    type: str
+
+
+Message = SendText | ClientReady | Signalling
+
+_KINDS: Final[dict[str, type[Message]]] = {
+    "send-text": SendText,
+    "client-ready": ClientReady,
+    SIGNALLING: Signalling,
+}
+
+
+def read_message(text: str) -> Message:
+    """Read what a client sent.
+
+    Raises:
+        Refused: It is no message of a kind that this bot uses, or its text is too long.
+    """
+    try:
+        kind = _KINDS.get(msgspec.json.decode(text, type=_Any).type)
+        if kind is None:
+            raise Refused("unsupported", "This assistant does not take messages of that type.")
+        message = msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise Refused("malformed", "The assistant could not read a message from this page.") from None
+    if isinstance(message, SendText) and len(message.data.content) > MAX_CHARACTERS:
+        raise Refused("size", f"Your message is over {MAX_CHARACTERS:,} characters. Send a shorter one.")
+    return message
+
+
+class ClientMessages:
+    """Takes the messages of one call's client, within limits of size, rate and number."""
+
+    def __init__(self, clock: Clock, answer: Callable[[str], Awaitable[None]]) -> None:
+        """`answer` tells the page why a message was refused."""
+        self._answer = answer
+        self._messages = Bucket(MESSAGES_AT_ONCE, MESSAGES_PER_SECOND, clock)
+        self._texts = Bucket(TEXTS_AT_ONCE, TEXTS_PER_SECOND, clock)
+        self._answers = Bucket(ANSWERS_AT_ONCE, ANSWERS_PER_SECOND, clock)
+        self._count = self._text_count = self._character_count = 0
+        self._refusals = 0
+        self._untold: Counter[Cause] = Counter()
+        self._logged: set[Cause] = set()
+        self._is_closed = False
+
+    async def take(self, raw: str | bytes) -> str | None:
+        """Return the message as Pipecat may have it; None where it was refused."""
+        if self._is_closed:
+            return None
+        if isinstance(raw, str) and len(raw) <= _MAX_PING_CHARACTERS and raw.startswith(_PING):
+            return raw
+        try:
+            return msgspec.json.encode(self._admitted(raw)).decode()
+        except Refused as refused:
+            await self._refuse(refused)
+            return None
+
+    async def take_parsed(self, message: Any) -> Any | None:
+        """Do the same with a message that the transport has parsed already."""
+        try:
+            text = json.dumps(message)
+        except (TypeError, ValueError, RecursionError):
+            text = ""
+        taken = await self.take(text)
+        return None if taken is None else json.loads(taken)
+
+    def close(self) -> None:
+        """Take nothing from here on."""
+        self._is_closed = True
+
+    def drain(self) -> dict[Cause, int]:
+        """Return how many messages were refused since the last time, by cause."""
+        untold, self._untold = self._untold, Counter()
+        return dict(untold)
+
+    def _admitted(self, raw: str | bytes) -> Message:
+        self._count += 1
+        if self._count > MAX_MESSAGES or self._refusals >= MAX_REFUSALS:
+            raise Refused("total", "This page has sent as many messages as a call may. Please speak instead.")
+        if not self._messages.take():
+            raise Refused("rate", "Messages arrive too fast. Wait a few seconds and try again.")
+        if len(raw) > MAX_BYTES or (isinstance(raw, str) and len(raw.encode(errors="replace")) > MAX_BYTES):
+            raise Refused("size", f"A message is larger than {MAX_BYTES // 1024} KB. Send a shorter one.")
+        message = read_message(_decoded(raw))
+        if isinstance(message, SendText):
+            self._admit_text(message.data.content)
+        return message
+
+    def _admit_text(self, text: str) -> None:
+        if self._text_count >= MAX_TEXTS or self._character_count + len(text) > MAX_CHARACTERS_OF_CALL:
+            raise Refused("total", "You have typed as much as one call takes. Please speak instead.")
+        if not self._texts.take():
+            raise Refused("rate", "You type faster than the assistant can read. Wait a few seconds.")
+        self._text_count += 1
+        self._character_count += len(text)
+
+    async def _refuse(self, refused: Refused) -> None:
+        self._refusals += 1
+        self._untold[refused.cause] += 1
+        if refused.cause not in self._logged:
+            self._logged.add(refused.cause)
+            logger.warning("client message refused", cause=refused.cause)
+        if self._refusals <= MAX_REFUSALS and self._answers.take():
+            await self._answer(str(refused))
+
+
+def _decoded(raw: str | bytes) -> str:
+    try:
+        return raw if isinstance(raw, str) else raw.decode()
+    except UnicodeDecodeError:
+        raise Refused("malformed", "The assistant could not read a message from this page.") from None

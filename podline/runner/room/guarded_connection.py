@@ -1,0 +1,56 @@
+"""Pipecat's SmallWebRTC connection, which passes on what is admitted and decodes the caller's voice alone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+from aiortc import RTCDataChannel, RTCIceServer
+from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+
+from podline.runner.room.client_messages import ClientMessages
+
+MAX_CHANNELS: Final = 4
+"""Of one connection that are listened to. Clients open one."""
+
+_MESSAGE: Final = "message"
+
+
+class GuardedConnection(SmallWebRTCConnection):
+    """Looks at each message before Pipecat parses it, or logs what it can't parse.
+
+    Of the caller's tracks it receives the first: aiortc would decode all, and keep what nobody reads.
+    """
+
+    def __init__(self, messages: ClientMessages, ice_servers: Sequence[RTCIceServer]) -> None:
+        self._messages = messages
+        self._channels = 0
+        super().__init__(list(ice_servers))
+
+    def _setup_listeners(self) -> None:
+        # Called again for each new connection after a loss.
+        self._channels = 0
+        super()._setup_listeners()  # type: ignore[no-untyped-call]  # theirs has no annotation
+        # Called after Pipecat's own handler, which listens to the channel.
+        self._pc.on("datachannel", self._guard)
+
+    def force_transceivers_to_send_recv(self) -> None:
+        # Called when an offer is to be answered; what is inactive, aiortc drops before it decodes it.
+        for number, transceiver in enumerate(self._pc.getTransceivers()):
+            transceiver.direction = "inactive" if number else "sendrecv"
+
+    def _guard(self, channel: RTCDataChannel) -> None:
+        listeners = list(channel.listeners(_MESSAGE))
+        for listener in listeners:
+            channel.remove_listener(_MESSAGE, listener)
+        self._channels += 1
+        if self._channels > MAX_CHANNELS:
+            return
+        for listener in listeners:
+            channel.on(_MESSAGE, partial(self._pass_on, listener))
+
+    async def _pass_on(self, listener: Callable[[Any], Awaitable[None]], raw: str | bytes) -> None:
+        message = await self._messages.take(raw)
+        if message is not None:
+            await listener(message)

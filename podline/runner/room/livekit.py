@@ -1,0 +1,285 @@
+"""The bot in a LiveKit room: who the caller is there, when they have gone, and when the room is lost."""
+
+import asyncio
+import contextlib
+import inspect
+from collections import deque
+from typing import Any, Final
+
+from livekit import rtc
+from livekit.rtc import ConnectionState, DisconnectReason, ParticipantKind
+from pipecat.frames.frames import InputAudioRawFrame, UserAudioRawFrame
+from pipecat.processors.frame_processor import FrameProcessorSetup
+from pipecat.transports.base_transport import BaseTransport
+from pipecat.transports.livekit.transport import (
+    LiveKitInputTransport,
+    LiveKitParams,
+    LiveKitTransport,
+    LiveKitTransportClient,
+)
+
+from podline.runner.room.client_messages import ClientMessages
+from podline.runner.room.grants import granted, missing_permission, missing_permission_of
+from podline.runner.room.membership import Membership
+from podline.runner.room.presence import END_SILENCE_SECONDS, Presence
+from podline.runner.settings import LiveKitRoom
+
+JOIN_SECONDS: Final = 10.0
+"""How long joining may take; a server that refuses says so in one. Pipecat stops a setup after 20 s."""
+
+RECOVERY_SECONDS: Final = 10.0
+"""How long the connection may be interrupted. LiveKit's client tries for 21 s to make it again."""
+
+OUT_QUEUE_MILLISECONDS: Final = 100
+"""How much of what the bot says may wait for its playing. With Pipecat's 1,000 it takes itself for silent
+0.6 s before the caller has heard the end."""
+
+_CALLERS: Final = (ParticipantKind.PARTICIPANT_KIND_STANDARD, ParticipantKind.PARTICIPANT_KIND_SIP)
+"""Others are recorders, streams and bots."""
+
+_LAST_WORDS_SECONDS: Final = 0.3
+"""How long the last messages and sounds may take: LiveKit's client leaves without what it has not sent."""
+
+_SEND_SECONDS: Final = 1.0
+"""How long a message may wait; on a connection that is whole it takes milliseconds."""
+
+_MOST_UNSENT: Final = 256
+"""How many messages are kept while the connection is made anew, the latest ones: some seconds of a call."""
+
+_connect_once: Final = inspect.unwrap(LiveKitTransportClient.connect)
+"""Without Pipecat's retries: three take ten seconds, and a refusal stays one."""
+
+_CAUSES: Final = {
+    DisconnectReason.DUPLICATE_IDENTITY: "somebody else joined as the bot, with its identity",
+    DisconnectReason.SERVER_SHUTDOWN: "LiveKit's server shut down",
+    DisconnectReason.PARTICIPANT_REMOVED: "somebody put the bot out",
+    DisconnectReason.ROOM_DELETED: "somebody deleted the room",
+    DisconnectReason.ROOM_CLOSED: "LiveKit closed the room",
+}
+
+
+def livekit_transport(room: LiveKitRoom, presence: Presence, messages: ClientMessages) -> BaseTransport:
+    """A transport that joins the room when its pipeline is set up and tells `presence` what happens there."""
+    call = LiveKitCall(room, presence)
+    transport = _CallersTransport(room, call, messages)
+    transport.add_event_handler("on_before_disconnect", call.leaving)
+    return transport
+
+
+class LiveKitCall:
+    """Turns what LiveKit tells into what `Presence` wants to know.
+
+    The first person to come is the caller. Others may come and go. Once the caller has gone, the next to
+    come is the caller. One who joins again with the caller's identity takes the caller's place.
+    """
+
+    def __init__(self, room: LiveKitRoom, presence: Presence) -> None:
+        self._presence = presence
+        self._membership = Membership("LiveKit", "LiveKit's server", room.token, presence)
+        self._has_joined = False
+        self._caller: str | None = None
+        self._room: rtc.Room
+
+    def is_caller(self, identity: str | None) -> bool:
+        return identity is not None and identity == self._caller
+
+    def is_stranger(self, identity: str | None) -> bool:
+        """Whether this is surely someone else. Who comes may say something before their coming is told."""
+        return self._caller is not None and not self.is_caller(identity)
+
+    def follow(self, room: rtc.Room) -> None:
+        """Listen to what happens in a room that is about to be joined."""
+        self._room = room
+        room.on("participant_connected", self.participant_joined)
+        room.on("participant_disconnected", self.participant_left)
+        room.on("participant_permissions_changed", self.permissions_changed)
+        room.on("connection_state_changed", self.connection_changed)
+        room.on("disconnected", self.disconnected)
+
+    def joined(self) -> None:
+        if not self._membership.is_over:
+            self._has_joined = True
+            self._presence.joined()
+            for participant in self._room.remote_participants.values():
+                self.participant_joined(participant)
+
+    def participant_joined(self, participant: rtc.RemoteParticipant) -> None:
+        if self._caller is None and participant.kind in _CALLERS:
+            self._caller = participant.identity
+            self._presence.caller_joined()
+
+    def participant_left(self, participant: rtc.RemoteParticipant) -> None:
+        # While the connection is made anew all are told to have left, and those who are there to have come.
+        if self.is_caller(participant.identity) and not self._membership.is_interrupted:
+            self._miss_caller(abruptly=_was_lost(participant))
+
+    def permissions_changed(self, participant: rtc.Participant, permissions: Any) -> None:
+        if isinstance(participant, rtc.LocalParticipant) and self._has_joined:
+            what = missing_permission(
+                may_publish=permissions.can_publish,
+                may_subscribe=permissions.can_subscribe,
+                # Of a participant they are numbers, of which LiveKit's protocol has the names.
+                sources=[str(source) for source in permissions.can_publish_sources],
+                microphone=str(rtc.TrackSource.SOURCE_MICROPHONE),
+            )
+            if what is not None:
+                self._membership.lose(f"someone took the bot's permission to {what}")
+
+    def connection_changed(self, state: int) -> None:
+        if state == ConnectionState.CONN_RECONNECTING:
+            self._membership.interrupted(RECOVERY_SECONDS)
+        elif state == ConnectionState.CONN_CONNECTED and self._membership.is_interrupted:
+            self._membership.recovered()
+            if self._caller is not None and self._caller not in self._room.remote_participants:
+                self._miss_caller(abruptly=True)
+
+    def disconnected(self, reason: Any) -> None:
+        if self._has_joined:
+            self._membership.lose(_CAUSES.get(reason, "the connection to LiveKit's server ended"))
+
+    def leaving(self, _transport: BaseTransport) -> None:
+        self._membership.finish()
+
+    def refused(self, words: str, remedy: str) -> None:
+        self._membership.refuse(words, remedy)
+
+    def _miss_caller(self, *, abruptly: bool) -> None:
+        self._caller = None
+        self._presence.caller_left(abruptly=abruptly)
+
+
+class _CallersTransport(LiveKitTransport):
+    """Pipecat's transport, made to hear the caller alone and to join at once or not at all."""
+
+    def __init__(self, room: LiveKitRoom, call: LiveKitCall, messages: ClientMessages) -> None:
+        params = LiveKitParams(
+            audio_in_enabled=True,
+            audio_out_enabled=True,
+            audio_out_end_silence_secs=END_SILENCE_SECONDS,
+            audio_out_queue_size_ms=OUT_QUEUE_MILLISECONDS,
+        )
+        name = str(granted(room.token).get("room"))
+        super().__init__(room.url, room.token, name, params)
+        self._call = call
+        self._messages = messages
+        callbacks = self._client._callbacks  # noqa: SLF001 - Pipecat makes its client itself
+        self._client = _Client(call, room.url, room.token, name, params, callbacks, self.name)
+
+    def input(self) -> LiveKitInputTransport:
+        if self._input is None:
+            self._input = _CallersInput(self._call, self, self._client, self._params, name=self._input_name)
+        return self._input
+
+    async def _on_data_received(self, data: bytes, participant_id: str | None) -> None:
+        if not self._call.is_stranger(participant_id):
+            taken = await self._messages.take(data)
+            if taken is not None:
+                await super()._on_data_received(taken.encode(), participant_id)
+
+
+class _Client(LiveKitTransportClient):
+    """Pipecat's client, which tells the call what the room says, and why it was not let in.
+
+    A join that failed is told to the call and not raised: the call ends for that reason, where Pipecat would
+    only say that a processor could not be set up.
+    """
+
+    def __init__(self, call: LiveKitCall, *of_pipecat: Any) -> None:
+        super().__init__(*of_pipecat)
+        self._call = call
+        self._joining = asyncio.Lock()
+        self._was_tried = False
+        self._unsent: deque[tuple[bytes, str | None]] = deque(maxlen=_MOST_UNSENT)
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:
+        is_first = self._room is None
+        await super().setup(setup)
+        if is_first:
+            self._call.follow(self.room)
+
+    async def connect(self) -> None:
+        """Join, once. Input and output each ask for it, and Pipecat counts them, to leave with the last."""
+        async with self._joining:
+            if self._connected:
+                await _connect_once(self)
+            elif not self._was_tried:
+                self._was_tried = True
+                await self._join()
+
+    async def _join(self) -> None:
+        what = missing_permission_of(granted(self._token))
+        if what is not None:
+            self._call.refused(f"the token does not allow it to {what}", "make LIVEKIT_TOKEN one that does")
+            return
+        try:
+            async with asyncio.timeout(JOIN_SECONDS):
+                await _connect_once(self)
+        except TimeoutError:
+            self._call.refused(
+                f"it was not done within {JOIN_SECONDS:g} seconds", "check the network and LIVEKIT_URL"
+            )
+        except rtc.ConnectError as error:
+            self._call.refused(*told(error.message))
+        except Exception as error:  # noqa: BLE001 - the SDK raises what it likes, and none of it lets us in
+            self._call.refused(type(error).__name__, "see the bot's log")
+        else:
+            self._call.joined()
+
+    async def send_data(self, data: bytes, participant_id: str | None = None) -> None:
+        """Send what there is, or keep it for the next time where the connection is being made anew.
+
+        LiveKit's client would wait for its connection, and the pipeline with it.
+        """
+        self._unsent.append((data, participant_id))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SEND_SECONDS):
+                while self._unsent and self.room.connection_state == ConnectionState.CONN_CONNECTED:
+                    await super().send_data(*self._unsent.popleft())
+
+    async def disconnect(self) -> None:
+        is_last = self._connected and self._disconnect_counter == 1
+        if is_last and self.room.connection_state == ConnectionState.CONN_RECONNECTING:
+            # LiveKit's client would take its leave only when it has given that up, up to 21 s later.
+            self._connected = False
+        elif is_last and self.room.remote_participants:
+            await asyncio.sleep(_LAST_WORDS_SECONDS)
+        await super().disconnect()  # type: ignore[no-untyped-call]
+
+
+class _CallersInput(LiveKitInputTransport):
+    """Passes on what the caller says: audio of two, frame by frame in turn, is speech to nobody."""
+
+    def __init__(
+        self,
+        call: LiveKitCall,
+        transport: LiveKitTransport,
+        client: LiveKitTransportClient,
+        params: LiveKitParams,
+        **options: Any,
+    ) -> None:
+        super().__init__(transport, client, params, **options)
+        self._call = call
+
+    async def push_audio_frame(self, frame: InputAudioRawFrame) -> None:
+        if isinstance(frame, UserAudioRawFrame) and self._call.is_caller(frame.user_id):
+            await super().push_audio_frame(frame)
+
+
+def told(words: str) -> tuple[str, str]:
+    """What the SDK says of a failed join: in words for a sentence, and what to do about it."""
+    if "401 Unauthorized" in words:
+        return "the token was not accepted", "check LIVEKIT_TOKEN, who signed it, and whether it has expired"
+    if "404 Not Found" in words:
+        return "there is no such room", "make the room first, and the token for it"
+    if "500 Internal Server Error" in words:
+        # That is how LiveKit 1.11 says that a room has all the participants it takes.
+        return "the room is full, or the server failed", "make LIVEKIT_TOKEN an agent's, who is not counted"
+    return f"there was no connection ({words})", "check the network and LIVEKIT_URL"
+
+
+def _was_lost(participant: rtc.RemoteParticipant) -> bool:
+    """Whether a participant's connection died rather than that they hung up or were put out."""
+    return participant.disconnect_reason not in (
+        DisconnectReason.CLIENT_INITIATED,
+        DisconnectReason.PARTICIPANT_REMOVED,
+    )

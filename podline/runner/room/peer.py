@@ -1,0 +1,185 @@
+"""One WebRTC peer connection with the caller, set up before the caller is there.
+
+Pipecat builds a connection for each offer; here it waits for one, so that pipeline and model are up already.
+"""
+
+import asyncio
+import struct
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from aiortc import InvalidAccessError, InvalidStateError, RTCIceServer
+from aiortc.exceptions import OperationError
+from aiortc.sdp import candidate_from_sdp
+from pipecat.transports.base_transport import BaseTransport, TransportParams
+from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
+
+from podline.contract.candidates import CandidateFilter, why_too_much
+from podline.runner.room.client_messages import ClientMessages
+from podline.runner.room.guarded_connection import GuardedConnection
+from podline.runner.room.presence import END_SILENCE_SECONDS, Presence
+from podline.runner.settings import IceServer
+
+_WATCH_SECONDS: Final = 0.5
+_MISSED_SECONDS: Final = 5.0
+
+# What aiortc raises for an SDP or a candidate that it can't read or can't take.
+_UNREADABLE: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    InvalidAccessError,
+    InvalidStateError,
+    OperationError,
+)
+
+
+class OfferRefused(Exception):  # noqa: N818 - named for what happened
+    """The offer or the candidates cannot be taken; the text says why."""
+
+
+class Peer:
+    """The caller's end of the call, over SmallWebRTC."""
+
+    def __init__(
+        self,
+        presence: Presence,
+        messages: ClientMessages,
+        ice_servers: Sequence[IceServer] = (),
+        *,
+        refuse_private_candidates: bool = False,
+    ) -> None:
+        self._presence = presence
+        self._candidates = CandidateFilter(refuse_private=refuse_private_candidates)
+        self._connection: SmallWebRTCConnection = GuardedConnection(
+            messages, [RTCIceServer(**asdict(each)) for each in ice_servers]
+        )
+        self._was_offered = False
+        self._away = asyncio.Event()
+        self._away.set()
+        self.transport: BaseTransport = SmallWebRTCTransport(
+            self._connection,
+            TransportParams(
+                audio_in_enabled=True,
+                audio_out_enabled=True,
+                audio_out_end_silence_secs=END_SILENCE_SECONDS,
+            ),
+        )
+
+        @self.transport.event_handler("on_client_connected")
+        async def on_client_connected(_transport: BaseTransport, _connection: Any) -> None:
+            self._arrive()
+
+        @self.transport.event_handler("on_client_disconnected")
+        async def on_client_disconnected(_transport: BaseTransport, _connection: Any) -> None:
+            self._leave(abruptly=False)
+
+    async def answer(self, offer: dict[str, Any], withdrawn: asyncio.Event | None = None) -> dict[str, Any]:
+        """Take the caller's offer: their first, a renegotiation, or a new one after they were lost.
+
+        Args:
+            offer: What the client sent. One at a time: an answer must be there before the next is asked for.
+            withdrawn: Set when nobody waits for the answer any more. Then the offer changes nothing.
+
+        Raises:
+            OfferRefused: It is malformed or withdrawn, or another caller is in the call.
+        """
+        withdrawn = withdrawn or asyncio.Event()
+        sdp, pc_id = offer.get("sdp"), offer.get("pc_id")
+        if not isinstance(sdp, str) or offer.get("type") != "offer":
+            raise OfferRefused("The offer needs an sdp and the type offer.")
+        if (too_much := why_too_much(sdp)) is not None:
+            raise OfferRefused(f"The offer's sdp is too large: {too_much}.")
+        if "m=audio" not in sdp:
+            raise OfferRefused("The offer has no audio: the microphone's track is missing.")
+        wants_restart = bool(offer.get("restart_pc"))
+        if wants_restart and pc_id is None:
+            # A client that lost its connection may have forgotten its id, and come before it is missed.
+            await _first_within(_MISSED_SECONDS, self._away, withdrawn)
+        if withdrawn.is_set():
+            raise OfferRefused("The offer was withdrawn.")
+        if self._is_here and pc_id != self._connection.pc_id:
+            raise OfferRefused("Another caller is in this call.")
+        is_anew = wants_restart or not self._is_here
+        if is_anew:
+            self._candidates.begin()
+        usable = self._candidates.sdp(sdp)
+        try:
+            if self._was_offered:
+                await self._connection.renegotiate(usable, "offer", restart_pc=is_anew)
+            else:
+                self._was_offered = True
+                await self._connection.initialize(usable, "offer")
+        except _UNREADABLE as error:
+            raise OfferRefused("The offer's sdp cannot be read.") from error
+        return dict(self._connection.get_answer() or {})
+
+    async def add_candidates(self, patch: dict[str, Any]) -> None:
+        """Add the caller's ICE candidates, but for those that must not be used.
+
+        Raises:
+            OfferRefused: They are malformed or for another connection.
+        """
+        if patch.get("pc_id") != self._connection.pc_id:
+            raise OfferRefused("No connection with this pc_id.")
+        for item in patch.get("candidates") or []:
+            try:
+                await self._add_candidate(item)
+            except _UNREADABLE as error:
+                raise OfferRefused("A candidate cannot be read.") from error
+
+    async def _add_candidate(self, item: dict[str, Any]) -> None:
+        candidate = candidate_from_sdp(item["candidate"]) if item["candidate"] else None
+        if candidate is not None:
+            candidate.sdpMid = item["sdp_mid"]
+            candidate.sdpMLineIndex = item["sdp_mline_index"]
+            if not self._candidates.takes(item["candidate"], candidate.sdpMid):
+                return
+        elif self._candidates.has_dropped:
+            return
+        await self._connection.add_ice_candidate(candidate)
+
+    async def close(self) -> None:
+        """Hang up; a transport closes only what was connected."""
+        await self._connection.disconnect()
+
+    async def watch(self) -> None:
+        """Notice a caller whose browser or network died: aiortc itself takes 30 s to tell.
+
+        The client pings every second; Pipecat's connection counts 3 s without as not connected.
+        """
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if self._is_here and not self._connection.is_connected():
+                self._leave(abruptly=True)
+            elif not self._is_here and self._connection.is_connected():
+                self._arrive()
+
+    @property
+    def _is_here(self) -> bool:
+        return not self._away.is_set()
+
+    def _arrive(self) -> None:
+        self._away.clear()
+        self._presence.caller_joined()
+
+    def _leave(self, *, abruptly: bool) -> None:
+        if self._is_here:
+            self._away.set()
+            self._presence.caller_left(abruptly=abruptly)
+
+
+async def _first_within(seconds: float, *events: asyncio.Event) -> None:
+    """Wait until one of these is set, at most this long."""
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(event.wait()) for event in events]
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()

@@ -1,0 +1,1 @@
+"""What tests, benches and scripts share: clusters, nodes, builds, callers and fakes."""

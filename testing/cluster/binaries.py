@@ -1,0 +1,172 @@
+"""Finds the programs of a cluster, and builds those that are nowhere yet into a cache outside the checkout.
+
+Run as `python -m testing.cluster.binaries` it makes them available and prints where each of them is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from testing.cluster.go import GoUnavailableError, find_go
+
+ASSETS = "KUBEBUILDER_ASSETS"
+"""The variable by which envtest names a folder of binaries."""
+
+MODULES = Path(__file__).parent / "parts"
+"""Where the modules of the control plane are locked."""
+
+BUILD_FLAGS = ("-trimpath", "-buildvcs=false")
+STRIP = "-s -w"
+REAL_VERSION = "-X k8s.io/component-base/version.gitVersion=v1.37.2"
+"""Without it the apiserver says it is v0.0.0."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A folder with a Go module, and the programs it is for: others', or one of its own."""
+
+    directory: Path
+    packages: Mapping[str, str]
+    linker_flags: str = STRIP
+
+    @property
+    def module(self) -> str:
+        return self.directory.name
+
+    @property
+    def key(self) -> str:
+        """What decides about the binaries: the locked modules, sources of its own, and the flags."""
+        digest = hashlib.sha256()
+        for path in (self.directory / "go.mod", self.directory / "go.sum", *self.directory.glob("*.go")):
+            digest.update(path.read_bytes())
+        digest.update(" ".join((*BUILD_FLAGS, self.linker_flags)).encode())
+        return digest.hexdigest()[:12]
+
+
+KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+OF_KUBERNETES = f"{STRIP} {REAL_VERSION}"
+PARTS = (
+    Part(MODULES / "etcd", {"etcd": "go.etcd.io/etcd/server/v3"}),
+    Part(MODULES / "kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
+    Part(
+        MODULES / "kubernetes",
+        {name: f"k8s.io/kubernetes/cmd/{name}" for name in KUBERNETES},
+        OF_KUBERNETES,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Binary:
+    """One program: where it belongs in the cache, and how it comes there."""
+
+    name: str
+    package: str
+    part: Part
+    path: Path
+
+    def build(self, go: Path) -> None:
+        """Build it beside its place, then move it there, so that a half-built one is never found."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.path.with_name(f".{self.name}.{os.getpid()}")
+        flags = (*BUILD_FLAGS, f"-ldflags={self.part.linker_flags}")
+        try:
+            subprocess.run(  # noqa: S603 - our own modules
+                [go, "build", *flags, "-o", unfinished, self.package],
+                cwd=self.part.directory,
+                env={**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"},
+                stdout=sys.stderr,
+                check=True,
+            )
+            unfinished.rename(self.path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def cache_directory() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "podline" / "cluster"
+
+
+def ensure_binaries(parts: Sequence[Part] = PARTS, cache: Path | None = None) -> dict[str, Path]:
+    """Say where each program is, once all of them are there."""
+    cache = cache or cache_directory()
+    wanted = [
+        Binary(name, package, part, cache / f"{part.module}-{part.key}" / name)
+        for part in parts
+        for name, package in part.packages.items()
+    ]
+    given = given_binaries(parts)
+    if any(binary.name not in given and not binary.path.exists() for binary in wanted):
+        with only_one(cache):
+            build(
+                [binary for binary in wanted if binary.name not in given and not binary.path.exists()], cache
+            )
+    return {binary.name: given.get(binary.name, binary.path) for binary in wanted}
+
+
+def given_binaries(parts: Sequence[Part]) -> dict[str, Path]:
+    """What the user's own folder has."""
+    folder = os.environ.get(ASSETS)
+    if not folder:
+        return {}
+    found = {name: Path(folder) / name for part in parts for name in part.packages}
+    return {name: path.absolute() for name, path in found.items() if os.access(path, os.X_OK)}
+
+
+@contextlib.contextmanager
+def only_one(cache: Path, what: str = "the tests' programs") -> Iterator[None]:
+    """Let one run build while others wait for what it builds."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell(f"Another run is building {what}; waiting for it ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def build(missing: list[Binary], cache: Path) -> None:
+    if not missing:
+        return
+    # One for all, where it came from the package registry.
+    go = find_go(cache_directory())
+    tell(f"Building {len(missing)} of the tests' programs into {cache}:")
+    tell("up to some minutes for each the first time on 2 cores.")
+    began = time.monotonic()
+    for number, binary in enumerate(missing, start=1):
+        tell(f"  {number} of {len(missing)}: {binary.name} ({time.monotonic() - began:.0f} s so far) ...")
+        binary.build(go)
+    tell(f"Built in {time.monotonic() - began:.0f} s.")
+
+
+def tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def main(parts: Sequence[Part] = PARTS, cache: Path | None = None) -> int:
+    """Exit with 3 where this machine can't have them, so that a script can tell that from a failed build."""
+    try:
+        binaries = ensure_binaries(parts, cache)
+    except GoUnavailableError as error:
+        tell(str(error))
+        return 3
+    except subprocess.CalledProcessError as error:
+        tell(f"The tests' programs could not be built: {error}")
+        return 1
+    sys.stdout.write("".join(f"{path}\n" for path in binaries.values()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

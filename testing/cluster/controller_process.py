@@ -1,0 +1,65 @@
+"""`podline serve` as a process of its own, to be killed at any moment and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import httpx
+
+from testing.cluster.site import SECRET, until_ready
+from testing.fakes.controllers.served import free_port
+
+
+class ControllerProcess:
+    """One controller after another, on the same port, over the same namespace."""
+
+    def __init__(self, kubeconfig: Path, namespace: str, template: Path, **settings: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.bots_port = free_port()
+        self.url_for_bots = f"http://127.0.0.1:{self.bots_port}"
+        self.starts = 0
+        self._directory = template.parent
+        self._process: asyncio.subprocess.Process | None = None
+        own = {
+            "PODLINE_RUNTIME": "kubernetes",
+            "PODLINE_PORT": str(self.port),
+            "PODLINE_NAMESPACE": namespace,
+            "PODLINE_JOB_TEMPLATE": str(template),
+            "PODLINE_BOTS_PORT": str(self.bots_port),
+            "PODLINE_CONTROLLER_URL": self.url_for_bots,
+            "PODLINE_SECRET": SECRET,
+            "KUBECONFIG": str(kubeconfig),
+        }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PODLINE_")}
+        self._environment = {**inherited, **own, **settings}
+
+    @property
+    def log(self) -> Path:
+        return self._directory / "controller.log"
+
+    async def start(self) -> None:
+        self.starts += 1
+        command = (sys.executable, "-m", "controller.__main__", "serve")
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *command, env=self._environment, cwd=Path(__file__).parents[2], stdout=log, stderr=log
+            )
+
+    async def ready(self) -> None:
+        async with httpx.AsyncClient(
+            base_url=self.url, transport=httpx.AsyncHTTPTransport(retries=100)
+        ) as client:
+            await until_ready(client)
+
+    async def end(self, how: int = signal.SIGKILL) -> int | None:
+        """Kill it, or ask it to leave. Returns its exit code."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        process.send_signal(how)
+        return await process.wait()

@@ -1,0 +1,132 @@
+"""A controller as one bot sees it: counts reports once, hands out its inbox, and can fail in every way."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Self
+
+import msgspec
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from podline.contract.messages import Event, Inbox, InboxAnswer, InboxMessage, Report, ReportAnswer
+from podline.runner.settings import Channel
+
+
+class Counter:
+    """Counts each batch once, as long as it remembers."""
+
+    def __init__(self) -> None:
+        self.counted: list[Event] = []
+        self.last_seq = 0
+
+    def count(self, report: Report) -> int:
+        if report.seq > self.last_seq:
+            self.counted.extend(report.events)
+            self.last_seq = report.seq
+        return self.last_seq
+
+    def restart(self) -> None:
+        """What was counted was scraped before; the numbers are forgotten."""
+        self.last_seq = 0
+
+
+class FakeController:
+    """Serves one launch while its `async with` lasts.
+
+    Attributes:
+        refusals: Statuses to answer the next reports with, before any is counted.
+        answers_to_lose: How many reports to count and then hang up on.
+        poll_seconds: How long an empty poll is held.
+    """
+
+    def __init__(self) -> None:
+        self.counter = Counter()
+        self.reports: list[Report] = []
+        self.polls: list[str | None] = []
+        self.inbox: list[InboxMessage] = []
+        self.inbox_status = 200
+        self.answers: dict[str, InboxAnswer] = {}
+        self.refusals: deque[int] = deque()
+        self.answer_refusals: deque[int] = deque()
+        self.answers_to_lose = 0
+        self.poll_seconds = 0.05
+        self._changed = asyncio.Condition()
+        app = web.Application()
+        app.router.add_post("/internal/launches/launch-1/reports", self._report)
+        app.router.add_get("/internal/launches/launch-1/inbox", self._poll)
+        app.router.add_post("/internal/launches/launch-1/inbox/{id}", self._answer)
+        self._server = TestServer(app)
+
+    async def __aenter__(self) -> Self:
+        await self._server.start_server()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._server.close()
+
+    @property
+    def channel(self) -> Channel:
+        return Channel(str(self._server.make_url("")).rstrip("/"), "launch-1", "token-1")
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something the bot sent has made this true."""
+        async with asyncio.timeout(10), self._changed:
+            await self._changed.wait_for(holds)
+
+    async def queue(self, *messages: InboxMessage) -> None:
+        self.inbox.extend(messages)
+        await self._tell()
+
+    async def _report(self, request: web.Request) -> web.Response:
+        if not _is_allowed(request):
+            return web.Response(status=401)
+        report = msgspec.json.decode(await request.read(), type=Report)
+        self.reports.append(report)
+        await self._tell()
+        if self.refusals:
+            return web.Response(status=self.refusals.popleft())
+        ack = self.counter.count(report)
+        await self._tell()
+        if self.answers_to_lose:
+            self.answers_to_lose -= 1
+            _hang_up(request)
+        return web.Response(body=msgspec.json.encode(ReportAnswer(ack)))
+
+    async def _poll(self, request: web.Request) -> web.Response:
+        after = request.query.get("after")
+        self.polls.append(after)
+        await self._tell()
+        if self.inbox_status != 200:
+            return web.Response(status=self.inbox_status)
+        try:
+            async with asyncio.timeout(self.poll_seconds), self._changed:
+                await self._changed.wait_for(lambda: bool(self._queued(after)))
+        except TimeoutError:
+            pass
+        return web.Response(body=msgspec.json.encode(Inbox(self._queued(after))))
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        if self.answer_refusals:
+            return web.Response(status=self.answer_refusals.popleft())
+        self.answers[request.match_info["id"]] = msgspec.json.decode(await request.read(), type=InboxAnswer)
+        await self._tell()
+        return web.Response(status=204)
+
+    def _queued(self, after: str | None) -> list[InboxMessage]:
+        ids = [message.id for message in self.inbox]
+        start = ids.index(after) + 1 if after in ids else 0
+        return [message for message in self.inbox[start:] if message.id not in self.answers]
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+def _is_allowed(request: web.Request) -> bool:
+    return request.headers.get("Authorization") == "Bearer token-1"
+
+
+def _hang_up(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()

@@ -1,0 +1,130 @@
+"""A place where bots run, and rooms to meet them in, that do as a test says and keep what was asked."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from controller.core.errors import ControllerError, InvalidRequest
+from controller.core.rooms import Room
+from controller.core.runtime import Exit, Launch, Sighting
+from controller.core.session import Ending, Session
+from podline.contract import environment
+
+
+class FakeRuntime:
+    """Bots that exist by name only. They leave when asked to, unless `stubborn`.
+
+    `refusal` refuses launches, a LaunchUnknown as what it says: with `takes_it_silently` the bot is there.
+    """
+
+    outlives_us = False
+
+    def __init__(self) -> None:
+        self.launches: list[Launch] = []
+        self.stopped: list[str] = []
+        self.recorded: list[Session] = []
+        self.gone: set[str] = set()
+        self.refusal: Exception | None = None
+        self.takes_it_silently = False
+        self.stubborn = False
+        self.may_launch = asyncio.Event()
+        self.may_launch.set()
+        self._lost = asyncio.Event()
+        self._seen: Callable[[Sighting], None] | None = None
+
+    async def follow(self, seen: Callable[[Sighting], None]) -> None:
+        self._seen = seen
+        await self._lost.wait()
+        raise ConnectionError("the place is lost")
+
+    def lose(self) -> None:
+        """Let following fail for good."""
+        self._lost.set()
+
+    def trouble(self) -> str | None:
+        return None if self._seen is not None else "Nobody follows the bots."
+
+    async def launch(self, launch: Launch) -> None:
+        await self.may_launch.wait()
+        is_there = any(launch.session.launch_id == each.session.launch_id for each in self.launches)
+        if not is_there and (self.refusal is None or self.takes_it_silently):
+            self.launches.append(launch)
+        if self.refusal is not None:
+            raise self.refusal
+
+    async def stop(self, launch_id: str, intent: Ending) -> None:  # noqa: ARG002
+        self.stopped.append(launch_id)
+        if not self.stubborn:
+            self.exit(launch_id)
+
+    def record(self, session: Session) -> None:
+        self.recorded.append(session)
+
+    async def logs(self, launch_id: str, *, follow: bool) -> AsyncIterator[bytes]:  # noqa: ARG002
+        return _a_line()
+
+    def exit(self, launch_id: str, **seen: object) -> None:
+        """Let a bot be gone."""
+        assert self._seen is not None
+        self.gone.add(launch_id)
+        self._seen(Sighting(launch_id=launch_id, exit=Exit(at=datetime.now(UTC), **seen)))
+
+    def launch_of(self, session_id: str) -> Launch:
+        return next(launch for launch in self.launches if launch.session.id == session_id)
+
+
+async def _a_line() -> AsyncIterator[bytes]:
+    yield b"a line\n"
+
+
+class FakeRooms:
+    """A provider called daily, whose rooms are addresses under rooms.example."""
+
+    provider = "daily"
+
+    def __init__(self) -> None:
+        self.closed: list[str] = []
+        self.is_closed = False
+        self.refusal: ControllerError | None = None
+        self._tokens = 0
+
+    async def open(self, session: Session, *, lifetime_seconds: float) -> Room:  # noqa: ARG002
+        if self.refusal is not None:
+            raise self.refusal
+        return self._room(f"https://rooms.example/{session.id}", "bot-token", self._token())
+
+    def bring(self, session: Session, url: str, token: str) -> Room:  # noqa: ARG002
+        if not url.startswith("https://rooms.example/"):
+            raise InvalidRequest("room.url: only rooms of rooms.example can be used.")
+        return self._room(url, token, None)
+
+    async def enter_again(self, session: Session, *, lifetime_seconds: float) -> Room:  # noqa: ARG002
+        room = self._room(session.room_url or "", "bot-token-again", None)
+        return replace(room, secrets=None) if session.room_is_brought else room
+
+    async def admit(self, session: Session, *, lifetime_seconds: float) -> str | None:  # noqa: ARG002
+        return None if session.room_is_brought else self._token()
+
+    async def close(self, session: Session) -> None:
+        self.closed.append(session.room_url or "")
+
+    async def sweep(self, live: Collection[str]) -> int:  # noqa: ARG002
+        return 0
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+    def _token(self) -> str:
+        self._tokens += 1
+        return f"caller-token-{self._tokens}"
+
+    @staticmethod
+    def _room(url: str, bot_token: str, caller_token: str | None) -> Room:
+        return Room(
+            name=url,
+            url=url,
+            caller_token=caller_token,
+            environment={environment.DAILY_ROOM_URL: url},
+            secrets={environment.DAILY_TOKEN: bot_token},
+        )

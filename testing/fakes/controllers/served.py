@@ -1,0 +1,191 @@
+"""A controller as it is served, on a free port, whose bots are processes of the fake bot."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from controller.__main__ import choose_credentials
+from controller.core.clock import system_clock
+from controller.core.tokens import Signer
+from controller.observe.prices import PriceList
+from controller.rooms.webrtc import WebRtcRooms
+from controller.runtimes.local.runtime import LocalRuntime, bot_variables
+from controller.settings import Settings
+from controller.web.app import create_app
+from controller.web.auth import Identities, Key, read_keys
+from controller.web.http.limits import HttpLimits
+from controller.web.http.listeners import bind, with_bots_port
+from controller.web.http.server import Server
+from testing.fakes.controllers.metered import some_metrics
+
+SIGNER = Signer(b"a secret for tests")
+FAKE_BOT = Path(__file__).parents[1] / "bots" / "bot.py"
+PATIENCE_SECONDS = 15.0
+"""Only a hang takes this long."""
+
+
+class WebApp:
+    """What a web app does with a controller, wherever that is served."""
+
+    patience_seconds = PATIENCE_SECONDS
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+
+    async def start(self, **fields: Any) -> dict[str, Any]:
+        answer = await self.client.post("/v1/sessions", json={"user_id": "ana", **fields})
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    async def offer(self, session: dict[str, Any], offer: dict[str, Any]) -> httpx.Response:
+        """What the caller of a session does with the room in its answer."""
+        room = session["room"]
+        return await self.client.post(
+            room["url"], json=offer, headers={"Authorization": f"Bearer {room['token']}"}
+        )
+
+    async def until(self, session_id: str, what: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Watch a session until it is as a test expects it."""
+        async with asyncio.timeout(self.patience_seconds):
+            async for session in self.watch(f"/v1/sessions/{session_id}/events"):
+                if what(session):
+                    return session
+        raise AssertionError("the stream ended before that")
+
+    async def until_live(self, session_id: str) -> dict[str, Any]:
+        return await self.until(session_id, lambda session: session["phase"] == "live")
+
+    async def until_over(self, session_id: str) -> dict[str, Any]:
+        return await self.until(session_id, lambda session: session["phase"] in ("ended", "failed"))
+
+    async def watch(self, path: str, **headers: str) -> AsyncIterator[dict[str, Any]]:
+        async with self.client.stream("GET", path, headers=headers) as stream:
+            async for line in stream.aiter_lines():
+                if line.startswith("data: "):
+                    yield json.loads(line.removeprefix("data: "))
+
+
+class Controller(WebApp):
+    """A controller that is served in this process."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, server: Server, serving: asyncio.Task[None], directory: Path
+    ) -> None:
+        super().__init__(client)
+        self.server = server
+        self.url = server.settings.url_for_callers
+        self.url_for_bots = server.settings.url_for_bots
+        self.serving = serving
+        self.directory = directory
+
+    async def leave(self) -> None:
+        """What a signal does."""
+        self.server.should_exit = True
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.serving
+
+
+FAKE_BOT_COMMAND = (sys.executable, "-S", str(FAKE_BOT))
+
+ServeController = Callable[..., contextlib.AbstractAsyncContextManager[Controller]]
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.asynccontextmanager
+async def serve_controller(
+    directory: Path,
+    words: str = "join",
+    command: tuple[str, ...] = FAKE_BOT_COMMAND,
+    memory_events: Path | None = None,
+    prices: PriceList | None = None,
+    *,
+    keys: Sequence[Key] | None = None,
+    signer: Signer = SIGNER,
+    identities: Identities | None = None,
+    limits: HttpLimits | None = None,
+    **settings: Any,
+) -> AsyncIterator[Controller]:
+    """Serve a controller whose bots behave as the words say; see testing/fakes/bots/bot.py."""
+    chosen = Settings(_env_file=None, **{"port": free_port(), "grace_seconds": 3, **settings})
+    # One of its own: it goes with the controller.
+    directory = Path(tempfile.mkdtemp(dir=directory))
+    server = make_server(
+        directory,
+        chosen,
+        words,
+        command,
+        memory_events,
+        prices,
+        keys=keys,
+        signer=signer,
+        identities=identities,
+        limits=limits,
+    )
+    serving = asyncio.create_task(server.serve())
+    async with httpx.AsyncClient(base_url=chosen.url_for_callers, timeout=PATIENCE_SECONDS) as client:
+        while not server.started:  # noqa: ASYNC110 - seen from outside only
+            await asyncio.sleep(0.005)
+        controller = Controller(client, server, serving, directory)
+        try:
+            yield controller
+        finally:
+            await controller.leave()
+
+
+def make_server(
+    directory: Path,
+    settings: Settings,
+    words: str,
+    command: tuple[str, ...] = FAKE_BOT_COMMAND,
+    memory_events: Path | None = None,
+    prices: PriceList | None = None,
+    *,
+    keys: Sequence[Key] | None = None,
+    signer: Signer = SIGNER,
+    identities: Identities | None = None,
+    limits: HttpLimits | None = None,
+) -> Server:
+    """Put a controller together as `podline serve` does, with the fake bot."""
+    clock = system_clock()
+    sockets = bind(settings)
+    settings = with_bots_port(settings, sockets)
+    runtime = LocalRuntime(
+        command=command,
+        variables=bot_variables({}) | {"FAKE_BOT": words},
+        directory=directory,
+        grace_seconds=settings.grace_seconds,
+        keep_ended_seconds=settings.keep_ended_seconds,
+        clock=clock,
+        memory_megabytes=settings.bot_memory_megabytes,
+        memory_events=memory_events,
+    )
+    rooms = WebRtcRooms(settings.url_for_callers, signer)
+    if keys is None and settings.keys_file:
+        keys = read_keys(settings.keys_file)
+    app = create_app(
+        settings,
+        runtime,
+        rooms,
+        signer,
+        keys,
+        clock,
+        some_metrics(prices),
+        identities=identities,
+        credentials=choose_credentials(settings, {}, clock),
+    )
+    return Server(app, sockets, limits)

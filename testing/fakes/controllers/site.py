@@ -1,0 +1,95 @@
+"""The application over fakes of the two places it reaches out to, spoken to over ASGI."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from controller.core.clock import Clock, system_clock
+from controller.core.credentials import Credentials
+from controller.core.tokens import Signer, with_token
+from controller.core.tracing import Tracing
+from controller.observe.metrics import Metrics
+from controller.observe.prices import PriceList
+from controller.settings import Settings
+from controller.web.app import create_app
+from controller.web.auth import Identities, Key
+from testing.fakes.controllers.metered import some_metrics
+from testing.fakes.controllers.places import FakeRooms, FakeRuntime
+
+SIGNER = Signer(b"a secret for tests")
+
+
+@dataclass
+class Site:
+    """A controller that serves, and the fakes behind it."""
+
+    client: httpx.AsyncClient
+    runtime: FakeRuntime
+    rooms: FakeRooms
+    metrics: Metrics
+
+    async def start(self, user_id: str = "ana", **fields: Any) -> dict[str, Any]:
+        answer = await self.client.post("/v1/sessions", json={"user_id": user_id, **fields})
+        assert answer.status_code in (200, 201), answer.text
+        return answer.json()
+
+    async def read(self, session_id: str) -> dict[str, Any]:
+        return (await self.client.get(f"/v1/sessions/{session_id}")).json()
+
+    def offers_of(self, session_id: str) -> str:
+        """The path for the offers of whoever may call into this session."""
+        session = self.runtime.launch_of(session_id).session
+        token = SIGNER.session_token(session.id, session.launch_id)
+        return f"/sessions/{with_token(session.id, token)}/api/offer"
+
+    async def as_bot(self, session_id: str, method: str, path: str, **request: Any) -> httpx.Response:
+        """A request of the session's bot."""
+        launch = self.runtime.launch_of(session_id)
+        return await self.client.request(
+            method,
+            f"/internal/launches/{launch.session.launch_id}/{path}",
+            headers={"Authorization": f"Bearer {launch.secrets['PODLINE_LAUNCH_TOKEN']}"},
+            **request,
+        )
+
+
+Serve = Callable[..., contextlib.AbstractAsyncContextManager[Site]]
+
+
+@contextlib.asynccontextmanager
+async def serve_site(
+    keys: tuple[Key, ...] | None = None,
+    rooms: object = None,
+    prices: PriceList | None = None,
+    tracing: Tracing | None = None,
+    signer: Signer = SIGNER,
+    identities: Identities | None = None,
+    address: str = "127.0.0.1",
+    *,
+    clock: Clock | None = None,
+    credentials: Credentials | None = None,
+    **settings: Any,
+) -> AsyncIterator[Site]:
+    runtime, metrics = FakeRuntime(), some_metrics(prices)
+    site_rooms = rooms or FakeRooms()
+    app = create_app(
+        Settings(_env_file=None, **settings),
+        runtime,
+        site_rooms,
+        signer,
+        keys,
+        clock or system_clock(),
+        metrics,
+        tracing=tracing,
+        identities=identities,
+        credentials=credentials,
+    )
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 1234))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7860") as client,
+    ):
+        yield Site(client, runtime, site_rooms, metrics)

@@ -1,0 +1,28 @@
+"""The programs of a real node, beside those of the control plane.
+
+Run as `python -m testing.node.binaries` it makes them available and prints where each of them is.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from testing.cluster.binaries import OF_KUBERNETES, PARTS, Part, main
+
+MODULES = Path(__file__).parent / "parts"
+COREDNS = Part(MODULES / "coredns", {"coredns": "github.com/coredns/coredns"})
+ENFORCER = Part(MODULES / "network-policies", {"network-policies": "."})
+ALL_PARTS = (
+    *PARTS,
+    Part(
+        MODULES / "kubelet",
+        {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kubelet", "kube-proxy")},
+        OF_KUBERNETES,
+    ),
+    COREDNS,
+    ENFORCER,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(ALL_PARTS))

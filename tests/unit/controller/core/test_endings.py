@@ -1,0 +1,85 @@
+"""Who has the say about why a session ended."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from controller.core.endings import SENTENCES, decide_ending, ending_for
+from controller.core.runtime import Exit
+from controller.core.session import Ending
+from podline.contract.messages import LastWord, Timeline
+from podline.contract.reasons import EXIT_CODES, Reason
+from podline.contract.usage import Usage
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+STOP = ending_for(Reason.STOPPED)
+
+
+def word(reason: str, message: str = "As the bot says.") -> LastWord:
+    return LastWord(
+        reason=reason, message=message, totals=Usage(), acked_totals=Usage(), timeline=Timeline(now=1)
+    )
+
+
+def seen(**facts: object) -> Exit:
+    return Exit(at=NOW, **facts)
+
+
+@pytest.mark.parametrize(
+    ("intent", "exit_", "reason"),
+    [
+        # Our own intent comes before all else.
+        (STOP, seen(exit_code=0, last_word=word("terminated")), Reason.STOPPED),
+        (STOP, seen(signal=9), Reason.STOPPED),
+        (STOP, seen(exit_code=0, last_word=word("caller_left")), Reason.STOPPED),
+        (STOP, seen(cause=ending_for(Reason.OUT_OF_MEMORY), exit_code=137), Reason.STOPPED),
+        (ending_for(Reason.UNRESPONSIVE), seen(signal=9), Reason.UNRESPONSIVE),
+        (ending_for(Reason.MAX_DURATION), seen(last_word=word("terminated")), Reason.MAX_DURATION),
+        # Then what the place did.
+        (
+            None,
+            seen(cause=ending_for(Reason.OUT_OF_MEMORY), last_word=word("caller_left")),
+            Reason.OUT_OF_MEMORY,
+        ),
+        (
+            None,
+            seen(cause=ending_for(Reason.EVICTED), exit_code=0, last_word=word("terminated")),
+            Reason.EVICTED,
+        ),
+        (None, seen(cause=ending_for(Reason.NODE_LOST)), Reason.NODE_LOST),
+        # Then the bot's last word.
+        (None, seen(exit_code=1, last_word=word("caller_left")), Reason.CALLER_LEFT),
+        (None, seen(exit_code=67, last_word=word("model_lost")), Reason.MODEL_LOST),
+        (None, seen(exit_code=0, last_word=word("terminated")), Reason.VANISHED),
+        # A bot has no say in what only the place can know, nor in what is no reason.
+        (None, seen(exit_code=68, last_word=word("evicted")), Reason.MODEL_UNREACHABLE),
+        (None, seen(exit_code=1, last_word=word("bored")), Reason.CRASHED),
+        # Then its exit.
+        *((None, seen(exit_code=code), reason) for reason, code in EXIT_CODES.items() if code),
+        (None, seen(exit_code=2), Reason.CRASHED),
+        (None, seen(signal=11), Reason.CRASHED),
+        (None, seen(exit_code=0), Reason.VANISHED),
+        (None, seen(signal=9), Reason.VANISHED),
+        (None, seen(signal=15), Reason.VANISHED),
+        (None, seen(), Reason.VANISHED),
+    ],
+)
+def test_the_reason_follows_the_precedence(intent: Ending | None, exit_: Exit, reason: Reason) -> None:
+    assert decide_ending(intent, exit_).reason is reason
+
+
+def test_the_bots_own_sentence_is_kept_within_bounds() -> None:
+    ending = decide_ending(None, seen(last_word=word("crashed", "x" * 4000)))
+    assert ending.message == "x" * 500
+
+
+def test_a_bot_that_says_nothing_more_gets_our_sentence() -> None:
+    ending = decide_ending(None, seen(last_word=word("idle", "")))
+    assert ending.message == "Both sides were silent for too long."
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_each_reason_has_a_sentence_and_each_failure_says_what_to_do(reason: Reason) -> None:
+    sentences = SENTENCES[reason].split(". ")
+    assert SENTENCES[reason].endswith(".")
+    assert len(sentences) >= (1 if reason.phase.value == "ended" else 2)

@@ -1,0 +1,196 @@
+"""The fake API server, and what talks to it, for the tests of this folder."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from controller.core.clock import Clock
+from controller.core.runtime import Exit, Sighting
+from controller.runtimes.kubernetes.client.access import Access
+from controller.runtimes.kubernetes.client.api import Api
+from controller.runtimes.kubernetes.client.objects import Job
+from controller.runtimes.kubernetes.client.watch import Mirror
+from controller.runtimes.kubernetes.job import names
+from controller.runtimes.kubernetes.runtime import KubernetesRuntime
+from testing.fakes.kubernetes.api_objects import Thing
+from testing.fakes.kubernetes.api_server import ApiServer
+from testing.fakes.kubernetes.kubeconfig import write_kubeconfig
+from tests.unit.controller.runtimes.kubernetes import made
+
+JOBS = "/apis/batch/v1/namespaces/podline/jobs"
+AN_HOUR = 3600.0
+"""Only a hang takes this long, and the clockwork makes it seconds."""
+
+
+@contextmanager
+def access_to(server: ApiServer) -> Any:
+    with TemporaryDirectory() as directory:
+        yield Access(str(write_kubeconfig(Path(directory) / "config", server.url, token="a-token")))
+
+
+@asynccontextmanager
+async def api_to(server: ApiServer) -> AsyncIterator[Api]:
+    with access_to(server) as access:
+        async with Api(access) as api:
+            yield api
+
+
+def add_job(server: ApiServer, name: str, launch_id: str = "") -> Thing:
+    """A Job with our label; only what a mirror reads."""
+    labels = {names.LAUNCH_ID: launch_id or f"launch-of-{name}"}
+    return server.objects.create("jobs", "podline", {"metadata": {"name": name, "labels": labels}})
+
+
+def mark_job(server: ApiServer, name: str, phase: str) -> None:
+    server.objects.patch("jobs", "podline", name, {"metadata": {"labels": {names.PHASE_LABEL: phase}}})
+
+
+def drop_job(server: ApiServer, name: str) -> None:
+    server.objects.delete("jobs", "podline", name)
+
+
+class Told:
+    """What a mirror has told of: the Jobs there are, and those that are gone."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.gone: list[tuple[str, str]] = []
+        self.lists = 0
+        self.running: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+
+    @property
+    def names(self) -> set[str]:
+        return set(self.jobs)
+
+    def phase(self, name: str) -> str | None:
+        return self.jobs[name].metadata.labels.phase if name in self.jobs else None
+
+    def take(self, job: Job) -> None:
+        self.jobs[job.metadata.name] = job
+        self._wake()
+
+    def drop(self, launch_id: str, name: str, _: Job | None) -> None:
+        self.gone.append((launch_id, name))
+        known = self.jobs.get(name)
+        if known is not None and known.metadata.labels.launch_id == launch_id:
+            del self.jobs[name]
+        self._wake()
+
+    def sync(self) -> None:
+        self.lists += 1
+        self._wake()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds; looks at each piece of news, and now and then for what is none."""
+        async with asyncio.timeout(AN_HOUR):
+            while not holds():
+                if self.running is not None and self.running.done():
+                    self.running.result()
+                try:
+                    async with asyncio.timeout(1):
+                        await self._news.wait()
+                except TimeoutError:
+                    continue
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+
+@asynccontextmanager
+async def mirroring(server: ApiServer, **settings: float) -> AsyncIterator[tuple[Mirror[Job], Told]]:
+    """A mirror of all Jobs with our label. Waiting for news of one that has failed fails."""
+    told = Told()
+    async with api_to(server) as api:
+        mirror = Mirror(
+            api,
+            JOBS,
+            Job,
+            selector=names.LAUNCH_ID,
+            seen=told.take,
+            gone=told.drop,
+            synced=told.sync,
+            pick=random.Random(1),  # noqa: S311 - the same each time
+            **settings,
+        )
+        told.running = asyncio.create_task(mirror.run())
+        try:
+            yield mirror, told
+        finally:
+            told.running.cancel()
+            await asyncio.wait([told.running])
+
+
+class Followed:
+    """A runtime that follows, and what it has told of."""
+
+    def __init__(self, runtime: KubernetesRuntime) -> None:
+        self.runtime = runtime
+        self.sightings: list[Sighting] = []
+        self.following: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+
+    def of(self, launch_id: str, what: str) -> list[Any]:
+        """All that was told of one launch: each `found`, `intent`, `scheduled` or `exit`."""
+        told = (getattr(each, what) for each in self.sightings if each.launch_id == launch_id)
+        return [each for each in told if each is not None]
+
+    def take(self, sighting: Sighting) -> None:
+        self.sightings.append(sighting)
+        self._news.set()
+
+    async def until(self, holds: Callable[[], Any]) -> None:
+        """Wait until something holds; looks at each sighting, and each second for what is none."""
+        async with asyncio.timeout(AN_HOUR):
+            while not holds():
+                if self.following is not None and self.following.done():
+                    self.following.result()
+                self._news.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await self._news.wait()
+
+    async def exit(self, launch_id: str = "launch-1") -> Exit:
+        await self.until(lambda: self.of(launch_id, "exit"))
+        [seen] = self.of(launch_id, "exit")
+        assert isinstance(seen, Exit)
+        return seen
+
+
+def passing_clock() -> Clock:
+    """Time as the clockwork makes it pass, from noon on."""
+    time = asyncio.get_running_loop().time
+    began = time()
+    return Clock(now=lambda: made.NOW + timedelta(seconds=time() - began), monotonic=time)
+
+
+@asynccontextmanager
+async def following(server: ApiServer, *, until_ready: bool = True) -> AsyncIterator[Followed]:
+    """A runtime over the fake, as a controller runs it."""
+    with access_to(server) as access:
+        runtime = KubernetesRuntime(
+            api=Api(access),
+            namespace="podline",
+            template=made.template(),
+            grace_seconds=30,
+            keep_ended_seconds=3600,
+            clock=passing_clock(),
+            pick=random.Random(1),  # noqa: S311 - the same each time
+        )
+        followed = Followed(runtime)
+        followed.following = asyncio.create_task(runtime.follow(followed.take))
+        try:
+            if until_ready:
+                await followed.until(lambda: runtime.trouble() is None)
+            yield followed
+        finally:
+            followed.following.cancel()
+            await asyncio.wait([followed.following])

@@ -1,0 +1,245 @@
+"""The controller's settings, and the example file that lists them."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from controller.settings import BOTS_PORT, Settings
+from controller.web.http.listeners import bind, with_bots_port
+from controller.web.problems import sentence
+from podline.contract import environment
+from testing.fakes.controllers.served import free_port
+
+EXAMPLE = Path(__file__).parents[3] / ".env.example"
+LINE = re.compile(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
+VARIABLES = {
+    name: field.validation_alias or f"PODLINE_{name.upper()}" for name, field in Settings.model_fields.items()
+}
+OWN = set(VARIABLES.values())
+LIVEKIT = {"rooms": "livekit", "LIVEKIT_URL": "ws://a", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"}
+EPHEMERAL = {"gemini_ephemeral_tokens": True, "GOOGLE_API_KEY": "key"}
+OF_TRACES = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"}
+
+
+def example() -> dict[str, str]:
+    return dict(LINE.findall(EXAMPLE.read_text(encoding="utf-8")))
+
+
+def test_the_example_holds_each_variable_and_no_other() -> None:
+    assert set(example()) == OWN | set(environment.SHARED) | OF_TRACES
+
+
+def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Those without a default show how a value looks.
+    shown = {name: value for name, value in example().items() if name in OWN}
+    defaults = Settings(_env_file=None)
+    with_default = [name for name, field in Settings.model_fields.items() if field.default not in (None, ())]
+    for name in with_default:
+        monkeypatch.setenv(VARIABLES[name], shown[VARIABLES[name]])
+
+    assert Settings(_env_file=None) == defaults
+
+
+def test_the_examples_uncommented_lines_are_all_an_operator_must_fill_in() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    assert re.findall(r"^([A-Z_]+)=", text, re.MULTILINE) == ["GOOGLE_API_KEY", "CONVEX_URL"]
+
+
+def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(
+        "GOOGLE_API_KEY=x\nPODLINE_PORT=8000\nPODLINE_PUBLIC_URL=\nPODLINE_ICE_SERVERS=stun:a, stun:b\n"
+    )
+    settings = Settings(_env_file=file)
+
+    assert (settings.port, settings.public_url) == (8000, None)
+    assert settings.ice_servers == ("stun:a", "stun:b")
+    assert settings.url_for_callers == settings.url_for_bots == "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"port": 0}, "port: Input should be greater than or equal to 1."),
+        ({"capacity": 0}, "capacity: Input should be greater than 0."),
+        (
+            {"metrics_port": 7860},
+            "PODLINE_METRICS_PORT: leave it out to have /metrics on PODLINE_PORT as well.",
+        ),
+        (
+            {"bots_port": 7860},
+            "PODLINE_BOTS_PORT: bots need a port of their own, other than those of callers and metrics.",
+        ),
+        (
+            {"bots_port": 9464, "metrics_port": 9464},
+            "PODLINE_BOTS_PORT: bots need a port of their own, other than those of callers and metrics.",
+        ),
+        (
+            {"controller_url": "http://127.0.0.1:7860"},
+            "PODLINE_CONTROLLER_URL needs PODLINE_BOTS_PORT: it must lead to the port for bots.",
+        ),
+        (
+            {"ice_servers": "turn:key@turn.example.com", "turn_secret": "hush"},
+            (
+                "ice_servers: a server is like stun:stun.example.com:3478 or "
+                "turns:turn.example.com?transport=tcp."
+            ),
+        ),
+        (
+            LIVEKIT | {"ice_servers": "stun:stun.example.com"},
+            "PODLINE_ICE_SERVERS is for PODLINE_ROOMS=webrtc: LiveKit and Daily name their own.",
+        ),
+        (
+            {"ice_servers": "turn:turn.example.com"},
+            (
+                "PODLINE_TURN_SECRET and a turn: or turns: server in PODLINE_ICE_SERVERS need each other: "
+                "callers are let in by passwords made from it."
+            ),
+        ),
+        (
+            {"host": "0.0.0.0"},
+            "PODLINE_HOST=0.0.0.0 is open to others: set PODLINE_KEYS_FILE, or listen on 127.0.0.1.",
+        ),
+        (
+            {"rooms": "daily"},
+            "PODLINE_ROOMS=daily needs DAILY_API_KEY: a key from https://dashboard.daily.co/developers.",
+        ),
+        (
+            {"rooms": "livekit"},
+            "PODLINE_ROOMS=livekit needs LIVEKIT_URL: where it is, such as wss://livekit.example.com.",
+        ),
+        (
+            {**LIVEKIT, "LIVEKIT_API_SECRET": ""},
+            "PODLINE_ROOMS=livekit needs LIVEKIT_API_SECRET: the secret of that key.",
+        ),
+        (
+            {"budget_cost": 1},
+            "PODLINE_BUDGET_COST needs PODLINE_PRICES_FILE: without prices nothing has a cost.",
+        ),
+        (
+            {"max_budget_cost": 1},
+            "PODLINE_MAX_BUDGET_COST needs PODLINE_PRICES_FILE: without prices nothing has a cost.",
+        ),
+        (
+            {"budget_tokens": 2, "max_budget_tokens": 1},
+            "PODLINE_BUDGET_TOKENS is above PODLINE_MAX_BUDGET_TOKENS: lower it or raise the maximum.",
+        ),
+        ({"budget_tokens": -1}, "budget_tokens: Input should be greater than 0."),
+        (
+            {"prices_file": "p.toml", "budget_cost": "nan"},
+            "budget_cost: Input should be a finite number.",
+        ),
+        ({**LIVEKIT, "LIVEKIT_URL": "livekit"}, "LIVEKIT_URL: it is like wss://livekit.example.com."),
+        (
+            {**LIVEKIT, "LIVEKIT_PUBLIC_URL": "wss://key:secret@livekit"},
+            "LIVEKIT_PUBLIC_URL: it is like wss://livekit.example.com.",
+        ),
+        (
+            {"store_secret": "x" * 31},
+            "PODLINE_STORE_SECRET: use 32 bytes or more, as of openssl rand -hex 32.",
+        ),
+        (
+            {"gemini_ephemeral_tokens": True},
+            "PODLINE_GEMINI_EPHEMERAL_TOKENS=true needs GOOGLE_API_KEY: with it tokens are asked for.",
+        ),
+        (
+            EPHEMERAL | {"GOOGLE_GEMINI_BASE_URL": "http://gemini.example.com"},
+            (
+                "GOOGLE_GEMINI_BASE_URL: with PODLINE_GEMINI_EPHEMERAL_TOKENS=true the key is sent there; "
+                "use an https address, or an http one of this machine."
+            ),
+        ),
+        (
+            EPHEMERAL | {"max_duration_seconds": 72_000},
+            (
+                "PODLINE_GEMINI_EPHEMERAL_TOKENS=true: Google's tokens last less than 20 hours; "
+                "set PODLINE_MAX_DURATION_SECONDS to 68400 or less."
+            ),
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_sentence(values: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(_env_file=None, **values)
+    assert sentence(caught.value.errors(), root=0) == said
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.3.2.1"])
+def test_loopback_needs_no_keys(host: str) -> None:
+    assert Settings(_env_file=None, host=host).host == host
+
+
+def test_an_open_address_is_fine_with_keys() -> None:
+    settings = Settings(_env_file=None, host="0.0.0.0", keys_file="/keys.json")
+    assert settings.url_for_bots == "http://127.0.0.1:7860"
+
+
+def test_bots_have_a_port_of_their_own_which_in_a_cluster_is_always_the_same() -> None:
+    in_cluster = {
+        "runtime": "kubernetes",
+        "job_template": "bot-job.yaml",
+        "controller_url": "http://podline:7861",
+        "secret": "hush, or nobody is safe",
+    }
+    assert Settings(_env_file=None, **in_cluster).bots_port_wanted == BOTS_PORT
+    assert Settings(_env_file=None, **in_cluster, bots_port=8000).bots_port_wanted == 8000
+    assert Settings(_env_file=None).bots_port_wanted is None
+    assert Settings(_env_file=None, bots_port=8000).url_for_bots == "http://127.0.0.1:8000"
+
+
+def test_any_free_port_of_this_machine_will_do_for_local_bots() -> None:
+    settings = Settings(_env_file=None, host="0.0.0.0", port=free_port(), keys_file="/keys.json")
+    sockets = bind(settings)
+    try:
+        bound = with_bots_port(settings, sockets)
+        assert sockets.bots[0].getsockname() == ("127.0.0.1", bound.bots_port)
+        assert bound.url_for_bots == f"http://127.0.0.1:{bound.bots_port}"
+        sockets.public[0].listen()
+        with pytest.raises(OSError, match=f"0.0.0.0 port {settings.port}: "):
+            bind(settings)
+    finally:
+        for each in (*sockets.public, *sockets.bots):
+            each.close()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"secret": "fifteen letters"}, "secret: at least 16 characters are needed"),
+        (
+            {"secret": "s" * 16, "previous_secrets": "short, but two"},
+            "previous_secrets: at least 16 characters are needed",
+        ),
+        ({"previous_secrets": "s" * 16}, "PODLINE_PREVIOUS_SECRETS only verify: set PODLINE_SECRET"),
+        ({"identity_keys_file": "/jwks.json"}, "PODLINE_IDENTITY_AUDIENCE need each other"),
+        (
+            {"identity_issuer": "https://shop.example.com", "identity_audience": "podline"},
+            "PODLINE_IDENTITY_AUDIENCE need each other",
+        ),
+    ],
+)
+def test_secrets_that_protect_nobody_are_refused(values: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(_env_file=None, **values)
+    told = sentence(caught.value.errors(), root=0)
+    assert said in told
+    assert "fifteen" not in told
+
+
+def test_previous_secrets_come_with_commas_between() -> None:
+    settings = Settings(_env_file=None, secret="c" * 16, previous_secrets=f"{'b' * 16}, {'a' * 16}")
+    assert [each.get_secret_value() for each in settings.previous_secrets] == ["b" * 16, "a" * 16]
+    assert "aaaa" not in repr(settings)
+
+
+def test_the_secret_is_not_shown_with_the_settings() -> None:
+    secrets = {
+        "secret": "hush" * 8,
+        "turn_secret": "hush",
+        "store_secret": "hush" * 8,
+        "GOOGLE_API_KEY": "hush",
+    }
+    settings = Settings(_env_file=None, ice_servers="turn:a", **secrets)
+    assert "hush" not in repr(settings)

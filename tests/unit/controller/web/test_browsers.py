@@ -1,0 +1,119 @@
+"""What pages of other sites may do, what a browser is told, and whose address counts."""
+
+import asyncio
+import hashlib
+
+import pytest
+from pydantic import ValidationError
+
+from controller.core.errors import TooManyOffers
+from controller.settings import Settings
+from controller.web.auth import Key, KeyScope
+from controller.web.http.connections import one_client
+from controller.web.offer_limit import Held
+from testing.fakes.controllers.site import Serve, Site
+
+SHOP = "https://shop.example.com"
+KEYS = (Key("boss", hashlib.sha256(b"boss").hexdigest(), frozenset({KeyScope.ADMIN})),)
+PREFLIGHT = {
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "authorization,content-type",
+}
+
+
+async def test_without_a_list_no_page_of_another_site_is_let_in(serve: Serve) -> None:
+    async with serve(keys=KEYS) as site:
+        preflight = await site.client.options("/v1/sessions", headers={"origin": SHOP, **PREFLIGHT})
+        answer = await site.client.get("/v1/sessions", headers={"origin": SHOP})
+
+    for each in (preflight, answer):
+        assert not any(name.startswith("access-control-allow") for name in each.headers)
+
+
+async def test_a_listed_page_may_call_and_any_other_may_not(serve: Serve) -> None:
+    async with serve(keys=KEYS, cors_origins=SHOP) as site:
+        preflight = await site.client.options("/v1/sessions", headers={"origin": SHOP, **PREFLIGHT})
+        assert preflight.status_code == 200
+        assert preflight.headers["access-control-allow-origin"] == SHOP
+        assert "access-control-allow-credentials" not in preflight.headers
+        stranger = await site.client.options(
+            "/v1/sessions", headers={"origin": "https://evil.example", **PREFLIGHT}
+        )
+        assert "access-control-allow-origin" not in stranger.headers
+
+
+async def test_a_listed_page_can_read_refusals_and_failures_too(serve: Serve) -> None:
+    async with serve(cors_origins=SHOP) as site:
+        site.runtime.refusal = TypeError("a bug")
+        failed = await site.client.post("/v1/sessions", json={"user_id": "ana"}, headers={"origin": SHOP})
+        missing = await site.client.get("/v1/sessions/ghost", headers={"origin": SHOP})
+
+    assert [failed.status_code, missing.status_code] == [500, 404]
+    for answer in (failed, missing):
+        assert answer.headers["access-control-allow-origin"] == SHOP
+        assert answer.headers["access-control-expose-headers"] == "Retry-After"
+
+
+@pytest.mark.parametrize("origin", ["*", "null", "shop.example.com", f"{SHOP}/", f"{SHOP}/path", "ftp://x"])
+def test_what_is_no_origin_is_refused_at_the_start(origin: str) -> None:
+    with pytest.raises(ValidationError, match="an origin is like https://shop"):
+        Settings(_env_file=None, cors_origins=origin)
+
+
+@pytest.mark.parametrize("path", ["/", "/app.js", "/v1/sessions", "/nowhere", "/v1/sessions/x/logs"])
+async def test_each_answer_tells_browsers_to_load_embed_and_guess_nothing(site: Site, path: str) -> None:
+    headers = (await site.client.get(path)).headers
+
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["content-security-policy"].startswith("default-src 'self';")
+
+
+async def test_a_failure_of_ours_has_the_same_headers(site: Site) -> None:
+    site.runtime.refusal = TypeError("a bug")
+    failed = await site.client.post("/v1/sessions", json={"user_id": "ana"})
+    assert (failed.status_code, failed.headers["x-content-type-options"]) == (500, "nosniff")
+
+
+async def test_who_is_slowed_down_is_told_for_how_long_and_cannot_pose_as_another(serve: Serve) -> None:
+    async with serve(keys=KEYS, public_start=True, public_starts_per_minute=1) as site:
+        await site.client.post("/start", json={})
+        again = await site.client.post("/start", json={}, headers={"x-forwarded-for": "203.0.113.9"})
+
+    assert (again.status_code, again.json()["code"]) == (429, "rate_limited")
+    assert 50 <= int(again.headers["retry-after"]) <= 60
+    assert f"Try again in {again.headers['retry-after']} seconds." in again.json()["detail"]
+
+
+def test_one_subscriber_of_ipv6_is_one_client() -> None:
+    assert one_client("2001:db8:1:2:aaaa::1") == one_client("2001:db8:1:2:bbbb::2") == "2001:db8:1:2::/64"
+    assert one_client("2001:db8:1:3::1") != one_client("2001:db8:1:2::1")
+    assert one_client("192.0.2.1") == "192.0.2.1"
+
+
+async def test_of_many_candidates_for_one_session_a_few_are_held_and_no_other_suffers(site: Site) -> None:
+    for session_id in ("mine", "other"):
+        await site.start(session_id, session_id=session_id)
+    patch = {"pc_id": "p", "candidates": []}
+    held = [asyncio.create_task(site.client.patch(site.offers_of("mine"), json=patch)) for _ in range(4)]
+    while len((await site.as_bot("mine", "GET", "inbox")).json()["messages"]) < 4:  # noqa: ASYNC110 - seen from outside only
+        await asyncio.sleep(0)
+    refused = await site.client.patch(site.offers_of("mine"), json=patch)
+    assert (refused.status_code, refused.json()["code"]) == (503, "too_many_offers")
+    assert refused.headers["retry-after"] == "2"
+
+    elsewhere = asyncio.create_task(site.client.patch(site.offers_of("other"), json=patch))
+    assert len((await site.as_bot("other", "GET", "inbox")).json()["messages"]) == 1
+    for session_id in ("mine", "other"):
+        await site.client.delete(f"/v1/sessions/{session_id}")
+    assert {(await each).status_code for each in (*held, elsewhere)} == {410}
+
+
+def test_what_is_held_for_one_session_is_bounded_and_given_back() -> None:
+    held = Held(candidates_for_one=1)
+    with held.candidates("a"), held.candidates("b"), pytest.raises(TooManyOffers), held.candidates("a"):
+        pass
+    with held.candidates("a"), held.offer("a"), held.offer("a"):
+        assert held.total == 3
+    assert held.total == 0

@@ -1,0 +1,93 @@
+"""The service as a whole: probes, the page, its description, and what its own trouble does to it."""
+
+import asyncio
+import contextlib
+from types import SimpleNamespace
+
+import pytest
+from starlette.requests import ClientDisconnect
+
+from controller.web.routes.dependencies import while_connected
+from testing.fakes.controllers.site import Serve, Site
+
+
+async def test_it_is_alive_and_ready_while_it_serves(site: Site) -> None:
+    for probe in ("/livez", "/readyz"):
+        answer = await site.client.get(probe)
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+async def test_once_the_place_of_the_bots_is_lost_it_says_that_only_a_restart_helps(serve: Serve) -> None:
+    async def lose_it() -> None:
+        async with serve() as site:
+            site.runtime.lose()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait_for(asyncio.Event().wait(), 5)
+            answers = [await site.client.get(probe) for probe in ("/livez", "/readyz")]
+            start = await site.client.post("/v1/sessions", json={"user_id": "ana"})
+            seen.extend([*(answer.status_code for answer in answers), start.json()["code"]])
+
+    seen: list[object] = []
+    with pytest.raises(BaseExceptionGroup, match="TaskGroup"):
+        await lose_it()
+    assert seen == [503, 503, "runtime_unavailable"]
+
+
+async def test_one_launch_that_fails_on_a_bug_takes_no_other_session_along(site: Site) -> None:
+    other = await site.start("bo")
+    site.runtime.refusal = TypeError("a bug")
+    failed = await site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "mine"})
+
+    assert failed.status_code == 500
+    assert (await site.read("mine"))["reason"] == "launch_failed"
+    assert (await site.read(other["id"]))["phase"] == "starting"
+    assert (await site.client.get("/livez")).status_code == 200
+
+
+async def test_the_page_is_served_with_its_files(site: Site) -> None:
+    page = await site.client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert (await site.client.get("/app.js")).headers["content-type"].startswith("text/javascript")
+    assert (await site.client.get("/../settings.py")).status_code == 404
+
+
+async def test_the_description_names_each_error_as_a_problem_and_leaves_the_bots_channel_out(
+    site: Site,
+) -> None:
+    description = (await site.client.get("/openapi.json")).json()
+
+    assert not any(path.startswith("/internal") for path in description["paths"])
+    errors = [
+        (path, status, answer["content"])
+        for path, operations in description["paths"].items()
+        if path not in ("/livez", "/readyz")
+        for operation in operations.values()
+        for status, answer in operation["responses"].items()
+        if int(status) >= 400
+    ]
+    assert len(errors) > 20
+    for path, status, content in errors:
+        assert list(content) == ["application/problem+json"], (path, status)
+
+
+async def test_a_caller_who_hangs_up_withdraws_what_is_done_for_them() -> None:
+    hung_up = asyncio.Event()
+    given_up = asyncio.Event()
+
+    async def receive() -> dict[str, str]:
+        await hung_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+
+    waiting = asyncio.create_task(while_connected(SimpleNamespace(receive=receive), work()))
+    await asyncio.sleep(0)
+    hung_up.set()
+
+    with pytest.raises(ClientDisconnect):
+        await waiting
+    await asyncio.wait_for(given_up.wait(), 5)

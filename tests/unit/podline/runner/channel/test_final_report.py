@@ -1,0 +1,176 @@
+"""The last word fits where it has to, and says enough to count what nobody counted."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from podline.contract.arithmetic import OTHER
+from podline.contract.messages import LastWord, TokensUsed, ToolCalled, TurnEnded
+from podline.contract.reasons import TERMINATED, Reason
+from podline.contract.usage import Tokens, ToolCalls
+from podline.runner.channel.final_report import LastWordFile, last_word
+from podline.runner.channel.outbox import Ledger
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger(lambda: 12.5)
+
+
+def encoded(word: LastWord) -> bytes:
+    return msgspec.json.encode(word)
+
+
+def read_back(path: Path) -> LastWord:
+    return msgspec.json.decode(path.read_bytes(), type=LastWord)
+
+
+@contextmanager
+def writing_on(file: LastWordFile, words: list[LastWord]) -> Iterator[None]:
+    """Meanwhile another thread leaves these words, at least once each."""
+    is_over = threading.Event()
+
+    def write() -> None:
+        for word in words:
+            file.write(word)
+        while not is_over.is_set():
+            file.write(words[-1])
+
+    with ThreadPoolExecutor() as threads:
+        writing = threads.submit(write)
+        try:
+            yield
+        finally:
+            is_over.set()
+        writing.result()
+
+
+def test_it_tells_reason_totals_and_what_was_acknowledged(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.record(TurnEnded())
+    ledger.report()
+    ledger.acknowledge(1)
+    ledger.record(TurnEnded())
+    ledger.mark("joined")
+    path = tmp_path / "last-word"
+    path.write_text("something longer that stood here before " * 200)
+
+    LastWordFile(path).write(last_word(ledger, Reason.CALLER_LEFT, "The caller left the call."))
+
+    word = read_back(path)
+    assert (word.reason, word.message) == ("caller_left", "The caller left the call.")
+    assert (word.totals.turns, word.acked_totals.turns) == (2, 1)
+    assert (word.timeline.joined, word.timeline.now) == (12.5, 12.5)
+
+
+def test_a_bot_ended_by_sigterm_says_terminated(ledger: Ledger) -> None:
+    assert last_word(ledger, TERMINATED, "").reason == "terminated"
+
+
+def test_a_place_that_cannot_be_written_is_logged_and_nothing_more(
+    ledger: Ledger, tmp_path: Path, logged: list[str]
+) -> None:
+    LastWordFile(tmp_path / "no" / "such" / "folder").write(last_word(ledger, Reason.COMPLETED, ""))
+
+    assert any("last word not written" in line for line in logged)
+
+
+def test_a_shorter_word_takes_the_place_of_a_longer_one(ledger: Ledger, tmp_path: Path) -> None:
+    path = tmp_path / "last-word"
+    path.touch()  # as the kubelet makes it
+    file, word = LastWordFile(path), last_word(ledger, Reason.CRASHED, "A fault.")
+
+    file.write(last_word(ledger, Reason.CRASHED, "A fault. " * 20, is_final=False))
+    file.write(word)
+
+    assert path.read_bytes() == encoded(word)
+
+
+def test_a_bot_killed_while_it_writes_has_left_a_word(ledger: Ledger, tmp_path: Path) -> None:
+    path = tmp_path / "last-word"
+    file, word = LastWordFile(path), last_word(ledger, Reason.IDLE, "")
+    file.write(word)
+
+    with writing_on(file, [word]):
+        sizes = {path.stat().st_size for _ in range(5000)}
+
+    assert sizes == {len(encoded(word))}
+
+
+def test_of_two_who_leave_a_word_at_once_neither_spoils_the_others(ledger: Ledger, tmp_path: Path) -> None:
+    """As where the loop is done just when the watchdog's time is up."""
+    words = [last_word(ledger, Reason.IDLE, "Nobody spoke. " * count) for count in (20, 1)]
+    together = threading.Barrier(len(words))
+
+    def leave(file: LastWordFile, word: LastWord) -> None:
+        together.wait()
+        file.write(word)
+
+    with ThreadPoolExecutor(len(words)) as threads:
+        for number in range(500):
+            path = tmp_path / str(number)
+            file = LastWordFile(path)
+            for leaving in [threads.submit(leave, file, word) for word in words]:
+                leaving.result()
+            assert read_back(path) in words
+
+
+def test_where_space_is_short_tools_are_summed_up_before_models(ledger: Ledger) -> None:
+    for count in range(20):
+        ledger.record(ToolCalled(f"{count:03}".ljust(128, "x"), "ok", 1.0))
+    ledger.record(TokensUsed("gemini", Tokens(prompt_tokens=1)))
+    ledger.report()
+    ledger.acknowledge(1)
+    ledger.record(ToolCalled("save_product", "error", 1.0))
+
+    word = last_word(ledger, Reason.COMPLETED, "")
+
+    assert word.totals.tool_calls == {OTHER: ToolCalls(ok=20, error=1)}
+    assert word.acked_totals.tool_calls == {OTHER: ToolCalls(ok=20)}
+    assert word.totals.models == {"gemini": Tokens(prompt_tokens=1)}
+
+
+@given(
+    st.text(max_size=2000),
+    st.lists(st.text(min_size=1, max_size=128), max_size=40),
+    st.lists(st.text(min_size=1, max_size=128), max_size=20),
+    st.integers(0, 2**53),
+)
+def test_it_is_never_too_long(message: str, tools: list[str], models: list[str], count: int) -> None:
+    ledger = Ledger(lambda: 1234.56789012345)
+    for name in tools:
+        ledger.record(ToolCalled(name, "error", 1.0))
+    for name in models:
+        ledger.record(TokensUsed(name, Tokens(*[count] * 7)))
+    ledger.acknowledge(ledger.report().seq)
+
+    assert len(encoded(last_word(ledger, Reason.CRASHED, message))) < 4096
+
+
+def test_a_message_is_one_line(ledger: Ledger) -> None:
+    assert last_word(ledger, Reason.CRASHED, "one\ntwo\x00").message == "one two "
+
+
+def test_the_one_left_when_the_end_is_decided_says_that_there_is_more_to_come(ledger: Ledger) -> None:
+    first = last_word(ledger, Reason.IDLE, "", is_final=False)
+
+    assert not msgspec.json.decode(msgspec.json.encode(first), type=LastWord).is_final
+    assert msgspec.json.decode(
+        msgspec.json.encode(last_word(ledger, Reason.IDLE, "")), type=LastWord
+    ).is_final
+
+
+def test_no_early_word_takes_the_place_of_the_final_one(ledger: Ledger, tmp_path: Path) -> None:
+    """A thread ends a bot that hangs, while its event loop takes in one more acknowledgement."""
+    file = LastWordFile(tmp_path / "last-word.json")
+    file.write(last_word(ledger, Reason.IDLE, "early", is_final=False))
+    file.write(last_word(ledger, Reason.IDLE, "final"))
+    file.write(last_word(ledger, Reason.IDLE, "early again", is_final=False))
+
+    assert read_back(tmp_path / "last-word.json").message == "final"

@@ -1,0 +1,276 @@
+"""Each event is counted once, whatever happens between bot and controller."""
+
+import itertools
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from podline.contract.arithmetic import OTHER
+from podline.contract.messages import (
+    MAX_REPORT_BYTES,
+    ErrorSeen,
+    FirstByte,
+    Interrupted,
+    Report,
+    Talked,
+    TokensUsed,
+    ToolCalled,
+    TurnEnded,
+)
+from podline.contract.usage import Tokens, ToolCalls, Usage
+from podline.runner.channel.outbox import MAX_BATCH_EVENTS, MAX_PENDING_EVENTS, URGENT_TOKENS, Ledger
+from testing.fakes.bots.bot_controller import Counter
+from tests.searching import narrow_or_wide
+
+
+class Uptime:
+    """A clock that moves when told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def uptime() -> Uptime:
+    return Uptime()
+
+
+@pytest.fixture
+def ledger(uptime: Uptime) -> Ledger:
+    return Ledger(uptime)
+
+
+def tokens(count: int) -> TokensUsed:
+    return TokensUsed("gemini", Tokens(prompt_tokens=count))
+
+
+def test_totals_add_up_what_was_recorded(ledger: Ledger) -> None:
+    for event in (
+        TokensUsed("gemini", Tokens(prompt_tokens=10, output_audio_tokens=4)),
+        TokensUsed("gemini", Tokens(prompt_tokens=5)),
+        TurnEnded(),
+        Interrupted(),
+        ToolCalled("save_product", "ok", 0.5),
+        ToolCalled("save_product", "error", 0.5),
+        Talked("caller", 1.5),
+        Talked("caller", 1.0),
+        Talked("bot", 2.0),
+        FirstByte("gemini", 0.3),
+        ErrorSeen("network"),
+    ):
+        ledger.record(event)
+
+    totals = ledger.totals
+    assert totals.models == {"gemini": Tokens(prompt_tokens=15, output_audio_tokens=4)}
+    assert (totals.turns, totals.interruptions) == (1, 1)
+    assert totals.tool_calls == {"save_product": ToolCalls(ok=1, error=1)}
+    assert (totals.talk_seconds.caller, totals.talk_seconds.bot) == (2.5, 2.0)
+
+
+def test_a_moment_is_marked_once_and_wakes_whoever_reports(ledger: Ledger, uptime: Uptime) -> None:
+    uptime.seconds = 1.5
+    ledger.mark("joined")
+    assert ledger.moment_reached.is_set()
+    ledger.moment_reached.clear()
+    uptime.seconds = 4.0
+    ledger.mark("joined")
+
+    assert not ledger.moment_reached.is_set()
+    assert (ledger.timeline.joined, ledger.timeline.now) == (1.5, 4.0)
+
+
+def test_many_tokens_wake_whoever_reports_and_few_wait(ledger: Ledger) -> None:
+    ledger.record(tokens(URGENT_TOKENS - 1))
+    assert not ledger.moment_reached.is_set()
+    ledger.report()
+    ledger.record(tokens(URGENT_TOKENS - 1))
+    assert not ledger.moment_reached.is_set()
+
+    ledger.record(tokens(1))
+    assert ledger.moment_reached.is_set()
+
+
+def test_a_batch_stays_as_it_was_first_sent(ledger: Ledger) -> None:
+    ledger.record(tokens(1))
+    first = ledger.report()
+    ledger.record(tokens(2))
+    again = ledger.report()
+
+    assert (again.seq, again.events) == (first.seq, first.events)
+    assert again.totals.models["gemini"].prompt_tokens == 3
+
+
+def test_only_what_was_acknowledged_enters_the_acknowledged_totals(ledger: Ledger) -> None:
+    ledger.record(tokens(1))
+    ledger.report()
+    ledger.record(tokens(2))
+
+    assert ledger.acknowledge(1)
+    assert ledger.acked_totals.models["gemini"].prompt_tokens == 1
+    assert ledger.report().acked == 1
+
+
+@pytest.mark.parametrize("ack", [-1, 0, 1])
+def test_an_old_acknowledgement_closes_no_batch(ledger: Ledger, ack: int) -> None:
+    ledger.record(tokens(1))
+    ledger.report()
+    ledger.acknowledge(1)
+    ledger.record(tokens(2))
+    ledger.report()
+
+    assert not ledger.acknowledge(ack)
+    assert ledger.report().events == [tokens(2)]
+
+
+def test_events_given_up_are_left_to_the_last_word(ledger: Ledger) -> None:
+    ledger.record(tokens(1))
+    ledger.report()
+    ledger.give_up()
+
+    assert (ledger.dropped, ledger.is_settled) == (1, True)
+    assert (ledger.totals.models["gemini"].prompt_tokens, ledger.acked_totals) == (1, Usage())
+
+
+def test_a_long_absence_of_the_controller_drops_the_oldest_and_counts_them(ledger: Ledger) -> None:
+    for count in range(MAX_PENDING_EVENTS + 3):
+        ledger.record(tokens(count))
+
+    assert ledger.dropped == 3
+    assert ledger.report().events[0] == tokens(3)
+
+
+def test_more_models_and_tools_than_a_usage_may_name_are_counted_together(ledger: Ledger) -> None:
+    for count in range(100):
+        ledger.record(TokensUsed(f"model-{count}", Tokens(prompt_tokens=1)))
+        ledger.record(ToolCalled(f"tool-{count}", "ok", 0.1))
+
+    report = msgspec.json.decode(msgspec.json.encode(ledger.report()), type=Report)
+    assert report.totals.models[OTHER].prompt_tokens == 100 - 15
+    assert report.totals.tool_calls[OTHER].ok == 100 - 31
+
+
+def test_the_largest_report_is_small_enough_for_the_controller(ledger: Ledger) -> None:
+    most = 2**53
+    for count in range(MAX_BATCH_EVENTS):
+        name = f"{count:03}".ljust(128, "x")
+        ledger.record(ToolCalled(name, "error", 12345.678901234567))
+    body = msgspec.json.encode(ledger.report())
+    ledger.acknowledge(1)
+    for count in range(MAX_BATCH_EVENTS):
+        name = f"{count:03}".ljust(128, "x")
+        ledger.record(TokensUsed(name, Tokens(*[most] * 7)))
+
+    assert max(len(body), len(msgspec.json.encode(ledger.report()))) < MAX_REPORT_BYTES
+
+
+class Delivery(RuleBasedStateMachine):
+    """Records, sends, loses and repeats at random, against a controller that may forget.
+
+    Each event carries a number of its own in its tokens.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger(lambda: 0.0)
+        self.controller = Counter()
+        self.numbers = itertools.count(1)
+        self.recorded: list[TokensUsed] = []
+        self.late: list[Report] = []
+        self.may_repeat: list[TokensUsed] = []
+
+    @rule(count=st.integers(1, 130))
+    def record(self, count: int) -> None:
+        for _ in range(count):
+            event = tokens(next(self.numbers))
+            self.recorded.append(event)
+            self.ledger.record(event)
+
+    @rule()
+    def deliver(self) -> None:
+        self.ledger.acknowledge(self.controller.count(self.ledger.report()))
+
+    @rule()
+    def lose_the_request(self) -> None:
+        self.late.append(self.ledger.report())
+
+    @rule()
+    def lose_the_answer(self) -> None:
+        self.controller.count(self.ledger.report())
+
+    @rule()
+    def arrive_late(self) -> None:
+        if self.late:
+            self.ledger.acknowledge(self.controller.count(self.late.pop(0)))
+
+    @rule()
+    def restart_the_controller(self) -> None:
+        # Its memory gone, it can't know a batch whose answer was lost, nor a late one.
+        self.late.clear()
+        self.may_repeat += [
+            event for event in self.ledger.report().events if event in self.controller.counted
+        ]
+        self.controller.restart()
+
+    @invariant()
+    def nothing_is_counted_twice_but_a_batch_at_a_restart(self) -> None:
+        repeated = list(self.controller.counted)
+        for event in {event.tokens.prompt_tokens: event for event in repeated}.values():
+            repeated.remove(event)
+        assert all(event in self.may_repeat for event in repeated)
+
+    @invariant()
+    def totals_hold_all_that_was_recorded(self) -> None:
+        assert self.ledger.totals.models.get("gemini", Tokens()).prompt_tokens == sum(
+            event.tokens.prompt_tokens for event in self.recorded
+        )
+
+    @invariant()
+    def what_counts_as_acknowledged_has_been_counted(self) -> None:
+        counted = {event.tokens.prompt_tokens for event in self.controller.counted}
+        assert self.ledger.acked_totals.models.get("gemini", Tokens()).prompt_tokens <= sum(counted)
+
+    def teardown(self) -> None:
+        while not self.ledger.is_settled:
+            self.ledger.acknowledge(self.controller.count(self.ledger.report()))
+        assert {event.tokens.prompt_tokens for event in self.controller.counted} == {
+            event.tokens.prompt_tokens for event in self.recorded
+        }
+        assert self.ledger.acked_totals == self.ledger.totals
+        if not self.may_repeat:
+            assert self.controller.counted == self.recorded
+
+
+Delivery.TestCase.settings = narrow_or_wide(max_examples=60, stateful_step_count=25)
+TestDelivery = Delivery.TestCase
+
+
+@given(st.lists(st.tuples(st.sampled_from(["caller", "bot"]), st.integers(0, 4000)), max_size=300))
+def test_talk_adds_up_whole_however_it_is_cut_into_batches(parts: list[tuple[str, int]]) -> None:
+    ledger = Ledger(lambda: 0.0)
+    for side, quarters in parts:
+        ledger.record(msgspec.convert({"type": "talk", "side": side, "seconds": quarters / 4}, Talked))
+    while not ledger.is_settled:
+        ledger.acknowledge(ledger.report().seq)
+
+    assert ledger.acked_totals == ledger.totals
+    assert ledger.totals.talk_seconds.bot == sum(quarters for side, quarters in parts if side == "bot") / 4
+
+
+def test_a_first_speech_is_told_as_acknowledged_once_a_batch_that_was_made_after_it_is(
+    ledger: Ledger,
+) -> None:
+    ledger.report()
+    ledger.mark("first_speech")
+    # Sent again, the batch tells of it; but the controller may have counted it as it was first sent.
+    assert not ledger.report().timeline.first_speech_acked
+    ledger.acknowledge(1)
+    assert not ledger.report().timeline.first_speech_acked
+
+    ledger.acknowledge(2)
+    assert ledger.report().timeline.first_speech_acked

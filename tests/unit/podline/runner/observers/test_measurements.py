@@ -1,0 +1,87 @@
+"""What Pipecat observes becomes events that can be counted."""
+
+import pytest
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    MetricsFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
+)
+from pipecat.metrics.metrics import LLMTokenUsage, LLMUsageMetricsData
+from pipecat.observers.function_call_observer import FunctionCallEvent, FunctionCallEventKind
+from pipecat.processors.filters.identity_filter import IdentityFilter
+from pipecat.tests.utils import run_test
+
+from podline.contract.messages import Event, Interrupted, Talked, TokensUsed, TurnEnded
+from podline.contract.usage import Tokens
+from podline.runner.observers.measurements import observers, tool_called
+
+
+async def events_of(*frames: object) -> list[Event]:
+    """What is recorded while these frames pass."""
+    events: list[Event] = []
+
+    async def ignore(_seconds: float) -> None: ...
+
+    await run_test(
+        IdentityFilter(), frames_to_send=frames, observers=observers(events.append, ignore, lambda: True)
+    )  # type: ignore[arg-type]
+    return events
+
+
+def call(kind: FunctionCallEventKind, result: object = None) -> FunctionCallEvent:
+    return FunctionCallEvent(
+        kind=kind,
+        function_name="save_product",
+        tool_call_id="1",
+        timestamp=12.0,
+        in_progress_at=10.5,
+        result=result,
+    )
+
+
+async def test_tokens_are_recorded_under_the_model_s_plain_name() -> None:
+    usage = LLMTokenUsage(prompt_tokens=10, completion_tokens=5, total_tokens=15, output_audio_tokens=4)
+    frame = MetricsFrame(
+        data=[LLMUsageMetricsData(processor="llm", model="models/gemini-3.8-live", value=usage)]
+    )
+
+    events = await events_of(frame)
+
+    tokens = Tokens(prompt_tokens=10, completion_tokens=5, output_audio_tokens=4)
+    assert events == [TokensUsed(model="gemini-3.8-live", tokens=tokens)]
+
+
+async def test_a_turn_is_counted_when_the_caller_has_finished() -> None:
+    assert await events_of(UserStartedSpeakingFrame(), UserStoppedSpeakingFrame()) == [TurnEnded()]
+
+
+async def test_speaking_over_the_bot_is_an_interruption() -> None:
+    events = await events_of(BotStartedSpeakingFrame(), UserStartedSpeakingFrame(), BotStoppedSpeakingFrame())
+
+    assert events[0] == Interrupted()
+    assert isinstance(events[1], Talked)
+    assert events[1].side == "bot"
+
+
+async def test_speaking_after_the_bot_is_no_interruption() -> None:
+    events = await events_of(BotStartedSpeakingFrame(), BotStoppedSpeakingFrame(), UserStartedSpeakingFrame())
+
+    assert Interrupted() not in events
+
+
+@pytest.mark.parametrize(
+    ("settled", "outcome"),
+    [
+        (call(FunctionCallEventKind.COMPLETED, {"saved": {"number": 2}}), "ok"),
+        (call(FunctionCallEventKind.COMPLETED, {"error": "The shop is not answering."}), "error"),
+        (call(FunctionCallEventKind.FAILED), "error"),
+        (call(FunctionCallEventKind.TIMED_OUT), "error"),
+        (call(FunctionCallEventKind.CANCELLED), "error"),
+    ],
+)
+def test_a_tool_call_counts_by_what_came_of_it(settled: FunctionCallEvent, outcome: str) -> None:
+    called = tool_called(settled)
+
+    assert (called.name, called.outcome, called.seconds) == ("save_product", outcome, 1.5)

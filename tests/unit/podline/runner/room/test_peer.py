@@ -1,0 +1,116 @@
+"""Offers a bot refuses, with the sentence a client gets to see."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from podline.errors import BotError
+from podline.runner.room.peer import OfferRefused, Peer
+from testing.fakes.callers.client_messages import unhurried_messages
+
+ANSWERABLE = (
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
+    "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\n"
+    "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=setup:actpass\r\n"
+    "a=fingerprint:sha-256 " + ":".join(["AA"] * 32) + "\r\na=rtpmap:111 opus/48000/2\r\n"
+)
+
+
+class Nobody:
+    """Presence that takes no notice."""
+
+    def joined(self) -> None: ...
+    def caller_joined(self) -> None: ...
+    def caller_left(self, *, abruptly: bool) -> None: ...
+    def room_failed(self, error: BotError) -> None: ...
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[Peer]:
+    peer = Peer(Nobody(), unhurried_messages())
+    yield peer
+    await peer.close()
+
+
+@pytest.mark.parametrize(
+    ("offer", "sentence"),
+    [
+        ({}, "The offer needs an sdp and the type offer."),
+        ({"sdp": 5, "type": "offer"}, "The offer needs an sdp and the type offer."),
+        ({"sdp": "v=0", "type": "answer"}, "The offer needs an sdp and the type offer."),
+        ({"sdp": "v=0", "type": "offer"}, "The offer has no audio: the microphone's track is missing."),
+        ({"sdp": "m=audio nonsense", "type": "offer"}, "The offer's sdp cannot be read."),
+    ],
+)
+async def test_a_malformed_offer_is_refused(peer: Peer, offer: dict[str, object], sentence: str) -> None:
+    with pytest.raises(OfferRefused) as refusal:
+        await peer.answer(offer)
+
+    assert str(refusal.value) == sentence
+
+
+async def test_a_readable_offer_is_answered_after_a_malformed_one(peer: Peer) -> None:
+    with pytest.raises(OfferRefused):
+        await peer.answer({"sdp": "m=audio nonsense", "type": "offer"})
+
+    answer = await peer.answer({"sdp": ANSWERABLE, "type": "offer"})
+
+    assert answer["type"] == "answer"
+    assert "opus" in answer["sdp"]
+    assert answer["pc_id"]
+
+
+async def test_candidates_for_another_connection_are_refused(peer: Peer) -> None:
+    with pytest.raises(OfferRefused, match="No connection with this pc_id"):
+        await peer.add_candidates({"pc_id": "foreign", "candidates": []})
+
+
+async def test_a_malformed_candidate_is_refused(peer: Peer) -> None:
+    pc_id = (await peer.answer({"sdp": ANSWERABLE, "type": "offer"}))["pc_id"]
+
+    with pytest.raises(OfferRefused, match="A candidate cannot be read"):
+        await peer.add_candidates({"pc_id": pc_id, "candidates": [{"candidate": "nonsense"}]})
+
+
+LINES = ANSWERABLE.splitlines()
+MUTATIONS = st.lists(
+    st.tuples(
+        st.integers(0, len(LINES) - 1),
+        st.sampled_from(["drop", "double", "cut", "swap"]),
+        st.text(max_size=12),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def mutated(mutations: list[tuple[int, str, str]]) -> str:
+    lines = list(LINES)
+    for index, kind, text in mutations:
+        at = index % len(lines)
+        match kind:
+            case "drop" if len(lines) > 1:
+                del lines[at]
+            case "double":
+                lines.insert(at, lines[at])
+            case "cut":
+                lines[at] = lines[at][: len(lines[at]) // 2]
+            case _:
+                lines[at] = lines[at][:4] + text
+    return "\r\n".join(lines) + "\r\n"
+
+
+@given(MUTATIONS)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+async def test_a_damaged_offer_is_refused_or_answered_and_never_crashes(
+    mutations: list[tuple[int, str, str]],
+) -> None:
+    peer = Peer(Nobody(), unhurried_messages())
+
+    with contextlib.suppress(OfferRefused):
+        assert (await peer.answer({"sdp": mutated(mutations), "type": "offer"}))["type"] == "answer"
+
+    await peer.close()
