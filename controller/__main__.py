@@ -186,8 +186,8 @@ def choose_tracing(variables: Mapping[str, str]) -> Tracing:
     """Where spans go. Ends the program where they are wanted and can't be sent."""
     if not environment.traces_are_wanted(variables):
         return Untraced()
-    if (trouble := environment.why_no_traces(variables)) is not None:
-        sys.exit(_complain(trouble))
+    if (problem := environment.why_no_traces(variables)) is not None:
+        sys.exit(_complain(problem))
     # OpenTelemetry's SDK and protobuf, for those alone who want traces.
     from controller.observe.traces import traced  # noqa: PLC0415
 

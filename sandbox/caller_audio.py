@@ -161,6 +161,6 @@ class Ear:
 
 
 def trimmed(speech: Samples) -> Samples:
-    """Without the silence before and after, so that its end is the end of the last word."""
+    """Without the silence before and after, so that its end is the end of the final report."""
     [loud] = np.nonzero(np.abs(speech.astype(np.int32)) > _SOUND)
     return speech[loud[0] : loud[-1] + 1] if loud.size else speech

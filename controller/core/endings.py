@@ -7,7 +7,7 @@ from typing import Final
 
 from controller.core.runtime import Exit
 from controller.core.session import Ending
-from podline.contract.messages import LastWord
+from podline.contract.messages import FinalReport
 from podline.contract.reasons import EXIT_CODES, REASONS_BY_EXIT_CODE, TERMINATED, Reason
 from podline.contract.text import printable
 
@@ -62,18 +62,18 @@ def decide_ending(intent: Ending | None, exit_: Exit) -> Ending:
         return known if known is not None and intent.reason in _CONCLUDED else intent
     return (
         known
-        or (_from_last_word(exit_.last_word) if exit_.last_word else None)
+        or (_from_final_report(exit_.final_report) if exit_.final_report else None)
         or exit_.otherwise
         or ending_for(_from_exit(exit_))
     )
 
 
-def gives_a_reason(word: LastWord | None) -> bool:
+def gives_a_reason(word: FinalReport | None) -> bool:
     """Whether the bot had an end of its own, before anybody asked it to go."""
-    return word is not None and _from_last_word(word) is not None
+    return word is not None and _from_final_report(word) is not None
 
 
-def _from_last_word(word: LastWord) -> Ending | None:
+def _from_final_report(word: FinalReport) -> Ending | None:
     """What the bot says of its end; nothing where it only knows that somebody asked it to go."""
     if word.reason == TERMINATED:
         return None
@@ -87,7 +87,7 @@ def _from_last_word(word: LastWord) -> Ending | None:
 
 
 def _from_exit(exit_: Exit) -> Reason:
-    if exit_.last_word is not None and exit_.last_word.reason == TERMINATED:
+    if exit_.final_report is not None and exit_.final_report.reason == TERMINATED:
         return Reason.VANISHED
     if exit_.signal is not None:
         return Reason.VANISHED if exit_.signal in _ENDED_FROM_OUTSIDE else Reason.CRASHED

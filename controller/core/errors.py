@@ -25,7 +25,7 @@
   - HeadersTooLarge      431
   - InternalError        500
   - RuntimeUnavailable   503
-    - LaunchUnknown      503
+    - UnknownOutcome      503
   - RoomsUnavailable     503
   - ModelUnavailable     503
   - BotUnavailable       503
@@ -328,7 +328,7 @@ class RuntimeUnavailable(ControllerError):
     status, code, title, retry_after = 503, "runtime_unavailable", "No bot could be launched", 5
 
 
-class LaunchUnknown(RuntimeUnavailable):
+class UnknownOutcome(RuntimeUnavailable):
     """The place where bots run did not say whether it took the launch."""
 
     def __init__(self, why: str = "") -> None:

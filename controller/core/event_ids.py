@@ -3,7 +3,7 @@
 import secrets
 
 
-class Numbers:
+class EventIds:
     """Hands out numbers from 1 on, and reads them back out of ids."""
 
     def __init__(self) -> None:

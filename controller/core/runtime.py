@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from controller.core.session import Diagnostics, Ending, Session
 from podline.contract import environment
-from podline.contract.messages import LastWord
+from podline.contract.messages import FinalReport
 
 _CARRIER: Final = {"traceparent": environment.TRACEPARENT, "tracestate": environment.TRACESTATE}
 
@@ -45,7 +45,7 @@ class Exit:
         held_up: what kept the bot from ever running, where it did not.
         exit_code: of the process, None when a signal ended it or nobody knows.
         signal: the number of the signal that ended it, None otherwise.
-        last_word: what the bot left behind, None when there is nothing or nothing valid.
+        final_report: what the bot left behind, None when there is nothing or nothing valid.
         otherwise: what the place makes of it where the bot itself has given no reason.
         diagnostics: what an operator may want to read, where the bot failed.
     """
@@ -55,13 +55,13 @@ class Exit:
     held_up: Ending | None = None
     exit_code: int | None = None
     signal: int | None = None
-    last_word: LastWord | None = None
+    final_report: FinalReport | None = None
     otherwise: Ending | None = None
     diagnostics: Diagnostics | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class Observation:
     """One thing a runtime has seen of one launch.
 
     Attributes:
@@ -83,10 +83,10 @@ class Runtime(Protocol):
     def outlives_us(self) -> bool:
         """Whether bots go on when the controller leaves, to be found again by the next one."""
 
-    async def follow(self, seen: Callable[[Sighting], None]) -> None:
+    async def follow(self, seen: Callable[[Observation], None]) -> None:
         """Watch all bots for as long as this is awaited, and tell `seen` what becomes of each."""
 
-    def trouble(self) -> str | None:
+    def not_ready_reason(self) -> str | None:
         """Why no launch is taken or no end noticed right now, as a sentence; None while all is well."""
 
     async def launch(self, launch: Launch) -> None:
@@ -95,14 +95,14 @@ class Runtime(Protocol):
         Raises:
             SessionConflict: the place holds something else under this session's name.
             RuntimeUnavailable: no bot was started, and none will be.
-            LaunchUnknown: nobody can say yet. `stop` then sees to it that there is none, and its exit is seen
-                also where there never was one.
+            UnknownOutcome: it is not known whether there is a bot. `stop` then makes sure there is none, and
+                an exit is observed even if there never was one.
         """
 
     async def stop(self, launch_id: str, intent: Ending) -> None:
         """Ask a bot to leave, and see to it that it is gone after the grace period. Harmless when repeated.
 
-        Returns when that is under way, not when the bot is gone: that is a sighting.
+        Returns when that is under way, not when the bot is gone: that is an observation.
         """
 
     def record(self, session: Session) -> None:

@@ -94,7 +94,7 @@ class Session:
         request_hash: of the request that started it, so that a repeat is told from a conflict.
         room_is_brought: the caller made the room, so it is not ours to give tokens for, or to close.
         room_name: what tells the room from all others of its provider.
-        usage_is_partial: the bot left no final last word, so it may have used more than `usage` says.
+        usage_is_partial: the bot left no final report, so it may have used more than `usage` says.
         diagnostics: of a session that failed, where its runtime has any.
         address_tag: stands for the address of a caller whom nobody named; None for all others.
         trace: the request's W3C headers for whoever continues its trace; none where it is not traced.

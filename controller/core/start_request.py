@@ -12,7 +12,7 @@ from controller.core.session import NO_BUDGET, Budget, Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class StartRequest:
     """A checked request for a session. Equal orders with the same id are the same session.
 
     Attributes:

@@ -37,7 +37,7 @@ _DURATION: Final = (10, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200)
 
 
 class Metrics:
-    """Counts what the supervisor tells. What things stand at is read off the view: see `view_metrics`."""
+    """Counts what the supervisor tells. What things stand at is read off the registry: see `view_metrics`."""
 
     def __init__(
         self, registry: CollectorRegistry, prices: PriceList | None, declared: Declared | None = None
@@ -63,7 +63,7 @@ class Metrics:
         self._furthest = counter(
             "session_furthest_stage", "Sessions that ended, by the last stage of the start.", "phase", "stage"
         )
-        self._partial = counter("sessions_partial_usage", "Sessions whose bot left no final last word.")
+        self._partial = counter("sessions_partial_usage", "Sessions whose bot left no final report.")
         self._batches = counter("report_batches", "Batches of bots' reports.", "outcome")
         self._unknown = counter("report_events_unknown", "Events that only newer bots can tell of.", "kind")
         self._unknown_kinds = BoundedValues()

@@ -23,9 +23,9 @@ from podline.contract.messages import (
     ClientMessagesRefused,
     ErrorSeen,
     Event,
+    FinalReport,
     FirstByte,
     Interrupted,
-    LastWord,
     ModelReconnected,
     Report,
     ResponseLatency,
@@ -141,7 +141,7 @@ class Claims:
         timeline = self._moments(report.timeline, refusals)
         return msgspec.structs.replace(report, events=events, timeline=timeline), refusals
 
-    def judge_last(self, word: LastWord) -> tuple[LastWord, Counter[str]]:
+    def judge_last(self, word: FinalReport) -> tuple[FinalReport, Counter[str]]:
         """Return what is plausible of a final report, likewise."""
         refusals: Counter[str] = Counter()
         timeline = self._moments(word.timeline, refusals)

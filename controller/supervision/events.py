@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from controller.core.event_ids import Numbers
+from controller.core.event_ids import EventIds
 
 T = TypeVar("T")
 
@@ -30,14 +30,14 @@ class Feed(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._numbers = Numbers()
+        self._event_ids = EventIds()
         self._items: dict[str, tuple[int, T]] = {}
         self._subscribers: list[_Subscriber] = []
         self._closed = False
 
     def put(self, key: str, item: T) -> None:
         """Record a change and tell whoever wants to know."""
-        self._items[key] = (self._numbers.take(), item)
+        self._items[key] = (self._event_ids.take(), item)
         for subscriber in self._subscribers:
             if subscriber.wants(key):
                 # To the end, so that the order of numbers is kept.
@@ -63,7 +63,7 @@ class Feed(Generic[T]):
             last_event_id: the id a reader saw last. One that is not ours starts with everything.
         """
         with self._subscribed(lambda each: key in (None, each)) as subscriber:
-            seen = self._numbers.number_of(last_event_id)
+            seen = self._event_ids.number_of(last_event_id)
             subscriber.pending.update(dict.fromkeys(self._changed_since(seen, subscriber.wants)))
             while True:
                 while subscriber.pending:
@@ -71,7 +71,7 @@ class Feed(Generic[T]):
                     del subscriber.pending[changed]
                     if changed in self._items:
                         number, item = self._items[changed]
-                        yield self._numbers.id_of(number), item
+                        yield self._event_ids.id_of(number), item
                 if self._closed or (key is not None and key not in self._items):
                     return
                 subscriber.news.clear()

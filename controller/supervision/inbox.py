@@ -16,7 +16,7 @@ from controller.core.errors import (
     OfferSuperseded,
     SessionEnded,
 )
-from controller.core.event_ids import Numbers
+from controller.core.event_ids import EventIds
 from controller.core.flag import Flag
 from podline.contract.messages import Candidates, InboxAnswer, InboxMessage, Offer, Stop
 
@@ -42,7 +42,7 @@ class Inbox:
     """
 
     def __init__(self) -> None:
-        self._numbers = Numbers()
+        self._event_ids = EventIds()
         self._waiting: dict[str, _Waiting] = {}
         self._withdrawn: deque[str] = deque(maxlen=_MOST_WITHDRAWN)
         self._changed = Flag()
@@ -149,14 +149,14 @@ class Inbox:
             waiting.answer.set_exception(error)
 
     def _put(self, make: Callable[[str], InboxMessage], answer: asyncio.Future[InboxAnswer] | None) -> str:
-        number = self._numbers.take()
-        key = self._numbers.id_of(number)
+        number = self._event_ids.take()
+        key = self._event_ids.id_of(number)
         self._waiting[key] = _Waiting(number, make(key), answer)
         self._wake()
         return key
 
     def _fetch(self, after: str | None) -> list[InboxMessage]:
-        seen = self._numbers.number_of(after)
+        seen = self._event_ids.number_of(after)
         unseen = [each for each in self._waiting.values() if each.number > seen]
         for each in unseen:
             each.is_fetched = True

@@ -12,15 +12,15 @@ from controller.core.clock import Clock
 from controller.core.credentials import Credentials
 from controller.core.deadlines import Limits
 from controller.core.endings import ending_for
-from controller.core.errors import ControllerError, LaunchUnknown, ModelUnavailable, RoomsUnavailable
+from controller.core.errors import ControllerError, ModelUnavailable, RoomsUnavailable, UnknownOutcome
 from controller.core.rooms import Room, Rooms
 from controller.core.runtime import Launch, Runtime
 from controller.core.session import Ending, Session
-from controller.core.start_request import Order
+from controller.core.start_request import StartRequest
 from controller.core.tracing import Tracing
 from controller.supervision.assignment import Assigner
 from controller.supervision.recorder import Recorder
-from controller.supervision.registry import Doubt, Record, View
+from controller.supervision.registry import Doubt, Record, SessionRegistry
 from podline.contract.reasons import Reason
 
 log = logging.getLogger("podline.supervisor")
@@ -42,7 +42,7 @@ class Launcher:
         *,
         runtime: Runtime,
         rooms: Rooms,
-        view: View,
+        registry: SessionRegistry,
         recorder: Recorder,
         assigner: Assigner,
         credentials: Credentials,
@@ -55,7 +55,7 @@ class Launcher:
         """`end` asks a bot to leave; `own` takes over work that nobody waits for."""
         self._runtime = runtime
         self._rooms = rooms
-        self._view = view
+        self._registry = registry
         self._recorder = recorder
         self._assigner = assigner
         self._credentials = credentials
@@ -65,7 +65,7 @@ class Launcher:
         self._end = end
         self._own = own
 
-    async def launch(self, record: Record, order: Order) -> str | None:
+    async def launch(self, record: Record, order: StartRequest) -> str | None:
         """Make the room, then the bot; what came of it is on the record. Again where that is in doubt.
 
         Then it is launched again as it is, so there can't be two bots. A failure ends the session.
@@ -101,7 +101,7 @@ class Launcher:
                     issued = {} if room.secrets is None else await self._issue(session)
                     launch = self._assigner.launch(session, room, lifetime, issued)
                 await self._launch_bot(launch)
-            except (LaunchUnknown, RoomsUnavailable, ModelUnavailable):
+            except (UnknownOutcome, RoomsUnavailable, ModelUnavailable):
                 await asyncio.sleep(_PAUSE_SECONDS)
             except ControllerError as error:
                 await self._end(record, Ending(reason=Reason.LAUNCH_FAILED, message=error.detail))
@@ -111,17 +111,17 @@ class Launcher:
 
     async def finish(self) -> None:
         """Let launches that are under way be taken, within bounds, so that whoever asked has an answer."""
-        launching = [each.launching for each in self._view.running() if each.launching is not None]
+        launching = [each.launching for each in self._registry.running() if each.launching is not None]
         if launching:
             await asyncio.wait(launching, timeout=_LAST_LAUNCHES_SECONDS)
 
     def cancel(self) -> None:
         """Drop all launches that are under way."""
-        for record in self._view.all():
+        for record in self._registry.all():
             if record.launching is not None:
                 record.launching.cancel()
 
-    async def _launch(self, record: Record, order: Order) -> str | None:
+    async def _launch(self, record: Record, order: StartRequest) -> str | None:
         caller_token = None
         launch = record.doubt.launch if record.doubt is not None else None
         try:
@@ -130,7 +130,7 @@ class Launcher:
                 issued = await self._issue(record.session)
                 with self._tracing.step("make room"):
                     room = await self._room(record.session, order)
-                self._view.put(record, replace(record.session, room_url=room.url, room_name=room.name))
+                self._registry.put(record, replace(record.session, room_url=room.url, room_name=room.name))
                 caller_token = room.caller_token
                 lifetime = self._lifetime(record.session)
                 launch = self._assigner.launch(record.session, room, lifetime, issued)
@@ -149,7 +149,7 @@ class Launcher:
     async def _issue(self, session: Session) -> dict[str, str]:
         return await self._credentials.issue(session, lifetime_seconds=self._lifetime(session))
 
-    async def _room(self, session: Session, order: Order) -> Room:
+    async def _room(self, session: Session, order: StartRequest) -> Room:
         if order.room is not None:
             return self._rooms.bring(session, *order.room)
         return await self._rooms.open(session, lifetime_seconds=self._lifetime(session))
@@ -160,7 +160,7 @@ class Launcher:
         record.doubt = None
         try:
             await self._launch_bot(launch)
-        except LaunchUnknown as error:
+        except UnknownOutcome as error:
             record.doubt = Doubt(launch=launch, error=error)
             log.warning("launch of unknown outcome", extra={"session_id": record.session.id})
             self._own(self._give_up(record, record.doubt, adoption_seconds))

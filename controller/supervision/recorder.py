@@ -1,4 +1,4 @@
-"""Writes down what becomes of a session: what its bot reports, what its last word adds, how it ended."""
+"""Writes down what becomes of a session: what its bot reports, what its final report adds, how it ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from controller.core.session import Diagnostics, Ending, Session
 from controller.core.tracing import Tracing
 from controller.observe.metrics import Metrics
 from controller.supervision.claims import Claims, at_least, with_few_names
-from controller.supervision.registry import Record, View
+from controller.supervision.registry import Record, SessionRegistry
 from controller.supervision.report_ledger import Ledger, furthest, moments
 from controller.supervision.room_keeper import RoomKeeper
 from podline.contract.arithmetic import NOTHING
@@ -32,7 +32,7 @@ class Recorder:
     def __init__(
         self,
         *,
-        view: View,
+        registry: SessionRegistry,
         runtime: Runtime,
         room_keeper: RoomKeeper,
         metrics: Metrics,
@@ -40,7 +40,7 @@ class Recorder:
         clock: Clock,
         limits: Limits,
     ) -> None:
-        self._view = view
+        self._registry = registry
         self._runtime = runtime
         self._room_keeper = room_keeper
         self._metrics = metrics
@@ -49,13 +49,13 @@ class Recorder:
         self._limits = limits
 
     def add(self, record: Record, address_tags: Sequence[str] = ()) -> None:
-        """Take a place for a session. Takes and raises what `View.add` does."""
-        self._view.add(record, address_tags)
+        """Take a place for a session. Takes and raises what `SessionRegistry.add` does."""
+        self._registry.add(record, address_tags)
         self._metrics.started(record.session)
 
     def launched(self, record: Record) -> None:
         if not record.session.phase.is_end:
-            self._view.put(record, record.session.marked(launched=self._clock.now()))
+            self._registry.put(record, record.session.marked(launched=self._clock.now()))
 
     def report(self, record: Record, report: Report, unknown: Sequence[str] = ()) -> int:
         """Take one batch in, once, as far as it is plausible; returns the number of the last one counted.
@@ -79,19 +79,19 @@ class Recorder:
         self._note_refusals(record, refusals)
         return record.ledger.counted
 
-    def last_word(self, record: Record, exit_: Exit) -> None:
+    def final_report(self, record: Record, exit_: Exit) -> None:
         """Its totals hold what was reported when it was written, and what no report carried any more."""
-        session, word = record.session, exit_.last_word
+        session, word = record.session, exit_.final_report
         if word is None:
             usage = with_few_names(at_least(session.usage, record.ledger.used))
-            self._view.put(record, session.used(usage, partial=True))
+            self._registry.put(record, session.used(usage, partial=True))
         else:
             word, refusals = record.claims.judge_last(word)
             marks = moments(word.timeline, exit_.at, session.timeline.accepted)
             record.learn_start(word.timeline)
             usage = self._usage(record, word.totals, refusals, is_last=True)
             is_partial = not word.is_final or "totals" in refusals
-            self._view.put(record, session.marked(**marks).used(usage, partial=is_partial))
+            self._registry.put(record, session.marked(**marks).used(usage, partial=is_partial))
             self._note_refusals(record, refusals)
         self._metrics.usage.add(record.session, record.ledger.uncounted(record.session.usage, word))
         record.ledger, record.claims = Ledger(), Claims()  # thousands of ended sessions are kept
@@ -104,7 +104,7 @@ class Recorder:
             session = replace(session, diagnostics=diagnostics)
         record.ended_at = self._clock.monotonic()
         record.inbox.close(SessionEnded.by(ending.message))
-        self._view.put(record, session)
+        self._registry.put(record, session)
         record.gone.set()
         if is_news:
             is_start_known = record.start_is_told is not None
@@ -120,7 +120,7 @@ class Recorder:
         session = record.session
         marks = moments(report.timeline, self._clock.now(), session.timeline.accepted)
         usage = self._usage(record, report.totals, refusals, is_last=False)
-        self._view.put(record, session.marked(**marks).used(usage))
+        self._registry.put(record, session.marked(**marks).used(usage))
         record.learn_start(report.timeline)
         if record.session.timeline.first_speech is not None:
             self._tell_start(record)

@@ -15,8 +15,8 @@ from controller.core.errors import (
     CapacityReached,
     ControllerError,
     InvalidRequest,
-    LaunchUnknown,
     SessionNotFound,
+    UnknownOutcome,
     UserLimitReached,
 )
 from controller.core.flag import Flag
@@ -35,7 +35,7 @@ class Doubt:
     """A launch that the runtime may or may not have taken, and the error it was told by."""
 
     launch: Launch
-    error: LaunchUnknown
+    error: UnknownOutcome
 
 
 @dataclass(slots=True, eq=False)
@@ -79,7 +79,7 @@ class Record:
             self.start_is_told = timeline.first_speech_acked
 
 
-class View:
+class SessionRegistry:
     """Owns the records. A place is taken from `add` until the session has surely ended."""
 
     def __init__(self, capacity: int, per_user: int, per_address: int | None = None) -> None:

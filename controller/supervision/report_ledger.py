@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from podline.contract.arithmetic import NOTHING, beyond, together, used_by
-from podline.contract.messages import LastWord, Report, Timeline
+from podline.contract.messages import FinalReport, Report, Timeline
 from podline.contract.usage import Usage
 
 MARKS = ("process_up", "joined", "caller_joined", "first_speech")
@@ -50,7 +50,7 @@ class Ledger:
         self.used = together(self.used, self.last)
         return True
 
-    def uncounted(self, totals: Usage, word: LastWord | None) -> Usage:
+    def uncounted(self, totals: Usage, word: FinalReport | None) -> Usage:
         """Return what of a bot's totals, now that it is gone, was in no batch that was counted.
 
         Only the final report of a session that another controller has followed before tells what that one has
@@ -63,13 +63,13 @@ class Ledger:
             return NOTHING
         return beyond(totals, together(word.acked_totals, self._unknown_to(word)))
 
-    def _has_all_since(self, word: LastWord) -> bool:
+    def _has_all_since(self, word: FinalReport) -> bool:
         """Whether each batch that was acknowledged after this report was written has been counted here."""
         if word.is_final:
             return True
         return word.acked is not None and self.acked_before is not None and word.acked >= self.acked_before
 
-    def _unknown_to(self, word: LastWord) -> Usage:
+    def _unknown_to(self, word: FinalReport) -> Usage:
         """What was counted here and is not in the acknowledged totals of this report, or more than that."""
         if word.acked is None or word.acked >= self.counted:
             return NOTHING
@@ -95,9 +95,9 @@ def moments(timeline: Timeline, arrival: datetime, earliest: datetime) -> Mappin
 def furthest(one: Usage, other: Usage) -> Usage:
     """The later of two states of what one bot used; `one` where they are the same.
 
-    Usage only grows, so the later is the one that adds up to more. A last word need not be it: it is first
+    Usage only grows, so the later is the one that adds up to more. A final report need not be it: it is first
     written when the end is decided, and reports of the farewell may be ahead of it. Numbers can't be compared
-    one by one, since a last word may sum up tools and models under one name.
+    one by one, since a final report may sum up tools and models under one name.
     """
     return max(one, other, key=_extent)
 

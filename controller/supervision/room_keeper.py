@@ -10,7 +10,7 @@ from typing import Final
 from controller.core.errors import RoomsUnavailable
 from controller.core.rooms import Rooms
 from controller.core.session import Session
-from controller.supervision.registry import View
+from controller.supervision.registry import SessionRegistry
 
 log = logging.getLogger("podline.rooms")
 
@@ -27,14 +27,14 @@ class RoomKeeper:
     def __init__(
         self,
         rooms: Rooms,
-        view: View,
-        trouble: Callable[[], str | None],
+        registry: SessionRegistry,
+        not_ready_reason: Callable[[], str | None],
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
-        """`trouble` says why not all sessions may be known; no room is swept up then."""
+        """`not_ready_reason` says why not all sessions may be known; no room is swept up then."""
         self._rooms = rooms
-        self._view = view
-        self._trouble = trouble
+        self._registry = registry
+        self._not_ready_reason = not_ready_reason
         self._sweep_seconds = sweep_seconds
         self._tasks: asyncio.TaskGroup | None = None
         self._closings: set[asyncio.Task[None]] = set()
@@ -44,7 +44,7 @@ class RoomKeeper:
             async with asyncio.TaskGroup() as self._tasks:
                 while True:
                     await asyncio.sleep(self._sweep_seconds)
-                    if self._trouble() is None:
+                    if self._not_ready_reason() is None:
                         await self._sweep()
         finally:
             self._tasks = None
@@ -72,7 +72,7 @@ class RoomKeeper:
             )
 
     async def _sweep(self) -> None:
-        live = {record.session.launch_id for record in self._view.running()}
+        live = {record.session.launch_id for record in self._registry.running()}
         try:
             swept = await self._rooms.sweep(live)
         except RoomsUnavailable as error:

@@ -15,9 +15,9 @@ from controller.core.deadlines import Limits
 from controller.core.endings import decide_ending, ending_for
 from controller.core.errors import LaunchEnded, RuntimeUnavailable, SessionConflict, ShuttingDown
 from controller.core.rooms import Rooms
-from controller.core.runtime import Runtime, Sighting
+from controller.core.runtime import Observation, Runtime
 from controller.core.session import Ending, Session, Timeline
-from controller.core.start_request import Order, Started
+from controller.core.start_request import Started, StartRequest
 from controller.core.tracing import Tracing, Untraced
 from controller.observe.logs import about, session_at_work
 from controller.observe.metrics import Metrics
@@ -26,7 +26,7 @@ from controller.supervision.assignment import Assigner
 from controller.supervision.budgets import spent
 from controller.supervision.launcher import Launcher
 from controller.supervision.recorder import Recorder
-from controller.supervision.registry import Record, View
+from controller.supervision.registry import Record, SessionRegistry
 from controller.supervision.report_ledger import furthest
 from controller.supervision.room_keeper import RoomKeeper
 from controller.supervision.watchdog import Watchdog
@@ -42,14 +42,14 @@ _SHUTDOWN: Final = "The controller was shut down and took its bots along. Start 
 
 
 class Supervisor:
-    """Owns the view. `run` must be awaited for as long as sessions are to be served."""
+    """Owns the registry. `run` must be awaited for as long as sessions are to be served."""
 
     def __init__(  # noqa: PLR0913 - what it is put together from
         self,
         *,
         runtime: Runtime,
         rooms: Rooms,
-        view: View,
+        registry: SessionRegistry,
         assigner: Assigner,
         limits: Limits,
         keep_ended_seconds: float,
@@ -59,7 +59,7 @@ class Supervisor:
         tracing: Tracing | None = None,
         credentials: Credentials | None = None,
     ) -> None:
-        self.view = view
+        self.registry = registry
         self.limits = limits
         self.started = asyncio.Event()
         self._runtime = runtime
@@ -72,9 +72,9 @@ class Supervisor:
         self._credentials = credentials or Credentials()
         self._tasks: asyncio.TaskGroup | None = None
         self._is_closing = False
-        self._room_keeper = RoomKeeper(rooms, view, self.trouble)
+        self._room_keeper = RoomKeeper(rooms, registry, self.not_ready_reason)
         self._recorder = Recorder(
-            view=view,
+            registry=registry,
             runtime=runtime,
             room_keeper=self._room_keeper,
             metrics=metrics,
@@ -85,7 +85,7 @@ class Supervisor:
         self._launcher = Launcher(
             runtime=runtime,
             rooms=rooms,
-            view=view,
+            registry=registry,
             recorder=self._recorder,
             assigner=assigner,
             credentials=self._credentials,
@@ -95,7 +95,7 @@ class Supervisor:
             end=self._end,
             own=self._own,
         )
-        self._watchdog = Watchdog(view, limits, keep_ended_seconds, clock, self._end)
+        self._watchdog = Watchdog(registry, limits, keep_ended_seconds, clock, self._end)
 
     @property
     def provider(self) -> str:
@@ -119,13 +119,13 @@ class Supervisor:
     def is_alive(self) -> bool:
         return self._tasks is not None
 
-    def trouble(self) -> str | None:
+    def not_ready_reason(self) -> str | None:
         """Why no session can be started right now, as a sentence; None while they can."""
         if not self.is_alive():
             return "The controller is broken and must be restarted."
         if self._is_closing:
             return "The controller is shutting down."
-        return self._runtime.trouble()
+        return self._runtime.not_ready_reason()
 
     async def close(self) -> None:
         """Take nothing more on, and see off the bots that would not outlive us.
@@ -143,13 +143,13 @@ class Supervisor:
             await self._room_keeper.finish()
             await self._credentials.aclose()
         finally:
-            for record in self.view.running():
+            for record in self.registry.running():
                 record.inbox.close(ShuttingDown())
-            self.view.close()
+            self.registry.close()
 
     async def _end_all(self) -> None:
         """Ask all bots to leave, and return when they have gone or had their time."""
-        running = self.view.running()
+        running = self.registry.running()
         intent = Ending(reason=Reason.STOPPED, message=_SHUTDOWN)
         await asyncio.gather(*(self._end(record, intent) for record in running))
         try:
@@ -157,11 +157,11 @@ class Supervisor:
                 for record in running:
                     await record.gone.wait()
         except TimeoutError:
-            log.warning("bots outlived the shutdown", extra={"bots": len(self.view.running())})
+            log.warning("bots outlived the shutdown", extra={"bots": len(self.registry.running())})
 
     # --- what callers ask for ---
 
-    async def start(self, order: Order) -> Started:
+    async def start(self, order: StartRequest) -> Started:
         """Launch a bot for this order, or find the session that the same order has made before.
 
         Raises:
@@ -171,7 +171,7 @@ class Supervisor:
             RoomsUnavailable, ModelUnavailable, RuntimeUnavailable, ShuttingDown: nothing was launched;
                 asking again may help.
         """
-        known = self.view.find(order.session_id) if order.session_id else None
+        known = self.registry.find(order.session_id) if order.session_id else None
         if known is not None:
             if known.session.request_hash != order.hash:
                 raise SessionConflict(known.session.id)
@@ -179,8 +179,8 @@ class Supervisor:
                 return await self._repeat(known, order)
         if self._is_closing:
             raise ShuttingDown
-        if (trouble := self.trouble()) is not None:
-            raise RuntimeUnavailable(trouble)
+        if (not_ready_reason := self.not_ready_reason()) is not None:
+            raise RuntimeUnavailable(not_ready_reason)
         record = Record(session=self._checked(self._accepted(order), order))
         self._recorder.add(record, order.address_tags)
         session_at_work.set(record.session.id)
@@ -197,7 +197,7 @@ class Supervisor:
         Raises:
             SessionNotFound: there is no such session.
         """
-        record = self.view.get(session_id)
+        record = self.registry.get(session_id)
         await self._end(record, ending_for(Reason.STOPPED))
         return record.session
 
@@ -207,11 +207,11 @@ class Supervisor:
 
     async def offer(self, session_id: str, offer: dict[str, Any]) -> dict[str, Any]:
         """Hand a WebRTC offer to the bot and wait for its answer. Raises as `Inbox.offer` does."""
-        return await self.view.get(session_id).inbox.offer(offer, self.limits.start_timeout)
+        return await self.registry.get(session_id).inbox.offer(offer, self.limits.start_timeout)
 
     async def candidates(self, session_id: str, candidates: dict[str, Any]) -> dict[str, Any]:
         """Hand ICE candidates to the bot. Raises as `Inbox.candidates` does."""
-        return await self.view.get(session_id).inbox.candidates(candidates, self.limits.start_timeout)
+        return await self.registry.get(session_id).inbox.candidates(candidates, self.limits.start_timeout)
 
     # --- what bots tell ---
 
@@ -241,7 +241,7 @@ class Supervisor:
 
     # --- the way of a session ---
 
-    def _accepted(self, order: Order) -> Session:
+    def _accepted(self, order: StartRequest) -> Session:
         return Session(
             id=order.session_id or self._new_id(),
             user_id=order.user_id,
@@ -258,18 +258,18 @@ class Supervisor:
             trace=self._tracing.context(),
         )
 
-    def _checked(self, session: Session, order: Order) -> Session:
+    def _checked(self, session: Session, order: StartRequest) -> Session:
         if order.persona is not None:
             self._personas.path(order.persona)
         if order.room is None:
             return session
         name = self._rooms.bring(session, *order.room).name
-        for other in self.view.running():
+        for other in self.registry.running():
             if other.session.room_name == name:
                 raise SessionConflict.by_room(other.session.id)
         return replace(session, room_name=name)
 
-    async def _repeat(self, record: Record, order: Order) -> Started:
+    async def _repeat(self, record: Record, order: StartRequest) -> Started:
         self._tracing.is_about(record.session.id)
         while not record.settled.is_set():  # whoever woke first may have launched it again
             await record.settled.wait()
@@ -280,44 +280,44 @@ class Supervisor:
         caller_token = await self._launcher.admit(record.session)
         return Started(session=record.session, caller_token=caller_token, is_new=False)
 
-    def _seen(self, sighting: Sighting) -> None:
+    def _seen(self, observation: Observation) -> None:
         """Take in what the runtime has seen of a bot. Only records: nothing here waits."""
-        if sighting.found is not None:
-            with about(sighting.found.id):
-                self._adopt(sighting.found)
-        record = self.view.by_launch(sighting.launch_id)
+        if observation.found is not None:
+            with about(observation.found.id):
+                self._adopt(observation.found)
+        record = self.registry.by_launch(observation.launch_id)
         if record is not None and not record.session.phase.is_end:
             with about(record.session.id):
-                self._take_in(record, sighting)
+                self._take_in(record, observation)
 
-    def _take_in(self, record: Record, sighting: Sighting) -> None:
-        self.view.put(record, record.session.marked(scheduled=sighting.scheduled))
-        if sighting.intent is not None and record.intent is None and self._tasks is not None:
-            record.intent = sighting.intent
-            self._own(self._end(record, sighting.intent))
-        if sighting.exit is not None:
-            self._recorder.last_word(record, sighting.exit)
+    def _take_in(self, record: Record, observation: Observation) -> None:
+        self.registry.put(record, record.session.marked(scheduled=observation.scheduled))
+        if observation.intent is not None and record.intent is None and self._tasks is not None:
+            record.intent = observation.intent
+            self._own(self._end(record, observation.intent))
+        if observation.exit is not None:
+            self._recorder.final_report(record, observation.exit)
             self._recorder.ended(
-                record, decide_ending(record.intent, sighting.exit), sighting.exit.diagnostics
+                record, decide_ending(record.intent, observation.exit), observation.exit.diagnostics
             )
 
     def _adopt(self, session: Session) -> None:
         """Take over a session that another controller has started; finish its launch where that is open."""
-        known = self.view.find(session.id)
+        known = self.registry.find(session.id)
         if known is not None and (
             known.session.launch_id == session.launch_id or not known.session.phase.is_end
         ):
             return
         record = adopted(session, self._clock)
-        self.view.adopt(record)
+        self.registry.adopt(record)
         if session.phase is Phase.STARTING:
             self._own(self._launcher.launch_adopted(record))
 
     def _heard(self, launch_id: str) -> Record:
-        record = self.view.by_launch(launch_id)
-        if record is None and (trouble := self._runtime.trouble()) is not None:
+        record = self.registry.by_launch(launch_id)
+        if record is None and (not_ready_reason := self._runtime.not_ready_reason()) is not None:
             # It may be one that is not found again yet.
-            raise RuntimeUnavailable(trouble)
+            raise RuntimeUnavailable(not_ready_reason)
         if record is None or record.session.phase.is_end:
             raise LaunchEnded
         record.heard_at = self._clock.monotonic()
@@ -334,7 +334,7 @@ class Supervisor:
 
     def _ask_to_leave(self, record: Record, intent: Ending) -> None:
         record.intent = record.intent or intent
-        self.view.put(record, record.session.moved(Phase.STOPPING))
+        self.registry.put(record, record.session.moved(Phase.STOPPING))
         record.inbox.stop(str(record.intent.reason))
 
     def _keep_budget(self, record: Record) -> None:

@@ -10,7 +10,7 @@ from controller.core.clock import Clock
 from controller.core.deadlines import Limits, Standing, looks_again_in, overdue, we_are_deaf
 from controller.core.endings import ending_for
 from controller.core.session import Ending
-from controller.supervision.registry import Record, View
+from controller.supervision.registry import Record, SessionRegistry
 from podline.contract.reasons import Reason
 
 TICK_SECONDS: Final = 0.2
@@ -25,13 +25,13 @@ class Watchdog:
 
     def __init__(
         self,
-        view: View,
+        registry: SessionRegistry,
         limits: Limits,
         keep_ended_seconds: float,
         clock: Clock,
         end: Callable[[Record, Ending], Awaitable[None]],
     ) -> None:
-        self._view = view
+        self._registry = registry
         self._limits = limits
         self._keep_ended_seconds = keep_ended_seconds
         self._clock = clock
@@ -52,20 +52,20 @@ class Watchdog:
     def _make_up_for(self, missed_seconds: float, now: float) -> None:
         """What bots did while we were held up we have not heard, so that time does not count against them."""
         self._listening_since = now
-        for record in self._view.running():
+        for record in self._registry.running():
             if record.launched_at is not None:
                 record.launched_at += missed_seconds
 
     async def _end_overdue(self, now: float) -> None:
         late: list[tuple[Record, Reason]] = []
-        for record in self._view.running():
+        for record in self._registry.running():
             if now >= record.look_at:
                 standing = self._standing(record, now)
                 record.look_at = now + looks_again_in(standing, self._limits)
                 if (reason := overdue(standing, self._limits)) is not None:
                     late.append((record, reason))
         if any(reason is Reason.UNRESPONSIVE for _, reason in late):
-            standings = [self._standing(record, now) for record in self._view.running()]
+            standings = [self._standing(record, now) for record in self._registry.running()]
             if we_are_deaf(standings, self._limits):
                 late = [(record, reason) for record, reason in late if reason is not Reason.UNRESPONSIVE]
         for record, reason in late:
@@ -81,6 +81,6 @@ class Watchdog:
         )
 
     def _forget_old(self, now: float) -> None:
-        for record in self._view.all():
+        for record in self._registry.all():
             if record.ended_at is not None and now - record.ended_at > self._keep_ended_seconds:
-                self._view.drop(record)
+                self._registry.drop(record)

@@ -30,16 +30,16 @@ from controller.observe.metrics import Metrics
 from controller.rooms.ice import IceServers
 from controller.settings import Settings, is_loopback
 from controller.supervision.assignment import Assigner, Personas
-from controller.supervision.registry import View
+from controller.supervision.registry import SessionRegistry
 from controller.supervision.supervisor import Supervisor
 from controller.web.auth import Gate, Identities, Key
-from controller.web.gauges import ViewCollector
+from controller.web.gauges import SessionGauges
 from controller.web.middleware.body_limit import BodyLimit
 from controller.web.middleware.browsers import restricted
 from controller.web.middleware.own_pages import OwnPagesOnly
 from controller.web.middleware.ports import Ports
 from controller.web.middleware.request_metrics import RequestMetrics
-from controller.web.offer_limit import Held
+from controller.web.offer_limit import OfferLimit
 from controller.web.problems import answer_error, complete
 from controller.web.rate_limit import RateLimit
 from controller.web.routes import agents, health, launches, metrics, sessions, start
@@ -148,7 +148,9 @@ def _services(  # noqa: PLR0913 - likewise
     supervisor = Supervisor(
         runtime=runtime,
         rooms=rooms,
-        view=View(settings.capacity, settings.sessions_per_user, settings.anonymous_sessions_per_address),
+        registry=SessionRegistry(
+            settings.capacity, settings.sessions_per_user, settings.anonymous_sessions_per_address
+        ),
         assigner=Assigner(
             controller_url=settings.url_for_bots,
             grace_seconds=settings.grace_seconds,
@@ -169,8 +171,8 @@ def _services(  # noqa: PLR0913 - likewise
         tracing=tracing,
         credentials=credentials,
     )
-    held = Held(_CANDIDATES_HELD_FOR_ONE)
-    metrics.registry.register(ViewCollector(supervisor.view, held, supervisor.trouble, VERSION))
+    held = OfferLimit(_CANDIDATES_HELD_FOR_ONE)
+    metrics.registry.register(SessionGauges(supervisor.registry, held, supervisor.not_ready_reason, VERSION))
     routes = [each for group in _GROUPS for each in group.router.routes if isinstance(each, Route)]
     requests = RequestMetrics(metrics.registry, routes, metrics.batch_refused, clock.monotonic)
     starts = settings.public_starts_per_minute

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from controller.core.errors import TooManyOffers
 
 
-class Held:
+class OfferLimit:
     """Counts what is held, for each session by itself: what one holds takes nothing from another.
 
     There is no bound on the whole beside that on sessions. One that few sessions can exhaust would let them

@@ -61,7 +61,7 @@ NOW: Final = Row(
         ),
         figure(
             "Sessions of partial use",
-            "Sessions whose bot left no last word: they may have cost more than is on record.",
+            "Sessions whose bot left no final report: they may have cost more than is on record.",
             COUNT,
             grown("podline_sessions_partial_usage_total{SCOPE}"),
             (1, 10),

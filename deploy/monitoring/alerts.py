@@ -94,7 +94,7 @@ ALERTS: Final = (
         expression="sum by (namespace) (increase(podline_sessions_partial_usage_total[1h])) > 0",
         summary="Bots' reports were lost.",
         description=(
-            f"{_NUMBER} sessions in an hour left no last word: they may have used more than is on record."
+            f"{_NUMBER} sessions in an hour left no final report: they may have used more than is on record."
         ),
     ),
     Alert(

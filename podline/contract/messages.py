@@ -1,4 +1,4 @@
-"""What bot and controller say to each other: reports, inbox messages, answers, and the last word.
+"""What bot and controller say to each other: reports, inbox messages, answers, and the final report.
 
 Paths lie under `/internal/launches/{launch_id}/`; bodies are JSON. Either side may be the newer one for the
 time of an upgrade, so unknown fields are ignored, and so are unknown kinds of events
@@ -190,7 +190,7 @@ class InboxAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     refusal: str | None = None
 
 
-class LastWord(msgspec.Struct, frozen=True, omit_defaults=True):
+class FinalReport(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a bot leaves behind in the file `PODLINE_LAST_WORD`.
 
     `reason` is a `Reason` or `terminated`. `acked_totals` are the totals as of the last acknowledged

@@ -65,7 +65,7 @@ _AS_WISHED: Final = frozenset(
 )
 
 TERMINATED: Final = "terminated"
-"""A bot's last word after SIGTERM. Only the controller knows who asked for it and why."""
+"""A bot's final report after SIGTERM. Only the controller knows who asked for it and why."""
 
 EXIT_CODES: Final[dict[Reason, int]] = {
     **dict.fromkeys(_AS_WISHED, 0),

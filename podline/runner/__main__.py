@@ -1,4 +1,4 @@
-"""`python -m bot`: read the environment, hold one call, leave the last word, exit with its code."""
+"""`python -m bot`: read the environment, hold one call, leave the final report, exit with its code."""
 
 import asyncio
 import gc
@@ -19,7 +19,7 @@ from podline.contract import environment as env
 from podline.contract.reasons import EXIT_CODES, TERMINATED, Reason
 from podline.errors import BotError
 from podline.runner.attendance import UNHURRIED_SECONDS, Attendance, Ending, Patience
-from podline.runner.channel.final_report import LastWordFile, last_word
+from podline.runner.channel.final_report import FinalReportFile, final_report
 from podline.runner.channel.outbox import Ledger
 from podline.runner.logs import configure_logging
 from podline.runner.settings import Settings, read_settings
@@ -35,7 +35,7 @@ QUICK_EXIT_SECONDS: Final = 10.0
 
 
 class LeaveWord(Protocol):
-    """Leaves the last word; one that is not final says that the bot goes on for a while."""
+    """Leaves the final report; one that is not final says that the bot goes on for a while."""
 
     def __call__(self, ending: Ending, *, is_final: bool) -> None: ...
 
@@ -139,13 +139,13 @@ def _load_call(*, traced: bool) -> type["Call"]:
 
 
 def _leave_word(ledger: Ledger, environment: Mapping[str, str]) -> LeaveWord:
-    """How to leave the last word: asked first when the end is decided, again when all is reported."""
+    """How to leave the final report: asked first when the end is decided, again when all is reported."""
     path = environment.get(env.LAST_WORD, "").strip()
-    file = LastWordFile(Path(path)) if path else None
+    file = FinalReportFile(Path(path)) if path else None
 
     def leave(ending: Ending, *, is_final: bool) -> None:
         if file is not None:
-            file.write(last_word(ledger, ending.reason, ending.message, is_final=is_final))
+            file.write(final_report(ledger, ending.reason, ending.message, is_final=is_final))
 
     return leave
 

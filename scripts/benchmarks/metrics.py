@@ -14,10 +14,10 @@ from prometheus_client import CollectorRegistry
 from controller.core.session import Session, Timeline
 from controller.observe.metrics import Metrics
 from controller.observe.prices import ModelPrices, PerModality, PriceList
-from controller.supervision.registry import Record, View
+from controller.supervision.registry import Record, SessionRegistry
 from controller.supervision.report_ledger import Ledger
-from controller.web.gauges import ViewCollector
-from controller.web.offer_limit import Held
+from controller.web.gauges import SessionGauges
+from controller.web.offer_limit import OfferLimit
 from podline.contract.messages import (
     Event,
     FirstByte,
@@ -87,12 +87,12 @@ def _of_batch(name: str, events: tuple[Event, ...]) -> str:
 
 def _of_scrape(sessions: int) -> str:
     metrics = _metrics()
-    view = View(sessions, sessions)
+    registry = SessionRegistry(sessions, sessions)
     for number in range(sessions):
-        view.add(Record(session=_session(number)))
+        registry.add(Record(session=_session(number)))
         metrics.started(_session(number))
         metrics.usage.observe(_session(number), TURN)
-    metrics.registry.register(ViewCollector(view, Held(4), lambda: None, "bench"))
+    metrics.registry.register(SessionGauges(registry, OfferLimit(4), lambda: None, "bench"))
     took = _microseconds(lambda: metrics.show(OPENMETRICS, exemplars=True), _SCRAPES) / 1000
     shown, _ = metrics.show(OPENMETRICS, exemplars=True)
     return f"a scrape of {sessions} sessions: {took:.1f} ms, {len(shown) / 1024:.1f} KB"

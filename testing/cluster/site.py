@@ -167,7 +167,7 @@ class PlayedBot:
     def totals(self) -> dict[str, Any]:
         return {"turns": self.turns, "models": {"gemini": {"prompt_tokens": 10 * self.turns}}}
 
-    def last_word(self, reason: str) -> dict[str, Any]:
+    def final_report(self, reason: str) -> dict[str, Any]:
         return {
             "reason": reason,
             "message": f"The bot says: {reason}.",
@@ -197,7 +197,7 @@ def make_server(
         grace_seconds=settings.grace_seconds,
         keep_ended_seconds=settings.keep_ended_seconds,
         clock=clock,
-        pick=random.Random(1),  # noqa: S311 - spreads pauses
+        rng=random.Random(1),  # noqa: S311 - spreads pauses
         watch_seconds=watch_seconds,
         tracing=tracing,
     )

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from controller.core.runtime import Sighting
+from controller.core.runtime import Observation
 from controller.core.tokens import Signer
 from controller.rooms.webrtc import WebRtcRooms
 from testing.fakes.callers.callers import KEYS, bearer, offer_to_bot
@@ -165,7 +165,7 @@ async def test_a_stranger_stays_outside_after_the_controller_was_replaced_and_it
     ring = Signer(b"the secret that has come after it", b"a secret for tests")
     async with serve_site(keys=KEYS, rooms=rooms(), signer=ring) as site:
         assert site.runtime._seen is not None
-        site.runtime._seen(Sighting(launch_id=session.launch_id, found=session))
+        site.runtime._seen(Observation(launch_id=session.launch_id, found=session))
 
         assert (await knock(site.client, VICTIM)).status_code == 401
         assert (await knock(site.client, f"{VICTIM}~{other}")).status_code == 401

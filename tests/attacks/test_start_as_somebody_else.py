@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from controller.core.runtime import Sighting
+from controller.core.runtime import Observation
 from controller.web.identity import IdentityKey, SignedIdentities
 from testing.fakes.callers.callers import AUDIENCE, IDENTITIES, ISSUER, KEYS, bearer, identity
 from testing.fakes.controllers.site import Site, serve_site
@@ -133,7 +133,7 @@ async def test_the_limit_of_an_address_outlives_the_controller_and_the_address_i
         keys=KEYS, public_start=True, anonymous_sessions_per_address=1, address="203.0.113.9"
     ) as site:
         assert site.runtime._seen is not None
-        site.runtime._seen(Sighting(launch_id=session.launch_id, found=session))
+        site.runtime._seen(Observation(launch_id=session.launch_id, found=session))
         assert (await start(site)).status_code == 429
 
 

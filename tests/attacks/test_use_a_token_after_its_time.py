@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.runtime import Sighting
+from controller.core.runtime import Observation
 from controller.core.tokens import Signer
 from controller.rooms.webrtc import WebRtcRooms
 from testing.fakes.callers.callers import IDENTITIES, KEYS, bearer, identity, offer_to_bot
@@ -63,7 +63,7 @@ async def test_a_secret_that_was_given_up_opens_nothing() -> None:
         session = site.runtime.launch_of("mine").session
     async with serve_site(keys=KEYS, signer=Signer(LATER)) as site:
         assert site.runtime._seen is not None
-        site.runtime._seen(Sighting(launch_id=session.launch_id, found=session))
+        site.runtime._seen(Observation(launch_id=session.launch_id, found=session))
         as_caller = bearer(SIGNER.session_token("mine", session.launch_id))
         as_bot = bearer(SIGNER.launch_token(session.launch_id))
         offered = await site.client.post("/sessions/mine/api/offer", json=OFFER, headers=as_caller)
@@ -84,7 +84,7 @@ async def test_a_secret_that_is_being_replaced_lets_calls_go_on() -> None:
     rooms = WebRtcRooms("http://127.0.0.1:7860", ring)
     async with serve_site(keys=KEYS, rooms=rooms, signer=ring) as site:
         assert site.runtime._seen is not None
-        site.runtime._seen(Sighting(launch_id=session.launch_id, found=session))
+        site.runtime._seen(Observation(launch_id=session.launch_id, found=session))
         as_bot = bearer(launch.secrets["PODLINE_LAUNCH_TOKEN"])
         path = f"/internal/launches/{session.launch_id}"
         assert (await site.client.post(f"{path}/reports", json=REPORT, headers=as_bot)).status_code == 200

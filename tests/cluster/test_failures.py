@@ -92,7 +92,7 @@ async def test_an_eviction_by_the_api_is_told_from_a_farewell(
 ) -> None:
     async with serve(plane, namespace, tmp_path) as site:
         _, bot = await site.live(session_id="one")
-        await site.fate("one", last_word=json.dumps(bot.last_word("terminated")))
+        await site.fate("one", final_report=json.dumps(bot.final_report("terminated")))
         pod = await site.pod("one")
         eviction = {
             "apiVersion": "policy/v1",

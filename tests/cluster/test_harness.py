@@ -31,7 +31,7 @@ def bot(plane: ControlPlane, namespace: str) -> Bot:
 async def test_a_pod_that_fails_fails_its_job_with_its_code(
     bot: Bot, fate: str, reason: str, code: int
 ) -> None:
-    bot.annotations = {kwok.END: fate, kwok.LAST_WORD: "my last word"}
+    bot.annotations = {kwok.END: fate, kwok.LAST_WORD: "my final report"}
     await bot.create()
 
     failed = (await bot.until_over())["Failed"]
@@ -40,7 +40,7 @@ async def test_a_pod_that_fails_fails_its_job_with_its_code(
     assert re.search(rf"exit code {code}\b", failed["message"])
     pod = await bot.until_pod(lambda pod: pod["status"]["phase"] == "Failed")
     ended = bot_state(pod)["terminated"]
-    assert (ended["reason"], ended["exitCode"], ended["message"]) == (reason, code, "my last word")
+    assert (ended["reason"], ended["exitCode"], ended["message"]) == (reason, code, "my final report")
 
 
 async def test_a_pod_that_exits_with_0_completes_its_job(bot: Bot) -> None:

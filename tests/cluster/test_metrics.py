@@ -50,11 +50,11 @@ async def test_the_next_controller_counts_only_what_none_before_has_counted(
         assert await total(site, "session_ends_total") == 1
         assert await total(site, "turns_total") == 3
 
-    # One ends while no controller is there: two turns and its first speech are in its last word alone.
-    word = lost.last_word("caller_left")
+    # One ends while no controller is there: two turns and its first speech are in its final report alone.
+    word = lost.final_report("caller_left")
     lost.turns += 2
     lost.marks |= {"caller_joined": 1.5, "first_speech": 2.0}
-    said = {**lost.last_word("caller_left"), "acked_totals": word["totals"], "acked": lost.acknowledged}
+    said = {**lost.final_report("caller_left"), "acked_totals": word["totals"], "acked": lost.acknowledged}
     marks = {"fate.test/end": "exit-0", "fate.test/last-word": json.dumps(said)}
     await plane.annotate(f"{site.pods}/{pod['metadata']['name']}", marks)
     await plane.until(f"{site.jobs}/away", lambda job: job["status"].get("succeeded"))
@@ -72,8 +72,8 @@ async def test_the_next_controller_counts_only_what_none_before_has_counted(
         await bot.report(turns=4)
         counted = bot.totals()
         bot.turns += 3
-        word = {**bot.last_word("completed"), "acked_totals": counted, "acked": bot.acknowledged}
-        await site.fate("one", end="exit-0", last_word=json.dumps(word))
+        word = {**bot.final_report("completed"), "acked_totals": counted, "acked": bot.acknowledged}
+        await site.fate("one", end="exit-0", final_report=json.dumps(word))
         ended = await site.until_over("one")
 
         assert ended["usage"]["turns"] == 8

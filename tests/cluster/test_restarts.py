@@ -39,13 +39,13 @@ async def test_bots_go_on_when_their_controller_leaves_and_the_next_one_knows_th
     assert reported["usage"]["turns"] == 5
 
 
-async def test_an_end_that_came_while_the_controller_was_away_is_found_with_its_last_word(
+async def test_an_end_that_came_while_the_controller_was_away_is_found_with_its_final_report(
     plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
     async with serve(plane, namespace, tmp_path) as site:
         _, bot = await site.live(session_id="one")
         bot.turns = 3
-        word = json.dumps(bot.last_word("caller_left"))
+        word = json.dumps(bot.final_report("caller_left"))
         pod = await site.pod("one")
     marks = {"fate.test/end": "exit-0", "fate.test/last-word": word}
     await plane.annotate(f"{site.pods}/{pod['metadata']['name']}", marks)

@@ -28,7 +28,7 @@ async def test_a_call_is_told_from_its_first_step_to_its_last(
     async with serve(plane, namespace, tmp_path) as site:
         session, bot = await site.live(session_id="call-1")
         await bot.report(turns=2)
-        await site.fate("call-1", end="exit-0", last_word=json.dumps(bot.last_word("caller_left")))
+        await site.fate("call-1", end="exit-0", final_report=json.dumps(bot.final_report("caller_left")))
         ended = await site.until_over("call-1")
         job = await site.until_recorded("call-1")
 

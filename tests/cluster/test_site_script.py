@@ -142,7 +142,9 @@ async def test_a_call_that_fails_says_what_became_of_caller_and_bot(plane: Contr
 async def test_a_session_s_timeline_is_told_from_its_job(plane: ControlPlane, tmp_path: Path) -> None:
     async with serve(plane, "podline", tmp_path) as site:
         _, bot = await site.live(session_id="one")
-        await site.fate("one", end=Fate.exits(0), last_word=yaml.safe_dump(bot.last_word("caller_left")))
+        await site.fate(
+            "one", end=Fate.exits(0), final_report=yaml.safe_dump(bot.final_report("caller_left"))
+        )
         session = await site.until_over("one")
         await site.until_recorded("one")
 

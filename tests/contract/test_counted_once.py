@@ -19,8 +19,8 @@ from controller.supervision.report_ledger import Ledger, furthest
 from podline.contract.arithmetic import NOTHING, OTHER, beyond, together
 from podline.contract.messages import (
     Event,
+    FinalReport,
     Interrupted,
-    LastWord,
     Report,
     Talked,
     TokensUsed,
@@ -30,7 +30,7 @@ from podline.contract.messages import (
 from podline.contract.messages import Timeline as BotTimeline
 from podline.contract.reasons import Reason
 from podline.contract.usage import TalkSeconds, Tokens, ToolCalls, Usage
-from podline.runner.channel.final_report import last_word
+from podline.runner.channel.final_report import final_report
 from podline.runner.channel.outbox import Ledger as BotLedger
 from testing.fakes.controllers.metered import Scrape, some_metrics
 from tests.searching import narrow_or_wide
@@ -106,7 +106,7 @@ def plain(usage: Usage) -> Usage:
     return msgspec.structs.replace(usage, tool_calls={OTHER: summed}, models=models)
 
 
-def sent(message: Report | LastWord) -> Any:
+def sent(message: Report | FinalReport) -> Any:
     """As it arrives at the other side."""
     return msgspec.json.decode(msgspec.json.encode(message), type=type(message))
 
@@ -136,7 +136,7 @@ class Counting(RuleBasedStateMachine):
         self.answers: list[int] = []
         self.former = NOTHING
         self.repeatable = NOTHING
-        self.word: LastWord | None = None
+        self.word: FinalReport | None = None
         self.begin(Ledger())
 
     def begin(self, ledger: Ledger) -> None:
@@ -232,7 +232,7 @@ class Counting(RuleBasedStateMachine):
             self.bot.on_acknowledged = self.write_early
 
     def write_early(self) -> None:
-        self.word = last_word(self.bot, Reason.COMPLETED, "Bye.", is_final=False)
+        self.word = final_report(self.bot, Reason.COMPLETED, "Bye.", is_final=False)
 
     @rule(days=SELDOM)
     def bot_is_killed(self, days: int) -> None:
@@ -247,7 +247,7 @@ class Counting(RuleBasedStateMachine):
 
     def leave(self) -> None:
         self.is_bot_here = False
-        self.word = last_word(self.bot, Reason.COMPLETED, "Bye.")
+        self.word = final_report(self.bot, Reason.COMPLETED, "Bye.")
 
     @invariant()
     def nothing_is_counted_that_was_not_used(self) -> None:
@@ -287,7 +287,7 @@ def test_a_controller_killed_before_it_acknowledged_costs_that_one_batch_twice()
         report = turns_report(1, 0, turns=3, so_far=3)
         assert ledger.count(report)
         metrics.batch_added(SESSION, report, ledger.last)
-    word = LastWord("completed", "Bye.", Usage(turns=4), Usage(turns=3), BotTimeline(now=9), acked=1)
+    word = FinalReport("completed", "Bye.", Usage(turns=4), Usage(turns=3), BotTimeline(now=9), acked=1)
     next_one.usage.add(SESSION, ledger.uncounted(word.totals, word))
 
     both = Scrape(former.registry).value("turns_total") + Scrape(next_one.registry).value("turns_total")
@@ -303,14 +303,14 @@ def test_a_controller_killed_before_it_acknowledged_costs_that_one_batch_twice()
         (2, 4, 2),  # a word from before the first batch that came here
     ],
 )
-def test_of_a_session_taken_over_what_is_missing_is_told_by_its_last_word(
+def test_of_a_session_taken_over_what_is_missing_is_told_by_its_final_report(
     acked: int | None, acked_turns: int, missing: int
 ) -> None:
     """Another controller has counted four turns in two batches; two came here; two turns are in none."""
     ledger = Ledger(is_whole=False)
     ledger.count(turns_report(3, 2, turns=1, so_far=5))
     ledger.count(turns_report(4, 3, turns=2, so_far=7))
-    word = LastWord(
+    word = FinalReport(
         "completed", "", Usage(turns=9), Usage(turns=acked_turns), BotTimeline(now=9), acked=acked
     )
 
@@ -324,9 +324,9 @@ def test_of_a_session_taken_over_that_left_no_word_nothing_is_added() -> None:
     assert ledger.uncounted(Usage(turns=9), None) == Usage()
 
 
-def early_word(totals: Usage, acked_totals: Usage, acked: int | None) -> LastWord:
+def early_word(totals: Usage, acked_totals: Usage, acked: int | None) -> FinalReport:
     """Left when the end was decided; then the bot was killed."""
-    return LastWord(
+    return FinalReport(
         "completed", "Bye.", totals, acked_totals, BotTimeline(now=9), acked=acked, is_final=False
     )
 
@@ -373,7 +373,7 @@ def test_a_batch_given_up_before_the_last_one_does_not_hide_what_is_missing() ->
     last = Ledger(is_whole=False)
     assert last.count(turns_report(3, 2, turns=1, so_far=7))
     assert last.count(turns_report(5, 3, turns=2, so_far=12))
-    word = LastWord("completed", "", Usage(turns=12), Usage(turns=7), BotTimeline(now=9), acked=3)
+    word = FinalReport("completed", "", Usage(turns=12), Usage(turns=7), BotTimeline(now=9), acked=3)
 
     assert last.uncounted(word.totals, word) == Usage(turns=3)
 
@@ -382,7 +382,7 @@ def test_a_final_report_that_sums_tools_up_adds_nothing_that_was_acknowledged_by
     """A tool named `other` is in both, and the record has all by their names: the sums are compared."""
     by_name = Usage(tool_calls={"x": ToolCalls(ok=3), OTHER: ToolCalls(ok=2)})
     summed_up = Usage(tool_calls={OTHER: ToolCalls(ok=5)})
-    word = LastWord("completed", "", summed_up, summed_up, BotTimeline(now=9), acked=1)
+    word = FinalReport("completed", "", summed_up, summed_up, BotTimeline(now=9), acked=1)
 
     assert Ledger(is_whole=False).uncounted(by_name, word) == NOTHING
 
@@ -390,7 +390,7 @@ def test_a_final_report_that_sums_tools_up_adds_nothing_that_was_acknowledged_by
 def test_a_bot_on_its_way_out_keeps_its_early_final_report_up_to_date() -> None:
     """What was acknowledged survives its controller in the bot's own file."""
     bot, words = BotLedger(lambda: 1.0), []
-    bot.on_acknowledged = lambda: words.append(last_word(bot, Reason.IDLE, "", is_final=False))
+    bot.on_acknowledged = lambda: words.append(final_report(bot, Reason.IDLE, "", is_final=False))
     bot.record(TurnEnded())
     bot.report()
     bot.record(TurnEnded())

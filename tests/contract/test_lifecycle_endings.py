@@ -14,7 +14,7 @@ from controller.core.endings import SENTENCES, decide_ending
 from controller.core.runtime import Exit
 from controller.runtimes.local.memory import oom_kills
 from controller.runtimes.log import BoundedLog
-from podline.contract.messages import LastWord, Timeline
+from podline.contract.messages import FinalReport, Timeline
 from podline.contract.reasons import REASONS_BY_EXIT_CODE, Reason
 from podline.contract.usage import Usage
 from testing.fakes.controllers.process_table import exists, until
@@ -22,7 +22,7 @@ from testing.fakes.controllers.served import ServeController
 from tests.contract.test_local_bots import leaving, pid_of
 
 OUT_OF_MEMORY = SENTENCES[Reason.OUT_OF_MEMORY]
-WORD = LastWord("idle", "It was quiet.", Usage(), Usage(), Timeline(now=1))
+WORD = FinalReport("idle", "It was quiet.", Usage(), Usage(), Timeline(now=1))
 
 ENDS = {
     "exit-0": Reason.VANISHED,
@@ -107,7 +107,7 @@ def test_where_nobody_counts_nothing_was_killed_for_memory(tmp_path: Path) -> No
     assert oom_kills(tmp_path / "other") == 0
 
 
-async def test_a_frozen_bot_is_woken_so_that_it_can_leave_its_last_word(serve: ServeController) -> None:
+async def test_a_frozen_bot_is_woken_so_that_it_can_leave_its_final_report(serve: ServeController) -> None:
     async with serve(silence_seconds=1.5) as controller:
         session = await controller.start()
         await controller.until_live(session["id"])

@@ -22,7 +22,7 @@ GRACE_SECONDS = 1.0
 
 @dataclass
 class Podline:
-    """A controller process, and a web app's view of it."""
+    """A controller process, and a web app's registry of it."""
 
     process: asyncio.subprocess.Process
     client: httpx.AsyncClient

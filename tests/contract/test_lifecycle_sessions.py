@@ -20,13 +20,13 @@ from controller.core.errors import (
     UserLimitReached,
 )
 from controller.core.session import Ending, Session
-from controller.core.start_request import Order
+from controller.core.start_request import StartRequest
 from controller.core.tokens import Signer
 from controller.rooms.ice import IceServers
 from controller.supervision.assignment import Assigner, Personas
-from controller.supervision.registry import View
+from controller.supervision.registry import SessionRegistry
 from controller.supervision.supervisor import Supervisor
-from podline.contract.messages import LastWord, TurnEnded
+from podline.contract.messages import FinalReport, TurnEnded
 from podline.contract.reasons import EXIT_CODES, TERMINATED, Phase, Reason
 from podline.runner.channel.outbox import Ledger as BotLedger
 from testing.fakes.controllers.clockwork import Clockwork
@@ -53,9 +53,9 @@ class Bot:
         self.ledger = BotLedger(lambda: 1.0)
         self.reported = self.ledger.totals
 
-    def last_word(self, reason: str) -> LastWord:
+    def final_report(self, reason: str) -> FinalReport:
         ledger = self.ledger
-        return LastWord(str(reason), "Bye.", ledger.totals, ledger.acked_totals, ledger.timeline)
+        return FinalReport(str(reason), "Bye.", ledger.totals, ledger.acked_totals, ledger.timeline)
 
 
 class Sessions(RuleBasedStateMachine):
@@ -74,7 +74,7 @@ class Sessions(RuleBasedStateMachine):
         self.supervisor = Supervisor(
             runtime=self.runtime,
             rooms=self.rooms,
-            view=View(CAPACITY, PER_USER),
+            registry=SessionRegistry(CAPACITY, PER_USER),
             assigner=Assigner(
                 controller_url="http://controller",
                 grace_seconds=LIMITS.grace,
@@ -107,7 +107,7 @@ class Sessions(RuleBasedStateMachine):
         for launch in self.runtime.launches[len(self.bots) :]:
             self.bots[launch.session.launch_id] = Bot(launch.session.id)
 
-    async def ask(self, order: Order) -> Session | ControllerError:
+    async def ask(self, order: StartRequest) -> Session | ControllerError:
         try:
             return (await self.supervisor.start(order)).session
         except ControllerError as error:
@@ -122,7 +122,7 @@ class Sessions(RuleBasedStateMachine):
     @rule(user=USERS, session_id=IDS, seconds=st.sampled_from([4, 6]), times=st.integers(1, 3))
     def somebody_starts(self, user: str, session_id: str | None, seconds: int, times: int) -> None:
         """The same request, more than once at the same time perhaps."""
-        order = Order(user_id=user, session_id=session_id, max_duration_seconds=seconds)
+        order = StartRequest(user_id=user, session_id=session_id, max_duration_seconds=seconds)
         asked = [self.loop.create_task(self.ask(order)) for _ in range(times)]
         self.requests += asked
         self.do(asyncio.sleep(0))
@@ -138,7 +138,7 @@ class Sessions(RuleBasedStateMachine):
         session_id = data.draw(st.sampled_from(sorted(self.last)))
         for _ in range(times):
             self.do(self.supervisor.stop(session_id))
-            assert self.supervisor.view.get(session_id).session.phase not in (Phase.STARTING, Phase.LIVE)
+            assert self.supervisor.registry.get(session_id).session.phase not in (Phase.STARTING, Phase.LIVE)
 
     @precondition(lambda self: any(not each.done() for each in self.requests))
     @rule()
@@ -175,11 +175,11 @@ class Sessions(RuleBasedStateMachine):
         launch_id = self.a_launch(data)
         bot = self.bots[launch_id]
         bot.is_there = False
-        word = bot.last_word(reason) if reason else None
+        word = bot.final_report(reason) if reason else None
         was_over = self.over(launch_id)
-        self.runtime.exit(launch_id, last_word=word, **how)
+        self.runtime.exit(launch_id, final_report=word, **how)
         self.do(asyncio.sleep(0))
-        if not was_over and (record := self.supervisor.view.by_launch(launch_id)):
+        if not was_over and (record := self.supervisor.registry.by_launch(launch_id)):
             assert record.session.usage == (bot.ledger.totals if word else bot.reported)
             assert record.session.usage_is_partial is (word is None)
 
@@ -201,7 +201,7 @@ class Sessions(RuleBasedStateMachine):
             assert self.over(launch_id)
         else:
             assert not self.over(launch_id)
-            bot.reported = self.supervisor.view.by_launch(launch_id).session.usage
+            bot.reported = self.supervisor.registry.by_launch(launch_id).session.usage
             if arrives:
                 assert bot.ledger.acknowledge(ack)
         self.do(asyncio.sleep(0))
@@ -215,12 +215,12 @@ class Sessions(RuleBasedStateMachine):
     # --- what always holds ---
 
     def over(self, launch_id: str) -> bool:
-        record = self.supervisor.view.by_launch(launch_id)
+        record = self.supervisor.registry.by_launch(launch_id)
         return record is None or record.session.phase.is_end
 
     @invariant()
     def a_place_is_taken_exactly_while_there_is_a_bot_or_may_come_to_be_one(self) -> None:
-        running = self.supervisor.view.running()
+        running = self.supervisor.registry.running()
         assert len(running) <= CAPACITY
         for user in ("ana", "bo"):
             assert sum(each.session.user_id == user for each in running) <= PER_USER
@@ -230,7 +230,7 @@ class Sessions(RuleBasedStateMachine):
 
     @invariant()
     def exactly_the_bots_of_stopping_sessions_were_asked_to_leave(self) -> None:
-        for record in self.supervisor.view.running():
+        for record in self.supervisor.registry.running():
             if record.settled.is_set():
                 was_asked = record.session.launch_id in self.runtime.stopped
                 assert was_asked == (record.session.phase is Phase.STOPPING)
@@ -242,7 +242,7 @@ class Sessions(RuleBasedStateMachine):
 
     @invariant()
     def an_end_is_for_good_and_has_one_reason(self) -> None:
-        for record in self.supervisor.view.all():
+        for record in self.supervisor.registry.all():
             session = record.session
             assert (session.ending is not None) == session.phase.is_end
             if session.ending is not None:
@@ -250,7 +250,7 @@ class Sessions(RuleBasedStateMachine):
                 _, first_seen = self.endings.setdefault(session.launch_id, (session.ending, session))
                 assert session == first_seen
             self.last[session.id] = session
-        for session_id in [each for each in self.last if self.supervisor.view.find(each) is None]:
+        for session_id in [each for each in self.last if self.supervisor.registry.find(each) is None]:
             del self.last[session_id]
 
     @invariant()
@@ -266,10 +266,10 @@ class Sessions(RuleBasedStateMachine):
             if bot.is_there:
                 self.runtime.exit(launch_id)
         self.do(asyncio.sleep(0))
-        assert self.supervisor.view.running() == []
+        assert self.supervisor.registry.running() == []
         assert len(self.rooms.closed) == len(self.endings.keys() | set(self.bots))
         self.do(asyncio.sleep(KEEP_SECONDS + 1))
-        assert self.supervisor.view.all() == []
+        assert self.supervisor.registry.all() == []
         assert all(each.done() for each in self.requests)
         self.serving.cancel()
         self.loop.run_until_complete(asyncio.wait([self.serving]))

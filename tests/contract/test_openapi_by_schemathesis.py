@@ -59,7 +59,7 @@ def application() -> FastAPI:
     )
     record = Record(session=session)
     record.settled.set()
-    app.state.services.supervisor.view.add(record)
+    app.state.services.supervisor.registry.add(record)
     return app
 
 

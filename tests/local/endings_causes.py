@@ -431,7 +431,7 @@ async def _all_is_counted(scene: Scene) -> None:
 
 
 async def channel_is_cut_for_good(scene: Scene) -> None:
-    """The controller gives the bot up; what the bot did is known from its last word."""
+    """The controller gives the bot up; what the bot did is known from its final report."""
     try:
         async with scene.call() as caller:
             scene.site.gate.shut()

@@ -12,14 +12,14 @@ PATIENCE_SECONDS = 60
 
 
 def run_alone(directory: Path, variables: dict[str, str]) -> tuple[int, str, dict[str, object]]:
-    """Exit code, what it said, and its last word."""
-    last_word = directory / "last-word.json"
+    """Exit code, what it said, and its final report."""
+    final_report = directory / "last-word.json"
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
         "SESSION_ID": "alone",
         "USER_ID": "ana",
-        "PODLINE_LAST_WORD": str(last_word),
+        "PODLINE_LAST_WORD": str(final_report),
         **variables,
     }
     bot = subprocess.run(
@@ -31,7 +31,7 @@ def run_alone(directory: Path, variables: dict[str, str]) -> tuple[int, str, dic
         timeout=PATIENCE_SECONDS,
         check=False,
     )
-    return bot.returncode, bot.stderr, json.loads(last_word.read_bytes())
+    return bot.returncode, bot.stderr, json.loads(final_report.read_bytes())
 
 
 def test_everything_that_is_wrong_is_named_in_one_line(tmp_path: Path) -> None:

@@ -133,10 +133,10 @@ CAUSES = [
     ),
     Situation(
         "PodlineReportsLost",
-        "a bot left no last word",
+        "a bot left no final report",
         {PARTIAL: "0x5 1x10"},
         "10m",
-        "1 sessions in an hour left no last word: they may have used more than is on record.",
+        "1 sessions in an hour left no final report: they may have used more than is on record.",
     ),
     Situation("PodlineReportsLost", "one did, hours ago", {PARTIAL: "0x5 1x200"}, "180m"),
     Situation(

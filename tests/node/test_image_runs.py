@@ -45,7 +45,7 @@ IN_A_CONTAINER: Final = """
 chown 10001 . &&
 exec "$@" --name="podline-$SESSION_ID" --volume="$PWD:$PWD" "$0"
 """
-"""Run by the local runtime in a launch's directory, where the bot leaves its last word."""
+"""Run by the local runtime in a launch's directory, where the bot leaves its final report."""
 
 Start = Callable[..., Container]
 

@@ -18,6 +18,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 def logged() -> Iterator[list[str]]:
     """Each line logged during the test, with its fields."""
     lines: list[str] = []
+    logger.configure(extra={})  # a traced bot's id is in every line of its process
     sink = logger.add(
         lambda message: lines.append(f"{message.record['message']} {message.record['extra']}"), level=0
     )

@@ -38,7 +38,7 @@ def build_runtime(
         grace_seconds=settings.grace_seconds,
         keep_ended_seconds=settings.keep_ended_seconds,
         clock=clock,
-        pick=random.Random(),  # noqa: S311 - spreads pauses, guards nothing
+        rng=random.Random(),  # noqa: S311 - spreads pauses, guards nothing
         tracing=tracing,
     )
     registry.register(ClusterCollector(runtime))

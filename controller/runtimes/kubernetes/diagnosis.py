@@ -14,7 +14,7 @@ from controller.core.runtime import Exit
 from controller.core.session import Diagnostics
 from controller.runtimes.kubernetes.bots import Bot
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
-from controller.runtimes.kubernetes.client.namespace_client import Place
+from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Event
 from controller.runtimes.kubernetes.client.redaction import redacted
 from controller.runtimes.kubernetes.status import explain, has_ended
@@ -34,7 +34,7 @@ _MOST_LOG_BYTES: Final = 8 * 1024
 class Diagnosis:
     """Looks, for a few bots at a time and a few seconds at most."""
 
-    def __init__(self, place: Place, clock: Clock) -> None:
+    def __init__(self, place: NamespaceClient, clock: Clock) -> None:
         self._place = place
         self._clock = clock
         self._turns = asyncio.Semaphore(_AT_ONE_TIME)

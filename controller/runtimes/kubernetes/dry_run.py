@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
-from controller.runtimes.kubernetes.client.namespace_client import Place
+from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 
 log = logging.getLogger("podline.runtimes.kubernetes")
 
@@ -19,26 +19,26 @@ class Probe:
     """Asks the API server to check one Job without making it.
 
     Attributes:
-        trouble: why it would not be made, None where it would.
+        not_ready_reason: why it would not be made, None where it would.
     """
 
-    def __init__(self, place: Place, manifest: Mapping[str, Any]) -> None:
-        self.trouble: str | None = "No Job has been tried yet."
+    def __init__(self, place: NamespaceClient, manifest: Mapping[str, Any]) -> None:
+        self.not_ready_reason: str | None = "No Job has been tried yet."
         self._place = place
         self._manifest = manifest
 
     async def run(self) -> None:
         """Try until it would be made: what is missing may be mended without a restart."""
-        while (trouble := await self._trouble()) is not None:
-            if trouble != self.trouble:
-                log.warning("job would be refused", extra={"error": trouble})
-            self.trouble = trouble
+        while (not_ready_reason := await self._not_ready_reason()) is not None:
+            if not_ready_reason != self.not_ready_reason:
+                log.warning("job would be refused", extra={"error": not_ready_reason})
+            self.not_ready_reason = not_ready_reason
             await asyncio.sleep(_PAUSE_SECONDS)
-        self.trouble = None
+        self.not_ready_reason = None
 
-    async def _trouble(self) -> str | None:
+    async def _not_ready_reason(self) -> str | None:
         try:
-            await self._place.create_job(self._manifest, only_try=True)
+            await self._place.create_job(self._manifest, dry_run=True)
         except ApiRefused as error:
             if error.is_quota:
                 # The bots that run may have filled it.

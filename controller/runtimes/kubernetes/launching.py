@@ -7,12 +7,12 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
-from controller.core.errors import LaunchUnknown, RuntimeUnavailable, SessionConflict
+from controller.core.errors import RuntimeUnavailable, SessionConflict, UnknownOutcome
 from controller.core.runtime import Launch
 from controller.core.tracing import Tracing
 from controller.runtimes.kubernetes.client.backoff import Backoff
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
-from controller.runtimes.kubernetes.client.namespace_client import Place
+from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job
 from controller.runtimes.kubernetes.job.manifests import session_secret
 from controller.runtimes.kubernetes.job.records import is_accounted
@@ -39,11 +39,11 @@ class Launcher:
     """Launches into one place. The same launch again changes nothing."""
 
     def __init__(
-        self, place: Place, pick: random.Random, is_dead: Callable[[str], bool], tracing: Tracing
+        self, place: NamespaceClient, rng: random.Random, is_dead: Callable[[str], bool], tracing: Tracing
     ) -> None:
         """`is_dead` tells of a launch that nobody waits for, so that its Job may be cleared away."""
         self._place = place
-        self._pick = pick
+        self._rng = rng
         self._is_dead = is_dead
         self._tracing = tracing
 
@@ -53,21 +53,21 @@ class Launcher:
         Raises:
             SessionConflict: another Job has this session's name.
             RuntimeUnavailable: there is no bot, and none will be.
-            LaunchUnknown: nobody can say yet.
+            UnknownOutcome: nobody can say yet.
         """
         with self._tracing.step("create Job"):
             try:
                 async with asyncio.timeout(LAUNCH_SECONDS):
                     job, is_new = await self._job(launch, manifest)
             except TimeoutError:
-                raise LaunchUnknown from None
+                raise UnknownOutcome from None
         try:
             with self._tracing.step("create Secret"):
                 async with asyncio.timeout(LAUNCH_SECONDS):
                     await self._secret(launch, job)
         except TimeoutError:
-            raise LaunchUnknown from None
-        except LaunchUnknown:
+            raise UnknownOutcome from None
+        except UnknownOutcome:
             raise
         except (RuntimeUnavailable, SessionConflict):
             if is_new:
@@ -78,8 +78,8 @@ class Launcher:
     async def _job(self, launch: Launch, manifest: dict[str, Any]) -> tuple[Job, bool]:
         """The launch's Job, and whether it is this call that has made it."""
         name = manifest["metadata"]["name"]
-        clearing = _Attempt(lambda: self._place.find_job(name), self._pick)
-        attempt = _Attempt(lambda: self._place.create_job(manifest), self._pick)
+        clearing = _Attempt(lambda: self._place.find_job(name), self._rng)
+        attempt = _Attempt(lambda: self._place.create_job(manifest), self._rng)
         while True:
             try:
                 return await attempt.until_settled(), True
@@ -87,11 +87,11 @@ class Launcher:
                 if not error.is_taken:
                     if attempt.is_uncertain:
                         # What was sent before may have been taken, and be the very cause: a quota it filled.
-                        raise LaunchUnknown(str(error)) from error
+                        raise UnknownOutcome(str(error)) from error
                     raise RuntimeUnavailable(_no_job(error)) from error
             except _NotSettled as pending:
                 if not pending.is_certain:
-                    raise LaunchUnknown(str(pending.error)) from pending.error
+                    raise UnknownOutcome(str(pending.error)) from pending.error
                 raise RuntimeUnavailable(
                     f"The bot's Job could not be made. {pending.error}"
                 ) from pending.error
@@ -111,20 +111,20 @@ class Launcher:
         if launch_id is None or not is_of_session or not is_done:
             raise SessionConflict.by_name(launch.session.id, existing.metadata.name, self._place.namespace)
         meta = existing.metadata
-        await _Attempt(lambda: self._place.delete_job(meta.name, meta.uid), self._pick).or_unknown()
+        await _Attempt(lambda: self._place.delete_job(meta.name, meta.uid), self._rng).or_unknown()
 
     async def _secret(self, launch: Launch, job: Job) -> None:
         """Give the bot its credentials. The name is this launch's alone, so one that is there is its own."""
         manifest = session_secret(launch, job.metadata.uid)
         may_only_look = launch.secrets is None
-        attempt = _Attempt(lambda: self._place.create_secret(manifest, only_try=may_only_look), self._pick)
+        attempt = _Attempt(lambda: self._place.create_secret(manifest, dry_run=may_only_look), self._rng)
         try:
             await attempt.until_settled()
         except ApiRefused as error:
             if not error.is_taken:
                 raise RuntimeUnavailable(f"The bot's Secret could not be made. {error}") from error
         except _NotSettled as pending:
-            raise LaunchUnknown(str(pending.error)) from pending.error
+            raise UnknownOutcome(str(pending.error)) from pending.error
         else:
             if may_only_look:
                 raise RuntimeUnavailable("The token of the caller's own room is lost. Start another session.")
@@ -132,15 +132,15 @@ class Launcher:
     async def _undo(self, job: Job) -> None:
         """Take back a Job that will never have its Secret. It has not started a bot, and can't."""
         meta = job.metadata
-        await _Attempt(lambda: self._place.delete_job(meta.name, meta.uid), self._pick).or_unknown()
+        await _Attempt(lambda: self._place.delete_job(meta.name, meta.uid), self._rng).or_unknown()
 
 
 class _Attempt:
     """One request, made again while it may pass."""
 
-    def __init__(self, request: Callable[[], Awaitable[Any]], pick: random.Random) -> None:
+    def __init__(self, request: Callable[[], Awaitable[Any]], rng: random.Random) -> None:
         self._request = request
-        self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, pick)
+        self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
         self._until = asyncio.get_running_loop().time() + LAUNCH_SECONDS - _LONGEST_PAUSE_SECONDS
         self.is_uncertain = False
 
@@ -163,13 +163,13 @@ class _Attempt:
                 await self.pause(error.retry_after)
 
     async def or_unknown(self) -> Any:
-        """The answer. Raises LaunchUnknown where there is none."""
+        """The answer. Raises UnknownOutcome where there is none."""
         try:
             return await self.until_settled()
         except _NotSettled as pending:
-            raise LaunchUnknown(str(pending.error)) from pending.error
+            raise UnknownOutcome(str(pending.error)) from pending.error
         except ApiRefused as error:
-            raise LaunchUnknown(str(error)) from error
+            raise UnknownOutcome(str(error)) from error
 
     async def pause(self, asked_seconds: float | None = None) -> None:
         await asyncio.sleep(self._backoff.next(asked_seconds))

@@ -62,9 +62,9 @@ class ClusterCollector(Collector):
         relists = CounterMetricFamily(
             "podline_kubernetes_relists", "How often everything was listed.", labels=("resource",)
         )
-        for resource, mirror in self._runtime.mirrors.items():
-            relists.add_metric((resource,), mirror.relists)
-            if (seconds := mirror.age()) is not None:
+        for resource, watcher in self._runtime.watchers.items():
+            relists.add_metric((resource,), watcher.relists)
+            if (seconds := watcher.age()) is not None:
                 age.add_metric((resource,), seconds)
         yield age
         yield relists

@@ -12,7 +12,7 @@ from controller.core.clock import Clock
 from controller.core.session import Session
 from controller.runtimes.kubernetes.client.backoff import Backoff
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
-from controller.runtimes.kubernetes.client.namespace_client import Place
+from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job
 from controller.runtimes.kubernetes.job import names
 from controller.runtimes.kubernetes.job.manifests import failure_event
@@ -30,12 +30,12 @@ class Recorder:
     """Owns the writes that nobody waits for. The latest state of a session is the one that is written."""
 
     def __init__(
-        self, place: Place, clock: Clock, pick: random.Random, written: Callable[[Session], None]
+        self, place: NamespaceClient, clock: Clock, rng: random.Random, written: Callable[[Session], None]
     ) -> None:
         """`written` is told of each session whose end is on its Job, or has no Job to be written on."""
         self._place = place
         self._clock = clock
-        self._pick = pick
+        self._rng = rng
         self._written = written
         self._pending: dict[str, Session] = {}
         self._turns = asyncio.Semaphore(_AT_ONE_TIME)
@@ -53,7 +53,7 @@ class Recorder:
             tasks.create_task(self._write(session.launch_id, job_uid))
 
     async def _write(self, launch_id: str, job_uid: str) -> None:
-        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._pick)
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._rng)
         while True:
             session = self._pending[launch_id]
             try:

@@ -11,17 +11,17 @@ from typing import Any, Final
 
 from controller.core.clock import Clock
 from controller.core.endings import ending_for
-from controller.core.errors import LaunchUnknown, RuntimeUnavailable, SessionConflict
-from controller.core.runtime import Exit, Launch, Sighting
+from controller.core.errors import RuntimeUnavailable, SessionConflict, UnknownOutcome
+from controller.core.runtime import Exit, Launch, Observation
 from controller.core.session import Ending, Session
 from controller.core.tracing import Tracing, Untraced
 from controller.observe.logs import about
 from controller.runtimes.kubernetes.bots import Bot
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
-from controller.runtimes.kubernetes.client.namespace_client import Place
+from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job, Pod, launch_of, lean_job, lean_pod
-from controller.runtimes.kubernetes.client.watch import WATCH_SECONDS, Mirror
+from controller.runtimes.kubernetes.client.watch import WATCH_SECONDS, Watcher
 from controller.runtimes.kubernetes.diagnosis import Diagnosis
 from controller.runtimes.kubernetes.dry_run import Probe
 from controller.runtimes.kubernetes.job import names
@@ -65,7 +65,7 @@ class KubernetesRuntime:
         grace_seconds: float,
         keep_ended_seconds: float,
         clock: Clock,
-        pick: random.Random,
+        rng: random.Random,
         watch_seconds: float = WATCH_SECONDS,
         tracing: Tracing | None = None,
     ) -> None:
@@ -78,7 +78,7 @@ class KubernetesRuntime:
             grace_seconds: from the request to leave until a bot is killed.
             keep_ended_seconds: how long a Job outlives its bot.
             clock: says when something was seen.
-            pick: spreads pauses.
+            rng: spreads pauses.
             watch_seconds: how long one watch lasts.
             tracing: takes the steps of a launch.
         """
@@ -87,24 +87,24 @@ class KubernetesRuntime:
         self._keep_ended_seconds = keep_ended_seconds
         self._clock = clock
         self._api = api
-        self._place = Place(api, namespace)
-        self._launcher = Launcher(self._place, pick, self._is_dead, tracing or Untraced())
-        self._stopper = Stopper(self._place, grace_seconds, pick)
-        self._recorder = Recorder(self._place, clock, pick, self._recorded)
+        self._place = NamespaceClient(api, namespace)
+        self._launcher = Launcher(self._place, rng, self._is_dead, tracing or Untraced())
+        self._stopper = Stopper(self._place, grace_seconds, rng)
+        self._recorder = Recorder(self._place, clock, rng, self._recorded)
         self._diagnosis = Diagnosis(self._place, clock)
         self._probe = Probe(self._place, self._manifest(EXAMPLE))
         self._bots: dict[str, Bot] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._tell: Callable[[Sighting], None] | None = None
+        self._tell: Callable[[Observation], None] | None = None
         self._is_synced = self._has_introduced = False
-        mirror = partial(
-            Mirror, api, selector=names.LAUNCH_ID, synced=self._listed, pick=pick, watch_seconds=watch_seconds
+        watcher = partial(
+            Watcher, api, selector=names.LAUNCH_ID, synced=self._listed, rng=rng, watch_seconds=watch_seconds
         )
-        self._jobs = mirror(self._place.jobs, Job, seen=self._job_seen, gone=self._job_gone)
-        self._pods = mirror(self._place.pods, Pod, seen=self._pod_seen, gone=self._pod_gone)
+        self._jobs = watcher(self._place.jobs, Job, seen=self._job_seen, gone=self._job_gone)
+        self._pods = watcher(self._place.pods, Pod, seen=self._pod_seen, gone=self._pod_gone)
 
     @property
-    def mirrors(self) -> Mapping[str, Mirror[Job] | Mirror[Pod]]:
+    def watchers(self) -> Mapping[str, Watcher[Job] | Watcher[Pod]]:
         """What is followed, by the name of its resource."""
         return {"jobs": self._jobs, "pods": self._pods}
 
@@ -115,7 +115,7 @@ class KubernetesRuntime:
 
     # --- the Protocol ---
 
-    async def follow(self, seen: Callable[[Sighting], None]) -> None:
+    async def follow(self, seen: Callable[[Observation], None]) -> None:
         self._tell = seen
         try:
             async with self._api, asyncio.TaskGroup() as self._tasks:
@@ -125,12 +125,16 @@ class KubernetesRuntime:
         finally:
             self._tasks = None
 
-    def trouble(self) -> str | None:
+    def not_ready_reason(self) -> str | None:
         if self._tasks is None:
             return "The cluster is not followed."
-        for trouble in (self._probe.trouble, self._jobs.trouble, self._pods.trouble):
-            if trouble is not None:
-                return f"Bots can't be launched or followed right now. {trouble}"
+        for not_ready_reason in (
+            self._probe.not_ready_reason,
+            self._jobs.not_ready_reason,
+            self._pods.not_ready_reason,
+        ):
+            if not_ready_reason is not None:
+                return f"Bots can't be launched or followed right now. {not_ready_reason}"
         return None if self._has_introduced else "The sessions that run are being found again."
 
     async def launch(self, launch: Launch) -> None:
@@ -144,7 +148,7 @@ class KubernetesRuntime:
         bot.is_launching = True
         try:
             job = await self._launcher.launch(launch, manifest)
-        except LaunchUnknown:
+        except UnknownOutcome:
             raise
         except (RuntimeUnavailable, SessionConflict):
             if not bot.is_found:
@@ -276,20 +280,20 @@ class KubernetesRuntime:
         bot.is_known = bot.is_found = True
         bot.session_id = session.id
         bot.is_over = session.phase.is_end
-        self._tell(Sighting(launch_id=bot.launch_id, found=session))
+        self._tell(Observation(launch_id=bot.launch_id, found=session))
         if bot.is_over:
             bot.let_go()
         return not bot.is_over
 
-    def _tell_news(self, bot: Bot, tell: Callable[[Sighting], None], tasks: asyncio.TaskGroup) -> None:
+    def _tell_news(self, bot: Bot, tell: Callable[[Observation], None], tasks: asyncio.TaskGroup) -> None:
         if not bot.is_scheduled and bot.pod is not None and (at := scheduled_at(bot.pod)) is not None:
             bot.is_scheduled = True
             # What happened before we looked has only the cluster's own time, in whole seconds.
-            tell(Sighting(launch_id=bot.launch_id, scheduled=at if bot.is_found else self._clock.now()))
+            tell(Observation(launch_id=bot.launch_id, scheduled=at if bot.is_found else self._clock.now()))
         intent = _intent_on(bot.job) if bot.job is not None and bot.intent is None else None
         if intent is not None:
             bot.intent = intent
-            tell(Sighting(launch_id=bot.launch_id, intent=intent))
+            tell(Observation(launch_id=bot.launch_id, intent=intent))
             self._begin(bot, self._see_out(bot, intent), tasks)
         # A Job that goes while it is launched may have been taken back: the launch's own outcome tells.
         if bot.is_gone and not bot.is_concluding and not bot.is_launching:
@@ -306,15 +310,15 @@ class KubernetesRuntime:
     async def _see_out(self, bot: Bot, intent: Ending) -> None:
         if not await self._stopper.see_out(bot, intent) and not bot.is_over and self._tell is not None:
             self._bury(bot)
-            self._tell(Sighting(launch_id=bot.launch_id, exit=Exit(at=self._clock.now())))
+            self._tell(Observation(launch_id=bot.launch_id, exit=Exit(at=self._clock.now())))
 
-    async def _conclude(self, bot: Bot, tell: Callable[[Sighting], None]) -> None:
+    async def _conclude(self, bot: Bot, tell: Callable[[Observation], None]) -> None:
         """Tell how a bot ended, once nothing more can be learnt of it."""
         if bot.pod is None:
             await self._find_pod(bot)
         exit_ = await self._diagnosis.examine(bot)
         bot.is_over = True
-        tell(Sighting(launch_id=bot.launch_id, exit=exit_))
+        tell(Observation(launch_id=bot.launch_id, exit=exit_))
         self._look(bot)
 
     async def _find_pod(self, bot: Bot) -> None:

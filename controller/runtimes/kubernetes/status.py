@@ -13,9 +13,9 @@ from typing import Final
 from controller.core.endings import SENTENCES, ending_for, gives_a_reason
 from controller.core.runtime import Exit
 from controller.core.session import Ending
-from controller.runtimes.final_report import decode_last_word
+from controller.runtimes.final_report import decode_final_report
 from controller.runtimes.kubernetes.client.objects import Condition, Event, Job, Pod, Terminated
-from podline.contract.messages import LastWord
+from podline.contract.messages import FinalReport
 from podline.contract.reasons import Reason
 from podline.contract.text import printable
 
@@ -114,17 +114,17 @@ def explain(
         held_up_before: what kept it from running while it was waiting: the pod forgets that when it is ended.
     """
     terminated = pod.bot().terminated if pod is not None else None
-    last_word = decode_last_word(terminated.message or "") if terminated is not None else None
+    final_report = decode_final_report(terminated.message or "") if terminated is not None else None
     code = _exit_code(job, terminated)
     signal = code - 128 if code is not None and 128 < code < 160 else None
     return Exit(
         at=_ended_at(terminated, at),
-        cause=_cause(job, pod, terminated, events, last_word),
+        cause=_cause(job, pod, terminated, events, final_report),
         held_up=None if _ran(job, pod) else held_up_before or _held_up(pod, events),
         # The kernel's SIGKILL for want of memory is a cause; what is left of 137 is a kill by somebody.
         exit_code=None if signal is not None else code,
         signal=signal,
-        last_word=last_word,
+        final_report=final_report,
         otherwise=_otherwise(job, pod),
     )
 
@@ -141,7 +141,7 @@ def _exit_code(job: Job | None, terminated: Terminated | None) -> int | None:
 
 
 def _ended_at(terminated: Terminated | None, at: datetime) -> datetime:
-    """The moment of the last word: by the kubelet's clock, in whole seconds, and never after we saw it."""
+    """The moment of the final report: by the kubelet's clock, in whole seconds, and never after we saw it."""
     if terminated is None or terminated.finished_at is None:
         return at
     return min(at, terminated.finished_at)
@@ -152,11 +152,11 @@ def _cause(
     pod: Pod | None,
     terminated: Terminated | None,
     events: Sequence[Event],
-    last_word: LastWord | None,
+    final_report: FinalReport | None,
 ) -> Ending | None:
     if (known := _of_container(terminated)) is not None:
         return known
-    if _left_by_itself(terminated) and gives_a_reason(last_word):
+    if _left_by_itself(terminated) and gives_a_reason(final_report):
         # A drain that has waited for the end of the call takes the pod along before anybody has looked at it.
         return None
     if pod is not None and (known := _of_pod(pod)) is not None:

@@ -11,7 +11,7 @@ from controller.core.session import Ending
 from controller.runtimes.kubernetes.bots import Bot
 from controller.runtimes.kubernetes.client.backoff import Backoff
 from controller.runtimes.kubernetes.client.errors import ApiError
-from controller.runtimes.kubernetes.client.namespace_client import Place
+from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job, launch_of, lean_job
 from controller.runtimes.kubernetes.job.manifests import FAREWELL_SECONDS
 from controller.runtimes.kubernetes.job.records import stop_patch
@@ -28,10 +28,10 @@ _LONGEST_PAUSE_SECONDS: Final = 5.0
 class Stopper:
     """Stops bots in one place."""
 
-    def __init__(self, place: Place, grace_seconds: float, pick: random.Random) -> None:
+    def __init__(self, place: NamespaceClient, grace_seconds: float, rng: random.Random) -> None:
         self._place = place
         self._patience_seconds = grace_seconds + FAREWELL_SECONDS + DEAD_NODE_SECONDS
-        self._pick = pick
+        self._rng = rng
 
     async def see_out(self, bot: Bot, intent: Ending) -> bool:
         """Return when the bot is gone; False where there is no Job, and so never was a bot.
@@ -51,7 +51,7 @@ class Stopper:
 
     async def _stop_job(self, bot: Bot, intent: Ending) -> Job | None:
         """Stop the Job, however long the API server may take to do so. None where there is no Job."""
-        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._pick)
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._rng)
         while not bot.is_gone:
             try:
                 job = bot.job or await self._own_job(bot)
@@ -75,7 +75,7 @@ class Stopper:
 
     async def _end_pod(self, bot: Bot, grace_seconds: int | None) -> None:
         """Delete the pod, also one that shows up only now; return when the bot is gone."""
-        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._pick)
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._rng)
         is_deleted = False
         while not bot.is_gone:
             if is_deleted or bot.pod_name is None:

@@ -21,9 +21,9 @@ from typing import Final
 from controller.core.clock import Clock
 from controller.core.endings import ending_for
 from controller.core.errors import RuntimeUnavailable
-from controller.core.runtime import Exit, Launch, Sighting
+from controller.core.runtime import Exit, Launch, Observation
 from controller.core.session import Ending, Session
-from controller.runtimes.final_report import read_last_word
+from controller.runtimes.final_report import read_final_report
 from controller.runtimes.local.guardian import Guardian
 from controller.runtimes.local.memory import oom_kills
 from controller.runtimes.log import BoundedLog, nothing
@@ -124,9 +124,9 @@ class LocalRuntime:
         self._bots: dict[str, _Bot] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._guardian: Guardian | None = None
-        self._seen: Callable[[Sighting], None] | None = None
+        self._seen: Callable[[Observation], None] | None = None
 
-    async def follow(self, seen: Callable[[Sighting], None]) -> None:
+    async def follow(self, seen: Callable[[Observation], None]) -> None:
         self._seen = seen
         self._guardian = Guardian(self._directory, self._grace_seconds)
         try:
@@ -136,7 +136,7 @@ class LocalRuntime:
             self._tasks = None
             await self._guardian.close()
 
-    def trouble(self) -> str | None:
+    def not_ready_reason(self) -> str | None:
         is_able = self._tasks is not None and self._guardian is not None and self._guardian.is_able
         return None if is_able else "Bots cannot be launched right now. Try again in a few seconds."
 
@@ -215,7 +215,7 @@ class LocalRuntime:
     async def _watch(self, launch_id: str, bot: _Bot, output: int, guardian: Guardian) -> None:
         """See one bot through to its end, tell of it, and clean up when its log has been kept long enough."""
         assert self._seen is not None  # noqa: S101 - set before the first launch can come in
-        self._seen(Sighting(launch_id=launch_id, scheduled=self._clock.now()))
+        self._seen(Observation(launch_id=launch_id, scheduled=self._clock.now()))
         try:
             async with asyncio.TaskGroup() as tasks:
                 copying = tasks.create_task(_copy(output, bot.log))
@@ -226,7 +226,7 @@ class LocalRuntime:
                 copying.cancel()
         finally:
             bot.log.close()
-        self._seen(Sighting(launch_id=launch_id, exit=self._exit(bot)))
+        self._seen(Observation(launch_id=launch_id, exit=self._exit(bot)))
         await asyncio.sleep(self._keep_ended_seconds)
         del self._bots[launch_id]
         shutil.rmtree(bot.directory, ignore_errors=True)
@@ -253,7 +253,7 @@ class LocalRuntime:
     def _exit(self, bot: _Bot) -> Exit:
         code = bot.process.returncode
         now = self._clock.now()
-        word, written = read_last_word(bot.directory / _LAST_WORD) or (None, now)
+        word, written = read_final_report(bot.directory / _LAST_WORD) or (None, now)
         # The kernel's SIGKILL looks like anybody's. Only its own count tells that it has been at work.
         is_out_of_memory = code == -signal.SIGKILL and oom_kills(self._memory_events) > bot.oom_kills_before
         return Exit(
@@ -261,7 +261,7 @@ class LocalRuntime:
             cause=ending_for(Reason.OUT_OF_MEMORY) if is_out_of_memory else None,
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
-            last_word=word,
+            final_report=word,
         )
 
 

@@ -33,7 +33,7 @@ from controller.web.routes.dependencies import (
     requires,
 )
 from controller.web.routes.models import OwnRoom, SessionId, ShortText, StartSession, Strict, UserId
-from controller.web.routes.start_requests import order_of
+from controller.web.routes.start_requests import start_request_of
 
 router = APIRouter(tags=["older contract"], dependencies=[Depends(note_session)])
 
@@ -102,7 +102,7 @@ async def start_agent(body: StartAgent, services: ServicesDep) -> AgentStarted:
     """Launch one bot into the room of the web app."""
     room = OwnRoom(url=body.room_url, token=body.token)
     request = StartSession(user_id=body.user_id, session_id=body.session_id, room=room)
-    started = await services.supervisor.start(order_of(request, services))
+    started = await services.supervisor.start(start_request_of(request, services))
     return AgentStarted(session_id=started.session.id)
 
 
@@ -114,7 +114,7 @@ async def start_agent(body: StartAgent, services: ServicesDep) -> AgentStarted:
 async def stop_agent(session_id: SessionIdDep, supervisor: SupervisorDep) -> AgentStopped:
     """Ask one bot to leave."""
     try:
-        was_running = not supervisor.view.get(session_id).session.phase.is_end
+        was_running = not supervisor.registry.get(session_id).session.phase.is_end
         await supervisor.stop(session_id)
     except SessionNotFound:
         was_running = False
@@ -124,7 +124,7 @@ async def stop_agent(session_id: SessionIdDep, supervisor: SupervisorDep) -> Age
 @router.get("/agents", dependencies=[requires(KeyScope.READ)], responses=refusals(Unauthorized, Forbidden))
 async def list_agents(supervisor: SupervisorDep) -> Agents:
     """All bots that have not surely gone."""
-    sessions = [record.session for record in supervisor.view.running()]
+    sessions = [record.session for record in supervisor.registry.running()]
     return Agents(
         agents=[Agent(session_id=each.id, user_id=each.user_id, room_url=each.room_url) for each in sessions]
     )
@@ -133,4 +133,4 @@ async def list_agents(supervisor: SupervisorDep) -> Agents:
 @router.get("/health", dependencies=[requires(KeyScope.READ)], responses=refusals(Unauthorized, Forbidden))
 async def read_health(supervisor: SupervisorDep) -> Health:
     """How many bots run."""
-    return Health(active_agents=len(supervisor.view.running()))
+    return Health(active_agents=len(supervisor.registry.running()))

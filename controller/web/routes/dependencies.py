@@ -34,7 +34,7 @@ from controller.web.auth import (
 )
 from controller.web.http.connections import NOBODY, one_client
 from controller.web.middleware.request_metrics import RequestMetrics
-from controller.web.offer_limit import Held
+from controller.web.offer_limit import OfferLimit
 from controller.web.rate_limit import RateLimit
 from controller.web.routes.models import IceServerOut, SessionOut, UserId
 
@@ -60,7 +60,7 @@ class Services:
     public_keys: RateLimit
     offers: RateLimit
     failures: RateLimit
-    held: Held
+    held: OfferLimit
     metrics: Metrics
     requests: RequestMetrics
 
@@ -75,7 +75,7 @@ class Services:
 
     def holds(self, session_id: str, token: str) -> bool:
         """Whether a token is that of a session, for the launch it is on now."""
-        record = self.supervisor.view.find(session_id)
+        record = self.supervisor.registry.find(session_id)
         launch_id = record.session.launch_id if record is not None else ""
         # Computed either way, so that the time taken does not say whether there is such a session.
         is_right = self.signer.is_session_token(token, session_id, launch_id)
@@ -167,7 +167,7 @@ async def may_read_metrics(request: Request, services: ServicesDep, _: KeyOf) ->
 async def note_session(request: Request, services: ServicesDep) -> None:
     """Let lines of the log that this request causes name the session it is about."""
     session_id, _ = split_token(request.path_params.get("session_id", ""))
-    if record := services.supervisor.view.find(session_id):
+    if record := services.supervisor.registry.find(session_id):
         session_at_work.set(record.session.id)
 
 
@@ -205,9 +205,9 @@ async def offered_session(session_id: str, request: Request, services: ServicesD
     if token is not None and services.holds(bare, token):
         services.offers.take(bare, services.clock.monotonic())
         return bare
-    if (trouble := services.runtime.trouble()) is not None:
+    if (not_ready_reason := services.runtime.not_ready_reason()) is not None:
         # It may be one that is not found again yet.
-        raise RuntimeUnavailable(trouble)
+        raise RuntimeUnavailable(not_ready_reason)
     with _failures_counted(request, services, token):
         raise Unauthorized(
             "An offer needs the token of its session, as it is now: `sessionId` of /start as it came, or "

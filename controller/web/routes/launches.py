@@ -23,7 +23,7 @@ async def is_bot(launch_id: str, request: Request, services: ServicesDep) -> Non
     bearer = bearer_of(request.headers)
     if bearer is None or not services.signer.is_launch_token(bearer, launch_id):
         raise Unauthorized("Send PODLINE_LAUNCH_TOKEN of this launch as `Authorization: Bearer TOKEN`.")
-    if record := services.supervisor.view.by_launch(launch_id):
+    if record := services.supervisor.registry.by_launch(launch_id):
         session_at_work.set(record.session.id)
 
 

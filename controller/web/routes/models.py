@@ -178,7 +178,7 @@ class TalkSecondsOut(BaseModel):
 
 
 class UsageOut(BaseModel):
-    """What the call used so far. `partial`: the bot left no final last word and may have used more."""
+    """What the call used so far. `partial`: the bot left no final report and may have used more."""
 
     models: dict[str, TokensOut]
     turns: int

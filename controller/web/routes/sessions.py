@@ -36,7 +36,7 @@ from controller.web.routes.dependencies import (
     requires,
 )
 from controller.web.routes.models import ListSessions, ReadLogs, SessionOut, SessionPage, StartSession
-from controller.web.routes.start_requests import order_of
+from controller.web.routes.start_requests import start_request_of
 
 router = APIRouter(prefix="/v1", tags=["sessions"], dependencies=[Depends(note_session)])
 
@@ -67,7 +67,7 @@ _OF_ONE: Final = refusals(Unauthorized, Forbidden, SessionNotFound)
 )
 async def start_session(body: StartSession, services: ServicesDep, response: Response) -> SessionOut:
     """Launch one bot, and say where the caller meets it. It is launched when this answers, not yet joined."""
-    started = await services.supervisor.start(order_of(body, services))
+    started = await services.supervisor.start(start_request_of(body, services))
     response.status_code = 201 if started.is_new else 200
     return services.shown(started.session, started.caller_token, services.ice_servers(started.session))
 
@@ -77,16 +77,18 @@ async def start_session(body: StartSession, services: ServicesDep, response: Res
     dependencies=[requires(KeyScope.READ)],
     responses=refusals(Unauthorized, Forbidden, InvalidRequest),
 )
-async def list_sessions(services: ServicesDep, wish: Annotated[ListSessions, Query()]) -> SessionPage:
+async def list_sessions(services: ServicesDep, query: Annotated[ListSessions, Query()]) -> SessionPage:
     """Sessions that run, and those that ended and are still kept; newest first."""
-    sessions, next_cursor = services.supervisor.view.page(wish.phase, wish.user_id, wish.limit, wish.cursor)
+    sessions, next_cursor = services.supervisor.registry.page(
+        query.phase, query.user_id, query.limit, query.cursor
+    )
     return SessionPage(sessions=[services.shown(each) for each in sessions], next_cursor=next_cursor)
 
 
 @router.get("/sessions/{session_id}", dependencies=[requires(KeyScope.READ)], responses=_OF_ONE)
 async def read_session(session_id: SessionIdDep, services: ServicesDep) -> SessionOut:
     """One session as it stands."""
-    return services.shown(services.supervisor.view.get(session_id).session)
+    return services.shown(services.supervisor.registry.get(session_id).session)
 
 
 @router.delete(
@@ -112,17 +114,17 @@ async def stop_session(session_id: SessionIdDep, services: ServicesDep, response
     },
 )
 async def read_logs(
-    session_id: SessionIdDep, services: ServicesDep, wish: Annotated[ReadLogs, Query()]
+    session_id: SessionIdDep, services: ServicesDep, query: Annotated[ReadLogs, Query()]
 ) -> StreamingResponse:
     """What the bot wrote, control characters as escapes; with `follow`, until it is gone."""
-    session = services.supervisor.view.get(session_id).session
-    logs = await services.runtime.logs(session.launch_id, follow=wish.follow)
+    session = services.supervisor.registry.get(session_id).session
+    logs = await services.runtime.logs(session.launch_id, follow=query.follow)
     return StreamingResponse(readable(logs), media_type="text/plain; charset=utf-8")
 
 
 async def known_session(session_id: SessionIdDep, supervisor: SupervisorDep) -> str:
     """The id of a session that is there: a stream that has begun can't be refused any more."""
-    return supervisor.view.get(session_id).session.id
+    return supervisor.registry.get(session_id).session.id
 
 
 @router.get(
@@ -156,5 +158,5 @@ async def watch_sessions(
 async def _events(
     services: Services, session_id: str | None, last_event_id: str | None
 ) -> AsyncIterator[ServerSentEvent]:
-    async for event_id, session in services.supervisor.view.follow(session_id, last_event_id):
+    async for event_id, session in services.supervisor.registry.follow(session_id, last_event_id):
         yield ServerSentEvent(event="session", id=event_id, data=services.shown(session))

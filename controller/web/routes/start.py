@@ -40,7 +40,7 @@ from controller.web.routes.dependencies import (
     while_connected,
 )
 from controller.web.routes.models import IceServerOut, StartSession, UserId
-from controller.web.routes.start_requests import order_of
+from controller.web.routes.start_requests import start_request_of
 from podline.contract.candidates import why_too_many, why_too_much
 
 router = APIRouter(tags=["Pipecat's clients"], dependencies=[Depends(note_session)])
@@ -66,7 +66,7 @@ class StartDetails(BaseModel):
 
 
 class StartBody(BaseModel):
-    """A client's wish. Fields that are not known are other launchers' and let pass."""
+    """What a client asks for. Fields of other launchers are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -158,10 +158,10 @@ async def start(
     body: Annotated[StartBody | None, Body()] = None,
 ) -> StartAnswer:
     """Start a session, and say how to go on."""
-    wish = body or StartBody()
-    _insist_on_provider(wish, services.supervisor.provider)
-    user_id = by.user(wish.body.user_id if wish.body else None, services.anonymous_name())
-    order = order_of(StartSession(user_id=user_id), services)
+    asked = body or StartBody()
+    _insist_on_provider(asked, services.supervisor.provider)
+    user_id = by.user(asked.body.user_id if asked.body else None, services.anonymous_name())
+    order = start_request_of(StartSession(user_id=user_id), services)
     if by.is_public:
         order = replace(order, address_tags=address_tags(request, services))
     started = await services.supervisor.start(order)
@@ -206,6 +206,6 @@ async def candidates(
         return await while_connected(request, taking)
 
 
-def _insist_on_provider(wish: StartBody, provider: str) -> None:
-    if wish.transport not in (None, provider):
+def _insist_on_provider(asked: StartBody, provider: str) -> None:
+    if asked.transport not in (None, provider):
         raise InvalidRequest(f"transport: this controller meets callers over {provider!r} only.")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from controller.core.errors import InvalidRequest
 from controller.core.session import Budget
-from controller.core.start_request import Order
+from controller.core.start_request import StartRequest
 from controller.web.routes.dependencies import Services
 from controller.web.routes.models import BudgetWish, StartSession
 
 
-def order_of(body: StartSession, services: Services) -> Order:
+def start_request_of(body: StartSession, services: Services) -> StartRequest:
     """Check a request against the operator's limits.
 
     Raises:
@@ -19,7 +19,7 @@ def order_of(body: StartSession, services: Services) -> Order:
     duration = body.max_duration_seconds or longest
     if duration > longest:
         raise InvalidRequest(f"max_duration_seconds: a session may last {longest} seconds at most.")
-    return Order(
+    return StartRequest(
         user_id=body.user_id,
         session_id=body.session_id,
         room=(body.room.url, body.room.token) if body.room else None,

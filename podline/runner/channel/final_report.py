@@ -11,7 +11,7 @@ import msgspec
 from loguru import logger
 
 from podline.contract.arithmetic import OTHER
-from podline.contract.messages import MAX_LAST_WORD_BYTES, LastWord
+from podline.contract.messages import MAX_LAST_WORD_BYTES, FinalReport
 from podline.contract.reasons import Reason
 from podline.contract.usage import Tokens, ToolCalls, Usage
 from podline.runner.channel.outbox import Ledger
@@ -19,9 +19,9 @@ from podline.runner.channel.outbox import Ledger
 MAX_MESSAGE_BYTES: Final = 600
 
 
-def last_word(
+def final_report(
     ledger: Ledger, reason: Reason | Literal["terminated"], message: str, *, is_final: bool = True
-) -> LastWord:
+) -> FinalReport:
     """How the call ended and all it used, in less than `MAX_LAST_WORD_BYTES` of JSON.
 
     Where that is too much, first the tools, then the models too are summed up under `other`, alike in
@@ -34,7 +34,7 @@ def last_word(
         (_one_model(_one_tool(totals)), _one_model(_one_tool(acked))),
     )
     words = (
-        LastWord(
+        FinalReport(
             reason=str(reason),
             message=_cut(message),
             totals=totals,
@@ -48,8 +48,8 @@ def last_word(
     return next(word for word in words if len(msgspec.json.encode(word)) < MAX_LAST_WORD_BYTES)
 
 
-class LastWordFile:
-    """Where the last word is left, and left again: whenever the bot is killed, the file holds a whole one.
+class FinalReportFile:
+    """Where the final report is left, and left again: whenever the bot is killed, the file holds a whole one.
 
     It is written in place: /dev/termination-log is a mount, which no other file can be renamed over.
     """
@@ -61,7 +61,7 @@ class LastWordFile:
         self._writing = threading.RLock()
         self._has_final = False
 
-    def write(self, word: LastWord) -> None:
+    def write(self, word: FinalReport) -> None:
         """Leave this word instead of the one that is there, unless that is final and this is not.
 
         A failure is only logged.
@@ -81,7 +81,7 @@ class LastWordFile:
                 if size > len(text):
                     file.truncate(len(text))
         except OSError as error:
-            logger.error("last word not written", path=str(self._path), error=error.strerror)
+            logger.error("final report not written", path=str(self._path), error=error.strerror)
 
 
 def _open(path: str, _flags: int) -> int:

@@ -30,7 +30,7 @@ class Ledger:
 
     A batch stays as it was first made until it is acknowledged or given up, so that the controller can
     tell a repetition by its number. Events given up or dropped stay in the totals and never enter the
-    acknowledged ones: the last word makes up for them.
+    acknowledged ones: the final report makes up for them.
     """
 
     def __init__(self, uptime: Callable[[], float]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from controller.runtimes.final_report import decode_last_word
+from controller.runtimes.final_report import decode_final_report
 from podline.runner.room.client_messages import Refused, read_message
 from scripts.benchmarks.fuzz import inputs
 from scripts.benchmarks.programs import resident_megabytes
@@ -22,7 +22,7 @@ _WARM_UP: Final = 0.1
 
 
 def read_final_report(text: bytes) -> bool:
-    return decode_last_word(text) is not None
+    return decode_final_report(text) is not None
 
 
 def read_client_message(text: bytes) -> bool:

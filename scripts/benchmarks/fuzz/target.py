@@ -18,7 +18,7 @@ import httpx
 
 from controller.core.clock import system_clock
 from controller.core.errors import ControllerError
-from controller.core.runtime import Exit, Launch, Sighting
+from controller.core.runtime import Exit, Launch, Observation
 from controller.core.session import Ending, Session
 from controller.core.tokens import Signer
 from controller.rooms.webrtc import WebRtcRooms
@@ -46,13 +46,13 @@ class Passing:
     outlives_us = False
 
     def __init__(self) -> None:
-        self._seen: Callable[[Sighting], None] | None = None
+        self._seen: Callable[[Observation], None] | None = None
 
-    async def follow(self, seen: Callable[[Sighting], None]) -> None:
+    async def follow(self, seen: Callable[[Observation], None]) -> None:
         self._seen = seen
         await asyncio.Event().wait()
 
-    def trouble(self) -> str | None:
+    def not_ready_reason(self) -> str | None:
         return None
 
     async def launch(self, launch: Launch) -> None:
@@ -70,7 +70,7 @@ class Passing:
 
     def _exit(self, launch_id: str) -> None:
         if self._seen is not None:
-            seen = Sighting(launch_id=launch_id, exit=Exit(at=datetime.now(UTC), exit_code=0))
+            seen = Observation(launch_id=launch_id, exit=Exit(at=datetime.now(UTC), exit_code=0))
             asyncio.get_running_loop().call_soon(self._seen, seen)
 
 
@@ -101,7 +101,7 @@ async def serve() -> None:
             await asyncio.sleep(0.01)
         residents = await _start_residents(settings.url_for_callers)
         supervisor: Supervisor = app.state.services.supervisor
-        launches = {name: supervisor.view.get(name).session.launch_id for name in RESIDENTS}
+        launches = {name: supervisor.registry.get(name).session.launch_id for name in RESIDENTS}
         answering = [tasks.create_task(_answer_offers(supervisor, each)) for each in launches.values()]
         told = {
             "port": settings.port,

@@ -6,7 +6,7 @@ What it does is written in the environment variable `FAKE_BOT`, words with space
 * `join`      report that it has joined (with some usage)
 * `mute`      then never be heard again, and ignore its inbox
 * `deaf`      ignore SIGTERM
-* `leave`     exit with the last word `caller_left` as soon as it has answered an offer
+* `leave`     exit with the final report `caller_left` as soon as it has answered an offer
 * `refuse`    refuse offers
 * `crash`     exit with code 67 at once
 * `exit-N`    exit with code N at once
@@ -14,7 +14,7 @@ What it does is written in the environment variable `FAKE_BOT`, words with space
 * `hungry`    take memory until there is no more, and exit with 137
 * `chatty`    write 5 MB to its log
 * `busy`      have one more turn in each report, of which there are ten each second
-* `wordless`  leave no last word
+* `wordless`  leave no final report
 * `child`     start a grandchild that outlives it
 """
 

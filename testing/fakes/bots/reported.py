@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any, Final
 
 from controller.observe.prices import ModelPrices, PerModality, PriceList
-from podline.contract.messages import LastWord
+from podline.contract.messages import FinalReport
 from testing.fakes.controllers.metered import Scrape
 from testing.fakes.controllers.site import Site
 
@@ -58,9 +58,9 @@ def scrape(site: Site) -> Scrape:
     return Scrape(site.metrics.registry)
 
 
-def gone(site: Site, session: dict[str, Any], word: LastWord | None = None, **seen: object) -> None:
+def gone(site: Site, session: dict[str, Any], word: FinalReport | None = None, **seen: object) -> None:
     launch_id = site.runtime.launch_of(session["id"]).session.launch_id
-    site.runtime.exit(launch_id, last_word=word, **({"exit_code": 0} | seen))
+    site.runtime.exit(launch_id, final_report=word, **({"exit_code": 0} | seen))
 
 
 async def until(what: Callable[[], bool]) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from controller.core.errors import ControllerError, InvalidRequest
 from controller.core.rooms import Room
-from controller.core.runtime import Exit, Launch, Sighting
+from controller.core.runtime import Exit, Launch, Observation
 from controller.core.session import Ending, Session
 from podline.contract import environment
 
@@ -15,7 +15,7 @@ from podline.contract import environment
 class FakeRuntime:
     """Bots that exist by name only. They leave when asked to, unless `stubborn`.
 
-    `refusal` refuses launches, a LaunchUnknown as what it says: with `takes_it_silently` the bot is there.
+    `refusal` refuses launches, a UnknownOutcome as what it says: with `takes_it_silently` the bot is there.
     """
 
     outlives_us = False
@@ -31,9 +31,9 @@ class FakeRuntime:
         self.may_launch = asyncio.Event()
         self.may_launch.set()
         self._lost = asyncio.Event()
-        self._seen: Callable[[Sighting], None] | None = None
+        self._seen: Callable[[Observation], None] | None = None
 
-    async def follow(self, seen: Callable[[Sighting], None]) -> None:
+    async def follow(self, seen: Callable[[Observation], None]) -> None:
         self._seen = seen
         await self._lost.wait()
         raise ConnectionError("the place is lost")
@@ -42,7 +42,7 @@ class FakeRuntime:
         """Let following fail for good."""
         self._lost.set()
 
-    def trouble(self) -> str | None:
+    def not_ready_reason(self) -> str | None:
         return None if self._seen is not None else "Nobody follows the bots."
 
     async def launch(self, launch: Launch) -> None:
@@ -68,7 +68,7 @@ class FakeRuntime:
         """Let a bot be gone."""
         assert self._seen is not None
         self.gone.add(launch_id)
-        self._seen(Sighting(launch_id=launch_id, exit=Exit(at=datetime.now(UTC), **seen)))
+        self._seen(Observation(launch_id=launch_id, exit=Exit(at=datetime.now(UTC), **seen)))
 
     def launch_of(self, session_id: str) -> Launch:
         return next(launch for launch in self.launches if launch.session.id == session_id)

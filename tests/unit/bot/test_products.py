@@ -289,7 +289,7 @@ async def test_a_save_begun_is_finished_though_the_caller_speaks_over_it(call: C
     assert call.announced == [{"type": "product_saved", "number": 2, "product": KETTLE}]
 
 
-async def test_a_removal_after_an_interrupted_save_has_the_last_word(call: Call, fake: FakeStore) -> None:
+async def test_a_removal_after_an_interrupted_save_has_the_final_report(call: Call, fake: FakeStore) -> None:
     fake.gate.clear()
     async with call.tools:
         saving = asyncio.create_task(call.ask("save_product", productNumber=2))

@@ -11,10 +11,10 @@ LONGEST_ASKED_SECONDS = 30.0
 class Backoff:
     """Pauses that double up to a longest one, spread so that not all who failed come back at one moment."""
 
-    def __init__(self, first_seconds: float, longest_seconds: float, pick: random.Random) -> None:
+    def __init__(self, first_seconds: float, longest_seconds: float, rng: random.Random) -> None:
         self._first_seconds = first_seconds
         self._longest_seconds = longest_seconds
-        self._pick = pick
+        self._rng = rng
         self._failures = 0
 
     def next(self, asked_seconds: float | None = None) -> float:
@@ -22,7 +22,7 @@ class Backoff:
         longest: float = min(self._first_seconds * 2.0**self._failures, self._longest_seconds)
         self._failures = min(self._failures + 1, 30)
         asked = min(asked_seconds or 0.0, LONGEST_ASKED_SECONDS)
-        return max(asked, longest * self._pick.uniform(0.5, 1.0))
+        return max(asked, longest * self._rng.uniform(0.5, 1.0))
 
     def reset(self) -> None:
         self._failures = 0

@@ -21,7 +21,7 @@ _CONFLICT: Final = 409
 _ALL: Final = {"dryRun": "All"}
 
 
-class Place:
+class NamespaceClient:
     """Jobs, pods and Secrets of one namespace. Each method raises ApiRefused and ApiUnreachable."""
 
     def __init__(self, api: Api, namespace: str) -> None:
@@ -32,12 +32,12 @@ class Place:
         self._secrets = f"/api/v1/namespaces/{namespace}/secrets"
         self._events = f"/api/v1/namespaces/{namespace}/events"
 
-    async def create_job(self, manifest: Mapping[str, Any], *, only_try: bool = False) -> Job:
-        query = _ALL if only_try else None
+    async def create_job(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Job:
+        query = _ALL if dry_run else None
         return await self.api.read("POST", self.jobs, Job, query=query, body=manifest)
 
-    async def create_secret(self, manifest: Mapping[str, Any], *, only_try: bool = False) -> None:
-        query = _ALL if only_try else None
+    async def create_secret(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> None:
+        query = _ALL if dry_run else None
         await self.api.request("POST", self._secrets, query=query, body=manifest)
 
     async def create_event(self, manifest: Mapping[str, Any]) -> None:

@@ -44,11 +44,11 @@ class Named(Protocol):
 T = TypeVar("T", bound=Named)
 
 
-class Mirror(Generic[T]):
+class Watcher(Generic[T]):
     """Follows all objects of one kind that match a selector.
 
     Attributes:
-        trouble: why what we know may be out of date, None while it is not.
+        not_ready_reason: why what we know may be out of date, None while it is not.
         is_listed: whether everything has been told of once.
         relists: how often everything was listed.
     """
@@ -63,7 +63,7 @@ class Mirror(Generic[T]):
         seen: Callable[[T], None],
         gone: Callable[[str, str, T | None], None],
         synced: Callable[[], None],
-        pick: random.Random,
+        rng: random.Random,
         watch_seconds: float = WATCH_SECONDS,
         relist_seconds: float = RELIST_SECONDS,
     ) -> None:
@@ -77,11 +77,11 @@ class Mirror(Generic[T]):
             seen: told of each object as it is, at each list and change.
             gone: told launch and name of each that is no more, with its last state where that is known.
             synced: told when a list is complete.
-            pick: spreads pauses, so that not all controllers of a cluster come back at one moment.
+            rng: spreads pauses, so that not all controllers of a cluster come back at one moment.
             watch_seconds: see WATCH_SECONDS.
             relist_seconds: see RELIST_SECONDS.
         """
-        self.trouble: str | None = "Nothing has been listed yet."
+        self.not_ready_reason: str | None = "Nothing has been listed yet."
         self.is_listed = False
         self.relists = 0
         self._api = api
@@ -91,7 +91,7 @@ class Mirror(Generic[T]):
         self._seen = seen
         self._gone = gone
         self._synced = synced
-        self._pick = pick
+        self._rng = rng
         self._watch_seconds = watch_seconds
         self._relist_seconds = relist_seconds
         self._launches: dict[str, str] = {}
@@ -106,7 +106,7 @@ class Mirror(Generic[T]):
 
     async def run(self) -> None:
         """List and watch for as long as this is awaited. Any failure is followed by a pause and a list."""
-        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._pick)
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._rng)
         self._hear()
         while True:
             try:
@@ -119,7 +119,7 @@ class Mirror(Generic[T]):
                 if isinstance(error, ApiRefused) and error.status == _GONE:
                     log.info("watch expired", extra={"path": self._path})
                 else:
-                    self.trouble = str(error)
+                    self.not_ready_reason = str(error)
                     log.warning("watch lost", extra={"path": self._path, "error": str(error)})
                 await asyncio.sleep(backoff.next(error.retry_after))
 
@@ -193,7 +193,7 @@ class Mirror(Generic[T]):
         )
         async with self._api.stream("GET", self._path, query=query, timeout=timeout) as answer:
             # A list alone is no news of what comes after it.
-            self.trouble = None
+            self.not_ready_reason = None
             self._hear()
             rest = b""
             async for chunk in answer.content.iter_any():

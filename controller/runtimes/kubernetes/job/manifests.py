@@ -20,7 +20,7 @@ from podline.contract import environment
 from podline.contract.reasons import Phase
 
 FAREWELL_SECONDS: Final = 5
-"""How much longer than the bot's own farewell its pod may take: reports and last word come after it."""
+"""How much longer than the bot's own farewell its pod may take: reports and final report come after it."""
 
 
 EXAMPLE: Final = Launch(

@@ -155,7 +155,7 @@ def _bot(container: dict[str, Any], place: Steps) -> Iterator[tuple[Steps, str]]
     if not container.get("image"):
         yield place, "the container bot needs an `image`"
     if container.get("terminationMessagePath", LAST_WORD_FILE) != LAST_WORD_FILE:
-        yield (*place, "terminationMessagePath"), f"the bot leaves its last word in {LAST_WORD_FILE}"
+        yield (*place, "terminationMessagePath"), f"the bot leaves its final report in {LAST_WORD_FILE}"
     for index, variable in enumerate(container.get("env") or []):
         name = variable.get("name") if isinstance(variable, dict) else None
         if name in _OWN_VARIABLES:

@@ -7,7 +7,7 @@ import pytest
 from controller.core.endings import SENTENCES, decide_ending, ending_for
 from controller.core.runtime import Exit
 from controller.core.session import Ending
-from podline.contract.messages import LastWord, Timeline
+from podline.contract.messages import FinalReport, Timeline
 from podline.contract.reasons import EXIT_CODES, Reason
 from podline.contract.usage import Usage
 
@@ -15,8 +15,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 STOP = ending_for(Reason.STOPPED)
 
 
-def word(reason: str, message: str = "As the bot says.") -> LastWord:
-    return LastWord(
+def word(reason: str, message: str = "As the bot says.") -> FinalReport:
+    return FinalReport(
         reason=reason, message=message, totals=Usage(), acked_totals=Usage(), timeline=Timeline(now=1)
     )
 
@@ -29,31 +29,31 @@ def seen(**facts: object) -> Exit:
     ("intent", "exit_", "reason"),
     [
         # Our own intent comes before all else.
-        (STOP, seen(exit_code=0, last_word=word("terminated")), Reason.STOPPED),
+        (STOP, seen(exit_code=0, final_report=word("terminated")), Reason.STOPPED),
         (STOP, seen(signal=9), Reason.STOPPED),
-        (STOP, seen(exit_code=0, last_word=word("caller_left")), Reason.STOPPED),
+        (STOP, seen(exit_code=0, final_report=word("caller_left")), Reason.STOPPED),
         (STOP, seen(cause=ending_for(Reason.OUT_OF_MEMORY), exit_code=137), Reason.STOPPED),
         (ending_for(Reason.UNRESPONSIVE), seen(signal=9), Reason.UNRESPONSIVE),
-        (ending_for(Reason.MAX_DURATION), seen(last_word=word("terminated")), Reason.MAX_DURATION),
+        (ending_for(Reason.MAX_DURATION), seen(final_report=word("terminated")), Reason.MAX_DURATION),
         # Then what the place did.
         (
             None,
-            seen(cause=ending_for(Reason.OUT_OF_MEMORY), last_word=word("caller_left")),
+            seen(cause=ending_for(Reason.OUT_OF_MEMORY), final_report=word("caller_left")),
             Reason.OUT_OF_MEMORY,
         ),
         (
             None,
-            seen(cause=ending_for(Reason.EVICTED), exit_code=0, last_word=word("terminated")),
+            seen(cause=ending_for(Reason.EVICTED), exit_code=0, final_report=word("terminated")),
             Reason.EVICTED,
         ),
         (None, seen(cause=ending_for(Reason.NODE_LOST)), Reason.NODE_LOST),
-        # Then the bot's last word.
-        (None, seen(exit_code=1, last_word=word("caller_left")), Reason.CALLER_LEFT),
-        (None, seen(exit_code=67, last_word=word("model_lost")), Reason.MODEL_LOST),
-        (None, seen(exit_code=0, last_word=word("terminated")), Reason.VANISHED),
+        # Then the bot's final report.
+        (None, seen(exit_code=1, final_report=word("caller_left")), Reason.CALLER_LEFT),
+        (None, seen(exit_code=67, final_report=word("model_lost")), Reason.MODEL_LOST),
+        (None, seen(exit_code=0, final_report=word("terminated")), Reason.VANISHED),
         # A bot has no say in what only the place can know, nor in what is no reason.
-        (None, seen(exit_code=68, last_word=word("evicted")), Reason.MODEL_UNREACHABLE),
-        (None, seen(exit_code=1, last_word=word("bored")), Reason.CRASHED),
+        (None, seen(exit_code=68, final_report=word("evicted")), Reason.MODEL_UNREACHABLE),
+        (None, seen(exit_code=1, final_report=word("bored")), Reason.CRASHED),
         # Then its exit.
         *((None, seen(exit_code=code), reason) for reason, code in EXIT_CODES.items() if code),
         (None, seen(exit_code=2), Reason.CRASHED),
@@ -69,12 +69,12 @@ def test_the_reason_follows_the_precedence(intent: Ending | None, exit_: Exit, r
 
 
 def test_the_bots_own_sentence_is_kept_within_bounds() -> None:
-    ending = decide_ending(None, seen(last_word=word("crashed", "x" * 4000)))
+    ending = decide_ending(None, seen(final_report=word("crashed", "x" * 4000)))
     assert ending.message == "x" * 500
 
 
 def test_a_bot_that_says_nothing_more_gets_our_sentence() -> None:
-    ending = decide_ending(None, seen(last_word=word("idle", "")))
+    ending = decide_ending(None, seen(final_report=word("idle", "")))
     assert ending.message == "Both sides were silent for too long."
 
 

@@ -15,7 +15,7 @@ from controller.core.session import Timeline
 from controller.observe.metrics import stages
 from controller.observe.usage_metrics import exemplar_of
 from podline.contract.arithmetic import used_by
-from podline.contract.messages import Event, LastWord, Report
+from podline.contract.messages import Event, FinalReport, Report
 from podline.contract.messages import Timeline as BotTimeline
 from podline.contract.reasons import Reason
 from podline.contract.usage import Usage
@@ -128,7 +128,7 @@ async def test_a_bot_that_failed_before_its_caller_came_is_told_from_one_to_whic
     session = await site.start()
     marks = {"process_up": 7.0, "joined": 8.0}
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, **marks))
-    word = LastWord(reason, "Bye.", Usage(), Usage(), BotTimeline(now=10, **marks))
+    word = FinalReport(reason, "Bye.", Usage(), Usage(), BotTimeline(now=10, **marks))
     gone(site, session, word, exit_code=exit_code)
 
     seen = scrape(site)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from opentelemetry.trace import StatusCode
 
 from controller.__main__ import EXIT_CONFIG_INVALID, choose_tracing
-from controller.core.errors import LaunchUnknown, RoomsUnavailable, RuntimeUnavailable
-from controller.core.runtime import Sighting
+from controller.core.errors import RoomsUnavailable, RuntimeUnavailable, UnknownOutcome
+from controller.core.runtime import Observation
 from controller.core.session import Session, Timeline
 from controller.observe.traces import LISTED, Traced, starts_nothing
 from testing.fakes.bots.reported import batch, gone, until
@@ -183,7 +183,7 @@ async def test_a_launch_of_unknown_outcome_is_made_again_in_the_session_s_trace(
     received = Received(LISTED)
     async with serve_site(tracing=Traced(received.provider)) as site:
         body = {"user_id": "ana", "session_id": "mine"}
-        site.runtime.refusal = LaunchUnknown()
+        site.runtime.refusal = UnknownOutcome()
         await site.client.post("/v1/sessions", json=body, headers={"traceparent": PARENT})
         site.runtime.refusal = None
         await site.client.post(
@@ -192,7 +192,7 @@ async def test_a_launch_of_unknown_outcome_is_made_again_in_the_session_s_trace(
 
     launches = [span for span in received.spans if span.name == "launch bot"]
     assert [f"{span.context.trace_id:032x}" for span in launches] == [TRACE] * 2
-    assert launches[0].attributes["error.type"] == LaunchUnknown.code
+    assert launches[0].attributes["error.type"] == UnknownOutcome.code
     [launch] = site.runtime.launches
     assert launch.environment["TRACEPARENT"] == header(launches[1])
 
@@ -210,7 +210,7 @@ async def test_another_controller_goes_on_in_the_session_s_trace(site: Site, rec
         trace={"traceparent": PARENT},
     )
     assert site.runtime._seen is not None
-    site.runtime._seen(Sighting(launch_id="launch-1", found=session))
+    site.runtime._seen(Observation(launch_id="launch-1", found=session))
     await until(lambda: site.runtime.launches)
     site.runtime.exit("launch-1")
 

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 
 from controller.core.endings import ending_for
-from controller.core.runtime import Sighting
+from controller.core.runtime import Observation
 from controller.core.session import Session, Timeline
-from controller.runtimes.final_report import decode_last_word
+from controller.runtimes.final_report import decode_final_report
 from controller.supervision.claims import MAX_KINDS
-from podline.contract.messages import LastWord
+from podline.contract.messages import FinalReport
 from podline.contract.messages import Timeline as BotTimeline
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Tokens, Usage
@@ -70,7 +70,7 @@ async def test_the_last_word_adds_what_no_batch_carried_and_nothing_twice(site: 
     # The acknowledgement never came: the bot does not know that the batch was counted.
     tokens = {"gemini": Tokens(prompt_tokens=150, input_audio_tokens=80)}
     totals = Usage(models=tokens, turns=3, interruptions=1)
-    gone(site, session, LastWord("completed", "Bye.", totals, Usage(), BotTimeline(now=9), acked=0))
+    gone(site, session, FinalReport("completed", "Bye.", totals, Usage(), BotTimeline(now=9), acked=0))
 
     seen = scrape(site)
     assert seen.value("turns_total") == 3
@@ -84,7 +84,9 @@ async def test_a_last_word_that_sums_up_its_tools_adds_only_what_is_new(site: Si
     session = await site.start()
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS))
     totals = {**TOTALS, "tool_calls": {"other": {"ok": 5, "error": 1}}}
-    word = LastWord("completed", "Bye.", msgspec.convert(totals, Usage), Usage(), BotTimeline(now=9), acked=1)
+    word = FinalReport(
+        "completed", "Bye.", msgspec.convert(totals, Usage), Usage(), BotTimeline(now=9), acked=1
+    )
     gone(site, session, word)
 
     seen = scrape(site)
@@ -124,7 +126,7 @@ def found(site: Site, **fields: object) -> Session:
     )
     session = replace(session, **fields)
     assert site.runtime._seen is not None
-    site.runtime._seen(Sighting(launch_id=session.launch_id, found=session))
+    site.runtime._seen(Observation(launch_id=session.launch_id, found=session))
     return session
 
 
@@ -150,15 +152,15 @@ async def test_a_session_found_again_is_no_start_and_its_start_was_told_before(s
     assert seen.value("turns_total") == 1
 
 
-@pytest.mark.parametrize("heard_of", ["in a report", "in its last word"])
+@pytest.mark.parametrize("heard_of", ["in a report", "in its final report"])
 async def test_a_first_speech_while_no_controller_was_there_is_told_by_the_one_that_hears_of_it(
     site: Site, heard_of: str
 ) -> None:
     theirs = found(site, timeline=JOINED)
     if heard_of == "in a report":
         await as_found_bot(site, {**batch(5), "timeline": {"now": 200.0, **MARKS}})
-    word = LastWord("completed", "Bye.", Usage(turns=1), Usage(), BotTimeline(now=210.0, **MARKS), acked=4)
-    site.runtime.exit("launch-of-theirs", exit_code=0, last_word=word)
+    word = FinalReport("completed", "Bye.", Usage(turns=1), Usage(), BotTimeline(now=210.0, **MARKS), acked=4)
+    site.runtime.exit("launch-of-theirs", exit_code=0, final_report=word)
 
     seen = scrape(site)
     assert seen.value("session_start_seconds_count") == 1
@@ -208,8 +210,8 @@ async def test_an_end_that_is_on_record_is_not_counted_again(site: Site) -> None
 
 async def test_an_end_while_no_controller_was_there_adds_what_none_had_counted(site: Site) -> None:
     found(site)
-    word = LastWord("completed", "Bye.", Usage(turns=7), Usage(turns=5), BotTimeline(now=9), acked=3)
-    site.runtime.exit("launch-of-theirs", exit_code=0, last_word=word)
+    word = FinalReport("completed", "Bye.", Usage(turns=7), Usage(turns=5), BotTimeline(now=9), acked=3)
+    site.runtime.exit("launch-of-theirs", exit_code=0, final_report=word)
 
     seen = scrape(site)
     assert seen.value("turns_total") == 2
@@ -242,7 +244,7 @@ async def test_a_last_word_that_tells_more_than_we_know_is_taken(site: Site) -> 
     totals = {"turns": 4, "laughs": 3, "models": {"gemini": {"prompt_tokens": 7, "video_tokens": 9}}}
     word = {"reason": "completed", "message": "Bye.", "totals": totals, "acked_totals": {}, "more": 1}
     session = await site.start()
-    gone(site, session, decode_last_word(json.dumps({**word, "timeline": {"now": 9, "smiled": 3}})))
+    gone(site, session, decode_final_report(json.dumps({**word, "timeline": {"now": 9, "smiled": 3}})))
 
     record = await site.read(session["id"])
     assert (record["reason"], record["usage"]["turns"]) == ("completed", 4)
@@ -252,7 +254,7 @@ async def test_a_last_word_that_tells_more_than_we_know_is_taken(site: Site) -> 
 async def test_of_a_bot_killed_after_its_end_was_decided_usage_is_partial(site: Site) -> None:
     session = await site.start()
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS))
-    word = LastWord("idle", "Bye.", Usage(turns=2), Usage(), BotTimeline(now=9), acked=1, is_final=False)
+    word = FinalReport("idle", "Bye.", Usage(turns=2), Usage(), BotTimeline(now=9), acked=1, is_final=False)
     gone(site, session, word, exit_code=None, signal=9)
 
     record = await site.read(session["id"])

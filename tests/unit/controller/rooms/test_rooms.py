@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from controller.core.errors import RoomsUnavailable
 from controller.core.rooms import Room
-from controller.core.runtime import Sighting
+from controller.core.runtime import Observation
 from controller.core.session import Session
 from controller.core.tokens import Signer
 from controller.rooms.names import RoomNames
 from controller.runtimes.local.runtime import bot_variables
 from controller.supervision import launcher
-from controller.supervision.registry import Record, View
+from controller.supervision.registry import Record, SessionRegistry
 from controller.supervision.room_keeper import RoomKeeper
 from testing.fakes.controllers.places import FakeRooms
 from testing.fakes.controllers.sessions import some_session
@@ -131,7 +131,7 @@ async def test_a_start_taken_over_waits_for_a_provider_that_is_away(
     found = some_session(room_url="https://rooms.example/one")
     async with serve(rooms=AwayRooms()) as site:
         assert site.runtime._seen is not None
-        site.runtime._seen(Sighting(launch_id=found.launch_id, found=found))
+        site.runtime._seen(Observation(launch_id=found.launch_id, found=found))
         async with asyncio.timeout(10):
             while not site.runtime.launches:  # noqa: ASYNC110 - seen from outside only
                 await asyncio.sleep(0)
@@ -170,16 +170,16 @@ class SweptRooms(FakeRooms):
 
 
 async def test_rooms_are_swept_again_and_again_but_only_while_all_sessions_are_known() -> None:
-    rooms, view = SweptRooms(), View(capacity=5, per_user=5)
-    trouble: list[str] = ["Not all Jobs are listed yet."]
-    view.add(Record(session=some_session("live", room_url="https://rooms.example/live")))
-    keeper = RoomKeeper(rooms, view, lambda: trouble[0] if trouble else None, sweep_seconds=0.001)
+    rooms, registry = SweptRooms(), SessionRegistry(capacity=5, per_user=5)
+    reason: list[str] = ["Not all Jobs are listed yet."]
+    registry.add(Record(session=some_session("live", room_url="https://rooms.example/live")))
+    keeper = RoomKeeper(rooms, registry, lambda: reason[0] if reason else None, sweep_seconds=0.001)
     running = asyncio.create_task(keeper.run())
     rooms.failures = 1
 
     await asyncio.sleep(0.05)
     assert rooms.sweeps.empty()
-    trouble.clear()
+    reason.clear()
     async with asyncio.timeout(10):
         assert [await rooms.sweeps.get() for _ in range(3)] == [{"live"}] * 3
     running.cancel()
@@ -190,7 +190,7 @@ async def test_rooms_are_swept_again_and_again_but_only_while_all_sessions_are_k
 
 async def test_a_room_that_can_not_be_closed_takes_nothing_along(caplog: pytest.LogCaptureFixture) -> None:
     rooms = SweptRooms()
-    keeper = RoomKeeper(rooms, View(capacity=5, per_user=5), lambda: None)
+    keeper = RoomKeeper(rooms, SessionRegistry(capacity=5, per_user=5), lambda: None)
     running = asyncio.create_task(keeper.run())
     await asyncio.sleep(0)
     rooms.failures = 1

@@ -10,8 +10,8 @@ import jwt
 import pytest
 
 from controller.core.credentials import Credentials
-from controller.core.errors import LaunchUnknown, RuntimeUnavailable
-from controller.core.runtime import Sighting
+from controller.core.errors import RuntimeUnavailable, UnknownOutcome
+from controller.core.runtime import Observation
 from controller.core.session import Ending, Session, Timeline
 from controller.credentials.store import StoreTokens
 from podline.contract.reasons import Phase, Reason
@@ -35,7 +35,7 @@ def found(**fields: object) -> Session:
 
 def tell(site: Site, session: Session, **more: object) -> None:
     assert site.runtime._seen is not None
-    site.runtime._seen(Sighting(launch_id=session.launch_id, found=session, **more))
+    site.runtime._seen(Observation(launch_id=session.launch_id, found=session, **more))
 
 
 async def is_known(site: Site) -> bool:
@@ -105,7 +105,7 @@ async def test_one_of_unknown_outcome_is_tried_again_and_not_given_up(
 ) -> None:
     monkeypatch.setattr("controller.supervision.launcher._PAUSE_SECONDS", 0.0)
     async with serve_site() as site:
-        site.runtime.refusal = LaunchUnknown()
+        site.runtime.refusal = UnknownOutcome()
         tell(site, found())
         await settled()
         site.runtime.refusal = None

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.runtime import Sighting
+from controller.core.runtime import Observation
 from controller.core.session import NO_BUDGET, Budget
-from controller.core.start_request import Order
+from controller.core.start_request import StartRequest
 from controller.supervision.budgets import spent
-from podline.contract.messages import LastWord, Timeline
+from podline.contract.messages import FinalReport, Timeline
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Tokens, Usage
 from testing.fakes.bots.reported import PRICES, batch, gone, until
@@ -74,7 +74,7 @@ def test_a_model_without_a_price_is_never_charged_less_than_one_with_one(prompt:
 
 def test_a_budget_makes_another_request_and_none_leaves_hashes_as_they_were() -> None:
     budgets = [NO_BUDGET, Budget(tokens=1), Budget(tokens=2), Budget(cost=1.0), Budget(tokens=1, cost=1.0)]
-    hashes = [Order(user_id="ana", max_duration_seconds=60, budget=budget).hash for budget in budgets]
+    hashes = [StartRequest(user_id="ana", max_duration_seconds=60, budget=budget).hash for budget in budgets]
 
     assert len(set(hashes)) == len(budgets)
     # The hash on the Jobs of a release without budgets.
@@ -91,7 +91,7 @@ async def test_the_bot_is_told_why_and_has_time_to_leave_by_itself() -> None:
         assert [(each["type"], each["reason"]) for each in inbox["messages"]] == [("stop", "budget_spent")]
         assert (stopping["phase"], site.runtime.stopped) == ("stopping", [])
 
-        word = LastWord("budget_spent", "Spent.", used(gemini=120), used(gemini=100), Timeline(now=1))
+        word = FinalReport("budget_spent", "Spent.", used(gemini=120), used(gemini=100), Timeline(now=1))
         gone(site, session, word)
         over = await site.read(session["id"])
 
@@ -125,7 +125,7 @@ async def test_a_session_that_was_found_again_keeps_its_budget_and_what_it_had_u
         session = some_session(
             "launch-1", id="mine", room_provider="daily", phase=Phase.LIVE, budget=Budget(tokens=100)
         )
-        site.runtime._seen(Sighting(launch_id="launch-1", found=session))
+        site.runtime._seen(Observation(launch_id="launch-1", found=session))
         await asyncio.sleep(0)
         token = {"Authorization": f"Bearer {SIGNER.launch_token('launch-1')}"}
         body = batch(7, [tokens(1)], totals(100))

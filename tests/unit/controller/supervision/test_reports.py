@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.supervision.report_ledger import Ledger, moments
-from podline.contract.messages import LastWord, Report, Timeline
+from podline.contract.messages import FinalReport, Report, Timeline
 from podline.contract.usage import Usage
 from testing.fakes.controllers.site import Site
 
@@ -155,7 +155,7 @@ async def test_the_last_word_holds_what_no_report_carried_any_more(site: Site) -
     site.runtime.exit(
         site.runtime.launch_of(session["id"]).session.launch_id,
         exit_code=0,
-        last_word=LastWord(
+        final_report=FinalReport(
             "idle", "It was quiet.", Usage(turns=3), Usage(turns=2), Timeline(now=9, joined=1)
         ),
     )

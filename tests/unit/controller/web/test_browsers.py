@@ -10,7 +10,7 @@ from controller.core.errors import TooManyOffers
 from controller.settings import Settings
 from controller.web.auth import Key, KeyScope
 from controller.web.http.connections import one_client
-from controller.web.offer_limit import Held
+from controller.web.offer_limit import OfferLimit
 from testing.fakes.controllers.site import Serve, Site
 
 SHOP = "https://shop.example.com"
@@ -111,7 +111,7 @@ async def test_of_many_candidates_for_one_session_a_few_are_held_and_no_other_su
 
 
 def test_what_is_held_for_one_session_is_bounded_and_given_back() -> None:
-    held = Held(candidates_for_one=1)
+    held = OfferLimit(candidates_for_one=1)
     with held.candidates("a"), held.candidates("b"), pytest.raises(TooManyOffers), held.candidates("a"):
         pass
     with held.candidates("a"), held.offer("a"), held.offer("a"):

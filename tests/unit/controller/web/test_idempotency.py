@@ -7,7 +7,7 @@ import httpx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.core.errors import LaunchUnknown, RuntimeUnavailable
+from controller.core.errors import RuntimeUnavailable, UnknownOutcome
 from testing.fakes.controllers.clockwork import Clockwork, at_once
 from testing.fakes.controllers.site import Site, serve_site
 
@@ -55,7 +55,7 @@ async def test_of_ten_parallel_starts_of_one_user_two_are_taken() -> None:
 @at_once
 async def test_a_launch_of_unknown_outcome_keeps_its_place_and_tells_how_to_have_it() -> None:
     async with serve_site(capacity=1) as site:
-        site.runtime.refusal = LaunchUnknown()
+        site.runtime.refusal = UnknownOutcome()
         answer = await ask(site)
 
         assert (answer.status_code, answer.json()["code"]) == (503, "runtime_unavailable")
@@ -68,7 +68,7 @@ async def test_a_launch_of_unknown_outcome_keeps_its_place_and_tells_how_to_have
 @at_once
 async def test_a_retry_adopts_a_bot_that_was_launched_unnoticed() -> None:
     async with serve_site() as site:
-        site.runtime.refusal, site.runtime.takes_it_silently = LaunchUnknown(), True
+        site.runtime.refusal, site.runtime.takes_it_silently = UnknownOutcome(), True
         await ask(site)
         site.runtime.refusal = None
         adopted = await ask(site)
@@ -83,7 +83,7 @@ async def test_a_retry_adopts_a_bot_that_was_launched_unnoticed() -> None:
 @at_once
 async def test_a_retry_launches_a_bot_that_was_not_launched() -> None:
     async with serve_site() as site:
-        site.runtime.refusal = LaunchUnknown()
+        site.runtime.refusal = UnknownOutcome()
         await ask(site)
         site.runtime.refusal = None
 
@@ -94,7 +94,7 @@ async def test_a_retry_launches_a_bot_that_was_not_launched() -> None:
 @at_once
 async def test_a_launch_of_unknown_outcome_that_nobody_asks_for_again_is_stopped() -> None:
     async with serve_site(capacity=1) as site:
-        site.runtime.refusal, site.runtime.takes_it_silently = LaunchUnknown(), True
+        site.runtime.refusal, site.runtime.takes_it_silently = UnknownOutcome(), True
         await ask(site)
         site.runtime.refusal = None
         await asyncio.sleep(31)
@@ -108,7 +108,7 @@ async def test_a_launch_of_unknown_outcome_that_nobody_asks_for_again_is_stopped
 @at_once
 async def test_a_launch_of_unknown_outcome_that_nobody_can_ask_for_again_is_stopped_at_once() -> None:
     async with serve_site() as site:
-        site.runtime.refusal, site.runtime.takes_it_silently = LaunchUnknown(), True
+        site.runtime.refusal, site.runtime.takes_it_silently = UnknownOutcome(), True
         await site.client.post("/v1/sessions", json={"user_id": "ana"})
         await until_done()
 
@@ -118,7 +118,7 @@ async def test_a_launch_of_unknown_outcome_that_nobody_can_ask_for_again_is_stop
 @at_once
 async def test_a_stop_of_a_launch_of_unknown_outcome_reaches_what_may_be_there() -> None:
     async with serve_site() as site:
-        site.runtime.refusal, site.runtime.takes_it_silently = LaunchUnknown(), True
+        site.runtime.refusal, site.runtime.takes_it_silently = UnknownOutcome(), True
         await ask(site)
         await site.client.delete("/v1/sessions/mine")
 
@@ -151,7 +151,7 @@ class Interleaving:
             case "refuse":
                 runtime.refusal = RuntimeUnavailable("The place is on fire.")
             case "lose the request" | "lose the answer":
-                runtime.refusal, runtime.takes_it_silently = LaunchUnknown(), step == "lose the answer"
+                runtime.refusal, runtime.takes_it_silently = UnknownOutcome(), step == "lose the answer"
             case "stop":
                 await self.site.client.delete("/v1/sessions/mine")
             case "exit":

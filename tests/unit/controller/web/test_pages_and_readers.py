@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from controller.core.clock import system_clock
 from controller.core.session import Session, Timeline
 from controller.settings import Settings
-from controller.supervision.registry import Record, View
+from controller.supervision.registry import Record, SessionRegistry
 from controller.web.app import create_app
 from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.places import FakeRooms, FakeRuntime
@@ -36,19 +36,19 @@ def session(number: int) -> Session:
 def test_no_session_is_missed_or_told_twice_while_others_come(
     before: int, limit: int, meanwhile: list[int]
 ) -> None:
-    view = View(capacity=1000, per_user=1000)
+    registry = SessionRegistry(capacity=1000, per_user=1000)
     number = 0
     for number in range(before):
-        view.add(Record(session=session(number)))
+        registry.add(Record(session=session(number)))
     number, told, cursor = before + 3, [], None
     coming = iter(meanwhile)
     while True:
-        page, cursor = view.page(None, None, limit, cursor)
+        page, cursor = registry.page(None, None, limit, cursor)
         told += [each.id for each in page]
         if cursor is None:
             break
         for _ in range(next(coming, 0)):
-            view.add(Record(session=session(number)))
+            registry.add(Record(session=session(number)))
             number += 1
 
     assert len(told) == len(set(told))
@@ -60,10 +60,10 @@ async def test_a_reader_that_does_not_read_is_owed_one_event_for_each_session() 
         Settings(_env_file=None), FakeRuntime(), FakeRooms(), SIGNER, None, system_clock(), some_metrics()
     )
     async with app.router.lifespan_context(app):
-        view = app.state.services.supervisor.view
+        registry = app.state.services.supervisor.registry
         record = Record(session=session(1))
         record.settled.set()
-        view.add(record)
+        registry.add(record)
         reads, events, told = asyncio.Event(), [], asyncio.Event()
 
         async def send(message: dict[str, object]) -> None:
@@ -98,11 +98,11 @@ async def test_a_reader_that_does_not_read_is_owed_one_event_for_each_session() 
         await asyncio.wait_for(told.wait(), 5)
         for turn in range(5000):
             usage = record.session.usage
-            view.put(record, record.session.used(type(usage)(turns=turn)))
+            registry.put(record, record.session.used(type(usage)(turns=turn)))
             if turn % 100 == 0:
                 await asyncio.sleep(0)
         reads.set()
-        view.close()
+        registry.close()
         await asyncio.wait_for(serving, 5)
 
     # What was on its way already, then the latest.

@@ -250,4 +250,4 @@ def test_reading_settings_loads_nothing_but_the_standard_library() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
 
     loaded = set(done.stdout.split())
-    assert loaded - sys.stdlib_module_names == {"bot", "protocol"}
+    assert loaded - sys.stdlib_module_names == {"podline"}

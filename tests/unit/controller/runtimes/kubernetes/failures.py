@@ -68,7 +68,7 @@ BY_EXIT: Final = [
     ),
     *(
         Case(
-            f"exit {code} with a last word of {reason}",
+            f"exit {code} with a final report of {reason}",
             reason,
             job(*(FAILED_FOR_EXIT[code] if code else COMPLETE)),
             pod("Failed" if code else "Succeeded", terminated(code, message=word(reason))),
@@ -89,19 +89,19 @@ BY_EXIT: Final = [
         pod("Succeeded", terminated(0, message=word("terminated"))),
     ),
     Case(
-        "a last word that is no JSON",
+        "a final report that is no JSON",
         Reason.MODEL_LOST,
         job(*FAILED_FOR_EXIT[69]),
         pod("Failed", terminated(69, message='ls":{"turns":3}}')),
     ),
     Case(
-        "a last word that is too long",
+        "a final report that is too long",
         Reason.MODEL_LOST,
         job(*FAILED_FOR_EXIT[69]),
         pod("Failed", terminated(69, message=word("idle", "x" * 5000))),
     ),
     Case(
-        "a last word that is not the bot's to say",
+        "a final report that is not the bot's to say",
         Reason.CRASHED,
         job(*FAILED_FOR_EXIT[1]),
         pod("Failed", terminated(1, message=word("evicted"))),

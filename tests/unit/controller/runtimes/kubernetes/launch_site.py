@@ -10,7 +10,7 @@ from typing import Final
 from controller.core.runtime import Launch
 from controller.core.session import Ending
 from controller.core.tracing import Tracing, Untraced
-from controller.runtimes.kubernetes.client.namespace_client import Place
+from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job
 from controller.runtimes.kubernetes.job import names
 from controller.runtimes.kubernetes.job.records import progress_patch
@@ -28,12 +28,12 @@ LATER: Final = {"launch_id": "launch-2"}
 class Site:
     """A launcher, and the server it launches into."""
 
-    def __init__(self, server: ApiServer, place: Place, dead: set[str], tracing: Tracing) -> None:
+    def __init__(self, server: ApiServer, place: NamespaceClient, dead: set[str], tracing: Tracing) -> None:
         self.server = server
         self.cluster = Cluster(server.objects)
         self.dead = dead
-        pick = random.Random(1)  # noqa: S311 - the same each time
-        self._launcher = Launcher(place, pick, dead.__contains__, tracing)
+        rng = random.Random(1)  # noqa: S311 - the same each time
+        self._launcher = Launcher(place, rng, dead.__contains__, tracing)
 
     async def launch(self, launch: Launch | None = None) -> Job:
         launch = launch or made.launch()
@@ -69,7 +69,7 @@ class Site:
 @asynccontextmanager
 async def launching(tracing: Tracing | None = None) -> AsyncIterator[Site]:
     async with serve_api() as server, api_to(server) as api:
-        yield Site(server, Place(api, "podline"), set(), tracing or Untraced())
+        yield Site(server, NamespaceClient(api, "podline"), set(), tracing or Untraced())
 
 
 def again() -> Launch:

@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from controller.core.clock import Clock
-from controller.core.runtime import Exit, Sighting
+from controller.core.runtime import Exit, Observation
 from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.objects import Job
-from controller.runtimes.kubernetes.client.watch import Mirror
+from controller.runtimes.kubernetes.client.watch import Watcher
 from controller.runtimes.kubernetes.job import names
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
 from testing.fakes.kubernetes.api_objects import Thing
@@ -43,7 +43,7 @@ async def api_to(server: ApiServer) -> AsyncIterator[Api]:
 
 
 def add_job(server: ApiServer, name: str, launch_id: str = "") -> Thing:
-    """A Job with our label; only what a mirror reads."""
+    """A Job with our label; only what a watcher reads."""
     labels = {names.LAUNCH_ID: launch_id or f"launch-of-{name}"}
     return server.objects.create("jobs", "podline", {"metadata": {"name": name, "labels": labels}})
 
@@ -57,7 +57,7 @@ def drop_job(server: ApiServer, name: str) -> None:
 
 
 class Told:
-    """What a mirror has told of: the Jobs there are, and those that are gone."""
+    """What a watcher has told of: the Jobs there are, and those that are gone."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
@@ -106,11 +106,11 @@ class Told:
 
 
 @asynccontextmanager
-async def mirroring(server: ApiServer, **settings: float) -> AsyncIterator[tuple[Mirror[Job], Told]]:
-    """A mirror of all Jobs with our label. Waiting for news of one that has failed fails."""
+async def mirroring(server: ApiServer, **settings: float) -> AsyncIterator[tuple[Watcher[Job], Told]]:
+    """A watcher of all Jobs with our label. Waiting for news of one that has failed fails."""
     told = Told()
     async with api_to(server) as api:
-        mirror = Mirror(
+        watcher = Watcher(
             api,
             JOBS,
             Job,
@@ -118,12 +118,12 @@ async def mirroring(server: ApiServer, **settings: float) -> AsyncIterator[tuple
             seen=told.take,
             gone=told.drop,
             synced=told.sync,
-            pick=random.Random(1),  # noqa: S311 - the same each time
+            rng=random.Random(1),  # noqa: S311 - the same each time
             **settings,
         )
-        told.running = asyncio.create_task(mirror.run())
+        told.running = asyncio.create_task(watcher.run())
         try:
-            yield mirror, told
+            yield watcher, told
         finally:
             told.running.cancel()
             await asyncio.wait([told.running])
@@ -134,21 +134,21 @@ class Followed:
 
     def __init__(self, runtime: KubernetesRuntime) -> None:
         self.runtime = runtime
-        self.sightings: list[Sighting] = []
+        self.observations: list[Observation] = []
         self.following: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
 
     def of(self, launch_id: str, what: str) -> list[Any]:
         """All that was told of one launch: each `found`, `intent`, `scheduled` or `exit`."""
-        told = (getattr(each, what) for each in self.sightings if each.launch_id == launch_id)
+        told = (getattr(each, what) for each in self.observations if each.launch_id == launch_id)
         return [each for each in told if each is not None]
 
-    def take(self, sighting: Sighting) -> None:
-        self.sightings.append(sighting)
+    def take(self, observation: Observation) -> None:
+        self.observations.append(observation)
         self._news.set()
 
     async def until(self, holds: Callable[[], Any]) -> None:
-        """Wait until something holds; looks at each sighting, and each second for what is none."""
+        """Wait until something holds; looks at each observation, and each second for what is none."""
         async with asyncio.timeout(AN_HOUR):
             while not holds():
                 if self.following is not None and self.following.done():
@@ -183,13 +183,13 @@ async def following(server: ApiServer, *, until_ready: bool = True) -> AsyncIter
             grace_seconds=30,
             keep_ended_seconds=3600,
             clock=passing_clock(),
-            pick=random.Random(1),  # noqa: S311 - the same each time
+            rng=random.Random(1),  # noqa: S311 - the same each time
         )
         followed = Followed(runtime)
         followed.following = asyncio.create_task(runtime.follow(followed.take))
         try:
             if until_ready:
-                await followed.until(lambda: runtime.trouble() is None)
+                await followed.until(lambda: runtime.not_ready_reason() is None)
             yield followed
         finally:
             followed.following.cancel()

@@ -8,7 +8,7 @@ import msgspec
 
 from controller.runtimes.kubernetes.client.objects import Event, Job, Pod
 from controller.runtimes.kubernetes.job import names
-from podline.contract.messages import LastWord, Timeline
+from podline.contract.messages import FinalReport, Timeline
 from podline.contract.usage import Usage
 
 Json = dict[str, Any]
@@ -178,8 +178,8 @@ def warning(reason: str, message: str, kind: str = "Pod") -> Event:
 
 
 def word(reason: str, message: str = "As the bot says.") -> str:
-    """A last word, as the kubelet copies it into the pod."""
-    left = LastWord(
+    """A final report, as the kubelet copies it into the pod."""
+    left = FinalReport(
         reason=reason,
         message=message,
         totals=Usage(turns=3),

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from controller.core.endings import decide_ending, ending_for
-from controller.core.errors import LaunchUnknown, RuntimeUnavailable, SessionConflict
+from controller.core.errors import RuntimeUnavailable, SessionConflict, UnknownOutcome
 from podline.contract.reasons import Reason
 from testing.fakes.controllers.clockwork import at_once_with_sockets
 from testing.fakes.kubernetes.api_server import ApiServer, serve_api
@@ -29,7 +29,7 @@ def label(server: ApiServer, name: str) -> str | None:
 
 
 @at_once_with_sockets
-async def test_a_bot_that_leaves_by_itself_is_told_once_with_its_last_word() -> None:
+async def test_a_bot_that_leaves_by_itself_is_told_once_with_its_final_report() -> None:
     async with serve_api() as server, following(server) as followed:
         cluster = Cluster(server.objects)
         await followed.runtime.launch(made.launch())
@@ -123,7 +123,7 @@ async def test_a_launch_nobody_knows_of_can_be_stopped_and_leaves_nothing_that_r
         Cluster(server.objects).act_alone()
         fault = server.misbehave(how, method="POST", path="/jobs", times=ALWAYS)
         blind = server.misbehave("refuse", path="/cart-7", times=ALWAYS, status=503)
-        with pytest.raises(LaunchUnknown):
+        with pytest.raises(UnknownOutcome):
             await followed.runtime.launch(made.launch())
         fault.times = blind.times = 0
         await followed.runtime.stop("launch-1", STOP)
@@ -145,7 +145,7 @@ async def test_no_end_is_told_of_a_bot_that_nobody_can_look_for() -> None:
             server.objects.reactions.append(
                 lambda change: revoke(server) if change.kind == "secrets" else None
             )
-            with pytest.raises(LaunchUnknown):
+            with pytest.raises(UnknownOutcome):
                 await followed.runtime.launch(made.launch())
             await followed.runtime.stop("launch-1", STOP)
             await asyncio.sleep(10)
@@ -169,7 +169,7 @@ async def test_a_job_that_shows_up_after_its_launch_was_taken_back_is_cleared_aw
         await asyncio.sleep(60)
 
         assert server.objects.all("jobs", "podline") == []
-        assert followed.sightings == []
+        assert followed.observations == []
 
 
 @pytest.mark.parametrize("refusal", [RuntimeUnavailable, SessionConflict])
@@ -184,4 +184,4 @@ async def test_a_launch_that_was_refused_is_not_told_of(refusal: type[Exception]
             await followed.runtime.launch(made.launch())
         await asyncio.sleep(1000)
 
-        assert followed.sightings == []
+        assert followed.observations == []

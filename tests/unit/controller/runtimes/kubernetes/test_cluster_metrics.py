@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.errors import ApiError
-from controller.runtimes.kubernetes.client.namespace_client import Place
+from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector, verb_of
 from testing.fakes.controllers.clockwork import at_once_with_sockets
 from testing.fakes.controllers.metered import Scrape
@@ -43,7 +43,7 @@ async def test_each_request_is_counted_with_its_answer_or_without() -> None:
         add_job(server, "a")
         with access_to(server) as access:
             async with Api(access, ApiMetrics(registry).answered) as api:
-                place = Place(api, "podline")
+                place = NamespaceClient(api, "podline")
                 await place.find_job("a")
                 await place.find_job("b")
                 for _ in range(2):  # the client asks once more by itself
@@ -59,29 +59,29 @@ async def test_each_request_is_counted_with_its_answer_or_without() -> None:
 
 @at_once_with_sockets
 async def test_a_watch_is_as_old_as_its_last_sign_of_life() -> None:
-    async with serve_api() as server, mirroring(server) as (mirror, told):
+    async with serve_api() as server, mirroring(server) as (watcher, told):
         await told.until(lambda: bool(server.watches("jobs")))
-        began = mirror.age()
+        began = watcher.age()
         assert began is not None
         add_job(server, "a")
         await told.until(lambda: told.names == {"a"})
-        assert mirror.age() < 1
+        assert watcher.age() < 1
 
         await asyncio.sleep(20)
-        assert 20 <= mirror.age() < 25
+        assert 20 <= watcher.age() < 25
         await asyncio.sleep(600)
-        assert mirror.age() < 60, "a watch is renewed"
+        assert watcher.age() < 60, "a watch is renewed"
 
 
 @at_once_with_sockets
 async def test_a_watch_that_hears_nothing_any_more_grows_old() -> None:
-    async with serve_api() as server, mirroring(server) as (mirror, told):
+    async with serve_api() as server, mirroring(server) as (watcher, told):
         await told.until(lambda: bool(server.watches("jobs")))
         for _ in range(1000):
             server.misbehave("reset_before")
         await asyncio.sleep(300)
 
-        assert mirror.age() > 60
+        assert watcher.age() > 60
 
 
 @at_once_with_sockets

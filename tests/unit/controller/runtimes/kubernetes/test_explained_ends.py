@@ -135,8 +135,8 @@ def test_the_last_warning_has_the_say() -> None:
 def test_the_last_word_comes_with_what_was_used() -> None:
     seen = explain(job(*COMPLETE), pod("Succeeded", terminated(0, message=word("idle"))), (), NOON)
 
-    assert seen.last_word is not None
-    assert (seen.last_word.totals.turns, seen.last_word.timeline.joined) == (3, 2.5)
+    assert seen.final_report is not None
+    assert (seen.final_report.totals.turns, seen.final_report.timeline.joined) == (3, 2.5)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from controller.core.endings import decide_ending, ending_for
 from controller.core.errors import RuntimeUnavailable
-from controller.core.runtime import Sighting
+from controller.core.runtime import Observation
 from controller.core.session import Ending, Session
 from controller.runtimes.kubernetes.job import names
 from controller.runtimes.kubernetes.job.manifests import session_job
@@ -50,7 +50,7 @@ def job_of(server: ApiServer, session_id: str = "cart-7") -> Thing:
 
 async def settled(followed: Followed) -> None:
     await asyncio.sleep(10)
-    assert followed.runtime.trouble() is None
+    assert followed.runtime.not_ready_reason() is None
 
 
 @at_once_with_sockets
@@ -74,8 +74,8 @@ async def test_many_sessions_are_all_found() -> None:
         for number in range(620):
             leave_job(server, session_of(f"call-{number}"))
         async with following(server) as followed:
-            assert len({each.launch_id for each in followed.sightings if each.found}) == 620
-            assert len(followed.sightings) == 620
+            assert len({each.launch_id for each in followed.observations if each.found}) == 620
+            assert len(followed.observations) == 620
 
 
 @at_once_with_sockets
@@ -84,8 +84,8 @@ async def test_nothing_is_ready_before_all_are_found() -> None:
         server.misbehave("refuse", path="/pods", times=3, status=503)
         leave_job(server, session_of("cart-7"))
         async with following(server, until_ready=False) as followed:
-            assert followed.runtime.trouble() is not None
-            await followed.until(lambda: followed.runtime.trouble() is None)
+            assert followed.runtime.not_ready_reason() is not None
+            await followed.until(lambda: followed.runtime.not_ready_reason() is None)
 
             assert followed.of("launch-of-cart-7", "found")
 
@@ -100,7 +100,7 @@ async def test_a_session_that_was_accounted_for_does_not_end_again() -> None:
         async with following(server) as followed:
             await settled(followed)
 
-            assert followed.sightings == [Sighting(launch_id=over.launch_id, found=over)]
+            assert followed.observations == [Observation(launch_id=over.launch_id, found=over)]
 
 
 @at_once_with_sockets
@@ -115,7 +115,7 @@ async def test_a_session_that_ended_while_nobody_looked_is_accounted_for() -> No
 
             assert followed.of(session.launch_id, "found") == [session]
             assert decide_ending(None, seen).reason is Reason.CALLER_LEFT
-            assert seen.last_word is not None
+            assert seen.final_report is not None
 
 
 @at_once_with_sockets
@@ -214,7 +214,7 @@ async def test_a_job_that_is_only_labelled_like_ours_is_left_alone(manifest: Thi
         async with following(server) as followed:
             await settled(followed)
 
-            found = [each.found for each in followed.sightings if each.found is not None]
+            found = [each.found for each in followed.observations if each.found is not None]
             assert session in found
             assert all(each.timeline.accepted.tzinfo is not None for each in found)
             assert job_of(server, "theirs") == before

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.endings import ending_for
-from controller.core.errors import LaunchUnknown, RuntimeUnavailable, SessionConflict
+from controller.core.errors import RuntimeUnavailable, SessionConflict, UnknownOutcome
 from controller.runtimes.kubernetes.job import names
 from controller.runtimes.kubernetes.job.records import progress_patch
 from podline.contract.reasons import Reason
@@ -109,8 +109,8 @@ def owners(server: ApiServer) -> list[str]:
 async def outcome(followed: Followed) -> type[Exception] | None:
     try:
         await followed.runtime.launch(LAUNCH)
-    except LaunchUnknown:
-        return LaunchUnknown
+    except UnknownOutcome:
+        return UnknownOutcome
     except (RuntimeUnavailable, SessionConflict) as error:
         return type(error)
     return None
@@ -138,7 +138,7 @@ async def under(
             bring(server, troubles)
             result = await outcome(followed)
             server.behave()
-            if result is LaunchUnknown:
+            if result is UnknownOutcome:
                 bring(server, stop_troubles)
                 await followed.runtime.stop("launch-1", STOP)
                 await followed.exit()
@@ -149,7 +149,7 @@ async def under(
                 assert owners(server) == [job["metadata"]["uid"]]
                 assert job["spec"]["activeDeadlineSeconds"] > 0
                 assert followed.of("launch-1", "exit") == []
-            elif result is LaunchUnknown:
+            elif result is UnknownOutcome:
                 assert all(has_ended(job) for job in ours(server))
                 assert len(followed.of("launch-1", "exit")) == 1
             else:

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from controller.core.errors import LaunchUnknown, RuntimeUnavailable, SessionConflict
+from controller.core.errors import RuntimeUnavailable, SessionConflict, UnknownOutcome
 from controller.observe.traces import LISTED, Traced
 from controller.runtimes.kubernetes.job import names
 from testing.fakes.controllers.clockwork import at_once_with_sockets
@@ -56,7 +56,7 @@ async def test_an_attempt_of_unknown_outcome_is_settled(how: How, kind: str) -> 
 async def test_an_answer_that_does_not_come_leaves_it_unknown() -> None:
     async with launching() as site:
         site.server.misbehave("hang", method="POST", path="/jobs")
-        with pytest.raises(LaunchUnknown):
+        with pytest.raises(UnknownOutcome):
             await site.launch()
 
 
@@ -78,7 +78,7 @@ async def test_a_server_that_takes_nothing_is_given_up() -> None:
         with pytest.raises(RuntimeUnavailable) as caught:
             await site.launch()
 
-        assert not isinstance(caught.value, LaunchUnknown)
+        assert not isinstance(caught.value, UnknownOutcome)
         assert str(caught.value) == (
             "The bot's Job could not be made. The API server answered 429: too many requests."
         )
@@ -89,7 +89,7 @@ async def test_a_server_that_takes_nothing_is_given_up() -> None:
 async def test_a_server_that_may_have_taken_it_leaves_it_unknown() -> None:
     async with launching() as site:
         site.server.misbehave("reset_before", times=ALWAYS)
-        with pytest.raises(LaunchUnknown):
+        with pytest.raises(UnknownOutcome):
             await site.launch()
 
 
@@ -125,7 +125,7 @@ async def test_a_quota_that_is_used_up_refuses_the_launch() -> None:
         with pytest.raises(RuntimeUnavailable, match=r"^The namespace's quota is used up\. ") as caught:
             await site.launch()
 
-        assert not isinstance(caught.value, LaunchUnknown)
+        assert not isinstance(caught.value, UnknownOutcome)
         assert (site.jobs, site.secrets) == ([], [])
 
 
@@ -134,7 +134,7 @@ async def test_a_quota_that_our_own_attempt_may_have_filled_leaves_it_unknown() 
     async with launching() as site:
         site.server.misbehave("reset_after", path="/jobs")
         site.server.misbehave("refuse", path="/jobs", status=403, message="exceeded quota: bots")
-        with pytest.raises(LaunchUnknown):
+        with pytest.raises(UnknownOutcome):
             await site.launch()
 
 
@@ -160,7 +160,7 @@ async def test_a_job_whose_secret_is_refused_is_taken_back() -> None:
         with pytest.raises(RuntimeUnavailable, match="The bot's Secret could not be made") as caught:
             await site.launch()
 
-        assert not isinstance(caught.value, LaunchUnknown)
+        assert not isinstance(caught.value, UnknownOutcome)
         assert (site.jobs, site.secrets) == ([], [])
 
 
@@ -172,7 +172,7 @@ async def test_a_job_made_by_an_attempt_of_unknown_outcome_is_taken_back_as_well
         with pytest.raises(RuntimeUnavailable) as caught:
             await site.launch()
 
-        assert isinstance(caught.value, LaunchUnknown) or site.jobs == []
+        assert isinstance(caught.value, UnknownOutcome) or site.jobs == []
 
 
 @at_once_with_sockets

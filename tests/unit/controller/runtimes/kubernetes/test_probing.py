@@ -18,9 +18,9 @@ FORBIDDEN = (
 )
 
 
-async def trouble(followed: Followed) -> str | None:
+async def not_ready_reason(followed: Followed) -> str | None:
     await asyncio.sleep(5)
-    return followed.runtime.trouble()
+    return followed.runtime.not_ready_reason()
 
 
 @at_once_with_sockets
@@ -38,20 +38,20 @@ async def test_a_runtime_that_is_not_followed_says_so() -> None:
         async with following(server) as followed:
             pass
 
-        assert followed.runtime.trouble() == "The cluster is not followed."
+        assert followed.runtime.not_ready_reason() == "The cluster is not followed."
 
 
 @at_once_with_sockets
 async def test_a_namespace_that_is_not_there_is_named_and_found_when_it_comes() -> None:
     server = ApiServer(Objects(namespaces=set()))
     async with serve_api(server), following(server, until_ready=False) as followed:
-        assert await trouble(followed) == (
+        assert await not_ready_reason(followed) == (
             f"{PREFIX}There is no namespace podline: create it, or set PODLINE_NAMESPACE to the one where "
             "bots are to run."
         )
         server.objects.namespaces.add("podline")
 
-        assert await trouble(followed) is None
+        assert await not_ready_reason(followed) is None
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ async def test_what_would_be_refused_is_said_until_it_is_mended(status: int, mes
     async with serve_api() as server:
         fault = server.misbehave("refuse", method="POST", times=10**6, status=status, message=message)
         async with following(server, until_ready=False) as followed:
-            assert await trouble(followed) == f"{PREFIX}{said}"
+            assert await not_ready_reason(followed) == f"{PREFIX}{said}"
             fault.times = 0
 
-            assert await trouble(followed) is None
+            assert await not_ready_reason(followed) is None
 
 
 @at_once_with_sockets
@@ -86,15 +86,15 @@ async def test_a_quota_that_is_full_of_bots_is_no_mistake() -> None:
     async with serve_api() as server:
         server.misbehave("refuse", method="POST", status=403, message="exceeded quota: bots")
         async with following(server, until_ready=False) as followed:
-            assert await trouble(followed) is None
+            assert await not_ready_reason(followed) is None
 
 
 @at_once_with_sockets
 async def test_a_watch_that_is_lost_is_trouble_until_it_is_back() -> None:
     async with serve_api() as server, following(server) as followed:
         fault = server.misbehave("refuse", method="GET", times=10**6, status=503, message="away")
-        await followed.until(lambda: followed.runtime.trouble() is not None)
-        assert followed.runtime.trouble() == f"{PREFIX}The API server answered 503: away."
+        await followed.until(lambda: followed.runtime.not_ready_reason() is not None)
+        assert followed.runtime.not_ready_reason() == f"{PREFIX}The API server answered 503: away."
         fault.times = 0
 
-        await followed.until(lambda: followed.runtime.trouble() is None)
+        await followed.until(lambda: followed.runtime.not_ready_reason() is None)

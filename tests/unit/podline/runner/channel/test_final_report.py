@@ -1,4 +1,4 @@
-"""The last word fits where it has to, and says enough to count what nobody counted."""
+"""The final report fits where it has to, and says enough to count what nobody counted."""
 
 import threading
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podline.contract.arithmetic import OTHER
-from podline.contract.messages import LastWord, TokensUsed, ToolCalled, TurnEnded
+from podline.contract.messages import FinalReport, TokensUsed, ToolCalled, TurnEnded
 from podline.contract.reasons import TERMINATED, Reason
 from podline.contract.usage import Tokens, ToolCalls
-from podline.runner.channel.final_report import LastWordFile, last_word
+from podline.runner.channel.final_report import FinalReportFile, final_report
 from podline.runner.channel.outbox import Ledger
 
 
@@ -24,16 +24,16 @@ def ledger() -> Ledger:
     return Ledger(lambda: 12.5)
 
 
-def encoded(word: LastWord) -> bytes:
+def encoded(word: FinalReport) -> bytes:
     return msgspec.json.encode(word)
 
 
-def read_back(path: Path) -> LastWord:
-    return msgspec.json.decode(path.read_bytes(), type=LastWord)
+def read_back(path: Path) -> FinalReport:
+    return msgspec.json.decode(path.read_bytes(), type=FinalReport)
 
 
 @contextmanager
-def writing_on(file: LastWordFile, words: list[LastWord]) -> Iterator[None]:
+def writing_on(file: FinalReportFile, words: list[FinalReport]) -> Iterator[None]:
     """Meanwhile another thread leaves these words, at least once each."""
     is_over = threading.Event()
 
@@ -61,7 +61,7 @@ def test_it_tells_reason_totals_and_what_was_acknowledged(ledger: Ledger, tmp_pa
     path = tmp_path / "last-word"
     path.write_text("something longer that stood here before " * 200)
 
-    LastWordFile(path).write(last_word(ledger, Reason.CALLER_LEFT, "The caller left the call."))
+    FinalReportFile(path).write(final_report(ledger, Reason.CALLER_LEFT, "The caller left the call."))
 
     word = read_back(path)
     assert (word.reason, word.message) == ("caller_left", "The caller left the call.")
@@ -70,23 +70,23 @@ def test_it_tells_reason_totals_and_what_was_acknowledged(ledger: Ledger, tmp_pa
 
 
 def test_a_bot_ended_by_sigterm_says_terminated(ledger: Ledger) -> None:
-    assert last_word(ledger, TERMINATED, "").reason == "terminated"
+    assert final_report(ledger, TERMINATED, "").reason == "terminated"
 
 
 def test_a_place_that_cannot_be_written_is_logged_and_nothing_more(
     ledger: Ledger, tmp_path: Path, logged: list[str]
 ) -> None:
-    LastWordFile(tmp_path / "no" / "such" / "folder").write(last_word(ledger, Reason.COMPLETED, ""))
+    FinalReportFile(tmp_path / "no" / "such" / "folder").write(final_report(ledger, Reason.COMPLETED, ""))
 
-    assert any("last word not written" in line for line in logged)
+    assert any("final report not written" in line for line in logged)
 
 
 def test_a_shorter_word_takes_the_place_of_a_longer_one(ledger: Ledger, tmp_path: Path) -> None:
     path = tmp_path / "last-word"
     path.touch()  # as the kubelet makes it
-    file, word = LastWordFile(path), last_word(ledger, Reason.CRASHED, "A fault.")
+    file, word = FinalReportFile(path), final_report(ledger, Reason.CRASHED, "A fault.")
 
-    file.write(last_word(ledger, Reason.CRASHED, "A fault. " * 20, is_final=False))
+    file.write(final_report(ledger, Reason.CRASHED, "A fault. " * 20, is_final=False))
     file.write(word)
 
     assert path.read_bytes() == encoded(word)
@@ -94,7 +94,7 @@ def test_a_shorter_word_takes_the_place_of_a_longer_one(ledger: Ledger, tmp_path
 
 def test_a_bot_killed_while_it_writes_has_left_a_word(ledger: Ledger, tmp_path: Path) -> None:
     path = tmp_path / "last-word"
-    file, word = LastWordFile(path), last_word(ledger, Reason.IDLE, "")
+    file, word = FinalReportFile(path), final_report(ledger, Reason.IDLE, "")
     file.write(word)
 
     with writing_on(file, [word]):
@@ -105,17 +105,17 @@ def test_a_bot_killed_while_it_writes_has_left_a_word(ledger: Ledger, tmp_path: 
 
 def test_of_two_who_leave_a_word_at_once_neither_spoils_the_others(ledger: Ledger, tmp_path: Path) -> None:
     """As where the loop is done just when the watchdog's time is up."""
-    words = [last_word(ledger, Reason.IDLE, "Nobody spoke. " * count) for count in (20, 1)]
+    words = [final_report(ledger, Reason.IDLE, "Nobody spoke. " * count) for count in (20, 1)]
     together = threading.Barrier(len(words))
 
-    def leave(file: LastWordFile, word: LastWord) -> None:
+    def leave(file: FinalReportFile, word: FinalReport) -> None:
         together.wait()
         file.write(word)
 
     with ThreadPoolExecutor(len(words)) as threads:
         for number in range(500):
             path = tmp_path / str(number)
-            file = LastWordFile(path)
+            file = FinalReportFile(path)
             for leaving in [threads.submit(leave, file, word) for word in words]:
                 leaving.result()
             assert read_back(path) in words
@@ -129,7 +129,7 @@ def test_where_space_is_short_tools_are_summed_up_before_models(ledger: Ledger) 
     ledger.acknowledge(1)
     ledger.record(ToolCalled("save_product", "error", 1.0))
 
-    word = last_word(ledger, Reason.COMPLETED, "")
+    word = final_report(ledger, Reason.COMPLETED, "")
 
     assert word.totals.tool_calls == {OTHER: ToolCalls(ok=20, error=1)}
     assert word.acked_totals.tool_calls == {OTHER: ToolCalls(ok=20)}
@@ -150,27 +150,27 @@ def test_it_is_never_too_long(message: str, tools: list[str], models: list[str],
         ledger.record(TokensUsed(name, Tokens(*[count] * 7)))
     ledger.acknowledge(ledger.report().seq)
 
-    assert len(encoded(last_word(ledger, Reason.CRASHED, message))) < 4096
+    assert len(encoded(final_report(ledger, Reason.CRASHED, message))) < 4096
 
 
 def test_a_message_is_one_line(ledger: Ledger) -> None:
-    assert last_word(ledger, Reason.CRASHED, "one\ntwo\x00").message == "one two "
+    assert final_report(ledger, Reason.CRASHED, "one\ntwo\x00").message == "one two "
 
 
 def test_the_one_left_when_the_end_is_decided_says_that_there_is_more_to_come(ledger: Ledger) -> None:
-    first = last_word(ledger, Reason.IDLE, "", is_final=False)
+    first = final_report(ledger, Reason.IDLE, "", is_final=False)
 
-    assert not msgspec.json.decode(msgspec.json.encode(first), type=LastWord).is_final
+    assert not msgspec.json.decode(msgspec.json.encode(first), type=FinalReport).is_final
     assert msgspec.json.decode(
-        msgspec.json.encode(last_word(ledger, Reason.IDLE, "")), type=LastWord
+        msgspec.json.encode(final_report(ledger, Reason.IDLE, "")), type=FinalReport
     ).is_final
 
 
 def test_no_early_word_takes_the_place_of_the_final_one(ledger: Ledger, tmp_path: Path) -> None:
     """A thread ends a bot that hangs, while its event loop takes in one more acknowledgement."""
-    file = LastWordFile(tmp_path / "last-word.json")
-    file.write(last_word(ledger, Reason.IDLE, "early", is_final=False))
-    file.write(last_word(ledger, Reason.IDLE, "final"))
-    file.write(last_word(ledger, Reason.IDLE, "early again", is_final=False))
+    file = FinalReportFile(tmp_path / "last-word.json")
+    file.write(final_report(ledger, Reason.IDLE, "early", is_final=False))
+    file.write(final_report(ledger, Reason.IDLE, "final"))
+    file.write(final_report(ledger, Reason.IDLE, "early again", is_final=False))
 
     assert read_back(tmp_path / "last-word.json").message == "final"

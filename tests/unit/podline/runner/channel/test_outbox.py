@@ -128,7 +128,7 @@ def test_an_old_acknowledgement_closes_no_batch(ledger: Ledger, ack: int) -> Non
     assert ledger.report().events == [tokens(2)]
 
 
-def test_events_given_up_are_left_to_the_last_word(ledger: Ledger) -> None:
+def test_events_given_up_are_left_to_the_final_report(ledger: Ledger) -> None:
     ledger.record(tokens(1))
     ledger.report()
     ledger.give_up()

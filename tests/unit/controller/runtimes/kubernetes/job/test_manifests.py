@@ -7,7 +7,7 @@ import json
 
 import yaml
 
-from controller.core.errors import LaunchUnknown
+from controller.core.errors import UnknownOutcome
 from controller.core.rooms import Room
 from controller.core.session import Ending
 from controller.runtimes.kubernetes.job import names
@@ -117,7 +117,7 @@ def test_a_launch_and_its_room_show_no_secret_where_they_are_printed() -> None:
     room = Room(
         name="a", url="b", caller_token="for-the-caller", environment={}, secrets={"T": "for-the-bot"}
     )
-    shown = repr(Doubt(launch=made.launch(), error=LaunchUnknown("?"))) + repr(room)
+    shown = repr(Doubt(launch=made.launch(), error=UnknownOutcome("?"))) + repr(room)
 
     assert not [secret for secret in ("a-launch-token", "for-the-caller", "for-the-bot") if secret in shown]
 

@@ -48,7 +48,7 @@ AT_KIND = ("kind: Job", "%s", 2)
 AT_VERSION = ("apiVersion: batch/v1", "%s", 1)
 AT_NAME = ("- name: bot", "- %s", 8)
 
-Place = tuple[str, str, int]
+Steps = tuple[str, str, int]
 
 
 @pytest.mark.parametrize(
@@ -77,11 +77,11 @@ Place = tuple[str, str, int]
         (AT_NAME, "name: robot", "there must be a container named bot"),
         (BESIDE_BOT, "{name: bot}", "two containers are named bot; a helper goes into `initContainers`"),
         (BESIDE_BOT, "{name: helper}", "a second container would outlive the bot"),
-        (IN_BOT, "terminationMessagePath: /x", "the bot leaves its last word in /dev/termination-log"),
+        (IN_BOT, "terminationMessagePath: /x", "the bot leaves its final report in /dev/termination-log"),
         (IN_BOT, "env: [{name: USER_ID, value: x}]", "leave `USER_ID` out: the controller sets it"),
     ],
 )
-def test_a_mistake_is_named_with_its_line(tmp_path: Path, place: Place, text: str, said: str) -> None:
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, place: Steps, text: str, said: str) -> None:
     old, around, line = place
     path = tmp_path / "job.yaml"
     message = refused(path, USABLE.replace(old, around % text, 1))
