@@ -25,7 +25,7 @@
   - HeadersTooLarge      431
   - InternalError        500
   - RuntimeUnavailable   503
-    - UnknownOutcome      503
+  - UnknownOutcome       503
   - RoomsUnavailable     503
   - ModelUnavailable     503
   - BotUnavailable       503
@@ -328,15 +328,21 @@ class RuntimeUnavailable(ControllerError):
     status, code, title, retry_after = 503, "runtime_unavailable", "No bot could be launched", 5
 
 
-class UnknownOutcome(RuntimeUnavailable):
-    """The place where bots run did not say whether it took the launch."""
+class UnknownOutcome(ControllerError):
+    """The runtime did not answer in time, so the bot may or may not have been launched.
+
+    A caller sees the code of `RuntimeUnavailable`, because the same retry helps. In code the two must not be
+    mistaken: after this error there may be a bot, so the capacity stays reserved.
+    """
+
+    status, code, title, retry_after = 503, "runtime_unavailable", "No bot could be launched", 5
 
     def __init__(self, why: str = "") -> None:
-        said = (
-            "Nobody could say in time whether the bot was launched. "
-            "Repeat the request with the same session_id to have it; otherwise it is stopped."
+        sentences = (
+            "The runtime did not confirm in time whether the bot was launched. "
+            "Repeat the request with the same session_id to adopt the launch; otherwise it is stopped."
         )
-        super().__init__(f"{said} {why}".rstrip())
+        super().__init__(f"{sentences} {why}".rstrip())
 
 
 class RoomsUnavailable(ControllerError):

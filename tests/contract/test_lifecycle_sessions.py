@@ -17,6 +17,7 @@ from controller.core.errors import (
     LaunchEnded,
     RuntimeUnavailable,
     SessionConflict,
+    UnknownOutcome,
     UserLimitReached,
 )
 from controller.core.session import Ending, Session
@@ -129,7 +130,12 @@ class Sessions(RuleBasedStateMachine):
         for answer in (each.result() for each in asked if each.done()):
             if isinstance(answer, ControllerError):
                 assert isinstance(
-                    answer, CapacityReached | UserLimitReached | SessionConflict | RuntimeUnavailable
+                    answer,
+                    CapacityReached
+                    | UserLimitReached
+                    | SessionConflict
+                    | RuntimeUnavailable
+                    | UnknownOutcome,
                 )
 
     @precondition(lambda self: self.last)

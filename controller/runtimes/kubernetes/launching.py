@@ -67,8 +67,6 @@ class Launcher:
                     await self._secret(launch, job)
         except TimeoutError:
             raise UnknownOutcome from None
-        except UnknownOutcome:
-            raise
         except (RuntimeUnavailable, SessionConflict):
             if is_new:
                 await self._undo(job)

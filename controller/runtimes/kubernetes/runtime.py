@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from controller.core.clock import Clock
 from controller.core.endings import ending_for
-from controller.core.errors import RuntimeUnavailable, SessionConflict, UnknownOutcome
+from controller.core.errors import RuntimeUnavailable, SessionConflict
 from controller.core.runtime import Exit, Launch, Observation
 from controller.core.session import Ending, Session
 from controller.core.tracing import Tracing, Untraced
@@ -148,8 +148,6 @@ class KubernetesRuntime:
         bot.is_launching = True
         try:
             job = await self._launcher.launch(launch, manifest)
-        except UnknownOutcome:
-            raise
         except (RuntimeUnavailable, SessionConflict):
             if not bot.is_found:
                 self._bury(bot)
