@@ -15,7 +15,7 @@ from subprocess import DEVNULL, PIPE, run
 from typing import Any, Final
 
 from scripts.benchmarks.programs import system
-from testing.local.processes import ROOT
+from testing.processes import ROOT
 
 Sample = dict[str, float]
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import httpx
 from dotenv import dotenv_values
 
-from testing.local.processes import Program, free_port
+from testing.processes import Program, free_port
 
 WATCHED_SECONDS: Final = 3.0
 """How long a bot's processor time is watched."""

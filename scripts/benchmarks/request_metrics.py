@@ -19,7 +19,7 @@ from controller.core.tokens import Signer
 from controller.observe.metrics import Metrics
 from controller.settings import Settings
 from controller.web.app import create_app
-from testing.fakes.controllers.places import FakeRooms, FakeRuntime
+from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
 
 ROUNDS: Final = 60
 """One with and one without in turn, so that what else the machine does meets both."""

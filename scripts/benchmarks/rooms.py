@@ -17,7 +17,7 @@ from sandbox.caller_signalling import Room
 from sandbox.voice import Voice
 from scripts.benchmarks.call import STOP_SECS, last_turn, progress, question
 from scripts.benchmarks.programs import Machine, ended, milliseconds, programs, system
-from testing.livekit.server import livekit_server
+from testing.servers.livekit import livekit_server
 
 CALLERS_OWN: Final = {"webrtc": 0.0, "livekit": QUEUE_MILLISECONDS / 1000}
 """Seconds for which the scripted caller holds its own words back; a browser does not."""

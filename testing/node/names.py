@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from testing.node.images import DNS_IMAGE
+from testing.builds.images import DNS_IMAGE
 from testing.node.worker import DNS_ADDRESS, DNS_DOMAIN
 
 LABELS: Final = {"k8s-app": "kube-dns"}

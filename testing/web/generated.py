@@ -33,7 +33,7 @@ from sandbox.store.database import Database
 from sandbox.store.server import create_store_app
 from sandbox.store.state import Store
 from testing.fakes.controllers.metered import some_metrics
-from testing.fakes.controllers.places import FakeRooms, FakeRuntime
+from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
 from testing.fakes.controllers.site import SIGNER
 
 EXAMPLE: Final = Path(__file__).parent.parent.parent / "examples" / "nextjs"

@@ -17,8 +17,8 @@ from dotenv import dotenv_values
 from sandbox.caller import calling
 from sandbox.caller_signalling import Room
 from sandbox.voice import Voice
-from testing.fakes.callers.callers import KEYS, bearer
-from testing.local.processes import Program, answers, free_port
+from testing.callers.keys import KEYS, bearer
+from testing.processes import Program, answers, free_port
 
 VICTIM = "cart-7"
 

@@ -11,7 +11,7 @@ import pytest
 from controller.core.runtime import Observation
 from controller.core.tokens import Signer
 from controller.rooms.webrtc import WebRtcRooms
-from testing.fakes.callers.callers import KEYS, bearer, offer_to_bot
+from testing.callers.keys import KEYS, bearer, offer_to_bot
 from testing.fakes.controllers.served import serve_controller
 from testing.fakes.controllers.site import SIGNER, Site, serve_site
 

@@ -9,8 +9,8 @@ import pytest
 
 from podline.runner.channel.outbox import Ledger
 from podline.runner.room.peer import Peer
+from testing.callers.client_messages import unhurried_messages
 from testing.fakes.bots.meeting_bot import Presence
-from testing.fakes.callers.client_messages import unhurried_messages
 from testing.fakes.controllers.served import ServeController
 from tests.attacks.offers import (
     MEETING_BOT,

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from testing.local.processes import ROOT, Program, answers, free_port
-from tests.leaving_out import leave_out
+from testing.leaving_out import leave_out
+from testing.processes import ROOT, Program, answers, free_port
 
 SECRET = "only-the-controllers-own-8472"
 THIEF = """

@@ -24,11 +24,11 @@ from pipecat.frames.frames import (
 from pipecat.processors.frameworks.rtvi.frames import RTVIClientMessageFrame, RTVIUIEventFrame
 
 from podline.runner.room.hearing import BURST_SECONDS
+from testing.callers.client_messages import typed
+from testing.callers.webrtc_caller import Flood, attacking
 from testing.fakes.bots.reported import PRICES
-from testing.fakes.callers.client_messages import typed
-from testing.fakes.callers.webrtc_caller import Flood, attacking
 from testing.fakes.controllers.served import serve_controller
-from testing.local.processes import Program
+from testing.processes import Program
 from tests.local.endings_scene import Scene
 from tests.local.endings_site import open_site
 

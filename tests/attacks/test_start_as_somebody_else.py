@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from controller.core.runtime import Observation
 from controller.web.identity import IdentityKey, SignedIdentities
-from testing.fakes.callers.callers import AUDIENCE, IDENTITIES, ISSUER, KEYS, bearer, identity
+from testing.callers.keys import AUDIENCE, IDENTITIES, ISSUER, KEYS, bearer, identity
 from testing.fakes.controllers.site import Site, serve_site
 
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

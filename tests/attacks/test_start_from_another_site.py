@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.fakes.callers.callers import KEYS, bearer
+from testing.callers.keys import KEYS, bearer
 from testing.fakes.controllers.served import serve_controller
 from testing.fakes.controllers.site import Site, serve_site
 

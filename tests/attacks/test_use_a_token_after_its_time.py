@@ -9,7 +9,7 @@ import pytest
 from controller.core.runtime import Observation
 from controller.core.tokens import Signer
 from controller.rooms.webrtc import WebRtcRooms
-from testing.fakes.callers.callers import IDENTITIES, KEYS, bearer, identity, offer_to_bot
+from testing.callers.keys import IDENTITIES, KEYS, bearer, identity, offer_to_bot
 from testing.fakes.controllers.served import serve_controller
 from testing.fakes.controllers.site import SIGNER, serve_site
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Generator
 import pytest
 import pytest_asyncio
 
-from testing.cluster.binaries import ensure_binaries
+from testing.builds.binaries import ensure_binaries
 from testing.cluster.control_plane import PATIENCE_SECONDS, ControlPlane, NotOursError
 from testing.cluster.named_cluster import control_plane_class
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from testing.cluster.binaries import ensure_binaries
+from testing.builds.binaries import ensure_binaries
 from testing.cluster.control_plane import ControlPlane
 from testing.cluster.processes import PartFailedError
 
 ROOT = Path(__file__).parents[2]
 START_AND_SAY_SO = """
 import asyncio
-from testing.cluster.binaries import ensure_binaries
+from testing.builds.binaries import ensure_binaries
 from testing.cluster.control_plane import ControlPlane
 
 async def main():

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from testing.builds.operator_definitions import operator_definitions
 from testing.cluster.control_plane import ControlPlane
-from testing.cluster.operator_definitions import operator_definitions
 from testing.cluster.site import BASE
 
 DEPLOY = BASE.parent

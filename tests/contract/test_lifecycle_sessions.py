@@ -32,7 +32,7 @@ from podline.contract.reasons import EXIT_CODES, TERMINATED, Phase, Reason
 from podline.runner.channel.outbox import Ledger as BotLedger
 from testing.fakes.controllers.clockwork import Clockwork
 from testing.fakes.controllers.metered import some_metrics
-from testing.fakes.controllers.places import FakeRooms, FakeRuntime
+from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
 
 CAPACITY = 4
 PER_USER = 3

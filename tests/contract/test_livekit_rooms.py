@@ -19,9 +19,9 @@ from livekit.rtc.participant import PublishTrackError
 from controller.core.errors import InvalidRequest, RoomsUnavailable
 from controller.rooms.livekit import LiveKitAccount, LiveKitRooms
 from controller.rooms.names import RoomNames
-from testing.fakes.callers.livekit_front import Front, front_of
 from testing.fakes.controllers.sessions import some_session
-from testing.livekit.server import KEY, SECRET, LiveKitServer, livekit_server
+from testing.servers.livekit import KEY, SECRET, LiveKitServer, livekit_server
+from testing.servers.livekit_front import Front, front_of
 
 NAMES = RoomNames("ours")
 MINUTE = 60.0

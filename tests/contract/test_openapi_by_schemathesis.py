@@ -20,7 +20,7 @@ from controller.supervision.registry import Record
 from controller.web.app import create_app
 from controller.web.auth import Key, KeyScope
 from testing.fakes.controllers.metered import some_metrics
-from testing.fakes.controllers.places import FakeRooms, FakeRuntime
+from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
 from testing.fakes.controllers.served import PATIENCE_SECONDS
 from testing.fakes.controllers.site import SIGNER
 

@@ -10,7 +10,7 @@ from controller.core.clock import system_clock
 from controller.settings import Settings
 from controller.web.app import create_app
 from testing.fakes.controllers.metered import some_metrics
-from testing.fakes.controllers.places import FakeRooms, FakeRuntime
+from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
 from testing.fakes.controllers.site import SIGNER
 
 KEY = {401: {"unauthorized"}, 403: {"forbidden"}, 429: {"rate_limited"}}

@@ -13,7 +13,7 @@ from controller.web.app import create_app
 from controller.web.http.listeners import bind
 from controller.web.http.server import Server
 from testing.fakes.controllers.metered import some_metrics
-from testing.fakes.controllers.places import FakeRooms, FakeRuntime
+from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
 from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
 from testing.fakes.controllers.site import SIGNER
 

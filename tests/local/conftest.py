@@ -12,11 +12,11 @@ import pytest
 from dotenv import dotenv_values
 
 from sandbox.voice import Voice
-from testing.livekit.server import LiveKitServer, livekit_server
-from testing.local.browser import find_chromium
-from testing.local.browsing import record
-from testing.local.processes import Program, Sandbox, answers, free_port, processes_of
-from tests.leaving_out import leave_out
+from testing.callers.browser import find_chromium
+from testing.callers.browsing import record
+from testing.leaving_out import leave_out
+from testing.processes import Program, Sandbox, answers, free_port, processes_of
+from testing.servers.livekit import LiveKitServer, livekit_server
 
 LOG_LINES = 60
 PROGRAMS = pytest.StashKey[list[Program]]()

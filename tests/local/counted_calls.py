@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.caller import Caller
 from sandbox.caller_signalling import CallFailedError
-from testing.local.processes import launch_of
+from testing.processes import launch_of
 from tests.local.bad_channel import BadChannel
 from tests.local.endings_scene import Scene
 from tests.local.endings_site import Site

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.local.processes import Program
+from testing.processes import Program
 from tests.local.conftest import ENDINGS, PROGRAMS
 from tests.local.endings_causes import Cause
 from tests.local.endings_scene import Scene

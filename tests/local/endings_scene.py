@@ -11,7 +11,7 @@ from typing import Any
 
 from sandbox.caller import Caller, calling
 from sandbox.caller_signalling import Room
-from testing.local.processes import bots_of, eventually
+from testing.processes import bots_of, eventually
 from tests.local.endings_site import Site
 
 Session = dict[str, Any]

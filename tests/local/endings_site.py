@@ -16,8 +16,8 @@ import httpx
 from dotenv import dotenv_values
 
 from sandbox.voice import Voice
-from testing.livekit.server import LiveKitServer, livekit_server
-from testing.local.processes import ROOT, Program, answers, eventually, free_port, processes_of
+from testing.processes import ROOT, Program, answers, eventually, free_port, processes_of
+from testing.servers.livekit import LiveKitServer, livekit_server
 
 FAULTS = Path(__file__).parent / "faults"
 

@@ -15,9 +15,9 @@ from sandbox.caller_audio import RATE, Ear
 from sandbox.caller_livekit import LiveKitLine
 from sandbox.caller_signalling import Room
 from sandbox.voice import Voice
-from testing.livekit.guest import guest
-from testing.livekit.server import LiveKitServer
-from testing.local.processes import eventually, launch_of
+from testing.callers.livekit_guest import guest
+from testing.processes import eventually, launch_of
+from testing.servers.livekit import LiveKitServer
 from tests.local.endings_scene import Scene, finds_products
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from testing.local.processes import ROOT, Sandbox
+from testing.processes import ROOT, Sandbox
 
 PATIENCE_SECONDS = 60
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 from playwright.async_api import expect
 
-from testing.local.browsing import HEARD, opened, speaking
-from testing.local.processes import ended_session, eventually
+from testing.callers.browsing import HEARD, opened, speaking
+from testing.processes import ended_session, eventually
 
 
 async def test_a_spoken_call_in_a_browser(

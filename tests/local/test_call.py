@@ -6,7 +6,7 @@ import httpx
 
 from sandbox.caller import calling
 from sandbox.voice import Voice
-from testing.local.processes import ended_session, eventually
+from testing.processes import ended_session, eventually
 
 MOMENTS = ["accepted", "launched", "process_up", "joined", "caller_joined", "first_speech", "ended"]
 

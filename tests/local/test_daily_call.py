@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from testing.local.processes import Sandbox, ended_session, eventually
+from testing.processes import Sandbox, ended_session, eventually
 from tests.local.conftest import PROGRAMS, serving
 
 

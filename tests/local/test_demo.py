@@ -19,8 +19,8 @@ from sandbox.caller import calling
 from sandbox.voice import Voice
 from scripts.demo import DemoError, plan_prometheus
 from scripts.prometheus import RULES
-from testing.local.processes import ROOT, eventually, free_port, processes_of
-from testing.monitoring.programs import program
+from testing.builds.prometheus import program
+from testing.processes import ROOT, eventually, free_port, processes_of
 
 READY_SECONDS = 60
 END_SECONDS = 5

@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.caller import calling
 from sandbox.voice import Voice
-from testing.local.processes import Sandbox, bots_of, ended_session, eventually
+from testing.processes import Sandbox, bots_of, ended_session, eventually
 from tests.local.conftest import PROGRAMS, serving
 
 

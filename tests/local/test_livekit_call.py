@@ -12,9 +12,9 @@ import pytest
 from sandbox.caller import calling
 from sandbox.caller_signalling import Room
 from sandbox.voice import Voice
-from testing.livekit.server import LiveKitServer
-from testing.livekit.wishes import WISHES, has_its_wish, says_until
-from testing.local.processes import Sandbox, ended_session, eventually
+from testing.callers.errands import WISHES, has_its_wish, says_until
+from testing.processes import Sandbox, ended_session, eventually
+from testing.servers.livekit import LiveKitServer
 from tests.local.conftest import PROGRAMS, serving
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from testing.livekit.guest import guest
-from testing.livekit.server import LiveKitServer, livekit_server
-from testing.local.processes import Sandbox, free_port
+from testing.callers.livekit_guest import guest
+from testing.processes import Sandbox, free_port
+from testing.servers.livekit import LiveKitServer, livekit_server
 from tests.local.conftest import PROGRAMS
 from tests.local.test_bot_alone import run_alone
 

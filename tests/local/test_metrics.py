@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from podline.contract.messages import SILENCE_SECONDS
 from sandbox.caller import calling
 from sandbox.voice import Voice
-from testing.local.processes import ended_session, eventually
+from testing.processes import ended_session, eventually
 
 CALLS = 3
 KINDS = {

@@ -14,11 +14,11 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
-from testing.local.browsing import opened, speaking
-from testing.local.processes import Program, Sandbox, answers, ended_session, eventually, free_port
-from testing.web import example
-from testing.web.spoken import find_and_save, hang_up, start_talking
-from tests.leaving_out import leave_out
+from testing.builds import web_example as example
+from testing.callers.browsing import opened, speaking
+from testing.callers.example_page import find_and_save, hang_up, start_talking
+from testing.leaving_out import leave_out
+from testing.processes import Program, Sandbox, answers, ended_session, eventually, free_port
 from tests.local.conftest import PROGRAMS
 
 KEY = "the-shop's-own-key"

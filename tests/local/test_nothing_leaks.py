@@ -22,7 +22,7 @@ import pytest
 from sandbox.caller import Caller, calling
 from sandbox.caller_signalling import Room
 from sandbox.voice import Voice
-from testing.local.processes import Program, Sandbox, answers, bots_of, eventually, free_port
+from testing.processes import Program, Sandbox, answers, bots_of, eventually, free_port
 from tests.local.conftest import PROGRAMS
 
 KEY = "key-of-the-web-app-6f1d"

@@ -23,7 +23,7 @@ import httpx
 import pytest
 
 from testing.fakes.controllers.process_table import children_of, open_files, resident_megabytes, until
-from testing.local.processes import Program, free_port
+from testing.processes import Program, free_port
 
 SESSIONS = int(os.environ.get("PODLINE_SOAK_SESSIONS", "500"))
 SEED = os.environ.get("PODLINE_SOAK_SEED") or str(os.getpid())

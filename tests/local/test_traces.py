@@ -17,8 +17,8 @@ from bot.persona import load_persona
 from sandbox.caller import calling
 from sandbox.caller_signalling import Room
 from sandbox.voice import Voice
-from testing.local.collector import Span, collector
-from testing.local.processes import Program, Sandbox, answers, ended_session, eventually, free_port
+from testing.processes import Program, Sandbox, answers, ended_session, eventually, free_port
+from testing.servers.collector import Span, collector
 from tests.local.conftest import PROGRAMS
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

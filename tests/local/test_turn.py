@@ -15,8 +15,8 @@ import pytest
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 
-from testing.local.processes import Program, Sandbox, answers, ended_session, eventually, free_port
-from testing.local.turn_server import SECRET, turn_server
+from testing.processes import Program, Sandbox, answers, ended_session, eventually, free_port
+from testing.servers.turn import SECRET, turn_server
 
 
 @contextmanager

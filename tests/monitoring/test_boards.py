@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from deploy.monitoring.files import DASHBOARDS, GROUPS
-from testing.monitoring.programs import promtool
-from testing.monitoring.queries import BOARDS, OF_THE_TARGET, Panel, grouped, listed, panels, selected
+from testing.builds.prometheus import promtool
+from tests.monitoring.queries import BOARDS, OF_THE_TARGET, Panel, grouped, listed, panels, selected
 
 PANELS = list(panels())
 OF_THE_RULES = [rule.expression for group in GROUPS.values() for rule in group]

@@ -15,12 +15,12 @@ from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
+from testing.builds.prometheus import program
 from testing.fakes.controllers.served import Controller, serve_controller
 from testing.fakes.kubernetes.api_server import serve_api
 from testing.fakes.kubernetes.kubeconfig import write_kubeconfig
-from testing.monitoring.programs import program
-from testing.monitoring.prometheus import Prometheus, prometheus
-from testing.monitoring.queries import Panel, panels
+from testing.servers.prometheus import Prometheus, prometheus
+from tests.monitoring.queries import Panel, panels
 from tests.unit.controller.runtimes.kubernetes import made
 
 TALKER = (sys.executable, "-S", str(Path(__file__).with_name("talker.py")))

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from deploy.monitoring.files import RULES, alerts
-from testing.monitoring.programs import promtool
+from testing.builds.prometheus import promtool
 from tests.monitoring.situations import CAUSES, Situation
 from tests.monitoring.situations_of_objectives import FAILURES, STARTS
 

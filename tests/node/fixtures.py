@@ -12,11 +12,11 @@ import pytest
 import pytest_asyncio
 
 from sandbox.voice import Voice
-from testing.cluster.binaries import ensure_binaries
-from testing.local.browser import find_chromium
-from testing.local.browsing import record
-from testing.node.binaries import ALL_PARTS
-from testing.node.images import ensure_images
+from testing.builds.binaries import ensure_binaries
+from testing.builds.images import ensure_images
+from testing.builds.node import ALL_PARTS
+from testing.callers.browser import find_chromium
+from testing.callers.browsing import record
 from testing.node.node_cluster import NodeCluster
 from testing.node.scripted import INSTALL, by_script
 from testing.node.site import OVERLAY_NAMESPACE, NodeSite, let_other_sites_in, open_site

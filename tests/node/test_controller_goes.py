@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from sandbox.voice import Voice
-from testing.node.images import image_name
+from testing.builds.images import image_name
 from testing.node.moving import CONTROLLER, ready_pod, until_back
 from testing.node.node_cluster import NodeCluster
 from testing.node.site import (

@@ -15,9 +15,9 @@ from dotenv import dotenv_values
 from podline.contract import environment
 from sandbox.caller import calling
 from sandbox.voice import Voice
+from testing.builds.images import cache_directory, in_podman
+from testing.builds.podman import LOCKED_DOWN, Container, Podman
 from testing.fakes.controllers.served import serve_controller
-from testing.node.images import cache_directory, in_podman
-from testing.node.podman import LOCKED_DOWN, Container, Podman
 from testing.node.talking import ask
 
 PROMPT_SECONDS: Final = 5.0

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from testing.node.base_image import ensure_base
-from testing.node.images import CODE, cache_directory, in_podman, version
-from testing.node.podman import LOCKED_DOWN, Podman
+from testing.builds.base_image import ensure_base
+from testing.builds.images import CODE, cache_directory, in_podman, version
+from testing.builds.podman import LOCKED_DOWN, Podman
 
 MEGABYTES_ON_TOP: Final = {"bot": 420, "controller": 220, "sandbox": 350}
 TOOLS: Final = "cc gcc g++ clang ld make cargo uv git"

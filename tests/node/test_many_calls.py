@@ -11,8 +11,8 @@ import pytest_asyncio
 
 from sandbox.caller import calling
 from sandbox.voice import Voice
+from testing.callers.errands import WISHES, has_its_wish
 from testing.fakes.controllers.process_table import open_files
-from testing.livekit.wishes import WISHES, has_its_wish
 from testing.node.node_cluster import NodeCluster
 from testing.node.rooms import meeting_there, rooms_left
 from testing.node.site import OVERLAY_NAMESPACE, NodeSite, own_site

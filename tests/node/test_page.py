@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from testing.local.browsing import opened, speaking
+from testing.callers.browsing import opened, speaking
+from testing.callers.example_page import find_and_save, hang_up, start_talking
 from testing.node.rooms import ROOMS, rooms_left
 from testing.node.site import NodeSite
-from testing.web.spoken import find_and_save, hang_up, start_talking
 
 PAGE = "http://localhost:30300"
 """A port of the nodes, which scripts/kind-up maps to a person's own machine."""

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from testing.web import example
-from testing.web.example import EXAMPLE, NodeUnavailableError
-from tests.leaving_out import leave_out
+from testing.builds import web_example as example
+from testing.builds.web_example import EXAMPLE, NodeUnavailableError
+from testing.leaving_out import leave_out
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -14,9 +14,9 @@ from typing import Final
 
 import pytest
 
-from testing.local.processes import Program, answers, free_port
-from testing.web import example
-from tests.leaving_out import leave_out
+from testing.builds import web_example as example
+from testing.leaving_out import leave_out
+from testing.processes import Program, answers, free_port
 
 HEADERS: Final = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Address", "X-Middleware-Next")
 ALLOWED: Final = 10

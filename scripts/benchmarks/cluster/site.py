@@ -17,9 +17,9 @@ import msgspec
 
 from scripts.benchmarks.cluster import made
 from scripts.benchmarks.cluster.raw import Door, Raw
-from testing.cluster.binaries import ensure_binaries
+from testing.builds.binaries import ensure_binaries
 from testing.cluster.control_plane import ControlPlane
-from testing.local.processes import Program, free_port
+from testing.processes import Program, free_port
 
 READY_SECONDS: Final = 120.0
 LOOK_SECONDS: Final = 0.02

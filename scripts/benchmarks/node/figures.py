@@ -20,9 +20,9 @@ from scripts.benchmarks.cluster.raw import Door, Raw
 from scripts.benchmarks.node.pods import Pods
 from scripts.benchmarks.node.starts import Steps, start_bare_job, start_session
 from scripts.benchmarks.programs import system
-from testing.cluster.binaries import ensure_binaries
-from testing.node.binaries import ALL_PARTS
-from testing.node.images import ensure_images
+from testing.builds.binaries import ensure_binaries
+from testing.builds.images import ensure_images
+from testing.builds.node import ALL_PARTS
 from testing.node.node_cluster import NodeCluster
 from testing.node.scripted import INSTALL, by_script
 from testing.node.site import OVERLAY_NAMESPACE, NodeSite, open_site

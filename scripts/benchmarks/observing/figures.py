@@ -16,7 +16,7 @@ import msgspec
 from sandbox.caller import Caller, calling
 from sandbox.voice import Voice
 from scripts.benchmarks.programs import Machine, processor_seconds, programs, system
-from testing.local.processes import ROOT, bots_of, eventually
+from testing.processes import ROOT, bots_of, eventually
 
 INSIDE: Final = Path(__file__).parent / "inside"
 FIGURES: Final = "PYTHON_FIGURES"

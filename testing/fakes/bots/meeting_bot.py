@@ -16,7 +16,7 @@ from podline.runner.channel.inbox import InboxReader
 from podline.runner.channel.outbox import Ledger
 from podline.runner.room.peer import Peer
 from podline.runner.settings import Channel
-from testing.fakes.callers.client_messages import unhurried_messages
+from testing.callers.client_messages import unhurried_messages
 
 
 class Presence:

@@ -17,7 +17,7 @@ from controller.settings import Settings
 from controller.web.app import create_app
 from controller.web.auth import Identities, Key
 from testing.fakes.controllers.metered import some_metrics
-from testing.fakes.controllers.places import FakeRooms, FakeRuntime
+from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
 
 SIGNER = Signer(b"a secret for tests")
 

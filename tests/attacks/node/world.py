@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import yaml
 
-from testing.node.images import image_name
+from testing.builds.images import image_name
 from testing.node.node_cluster import NodeCluster
 from testing.node.site import BASE, COMPONENTS
 from testing.node.worker import NODE_ADDRESS, PODS, PODS_V6, run

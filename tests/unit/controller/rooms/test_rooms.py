@@ -17,7 +17,7 @@ from controller.runtimes.local.runtime import bot_variables
 from controller.supervision import launcher
 from controller.supervision.registry import Record, SessionRegistry
 from controller.supervision.room_keeper import RoomKeeper
-from testing.fakes.controllers.places import FakeRooms
+from testing.fakes.controllers.runtimes_and_rooms import FakeRooms
 from testing.fakes.controllers.sessions import some_session
 from testing.fakes.controllers.site import Serve, Site
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from controller.core.errors import Unauthorized
 from controller.web.identity import InvalidIdentityKeysError, SignedIdentities, read_identity_keys
-from testing.fakes.callers.callers import AUDIENCE, ISSUER, identity
+from testing.callers.keys import AUDIENCE, ISSUER, identity
 
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 P256, P384, K1 = (ec.generate_private_key(curve()) for curve in (ec.SECP256R1, ec.SECP384R1, ec.SECP256K1))

@@ -13,7 +13,7 @@ from controller.settings import Settings
 from controller.supervision.registry import Record, SessionRegistry
 from controller.web.app import create_app
 from testing.fakes.controllers.metered import some_metrics
-from testing.fakes.controllers.places import FakeRooms, FakeRuntime
+from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
 from testing.fakes.controllers.site import SIGNER
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

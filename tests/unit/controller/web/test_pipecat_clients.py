@@ -6,7 +6,7 @@ import re
 import pytest
 
 from controller.rooms.webrtc import WebRtcRooms
-from testing.fakes.callers.callers import offer_to_bot
+from testing.callers.keys import offer_to_bot
 from testing.fakes.controllers.site import SIGNER, Serve
 
 OFFER = {"sdp": "v=0", "type": "offer", "pc_id": "p", "restart_pc": True, "requestData": {"a": [1]}}

@@ -15,7 +15,7 @@ from podline.runner.room.client_messages import (
     MAX_TEXTS,
     ClientMessages,
 )
-from testing.fakes.callers.client_messages import Page, StillClock, typed
+from testing.callers.client_messages import Page, StillClock, typed
 
 
 class Call:

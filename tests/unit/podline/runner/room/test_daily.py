@@ -16,8 +16,8 @@ from podline.errors import BotError
 from podline.runner.room import daily
 from podline.runner.room.transports import room_transport
 from podline.runner.settings import DailyRoom as RoomSettings
+from testing.callers.client_messages import typed, unhurried_messages
 from testing.fakes.bots.daily_native import BOT_ID, DailyRoom, install, participant
-from testing.fakes.callers.client_messages import typed, unhurried_messages
 
 PATIENCE_SECONDS: Final = 40.0
 """Pipecat, cancelled in the middle of a join, has been seen to take 13 s, and stops a setup after 20."""

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podline.runner.room.hearing import BURST_SECONDS, Hearing
-from testing.fakes.callers.client_messages import StillClock
+from testing.callers.client_messages import StillClock
 
 
 def test_speech_in_real_time_is_heard_whole() -> None:

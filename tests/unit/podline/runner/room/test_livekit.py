@@ -12,7 +12,7 @@ from pipecat.transports.livekit.transport import LiveKitParams
 from podline.runner.room import livekit
 from podline.runner.room.livekit import LiveKitCall, _Client, livekit_transport, told
 from podline.runner.settings import LiveKitRoom
-from testing.fakes.callers.client_messages import typed, unhurried_messages
+from testing.callers.client_messages import typed, unhurried_messages
 from tests.unit.podline.runner.room.test_daily import Observed
 
 TOKEN = "header.payload.signature"

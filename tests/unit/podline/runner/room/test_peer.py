@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from podline.errors import BotError
 from podline.runner.room.peer import OfferRefused, Peer
-from testing.fakes.callers.client_messages import unhurried_messages
+from testing.callers.client_messages import unhurried_messages
 
 ANSWERABLE = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"

@@ -1,6 +1,6 @@
 """Finds LiveKit's server: named by a variable, on the PATH, or built into a cache outside the checkout.
 
-Run as `python -m testing.livekit.binaries` it makes it available and prints where it is.
+Run as `python -m testing.builds.livekit` it makes it available and prints where it is.
 """
 
 from __future__ import annotations
@@ -10,18 +10,14 @@ import shutil
 import sys
 from pathlib import Path
 
-from testing.cluster import binaries
-from testing.cluster.binaries import Part, cache_directory, ensure_binaries
+from testing.builds import binaries
+from testing.builds.binaries import MODULES, Part, cache_directory, ensure_binaries
 
 VARIABLE = "LIVEKIT_SERVER"
 """Names the program, where it is not on the PATH."""
 
 PROGRAM = "livekit-server"
-PARTS = (
-    Part(
-        Path(__file__).parent / "parts" / "livekit", {PROGRAM: "github.com/livekit/livekit-server/cmd/server"}
-    ),
-)
+PARTS = (Part(MODULES / "livekit", {PROGRAM: "github.com/livekit/livekit-server/cmd/server"}),)
 CACHE = cache_directory().with_name("livekit")
 
 
@@ -41,7 +37,7 @@ def ensure_livekit() -> Path:
 
 
 def main() -> int:
-    """As `testing.cluster.binaries` has it."""
+    """As `testing.builds.binaries` has it."""
     if given := given_livekit():
         sys.stdout.write(f"{given}\n")
         return 0

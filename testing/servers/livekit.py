@@ -21,10 +21,10 @@ from livekit.protocol.room import (
     UpdateParticipantRequest,
 )
 
-from testing.cluster.go import GoUnavailableError
-from testing.livekit.binaries import ensure_livekit
-from testing.local.processes import Program, answers, free_port
-from tests.leaving_out import leave_out
+from testing.builds.go import GoUnavailableError
+from testing.builds.livekit import ensure_livekit
+from testing.leaving_out import leave_out
+from testing.processes import Program, answers, free_port
 
 KEY = "testkey"
 SECRET = "a-secret-of-at-least-32-characters"

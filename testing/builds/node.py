@@ -1,16 +1,14 @@
 """The programs of a real node, beside those of the control plane.
 
-Run as `python -m testing.node.binaries` it makes them available and prints where each of them is.
+Run as `python -m testing.builds.node` it makes them available and prints where each of them is.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from testing.cluster.binaries import OF_KUBERNETES, PARTS, Part, main
+from testing.builds.binaries import MODULES, OF_KUBERNETES, PARTS, Part, main
 
-MODULES = Path(__file__).parent / "parts"
 COREDNS = Part(MODULES / "coredns", {"coredns": "github.com/coredns/coredns"})
 ENFORCER = Part(MODULES / "network-policies", {"network-policies": "."})
 ALL_PARTS = (

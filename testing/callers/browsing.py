@@ -12,7 +12,7 @@ import numpy as np
 from playwright.async_api import Page, async_playwright
 
 from sandbox.voice import Voice
-from testing.local.browser import FLAGS
+from testing.callers.browser import FLAGS
 
 SCRIPT: Final = (("find running shoes under one hundred dollars", 17), ("save product two", 8))
 """What is said, and the seconds left for the answer."""

@@ -1,6 +1,6 @@
 """A real TURN server that takes passwords made from a shared secret, as coturn's `use-auth-secret` does.
 
-Run as `python -m testing.local.turn_server` it makes the program available and prints where it is.
+Run as `python -m testing.servers.turn` it makes the program available and prints where it is.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from testing.cluster.binaries import Part, cache_directory, ensure_binaries, main
-from testing.cluster.go import GoUnavailableError
-from testing.local.processes import Program, free_port
-from tests.leaving_out import leave_out
+from testing.builds.binaries import MODULES, Part, cache_directory, ensure_binaries, main
+from testing.builds.go import GoUnavailableError
+from testing.leaving_out import leave_out
+from testing.processes import Program, free_port
 
 SECRET: Final = "shared-with-the-turn-server"
 PROGRAM: Final = "turn-server"
 PACKAGE: Final = "github.com/pion/turn/v4/examples/turn-server/lt-cred-turn-rest"
-PARTS: Final = (Part(Path(__file__).parent / "parts" / "turn", {PROGRAM: PACKAGE}),)
+PARTS: Final = (Part(MODULES / "turn", {PROGRAM: PACKAGE}),)
 CACHE: Final = cache_directory().with_name("turn")
 
 

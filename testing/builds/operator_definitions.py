@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from testing.cluster.binaries import MODULES, cache_directory
-from testing.cluster.go import find_go
+from testing.builds.binaries import MODULES, cache_directory
+from testing.builds.go import find_go
 
 _MODULE: Final = "github.com/prometheus-operator/prometheus-operator"
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from scripts.prometheus import find_program
-from tests.leaving_out import leave_out
+from testing.leaving_out import leave_out
 
 
 def program(name: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from playwright.async_api import Page, expect
 
-from testing.local.browsing import HEARD
-from testing.local.processes import eventually
+from testing.callers.browsing import HEARD
+from testing.processes import eventually
 
 
 async def start_talking(page: Page, within: float = 20) -> tuple[str, str]:

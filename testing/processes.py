@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import httpx
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 START_SECONDS = 60
 STOP_SECONDS = 10
 

@@ -1,6 +1,6 @@
 """Builds the images of this checkout and keeps them as archives that a node can import.
 
-Run as `python -m testing.node.images` it makes them available and prints where each of them is.
+Run as `python -m testing.builds.images` it makes them available and prints where each of them is.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-from testing.cluster import binaries
-from testing.cluster.binaries import only_one, tell
-from testing.livekit.binaries import ensure_livekit
-from testing.node import binaries as node_binaries
-from testing.node.base_image import MachineUnfitError, ensure_base, ensure_node_base, require_programs
-from testing.node.podman import Podman
+from testing.builds import binaries
+from testing.builds import node as node_binaries
+from testing.builds.base_image import MachineUnfitError, ensure_base, ensure_node_base, require_programs
+from testing.builds.binaries import only_one, tell
+from testing.builds.livekit import ensure_livekit
+from testing.builds.podman import Podman
 from testing.node.worker import PAUSE_IMAGE
 
 ROOT: Final = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ LIVEKIT_IMAGE: Final = "docker.io/livekit/livekit-server:v1.11.0"
 """As deploy/overlays/selfhosted names it."""
 
 DNS_IMAGE: Final = "localhost/coredns:1"
-"""The cluster's DNS, of the program that testing/node/parts/coredns is for."""
+"""The cluster's DNS, of the program that testing/builds/parts/coredns is for."""
 
 KEPT: Final = 2
 """How many archives of one image stay in the cache: those of checkouts that take turns."""

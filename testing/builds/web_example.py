@@ -1,6 +1,6 @@
 """The example web app as a developer has it: installed from its lock, built, and its npm scripts run.
 
-Run as `python -m testing.web.example`, installs it.
+Run as `python -m testing.builds.web_example`, installs it.
 """
 
 from __future__ import annotations

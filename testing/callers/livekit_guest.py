@@ -1,7 +1,7 @@
 """Somebody in a LiveKit room, as a process of their own, since LiveKit's client dies only with its process.
 
-`python -m testing.livekit.guest URL TOKEN` joins, sends a microphone's noise, says so, and stays until
-killed; with `--silent` it says so as soon as it is there, and sends no track.
+`python -m testing.callers.livekit_guest URL TOKEN` joins, sends a microphone's noise, reports it, and stays
+until killed. With `--silent` it reports as soon as it has joined, and sends no track.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from livekit import rtc
 
 from sandbox.caller_audio import NOISE
-from testing.local.processes import ROOT
+from testing.processes import ROOT
 
 RATE = 48_000
 JOINED = b"joined\n"
@@ -25,7 +25,7 @@ JOINED = b"joined\n"
 async def guest(url: str, token: str, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Such a process, once it is in the room; killed at the end of the block."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "testing.livekit.guest", url, token, *options),
+        *(sys.executable, "-m", "testing.callers.livekit_guest", url, token, *options),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -1,6 +1,6 @@
 """Finds the programs of a cluster, and builds those that are nowhere yet into a cache outside the checkout.
 
-Run as `python -m testing.cluster.binaries` it makes them available and prints where each of them is.
+Run as `python -m testing.builds.binaries` it makes them available and prints where each of them is.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from testing.cluster.go import GoUnavailableError, find_go
+from testing.builds.go import GoUnavailableError, find_go
 
 ASSETS = "KUBEBUILDER_ASSETS"
 """The variable by which envtest names a folder of binaries."""
 
 MODULES = Path(__file__).parent / "parts"
-"""Where the modules of the control plane are locked."""
+"""Where each module is locked."""
 
 BUILD_FLAGS = ("-trimpath", "-buildvcs=false")
 STRIP = "-s -w"

@@ -1,7 +1,7 @@
 """The OpenTelemetry Collector's OTLP receiver as a process, and the spans that it has received.
 
-Run as `python -m testing.local.collector` it makes the program available and prints where it is. It is built
-from the Collector's own modules: `parts/collector`.
+Run as `python -m testing.servers.collector` it makes the program available and prints its path. It is built
+from the Collector's own modules: `testing/builds/parts/collector`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from testing.cluster.binaries import Part, cache_directory, ensure_binaries, main
-from testing.cluster.go import GoUnavailableError
-from testing.local.processes import Program, free_port, reaches
-from tests.leaving_out import leave_out
+from testing.builds.binaries import MODULES, Part, cache_directory, ensure_binaries, main
+from testing.builds.go import GoUnavailableError
+from testing.leaving_out import leave_out
+from testing.processes import Program, free_port, reaches
 
-PARTS = (Part(Path(__file__).parent / "parts" / "collector", {"collector": "."}),)
+PARTS = (Part(MODULES / "collector", {"collector": "."}),)
 CACHE = cache_directory().with_name("collector")
 
 

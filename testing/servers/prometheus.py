@@ -14,8 +14,8 @@ import httpx
 import yaml
 
 from deploy.monitoring.files import RULES
+from testing.builds.prometheus import program
 from testing.fakes.controllers.served import free_port
-from testing.monitoring.programs import program
 
 PATIENCE_SECONDS = 30.0
 

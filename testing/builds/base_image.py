@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from testing.cluster.binaries import tell
-from testing.node.podman import Podman
+from testing.builds.binaries import tell
+from testing.builds.podman import Podman
 
 ROOT: Final = Path(__file__).parents[2]
 STAND_IN: Final = "localhost/podline-base:bookworm-without-bytecode"

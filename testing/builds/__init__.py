@@ -1,0 +1,1 @@
+"""What is built from source and cached: Go programs, container images, the example web app."""

@@ -1,0 +1,1 @@
+"""Controllers in this process, with fake runtimes and rooms."""

@@ -1,0 +1,1 @@
+"""Real nodes on this machine: containerd, a kubelet, network policies, DNS."""

@@ -1,0 +1,1 @@
+"""Real servers on loopback: LiveKit, TURN, Prometheus, an OpenTelemetry Collector."""
