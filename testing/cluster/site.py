@@ -31,6 +31,7 @@ from controller.web.http.server import Server
 from testing.cluster.control_plane import ControlPlane
 from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.served import PATIENCE_SECONDS, Controller, free_port
+from testing.settings import settings_of
 
 BASE = Path(__file__).parents[2] / "deploy" / "base"
 SECRET = "a secret that outlives controllers"
@@ -224,8 +225,7 @@ async def serve(
 ) -> AsyncIterator[Site]:
     """Serve a controller; returns when it is ready, unless a test wants to see how it is not."""
     bots_port = free_port()
-    chosen = Settings(
-        _env_file=None,
+    chosen = settings_of(
         **{
             "runtime": "kubernetes",
             "port": free_port(),

@@ -23,7 +23,6 @@ from bot.store import Store as Client
 from controller.core.clock import system_clock
 from controller.core.session import Session, Timeline
 from controller.credentials.store import StoreTokens
-from controller.settings import Settings
 from controller.web.app import create_app
 from podline.contract.environment import CONVEX_TOKEN
 from sandbox.gemini.record import ModelRecord
@@ -35,6 +34,7 @@ from sandbox.store.state import Store
 from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
 from testing.fakes.controllers.site import SIGNER
+from testing.settings import settings_of
 
 EXAMPLE: Final = Path(__file__).parent.parent.parent / "examples" / "nextjs"
 TOKEN: Final = "convex-token"
@@ -64,7 +64,7 @@ def generated() -> dict[Path, str]:
 
 def description() -> dict[str, Any]:
     """The controller's OpenAPI document."""
-    settings = Settings(_env_file=None)
+    settings = settings_of()
     app = create_app(settings, FakeRuntime(), FakeRooms(), SIGNER, None, system_clock(), some_metrics())
     return app.openapi()
 

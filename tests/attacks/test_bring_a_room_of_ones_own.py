@@ -13,8 +13,8 @@ import pytest
 from controller.__main__ import choose_rooms
 from controller.core.tokens import Signer
 from controller.rooms.hosts import read_room_url
-from controller.settings import Settings
 from testing.fakes.controllers.site import Serve, Site, serve_site
+from testing.settings import settings_of
 
 SECRET = "a-secret-of-livekit-that-is-long-enough"
 
@@ -25,7 +25,7 @@ def serve() -> Serve:
 
 
 def rooms(**settings: Any) -> object:
-    return choose_rooms(Settings(_env_file=None, **settings), Signer(b"a secret for tests"))
+    return choose_rooms(settings_of(**settings), Signer(b"a secret for tests"))
 
 
 async def bring(site: Site, url: str, token: str = "t") -> httpx.Response:  # noqa: S107 - invented
@@ -140,7 +140,7 @@ async def test_the_operators_list_takes_the_place_of_the_providers_own(serve: Se
     ):
         room = read_room_url(url, ("https",))
         assert room is not None
-        assert room.is_on(Settings(_env_file=None, room_hosts=listed).room_hosts)
+        assert room.is_on(settings_of(room_hosts=listed).room_hosts)
 
 
 async def test_another_daily_api_does_not_open_every_host(serve: Serve) -> None:
@@ -190,4 +190,4 @@ async def test_no_bot_is_sent_to_another_livekit_server(serve: Serve, url: str) 
 )
 def test_a_list_that_would_open_more_than_it_says_is_refused(listed: str) -> None:
     with pytest.raises(ValueError, match="a host is like"):
-        Settings(_env_file=None, room_hosts=listed)
+        settings_of(room_hosts=listed)

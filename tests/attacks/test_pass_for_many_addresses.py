@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from controller.settings import Settings
 from testing.fakes.controllers.served import ServeController
 from testing.fakes.controllers.wire import write_keys
+from testing.settings import settings_of
 
 
 def can_serve_both_families() -> bool:
@@ -25,7 +25,7 @@ def can_serve_both_families() -> bool:
 @pytest.mark.parametrize("everybody", ["0.0.0.0/0", "::/0", "*", "10.0.0.0/8,0.0.0.0/0"])
 def test_nobody_is_told_to_believe_everybody(everybody: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="trusted_proxies"):
-        Settings(_env_file=None, keys_file=write_keys(tmp_path), trusted_proxies=everybody)
+        settings_of(keys_file=write_keys(tmp_path), trusted_proxies=everybody)
 
 
 async def starts(client: httpx.AsyncClient, *forwarded: str) -> list[int]:

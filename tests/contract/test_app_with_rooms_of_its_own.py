@@ -11,10 +11,10 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from controller.__main__ import choose_rooms
-from controller.settings import Settings
 from sandbox.daily.rooms import DOMAIN
 from sandbox.daily.server import Daily, create_daily_app
 from testing.fakes.controllers.site import SIGNER, Site, serve_site
+from testing.settings import settings_of
 
 KEY = "sandbox-key"
 HOUR = 3600
@@ -56,8 +56,7 @@ async def app() -> AsyncIterator[App]:
     daily = Daily(KEY, time.time, time.monotonic)
     async with TestServer(create_daily_app(daily)) as server:
         url = str(server.make_url("/v1"))
-        settings = Settings(
-            _env_file=None,
+        settings = settings_of(
             rooms="daily",
             DAILY_API_KEY=KEY,
             DAILY_API_URL=url,

@@ -15,7 +15,6 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from controller.core.clock import system_clock
 from controller.core.session import Session, Timeline
-from controller.settings import Settings
 from controller.supervision.registry import Record
 from controller.web.app import create_app
 from controller.web.auth import Key, KeyScope
@@ -23,6 +22,7 @@ from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
 from testing.fakes.controllers.served import PATIENCE_SECONDS
 from testing.fakes.controllers.site import SIGNER
+from testing.settings import settings_of
 
 SEED = 20_260_000
 """The same requests each time; another number makes others."""
@@ -40,7 +40,7 @@ def application() -> FastAPI:
     """One in which a session is already there: a stream without one would say nothing for 15 seconds."""
     app = create_app(
         # Offers to bots that never answer are held so long at most.
-        Settings(_env_file=None, start_timeout_seconds=0.05, capacity=5),
+        settings_of(start_timeout_seconds=0.05, capacity=5),
         FakeRuntime(),
         FakeRooms(),
         SIGNER,

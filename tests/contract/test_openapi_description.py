@@ -7,11 +7,11 @@ import pytest
 
 from controller.core import errors
 from controller.core.clock import system_clock
-from controller.settings import Settings
 from controller.web.app import create_app
 from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
 from testing.fakes.controllers.site import SIGNER
+from testing.settings import settings_of
 
 KEY = {401: {"unauthorized"}, 403: {"forbidden"}, 429: {"rate_limited"}}
 ALWAYS = {413: {"body_too_large"}, 500: {"internal_error"}}
@@ -70,7 +70,7 @@ OF_NO_DESCRIBED_ROUTE = {"not_found", "method_not_allowed", "launch_ended"} | BE
 
 @pytest.fixture(scope="module")
 def description() -> dict[str, Any]:
-    settings = Settings(_env_file=None)
+    settings = settings_of()
     return create_app(
         settings, FakeRuntime(), FakeRooms(), SIGNER, None, system_clock(), some_metrics()
     ).openapi()

@@ -7,7 +7,6 @@ import httpx
 import pytest
 
 from controller.core.clock import system_clock
-from controller.settings import Settings
 from controller.web.app import create_app
 from controller.web.auth import read_keys
 from controller.web.http.listeners import bind
@@ -16,6 +15,7 @@ from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
 from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
 from testing.fakes.controllers.site import SIGNER
+from testing.settings import settings_of
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,7 @@ async def test_only_a_proxy_that_is_trusted_may_say_who_asks(
 ) -> None:
     keys_file = tmp_path / "keys.json"
     keys_file.write_text("[]")
-    settings = Settings(
-        _env_file=None,
+    settings = settings_of(
         port=free_port(),
         public_start=True,
         public_starts_per_minute=1,

@@ -25,6 +25,7 @@ from controller.web.http.limits import HttpLimits
 from controller.web.http.listeners import bind, with_bots_port
 from controller.web.http.server import Server
 from testing.fakes.controllers.metered import some_metrics
+from testing.settings import settings_of
 
 SIGNER = Signer(b"a secret for tests")
 FAKE_BOT = Path(__file__).parents[1] / "bots" / "bot.py"
@@ -121,7 +122,7 @@ async def serve_controller(
     **settings: Any,
 ) -> AsyncIterator[Controller]:
     """Serve a controller whose bots behave as the words say; see testing/fakes/bots/bot.py."""
-    chosen = Settings(_env_file=None, **{"port": free_port(), "grace_seconds": 3, **settings})
+    chosen = settings_of(**{"port": free_port(), "grace_seconds": 3, **settings})
     # One of its own: it goes with the controller.
     directory = Path(tempfile.mkdtemp(dir=directory))
     server = make_server(

@@ -13,11 +13,11 @@ from controller.core.tokens import Signer, with_token
 from controller.core.tracing import Tracing
 from controller.observe.metrics import Metrics
 from controller.observe.prices import PriceList
-from controller.settings import Settings
 from controller.web.app import create_app
 from controller.web.auth import Identities, Key
 from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
+from testing.settings import settings_of
 
 SIGNER = Signer(b"a secret for tests")
 
@@ -76,7 +76,7 @@ async def serve_site(
     runtime, metrics = FakeRuntime(), some_metrics(prices)
     site_rooms = rooms or FakeRooms()
     app = create_app(
-        Settings(_env_file=None, **settings),
+        settings_of(**settings),
         runtime,
         site_rooms,
         signer,

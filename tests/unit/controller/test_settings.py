@@ -11,6 +11,7 @@ from controller.web.http.listeners import bind, with_bots_port
 from controller.web.problems import sentence
 from podline.contract import environment
 from testing.fakes.controllers.served import free_port
+from testing.settings import settings_of
 
 EXAMPLE = Path(__file__).parents[3] / ".env.example"
 LINE = re.compile(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
@@ -34,12 +35,12 @@ def test_the_example_holds_each_variable_and_no_other() -> None:
 def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     # Those without a default show how a value looks.
     shown = {name: value for name, value in example().items() if name in OWN}
-    defaults = Settings(_env_file=None)
+    defaults = settings_of()
     with_default = [name for name, field in Settings.model_fields.items() if field.default not in (None, ())]
     for name in with_default:
         monkeypatch.setenv(VARIABLES[name], shown[VARIABLES[name]])
 
-    assert Settings(_env_file=None) == defaults
+    assert settings_of() == defaults
 
 
 def test_the_examples_uncommented_lines_are_all_an_operator_must_fill_in() -> None:
@@ -52,7 +53,7 @@ def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path: Path)
     file.write_text(
         "GOOGLE_API_KEY=x\nPODLINE_PORT=8000\nPODLINE_PUBLIC_URL=\nPODLINE_ICE_SERVERS=stun:a, stun:b\n"
     )
-    settings = Settings(_env_file=file)
+    settings = settings_of(_env_file=file)
 
     assert (settings.port, settings.public_url) == (8000, None)
     assert settings.ice_servers == ("stun:a", "stun:b")
@@ -162,17 +163,17 @@ def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path: Path)
 )
 def test_a_wrong_setting_is_named_in_one_sentence(values: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        Settings(_env_file=None, **values)
+        settings_of(**values)
     assert sentence(caught.value.errors(), root=0) == said
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.3.2.1"])
 def test_loopback_needs_no_keys(host: str) -> None:
-    assert Settings(_env_file=None, host=host).host == host
+    assert settings_of(host=host).host == host
 
 
 def test_an_open_address_is_fine_with_keys() -> None:
-    settings = Settings(_env_file=None, host="0.0.0.0", keys_file="/keys.json")
+    settings = settings_of(host="0.0.0.0", keys_file="/keys.json")
     assert settings.url_for_bots == "http://127.0.0.1:7860"
 
 
@@ -183,14 +184,14 @@ def test_bots_have_a_port_of_their_own_which_in_a_cluster_is_always_the_same() -
         "controller_url": "http://podline:7861",
         "secret": "hush, or nobody is safe",
     }
-    assert Settings(_env_file=None, **in_cluster).bots_port_wanted == BOTS_PORT
-    assert Settings(_env_file=None, **in_cluster, bots_port=8000).bots_port_wanted == 8000
-    assert Settings(_env_file=None).bots_port_wanted is None
-    assert Settings(_env_file=None, bots_port=8000).url_for_bots == "http://127.0.0.1:8000"
+    assert settings_of(**in_cluster).bots_port_wanted == BOTS_PORT
+    assert settings_of(**in_cluster, bots_port=8000).bots_port_wanted == 8000
+    assert settings_of().bots_port_wanted is None
+    assert settings_of(bots_port=8000).url_for_bots == "http://127.0.0.1:8000"
 
 
 def test_any_free_port_of_this_machine_will_do_for_local_bots() -> None:
-    settings = Settings(_env_file=None, host="0.0.0.0", port=free_port(), keys_file="/keys.json")
+    settings = settings_of(host="0.0.0.0", port=free_port(), keys_file="/keys.json")
     sockets = bind(settings)
     try:
         bound = with_bots_port(settings, sockets)
@@ -222,14 +223,14 @@ def test_any_free_port_of_this_machine_will_do_for_local_bots() -> None:
 )
 def test_secrets_that_protect_nobody_are_refused(values: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        Settings(_env_file=None, **values)
+        settings_of(**values)
     told = sentence(caught.value.errors(), root=0)
     assert said in told
     assert "fifteen" not in told
 
 
 def test_previous_secrets_come_with_commas_between() -> None:
-    settings = Settings(_env_file=None, secret="c" * 16, previous_secrets=f"{'b' * 16}, {'a' * 16}")
+    settings = settings_of(secret="c" * 16, previous_secrets=f"{'b' * 16}, {'a' * 16}")
     assert [each.get_secret_value() for each in settings.previous_secrets] == ["b" * 16, "a" * 16]
     assert "aaaa" not in repr(settings)
 
@@ -241,5 +242,5 @@ def test_the_secret_is_not_shown_with_the_settings() -> None:
         "store_secret": "hush" * 8,
         "GOOGLE_API_KEY": "hush",
     }
-    settings = Settings(_env_file=None, ice_servers="turn:a", **secrets)
+    settings = settings_of(ice_servers="turn:a", **secrets)
     assert "hush" not in repr(settings)

@@ -7,11 +7,11 @@ import pytest
 from pydantic import ValidationError
 
 from controller.core.errors import TooManyOffers
-from controller.settings import Settings
 from controller.web.auth import Key, KeyScope
 from controller.web.http.connections import one_client
 from controller.web.offer_limit import OfferLimit
 from testing.fakes.controllers.site import Serve, Site
+from testing.settings import settings_of
 
 SHOP = "https://shop.example.com"
 KEYS = (Key("boss", hashlib.sha256(b"boss").hexdigest(), frozenset({KeyScope.ADMIN})),)
@@ -57,7 +57,7 @@ async def test_a_listed_page_can_read_refusals_and_failures_too(serve: Serve) ->
 @pytest.mark.parametrize("origin", ["*", "null", "shop.example.com", f"{SHOP}/", f"{SHOP}/path", "ftp://x"])
 def test_what_is_no_origin_is_refused_at_the_start(origin: str) -> None:
     with pytest.raises(ValidationError, match="an origin is like https://shop"):
-        Settings(_env_file=None, cors_origins=origin)
+        settings_of(cors_origins=origin)
 
 
 @pytest.mark.parametrize("path", ["/", "/app.js", "/v1/sessions", "/nowhere", "/v1/sessions/x/logs"])
