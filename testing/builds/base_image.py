@@ -121,7 +121,16 @@ def _make_node_stand_in(podman: Podman) -> None:
     with tempfile.TemporaryDirectory() as directory:
         environment, unpacked = Path(directory) / "environment", Path(directory) / "unpacked"
         subprocess.run([sys.executable, "-m", "venv", environment], check=True)  # noqa: S603 - our own
-        install = ["-m", "pip", "install", "--quiet", "--no-deps", "--target", unpacked, NODE_WHEEL]
+        install: list[str | Path] = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--target",
+            unpacked,
+            NODE_WHEEL,
+        ]
         subprocess.run([environment / "bin" / "python", *install], stdout=sys.stderr, check=True)  # noqa: S603
         (unpacked / "Dockerfile").write_text(_NODE)
         podman("build", "--quiet", "--tag", NODE_STAND_IN, str(unpacked))

@@ -6,7 +6,7 @@ import wave
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from playwright.async_api import Page, async_playwright
@@ -39,7 +39,7 @@ _LEAD_SECONDS: Final = 10
 
 def record(voice: Voice, path: Path) -> Path:
     """Write what the browser's microphone hears: a quiet room, and the script spoken in it."""
-    parts = [np.zeros(_LEAD_SECONDS * _RATE)]
+    parts: list[np.ndarray[Any, Any]] = [np.zeros(_LEAD_SECONDS * _RATE)]
     for sentence, answer_seconds in SCRIPT:
         parts += [voice.say(sentence, _RATE), np.zeros(answer_seconds * _RATE)]
     sound = np.concatenate(parts)

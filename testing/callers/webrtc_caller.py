@@ -18,6 +18,7 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
+from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from av import AudioFrame
 from pipecat.frames.frames import Frame
 from pipecat.pipeline.pipeline import Pipeline
@@ -110,7 +111,7 @@ class Attacker:
     def kept_frames(self) -> list[int]:
         """How many frames of each track the bot has decoded and nobody has read."""
         receivers = [each.receiver for each in self._peer._connection.pc.getTransceivers()]
-        return [each.track._queue.qsize() for each in receivers]
+        return [_kept(each.track) for each in receivers]
 
     def send(self, message: object) -> None:
         raw = message if isinstance(message, str | bytes) else json.dumps(message)
@@ -176,6 +177,11 @@ async def attacking(
             await attacker.connection.close()
             await worker.cancel()
             await peer.close()
+
+
+def _kept(track: MediaStreamTrack) -> int:
+    assert isinstance(track, RemoteStreamTrack)
+    return int(track._queue.qsize())
 
 
 async def _run(worker: PipelineWorker) -> None:

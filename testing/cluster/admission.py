@@ -106,7 +106,7 @@ async def remove_policies(plane: ControlPlane) -> None:
 
 def is_of_the_component(document: Manifest) -> bool:
     is_policy = document["kind"].startswith("ValidatingAdmissionPolicy")
-    return is_policy or document["metadata"]["name"] == PARAMETERS
+    return is_policy or bool(document["metadata"]["name"] == PARAMETERS)
 
 
 async def until_in_force(account: Account) -> None:

@@ -64,10 +64,10 @@ class LiveKitServer:
     async def is_empty(self) -> bool:
         return not await self.rooms()
 
-    async def make_room(self, name: str, **wishes: int) -> None:
-        """A room as a web app makes one."""
+    async def make_room(self, name: str, max_participants: int = 0) -> None:
+        """Make a room as a web app does; by default, it holds any number of participants."""
         async with LiveKitAPI(self.url, KEY, SECRET) as api:
-            await api.room.create_room(CreateRoomRequest(name=name, **wishes))
+            await api.room.create_room(CreateRoomRequest(name=name, max_participants=max_participants))
 
     async def delete_room(self, name: str) -> None:
         async with LiveKitAPI(self.url, KEY, SECRET) as api:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
 from aiohttp import web
@@ -48,9 +48,11 @@ TURNS: Final = (
 
 _SIGNED_AT: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _CENTURY: Final = timedelta(days=36_525)
-Middleware = Callable[
-    [web.Request, Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[web.StreamResponse]
-]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Middleware(Protocol):
+    def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]: ...
 
 
 def generated() -> dict[Path, str]:
@@ -78,9 +80,7 @@ async def exchanges() -> list[dict[str, Any]]:
     recorded: list[dict[str, Any]] = []
 
     @web.middleware
-    async def record(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
         body = await request.json()
         response = await handler(request)
         assert isinstance(response, web.Response)

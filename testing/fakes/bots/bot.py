@@ -27,6 +27,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 BEGAN = time.monotonic()
@@ -34,7 +35,7 @@ JOINED = BEGAN + 0.0001
 WORDS = os.environ.get("FAKE_BOT", "join").split()
 if WORDS == ["user"]:
     WORDS = os.environ["USER_ID"].split(".")
-USAGE = {
+USAGE: dict[str, Any] = {
     "models": {"fake": {"prompt_tokens": 10, "completion_tokens": 5}},
     "turns": 1,
     "interruptions": 0,
@@ -54,7 +55,7 @@ class Channel:
             "Content-Type": "application/json",
         }
 
-    def ask(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
         connection = http.client.HTTPConnection(self._address, timeout=30)
         content = None if body is None else json.dumps(body)
         connection.request(method, self._base + path, content, self._headers)
@@ -110,10 +111,12 @@ def serve_inbox(channel: Channel) -> None:
             serve(channel, message)
 
 
-def serve(channel: Channel, message: dict) -> None:
+def serve(channel: Channel, message: dict[str, Any]) -> None:
     if message["type"] == "stop":
         return  # SIGTERM comes with it
-    answer = {"body": {"sdp": "answer to " + message["offer"]["sdp"], "type": "answer", "pc_id": "pc-1"}}
+    answer: dict[str, Any] = {
+        "body": {"sdp": "answer to " + message["offer"]["sdp"], "type": "answer", "pc_id": "pc-1"}
+    }
     if "refuse" in WORDS:
         answer = {"refusal": "Another caller is in this session already."}
     channel.ask("POST", f"inbox/{message['id']}", answer)

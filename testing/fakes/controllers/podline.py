@@ -28,7 +28,7 @@ def main() -> None:
 
 def tell_inner_figures() -> None:
     gc.collect()
-    tasks = sorted(task.get_coro().__qualname__ for task in asyncio.all_tasks())
+    tasks = sorted(getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks())
     figures = {"tasks": tasks, "blocks": sys.getallocatedblocks()}
     os.write(1, json.dumps(figures).encode() + b"\n")
 

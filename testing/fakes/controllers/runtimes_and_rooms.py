@@ -1,9 +1,10 @@
-"""A place where bots run, and rooms to meet them in, that do as a test says and keep what was asked."""
+"""A runtime and rooms that do as a test says and keep what was asked of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from controller.core.errors import ControllerError, InvalidRequest
 from controller.core.rooms import Room
@@ -64,7 +65,7 @@ class FakeRuntime:
     async def logs(self, launch_id: str, *, follow: bool) -> AsyncIterator[bytes]:  # noqa: ARG002
         return _a_line()
 
-    def exit(self, launch_id: str, **seen: object) -> None:
+    def exit(self, launch_id: str, **seen: Any) -> None:
         """Let a bot be gone."""
         assert self._seen is not None
         self.gone.add(launch_id)
@@ -72,6 +73,12 @@ class FakeRuntime:
 
     def launch_of(self, session_id: str) -> Launch:
         return next(launch for launch in self.launches if launch.session.id == session_id)
+
+
+def secrets_of(launch: Launch) -> Mapping[str, str]:
+    """The bot's own variables, which a launch of ours has."""
+    assert launch.secrets is not None
+    return launch.secrets
 
 
 async def _a_line() -> AsyncIterator[bytes]:

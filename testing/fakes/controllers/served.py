@@ -44,7 +44,8 @@ class WebApp:
     async def start(self, **fields: Any) -> dict[str, Any]:
         answer = await self.client.post("/v1/sessions", json={"user_id": "ana", **fields})
         assert answer.status_code == 201, answer.text
-        return answer.json()
+        session: dict[str, Any] = answer.json()
+        return session
 
     async def offer(self, session: dict[str, Any], offer: dict[str, Any]) -> httpx.Response:
         """What the caller of a session does with the room in its answer."""

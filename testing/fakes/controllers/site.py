@@ -9,6 +9,7 @@ import httpx
 
 from controller.core.clock import Clock, system_clock
 from controller.core.credentials import Credentials
+from controller.core.rooms import Rooms
 from controller.core.tokens import Signer, with_token
 from controller.core.tracing import Tracing
 from controller.observe.metrics import Metrics
@@ -16,7 +17,7 @@ from controller.observe.prices import PriceList
 from controller.web.app import create_app
 from controller.web.auth import Identities, Key
 from testing.fakes.controllers.metered import some_metrics
-from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
+from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime, secrets_of
 from testing.settings import settings_of
 
 SIGNER = Signer(b"a secret for tests")
@@ -24,7 +25,7 @@ SIGNER = Signer(b"a secret for tests")
 
 @dataclass
 class Site:
-    """A controller that serves, and the fakes behind it."""
+    """A controller that serves, and the fakes behind it; `rooms` are unused where it was given others."""
 
     client: httpx.AsyncClient
     runtime: FakeRuntime
@@ -34,10 +35,12 @@ class Site:
     async def start(self, user_id: str = "ana", **fields: Any) -> dict[str, Any]:
         answer = await self.client.post("/v1/sessions", json={"user_id": user_id, **fields})
         assert answer.status_code in (200, 201), answer.text
-        return answer.json()
+        session: dict[str, Any] = answer.json()
+        return session
 
     async def read(self, session_id: str) -> dict[str, Any]:
-        return (await self.client.get(f"/v1/sessions/{session_id}")).json()
+        session: dict[str, Any] = (await self.client.get(f"/v1/sessions/{session_id}")).json()
+        return session
 
     def offers_of(self, session_id: str) -> str:
         """The path for the offers of whoever may call into this session."""
@@ -51,7 +54,7 @@ class Site:
         return await self.client.request(
             method,
             f"/internal/launches/{launch.session.launch_id}/{path}",
-            headers={"Authorization": f"Bearer {launch.secrets['PODLINE_LAUNCH_TOKEN']}"},
+            headers={"Authorization": f"Bearer {secrets_of(launch)['PODLINE_LAUNCH_TOKEN']}"},
             **request,
         )
 
@@ -62,7 +65,7 @@ Serve = Callable[..., contextlib.AbstractAsyncContextManager[Site]]
 @contextlib.asynccontextmanager
 async def serve_site(
     keys: tuple[Key, ...] | None = None,
-    rooms: object = None,
+    rooms: Rooms | None = None,
     prices: PriceList | None = None,
     tracing: Tracing | None = None,
     signer: Signer = SIGNER,
@@ -73,12 +76,11 @@ async def serve_site(
     credentials: Credentials | None = None,
     **settings: Any,
 ) -> AsyncIterator[Site]:
-    runtime, metrics = FakeRuntime(), some_metrics(prices)
-    site_rooms = rooms or FakeRooms()
+    runtime, fakes, metrics = FakeRuntime(), FakeRooms(), some_metrics(prices)
     app = create_app(
         settings_of(**settings),
         runtime,
-        site_rooms,
+        rooms or fakes,
         signer,
         keys,
         clock or system_clock(),
@@ -92,4 +94,4 @@ async def serve_site(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7860") as client,
     ):
-        yield Site(client, runtime, site_rooms, metrics)
+        yield Site(client, runtime, fakes, metrics)

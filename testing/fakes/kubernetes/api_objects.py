@@ -26,7 +26,7 @@ _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 class RefusalError(Exception):
     """A request is answered with an error, in the API server's own words."""
 
-    def __init__(self, status: int, reason: str, message: str, retry_after: int | None = None) -> None:
+    def __init__(self, status: int, reason: str, message: str, retry_after: int | str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
@@ -116,7 +116,7 @@ class Objects:
 
     def patch(self, kind: str, namespace: str, name: str, patch: Mapping[str, Any]) -> Thing:
         before = self.get(kind, namespace, name)
-        after = merged(before, patch)
+        after: Thing = merged(before, patch)
         what = f'{KINDS[kind][2]} "{name}"'
         if after["metadata"]["uid"] != before["metadata"]["uid"]:
             raise RefusalError(422, "Invalid", f"{what} is invalid: metadata.uid: field is immutable")
