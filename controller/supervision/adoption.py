@@ -8,7 +8,7 @@ from controller.core.clock import Clock
 from controller.core.errors import SessionEnded
 from controller.core.session import Session
 from controller.supervision.registry import Record
-from controller.supervision.report_ledger import Ledger
+from controller.supervision.report_ledger import ReportLedger
 from podline.contract.reasons import Phase
 
 
@@ -16,7 +16,7 @@ def adopted(session: Session, clock: Clock) -> Record:
     """The record of a found session, its deadlines counted from when it was accepted."""
     record = Record(
         session=session,
-        ledger=Ledger(is_whole=False),
+        ledger=ReportLedger(is_whole=False),
         launched_at=_monotonic(session.timeline.accepted, clock),
         # A start that did not come as far as this was told by nobody.
         start_is_told=False if session.timeline.joined is None else None,

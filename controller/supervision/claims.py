@@ -20,6 +20,7 @@ from controller.observe.labels import ERROR_KINDS, Declared
 from podline.contract.arithmetic import MAX_MODELS, MAX_TOOLS, NOTHING, OTHER, beyond, plus, together
 from podline.contract.messages import (
     AudioDropped,
+    BotTimeline,
     ClientMessagesRefused,
     ErrorSeen,
     Event,
@@ -31,7 +32,6 @@ from podline.contract.messages import (
     ResponseLatency,
     Silence,
     Talked,
-    Timeline,
     TokensUsed,
     ToolCalled,
     TurnEnded,
@@ -214,7 +214,7 @@ class Claims:
     def _kind(self, name: str) -> str:
         return name if name in ERROR_KINDS else _bounded(name, self._kinds, MAX_KINDS + 1)
 
-    def _moments(self, timeline: Timeline, refusals: Counter[str]) -> Timeline:
+    def _moments(self, timeline: BotTimeline, refusals: Counter[str]) -> BotTimeline:
         """The timeline without moments that its own message could not know of."""
         latest = timeline.now + _FUTURE_SECONDS
         future = [name for name in _MARKS if (getattr(timeline, name) or 0) > latest]

@@ -18,7 +18,7 @@ from controller.core.errors import (
 )
 from controller.core.event_ids import EventIds
 from controller.core.flag import Flag
-from podline.contract.messages import Candidates, InboxAnswer, InboxMessage, Offer, Stop
+from podline.contract.messages import CandidatesMessage, InboxAnswer, InboxMessage, OfferMessage, StopMessage
 
 _MOST_WITHDRAWN: Final = 16
 """Of which a bot is told with its next poll; it can have fetched no more than what was held at one time."""
@@ -58,13 +58,13 @@ class Inbox:
             SessionEnded: it is gone, or goes while this waits.
         """
         for key, waiting in list(self._waiting.items()):
-            if isinstance(waiting.message, Offer):
+            if isinstance(waiting.message, OfferMessage):
                 self._withdraw(key, OfferSuperseded())
-        return await self._ask(lambda key: Offer(id=key, offer=offer), timeout_seconds)
+        return await self._ask(lambda key: OfferMessage(id=key, offer=offer), timeout_seconds)
 
     async def candidates(self, candidates: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
         """Hand ICE candidates on and wait until the bot has taken them. Raises as `offer` does."""
-        return await self._ask(lambda key: Candidates(id=key, candidates=candidates), timeout_seconds)
+        return await self._ask(lambda key: CandidatesMessage(id=key, candidates=candidates), timeout_seconds)
 
     @property
     def waiting(self) -> int:
@@ -73,8 +73,8 @@ class Inbox:
 
     def stop(self, reason: str | None = None) -> None:
         """Tell the bot to say goodbye, and why. Once is enough."""
-        if not any(isinstance(each.message, Stop) for each in self._waiting.values()):
-            self._put(lambda key: Stop(id=key, reason=reason), None)
+        if not any(isinstance(each.message, StopMessage) for each in self._waiting.values()):
+            self._put(lambda key: StopMessage(id=key, reason=reason), None)
 
     def take_withdrawn(self) -> list[str]:
         """Messages that a bot may have fetched and nobody waits for any more; each is named once."""
@@ -160,7 +160,9 @@ class Inbox:
         unseen = [each for each in self._waiting.values() if each.number > seen]
         for each in unseen:
             each.is_fetched = True
-        return sorted((each.message for each in unseen), key=lambda message: not isinstance(message, Stop))
+        return sorted(
+            (each.message for each in unseen), key=lambda message: not isinstance(message, StopMessage)
+        )
 
     def _wake(self) -> None:
         self._changed.wake()

@@ -16,7 +16,7 @@ from controller.core.tracing import Tracing
 from controller.observe.metrics import Metrics
 from controller.supervision.claims import Claims, at_least, with_few_names
 from controller.supervision.registry import Record, SessionRegistry
-from controller.supervision.report_ledger import Ledger, furthest, moments
+from controller.supervision.report_ledger import ReportLedger, furthest, moments
 from controller.supervision.room_keeper import RoomKeeper
 from podline.contract.arithmetic import NOTHING
 from podline.contract.messages import Report
@@ -94,7 +94,7 @@ class Recorder:
             self._registry.put(record, session.marked(**marks).used(usage, partial=is_partial))
             self._note_refusals(record, refusals)
         self._metrics.usage.add(record.session, record.ledger.uncounted(record.session.usage, word))
-        record.ledger, record.claims = Ledger(), Claims()  # thousands of ended sessions are kept
+        record.ledger, record.claims = ReportLedger(), Claims()  # thousands of ended sessions are kept
 
     def ended(self, record: Record, ending: Ending, diagnostics: Diagnostics | None = None) -> None:
         """The bot has surely gone, or never was. Close the record and free the place."""

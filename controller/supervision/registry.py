@@ -25,8 +25,8 @@ from controller.core.session import ANONYMOUS, Ending, Session
 from controller.supervision.claims import Claims
 from controller.supervision.events import Feed
 from controller.supervision.inbox import Inbox
-from controller.supervision.report_ledger import Ledger
-from podline.contract.messages import Timeline
+from controller.supervision.report_ledger import ReportLedger
+from podline.contract.messages import BotTimeline
 from podline.contract.reasons import Phase
 
 
@@ -54,7 +54,7 @@ class Record:
 
     session: Session
     inbox: Inbox = field(default_factory=Inbox)
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: ReportLedger = field(default_factory=ReportLedger)
     claims: Claims = field(default_factory=Claims)
     launching: asyncio.Task[Any] | None = None
     settled: Flag = field(default_factory=Flag)
@@ -73,7 +73,7 @@ class Record:
         """Whether nobody knows if there is a bot, and its caller may still have it."""
         return self.doubt is not None and self.intent is None and not self.session.phase.is_end
 
-    def learn_start(self, timeline: Timeline) -> None:
+    def learn_start(self, timeline: BotTimeline) -> None:
         """Take it from the bot whether another controller has measured its start."""
         if self.start_is_told is None:
             self.start_is_told = timeline.first_speech_acked

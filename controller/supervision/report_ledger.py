@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 import msgspec
 
 from podline.contract.arithmetic import NOTHING, beyond, together, used_by
-from podline.contract.messages import FinalReport, Report, Timeline
+from podline.contract.messages import BotTimeline, FinalReport, Report
 from podline.contract.usage import Usage
 
 MARKS = ("process_up", "joined", "caller_joined", "first_speech")
 
 
 @dataclass(slots=True)
-class Ledger:
+class ReportLedger:
     """What of one bot has been counted. A bot sends its next batch only when the last was acknowledged.
 
     Attributes:
@@ -76,7 +76,7 @@ class Ledger:
         return self.last if word.acked >= self.acked else self.used
 
 
-def moments(timeline: Timeline, arrival: datetime, earliest: datetime) -> Mapping[str, datetime]:
+def moments(timeline: BotTimeline, arrival: datetime, earliest: datetime) -> Mapping[str, datetime]:
     """Place a bot's marks on our clock, by how long before the message each was.
 
     Args:

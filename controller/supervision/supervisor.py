@@ -30,7 +30,7 @@ from controller.supervision.registry import Record, SessionRegistry
 from controller.supervision.report_ledger import furthest
 from controller.supervision.room_keeper import RoomKeeper
 from controller.supervision.watchdog import Watchdog
-from podline.contract.messages import Inbox, InboxAnswer, Report
+from podline.contract.messages import InboxAnswer, InboxPage, Report
 from podline.contract.reasons import Phase, Reason
 
 log = logging.getLogger("podline.supervisor")
@@ -229,11 +229,11 @@ class Supervisor:
         self._keep_budget(record)
         return counted
 
-    async def poll(self, launch_id: str, after: str | None, timeout_seconds: float) -> Inbox:
+    async def poll(self, launch_id: str, after: str | None, timeout_seconds: float) -> InboxPage:
         """What the bot must be told; waits for it. Raises LaunchEnded."""
         inbox = self._heard(launch_id).inbox
         messages = await inbox.poll(after, timeout_seconds)
-        return Inbox(messages=messages, withdrawn=inbox.take_withdrawn())
+        return InboxPage(messages=messages, withdrawn=inbox.take_withdrawn())
 
     def answer(self, launch_id: str, message_id: str, answer: InboxAnswer) -> None:
         """Take the bot's answer to one message. Raises LaunchEnded."""

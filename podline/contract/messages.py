@@ -25,7 +25,7 @@ SILENCE_SECONDS = 3.0
 """How long a pause in a conversation may be before it counts as a silence."""
 
 
-class Timeline(msgspec.Struct, frozen=True, omit_defaults=True):
+class BotTimeline(msgspec.Struct, frozen=True, omit_defaults=True):
     """Moments of a call on the bot's own clock: seconds since its process began.
 
     `now` is when the message was sent, so that the controller can place each moment on its own clock.
@@ -140,7 +140,7 @@ class Report(msgspec.Struct, frozen=True):
     acked: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
     events: Annotated[list[Event], msgspec.Meta(max_length=MAX_EVENTS)]
     totals: Usage
-    timeline: Timeline
+    timeline: BotTimeline
 
 
 class ReportAnswer(msgspec.Struct, frozen=True):
@@ -149,31 +149,31 @@ class ReportAnswer(msgspec.Struct, frozen=True):
     ack: int
 
 
-class Offer(msgspec.Struct, frozen=True, tag="offer"):
+class OfferMessage(msgspec.Struct, frozen=True, tag="offer"):
     """A SmallWebRTC offer to answer. `offer` is what the client sent, field for field."""
 
     id: Name
     offer: dict[str, Any]
 
 
-class Candidates(msgspec.Struct, frozen=True, tag="candidates"):
+class CandidatesMessage(msgspec.Struct, frozen=True, tag="candidates"):
     """ICE candidates of a connected client: {pc_id, candidates}."""
 
     id: Name
     candidates: dict[str, Any]
 
 
-class Stop(msgspec.Struct, frozen=True, tag="stop"):
+class StopMessage(msgspec.Struct, frozen=True, tag="stop"):
     """Say goodbye and leave. `reason` is why, where the bot's caller should know."""
 
     id: Name
     reason: Name | None = None
 
 
-InboxMessage = Offer | Candidates | Stop
+InboxMessage = OfferMessage | CandidatesMessage | StopMessage
 
 
-class Inbox(msgspec.Struct, frozen=True, omit_defaults=True):
+class InboxPage(msgspec.Struct, frozen=True, omit_defaults=True):
     """Messages after the one named in the query (`after`), oldest first; all where that one is unknown.
 
     A stop comes before all others. `withdrawn` are the ids of messages that nobody waits for any more.
@@ -203,6 +203,6 @@ class FinalReport(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str
     totals: Usage
     acked_totals: Usage
-    timeline: Timeline
+    timeline: BotTimeline
     acked: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
     is_final: bool = True

@@ -6,7 +6,7 @@ from typing import Annotated, Final, get_args
 
 import msgspec
 
-from podline.contract.messages import MAX_EVENTS, Event, InboxAnswer, Report, Timeline
+from podline.contract.messages import MAX_EVENTS, BotTimeline, Event, InboxAnswer, Report
 from podline.contract.nesting import is_too_deep
 from podline.contract.text import printable
 from podline.contract.usage import Name, Usage
@@ -25,7 +25,7 @@ class _AnyReport(msgspec.Struct, frozen=True):
     acked: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
     events: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_EVENTS)]
     totals: Usage
-    timeline: Timeline
+    timeline: BotTimeline
 
 
 _REPORT: Final = msgspec.json.Decoder(Report)

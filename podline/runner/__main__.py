@@ -20,7 +20,7 @@ from podline.contract.reasons import EXIT_CODES, TERMINATED, Reason
 from podline.errors import BotError
 from podline.runner.attendance import UNHURRIED_SECONDS, Attendance, Ending, Patience
 from podline.runner.channel.final_report import FinalReportFile, final_report
-from podline.runner.channel.outbox import Ledger
+from podline.runner.channel.outbox import Outbox
 from podline.runner.logs import configure_logging
 from podline.runner.settings import Settings, read_settings
 
@@ -43,7 +43,7 @@ class LeaveWord(Protocol):
 def main() -> NoReturn:
     """Hold the call that the environment describes."""
     began = time.monotonic()
-    ledger = Ledger(lambda: time.monotonic() - began)
+    ledger = Outbox(lambda: time.monotonic() - began)
     ledger.mark("process_up")
     leave_word = _leave_word(ledger, os.environ)
     _exit_on_early_signal(leave_word)
@@ -60,7 +60,7 @@ def main() -> NoReturn:
     raise AssertionError("a bot leaves by its own exit")
 
 
-async def _run(settings: Settings, persona: Persona, ledger: Ledger, leave_word: LeaveWord) -> NoReturn:
+async def _run(settings: Settings, persona: Persona, ledger: Outbox, leave_word: LeaveWord) -> NoReturn:
     """Hold the call and exit from within the loop: what libraries left running there is not waited for."""
     try:
         ending = await _hold_call(settings, persona, ledger, leave_word)
@@ -73,7 +73,7 @@ async def _run(settings: Settings, persona: Persona, ledger: Ledger, leave_word:
     _leave(ending, leave_word)
 
 
-async def _hold_call(settings: Settings, persona: Persona, ledger: Ledger, leave_word: LeaveWord) -> Ending:
+async def _hold_call(settings: Settings, persona: Persona, ledger: Outbox, leave_word: LeaveWord) -> Ending:
     call = _load_call(traced=settings.traced)
     attendance = Attendance(
         ledger,
@@ -138,7 +138,7 @@ def _load_call(*, traced: bool) -> type["Call"]:
     return Call
 
 
-def _leave_word(ledger: Ledger, environment: Mapping[str, str]) -> LeaveWord:
+def _leave_word(ledger: Outbox, environment: Mapping[str, str]) -> LeaveWord:
     """How to leave the final report: asked first when the end is decided, again when all is reported."""
     path = environment.get(env.LAST_WORD, "").strip()
     file = FinalReportFile(Path(path)) if path else None

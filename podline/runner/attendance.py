@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from podline.contract.reasons import TERMINATED, Reason
 from podline.errors import BotError
-from podline.runner.channel.outbox import Ledger
+from podline.runner.channel.outbox import Outbox
 
 UNHURRIED_SECONDS: Final = 20.0
 """How long a bot may take to leave a call that nobody has asked it to end."""
@@ -66,7 +66,7 @@ class Attendance:
         time_is_short: Set when no more than `warning_seconds` are left of the maximum duration.
     """
 
-    def __init__(self, ledger: Ledger, patience: Patience) -> None:
+    def __init__(self, ledger: Outbox, patience: Patience) -> None:
         self._ledger = ledger
         self._patience = patience
         self._loop = asyncio.get_running_loop()

@@ -18,13 +18,19 @@ from bot.persona import Persona, farewell_request, greeting_request, warning_req
 from bot.store import Store
 from bot.tools.ending import end_call_tool
 from bot.tools.products import ProductTools
-from podline.contract.messages import AudioDropped, ClientMessagesRefused, ModelReconnected, Stop, TurnEnded
+from podline.contract.messages import (
+    AudioDropped,
+    ClientMessagesRefused,
+    ModelReconnected,
+    StopMessage,
+    TurnEnded,
+)
 from podline.contract.reasons import TERMINATED, Phase, Reason
 from podline.gemini.service import gemini_live
 from podline.runner.attendance import UNHURRIED_SECONDS, Attendance, Ending
-from podline.runner.channel.client import Controller
+from podline.runner.channel.client import ControllerClient
 from podline.runner.channel.inbox import InboxReader
-from podline.runner.channel.outbox import Ledger
+from podline.runner.channel.outbox import Outbox
 from podline.runner.observers.measurements import Record, observers
 from podline.runner.observers.transcript import Transcript
 from podline.runner.observers.voice import VoiceObserver
@@ -66,7 +72,7 @@ class Call:
         self,
         settings: Settings,
         persona: Persona,
-        ledger: Ledger,
+        ledger: Outbox,
         attendance: Attendance,
         traces: "Traces | None" = None,
     ) -> None:
@@ -95,16 +101,18 @@ class Call:
             transcript = await stack.enter_async_context(
                 Transcript(store, settings.session_id, settings.user_id)
             )
-            controller: Controller | None = None
+            controller: ControllerClient | None = None
             if settings.channel is not None:
-                controller = await stack.enter_async_context(Controller(self._ledger, settings.channel, http))
+                controller = await stack.enter_async_context(
+                    ControllerClient(self._ledger, settings.channel, http)
+                )
             tools = await stack.enter_async_context(ProductTools(store, settings.user_id, self._announce))
             self._worker = self._build([*tools.functions, end_call_tool(self._goodbye)], transcript)
             if self._peer is not None:
                 stack.push_async_callback(self._peer.close)
             return await self._converse(controller)
 
-    async def _converse(self, controller: Controller | None) -> Ending:
+    async def _converse(self, controller: ControllerClient | None) -> Ending:
         async with asyncio.TaskGroup() as tasks:
             pipeline = tasks.create_task(self._run_pipeline(), name="pipeline")
             helpers = [tasks.create_task(self._crash_ends_call(work)) for work in self._helpers(controller)]
@@ -121,7 +129,7 @@ class Call:
         self._record_refusals()
         return ending
 
-    def _helpers(self, controller: Controller | None) -> list[Coroutine[Any, Any, None]]:
+    def _helpers(self, controller: ControllerClient | None) -> list[Coroutine[Any, Any, None]]:
         helpers = [self._greet(), self._warn(), self._watch_refusals()]
         if controller is not None:
             inbox = InboxReader(controller, self._peer, self._obey)
@@ -166,13 +174,13 @@ class Call:
         if seconds := self._hearing.drain():
             self._ledger.record(AudioDropped(seconds=seconds))
 
-    def _obey(self, stop: Stop) -> None:
+    def _obey(self, stop: StopMessage) -> None:
         if stop.reason == Reason.BUDGET_SPENT:
             self._attendance.budget_spent()
         else:
             self._attendance.stop()
 
-    async def _heed_end_of_launch(self, controller: Controller) -> None:
+    async def _heed_end_of_launch(self, controller: ControllerClient) -> None:
         await controller.launch_ended.wait()
         self._attendance.terminate()
 

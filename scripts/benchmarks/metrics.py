@@ -15,10 +15,11 @@ from controller.core.session import Session, Timeline
 from controller.observe.metrics import Metrics
 from controller.observe.prices import ModelPrices, PerModality, PriceList
 from controller.supervision.registry import Record, SessionRegistry
-from controller.supervision.report_ledger import Ledger
+from controller.supervision.report_ledger import ReportLedger
 from controller.web.gauges import SessionGauges
 from controller.web.offer_limit import OfferLimit
 from podline.contract.messages import (
+    BotTimeline,
     Event,
     FirstByte,
     Report,
@@ -28,7 +29,6 @@ from podline.contract.messages import (
     ToolCalled,
     TurnEnded,
 )
-from podline.contract.messages import Timeline as BotTimeline
 from podline.contract.usage import Tokens, Usage
 from scripts.benchmarks import request_metrics
 from scripts.benchmarks.programs import system
@@ -75,7 +75,7 @@ def _of_batch(name: str, events: tuple[Event, ...]) -> str:
     report = msgspec.json.decode(body, type=Report)
 
     def take() -> None:
-        ledger = Ledger()
+        ledger = ReportLedger()
         ledger.count(report)
         metrics.batch_added(session, report, ledger.last)
 

@@ -8,11 +8,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from controller.supervision.report_ledger import Ledger, furthest
+from controller.supervision.report_ledger import ReportLedger, furthest
 from podline.contract.arithmetic import plus
 from podline.contract.messages import Event, Report, Talked, TokensUsed, ToolCalled, TurnEnded
 from podline.contract.usage import Tokens, Usage
-from podline.runner.channel.outbox import Ledger as BotLedger
+from podline.runner.channel.outbox import Outbox
 
 EVENTS = st.one_of(
     st.builds(TokensUsed, model=st.sampled_from("ab"), tokens=st.builds(Tokens, st.integers(0, 50))),
@@ -37,13 +37,13 @@ class Channel(RuleBasedStateMachine):
     @initialize()
     def launch(self) -> None:
         self.uptime = 0.0
-        self.bot = BotLedger(lambda: self.uptime)
+        self.bot = Outbox(lambda: self.uptime)
         self.all_events: list[Event] = []
         self.sent: list[Report] = []
         self.answers: list[int] = []
         self.counted: Counter[int] = Counter()
         self.restarts = 0
-        self.ledger = Ledger()
+        self.ledger = ReportLedger()
         self.record = Usage()
 
     @rule(event=EVENTS)
@@ -74,7 +74,7 @@ class Channel(RuleBasedStateMachine):
     @rule()
     def controller_is_started_anew(self) -> None:
         self.restarts += 1
-        self.ledger, self.record = Ledger(), Usage()
+        self.ledger, self.record = ReportLedger(), Usage()
 
     @invariant()
     def no_batch_is_counted_twice_by_one_controller(self) -> None:

@@ -15,9 +15,10 @@ from controller.core.session import Session, Timeline
 from controller.observe.labels import Declared
 from controller.observe.prices import KINDS
 from controller.observe.usage_metrics import UsageMetrics
-from controller.supervision.report_ledger import Ledger, furthest
+from controller.supervision.report_ledger import ReportLedger, furthest
 from podline.contract.arithmetic import NOTHING, OTHER, beyond, together
 from podline.contract.messages import (
+    BotTimeline,
     Event,
     FinalReport,
     Interrupted,
@@ -27,11 +28,10 @@ from podline.contract.messages import (
     ToolCalled,
     TurnEnded,
 )
-from podline.contract.messages import Timeline as BotTimeline
 from podline.contract.reasons import Reason
 from podline.contract.usage import TalkSeconds, Tokens, ToolCalls, Usage
 from podline.runner.channel.final_report import final_report
-from podline.runner.channel.outbox import Ledger as BotLedger
+from podline.runner.channel.outbox import Outbox
 from testing.fakes.controllers.metered import Scrape, some_metrics
 from tests.searching import narrow_or_wide
 
@@ -130,16 +130,16 @@ class Counting(RuleBasedStateMachine):
         self.tools = tools
         self.is_older = is_older
         self.uptime = 0.0
-        self.bot = BotLedger(lambda: self.uptime)
+        self.bot = Outbox(lambda: self.uptime)
         self.is_bot_here = True
         self.sent: list[Report] = []
         self.answers: list[int] = []
         self.former = NOTHING
         self.repeatable = NOTHING
         self.word: FinalReport | None = None
-        self.begin(Ledger())
+        self.begin(ReportLedger())
 
-    def begin(self, ledger: Ledger) -> None:
+    def begin(self, ledger: ReportLedger) -> None:
         self.ledger, self.record = ledger, NOTHING
         self.registry = CollectorRegistry()
         self.metrics = UsageMetrics(self.registry, None, DECLARED)
@@ -220,7 +220,7 @@ class Counting(RuleBasedStateMachine):
         if self.ledger.counted > self.bot.acked:
             self.repeatable = together(self.repeatable, self.ledger.last)
         self.former = self.counted()
-        self.begin(Ledger(is_whole=False))
+        self.begin(ReportLedger(is_whole=False))
 
     @rule()
     def bot_decides_to_end(self) -> None:
@@ -283,7 +283,7 @@ def turns_report(seq: int, acked: int, turns: int, so_far: int) -> Report:
 def test_a_controller_killed_before_it_acknowledged_costs_that_one_batch_twice() -> None:
     """The counters of both together repeat it, as the design says; the record is exact."""
     former, next_one = some_metrics(), some_metrics()
-    for ledger, metrics in ((Ledger(), former), (Ledger(is_whole=False), next_one)):
+    for ledger, metrics in ((ReportLedger(), former), (ReportLedger(is_whole=False), next_one)):
         report = turns_report(1, 0, turns=3, so_far=3)
         assert ledger.count(report)
         metrics.batch_added(SESSION, report, ledger.last)
@@ -307,7 +307,7 @@ def test_of_a_session_taken_over_what_is_missing_is_told_by_its_final_report(
     acked: int | None, acked_turns: int, missing: int
 ) -> None:
     """Another controller has counted four turns in two batches; two came here; two turns are in none."""
-    ledger = Ledger(is_whole=False)
+    ledger = ReportLedger(is_whole=False)
     ledger.count(turns_report(3, 2, turns=1, so_far=5))
     ledger.count(turns_report(4, 3, turns=2, so_far=7))
     word = FinalReport(
@@ -318,7 +318,7 @@ def test_of_a_session_taken_over_what_is_missing_is_told_by_its_final_report(
 
 
 def test_of_a_session_taken_over_that_left_no_word_nothing_is_added() -> None:
-    ledger = Ledger(is_whole=False)
+    ledger = ReportLedger(is_whole=False)
     ledger.count(turns_report(3, 2, turns=1, so_far=9))
 
     assert ledger.uncounted(Usage(turns=9), None) == Usage()
@@ -334,7 +334,7 @@ def early_word(totals: Usage, acked_totals: Usage, acked: int | None) -> FinalRe
 def test_a_call_acknowledged_after_an_early_final_report_is_not_counted_by_the_next_controller() -> None:
     """Used once, reported early, sent, acknowledged; then controller and bot are killed."""
     word = early_word(Usage(turns=1), Usage(), acked=0)
-    former, next_one = Ledger(), Ledger(is_whole=False)
+    former, next_one = ReportLedger(), ReportLedger(is_whole=False)
     assert former.count(turns_report(1, 0, turns=1, so_far=1))
 
     assert next_one.uncounted(word.totals, word) == NOTHING
@@ -345,14 +345,14 @@ def test_batches_counted_between_an_early_final_report_and_the_last_controller_a
 ):
     """The first controller counted batches 1 and 2 after that; the next one heard batch 3 only."""
     word = early_word(Usage(turns=4), Usage(), acked=0)
-    last = Ledger(is_whole=False)
+    last = ReportLedger(is_whole=False)
     assert last.count(turns_report(3, 2, turns=1, so_far=7))
 
     assert last.uncounted(Usage(turns=7), word) == NOTHING
 
 
 def test_an_early_final_report_from_the_time_of_the_last_controller_tells_what_is_missing() -> None:
-    last = Ledger(is_whole=False)
+    last = ReportLedger(is_whole=False)
     assert last.count(turns_report(3, 2, turns=1, so_far=7))
     assert last.count(turns_report(4, 3, turns=2, so_far=9))
     word = early_word(Usage(turns=10), Usage(turns=7), acked=3)
@@ -361,7 +361,7 @@ def test_an_early_final_report_from_the_time_of_the_last_controller_tells_what_i
 
 
 def test_an_early_final_report_of_a_bot_that_tells_no_number_is_taken_as_outdated() -> None:
-    last = Ledger(is_whole=False)
+    last = ReportLedger(is_whole=False)
     assert last.count(turns_report(3, 2, turns=1, so_far=7))
     word = early_word(Usage(turns=8), Usage(turns=6), acked=None)
 
@@ -370,7 +370,7 @@ def test_an_early_final_report_of_a_bot_that_tells_no_number_is_taken_as_outdate
 
 def test_a_batch_given_up_before_the_last_one_does_not_hide_what_is_missing() -> None:
     """Batch 4 was refused and is left to the final report; batch 5 was counted and its answer never came."""
-    last = Ledger(is_whole=False)
+    last = ReportLedger(is_whole=False)
     assert last.count(turns_report(3, 2, turns=1, so_far=7))
     assert last.count(turns_report(5, 3, turns=2, so_far=12))
     word = FinalReport("completed", "", Usage(turns=12), Usage(turns=7), BotTimeline(now=9), acked=3)
@@ -384,12 +384,12 @@ def test_a_final_report_that_sums_tools_up_adds_nothing_that_was_acknowledged_by
     summed_up = Usage(tool_calls={OTHER: ToolCalls(ok=5)})
     word = FinalReport("completed", "", summed_up, summed_up, BotTimeline(now=9), acked=1)
 
-    assert Ledger(is_whole=False).uncounted(by_name, word) == NOTHING
+    assert ReportLedger(is_whole=False).uncounted(by_name, word) == NOTHING
 
 
 def test_a_bot_on_its_way_out_keeps_its_early_final_report_up_to_date() -> None:
     """What was acknowledged survives its controller in the bot's own file."""
-    bot, words = BotLedger(lambda: 1.0), []
+    bot, words = Outbox(lambda: 1.0), []
     bot.on_acknowledged = lambda: words.append(final_report(bot, Reason.IDLE, "", is_final=False))
     bot.record(TurnEnded())
     bot.report()

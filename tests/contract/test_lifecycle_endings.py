@@ -14,7 +14,7 @@ from controller.core.endings import SENTENCES, decide_ending
 from controller.core.runtime import Exit
 from controller.runtimes.local.memory import oom_kills
 from controller.runtimes.log import BoundedLog
-from podline.contract.messages import FinalReport, Timeline
+from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.reasons import REASONS_BY_EXIT_CODE, Reason
 from podline.contract.usage import Usage
 from testing.fakes.controllers.process_table import exists, until
@@ -22,7 +22,7 @@ from testing.fakes.controllers.served import ServeController
 from tests.contract.test_local_bots import leaving, pid_of
 
 OUT_OF_MEMORY = SENTENCES[Reason.OUT_OF_MEMORY]
-WORD = FinalReport("idle", "It was quiet.", Usage(), Usage(), Timeline(now=1))
+WORD = FinalReport("idle", "It was quiet.", Usage(), Usage(), BotTimeline(now=1))
 
 ENDS = {
     "exit-0": Reason.VANISHED,

@@ -29,7 +29,7 @@ from controller.supervision.registry import SessionRegistry
 from controller.supervision.supervisor import Supervisor
 from podline.contract.messages import FinalReport, TurnEnded
 from podline.contract.reasons import EXIT_CODES, TERMINATED, Phase, Reason
-from podline.runner.channel.outbox import Ledger as BotLedger
+from podline.runner.channel.outbox import Outbox
 from testing.fakes.controllers.clockwork import Clockwork
 from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
@@ -51,7 +51,7 @@ class Bot:
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id
         self.is_there = True
-        self.ledger = BotLedger(lambda: 1.0)
+        self.ledger = Outbox(lambda: 1.0)
         self.reported = self.ledger.totals
 
     def final_report(self, reason: str) -> FinalReport:

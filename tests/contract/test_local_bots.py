@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from controller.runtimes.local.runtime import bot_variables
-from podline.contract.messages import FinalReport, Timeline
+from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.usage import Usage
 from testing.fakes.controllers.process_table import exists, until
 from testing.fakes.controllers.served import Controller, ServeController
@@ -237,7 +237,7 @@ async def test_moments_are_told_in_utc_wherever_the_controller_stands(
 ) -> None:
     monkeypatch.setenv("TZ", "Asia/Kolkata")
     time.tzset()
-    word = FinalReport("idle", "It was quiet.", Usage(), Usage(), Timeline(now=1, process_up=1, joined=1))
+    word = FinalReport("idle", "It was quiet.", Usage(), Usage(), BotTimeline(now=1, process_up=1, joined=1))
     bot = leaving(tmp_path_factory, msgspec.json.encode(word).decode(), 0)
     async with serve(command=(sys.executable, "-S", str(bot))) as controller:
         over = await controller.until_over((await controller.start())["id"])

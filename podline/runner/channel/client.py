@@ -20,12 +20,12 @@ from podline.backoff import pause
 from podline.contract.messages import (
     INBOX_POLL_SECONDS,
     REPORT_INTERVAL_SECONDS,
-    Inbox,
     InboxAnswer,
     InboxMessage,
+    InboxPage,
     ReportAnswer,
 )
-from podline.runner.channel.outbox import Ledger
+from podline.runner.channel.outbox import Outbox
 from podline.runner.settings import Channel
 
 _IDS_REMEMBERED: Final = 256
@@ -66,7 +66,7 @@ class Pace:
         return pause(self.first_pause, self.longest_pause, failures)
 
 
-class Controller:
+class ControllerClient:
     """One launch's channel. Reports flow while the `async with` lasts, and are flushed on the way out.
 
     Nothing here raises because of the network or the controller: failures are logged and tried again.
@@ -76,9 +76,9 @@ class Controller:
     """
 
     def __init__(
-        self, ledger: Ledger, channel: Channel, http: aiohttp.ClientSession, pace: Pace | None = None
+        self, outbox: Outbox, channel: Channel, http: aiohttp.ClientSession, pace: Pace | None = None
     ) -> None:
-        self._ledger = ledger
+        self._outbox = outbox
         self._http = http
         self._pace = pace or Pace()
         self._launch = f"{channel.url}/internal/launches/{channel.launch_id}"
@@ -158,7 +158,7 @@ class Controller:
                 if failures:
                     logger.info("controller reached again", failures=failures)
                 failures = 0
-                if not self._ledger.has_full_batch:
+                if not self._outbox.has_full_batch:
                     await self._moment_or(due)
             else:
                 failures += 1
@@ -169,7 +169,7 @@ class Controller:
     async def _moment_or(self, due: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(due):
-                await self._ledger.moment_reached.wait()
+                await self._outbox.moment_reached.wait()
 
     async def _flush(self) -> None:
         """Send what is left, and at least once the totals as they are now."""
@@ -180,35 +180,35 @@ class Controller:
                     if not await self._send_report():
                         failures += 1
                         await asyncio.sleep(self._pace.pause(failures))
-                    elif self._ledger.is_settled:
+                    elif self._outbox.is_settled:
                         return
         if not self._is_refused:
-            logger.warning("last report not delivered", failures=failures, dropped=self._ledger.dropped)
+            logger.warning("last report not delivered", failures=failures, dropped=self._outbox.dropped)
 
     async def _send_report(self) -> bool:
         """Send the batch under way; say whether it is settled."""
-        self._ledger.moment_reached.clear()
-        body = msgspec.json.encode(self._ledger.report())
+        self._outbox.moment_reached.clear()
+        body = msgspec.json.encode(self._outbox.report())
         try:
             status, answer = await self._request("POST", f"{self._launch}/reports", body)
             if status == HTTPStatus.OK:
-                return self._ledger.acknowledge(msgspec.json.decode(answer, type=ReportAnswer).ack)
+                return self._outbox.acknowledge(msgspec.json.decode(answer, type=ReportAnswer).ack)
         except _FAILURES:
             return False
         if status in _UNACCEPTABLE:
             logger.error("report not accepted, its events are given up", status=status, size=len(body))
-            self._ledger.give_up()
+            self._outbox.give_up()
             return True
         self._heed(status)
         return False
 
-    async def _poll(self, after: str | None) -> Inbox | None:
+    async def _poll(self, after: str | None) -> InboxPage | None:
         """One long poll; None where it failed."""
         url = f"{self._launch}/inbox" + (f"?after={quote(after, safe='')}" if after else "")
         try:
             status, body = await self._request("GET", url, within=self._pace.poll_timeout)
             if status == HTTPStatus.OK:
-                return msgspec.json.decode(body, type=Inbox)
+                return msgspec.json.decode(body, type=InboxPage)
         except _FAILURES:
             return None
         self._heed(status)

@@ -14,20 +14,20 @@ from podline.contract.arithmetic import OTHER
 from podline.contract.messages import MAX_LAST_WORD_BYTES, FinalReport
 from podline.contract.reasons import Reason
 from podline.contract.usage import Tokens, ToolCalls, Usage
-from podline.runner.channel.outbox import Ledger
+from podline.runner.channel.outbox import Outbox
 
 MAX_MESSAGE_BYTES: Final = 600
 
 
 def final_report(
-    ledger: Ledger, reason: Reason | Literal["terminated"], message: str, *, is_final: bool = True
+    outbox: Outbox, reason: Reason | Literal["terminated"], message: str, *, is_final: bool = True
 ) -> FinalReport:
     """How the call ended and all it used, in less than `MAX_LAST_WORD_BYTES` of JSON.
 
     Where that is too much, first the tools, then the models too are summed up under `other`, alike in
     both totals, so that their difference stays right.
     """
-    totals, acked = ledger.totals, ledger.acked_totals
+    totals, acked = outbox.totals, outbox.acked_totals
     summings_up = (
         (totals, acked),
         (_one_tool(totals), _one_tool(acked)),
@@ -39,8 +39,8 @@ def final_report(
             message=_cut(message),
             totals=totals,
             acked_totals=acked,
-            timeline=ledger.timeline,
-            acked=ledger.acked,
+            timeline=outbox.timeline,
+            acked=outbox.acked,
             is_final=is_final,
         )
         for totals, acked in summings_up

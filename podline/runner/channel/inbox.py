@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeVar
 
 from loguru import logger
 
-from podline.contract.messages import Candidates, InboxAnswer, InboxMessage, Offer, Stop
+from podline.contract.messages import CandidatesMessage, InboxAnswer, InboxMessage, OfferMessage, StopMessage
 from podline.runner.channel.client import Withdrawn
 from podline.runner.room.peer import OfferRefused, Peer
 
@@ -33,12 +33,12 @@ class _OneOffer:
     """The latest offer that is not being answered yet, and whether the one that is still is wanted."""
 
     def __init__(self) -> None:
-        self._next: Offer | None = None
-        self._current: Offer | None = None
+        self._next: OfferMessage | None = None
+        self._current: OfferMessage | None = None
         self._is_there = asyncio.Event()
         self._withdrawn = asyncio.Event()
 
-    def put(self, offer: Offer) -> None:
+    def put(self, offer: OfferMessage) -> None:
         """Put an offer in the place of any before it: a caller who makes another waits for no earlier one."""
         self._next = offer
         self._withdrawn.set()
@@ -51,7 +51,7 @@ class _OneOffer:
         if self._current is not None and self._current.id in ids:
             self._withdrawn.set()
 
-    async def take(self) -> tuple[Offer, asyncio.Event]:
+    async def take(self) -> tuple[OfferMessage, asyncio.Event]:
         """The next offer, and an event that is set when nobody waits for its answer any more."""
         while self._next is None:
             await self._is_there.wait()
@@ -68,13 +68,13 @@ class InboxReader:
     time, and at most one more waits.
     """
 
-    def __init__(self, channel: Messages, peer: Peer | None, stop: Callable[[Stop], None]) -> None:
+    def __init__(self, channel: Messages, peer: Peer | None, stop: Callable[[StopMessage], None]) -> None:
         """`peer` answers offers, where the caller makes any; `stop` asks the call to end."""
         self._channel = channel
         self._peer = peer
         self._stop = stop
         self._offer = _OneOffer()
-        self._candidates: asyncio.Queue[Candidates] = asyncio.Queue(_MOST_CANDIDATES)
+        self._candidates: asyncio.Queue[CandidatesMessage] = asyncio.Queue(_MOST_CANDIDATES)
         self._answers: asyncio.Queue[tuple[str, InboxAnswer]] = asyncio.Queue(_MOST_ANSWERS)
 
     async def run(self) -> None:
@@ -93,12 +93,12 @@ class InboxReader:
         match message:
             case Withdrawn(ids=ids):
                 self._offer.withdraw(ids)
-            case Stop():
+            case StopMessage():
                 self._stop(message)
                 _put(self._answers, (message.id, InboxAnswer(body={})))
-            case Offer() if self._peer is not None:
+            case OfferMessage() if self._peer is not None:
                 self._offer.put(message)
-            case Candidates() if self._peer is not None:
+            case CandidatesMessage() if self._peer is not None:
                 _put(self._candidates, message)
             case _:
                 _put(self._answers, (message.id, _NO_OFFERS))

@@ -10,7 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from podline.contract.arithmetic import MAX_MODELS, MAX_TOOLS, NOTHING, OTHER, plus
-from podline.contract.messages import Event, Report, Timeline, TokensUsed, ToolCalled
+from podline.contract.messages import BotTimeline, Event, Report, TokensUsed, ToolCalled
 from podline.contract.usage import Tokens, ToolCalls, Usage
 
 Moment = Literal["process_up", "joined", "caller_joined", "first_speech"]
@@ -25,7 +25,7 @@ URGENT_TOKENS: Final = 5_000
 """So many that were not reported yet are reported at once: the controller keeps the session's budget."""
 
 
-class Ledger:
+class Outbox:
     """Keeps the totals and the timeline of one call, and hands out the events in numbered batches.
 
     A batch stays as it was first made until it is acknowledged or given up, so that the controller can
@@ -68,8 +68,8 @@ class Ledger:
             self.moment_reached.set()
 
     @property
-    def timeline(self) -> Timeline:
-        return Timeline(now=self._uptime(), first_speech_acked=self._speech_is_acked, **self._moments)
+    def timeline(self) -> BotTimeline:
+        return BotTimeline(now=self._uptime(), first_speech_acked=self._speech_is_acked, **self._moments)
 
     @property
     def acked(self) -> int:

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from podline.contract.messages import Event, Inbox, InboxAnswer, InboxMessage, Report, ReportAnswer
+from podline.contract.messages import Event, InboxAnswer, InboxMessage, InboxPage, Report, ReportAnswer
 from podline.runner.settings import Channel
 
 
@@ -104,7 +104,7 @@ class FakeController:
                 await self._changed.wait_for(lambda: bool(self._queued(after)))
         except TimeoutError:
             pass
-        return web.Response(body=msgspec.json.encode(Inbox(self._queued(after))))
+        return web.Response(body=msgspec.json.encode(InboxPage(self._queued(after))))
 
     async def _answer(self, request: web.Request) -> web.Response:
         if self.answer_refusals:

@@ -11,9 +11,9 @@ import aiohttp
 
 from podline.contract import environment as env
 from podline.errors import BotError
-from podline.runner.channel.client import Controller
+from podline.runner.channel.client import ControllerClient
 from podline.runner.channel.inbox import InboxReader
-from podline.runner.channel.outbox import Ledger
+from podline.runner.channel.outbox import Outbox
 from podline.runner.room.peer import Peer
 from podline.runner.settings import Channel
 from testing.callers.client_messages import unhurried_messages
@@ -22,7 +22,7 @@ from testing.callers.client_messages import unhurried_messages
 class Presence:
     """Reports that the caller has come, and takes no notice of more."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Outbox) -> None:
         self._ledger = ledger
 
     def joined(self) -> None: ...
@@ -36,7 +36,7 @@ class Presence:
 async def meet() -> None:
     """Answer offers until a stop comes."""
     began = time.monotonic()
-    ledger = Ledger(lambda: time.monotonic() - began)
+    ledger = Outbox(lambda: time.monotonic() - began)
     ledger.mark("process_up")
     channel = Channel(os.environ[env.CONTROLLER_URL], os.environ[env.LAUNCH_ID], os.environ[env.LAUNCH_TOKEN])
     peer = Peer(
@@ -46,7 +46,7 @@ async def meet() -> None:
     )
     await peer._connection.connect()  # as the pipeline does that isn't here
     stopped = asyncio.Event()
-    async with aiohttp.ClientSession() as http, Controller(ledger, channel, http) as controller:
+    async with aiohttp.ClientSession() as http, ControllerClient(ledger, channel, http) as controller:
         ledger.mark("joined")
         async with asyncio.TaskGroup() as tasks:
             working = [

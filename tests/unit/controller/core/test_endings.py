@@ -7,7 +7,7 @@ import pytest
 from controller.core.endings import SENTENCES, decide_ending, ending_for
 from controller.core.runtime import Exit
 from controller.core.session import Ending
-from podline.contract.messages import FinalReport, Timeline
+from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.reasons import EXIT_CODES, Reason
 from podline.contract.usage import Usage
 
@@ -17,7 +17,7 @@ STOP = ending_for(Reason.STOPPED)
 
 def word(reason: str, message: str = "As the bot says.") -> FinalReport:
     return FinalReport(
-        reason=reason, message=message, totals=Usage(), acked_totals=Usage(), timeline=Timeline(now=1)
+        reason=reason, message=message, totals=Usage(), acked_totals=Usage(), timeline=BotTimeline(now=1)
     )
 
 

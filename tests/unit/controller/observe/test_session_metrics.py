@@ -15,8 +15,7 @@ from controller.core.session import Timeline
 from controller.observe.metrics import stages
 from controller.observe.usage_metrics import exemplar_of
 from podline.contract.arithmetic import used_by
-from podline.contract.messages import Event, FinalReport, Report
-from podline.contract.messages import Timeline as BotTimeline
+from podline.contract.messages import BotTimeline, Event, FinalReport, Report
 from podline.contract.reasons import Reason
 from podline.contract.usage import Usage
 from testing.fakes.bots.reported import EVENTS, batch, gone, scrape, until

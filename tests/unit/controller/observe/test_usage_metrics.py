@@ -16,8 +16,7 @@ from controller.core.runtime import Observation
 from controller.core.session import Session, Timeline
 from controller.runtimes.final_report import decode_final_report
 from controller.supervision.claims import MAX_KINDS
-from podline.contract.messages import FinalReport
-from podline.contract.messages import Timeline as BotTimeline
+from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Tokens, Usage
 from testing.fakes.bots.reported import EVENTS, PRICES, TOTALS, batch, gone, scrape

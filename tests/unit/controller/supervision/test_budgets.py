@@ -14,7 +14,7 @@ from controller.core.runtime import Observation
 from controller.core.session import NO_BUDGET, Budget
 from controller.core.start_request import StartRequest
 from controller.supervision.budgets import spent
-from podline.contract.messages import FinalReport, Timeline
+from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Tokens, Usage
 from testing.fakes.bots.reported import PRICES, batch, gone, until
@@ -91,7 +91,7 @@ async def test_the_bot_is_told_why_and_has_time_to_leave_by_itself() -> None:
         assert [(each["type"], each["reason"]) for each in inbox["messages"]] == [("stop", "budget_spent")]
         assert (stopping["phase"], site.runtime.stopped) == ("stopping", [])
 
-        word = FinalReport("budget_spent", "Spent.", used(gemini=120), used(gemini=100), Timeline(now=1))
+        word = FinalReport("budget_spent", "Spent.", used(gemini=120), used(gemini=100), BotTimeline(now=1))
         gone(site, session, word)
         over = await site.read(session["id"])
 

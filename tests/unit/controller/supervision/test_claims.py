@@ -20,11 +20,11 @@ from controller.supervision.claims import (
 )
 from podline.contract.arithmetic import MAX_MODELS, MAX_TOOLS, NOTHING, OTHER, beyond, used_by
 from podline.contract.messages import (
+    BotTimeline,
     ErrorSeen,
     Event,
     Report,
     Talked,
-    Timeline,
     TokensUsed,
     ToolCalled,
     TurnEnded,
@@ -44,7 +44,7 @@ USAGES = st.builds(
 
 
 def judged(claims: Claims, age_seconds: float, *events: Event) -> tuple[list[Event], dict[str, int]]:
-    report = Report(1, 0, list(events), Usage(), Timeline(now=1.0))
+    report = Report(1, 0, list(events), Usage(), BotTimeline(now=1.0))
     accepted, refusals = claims.judge(report, age_seconds, Declared())
     return accepted.events, dict(refusals)
 
@@ -122,7 +122,7 @@ def test_a_session_may_use_many_names_that_are_declared_and_a_few_that_are_not()
     declared = Declared(tools=[f"tool-{number}" for number in range(100)])
     calls = [ToolCalled(f"tool-{number}", "ok", 0.1) for number in range(100)]
     calls += [ToolCalled(f"junk-{number}", "ok", 0.1) for number in range(100)]
-    report, _ = claims.judge(Report(1, 0, list(calls), Usage(), Timeline(now=1.0)), 10, declared)
+    report, _ = claims.judge(Report(1, 0, list(calls), Usage(), BotTimeline(now=1.0)), 10, declared)
 
     names = [event.name for event in report.events if isinstance(event, ToolCalled)]
     assert names[:100] == [f"tool-{number}" for number in range(100)]

@@ -13,7 +13,7 @@ from controller.core.errors import (
     ShuttingDown,
 )
 from controller.supervision.inbox import Inbox
-from podline.contract.messages import Candidates, InboxAnswer, InboxMessage, Offer, Stop
+from podline.contract.messages import CandidatesMessage, InboxAnswer, InboxMessage, OfferMessage, StopMessage
 
 OFFER = {"sdp": "v=0", "type": "offer"}
 GONE = SessionEnded("The session has ended. The caller left.")
@@ -28,7 +28,7 @@ async def test_an_offer_waits_for_the_poll_and_its_answer_goes_back() -> None:
     inbox = Inbox()
     asking = asyncio.create_task(inbox.offer(OFFER, 5))
     message = await next_message(inbox)
-    assert message == Offer(id=message.id, offer=OFFER)
+    assert message == OfferMessage(id=message.id, offer=OFFER)
 
     inbox.answer(message.id, InboxAnswer(body={"sdp": "yes"}))
     assert await asking == {"sdp": "yes"}
@@ -42,7 +42,7 @@ async def test_a_poll_that_came_first_gets_what_comes_later() -> None:
     asking = asyncio.create_task(inbox.candidates({"pc_id": "p"}, 5))
 
     [message] = await polling
-    assert isinstance(message, Candidates)
+    assert isinstance(message, CandidatesMessage)
     inbox.answer(message.id, InboxAnswer(body={}))
     assert await asking == {}
 
@@ -54,7 +54,7 @@ async def test_only_what_came_after_the_named_message_is_handed_out_again() -> N
     second = asyncio.create_task(inbox.candidates({}, 5))
 
     later = await next_message(inbox, message.id)
-    assert isinstance(later, Candidates)
+    assert isinstance(later, CandidatesMessage)
     # A bot that has lost count, or remembers an earlier controller's, gets all that is unanswered.
     for forgotten in (None, "", "other-1", "7", f"{message.id}9", "x-y-z"):
         assert len(await inbox.poll(forgotten, 0)) == 2
@@ -68,7 +68,7 @@ async def test_a_stop_is_there_once_however_often_it_is_asked_for() -> None:
     inbox.stop()
 
     message = await next_message(inbox)
-    assert isinstance(message, Stop)
+    assert isinstance(message, StopMessage)
     inbox.answer(message.id, InboxAnswer())
     assert await inbox.poll(None, 0) == []
 
@@ -141,7 +141,7 @@ async def test_another_offer_takes_the_place_of_the_one_that_waits() -> None:
     with pytest.raises(OfferSuperseded):
         await first
     latest = await next_message(inbox)
-    assert isinstance(latest, Offer)
+    assert isinstance(latest, OfferMessage)
     assert latest.offer["pc_id"] == "p"
     assert inbox.take_withdrawn() == [fetched.id]
     inbox.answer(latest.id, InboxAnswer(body={"sdp": "yes"}))
@@ -175,6 +175,10 @@ async def test_a_stop_stands_before_what_was_there_earlier() -> None:
     await asyncio.sleep(0)
     inbox.stop()
 
-    assert [type(message) for message in await inbox.poll(None, 5)] == [Stop, Offer, Candidates]
+    assert [type(message) for message in await inbox.poll(None, 5)] == [
+        StopMessage,
+        OfferMessage,
+        CandidatesMessage,
+    ]
     inbox.close(GONE)
     await asyncio.gather(*asking, return_exceptions=True)

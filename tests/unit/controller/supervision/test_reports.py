@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.supervision.report_ledger import Ledger, moments
-from podline.contract.messages import FinalReport, Report, Timeline
+from controller.supervision.report_ledger import ReportLedger, moments
+from podline.contract.messages import BotTimeline, FinalReport, Report
 from podline.contract.usage import Usage
 from testing.fakes.controllers.site import Site
 
@@ -26,10 +26,10 @@ def batch(seq: int = 1, turns: int = 0, timeline: dict[str, float] | None = None
 
 @given(st.lists(st.integers(1, 8), max_size=40))
 def test_however_often_batches_come_each_is_counted_once(arrivals: list[int]) -> None:
-    ledger = Ledger()
+    ledger = ReportLedger()
     counted = []
     for seq in arrivals:
-        report = Report(seq=seq, acked=seq - 1, events=[], totals=Usage(), timeline=Timeline(now=0))
+        report = Report(seq=seq, acked=seq - 1, events=[], totals=Usage(), timeline=BotTimeline(now=0))
         if ledger.count(report):
             counted.append(seq)
 
@@ -38,7 +38,7 @@ def test_however_often_batches_come_each_is_counted_once(arrivals: list[int]) ->
 
 
 def test_marks_are_placed_by_how_long_ago_they_were() -> None:
-    timeline = Timeline(now=10.0, process_up=0.5, joined=4.0)
+    timeline = BotTimeline(now=10.0, process_up=0.5, joined=4.0)
     assert moments(timeline, NOW, NOW - timedelta(hours=1)) == {
         "process_up": NOW - timedelta(seconds=9.5),
         "joined": NOW - timedelta(seconds=6),
@@ -46,7 +46,7 @@ def test_marks_are_placed_by_how_long_ago_they_were() -> None:
 
 
 def test_no_mark_is_placed_before_the_bot_was_asked_for_or_in_the_future() -> None:
-    timeline = Timeline(now=10.0, process_up=0.0, joined=99.0)
+    timeline = BotTimeline(now=10.0, process_up=0.0, joined=99.0)
     earliest = NOW - timedelta(seconds=3)
     assert moments(timeline, NOW, earliest) == {"process_up": earliest, "joined": NOW}
 
@@ -156,7 +156,7 @@ async def test_the_last_word_holds_what_no_report_carried_any_more(site: Site) -
         site.runtime.launch_of(session["id"]).session.launch_id,
         exit_code=0,
         final_report=FinalReport(
-            "idle", "It was quiet.", Usage(turns=3), Usage(turns=2), Timeline(now=9, joined=1)
+            "idle", "It was quiet.", Usage(turns=3), Usage(turns=2), BotTimeline(now=9, joined=1)
         ),
     )
 

@@ -3,12 +3,12 @@
 from podline.contract.reasons import Reason
 from podline.errors import RoomLost
 from podline.runner.attendance import Attendance, Patience
-from podline.runner.channel.outbox import Ledger
+from podline.runner.channel.outbox import Outbox
 from testing.fakes.controllers.clockwork import at_once
 
 
 def attendance() -> Attendance:
-    return Attendance(Ledger(lambda: 1.0), Patience(no_caller=60, return_grace=10, max_duration=1800))
+    return Attendance(Outbox(lambda: 1.0), Patience(no_caller=60, return_grace=10, max_duration=1800))
 
 
 @at_once
@@ -144,6 +144,6 @@ async def test_the_caller_is_warned_before_the_time_is_up() -> None:
 
 @at_once
 async def test_a_short_call_is_warned_when_a_quarter_is_left() -> None:
-    call = Attendance(Ledger(lambda: 1.0), Patience(no_caller=60, return_grace=10, max_duration=20))
+    call = Attendance(Outbox(lambda: 1.0), Patience(no_caller=60, return_grace=10, max_duration=20))
 
     assert call.warning_seconds == 5

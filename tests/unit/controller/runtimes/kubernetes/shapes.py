@@ -8,7 +8,7 @@ import msgspec
 
 from controller.runtimes.kubernetes.client.objects import Event, Job, Pod
 from controller.runtimes.kubernetes.job import names
-from podline.contract.messages import FinalReport, Timeline
+from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.usage import Usage
 
 Json = dict[str, Any]
@@ -184,6 +184,6 @@ def word(reason: str, message: str = "As the bot says.") -> str:
         message=message,
         totals=Usage(turns=3),
         acked_totals=Usage(),
-        timeline=Timeline(now=60.5, joined=2.5),
+        timeline=BotTimeline(now=60.5, joined=2.5),
     )
     return msgspec.json.encode(left).decode()

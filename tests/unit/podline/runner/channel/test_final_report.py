@@ -16,12 +16,12 @@ from podline.contract.messages import FinalReport, TokensUsed, ToolCalled, TurnE
 from podline.contract.reasons import TERMINATED, Reason
 from podline.contract.usage import Tokens, ToolCalls
 from podline.runner.channel.final_report import FinalReportFile, final_report
-from podline.runner.channel.outbox import Ledger
+from podline.runner.channel.outbox import Outbox
 
 
 @pytest.fixture
-def ledger() -> Ledger:
-    return Ledger(lambda: 12.5)
+def outbox() -> Outbox:
+    return Outbox(lambda: 12.5)
 
 
 def encoded(word: FinalReport) -> bytes:
@@ -52,16 +52,16 @@ def writing_on(file: FinalReportFile, words: list[FinalReport]) -> Iterator[None
         writing.result()
 
 
-def test_it_tells_reason_totals_and_what_was_acknowledged(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.record(TurnEnded())
-    ledger.report()
-    ledger.acknowledge(1)
-    ledger.record(TurnEnded())
-    ledger.mark("joined")
+def test_it_tells_reason_totals_and_what_was_acknowledged(outbox: Outbox, tmp_path: Path) -> None:
+    outbox.record(TurnEnded())
+    outbox.report()
+    outbox.acknowledge(1)
+    outbox.record(TurnEnded())
+    outbox.mark("joined")
     path = tmp_path / "last-word"
     path.write_text("something longer that stood here before " * 200)
 
-    FinalReportFile(path).write(final_report(ledger, Reason.CALLER_LEFT, "The caller left the call."))
+    FinalReportFile(path).write(final_report(outbox, Reason.CALLER_LEFT, "The caller left the call."))
 
     word = read_back(path)
     assert (word.reason, word.message) == ("caller_left", "The caller left the call.")
@@ -69,32 +69,32 @@ def test_it_tells_reason_totals_and_what_was_acknowledged(ledger: Ledger, tmp_pa
     assert (word.timeline.joined, word.timeline.now) == (12.5, 12.5)
 
 
-def test_a_bot_ended_by_sigterm_says_terminated(ledger: Ledger) -> None:
-    assert final_report(ledger, TERMINATED, "").reason == "terminated"
+def test_a_bot_ended_by_sigterm_says_terminated(outbox: Outbox) -> None:
+    assert final_report(outbox, TERMINATED, "").reason == "terminated"
 
 
 def test_a_place_that_cannot_be_written_is_logged_and_nothing_more(
-    ledger: Ledger, tmp_path: Path, logged: list[str]
+    outbox: Outbox, tmp_path: Path, logged: list[str]
 ) -> None:
-    FinalReportFile(tmp_path / "no" / "such" / "folder").write(final_report(ledger, Reason.COMPLETED, ""))
+    FinalReportFile(tmp_path / "no" / "such" / "folder").write(final_report(outbox, Reason.COMPLETED, ""))
 
     assert any("final report not written" in line for line in logged)
 
 
-def test_a_shorter_word_takes_the_place_of_a_longer_one(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_shorter_word_takes_the_place_of_a_longer_one(outbox: Outbox, tmp_path: Path) -> None:
     path = tmp_path / "last-word"
     path.touch()  # as the kubelet makes it
-    file, word = FinalReportFile(path), final_report(ledger, Reason.CRASHED, "A fault.")
+    file, word = FinalReportFile(path), final_report(outbox, Reason.CRASHED, "A fault.")
 
-    file.write(final_report(ledger, Reason.CRASHED, "A fault. " * 20, is_final=False))
+    file.write(final_report(outbox, Reason.CRASHED, "A fault. " * 20, is_final=False))
     file.write(word)
 
     assert path.read_bytes() == encoded(word)
 
 
-def test_a_bot_killed_while_it_writes_has_left_a_word(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_bot_killed_while_it_writes_has_left_a_word(outbox: Outbox, tmp_path: Path) -> None:
     path = tmp_path / "last-word"
-    file, word = FinalReportFile(path), final_report(ledger, Reason.IDLE, "")
+    file, word = FinalReportFile(path), final_report(outbox, Reason.IDLE, "")
     file.write(word)
 
     with writing_on(file, [word]):
@@ -103,9 +103,9 @@ def test_a_bot_killed_while_it_writes_has_left_a_word(ledger: Ledger, tmp_path: 
     assert sizes == {len(encoded(word))}
 
 
-def test_of_two_who_leave_a_word_at_once_neither_spoils_the_others(ledger: Ledger, tmp_path: Path) -> None:
+def test_of_two_who_leave_a_word_at_once_neither_spoils_the_others(outbox: Outbox, tmp_path: Path) -> None:
     """As where the loop is done just when the watchdog's time is up."""
-    words = [final_report(ledger, Reason.IDLE, "Nobody spoke. " * count) for count in (20, 1)]
+    words = [final_report(outbox, Reason.IDLE, "Nobody spoke. " * count) for count in (20, 1)]
     together = threading.Barrier(len(words))
 
     def leave(file: FinalReportFile, word: FinalReport) -> None:
@@ -121,15 +121,15 @@ def test_of_two_who_leave_a_word_at_once_neither_spoils_the_others(ledger: Ledge
             assert read_back(path) in words
 
 
-def test_where_space_is_short_tools_are_summed_up_before_models(ledger: Ledger) -> None:
+def test_where_space_is_short_tools_are_summed_up_before_models(outbox: Outbox) -> None:
     for count in range(20):
-        ledger.record(ToolCalled(f"{count:03}".ljust(128, "x"), "ok", 1.0))
-    ledger.record(TokensUsed("gemini", Tokens(prompt_tokens=1)))
-    ledger.report()
-    ledger.acknowledge(1)
-    ledger.record(ToolCalled("save_product", "error", 1.0))
+        outbox.record(ToolCalled(f"{count:03}".ljust(128, "x"), "ok", 1.0))
+    outbox.record(TokensUsed("gemini", Tokens(prompt_tokens=1)))
+    outbox.report()
+    outbox.acknowledge(1)
+    outbox.record(ToolCalled("save_product", "error", 1.0))
 
-    word = final_report(ledger, Reason.COMPLETED, "")
+    word = final_report(outbox, Reason.COMPLETED, "")
 
     assert word.totals.tool_calls == {OTHER: ToolCalls(ok=20, error=1)}
     assert word.acked_totals.tool_calls == {OTHER: ToolCalls(ok=20)}
@@ -143,34 +143,34 @@ def test_where_space_is_short_tools_are_summed_up_before_models(ledger: Ledger) 
     st.integers(0, 2**53),
 )
 def test_it_is_never_too_long(message: str, tools: list[str], models: list[str], count: int) -> None:
-    ledger = Ledger(lambda: 1234.56789012345)
+    outbox = Outbox(lambda: 1234.56789012345)
     for name in tools:
-        ledger.record(ToolCalled(name, "error", 1.0))
+        outbox.record(ToolCalled(name, "error", 1.0))
     for name in models:
-        ledger.record(TokensUsed(name, Tokens(*[count] * 7)))
-    ledger.acknowledge(ledger.report().seq)
+        outbox.record(TokensUsed(name, Tokens(*[count] * 7)))
+    outbox.acknowledge(outbox.report().seq)
 
-    assert len(encoded(final_report(ledger, Reason.CRASHED, message))) < 4096
-
-
-def test_a_message_is_one_line(ledger: Ledger) -> None:
-    assert final_report(ledger, Reason.CRASHED, "one\ntwo\x00").message == "one two "
+    assert len(encoded(final_report(outbox, Reason.CRASHED, message))) < 4096
 
 
-def test_the_one_left_when_the_end_is_decided_says_that_there_is_more_to_come(ledger: Ledger) -> None:
-    first = final_report(ledger, Reason.IDLE, "", is_final=False)
+def test_a_message_is_one_line(outbox: Outbox) -> None:
+    assert final_report(outbox, Reason.CRASHED, "one\ntwo\x00").message == "one two "
+
+
+def test_the_one_left_when_the_end_is_decided_says_that_there_is_more_to_come(outbox: Outbox) -> None:
+    first = final_report(outbox, Reason.IDLE, "", is_final=False)
 
     assert not msgspec.json.decode(msgspec.json.encode(first), type=FinalReport).is_final
     assert msgspec.json.decode(
-        msgspec.json.encode(final_report(ledger, Reason.IDLE, "")), type=FinalReport
+        msgspec.json.encode(final_report(outbox, Reason.IDLE, "")), type=FinalReport
     ).is_final
 
 
-def test_no_early_word_takes_the_place_of_the_final_one(ledger: Ledger, tmp_path: Path) -> None:
+def test_no_early_word_takes_the_place_of_the_final_one(outbox: Outbox, tmp_path: Path) -> None:
     """A thread ends a bot that hangs, while its event loop takes in one more acknowledgement."""
     file = FinalReportFile(tmp_path / "last-word.json")
-    file.write(final_report(ledger, Reason.IDLE, "early", is_final=False))
-    file.write(final_report(ledger, Reason.IDLE, "final"))
-    file.write(final_report(ledger, Reason.IDLE, "early again", is_final=False))
+    file.write(final_report(outbox, Reason.IDLE, "early", is_final=False))
+    file.write(final_report(outbox, Reason.IDLE, "final"))
+    file.write(final_report(outbox, Reason.IDLE, "early again", is_final=False))
 
     assert read_back(tmp_path / "last-word.json").message == "final"

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from podline.contract.messages import Candidates, InboxAnswer, InboxMessage, Offer, Stop
+from podline.contract.messages import CandidatesMessage, InboxAnswer, InboxMessage, OfferMessage, StopMessage
 from podline.runner.channel.client import Withdrawn
 from podline.runner.channel.inbox import InboxReader
 from podline.runner.room.peer import OfferRefused
@@ -87,15 +87,15 @@ async def reading() -> AsyncIterator[Site]:
         site.channel.put(None)
 
 
-def offer(key: str) -> Offer:
-    return Offer(key, {"sdp": key, "type": "offer"})
+def offer(key: str) -> OfferMessage:
+    return OfferMessage(key, {"sdp": key, "type": "offer"})
 
 
 async def test_a_stop_does_not_wait_for_an_offer_that_does() -> None:
     async with reading() as site:
         site.channel.put(offer("m1"))
         await site.peer.has_begun("m1")
-        site.channel.put(Stop("m2"))
+        site.channel.put(StopMessage("m2"))
         await site.stopped.wait()
         assert await site.channel.answered("m2") == InboxAnswer(body={})
         assert "m1" not in site.channel.answers
@@ -105,7 +105,7 @@ async def test_candidates_do_not_wait_for_an_offer_that_does() -> None:
     async with reading() as site:
         site.channel.put(offer("m1"))
         await site.peer.has_begun("m1")
-        site.channel.put(Candidates("m2", {"pc_id": "p", "candidates": []}))
+        site.channel.put(CandidatesMessage("m2", {"pc_id": "p", "candidates": []}))
         await site.channel.answered("m2")
 
 
@@ -135,7 +135,7 @@ async def test_an_offer_that_nobody_waits_for_any_more_is_given_up() -> None:
 
 async def test_a_flood_to_a_bot_that_takes_no_offers_is_refused_and_a_stop_gets_through() -> None:
     channel, stopped = FakeChannel(), asyncio.Event()
-    channel.put(*(offer(f"m{number}") for number in range(1000)), Stop("stop"), None)
+    channel.put(*(offer(f"m{number}") for number in range(1000)), StopMessage("stop"), None)
     async with asyncio.timeout(10):
         await InboxReader(channel, None, lambda _stop: stopped.set()).run()
 

@@ -21,7 +21,7 @@ from podline.contract.messages import (
     TurnEnded,
 )
 from podline.contract.usage import Tokens, ToolCalls, Usage
-from podline.runner.channel.outbox import MAX_BATCH_EVENTS, MAX_PENDING_EVENTS, URGENT_TOKENS, Ledger
+from podline.runner.channel.outbox import MAX_BATCH_EVENTS, MAX_PENDING_EVENTS, URGENT_TOKENS, Outbox
 from testing.fakes.bots.bot_controller import Counter
 from tests.searching import narrow_or_wide
 
@@ -42,15 +42,15 @@ def uptime() -> Uptime:
 
 
 @pytest.fixture
-def ledger(uptime: Uptime) -> Ledger:
-    return Ledger(uptime)
+def outbox(uptime: Uptime) -> Outbox:
+    return Outbox(uptime)
 
 
 def tokens(count: int) -> TokensUsed:
     return TokensUsed("gemini", Tokens(prompt_tokens=count))
 
 
-def test_totals_add_up_what_was_recorded(ledger: Ledger) -> None:
+def test_totals_add_up_what_was_recorded(outbox: Outbox) -> None:
     for event in (
         TokensUsed("gemini", Tokens(prompt_tokens=10, output_audio_tokens=4)),
         TokensUsed("gemini", Tokens(prompt_tokens=5)),
@@ -64,109 +64,109 @@ def test_totals_add_up_what_was_recorded(ledger: Ledger) -> None:
         FirstByte("gemini", 0.3),
         ErrorSeen("network"),
     ):
-        ledger.record(event)
+        outbox.record(event)
 
-    totals = ledger.totals
+    totals = outbox.totals
     assert totals.models == {"gemini": Tokens(prompt_tokens=15, output_audio_tokens=4)}
     assert (totals.turns, totals.interruptions) == (1, 1)
     assert totals.tool_calls == {"save_product": ToolCalls(ok=1, error=1)}
     assert (totals.talk_seconds.caller, totals.talk_seconds.bot) == (2.5, 2.0)
 
 
-def test_a_moment_is_marked_once_and_wakes_whoever_reports(ledger: Ledger, uptime: Uptime) -> None:
+def test_a_moment_is_marked_once_and_wakes_whoever_reports(outbox: Outbox, uptime: Uptime) -> None:
     uptime.seconds = 1.5
-    ledger.mark("joined")
-    assert ledger.moment_reached.is_set()
-    ledger.moment_reached.clear()
+    outbox.mark("joined")
+    assert outbox.moment_reached.is_set()
+    outbox.moment_reached.clear()
     uptime.seconds = 4.0
-    ledger.mark("joined")
+    outbox.mark("joined")
 
-    assert not ledger.moment_reached.is_set()
-    assert (ledger.timeline.joined, ledger.timeline.now) == (1.5, 4.0)
-
-
-def test_many_tokens_wake_whoever_reports_and_few_wait(ledger: Ledger) -> None:
-    ledger.record(tokens(URGENT_TOKENS - 1))
-    assert not ledger.moment_reached.is_set()
-    ledger.report()
-    ledger.record(tokens(URGENT_TOKENS - 1))
-    assert not ledger.moment_reached.is_set()
-
-    ledger.record(tokens(1))
-    assert ledger.moment_reached.is_set()
+    assert not outbox.moment_reached.is_set()
+    assert (outbox.timeline.joined, outbox.timeline.now) == (1.5, 4.0)
 
 
-def test_a_batch_stays_as_it_was_first_sent(ledger: Ledger) -> None:
-    ledger.record(tokens(1))
-    first = ledger.report()
-    ledger.record(tokens(2))
-    again = ledger.report()
+def test_many_tokens_wake_whoever_reports_and_few_wait(outbox: Outbox) -> None:
+    outbox.record(tokens(URGENT_TOKENS - 1))
+    assert not outbox.moment_reached.is_set()
+    outbox.report()
+    outbox.record(tokens(URGENT_TOKENS - 1))
+    assert not outbox.moment_reached.is_set()
+
+    outbox.record(tokens(1))
+    assert outbox.moment_reached.is_set()
+
+
+def test_a_batch_stays_as_it_was_first_sent(outbox: Outbox) -> None:
+    outbox.record(tokens(1))
+    first = outbox.report()
+    outbox.record(tokens(2))
+    again = outbox.report()
 
     assert (again.seq, again.events) == (first.seq, first.events)
     assert again.totals.models["gemini"].prompt_tokens == 3
 
 
-def test_only_what_was_acknowledged_enters_the_acknowledged_totals(ledger: Ledger) -> None:
-    ledger.record(tokens(1))
-    ledger.report()
-    ledger.record(tokens(2))
+def test_only_what_was_acknowledged_enters_the_acknowledged_totals(outbox: Outbox) -> None:
+    outbox.record(tokens(1))
+    outbox.report()
+    outbox.record(tokens(2))
 
-    assert ledger.acknowledge(1)
-    assert ledger.acked_totals.models["gemini"].prompt_tokens == 1
-    assert ledger.report().acked == 1
+    assert outbox.acknowledge(1)
+    assert outbox.acked_totals.models["gemini"].prompt_tokens == 1
+    assert outbox.report().acked == 1
 
 
 @pytest.mark.parametrize("ack", [-1, 0, 1])
-def test_an_old_acknowledgement_closes_no_batch(ledger: Ledger, ack: int) -> None:
-    ledger.record(tokens(1))
-    ledger.report()
-    ledger.acknowledge(1)
-    ledger.record(tokens(2))
-    ledger.report()
+def test_an_old_acknowledgement_closes_no_batch(outbox: Outbox, ack: int) -> None:
+    outbox.record(tokens(1))
+    outbox.report()
+    outbox.acknowledge(1)
+    outbox.record(tokens(2))
+    outbox.report()
 
-    assert not ledger.acknowledge(ack)
-    assert ledger.report().events == [tokens(2)]
-
-
-def test_events_given_up_are_left_to_the_final_report(ledger: Ledger) -> None:
-    ledger.record(tokens(1))
-    ledger.report()
-    ledger.give_up()
-
-    assert (ledger.dropped, ledger.is_settled) == (1, True)
-    assert (ledger.totals.models["gemini"].prompt_tokens, ledger.acked_totals) == (1, Usage())
+    assert not outbox.acknowledge(ack)
+    assert outbox.report().events == [tokens(2)]
 
 
-def test_a_long_absence_of_the_controller_drops_the_oldest_and_counts_them(ledger: Ledger) -> None:
+def test_events_given_up_are_left_to_the_final_report(outbox: Outbox) -> None:
+    outbox.record(tokens(1))
+    outbox.report()
+    outbox.give_up()
+
+    assert (outbox.dropped, outbox.is_settled) == (1, True)
+    assert (outbox.totals.models["gemini"].prompt_tokens, outbox.acked_totals) == (1, Usage())
+
+
+def test_a_long_absence_of_the_controller_drops_the_oldest_and_counts_them(outbox: Outbox) -> None:
     for count in range(MAX_PENDING_EVENTS + 3):
-        ledger.record(tokens(count))
+        outbox.record(tokens(count))
 
-    assert ledger.dropped == 3
-    assert ledger.report().events[0] == tokens(3)
+    assert outbox.dropped == 3
+    assert outbox.report().events[0] == tokens(3)
 
 
-def test_more_models_and_tools_than_a_usage_may_name_are_counted_together(ledger: Ledger) -> None:
+def test_more_models_and_tools_than_a_usage_may_name_are_counted_together(outbox: Outbox) -> None:
     for count in range(100):
-        ledger.record(TokensUsed(f"model-{count}", Tokens(prompt_tokens=1)))
-        ledger.record(ToolCalled(f"tool-{count}", "ok", 0.1))
+        outbox.record(TokensUsed(f"model-{count}", Tokens(prompt_tokens=1)))
+        outbox.record(ToolCalled(f"tool-{count}", "ok", 0.1))
 
-    report = msgspec.json.decode(msgspec.json.encode(ledger.report()), type=Report)
+    report = msgspec.json.decode(msgspec.json.encode(outbox.report()), type=Report)
     assert report.totals.models[OTHER].prompt_tokens == 100 - 15
     assert report.totals.tool_calls[OTHER].ok == 100 - 31
 
 
-def test_the_largest_report_is_small_enough_for_the_controller(ledger: Ledger) -> None:
+def test_the_largest_report_is_small_enough_for_the_controller(outbox: Outbox) -> None:
     most = 2**53
     for count in range(MAX_BATCH_EVENTS):
         name = f"{count:03}".ljust(128, "x")
-        ledger.record(ToolCalled(name, "error", 12345.678901234567))
-    body = msgspec.json.encode(ledger.report())
-    ledger.acknowledge(1)
+        outbox.record(ToolCalled(name, "error", 12345.678901234567))
+    body = msgspec.json.encode(outbox.report())
+    outbox.acknowledge(1)
     for count in range(MAX_BATCH_EVENTS):
         name = f"{count:03}".ljust(128, "x")
-        ledger.record(TokensUsed(name, Tokens(*[most] * 7)))
+        outbox.record(TokensUsed(name, Tokens(*[most] * 7)))
 
-    assert max(len(body), len(msgspec.json.encode(ledger.report()))) < MAX_REPORT_BYTES
+    assert max(len(body), len(msgspec.json.encode(outbox.report()))) < MAX_REPORT_BYTES
 
 
 class Delivery(RuleBasedStateMachine):
@@ -177,7 +177,7 @@ class Delivery(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = Ledger(lambda: 0.0)
+        self.outbox = Outbox(lambda: 0.0)
         self.controller = Counter()
         self.numbers = itertools.count(1)
         self.recorded: list[TokensUsed] = []
@@ -189,31 +189,31 @@ class Delivery(RuleBasedStateMachine):
         for _ in range(count):
             event = tokens(next(self.numbers))
             self.recorded.append(event)
-            self.ledger.record(event)
+            self.outbox.record(event)
 
     @rule()
     def deliver(self) -> None:
-        self.ledger.acknowledge(self.controller.count(self.ledger.report()))
+        self.outbox.acknowledge(self.controller.count(self.outbox.report()))
 
     @rule()
     def lose_the_request(self) -> None:
-        self.late.append(self.ledger.report())
+        self.late.append(self.outbox.report())
 
     @rule()
     def lose_the_answer(self) -> None:
-        self.controller.count(self.ledger.report())
+        self.controller.count(self.outbox.report())
 
     @rule()
     def arrive_late(self) -> None:
         if self.late:
-            self.ledger.acknowledge(self.controller.count(self.late.pop(0)))
+            self.outbox.acknowledge(self.controller.count(self.late.pop(0)))
 
     @rule()
     def restart_the_controller(self) -> None:
         # Its memory gone, it can't know a batch whose answer was lost, nor a late one.
         self.late.clear()
         self.may_repeat += [
-            event for event in self.ledger.report().events if event in self.controller.counted
+            event for event in self.outbox.report().events if event in self.controller.counted
         ]
         self.controller.restart()
 
@@ -226,22 +226,22 @@ class Delivery(RuleBasedStateMachine):
 
     @invariant()
     def totals_hold_all_that_was_recorded(self) -> None:
-        assert self.ledger.totals.models.get("gemini", Tokens()).prompt_tokens == sum(
+        assert self.outbox.totals.models.get("gemini", Tokens()).prompt_tokens == sum(
             event.tokens.prompt_tokens for event in self.recorded
         )
 
     @invariant()
     def what_counts_as_acknowledged_has_been_counted(self) -> None:
         counted = {event.tokens.prompt_tokens for event in self.controller.counted}
-        assert self.ledger.acked_totals.models.get("gemini", Tokens()).prompt_tokens <= sum(counted)
+        assert self.outbox.acked_totals.models.get("gemini", Tokens()).prompt_tokens <= sum(counted)
 
     def teardown(self) -> None:
-        while not self.ledger.is_settled:
-            self.ledger.acknowledge(self.controller.count(self.ledger.report()))
+        while not self.outbox.is_settled:
+            self.outbox.acknowledge(self.controller.count(self.outbox.report()))
         assert {event.tokens.prompt_tokens for event in self.controller.counted} == {
             event.tokens.prompt_tokens for event in self.recorded
         }
-        assert self.ledger.acked_totals == self.ledger.totals
+        assert self.outbox.acked_totals == self.outbox.totals
         if not self.may_repeat:
             assert self.controller.counted == self.recorded
 
@@ -252,25 +252,25 @@ TestDelivery = Delivery.TestCase
 
 @given(st.lists(st.tuples(st.sampled_from(["caller", "bot"]), st.integers(0, 4000)), max_size=300))
 def test_talk_adds_up_whole_however_it_is_cut_into_batches(parts: list[tuple[str, int]]) -> None:
-    ledger = Ledger(lambda: 0.0)
+    outbox = Outbox(lambda: 0.0)
     for side, quarters in parts:
-        ledger.record(msgspec.convert({"type": "talk", "side": side, "seconds": quarters / 4}, Talked))
-    while not ledger.is_settled:
-        ledger.acknowledge(ledger.report().seq)
+        outbox.record(msgspec.convert({"type": "talk", "side": side, "seconds": quarters / 4}, Talked))
+    while not outbox.is_settled:
+        outbox.acknowledge(outbox.report().seq)
 
-    assert ledger.acked_totals == ledger.totals
-    assert ledger.totals.talk_seconds.bot == sum(quarters for side, quarters in parts if side == "bot") / 4
+    assert outbox.acked_totals == outbox.totals
+    assert outbox.totals.talk_seconds.bot == sum(quarters for side, quarters in parts if side == "bot") / 4
 
 
 def test_a_first_speech_is_told_as_acknowledged_once_a_batch_that_was_made_after_it_is(
-    ledger: Ledger,
+    outbox: Outbox,
 ) -> None:
-    ledger.report()
-    ledger.mark("first_speech")
+    outbox.report()
+    outbox.mark("first_speech")
     # Sent again, the batch tells of it; but the controller may have counted it as it was first sent.
-    assert not ledger.report().timeline.first_speech_acked
-    ledger.acknowledge(1)
-    assert not ledger.report().timeline.first_speech_acked
+    assert not outbox.report().timeline.first_speech_acked
+    outbox.acknowledge(1)
+    assert not outbox.report().timeline.first_speech_acked
 
-    ledger.acknowledge(2)
-    assert ledger.report().timeline.first_speech_acked
+    outbox.acknowledge(2)
+    assert outbox.report().timeline.first_speech_acked
