@@ -33,22 +33,21 @@ NOW: Final = Row(
     [
         figure(
             "Calls now",
-            "Sessions in which a bot is there; those that only start or stop are left out.",
+            "Live sessions; those that are starting or stopping are not counted.",
             COUNT,
             'sum(podline_sessions{SCOPE,phase="live"})',
         ),
         figure(
-            "Places taken",
-            "Sessions that have not surely ended, of the places there are. Full means that callers are "
-            "turned away.",
+            "Capacity in use",
+            "Sessions whose end is not confirmed, as a share of the capacity. At 100 % callers are refused.",
             SHARE,
             "sum(podline_sessions_running{SCOPE}) / sum(podline_sessions_capacity{SCOPE})",
             (0.75, 0.9),
         ),
         figure(
             "First speech within 10 s",
-            "The first objective: 99 % of calls. A call whose bot never spoke counts as late, unless only "
-            "its caller never came.",
+            "The first objective: 99 % of calls. A call whose bot never spoke counts as late, unless the bot "
+            "was ready and the caller never joined.",
             SHARE,
             f'sum(increase(podline_session_start_seconds_bucket{{SCOPE,le="10.0"}}[$__range])) / {_JUDGED}',
             (0.995, 0.99),
@@ -56,7 +55,7 @@ NOW: Final = Row(
             decimals=2,
         ),
         figure(
-            "Ended in no failure",
+            "Ended without failure",
             "The second objective: 99.5 % of sessions.",
             SHARE,
             '1 - sum(increase(podline_session_ends_total{SCOPE,phase="failed"}[$__range]))'
@@ -74,7 +73,7 @@ NOW: Final = Row(
         ),
         figure(
             "Starts refused",
-            "Requests that got no session over the time shown; below, by their code.",
+            "Requests that got no session, over the time shown; by code below.",
             COUNT,
             grown("podline_session_refusals_total{SCOPE}"),
             (1, 10),
@@ -87,7 +86,7 @@ STARTING: Final = Row(
     [
         lines(
             "Starts and refusals",
-            "Sessions that were given a place, and requests that were refused, by code.",
+            "Sessions that got capacity, and requests that were refused, by code.",
             PER_MINUTE,
             [
                 per_minute("podline_session_starts_total{SCOPE}", "started"),
@@ -95,8 +94,8 @@ STARTING: Final = Row(
             ],
         ),
         lines(
-            "Places",
-            "Sessions that hold a place, by phase, stacked.",
+            "Capacity",
+            "Sessions that use capacity, by phase, stacked.",
             COUNT,
             [
                 Query(
@@ -106,31 +105,31 @@ STARTING: Final = Row(
             stacked=True,
         ),
         lines(
-            "Places taken",
-            "Of the places there are. Over 90 % for 10 minutes is an alert.",
+            "Capacity in use",
+            "As a share of the capacity. Over 90 % for 10 minutes raises an alert.",
             SHARE,
             [
                 Query(
                     "sum by (namespace) (podline_sessions_running{SCOPE})"
                     " / sum by (namespace) (podline_sessions_capacity{SCOPE})",
-                    "taken {{namespace}}",
+                    "in use {{namespace}}",
                 )
             ],
             (0.75, 0.9),
         ),
         lines(
             "How far sessions came",
-            "Sessions that ended, by the last stage of their start: all but first_speech were lost before "
-            "the bot spoke, or nobody came (joined). Unknown: the bot was killed while no controller "
-            "was there.",
+            "Ended sessions by the last stage their start reached: all but first_speech were lost before "
+            "the bot spoke, or the caller never joined (joined). Unknown: the bot was killed while no "
+            "controller was running.",
             PER_MINUTE,
             [per_minute("podline_session_furthest_stage_total{SCOPE}", "{{stage}}", "stage")],
             stacked=True,
         ),
         lines(
             "Budget of late starts",
-            "How many times as fast as allowed calls miss 10 s to first speech; 14.4 over an hour wakes "
-            "somebody.",
+            "How fast calls miss first speech within 10 s, as a multiple of the allowed rate; 14.4 over an "
+            "hour wakes somebody.",
             COUNT,
             [
                 Query("namespace:podline_late_starts:ratio_rate1h{SCOPE} / 0.01", "1 h {{namespace}}"),
@@ -140,7 +139,7 @@ STARTING: Final = Row(
         ),
         lines(
             "Budget of failures",
-            "How many times as fast as allowed sessions fail; 14.4 over an hour wakes somebody.",
+            "How fast sessions fail, as a multiple of the allowed rate; 14.4 over an hour wakes somebody.",
             COUNT,
             [
                 Query("namespace:podline_failed_sessions:ratio_rate1h{SCOPE} / 0.005", "1 h {{namespace}}"),
@@ -156,15 +155,14 @@ SLOW: Final = Row(
     [
         lines(
             "Time to first speech",
-            "From the accepted request to the bot's first sound. The dots are single calls, with their "
-            "session's id.",
+            "From the accepted request to the bot's first sound. Each dot is one call, with its trace id.",
             SECONDS,
             quantiles("podline_session_start_seconds_bucket{SCOPE}"),
             (5, 10),
         ),
         lines(
             "Where the time goes",
-            "The mean of each stage of a start, stacked: the thickest is the one to look at.",
+            "The mean of each stage of a start, stacked: look at the thickest.",
             SECONDS,
             [
                 per_second(
@@ -178,19 +176,19 @@ SLOW: Final = Row(
         ),
         lines(
             "Slowest starts by stage",
-            "What one start in twenty takes at least, in each stage.",
+            "The 95th percentile of each stage: one start in twenty takes longer.",
             SECONDS,
             quantiles("podline_session_start_stage_seconds_bucket{SCOPE}", "stage", (0.95,)),
         ),
         distribution(
-            "First speech, spread",
-            "Two bands mean two kinds of starts: images pulled and images there, say.",
+            "First speech, distribution",
+            "Two bands mean two kinds of starts, for example with and without an image pull.",
             SECONDS,
             "podline_session_start_seconds_bucket{SCOPE}",
         ),
         lines(
             "Length of sessions",
-            "From accepted to ended. Failed ones that are short failed at their start.",
+            "From accepted to ended. Short failed sessions failed at their start.",
             SECONDS,
             quantiles("podline_session_duration_seconds_bucket{SCOPE}", "phase", (0.5, 0.9)),
         ),
@@ -201,8 +199,8 @@ ENDS: Final = Row(
     "Why do they end?",
     [
         lines(
-            "As wished, by reason",
-            "Sessions that ended as somebody wanted. Many no_caller: pages start what they don't use, or "
+            "As intended, by reason",
+            "Sessions that ended as intended. Many no_caller: pages start sessions they don't use, or "
             "callers can't connect.",
             PER_MINUTE,
             [per_minute('podline_session_ends_total{SCOPE,phase="ended"}', "{{reason}}", "reason")],
@@ -211,7 +209,7 @@ ENDS: Final = Row(
         ),
         lines(
             "Failed, by reason",
-            "Each reason has an entry in docs/operations.md that says what to do.",
+            "docs/operations.md says what to do about each reason.",
             PER_MINUTE,
             [per_minute('podline_session_ends_total{SCOPE,phase="failed"}', "{{reason}}", "reason")],
             stacked=True,

@@ -1,4 +1,4 @@
-"""The controller itself: its requests, the bots' reports, what waits, and the cluster's API."""
+"""The controller itself: its requests, the bots' reports, queues, and the cluster's API."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from deploy.dashboards.parts import (
     share,
 )
 
-# A process is told by the instance that is a controller.
+# Keeps only processes whose instance is a controller.
 _OURS: Final = " and on (job, instance) podline_ready{SCOPE}"
 
 NOW: Final = Row(
@@ -38,13 +38,13 @@ NOW: Final = Row(
         ),
         figure(
             "Controllers",
-            "Controllers by version. One at a time knows which places are taken.",
+            "Controllers by version. Run only one: it counts the capacity in use.",
             COUNT,
             "sum by (version) (podline_build_info{SCOPE})",
         ),
         figure(
             "Requests that failed",
-            "Answers of 500 and above, of all.",
+            "Answers of 500 and above, as a share of all.",
             SHARE,
             '(sum(increase(podline_requests_total{SCOPE,code=~"5.."}[$__range])) or vector(0))'
             " / sum(increase(podline_requests_total{SCOPE}[$__range]))",
@@ -53,7 +53,7 @@ NOW: Final = Row(
         ),
         figure(
             "Reports refused",
-            "Batches of bots' reports that changed nothing, of all: bots of ended launches, or strangers.",
+            "Share of bots' report batches that were refused: malformed, of ended launches, from strangers.",
             SHARE,
             share(
                 'podline_report_batches_total{SCOPE,outcome="refused"}', "podline_report_batches_total{SCOPE}"
@@ -63,13 +63,13 @@ NOW: Final = Row(
         ),
         figure(
             "Memory",
-            "What the controller's process holds; docs/operations.md says what a session takes.",
+            "Resident memory of the controller; docs/operations.md says how much a session takes.",
             BYTES,
             f"max(process_resident_memory_bytes{{SCOPE}}{_OURS})",
         ),
         figure(
             "Processor",
-            "Cores that the controller's process takes, over the time shown.",
+            "Cores that the controller uses, over the time shown.",
             COUNT,
             f"sum(rate(process_cpu_seconds_total{{SCOPE}}[$__range]){_OURS})",
             (0.5, 0.9),
@@ -90,14 +90,14 @@ REQUESTS: Final = Row(
         ),
         lines(
             "Requests by status",
-            "Answers by their status. 429 is a full house, 503 a start that was not possible.",
+            "Answers by status. 429: a limit is reached. 503: a start was impossible.",
             PER_SECOND,
             [per_second("podline_requests_total{SCOPE}", "{{code}}", "code")],
             stacked=True,
         ),
         lines(
             "Time to answer",
-            "What one request in twenty takes at least. Offers and the bots' inbox are held on purpose.",
+            "The 95th percentile by route. Offers and the bots' inbox are held on purpose.",
             SECONDS,
             quantiles("podline_request_duration_seconds_bucket{SCOPE}", "route", (0.95,)),
         ),
@@ -109,20 +109,20 @@ REQUESTS: Final = Row(
             stacked=True,
         ),
         lines(
-            "What waits",
-            "Launches under way, callers' offers held for bots, and messages that bots have not answered.",
+            "Queues",
+            "Launches in progress, callers' offers held for bots, and messages that bots have not answered.",
             COUNT,
             [Query("sum by (queue) (podline_backlog{SCOPE})", "{{queue}}")],
         ),
         lines(
             "Memory",
-            "What the controller's process holds. Growing while sessions don't, it is a leak of ours.",
+            "Resident memory of the controller. If it grows while sessions don't, the controller leaks.",
             BYTES,
             [Query(f"process_resident_memory_bytes{{SCOPE}}{_OURS}", "{{instance}}")],
         ),
         lines(
             "Processor",
-            "Cores that the controller's process takes. Near one, it is the bottleneck.",
+            "Cores that the controller uses. Near one, it is the bottleneck.",
             COUNT,
             [
                 Query(
@@ -140,21 +140,21 @@ KUBERNETES: Final = Row(
     [
         lines(
             "Requests to the API server",
-            "By verb and status; `unreachable` had no answer.",
+            "By verb and status; `unreachable` got no answer.",
             PER_SECOND,
             [per_second("podline_kubernetes_requests_total{SCOPE}", "{{verb}} {{code}}", "verb, code")],
             stacked=True,
         ),
         lines(
-            "Time of the API server",
-            "What one request in twenty takes at least, by verb.",
+            "Response time of the API server",
+            "The 95th percentile by verb.",
             SECONDS,
             quantiles("podline_kubernetes_request_duration_seconds_bucket{SCOPE}", "verb", (0.95,)),
             (1, 5),
         ),
         lines(
             "Age of watches",
-            "Since each watch gave a sign of life. It is renewed every 45 s: over 60 s the controller is "
+            "Time since each watch was last active. It is renewed every 45 s: over 60 s the controller is "
             "blind.",
             SECONDS,
             [
@@ -166,14 +166,14 @@ KUBERNETES: Final = Row(
             (50, 60),
         ),
         lines(
-            "Whole lists",
-            "Once at the start and every 10 minutes; each one more is a watch that broke.",
+            "Full lists",
+            "Once at startup and every 10 minutes; each additional one is a broken watch.",
             PER_MINUTE,
             [per_minute("podline_kubernetes_relists_total{SCOPE}", "{{resource}}", "resource")],
         ),
         lines(
-            "Records to be written",
-            "Records of sessions that are not on their Jobs yet. It falls back to nothing within seconds.",
+            "Unwritten records",
+            "Session records not yet written to their Jobs. Normally back to zero within seconds.",
             COUNT,
             [Query("sum(podline_kubernetes_writes_pending{SCOPE})", "records")],
             (10, 100),
@@ -184,6 +184,6 @@ KUBERNETES: Final = Row(
 CONTROLLER: Final = board(
     "controller",
     "Controller",
-    "The controller itself: its requests, the bots' reports, what waits, and the cluster's API.",
+    "The controller itself: its requests, the bots' reports, queues, and the cluster's API.",
     [NOW, REQUESTS, KUBERNETES],
 )

@@ -35,7 +35,7 @@ NOW: Final = Row(
         ),
         figure(
             "Answers, slowest in 20",
-            "What one answer in twenty takes at least.",
+            "The 95th percentile: one answer in twenty takes longer.",
             SECONDS,
             quantile(0.95, "podline_response_latency_seconds_bucket{SCOPE}"),
             (2, 4),
@@ -43,29 +43,29 @@ NOW: Final = Row(
         ),
         figure(
             "Turns cut short",
-            "Interruptions for each turn of a caller. Rising: answers are too long, or noise is taken for "
+            "Interruptions per turn of a caller. If it rises, answers are too long, or noise is taken for "
             "speech.",
             SHARE,
             share("podline_interruptions_total{SCOPE}", "podline_turns_total{SCOPE}"),
             (0.3, 0.6),
         ),
         figure(
-            "Answers that were due",
-            "Silences of 3 s after a caller has spoken, for each turn: the bot did not answer in time.",
+            "Late answers",
+            "Silences of 3 s after a caller has spoken, per turn: the bot did not answer in time.",
             SHARE,
             share('podline_silences_total{SCOPE,after="caller"}', "podline_turns_total{SCOPE}"),
             (0.02, 0.05),
         ),
         figure(
             "Tools that failed",
-            "Of all calls of tools.",
+            "As a share of all tool calls.",
             SHARE,
             share('podline_tool_calls_total{SCOPE,outcome="error"}', "podline_tool_calls_total{SCOPE}"),
             (0.01, 0.05),
         ),
         figure(
             "Tokens",
-            "All that went to and came from the models chosen above.",
+            "All tokens to and from the models selected above.",
             COUNT,
             grown("podline_tokens_total{MODEL}"),
         ),
@@ -77,23 +77,23 @@ LATENCY: Final = Row(
     [
         lines(
             "Latency of answers",
-            "From the end of the caller's speech to the first sound of the answer. The dots are single "
-            "answers, with their session's id.",
+            "From the end of the caller's speech to the first sound of the answer. Each dot is one answer, "
+            "with its call's trace id.",
             SECONDS,
             quantiles("podline_response_latency_seconds_bucket{SCOPE}"),
             (1, 2),
         ),
         lines(
             "The model's first byte",
-            "How long the model took until the first byte of an answer, nineteen times in twenty: the part "
-            "of the latency that is not ours.",
+            "The 95th percentile of the model's time to the first byte of an answer: the part of the latency "
+            "that is not ours.",
             SECONDS,
             quantiles("podline_model_first_byte_seconds_bucket{MODEL}", "model", (0.95,)),
             (1, 2),
         ),
         distribution(
-            "Latency, spread",
-            "Two bands mean two kinds of answers: with a tool and without, say.",
+            "Latency, distribution",
+            "Two bands mean two kinds of answers, for example with and without a tool.",
             SECONDS,
             "podline_response_latency_seconds_bucket{SCOPE}",
         ),
@@ -120,7 +120,7 @@ TALK: Final = Row(
         ),
         lines(
             "Who speaks",
-            "Voices at one time, on either side. Next to the calls under way it shows how much of them is "
+            "Voices speaking at once, by side. Compared with the live calls it shows how much of them is "
             "silence.",
             COUNT,
             [per_second("podline_talk_seconds_total{SCOPE}", "{{side}}", "side")],
@@ -128,14 +128,14 @@ TALK: Final = Row(
         ),
         lines(
             "Lost connections to the model",
-            "Connections that were lost and made again. The call goes on; what was asked meanwhile is "
-            "asked again.",
+            "Connections that were lost and reopened. The call goes on, and the bot repeats the questions "
+            "asked meanwhile.",
             PER_MINUTE,
             [per_minute("podline_model_reconnects_total{SCOPE}", "reconnects")],
         ),
         lines(
             "Errors inside bots",
-            "By kind, in calls that went on. The bot's log has each.",
+            "By kind, in calls that went on. The bot's log has the details.",
             PER_MINUTE,
             [per_minute("podline_bot_errors_total{SCOPE}", "{{kind}}", "kind")],
             stacked=True,
@@ -144,18 +144,18 @@ TALK: Final = Row(
 )
 
 TOOLS: Final = Row(
-    "Do tools work, and what do tokens go to?",
+    "Do tools work, and where do tokens go?",
     [
         lines(
-            "Calls of tools",
+            "Tool calls",
             "By tool and outcome.",
             PER_MINUTE,
             [per_minute("podline_tool_calls_total{SCOPE}", "{{tool}} {{outcome}}", "tool, outcome")],
             stacked=True,
         ),
         lines(
-            "Time of tools",
-            "What one call of a tool in twenty takes at least. A caller hears nothing meanwhile.",
+            "Duration of tool calls",
+            "The 95th percentile by tool. The caller hears nothing meanwhile.",
             SECONDS,
             quantiles("podline_tool_call_duration_seconds_bucket{SCOPE}", "tool", (0.95,)),
             (2, 5),

@@ -23,21 +23,21 @@ NOW: Final = Row(
     [
         figure(
             "Cost",
-            "What tokens cost at the prices of the day their session was accepted, for each currency.",
+            "Cost of tokens at the prices of the day their session was accepted, by currency.",
             COUNT,
             "sum by (currency) (increase(podline_cost_total{MODEL}[$__range]))",
             decimals=2,
         ),
         figure(
             "Cost of the last hour",
-            "The alert PodlineCost compares it with the limit that the rules name.",
+            "The alert PodlineCost compares it with the limit in the rules.",
             COUNT,
             "sum by (currency) (increase(podline_cost_total{MODEL}[1h]))",
             decimals=2,
         ),
         figure(
             "Cost of a call",
-            "The cost over the time shown, for each session that ended in it.",
+            "The cost over the time shown, per session that ended in it.",
             COUNT,
             "sum by (currency) (increase(podline_cost_total{MODEL}[$__range]))"
             " / on () group_left () sum(increase(podline_session_ends_total{SCOPE}[$__range]))",
@@ -45,7 +45,7 @@ NOW: Final = Row(
         ),
         figure(
             "Cached input",
-            "Tokens that were read from a cache, of all input: they cost a part of the price.",
+            "Share of input tokens that were read from a cache: they cost a fraction of the price.",
             SHARE,
             share(
                 'podline_tokens_total{MODEL,direction="cached_input"}',
@@ -54,14 +54,14 @@ NOW: Final = Row(
         ),
         figure(
             "Tokens without a price",
-            "Tokens of models that the price file does not name; they are in no cost.",
+            "Tokens of models that the price file does not name; no cost includes them.",
             COUNT,
             "sum(increase(podline_unpriced_tokens_total{MODEL}[$__range])) or vector(0)",
             (1,),
         ),
         figure(
-            "Sessions of partial use",
-            "Sessions whose bot left no final report: they may have cost more than is on record.",
+            "Sessions with partial usage",
+            "Sessions whose bot left no final report: they may have cost more than was recorded.",
             COUNT,
             grown("podline_sessions_partial_usage_total{SCOPE}"),
             (1, 10),
@@ -74,7 +74,7 @@ OVER_TIME: Final = Row(
     [
         lines(
             "Cost per hour by model",
-            "What the last hour cost, at each moment, stacked; the currency is in the legend.",
+            "Cost of the past hour at each moment, stacked; the legend names the currency.",
             COUNT,
             [
                 Query(
@@ -87,7 +87,7 @@ OVER_TIME: Final = Row(
         ),
         lines(
             "Cost per hour, and its limit",
-            "Over the limit the alert PodlineCost wakes somebody; docs/operations.md says how to set it.",
+            "Above the limit, the alert PodlineCost wakes somebody; docs/operations.md says how to set it.",
             COUNT,
             [
                 Query("sum by (currency) (increase(podline_cost_total{MODEL}[1h]))", "{{currency}}"),
@@ -97,8 +97,8 @@ OVER_TIME: Final = Row(
         ),
         lines(
             "Cost of a minute of talk",
-            "Cost for each minute that either side spoke. It rises with the length of what a model is told "
-            "again.",
+            "Cost per minute that either side spoke. It rises with the length of the context that the model "
+            "reads again.",
             COUNT,
             [
                 Query(
@@ -110,7 +110,7 @@ OVER_TIME: Final = Row(
         ),
         lines(
             "Tokens by model",
-            "All directions and modalities together.",
+            "All directions and modalities combined.",
             PER_MINUTE,
             [per_minute("podline_tokens_total{MODEL}", "{{model}}", "model")],
             stacked=True,

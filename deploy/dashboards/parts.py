@@ -1,4 +1,4 @@
-"""What boards are made of: panels, rows and variables as they look on all of them."""
+"""Panels, rows and variables that all boards share."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Query:
 
     Attributes:
         expression: in PromQL.
-        legend: what its series are called, by Grafana's template.
-        exemplars: whether single calls are to be shown on it, by their traces.
+        legend: the name of its series, a Grafana template.
+        exemplars: True to show single calls on it, by their traces.
     """
 
     expression: str
@@ -51,7 +51,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Row:
-    """A heading, and what stands below it."""
+    """A heading and the panels below it."""
 
     title: str
     panels: Sequence[Panel]
@@ -66,7 +66,7 @@ def quantiles(histogram: str, by: str = "", of: Sequence[float] = (0.5, 0.9, 0.9
 
     Args:
         histogram: the selector of its buckets.
-        by: a label to tell apart by.
+        by: a label to split by.
         of: which quantiles.
     """
     labels, name = (f"le, {by}", f"{{{{{by}}}}} ") if by else ("le", "")
@@ -81,22 +81,22 @@ def quantiles(histogram: str, by: str = "", of: Sequence[float] = (0.5, 0.9, 0.9
 
 
 def grown(counter: str) -> str:
-    """How much a counter grew over the time that the board shows."""
+    """Return a counter's growth over the time that the board shows."""
     return f"sum(increase({counter}[$__range]))"
 
 
 def share(part: str, whole: str) -> str:
-    """How much one counter grew, of another, over the time that the board shows."""
+    """Return one counter's growth as a share of another's, over the time that the board shows."""
     return f"{grown(part)} / {grown(whole)}"
 
 
 def quantile(of: float, histogram: str) -> str:
-    """One quantile over all the time that the board shows."""
+    """Return one quantile over the whole time that the board shows."""
     return f"histogram_quantile({of:g}, sum by (le) (increase({histogram}[$__range])))"
 
 
 def per_second(counter: str, legend: str, by: str = "", times: int = 1) -> Query:
-    """How fast a counter grows, over time."""
+    """Return a counter's rate over time."""
     factor = f"{times} * " if times != 1 else ""
     total = f"sum by ({by}) " if by else "sum"
     return Query(f"{factor}{total}(rate({counter}[$__rate_interval]))", legend)
@@ -116,16 +116,16 @@ def figure(
     at_least: bool = False,
     decimals: int = 0,
 ) -> stat.Panel:
-    """One number, over the time that the board shows.
+    """Show one number, over the time that the board shows.
 
     Args:
-        title: what it is a figure of.
+        title: what it measures.
         says: a sentence of help.
-        unit: Grafana's name of it.
-        query: what is shown.
-        limits: from where it is worth a look, and from where it is wrong.
-        at_least: whether it is wrong below them.
-        decimals: how many are shown.
+        unit: Grafana's name for the unit.
+        query: the expression to show.
+        limits: where it deserves a look, and where it is wrong.
+        at_least: True if it is wrong below the limits.
+        decimals: how many to show.
     """
     return (
         stat.Panel()
@@ -154,7 +154,7 @@ def lines(
     stacked: bool = False,
     span: int = 8,
 ) -> timeseries.Panel:
-    """Series over time; `limits` are drawn as lines."""
+    """Show series over time; `limits` are drawn as lines."""
     panel = (
         timeseries.Panel()
         .title(title)
@@ -192,7 +192,7 @@ def lines(
 
 
 def distribution(title: str, says: str, unit: str, histogram: str) -> heatmap.Panel:
-    """How values are spread, over time."""
+    """Show the distribution of values over time."""
     query = prometheus.Dataquery().expr(scoped(f"sum by (le) (increase({histogram}[$__rate_interval]))"))
     return (
         heatmap.Panel()
@@ -218,7 +218,7 @@ def distribution(title: str, says: str, unit: str, histogram: str) -> heatmap.Pa
 def board(
     name: str, title: str, says: str, rows: Sequence[Row], *, by_model: bool = False
 ) -> dashboard.Dashboard:
-    """A whole board, with its variables and a way to the others."""
+    """Build a whole board, with its variables and links to the others."""
     built = (
         dashboard.Dashboard(f"Podline: {title}")
         .uid(f"podline-{name}")
@@ -255,7 +255,7 @@ def as_json(built: dashboard.Dashboard) -> str:
 
 
 def _values(name: str, label: str, query: str) -> dashboard.QueryVariable:
-    """A choice among a label's values. All of them includes series that do not have the label."""
+    """Offer a choice among a label's values. "All" includes series that do not have the label."""
     everything = models.VariableOption(selected=True, text="All", value="$__all")
     return (
         dashboard.QueryVariable(name)
@@ -272,7 +272,7 @@ def _values(name: str, label: str, query: str) -> dashboard.QueryVariable:
 
 
 def _thresholds(limits: Sequence[float], *, at_least: bool = False) -> dashboard.ThresholdsConfig:
-    """Green, and yellow and red from each limit on; else red, and green again from the last limit on."""
+    """Green, then yellow and red from each limit on; with `at_least`, red first and green from the last on."""
     colours = COLOURS[: len(limits) + 1]
     if at_least:
         colours = ("red", "yellow", "green") if len(limits) > 1 else ("red", "green")

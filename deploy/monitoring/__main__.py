@@ -1,4 +1,4 @@
-"""Write all that is made: the rules, the same as a PrometheusRule, and the boards."""
+"""Write the generated files: the rules, the same rules as a PrometheusRule, and the boards."""
 
 from __future__ import annotations
 

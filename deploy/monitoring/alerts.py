@@ -22,8 +22,8 @@ ALERTS: Final = (
         severity="page",
         expression="absent(podline_ready)",
         lasts="5m",
-        summary="No controller is seen.",
-        description="For 5 minutes Prometheus has had no figure of a controller; no other alert can fire.",
+        summary="No controller is reporting.",
+        description="Prometheus has had no metrics of a controller for 5 minutes; no other alert can fire.",
     ),
     Alert(
         name="PodlineNotReady",
@@ -38,20 +38,20 @@ ALERTS: Final = (
         severity="page",
         expression="max by (namespace, resource) (podline_kubernetes_watch_age_seconds) > 60",
         lasts="1m",
-        summary="The controller no longer sees what becomes of bots.",
+        summary="The controller no longer sees what happens to bots.",
         description=(
-            "For {{ $value | humanizeDuration }} the watch of {{ $labels.resource }} has given no sign of "
-            "life; it is renewed every 45 s."
+            "The watch of {{ $labels.resource }} has been silent for {{ $value | humanizeDuration }}; it is "
+            "renewed every 45 s."
         ),
     ),
     Alert(
         name="PodlineModelRefused",
         severity="page",
         expression=_ended("model_refused"),
-        summary="The model refuses calls: the key or its quota.",
+        summary="The model refuses calls: check the key and its quota.",
         description=(
             f"{_NUMBER} calls in 15 minutes. The model did not accept the key, the quota or the setup; the "
-            "message of each session has its words."
+            "message of each session quotes it."
         ),
     ),
     Alert(
@@ -59,14 +59,14 @@ ALERTS: Final = (
         severity="page",
         expression=_ended("image_pull"),
         summary="The bot's image can't be pulled.",
-        description=f"{_NUMBER} calls in 15 minutes. The message of each session has the registry's words.",
+        description=f"{_NUMBER} calls in 15 minutes. The message of each session quotes the registry.",
     ),
     Alert(
         name="PodlineUnschedulable",
         severity="page",
         expression=_ended("unschedulable"),
         summary="No node has room for bots.",
-        description=f"{_NUMBER} calls in 15 minutes. The message of each session has the scheduler's words.",
+        description=f"{_NUMBER} calls in 15 minutes. The message of each session quotes the scheduler.",
     ),
     Alert(
         name="PodlineCapacity",
@@ -76,8 +76,8 @@ ALERTS: Final = (
             "max by (namespace) (podline_sessions_capacity)\n> 0.9"
         ),
         lasts="10m",
-        summary="Nearly all places are taken.",
-        description="{{ $value | humanizePercentage }} of places are taken; at 100 % calls are refused.",
+        summary="Nearly all capacity is in use.",
+        description="{{ $value | humanizePercentage }} of it is in use; at 100 % calls are refused.",
     ),
     Alert(
         name="PodlineRoomsUnavailable",
@@ -85,16 +85,16 @@ ALERTS: Final = (
         expression=(
             'sum by (namespace) (increase(podline_session_refusals_total{code="rooms_unavailable"}[10m])) > 2'
         ),
-        summary="Rooms can't be made.",
-        description=f"{_NUMBER} starts in 10 minutes were refused for want of a room.",
+        summary="Rooms can't be created.",
+        description=f"{_NUMBER} starts in 10 minutes were refused because no room could be created.",
     ),
     Alert(
         name="PodlineReportsLost",
         severity="ticket",
         expression="sum by (namespace) (increase(podline_sessions_partial_usage_total[1h])) > 0",
-        summary="Bots' reports were lost.",
+        summary="Bots' final reports were lost.",
         description=(
-            f"{_NUMBER} sessions in an hour left no final report: they may have used more than is on record."
+            f"{_NUMBER} sessions in an hour left no final report: they may have used more than was recorded."
         ),
     ),
     Alert(
@@ -105,16 +105,16 @@ ALERTS: Final = (
             "sum by (namespace) (rate(podline_report_batches_total[30m]))\n> 0.01"
         ),
         lasts="15m",
-        summary="Reports are refused.",
-        description="{{ $value | humanizePercentage }} of bots' reports were refused and changed no figure.",
+        summary="The controller refuses reports.",
+        description="{{ $value | humanizePercentage }} of report batches were refused and changed no figure.",
     ),
     Alert(
         name="PodlineRecordsUnwritten",
         severity="ticket",
         expression="max by (namespace) (min_over_time(podline_kubernetes_writes_pending[10m])) > 0",
-        summary="Records of sessions can't be written.",
+        summary="Session records can't be written.",
         description=(
-            "For 10 minutes {{ $value }} or more have been waiting to be written onto their Jobs; the "
+            "At least {{ $value }} records have been waiting for 10 minutes to be written to their Jobs; the "
             "controller's log says why."
         ),
     ),
@@ -124,9 +124,9 @@ ALERTS: Final = (
         expression=(
             f"sum by (namespace, currency) (increase(podline_cost_total[1h]))\n> scalar({COST_LIMIT.name})"
         ),
-        summary="Calls cost more than the limit of an hour.",
+        summary="Calls cost more than the hourly limit.",
         description=(
-            '{{ $value | printf "%.2f" }} {{ $labels.currency }} went to models in an hour, more than '
+            '{{ $value | printf "%.2f" }} {{ $labels.currency }} spent on models in an hour, more than '
             f'{{{{ with query "{COST_LIMIT.name}" }}}}{{{{ . | first | value }}}}{{{{ end }}}}.'
         ),
     ),
@@ -136,8 +136,8 @@ ALERTS: Final = (
         expression="sum by (namespace, model) (increase(podline_unpriced_tokens_total[1h])) > 0",
         summary="A model has no price.",
         description=(
-            f"{_NUMBER} tokens of {{{{ $labels.model }}}} in an hour are in no cost, nor in the alert on it: "
-            "the price file does not name that model."
+            f"{_NUMBER} tokens of {{{{ $labels.model }}}} in an hour have no cost and don't count toward its "
+            "alert: the price file does not name that model."
         ),
     ),
 )

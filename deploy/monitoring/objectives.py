@@ -16,7 +16,7 @@ from deploy.monitoring.rules import Alert, Recording
 
 @dataclass(frozen=True)
 class Burn:
-    """How fast a budget may burn: as many times as fast as would use it up in 30 days, over both windows."""
+    """How fast a budget may burn over both windows, as a multiple of the rate that uses it up in 30 days."""
 
     rate: float
     long: str
@@ -27,20 +27,20 @@ PAGE: Final = (Burn(14.4, "1h", "5m"), Burn(6, "6h", "30m"))
 TICKET: Final = (Burn(3, "1d", "2h"), Burn(1, "3d", "6h"))
 WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 FEWEST_TO_PAGE: Final = 3
-"""Bad calls within six hours below which nobody is woken, however few calls there are."""
+"""With fewer bad calls within six hours nobody is woken, however few calls there are."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A share of calls that may be bad, and how to tell.
+    """A share of calls that may be bad, and which calls are.
 
     Attributes:
         alerts: how the names of its alerts begin.
-        series: what its share of bad calls is recorded as, but for the window.
+        series: the name of its recorded share of bad calls, without the window.
         budget: the share of calls that may be bad.
-        bad: the counters' increase that is bad calls; WINDOW and FUNCTION are filled in.
-        all: likewise, all calls that are judged.
-        says: what is the matter with a bad call.
+        bad: the expression that counts bad calls; WINDOW and FUNCTION are filled in.
+        all: the same for all calls that are judged.
+        says: what goes wrong in a bad call.
     """
 
     alerts: str
@@ -80,8 +80,7 @@ class Objective:
             expression=expression,
             summary=f"Too many calls {self.says}.",
             description=(
-                f"{{{{ $value | humanizePercentage }}}} of calls {self.says}, where {self.budget * 100:g} "
-                f"% may."
+                f"{{{{ $value | humanizePercentage }}}} of calls {self.says}; {self.budget * 100:g} % may."
             ),
         )
 
@@ -90,8 +89,8 @@ def _over(expression: str, function: str, window: str) -> str:
     return expression.replace("FUNCTION", function).replace("WINDOW", window)
 
 
-# A call is judged once: when the bot speaks, or when it ends without. One whose bot waited in vain for its
-# caller is nobody's call, unless it was the bot that failed meanwhile.
+# A call is judged once: when the bot speaks, or when the call ends before that. A call whose bot waited for a
+# caller who never joined is not judged, unless the bot failed meanwhile.
 _SILENT: Final = (
     'FUNCTION(podline_session_furthest_stage_total{stage!~"joined|first_speech|unknown"}[WINDOW])',
     'FUNCTION(podline_session_furthest_stage_total{stage="joined",phase="failed"}[WINDOW])',

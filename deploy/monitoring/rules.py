@@ -1,4 +1,4 @@
-"""What a rule is, and how it is written down for Prometheus."""
+"""Recording rules and alerts, and their form for Prometheus."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 RUNBOOK: Final = "docs/operations.md"
-"""Where the entry of each alert is. An installation whose people read it elsewhere has its address here."""
+"""The page with each alert's entry. If your team reads it elsewhere, put that address here."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A series that is computed ahead."""
+    """A series that Prometheus computes in advance."""
 
     name: str
     expression: str
@@ -22,13 +22,13 @@ class Recording:
 
 @dataclass(frozen=True)
 class Alert:
-    """Something that a person is told.
+    """A condition that a person is notified of.
 
     Attributes:
         name: also the heading of its entry in the runbook.
         severity: a `page` wakes somebody, a `ticket` waits until the morning.
-        expression: what must be so.
-        lasts: for how long, before anybody is told.
+        expression: the condition, in PromQL.
+        lasts: how long it must hold before anybody is notified.
         summary: what has happened, without figures.
         description: the figures, and where to look first.
     """
