@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -83,8 +83,11 @@ class Runtime(Protocol):
     def outlives_us(self) -> bool:
         """Whether bots go on when the controller leaves, to be found again by the next one."""
 
-    async def follow(self, seen: Callable[[Observation], None]) -> None:
-        """Watch all bots for as long as this is awaited, and tell `seen` what becomes of each."""
+    def watch(self) -> AsyncGenerator[Observation, None]:
+        """Watch all bots and yield what becomes of each, in order, until the generator is closed.
+
+        Bots can be launched while it is iterated.
+        """
 
     def not_ready_reason(self) -> str | None:
         """Why no launch is taken or no end noticed right now, as a sentence; None while all is well."""

@@ -108,7 +108,7 @@ class Supervisor:
         """Follow all bots and keep all deadlines, for as long as this is awaited."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                self._tasks.create_task(self._runtime.follow(self._seen))
+                self._tasks.create_task(self._watch_bots())
                 self._tasks.create_task(self._room_keeper.run())
                 self.started.set()
                 await self._watchdog.run()
@@ -279,6 +279,11 @@ class Supervisor:
         _raise_failure(record)
         caller_token = await self._launcher.admit(record.session)
         return Started(session=record.session, caller_token=caller_token, is_new=False)
+
+    async def _watch_bots(self) -> None:
+        async with contextlib.aclosing(self._runtime.watch()) as observations:
+            async for observation in observations:
+                self._seen(observation)
 
     def _seen(self, observation: Observation) -> None:
         """Take in what the runtime has seen of a bot. Only records: nothing here waits."""

@@ -110,7 +110,7 @@ async def test_a_stranger_can_not_tell_whether_there_is_such_a_session() -> None
 async def test_the_token_of_an_earlier_launch_does_not_open_a_later_one_of_the_same_id() -> None:
     async with serve_site(keys=KEYS, rooms=rooms(), keep_ended_seconds=0.05) as site:
         before = await token_of(site, VICTIM)
-        site.runtime.exit(site.runtime.launch_of(VICTIM).session.launch_id)
+        await site.runtime.exit(site.runtime.launch_of(VICTIM).session.launch_id)
         path = f"/v1/sessions/{VICTIM}"
         while (await site.client.get(path, headers=bearer("reader"))).status_code != 404:  # noqa: ASYNC110 - seen from outside only
             await asyncio.sleep(0.02)
@@ -164,8 +164,7 @@ async def test_a_stranger_stays_outside_after_the_controller_was_replaced_and_it
         session = site.runtime.launch_of(VICTIM).session
     ring = Signer(b"the secret that has come after it", b"a secret for tests")
     async with serve_site(keys=KEYS, rooms=rooms(), signer=ring) as site:
-        assert site.runtime._seen is not None
-        site.runtime._seen(Observation(launch_id=session.launch_id, found=session))
+        await site.runtime.observe(Observation(launch_id=session.launch_id, found=session))
 
         assert (await knock(site.client, VICTIM)).status_code == 401
         assert (await knock(site.client, f"{VICTIM}~{other}")).status_code == 401

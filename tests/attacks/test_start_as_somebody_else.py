@@ -105,7 +105,7 @@ async def test_callers_without_a_name_share_the_limit_of_their_address(key: str 
         assert "from your address" in answers[-1].json()["detail"]
         assert (await start(site, "ana", "starter")).status_code == 200
 
-        site.runtime.exit(site.runtime.launches[0].session.launch_id)
+        await site.runtime.exit(site.runtime.launches[0].session.launch_id)
         assert (await start(site, None, key)).status_code == 200
 
 
@@ -132,8 +132,7 @@ async def test_the_limit_of_an_address_outlives_the_controller_and_the_address_i
     async with serve_site(
         keys=KEYS, public_start=True, anonymous_sessions_per_address=1, address="203.0.113.9"
     ) as site:
-        assert site.runtime._seen is not None
-        site.runtime._seen(Observation(launch_id=session.launch_id, found=session))
+        await site.runtime.observe(Observation(launch_id=session.launch_id, found=session))
         assert (await start(site)).status_code == 429
 
 

@@ -62,8 +62,7 @@ async def test_a_secret_that_was_given_up_opens_nothing() -> None:
         await site.client.post("/v1/sessions", json=body, headers=bearer("starter"))
         session = site.runtime.launch_of("mine").session
     async with serve_site(keys=KEYS, signer=Signer(LATER)) as site:
-        assert site.runtime._seen is not None
-        site.runtime._seen(Observation(launch_id=session.launch_id, found=session))
+        await site.runtime.observe(Observation(launch_id=session.launch_id, found=session))
         as_caller = bearer(SIGNER.session_token("mine", session.launch_id))
         as_bot = bearer(SIGNER.launch_token(session.launch_id))
         offered = await site.client.post("/sessions/mine/api/offer", json=OFFER, headers=as_caller)
@@ -83,8 +82,7 @@ async def test_a_secret_that_is_being_replaced_lets_calls_go_on() -> None:
     ring = Signer(LATER, FORMER)
     rooms = WebRtcRooms("http://127.0.0.1:7860", ring)
     async with serve_site(keys=KEYS, rooms=rooms, signer=ring) as site:
-        assert site.runtime._seen is not None
-        site.runtime._seen(Observation(launch_id=session.launch_id, found=session))
+        await site.runtime.observe(Observation(launch_id=session.launch_id, found=session))
         as_bot = bearer(launch.secrets["PODLINE_LAUNCH_TOKEN"])
         path = f"/internal/launches/{session.launch_id}"
         assert (await site.client.post(f"{path}/reports", json=REPORT, headers=as_bot)).status_code == 200

@@ -183,8 +183,7 @@ class Sessions(RuleBasedStateMachine):
         bot.is_there = False
         word = bot.final_report(reason) if reason else None
         was_over = self.over(launch_id)
-        self.runtime.exit(launch_id, final_report=word, **how)
-        self.do(asyncio.sleep(0))
+        self.do(self.runtime.exit(launch_id, final_report=word, **how))
         if not was_over and (record := self.supervisor.registry.by_launch(launch_id)):
             assert record.session.usage == (bot.ledger.totals if word else bot.reported)
             assert record.session.usage_is_partial is (word is None)
@@ -270,8 +269,7 @@ class Sessions(RuleBasedStateMachine):
         self.launches_are_taken()
         for launch_id, bot in self.bots.items():
             if bot.is_there:
-                self.runtime.exit(launch_id)
-        self.do(asyncio.sleep(0))
+                self.do(self.runtime.exit(launch_id))
         assert self.supervisor.registry.running() == []
         assert len(self.rooms.closed) == len(self.endings.keys() | set(self.bots))
         self.do(asyncio.sleep(KEEP_SECONDS + 1))

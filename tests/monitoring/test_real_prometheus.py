@@ -79,12 +79,17 @@ async def cluster_beside(controller: Controller, directory: Path) -> AsyncIterat
             pick=random.Random(1),  # noqa: S311 - the same each time
         )
         registry.register(ClusterCollector(runtime))
-        following = asyncio.create_task(runtime.follow(lambda _: None))
+        following = asyncio.create_task(_watch(runtime))
         try:
             yield runtime
         finally:
             following.cancel()
             await asyncio.wait([following])
+
+
+async def _watch(runtime: KubernetesRuntime) -> None:
+    async for _ in runtime.watch():
+        pass
 
 
 async def without_data(prometheus: Prometheus, panel: Panel) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ from controller.runtimes.kubernetes.status import (
 )
 from controller.runtimes.kubernetes.stopping import Stopper
 from controller.runtimes.log import nothing
+from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract.reasons import Reason
 
 log = logging.getLogger("podline.runtimes.kubernetes")
@@ -95,7 +96,7 @@ class KubernetesRuntime:
         self._probe = Probe(self._place, self._manifest(EXAMPLE))
         self._bots: dict[str, Bot] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._tell: Callable[[Observation], None] | None = None
+        self._observations = ObservationQueue()
         self._is_synced = self._has_introduced = False
         watcher = partial(
             Watcher, api, selector=names.LAUNCH_ID, synced=self._listed, rng=rng, watch_seconds=watch_seconds
@@ -115,8 +116,10 @@ class KubernetesRuntime:
 
     # --- the Protocol ---
 
-    async def follow(self, seen: Callable[[Observation], None]) -> None:
-        self._tell = seen
+    def watch(self) -> AsyncGenerator[Observation, None]:
+        return self._observations.read_during(self._run())
+
+    async def _run(self) -> None:
         try:
             async with self._api, asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._jobs.run())
@@ -255,15 +258,16 @@ class KubernetesRuntime:
             self._look(bot)
             if number % _AT_ONE_TIME == 0:
                 await asyncio.sleep(0)
+        await self._observations.emptied()
         self._has_introduced = True
 
     def _look(self, bot: Bot) -> None:
         """Tell the supervisor what is new about a bot."""
-        if not self._is_synced or self._tell is None or self._tasks is None:
+        if not self._is_synced or self._tasks is None:
             return
         bot.wake()
         if bot.is_known and not bot.is_over:
-            self._tell_news(bot, self._tell, self._tasks)
+            self._tell_news(bot, self._tasks)
         has_gone = bot.job_is_gone and (bot.pod_name is None or bot.pod_is_gone)
         if has_gone and (bot.is_over or not bot.is_known) and not bot.is_dead:
             self._bots.pop(bot.launch_id, None)
@@ -273,30 +277,32 @@ class KubernetesRuntime:
         if bot.is_known:
             return True
         session = read_session(job)
-        if session is None or self._tell is None:
+        if session is None:
             return False
         bot.is_known = bot.is_found = True
         bot.session_id = session.id
         bot.is_over = session.phase.is_end
-        self._tell(Observation(launch_id=bot.launch_id, found=session))
+        self._observations.put(Observation(launch_id=bot.launch_id, found=session))
         if bot.is_over:
             bot.let_go()
         return not bot.is_over
 
-    def _tell_news(self, bot: Bot, tell: Callable[[Observation], None], tasks: asyncio.TaskGroup) -> None:
+    def _tell_news(self, bot: Bot, tasks: asyncio.TaskGroup) -> None:
         if not bot.is_scheduled and bot.pod is not None and (at := scheduled_at(bot.pod)) is not None:
             bot.is_scheduled = True
             # What happened before we looked has only the cluster's own time, in whole seconds.
-            tell(Observation(launch_id=bot.launch_id, scheduled=at if bot.is_found else self._clock.now()))
+            self._observations.put(
+                Observation(launch_id=bot.launch_id, scheduled=at if bot.is_found else self._clock.now())
+            )
         intent = _intent_on(bot.job) if bot.job is not None and bot.intent is None else None
         if intent is not None:
             bot.intent = intent
-            tell(Observation(launch_id=bot.launch_id, intent=intent))
+            self._observations.put(Observation(launch_id=bot.launch_id, intent=intent))
             self._begin(bot, self._see_out(bot, intent), tasks)
         # A Job that goes while it is launched may have been taken back: the launch's own outcome tells.
         if bot.is_gone and not bot.is_concluding and not bot.is_launching:
             bot.is_concluding = True
-            self._begin(bot, self._conclude(bot, tell), tasks)
+            self._begin(bot, self._conclude(bot), tasks)
 
     def _begin(self, bot: Bot, work: Coroutine[Any, Any, None], tasks: asyncio.TaskGroup) -> None:
         """Have something done for a bot, and each line of the log about it name the session."""
@@ -306,17 +312,17 @@ class KubernetesRuntime:
     # --- the end of a bot ---
 
     async def _see_out(self, bot: Bot, intent: Ending) -> None:
-        if not await self._stopper.see_out(bot, intent) and not bot.is_over and self._tell is not None:
+        if not await self._stopper.see_out(bot, intent) and not bot.is_over:
             self._bury(bot)
-            self._tell(Observation(launch_id=bot.launch_id, exit=Exit(at=self._clock.now())))
+            self._observations.put(Observation(launch_id=bot.launch_id, exit=Exit(at=self._clock.now())))
 
-    async def _conclude(self, bot: Bot, tell: Callable[[Observation], None]) -> None:
+    async def _conclude(self, bot: Bot) -> None:
         """Tell how a bot ended, once nothing more can be learnt of it."""
         if bot.pod is None:
             await self._find_pod(bot)
         exit_ = await self._diagnosis.examine(bot)
         bot.is_over = True
-        tell(Observation(launch_id=bot.launch_id, exit=exit_))
+        self._observations.put(Observation(launch_id=bot.launch_id, exit=exit_))
         self._look(bot)
 
     async def _find_pod(self, bot: Bot) -> None:

@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from controller.runtimes.final_report import read_final_report
 from controller.runtimes.local.guardian import Guardian
 from controller.runtimes.local.memory import oom_kills
 from controller.runtimes.log import BoundedLog, nothing
+from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract import environment
 from podline.contract.reasons import Reason
 
@@ -124,10 +125,12 @@ class LocalRuntime:
         self._bots: dict[str, _Bot] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._guardian: Guardian | None = None
-        self._seen: Callable[[Observation], None] | None = None
+        self._observations = ObservationQueue()
 
-    async def follow(self, seen: Callable[[Observation], None]) -> None:
-        self._seen = seen
+    def watch(self) -> AsyncGenerator[Observation, None]:
+        return self._observations.read_during(self._run())
+
+    async def _run(self) -> None:
         self._guardian = Guardian(self._directory, self._grace_seconds)
         try:
             async with asyncio.TaskGroup() as self._tasks:
@@ -214,8 +217,7 @@ class LocalRuntime:
 
     async def _watch(self, launch_id: str, bot: _Bot, output: int, guardian: Guardian) -> None:
         """See one bot through to its end, tell of it, and clean up when its log has been kept long enough."""
-        assert self._seen is not None  # noqa: S101 - set before the first launch can come in
-        self._seen(Observation(launch_id=launch_id, scheduled=self._clock.now()))
+        self._observations.put(Observation(launch_id=launch_id, scheduled=self._clock.now()))
         try:
             async with asyncio.TaskGroup() as tasks:
                 copying = tasks.create_task(_copy(output, bot.log))
@@ -226,7 +228,7 @@ class LocalRuntime:
                 copying.cancel()
         finally:
             bot.log.close()
-        self._seen(Observation(launch_id=launch_id, exit=self._exit(bot)))
+        self._observations.put(Observation(launch_id=launch_id, exit=self._exit(bot)))
         await asyncio.sleep(self._keep_ended_seconds)
         del self._bots[launch_id]
         shutil.rmtree(bot.directory, ignore_errors=True)

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -22,6 +22,7 @@ from controller.core.runtime import Exit, Launch, Observation
 from controller.core.session import Ending, Session
 from controller.core.tokens import Signer
 from controller.rooms.webrtc import WebRtcRooms
+from controller.runtimes.observation_queue import ObservationQueue
 from controller.settings import Settings
 from controller.supervision.supervisor import Supervisor
 from controller.web.app import create_app
@@ -46,11 +47,10 @@ class Passing:
     outlives_us = False
 
     def __init__(self) -> None:
-        self._seen: Callable[[Observation], None] | None = None
+        self._observations = ObservationQueue()
 
-    async def follow(self, seen: Callable[[Observation], None]) -> None:
-        self._seen = seen
-        await asyncio.Event().wait()
+    def watch(self) -> AsyncGenerator[Observation, None]:
+        return self._observations.read_during(_forever())
 
     def not_ready_reason(self) -> str | None:
         return None
@@ -69,9 +69,12 @@ class Passing:
         return _no_lines()
 
     def _exit(self, launch_id: str) -> None:
-        if self._seen is not None:
-            seen = Observation(launch_id=launch_id, exit=Exit(at=datetime.now(UTC), exit_code=0))
-            asyncio.get_running_loop().call_soon(self._seen, seen)
+        exit_ = Exit(at=datetime.now(UTC), exit_code=0)
+        self._observations.put(Observation(launch_id=launch_id, exit=exit_))
+
+
+async def _forever() -> None:
+    await asyncio.Event().wait()
 
 
 async def _no_lines() -> AsyncIterator[bytes]:

@@ -58,9 +58,9 @@ def scrape(site: Site) -> Scrape:
     return Scrape(site.metrics.registry)
 
 
-def gone(site: Site, session: dict[str, Any], word: FinalReport | None = None, **seen: object) -> None:
+async def gone(site: Site, session: dict[str, Any], word: FinalReport | None = None, **seen: object) -> None:
     launch_id = site.runtime.launch_of(session["id"]).session.launch_id
-    site.runtime.exit(launch_id, final_report=word, **({"exit_code": 0} | seen))
+    await site.runtime.exit(launch_id, final_report=word, **({"exit_code": 0} | seen))
 
 
 async def until(what: Callable[[], bool]) -> None:

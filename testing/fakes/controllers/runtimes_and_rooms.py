@@ -1,7 +1,7 @@
 """A runtime and rooms that do as a test says and keep what was asked of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +10,7 @@ from controller.core.errors import ControllerError, InvalidRequest
 from controller.core.rooms import Room
 from controller.core.runtime import Exit, Launch, Observation
 from controller.core.session import Ending, Session
+from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract import environment
 
 
@@ -32,19 +33,23 @@ class FakeRuntime:
         self.may_launch = asyncio.Event()
         self.may_launch.set()
         self._lost = asyncio.Event()
-        self._seen: Callable[[Observation], None] | None = None
+        self._is_watched = False
+        self._observations = ObservationQueue()
 
-    async def follow(self, seen: Callable[[Observation], None]) -> None:
-        self._seen = seen
+    def watch(self) -> AsyncGenerator[Observation, None]:
+        self._is_watched = True
+        return self._observations.read_during(self._run())
+
+    async def _run(self) -> None:
         await self._lost.wait()
         raise ConnectionError("the place is lost")
 
     def lose(self) -> None:
-        """Let following fail for good."""
+        """Let watching fail for good."""
         self._lost.set()
 
     def not_ready_reason(self) -> str | None:
-        return None if self._seen is not None else "Nobody follows the bots."
+        return None if self._is_watched else "Nobody follows the bots."
 
     async def launch(self, launch: Launch) -> None:
         await self.may_launch.wait()
@@ -57,7 +62,7 @@ class FakeRuntime:
     async def stop(self, launch_id: str, intent: Ending) -> None:  # noqa: ARG002
         self.stopped.append(launch_id)
         if not self.stubborn:
-            self.exit(launch_id)
+            await self.exit(launch_id)
 
     def record(self, session: Session) -> None:
         self.recorded.append(session)
@@ -65,11 +70,15 @@ class FakeRuntime:
     async def logs(self, launch_id: str, *, follow: bool) -> AsyncIterator[bytes]:  # noqa: ARG002
         return _a_line()
 
-    def exit(self, launch_id: str, **seen: Any) -> None:
-        """Let a bot be gone."""
-        assert self._seen is not None
+    async def exit(self, launch_id: str, **seen: Any) -> None:
+        """Let a bot be gone, and return once the supervisor has taken that in."""
         self.gone.add(launch_id)
-        self._seen(Observation(launch_id=launch_id, exit=Exit(at=datetime.now(UTC), **seen)))
+        await self.observe(Observation(launch_id=launch_id, exit=Exit(at=datetime.now(UTC), **seen)))
+
+    async def observe(self, observation: Observation) -> None:
+        """Yield this to the supervisor, and return once it has taken it in."""
+        self._observations.put(observation)
+        await self._observations.emptied()
 
     def launch_of(self, session_id: str) -> Launch:
         return next(launch for launch in self.launches if launch.session.id == session_id)

@@ -57,7 +57,7 @@ async def served() -> dict[str, tuple[str, set[str]]]:
         unpriced = {"type": "tokens", "model": "new", "tokens": {"prompt_tokens": 1}}
         events = [*EVENTS, unpriced, {"type": "mood"}]
         await site.as_bot(session["id"], "POST", "reports", json=batch(1, events, TOTALS, first_speech=9))
-        gone(site, session)
+        await gone(site, session)
         metrics = [each for each in registry.collect() if not each.name.startswith("process_")]
         return dict(map(described, metrics))
 

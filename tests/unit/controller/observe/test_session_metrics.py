@@ -60,8 +60,8 @@ async def test_gauges_are_how_things_stand_at_the_scrape(site: Site) -> None:
     assert (seen.value("sessions_running"), seen.value("sessions_capacity")) == (2, 20)
     assert seen.value("ready") == 1
 
-    gone(site, one)
-    gone(site, two)
+    await gone(site, one)
+    await gone(site, two)
     seen = scrape(site)
     assert seen.value("sessions", phase="live") == 0
     assert seen.total("sessions") == 2
@@ -80,7 +80,7 @@ async def test_what_waits_is_shown(site: Site) -> None:
     offering = asyncio.create_task(site.client.post(site.offers_of(session["id"]), json=offer))
     await until(lambda: scrape(site).value("backlog", queue="messages") == 1)
     assert scrape(site).value("backlog", queue="offers") == 1
-    gone(site, session)
+    await gone(site, session)
     await offering
     assert scrape(site).total("backlog") == 0
 
@@ -92,7 +92,7 @@ async def test_the_stages_of_a_start_add_up_to_the_whole_and_are_told_once(site:
     assert scrape(site).total("session_start_stage_seconds_count") == 0
     for seq in (2, 3):
         await site.as_bot(session["id"], "POST", "reports", json=batch(seq, **marks, first_speech=9.5))
-    gone(site, session)
+    await gone(site, session)
 
     seen = scrape(site)
     record = (await site.read(session["id"]))["timeline"]
@@ -108,7 +108,7 @@ async def test_the_stages_of_a_start_add_up_to_the_whole_and_are_told_once(site:
 async def test_a_start_that_went_nowhere_is_told_at_its_end(site: Site) -> None:
     session = await site.start()
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, process_up=7.0))
-    gone(site, session, exit_code=67)
+    await gone(site, session, exit_code=67)
 
     seen = scrape(site)
     assert seen.value("session_start_seconds_count") == 0
@@ -128,7 +128,7 @@ async def test_a_bot_that_failed_before_its_caller_came_is_told_from_one_to_whic
     marks = {"process_up": 7.0, "joined": 8.0}
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, **marks))
     word = FinalReport(reason, "Bye.", Usage(), Usage(), BotTimeline(now=10, **marks))
-    gone(site, session, word, exit_code=exit_code)
+    await gone(site, session, word, exit_code=exit_code)
 
     seen = scrape(site)
     assert seen.value("session_furthest_stage_total", phase=phase, stage="joined") == 1

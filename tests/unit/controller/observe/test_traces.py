@@ -150,7 +150,7 @@ async def test_a_session_is_told_at_its_end_with_its_stages(site: Site, received
     await site.as_bot(session["id"], "POST", "reports", json=batch(joined=0.1, first_speech=0.3))
     assert "session" not in received.names
 
-    gone(site, session)
+    await gone(site, session)
 
     told, record = received.one("session"), await site.read(session["id"])
     assert received.parent("session") == "POST /v1/sessions"
@@ -168,7 +168,7 @@ async def test_a_repeat_with_another_traceparent_is_the_same_session_in_its_firs
     body = {"user_id": "ana", "session_id": "mine"}
     first = await site.client.post("/v1/sessions", json=body, headers={"traceparent": PARENT})
     again = await site.client.post("/v1/sessions", json=body, headers={"traceparent": OTHER})
-    site.runtime.exit(site.runtime.launches[0].session.launch_id)
+    await site.runtime.exit(site.runtime.launches[0].session.launch_id)
 
     assert (first.status_code, again.status_code) == (201, 200)
     assert len(site.runtime.launches) == 1
@@ -209,10 +209,9 @@ async def test_another_controller_goes_on_in_the_session_s_trace(site: Site, rec
         timeline=Timeline(accepted=datetime.now(UTC)),
         trace={"traceparent": PARENT},
     )
-    assert site.runtime._seen is not None
-    site.runtime._seen(Observation(launch_id="launch-1", found=session))
+    await site.runtime.observe(Observation(launch_id="launch-1", found=session))
     await until(lambda: site.runtime.launches)
-    site.runtime.exit("launch-1")
+    await site.runtime.exit("launch-1")
 
     [launch] = site.runtime.launches
     assert launch.environment["TRACEPARENT"] == header(received.one("launch bot"))

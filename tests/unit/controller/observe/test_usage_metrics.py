@@ -69,7 +69,7 @@ async def test_the_last_word_adds_what_no_batch_carried_and_nothing_twice(site: 
     # The acknowledgement never came: the bot does not know that the batch was counted.
     tokens = {"gemini": Tokens(prompt_tokens=150, input_audio_tokens=80)}
     totals = Usage(models=tokens, turns=3, interruptions=1)
-    gone(site, session, FinalReport("completed", "Bye.", totals, Usage(), BotTimeline(now=9), acked=0))
+    await gone(site, session, FinalReport("completed", "Bye.", totals, Usage(), BotTimeline(now=9), acked=0))
 
     seen = scrape(site)
     assert seen.value("turns_total") == 3
@@ -86,7 +86,7 @@ async def test_a_last_word_that_sums_up_its_tools_adds_only_what_is_new(site: Si
     word = FinalReport(
         "completed", "Bye.", msgspec.convert(totals, Usage), Usage(), BotTimeline(now=9), acked=1
     )
-    gone(site, session, word)
+    await gone(site, session, word)
 
     seen = scrape(site)
     assert seen.value("tool_calls_total", tool="other", outcome="ok") == 4
@@ -96,7 +96,7 @@ async def test_a_last_word_that_sums_up_its_tools_adds_only_what_is_new(site: Si
 async def test_a_killed_bot_lacks_at_most_what_it_had_not_reported_and_is_told_as_partial(site: Site) -> None:
     session = await site.start()
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, {**TOTALS, "turns": 2}))
-    gone(site, session, exit_code=None, signal=9)
+    await gone(site, session, exit_code=None, signal=9)
 
     seen = scrape(site)
     assert seen.value("turns_total") == 2
@@ -111,7 +111,7 @@ JOINED = Timeline(
 MARKS = {"process_up": 1.0, "joined": 2.0, "caller_joined": 3.0, "first_speech": 4.0}
 
 
-def found(site: Site, **fields: object) -> Session:
+async def found(site: Site, **fields: object) -> Session:
     """A session of another controller's, which ours finds."""
     session = Session(
         id="theirs",
@@ -124,8 +124,7 @@ def found(site: Site, **fields: object) -> Session:
         timeline=JOINED,
     )
     session = replace(session, **fields)
-    assert site.runtime._seen is not None
-    site.runtime._seen(Observation(launch_id=session.launch_id, found=session))
+    await site.runtime.observe(Observation(launch_id=session.launch_id, found=session))
     return session
 
 
@@ -138,10 +137,10 @@ async def as_found_bot(site: Site, report: dict) -> None:
 
 
 async def test_a_session_found_again_is_no_start_and_its_start_was_told_before(site: Site) -> None:
-    found(site)
+    await found(site)
     timeline = {"now": 200.0, **MARKS, "first_speech_acked": True}
     await as_found_bot(site, {**batch(5, EVENTS, TOTALS), "timeline": timeline})
-    site.runtime.exit("launch-of-theirs", exit_code=0)
+    await site.runtime.exit("launch-of-theirs", exit_code=0)
 
     seen = scrape(site)
     assert seen.value("session_starts_total") == 0
@@ -155,11 +154,11 @@ async def test_a_session_found_again_is_no_start_and_its_start_was_told_before(s
 async def test_a_first_speech_while_no_controller_was_there_is_told_by_the_one_that_hears_of_it(
     site: Site, heard_of: str
 ) -> None:
-    theirs = found(site, timeline=JOINED)
+    theirs = await found(site, timeline=JOINED)
     if heard_of == "in a report":
         await as_found_bot(site, {**batch(5), "timeline": {"now": 200.0, **MARKS}})
     word = FinalReport("completed", "Bye.", Usage(turns=1), Usage(), BotTimeline(now=210.0, **MARKS), acked=4)
-    site.runtime.exit("launch-of-theirs", exit_code=0, final_report=word)
+    await site.runtime.exit("launch-of-theirs", exit_code=0, final_report=word)
 
     seen = scrape(site)
     assert seen.value("session_start_seconds_count") == 1
@@ -171,8 +170,8 @@ async def test_a_first_speech_while_no_controller_was_there_is_told_by_the_one_t
 
 
 async def test_a_start_that_got_nowhere_while_no_controller_was_there_is_told_once(site: Site) -> None:
-    found(site, phase=Phase.STARTING, timeline=replace(JOINED, joined=None))
-    site.runtime.exit("launch-of-theirs", exit_code=67)
+    await found(site, phase=Phase.STARTING, timeline=replace(JOINED, joined=None))
+    await site.runtime.exit("launch-of-theirs", exit_code=67)
 
     seen = scrape(site)
     assert seen.value("session_start_stage_seconds_count", stage="scheduled") == 1
@@ -184,8 +183,8 @@ async def test_how_far_a_start_came_is_unknown_of_a_bot_killed_while_no_controll
     site: Site,
 ) -> None:
     """It may have spoken for an hour: it is no late start."""
-    found(site, timeline=JOINED)
-    site.runtime.exit("launch-of-theirs", exit_code=None, signal=9)
+    await found(site, timeline=JOINED)
+    await site.runtime.exit("launch-of-theirs", exit_code=None, signal=9)
 
     seen = scrape(site)
     assert seen.value("session_furthest_stage_total", phase="failed", stage="unknown") == 1
@@ -197,10 +196,10 @@ async def test_how_far_a_start_came_is_unknown_of_a_bot_killed_while_no_controll
 async def test_an_end_that_is_on_record_is_not_counted_again(site: Site) -> None:
     usage = Usage(turns=4)
     ended = datetime.now(UTC)
-    session = found(site, usage=usage).ended(ending_for(Reason.COMPLETED), ended)
+    session = (await found(site, usage=usage)).ended(ending_for(Reason.COMPLETED), ended)
     before = scrape(site)
-    found(site, id="other", launch_id="x", phase=session.phase, ending=session.ending)
-    site.runtime.exit("x", exit_code=0)
+    await found(site, id="other", launch_id="x", phase=session.phase, ending=session.ending)
+    await site.runtime.exit("x", exit_code=0)
 
     seen = scrape(site)
     assert seen.total("session_ends_total") == before.total("session_ends_total") == 0
@@ -208,9 +207,9 @@ async def test_an_end_that_is_on_record_is_not_counted_again(site: Site) -> None
 
 
 async def test_an_end_while_no_controller_was_there_adds_what_none_had_counted(site: Site) -> None:
-    found(site)
+    await found(site)
     word = FinalReport("completed", "Bye.", Usage(turns=7), Usage(turns=5), BotTimeline(now=9), acked=3)
-    site.runtime.exit("launch-of-theirs", exit_code=0, final_report=word)
+    await site.runtime.exit("launch-of-theirs", exit_code=0, final_report=word)
 
     seen = scrape(site)
     assert seen.value("turns_total") == 2
@@ -243,7 +242,7 @@ async def test_a_last_word_that_tells_more_than_we_know_is_taken(site: Site) -> 
     totals = {"turns": 4, "laughs": 3, "models": {"gemini": {"prompt_tokens": 7, "video_tokens": 9}}}
     word = {"reason": "completed", "message": "Bye.", "totals": totals, "acked_totals": {}, "more": 1}
     session = await site.start()
-    gone(site, session, decode_final_report(json.dumps({**word, "timeline": {"now": 9, "smiled": 3}})))
+    await gone(site, session, decode_final_report(json.dumps({**word, "timeline": {"now": 9, "smiled": 3}})))
 
     record = await site.read(session["id"])
     assert (record["reason"], record["usage"]["turns"]) == ("completed", 4)
@@ -254,7 +253,7 @@ async def test_of_a_bot_killed_after_its_end_was_decided_usage_is_partial(site: 
     session = await site.start()
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS))
     word = FinalReport("idle", "Bye.", Usage(turns=2), Usage(), BotTimeline(now=9), acked=1, is_final=False)
-    gone(site, session, word, exit_code=None, signal=9)
+    await gone(site, session, word, exit_code=None, signal=9)
 
     record = await site.read(session["id"])
     assert record["reason"] == "idle"
@@ -321,7 +320,7 @@ async def test_a_model_nobody_priced_counts_tokens_costs_nothing_and_is_logged_o
 async def test_the_record_has_its_cost_beside_its_usage(priced_site: Site, site: Site) -> None:
     session = await priced_site.start()
     await priced_site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS))
-    gone(priced_site, session)
+    await gone(priced_site, session)
 
     record = await priced_site.read(session["id"])
     assert record["cost"]["amount"] == pytest.approx(820e-6)
@@ -345,7 +344,7 @@ async def test_a_report_that_is_refused_changes_nothing_and_is_counted(site: Sit
     elif how == "malformed":
         body = {"json": batch(1, [*EVENTS, {"type": "talk", "side": "nobody", "seconds": 1}], TOTALS)}
     elif how == "ended":
-        gone(site, session)
+        await gone(site, session)
     before = scrape(site)
     path = f"/internal/launches/{launch.session.launch_id}/reports"
     answer = await site.client.post(path, headers={"Authorization": f"Bearer {token}"}, **body)

@@ -130,8 +130,7 @@ async def test_a_start_taken_over_waits_for_a_provider_that_is_away(
     monkeypatch.setattr(launcher, "_PAUSE_SECONDS", 0.0)
     found = some_session(room_url="https://rooms.example/one")
     async with serve(rooms=AwayRooms()) as site:
-        assert site.runtime._seen is not None
-        site.runtime._seen(Observation(launch_id=found.launch_id, found=found))
+        await site.runtime.observe(Observation(launch_id=found.launch_id, found=found))
         async with asyncio.timeout(10):
             while not site.runtime.launches:  # noqa: ASYNC110 - seen from outside only
                 await asyncio.sleep(0)

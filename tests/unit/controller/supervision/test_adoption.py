@@ -33,9 +33,8 @@ def found(**fields: object) -> Session:
     return replace(session, **fields)
 
 
-def tell(site: Site, session: Session, **more: object) -> None:
-    assert site.runtime._seen is not None
-    site.runtime._seen(Observation(launch_id=session.launch_id, found=session, **more))
+async def observe(site: Site, session: Session, **more: object) -> None:
+    await site.runtime.observe(Observation(launch_id=session.launch_id, found=session, **more))
 
 
 async def is_known(site: Site) -> bool:
@@ -50,7 +49,7 @@ async def settled() -> None:
 async def test_it_is_listed_and_takes_its_place_even_over_the_limit() -> None:
     async with serve_site(capacity=1) as site:
         for number in range(2):
-            tell(site, found(id=f"one-{number}", launch_id=f"launch-{number}", phase=Phase.LIVE))
+            await observe(site, found(id=f"one-{number}", launch_id=f"launch-{number}", phase=Phase.LIVE))
         listed = (await site.client.get("/v1/sessions")).json()["sessions"]
         refused = await site.client.post("/v1/sessions", json={"user_id": "bo"})
 
@@ -60,7 +59,7 @@ async def test_it_is_listed_and_takes_its_place_even_over_the_limit() -> None:
 
 async def test_one_that_was_being_launched_is_launched_again_as_it_was() -> None:
     async with serve_site() as site:
-        tell(site, found())
+        await observe(site, found())
         await settled()
         [launch] = site.runtime.launches
 
@@ -72,7 +71,7 @@ async def test_one_that_was_being_launched_is_launched_again_as_it_was() -> None
 async def test_its_bot_is_issued_credentials_anew() -> None:
     tokens = StoreTokens("a secret of thirty-two bytes or more", lambda: datetime.now(UTC))
     async with serve_site(credentials=Credentials([tokens])) as site:
-        tell(site, found())
+        await observe(site, found())
         await settled()
         [launch] = site.runtime.launches
 
@@ -83,7 +82,7 @@ async def test_its_bot_is_issued_credentials_anew() -> None:
 
 async def test_one_whose_room_was_brought_is_launched_without_the_token_that_is_forgotten() -> None:
     async with serve_site() as site:
-        tell(site, found(room_is_brought=True))
+        await observe(site, found(room_is_brought=True))
         await settled()
         [launch] = site.runtime.launches
 
@@ -93,7 +92,7 @@ async def test_one_whose_room_was_brought_is_launched_without_the_token_that_is_
 async def test_one_that_can_t_be_completed_is_stopped_and_says_why() -> None:
     async with serve_site() as site:
         site.runtime.refusal = RuntimeUnavailable("The token is lost.")
-        tell(site, found())
+        await observe(site, found())
         await settled()
         session = (await site.client.get("/v1/sessions/mine")).json()
 
@@ -106,7 +105,7 @@ async def test_one_of_unknown_outcome_is_tried_again_and_not_given_up(
     monkeypatch.setattr("controller.supervision.launcher._PAUSE_SECONDS", 0.0)
     async with serve_site() as site:
         site.runtime.refusal = UnknownOutcome()
-        tell(site, found())
+        await observe(site, found())
         await settled()
         site.runtime.refusal = None
         await settled()
@@ -119,7 +118,7 @@ async def test_one_of_unknown_outcome_is_tried_again_and_not_given_up(
 async def test_one_that_was_asked_to_leave_is_asked_again_and_not_launched() -> None:
     async with serve_site(grace_seconds=0.1) as site:
         site.runtime.stubborn = True
-        tell(site, found(), intent=Ending(reason=Reason.IDLE, message="Silent."))
+        await observe(site, found(), intent=Ending(reason=Reason.IDLE, message="Silent."))
         await settled()
         session = (await site.client.get("/v1/sessions/mine")).json()
 
@@ -131,7 +130,7 @@ async def test_one_that_was_asked_to_leave_is_asked_again_and_not_launched() -> 
 async def test_one_that_has_ended_is_told_as_it_was_and_holds_no_place() -> None:
     ended = found().ended(Ending(reason=Reason.CALLER_LEFT, message="The caller left."), datetime.now(UTC))
     async with serve_site(capacity=1) as site:
-        tell(site, ended)
+        await observe(site, ended)
         session = (await site.client.get("/v1/sessions/mine")).json()
         started = await site.client.post("/v1/sessions", json={"user_id": "bo"})
 
@@ -146,7 +145,7 @@ async def test_one_that_ended_long_ago_is_forgotten_when_its_time_is_over() -> N
         Ending(reason=Reason.IDLE, message="Silent."), long_ago
     )
     async with serve_site(keep_ended_seconds=3600) as site:
-        tell(site, ended)
+        await observe(site, ended)
         async with asyncio.timeout(10):
             while await is_known(site):  # noqa: ASYNC110 - the watchdog's own time
                 await asyncio.sleep(0.05)
@@ -154,8 +153,8 @@ async def test_one_that_ended_long_ago_is_forgotten_when_its_time_is_over() -> N
 
 async def test_the_same_session_found_twice_is_one() -> None:
     async with serve_site() as site:
-        tell(site, found(phase=Phase.LIVE))
-        tell(site, found(phase=Phase.LIVE))
+        await observe(site, found(phase=Phase.LIVE))
+        await observe(site, found(phase=Phase.LIVE))
         listed = (await site.client.get("/v1/sessions")).json()["sessions"]
 
     assert len(listed) == 1
@@ -165,6 +164,6 @@ async def test_what_becomes_of_a_session_is_recorded_when_it_is_live_and_when_it
     async with serve_site() as site:
         answer = await site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "mine"})
         launch = site.runtime.launch_of(answer.json()["id"])
-        site.runtime.exit(launch.session.launch_id, exit_code=67)
+        await site.runtime.exit(launch.session.launch_id, exit_code=67)
 
     assert [str(each.ending.reason) for each in site.runtime.recorded if each.ending] == ["model_refused"]

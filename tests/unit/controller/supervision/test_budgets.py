@@ -92,7 +92,7 @@ async def test_the_bot_is_told_why_and_has_time_to_leave_by_itself() -> None:
         assert (stopping["phase"], site.runtime.stopped) == ("stopping", [])
 
         word = FinalReport("budget_spent", "Spent.", used(gemini=120), used(gemini=100), BotTimeline(now=1))
-        gone(site, session, word)
+        await gone(site, session, word)
         over = await site.read(session["id"])
 
     assert (over["phase"], over["reason"]) == ("ended", "budget_spent")
@@ -104,8 +104,9 @@ async def test_a_bot_that_does_not_leave_is_stopped(monkeypatch: pytest.MonkeyPa
     async with serve_site() as site:
         session = await site.start(budget={"tokens": 100})
         await report(site, session["id"], batch(1, [tokens(100)], totals(100)))
-        await until(lambda: bool(site.runtime.stopped))
+        await until(lambda: any(each.phase.is_end for each in site.runtime.recorded))
 
+        assert site.runtime.stopped
         assert (await site.read(session["id"]))["reason"] == "budget_spent"
 
 
@@ -125,7 +126,7 @@ async def test_a_session_that_was_found_again_keeps_its_budget_and_what_it_had_u
         session = some_session(
             "launch-1", id="mine", room_provider="daily", phase=Phase.LIVE, budget=Budget(tokens=100)
         )
-        site.runtime._seen(Observation(launch_id="launch-1", found=session))
+        await site.runtime.observe(Observation(launch_id="launch-1", found=session))
         await asyncio.sleep(0)
         token = {"Authorization": f"Bearer {SIGNER.launch_token('launch-1')}"}
         body = batch(7, [tokens(1)], totals(100))
@@ -144,7 +145,7 @@ async def test_a_stop_that_came_first_stays_the_reason() -> None:
         session = await site.start(budget={"tokens": 100})
         await site.client.delete(f"/v1/sessions/{session['id']}")
         await report(site, session["id"], batch(1, [tokens(100)], totals(100)))
-        gone(site, session)
+        await gone(site, session)
 
         assert (await site.read(session["id"]))["reason"] == "stopped"
 

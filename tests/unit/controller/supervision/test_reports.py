@@ -152,7 +152,7 @@ async def test_a_report_that_is_too_large_is_refused(site: Site) -> None:
 async def test_the_last_word_holds_what_no_report_carried_any_more(site: Site) -> None:
     session = await site.start()
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, 2))
-    site.runtime.exit(
+    await site.runtime.exit(
         site.runtime.launch_of(session["id"]).session.launch_id,
         exit_code=0,
         final_report=FinalReport(

@@ -132,7 +132,7 @@ async def test_a_place_is_free_again_only_when_the_bot_has_surely_gone(serve: Se
         assert full.status_code == 429
 
         site.runtime.stubborn = False
-        site.runtime.exit(site.runtime.launches[0].session.launch_id)
+        await site.runtime.exit(site.runtime.launches[0].session.launch_id)
         await site.start("bo")
 
 
@@ -235,7 +235,7 @@ async def test_the_bot_has_the_relay_s_password_where_only_it_can_read(serve: Se
 async def test_a_session_that_has_ended_has_no_more_passwords_to_give(serve: Serve) -> None:
     async with serve(ice_servers=("turn:turn.example.com",), turn_secret="hush") as site:
         first = await site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "s-1"})
-        site.runtime.exit(site.runtime.launches[0].session.launch_id)
+        await site.runtime.exit(site.runtime.launches[0].session.launch_id)
         again = await site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "s-1"})
 
     assert "ice_servers" in first.json()["room"]

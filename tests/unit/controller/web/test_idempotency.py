@@ -156,7 +156,7 @@ class Interleaving:
                 await self.site.client.delete("/v1/sessions/mine")
             case "exit":
                 for launch in self._there():
-                    runtime.exit(launch)
+                    await runtime.exit(launch)
             case "wait":
                 await asyncio.sleep(31)
         await until_done()

@@ -35,7 +35,7 @@ async def test_an_agent_is_listed_until_it_has_surely_gone(site: Site) -> None:
     await site.client.post("/stop-agent/s-1", json={})
     assert (await site.client.get("/health")).json()["active_agents"] == 1
 
-    site.runtime.exit(site.runtime.launches[0].session.launch_id)
+    await site.runtime.exit(site.runtime.launches[0].session.launch_id)
     assert (await site.client.get("/health")).json()["active_agents"] == 0
 
 

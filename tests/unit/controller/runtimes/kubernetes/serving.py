@@ -143,9 +143,10 @@ class Followed:
         told = (getattr(each, what) for each in self.observations if each.launch_id == launch_id)
         return [each for each in told if each is not None]
 
-    def take(self, observation: Observation) -> None:
-        self.observations.append(observation)
-        self._news.set()
+    async def follow(self) -> None:
+        async for observation in self.runtime.watch():
+            self.observations.append(observation)
+            self._news.set()
 
     async def until(self, holds: Callable[[], Any]) -> None:
         """Wait until something holds; looks at each observation, and each second for what is none."""
@@ -186,7 +187,7 @@ async def following(server: ApiServer, *, until_ready: bool = True) -> AsyncIter
             rng=random.Random(1),  # noqa: S311 - the same each time
         )
         followed = Followed(runtime)
-        followed.following = asyncio.create_task(runtime.follow(followed.take))
+        followed.following = asyncio.create_task(followed.follow())
         try:
             if until_ready:
                 await followed.until(lambda: runtime.not_ready_reason() is None)

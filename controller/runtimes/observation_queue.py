@@ -1,0 +1,52 @@
+"""The queue between a runtime, which observes bots, and the one reader of its observations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from controller.core.flag import Flag
+from controller.core.runtime import Observation
+
+
+class ObservationQueue:
+    """Observations in the order in which they were made. It is unbounded: callbacks can't wait."""
+
+    def __init__(self) -> None:
+        self._observations: deque[Observation] = deque()
+        self._arrived = Flag()
+        self._emptied = Flag()
+
+    def put(self, observation: Observation) -> None:
+        self._observations.append(observation)
+        self._arrived.wake()
+
+    async def emptied(self) -> None:
+        """Return once the reader has taken in every observation."""
+        while self._observations:
+            await self._emptied.wait()
+
+    async def read_during(self, work: Coroutine[Any, Any, None]) -> AsyncGenerator[Observation, None]:
+        """Run `work` and yield what it puts, until it ends; then raise what it raised.
+
+        Closing the generator cancels `work` and waits for it.
+        """
+        running = asyncio.create_task(work)
+        running.add_done_callback(lambda _: self._arrived.wake())
+        try:
+            while self._observations or not running.done():
+                while self._observations:
+                    # Removed afterwards, so that `emptied` includes the one that is being taken in.
+                    yield self._observations[0]
+                    self._observations.popleft()
+                self._emptied.wake()
+                if not running.done():
+                    await self._arrived.wait()
+            await running
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
