@@ -272,7 +272,7 @@ def _values(name: str, label: str, query: str) -> dashboard.QueryVariable:
 
 
 def _thresholds(limits: Sequence[float], *, at_least: bool = False) -> dashboard.ThresholdsConfig:
-    """Green, then yellow and red from each limit on; with `at_least`, red first and green from the last on."""
+    """Green, then yellow and red at each limit; with `at_least`, red first and green from the last limit."""
     colours = COLOURS[: len(limits) + 1]
     if at_least:
         colours = ("red", "yellow", "green") if len(limits) > 1 else ("red", "green")
