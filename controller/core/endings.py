@@ -1,8 +1,9 @@
-"""From what is known of a bot's end to its one reason and sentence. Pure."""
+"""Decide a session's end reason and message. Pure."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from typing import Final
 
 from controller.core.runtime import Exit
@@ -11,86 +12,175 @@ from podline.contract.messages import FinalReport
 from podline.contract.reasons import EXIT_CODES, REASONS_BY_EXIT_CODE, TERMINATED, Reason
 from podline.contract.text import printable
 
-SENTENCES: Final[dict[Reason, str]] = {
-    Reason.CALLER_LEFT: "The caller left.",
-    Reason.COMPLETED: "The bot said goodbye.",
-    Reason.STOPPED: "The session was stopped on request.",
-    Reason.NO_CALLER: "Nobody joined in time. Check that the caller gets the room, and start again.",
-    Reason.IDLE: "Both sides were silent for too long.",
-    Reason.MAX_DURATION: "The session reached its maximum duration. Start another one to go on.",
-    Reason.BUDGET_SPENT: "The session used up its budget. Start another one to go on.",
-    Reason.CONFIG_INVALID: "The bot's configuration is not valid. Its log names what to correct.",
-    Reason.ROOM_REFUSED: "The room did not let the bot in. Check the room's address and the bot's token.",
-    Reason.ROOM_LOST: "The bot lost the room. Start another session.",
-    Reason.MODEL_REFUSED: "The model refused the bot. Check GOOGLE_API_KEY, its quota, and the model's name.",
-    Reason.MODEL_UNREACHABLE: "The bot could not reach the model. Check the network between the two.",
-    Reason.MODEL_LOST: "The connection to the model was lost for good. Start another session.",
-    Reason.CRASHED: "The bot failed with an error that is not foreseen. Its log holds the details.",
-    Reason.LAUNCH_FAILED: "The bot could not be launched. Start the session again.",
-    Reason.UNSCHEDULABLE: "No node had room for the bot. Add nodes, or lower what a bot asks for.",
-    Reason.IMAGE_PULL: "The bot's image could not be pulled. Check its name and the registry's credentials.",
-    Reason.START_TIMEOUT: "The bot did not join in time. Its log holds what it was doing.",
-    Reason.OUT_OF_MEMORY: "The bot needed more memory than there was for it. Raise its limit, or run fewer.",
-    Reason.EVICTED: "The bot's node gave it up. Start another session.",
-    Reason.NODE_LOST: "The bot's node was lost. Start another session.",
-    Reason.UNRESPONSIVE: "The bot fell silent and was ended. Its log holds what it was doing.",
-    Reason.VANISHED: "The bot was ended by somebody else, or left without a word. Start another session.",
+_USUAL: Final[dict[Reason, tuple[str, str]]] = {
+    Reason.CALLER_LEFT: ("The caller left.", ""),
+    Reason.COMPLETED: ("The bot said goodbye and ended the call.", ""),
+    Reason.STOPPED: ("The session was stopped on request.", ""),
+    Reason.NO_CALLER: (
+        "The caller never joined.",
+        "Check that the caller receives the room's address, then start another session.",
+    ),
+    Reason.IDLE: ("Both sides were silent for too long.", ""),
+    Reason.MAX_DURATION: (
+        "The session reached its maximum duration.",
+        "Start another session to continue.",
+    ),
+    Reason.BUDGET_SPENT: ("The session used up its budget.", "Start another session to continue."),
+    Reason.CONFIG_INVALID: (
+        "The bot's configuration is invalid.",
+        "Correct the settings that its log names.",
+    ),
+    Reason.ROOM_REFUSED: ("The room refused the bot.", "Check the room's address and the bot's token."),
+    Reason.ROOM_LOST: ("The bot lost its connection to the room.", "Start another session."),
+    Reason.MODEL_REFUSED: (
+        "The model refused the bot.",
+        "Check GOOGLE_API_KEY, its quota, and the model's name.",
+    ),
+    Reason.MODEL_UNREACHABLE: (
+        "The bot could not reach the model.",
+        "Check the network between the bot and the model.",
+    ),
+    Reason.MODEL_LOST: (
+        "The bot lost its connection to the model and could not restore it.",
+        "Start another session.",
+    ),
+    Reason.CRASHED: ("The bot crashed with an unexpected error.", "Read its log for the details."),
+    Reason.LAUNCH_FAILED: ("The bot could not be launched.", "Start the session again."),
+    Reason.UNSCHEDULABLE: (
+        "No node had room for the bot.",
+        "Add nodes, or lower the bot's resource requests.",
+    ),
+    Reason.IMAGE_PULL: (
+        "The bot's image could not be pulled.",
+        "Check the image's name and the registry's credentials.",
+    ),
+    Reason.START_TIMEOUT: ("The bot did not join in time.", "Read its log to see how far it got."),
+    Reason.OUT_OF_MEMORY: (
+        "The bot ran out of memory.",
+        "Raise its memory limit, or run fewer bots at the same time.",
+    ),
+    Reason.EVICTED: ("The bot was evicted from its node.", "Start another session."),
+    Reason.NODE_LOST: ("The bot's node was lost.", "Start another session."),
+    Reason.UNRESPONSIVE: (
+        "The bot fell silent and was stopped.",
+        "Read its log to see what it was doing.",
+    ),
+    Reason.VANISHED: (
+        "The bot was ended by someone else, or exited without a final report.",
+        "Start another session.",
+    ),
 }
-"""What a person reads when nobody who was closer to it has said it better."""
+"""For each reason, what happened and what to do, unless a source closer to the bot knows more."""
 
-_CONCLUDED: Final = frozenset({Reason.START_TIMEOUT, Reason.UNRESPONSIVE})
+_ENDINGS: Final[dict[Reason, Ending]] = {
+    reason: Ending(reason=reason, what_happened=what_happened, advice=advice)
+    for reason, (what_happened, advice) in _USUAL.items()
+}
 
-_ENDED_FROM_OUTSIDE: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+_CONCLUDED_FROM_SILENCE: Final = frozenset({Reason.START_TIMEOUT, Reason.UNRESPONSIVE})
+_SIGNALS_FROM_OUTSIDE: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 _MAX_MESSAGE_CHARACTERS: Final = 500
 
 
 def ending_for(reason: Reason) -> Ending:
-    return Ending(reason=reason, message=SENTENCES[reason])
+    """Return the usual ending for a reason."""
+    return _ENDINGS[reason]
+
+
+def read_ending(reason: Reason, message: str | None) -> Ending:
+    """Return an ending that was stored as one message. Only the reason's usual advice is recognised in it."""
+    usual = _ENDINGS[reason]
+    if not message:
+        return usual
+    if usual.advice and message.endswith(f" {usual.advice}"):
+        what_happened = message.removesuffix(f" {usual.advice}")
+        return Ending(reason=reason, what_happened=what_happened, advice=usual.advice)
+    return Ending(reason=reason, what_happened=message)
 
 
 def decide_ending(intent: Ending | None, exit_: Exit) -> Ending:
-    """Name the end: our own intent first, then the place's verdict, the bot's word, and its exit.
-
-    An intent that was only concluded from silence gives way to what the place knows of its cause.
+    """Decide why a session ended: the first source in `_PRECEDENCE` that knows.
 
     Args:
-        intent: why we asked the bot to leave, None when we did not.
-        exit_: what the runtime has seen.
+        intent: why we asked the bot to leave; None if we didn't.
+        exit_: the runtime's evidence.
     """
-    known = exit_.cause or exit_.held_up
-    if intent is not None:
-        return known if known is not None and intent.reason in _CONCLUDED else intent
-    return (
-        known
-        or (_from_final_report(exit_.final_report) if exit_.final_report else None)
-        or exit_.otherwise
-        or ending_for(_from_exit(exit_))
-    )
+    known = (ending for source in _PRECEDENCE if (ending := source(intent, exit_)) is not None)
+    return next(known, _ENDINGS[Reason.VANISHED])
 
 
-def gives_a_reason(word: FinalReport | None) -> bool:
-    """Whether the bot had an end of its own, before anybody asked it to go."""
-    return word is not None and _from_final_report(word) is not None
+def _recorded_intent(intent: Ending | None, _: Exit) -> Ending | None:
+    """Why we asked the bot to leave, if we knew and did not only conclude it from silence."""
+    return None if intent is None or intent.reason in _CONCLUDED_FROM_SILENCE else intent
 
 
-def _from_final_report(word: FinalReport) -> Ending | None:
-    """What the bot says of its end; nothing where it only knows that somebody asked it to go."""
-    if word.reason == TERMINATED:
+def _process_failure(_: Ending | None, exit_: Exit) -> Ending | None:
+    return exit_.process_failure
+
+
+def _disruption(_: Ending | None, exit_: Exit) -> Ending | None:
+    """An eviction or a lost node, unless the bot had already ended for a reason of its own.
+
+    A drain that waits for the end of a call deletes the pod right after it.
+    """
+    was_killed = exit_.signal == signal.SIGKILL
+    if not was_killed and _reason_of_its_own(exit_.final_report) is not None:
         return None
-    # A bot can't know that it was evicted or has vanished: only what has an exit code is its to say.
-    reason = next((reason for reason in EXIT_CODES if reason == word.reason), None)
-    if reason is None:
+    return exit_.disruption
+
+
+def _blocker(_: Ending | None, exit_: Exit) -> Ending | None:
+    return exit_.blocker
+
+
+def _concluded_intent(intent: Ending | None, _: Exit) -> Ending | None:
+    """Why we asked the bot to leave, although all we knew was that it was silent."""
+    return intent
+
+
+def _final_report(_: Ending | None, exit_: Exit) -> Ending | None:
+    """What the bot says about its end. A bot that was terminated doesn't know why."""
+    report = exit_.final_report
+    reason = _reason_of_its_own(report)
+    if report is None or reason is None:
         return None
-    return Ending(
-        reason=reason, message=printable(word.message, _MAX_MESSAGE_CHARACTERS) or SENTENCES[reason]
-    )
+    message = printable(report.message, _MAX_MESSAGE_CHARACTERS)
+    return Ending(reason=reason, what_happened=message) if message else _ENDINGS[reason]
 
 
-def _from_exit(exit_: Exit) -> Reason:
+def _launch_end(_: Ending | None, exit_: Exit) -> Ending | None:
+    return exit_.launch_end
+
+
+def _exit_status(_: Ending | None, exit_: Exit) -> Ending | None:
     if exit_.final_report is not None and exit_.final_report.reason == TERMINATED:
-        return Reason.VANISHED
+        return _ENDINGS[Reason.VANISHED]
     if exit_.signal is not None:
-        return Reason.VANISHED if exit_.signal in _ENDED_FROM_OUTSIDE else Reason.CRASHED
-    if not exit_.exit_code:
-        return Reason.VANISHED
-    return REASONS_BY_EXIT_CODE.get(exit_.exit_code, Reason.CRASHED)
+        return _ENDINGS[Reason.VANISHED if exit_.signal in _SIGNALS_FROM_OUTSIDE else Reason.CRASHED]
+    if exit_.exit_code:
+        return _ENDINGS[REASONS_BY_EXIT_CODE.get(exit_.exit_code, Reason.CRASHED)]
+    return None
+
+
+_PRECEDENCE: Final[tuple[Callable[[Ending | None, Exit], Ending | None], ...]] = (
+    _recorded_intent,
+    _process_failure,
+    _disruption,
+    _blocker,
+    _concluded_intent,
+    _final_report,
+    # Above the exit status: a bot whose Job was stopped exits with whatever SIGTERM made of it.
+    _launch_end,
+    _exit_status,
+)
+"""Who decides an ending, top to bottom."""
+
+
+def _reason_of_its_own(report: FinalReport | None) -> Reason | None:
+    """The reason in a final report if it is the bot's to give: one with an exit code.
+
+    A bot can't know that it was evicted, or that its node was lost.
+    """
+    if report is None:
+        return None
+    return next((reason for reason in EXIT_CODES if reason == report.reason), None)

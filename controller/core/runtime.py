@@ -38,25 +38,30 @@ class Launch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
-    """What a runtime has seen of a bot that is surely gone.
+    """A runtime's evidence about a bot that is confirmed gone.
+
+    Each ending in it is what one source knows by itself; `endings.decide_ending` alone weighs them.
 
     Attributes:
-        cause: what the place itself did to the bot (out of memory, evicted, node lost), if anything.
-        held_up: what kept the bot from ever running, where it did not.
-        exit_code: of the process, None when a signal ended it or nobody knows.
-        signal: the number of the signal that ended it, None otherwise.
-        final_report: what the bot left behind, None when there is nothing or nothing valid.
-        otherwise: what the place makes of it where the bot itself has given no reason.
-        diagnostics: what an operator may want to read, where the bot failed.
+        at: when the final report was written, or else when the bot was seen to be gone.
+        process_failure: what kernel or container runtime did to the process: out of memory, not started.
+        disruption: what happened to the bot's node or pod: an eviction, a lost node.
+        blocker: what kept the bot from ever running; None if it ran.
+        final_report: what the bot wrote before it exited; None if it is missing or invalid.
+        launch_end: how the launch itself ended: its deadline passed, or someone else stopped or deleted it.
+        exit_code: of the process; None if a signal ended it or the code is unknown.
+        signal: the number of the signal that ended the process; None if none did.
+        diagnostics: what an operator may want to read about a bot that failed.
     """
 
     at: datetime
-    cause: Ending | None = None
-    held_up: Ending | None = None
+    process_failure: Ending | None = None
+    disruption: Ending | None = None
+    blocker: Ending | None = None
+    final_report: FinalReport | None = None
+    launch_end: Ending | None = None
     exit_code: int | None = None
     signal: int | None = None
-    final_report: FinalReport | None = None
-    otherwise: Ending | None = None
     diagnostics: Diagnostics | None = None
 
 

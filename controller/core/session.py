@@ -60,10 +60,21 @@ _STEPS: Final = tuple(step.name for step in fields(Timeline))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """Why a session ended, and the sentence for a person: what happened, what to do."""
+    """Why a session ended: its reason, and two sentences for a person.
+
+    Attributes:
+        what_happened: the first sentence. The bot's or an error's own words may already contain the advice.
+        advice: what to do; empty if there is nothing to do.
+    """
 
     reason: Reason
-    message: str
+    what_happened: str
+    advice: str = ""
+
+    @property
+    def message(self) -> str:
+        """Both sentences as one string, as the API and the Job's annotations have them."""
+        return f"{self.what_happened} {self.advice}" if self.advice else self.what_happened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

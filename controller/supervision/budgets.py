@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
+from controller.core.endings import ending_for
 from controller.core.session import Budget, Ending
 from controller.observe.prices import PriceList
 from podline.contract.reasons import Reason
@@ -23,5 +25,5 @@ def spent(budget: Budget, usage: Usage, prices: PriceList | None, on: date) -> E
 
 
 def _ending(used: str, limit: str) -> Ending:
-    message = f"The session used {used}, and its budget was {limit}. Start another one to go on."
-    return Ending(reason=Reason.BUDGET_SPENT, message=message)
+    what_happened = f"The session used {used}; its budget was {limit}."
+    return replace(ending_for(Reason.BUDGET_SPENT), what_happened=what_happened)

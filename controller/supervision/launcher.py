@@ -104,7 +104,7 @@ class Launcher:
             except (UnknownOutcome, RoomsUnavailable, ModelUnavailable):
                 await asyncio.sleep(_PAUSE_SECONDS)
             except ControllerError as error:
-                await self._end(record, Ending(reason=Reason.LAUNCH_FAILED, message=error.detail))
+                await self._end(record, Ending(reason=Reason.LAUNCH_FAILED, what_happened=error.detail))
             else:
                 self._recorder.launched(record)
                 return
@@ -137,7 +137,7 @@ class Launcher:
             await self._hand_over(record, launch, _ADOPTION_SECONDS if order.session_id else 0)
         except ControllerError as error:
             record.refusal = error
-            self._fail(record, Ending(reason=Reason.LAUNCH_FAILED, message=error.detail))
+            self._fail(record, Ending(reason=Reason.LAUNCH_FAILED, what_happened=error.detail))
         except Exception:
             log.error("launch failed unforeseen", extra={"session_id": record.session.id})  # noqa: TRY400 - it goes on
             self._fail(record, ending_for(Reason.LAUNCH_FAILED))
@@ -179,7 +179,7 @@ class Launcher:
         """Stop what may have been launched, unless its caller asks for it again in time."""
         await asyncio.sleep(adoption_seconds)
         if record.doubt is doubt:
-            await self._end(record, Ending(reason=Reason.LAUNCH_FAILED, message=doubt.error.detail))
+            await self._end(record, Ending(reason=Reason.LAUNCH_FAILED, what_happened=doubt.error.detail))
 
     def _fail(self, record: Record, ending: Ending) -> None:
         self._recorder.ended(record, record.intent or ending)

@@ -38,7 +38,11 @@ log = logging.getLogger("podline.supervisor")
 _FAREWELL_SECONDS: Final = 2.0
 """How long a bot whose budget is spent may go on before it is signalled: it must learn the reason first."""
 
-_SHUTDOWN: Final = "The controller was shut down and took its bots along. Start the session again."
+_SHUTDOWN: Final = Ending(
+    reason=Reason.STOPPED,
+    what_happened="The controller shut down and stopped its bots.",
+    advice="Start another session.",
+)
 
 
 class Supervisor:
@@ -150,8 +154,7 @@ class Supervisor:
     async def _end_all(self) -> None:
         """Ask all bots to leave, and return when they have gone or had their time."""
         running = self.registry.running()
-        intent = Ending(reason=Reason.STOPPED, message=_SHUTDOWN)
-        await asyncio.gather(*(self._end(record, intent) for record in running))
+        await asyncio.gather(*(self._end(record, _SHUTDOWN) for record in running))
         try:
             async with asyncio.timeout(self.limits.grace + 1):
                 for record in running:

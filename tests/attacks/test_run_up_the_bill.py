@@ -253,7 +253,7 @@ async def test_a_session_ends_when_its_bot_reports_that_the_budget_is_spent(tmp_
         assert (over["phase"], over["reason"]) == ("ended", "budget_spent")
         assert (
             over["message"]
-            == "The session used 15 tokens, and its budget was 15. Start another one to go on."
+            == "The session used 15 tokens; its budget was 15. Start another session to continue."
         )
 
 

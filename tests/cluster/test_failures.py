@@ -32,9 +32,9 @@ def is_told(session: dict[str, Any], job: dict[str, Any], reason: str) -> bool:
             for code, reason in REASONS_BY_EXIT_CODE.items()
             if reason is not Reason.OUT_OF_MEMORY
         ),
-        pytest.param("exit-3", "crashed", "not foreseen", id="an exit code that nobody knows"),
-        pytest.param("exit-137", "vanished", "ended by somebody else", id="killed from outside"),
-        pytest.param(Fate.OUT_OF_MEMORY, "out_of_memory", "Raise its limit", id="out of memory"),
+        pytest.param("exit-3", "crashed", "unexpected error", id="an exit code that nobody knows"),
+        pytest.param("exit-137", "vanished", "ended by someone else", id="killed from outside"),
+        pytest.param(Fate.OUT_OF_MEMORY, "out_of_memory", "Raise its memory limit", id="out of memory"),
         pytest.param(Fate.START_ERROR, "crashed", "could not be started", id="no such command"),
         pytest.param(Fate.EVICTED, "evicted", "The node evicted the bot", id="evicted by the kubelet"),
         pytest.param(Fate.NODE_PRESSURE, "evicted", "node", id="evicted for the node's sake"),
@@ -118,7 +118,7 @@ async def test_a_pod_deleted_by_hand_has_vanished(
         job = await site.until_recorded("one")
 
     assert is_told(failed, job, "vanished")
-    assert failed["message"] == "The bot's pod was deleted by somebody else. Start another session."
+    assert failed["message"] == "The bot's pod was deleted by someone else. Start another session."
 
 
 async def test_a_job_deleted_by_hand_has_vanished_once_its_pod_is_gone(
@@ -131,7 +131,7 @@ async def test_a_job_deleted_by_hand_has_vanished_once_its_pod_is_gone(
         pods = await plane.until(site.pods, lambda pods: pods["items"] == [])
 
     assert (failed["phase"], failed["reason"]) == ("failed", "vanished")
-    assert failed["message"] == "The Job was deleted by somebody else. Start another session."
+    assert failed["message"] == "The Job was deleted by someone else. Start another session."
     assert pods["items"] == []
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from controller.core.endings import SENTENCES, decide_ending
+from controller.core.endings import decide_ending, ending_for
 from controller.core.runtime import Exit
 from controller.runtimes.local.memory import oom_kills
 from controller.runtimes.log import BoundedLog
@@ -21,7 +21,7 @@ from testing.fakes.controllers.process_table import exists, until
 from testing.fakes.controllers.served import ServeController
 from tests.contract.test_local_bots import leaving, pid_of
 
-OUT_OF_MEMORY = SENTENCES[Reason.OUT_OF_MEMORY]
+OUT_OF_MEMORY = ending_for(Reason.OUT_OF_MEMORY).message
 WORD = FinalReport("idle", "It was quiet.", Usage(), Usage(), BotTimeline(now=1))
 
 ENDS = {
@@ -114,7 +114,7 @@ async def test_a_frozen_bot_is_woken_so_that_it_can_leave_its_final_report(serve
         os.kill(await pid_of(controller, session), signal.SIGSTOP)
 
         over = await controller.until_over(session["id"])
-        assert (over["reason"], over["message"]) == ("unresponsive", SENTENCES[Reason.UNRESPONSIVE])
+        assert (over["reason"], over["message"]) == ("unresponsive", ending_for(Reason.UNRESPONSIVE).message)
         assert over["usage"]["partial"] is False
 
 

@@ -164,7 +164,7 @@ async def test_a_bot_that_never_joins_runs_into_the_start_timeout(serve: ServeCo
 
         over = await controller.until_over(session["id"])
         assert (over["phase"], over["reason"]) == ("failed", "start_timeout")
-        assert over["message"] == "The bot did not join in time. Its log holds what it was doing."
+        assert over["message"] == "The bot did not join in time. Read its log to see how far it got."
 
 
 async def test_nothing_of_a_bots_process_group_outlives_it(serve: ServeController) -> None:

@@ -73,8 +73,8 @@ ENDINGS_OF_CALLS = [
         "deleted-nobody-there", "patient", causes.deleted_while_nobody_is_there, "stopped", "on request", 0, 6
     ),
     Ending("deleted-twice-live", "patient", causes.deleted_twice_in_the_call, "stopped", "on request", 0, 20),
-    Ending("sigterm", "patient", causes.terminated_in_a_sentence, "vanished", "by somebody else", 0, 20),
-    Ending("sigkill", "hasty", causes.killed, "vanished", "by somebody else", None, 3),
+    Ending("sigterm", "patient", causes.terminated_in_a_sentence, "vanished", "by someone else", 0, 20),
+    Ending("sigkill", "hasty", causes.killed, "vanished", "by someone else", None, 3),
     Ending("sigstop", "hasty", causes.frozen, "unresponsive", "fell silent", None, 9 + 3 + 5),
     Ending(
         "sigstop-starting", "hasty", causes.frozen_while_it_starts, "start_timeout", "in time", None, 15 + 8

@@ -21,15 +21,15 @@ async def namespace(installed: NodeCluster) -> AsyncIterator[str]:
 @pytest.mark.parametrize(
     ("code", "reason", "said"),
     [
-        (0, "vanished", "without a word"),
-        (1, "crashed", "not foreseen"),
-        (2, "crashed", "not foreseen"),
-        (64, "config_invalid", "not valid"),
-        (65, "room_refused", "did not let the bot in"),
-        (66, "room_lost", "lost the room"),
+        (0, "vanished", "without a final report"),
+        (1, "crashed", "unexpected error"),
+        (2, "crashed", "unexpected error"),
+        (64, "config_invalid", "invalid"),
+        (65, "room_refused", "refused the bot"),
+        (66, "room_lost", "lost its connection to the room"),
         (67, "model_refused", "refused the bot"),
         (68, "model_unreachable", "could not reach the model"),
-        (69, "model_lost", "lost for good"),
+        (69, "model_lost", "lost its connection to the model"),
     ],
 )
 async def test_an_exit_code_is_its_reason(site: NodeSite, code: int, reason: str, said: str) -> None:
@@ -49,7 +49,7 @@ async def test_a_bot_that_outgrows_its_memory_is_told_from_one_that_was_killed(s
     session = await site.until_over("glutton")
 
     assert session["reason"] == "out_of_memory"
-    assert "Raise its limit" in session["message"]
+    assert "Raise its memory limit" in session["message"]
 
 
 async def test_a_bot_that_fills_its_disk_is_evicted_and_the_sentence_names_the_volume(

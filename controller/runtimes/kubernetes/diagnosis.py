@@ -40,7 +40,7 @@ class Diagnosis:
         self._turns = asyncio.Semaphore(_AT_ONE_TIME)
 
     async def examine(self, bot: Bot) -> Exit:
-        """How a bot that is gone has ended."""
+        """Return the evidence of how a bot ended, with diagnostics if it failed."""
         job = bot.job if bot.job is not None and (has_ended(bot.job) or not bot.job_is_gone) else None
         exit_ = explain(job, bot.pod, (), self._clock.now(), bot.held_up)
         if decide_ending(bot.intent, exit_).reason.phase is not Phase.FAILED:

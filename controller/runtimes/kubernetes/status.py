@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from controller.core.endings import SENTENCES, ending_for, gives_a_reason
+from controller.core.endings import ending_for
 from controller.core.runtime import Exit
 from controller.core.session import Ending
 from controller.runtimes.final_report import decode_final_report
 from controller.runtimes.kubernetes.client.objects import Condition, Event, Job, Pod, Terminated
-from podline.contract.messages import FinalReport
 from podline.contract.reasons import Reason
 from podline.contract.text import printable
 
@@ -119,13 +118,14 @@ def explain(
     signal = code - 128 if code is not None and 128 < code < 160 else None
     return Exit(
         at=_ended_at(terminated, at),
-        cause=_cause(job, pod, terminated, events, final_report),
-        held_up=None if _ran(job, pod) else held_up_before or _held_up(pod, events),
-        # The kernel's SIGKILL for want of memory is a cause; what is left of 137 is a kill by somebody.
+        process_failure=_process_failure(terminated),
+        disruption=_disruption(job, pod, terminated, events),
+        blocker=None if _ran(job, pod) else held_up_before or _held_up(pod, events),
+        final_report=final_report,
+        launch_end=_launch_end(job, pod),
+        # An out-of-memory kill is a process failure; any other 137 is a SIGKILL from someone else.
         exit_code=None if signal is not None else code,
         signal=signal,
-        final_report=final_report,
-        otherwise=_otherwise(job, pod),
     )
 
 
@@ -147,18 +147,10 @@ def _ended_at(terminated: Terminated | None, at: datetime) -> datetime:
     return min(at, terminated.finished_at)
 
 
-def _cause(
-    job: Job | None,
-    pod: Pod | None,
-    terminated: Terminated | None,
-    events: Sequence[Event],
-    final_report: FinalReport | None,
+def _disruption(
+    job: Job | None, pod: Pod | None, terminated: Terminated | None, events: Sequence[Event]
 ) -> Ending | None:
-    if (known := _of_container(terminated)) is not None:
-        return known
-    if _left_by_itself(terminated) and gives_a_reason(final_report):
-        # A drain that has waited for the end of the call takes the pod along before anybody has looked at it.
-        return None
+    """An eviction or a lost node, from the pod, its Job or their events."""
     if pod is not None and (known := _of_pod(pod)) is not None:
         return known
     failed = _failed(job)
@@ -175,7 +167,7 @@ def _left_by_itself(terminated: Terminated | None) -> bool:
     return terminated is not None and terminated.exit_code != _KILLED
 
 
-def _of_container(terminated: Terminated | None) -> Ending | None:
+def _process_failure(terminated: Terminated | None) -> Ending | None:
     if terminated is None:
         return None
     if terminated.reason == "OOMKilled":
@@ -193,7 +185,7 @@ def _of_pod(pod: Pod) -> Ending | None:
     if disruption is None or not disruption.holds:
         return None
     reason = Reason.NODE_LOST if disruption.reason in _NODE_LOST else Reason.EVICTED
-    return _saying(reason, SENTENCES[reason].partition(".")[0], disruption.message)
+    return _saying(reason, ending_for(reason).what_happened.rstrip("."), disruption.message)
 
 
 def _ran(job: Job | None, pod: Pod | None) -> bool:
@@ -216,7 +208,7 @@ def _from_events(events: Sequence[Event]) -> Ending | None:
     for event in reversed(events):
         words = event.message or ""
         if event.reason == "FailedCreate":
-            return _saying(Reason.LAUNCH_FAILED, "The Job could not make its pod", words)
+            return _saying(Reason.LAUNCH_FAILED, "The Job could not create its pod", words)
         if event.reason == "FailedScheduling":
             return _saying(Reason.UNSCHEDULABLE, "No node had room for the bot", words)
         if event.reason in ("Failed", "InspectFailed", "ErrImageNeverPull") and "image" in words.lower():
@@ -227,18 +219,18 @@ def _from_events(events: Sequence[Event]) -> Ending | None:
     return None
 
 
-def _otherwise(job: Job | None, pod: Pod | None) -> Ending | None:
-    """What the cluster's own way of ending the bot means, where nobody has said more."""
+def _launch_end(job: Job | None, pod: Pod | None) -> Ending | None:
+    """How the Job ended, or who ended it."""
     failed = _failed(job)
     if job is not None and failed is not None and failed.reason == "DeadlineExceeded":
         if not job.spec.active_deadline_seconds:
-            return _saying(Reason.VANISHED, "The Job was stopped by somebody else", None)
+            return _saying(Reason.VANISHED, "The Job was stopped by someone else", None)
         ran = pod is None or has_begun(pod)
         return ending_for(Reason.MAX_DURATION if ran else Reason.START_TIMEOUT)
     if job is None:
-        return _saying(Reason.VANISHED, "The Job was deleted by somebody else", None)
+        return _saying(Reason.VANISHED, "The Job was deleted by someone else", None)
     if pod is not None and pod.metadata.deletion_timestamp is not None:
-        return _saying(Reason.VANISHED, "The bot's pod was deleted by somebody else", None)
+        return _saying(Reason.VANISHED, "The bot's pod was deleted by someone else", None)
     return None
 
 
@@ -250,10 +242,12 @@ def _failed(job: Job | None) -> Condition | None:
 
 def _saying(reason: Reason, what: str, words: str | None, advice: str | None = None) -> Ending:
     """What happened, in the cluster's own words, then what to do: as ever for this reason, or as is said."""
-    if advice is None:
-        advice = SENTENCES[reason].partition(". ")[2]
     said = _bounded(words, _MOST_CHARACTERS).rstrip(".")
-    return Ending(reason=reason, message=f"{what}{f': {said}' if said else ''}. {advice}".strip())
+    return Ending(
+        reason=reason,
+        what_happened=f"{what}: {said}." if said else f"{what}.",
+        advice=ending_for(reason).advice if advice is None else advice,
+    )
 
 
 def _bounded(words: str | None, most_characters: int) -> str:

@@ -260,7 +260,7 @@ class LocalRuntime:
         is_out_of_memory = code == -signal.SIGKILL and oom_kills(self._memory_events) > bot.oom_kills_before
         return Exit(
             at=min(written, now),
-            cause=ending_for(Reason.OUT_OF_MEMORY) if is_out_of_memory else None,
+            process_failure=ending_for(Reason.OUT_OF_MEMORY) if is_out_of_memory else None,
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
             final_report=word,

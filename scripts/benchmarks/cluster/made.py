@@ -169,7 +169,7 @@ def record_of(session: Session, *, has_ended: bool) -> dict[str, Any]:
     session = session.marked(launched=now, scheduled=now, process_up=now, joined=now).used(usage)
     assert session.phase is Phase.LIVE  # noqa: S101 - of the benchmark's own
     if has_ended:
-        session = session.ended(Ending(reason=Reason.CALLER_LEFT, message="The caller left."), now)
+        session = session.ended(Ending(reason=Reason.CALLER_LEFT, what_happened="The caller left."), now)
     return progress_patch(session)
 
 

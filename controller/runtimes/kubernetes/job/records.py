@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from controller.core.endings import SENTENCES
+from controller.core.endings import read_ending
 from controller.core.session import Budget, Diagnostics, Ending, Session, Timeline
 from controller.runtimes.kubernetes.client.objects import Job, Meta, launch_of
 from controller.runtimes.kubernetes.job import names
@@ -163,12 +163,12 @@ def read_intent(meta: Meta) -> Ending | None:
     reason = _reason(meta.annotations.stop_reason)
     if reason is None:
         return None
-    return Ending(reason=reason, message=meta.annotations.stop_message or SENTENCES[reason])
+    return read_ending(reason, meta.annotations.stop_message)
 
 
 def _read_ending(meta: Meta) -> Ending | None:
     reason = _reason(meta.labels.reason)
-    return Ending(reason=reason, message=meta.annotations.message or SENTENCES[reason]) if reason else None
+    return read_ending(reason, meta.annotations.message) if reason is not None else None
 
 
 def _decoded(text: str | None, kind: type[Any]) -> Any:

@@ -6,7 +6,7 @@ const BY_REASON: Record<string, string> = {
   caller_left: "You hung up",
   completed: "Goodbye",
   stopped: "The call was stopped",
-  no_caller: "Nobody came in time",
+  no_caller: "Nobody joined in time",
   idle: "It went quiet",
   max_duration: "Time is up",
   budget_spent: "The call's budget is used up",

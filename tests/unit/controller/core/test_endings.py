@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from controller.core.endings import SENTENCES, decide_ending, ending_for
+from controller.core.endings import decide_ending, ending_for, read_ending
 from controller.core.runtime import Exit
 from controller.core.session import Ending
 from podline.contract.messages import BotTimeline, FinalReport
-from podline.contract.reasons import EXIT_CODES, Reason
+from podline.contract.reasons import EXIT_CODES, Phase, Reason
 from podline.contract.usage import Usage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,21 +32,21 @@ def seen(**facts: object) -> Exit:
         (STOP, seen(exit_code=0, final_report=word("terminated")), Reason.STOPPED),
         (STOP, seen(signal=9), Reason.STOPPED),
         (STOP, seen(exit_code=0, final_report=word("caller_left")), Reason.STOPPED),
-        (STOP, seen(cause=ending_for(Reason.OUT_OF_MEMORY), exit_code=137), Reason.STOPPED),
+        (STOP, seen(process_failure=ending_for(Reason.OUT_OF_MEMORY), exit_code=137), Reason.STOPPED),
         (ending_for(Reason.UNRESPONSIVE), seen(signal=9), Reason.UNRESPONSIVE),
         (ending_for(Reason.MAX_DURATION), seen(final_report=word("terminated")), Reason.MAX_DURATION),
         # Then what the place did.
         (
             None,
-            seen(cause=ending_for(Reason.OUT_OF_MEMORY), final_report=word("caller_left")),
+            seen(process_failure=ending_for(Reason.OUT_OF_MEMORY), final_report=word("caller_left")),
             Reason.OUT_OF_MEMORY,
         ),
         (
             None,
-            seen(cause=ending_for(Reason.EVICTED), exit_code=0, final_report=word("terminated")),
+            seen(disruption=ending_for(Reason.EVICTED), exit_code=0, final_report=word("terminated")),
             Reason.EVICTED,
         ),
-        (None, seen(cause=ending_for(Reason.NODE_LOST)), Reason.NODE_LOST),
+        (None, seen(disruption=ending_for(Reason.NODE_LOST)), Reason.NODE_LOST),
         # Then the bot's final report.
         (None, seen(exit_code=1, final_report=word("caller_left")), Reason.CALLER_LEFT),
         (None, seen(exit_code=67, final_report=word("model_lost")), Reason.MODEL_LOST),
@@ -79,7 +79,26 @@ def test_a_bot_that_says_nothing_more_gets_our_sentence() -> None:
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_each_reason_has_a_sentence_and_each_failure_says_what_to_do(reason: Reason) -> None:
-    sentences = SENTENCES[reason].split(". ")
-    assert SENTENCES[reason].endswith(".")
-    assert len(sentences) >= (1 if reason.phase.value == "ended" else 2)
+def test_each_reason_says_what_happened_in_one_sentence_and_each_failure_what_to_do(reason: Reason) -> None:
+    ending = ending_for(reason)
+    assert ending.what_happened.endswith(".")
+    assert ". " not in ending.what_happened
+    assert bool(ending.advice) or reason.phase is Phase.ENDED
+    assert not ending.advice or ending.advice.endswith(".")
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_an_ending_stored_as_one_message_is_read_back_as_the_pair(reason: Reason) -> None:
+    usual = ending_for(reason)
+    specific = Ending(reason=reason, what_happened="Something. Else: happened.", advice=usual.advice)
+
+    assert read_ending(reason, None) == read_ending(reason, "") == usual
+    assert read_ending(reason, usual.message) == usual
+    assert read_ending(reason, specific.message) == specific
+
+
+def test_a_message_with_other_advice_is_kept_whole() -> None:
+    """As an earlier release or a person with kubectl may have written it."""
+    ending = read_ending(Reason.EVICTED, "The bot's node gave it up. Call again.")
+    assert (ending.what_happened, ending.advice) == ("The bot's node gave it up. Call again.", "")
+    assert ending.message == "The bot's node gave it up. Call again."

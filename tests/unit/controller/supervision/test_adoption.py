@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from controller.core.credentials import Credentials
+from controller.core.endings import ending_for
 from controller.core.errors import RuntimeUnavailable, UnknownOutcome
 from controller.core.runtime import Observation
 from controller.core.session import Ending, Session, Timeline
@@ -118,7 +119,7 @@ async def test_one_of_unknown_outcome_is_tried_again_and_not_given_up(
 async def test_one_that_was_asked_to_leave_is_asked_again_and_not_launched() -> None:
     async with serve_site(grace_seconds=0.1) as site:
         site.runtime.stubborn = True
-        await observe(site, found(), intent=Ending(reason=Reason.IDLE, message="Silent."))
+        await observe(site, found(), intent=Ending(reason=Reason.IDLE, what_happened="Silent."))
         await settled()
         session = (await site.client.get("/v1/sessions/mine")).json()
 
@@ -128,7 +129,7 @@ async def test_one_that_was_asked_to_leave_is_asked_again_and_not_launched() -> 
 
 
 async def test_one_that_has_ended_is_told_as_it_was_and_holds_no_place() -> None:
-    ended = found().ended(Ending(reason=Reason.CALLER_LEFT, message="The caller left."), datetime.now(UTC))
+    ended = found().ended(ending_for(Reason.CALLER_LEFT), datetime.now(UTC))
     async with serve_site(capacity=1) as site:
         await observe(site, ended)
         session = (await site.client.get("/v1/sessions/mine")).json()
@@ -142,7 +143,7 @@ async def test_one_that_has_ended_is_told_as_it_was_and_holds_no_place() -> None
 async def test_one_that_ended_long_ago_is_forgotten_when_its_time_is_over() -> None:
     long_ago = datetime.now(UTC) - timedelta(hours=2)
     ended = found(timeline=Timeline(accepted=long_ago)).ended(
-        Ending(reason=Reason.IDLE, message="Silent."), long_ago
+        Ending(reason=Reason.IDLE, what_happened="Silent."), long_ago
     )
     async with serve_site(keep_ended_seconds=3600) as site:
         await observe(site, ended)

@@ -44,23 +44,23 @@ def totals(count: int, model: str = "gemini") -> dict[str, Any]:
         (
             Budget(tokens=100),
             used(gemini=60, other=40),
-            "The session used 100 tokens, and its budget was 100.",
+            "The session used 100 tokens; its budget was 100.",
         ),
         (Budget(cost=0.01), used(gemini=9_999), None),
         (
             Budget(cost=0.01),
             used(gemini=10_000),
-            "The session used 0.0100 EUR, and its budget was 0.0100.",
+            "The session used 0.0100 EUR; its budget was 0.0100.",
         ),
         # A model without a price costs what the dearest one does.
-        (Budget(cost=0.01), used(unknown=10_000), "The session used 0.0100 EUR, and its budget was 0.0100."),
-        (Budget(tokens=10, cost=0.5), used(gemini=11), "The session used 11 tokens, and its budget was 10."),
+        (Budget(cost=0.01), used(unknown=10_000), "The session used 0.0100 EUR; its budget was 0.0100."),
+        (Budget(tokens=10, cost=0.5), used(gemini=11), "The session used 11 tokens; its budget was 10."),
     ],
 )
 def test_a_budget_is_spent_when_it_is_reached(budget: Budget, usage: Usage, message: str | None) -> None:
     ending = spent(budget, usage, PRICES, DAY)
 
-    assert (ending and ending.message) == (message and f"{message} Start another one to go on.")
+    assert (ending and ending.message) == (message and f"{message} Start another session to continue.")
     assert ending is None or ending.reason is Reason.BUDGET_SPENT
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from controller.core.endings import SENTENCES, ending_for
+from controller.core.endings import ending_for
 from controller.core.session import Ending
 from controller.runtimes.kubernetes.client.objects import Event, Job, Pod
 from podline.contract.reasons import EXIT_CODES, Reason
@@ -43,7 +43,7 @@ class Case:
 
     @property
     def sentence(self) -> str:
-        return self.message or SENTENCES[self.reason]
+        return self.message or ending_for(self.reason).message
 
 
 ONGOING = job(deadline=1951)
@@ -52,8 +52,8 @@ NO_ROOM = (
     "3 No preemption victims found for incoming pod."
 )
 UNSCHEDULABLE = pod("Pending", None, condition("PodScheduled", "Unschedulable", NO_ROOM, status="False"))
-ROOM_ADVICE = "Add nodes, or lower what a bot asks for."
-IMAGE_ADVICE = "Check its name and the registry's credentials."
+ROOM_ADVICE = "Add nodes, or lower the bot's resource requests."
+IMAGE_ADVICE = "Check the image's name and the registry's credentials."
 TEMPLATE_ADVICE = "Correct the Job template, or what it refers to."
 BACK_OFF = 'Back-off pulling image "registry.example/podline-bot:9"'
 LOW = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 52Mi"
@@ -152,7 +152,7 @@ BY_CLUSTER: Final = [
                 disruption(reason, message),
                 is_deleted=True,
             ),
-            f"{SENTENCES[ending].partition('.')[0]}: {message.rstrip('.')}. Start another session.",
+            f"{ending_for(ending).what_happened.rstrip('.')}: {message.rstrip('.')}. Start another session.",
         )
         for code in (0, 137)
         for reason, message, ending in (
@@ -227,7 +227,7 @@ BY_CLUSTER: Final = [
         Reason.VANISHED,
         job(*COMPLETE),
         pod("Succeeded", terminated(0, message=word("terminated")), is_deleted=True),
-        "The bot's pod was deleted by somebody else. Start another session.",
+        "The bot's pod was deleted by someone else. Start another session.",
     ),
     Case(
         "its pod was deleted by hand, as it left by itself",
@@ -241,14 +241,14 @@ BY_CLUSTER: Final = [
         Reason.VANISHED,
         None,
         pod("Succeeded", terminated(0, message=word("terminated")), is_deleted=True),
-        "The Job was deleted by somebody else. Start another session.",
+        "The Job was deleted by someone else. Start another session.",
     ),
     Case(
         "its Job was deleted by hand before it had a pod",
         Reason.VANISHED,
         None,
         None,
-        "The Job was deleted by somebody else. Start another session.",
+        "The Job was deleted by someone else. Start another session.",
     ),
     Case(
         "ran into the Job's deadline",
@@ -261,7 +261,7 @@ BY_CLUSTER: Final = [
         Reason.VANISHED,
         job(*DEADLINE, deadline=0),
         pod("Failed", terminated(143), is_deleted=True),
-        "The Job was stopped by somebody else. Start another session.",
+        "The Job was stopped by someone else. Start another session.",
     ),
     Case("gone unseen, exit code 67", Reason.MODEL_REFUSED, job(*FAILED_FOR_EXIT[67]), None),
     Case("gone unseen, exit code 137", Reason.VANISHED, job(*FAILED_FOR_EXIT[137]), None),

@@ -164,7 +164,7 @@ CASES: Final = [
         Reason.LAUNCH_FAILED,
         FORCED,
         None,
-        f"The Job could not make its pod: {NO_QUOTA}. Start the session again.",
+        f"The Job could not create its pod: {NO_QUOTA}. Start the session again.",
         events=(warning("FailedCreate", NO_QUOTA, "Job"),),
         intent=LATE,
     ),

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from controller.core.endings import ending_for
 from controller.core.runtime import Launch
-from controller.core.session import Ending
 from controller.core.tracing import Tracing, Untraced
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job
@@ -60,7 +60,7 @@ class Site:
 
     def ended(self, launch: Launch) -> None:
         """Leave behind what a session that is over and accounted for leaves: its Job."""
-        over = launch.session.ended(Ending(reason=Reason.CALLER_LEFT, message="The caller left."), made.NOW)
+        over = launch.session.ended(ending_for(Reason.CALLER_LEFT), made.NOW)
         self.server.objects.create("jobs", "podline", made.manifest(launch))
         self.server.objects.patch("jobs", "podline", "cart-7", progress_patch(over))
         self.cluster.end_job("cart-7", "Complete", "CompletionsReached")

@@ -115,4 +115,4 @@ SESSIONS = st.builds(
     | st.builds(Diagnostics, events=st.tuples(TEXTS), log=st.lists(TEXTS, max_size=3).map(tuple)),
     trace=st.sampled_from([{}, {"traceparent": f"00-{1:032x}-{2:016x}-01", "tracestate": "shop=1"}]),
 )
-ENDINGS = st.builds(Ending, reason=st.sampled_from(Reason), message=TEXTS.filter(bool))
+ENDINGS = st.builds(Ending, reason=st.sampled_from(Reason), what_happened=TEXTS.filter(bool))

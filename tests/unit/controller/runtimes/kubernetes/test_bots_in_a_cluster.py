@@ -109,7 +109,7 @@ async def test_a_job_that_somebody_deleted_ends_its_session_when_the_pod_is_gone
 
         cluster.collect()
         assert decide_ending(None, await followed.exit()).message == (
-            "The Job was deleted by somebody else. Start another session."
+            "The Job was deleted by someone else. Start another session."
         )
 
 

@@ -60,7 +60,8 @@ def end_of(case: Case) -> Ending:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
 def test_each_way_to_end_has_its_reason_and_its_sentence(case: Case) -> None:
-    assert end_of(case) == Ending(reason=case.reason, message=case.sentence)
+    ending = end_of(case)
+    assert (ending.reason, ending.message) == (case.reason, case.sentence)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
@@ -121,7 +122,7 @@ def test_a_sentence_is_whole_whatever_the_cluster_has_to_say(words: str | None) 
     said = ": It is full" if words == "It is full." else ""
     assert found.message == (
         f"The bot's image could not be pulled (ErrImagePull){said}. "
-        "Check its name and the registry's credentials."
+        "Check the image's name and the registry's credentials."
     )
 
 

@@ -26,7 +26,7 @@ from tests.unit.controller.runtimes.kubernetes.serving import Followed, followin
 from tests.unit.controller.runtimes.kubernetes.shapes import word
 
 TEMPLATE = made.template()
-LEFT = Ending(reason=Reason.CALLER_LEFT, message="The caller left.")
+LEFT = Ending(reason=Reason.CALLER_LEFT, what_happened="The caller left.")
 
 
 def session_of(session_id: str, **fields: Any) -> Session:
@@ -148,7 +148,7 @@ async def test_a_stop_that_was_begun_is_finished() -> None:
             await followed.exit(session.launch_id)
 
             assert followed.of(session.launch_id, "intent") == [
-                Ending(reason=Reason.IDLE, message="Both were silent.")
+                Ending(reason=Reason.IDLE, what_happened="Both were silent.")
             ]
 
 

@@ -160,7 +160,7 @@ def test_ids_stand_whole_on_job_and_pod() -> None:
 
 
 def test_the_event_of_a_failure_is_the_same_however_often_it_is_written() -> None:
-    ending = Ending(reason=Reason.OUT_OF_MEMORY, message="Too small.")
+    ending = Ending(reason=Reason.OUT_OF_MEMORY, what_happened="Too small.")
     events = [failure_event("cart-7", "uid-1", "podline", ending, at) for at in ("t1", "t2")]
 
     assert {event["metadata"]["name"] for event in events} == {"cart-7.uid-1"}

@@ -81,7 +81,7 @@ def test_a_job_that_is_not_ours_is_no_session(missing: str) -> None:
 
 
 def test_a_stop_is_read_back_with_its_reason() -> None:
-    intent = Ending(reason=Reason.IDLE, message="Both were silent.")
+    intent = Ending(reason=Reason.IDLE, what_happened="Both were silent.")
     manifest = made.merged(made.manifest(made.launch()), stop_patch(intent))
 
     assert read_intent(made.job(manifest).metadata) == intent
