@@ -31,7 +31,7 @@ def bot(plane: ControlPlane, namespace: str) -> Bot:
 async def test_a_pod_that_fails_fails_its_job_with_its_code(
     bot: Bot, fate: str, reason: str, code: int
 ) -> None:
-    bot.annotations = {kwok.END: fate, kwok.LAST_WORD: "my final report"}
+    bot.annotations = {kwok.END: fate, kwok.FINAL_REPORT: "my final report"}
     await bot.create()
 
     failed = (await bot.until_over())["Failed"]
@@ -122,7 +122,7 @@ async def test_a_pod_starts_once_nothing_holds_it_back(bot: Bot) -> None:
 
 
 async def test_a_pod_that_is_deleted_says_goodbye_and_goes(bot: Bot) -> None:
-    bot.annotations = {kwok.LAST_WORD: "goodbye", kwok.STOP_TAKES: "500ms"}
+    bot.annotations = {kwok.FINAL_REPORT: "goodbye", kwok.STOP_TAKES: "500ms"}
     await bot.create()
     await bot.until_running()
 

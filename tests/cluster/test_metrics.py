@@ -55,7 +55,7 @@ async def test_the_next_controller_counts_only_what_none_before_has_counted(
     lost.turns += 2
     lost.marks |= {"caller_joined": 1.5, "first_speech": 2.0}
     said = {**lost.final_report("caller_left"), "acked_totals": word["totals"], "acked": lost.acknowledged}
-    marks = {"fate.test/end": "exit-0", "fate.test/last-word": json.dumps(said)}
+    marks = {"fate.test/end": "exit-0", "fate.test/final-report": json.dumps(said)}
     await plane.annotate(f"{site.pods}/{pod['metadata']['name']}", marks)
     await plane.until(f"{site.jobs}/away", lambda job: job["status"].get("succeeded"))
 

@@ -47,7 +47,7 @@ async def test_an_end_that_came_while_the_controller_was_away_is_found_with_its_
         bot.turns = 3
         word = json.dumps(bot.final_report("caller_left"))
         pod = await site.pod("one")
-    marks = {"fate.test/end": "exit-0", "fate.test/last-word": word}
+    marks = {"fate.test/end": "exit-0", "fate.test/final-report": word}
     await plane.annotate(f"{site.pods}/{pod['metadata']['name']}", marks)
     await plane.until(f"{site.jobs}/one", lambda job: job["status"].get("succeeded"))
 
