@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import secrets
 import signal
@@ -14,7 +15,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
@@ -42,12 +42,15 @@ from controller.runtimes.local.hiding import hide_this_process
 from controller.runtimes.local.memory import own_memory_events
 from controller.runtimes.local.runtime import LocalRuntime, bot_variables
 from controller.settings import Settings
+from controller.settings.settings import complaint_about
+from controller.settings.unknown import unknown_variables
 from controller.web.app import create_app
 from controller.web.auth import Identities, Key, read_keys
 from controller.web.http.listeners import bind, with_bots_port
 from controller.web.http.server import Server
-from controller.web.problems import sentence
 from podline.contract import environment
+
+log = logging.getLogger("podline.main")
 
 EXIT_CONFIG_INVALID = 64
 """EX_USAGE of sysexits.h; what a bot exits with in the same case."""
@@ -62,19 +65,20 @@ _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_arguments(arguments)
-    # What .env says, the environment may overrule, as it does for the settings.
-    variables = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-    variables.update(os.environ)
+    of_file = dotenv_values(".env")
+    # The environment overrules .env, as it does for the settings.
+    variables = {name: value for name, value in of_file.items() if value is not None} | dict(os.environ)
     if options.command == "room":
         print_room(options.key, variables)
     else:
-        read_settings_and_serve(variables)
+        configure_logging(sys.stderr, variables)
+        warn_of_unknown({**of_file, **os.environ})
+        read_settings_and_serve(of_file, variables)
 
 
-def _named(error: Mapping[str, Any]) -> dict[str, Any]:
-    """The error under the variable's name, as the operator wrote it."""
-    field, *rest = error["loc"] or ("",)
-    return {**error, "loc": (f"PODLINE_{field}".upper(), *rest) if field else ()}
+def warn_of_unknown(variables: Mapping[str, str | None]) -> None:
+    for problem in unknown_variables(variables):
+        log.warning("unknown setting", extra={"problem": problem})
 
 
 def print_room(key: str | None, variables: Mapping[str, str]) -> None:
@@ -90,17 +94,16 @@ def print_room(key: str | None, variables: Mapping[str, str]) -> None:
     sys.stdout.write(meeting.variables)
 
 
-def read_settings_and_serve(variables: Mapping[str, str]) -> None:
+def read_settings_and_serve(of_file: Mapping[str, str | None], variables: Mapping[str, str]) -> None:
     # Uvicorn repeats the signal that ended it; this way either signal ends `main` the same way.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    configure_logging(sys.stderr, variables)
     try:
-        settings = Settings()
-        prices = read_prices(settings.prices_file) if settings.prices_file else None
-        keys = read_keys(settings.keys_file) if settings.keys_file else None
+        settings = Settings.read(of_file, os.environ)
+        prices = read_prices(settings.metrics.prices_file) if settings.metrics.prices_file else None
+        keys = read_keys(settings.access.keys_file) if settings.access.keys_file else None
         identities = choose_identities(settings)
     except ValidationError as error:
-        sys.exit(_complain(sentence([_named(each) for each in error.errors()], root=0)))
+        sys.exit(_complain(complaint_about(error)))
     except InvalidPricesError as error:
         sys.exit(_complain(f"PODLINE_PRICES_FILE: {error}"))
     except (OSError, msgspec.DecodeError) as error:
@@ -122,10 +125,10 @@ def serve(
 ) -> None:
     """Serve until a signal comes. `directory` is where bots work; nothing in it is needed afterwards."""
     clock = system_clock()
-    secret = settings.secret.get_secret_value() if settings.secret else secrets.token_hex(32)
-    previous = (each.get_secret_value().encode() for each in settings.previous_secrets)
+    secret = settings.access.secret.get_secret_value() if settings.access.secret else secrets.token_hex(32)
+    previous = (each.get_secret_value().encode() for each in settings.access.previous_secrets)
     signer = Signer(secret.encode(), *previous)
-    declared = Declared(tools=settings.tools, models=settings.models)
+    declared = Declared(tools=settings.metrics.tools, models=settings.metrics.models)
     metrics = Metrics(CollectorRegistry(), prices, declared)
     tracing = choose_tracing(variables)
     runtime = choose_runtime(settings, variables, directory, clock, metrics.registry, tracing)
@@ -168,17 +171,19 @@ def spare_garbage_collection() -> None:
 
 def choose_identities(settings: Settings) -> Identities | None:
     """Who vouches for callers' names. Ends the program where the keys can't be used."""
-    if settings.identity_keys_file is None:
+    if settings.access.identity_keys_file is None:
         return None
     # PyJWT and cryptography, for those alone who need them.
     from controller.web.identity import InvalidIdentityKeysError, SignedIdentities, read_identity_keys  # noqa: PLC0415
 
     try:
-        keys = read_identity_keys(settings.identity_keys_file)
+        keys = read_identity_keys(settings.access.identity_keys_file)
     except (OSError, InvalidIdentityKeysError) as error:
         sys.exit(_complain(f"PODLINE_IDENTITY_KEYS_FILE: {error}."))
     return SignedIdentities(
-        keys=keys, issuer=settings.identity_issuer or "", audience=settings.identity_audience or ""
+        keys=keys,
+        issuer=settings.access.identity_issuer or "",
+        audience=settings.access.identity_audience or "",
     )
 
 
@@ -210,7 +215,7 @@ def choose_runtime(
     tracing: Tracing,
 ) -> Runtime:
     """Where bots run. Ends the program where the cluster or the Job template can't be used."""
-    if settings.runtime == "kubernetes":
+    if settings.runtime.kind == "kubernetes":
         # Half as much memory again as all the rest of a controller, for those alone who need it.
         from controller.runtimes.kubernetes.build import build_runtime  # noqa: PLC0415
         from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid  # noqa: PLC0415
@@ -225,10 +230,10 @@ def choose_runtime(
         command=(sys.executable, "-m", "bot"),
         variables=bot_variables(variables),
         directory=directory,
-        grace_seconds=settings.grace_seconds,
-        keep_ended_seconds=settings.keep_ended_seconds,
+        grace_seconds=settings.limits.grace_seconds,
+        keep_ended_seconds=settings.limits.keep_ended_seconds,
         clock=clock,
-        memory_megabytes=settings.bot_memory_megabytes,
+        memory_megabytes=settings.local.bot_memory_megabytes,
         memory_events=own_memory_events(),
     )
 
@@ -236,18 +241,18 @@ def choose_runtime(
 def choose_credentials(settings: Settings, variables: Mapping[str, str], clock: Clock) -> Credentials:
     """What each bot is issued for its own call, in place of secrets that all bots share."""
     issuers: list[Issuer] = []
-    if settings.store_secret is not None:
+    if settings.bots.store_secret is not None:
         # PyJWT takes a tenth of a second to import, and only those who need it wait for it.
         from controller.credentials.store import StoreTokens  # noqa: PLC0415
 
-        issuers.append(StoreTokens(settings.store_secret.get_secret_value(), clock.now))
-    if settings.gemini_ephemeral_tokens and settings.google_api_key is not None:
+        issuers.append(StoreTokens(settings.bots.store_secret.get_secret_value(), clock.now))
+    if settings.bots.gemini_ephemeral_tokens and settings.bots.google_api_key is not None:
         trust = ssl.create_default_context(cafile=variables.get(environment.SSL_CERT_FILE) or None)
         issuers.append(
             GeminiTokens(
                 httpx.AsyncClient(verify=trust),
-                settings.google_api_key.get_secret_value(),
-                settings.google_gemini_base_url or GOOGLE_URL,
+                settings.bots.google_api_key.get_secret_value(),
+                settings.bots.google_gemini_base_url or GOOGLE_URL,
                 clock.now,
             )
         )
@@ -257,30 +262,30 @@ def choose_credentials(settings: Settings, variables: Mapping[str, str], clock: 
 def choose_rooms(settings: Settings, signer: Signer) -> Rooms:
     """Where callers and bots meet. Ends the program where the provider can't be used."""
     # A laptop with a copy of a cluster's secret is another place: it must not sweep up the cluster's rooms.
-    place = f"{settings.runtime} {settings.namespace} {settings.url_for_callers}"
+    place = f"{settings.runtime.kind} {settings.kubernetes.namespace} {settings.listeners.url_for_callers}"
     installation, *former = signer.installations(place)
     names = RoomNames(installation, tuple(former))
-    if settings.rooms == "livekit":
+    if settings.rooms.kind == "livekit":
         # Its package is of no use to others: a twentieth of a second and 15 MB.
         from controller.rooms.livekit import LiveKitAccount, LiveKitRooms  # noqa: PLC0415
 
         account = LiveKitAccount(
-            url=settings.livekit_url or "",
-            public_url=settings.livekit_public_url or settings.livekit_url or "",
-            key=settings.livekit_api_key or "",
-            secret=settings.livekit_api_secret.get_secret_value() if settings.livekit_api_secret else "",
+            url=settings.livekit.url or "",
+            public_url=settings.livekit.public_url or settings.livekit.url or "",
+            key=settings.livekit.api_key or "",
+            secret=settings.livekit.api_secret.get_secret_value() if settings.livekit.api_secret else "",
         )
-        return LiveKitRooms(account, names, time.time, settings.room_hosts)
-    if settings.rooms == "daily":
+        return LiveKitRooms(account, names, time.time, settings.rooms.hosts)
+    if settings.rooms.kind == "daily":
         from controller.rooms.daily.rooms import DailyRooms  # noqa: PLC0415
 
-        key = settings.daily_api_key.get_secret_value() if settings.daily_api_key else ""
+        key = settings.daily.api_key.get_secret_value() if settings.daily.api_key else ""
         try:
-            api = DailyApi(httpx.AsyncClient(), key, settings.daily_api_url or DAILY_API_URL)
+            api = DailyApi(httpx.AsyncClient(), key, settings.daily.api_url or DAILY_API_URL)
         except DailyError as error:
             sys.exit(_complain(str(error)))
-        return DailyRooms(api, names, time.time, settings.room_hosts)
-    return WebRtcRooms(settings.url_for_callers, signer)
+        return DailyRooms(api, names, time.time, settings.rooms.hosts)
+    return WebRtcRooms(settings.listeners.url_for_callers, signer)
 
 
 def run(server: Server) -> None:

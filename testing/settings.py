@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from controller.settings import Settings
 
 
-def settings_of(**values: Any) -> Settings:
-    """Read these values as if from the environment, and no file but the one that `_env_file` names."""
-    return Settings(**{"_env_file": None, **values})
+def settings_of(**values: object) -> Settings:
+    """Read these values as if they alone were the environment; `capacity` stands for PODLINE_CAPACITY."""
+    return Settings.read(
+        {name if name.isupper() else f"PODLINE_{name.upper()}": value for name, value in values.items()}
+    )

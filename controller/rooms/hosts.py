@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from controller.settings import normal_host
+from controller.core.addresses import normal_host
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,13 @@ from livekit.api.room_service import RoomService
 from livekit.api.twirp_client import ServerError, ServerErrorCode
 from livekit.protocol.room import CreateRoomRequest, DeleteRoomRequest, ListRoomsRequest, RoomConfiguration
 
+from controller.core.addresses import normal_host
 from controller.core.errors import InvalidRequest
 from controller.core.rooms import Room
 from controller.core.session import Session
 from controller.rooms.hosts import read_room_url
 from controller.rooms.names import RoomNames
 from controller.rooms.provider import ProviderError, ask
-from controller.settings import normal_host
 from podline.contract import environment
 
 BOT: Final = "bot"

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 from uuid_utils import uuid7
 
+from controller.core.addresses import is_loopback
 from controller.core.clock import Clock
 from controller.core.credentials import Credentials
 from controller.core.deadlines import Limits
@@ -28,7 +29,7 @@ from controller.core.tokens import Signer
 from controller.core.tracing import Tracing, Untraced
 from controller.observe.metrics import Metrics
 from controller.rooms.ice import IceServers
-from controller.settings import Settings, is_loopback
+from controller.settings import Settings
 from controller.supervision.assignment import Assigner, Personas
 from controller.supervision.registry import SessionRegistry
 from controller.supervision.supervisor import Supervisor
@@ -68,17 +69,17 @@ class Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Ours stand outside the framework's, whose outermost answers what nobody has foreseen."""
         services: Services = self.state.services
-        settings = services.settings
+        listeners = services.settings.listeners
         app: ASGIApp = OwnPagesOnly(
             super().build_middleware_stack(),
-            origins=settings.cors_origins,
-            own_url=settings.public_url,
+            origins=listeners.cors_origins,
+            own_url=listeners.public_url,
             has_keys=services.gate.asks_for_keys,
             # Elsewhere Prometheus comes by whatever name or address the port has.
-            keyless_port=settings.metrics_port if is_loopback(settings.host) else None,
+            keyless_port=listeners.metrics_port if is_loopback(listeners.host) else None,
         )
-        app = restricted(app, settings.cors_origins)
-        app = Ports(app, settings.bots_port, settings.metrics_port)
+        app = restricted(app, listeners.cors_origins)
+        app = Ports(app, listeners.bots_port, listeners.metrics_port)
         return services.requests.around(app)
 
 
@@ -125,7 +126,7 @@ def create_app(  # noqa: PLR0913 - what it is put together from
         app.include_router(group.router)
     for kind in (ControllerError, RequestValidationError, HTTPException, ClientDisconnect, Exception):
         app.add_exception_handler(kind, answer_error)
-    if keys is None or settings.public_start:
+    if keys is None or settings.access.public_start:
         app.frontend("/", directory=PAGE, fallback=None, check_dir=False)
     return app
 
@@ -143,28 +144,29 @@ def _services(  # noqa: PLR0913 - likewise
     identities: Identities | None,
     credentials: Credentials | None,
 ) -> Services:
-    turn_secret = settings.turn_secret
-    ice = IceServers(clock.now, settings.ice_servers, turn_secret.get_secret_value() if turn_secret else None)
+    limits, webrtc = settings.limits, settings.webrtc
+    turn_secret = webrtc.turn_secret.get_secret_value() if webrtc.turn_secret else None
+    ice = IceServers(clock.now, webrtc.ice_servers, turn_secret)
     supervisor = Supervisor(
         runtime=runtime,
         rooms=rooms,
         registry=SessionRegistry(
-            settings.capacity, settings.sessions_per_user, settings.anonymous_sessions_per_address
+            limits.capacity, limits.sessions_per_user, limits.anonymous_sessions_per_address
         ),
         assigner=Assigner(
-            controller_url=settings.url_for_bots,
-            grace_seconds=settings.grace_seconds,
-            personas=Personas(directory=settings.personas),
+            controller_url=settings.listeners.url_for_bots,
+            grace_seconds=limits.grace_seconds,
+            personas=Personas(directory=settings.bots.personas),
             signer=signer,
             ice=ice,
-            refuse_private_candidates=settings.refuse_private_candidates,
+            refuse_private_candidates=webrtc.refuse_private_candidates,
         ),
         limits=Limits(
-            start_timeout=settings.start_timeout_seconds,
-            grace=settings.grace_seconds,
-            silence=settings.silence_seconds,
+            start_timeout=limits.start_timeout_seconds,
+            grace=limits.grace_seconds,
+            silence=limits.silence_seconds,
         ),
-        keep_ended_seconds=settings.keep_ended_seconds,
+        keep_ended_seconds=limits.keep_ended_seconds,
         clock=clock,
         new_id=lambda: str(uuid7()),
         metrics=metrics,
@@ -175,7 +177,7 @@ def _services(  # noqa: PLR0913 - likewise
     metrics.registry.register(SessionGauges(supervisor.registry, held, supervisor.not_ready_reason, VERSION))
     routes = [each for group in _GROUPS for each in group.router.routes if isinstance(each, Route)]
     requests = RequestMetrics(metrics.registry, routes, metrics.batch_refused, clock.monotonic)
-    starts = settings.public_starts_per_minute
+    starts = settings.access.public_starts_per_minute
     return Services(
         settings=settings,
         supervisor=supervisor,
@@ -187,7 +189,7 @@ def _services(  # noqa: PLR0913 - likewise
         identities=identities,
         anonymous_name=lambda: f"{ANONYMOUS}-{secrets.token_hex(8)}",
         starts=RateLimit(starts),
-        public_keys=RateLimit(settings.public_key_starts_per_minute),
+        public_keys=RateLimit(settings.access.public_key_starts_per_minute),
         offers=RateLimit(starts * _OFFERS_PER_START),
         failures=RateLimit(_FAILURES_PER_MINUTE),
         held=held,

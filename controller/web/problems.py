@@ -26,6 +26,7 @@ from controller.core.errors import (
     RateLimited,
     Unauthorized,
 )
+from controller.core.validation import describe_errors
 from controller.observe.requests import CODE_IN_SCOPE
 
 
@@ -57,7 +58,7 @@ async def answer_error(request: Request, error: Exception) -> Response:
         case ControllerError():
             return problem(error)
         case RequestValidationError():
-            return problem(InvalidRequest(sentence(error.errors())))
+            return problem(InvalidRequest(describe_errors(error.errors())))
         case ClientDisconnect():
             # Nobody reads it; 499 is what nginx calls this.
             return Response(status_code=499)
@@ -158,29 +159,6 @@ def problem(error: ControllerError, more_headers: Mapping[str, str] | None = Non
     document = _ProblemDocument(body, error.status, headers=headers, media_type=PROBLEM_TYPE)
     document.code = error.code
     return document
-
-
-def sentence(errors: Sequence[Any], root: int = 1) -> str:
-    """Say what is wrong, field by field, without repeating what was sent.
-
-    Args:
-        errors: as pydantic lists them.
-        root: how many steps lead to where the fields begin: one into a body or a query.
-    """
-    return "; ".join(f"{_place(each['loc'], root)}{_cause(each)}" for each in errors) + "."
-
-
-def _place(location: Sequence[int | str], root: int) -> str:
-    """A field by its path; the body itself, and a place inside broken JSON, by that name."""
-    path = ".".join(str(each) for each in location[root:] if not isinstance(each, int))
-    name = path or "".join(map(str, location[:1]))
-    return f"{name}: " if name else ""
-
-
-def _cause(error: dict[str, Any]) -> str:
-    if error["type"] == "json_invalid":
-        return "this is not valid JSON"
-    return str(error["msg"]).removeprefix("Value error, ").rstrip(".")
 
 
 def _body(status: int, title: str, detail: str, code: str) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from controller.core.clock import system_clock
 from controller.core.tokens import Signer
 from controller.observe.metrics import Metrics
-from controller.settings import Settings
 from controller.web.app import create_app
 from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
+from testing.settings import settings_of
 
 ROUNDS: Final = 60
 """One with and one without in turn, so that what else the machine does meets both."""
@@ -38,7 +38,7 @@ class _Unmeasured:
 async def measure() -> list[str]:
     """The figures, one a line. Requests come without a socket, as cheap as they can be."""
     many = 1_000_000
-    settings = Settings.model_construct(capacity=many, sessions_per_user=many)
+    settings = settings_of(capacity=many, sessions_per_user=many)
     metrics = Metrics(CollectorRegistry(), None)
     app = create_app(
         settings, FakeRuntime(), FakeRooms(), Signer(b"a secret for benches"), None, system_clock(), metrics

@@ -190,20 +190,20 @@ def make_server(
     clock, signer, metrics = system_clock(), site_signer(), some_metrics()
     sockets = bind(settings)
     settings = with_bots_port(settings, sockets)
-    assert settings.job_template is not None
+    assert settings.kubernetes.job_template is not None
     runtime = KubernetesRuntime(
         api=Api(access, ApiMetrics(metrics.registry).answered),
         namespace=namespace,
-        template=read_template(settings.job_template, namespace),
-        grace_seconds=settings.grace_seconds,
-        keep_ended_seconds=settings.keep_ended_seconds,
+        template=read_template(settings.kubernetes.job_template, namespace),
+        grace_seconds=settings.limits.grace_seconds,
+        keep_ended_seconds=settings.limits.keep_ended_seconds,
         clock=clock,
         rng=random.Random(1),  # noqa: S311 - spreads pauses
         watch_seconds=watch_seconds,
         tracing=tracing,
     )
     metrics.registry.register(ClusterCollector(runtime))
-    site_rooms = rooms or WebRtcRooms(settings.url_for_callers, signer)
+    site_rooms = rooms or WebRtcRooms(settings.listeners.url_for_callers, signer)
     app = create_app(settings, runtime, site_rooms, signer, None, clock, metrics, tracing=tracing)
     return Server(app, sockets)
 
@@ -241,7 +241,9 @@ async def serve(
     access = Access(str(kubeconfig or plane.kubeconfig))
     server = make_server(chosen, access, namespace, watch_seconds, rooms, tracing)
     serving = asyncio.create_task(server.serve())
-    async with httpx.AsyncClient(base_url=chosen.url_for_callers, timeout=PATIENCE_SECONDS * 2) as client:
+    async with httpx.AsyncClient(
+        base_url=chosen.listeners.url_for_callers, timeout=PATIENCE_SECONDS * 2
+    ) as client:
         controller = Controller(client, server, serving, directory)
         site = Site(controller, plane, namespace)
         while not server.started:  # noqa: ASYNC110 - seen from outside only

@@ -140,7 +140,7 @@ async def test_the_operators_list_takes_the_place_of_the_providers_own(serve: Se
     ):
         room = read_room_url(url, ("https",))
         assert room is not None
-        assert room.is_on(settings_of(room_hosts=listed).room_hosts)
+        assert room.is_on(settings_of(room_hosts=listed).rooms.hosts)
 
 
 async def test_another_daily_api_does_not_open_every_host(serve: Serve) -> None:

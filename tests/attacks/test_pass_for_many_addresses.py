@@ -45,7 +45,7 @@ async def test_a_proxy_is_known_that_comes_over_ipv4_to_a_socket_for_both(
 ) -> None:
     settings = PUBLIC | {"keys_file": write_keys(tmp_path), "host": "::", "trusted_proxies": proxies}
     async with serve(public_url="http://127.0.0.1:1", **settings) as controller:
-        url = f"http://127.0.0.1:{controller.server.settings.port}"
+        url = f"http://127.0.0.1:{controller.server.settings.listeners.port}"
         async with httpx.AsyncClient(base_url=url) as client:
             statuses = await starts(client, "203.0.113.1", "203.0.113.2", "203.0.113.1")
             assert statuses == [200, 200, 429]

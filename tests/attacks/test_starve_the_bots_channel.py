@@ -44,7 +44,7 @@ async def test_the_bots_port_answers_bots_and_probes_alone(serve: ServeControlle
         assert (await there.get(inbox)).status_code == 401
         assert (await controller.client.get(inbox)).status_code == 404
         # Whatever a client says of the port, it came in where it did.
-        liar = {"Host": f"127.0.0.1:{controller.server.settings.bots_port}"}
+        liar = {"Host": f"127.0.0.1:{controller.server.settings.listeners.bots_port}"}
         assert (await controller.client.get(inbox, headers=liar)).status_code == 404
 
 

@@ -45,7 +45,7 @@ async def test_only_a_proxy_that_is_trusted_may_say_who_asks(
     server = Server(app, sockets)
     async with (
         asyncio.timeout(PATIENCE_SECONDS),
-        httpx.AsyncClient(base_url=settings.url_for_callers) as client,
+        httpx.AsyncClient(base_url=settings.listeners.url_for_callers) as client,
     ):
         serving = asyncio.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110 - seen from outside only

@@ -26,17 +26,17 @@ def build_runtime(
     Raises:
         ConfigurationInvalid: the kubeconfig or the Job template can't be used.
     """
-    if settings.job_template is None:
+    if settings.kubernetes.job_template is None:
         raise ConfigurationInvalid("PODLINE_JOB_TEMPLATE is not set.")
     access = Access()
     asyncio.run(access.configuration())
-    namespace = settings.namespace or access.namespace()
+    namespace = settings.kubernetes.namespace or access.namespace()
     runtime = KubernetesRuntime(
         api=Api(access, ApiMetrics(registry).answered),
         namespace=namespace,
-        template=read_template(settings.job_template, namespace),
-        grace_seconds=settings.grace_seconds,
-        keep_ended_seconds=settings.keep_ended_seconds,
+        template=read_template(settings.kubernetes.job_template, namespace),
+        grace_seconds=settings.limits.grace_seconds,
+        keep_ended_seconds=settings.limits.keep_ended_seconds,
         clock=clock,
         rng=random.Random(),  # noqa: S311 - spreads pauses, guards nothing
         tracing=tracing,

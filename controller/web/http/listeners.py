@@ -50,7 +50,8 @@ def bind(settings: Settings) -> Sockets:
     Raises:
         OSError: one of them is taken, or no address of this machine.
     """
-    host, bots_port = settings.host, settings.bots_port_wanted
+    listeners, bots_port = settings.listeners, settings.bots_port_wanted
+    host = listeners.host
     with ExitStack() as taken:
 
         def take(host: str, port: int) -> list[socket.socket]:
@@ -60,9 +61,9 @@ def bind(settings: Settings) -> Sockets:
             return sockets
 
         sockets = Sockets(
-            public=take(host, settings.port),
+            public=take(host, listeners.port),
             bots=take(_LOOPBACK, 0) if bots_port is None else take(host, bots_port),
-            metrics=[] if settings.metrics_port is None else take(host, settings.metrics_port),
+            metrics=[] if listeners.metrics_port is None else take(host, listeners.metrics_port),
         )
         taken.pop_all()
         return sockets
@@ -71,10 +72,10 @@ def bind(settings: Settings) -> Sockets:
 def with_bots_port(settings: Settings, sockets: Sockets) -> Settings:
     """The settings, with the port at which bots are served, and its URL if that was any free port."""
     port = sockets.ports()["bots"]
-    url = settings.controller_url
+    url = settings.listeners.controller_url
     if url is None and settings.bots_port_wanted is None:
         url = f"http://{_LOOPBACK}:{port}"
-    return settings.model_copy(update={"bots_port": port, "controller_url": url})
+    return settings.with_bots_at(port, url)
 
 
 def _bind(host: str, port: int) -> list[socket.socket]:

@@ -56,13 +56,14 @@ class Server(uvicorn.Server):
         """
         services: Services = app.state.services
         limits = limits or HttpLimits()
-        proxies = services.settings.trusted_proxies
+        listeners = services.settings.listeners
+        proxies = listeners.trusted_proxies
         super().__init__(
             # What is still open once all streams have been ended is a client that does not read.
             uvicorn.Config(
                 app,
-                host=services.settings.host,
-                port=services.settings.port,
+                host=listeners.host,
+                port=listeners.port,
                 log_config=None,
                 access_log=False,
                 http="httptools",
@@ -96,17 +97,17 @@ class Server(uvicorn.Server):
         self.servers = cast("list[asyncio.base_events.Server]", self._open_listeners())
 
     def _open_listeners(self) -> list[Listener]:
-        settings, open_files = self.settings, _limit_of_open_files()
+        capacity, settings = self.settings.limits.capacity, self.settings.listeners
+        open_files = _limit_of_open_files()
         complaints = Complaints(time.monotonic)
-        trusted = settings.trusted_proxies
         public = Connections(
-            most_public_connections(settings.max_connections, open_files, settings.capacity),
+            most_public_connections(settings.max_connections, open_files, capacity),
             settings.connections_per_address,
-            trusted,
+            settings.trusted_proxies,
         )
         # Local bots all come from this machine, and so do those behind some service meshes.
         bots = Connections(
-            most_bot_connections(open_files, settings.capacity),
+            most_bot_connections(open_files, capacity),
             _STRANGERS_AT_THE_BOTS_PORT,
             _LOOPBACK,
             MOST_CONNECTIONS_OF_A_BOT,

@@ -159,7 +159,7 @@ def requires(scope: KeyScope) -> params.Security:
 
 async def may_read_metrics(request: Request, services: ServicesDep, _: KeyOf) -> None:
     """At a port of their own metrics ask for no key; at the public one they do where others have keys."""
-    if services.settings.metrics_port is None and services.gate.asks_for_keys:
+    if services.settings.listeners.metrics_port is None and services.gate.asks_for_keys:
         with _failures_counted(request, services, bearer_of(request.headers)):
             services.gate.check(request.headers, KeyScope.READ)
 
@@ -223,7 +223,7 @@ async def starter(request: Request, services: ServicesDep, _: KeyOf, __: Identit
             return _identified(services.identities, bearer or "", request, services)
         if not services.gate.asks_for_keys:
             return Starter(may_name=True)
-        if bearer is None and services.settings.public_start:
+        if bearer is None and services.settings.access.public_start:
             services.starts.take(_client(request), services.clock.monotonic())
             return Starter(is_public=True)
         if key is None or KeyScope.PUBLIC_START not in key.scopes or key.may(KeyScope.START):

@@ -30,6 +30,6 @@ async def metrics(request: Request, services: ServicesDep) -> Response:
     Without PODLINE_METRICS_PORT and with a keys file, a key of scope `read` is needed.
     """
     # Whoever gets here has come to a port of its own, or shown a key: they may know of single calls.
-    is_protected = services.settings.metrics_port is not None or services.gate.asks_for_keys
+    is_protected = services.settings.listeners.metrics_port is not None or services.gate.asks_for_keys
     content, media_type = services.metrics.show(request.headers.get("accept", ""), exemplars=is_protected)
     return Response(content, headers={"Content-Type": media_type})

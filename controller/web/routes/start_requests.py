@@ -15,7 +15,7 @@ def start_request_of(body: StartSession, services: Services) -> StartRequest:
     Raises:
         InvalidRequest: it asks for longer than allowed, or for a budget that is too large or can't be kept.
     """
-    longest = services.settings.max_duration_seconds
+    longest = services.settings.limits.max_duration_seconds
     duration = body.max_duration_seconds or longest
     if duration > longest:
         raise InvalidRequest(f"max_duration_seconds: a session may last {longest} seconds at most.")
@@ -31,19 +31,19 @@ def start_request_of(body: StartSession, services: Services) -> StartRequest:
 
 
 def _budget_of(asked: BudgetWish, services: Services) -> Budget:
-    settings, prices = services.settings, services.metrics.prices
+    budgets, prices = services.settings.budgets, services.metrics.prices
     if asked.cost is not None and prices is None:
         raise InvalidRequest(
             "budget.cost: this controller has no prices (PODLINE_PRICES_FILE). Ask for budget.tokens instead."
         )
-    most_tokens = settings.max_budget_tokens or settings.budget_tokens
+    most_tokens = budgets.max_tokens or budgets.tokens
     if asked.tokens is not None and most_tokens is not None and asked.tokens > most_tokens:
         raise InvalidRequest(f"budget.tokens: a session may use {most_tokens} tokens at most.")
-    most_cost = settings.max_budget_cost or settings.budget_cost
+    most_cost = budgets.max_cost or budgets.cost
     if asked.cost is not None and most_cost is not None and asked.cost > most_cost:
         raise InvalidRequest(f"budget.cost: a session may cost {most_cost:g} at most.")
     # Where the operator names only a maximum, it is the default: no request escapes it by asking for nothing.
     return Budget(
-        tokens=asked.tokens or settings.budget_tokens or settings.max_budget_tokens,
-        cost=asked.cost or settings.budget_cost or settings.max_budget_cost,
+        tokens=asked.tokens or budgets.tokens or budgets.max_tokens,
+        cost=asked.cost or budgets.cost or budgets.max_cost,
     )

@@ -23,7 +23,6 @@ from controller.core.session import Ending, Session
 from controller.core.tokens import Signer
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.observation_queue import ObservationQueue
-from controller.settings import Settings
 from controller.supervision.supervisor import Supervisor
 from controller.web.app import create_app
 from controller.web.auth import Key, KeyScope
@@ -32,6 +31,7 @@ from controller.web.http.server import Server
 from podline.contract.messages import InboxAnswer
 from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.served import free_port
+from testing.settings import settings_of
 
 KEY: Final = "a key for every scope of this bench"
 RESIDENTS: Final = tuple(f"resident-{number}" for number in range(64))
@@ -82,7 +82,7 @@ async def _no_lines() -> AsyncIterator[bytes]:
 
 
 async def serve() -> None:
-    settings = Settings(
+    settings = settings_of(
         port=free_port(),
         keep_ended_seconds=_KEPT_SECONDS,
         capacity=1000,
@@ -95,19 +95,19 @@ async def serve() -> None:
     signer = Signer(b"the secret of a bench, never another's")
     digest = hashlib.sha256(KEY.encode()).hexdigest()
     keys = [Key(name="bench", sha256=digest, scopes=frozenset({KeyScope.ADMIN}))]
-    rooms = WebRtcRooms(settings.url_for_callers, signer)
+    rooms = WebRtcRooms(settings.listeners.url_for_callers, signer)
     app = create_app(settings, Passing(), rooms, signer, keys, system_clock(), some_metrics())
     server = Server(app, sockets)
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110 - seen from outside only
             await asyncio.sleep(0.01)
-        residents = await _start_residents(settings.url_for_callers)
+        residents = await _start_residents(settings.listeners.url_for_callers)
         supervisor: Supervisor = app.state.services.supervisor
         launches = {name: supervisor.registry.get(name).session.launch_id for name in RESIDENTS}
         answering = [tasks.create_task(_answer_offers(supervisor, each)) for each in launches.values()]
         told = {
-            "port": settings.port,
+            "port": settings.listeners.port,
             "bots_port": sockets.ports()["bots"],
             "key": KEY,
             "residents": [

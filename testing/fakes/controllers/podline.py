@@ -15,14 +15,14 @@ import signal
 import sys
 from pathlib import Path
 
+from controller.settings import Settings
 from testing.fakes.controllers.served import make_server
-from testing.settings import settings_of
 
 
 def main() -> None:
     signal.signal(signal.SIGUSR1, lambda *_: tell_inner_figures())
     logging.basicConfig(level=logging.WARNING)
-    settings = settings_of()
+    settings = Settings.read(os.environ)
     make_server(Path(sys.argv[1]), settings, sys.argv[2]).run()
 
 

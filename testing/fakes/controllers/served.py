@@ -83,8 +83,8 @@ class Controller(WebApp):
     ) -> None:
         super().__init__(client)
         self.server = server
-        self.url = server.settings.url_for_callers
-        self.url_for_bots = server.settings.url_for_bots
+        self.url = server.settings.listeners.url_for_callers
+        self.url_for_bots = server.settings.listeners.url_for_bots
         self.serving = serving
         self.directory = directory
 
@@ -139,7 +139,9 @@ async def serve_controller(
         limits=limits,
     )
     serving = asyncio.create_task(server.serve())
-    async with httpx.AsyncClient(base_url=chosen.url_for_callers, timeout=PATIENCE_SECONDS) as client:
+    async with httpx.AsyncClient(
+        base_url=chosen.listeners.url_for_callers, timeout=PATIENCE_SECONDS
+    ) as client:
         while not server.started:  # noqa: ASYNC110 - seen from outside only
             await asyncio.sleep(0.005)
         controller = Controller(client, server, serving, directory)
@@ -170,15 +172,15 @@ def make_server(
         command=command,
         variables=bot_variables({}) | {"FAKE_BOT": words},
         directory=directory,
-        grace_seconds=settings.grace_seconds,
-        keep_ended_seconds=settings.keep_ended_seconds,
+        grace_seconds=settings.limits.grace_seconds,
+        keep_ended_seconds=settings.limits.keep_ended_seconds,
         clock=clock,
-        memory_megabytes=settings.bot_memory_megabytes,
+        memory_megabytes=settings.local.bot_memory_megabytes,
         memory_events=memory_events,
     )
-    rooms = WebRtcRooms(settings.url_for_callers, signer)
-    if keys is None and settings.keys_file:
-        keys = read_keys(settings.keys_file)
+    rooms = WebRtcRooms(settings.listeners.url_for_callers, signer)
+    if keys is None and settings.access.keys_file:
+        keys = read_keys(settings.access.keys_file)
     app = create_app(
         settings,
         runtime,

@@ -1,70 +1,62 @@
-"""The controller's settings, and the example file that lists them."""
-
-import re
-from pathlib import Path
+"""The controller's settings: what is read, and what is refused."""
 
 import pytest
 from pydantic import ValidationError
 
 from controller.settings import BOTS_PORT, Settings
+from controller.settings.settings import complaint_about
 from controller.web.http.listeners import bind, with_bots_port
-from controller.web.problems import sentence
-from podline.contract import environment
 from testing.fakes.controllers.served import free_port
 from testing.settings import settings_of
 
-EXAMPLE = Path(__file__).parents[3] / ".env.example"
-LINE = re.compile(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
-VARIABLES = {
-    name: field.validation_alias or f"PODLINE_{name.upper()}" for name, field in Settings.model_fields.items()
-}
-OWN = set(VARIABLES.values())
 LIVEKIT = {"rooms": "livekit", "LIVEKIT_URL": "ws://a", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"}
 EPHEMERAL = {"gemini_ephemeral_tokens": True, "GOOGLE_API_KEY": "key"}
-OF_TRACES = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"}
 
 
-def example() -> dict[str, str]:
-    return dict(LINE.findall(EXAMPLE.read_text(encoding="utf-8")))
-
-
-def test_the_example_holds_each_variable_and_no_other() -> None:
-    assert set(example()) == OWN | set(environment.SHARED) | OF_TRACES
-
-
-def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Those without a default show how a value looks.
-    shown = {name: value for name, value in example().items() if name in OWN}
-    defaults = settings_of()
-    with_default = [name for name, field in Settings.model_fields.items() if field.default not in (None, ())]
-    for name in with_default:
-        monkeypatch.setenv(VARIABLES[name], shown[VARIABLES[name]])
-
-    assert settings_of() == defaults
-
-
-def test_the_examples_uncommented_lines_are_all_an_operator_must_fill_in() -> None:
-    text = EXAMPLE.read_text(encoding="utf-8")
-    assert re.findall(r"^([A-Z_]+)=", text, re.MULTILINE) == ["GOOGLE_API_KEY", "CONVEX_URL"]
-
-
-def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path: Path) -> None:
-    file = tmp_path / ".env"
-    file.write_text(
-        "GOOGLE_API_KEY=x\nPODLINE_PORT=8000\nPODLINE_PUBLIC_URL=\nPODLINE_ICE_SERVERS=stun:a, stun:b\n"
+def test_an_env_file_may_hold_the_bots_variables_and_empty_lines() -> None:
+    settings = Settings.read(
+        {
+            "GOOGLE_API_KEY": "x",
+            "CONVEX_URL": "https://shop.convex.site",
+            "PODLINE_STOP_SECS": "0.8",
+            "PODLINE_PORT": "8000",
+            "PODLINE_PUBLIC_URL": "",
+            "PODLINE_HOST": None,
+            "PODLINE_ICE_SERVERS": "stun:a, stun:b",
+        }
     )
-    settings = settings_of(_env_file=file)
 
-    assert (settings.port, settings.public_url) == (8000, None)
-    assert settings.ice_servers == ("stun:a", "stun:b")
-    assert settings.url_for_callers == settings.url_for_bots == "http://127.0.0.1:8000"
+    assert (settings.listeners.port, settings.listeners.public_url) == (8000, None)
+    assert settings.webrtc.ice_servers == ("stun:a", "stun:b")
+    assert settings.listeners.url_for_callers == settings.listeners.url_for_bots == "http://127.0.0.1:8000"
+
+
+def test_the_environment_overrules_the_file_in_any_case_and_an_empty_value_overrules_nothing() -> None:
+    file = {"PODLINE_PORT": "8000", "PODLINE_CAPACITY": "3", "DAILY_API_KEY": "of the file"}
+    settings = Settings.read(file, {"podline_port": "9000", "PODLINE_CAPACITY": "", "daily_api_key": "ours"})
+
+    assert (settings.listeners.port, settings.limits.capacity) == (9000, 3)
+    assert settings.daily.api_key is not None
+    assert settings.daily.api_key.get_secret_value() == "ours"
+
+
+def test_each_wrong_variable_of_all_groups_is_named() -> None:
+    with pytest.raises(ValidationError) as caught:
+        settings_of(port="loud", capacity=0, ice_servers="turn:turn.example.com")
+    said = complaint_about(caught.value)
+
+    assert said == (
+        "PODLINE_TURN_SECRET and a turn: or turns: server in PODLINE_ICE_SERVERS need each other: callers "
+        "are let in by passwords made from it; PODLINE_PORT: Input should be a valid integer, unable to "
+        "parse string as an integer; PODLINE_CAPACITY: Input should be greater than 0."
+    )
 
 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"port": 0}, "port: Input should be greater than or equal to 1."),
-        ({"capacity": 0}, "capacity: Input should be greater than 0."),
+        ({"port": 0}, "PODLINE_PORT: Input should be greater than or equal to 1."),
+        ({"capacity": 0}, "PODLINE_CAPACITY: Input should be greater than 0."),
         (
             {"metrics_port": 7860},
             "PODLINE_METRICS_PORT: leave it out to have /metrics on PODLINE_PORT as well.",
@@ -84,7 +76,7 @@ def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path: Path)
         (
             {"ice_servers": "turn:key@turn.example.com", "turn_secret": "hush"},
             (
-                "ice_servers: a server is like stun:stun.example.com:3478 or "
+                "PODLINE_ICE_SERVERS: a server is like stun:stun.example.com:3478 or "
                 "turns:turn.example.com?transport=tcp."
             ),
         ),
@@ -127,10 +119,10 @@ def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path: Path)
             {"budget_tokens": 2, "max_budget_tokens": 1},
             "PODLINE_BUDGET_TOKENS is above PODLINE_MAX_BUDGET_TOKENS: lower it or raise the maximum.",
         ),
-        ({"budget_tokens": -1}, "budget_tokens: Input should be greater than 0."),
+        ({"budget_tokens": -1}, "PODLINE_BUDGET_TOKENS: Input should be greater than 0."),
         (
             {"prices_file": "p.toml", "budget_cost": "nan"},
-            "budget_cost: Input should be a finite number.",
+            "PODLINE_BUDGET_COST: Input should be a finite number.",
         ),
         ({**LIVEKIT, "LIVEKIT_URL": "livekit"}, "LIVEKIT_URL: it is like wss://livekit.example.com."),
         (
@@ -164,17 +156,17 @@ def test_an_env_file_may_hold_the_bots_variables_and_empty_lines(tmp_path: Path)
 def test_a_wrong_setting_is_named_in_one_sentence(values: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError) as caught:
         settings_of(**values)
-    assert sentence(caught.value.errors(), root=0) == said
+    assert complaint_about(caught.value) == said
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.3.2.1"])
 def test_loopback_needs_no_keys(host: str) -> None:
-    assert settings_of(host=host).host == host
+    assert settings_of(host=host).listeners.host == host
 
 
 def test_an_open_address_is_fine_with_keys() -> None:
     settings = settings_of(host="0.0.0.0", keys_file="/keys.json")
-    assert settings.url_for_bots == "http://127.0.0.1:7860"
+    assert settings.listeners.url_for_bots == "http://127.0.0.1:7860"
 
 
 def test_bots_have_a_port_of_their_own_which_in_a_cluster_is_always_the_same() -> None:
@@ -187,7 +179,7 @@ def test_bots_have_a_port_of_their_own_which_in_a_cluster_is_always_the_same() -
     assert settings_of(**in_cluster).bots_port_wanted == BOTS_PORT
     assert settings_of(**in_cluster, bots_port=8000).bots_port_wanted == 8000
     assert settings_of().bots_port_wanted is None
-    assert settings_of(bots_port=8000).url_for_bots == "http://127.0.0.1:8000"
+    assert settings_of(bots_port=8000).listeners.url_for_bots == "http://127.0.0.1:8000"
 
 
 def test_any_free_port_of_this_machine_will_do_for_local_bots() -> None:
@@ -195,10 +187,10 @@ def test_any_free_port_of_this_machine_will_do_for_local_bots() -> None:
     sockets = bind(settings)
     try:
         bound = with_bots_port(settings, sockets)
-        assert sockets.bots[0].getsockname() == ("127.0.0.1", bound.bots_port)
-        assert bound.url_for_bots == f"http://127.0.0.1:{bound.bots_port}"
+        assert sockets.bots[0].getsockname() == ("127.0.0.1", bound.listeners.bots_port)
+        assert bound.listeners.url_for_bots == f"http://127.0.0.1:{bound.listeners.bots_port}"
         sockets.public[0].listen()
-        with pytest.raises(OSError, match=f"0.0.0.0 port {settings.port}: "):
+        with pytest.raises(OSError, match=f"0.0.0.0 port {settings.listeners.port}: "):
             bind(settings)
     finally:
         for each in (*sockets.public, *sockets.bots):
@@ -208,10 +200,10 @@ def test_any_free_port_of_this_machine_will_do_for_local_bots() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"secret": "fifteen letters"}, "secret: at least 16 characters are needed"),
+        ({"secret": "fifteen letters"}, "PODLINE_SECRET: at least 16 characters are needed"),
         (
             {"secret": "s" * 16, "previous_secrets": "short, but two"},
-            "previous_secrets: at least 16 characters are needed",
+            "PODLINE_PREVIOUS_SECRETS: at least 16 characters are needed",
         ),
         ({"previous_secrets": "s" * 16}, "PODLINE_PREVIOUS_SECRETS only verify: set PODLINE_SECRET"),
         ({"identity_keys_file": "/jwks.json"}, "PODLINE_IDENTITY_AUDIENCE need each other"),
@@ -224,14 +216,14 @@ def test_any_free_port_of_this_machine_will_do_for_local_bots() -> None:
 def test_secrets_that_protect_nobody_are_refused(values: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError) as caught:
         settings_of(**values)
-    told = sentence(caught.value.errors(), root=0)
+    told = complaint_about(caught.value)
     assert said in told
     assert "fifteen" not in told
 
 
 def test_previous_secrets_come_with_commas_between() -> None:
     settings = settings_of(secret="c" * 16, previous_secrets=f"{'b' * 16}, {'a' * 16}")
-    assert [each.get_secret_value() for each in settings.previous_secrets] == ["b" * 16, "a" * 16]
+    assert [each.get_secret_value() for each in settings.access.previous_secrets] == ["b" * 16, "a" * 16]
     assert "aaaa" not in repr(settings)
 
 

@@ -1,0 +1,129 @@
+"""What bots are given for model and store, and what the controller passes on to them unread."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+from pydantic import DirectoryPath, SecretStr, model_validator
+
+from controller.core.addresses import is_private_url
+from controller.settings.variables import Group, Variable, variable
+from podline.contract import environment
+
+_STORE_SECRET_BYTES: Final = 32
+"""As long as HS256's hash: RFC 7518, section 3.2."""
+
+
+class BotSettings(Group):
+    """For every bot."""
+
+    google_api_key: SecretStr | None = variable(
+        environment.GOOGLE_API_KEY,
+        "Key for the Gemini API: https://aistudio.google.com/apikey",
+        to_fill_in=True,
+    )
+    gemini_ephemeral_tokens: bool = variable(
+        "PODLINE_GEMINI_EPHEMERAL_TOKENS",
+        "Give each bot a Gemini token for its own call instead of GOOGLE_API_KEY, which then only the "
+        "controller has. Each start makes one more request to Google. Google calls these tokens a preview.",
+        default=False,
+    )
+    google_gemini_base_url: str | None = variable(
+        environment.GOOGLE_GEMINI_BASE_URL,
+        "Another server that speaks Gemini's protocol. The sandbox sets it.",
+        example="https://127.0.0.1:8443",
+    )
+    store_secret: SecretStr | None = variable(
+        "PODLINE_STORE_SECRET",
+        "The secret that the product store shares with the controller: `openssl rand -hex 32`. It signs a "
+        "CONVEX_TOKEN for each bot, which the store accepts for that bot's session and user alone.",
+    )
+    personas: DirectoryPath | None = variable(
+        "PODLINE_PERSONAS",
+        "A directory of personas that a request may choose from, by file name without its ending.",
+        example="/path/to/personas",
+    )
+
+    @model_validator(mode="after")
+    def _secrets_cannot_be_guessed(self) -> Self:
+        secret = self.store_secret.get_secret_value() if self.store_secret else None
+        if secret is not None and len(secret.encode()) < _STORE_SECRET_BYTES:
+            raise ValueError(
+                f"PODLINE_STORE_SECRET: use {_STORE_SECRET_BYTES} bytes or more, as of openssl rand -hex 32"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tokens_can_be_had(self) -> Self:
+        if not self.gemini_ephemeral_tokens:
+            return self
+        if self.google_api_key is None:
+            raise ValueError(
+                "PODLINE_GEMINI_EPHEMERAL_TOKENS=true needs GOOGLE_API_KEY: with it tokens are asked for"
+            )
+        if self.google_gemini_base_url is not None and not is_private_url(self.google_gemini_base_url):
+            raise ValueError(
+                "GOOGLE_GEMINI_BASE_URL: with PODLINE_GEMINI_EPHEMERAL_TOKENS=true the key is sent there; "
+                "use an https address, or an http one of this machine"
+            )
+        return self
+
+
+PASSED_ON: Final = (
+    Variable(
+        name=environment.CONVEX_URL,
+        description="Where the product store serves its HTTP actions: with Convex, the deployment's "
+        "`.convex.site` address.",
+        to_fill_in=True,
+    ),
+    Variable(
+        name=environment.CONVEX_TOKEN,
+        description="Sent to the product store as a bearer token, if the store wants one and "
+        "PODLINE_STORE_SECRET is not set. Whoever has it writes for any user, and every bot has it.",
+    ),
+    Variable(
+        name=environment.STOP_SECS,
+        description="Silence that ends the caller's turn.",
+        default="0.5",
+        unit="seconds",
+    ),
+    Variable(
+        name=environment.NO_CALLER_SECONDS,
+        description="How long a bot waits for its caller, counted from when it is ready.",
+        default="60",
+        unit="seconds",
+    ),
+    Variable(
+        name=environment.RETURN_GRACE_SECONDS,
+        description="How long a caller whose connection was lost may take to come back.",
+        default="10",
+        unit="seconds",
+    ),
+    Variable(
+        name=environment.IDLE_SECONDS,
+        description="How long both sides may be silent.",
+        default="300",
+        unit="seconds",
+    ),
+    Variable(
+        name=environment.SSL_CERT_FILE,
+        description="The certificates to trust. The sandbox sets it.",
+        example="/path/to/certificate.pem",
+    ),
+)
+"""Variables that bots read and the controller hands on as they are."""
+
+TRACES: Final = (
+    Variable(
+        name="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="Where the spans of controller and bots go, over HTTP; without it there are none. "
+        "docs/operations.md says what is in them.",
+        example="http://127.0.0.1:4318",
+    ),
+    Variable(
+        name="OTEL_EXPORTER_OTLP_HEADERS",
+        description="The receiver's key, if it wants one, URL-encoded.",
+        example="authorization=Bearer%20key",
+    ),
+)
+"""Variables that OpenTelemetry's SDK reads."""

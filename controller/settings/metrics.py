@@ -1,0 +1,46 @@
+"""Prices, and the names that have series of their own in /metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
+
+from controller.core import default_agent
+from controller.settings.variables import COMMA_SEPARATED, Group, variable
+
+MAX_LABELS: Final = 200
+MAX_LABEL_CHARACTERS: Final = 128
+
+
+def _label(text: str) -> str:
+    if not text.isprintable() or len(text) > MAX_LABEL_CHARACTERS:
+        raise ValueError(f"a name is at most {MAX_LABEL_CHARACTERS} printable characters")
+    return text
+
+
+Label = Annotated[str, AfterValidator(_label)]
+
+
+class MetricsSettings(Group):
+    """Prices and metrics."""
+
+    prices_file: Path | None = variable(
+        "PODLINE_PRICES_FILE",
+        "What tokens cost: a copy of deploy/prices.example.toml with your vendor's prices.",
+        example="/path/to/prices.toml",
+    )
+    tools: Annotated[tuple[Label, ...], COMMA_SEPARATED] = variable(
+        "PODLINE_TOOLS",
+        "Tools with series of their own in /metrics, comma-separated; all others are counted as `other`. "
+        "List here the tools of a bot other than the shopping assistant.",
+        default=default_agent.TOOLS,
+        max_length=MAX_LABELS,
+    )
+    models: Annotated[tuple[Label, ...], COMMA_SEPARATED] = variable(
+        "PODLINE_MODELS",
+        "The same for models. Those in the price file have series of their own anyway.",
+        default=default_agent.MODELS,
+        max_length=MAX_LABELS,
+    )

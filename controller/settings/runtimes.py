@@ -1,0 +1,56 @@
+"""Where bots run: processes on this machine, or Jobs in a cluster."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import PositiveInt, model_validator
+
+from controller.settings.variables import Group, variable
+
+
+class RuntimeSettings(Group):
+    """Where bots run."""
+
+    kind: Literal["local", "kubernetes"] = variable(
+        "PODLINE_RUNTIME",
+        "`local`: one process for each bot on this machine. `kubernetes`: one Job for each; it needs "
+        "PODLINE_JOB_TEMPLATE, PODLINE_CONTROLLER_URL and PODLINE_SECRET, and finds its cluster as kubectl "
+        "does.",
+        default="local",
+    )
+
+
+class KubernetesSettings(Group):
+    """Kubernetes."""
+
+    job_template: Path | None = variable(
+        "PODLINE_JOB_TEMPLATE",
+        "The Job to launch; deploy/base/bot-job.yaml is one.",
+        example="/path/to/bot-job.yaml",
+    )
+    namespace: str | None = variable(
+        "PODLINE_NAMESPACE",
+        "The namespace of the Jobs; by default the kubeconfig's, or the pod's own.",
+        example="podline",
+    )
+
+
+class LocalSettings(Group):
+    """Processes on this machine."""
+
+    bot_memory_megabytes: PositiveInt | None = variable(
+        "PODLINE_BOT_MEMORY_MEGABYTES",
+        "The most memory for data that a bot may have: one that asks for more ends as out_of_memory. Linux "
+        "only; no limit if not set.",
+        unit="MiB",
+        example="1024",
+    )
+
+    @model_validator(mode="after")
+    def _limits_can_be_kept(self) -> Self:
+        if self.bot_memory_megabytes is not None and sys.platform != "linux":
+            raise ValueError("PODLINE_BOT_MEMORY_MEGABYTES: only Linux keeps such a limit; leave it out here")
+        return self
