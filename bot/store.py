@@ -67,7 +67,7 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Patience:
+class StoreTimeouts:
     """How long a caller is kept waiting for the backend, and the pauses between attempts. In seconds."""
 
     connect: float = 2.0
@@ -84,7 +84,7 @@ class Store:
     """
 
     def __init__(
-        self, http: aiohttp.ClientSession, url: str, token: str | None, patience: Patience | None = None
+        self, http: aiohttp.ClientSession, url: str, token: str | None, timeouts: StoreTimeouts | None = None
     ) -> None:
         """`token` goes along as a bearer with each request."""
         self._http = http
@@ -92,7 +92,7 @@ class Store:
         self._headers = {"Content-Type": "application/json"}
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token}"
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or StoreTimeouts()
 
     async def search(self, query: str, category: str | None, price_range: str | None) -> Found:
         """The products that match.
@@ -142,13 +142,13 @@ class Store:
 
     async def _ask(self, route: str, body: Mapping[str, Any]) -> bytes:
         try:
-            async with asyncio.timeout(self._patience.total):
+            async with asyncio.timeout(self._timeouts.total):
                 return await self._ask_again_and_again(f"{self._url}/{route}", msgspec.json.encode(body))
         except TimeoutError:
             raise StoreError("no answer in time") from None
 
     async def _ask_again_and_again(self, url: str, body: bytes) -> bytes:
-        for pause in self._patience.pauses:
+        for pause in self._timeouts.pauses:
             try:
                 status, answer = await self._post(url, body)
             except aiohttp.ClientError:
@@ -163,7 +163,7 @@ class Store:
             raise StoreError(f"no connection ({type(error).__name__})") from None
 
     async def _post(self, url: str, body: bytes) -> tuple[int, bytes]:
-        limit = aiohttp.ClientTimeout(total=None, connect=self._patience.connect)
+        limit = aiohttp.ClientTimeout(total=None, connect=self._timeouts.connect)
         async with self._http.post(
             url, data=body, headers=self._headers, timeout=limit, allow_redirects=False
         ) as response:

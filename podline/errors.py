@@ -1,7 +1,8 @@
-"""What ends a call before its time, each with the reason it is reported under.
+"""What ends a call early, each with the reason it is reported under.
 
 * BotError
-  - ConfigInvalid      a variable or the persona file is wrong
+  - ConfigInvalid      a file that the bot needs is wrong
+    - WrongVariables   environment variables are
   - RoomRefused        the room did not let the bot in
   - RoomLost           the room is gone, or the bot can no longer hear or be heard
   - ModelRefused       key, quota or setup not accepted
@@ -11,6 +12,7 @@
 
 # ruff: noqa: N818 - named as their reasons are
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from podline.contract.reasons import Reason
@@ -31,6 +33,14 @@ class BotError(Exception):
 
 class ConfigInvalid(BotError):
     reason = Reason.CONFIG_INVALID
+
+
+class WrongVariables(ConfigInvalid):
+    """`problems` is one part of a sentence for each variable that is wrong."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(f"{'; '.join(problems)}; correct this and start again.")
+        self.problems = tuple(problems)
 
 
 class RoomRefused(BotError):

@@ -1,20 +1,20 @@
 """The tool with which the model ends the call on the caller's wish."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.services.llm_service import FunctionCallParams
 
 
-def end_call_tool(on_goodbye: Callable[[], Awaitable[None]]) -> FunctionSchema:
+def end_call_tool(on_goodbye: Callable[[], None]) -> FunctionSchema:
     """`end_call`, without parameters.
 
-    `on_goodbye` is awaited before the model gets its result: what the model says next is the goodbye, and
+    `on_goodbye` is called before the model gets its result: what the model says next is the goodbye, and
     the call is to end when that has been said.
     """
 
     async def end_call(params: FunctionCallParams) -> None:
-        await on_goodbye()
+        on_goodbye()
         await params.result_callback({"next": "Say goodbye in one short sentence. Then the call ends."})
 
     return FunctionSchema(

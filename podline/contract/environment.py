@@ -1,6 +1,6 @@
 """Names of the environment variables a bot is given.
 
-Sandbox, controller and operator write them, `podline/runner/settings.py` reads them.
+Sandbox, controller and operator write them; the settings of runner and bot read them.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What went wrong between a bot and Gemini, told from what the SDK and its socket raise."""
+"""The error for what the Google SDK and its socket raise between a bot and Gemini."""
 
 from typing import Final
 
@@ -10,17 +10,16 @@ from podline.errors import BotError, ModelRefused, ModelUnreachable
 CONNECTION_ERRORS: Final = (APIError, OSError, TypeError, ValueError, WebSocketException)
 """What the Google SDK and its socket raise when a connection can't be made or breaks.
 
-A message that holds only things it does not know is a `TypeError` to the SDK, one that is no JSON a
-`ValueError`.
+The SDK raises `TypeError` for a message of unknown fields alone, and `ValueError` for one that isn't JSON.
 """
 
-# Close codes with which Gemini Live turns a session down: RFC 6455, section 7.4.1
+# Close codes with which Gemini Live refuses a session: RFC 6455, section 7.4.1
 # (1007 and 1008 for key, model and setup, 1011 for quota and internal errors).
 _REFUSALS: Final = frozenset({1003, 1007, 1008, 1011})
 
 
 def why_no_session(error: Exception) -> BotError:
-    """Tell a session turned down from a server that can't be reached."""
+    """Return the error for a session that was refused, or for a server that can't be reached."""
     if isinstance(error, InvalidStatus):
         status = error.response.status_code
         if status < 500 or status == 503:
@@ -40,7 +39,7 @@ def why_no_session(error: Exception) -> BotError:
 
 
 def _close(error: Exception) -> tuple[int | None, str]:
-    """Close code and reason, from the socket's exception or the SDK's."""
+    """Return close code and reason, from the socket's exception or the SDK's."""
     if isinstance(error, ConnectionClosed) and error.rcvd is not None:
         return error.rcvd.code, error.rcvd.reason
     if isinstance(error, APIError):
@@ -49,9 +48,10 @@ def _close(error: Exception) -> tuple[int | None, str]:
 
 
 def cause(error: Exception) -> str:
+    """Describe the error in a few words, without quoting the conversation."""
     code, reason = _close(error)
     if code is not None:
         return f"code {code}: {reason}" if reason else f"code {code}"
     if isinstance(error, (TypeError, ValueError)):
-        return "an answer that cannot be read"  # its text would quote what was said
+        return "an unreadable answer"  # its text would quote what was said
     return str(error) or type(error).__name__

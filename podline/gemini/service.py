@@ -1,7 +1,7 @@
-"""The Gemini Live service, made to say when it cannot be reached or heard, and to outlive a lost connection.
+"""Pipecat's Gemini Live service, hardened: it reports a model that can't be reached or heard, and reconnects.
 
-Pipecat's own keeps a bot running on mute when the first connection fails, when too many follow each other,
-or when the model falls silent; and it forgets what a tool had to say to a connection that was lost.
+Pipecat's own keeps a bot running on mute when the first connection fails, when too many in a row break,
+or when the model falls silent; and it forgets a tool's result if the connection it was for is lost.
 """
 
 import asyncio
@@ -11,17 +11,15 @@ from typing import Any, Final
 from google.genai.live import AsyncSession
 from google.genai.types import HttpOptions, LiveConnectConfig, LiveServerContent, LiveServerMessage
 from pipecat.frames.frames import LLMFullResponseEndFrame, TTSStoppedFrame
-from pipecat.services.google.gemini_live.llm import GeminiLiveLLMService, GeminiVADParams
+from pipecat.services.google.gemini_live.llm import GeminiLiveLLMService
 
-from bot.persona import Persona
-from podline.contract.model import GEMINI_MODEL
 from podline.errors import BotError, ModelLost
 from podline.gemini.failures import CONNECTION_ERRORS, cause, why_no_session
 
 SETUP_SECONDS: Final = 10.0
-"""How long a connection may take until the session is set up."""
+"""How long a session may take to set up."""
 STALL_SECONDS: Final = 8.0
-"""How long the model may leave the caller without any sign of an answer. Answers take about one second."""
+"""How long the caller may wait for any sign of an answer. Answers take about one second."""
 PAUSES_SECONDS: Final = (0.5, 2.0)
 """Before the first and the second attempt to connect again. The third failure in a row is Pipecat's last."""
 GO_ON: Final = (
@@ -31,18 +29,26 @@ GO_ON: Final = (
 
 
 class GeminiLive(GeminiLiveLLMService):
-    """Speaks and hears through Gemini Live, over one session after another where it must.
+    """Speaks and hears through Gemini Live, over several sessions in a row if it must.
+
+    Turns must be driven by the bot's own voice activity detection (`GeminiVADParams(disabled=True)`).
 
     Args:
-        on_lost: Called once when a session can't be had or is lost for good.
-        on_reconnected: Called when a lost connection has been made again.
+        api_key: A key, or a token for one call.
+        on_lost: Called once if no session can be had or it is lost for good.
+        on_reconnected: Called when a lost connection was made again.
         options: As for Pipecat's service.
     """
 
     def __init__(
-        self, *, on_lost: Callable[[BotError], None], on_reconnected: Callable[[], None], **options: Any
+        self,
+        *,
+        api_key: str,
+        on_lost: Callable[[BotError], None],
+        on_reconnected: Callable[[], None],
+        **options: Any,
     ) -> None:
-        super().__init__(**options)
+        super().__init__(api_key=api_key, http_options=_http_options(api_key), **options)
         self._on_lost = on_lost
         self._on_reconnected = on_reconnected
         self._has_been_ready = False
@@ -81,10 +87,10 @@ class GeminiLive(GeminiLiveLLMService):
             return
         self._on_reconnected()
         if self._user_is_speaking:
-            # Sound outside of an activity is discarded: this session has not been told of one.
+            # Sound outside of an activity is discarded, and this session knows of none.
             await super()._handle_user_started_speaking(None)  # type: ignore[no-untyped-call]
         if not is_resumed:
-            # A session seeded anew has never heard of the calls that tools are still to answer.
+            # A session seeded anew knows nothing of the calls that tools have yet to answer.
             self._forgotten_calls |= self._open_calls | self._unanswered_results.keys()
             self._open_calls.clear()
             self._unanswered_results.clear()
@@ -92,7 +98,7 @@ class GeminiLive(GeminiLiveLLMService):
             await self._go_on()
 
     async def _go_on(self) -> None:
-        """Give the model again what it left unanswered, so that it answers on this connection."""
+        """Send the model what it has not answered, so that it answers on this connection."""
         if self._unanswered_results:
             for args, options in self._unanswered_results.values():
                 await super()._tool_result(*args, **options)
@@ -105,7 +111,7 @@ class GeminiLive(GeminiLiveLLMService):
             self._expect_reply()
 
     async def _handle_connection_error(self, error: Exception) -> bool:
-        # Nothing more goes to the lost connection: each sound sent there would be an error of its own.
+        # Nothing more goes to the lost connection: each sound sent there would be another error.
         self._session = None
         self._cancel_watch()
         await self._close_response()
@@ -163,12 +169,12 @@ class GeminiLive(GeminiLiveLLMService):
             self.create_task(self._reconnect(), "move on to another connection")
 
     def _note_answer(self, message: LiveServerMessage) -> None:
-        """Keep in mind what is answered, and whether more of the answer is to come."""
+        """Note what is answered, and whether more of the answer is to come."""
         content = message.server_content or LiveServerContent()
         if content.interrupted:
             self._is_cut_short = True
         is_reply = message.tool_call or content.model_turn
-        # An answer that was cut short is complete as well: what cut it short is still to be answered.
+        # An answer that was cut short is complete as well, but what cut it short still needs an answer.
         is_complete = content.turn_complete and not self._is_cut_short
         if is_reply or is_complete or content.generation_complete:
             self._stalls = 0
@@ -196,7 +202,7 @@ class GeminiLive(GeminiLiveLLMService):
         self._expect_reply()
 
     async def _send_user_text(self, text: str) -> None:
-        # Kept, since between two connections it reaches nobody.
+        # Kept, because between two connections it is lost.
         self._unanswered_texts.append(text)
         await super()._send_user_text(text)
         self._expect_reply()
@@ -218,7 +224,7 @@ class GeminiLive(GeminiLiveLLMService):
 
     def _expect_reply(self) -> None:
         self._reply_is_due = True
-        # While the caller speaks nothing is due yet: the end of their turn begins the watch.
+        # While the caller speaks nothing is due yet: the watch begins with the end of their turn.
         if self._session is not None and not self._user_is_speaking:
             self._watch_for(STALL_SECONDS)
 
@@ -235,7 +241,7 @@ class GeminiLive(GeminiLiveLLMService):
             self._watch = None
 
     async def _handle_silence(self, seconds: float) -> None:
-        """Try another connection once; a model that leaves that one unanswered too is lost."""
+        """Try another connection once; a model that is silent on that one too is lost."""
         silence = TimeoutError(f"no answer for {seconds:g} seconds")
         self._stalls += 1
         if not self._has_been_ready:
@@ -250,33 +256,6 @@ class GeminiLive(GeminiLiveLLMService):
             await self._reconnect()
 
 
-def gemini_live(
-    *,
-    api_key: str,
-    persona: Persona,
-    tools: list[Any],
-    tool_timeout_seconds: float,
-    on_lost: Callable[[BotError], None],
-    on_reconnected: Callable[[], None],
-) -> GeminiLive:
-    """The service with the persona's voice, its turns driven by our own voice activity detection."""
-    return GeminiLive(
-        api_key=api_key,
-        tools=tools,
-        http_options=_http_options(api_key),
-        settings=GeminiLiveLLMService.Settings(
-            model=GEMINI_MODEL,
-            system_instruction=persona.instructions,
-            voice=persona.voice,
-            language=persona.language,
-            vad=GeminiVADParams(disabled=True),
-        ),
-        function_call_timeout_secs=tool_timeout_seconds,
-        on_lost=on_lost,
-        on_reconnected=on_reconnected,
-    )
-
-
 def _http_options(api_key: str) -> HttpOptions | None:
-    """Google knows tokens for one call, in place of keys, in this version of its API alone."""
+    """Return the API version that accepts a token for one call; keys work with the default."""
     return HttpOptions(api_version="v1alpha") if api_key.startswith("auth_tokens/") else None

@@ -154,7 +154,7 @@ async def attacking(
     pipeline = Pipeline(
         [
             peer.transport.input(),
-            CallerInput(lambda _text: None, hearing),
+            CallerInput(hearing),
             reached,
             peer.transport.output(),
         ]

@@ -49,7 +49,7 @@ def test_everything_that_is_wrong_is_named_in_one_line(tmp_path: Path) -> None:
     assert code == 64
     assert word["reason"] == "config_invalid"
     assert "GOOGLE_API_KEY is missing (GEMINI_API_KEY is set: rename it to GOOGLE_API_KEY)" in line
-    assert 'CONVEX_URL "ftp://shop" is no http(s) URL' in line
+    assert 'CONVEX_URL is "ftp://shop", which is not an http(s) URL' in line
     assert "DAILY_TOKEN is missing" in line
 
 

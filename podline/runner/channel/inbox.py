@@ -10,7 +10,7 @@ from loguru import logger
 
 from podline.contract.messages import CandidatesMessage, InboxAnswer, InboxMessage, OfferMessage, StopMessage
 from podline.runner.channel.client import Withdrawn
-from podline.runner.room.peer import OfferRefused, Peer
+from podline.runner.room.offers import OfferTaker, UnusableOffer
 
 _MOST_CANDIDATES: Final = 4
 """Messages with candidates that wait; the controller holds no more for one session."""
@@ -68,7 +68,9 @@ class InboxReader:
     time, and at most one more waits.
     """
 
-    def __init__(self, channel: Messages, peer: Peer | None, stop: Callable[[StopMessage], None]) -> None:
+    def __init__(
+        self, channel: Messages, peer: OfferTaker | None, stop: Callable[[StopMessage], None]
+    ) -> None:
         """`peer` answers offers, where the caller makes any; `stop` asks the call to end."""
         self._channel = channel
         self._peer = peer
@@ -103,23 +105,23 @@ class InboxReader:
             case _:
                 _put(self._answers, (message.id, _NO_OFFERS))
 
-    async def _answer_offers(self, peer: Peer) -> None:
+    async def _answer_offers(self, peer: OfferTaker) -> None:
         while True:
             offer, withdrawn = await self._offer.take()
             try:
                 answer = InboxAnswer(body=await peer.answer(offer.offer, withdrawn))
-            except OfferRefused as error:
+            except UnusableOffer as error:
                 answer = InboxAnswer(refusal=str(error))
             if not withdrawn.is_set():
                 await self._channel.answer(offer.id, answer)
 
-    async def _add_candidates(self, peer: Peer) -> None:
+    async def _add_candidates(self, peer: OfferTaker) -> None:
         while True:
             message = await self._candidates.get()
             answer = InboxAnswer(body={})
             try:
                 await peer.add_candidates(message.candidates)
-            except OfferRefused as error:
+            except UnusableOffer as error:
                 answer = InboxAnswer(refusal=str(error))
             await self._channel.answer(message.id, answer)
 

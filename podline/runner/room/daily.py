@@ -11,7 +11,7 @@ from pipecat.transports.daily.transport import DailyInputTransport, DailyParams,
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.membership import Membership
 from podline.runner.room.presence import END_SILENCE_SECONDS, Presence
-from podline.runner.settings import DailyRoom
+from podline.runner.settings import DailyRoomAccess
 
 BOT_NAME: Final = "Podline"
 """What others in the room read beside the bot."""
@@ -24,7 +24,7 @@ RECOVERY_SECONDS: Final = 15.0
 """How long a connection to Daily may be interrupted. Its client makes it again by itself, or never says."""
 
 
-def daily_transport(room: DailyRoom, presence: Presence, messages: ClientMessages) -> BaseTransport:
+def daily_transport(room: DailyRoomAccess, presence: Presence, messages: ClientMessages) -> BaseTransport:
     """A transport that joins the room when its pipeline is set up and tells `presence` what happens there."""
     transport = _CallersTransport(room, messages)
     call = DailyCall(room, presence, lambda: transport.last_error)
@@ -54,7 +54,7 @@ class DailyCall:
     Each method that takes a transport is an event handler of Pipecat's `DailyTransport`.
     """
 
-    def __init__(self, room: DailyRoom, presence: Presence, last_error: Callable[[], str]) -> None:
+    def __init__(self, room: DailyRoomAccess, presence: Presence, last_error: Callable[[], str]) -> None:
         self._room = room
         self._presence = presence
         self._last_error = last_error
@@ -136,7 +136,7 @@ class DailyCall:
 class _CallersTransport(DailyTransport):
     """Pipecat's transport, made to hear the caller alone and to keep what Daily says of its errors."""
 
-    def __init__(self, room: DailyRoom, messages: ClientMessages) -> None:
+    def __init__(self, room: DailyRoomAccess, messages: ClientMessages) -> None:
         super().__init__(
             room.url,
             room.token,

@@ -22,7 +22,7 @@ from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.grants import granted, missing_permission, missing_permission_of
 from podline.runner.room.membership import Membership
 from podline.runner.room.presence import END_SILENCE_SECONDS, Presence
-from podline.runner.settings import LiveKitRoom
+from podline.runner.settings import LiveKitRoomAccess
 
 JOIN_SECONDS: Final = 10.0
 """How long joining may take; a server that refuses says so in one. Pipecat stops a setup after 20 s."""
@@ -58,7 +58,7 @@ _CAUSES: Final = {
 }
 
 
-def livekit_transport(room: LiveKitRoom, presence: Presence, messages: ClientMessages) -> BaseTransport:
+def livekit_transport(room: LiveKitRoomAccess, presence: Presence, messages: ClientMessages) -> BaseTransport:
     """A transport that joins the room when its pipeline is set up and tells `presence` what happens there."""
     call = LiveKitCall(room, presence)
     transport = _CallersTransport(room, call, messages)
@@ -73,7 +73,7 @@ class LiveKitCall:
     come is the caller. One who joins again with the caller's identity takes the caller's place.
     """
 
-    def __init__(self, room: LiveKitRoom, presence: Presence) -> None:
+    def __init__(self, room: LiveKitRoomAccess, presence: Presence) -> None:
         self._presence = presence
         self._membership = Membership("LiveKit", "LiveKit's server", room.token, presence)
         self._has_joined = False
@@ -151,7 +151,7 @@ class LiveKitCall:
 class _CallersTransport(LiveKitTransport):
     """Pipecat's transport, made to hear the caller alone and to join at once or not at all."""
 
-    def __init__(self, room: LiveKitRoom, call: LiveKitCall, messages: ClientMessages) -> None:
+    def __init__(self, room: LiveKitRoomAccess, call: LiveKitCall, messages: ClientMessages) -> None:
         params = LiveKitParams(
             audio_in_enabled=True,
             audio_out_enabled=True,

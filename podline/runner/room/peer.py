@@ -19,8 +19,9 @@ from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 from podline.contract.candidates import CandidateFilter, why_too_much
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.guarded_connection import GuardedConnection
+from podline.runner.room.offers import UnusableOffer
 from podline.runner.room.presence import END_SILENCE_SECONDS, Presence
-from podline.runner.settings import IceServer
+from podline.runner.settings import PeerIceServer
 
 _WATCH_SECONDS: Final = 0.5
 _MISSED_SECONDS: Final = 5.0
@@ -41,10 +42,6 @@ _UNREADABLE: Final = (
 )
 
 
-class OfferRefused(Exception):  # noqa: N818 - named for what happened
-    """The offer or the candidates cannot be taken; the text says why."""
-
-
 class Peer:
     """The caller's end of the call, over SmallWebRTC."""
 
@@ -52,7 +49,7 @@ class Peer:
         self,
         presence: Presence,
         messages: ClientMessages,
-        ice_servers: Sequence[IceServer] = (),
+        ice_servers: Sequence[PeerIceServer] = (),
         *,
         refuse_private_candidates: bool = False,
     ) -> None:
@@ -89,24 +86,24 @@ class Peer:
             withdrawn: Set when nobody waits for the answer any more. Then the offer changes nothing.
 
         Raises:
-            OfferRefused: It is malformed or withdrawn, or another caller is in the call.
+            UnusableOffer: It is malformed or withdrawn, or another caller is in the call.
         """
         withdrawn = withdrawn or asyncio.Event()
         sdp, pc_id = offer.get("sdp"), offer.get("pc_id")
         if not isinstance(sdp, str) or offer.get("type") != "offer":
-            raise OfferRefused("The offer needs an sdp and the type offer.")
+            raise UnusableOffer("The offer needs an sdp and the type offer.")
         if (too_much := why_too_much(sdp)) is not None:
-            raise OfferRefused(f"The offer's sdp is too large: {too_much}.")
+            raise UnusableOffer(f"The offer's sdp is too large: {too_much}.")
         if "m=audio" not in sdp:
-            raise OfferRefused("The offer has no audio: the microphone's track is missing.")
+            raise UnusableOffer("The offer has no audio: the microphone's track is missing.")
         wants_restart = bool(offer.get("restart_pc"))
         if wants_restart and pc_id is None:
             # A client that lost its connection may have forgotten its id, and come before it is missed.
             await _first_within(_MISSED_SECONDS, self._away, withdrawn)
         if withdrawn.is_set():
-            raise OfferRefused("The offer was withdrawn.")
+            raise UnusableOffer("The offer was withdrawn.")
         if self._is_here and pc_id != self._connection.pc_id:
-            raise OfferRefused("Another caller is in this call.")
+            raise UnusableOffer("Another caller is in this call.")
         is_anew = wants_restart or not self._is_here
         if is_anew:
             self._candidates.begin()
@@ -118,22 +115,22 @@ class Peer:
                 self._was_offered = True
                 await self._connection.initialize(usable, "offer")
         except _UNREADABLE as error:
-            raise OfferRefused("The offer's sdp cannot be read.") from error
+            raise UnusableOffer("The offer's sdp cannot be read.") from error
         return dict(self._connection.get_answer() or {})
 
     async def add_candidates(self, patch: dict[str, Any]) -> None:
         """Add the caller's ICE candidates, but for those that must not be used.
 
         Raises:
-            OfferRefused: They are malformed or for another connection.
+            UnusableOffer: They are malformed or for another connection.
         """
         if patch.get("pc_id") != self._connection.pc_id:
-            raise OfferRefused("No connection with this pc_id.")
+            raise UnusableOffer("No connection with this pc_id.")
         for item in patch.get("candidates") or []:
             try:
                 await self._add_candidate(item)
             except _UNREADABLE as error:
-                raise OfferRefused("A candidate cannot be read.") from error
+                raise UnusableOffer("A candidate cannot be read.") from error
 
     async def _add_candidate(self, item: dict[str, Any]) -> None:
         candidate = candidate_from_sdp(item["candidate"]) if item["candidate"] else None

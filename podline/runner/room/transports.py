@@ -1,24 +1,39 @@
-"""Where the bot meets the caller: a Pipecat transport for each provider."""
+"""How the bot meets its caller: a Pipecat transport for each provider, imported only if it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from pipecat.transports.base_transport import BaseTransport
 
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.presence import Presence
-from podline.runner.settings import DailyRoom, LiveKitRoom
+from podline.runner.settings import DailyRoomAccess, LiveKitRoomAccess, RunnerSettings
+
+if TYPE_CHECKING:
+    from podline.runner.room.peer import Peer
 
 
-def room_transport(
-    room: DailyRoom | LiveKitRoom, presence: Presence, messages: ClientMessages
-) -> BaseTransport:
-    """The transport for a room that a provider hosts."""
-    match room:
-        case DailyRoom():
-            # Imported here because Daily's native client is needed for its own rooms only.
+def meet_caller(
+    settings: RunnerSettings, presence: Presence, messages: ClientMessages
+) -> tuple[BaseTransport, Peer | None]:
+    """Return the transport for the caller's room; if there is no room, a peer's, and the peer."""
+    match settings.room:
+        case DailyRoomAccess() as room:
             from podline.runner.room.daily import daily_transport  # noqa: PLC0415
 
-            return daily_transport(room, presence, messages)
-        case LiveKitRoom():
-            # Likewise.
+            return daily_transport(room, presence, messages), None
+        case LiveKitRoomAccess() as room:
             from podline.runner.room.livekit import livekit_transport  # noqa: PLC0415
 
-            return livekit_transport(room, presence, messages)
+            return livekit_transport(room, presence, messages), None
+        case None:
+            from podline.runner.room.peer import Peer  # noqa: PLC0415
+
+            peer = Peer(
+                presence,
+                messages,
+                settings.ice_servers,
+                refuse_private_candidates=settings.refuse_private_candidates,
+            )
+            return peer.transport, peer

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipecat.services.llm_service import FunctionCallParams
 
-from bot.store import Patience, Store
+from bot.store import Store, StoreTimeouts
 from bot.tools.ending import end_call_tool
 from bot.tools.products import NO_NUMBER, NO_QUERY, UNAVAILABLE, UNSETTLED, ProductTools, product_number
 from testing.fakes.bots.bot_store import KETTLE, FakeStore, Fault, Seen
 
-QUICK = Patience(connect=2.0, total=2.0, pauses=(0.01, 0.01))
+QUICK = StoreTimeouts(connect=2.0, total=2.0, pauses=(0.01, 0.01))
 
 
 class Call:
@@ -262,7 +262,7 @@ async def test_a_backend_that_hangs_keeps_the_caller_waiting_no_longer_than_the_
     fake: FakeStore, http: aiohttp.ClientSession
 ) -> None:
     fake.faults.append("hang")
-    call = Call(Store(http, fake.url, None, Patience(total=0.1)))
+    call = Call(Store(http, fake.url, None, StoreTimeouts(total=0.1)))
 
     async with asyncio.timeout(10):
         assert await call.ask("search_products", query="tea") == {"error": UNAVAILABLE}
@@ -308,9 +308,9 @@ async def test_the_end_of_a_call_waits_for_a_change_only_so_long(
     fake: FakeStore, http: aiohttp.ClientSession, logged: list[str]
 ) -> None:
     fake.gate.clear()
-    call = Call(Store(http, fake.url, None, Patience(total=3600.0)))
+    call = Call(Store(http, fake.url, None, StoreTimeouts(total=3600.0)))
     call.tools = ProductTools(
-        Store(http, fake.url, None, Patience(total=3600.0)), "ana", print_nothing, finish_within=0.01
+        Store(http, fake.url, None, StoreTimeouts(total=3600.0)), "ana", print_nothing, finish_within=0.01
     )
     async with asyncio.timeout(10), call.tools:
         saving = asyncio.create_task(call.ask("save_product", productNumber=2))
@@ -328,12 +328,9 @@ async def print_nothing(_: dict[str, Any]) -> None:
 async def test_the_call_is_told_of_the_goodbye_before_the_model_may_say_it() -> None:
     order: list[str] = []
 
-    async def on_goodbye() -> None:
-        order.append("told")
-
-    tool = end_call_tool(on_goodbye)
+    tool = end_call_tool(lambda: order.append("completed"))
     assert tool.handler is not None
     result = await result_of(tool.handler, {})
 
-    assert (tool.name, tool.properties, order) == ("end_call", {}, ["told"])
+    assert (tool.name, tool.properties, order) == ("end_call", {}, ["completed"])
     assert "goodbye" in result["next"]

@@ -2,13 +2,13 @@
 
 from podline.contract.reasons import Reason
 from podline.errors import RoomLost
-from podline.runner.attendance import Attendance, Patience
+from podline.runner.attendance import Attendance, CallLimits
 from podline.runner.channel.outbox import Outbox
 from testing.fakes.controllers.clockwork import at_once
 
 
 def attendance() -> Attendance:
-    return Attendance(Outbox(lambda: 1.0), Patience(no_caller=60, return_grace=10, max_duration=1800))
+    return Attendance(Outbox(lambda: 1.0), CallLimits(no_caller=60, return_grace=10, max_duration=1800))
 
 
 @at_once
@@ -18,7 +18,7 @@ async def test_nobody_comes() -> None:
 
     ending = await call.ending
 
-    assert (ending.reason, ending.message) == (Reason.NO_CALLER, "Nobody came within 60 seconds.")
+    assert (ending.reason, ending.message) == (Reason.NO_CALLER, "The caller did not join within 60 seconds.")
 
 
 @at_once
@@ -32,7 +32,7 @@ async def test_a_spent_budget_ends_the_call_with_a_goodbye_whatever_comes_after_
     ending = await call.ending
 
     assert (ending.reason, ending.goodbye, ending.is_ordered) == (Reason.BUDGET_SPENT, "ask", True)
-    assert ending.message == "The call has used up its budget. Start another one to go on."
+    assert ending.message == "The call used up its budget. Start another one to go on."
 
 
 @at_once
@@ -122,7 +122,7 @@ async def test_nobody_says_goodbye_to_a_caller_who_left() -> None:
 async def test_the_goodbye_of_a_bot_that_ends_the_call_itself_is_waited_for() -> None:
     call = attendance()
     call.caller_joined()
-    call.bot_says_goodbye()
+    call.complete()
 
     ending = await call.ending
 
@@ -144,6 +144,6 @@ async def test_the_caller_is_warned_before_the_time_is_up() -> None:
 
 @at_once
 async def test_a_short_call_is_warned_when_a_quarter_is_left() -> None:
-    call = Attendance(Outbox(lambda: 1.0), Patience(no_caller=60, return_grace=10, max_duration=20))
+    call = Attendance(Outbox(lambda: 1.0), CallLimits(no_caller=60, return_grace=10, max_duration=20))
 
     assert call.warning_seconds == 5

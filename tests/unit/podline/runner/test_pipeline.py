@@ -9,12 +9,19 @@ from podline.runner.pipeline import CallerInput
 from podline.runner.room.hearing import Hearing
 
 
+def caller_input(typed_words: list[str]) -> CallerInput:
+    """The processor, which adds to the list what the caller types."""
+    made = CallerInput(Hearing(time.monotonic))
+    made.add_event_handler("on_typed_text", lambda _input, text: typed_words.append(text))
+    return made
+
+
 async def test_typed_words_are_said_to_the_model_and_kept_in_its_context() -> None:
     typed_words: list[str] = []
     typed = LLMMessagesAppendFrame(messages=[{"role": "user", "content": "find a lamp"}], run_llm=True)
 
     frames, _ = await run_test(
-        CallerInput(typed_words.append, Hearing(time.monotonic)),
+        caller_input(typed_words),
         frames_to_send=[typed],
         expected_down_frames=[LLMMessagesAppendFrame, InputTextRawFrame],
     )
@@ -30,7 +37,7 @@ async def test_an_empty_line_is_no_turn() -> None:
     typed_words: list[str] = []
 
     await run_test(
-        CallerInput(typed_words.append, Hearing(time.monotonic)),
+        caller_input(typed_words),
         frames_to_send=[LLMMessagesAppendFrame(messages=[{"role": "user", "content": "  "}], run_llm=True)],
         expected_down_frames=[LLMMessagesAppendFrame],
     )

@@ -8,7 +8,7 @@ from typing import Any
 from podline.contract.messages import CandidatesMessage, InboxAnswer, InboxMessage, OfferMessage, StopMessage
 from podline.runner.channel.client import Withdrawn
 from podline.runner.channel.inbox import InboxReader
-from podline.runner.room.peer import OfferRefused
+from podline.runner.room.offers import UnusableOffer
 
 
 class FakeChannel:
@@ -60,7 +60,7 @@ class SlowPeer:
             task.cancel()
         self._at_once -= 1
         if withdrawn.is_set():
-            raise OfferRefused("withdrawn")
+            raise UnusableOffer("withdrawn")
         return {"sdp": f"answer to {offer['sdp']}"}
 
     async def add_candidates(self, _patch: dict[str, Any]) -> None: ...

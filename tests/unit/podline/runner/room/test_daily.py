@@ -14,14 +14,14 @@ from pipecat.workers.runner import WorkerRunner
 
 from podline.errors import BotError
 from podline.runner.room import daily
-from podline.runner.room.transports import room_transport
-from podline.runner.settings import DailyRoom as RoomSettings
+from podline.runner.room.daily import daily_transport
+from podline.runner.settings import DailyRoomAccess
 from testing.callers.client_messages import typed, unhurried_messages
 from testing.fakes.bots.daily_native import BOT_ID, DailyRoom, install, participant
 
 PATIENCE_SECONDS: Final = 40.0
 """Pipecat, cancelled in the middle of a join, has been seen to take 13 s, and stops a setup after 20."""
-SETTINGS = RoomSettings("https://example.daily.co/room", "bots-token")
+SETTINGS = DailyRoomAccess("https://example.daily.co/room", "bots-token")
 
 
 class Observed:
@@ -81,7 +81,7 @@ class Bot:
     def __init__(self) -> None:
         self.presence = Observed()
         self.ears = Ears()
-        transport = room_transport(SETTINGS, self.presence, unhurried_messages())
+        transport = daily_transport(SETTINGS, self.presence, unhurried_messages())
         self.worker = PipelineWorker(Pipeline([transport.input(), self.ears, transport.output()]))
 
     async def run(self) -> None:

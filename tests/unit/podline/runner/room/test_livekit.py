@@ -11,7 +11,7 @@ from pipecat.transports.livekit.transport import LiveKitParams
 
 from podline.runner.room import livekit
 from podline.runner.room.livekit import LiveKitCall, _Client, livekit_transport, told
-from podline.runner.settings import LiveKitRoom
+from podline.runner.settings import LiveKitRoomAccess
 from testing.callers.client_messages import typed, unhurried_messages
 from tests.unit.podline.runner.room.test_daily import Observed
 
@@ -67,7 +67,7 @@ class Scene:
     def __init__(self, *there: Somebody) -> None:
         self.presence = Observed()
         self.room = FakeRoom({each.identity: each for each in there})
-        self.call = LiveKitCall(LiveKitRoom("ws://livekit", TOKEN), self.presence)
+        self.call = LiveKitCall(LiveKitRoomAccess("ws://livekit", TOKEN), self.presence)
         self.call.follow(self.room)
         self.call.joined()
 
@@ -179,7 +179,7 @@ async def test_nothing_is_lost_when_the_bot_leaves_by_itself() -> None:
 
 async def test_a_refusal_does_not_repeat_the_token() -> None:
     presence = Observed()
-    call = LiveKitCall(LiveKitRoom("ws://livekit", TOKEN), presence)
+    call = LiveKitCall(LiveKitRoomAccess("ws://livekit", TOKEN), presence)
     call.refused(*told(f"engine: odd answer to {TOKEN}"))
     call.refused("once more", "twice")
     await asyncio.sleep(0)
@@ -207,7 +207,7 @@ class Sender:
 async def test_what_the_page_is_told_while_the_connection_is_away_reaches_it_afterwards() -> None:
     room = Sender()
     client = _Client(
-        LiveKitCall(LiveKitRoom("ws://a", TOKEN), Observed()),
+        LiveKitCall(LiveKitRoomAccess("ws://a", TOKEN), Observed()),
         "ws://a",
         TOKEN,
         "a",
@@ -238,7 +238,7 @@ async def test_what_the_page_is_told_while_the_connection_is_away_reaches_it_aft
     ],
 )
 async def test_what_no_client_of_ours_sends_goes_no_further(data: bytes) -> None:
-    transport = livekit_transport(LiveKitRoom("ws://livekit", TOKEN), Observed(), unhurried_messages())
+    transport = livekit_transport(LiveKitRoomAccess("ws://livekit", TOKEN), Observed(), unhurried_messages())
     taken: asyncio.Queue[Any] = asyncio.Queue()
 
     @transport.event_handler("on_app_message")

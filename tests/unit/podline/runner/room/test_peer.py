@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from podline.errors import BotError
-from podline.runner.room.peer import OfferRefused, Peer
+from podline.runner.room.offers import UnusableOffer
+from podline.runner.room.peer import Peer
 from testing.callers.client_messages import unhurried_messages
 
 ANSWERABLE = (
@@ -46,14 +47,14 @@ async def peer() -> AsyncIterator[Peer]:
     ],
 )
 async def test_a_malformed_offer_is_refused(peer: Peer, offer: dict[str, object], sentence: str) -> None:
-    with pytest.raises(OfferRefused) as refusal:
+    with pytest.raises(UnusableOffer) as refusal:
         await peer.answer(offer)
 
     assert str(refusal.value) == sentence
 
 
 async def test_a_readable_offer_is_answered_after_a_malformed_one(peer: Peer) -> None:
-    with pytest.raises(OfferRefused):
+    with pytest.raises(UnusableOffer):
         await peer.answer({"sdp": "m=audio nonsense", "type": "offer"})
 
     answer = await peer.answer({"sdp": ANSWERABLE, "type": "offer"})
@@ -64,14 +65,14 @@ async def test_a_readable_offer_is_answered_after_a_malformed_one(peer: Peer) ->
 
 
 async def test_candidates_for_another_connection_are_refused(peer: Peer) -> None:
-    with pytest.raises(OfferRefused, match="No connection with this pc_id"):
+    with pytest.raises(UnusableOffer, match="No connection with this pc_id"):
         await peer.add_candidates({"pc_id": "foreign", "candidates": []})
 
 
 async def test_a_malformed_candidate_is_refused(peer: Peer) -> None:
     pc_id = (await peer.answer({"sdp": ANSWERABLE, "type": "offer"}))["pc_id"]
 
-    with pytest.raises(OfferRefused, match="A candidate cannot be read"):
+    with pytest.raises(UnusableOffer, match="A candidate cannot be read"):
         await peer.add_candidates({"pc_id": pc_id, "candidates": [{"candidate": "nonsense"}]})
 
 
@@ -110,7 +111,7 @@ async def test_a_damaged_offer_is_refused_or_answered_and_never_crashes(
 ) -> None:
     peer = Peer(Nobody(), unhurried_messages())
 
-    with contextlib.suppress(OfferRefused):
+    with contextlib.suppress(UnusableOffer):
         assert (await peer.answer({"sdp": mutated(mutations), "type": "offer"}))["type"] == "answer"
 
     await peer.close()

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from loguru import logger
 
-from bot.store import Patience, Store
-from podline.runner.observers.transcript import MAX_WAITING_TURNS, Rhythm, Transcript
+from bot.store import Store, StoreTimeouts
+from bot.transcript import MAX_WAITING_TURNS, Rhythm, Transcript
 from testing.fakes.bots.bot_store import FakeStore
 
 QUICK = Rhythm(wait=0.01, first_pause=0.01, longest_pause=0.01, flush_within=2.0)
@@ -24,7 +24,7 @@ async def fake() -> AsyncIterator[FakeStore]:
 
 @pytest.fixture
 def store(fake: FakeStore, http: aiohttp.ClientSession) -> Store:
-    return Store(http, fake.url, "convex-secret", Patience(total=2.0, pauses=()))
+    return Store(http, fake.url, "convex-secret", StoreTimeouts(total=2.0, pauses=()))
 
 
 def noon() -> datetime:
@@ -82,7 +82,7 @@ async def test_a_backend_without_transcripts_is_left_alone(
 
 
 async def test_no_line_logged_holds_what_was_said(http: aiohttp.ClientSession, logged: list[str]) -> None:
-    nowhere = Store(http, "http://127.0.0.1:1", "convex-secret", Patience(pauses=()))
+    nowhere = Store(http, "http://127.0.0.1:1", "convex-secret", StoreTimeouts(pauses=()))
     rhythm = Rhythm(wait=0.0, first_pause=0.01, longest_pause=0.01, flush_within=0.05)
     async with asyncio.timeout(10), Transcript(nowhere, "call-1", "ana", rhythm=rhythm) as transcript:
         transcript.add("user", "my secret wish")

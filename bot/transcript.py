@@ -1,4 +1,4 @@
-"""The finished turns of a call, on their way to the product's backend. Never in the way of the call."""
+"""Delivery of a call's finished turns to the product backend, which never delays the call."""
 
 from __future__ import annotations
 

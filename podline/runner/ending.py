@@ -1,0 +1,45 @@
+"""Why a call ends: one reason, one sentence, and whether the bot says goodbye first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from podline.contract.reasons import TERMINATED, Reason
+from podline.errors import BotError
+
+UNHURRIED_SECONDS: Final = 20.0
+"""How long a bot may take to leave a call that nobody has asked it to end."""
+
+
+@dataclass(frozen=True)
+class CallEnding:
+    """Why a call ends.
+
+    Attributes:
+        reason: One of the reasons a bot can give itself, or `terminated`.
+        message: One sentence for a person.
+        goodbye: `none`; `ask` the model for one; or `awaited`, because the model says one anyway.
+    """
+
+    reason: Reason | Literal["terminated"]
+    message: str
+    goodbye: Literal["none", "ask", "awaited"] = "none"
+
+    @property
+    def is_ordered(self) -> bool:
+        """True if somebody asked for the end and waits for the process to be gone."""
+        return self.reason in (TERMINATED, Reason.STOPPED, Reason.BUDGET_SPENT)
+
+    @classmethod
+    def of(cls, error: BotError) -> CallEnding:
+        return cls(error.reason, error.message)
+
+    @classmethod
+    def of_bug(cls, error: BaseException) -> CallEnding:
+        """Return the ending for an unexpected error; a group's first error stands for all of them."""
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if isinstance(error, MemoryError):
+            return cls(Reason.OUT_OF_MEMORY, "The bot ran out of memory; give it more.")
+        return cls(Reason.CRASHED, f"The bot crashed with {type(error).__name__}; see the bot's log.")

@@ -1,0 +1,65 @@
+"""The end of a bot's process: its final report, its exit code, and the watchdogs that force an exit."""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Final, NoReturn
+
+from podline.contract.reasons import EXIT_CODES, TERMINATED, Reason
+from podline.runner.channel.final_report import FinalReportFile, final_report
+from podline.runner.channel.outbox import Outbox
+from podline.runner.ending import UNHURRIED_SECONDS, CallEnding
+
+FORCED_EXIT_SECONDS: Final = 0.3
+"""How long before the end of the grace period a bot that hangs while it ends is exited."""
+QUICK_EXIT_SECONDS: Final = 10.0
+"""The same for a call without a goodbye: cancelling Pipecat during a join has been seen to take 13 s."""
+
+
+class ProcessExit:
+    """Ends this process with its final report written."""
+
+    def __init__(self, outbox: Outbox, final_report_file: str) -> None:
+        """Take what is reported, and the path of the file it is written to (empty for none)."""
+        self._outbox = outbox
+        self._file = FinalReportFile(Path(final_report_file)) if final_report_file else None
+
+    def on_early_signal(self) -> None:
+        """Exit on SIGTERM at once. As PID 1 a process without a handler would not end at all."""
+
+        def exit_early(_number: int, _frame: object) -> None:
+            self.now(CallEnding(TERMINATED, "A signal stopped the bot before it had joined."))
+
+        signal.signal(signal.SIGTERM, exit_early)
+
+    def prepare(self, ending: CallEnding, grace_seconds: float) -> None:
+        """Write the report of a decided ending, and exit by force if the call takes too long to close."""
+        if ending.reason is Reason.OUT_OF_MEMORY:
+            # To close anything in order takes memory.
+            self.now(ending)
+        self._write(ending, is_final=False)
+        # What is acknowledged from here on must count as that, should the bot be killed before its exit.
+        self._outbox.on_acknowledged = lambda: self._write(ending, is_final=False)
+        longest = grace_seconds - FORCED_EXIT_SECONDS if ending.is_ordered else UNHURRIED_SECONDS
+        self.by_force(ending, min(longest, QUICK_EXIT_SECONDS) if ending.goodbye == "none" else longest)
+
+    def by_force(self, ending: CallEnding, seconds: float) -> None:
+        """Exit from a thread after this long, whatever the event loop is stuck in."""
+        watchdog = threading.Timer(max(seconds, 0.0), self.now, [ending])
+        watchdog.daemon = True
+        watchdog.start()
+
+    def now(self, ending: CallEnding) -> NoReturn:
+        """Exit without the interpreter's shutdown, in which native media libraries were seen to abort."""
+        try:
+            self._write(ending, is_final=True)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0 if ending.reason == TERMINATED else EXIT_CODES[Reason(ending.reason)])
+
+    def _write(self, ending: CallEnding, *, is_final: bool) -> None:
+        if self._file is not None:
+            self._file.write(final_report(self._outbox, ending.reason, ending.message, is_final=is_final))
