@@ -45,11 +45,11 @@ $("composer").addEventListener("submit", (event) => {
 $("hints").addEventListener("click", ({ target }) => {
   if (target.tagName === "BUTTON") say(target.textContent);
 });
-// A closed tab reaches the bot at once this way; by itself it would take half a minute.
+// Ends the call at once when the tab closes; otherwise the bot would notice after half a minute.
 addEventListener("pagehide", () => call?.hangUp());
 
 function connect() {
-  // Browsers let a page make sound only from within a click.
+  // Browsers let a page play sound only after a click.
   audioContext ??= new AudioContext();
   audioContext.resume();
   clearLastCall();
@@ -113,7 +113,7 @@ function handleMessage({ type, data }) {
   }
 }
 
-/** Text a voice still has to speak is told again while it is spoken; other text is told once. */
+/** Text that will be spoken is sent again while it is spoken; other text is sent once. */
 function isLastOfSegment({ will_be_spoken: followed, spoken_status: status }) {
   return followed ? status === "completed" : status === "new";
 }

@@ -5,15 +5,15 @@ import { abandonSession, CallError, readEndedSession, sendCandidates, sendOffer,
 
 const RTVI_LABEL = "rtvi-ai";
 const RTVI_VERSION = "2.2.0";
-const PING_MS = 1000; // Pipecat takes a caller for gone after 3 s without one
-const GATHERING_MS = 800; // what is found later follows by PATCH
+const PING_MS = 1000; // Pipecat considers a caller gone after 3 s without one
+const GATHERING_MS = 800; // later candidates follow by PATCH
 
 /**
  * Events, each with its content in `detail`:
  * `state` one of microphone, starting, connecting, live, ended;
- * `track` {side: "you" | "bot", track}; `microphone` a sentence where there is none, else null;
+ * `track` {side: "you" | "bot", track}; `microphone` a sentence if there is none, otherwise null;
  * `message` an RTVI message {type, data}; `shaky` true while the connection is interrupted;
- * `ended` {by: "caller" | "bot" | "lost" | "failed", told}, once and last, where told is a sentence or null.
+ * `ended` {by: "caller" | "bot" | "lost" | "failed", sentence}, once and last; the sentence may be null.
  */
 export class Call extends EventTarget {
   sessionId = null;
@@ -36,7 +36,7 @@ export class Call extends EventTarget {
     this.#audioContext = audioContext;
   }
 
-  /** Start the session and connect. Whatever goes wrong ends the call; nothing is thrown. */
+  /** Start the session and connect. Any error ends the call; none is thrown. */
   async start() {
     try {
       this.#emit("state", "microphone");
@@ -52,7 +52,7 @@ export class Call extends EventTarget {
       await this.#connect(iceConfig?.iceServers ?? []);
     } catch (error) {
       if (this.#ended) return;
-      this.#end("failed", error instanceof CallError ? error.message : `The call could not be made: ${error.message}`);
+      this.#end("failed", error instanceof CallError ? error.message : `The call could not start: ${error.message}`);
     }
   }
 
@@ -65,7 +65,7 @@ export class Call extends EventTarget {
     this.#track.enabled = !muted;
   }
 
-  /** Put the microphone in the silent track's place, in the middle of a call. */
+  /** Replace the silent track with the microphone, in the middle of a call. */
   async retryMicrophone() {
     await this.#openTrack();
     await this.#sender?.replaceTrack(this.#track);
@@ -80,7 +80,7 @@ export class Call extends EventTarget {
     let problem = null;
     try {
       this.#track = await openMicrophone();
-      this.#track.addEventListener("ended", () => this.#emit("microphone", "The microphone went away. You can still type."));
+      this.#track.addEventListener("ended", () => this.#emit("microphone", "The microphone was disconnected. You can still type."));
     } catch (error) {
       if (!(error instanceof MicrophoneError)) throw error;
       problem = error.message;
@@ -98,7 +98,7 @@ export class Call extends EventTarget {
   async #connect(iceServers) {
     const connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     this.#connection = connection;
-    // Pipecat takes the first transceiver for the caller's audio.
+    // Pipecat treats the first transceiver as the caller's audio.
     this.#sender = connection.addTransceiver(this.#track, { direction: "sendrecv" }).sender;
     this.#openChannel(connection.createDataChannel("chat", { ordered: true }));
     connection.addEventListener("track", ({ track }) => this.#emit("track", { side: "bot", track }));
@@ -130,7 +130,7 @@ export class Call extends EventTarget {
   #sendLateCandidates() {
     const candidates = this.#lateCandidates.splice(0);
     if (candidates.length === 0) return;
-    // A candidate that gets lost is one path less; the connection's own state tells whether one is left.
+    // A lost candidate is one path less; the connection's own state shows whether another works.
     sendCandidates(this.sessionId, this.#pcId, candidates, this.#abort.signal).catch(() => {});
   }
 
@@ -139,11 +139,11 @@ export class Call extends EventTarget {
     this.#emit("shaky", state === "disconnected");
     if (state === "disconnected") this.#askWhetherEnded();
     if (state === "failed") {
-      this.#end("lost", this.#connected ? null : "No path to the assistant was found: a network in between blocks the connection.");
+      this.#end("lost", this.#connected ? null : "Your browser found no path to the assistant: a network in between blocks the connection.");
     }
   }
 
-  // A browser waits half a minute before it gives a dead peer up; the controller knows sooner.
+  // A browser gives up a dead peer after half a minute; the controller knows sooner.
   async #askWhetherEnded() {
     const session = await readEndedSession(this.sessionId);
     if (session !== null) this.#end("bot", null);
@@ -190,7 +190,7 @@ export class Call extends EventTarget {
     this.#channel.send(JSON.stringify({ label: RTVI_LABEL, type, id: `${type}-${this.#sent}`, data }));
   }
 
-  #end(by, told) {
+  #end(by, sentence) {
     if (this.#ended) return;
     this.#ended = true;
     this.#abort.abort();
@@ -199,7 +199,7 @@ export class Call extends EventTarget {
     this.#track?.stop();
     if (this.sessionId !== null && !this.#connected) abandonSession(this.sessionId);
     this.#emit("state", "ended");
-    this.#emit("ended", { by, told });
+    this.#emit("ended", { by, sentence });
   }
 
   #emit(type, detail) {

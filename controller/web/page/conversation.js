@@ -1,13 +1,13 @@
-// Both sides' words as turns, in the order they were spoken, growing while they come.
+// Both sides' words as turns, in the order in which they were spoken, growing as words arrive.
 
 const NEAR_END_PIXELS = 120;
 
 export class Conversation {
   #list;
-  #yours = null; // the caller's turn that words still belong to
-  #bots = null; // the assistant's turn that words still belong to
-  #typed = []; // typed words already shown, which the bot will tell of
-  #unplacedLatency = null;
+  #yours = null; // the caller's turn that still receives words
+  #bots = null; // the assistant's turn that still receives words
+  #typed = []; // typed words already shown, which the bot will echo
+  #pendingLatency = null;
   #atEnd = true; // false while the reader has scrolled up
 
   constructor(list) {
@@ -18,12 +18,12 @@ export class Conversation {
 
   clear() {
     this.#list.replaceChildren();
-    this.#yours = this.#bots = this.#unplacedLatency = null;
+    this.#yours = this.#bots = this.#pendingLatency = null;
     this.#typed = [];
     this.#atEnd = true;
   }
 
-  /** Words arrive well after speech began, so the turn takes its place in the conversation now. */
+  /** Add the turn now, because its words arrive well after speech began. */
   callerStartedSpeaking() {
     if (this.#yours !== null && this.#yours.text.textContent === "") this.#yours.item.remove();
     this.#yours = this.#addTurn("you", "You");
@@ -43,7 +43,7 @@ export class Conversation {
     this.#keepEndInSight();
   }
 
-  /** `kind` is transcription or chat; only a final text stays. */
+  /** Show the caller's words. `kind` is transcription or chat; only a final text stays. */
   callerSaid(text, { kind, final }) {
     if (kind === "chat") {
       const known = this.#typed.indexOf(text);
@@ -69,7 +69,7 @@ export class Conversation {
     if (this.#bots === null) {
       if (text.trim() === "") return;
       this.#bots = this.#addTurn("bot", "Assistant");
-      if (this.#unplacedLatency !== null) this.answeredAfter(this.#unplacedLatency);
+      if (this.#pendingLatency !== null) this.answeredAfter(this.#pendingLatency);
     }
     this.#bots.text.textContent = joined(this.#bots.text.textContent, text);
     this.#keepEndInSight();
@@ -85,20 +85,20 @@ export class Conversation {
     this.botStoppedSpeaking();
   }
 
-  /** The measure can come before the answer's first words. */
+  /** Show an answer's latency, which can arrive before the answer's first words. */
   answeredAfter(seconds) {
     if (this.#bots === null) {
-      this.#unplacedLatency = seconds;
+      this.#pendingLatency = seconds;
       return;
     }
-    this.#unplacedLatency = null;
+    this.#pendingLatency = null;
     const mark = document.createElement("span");
     mark.className = "after";
     mark.textContent = `answered in ${seconds.toFixed(1)} s`;
     this.#bots.who.append(mark);
   }
 
-  /** What will get no more words stops looking as if it did. */
+  /** Mark all turns as complete. */
   close() {
     for (const item of this.#list.querySelectorAll(".waiting")) item.remove();
     announce(this.#bots);
@@ -130,12 +130,12 @@ export class Conversation {
   }
 }
 
-/** Let a screen reader read the turn, now that it is whole: word by word it would talk all the time. */
+/** Let a screen reader read the turn now that it is complete, rather than word by word. */
 function announce(turn) {
   turn?.item.removeAttribute("aria-busy");
 }
 
-/** Transcripts come in pieces, some with their spaces and some, whole sentences, without. */
+/** Join pieces of a transcript: some come with their spaces, and whole sentences without. */
 function joined(before, piece) {
   const glued = /[\p{L}\p{N}.!?,…]$/u.test(before) && /[.!?…]$/u.test(before) && /^[\p{L}\p{N}]/u.test(piece);
   return (before + (glued ? " " : "") + piece).replace(/^\s+/, "");

@@ -1,4 +1,4 @@
-// How a call ended, in words, and what it came to.
+// How a call ended, in words, and its figures.
 
 const TITLES = {
   caller_left: "You hung up",
@@ -13,29 +13,29 @@ const TITLES = {
 const PLAIN = {
   caller: ["You hung up", "The call is over."],
   bot: ["Call ended", "The assistant left the call."],
-  lost: ["Connection lost", "The connection to the assistant broke off. Check your network and call again."],
-  failed: ["No call was made", "Something went wrong before the call began."],
+  lost: ["Connection lost", "The connection to the assistant was lost. Check your network and call again."],
+  failed: ["The call did not start", "Something went wrong before the call began."],
 };
 
 /**
- * Title, sentence and reason to show: from the session's record, which knows best, else from the bot's last
- * message, else from what the page saw itself.
+ * Return title, sentence and reason to show: from the session's record, otherwise from the bot's last message,
+ * otherwise from what the page saw itself.
  */
-export function describeEnding({ by, told }, lastMessage, record) {
-  // A bot that was told to go doesn't know why; the record does.
+export function describeEnding({ by, sentence }, lastMessage, record) {
+  // A terminated bot doesn't know why; the record does.
   const known = record ?? (lastMessage?.reason === "terminated" ? null : lastMessage);
   const [plainTitle, plainText] = PLAIN[by];
   const reason = known?.reason ?? null;
   const failed = by === "failed" || record?.phase === "failed" || (by === "lost" && reason === null);
   return {
     title: TITLES[reason] ?? (reason !== null && failed ? "The call failed" : plainTitle),
-    text: told ?? known?.message ?? plainText,
+    text: sentence ?? known?.message ?? plainText,
     reason,
     failed,
   };
 }
 
-/** What the record tells of the call, as pairs of a label and a value. */
+/** Return the record's figures of the call as pairs of a label and a value. */
 export function summarise({ timeline, usage }) {
   const began = timeline?.caller_joined ?? timeline?.accepted;
   const seconds = began && timeline.ended ? (Date.parse(timeline.ended) - Date.parse(began)) / 1000 : null;

@@ -1,4 +1,4 @@
-// How loud either side is: two meters, and the line of pods that shows who spoke when.
+// The loudness of either side: two meters, and a line of pods that shows who spoke when.
 
 const POD_MS = 70;
 const POD_WIDTH = 6;
@@ -14,7 +14,7 @@ export class Levels {
   #timer = 0;
   #calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-  /** `meters` is {you, bot}: the two elements of role meter. */
+  /** `meters` is {you, bot}: the two elements with role meter. */
   constructor(canvas, meters) {
     this.#canvas = canvas;
     this.#sides = {
@@ -25,7 +25,7 @@ export class Levels {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
   }
 
-  /** Measure this track from now on, in place of the side's last one. */
+  /** Measure this track from now on, instead of the side's previous one. */
   listen(side, track, audioContext) {
     const listener = this.#sides[side];
     listener.source?.disconnect();
@@ -70,7 +70,7 @@ export class Levels {
     }
     const count = Math.floor(width / (POD_WIDTH + POD_GAP));
     this.#history = this.#history.slice(-count);
-    // Where motion is unwelcome the line stands still, and the meters tell the levels.
+    // With reduced motion the line stands still, and the meters show the levels.
     const shown = this.#calm.matches ? [] : this.#history;
     const style = getComputedStyle(this.#canvas);
     const centre = height / 2;
@@ -90,7 +90,7 @@ export class Levels {
   }
 }
 
-/** Before and after a call: pods swelling gently towards the middle. */
+/** Draw the line before and after a call: pods that swell gently towards the middle. */
 function drawAtRest(context, width, height, colour) {
   for (let left = 0; left + POD_WIDTH <= width; left += POD_WIDTH + POD_GAP) {
     const along = left / width;
@@ -108,7 +108,7 @@ function fillPod(context, colour, left, top, height) {
   context.fill();
 }
 
-/** 0 for a quiet room, 1 for a loud voice; even to the ear, so by decibels. */
+/** Return 0 for a quiet room and 1 for a loud voice, in decibels so that steps sound even. */
 function level(analyser) {
   if (analyser === null) return 0;
   const samples = new Float32Array(analyser.fftSize);

@@ -1,4 +1,4 @@
-// The shelf: products the assistant found, and those saved in this call.
+// The shelf: products that the assistant found, and those saved in this call.
 
 export class Shelf {
   #found;
@@ -6,10 +6,10 @@ export class Shelf {
   #saved;
   #savedNote;
   #ask;
-  #known = new Map(); // number -> product, to name a saved product the message doesn't describe
+  #known = new Map(); // number -> product, to name a saved product that the message doesn't describe
   #kept = new Map();
 
-  /** `ask` is called with a sentence to type for the caller: "save product 2". */
+  /** `ask` receives a sentence to send as the caller's typed text: "save product 2". */
   constructor({ found, foundNote, saved, savedNote }, ask) {
     this.#found = found;
     this.#foundNote = foundNote;
@@ -22,7 +22,7 @@ export class Shelf {
     this.#known.clear();
     this.#kept.clear();
     this.#found.replaceChildren();
-    this.#foundNote.textContent = "What the assistant finds appears here.";
+    this.#foundNote.textContent = "Products that the assistant finds appear here.";
     this.#showSaved();
   }
 

@@ -1,4 +1,4 @@
-// The controller's HTTP calls, as Pipecat's SmallWebRTC client makes them, with errors made to be read.
+// The controller's HTTP calls, as Pipecat's SmallWebRTC client makes them, with readable errors.
 
 const OFFER_TRIES = 3;
 const OFFER_PAUSE_MS = 2000;
@@ -13,7 +13,7 @@ export class CallError extends Error {
   }
 }
 
-/** Ask for a bot. Returns {sessionId, iceConfig?}. */
+/** Start a session and return {sessionId, iceConfig?}. */
 export async function startSession(signal) {
   return request("POST", "/start", {
     signal,
@@ -21,14 +21,14 @@ export async function startSession(signal) {
   });
 }
 
-/** Hand the offer to the bot and return its answer {sdp, type, pc_id}. A 4xx is final, a 5xx is tried again. */
+/** Send the offer to the bot and return its answer {sdp, type, pc_id}. A 4xx is final, a 5xx is retried. */
 export async function sendOffer(sessionId, offer, signal) {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await request("POST", offerPath(sessionId), { signal, body: offer });
     } catch (error) {
-      const passing = error instanceof CallError && error.status >= 500;
-      if (!passing || attempt === OFFER_TRIES) throw error;
+      const temporary = error instanceof CallError && error.status >= 500;
+      if (!temporary || attempt === OFFER_TRIES) throw error;
       await pause(OFFER_PAUSE_MS, signal);
     }
   }
@@ -48,12 +48,12 @@ export async function sendCandidates(sessionId, pcId, candidates, signal) {
   });
 }
 
-/** Give a session up before anyone talked in it. The page may be on its way out, so nobody waits for this. */
+/** Give up a session before anybody talked in it. Don't wait for it: the page may be closing. */
 export function abandonSession(sessionId) {
   fetch(recordPath(sessionId), { method: "DELETE", keepalive: true }).catch(() => {});
 }
 
-/** The session's record once it has ended, or null where this page may not read it or it takes too long. */
+/** Return the session's record once it has ended, or null if this page may not read it or it takes too long. */
 export async function readEndedSession(sessionId) {
   for (let attempt = 0; attempt < RECORD_TRIES; attempt += 1) {
     let session;
@@ -92,9 +92,9 @@ async function request(method, path, { body, signal }) {
   }
   const answer = await response.json().catch(() => null);
   if (response.ok) return answer ?? {};
-  const told = answer?.detail ?? answer?.title;
+  const sentence = answer?.detail ?? answer?.title;
   throw new CallError(
-    typeof told === "string" ? told : `The server answered with status ${response.status}.`,
+    typeof sentence === "string" ? sentence : `The server answered with status ${response.status}.`,
     response.status,
   );
 }
