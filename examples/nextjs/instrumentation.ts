@@ -1,4 +1,4 @@
-/** What Next runs once, before this server's first request. */
+/** Next runs this once, before the server's first request. */
 
 export async function register(): Promise<void> {
   if (process.env.NEXT_RUNTIME !== "nodejs") return;

@@ -8,7 +8,7 @@ const HEADERS = [
 ];
 
 const config: NextConfig = {
-  // With what it needs beside it, for the image; `next start` wants it otherwise.
+  // The image needs the standalone build; `next start` needs the default one.
   ...(process.env.STANDALONE === "true" ? { output: "standalone" } : {}),
   poweredByHeader: false,
   headers: async () => [{ source: "/:path*", headers: HEADERS }],

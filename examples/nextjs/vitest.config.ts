@@ -8,12 +8,12 @@ export default defineConfig({
   resolve: {
     alias: {
       "@": path("."),
-      // Throws outside of a server bundle of Next's, which tests have none of.
+      // Throws outside a server bundle of Next's, and tests have none.
       "server-only": path("node_modules/server-only/empty.js"),
     },
   },
   test: {
-    testTimeout: 60_000, // met by a hang alone
+    testTimeout: 60_000, // reached only by a hang
     projects: [
       { extends: true, test: { name: "app", environment: "node", include: ["{app,lib}/**/*.test.ts"] } },
       {

@@ -181,7 +181,7 @@ async def test_a_refused_start_is_told_in_a_sentence(shop: Shop, chromium: Path)
     async with opened(shop.url, chromium, partners=shop.partners) as page:
         await page.route("**/api/daily-room", lambda route: route.fulfill(json=answer))
         await page.get_by_role("button", name="Start talking").click()
-        await expect(page.get_by_role("region", name="No call was made")).to_contain_text(answer["message"])
+        await expect(page.get_by_role("region", name="The call did not start")).to_contain_text(answer["message"])
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ async def test_a_room_that_cannot_be_reached_is_told_in_a_sentence(
         await page.route("https://**", lambda route: route.abort())
         await page.route("**/api/daily-room", lambda route: route.fulfill(json=answer))
         await page.get_by_role("button", name="Start talking").click()
-        ending = page.get_by_role("region", name="No call was made")
+        ending = page.get_by_role("region", name="The call did not start")
         await expect(ending).to_contain_text("no connection to it could be made", timeout=60_000)
 
 

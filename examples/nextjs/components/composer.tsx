@@ -8,7 +8,7 @@ interface Props {
   onHangUp: () => void;
 }
 
-/** What can be done in a call besides talking. */
+/** The controls of a call: typing, mute, hang up. */
 export function Composer({ isLive, isMuted, onSay, onMute, onHangUp }: Props) {
   const [words, setWords] = useState("");
 

@@ -4,7 +4,7 @@ import type { Turn } from "@/lib/call/conversation";
 
 const NEAR_END_PIXELS = 120;
 
-/** What was said. A turn is read out by a screen reader once it is whole: word by word it would never stop. */
+/** The conversation. A screen reader reads each turn once it is complete, rather than word by word. */
 export function Conversation({ turns }: { turns: Turn[] }) {
   const list = useRef<HTMLOListElement>(null);
   const isAtEnd = useRef(true);

@@ -1,8 +1,8 @@
 import { useEffect, useRef } from "react";
 
-import type { Told } from "@/lib/call/ending";
+import type { Description } from "@/lib/call/ending";
 
-export function EndingCard({ ending, onAgain }: { ending: Told; onAgain: () => void }) {
+export function EndingCard({ ending, onAgain }: { ending: Description; onAgain: () => void }) {
   const title = useRef<HTMLHeadingElement>(null);
   useEffect(() => title.current?.focus(), []);
 

@@ -3,11 +3,11 @@ import { price, type Product, type Shelf } from "@/lib/call/shelf";
 interface Props {
   shelf: Shelf;
   isLive: boolean;
-  /** Said for the caller, as if typed. */
+  /** Sends a sentence as if the caller had typed it. */
   onSay: (text: string) => void;
 }
 
-/** What the assistant found, and what is saved. */
+/** Products that the assistant found, and saved ones. */
 export function Products({ shelf: { found, saved }, isLive, onSay }: Props) {
   const isSaved = (product: Product) => saved.some(({ number }) => number === product.number);
   return (
@@ -15,7 +15,7 @@ export function Products({ shelf: { found, saved }, isLive, onSay }: Props) {
       <section className="panel" aria-labelledby="found-title">
         <h2 id="found-title">Found</h2>
         <p className="note" aria-live="polite">
-          {found === null ? "What the assistant finds appears here." : sentence(found)}
+          {found === null ? "Products that the assistant finds appear here." : sentence(found)}
         </p>
         <ul className="cards" aria-label="Found products">
           {found?.products.map((product) => (

@@ -20,18 +20,18 @@ const STATUS: Record<CallState["phase"], string> = {
   ended: "Call ended",
 };
 
-const NOT_LOADED = "A part of this page could not be loaded. Are you online? Load it again.";
+const NOT_LOADED = "Part of this page could not be loaded. Check your internet connection and reload the page.";
 
-/** The page: one call at a time, from the button to how it ended. */
+/** The page: one call at a time, from the button to the ending. */
 export function VoiceCall() {
-  const [state, tell] = useReducer(after, NO_CALL);
+  const [state, dispatch] = useReducer(after, NO_CALL);
   const call = useRef<Call | null>(null);
   const isLoading = useRef(false);
   const isBusy = !["idle", "ended"].includes(state.phase);
   const ending = describe(state);
 
   useEffect(() => {
-    // A closed tab reaches the bot at once this way; by itself it would take half a minute.
+    // Ends the call at once when the tab closes; otherwise the bot would notice after half a minute.
     const leave = () => call.current?.hangUp();
     addEventListener("pagehide", leave);
     return () => {
@@ -46,9 +46,9 @@ export function VoiceCall() {
     isLoading.current = true;
     const { Call } = await import("@/lib/call/call").catch(() => ({ Call: null }));
     isLoading.current = false;
-    if (Call === null) return tell({ type: "ended", by: "failed", told: NOT_LOADED });
+    if (Call === null) return dispatch({ type: "ended", by: "failed", sentence: NOT_LOADED });
     const made: Call = new Call((event) => {
-      if (call.current === made) tell(event);
+      if (call.current === made) dispatch(event);
     });
     call.current = made;
     await made.start();
@@ -75,8 +75,8 @@ export function VoiceCall() {
             <div className="welcome">
               <h1>Say what you are looking for.</h1>
               <p>
-                Talk to the assistant like to a person behind the counter. It finds products, keeps those you
-                like, and lets go of those you don’t.
+                Talk to the assistant as you would to a person behind the counter. It finds products, saves those
+                you like, and removes those you don’t.
               </p>
               <button type="button" className="primary" onClick={start}>
                 Start talking

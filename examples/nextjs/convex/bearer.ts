@@ -1,10 +1,10 @@
-/** Who may ask for what: a bot for its own session and user, by a token of the controller's. */
+/** Access control: a bot acts for its own session and user, with a token signed by the controller. */
 
 import { jwtVerify } from "jose";
 
 const CLOCKS_DIFFER_SECONDS = 60;
 
-/** The user and the session that a request may be about; null where it may be about anybody's. */
+/** The user and the session that a request may act for; null for any. */
 export interface Grant {
   userId: string | null;
   sessionId: string | null;
@@ -13,9 +13,9 @@ export interface Grant {
 const ANYBODY: Grant = { userId: null, sessionId: null };
 
 /**
- * What the bearer of a request grants; null where that is nothing. A token of the controller's counts where one of the
- * `secrets` has signed it. A `shared` token grants everything; none is needed beside the secrets. Both are lists with
- * commas between, so that a change of one ends no call.
+ * Return what a request's bearer grants, or null for nothing. A controller's token counts if one of the `secrets`
+ * signed it. A `shared` token grants everything; with secrets, none is needed. Both are comma-separated lists, so
+ * that replacing one ends no call.
  */
 export async function granted(request: Request, secrets = "", shared = ""): Promise<Grant | null> {
   const token = /^Bearer +(\S+)$/i.exec(request.headers.get("Authorization") ?? "")?.[1] ?? "";
@@ -44,7 +44,7 @@ async function signedGrant(token: string, keys: Map<string, Uint8Array>): Promis
   }
 }
 
-/** Each secret by the name that the controller gives it: a change of the secret ends no call while both are listed. */
+/** Map each secret by the name that the controller gives it: replacing one ends no call while both are listed. */
 async function keysOf(secrets: string): Promise<Map<string, Uint8Array>> {
   const named = listed(secrets).map(async (secret) => {
     const hex = Array.from(await digest(`podline-store:${secret}`), (byte) =>
@@ -62,10 +62,10 @@ function listed(text: string): string[] {
     .filter((part) => part !== "");
 }
 
-/** The time it takes says nothing about where the two differ. */
+/** Compare in constant time. */
 async function isSame(given: string, expected: string): Promise<boolean> {
   const [one, other] = await Promise.all([digest(given), digest(expected)]);
-  return one.reduce((difference, byte, place) => difference | (byte ^ other[place]!), 0) === 0;
+  return one.reduce((difference, byte, index) => difference | (byte ^ other[index]!), 0) === 0;
 }
 
 async function digest(text: string): Promise<Uint8Array> {

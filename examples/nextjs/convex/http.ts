@@ -1,4 +1,4 @@
-/** The four routes that a bot calls with what it hears: `CONVEX_URL` of the bots is this deployment's .convex.site. */
+/** The four routes that a bot calls. The bots' `CONVEX_URL` is this deployment's .convex.site address. */
 
 import { httpRouter } from "convex/server";
 
@@ -9,8 +9,8 @@ import { BadBody, readBody, readChange, readSearch, readTranscript } from "./req
 
 const http = httpRouter();
 
-serve("/searchProductsByVoice", readSearch, async (ctx, wish) =>
-  answer(200, await ctx.runQuery(internal.products.search, wish)),
+serve("/searchProductsByVoice", readSearch, async (ctx, query) =>
+  answer(200, await ctx.runQuery(internal.products.search, query)),
 );
 
 serve("/saveProductByNumber", readChange, async (ctx, change) => {
@@ -30,7 +30,7 @@ serve("/saveTranscript", readTranscript, async (ctx, transcript) => {
 
 export default http;
 
-/** Route POSTs of those who are granted something. Without a variable nobody is: the routes write for users. */
+/** Route authorised POSTs. Without either variable none is, because the routes write for users. */
 function serve<Body extends object>(
   path: string,
   check: (body: Record<string, unknown>) => Body,
@@ -43,7 +43,7 @@ function serve<Body extends object>(
       return refusal(401, "Set PODLINE_STORE_SECRETS in this deployment: npx convex env set ...");
     const grant = await granted(request, secrets, shared);
     if (grant === null)
-      return refusal(401, "The bearer has expired, or no secret of this deployment has signed it.");
+      return refusal(401, "The bearer has expired, or no secret of this deployment signed it.");
     try {
       const body = await readBody(request, check);
       if (!covers(grant, body)) return refusal(403, "The bearer is for another user or session.");
@@ -56,7 +56,7 @@ function serve<Body extends object>(
   http.route({ path, method: "POST", handler });
 }
 
-/** Whether a body is about those whom the grant is for, whatever it claims. A search is about nobody. */
+/** Return whether the grant covers the user and session in a body. A search names neither. */
 function covers(grant: Grant, body: { userId?: string; sessionId?: string }): boolean {
   const isFor = (granted: string | null, id = granted) => granted === null || id === granted;
   return isFor(grant.userId, body.userId) && isFor(grant.sessionId, body.sessionId);

@@ -1,4 +1,4 @@
-/** Prices as a caller says them. */
+/** Price ranges as callers say them. */
 
 export interface PriceRange {
   low: number;

@@ -4,15 +4,15 @@ import type { Doc } from "./_generated/dataModel";
 import { internalMutation, internalQuery, type QueryCtx } from "./_generated/server";
 import catalogue from "./catalogue.json";
 import { parsePriceRange } from "./prices";
-import { tellingWords } from "./words";
+import { significantWords } from "./words";
 
-const MOST_PRODUCTS = 5; // more than this nobody wants read out; `total` tells how many there are
+const MOST_PRODUCTS = 5; // nobody wants to hear more; `total` has the number of matches
 const MOST_CANDIDATES = 250;
 const MOST_SEARCH_TERMS = 16; // Convex's own limit
 const IN_NAME = 4;
 const IN_CATEGORY = 2;
 
-/** A product as bot and page get to see it. */
+/** Return a product as bot and page see it. */
 export function shown(product: Doc<"products">) {
   const { number, name, category, price, currency, description } = product;
   return { number, name, category, price, currency, description };
@@ -25,7 +25,7 @@ export async function productByNumber(ctx: QueryCtx, number: number): Promise<Do
     .unique();
 }
 
-/** Products that have every telling word of the query. Where none has, those with the most words count. */
+/** Find products with every significant word of the query; if there are none, those with the most words. */
 export const search = internalQuery({
   args: {
     query: v.string(),
@@ -33,7 +33,7 @@ export const search = internalQuery({
     priceRange: v.union(v.string(), v.null()),
   },
   handler: async (ctx, { query, category, priceRange }) => {
-    const wanted = tellingWords(query);
+    const wanted = significantWords(query);
     const range = parsePriceRange(priceRange);
     const offered = (await candidates(ctx, wanted)).filter(
       (product) =>
@@ -51,12 +51,12 @@ export const search = internalQuery({
   },
 });
 
-/** Put the example's catalogue into the database, or bring it up to date: `npx convex run products:seed`. */
+/** Insert or update the example's catalogue in the database: `npx convex run products:seed`. */
 export const seed = internalMutation({
   args: {},
   handler: async (ctx) => {
     for (const item of catalogue) {
-      const words = tellingWords(`${item.name} ${item.category} ${item.description}`).join(" ");
+      const words = significantWords(`${item.name} ${item.category} ${item.description}`).join(" ");
       const known = await productByNumber(ctx, item.number);
       if (known === null) await ctx.db.insert("products", { ...item, words });
       else await ctx.db.replace(known._id, { ...item, words });
@@ -65,7 +65,7 @@ export const seed = internalMutation({
   },
 });
 
-/** Products with any of the words, from the search index; without a telling word all. */
+/** Return products with any of the words, from the search index; without a significant word, all. */
 async function candidates(ctx: QueryCtx, wanted: string[]): Promise<Doc<"products">[]> {
   if (wanted.length === 0) return await ctx.db.query("products").withIndex("by_number").take(MOST_CANDIDATES);
   const terms = wanted.slice(0, MOST_SEARCH_TERMS).join(" ");
@@ -75,11 +75,11 @@ async function candidates(ctx: QueryCtx, wanted: string[]): Promise<Doc<"product
     .take(MOST_CANDIDATES);
 }
 
-/** How many of the wanted words a product has, and how much they say where they stand. */
+/** Count the wanted words in a product, and score them by the field they are in. */
 function rank(product: Doc<"products">, wanted: string[]): { matches: number; score: number } {
-  const inName = tellingWords(product.name);
-  const inCategory = tellingWords(product.category);
-  const inDescription = tellingWords(product.description);
+  const inName = significantWords(product.name);
+  const inCategory = significantWords(product.category);
+  const inDescription = significantWords(product.description);
   const found = (words: string[]) => wanted.filter((word) => words.includes(word)).length;
   return {
     matches: found([...inName, ...inCategory, ...inDescription]),
@@ -87,8 +87,8 @@ function rank(product: Doc<"products">, wanted: string[]): { matches: number; sc
   };
 }
 
-/** Whether a category is the wanted one, however it is worded: `audio` is `Headphones and audio`. */
+/** Return whether a category matches the wanted one, however it is worded: `audio` is `Headphones and audio`. */
 function sharesWord(category: string, wanted: string): boolean {
-  const words = new Set(tellingWords(category));
-  return tellingWords(wanted).some((word) => words.has(word));
+  const words = new Set(significantWords(category));
+  return significantWords(wanted).some((word) => words.has(word));
 }

@@ -1,4 +1,4 @@
-/** The bodies that a bot sends, and their checks. */
+/** Checks for the bodies that a bot sends. */
 
 const MOST_WORDS_CHARACTERS = 500;
 const MOST_ID_CHARACTERS = 128;
@@ -6,10 +6,10 @@ const MOST_TURNS = 1000;
 const MOST_TURN_CHARACTERS = 100_000;
 const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
 const SESSION_ID = /^(?!\.{1,2}$)[A-Za-z0-9._~-]{1,128}$/;
-// Joiners are not printable by themselves, yet part of words in Persian and in the scripts of India.
+// Joiners are not printable by themselves, but they are part of words in Persian and in the scripts of India.
 const PRINTABLE = /^(?:[^\p{C}\p{Z}]|[ \u200c\u200d])+$/u;
 
-/** A body is not what it should be; the message says why. */
+/** An invalid body; the message says why. */
 export class BadBody extends Error {}
 
 type Fields = Record<string, unknown>;
@@ -38,7 +38,7 @@ export async function readBody<Body>(request: Request, check: (body: Fields) => 
   try {
     body = await request.json();
   } catch {
-    throw new BadBody("The body is no JSON.");
+    throw new BadBody("The body is not JSON.");
   }
   return check(fields(body));
 }

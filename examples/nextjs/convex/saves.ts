@@ -5,7 +5,7 @@ import { productByNumber, shown } from "./products";
 
 const change = { userId: v.string(), productNumber: v.number() };
 
-/** Put a product on a user's list. Null where there is no such product; repeating it changes nothing. */
+/** Add a product to a user's list. Null if there is no such product; repeating it changes nothing. */
 export const add = internalMutation({
   args: change,
   handler: async (ctx, { userId, productNumber }) => {
@@ -17,7 +17,7 @@ export const add = internalMutation({
   },
 });
 
-/** Take a product off a user's list. Null where there is no such product; repeating it changes nothing. */
+/** Remove a product from a user's list. Null if there is no such product; repeating it changes nothing. */
 export const remove = internalMutation({
   args: change,
   handler: async (ctx, { userId, productNumber }) => {
@@ -29,7 +29,7 @@ export const remove = internalMutation({
   },
 });
 
-/** The numbers on a user's list, in the order in which they were saved. */
+/** Return the numbers on a user's list, in the order in which they were saved. */
 export const list = internalQuery({
   args: { userId: v.string() },
   handler: async (ctx, { userId }) => {

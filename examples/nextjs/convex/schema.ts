@@ -9,7 +9,7 @@ export default defineSchema({
     price: v.number(),
     currency: v.string(),
     description: v.string(),
-    words: v.string(), // what a search looks at; see words.ts
+    words: v.string(), // what a search reads; see words.ts
   })
     .index("by_number", ["number"])
     .searchIndex("by_words", { searchField: "words" }),

@@ -9,7 +9,7 @@ const turn = v.object({
   at: v.string(),
 });
 
-/** Keep turns. One with the session and index of a kept turn is the same turn again. */
+/** Store turns. A turn with the session and index of a stored one is that turn again. */
 export const keep = internalMutation({
   args: { sessionId: v.string(), userId: v.string(), turns: v.array(turn) },
   handler: async (ctx, { sessionId, userId, turns }) => {
@@ -25,7 +25,7 @@ export const keep = internalMutation({
   },
 });
 
-/** A session's turns in their order. */
+/** Return a session's turns in order. */
 export const ofSession = internalQuery({
   args: { sessionId: v.string() },
   handler: async (ctx, { sessionId }) =>

@@ -1,4 +1,4 @@
-/** The words of a text that tell what is meant, in one form for query and catalogue. */
+/** The significant words of a text, in one form for query and catalogue. */
 
 const STOP_WORDS = new Set(
   (
@@ -25,7 +25,7 @@ const ENDINGS: [string, string][] = [
   ["xes", "x"],
 ];
 
-export function tellingWords(text: string): string[] {
+export function significantWords(text: string): string[] {
   const words =
     text
       .toLowerCase()
@@ -34,7 +34,7 @@ export function tellingWords(text: string): string[] {
   return [...new Set(words.filter((word) => !STOP_WORDS.has(word)).map(stem))];
 }
 
-/** A word without its plural or -ing, roughly. Convex's search index knows no forms of words. */
+/** Remove a word's plural or -ing, roughly. Convex's search index knows no word forms. */
 function stem(given: string): string {
   let word = IRREGULAR.get(given) ?? given;
   const ending = ENDINGS.find(([ending]) => word.endsWith(ending) && word.length > ending.length + 1);

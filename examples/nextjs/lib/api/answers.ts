@@ -1,14 +1,14 @@
-/** What this app's own routes answer, for route and page alike. */
+/** The answers of this app's own routes, for route and page alike. */
 
 export interface Room {
   provider: string;
   url: string;
   token: string;
-  /** STUN and TURN servers with passwords for this call, where it goes over SmallWebRTC and there are some. */
+  /** STUN and TURN servers with passwords for this call, if any, over SmallWebRTC. */
   iceServers: RTCIceServer[];
 }
 
-/** The answer of `POST /api/daily-room`. The page works without an agent too, so only `agentStatus` tells. */
+/** The answer of `POST /api/daily-room`. The page works without an agent too; `agentStatus` says whether there is one. */
 export type StartAnswer =
   | { agentStatus: "started"; sessionId: string; room: Room }
   | {

@@ -4,16 +4,16 @@ import type { SessionAnswer, StartAnswer } from "@/lib/api/answers";
 
 const UNREACHABLE: StartAnswer = {
   agentStatus: "unavailable",
-  message: "The shop can't be reached. Are you online?",
+  message: "The shop can't be reached. Check your internet connection.",
   retryAfterSeconds: null,
 };
-const NOT_UNDERSTOOD: StartAnswer = {
+const UNEXPECTED: StartAnswer = {
   agentStatus: "unavailable",
   message: "Something went wrong in the shop. Try again in a moment.",
   retryAfterSeconds: null,
 };
 
-/** Ask for a call. Never throws. */
+/** Request a call. Never throws. */
 export async function requestCall(): Promise<StartAnswer> {
   let response: Response;
   try {
@@ -26,10 +26,10 @@ export async function requestCall(): Promise<StartAnswer> {
     return UNREACHABLE;
   }
   const answer = (await response.json().catch(() => null)) as Partial<StartAnswer> | null;
-  return answer?.agentStatus === undefined ? NOT_UNDERSTOOD : (answer as StartAnswer);
+  return answer?.agentStatus === undefined ? UNEXPECTED : (answer as StartAnswer);
 }
 
-/** How the session stands; null where that can't be told. */
+/** Return the session's state, or null if it can't be read. */
 export async function readSession(id: string): Promise<SessionAnswer | null> {
   try {
     const response = await fetch(path(id));
@@ -39,7 +39,7 @@ export async function readSession(id: string): Promise<SessionAnswer | null> {
   }
 }
 
-/** End the session. The page may be on its way out, so nobody waits for this. */
+/** End the session. Don't wait for it: the page may be closing. */
 export function stopSession(id: string): void {
   fetch(path(id), { method: "DELETE", keepalive: true }).catch(() => {});
 }

@@ -1,4 +1,4 @@
-/** Both sides' words as turns, in the order in which they were begun, growing while the words come. */
+/** Both sides' words as turns, in the order in which they began, growing as words arrive. */
 
 export interface Turn {
   id: number;
@@ -13,20 +13,20 @@ export interface Turn {
 
 export interface Conversation {
   turns: Turn[];
-  /** The caller's and the bot's turn that words still belong to. */
+  /** The caller's and the bot's turn that still receive words. */
   yours: number | null;
   bots: number | null;
 }
 
 export const NO_WORDS: Conversation = { turns: [], yours: null, bots: null };
 
-/** Words arrive well after speech began, so the turn takes its place in the conversation now. */
+/** Add the turn now, because its words arrive well after speech began. */
 export function callerStarted(conversation: Conversation): Conversation {
   const turns = conversation.turns.filter(({ id, text }) => id !== conversation.yours || text !== "");
   return begun({ ...conversation, turns, bots: null }, "you");
 }
 
-/** Only a final text stays. */
+/** Add the caller's words; only a final text stays. */
 export function callerSaid(conversation: Conversation, text: string, isFinal: boolean): Conversation {
   const now = conversation.yours === null ? begun(conversation, "you") : conversation;
   return changed(now, now.yours, (turn) => {
@@ -57,7 +57,7 @@ export function botStopped(conversation: Conversation): Conversation {
   return { ...changed(conversation, conversation.bots, (turn) => ({ ...turn, isOpen: false })), bots: null };
 }
 
-/** What will get no more words stops looking as if it did. */
+/** Mark all turns as complete. */
 export function closed({ turns }: Conversation): Conversation {
   const said = turns.filter(({ text }) => text !== "").map((turn) => ({ ...turn, isOpen: false }));
   return { turns: said, yours: null, bots: null };
@@ -73,7 +73,7 @@ function changed(conversation: Conversation, id: number | null, change: (turn: T
   return { ...conversation, turns: conversation.turns.map((turn) => (turn.id === id ? change(turn) : turn)) };
 }
 
-/** Transcripts come in pieces, some with their spaces and some, whole sentences, without. */
+/** Join pieces of a transcript: some come with their spaces, and whole sentences without. */
 function joined(before: string, piece: string): string {
   const needsSpace = /[.!?…]$/.test(before) && /^[\p{L}\p{N}]/u.test(piece);
   return (before + (needsSpace ? " " : "") + piece).trimStart();

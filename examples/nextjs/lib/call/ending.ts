@@ -15,22 +15,22 @@ const BY_REASON: Record<string, string> = {
 const BY_WHOM = {
   caller: ["You hung up", "The call is over."],
   bot: ["Call ended", "The assistant left the call."],
-  lost: ["Connection lost", "The connection to the assistant broke off. Check your network and call again."],
-  failed: ["No call was made", "Something went wrong before the call began. Try again in a moment."],
+  lost: ["Connection lost", "The connection to the assistant was lost. Check your network and call again."],
+  failed: ["The call did not start", "Something went wrong before the call began. Try again in a moment."],
 } as const;
 
-export interface Told {
+export interface Description {
   title: string;
   text: string;
   reason: string | null;
   isFailure: boolean;
 }
 
-/** The controller's record knows best, then the bot's farewell, then what the page saw itself. */
-export function describe({ ending, farewell }: Pick<CallState, "ending" | "farewell">): Told | null {
+/** Describe the ending from the controller's record, otherwise the bot's farewell, otherwise what the page saw. */
+export function describe({ ending, farewell }: Pick<CallState, "ending" | "farewell">): Description | null {
   if (ending === null) return null;
-  const { by, told, record } = ending;
-  // A bot that was told to go doesn't know why.
+  const { by, sentence, record } = ending;
+  // A terminated bot doesn't know why.
   const known = record?.reason ? record : farewell?.reason === "terminated" ? null : farewell;
   const isFailure = by === "failed" || record?.phase === "failed" || (by === "lost" && known === null);
   const [title, text] = BY_WHOM[by];
@@ -38,7 +38,7 @@ export function describe({ ending, farewell }: Pick<CallState, "ending" | "farew
     title:
       (known?.reason ? BY_REASON[known.reason] : undefined) ??
       (isFailure && by !== "failed" && known ? "The call failed" : title),
-    text: told ?? known?.message ?? text,
+    text: sentence ?? known?.message ?? text,
     reason: known?.reason ?? null,
     isFailure,
   };

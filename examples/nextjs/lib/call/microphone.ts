@@ -1,13 +1,13 @@
-/** The caller's microphone, and silence in its place where there is none: typing works without. */
+/** The caller's microphone, or silence if there is none, so that typing works without one. */
 
 const WHY_NOT: Record<string, string> = {
   NotAllowedError:
-    "The microphone is blocked for this page. Allow it beside the address bar and call again, or just type.",
+    "The microphone is blocked for this page. Allow it next to the address bar and call again, or just type.",
   NotFoundError: "No microphone was found. Plug one in and call again, or just type.",
-  NotReadableError: "Another program seems to hold the microphone. Close it and call again, or just type.",
+  NotReadableError: "Another program seems to be using the microphone. Close it and call again, or just type.",
 };
 const NOT_SECURE =
-  "Browsers give the microphone to https pages and localhost only. Open this page by https, or just type.";
+  "Browsers allow the microphone only on https pages and localhost. Open this page over https, or just type.";
 const OTHERWISE = "The microphone could not be opened. You can still type.";
 
 export class Microphone {
@@ -15,7 +15,7 @@ export class Microphone {
   readonly #copies = new Set<MediaStreamTrack>();
   readonly #silence: AudioContext | null;
 
-  /** `problem` is a sentence where nothing can be heard. */
+  /** `problem` is a sentence if the bot can't hear the caller. */
   private constructor(
     track: MediaStreamTrack,
     silence: AudioContext | null,
@@ -25,13 +25,13 @@ export class Microphone {
     this.#silence = silence;
   }
 
-  /** Ask for the microphone. Never fails. */
+  /** Open the microphone, or silence. Never fails. */
   static async open(): Promise<Microphone> {
-    // Missing on pages that are not secure, whatever the types say.
+    // Missing on insecure pages, despite its type.
     if ((navigator.mediaDevices as MediaDevices | undefined) === undefined)
       return Microphone.#silent(NOT_SECURE);
     try {
-      // A browser's noise suppression takes the hiss of an s for noise: "save" arrives as "ave".
+      // A browser's noise suppression mistakes the hiss of an s for noise: "save" arrives as "ave".
       const audio = { echoCancellation: true, noiseSuppression: false, autoGainControl: true };
       const stream = await navigator.mediaDevices.getUserMedia({ audio });
       return new Microphone(stream.getAudioTracks()[0]!, null, null);
@@ -49,7 +49,7 @@ export class Microphone {
     );
   }
 
-  /** A track to send. Each user gets one of its own, for transports stop the track that they no longer need. */
+  /** Return a track to send. Each caller gets its own copy, because transports stop a track that they drop. */
   track(): MediaStreamTrack {
     const copy = this.#track.clone();
     copy.enabled = this.#track.enabled;
@@ -61,9 +61,9 @@ export class Microphone {
     for (const track of [this.#track, ...this.#copies]) track.enabled = !muted;
   }
 
-  /** Called when the microphone goes away by itself, such as a headset that is unplugged. */
-  onEnded(tell: () => void): void {
-    this.#track.addEventListener("ended", tell);
+  /** Call `notify` when the microphone disconnects, such as an unplugged headset. */
+  onEnded(notify: () => void): void {
+    this.#track.addEventListener("ended", notify);
   }
 
   close(): void {

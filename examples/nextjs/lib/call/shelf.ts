@@ -13,13 +13,13 @@ export interface Shelf {
   /** The last search; null before the first. */
   found: { query: string; products: Product[]; total: number } | null;
   saved: Product[];
-  /** All that was ever found, to name a saved product that a message doesn't describe. */
+  /** All products found so far, to name a saved product that a message doesn't describe. */
   known: Record<number, Product>;
 }
 
 export const EMPTY_SHELF: Shelf = { found: null, saved: [], known: {} };
 
-/** The shelf after a server message. Messages about other things leave it as it is. */
+/** Return the shelf after a server message. Other messages don't change it. */
 export function shelved(shelf: Shelf, message: unknown): Shelf {
   const { type, ...data } = message as { type?: unknown } & Record<string, unknown>;
   switch (type) {

@@ -23,7 +23,7 @@ const botSays = (text: string): CallEvent => ({ type: "bot-said", text });
 const tells = (data: unknown): CallEvent => ({ type: "server-message", data });
 
 describe("the conversation", () => {
-  it("keeps the place of what the caller said, though the words come after the answer began", () => {
+  it("keeps the caller's turn in order, though its words arrive after the answer began", () => {
     const state = played(
       { type: "caller-started" },
       botSays("I found"),
@@ -33,7 +33,7 @@ describe("the conversation", () => {
     expect(words(state)).toEqual(["you: Shoes.", "bot: I found two."]);
   });
 
-  it("replaces interim words by final ones, and adds to those", () => {
+  it("replaces interim words with final ones, and appends to those", () => {
     const state = played(
       { type: "caller-started" },
       callerSays("fine", false),
@@ -44,27 +44,27 @@ describe("the conversation", () => {
     expect(words(state)).toEqual(["you: Find shoes. Under a hundred."]);
   });
 
-  it("has a new turn of the bot's for each time it speaks", () => {
+  it("starts a turn each time the bot speaks", () => {
     const state = played(botSays("Hello!"), { type: "bot-stopped" }, botSays("Still there?"));
     expect(words(state)).toEqual(["bot: Hello!", "bot: Still there?"]);
   });
 
-  it("drops noise that became no words", () => {
+  it("drops noise that produced no words", () => {
     const state = played({ type: "caller-started" }, { type: "caller-started" }, callerSays("Shoes."));
     expect(words(state)).toEqual(["you: Shoes."]);
   });
 
-  it("shows typed words at once, and spoken ones in a turn of their own", () => {
+  it("shows typed words at once, and spoken words in a separate turn", () => {
     const state = played({ type: "caller-typed", text: "shoes" }, callerSays("Red ones."));
     expect(words(state)).toEqual(["you: shoes", "you: Red ones."]);
     expect(state.conversation.turns.map(({ isTyped }) => isTyped)).toEqual([true, false]);
   });
 
-  it("waits for no more words when the call has ended", () => {
+  it("closes all turns when the call has ended", () => {
     const state = played(
       botSays("Good"),
       { type: "caller-started" },
-      { type: "ended", by: "lost", told: null },
+      { type: "ended", by: "lost", sentence: null },
     );
     expect(words(state)).toEqual(["bot: Good"]);
     expect(state.conversation.turns.every(({ isOpen }) => !isOpen)).toBe(true);
@@ -75,19 +75,19 @@ describe("the conversation", () => {
 describe("the shelf", () => {
   const found = tells({ type: "products_found", query: "kettle", products: [KETTLE], total: 17 });
 
-  it("shows what was found last", () => {
+  it("shows the last search", () => {
     const none = tells({ type: "products_found", query: "zeppelin", products: [], total: 0 });
     expect(played(found).shelf.found).toMatchObject({ products: [KETTLE], total: 17 });
     expect(played(found, none).shelf.found).toMatchObject({ query: "zeppelin", products: [] });
   });
 
-  it("keeps a product once, by its name even where the message has none", () => {
+  it("saves a product once, with its name even if the message has none", () => {
     const save = tells({ type: "product_saved", number: 2, product: null });
     expect(played(found, save, save).shelf.saved).toEqual([KETTLE]);
     expect(played(save).shelf.saved).toEqual([{ number: 2, name: "Product 2" }]);
   });
 
-  it("lets a removed product go", () => {
+  it("drops a removed product", () => {
     const state = played(
       tells({ type: "product_saved", number: 2, product: KETTLE }),
       tells({ type: "product_removed", number: 2, product: KETTLE }),
@@ -111,17 +111,17 @@ describe("the shelf", () => {
 });
 
 describe("the ending", () => {
-  const ended = (by: "caller" | "bot" | "lost" | "failed", told: string | null = null): CallEvent => ({
+  const ended = (by: "caller" | "bot" | "lost" | "failed", sentence: string | null = null): CallEvent => ({
     type: "ended",
     by,
-    told,
+    sentence,
   });
   const record = (phase: "ended" | "failed", reason: string): CallEvent => ({
     type: "record",
     record: { phase, reason, message: "What the controller says." },
   });
 
-  it("is told by the record, which knows best", () => {
+  it("comes from the record if there is one", () => {
     expect(ending(played(ended("caller"), record("ended", "caller_left")))).toEqual({
       title: "You hung up",
       text: "What the controller says.",
@@ -130,7 +130,7 @@ describe("the ending", () => {
     });
   });
 
-  it("is told by the bot's farewell until the record is there, but not of a bot that was told to go", () => {
+  it("comes from the bot's farewell until the record arrives, unless the bot was terminated", () => {
     const farewell = (reason: string) => tells({ type: "call_ended", reason, message: "It went quiet." });
     expect(ending(played(farewell("idle"), ended("bot")))).toMatchObject({
       title: "It went quiet",
@@ -142,22 +142,22 @@ describe("the ending", () => {
     });
   });
 
-  it("names a failure as one", () => {
+  it("calls a failure a failure", () => {
     const crashed = played(ended("lost"), record("failed", "crashed"));
     expect(ending(crashed)).toMatchObject({ title: "The call failed", reason: "crashed", isFailure: true });
     expect(ending(played(ended("lost")))).toMatchObject({ title: "Connection lost", isFailure: true });
   });
 
-  it("tells what was said about a call that never began", () => {
+  it("says why a call did not start", () => {
     expect(ending(played(ended("failed", "All assistants are busy.")))).toMatchObject({
-      title: "No call was made",
+      title: "The call did not start",
       text: "All assistants are busy.",
       isFailure: true,
     });
   });
 });
 
-it("a new call begins with nothing of the last one", () => {
-  const last = played(botSays("Hello!"), { type: "ended", by: "caller", told: null });
+it("a call starts with nothing of the last one", () => {
+  const last = played(botSays("Hello!"), { type: "ended", by: "caller", sentence: null });
   expect(after(last, { type: "phase", phase: "microphone" })).toEqual({ ...NO_CALL, phase: "microphone" });
 });

@@ -1,4 +1,4 @@
-/** What the page shows of a call: a pure function of what has happened in it. */
+/** The state of a call that the page shows: a pure function of its events. */
 
 import type { SessionAnswer } from "@/lib/api/answers";
 
@@ -16,10 +16,10 @@ import { EMPTY_SHELF, shelved, type Shelf } from "./shelf";
 
 export type Phase = "idle" | "microphone" | "starting" | "connecting" | "live" | "ended";
 
-/** Who ended the call, and a sentence where there is one: `failed` before it began, `lost` where a connection broke. */
+/** Who ended the call, and a sentence if there is one. `failed`: before it began; `lost`: the connection broke. */
 export interface Ending {
   by: "caller" | "bot" | "lost" | "failed";
-  told: string | null;
+  sentence: string | null;
   record: SessionAnswer | null;
 }
 
@@ -36,21 +36,21 @@ export type CallEvent =
   | { type: "bot-stopped" }
   | { type: "server-message"; data: unknown }
   | { type: "error"; text: string }
-  | { type: "ended"; by: Ending["by"]; told: string | null }
+  | { type: "ended"; by: Ending["by"]; sentence: string | null }
   | { type: "record"; record: SessionAnswer };
 
 export interface CallState {
   phase: Phase;
-  /** A sentence about what is wrong though the call goes on. */
+  /** A sentence about a problem that doesn't end the call. */
   notice: string | null;
   isMuted: boolean;
-  /** The connection is broken for the moment. */
+  /** The connection is temporarily broken. */
   isInterrupted: boolean;
   botTrack: MediaStreamTrack | null;
   conversation: Conversation;
   shelf: Shelf;
   ending: Ending | null;
-  /** The bot's own word on the end: {reason, message}. */
+  /** The bot's own reason for the end: {reason, message}. */
   farewell: { reason: string; message: string } | null;
 }
 
@@ -67,7 +67,7 @@ export const NO_CALL: CallState = {
 };
 
 export function after(state: CallState, event: CallEvent): CallState {
-  // What was still on its way when the call ended comes too late.
+  // Ignore events that arrive after the end.
   if (state.phase === "ended" && event.type !== "phase" && event.type !== "record") return state;
   switch (event.type) {
     case "phase":
@@ -104,7 +104,7 @@ export function after(state: CallState, event: CallEvent): CallState {
         botTrack: null,
         isInterrupted: false,
         conversation: closed(state.conversation),
-        ending: { by: event.by, told: event.told, record: null },
+        ending: { by: event.by, sentence: event.sentence, record: null },
       };
     case "record":
       return state.ending === null ? state : { ...state, ending: { ...state.ending, record: event.record } };

@@ -1,5 +1,5 @@
 /**
- * The address a request comes from. Route handlers don't see the connection, and anybody can write an
+ * The address a request comes from. Route handlers don't see the connection, and anybody can send
  * X-Forwarded-For, so `instrumentation.ts` notes the address on each request while its connection is known.
  */
 
@@ -12,7 +12,7 @@ import { BlockList, isIP, isIPv6, type Socket } from "node:net";
 
 const UNKNOWN = "unknown";
 
-/** Note the address on each request that any HTTP server of this process gets, before Next sees it. */
+/** Note the address on each request to any HTTP server of this process, before Next sees it. */
 export function noteAddresses(): void {
   const proxies = readProxies(process.env.TRUSTED_PROXIES ?? "");
   subscribe("http.server.request.start", (message) => {
@@ -22,20 +22,20 @@ export function noteAddresses(): void {
   });
 }
 
-/** Where a request comes from. All whose address could not be noted count as one. */
+/** Return a request's address. All requests whose address could not be noted count as one. */
 export function addressOf(request: Request): string {
   return request.headers.get(header()) ?? UNKNOWN;
 }
 
-/** The header that holds a noted address. Nobody outside of this process knows its name, so nobody can send it. */
+/** The header with a noted address. Nobody outside this process knows its name, so nobody can send it. */
 export function header(): string {
   const shared = globalThis as typeof globalThis & { podlineAddressHeader?: string };
   return (shared.podlineAddressHeader ??= `x-address-${randomUUID()}`);
 }
 
 /**
- * The nearest address that is no proxy of ours. X-Forwarded-For grows to the right: only what a trusted proxy
- * has added counts, and nothing to the left of the first entry that isn't a trusted proxy's address.
+ * Return the nearest address that is not a trusted proxy. X-Forwarded-For grows to the right: only entries added by
+ * a trusted proxy count, and none to the left of the first address that isn't a trusted proxy.
  */
 export function clientAddress(peer: string, forwarded: string, proxies: BlockList): string {
   let client = canonical(peer);
@@ -47,7 +47,7 @@ export function clientAddress(peer: string, forwarded: string, proxies: BlockLis
   return network(client);
 }
 
-/** Addresses and networks, comma-separated. Throws where one is neither: a limit must not fail silently. */
+/** Read comma-separated addresses and networks. Throws if one is neither: a limit must not fail silently. */
 export function readProxies(text: string): BlockList {
   const proxies = new BlockList();
   for (const entry of text.split(",").map((part) => part.trim())) {
@@ -68,7 +68,7 @@ function isProxy(address: string, proxies: BlockList): boolean {
   return isIP(address) !== 0 && proxies.check(address, isIPv6(address) ? "ipv6" : "ipv4");
 }
 
-/** One spelling for each address: no zone, no port of IPv4's, and IPv4 where it is written as IPv6. */
+/** Return one spelling for each address: no zone, no IPv4 port, and IPv4 if it is written as IPv6. */
 function canonical(text: string): string {
   const bare = text
     .trim()
@@ -85,7 +85,7 @@ function canonical(text: string): string {
   return isMapped ? [high >> 8, high & 255, low >> 8, low & 255].join(".") : bare;
 }
 
-/** What one subscriber has: an IPv4 address, or the /64 network of an IPv6 address. */
+/** Return what one subscriber has: an IPv4 address, or the /64 network of an IPv6 address. */
 function network(address: string): string {
   if (!isIPv6(address)) return address;
   return `${groups(address)
@@ -94,7 +94,7 @@ function network(address: string): string {
     .join(":")}::/64`;
 }
 
-/** The eight numbers of an IPv6 address. A URL spells out IPv4 in its end, and leaves only `::` to expand. */
+/** Return the eight numbers of an IPv6 address. A URL converts an IPv4 ending, so only `::` is left to expand. */
 function groups(address: string): number[] {
   const [left = "", right] = new URL(`http://[${address}]/`).hostname.slice(1, -1).split("::");
   const numbers = (part: string) => (part === "" ? [] : part.split(":").map((group) => parseInt(group, 16)));

@@ -1,8 +1,8 @@
-/** Whether a request comes from a page of ours, as far as browsers say: other sites must not act for a visitor. */
+/** Checks that a request comes from our own page, so that other sites can't act for a visitor. */
 
 import "server-only";
 
-/** A browser's own word first, which no page can write; else the page's origin, where there is one. */
+/** Check the browser's own header first, which no page can set; otherwise the page's origin, if there is one. */
 export function isFromAnotherSite(request: Request): boolean {
   const site = request.headers.get("sec-fetch-site");
   if (site !== null && site !== "same-origin" && site !== "none") return true;
@@ -10,18 +10,18 @@ export function isFromAnotherSite(request: Request): boolean {
   return origin !== null && !ownHosts(request).includes(hostOf(origin));
 }
 
-/** A page of another site would have to ask this server first, with a preflight, before a browser sends this. */
+/** A browser sends this for another site's page only after a preflight request to this server. */
 export function isJson(request: Request): boolean {
   const type = request.headers.get("content-type") ?? "";
   return type.split(";", 1)[0]!.trim().toLowerCase() === "application/json";
 }
 
-/** Behind a proxy the browser's host may be in X-Forwarded-Host. Another site's page can write neither. */
+/** Behind a proxy the browser's host may be in X-Forwarded-Host. Another site's page can set neither. */
 function ownHosts(request: Request): (string | null)[] {
   return ["host", "x-forwarded-host"].map((name) => request.headers.get(name)?.toLowerCase() ?? null);
 }
 
-/** Host and port of an origin; empty where it is none, such as `null`. */
+/** Return the host and port of an origin; empty if it has none, such as `null`. */
 function hostOf(origin: string): string {
   return URL.canParse(origin) ? new URL(origin).host : "";
 }

@@ -1,4 +1,4 @@
-/** Sessions of one user, read and stopped at the controller. */
+/** One user's sessions, read and stopped at the controller. */
 
 import "server-only";
 
@@ -6,10 +6,10 @@ import type { SessionAnswer } from "@/lib/api/answers";
 
 import { orchestrator, type Session } from "./orchestrator";
 
-const PATIENCE_MS = 8000;
-const SESSION_ID = /^[0-9a-f-]{36}$/; // as startSession makes them
+const TIMEOUT_MS = 8000;
+const SESSION_ID = /^[0-9a-f-]{36}$/; // as startSession creates them
 
-/** The user's session with this id, or null where there is none. Throws where the controller doesn't answer. */
+/** Return the user's session with this id, or null if there is none. Throws if the controller doesn't answer. */
 export async function sessionOf(userId: string, id: string): Promise<SessionAnswer | null> {
   if (!SESSION_ID.test(id)) return null;
   const { data, response } = await orchestrator().GET("/v1/sessions/{session_id}", at(id));
@@ -18,7 +18,7 @@ export async function sessionOf(userId: string, id: string): Promise<SessionAnsw
   return data?.user_id === userId ? shown(data) : null;
 }
 
-/** Stop it, and say how it stands. Throws where the controller doesn't answer. */
+/** Stop the session and return its state. Throws if the controller doesn't answer. */
 export async function stopSession(id: string): Promise<SessionAnswer> {
   const { data, response } = await orchestrator().DELETE("/v1/sessions/{session_id}", at(id));
   if (data === undefined) throw new Error(`the controller answered ${response.status}`);
@@ -26,7 +26,7 @@ export async function stopSession(id: string): Promise<SessionAnswer> {
 }
 
 function at(id: string) {
-  return { params: { path: { session_id: id } }, signal: AbortSignal.timeout(PATIENCE_MS) };
+  return { params: { path: { session_id: id } }, signal: AbortSignal.timeout(TIMEOUT_MS) };
 }
 
 function shown({ phase, reason, message }: Session): SessionAnswer {

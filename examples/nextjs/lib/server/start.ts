@@ -1,4 +1,4 @@
-/** Start a session, and say in an answer for the page how that went. */
+/** Start a session, and return the outcome as an answer for the page. */
 
 import "server-only";
 
@@ -10,17 +10,17 @@ import { orchestrator, type IceServer, type Session } from "./orchestrator";
 
 const ATTEMPTS = 2;
 
-/** How long the controller may take, in milliseconds. */
-interface Patience {
+/** Timeouts for the controller, in milliseconds. */
+interface Timeouts {
   attempt: number;
   stop: number;
 }
-const PATIENCE: Patience = { attempt: 8000, stop: 2000 };
+const TIMEOUTS: Timeouts = { attempt: 8000, stop: 2000 };
 
 const SENTENCES = {
   capacity_reached: "All assistants are busy right now. Try again in a minute.",
-  user_limit_reached: "You are in a call already. Hang up there first, then try again.",
-  unavailable: "The assistant can't be started right now. Try again in a moment.",
+  user_limit_reached: "You are already in a call. Hang up there first, then try again.",
+  unavailable: "The assistant can't start right now. Try again in a moment.",
 };
 
 type Outcome =
@@ -28,15 +28,15 @@ type Outcome =
   | { kind: "refused"; status: number; code: string; retryAfterSeconds: number | null }
   | { kind: "no answer" };
 
-/** Never throws: a page without an assistant is still a page. */
-export async function startSession(userId: string, patience = PATIENCE): Promise<StartAnswer> {
-  // The id makes it safe to ask again: a session that was started all the same is found, not started twice.
+/** Start a session. Never throws: the page works without an assistant. */
+export async function startSession(userId: string, timeouts = TIMEOUTS): Promise<StartAnswer> {
+  // The id makes a retry safe: a session that did start is found, not started twice.
   const sessionId = randomUUID();
-  let outcome = await ask(userId, sessionId, patience.attempt);
-  for (let attempt = 1; attempt < ATTEMPTS && mayPass(outcome); attempt += 1) {
-    outcome = await ask(userId, sessionId, patience.attempt);
+  let outcome = await ask(userId, sessionId, timeouts.attempt);
+  for (let attempt = 1; attempt < ATTEMPTS && isTemporary(outcome); attempt += 1) {
+    outcome = await ask(userId, sessionId, timeouts.attempt);
   }
-  if (outcome.kind === "no answer") await stopUnheard(sessionId, patience.stop);
+  if (outcome.kind === "no answer") await stopUnanswered(sessionId, timeouts.stop);
   return answerOf(outcome);
 }
 
@@ -61,23 +61,23 @@ async function ask(userId: string, sessionId: string, withinMs: number): Promise
   }
 }
 
-function mayPass(outcome: Outcome): boolean {
+function isTemporary(outcome: Outcome): boolean {
   return outcome.kind === "no answer" || (outcome.kind === "refused" && outcome.status >= 500);
 }
 
-/** A session whose start nobody heard of would wait a minute for its caller. */
-async function stopUnheard(sessionId: string, withinMs: number): Promise<void> {
+/** Stop a session whose start got no answer: its bot would wait a minute for its caller. */
+async function stopUnanswered(sessionId: string, withinMs: number): Promise<void> {
   try {
     await orchestrator().DELETE("/v1/sessions/{session_id}", {
       params: { path: { session_id: sessionId } },
       signal: AbortSignal.timeout(withinMs),
     });
   } catch {
-    // The controller is still silent; its bot leaves by itself when nobody comes.
+    // The controller is still silent; the bot ends by itself when no caller joins.
   }
 }
 
-/** STUN servers come without a password, which a browser wants left out rather than null. */
+/** STUN servers come without a password, which browsers want omitted rather than null. */
 function asServer({ urls, username, credential }: IceServer): RTCIceServer {
   return username && credential ? { urls, username, credential } : { urls };
 }
@@ -104,7 +104,7 @@ function answerOf(outcome: Outcome): StartAnswer {
   if (code === "capacity_reached" || code === "user_limit_reached") {
     return { agentStatus: "busy", message: SENTENCES[code], retryAfterSeconds };
   }
-  // 401, 403, 409, 422: this app is set up wrongly. That is for its operator, not for the shop's visitors.
+  // 401, 403, 409, 422: this app is misconfigured. Its operator must know, not the shop's visitors.
   if (outcome.kind === "refused") console.error("the controller refused", { status: outcome.status, code });
   return { agentStatus: "unavailable", message: SENTENCES.unavailable, retryAfterSeconds };
 }

@@ -1,4 +1,4 @@
-/** Who is asking: an anonymous id in a cookie that this server has signed. */
+/** The visitor: an anonymous id in a cookie that this server has signed. */
 
 import "server-only";
 
@@ -15,14 +15,14 @@ export interface User {
   isNew: boolean;
 }
 
-/** The user of a request; somebody new where there is no cookie, or none of ours. */
+/** Return the user of a request; a new one if there is no cookie that we signed. */
 export function currentUser(request: NextRequest): User {
   // YOUR LOGIN GOES HERE: return the id of the shop's own user, with `isNew: false`. Saves and limits are by this id.
   const id = verified(request.cookies.get(COOKIE)?.value ?? "");
   return id === null ? { id: randomUUID(), isNew: true } : { id, isNew: false };
 }
 
-/** Let the browser be the same user next time. Only with a call: a refusal must not make anybody a known user. */
+/** Remember the user in the browser. Only with a call: a refusal must not make anybody a known user. */
 export function remember(user: User, request: NextRequest, response: NextResponse): void {
   if (!user.isNew) return;
   const isHttps = (request.headers.get("x-forwarded-proto") ?? request.nextUrl.protocol).startsWith("https");
@@ -41,7 +41,7 @@ function verified(cookie: string): string | null {
   return secrets().some((secret) => isSame(given, signature(id, secret))) ? id : null;
 }
 
-/** Compares bytes: texts of equal length may have different numbers of them. */
+/** Compare bytes, because texts of equal length may have different numbers of bytes. */
 function isSame(given: string, expected: string): boolean {
   const [one, other] = [Buffer.from(given), Buffer.from(expected)];
   return one.length === other.length && timingSafeEqual(one, other);
@@ -52,8 +52,8 @@ function signature(id: string, secret: string): string {
 }
 
 /**
- * Of SESSION_SECRET, comma-separated, the first signs and each verifies. Without it everybody is new after a
- * restart. Next may load this module once for each route.
+ * Return the comma-separated secrets of SESSION_SECRET: the first signs, each verifies. Without it everybody is a
+ * new user after a restart. Next may load this module once for each route.
  */
 function secrets(): string[] {
   const set = (process.env.SESSION_SECRET ?? "").split(",").map((part) => part.trim());

@@ -1,4 +1,4 @@
-/** Ask for a call. The answer is 200 also where there is no assistant to be had: `agentStatus` says so. */
+/** Request a call. The answer is 200 even if no assistant is available: `agentStatus` says so. */
 
 import { NextResponse, type NextRequest } from "next/server";
 
@@ -12,19 +12,19 @@ import { currentUser, remember } from "@/lib/server/user";
 const LARGEST_BODY_BYTES = 1024; // Nothing in it is read.
 
 export async function POST(request: NextRequest): Promise<NextResponse<StartAnswer>> {
-  if (isFromAnotherSite(request)) return told(unavailable("Calls start on our own page."), 403);
-  if (!isJson(request)) return told(unavailable("Send application/json."), 415);
-  if (!isSmall(request)) return told(unavailable("Send less: {} is enough."), 413);
+  if (isFromAnotherSite(request)) return respond(unavailable("Calls start only on our own page."), 403);
+  if (!isJson(request)) return respond(unavailable("Send application/json."), 415);
+  if (!isSmall(request)) return respond(unavailable("The body is too large: {} is enough."), 413);
   const user = currentUser(request);
   const wait = await secondsToStart(user.id, addressOf(request));
-  if (wait > 0) return told(tooMany(wait), 429);
+  if (wait > 0) return respond(tooMany(wait), 429);
   const answer = await startSession(user.id);
-  const response = told(answer, 200);
+  const response = respond(answer, 200);
   if (answer.agentStatus === "started") remember(user, request, response);
   return response;
 }
 
-/** A body whose length nobody states could be of any length. */
+/** A body without a stated length could have any length. */
 function isSmall(request: NextRequest): boolean {
   return (
     !request.headers.has("transfer-encoding") &&
@@ -37,11 +37,11 @@ function unavailable(message: string): StartAnswer {
 }
 
 function tooMany(seconds: number): StartAnswer {
-  const message = `Those were many calls in a short time. Try again in ${seconds} s.`;
+  const message = `Too many calls in a short time. Try again in ${seconds} s.`;
   return { agentStatus: "rate_limited", message, retryAfterSeconds: seconds };
 }
 
-function told(answer: StartAnswer, status: number): NextResponse<StartAnswer> {
+function respond(answer: StartAnswer, status: number): NextResponse<StartAnswer> {
   const response = NextResponse.json(answer, { status, headers: { "Cache-Control": "no-store" } });
   if (answer.agentStatus !== "started" && answer.retryAfterSeconds !== null) {
     response.headers.set("Retry-After", String(answer.retryAfterSeconds));

@@ -5,9 +5,9 @@ import { DailyTransport } from "@pipecat-ai/daily-transport";
 import type { Room } from "@/lib/api/answers";
 
 import type { Microphone } from "../microphone";
-import type { Way } from "./index";
+import type { RoomTransport } from "./index";
 
-export function wayInto(room: Room, microphone: Microphone): Way {
+export function transportFor(room: Room, microphone: Microphone): RoomTransport {
   return {
     transport: new DailyTransport({
       audioSource: microphone.track(),

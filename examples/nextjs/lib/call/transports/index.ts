@@ -1,4 +1,4 @@
-/** How to get into a room, by who hosts it. The code for the others is not loaded. */
+/** The transport into a room, by the room's provider. Other providers' code is not loaded. */
 
 import type { Transport } from "@pipecat-ai/client-js";
 
@@ -6,22 +6,22 @@ import type { Room } from "@/lib/api/answers";
 
 import type { Microphone } from "../microphone";
 
-/** A transport for Pipecat's client, and what its `connect` is to be given. */
-export interface Way {
+/** A transport for Pipecat's client, and the parameters for its `connect`. */
+export interface RoomTransport {
   transport: Transport;
   params: unknown;
 }
 
-/** Throws where rooms of this provider are not known. */
-export async function wayInto(room: Room, microphone: Microphone): Promise<Way> {
+/** Throws if the provider is unknown. */
+export async function transportFor(room: Room, microphone: Microphone): Promise<RoomTransport> {
   switch (room.provider) {
     case "webrtc":
-      return (await import("./small-webrtc")).wayInto(room, microphone);
+      return (await import("./small-webrtc")).transportFor(room, microphone);
     case "daily":
-      return (await import("./daily")).wayInto(room, microphone);
+      return (await import("./daily")).transportFor(room, microphone);
     case "livekit":
-      return (await import("./livekit")).wayInto(room, microphone);
+      return (await import("./livekit")).transportFor(room, microphone);
     default:
-      throw new Error(`This page knows no rooms of ${room.provider}.`);
+      throw new Error(`This page does not support rooms at ${room.provider}.`);
   }
 }

@@ -13,11 +13,11 @@ import { Room as LiveKitRoom, RoomEvent, Track, type RemoteParticipant } from "l
 import type { Room } from "@/lib/api/answers";
 
 import type { Microphone } from "../microphone";
-import type { Way } from "./index";
+import type { RoomTransport } from "./index";
 
 const RTVI_LABEL = "rtvi-ai";
 
-export function wayInto(room: Room, microphone: Microphone): Way {
+export function transportFor(room: Room, microphone: Microphone): RoomTransport {
   return { transport: new LiveKitTransport(microphone), params: { url: room.url, token: room.token } };
 }
 
@@ -42,7 +42,7 @@ class LiveKitTransport extends Transport {
 
   async initDevices(): Promise<void> {
     this.state = "initializing";
-    // With a device to tell of, the client takes the microphone for granted and doesn't initialise again.
+    // Once a device is reported, the client assumes a microphone and doesn't initialise again.
     this._callbacks.onMicUpdated?.({ deviceId: "chosen" } as MediaDeviceInfo);
     this.state = "initialized";
   }
@@ -55,7 +55,7 @@ class LiveKitTransport extends Transport {
     const { url, token } = params as { url: string; token: string };
     this.state = "connecting";
     await this.#room.connect(url, token);
-    // At once and even if it is silent: a bot is told late of somebody who publishes nothing.
+    // At once and even if silent: a bot learns late of a participant who publishes nothing.
     await this.#room.localParticipant.publishTrack(this.#microphone.track(), {
       source: Track.Source.Microphone,
     });
@@ -63,7 +63,7 @@ class LiveKitTransport extends Transport {
     this._callbacks.onConnected?.();
   }
 
-  /** A bot that is not in the room yet would miss the message. */
+  /** Wait for the bot first: it would miss a message sent before it joins. */
   async sendReadyMessage(): Promise<void> {
     await this.#hearingBot;
     this.state = "ready";
@@ -131,12 +131,12 @@ class LiveKitTransport extends Transport {
     try {
       message = JSON.parse(new TextDecoder().decode(data));
     } catch {
-      return; // something else that somebody in the room sends
+      return; // from another participant
     }
     if (message.label === RTVI_LABEL) this._onMessage(message as RTVIMessage);
   }
 
-  // Devices are the browser's to choose, and there is no camera.
+  // The browser chooses devices, and there is no camera.
   readonly selectedMic = {};
   readonly selectedCam = {};
   readonly selectedSpeaker = {};

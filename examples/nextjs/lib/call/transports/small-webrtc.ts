@@ -1,4 +1,4 @@
-/** No room at all: the offer goes by the controller to the bot, and from then on voice goes directly. */
+/** No room: the controller relays the offer to the bot, and from then on voice is direct. */
 
 import type { PipecatClientOptions, Tracks } from "@pipecat-ai/client-js";
 import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
@@ -6,9 +6,9 @@ import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
 import type { Room } from "@/lib/api/answers";
 
 import type { Microphone } from "../microphone";
-import type { Way } from "./index";
+import type { RoomTransport } from "./index";
 
-export function wayInto(room: Room, microphone: Microphone): Way {
+export function transportFor(room: Room, microphone: Microphone): RoomTransport {
   const headers = new Headers({ Authorization: `Bearer ${room.token}` });
   return {
     transport: new PatientTransport({
@@ -19,7 +19,7 @@ export function wayInto(room: Room, microphone: Microphone): Way {
   };
 }
 
-/** To break off an offer that is under way leaves the library with a rejection that nobody handles. */
+/** Waits for a pending offer, because aborting one causes an unhandled rejection in the library. */
 class PatientTransport extends SmallWebRTCTransport {
   #connecting: Promise<void> = Promise.resolve();
 
@@ -28,7 +28,7 @@ class PatientTransport extends SmallWebRTCTransport {
     return this.#connecting;
   }
 
-  /** The offer ends with its session, which is stopped by whoever hangs up that early. */
+  /** The offer ends with its session, which an early hang-up stops. */
   override async disconnect(): Promise<void> {
     if (this.state === "connecting") await this.#connecting.catch(() => {});
     await super.disconnect();
@@ -36,8 +36,8 @@ class PatientTransport extends SmallWebRTCTransport {
 }
 
 /**
- * A microphone in the form of the transport's media manager. The transport's own default loads Daily's library
- * from Daily's servers, for a call that has nothing to do with Daily.
+ * The microphone as the transport's media manager. The transport's default loads Daily's library from Daily's
+ * servers, even for a call without Daily.
  */
 class OneMicrophone {
   readonly isCamEnabled = false;
@@ -59,7 +59,7 @@ class OneMicrophone {
   }
 
   async initialize(): Promise<void> {
-    // With a device to tell of, the client takes the microphone for granted and doesn't initialise again.
+    // Once a device is reported, the client assumes a microphone and doesn't initialise again.
     this.#options?.callbacks?.onMicUpdated?.({ deviceId: "chosen" } as MediaDeviceInfo);
   }
 

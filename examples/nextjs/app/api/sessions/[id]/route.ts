@@ -1,4 +1,4 @@
-/** A user's own session: how it stands, and its end. */
+/** A user's own session: read its state, or stop it. */
 
 import { NextResponse, type NextRequest } from "next/server";
 
@@ -28,21 +28,21 @@ async function answered(
   id: string,
   work: (session: SessionAnswer) => Promise<SessionAnswer>,
 ): Promise<Answer> {
-  if (isFromAnotherSite(request)) return told({ message: "Not from this page." }, 403);
+  if (isFromAnotherSite(request)) return respond({ message: "Only our own page may ask this." }, 403);
   const user = currentUser(request);
-  // Somebody new has no calls: the controller need not be asked.
-  if (user.isNew) return told({ message: "There is no such call of yours." }, 404);
-  if ((await secondsToAsk(user.id)) > 0) return told({ message: "Ask again in a minute." }, 429);
+  // A new user has no calls, so there is no need to ask the controller.
+  if (user.isNew) return respond({ message: "You have no such call." }, 404);
+  if ((await secondsToAsk(user.id)) > 0) return respond({ message: "Ask again in a minute." }, 429);
   try {
     const session = await sessionOf(user.id, id);
-    if (session === null) return told({ message: "There is no such call of yours." }, 404);
-    return told(await work(session), 200);
+    if (session === null) return respond({ message: "You have no such call." }, 404);
+    return respond(await work(session), 200);
   } catch (error) {
     console.error("the session could not be read or stopped", { cause: String(error) });
-    return told({ message: "The call's state can't be told right now." }, 503);
+    return respond({ message: "The call's state is unknown right now. Try again in a moment." }, 503);
   }
 }
 
-function told(body: SessionAnswer | { message: string }, status: number): Answer {
+function respond(body: SessionAnswer | { message: string }, status: number): Answer {
   return NextResponse.json(body, { status, headers: { "Cache-Control": "no-store" } });
 }
