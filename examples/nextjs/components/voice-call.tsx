@@ -20,7 +20,8 @@ const STATUS: Record<CallState["phase"], string> = {
   ended: "Call ended",
 };
 
-const NOT_LOADED = "Part of this page could not be loaded. Check your internet connection and reload the page.";
+const NOT_LOADED =
+  "Part of this page could not be loaded. Check your internet connection and reload the page.";
 
 /** The page: one call at a time, from the button to the ending. */
 export function VoiceCall() {
@@ -75,8 +76,8 @@ export function VoiceCall() {
             <div className="welcome">
               <h1>Say what you are looking for.</h1>
               <p>
-                Talk to the assistant as you would to a person behind the counter. It finds products, saves those
-                you like, and removes those you don’t.
+                Talk to the assistant as you would to a person behind the counter. It finds products, saves
+                those you like, and removes those you don’t.
               </p>
               <button type="button" className="primary" onClick={start}>
                 Start talking

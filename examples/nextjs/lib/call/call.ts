@@ -100,7 +100,8 @@ export class Call {
         this.#dispatch({ type: "phase", phase: "live" });
       },
       onTrackStarted: (track, participant) => {
-        if (participant?.local !== true && track.kind === "audio") this.#dispatch({ type: "bot-track", track });
+        if (participant?.local !== true && track.kind === "audio")
+          this.#dispatch({ type: "bot-track", track });
       },
       onTransportStateChanged: (state) => {
         if (this.#wasLive && !this.#isOver)
@@ -115,7 +116,8 @@ export class Call {
       onServerMessage: (data: unknown) => this.#receive(data),
       onError: (message) => this.#dispatch({ type: "error", text: sentenceOf(message) }),
       onBotDisconnected: () => this.#end("bot", null),
-      onDisconnected: () => this.#end(this.#wasLive ? "lost" : "failed", this.#wasLive ? null : NO_CONNECTION),
+      onDisconnected: () =>
+        this.#end(this.#wasLive ? "lost" : "failed", this.#wasLive ? null : NO_CONNECTION),
     };
   }
 

@@ -4,7 +4,8 @@ const WHY_NOT: Record<string, string> = {
   NotAllowedError:
     "The microphone is blocked for this page. Allow it next to the address bar and call again, or just type.",
   NotFoundError: "No microphone was found. Plug one in and call again, or just type.",
-  NotReadableError: "Another program seems to be using the microphone. Close it and call again, or just type.",
+  NotReadableError:
+    "Another program seems to be using the microphone. Close it and call again, or just type.",
 };
 const NOT_SECURE =
   "Browsers allow the microphone only on https pages and localhost. Open this page over https, or just type.";
