@@ -181,7 +181,8 @@ async def test_a_refused_start_is_told_in_a_sentence(shop: Shop, chromium: Path)
     async with opened(shop.url, chromium, partners=shop.partners) as page:
         await page.route("**/api/daily-room", lambda route: route.fulfill(json=answer))
         await page.get_by_role("button", name="Start talking").click()
-        await expect(page.get_by_role("region", name="The call did not start")).to_contain_text(answer["message"])
+        ending = page.get_by_role("region", name="The call did not start")
+        await expect(ending).to_contain_text(answer["message"])
 
 
 @pytest.mark.parametrize(
