@@ -138,8 +138,8 @@ async def test_a_template_that_is_denied_is_explained_before_the_first_call_and_
         "The admission policy podline-controller-templates denies it: Bots may not run the image "
         "registry.example.com/mine:1: add its repository to `images` in the ConfigMap podline-admission."
     )
-    assert before == f"Bots can't be launched or followed right now. {said}"
+    assert before == f"Bots can't be launched or watched right now. {said}"
     assert (taken.status_code, refused.status_code) == (201, 503)
-    assert refused.json()["detail"] == f"The bot's Job could not be made. {said}"
+    assert refused.json()["detail"] == f"The bot's Job could not be created. {said}"
     assert (kept["reason"], kept["message"]) == ("launch_failed", refused.json()["detail"])
     assert stopped["reason"] == "stopped"

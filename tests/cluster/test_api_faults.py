@@ -58,7 +58,7 @@ async def test_while_the_api_server_is_away_starts_are_refused_and_calls_go_on(
         ended = await site.until_over("one")
         started = await site.start(user_id="bo")
 
-    assert why.startswith("Bots can't be launched or followed right now. The ")
+    assert why.startswith("Bots can't be launched or watched right now. The ")
     assert (refused.status_code, refused.json()["code"]) == (503, "runtime_unavailable")
     assert refused.headers["Retry-After"]
     assert refused.json()["detail"] == why
@@ -151,7 +151,7 @@ async def test_a_launch_that_nobody_can_tell_of_keeps_its_place_until_it_is_sett
     resource: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("controller.runtimes.kubernetes.launching.LAUNCH_SECONDS", 3.0)
+    monkeypatch.setattr("controller.runtimes.kubernetes.job_launcher.LAUNCH_SECONDS", 3.0)
     request = {"user_id": "ana", "session_id": "one"}
     async with serve(plane, namespace, tmp_path, kubeconfig=proxy.kubeconfig, capacity=1) as site:
         fault = Fault(ResetAfter(), creating(resource).matches)
@@ -176,7 +176,7 @@ async def test_a_launch_of_unknown_outcome_that_nobody_asks_for_again_leaves_no_
     proxy: FaultProxy,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("controller.runtimes.kubernetes.launching.LAUNCH_SECONDS", 3.0)
+    monkeypatch.setattr("controller.runtimes.kubernetes.job_launcher.LAUNCH_SECONDS", 3.0)
     async with serve(plane, namespace, tmp_path, kubeconfig=proxy.kubeconfig) as site:
         proxy.faults.append(Fault(ResetAfter(), creating("jobs").matches))
         unknown = await site.client.post("/v1/sessions", json={"user_id": "ana"})
@@ -198,7 +198,7 @@ async def test_an_api_server_that_hangs_refuses_nobody_for_ever(
     plane: ControlPlane, namespace: str, tmp_path: Path, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("controller.runtimes.kubernetes.client.api.REQUEST_SECONDS", 1.0)
-    monkeypatch.setattr("controller.runtimes.kubernetes.launching.LAUNCH_SECONDS", 3.0)
+    monkeypatch.setattr("controller.runtimes.kubernetes.job_launcher.LAUNCH_SECONDS", 3.0)
     async with serve(plane, namespace, tmp_path, kubeconfig=proxy.kubeconfig) as site:
         proxy.faults.append(Fault(HalfOpen(), creating("jobs").matches))
         async with asyncio.timeout(15):

@@ -112,7 +112,7 @@ async def test_a_job_that_somebody_suspends_is_over_and_starts_no_second_bot(
 async def test_a_pod_on_a_dead_node_is_forgotten_by_force_and_only_then_is_the_session_over(
     plane: ControlPlane, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.runtimes.kubernetes.stopping.DEAD_NODE_SECONDS", 1.0)
+    monkeypatch.setattr("controller.runtimes.kubernetes.job_stopper.DEAD_NODE_SECONDS", 1.0)
     async with serve(
         plane, namespace, tmp_path, fate={"fate.test/end": Fate.UNREACHABLE}, grace_seconds=1
     ) as site:

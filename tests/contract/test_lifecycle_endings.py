@@ -228,7 +228,7 @@ async def test_a_launch_without_a_place_to_work_says_where_to_look(serve: ServeC
         answer = await controller.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "one"})
         assert answer.status_code == 503
         assert answer.json()["detail"] == (
-            "The bot's working directory could not be made: No such file or directory. "
+            "The bot's working directory could not be created: No such file or directory. "
             "Look at the disk that TMPDIR is on."
         )
         record = (await controller.client.get("/v1/sessions/one")).json()

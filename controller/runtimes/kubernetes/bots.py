@@ -1,56 +1,97 @@
-"""What is known of each bot from its Job and its pod, and whether it is gone."""
+"""The state of each bot, from its launch to its exit, and what its Job and pod show of it."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
 
 from controller.core.flag import Flag
-from controller.core.session import Ending
-from controller.runtimes.kubernetes.client.objects import Job, JobSpec, Pod
-from controller.runtimes.kubernetes.status import has_ended, is_terminal
+from controller.core.session import Ending, Session
+from controller.runtimes.kubernetes.client.objects import Job, JobSpec, Pod, lean_job, lean_pod
+from controller.runtimes.kubernetes.status import has_begun, has_ended, held_up, is_terminal, is_waiting
+
+
+class BotState(StrEnum):
+    """How far a launch has come.
+
+    * UNKNOWN: a Job or pod with its label exists, but the supervisor knows no session for it.
+    * LAUNCHING: its Job and Secret are being created.
+    * WATCHED: the launch has an outcome, or none yet that is known; its end is awaited.
+    * CONCLUDING: it is gone, and the evidence of how it ended is being gathered.
+    * ENDED: its exit has been observed, by us or by an earlier controller.
+    * ABANDONED: its launch came to nothing. A Job that still appears is deleted.
+    """
+
+    UNKNOWN = "unknown"
+    LAUNCHING = "launching"
+    WATCHED = "watched"
+    CONCLUDING = "concluding"
+    ENDED = "ended"
+    ABANDONED = "abandoned"
+
+
+TRANSITIONS: Final[Mapping[BotState, frozenset[BotState]]] = {
+    BotState.UNKNOWN: frozenset({BotState.LAUNCHING, BotState.WATCHED, BotState.ENDED}),
+    BotState.LAUNCHING: frozenset({BotState.WATCHED, BotState.ABANDONED}),
+    BotState.WATCHED: frozenset({BotState.LAUNCHING, BotState.CONCLUDING, BotState.ABANDONED}),
+    BotState.CONCLUDING: frozenset({BotState.ENDED}),
+    BotState.ENDED: frozenset(),
+    BotState.ABANDONED: frozenset(),
+}
+"""Where each state may lead. An event that would lead elsewhere changes nothing."""
 
 
 @dataclass(slots=True, eq=False)
 class Bot:
-    """One launch, as Job and pod show it.
+    """One launch. It changes through the events below; everyone else reads it.
 
     Attributes:
-        session_id: whose bot it is; None where nobody knows yet.
-        is_known: the supervisor knows its session.
-        is_launching: its Job and Secret are being made.
-        is_found: an earlier controller has launched it.
-        is_dead: its launch came to nothing, so a Job of it that shows up late is cleared away.
+        session_id: the session that the bot is for; None while that is unknown.
+        was_found: an earlier controller launched it.
+        job: the Job's last known state.
+        job_is_gone: the Job has been deleted.
+        pod: the pod's last known state.
+        pod_is_gone: the pod has been deleted.
+        pod_name: kept for its log after the pod's details are dropped.
+        intent: why it was asked to leave.
         held_up: what kept its pod from running when last seen, if it has not run since.
-        pod_name: kept after the pod's details are let go, for its log.
-        secrets: to be masked in what is shown of it.
-        is_over: its end has been told.
+        is_scheduled: the supervisor knows when a node was found for it.
+        secrets: masked in everything that is shown about it.
     """
 
     launch_id: str
     name: str
+    state: BotState = BotState.UNKNOWN
     session_id: str | None = None
-    is_known: bool = False
-    is_launching: bool = False
-    is_found: bool = False
-    is_dead: bool = False
+    was_found: bool = False
     job: Job | None = None
     job_is_gone: bool = False
     pod: Pod | None = None
     pod_is_gone: bool = False
     pod_name: str | None = None
     is_scheduled: bool = False
-    is_concluding: bool = False
-    is_over: bool = False
     intent: Ending | None = None
     held_up: Ending | None = None
     secrets: tuple[str, ...] = ()
     _changed: Flag = field(default_factory=Flag)
 
     @property
+    def is_known(self) -> bool:
+        """Whether the supervisor knows its session."""
+        return self.state is not BotState.UNKNOWN
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will be observed of it."""
+        return not TRANSITIONS[self.state]
+
+    @property
     def pod_has_ended(self) -> bool:
-        """Whether its pod is seen to have ended; False also where none was ever seen."""
+        """Whether its pod was seen to end; False also if none was ever seen."""
         return self.pod is not None and (self.pod_is_gone or is_terminal(self.pod))
 
     @property
@@ -59,34 +100,119 @@ class Bot:
 
     @property
     def is_gone(self) -> bool:
-        """Whether there is surely no bot any more, and none will come.
+        """Whether it is certain that no bot runs and none will.
 
-        A pod that has ended is proof enough: a Job makes one pod only, but for one that is suspended and goes
-        on. A pod that was deleted before it ended is one only where its Job can't make another.
+        A pod that has ended is proof enough: a Job creates only one pod, unless it is suspended and resumed.
+        A pod that was deleted before it ended is proof only if its Job can't create another.
         """
         if self.is_over:
             return True
         if self.pod is None:
             return self.job_has_ended
-        return self.pod_has_ended and (self.job_has_ended or self._can_make_no_other(self.pod))
+        return self.pod_has_ended and (self.job_has_ended or self._can_create_no_other(self.pod))
 
-    def _can_make_no_other(self, pod: Pod) -> bool:
-        """Whether the Job is stopped for good, or its one pod has ended in its own time."""
+    @property
+    def is_forgettable(self) -> bool:
+        """Whether neither the supervisor nor the cluster has a use for it."""
+        no_object_is_left = self.job_is_gone and (self.pod_name is None or self.pod_is_gone)
+        return no_object_is_left and self.state in (BotState.UNKNOWN, BotState.ENDED)
+
+    def _can_create_no_other(self, pod: Pod) -> bool:
+        """Whether the Job is stopped for good, or its only pod ended by itself."""
         spec = self.job.spec if self.job is not None else JobSpec()
         return spec.active_deadline_seconds == 0 or (is_terminal(pod) and not spec.suspend)
 
+    # --- what happens to the launch ---
+
+    def launching(self, session_id: str, secrets: Iterable[str]) -> None:
+        """Its Job and Secret are being created, perhaps once more."""
+        if not self.is_over:
+            self.session_id = session_id
+            self.secrets = tuple(secrets)
+        self._move(BotState.LAUNCHING)
+
+    def launched(self) -> None:
+        """The attempt to launch it has returned."""
+        if self.state is BotState.LAUNCHING:
+            self._move(BotState.WATCHED)
+
+    def found(self, session: Session) -> None:
+        """An earlier controller launched it for this session."""
+        self.session_id = session.id
+        self.was_found = True
+        if not session.phase.is_end:
+            self._move(BotState.WATCHED)
+        elif self._move(BotState.ENDED):
+            self.drop_details()
+
+    def asked_to_leave(self, intent: Ending) -> bool:
+        """Someone wants it to end. Return whether that is news: the first intent is the one that counts."""
+        is_news = self.intent is None and not self.is_over
+        if is_news:
+            self.intent = intent
+        return is_news
+
+    def abandon(self) -> bool:
+        """Its launch came to nothing. Return whether that is news."""
+        return self._move(BotState.ABANDONED)
+
+    def conclude(self) -> bool:
+        """Begin to gather evidence of its end, if it is gone. Return whether that begins now.
+
+        A Job that disappears during the launch may have been taken back by it, so the launch decides.
+        """
+        return self.is_gone and self._move(BotState.CONCLUDING)
+
+    def ended(self) -> None:
+        """Its exit is being reported."""
+        self._move(BotState.ENDED)
+
+    def _move(self, to: BotState) -> bool:
+        if to not in TRANSITIONS[self.state]:
+            return False
+        self.state = to
+        return True
+
+    # --- what is seen of its Job and pod ---
+
+    def job_seen(self, job: Job) -> None:
+        if not self.is_over:
+            self.job = lean_job(job)
+
+    def job_gone(self, job: Job | None) -> None:
+        """Its Job has been deleted; in which state, if that is known."""
+        if job is not None:
+            self.job_seen(job)
+        self.job_is_gone = True
+
+    def pod_seen(self, pod: Pod) -> None:
+        self.pod_name = pod.metadata.name
+        if self.is_over:
+            return
+        self.pod = lean_pod(pod)
+        if is_waiting(pod):
+            self.held_up = held_up(pod)
+        elif has_begun(pod):
+            self.held_up = None
+
+    def pod_gone(self, pod: Pod | None) -> None:
+        """Its pod has been deleted; in which state, if that is known."""
+        if pod is not None and not self.is_over:
+            self.pod = lean_pod(pod)
+        self.pod_is_gone = True
+
     async def change(self, within_seconds: float | None = None) -> None:
-        """Wait until there is news of its Job or pod, or for so long."""
+        """Wait until its Job or pod changes, at most this long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_seconds):
                 await self._changed.wait()
 
     def wake(self) -> None:
-        """Let those who wait for a change look again."""
+        """Let everyone who waits for a change check again."""
         self._changed.wake()
 
-    def let_go(self) -> None:
-        """Keep only what is still asked for: its name, and its log's."""
+    def drop_details(self) -> None:
+        """Keep only its name and its pod's, which may still be asked for."""
         self.job = self.pod = None
         self.intent = self.held_up = None
         self.secrets = ()

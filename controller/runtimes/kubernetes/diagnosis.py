@@ -1,4 +1,4 @@
-"""Says how a bot ended; for one that failed, with warnings about Job and pod and the end of its log."""
+"""The evidence of how a bot ended: for a failure, with warnings about Job and pod and the tail of the log."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _MOST_LOG_BYTES: Final = 8 * 1024
 
 
 class Diagnosis:
-    """Looks, for a few bots at a time and a few seconds at most."""
+    """Gathers evidence for a few bots at a time, and takes a few seconds at most."""
 
-    def __init__(self, place: NamespaceClient, clock: Clock) -> None:
-        self._place = place
+    def __init__(self, client: NamespaceClient, clock: Clock) -> None:
+        self._client = client
         self._clock = clock
         self._turns = asyncio.Semaphore(_AT_ONE_TIME)
 
@@ -50,7 +50,7 @@ class Diagnosis:
         return replace(exit_, diagnostics=diagnostics(events, log_end, bot.secrets))
 
     async def _look(self, bot: Bot) -> tuple[list[Event], str]:
-        """Warnings, oldest first, and the log's end. What can't be had is left out."""
+        """Return the warnings, oldest first, and the tail of the log. What can't be read is left out."""
         pod_with_log = None if bot.pod_is_gone else bot.pod_name
         try:
             async with self._turns, asyncio.timeout(_PATIENCE_SECONDS):
@@ -62,7 +62,7 @@ class Diagnosis:
         found: list[Event] = []
         try:
             for name in filter(None, (job_name, pod_name)):
-                found += await self._place.warnings(name)
+                found += await self._client.warnings(name)
         except ApiError as error:
             log.warning("events not read", extra={"job": job_name, "error": str(error)})
         return sorted(found, key=lambda event: int(event.metadata.resource_version or 0))
@@ -71,27 +71,27 @@ class Diagnosis:
         if pod_name is None:
             return ""
         try:
-            return await self._place.log_end(pod_name, lines=_MOST_LINES, limit_bytes=_MOST_LOG_BYTES)
+            return await self._client.log_end(pod_name, lines=_MOST_LINES, limit_bytes=_MOST_LOG_BYTES)
         except ApiError as error:
-            # A container that never began, or a pod that is gone, has none.
+            # A container that never started, or a pod that is gone, has none.
             if not (isinstance(error, ApiRefused) and error.status in (400, 404)):
                 log.warning("log not read", extra={"pod": pod_name, "error": str(error)})
             return ""
 
 
 def diagnostics(events: Sequence[Event], log_end: str, secrets: Iterable[str]) -> Diagnostics | None:
-    """What goes into a record: bounded, and without anything that looks like a credential."""
+    """Return what goes into a record: bounded, and without anything that looks like a credential."""
     secrets = tuple(secrets)
-    told = [f"{event.reason}: {event.message}" for event in events]
+    warnings = [f"{event.reason}: {event.message}" for event in events]
     lines = [line for line in log_end.splitlines() if line.strip()]
-    if not told and not lines:
+    if not warnings and not lines:
         return None
     return Diagnostics(
-        events=tuple(_one_line(text, secrets) for text in told[-_MOST_EVENTS:]),
+        events=tuple(_one_line(text, secrets) for text in warnings[-_MOST_EVENTS:]),
         log=tuple(_one_line(text, secrets) for text in lines[-_MOST_LINES:]),
     )
 
 
 def _one_line(text: str, secrets: Iterable[str]) -> str:
-    # Masked whole, so that no secret is cut and then not recognised, nor split by what nobody sees.
+    # Masked before it is cut and after invisible characters are gone, so that every secret is recognised.
     return redacted(printable(text, _MOST_LOG_BYTES), secrets)[:_LONGEST_LINE]

@@ -1,4 +1,4 @@
-"""Tries at the start whether a bot's Job would be taken, so that mistakes are found before a caller does."""
+"""A dry run of a bot's Job at startup, so that template errors surface before the first call."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ log = logging.getLogger("podline.runtimes.kubernetes")
 _PAUSE_SECONDS: Final = 2.0
 
 
-class Probe:
-    """Asks the API server to check one Job without making it.
+class DryRun:
+    """Asks the API server to check one Job without creating it.
 
     Attributes:
-        not_ready_reason: why it would not be made, None where it would.
+        not_ready_reason: why it would be refused; None if it would be created.
     """
 
-    def __init__(self, place: NamespaceClient, manifest: Mapping[str, Any]) -> None:
-        self.not_ready_reason: str | None = "No Job has been tried yet."
-        self._place = place
+    def __init__(self, client: NamespaceClient, manifest: Mapping[str, Any]) -> None:
+        self.not_ready_reason: str | None = "No Job has been checked yet."
+        self._client = client
         self._manifest = manifest
 
     async def run(self) -> None:
-        """Try until it would be made: what is missing may be mended without a restart."""
+        """Repeat the check until it passes: what is missing may be added without a restart."""
         while (not_ready_reason := await self._not_ready_reason()) is not None:
             if not_ready_reason != self.not_ready_reason:
                 log.warning("job would be refused", extra={"error": not_ready_reason})
@@ -38,14 +38,14 @@ class Probe:
 
     async def _not_ready_reason(self) -> str | None:
         try:
-            await self._place.create_job(self._manifest, dry_run=True)
+            await self._client.create_job(self._manifest, dry_run=True)
         except ApiRefused as error:
             if error.is_quota:
-                # The bots that run may have filled it.
+                # The running bots may have used it up.
                 return None
             if error.status == 404:
                 return (
-                    f"There is no namespace {self._place.namespace}: create it, or set PODLINE_NAMESPACE "
+                    f"There is no namespace {self._client.namespace}: create it, or set PODLINE_NAMESPACE "
                     "to the one where bots are to run."
                 )
             return str(error)

@@ -1,4 +1,4 @@
-"""What the API server is asked, and how fresh what we know of the cluster is: see docs/metrics.md."""
+"""Metrics of requests to the API server and of the watches: see docs/metrics.md."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class ApiMetrics:
         )
 
     def answered(self, method: str, query: Mapping[str, Any], status: int | None, seconds: float) -> None:
-        """A request has its answer, or (None) will have none."""
+        """Count a request; its status is None if there was no answer."""
         verb = verb_of(method, query)
         self._requests.labels(verb, "unreachable" if status is None else str(status)).inc()
         self._seconds.labels(verb).observe(seconds)
 
 
 def verb_of(method: str, query: Mapping[str, Any]) -> str:
-    """As Kubernetes names it in permissions and audit logs."""
+    """Return the verb that Kubernetes uses in permissions and audit logs."""
     if method != "GET":
         return _VERBS.get(method, "other")
     if "watch" in query:
@@ -48,7 +48,7 @@ def verb_of(method: str, query: Mapping[str, Any]) -> str:
 
 
 class ClusterCollector(Collector):
-    """How the watches stand right now."""
+    """Reads the state of the watches at each scrape."""
 
     def __init__(self, runtime: KubernetesRuntime) -> None:
         self._runtime = runtime
@@ -62,9 +62,9 @@ class ClusterCollector(Collector):
         relists = CounterMetricFamily(
             "podline_kubernetes_relists", "How often everything was listed.", labels=("resource",)
         )
-        for resource, watcher in self._runtime.watchers.items():
-            relists.add_metric((resource,), watcher.relists)
-            if (seconds := watcher.age()) is not None:
+        for resource, watch in self._runtime.watches.items():
+            relists.add_metric((resource,), watch.relists)
+            if (seconds := watch.age()) is not None:
                 age.add_metric((resource,), seconds)
         yield age
         yield relists

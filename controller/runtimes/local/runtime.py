@@ -182,7 +182,7 @@ class LocalRuntime:
         except OSError as error:
             shutil.rmtree(directory, ignore_errors=True)
             raise RuntimeUnavailable(
-                f"The bot's working directory could not be made: {error.strerror}. "
+                f"The bot's working directory could not be created: {error.strerror}. "
                 "Look at the disk that TMPDIR is on."
             ) from error
 

@@ -1,13 +1,14 @@
-"""Keeps us told of one kind of object: list in pages, watch, and list again after any break."""
+"""A watch of one kind of object: list in pages, watch for changes, and list again after any break."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Final, Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 import aiohttp
 import msgspec
@@ -20,16 +21,16 @@ from controller.runtimes.kubernetes.client.objects import Meta, Page, Status, Wa
 log = logging.getLogger("podline.runtimes.kubernetes")
 
 PAGE_ITEMS: Final = 500
-"""Measured: 11 ms of decoding a page, and no more memory at the peak than afterwards."""
+"""Measured: a page takes 11 ms to decode, and the peak of memory is no higher than what is kept."""
 
 WATCH_SECONDS: Final = 45.0
-"""How long the API server keeps one watch open before it lets us ask anew."""
+"""How long the API server keeps one watch open. Then it is resumed."""
 
 READ_MARGIN_SECONDS: Final = 10.0
-"""How much longer nothing may come before the connection counts as dead: a half-open one is silent."""
+"""How much longer the connection may be silent before it counts as dead: a half-open one is silent."""
 
 RELIST_SECONDS: Final = 600.0
-"""How often everything is listed although no break was noticed."""
+"""How often everything is listed even if no break was noticed. A watch that is open then ends first."""
 
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 5.0
@@ -44,167 +45,211 @@ class Named(Protocol):
 T = TypeVar("T", bound=Named)
 
 
-class Watcher(Generic[T]):
-    """Follows all objects of one kind that match a selector.
+@dataclass(frozen=True, slots=True)
+class Seen(Generic[T]):
+    """An object as it is now, from a list or a change."""
+
+    object: T
+
+
+@dataclass(frozen=True, slots=True)
+class Gone(Generic[T]):
+    """An object that no longer exists. Its last state is None if it vanished while nothing was watched."""
+
+    launch_id: str
+    name: str
+    object: T | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list is complete: every object that exists has been seen, every other one reported gone."""
+
+
+Change: TypeAlias = Seen[T] | Gone[T] | Listed
+
+
+class WatchHealth:
+    """How far a watch can be relied on.
 
     Attributes:
-        not_ready_reason: why what we know may be out of date, None while it is not.
-        is_listed: whether everything has been told of once.
+        not_ready_reason: why what it yielded may be out of date; None while it is current.
+        is_listed: whether a list has been completed.
         relists: how often everything was listed.
     """
 
-    def __init__(  # noqa: PLR0913 - what it is put together from
-        self,
-        api: Api,
-        path: str,
-        kind: type[T],
-        *,
-        selector: str,
-        seen: Callable[[T], None],
-        gone: Callable[[str, str, T | None], None],
-        synced: Callable[[], None],
-        rng: random.Random,
-        watch_seconds: float = WATCH_SECONDS,
-        relist_seconds: float = RELIST_SECONDS,
-    ) -> None:
-        """Prepare; nothing is asked.
-
-        Args:
-            api: where to ask.
-            path: of the collection.
-            kind: what to decode each object as.
-            selector: for labels.
-            seen: told of each object as it is, at each list and change.
-            gone: told launch and name of each that is no more, with its last state where that is known.
-            synced: told when a list is complete.
-            rng: spreads pauses, so that not all controllers of a cluster come back at one moment.
-            watch_seconds: see WATCH_SECONDS.
-            relist_seconds: see RELIST_SECONDS.
-        """
+    def __init__(self) -> None:
         self.not_ready_reason: str | None = "Nothing has been listed yet."
         self.is_listed = False
         self.relists = 0
-        self._api = api
-        self._path = path
-        self._decode = msgspec.json.Decoder(kind).decode
-        self._selector = selector
-        self._seen = seen
-        self._gone = gone
-        self._synced = synced
-        self._rng = rng
-        self._watch_seconds = watch_seconds
-        self._relist_seconds = relist_seconds
-        self._launches: dict[str, str] = {}
         self._heard_at: float | None = None
 
     def age(self) -> float | None:
-        """Seconds since the API server last gave a sign of life; None before `run`. Ask within its loop."""
+        """Return the seconds since the API server last sent anything; None before the watch began.
+
+        Call this within the watch's event loop.
+        """
         return None if self._heard_at is None else asyncio.get_running_loop().time() - self._heard_at
 
-    def _hear(self) -> None:
+    def heard(self) -> None:
         self._heard_at = asyncio.get_running_loop().time()
 
-    async def run(self) -> None:
-        """List and watch for as long as this is awaited. Any failure is followed by a pause and a list."""
-        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._rng)
-        self._hear()
-        while True:
-            try:
-                async with asyncio.timeout(self._relist_seconds):
-                    version = await self._list()
-                    await self._watch(version, backoff)
-            except TimeoutError:
-                continue
-            except ApiError as error:
-                if isinstance(error, ApiRefused) and error.status == _GONE:
-                    log.info("watch expired", extra={"path": self._path})
-                else:
-                    self.not_ready_reason = str(error)
-                    log.warning("watch lost", extra={"path": self._path, "error": str(error)})
-                await asyncio.sleep(backoff.next(error.retry_after))
-
-    async def _list(self) -> str:
-        """Tell of all objects there are, then of those that are no more. Returns the list's version."""
-        launches: dict[str, str] = {}
-        version, rest = await self._list_page(None, launches)
-        while rest is not None:
-            version, rest = await self._list_page(rest, launches)
-        former, self._launches = self._launches, launches
-        for name, launch_id in former.items():
-            if launches.get(name) != launch_id:
-                self._gone(launch_id, name, None)
+    def listed(self) -> None:
         self.relists += 1
         self.is_listed = True
-        self._synced()
-        return version
 
-    async def _list_page(self, continued: str | None, launches: dict[str, str]) -> tuple[str, str | None]:
-        """Tell of the objects of one page. Returns its version, and where the next one goes on.
+    def opened(self) -> None:
+        """A watch is open. A list alone says nothing about what changes after it."""
+        self.not_ready_reason = None
+        self.heard()
 
-        Nothing of its bytes is kept while the next one is asked for.
-        """
+    def broke(self, reason: str) -> None:
+        self.not_ready_reason = reason
+
+
+class Collection(Generic[T]):
+    """All objects of one kind that match a label selector."""
+
+    def __init__(self, api: Api, path: str, kind: type[T], selector: str) -> None:
+        self.path = path
+        self._api = api
+        self._selector = selector
+        self._decode = msgspec.json.Decoder(kind).decode
+
+    async def page(self, continued: str | None) -> Page:
+        """Return the first page of the list, or the one that `continued` leads to."""
         query: dict[str, Any] = {"labelSelector": self._selector, "limit": PAGE_ITEMS}
         if continued is not None:
             query["continue"] = continued
-        page = await self._api.read("GET", self._path, Page, query=query)
-        self._hear()
-        for raw in page.items:
-            item = self._decoded(raw)
-            launches[item.metadata.name] = launch_of(item.metadata)
-            self._seen(item)
-        return page.metadata.resource_version, page.metadata.continue_ or None
+        return await self._api.read("GET", self.path, Page, query=query)
 
-    async def _watch(self, version: str, backoff: Backoff) -> None:
-        """Tell of each change. A watch that the server ends in time is resumed where it ended."""
-        now = asyncio.get_running_loop().time
-        while True:
-            began = now()
-            async with aclosing(self._events(version)) as events:
-                async for event in events:
-                    version = self._take(event)
-            if now() - began < self._watch_seconds / 2:
-                raise ApiUnreachable("The API server ended a watch at once.", is_certain=True)
-            backoff.reset()
-
-    def _take(self, event: WatchEvent) -> str:
-        """Tell of one change. Returns the version it has led to."""
-        if event.type == "ERROR":
-            raise _refused(event.object)
-        item = self._decoded(event.object)
-        name, launch_id = item.metadata.name, launch_of(item.metadata)
-        if event.type == "DELETED":
-            self._launches.pop(name, None)
-            self._gone(launch_id, name, item)
-        elif event.type != "BOOKMARK":
-            self._launches[name] = launch_id
-            self._seen(item)
-        return item.metadata.resource_version
-
-    async def _events(self, version: str) -> AsyncGenerator[WatchEvent, None]:
+    async def events(
+        self, version: str, watch_seconds: float, health: WatchHealth
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """Yield the events of one watch that starts after `version`."""
         query = {
             "labelSelector": self._selector,
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": version,
-            "timeoutSeconds": max(1, round(self._watch_seconds)),
+            "timeoutSeconds": max(1, round(watch_seconds)),
         }
         timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=5, sock_read=self._watch_seconds + READ_MARGIN_SECONDS
+            total=None, sock_connect=5, sock_read=watch_seconds + READ_MARGIN_SECONDS
         )
-        async with self._api.stream("GET", self._path, query=query, timeout=timeout) as answer:
-            # A list alone is no news of what comes after it.
-            self.not_ready_reason = None
-            self._hear()
+        async with self._api.stream("GET", self.path, query=query, timeout=timeout) as answer:
+            health.opened()
             rest = b""
             async for chunk in answer.content.iter_any():
-                self._hear()
+                health.heard()
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in filter(None, lines):
                     yield _event(line)
 
-    def _decoded(self, raw: msgspec.Raw) -> T:
+    def decode(self, raw: msgspec.Raw) -> T:
         with readable():
             return self._decode(raw)
+
+
+class Watch(Generic[T]):
+    """A watch of one collection that goes on for as long as its changes are read."""
+
+    def __init__(
+        self,
+        collection: Collection[T],
+        rng: random.Random,
+        *,
+        watch_seconds: float = WATCH_SECONDS,
+        relist_seconds: float = RELIST_SECONDS,
+    ) -> None:
+        """Send nothing yet.
+
+        Args:
+            collection: what to watch.
+            rng: spreads pauses, so that the controllers of a cluster don't all return at the same moment.
+            watch_seconds: see WATCH_SECONDS.
+            relist_seconds: see RELIST_SECONDS.
+        """
+        self.health = WatchHealth()
+        self._collection = collection
+        self._rng = rng
+        self._watch_seconds = watch_seconds
+        self._relist_seconds = relist_seconds
+        self._launches: dict[str, str] = {}
+
+    async def changes(self) -> AsyncGenerator[Change[T], None]:
+        """Yield every change, for ever. Any failure leads to a pause and then to a list."""
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._rng)
+        self.health.heard()
+        while True:
+            try:
+                async with aclosing(self._changes_until_relist(backoff)) as changes:
+                    async for change in changes:
+                        yield change
+            except ApiError as error:
+                if isinstance(error, ApiRefused) and error.status == _GONE:
+                    log.info("watch expired", extra={"path": self._collection.path})
+                else:
+                    self.health.broke(str(error))
+                    log.warning("watch lost", extra={"path": self._collection.path, "error": str(error)})
+                await asyncio.sleep(backoff.next(error.retry_after))
+
+    async def _changes_until_relist(self, backoff: Backoff) -> AsyncGenerator[Change[T], None]:
+        """List, then watch. A watch that the API server ends in time is resumed where it ended."""
+        now = asyncio.get_running_loop().time
+        relist_at = now() + self._relist_seconds
+        launches: dict[str, str] = {}
+        version, continued = "", None
+        is_complete = False
+        while not is_complete:
+            page = await self._collection.page(continued)
+            self.health.heard()
+            for item in map(self._collection.decode, page.items):
+                launches[item.metadata.name] = launch_of(item.metadata)
+                yield Seen(item)
+            version, continued = page.metadata.resource_version, page.metadata.continue_ or None
+            is_complete = continued is None
+            del page  # Its bytes aren't kept while the next one is requested.
+        for vanished in self._replace_known(launches):
+            yield vanished
+        self.health.listed()
+        yield Listed()
+        while now() < relist_at:
+            began = now()
+            async with aclosing(self._collection.events(version, self._watch_seconds, self.health)) as events:
+                async for event in events:
+                    version, change = self._read(event)
+                    if change is not None:
+                        yield change
+                    if now() >= relist_at:
+                        return
+            if now() - began < self._watch_seconds / 2:
+                raise ApiUnreachable("The API server ended a watch at once.", is_certain=True)
+            backoff.reset()
+
+    def _replace_known(self, launches: dict[str, str]) -> list[Gone[T]]:
+        """Remember what a list contains. Return what is gone since the last one."""
+        former, self._launches = self._launches, launches
+        return [
+            Gone(launch_id, name, None)
+            for name, launch_id in former.items()
+            if launches.get(name) != launch_id
+        ]
+
+    def _read(self, event: WatchEvent) -> tuple[str, Change[T] | None]:
+        """Return the version that an event leads to, and its change; a bookmark has none."""
+        if event.type == "ERROR":
+            raise _refused(event.object)
+        item = self._collection.decode(event.object)
+        name, launch_id = item.metadata.name, launch_of(item.metadata)
+        change: Change[T] | None = None
+        if event.type == "DELETED":
+            self._launches.pop(name, None)
+            change = Gone(launch_id, name, item)
+        elif event.type != "BOOKMARK":
+            self._launches[name] = launch_id
+            change = Seen(item)
+        return item.metadata.resource_version, change
 
 
 def _event(line: bytes) -> WatchEvent:

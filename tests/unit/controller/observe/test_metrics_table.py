@@ -22,13 +22,13 @@ ROW = re.compile(
 class Watched:
     """What a collector asks of a runtime, without one."""
 
-    class Watcher:
+    class Health:
         relists = 1
 
         def age(self) -> float:
             return 1.0
 
-    watchers = {"jobs": Watcher()}  # noqa: RUF012 - stands in for a property
+    watches = {"jobs": Health()}  # noqa: RUF012 - stands in for a property
     writes_pending = 0
 
 
@@ -51,7 +51,7 @@ async def served() -> dict[str, tuple[str, set[str]]]:
         registry = site.metrics.registry
         ApiMetrics(registry).answered("GET", {}, 200, 0.1)
         runtime: Any = Watched()
-        assert all(hasattr(KubernetesRuntime, name) for name in ("watchers", "writes_pending"))
+        assert all(hasattr(KubernetesRuntime, name) for name in ("watches", "writes_pending"))
         registry.register(ClusterCollector(runtime))
         session = await site.start()
         unpriced = {"type": "tokens", "model": "new", "tokens": {"prompt_tokens": 1}}

@@ -14,7 +14,7 @@ from controller.runtimes.kubernetes.client.namespace_client import NamespaceClie
 from controller.runtimes.kubernetes.client.objects import Job
 from controller.runtimes.kubernetes.job import names
 from controller.runtimes.kubernetes.job.records import progress_patch
-from controller.runtimes.kubernetes.launching import Launcher
+from controller.runtimes.kubernetes.job_launcher import JobLauncher
 from podline.contract.reasons import Reason
 from testing.fakes.kubernetes.api_objects import Thing
 from testing.fakes.kubernetes.api_server import ApiServer, serve_api
@@ -33,7 +33,7 @@ class Site:
         self.cluster = Cluster(server.objects)
         self.dead = dead
         rng = random.Random(1)  # noqa: S311 - the same each time
-        self._launcher = Launcher(place, rng, dead.__contains__, tracing)
+        self._launcher = JobLauncher(place, rng, dead.__contains__, tracing)
 
     async def launch(self, launch: Launch | None = None) -> Job:
         launch = launch or made.launch()

@@ -16,7 +16,7 @@ from controller.core.runtime import Exit, Observation
 from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.objects import Job
-from controller.runtimes.kubernetes.client.watch import Watcher
+from controller.runtimes.kubernetes.client.watch import Change, Collection, Gone, Seen, Watch, WatchHealth
 from controller.runtimes.kubernetes.job import names
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
 from testing.fakes.kubernetes.api_objects import Thing
@@ -56,8 +56,8 @@ def drop_job(server: ApiServer, name: str) -> None:
     server.objects.delete("jobs", "podline", name)
 
 
-class Told:
-    """What a watcher has told of: the Jobs there are, and those that are gone."""
+class Watched:
+    """What a watch has yielded: the Jobs there are, and those that are gone."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
@@ -73,20 +73,21 @@ class Told:
     def phase(self, name: str) -> str | None:
         return self.jobs[name].metadata.labels.phase if name in self.jobs else None
 
-    def take(self, job: Job) -> None:
-        self.jobs[job.metadata.name] = job
-        self._wake()
+    async def read(self, watch: Watch[Job]) -> None:
+        async for change in watch.changes():
+            self._take(change)
+            self._wake()
 
-    def drop(self, launch_id: str, name: str, _: Job | None) -> None:
-        self.gone.append((launch_id, name))
-        known = self.jobs.get(name)
-        if known is not None and known.metadata.labels.launch_id == launch_id:
-            del self.jobs[name]
-        self._wake()
-
-    def sync(self) -> None:
-        self.lists += 1
-        self._wake()
+    def _take(self, change: Change[Job]) -> None:
+        if isinstance(change, Seen):
+            self.jobs[change.object.metadata.name] = change.object
+        elif isinstance(change, Gone):
+            self.gone.append((change.launch_id, change.name))
+            known = self.jobs.get(change.name)
+            if known is not None and known.metadata.labels.launch_id == change.launch_id:
+                del self.jobs[change.name]
+        else:
+            self.lists += 1
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until something holds; looks at each piece of news, and now and then for what is none."""
@@ -106,27 +107,18 @@ class Told:
 
 
 @asynccontextmanager
-async def mirroring(server: ApiServer, **settings: float) -> AsyncIterator[tuple[Watcher[Job], Told]]:
-    """A watcher of all Jobs with our label. Waiting for news of one that has failed fails."""
-    told = Told()
+async def watching(server: ApiServer, **settings: float) -> AsyncIterator[tuple[WatchHealth, Watched]]:
+    """A watch of all Jobs with our label. Waiting for news of one that has failed fails."""
+    watched = Watched()
     async with api_to(server) as api:
-        watcher = Watcher(
-            api,
-            JOBS,
-            Job,
-            selector=names.LAUNCH_ID,
-            seen=told.take,
-            gone=told.drop,
-            synced=told.sync,
-            rng=random.Random(1),  # noqa: S311 - the same each time
-            **settings,
-        )
-        told.running = asyncio.create_task(watcher.run())
+        jobs = Collection(api, JOBS, Job, names.LAUNCH_ID)
+        watch = Watch(jobs, random.Random(1), **settings)  # noqa: S311 - the same each time
+        watched.running = asyncio.create_task(watched.read(watch))
         try:
-            yield watcher, told
+            yield watch.health, watched
         finally:
-            told.running.cancel()
-            await asyncio.wait([told.running])
+            watched.running.cancel()
+            await asyncio.wait([watched.running])
 
 
 class Followed:

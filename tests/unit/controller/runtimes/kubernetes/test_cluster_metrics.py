@@ -15,7 +15,7 @@ from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector,
 from testing.fakes.controllers.clockwork import at_once_with_sockets
 from testing.fakes.controllers.metered import Scrape
 from testing.fakes.kubernetes.api_server import serve_api
-from tests.unit.controller.runtimes.kubernetes.serving import access_to, add_job, following, mirroring
+from tests.unit.controller.runtimes.kubernetes.serving import access_to, add_job, following, watching
 
 
 @pytest.mark.parametrize(
@@ -59,29 +59,29 @@ async def test_each_request_is_counted_with_its_answer_or_without() -> None:
 
 @at_once_with_sockets
 async def test_a_watch_is_as_old_as_its_last_sign_of_life() -> None:
-    async with serve_api() as server, mirroring(server) as (watcher, told):
-        await told.until(lambda: bool(server.watches("jobs")))
-        began = watcher.age()
+    async with serve_api() as server, watching(server) as (health, watched):
+        await watched.until(lambda: bool(server.watches("jobs")))
+        began = health.age()
         assert began is not None
         add_job(server, "a")
-        await told.until(lambda: told.names == {"a"})
-        assert watcher.age() < 1
+        await watched.until(lambda: watched.names == {"a"})
+        assert health.age() < 1
 
         await asyncio.sleep(20)
-        assert 20 <= watcher.age() < 25
+        assert 20 <= health.age() < 25
         await asyncio.sleep(600)
-        assert watcher.age() < 60, "a watch is renewed"
+        assert health.age() < 60, "a watch is renewed"
 
 
 @at_once_with_sockets
 async def test_a_watch_that_hears_nothing_any_more_grows_old() -> None:
-    async with serve_api() as server, mirroring(server) as (watcher, told):
-        await told.until(lambda: bool(server.watches("jobs")))
+    async with serve_api() as server, watching(server) as (health, watched):
+        await watched.until(lambda: bool(server.watches("jobs")))
         for _ in range(1000):
             server.misbehave("reset_before")
         await asyncio.sleep(300)
 
-        assert watcher.age() > 60
+        assert health.age() > 60
 
 
 @at_once_with_sockets

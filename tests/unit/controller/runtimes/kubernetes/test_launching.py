@@ -79,7 +79,7 @@ async def test_a_server_that_takes_nothing_is_given_up() -> None:
             await site.launch()
 
         assert str(caught.value) == (
-            "The bot's Job could not be made. The API server answered 429: too many requests."
+            "The bot's Job could not be created. The API server answered 429: too many requests."
         )
         assert len(site.server.asked) < 50
 
@@ -155,7 +155,7 @@ async def test_a_quota_that_is_written_by_others_at_that_moment_is_asked_again(k
 async def test_a_job_whose_secret_is_refused_is_taken_back() -> None:
     async with launching() as site:
         site.server.misbehave("refuse", path="/secrets", status=403, message="no")
-        with pytest.raises(RuntimeUnavailable, match="The bot's Secret could not be made"):
+        with pytest.raises(RuntimeUnavailable, match="The bot's Secret could not be created"):
             await site.launch()
 
         assert (site.jobs, site.secrets) == ([], [])

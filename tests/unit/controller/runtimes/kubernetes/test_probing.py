@@ -11,7 +11,7 @@ from testing.fakes.kubernetes.api_objects import Objects
 from testing.fakes.kubernetes.api_server import ApiServer, serve_api
 from tests.unit.controller.runtimes.kubernetes.serving import Followed, following
 
-PREFIX = "Bots can't be launched or followed right now. "
+PREFIX = "Bots can't be launched or watched right now. "
 FORBIDDEN = (
     'jobs.batch is forbidden: User "system:serviceaccount:podline:podline" cannot create resource "jobs" '
     'in API group "batch" in the namespace "podline"'
@@ -38,7 +38,7 @@ async def test_a_runtime_that_is_not_followed_says_so() -> None:
         async with following(server) as followed:
             pass
 
-        assert followed.runtime.not_ready_reason() == "The cluster is not followed."
+        assert followed.runtime.not_ready_reason() == "The cluster is not being watched."
 
 
 @at_once_with_sockets

@@ -1,4 +1,4 @@
-"""Makes a launch's Job and the Secret it owns, and settles by reading what became of an unclear attempt."""
+"""The creation of a launch's Job and its Secret. What became of an unclear attempt is settled by reading."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from controller.runtimes.kubernetes.status import has_ended
 T = TypeVar("T")
 
 LAUNCH_SECONDS: Final = 12.0
-"""How long a caller waits for what may pass. After that nobody can say, and the supervisor takes over."""
+"""How long a caller waits for errors to pass. Then the outcome is unknown, and the supervisor decides."""
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 2.0
@@ -35,25 +35,29 @@ class _NotSettled(Exception):  # noqa: N818 - named for what happened
         self.is_certain = is_certain
 
 
-class Launcher:
-    """Launches into one place. The same launch again changes nothing."""
+class JobLauncher:
+    """Launches into one namespace. Repeating a launch changes nothing."""
 
     def __init__(
-        self, place: NamespaceClient, rng: random.Random, is_dead: Callable[[str], bool], tracing: Tracing
+        self,
+        client: NamespaceClient,
+        rng: random.Random,
+        is_abandoned: Callable[[str], bool],
+        tracing: Tracing,
     ) -> None:
-        """`is_dead` tells of a launch that nobody waits for, so that its Job may be cleared away."""
-        self._place = place
+        """`is_abandoned` returns whether a launch came to nothing, so that its Job may be deleted."""
+        self._client = client
         self._rng = rng
-        self._is_dead = is_dead
+        self._is_abandoned = is_abandoned
         self._tracing = tracing
 
     async def launch(self, launch: Launch, manifest: dict[str, Any]) -> Job:
-        """Make Job and Secret.
+        """Create Job and Secret.
 
         Raises:
             SessionConflict: another Job has this session's name.
-            RuntimeUnavailable: there is no bot, and none will be.
-            UnknownOutcome: nobody can say yet.
+            RuntimeUnavailable: there is no bot, and there will be none.
+            UnknownOutcome: it is not known whether there is a bot.
         """
         with self._tracing.step("create Job"):
             try:
@@ -74,24 +78,24 @@ class Launcher:
         return job
 
     async def _job(self, launch: Launch, manifest: dict[str, Any]) -> tuple[Job, bool]:
-        """The launch's Job, and whether it is this call that has made it."""
+        """Return the launch's Job, and whether this call created it."""
         name = manifest["metadata"]["name"]
-        clearing = _Attempt(lambda: self._place.find_job(name), self._rng)
-        attempt = _Attempt(lambda: self._place.create_job(manifest), self._rng)
+        clearing = _Attempt(lambda: self._client.find_job(name), self._rng)
+        attempt = _Attempt(lambda: self._client.create_job(manifest), self._rng)
         while True:
             try:
                 return await attempt.until_settled(), True
             except ApiRefused as error:
                 if not error.is_taken:
                     if attempt.is_uncertain:
-                        # What was sent before may have been taken, and be the very cause: a quota it filled.
+                        # An earlier attempt may have succeeded, and be the very cause: it filled a quota.
                         raise UnknownOutcome(str(error)) from error
                     raise RuntimeUnavailable(_no_job(error)) from error
             except _NotSettled as pending:
                 if not pending.is_certain:
                     raise UnknownOutcome(str(pending.error)) from pending.error
                 raise RuntimeUnavailable(
-                    f"The bot's Job could not be made. {pending.error}"
+                    f"The bot's Job could not be created. {pending.error}"
                 ) from pending.error
             existing = await clearing.or_unknown()
             if existing is None:
@@ -102,25 +106,25 @@ class Launcher:
             await clearing.pause()
 
     async def _clear_away(self, existing: Job, launch: Launch) -> None:
-        """Delete a Job that has had its time under this session's name, else refuse the launch."""
+        """Delete the finished Job of this session's former launch; refuse to launch over any other Job."""
         launch_id = existing.metadata.labels.launch_id
         is_of_session = existing.metadata.annotations.session_id == launch.session.id
-        is_done = (has_ended(existing) and is_accounted(existing)) or self._is_dead(launch_id or "")
+        is_done = (has_ended(existing) and is_accounted(existing)) or self._is_abandoned(launch_id or "")
         if launch_id is None or not is_of_session or not is_done:
-            raise SessionConflict.by_name(launch.session.id, existing.metadata.name, self._place.namespace)
+            raise SessionConflict.by_name(launch.session.id, existing.metadata.name, self._client.namespace)
         meta = existing.metadata
-        await _Attempt(lambda: self._place.delete_job(meta.name, meta.uid), self._rng).or_unknown()
+        await _Attempt(lambda: self._client.delete_job(meta.name, meta.uid), self._rng).or_unknown()
 
     async def _secret(self, launch: Launch, job: Job) -> None:
-        """Give the bot its credentials. The name is this launch's alone, so one that is there is its own."""
+        """Create the bot's Secret. Its name belongs to this launch alone, so one that exists is its own."""
         manifest = session_secret(launch, job.metadata.uid)
         may_only_look = launch.secrets is None
-        attempt = _Attempt(lambda: self._place.create_secret(manifest, dry_run=may_only_look), self._rng)
+        attempt = _Attempt(lambda: self._client.create_secret(manifest, dry_run=may_only_look), self._rng)
         try:
             await attempt.until_settled()
         except ApiRefused as error:
             if not error.is_taken:
-                raise RuntimeUnavailable(f"The bot's Secret could not be made. {error}") from error
+                raise RuntimeUnavailable(f"The bot's Secret could not be created. {error}") from error
         except _NotSettled as pending:
             raise UnknownOutcome(str(pending.error)) from pending.error
         else:
@@ -128,9 +132,9 @@ class Launcher:
                 raise RuntimeUnavailable("The token of the caller's own room is lost. Start another session.")
 
     async def _undo(self, job: Job) -> None:
-        """Take back a Job that will never have its Secret. It has not started a bot, and can't."""
+        """Delete a Job that will never have its Secret. It has not started a bot, and can't."""
         meta = job.metadata
-        await _Attempt(lambda: self._place.delete_job(meta.name, meta.uid), self._rng).or_unknown()
+        await _Attempt(lambda: self._client.delete_job(meta.name, meta.uid), self._rng).or_unknown()
 
 
 class _Attempt:
@@ -176,4 +180,4 @@ class _Attempt:
 def _no_job(error: ApiRefused) -> str:
     if error.is_quota:
         return f"The namespace's quota is used up. {error}"
-    return f"The bot's Job could not be made. {error}"
+    return f"The bot's Job could not be created. {error}"

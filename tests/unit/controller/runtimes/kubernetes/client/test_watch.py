@@ -1,4 +1,4 @@
-"""A watcher knows all Jobs there are, whatever the API server does, and says so while it may be wrong."""
+"""A watch knows all Jobs there are, whatever the API server does, and says so while it may be wrong."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from testing.fakes.controllers.clockwork import at_once_with_sockets
 from testing.fakes.kubernetes.api_server import serve_api
-from tests.unit.controller.runtimes.kubernetes.serving import JOBS, add_job, drop_job, mark_job, mirroring
+from tests.unit.controller.runtimes.kubernetes.serving import JOBS, add_job, drop_job, mark_job, watching
 
 ALWAYS: Final = 10**6
 
@@ -20,35 +20,35 @@ async def test_all_pages_of_a_list_are_told_of() -> None:
         for number in range(1201):
             add_job(server, f"job-{number}")
         server.objects.create("jobs", "podline", {"metadata": {"name": "of-somebody-else"}})
-        async with mirroring(server) as (watcher, told):
-            await told.until(lambda: watcher.is_listed)
+        async with watching(server) as (health, watched):
+            await watched.until(lambda: health.is_listed)
 
-            assert told.names == {f"job-{number}" for number in range(1201)}
+            assert watched.names == {f"job-{number}" for number in range(1201)}
             assert len(server.lists("jobs")) == 3
 
 
 @at_once_with_sockets
 async def test_each_change_is_told_of() -> None:
-    async with serve_api() as server, mirroring(server) as (_, told):
-        await told.until(lambda: bool(server.watches("jobs")))
+    async with serve_api() as server, watching(server) as (_, watched):
+        await watched.until(lambda: bool(server.watches("jobs")))
 
         add_job(server, "a")
-        await told.until(lambda: told.names == {"a"})
+        await watched.until(lambda: watched.names == {"a"})
         mark_job(server, "a", "live")
-        await told.until(lambda: told.phase("a") == "live")
+        await watched.until(lambda: watched.phase("a") == "live")
         drop_job(server, "a")
-        await told.until(lambda: told.gone == [("launch-of-a", "a")])
+        await watched.until(lambda: watched.gone == [("launch-of-a", "a")])
 
         assert len(server.lists("jobs")) == 1
 
 
 @at_once_with_sockets
 async def test_a_watch_that_ends_in_time_is_resumed_where_it_ended() -> None:
-    async with serve_api() as server, mirroring(server) as (_, told):
+    async with serve_api() as server, watching(server) as (_, watched):
         add_job(server, "a")
         await server.until_asked(lambda asked: asked.is_watch, times=4)
         add_job(server, "b")
-        await told.until(lambda: told.names == {"a", "b"})
+        await watched.until(lambda: watched.names == {"a", "b"})
 
         assert len(server.lists("jobs")) == 1
         assert {each.query["timeoutSeconds"] for each in server.watches("jobs")} == {"45"}
@@ -59,44 +59,44 @@ async def test_what_was_deleted_while_nobody_watched_is_told_after_the_next_list
     async with serve_api() as server:
         add_job(server, "a")
         add_job(server, "b")
-        async with mirroring(server) as (watcher, told):
-            await told.until(lambda: watcher.not_ready_reason is None)
+        async with watching(server) as (health, watched):
+            await watched.until(lambda: health.not_ready_reason is None)
             fault = server.misbehave("refuse", times=ALWAYS, status=503)
-            await told.until(lambda: watcher.not_ready_reason is not None)
+            await watched.until(lambda: health.not_ready_reason is not None)
             drop_job(server, "a")
             fault.times = 0
-            await told.until(lambda: watcher.not_ready_reason is None)
+            await watched.until(lambda: health.not_ready_reason is None)
 
-            assert told.gone == [("launch-of-a", "a")]
-            assert told.names == {"b"}
+            assert watched.gone == [("launch-of-a", "a")]
+            assert watched.names == {"b"}
 
 
 @at_once_with_sockets
 async def test_what_was_replaced_under_its_name_while_nobody_watched_is_told_to_be_gone() -> None:
     async with serve_api() as server:
         add_job(server, "a", "first-launch")
-        async with mirroring(server) as (watcher, told):
-            await told.until(lambda: watcher.not_ready_reason is None)
+        async with watching(server) as (health, watched):
+            await watched.until(lambda: health.not_ready_reason is None)
             fault = server.misbehave("refuse", times=ALWAYS, status=503)
-            await told.until(lambda: watcher.not_ready_reason is not None)
+            await watched.until(lambda: health.not_ready_reason is not None)
             drop_job(server, "a")
             add_job(server, "a", "second-launch")
             fault.times = 0
-            await told.until(lambda: watcher.not_ready_reason is None)
+            await watched.until(lambda: health.not_ready_reason is None)
 
-            assert told.gone == [("first-launch", "a")]
-            assert told.jobs["a"].metadata.labels.launch_id == "second-launch"
+            assert watched.gone == [("first-launch", "a")]
+            assert watched.jobs["a"].metadata.labels.launch_id == "second-launch"
 
 
 @at_once_with_sockets
 async def test_a_version_that_is_too_old_leads_to_a_list() -> None:
-    async with serve_api() as server, mirroring(server) as (watcher, told):
-        await told.until(lambda: bool(server.watches("jobs")))
+    async with serve_api() as server, watching(server) as (health, watched):
+        await watched.until(lambda: bool(server.watches("jobs")))
         server.misbehave("silent", watch=True)
-        await told.until(lambda: len(server.watches("jobs")) > 1)
+        await watched.until(lambda: len(server.watches("jobs")) > 1)
         add_job(server, "a")
         server.objects.forget_history()
-        await told.until(lambda: told.names == {"a"} and watcher.not_ready_reason is None)
+        await watched.until(lambda: watched.names == {"a"} and health.not_ready_reason is None)
 
         assert len(server.lists("jobs")) == 2
 
@@ -106,9 +106,9 @@ async def test_a_version_that_is_too_old_leads_to_a_list() -> None:
 async def test_a_410_as_an_answer_leads_to_a_list(watch: bool) -> None:  # noqa: FBT001 - a case
     async with serve_api() as server:
         server.misbehave("refuse", watch=watch, status=410, reason="Expired", message="too old")
-        async with mirroring(server) as (watcher, told):
+        async with watching(server) as (health, watched):
             add_job(server, "a")
-            await told.until(lambda: watcher.not_ready_reason is None and told.names == {"a"})
+            await watched.until(lambda: health.not_ready_reason is None and watched.names == {"a"})
 
             assert len(server.lists("jobs")) == 2
 
@@ -119,64 +119,64 @@ async def test_a_page_that_has_expired_leads_to_a_list_from_the_start() -> None:
         for number in range(501):
             add_job(server, f"job-{number}")
         server.misbehave("refuse", path="/jobs", after=1, status=410, reason="Expired", message="too old")
-        async with mirroring(server) as (watcher, told):
-            await told.until(lambda: watcher.is_listed)
+        async with watching(server) as (health, watched):
+            await watched.until(lambda: health.is_listed)
 
             assert ["continue" in each.query for each in server.lists("jobs")] == [False, True, False, True]
-            assert len(told.names) == 501
+            assert len(watched.names) == 501
 
 
 @at_once_with_sockets
 async def test_a_connection_that_is_only_half_open_is_noticed() -> None:
     async with serve_api() as server:
         server.misbehave("silent", watch=True)
-        async with mirroring(server) as (_, told):
-            await told.until(lambda: bool(server.watches("jobs")))
+        async with watching(server) as (_, watched):
+            await watched.until(lambda: bool(server.watches("jobs")))
             add_job(server, "a")
-            await told.until(lambda: told.names == {"a"})
+            await watched.until(lambda: watched.names == {"a"})
 
 
 @at_once_with_sockets
 async def test_everything_is_listed_now_and_then_though_nothing_broke() -> None:
-    async with serve_api() as server, mirroring(server, relist_seconds=100) as (watcher, told):
-        await told.until(lambda: told.lists == 3)
+    async with serve_api() as server, watching(server, relist_seconds=100) as (health, watched):
+        await watched.until(lambda: watched.lists == 3)
 
-        assert watcher.relists == 3
-        assert watcher.not_ready_reason is None
+        assert health.relists == 3
+        assert health.not_ready_reason is None
 
 
 @at_once_with_sockets
 async def test_a_server_that_is_broken_makes_trouble_until_it_is_well() -> None:
-    async with serve_api() as server, mirroring(server) as (watcher, told):
-        await told.until(lambda: watcher.not_ready_reason is None)
+    async with serve_api() as server, watching(server) as (health, watched):
+        await watched.until(lambda: health.not_ready_reason is None)
         fault = server.misbehave("refuse", times=ALWAYS, status=500, message="etcd is away")
-        await told.until(lambda: watcher.not_ready_reason is not None)
-        assert watcher.not_ready_reason == "The API server answered 500: etcd is away."
+        await watched.until(lambda: health.not_ready_reason is not None)
+        assert health.not_ready_reason == "The API server answered 500: etcd is away."
 
         fault.times = 0
         add_job(server, "a")
-        await told.until(lambda: watcher.not_ready_reason is None)
+        await watched.until(lambda: health.not_ready_reason is None)
 
-        assert told.names == {"a"}
+        assert watched.names == {"a"}
 
 
 @at_once_with_sockets
 async def test_a_list_alone_is_no_end_of_trouble() -> None:
     async with serve_api() as server:
         server.misbehave("refuse", watch=True, times=ALWAYS, status=500)
-        async with mirroring(server) as (watcher, told):
-            await told.until(lambda: told.lists > 3)
+        async with watching(server) as (health, watched):
+            await watched.until(lambda: watched.lists > 3)
 
-            assert watcher.not_ready_reason is not None
+            assert health.not_ready_reason is not None
 
 
 @at_once_with_sockets
 async def test_the_pause_a_server_asks_for_is_kept() -> None:
     async with serve_api() as server:
         server.misbehave("refuse", status=429, reason="TooManyRequests", retry_after=30)
-        async with mirroring(server) as (watcher, told):
+        async with watching(server) as (health, watched):
             began = asyncio.get_running_loop().time()
-            await told.until(lambda: watcher.is_listed)
+            await watched.until(lambda: health.is_listed)
 
             assert asyncio.get_running_loop().time() - began >= 30
 
@@ -185,12 +185,12 @@ async def test_the_pause_a_server_asks_for_is_kept() -> None:
 async def test_a_server_that_ends_each_watch_at_once_is_not_asked_without_a_pause() -> None:
     async with serve_api() as server:
         server.misbehave("end", watch=True, times=ALWAYS)
-        async with mirroring(server) as (watcher, told):
-            await told.until(lambda: watcher.is_listed)
+        async with watching(server) as (health, watched):
+            await watched.until(lambda: health.is_listed)
             await asyncio.sleep(60)
 
             assert len(server.asked) < 200
-            assert watcher.not_ready_reason == "The API server ended a watch at once."
+            assert health.not_ready_reason == "The API server ended a watch at once."
 
 
 GARBAGE = {
@@ -214,10 +214,10 @@ GARBAGE = {
 async def test_a_watch_that_brings_garbage_is_begun_anew(garbage: bytes, how: str) -> None:
     async with serve_api() as server:
         server.misbehave(how, watch=True, body=garbage)
-        async with mirroring(server) as (watcher, told):
-            await told.until(lambda: bool(server.watches("jobs")))
+        async with watching(server) as (health, watched):
+            await watched.until(lambda: bool(server.watches("jobs")))
             add_job(server, "a")
-            await told.until(lambda: told.names == {"a"} and watcher.not_ready_reason is None)
+            await watched.until(lambda: watched.names == {"a"} and health.not_ready_reason is None)
 
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
@@ -225,17 +225,17 @@ async def test_a_watch_that_brings_garbage_is_begun_anew(garbage: bytes, how: st
 async def test_a_list_that_is_garbage_is_asked_for_again(garbage: bytes) -> None:
     async with serve_api() as server:
         server.misbehave("refuse", path="/jobs", status=200, body=garbage)
-        async with mirroring(server) as (watcher, told):
+        async with watching(server) as (health, watched):
             add_job(server, "a")
-            await told.until(lambda: told.names == {"a"} and watcher.not_ready_reason is None)
+            await watched.until(lambda: watched.names == {"a"} and health.not_ready_reason is None)
 
 
 @at_once_with_sockets
 async def test_a_server_that_comes_back_is_followed_again() -> None:
-    async with serve_api() as server, mirroring(server) as (watcher, told):
-        await told.until(lambda: watcher.not_ready_reason is None)
+    async with serve_api() as server, watching(server) as (health, watched):
+        await watched.until(lambda: health.not_ready_reason is None)
         server.misbehave("reset_before", watch=True, times=3)
         server.misbehave("reset_after", path=JOBS, times=3)
-        await told.until(lambda: watcher.not_ready_reason is not None)
+        await watched.until(lambda: health.not_ready_reason is not None)
         add_job(server, "a")
-        await told.until(lambda: told.names == {"a"} and watcher.not_ready_reason is None)
+        await watched.until(lambda: watched.names == {"a"} and health.not_ready_reason is None)

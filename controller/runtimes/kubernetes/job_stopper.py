@@ -1,4 +1,4 @@
-"""Sees a bot out: its Job is stopped for good, its pod asked to end, and forgotten where its node is dead."""
+"""The end of a bot on request: its Job is stopped for good, then its pod deleted, by force on a dead node."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from controller.runtimes.kubernetes.job.records import stop_patch
 log = logging.getLogger("podline.runtimes.kubernetes")
 
 DEAD_NODE_SECONDS: Final = 30.0
-"""How long after its grace period a pod is waited for. One that is there then has no node that answers."""
+"""How long to wait for a pod after its grace period. If it still exists then, its node does not answer."""
 
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 
 
-class Stopper:
-    """Stops bots in one place."""
+class JobStopper:
+    """Stops bots in one namespace."""
 
-    def __init__(self, place: NamespaceClient, grace_seconds: float, rng: random.Random) -> None:
-        self._place = place
+    def __init__(self, client: NamespaceClient, grace_seconds: float, rng: random.Random) -> None:
+        self._client = client
         self._patience_seconds = grace_seconds + FAREWELL_SECONDS + DEAD_NODE_SECONDS
         self._rng = rng
 
-    async def see_out(self, bot: Bot, intent: Ending) -> bool:
-        """Return when the bot is gone; False where there is no Job, and so never was a bot.
+    async def stop(self, bot: Bot, intent: Ending) -> bool:
+        """Return once the bot is gone; False if there is no Job, so that there never was a bot.
 
-        The Job is stopped first: that is durable and right in every state. The pod's own end is quicker, and
-        works while nobody looks after Jobs.
+        The Job is stopped first, because that is durable and right in every state. Deleting the pod is
+        quicker, and works while the controller manager is away.
         """
         if await self._stop_job(bot, intent) is None and bot.job is None and bot.pod is None:
             return False
@@ -50,13 +50,13 @@ class Stopper:
         return True
 
     async def _stop_job(self, bot: Bot, intent: Ending) -> Job | None:
-        """Stop the Job, however long the API server may take to do so. None where there is no Job."""
+        """Stop the Job, however long the API server takes to accept it. Return None if there is no Job."""
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._rng)
         while not bot.is_gone:
             try:
                 job = bot.job or await self._own_job(bot)
                 if job is not None:
-                    job = await self._place.patch_job(bot.name, job.metadata.uid, stop_patch(intent))
+                    job = await self._client.patch_job(bot.name, job.metadata.uid, stop_patch(intent))
             except ApiError as error:
                 log.warning("stop not taken", extra={"job": bot.name, "error": str(error)})
                 if not error.may_pass and bot.pod_name is not None:
@@ -69,12 +69,12 @@ class Stopper:
         return bot.job
 
     async def _own_job(self, bot: Bot) -> Job | None:
-        """A Job that no watch has told of yet; not one that only bears its name."""
-        job = await self._place.find_job(bot.name)
+        """Return its Job if no watch has shown it yet; not another Job of the same name."""
+        job = await self._client.find_job(bot.name)
         return job if job is not None and launch_of(job.metadata) == bot.launch_id else None
 
     async def _end_pod(self, bot: Bot, grace_seconds: int | None) -> None:
-        """Delete the pod, also one that shows up only now; return when the bot is gone."""
+        """Delete the pod, even if it appears only now. Return once the bot is gone."""
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._rng)
         is_deleted = False
         while not bot.is_gone:
@@ -84,9 +84,9 @@ class Stopper:
                 await bot.change(backoff.next())
 
     async def _delete_pod(self, bot: Bot, grace_seconds: int | None) -> bool:
-        """Whether that was taken."""
+        """Return whether the API server accepted it."""
         try:
-            await self._place.delete_pod(bot.pod_name or "", grace_seconds=grace_seconds)
+            await self._client.delete_pod(bot.pod_name or "", grace_seconds=grace_seconds)
         except ApiError as error:
             log.warning("stop not taken", extra={"job": bot.name, "error": str(error)})
             return False

@@ -1,4 +1,4 @@
-"""Writes what has become of sessions onto their Jobs, where the next controller and kubectl find it."""
+"""Records of sessions, written to their Jobs for the next controller and for kubectl."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 
 
-class Recorder:
-    """Owns the writes that nobody waits for. The latest state of a session is the one that is written."""
+class JobRecorder:
+    """Writes sessions in the background, each in its latest state."""
 
     def __init__(
-        self, place: NamespaceClient, clock: Clock, rng: random.Random, written: Callable[[Session], None]
+        self, client: NamespaceClient, clock: Clock, rng: random.Random, written: Callable[[Session], None]
     ) -> None:
-        """`written` is told of each session whose end is on its Job, or has no Job to be written on."""
-        self._place = place
+        """`written` receives each session whose end is on its Job, or whose Job is gone."""
+        self._client = client
         self._clock = clock
         self._rng = rng
         self._written = written
@@ -45,14 +45,14 @@ class Recorder:
         """How many sessions are still to be written."""
         return len(self._pending)
 
-    def put(self, session: Session, job_uid: str, tasks: asyncio.TaskGroup) -> None:
-        """Have this written onto its Job, instead of what was to be written before."""
+    def put(self, session: Session) -> bool:
+        """Replace what is to be written of a session. Return whether `write` must be started for it."""
         is_under_way = session.launch_id in self._pending
         self._pending[session.launch_id] = session
-        if not is_under_way:
-            tasks.create_task(self._write(session.launch_id, job_uid))
+        return not is_under_way
 
-    async def _write(self, launch_id: str, job_uid: str) -> None:
+    async def write(self, launch_id: str, job_uid: str) -> None:
+        """Write what is pending of a launch to its Job, until the latest state is on it."""
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._rng)
         while True:
             session = self._pending[launch_id]
@@ -60,9 +60,9 @@ class Recorder:
                 async with self._turns:
                     session = self._pending[launch_id]
                     name = names.job_name(session.id)
-                    job = await self._place.patch_job(name, job_uid, progress_patch(session))
+                    job = await self._client.patch_job(name, job_uid, progress_patch(session))
                     if job is not None and session.phase is Phase.FAILED:
-                        await self._tell_kubectl(session, job)
+                        await self._create_event(session, job)
             except ApiError as error:
                 log.warning("record not written", extra={"session_id": session.id, "error": str(error)})
                 await asyncio.sleep(backoff.next(error.retry_after))
@@ -73,14 +73,14 @@ class Recorder:
                     self._written(session)
                 return
 
-    async def _tell_kubectl(self, session: Session, job: Job) -> None:
-        """An Event on the Job, so that `kubectl describe` says why it failed. Not worth a second attempt."""
+    async def _create_event(self, session: Session, job: Job) -> None:
+        """Create an Event on the Job, once, so that `kubectl describe` shows why it failed."""
         if session.ending is None:
             return
         at = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        event = failure_event(job.metadata.name, job.metadata.uid, self._place.namespace, session.ending, at)
+        event = failure_event(job.metadata.name, job.metadata.uid, self._client.namespace, session.ending, at)
         try:
-            await self._place.create_event(event)
+            await self._client.create_event(event)
         except ApiError as error:
             if not (isinstance(error, ApiRefused) and error.is_taken):
                 log.warning("event not written", extra={"session_id": session.id, "error": str(error)})

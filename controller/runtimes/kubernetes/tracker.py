@@ -1,0 +1,269 @@
+"""All bots of one namespace: what the watches of Jobs and pods show of each, and what follows from it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextlib import aclosing
+from typing import Any, Final
+
+from controller.core.clock import Clock
+from controller.core.endings import ending_for
+from controller.core.runtime import Exit, Observation
+from controller.core.session import Ending, Session
+from controller.observe.logs import about
+from controller.runtimes.kubernetes.bots import Bot, BotState
+from controller.runtimes.kubernetes.client.errors import ApiError
+from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
+from controller.runtimes.kubernetes.client.objects import Job, Pod, launch_of
+from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Seen, Watch
+from controller.runtimes.kubernetes.diagnosis import Diagnosis
+from controller.runtimes.kubernetes.job.records import read_intent, read_session
+from controller.runtimes.kubernetes.job_stopper import JobStopper
+from controller.runtimes.kubernetes.status import scheduled_at
+from controller.runtimes.observation_queue import ObservationQueue
+from podline.contract.reasons import Reason
+
+log = logging.getLogger("podline.runtimes.kubernetes")
+
+_PAUSE_SECONDS: Final = 1.0
+
+_AT_ONE_TIME: Final = 50
+"""Bots that are examined before other tasks get a turn: some milliseconds."""
+
+_LATE_SECONDS: Final = 600.0
+"""How long the Job of an abandoned launch may still appear: ten times an API server's own timeout."""
+
+
+class BotTracker:
+    """Owns the bots. Changes of Jobs and pods are only recorded; all that takes time runs in tasks."""
+
+    def __init__(
+        self,
+        client: NamespaceClient,
+        jobs: Watch[Job],
+        pods: Watch[Pod],
+        *,
+        observations: ObservationQueue,
+        stopper: JobStopper,
+        diagnosis: Diagnosis,
+        clock: Clock,
+    ) -> None:
+        self._client = client
+        self._jobs = jobs
+        self._pods = pods
+        self._observations = observations
+        self._stopper = stopper
+        self._diagnosis = diagnosis
+        self._clock = clock
+        self._bots: dict[str, Bot] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._is_synced = False
+        self.has_introduced = False
+
+    @property
+    def is_running(self) -> bool:
+        return self._tasks is not None
+
+    async def run(self) -> None:
+        """Watch Jobs and pods for as long as this is awaited."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._tasks.create_task(self._watch_jobs())
+                self._tasks.create_task(self._watch_pods())
+        finally:
+            self._tasks = None
+
+    def find(self, launch_id: str) -> Bot | None:
+        return self._bots.get(launch_id)
+
+    def bot(self, launch_id: str, job_name: str) -> Bot:
+        """Return the bot of a launch, from now on at the latest."""
+        bot = self._bots.get(launch_id)
+        if bot is None:
+            bot = self._bots[launch_id] = Bot(launch_id, job_name)
+        bot.name = bot.name or job_name
+        return bot
+
+    def start(self, work: Coroutine[Any, Any, None], session_id: str | None) -> None:
+        """Run this in the background, with the session in each line of its log; drop it if nothing runs."""
+        if self._tasks is None:
+            work.close()
+            return
+        with about(session_id):
+            self._tasks.create_task(work)
+
+    def stop(self, bot: Bot, intent: Ending) -> None:
+        """Ask a bot to leave, unless that is under way."""
+        if self.is_running and bot.asked_to_leave(intent):
+            self.start(self._stop(bot, intent), bot.session_id)
+
+    def abandon(self, bot: Bot) -> bool:
+        """Remember for a while that a launch came to nothing. Return whether that is news."""
+        is_news = bot.abandon()
+        if is_news:
+            self.start(self._forget_later(bot), bot.session_id)
+        return is_news
+
+    def recorded(self, session: Session) -> None:
+        """The end of a session is on its Job, or can't be: the details of its bot may go."""
+        if session.phase.is_end and (bot := self._bots.get(session.launch_id)):
+            bot.drop_details()
+
+    # --- changes: only recorded, and looked at ---
+
+    async def _watch_jobs(self) -> None:
+        async with aclosing(self._jobs.changes()) as changes:
+            async for change in changes:
+                self.take_job(change)
+
+    async def _watch_pods(self) -> None:
+        async with aclosing(self._pods.changes()) as changes:
+            async for change in changes:
+                self._take_pod(change)
+
+    def take_job(self, change: Change[Job]) -> None:
+        match change:
+            case Seen(object=job):
+                self._job_seen(job)
+            case Gone():
+                if bot := self._bots.get(change.launch_id):
+                    bot.job_gone(change.object)
+                    self.look(bot)
+            case Listed():
+                self._listed()
+
+    def _take_pod(self, change: Change[Pod]) -> None:
+        match change:
+            case Seen(object=pod):
+                bot = self.bot(launch_of(pod.metadata), "")
+                bot.pod_seen(pod)
+                self.look(bot)
+            case Gone():
+                if known := self._bots.get(change.launch_id):
+                    known.pod_gone(change.object)
+                    self.look(known)
+            case Listed():
+                self._listed()
+
+    def _job_seen(self, job: Job) -> None:
+        bot = self.bot(launch_of(job.metadata), job.metadata.name)
+        if bot.state is BotState.ABANDONED:
+            self._clear_away(bot, job)
+        elif bot.is_known or self._is_found(bot, job):
+            bot.job_seen(job)
+        self.look(bot)
+
+    def _is_found(self, bot: Bot, job: Job) -> bool:
+        """Introduce a session that an earlier controller launched. False if the Job is no session's."""
+        session = read_session(job)
+        if session is None:
+            return False
+        bot.found(session)
+        self._observations.put(Observation(launch_id=bot.launch_id, found=session))
+        return True
+
+    def _listed(self) -> None:
+        """Start to look at bots once both Jobs and pods are listed: one without the other would mislead."""
+        if not self._is_synced and self._jobs.health.is_listed and self._pods.health.is_listed:
+            self._is_synced = True
+            self.start(self._introduce(), None)
+
+    async def _introduce(self) -> None:
+        """Look at all bots that were found, a few at a time, so that probes and running calls don't wait."""
+        for number, bot in enumerate(list(self._bots.values())):
+            self.look(bot)
+            if number % _AT_ONE_TIME == 0:
+                await asyncio.sleep(0)
+        await self._observations.emptied()
+        self.has_introduced = True
+
+    def look(self, bot: Bot) -> None:
+        """Observe what is new about a bot, and start what follows from it."""
+        if not self._is_synced or not self.is_running:
+            return
+        bot.wake()
+        if bot.is_known and not bot.is_over:
+            self._observe(bot)
+        if bot.is_forgettable:
+            self._bots.pop(bot.launch_id, None)
+
+    def _observe(self, bot: Bot) -> None:
+        if not bot.is_scheduled and bot.pod is not None and (at := scheduled_at(bot.pod)) is not None:
+            bot.is_scheduled = True
+            # What happened before we watched has only the cluster's own time, in whole seconds.
+            at = at if bot.was_found else self._clock.now()
+            self._observations.put(Observation(launch_id=bot.launch_id, scheduled=at))
+        intent = _intent_on(bot.job) if bot.job is not None else None
+        if intent is not None and bot.asked_to_leave(intent):
+            self._observations.put(Observation(launch_id=bot.launch_id, intent=intent))
+            self.start(self._stop(bot, intent), bot.session_id)
+        if bot.conclude():
+            self.start(self._conclude(bot), bot.session_id)
+
+    # --- the end of a bot ---
+
+    async def _stop(self, bot: Bot, intent: Ending) -> None:
+        if not await self._stopper.stop(bot, intent) and self.abandon(bot):
+            self._observations.put(Observation(launch_id=bot.launch_id, exit=Exit(at=self._clock.now())))
+
+    async def _conclude(self, bot: Bot) -> None:
+        """Report how a bot ended, once there is nothing more to learn about it."""
+        if bot.pod is None:
+            await self._find_pod(bot)
+        exit_ = await self._diagnosis.examine(bot)
+        bot.ended()
+        self._observations.put(Observation(launch_id=bot.launch_id, exit=exit_))
+        self.look(bot)
+
+    async def _find_pod(self, bot: Bot) -> None:
+        """Look for a pod that no watch has shown; if there is one, wait for its end."""
+        while bot.pod is None:
+            try:
+                pod = await self._client.find_pod(bot.launch_id)
+            except ApiError as error:
+                log.warning("pod not looked for", extra={"job": bot.name, "error": str(error)})
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            if pod is None:
+                return
+            self._take_pod(Seen(pod))
+        while not bot.pod_has_ended:
+            await bot.change()
+
+    # --- launches that came to nothing ---
+
+    async def _forget_later(self, bot: Bot) -> None:
+        await asyncio.sleep(_LATE_SECONDS)
+        if self._bots.get(bot.launch_id) is bot:
+            del self._bots[bot.launch_id]
+
+    def _clear_away(self, bot: Bot, job: Job) -> None:
+        """Delete a Job that appeared too late: its session is over, and it never got its Secret."""
+        is_under_way = bot.job is not None and bot.job.metadata.uid == job.metadata.uid
+        if self.is_running and not is_under_way:
+            with about(bot.session_id):
+                log.warning("late job cleared away", extra={"job": job.metadata.name})
+            bot.job = job
+            self.start(self._delete(job), bot.session_id)
+
+    async def _delete(self, job: Job) -> None:
+        while True:
+            try:
+                await self._client.delete_job(job.metadata.name, job.metadata.uid)
+            except ApiError as error:
+                log.warning("late job not deleted", extra={"job": job.metadata.name, "error": str(error)})
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return
+
+
+def _intent_on(job: Job) -> Ending | None:
+    """Why a bot must leave, according to its Job: stopped by an earlier controller or kubectl, or suspended.
+
+    A Job that was suspended has lost its bot, and would start a second one when it is resumed.
+    """
+    if (intent := read_intent(job.metadata)) is not None:
+        return intent
+    return ending_for(Reason.VANISHED) if job.spec.suspend else None
