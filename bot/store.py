@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import aiohttp
-import msgspec
+from pydantic import Field, TypeAdapter, ValidationError
+
+T = TypeVar("T")
 
 MAX_PRODUCTS: Final = 10
-"""More than this nobody wants read out; the backend's `total` tells how many there are."""
+"""Nobody wants more read out; the backend's `total` says how many there are."""
 
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
 _LONGEST: Final = {"name": 120, "category": 60, "currency": 8, "description": 200}
@@ -30,25 +33,28 @@ class ProductUnknown(StoreError):  # noqa: N818 - likewise
     """There is no product with this number."""
 
 
-class Product(msgspec.Struct, frozen=True):
-    """A product as the model and the page get to see it. `number` is its number in the catalogue."""
+@dataclass(frozen=True)
+class Product:
+    """A product as the model and the page see it. `number` is its number in the catalogue."""
 
-    number: Annotated[int, msgspec.Meta(ge=1)]
+    number: Annotated[int, Field(ge=1)]
     name: str
     category: str | None = None
-    price: float | None = None
+    price: Annotated[float, Field(allow_inf_nan=False)] | None = None
     currency: str | None = None
     description: str | None = None
 
 
-class Found(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Found:
     """The first products of a search, and how many there are in all."""
 
     products: list[Product]
     total: int | None = None
 
 
-class Turn(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Turn:
     """A finished turn. `role` is `user` or `assistant`, `at` an RFC 3339 time; `index` counts from 0."""
 
     index: int
@@ -57,18 +63,25 @@ class Turn(msgspec.Struct, frozen=True):
     at: str
 
 
-class _Success(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class _Success:
     success: bool
     product: Product | None = None
 
 
-class _Refusal(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class _Refusal:
     success: bool
+
+
+_FOUND: Final[TypeAdapter[Found | list[Product]]] = TypeAdapter(Found | list[Product])
+_SUCCESS: Final = TypeAdapter(_Success)
+_REFUSAL: Final = TypeAdapter(_Refusal)
 
 
 @dataclass(frozen=True)
 class StoreTimeouts:
-    """How long a caller is kept waiting for the backend, and the pauses between attempts. In seconds."""
+    """How long a caller waits for the backend, and the pauses between attempts. In seconds."""
 
     connect: float = 2.0
     total: float = 5.0
@@ -76,17 +89,17 @@ class StoreTimeouts:
 
 
 class Store:
-    """What a bot asks of the product backend at `url`.
+    """The product backend at `url`.
 
     Each request may be repeated: a search changes nothing, a product saved or removed twice is saved or
-    removed, and turns carry their index. It is repeated when no connection was made or it broke, and on 429
+    removed, and turns carry their index. It is repeated if there was no connection or it broke, and on 429
     and 5xx; never after the time limit, which all attempts share.
     """
 
     def __init__(
         self, http: aiohttp.ClientSession, url: str, token: str | None, timeouts: StoreTimeouts | None = None
     ) -> None:
-        """`token` goes along as a bearer with each request."""
+        """`token` is sent as a bearer with each request."""
         self._http = http
         self._url = url
         self._headers = {"Content-Type": "application/json"}
@@ -95,21 +108,21 @@ class Store:
         self._timeouts = timeouts or StoreTimeouts()
 
     async def search(self, query: str, category: str | None, price_range: str | None) -> Found:
-        """The products that match.
+        """Return the products that match.
 
         Raises:
             StoreError: No usable answer in time.
         """
         body = {"query": query, "category": category, "priceRange": price_range}
         answer = await self._ask("searchProductsByVoice", body)
-        found = _decoded(answer, Found | list[Product])
+        found = _decoded(answer, _FOUND)
         if isinstance(found, list):
             found = Found(found)
         total = len(found.products) if found.total is None else found.total
         return Found([_cut(product) for product in found.products[:MAX_PRODUCTS]], total)
 
     async def save(self, user_id: str, number: int) -> Product | None:
-        """Put a product on the user's list; return it, where the backend tells.
+        """Put a product on the user's list; return it if the backend does.
 
         Raises:
             ProductUnknown: There is none with this number.
@@ -118,7 +131,7 @@ class Store:
         return await self._change("saveProductByNumber", user_id, number)
 
     async def remove(self, user_id: str, number: int) -> Product | None:
-        """Take a product off the user's list; return it, where the backend tells.
+        """Take a product off the user's list; return it if the backend does.
 
         Raises:
             ProductUnknown: There is none with this number.
@@ -133,7 +146,7 @@ class Store:
             RouteMissing: The backend keeps no transcripts.
             StoreError: No usable answer in time.
         """
-        body = {"sessionId": session_id, "userId": user_id, "turns": turns}
+        body = {"sessionId": session_id, "userId": user_id, "turns": [asdict(turn) for turn in turns]}
         _succeeded(await self._ask("saveTranscript", body))
 
     async def _change(self, route: str, user_id: str, number: int) -> Product | None:
@@ -143,11 +156,11 @@ class Store:
     async def _ask(self, route: str, body: Mapping[str, Any]) -> bytes:
         try:
             async with asyncio.timeout(self._timeouts.total):
-                return await self._ask_again_and_again(f"{self._url}/{route}", msgspec.json.encode(body))
+                return await self._ask_repeatedly(f"{self._url}/{route}", json.dumps(body).encode())
         except TimeoutError:
             raise StoreError("no answer in time") from None
 
-    async def _ask_again_and_again(self, url: str, body: bytes) -> bytes:
+    async def _ask_repeatedly(self, url: str, body: bytes) -> bytes:
         for pause in self._timeouts.pauses:
             try:
                 status, answer = await self._post(url, body)
@@ -180,37 +193,41 @@ def _will_pass(status: int) -> bool:
 
 
 def _accepted(status: int, answer: bytes) -> bytes:
-    """The answer, where its status is that of a success."""
+    """Return the answer if its status is a success."""
     if status == HTTPStatus.OK:
         return answer
     if status == HTTPStatus.NOT_FOUND:
-        # A backend that knows the route answers in its own JSON, one that does not in its server's words.
+        # A backend that has the route answers in its own JSON; without it, its server does not.
         try:
-            msgspec.json.decode(answer, type=_Refusal)
-        except msgspec.MsgspecError:
+            _REFUSAL.validate_json(answer, strict=True)
+        except ValidationError:
             raise RouteMissing("status 404, no such route") from None
         raise ProductUnknown("status 404, no such product")
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        raise StoreError(f"status {status}, the backend does not take CONVEX_TOKEN for this user and session")
+        raise StoreError(
+            f"status {status}, the backend does not accept CONVEX_TOKEN for this user and session"
+        )
     raise StoreError(f"status {status}")
 
 
 def _succeeded(answer: bytes) -> _Success:
-    success: _Success = _decoded(answer, _Success)
+    success = _decoded(answer, _SUCCESS)
     if not success.success:
-        raise StoreError("the backend says it did not succeed")
+        raise StoreError("the backend reports a failure")
     return success
 
 
-def _decoded(answer: bytes, shape: Any) -> Any:
+def _decoded(answer: bytes, shape: TypeAdapter[T]) -> T:
     try:
-        return msgspec.json.decode(answer, type=shape)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return shape.validate_json(answer, strict=True)
+    except ValidationError:
         raise StoreError("the answer is malformed") from None
 
 
 def _cut(product: Product) -> Product:
-    """The product with no text longer than a voice needs."""
+    """Cut the product's texts to what a voice can use."""
     texts = {name: getattr(product, name) for name in _LONGEST}
-    short = {name: text if text is None else text[: _LONGEST[name]] for name, text in texts.items()}
-    return msgspec.structs.replace(product, **short)
+    short: dict[str, Any] = {
+        name: text if text is None else text[: _LONGEST[name]] for name, text in texts.items()
+    }
+    return replace(product, **short)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import asdict
 from typing import Any, Final, Self
 
-import msgspec
 from loguru import logger
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.services.llm_service import FunctionCallParams
@@ -175,5 +175,4 @@ def _text(value: object) -> str | None:
 
 
 def _shown(product: Product) -> dict[str, Any]:
-    shown: dict[str, Any] = msgspec.to_builtins(product)
-    return shown
+    return asdict(product)

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, Literal
 
-import msgspec
 from loguru import logger
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from podline.bucket import Bucket, Clock
 
@@ -42,8 +42,6 @@ _PING: Final = "ping"
 _MAX_PING_CHARACTERS: Final = 64
 
 Cause = Literal["rate", "total", "size", "malformed", "unsupported"]
-SIGNALLING: Final = "signalling"
-"""How Pipecat's SmallWebRTC clients mark what is for the connection rather than for the bot."""
 
 
 class Refused(Exception):  # noqa: N818 - named for what happened
@@ -54,62 +52,62 @@ class Refused(Exception):  # noqa: N818 - named for what happened
         self.cause = cause
 
 
-class _Options(msgspec.Struct, frozen=True):
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True)
+
+
+class _Options(_Model):
     run_immediately: bool = True
     audio_response: bool = True
 
 
-class _Text(msgspec.Struct, frozen=True):
+class _Text(_Model):
     content: str
     options: _Options | None = None
 
 
-Id = Annotated[str, msgspec.Meta(max_length=128)]
-_Label = Literal["rtvi-ai"]
+class _Rtvi(_Model):
+    label: Literal["rtvi-ai"]
+    id: Annotated[str, Field(max_length=128)]
 
 
-class SendText(msgspec.Struct, frozen=True, tag_field="type", tag="send-text"):
+class SendText(_Rtvi):
     """What the caller typed."""
 
-    label: _Label
-    id: Id
+    type: Literal["send-text"]
     data: _Text
 
 
-class _Ready(msgspec.Struct, frozen=True):
-    version: Annotated[str, msgspec.Meta(max_length=32)] | None = None
+class _Ready(_Model):
+    version: Annotated[str, Field(max_length=32)] | None = None
 
 
-class ClientReady(msgspec.Struct, frozen=True, tag_field="type", tag="client-ready"):
+class ClientReady(_Rtvi):
     """The client has connected, and speaks this version of RTVI."""
 
-    label: _Label
-    id: Id
+    type: Literal["client-ready"]
     data: _Ready | None = None
 
 
-class _TrackStatus(msgspec.Struct, frozen=True, tag_field="type", tag="trackStatus"):
-    receiver_index: Annotated[int, msgspec.Meta(ge=0, le=15)]
+class _TrackStatus(_Model):
+    type: Literal["trackStatus"]
+    receiver_index: Annotated[int, Field(ge=0, le=15)]
     enabled: bool
 
 
-class Signalling(msgspec.Struct, frozen=True, tag_field="type", tag=SIGNALLING):
-    """The caller has muted a track, or not any more."""
+class Signalling(_Model):
+    """The caller has muted or unmuted a track.
 
+    Pipecat's SmallWebRTC clients mark so what is for the connection rather than for the bot.
+    """
+
+    type: Literal["signalling"]
     message: _TrackStatus
-
-
-class _Any(msgspec.Struct, frozen=True):
-    type: str
 
 
 Message = SendText | ClientReady | Signalling
 
-_KINDS: Final[dict[str, type[Message]]] = {
-    "send-text": SendText,
-    "client-ready": ClientReady,
-    SIGNALLING: Signalling,
-}
+_MESSAGE: Final[TypeAdapter[Message]] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 
 
 def read_message(text: str) -> Message:
@@ -119,11 +117,11 @@ def read_message(text: str) -> Message:
         Refused: It is no message of a kind that this bot uses, or its text is too long.
     """
     try:
-        kind = _KINDS.get(msgspec.json.decode(text, type=_Any).type)
-        if kind is None:
-            raise Refused("unsupported", "This assistant does not take messages of that type.")
-        message = msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        message = _MESSAGE.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        if first["type"] == "union_tag_invalid" and isinstance(first["input"]["type"], str):
+            raise Refused("unsupported", "This assistant does not accept messages of that type.") from None
         raise Refused("malformed", "The assistant could not read a message from this page.") from None
     if isinstance(message, SendText) and len(message.data.content) > MAX_CHARACTERS:
         raise Refused("size", f"Your message is over {MAX_CHARACTERS:,} characters. Send a shorter one.")
@@ -152,7 +150,7 @@ class ClientMessages:
         if isinstance(raw, str) and len(raw) <= _MAX_PING_CHARACTERS and raw.startswith(_PING):
             return raw
         try:
-            return msgspec.json.encode(self._admitted(raw)).decode()
+            return self._admitted(raw).model_dump_json()
         except Refused as refused:
             await self._refuse(refused)
             return None
