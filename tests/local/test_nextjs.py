@@ -199,7 +199,7 @@ async def test_a_room_that_cannot_be_reached_is_told_in_a_sentence(
         await page.route("**/api/daily-room", lambda route: route.fulfill(json=answer))
         await page.get_by_role("button", name="Start talking").click()
         ending = page.get_by_role("region", name="The call did not start")
-        await expect(ending).to_contain_text("no connection to it could be made", timeout=60_000)
+        await expect(ending).to_contain_text("can't connect to it", timeout=60_000)
 
 
 async def test_a_page_that_is_not_secure_says_why_it_hears_nothing(shop: Shop, chromium: Path) -> None:
