@@ -1,4 +1,4 @@
-"""Decide whether a session has used up its budget. Pure."""
+"""Budgets: whether a session has spent its own, and the stop that follows."""
 
 from __future__ import annotations
 
@@ -8,12 +8,32 @@ from datetime import date
 from controller.core.endings import ending_for
 from controller.core.session import Budget, Ending
 from controller.observe.prices import PriceList
+from controller.supervision.record import Record
+from controller.supervision.report_ledger import furthest
+from controller.supervision.stopping import SessionStopper
 from podline.contract.reasons import Reason
 from podline.contract.usage import Usage
 
 
+class BudgetKeeper:
+    """Stops sessions that have spent their budget."""
+
+    def __init__(self, prices: PriceList | None, stopper: SessionStopper) -> None:
+        self._prices = prices
+        self._stopper = stopper
+
+    def check(self, record: Record) -> None:
+        """Stop a session that has spent its budget, by its bot's totals or events, whichever is more."""
+        if record.intent is not None:
+            return
+        session = record.session
+        usage = furthest(session.usage, record.ledger.used)
+        if intent := spent(session.budget, usage, self._prices, session.timeline.accepted.date()):
+            self._stopper.stop_later(record, intent)
+
+
 def spent(budget: Budget, usage: Usage, prices: PriceList | None, on: date) -> Ending | None:
-    """Return why a session of that day must end for what it has used; None while it may go on."""
+    """Return why a session of that day must end, given what it has used; None while it may go on."""
     tokens = sum(each.prompt_tokens + each.completion_tokens for each in usage.models.values())
     if budget.tokens is not None and tokens >= budget.tokens:
         return _ending(f"{tokens:,} tokens", f"{budget.tokens:,}")

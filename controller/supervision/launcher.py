@@ -1,11 +1,10 @@
-"""Launches sessions: the room, then the bot, and again or never where nobody knows whether it was taken."""
+"""The launching of sessions: credentials, room, bot, and what follows an unknown outcome."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import replace
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from controller.core.clock import Clock
@@ -19,8 +18,10 @@ from controller.core.session import Ending, Session
 from controller.core.start_request import StartRequest
 from controller.core.tracing import Tracing
 from controller.supervision.assignment import Assigner
+from controller.supervision.record import Record
 from controller.supervision.recorder import Recorder
-from controller.supervision.registry import Doubt, Record, SessionRegistry
+from controller.supervision.registry import SessionRegistry
+from controller.supervision.stopping import SessionStopper
 from podline.contract.reasons import Reason
 
 log = logging.getLogger("podline.supervisor")
@@ -28,162 +29,171 @@ log = logging.getLogger("podline.supervisor")
 _PAUSE_SECONDS: Final = 2.0
 
 _ADOPTION_SECONDS: Final = 30.0
-"""How long a launch of unknown outcome waits for its caller to ask again: a few times Retry-After."""
+"""How long a launch of unknown outcome waits for a repeated request: a few times Retry-After."""
 
 _LAST_LAUNCHES_SECONDS: Final = 5.0
-"""How long a controller that leaves waits for launches that are under way."""
+"""How long a controller that shuts down waits for launches under way."""
 
 
 class Launcher:
-    """Sees each launch through until it was taken, was refused, or is given up."""
+    """Carries each launch to its outcome: accepted, refused, or unknown and then repeated or given up."""
 
-    def __init__(  # noqa: PLR0913 - what it is put together from
+    def __init__(  # noqa: PLR0913 - the parts it is composed of
         self,
         *,
         runtime: Runtime,
         rooms: Rooms,
         registry: SessionRegistry,
         recorder: Recorder,
+        stopper: SessionStopper,
         assigner: Assigner,
         credentials: Credentials,
         limits: Limits,
         tracing: Tracing,
         clock: Clock,
-        end: Callable[[Record, Ending], Awaitable[None]],
         own: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
-        """`end` asks a bot to leave; `own` takes over work that nobody waits for."""
+        """`own` takes over work that nobody waits for."""
         self._runtime = runtime
         self._rooms = rooms
         self._registry = registry
         self._recorder = recorder
+        self._stopper = stopper
         self._assigner = assigner
         self._credentials = credentials
         self._limits = limits
         self._tracing = tracing
         self._clock = clock
-        self._end = end
         self._own = own
 
-    async def launch(self, record: Record, order: StartRequest) -> str | None:
-        """Make the room, then the bot; what came of it is on the record. Again where that is in doubt.
+    async def launch(self, record: Record, request: StartRequest) -> str | None:
+        """Make the room, then the bot. The outcome is on the record; a failure ends the session.
 
-        Then it is launched again as it is, so there can't be two bots. A failure ends the session.
+        A launch of unknown outcome is handed over again unchanged, so there can't be two bots.
 
         Returns:
-            What the caller shows at the room's door, where a room was made.
+            The caller's token for the room, if a room was made.
         """
-        # A caller who hangs up must not leave a launch half done, nor a launch that fails take others along.
-        record.launching = asyncio.create_task(self._launch(record, order))
-        return await asyncio.shield(record.launching)
+        # A caller who hangs up must not leave a launch half done, nor may a failed launch cancel other work.
+        launching = asyncio.create_task(self._launch(record, request))
+        record.launch_started(launching)
+        return await asyncio.shield(launching)
 
     async def admit(self, session: Session) -> str | None:
-        """What the caller of a launched session shows at the room's door, where that is ours to give."""
+        """Return another token for the caller of a launched session; None if it is not ours to issue."""
         if session.room_url and not session.phase.is_end:
             return await self._rooms.admit(session, lifetime_seconds=self.seconds_left(session))
         return None
 
     def seconds_left(self, session: Session) -> float:
-        """For how long, in seconds from now, a caller may need what opens the room and the relays."""
+        """Return for how many seconds from now a caller may need tokens for the room and the relays."""
         since = session.timeline.launched or self._clock.now()
         passed = (self._clock.now() - since).total_seconds()
         return max(1.0, self._lifetime(session) - passed)
 
     async def launch_adopted(self, record: Record) -> None:
-        """Launch an adopted session again, as it was: what is there already is left as it is."""
+        """Hand the launch of an adopted session over again, until the runtime accepts or refuses it.
+
+        What the other controller has already created stays as it is.
+        """
         session, lifetime = record.session, self._lifetime(record.session)
         launch: Launch | None = None
         while not record.session.phase.is_end and record.intent is None:
             try:
                 if launch is None:
                     room = await self._rooms.enter_again(session, lifetime_seconds=lifetime)
-                    # What the bot of a brought room was given is forgotten with the room's token.
+                    # A brought room's token is not kept, and the bot's other credentials can't replace it.
                     issued = {} if room.secrets is None else await self._issue(session)
                     launch = self._assigner.launch(session, room, lifetime, issued)
                 await self._launch_bot(launch)
             except (UnknownOutcome, RoomsUnavailable, ModelUnavailable):
                 await asyncio.sleep(_PAUSE_SECONDS)
             except ControllerError as error:
-                await self._end(record, Ending(reason=Reason.LAUNCH_FAILED, what_happened=error.detail))
+                await self._stopper.stop(record, _launch_failed(error))
             else:
-                self._recorder.launched(record)
+                record.launched(self._clock.now())
                 return
 
     async def finish(self) -> None:
-        """Let launches that are under way be taken, within bounds, so that whoever asked has an answer."""
+        """Wait for launches under way, up to a limit, so that their callers get an answer."""
         launching = [each.launching for each in self._registry.running() if each.launching is not None]
         if launching:
             await asyncio.wait(launching, timeout=_LAST_LAUNCHES_SECONDS)
 
     def cancel(self) -> None:
-        """Drop all launches that are under way."""
+        """Cancel all launches under way."""
         for record in self._registry.all():
             if record.launching is not None:
                 record.launching.cancel()
 
-    async def _launch(self, record: Record, order: StartRequest) -> str | None:
+    async def _launch(self, record: Record, request: StartRequest) -> str | None:
         caller_token = None
-        launch = record.doubt.launch if record.doubt is not None else None
+        launch = record.launch_to_repeat
         try:
             if launch is None:
-                # First, since there is nothing to take back where it fails.
+                # First, because there is nothing to undo if it fails.
                 issued = await self._issue(record.session)
                 with self._tracing.step("make room"):
-                    room = await self._room(record.session, order)
-                self._registry.put(record, replace(record.session, room_url=room.url, room_name=room.name))
+                    room = await self._room(record.session, request)
+                record.room_opened(room)
                 caller_token = room.caller_token
                 lifetime = self._lifetime(record.session)
                 launch = self._assigner.launch(record.session, room, lifetime, issued)
-            await self._hand_over(record, launch, _ADOPTION_SECONDS if order.session_id else 0)
+            await self._hand_over(record, launch, _ADOPTION_SECONDS if request.session_id else 0)
         except ControllerError as error:
-            record.refusal = error
-            self._fail(record, Ending(reason=Reason.LAUNCH_FAILED, what_happened=error.detail))
+            record.refused(error)
+            self._fail(record, _launch_failed(error))
         except Exception:
-            log.error("launch failed unforeseen", extra={"session_id": record.session.id})  # noqa: TRY400 - it goes on
+            log.error("launch failed unexpectedly", extra={"session_id": record.session.id})  # noqa: TRY400 - it goes on
             self._fail(record, ending_for(Reason.LAUNCH_FAILED))
             raise
         finally:
-            record.settled.set()
+            record.settled()
         return caller_token
 
     async def _issue(self, session: Session) -> dict[str, str]:
         return await self._credentials.issue(session, lifetime_seconds=self._lifetime(session))
 
-    async def _room(self, session: Session, order: StartRequest) -> Room:
-        if order.room is not None:
-            return self._rooms.bring(session, *order.room)
+    async def _room(self, session: Session, request: StartRequest) -> Room:
+        if request.room is not None:
+            return self._rooms.bring(session, *request.room)
         return await self._rooms.open(session, lifetime_seconds=self._lifetime(session))
 
     async def _hand_over(self, record: Record, launch: Launch, adoption_seconds: float) -> None:
-        """Give a launch to the runtime. When nobody knows what came of it, its place stays taken."""
-        record.launched_at = self._clock.monotonic()
-        record.doubt = None
+        """Hand a launch to the runtime. If its outcome is unknown, the session keeps its slot."""
+        record.handed_over(self._clock.monotonic())
         try:
             await self._launch_bot(launch)
         except UnknownOutcome as error:
-            record.doubt = Doubt(launch=launch, error=error)
+            record.outcome_unknown(launch, error)
             log.warning("launch of unknown outcome", extra={"session_id": record.session.id})
-            self._own(self._give_up(record, record.doubt, adoption_seconds))
+            self._own(self._give_up(record, record.attempts, error, adoption_seconds))
         else:
             log.info("session launched", extra={"session_id": record.session.id})
-            self._recorder.launched(record)
+            record.launched(self._clock.now())
         if record.intent is not None:
             await self._runtime.stop(record.session.launch_id, record.intent)
 
     async def _launch_bot(self, launch: Launch) -> None:
-        """As the runtime does; what the bot has to tell comes under this in the trace of its session."""
+        """Have the runtime launch the bot. The bot's own spans belong to this step of the session's trace."""
         with self._tracing.step("launch bot", continues=launch.session.trace):
             await self._runtime.launch(launch.continuing(self._tracing.context()))
 
-    async def _give_up(self, record: Record, doubt: Doubt, adoption_seconds: float) -> None:
-        """Stop what may have been launched, unless its caller asks for it again in time."""
+    async def _give_up(
+        self, record: Record, attempt: int, error: UnknownOutcome, adoption_seconds: float
+    ) -> None:
+        """Stop the bot that this attempt may have launched, unless the caller repeats the request in time."""
         await asyncio.sleep(adoption_seconds)
-        if record.doubt is doubt:
-            await self._end(record, Ending(reason=Reason.LAUNCH_FAILED, what_happened=doubt.error.detail))
+        if record.unknown_outcome is not None and record.attempts == attempt:
+            await self._stopper.stop(record, _launch_failed(error))
 
     def _fail(self, record: Record, ending: Ending) -> None:
         self._recorder.ended(record, record.intent or ending)
 
     def _lifetime(self, session: Session) -> float:
-        """For how long, in seconds from now, the session may need its room and its bot at the very most."""
+        """Return for how many seconds from now the session may need its room and its bot at most."""
         return self._limits.backstop(session.max_duration_seconds)
+
+
+def _launch_failed(error: ControllerError) -> Ending:
+    return Ending(reason=Reason.LAUNCH_FAILED, what_happened=error.detail)

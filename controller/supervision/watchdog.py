@@ -1,4 +1,4 @@
-"""Looks again and again whose time is up, and forgets what ended long ago."""
+"""The watch over deadlines: stops bots that are overdue, and forgets sessions that ended long ago."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from controller.core.clock import Clock
 from controller.core.deadlines import Limits, Standing, looks_again_in, overdue, we_are_deaf
 from controller.core.endings import ending_for
 from controller.core.session import Ending
-from controller.supervision.registry import Record, SessionRegistry
+from controller.supervision.record import Record
+from controller.supervision.registry import SessionRegistry
 from podline.contract.reasons import Reason
 
 TICK_SECONDS: Final = 0.2
 """How late a deadline may be noticed."""
 
 HELD_UP_SECONDS: Final = 5.0
-"""A tick this late means that we were held up ourselves, and heard nobody meanwhile."""
+"""A tick this late means that the controller itself was held up and received nothing meanwhile."""
 
 
 class Watchdog:
-    """Calls `end` for each bot that is overdue."""
+    """Calls `stop` for each bot that is overdue."""
 
     def __init__(
         self,
@@ -29,13 +30,13 @@ class Watchdog:
         limits: Limits,
         keep_ended_seconds: float,
         clock: Clock,
-        end: Callable[[Record, Ending], Awaitable[None]],
+        stop: Callable[[Record, Ending], Awaitable[None]],
     ) -> None:
         self._registry = registry
         self._limits = limits
         self._keep_ended_seconds = keep_ended_seconds
         self._clock = clock
-        self._end = end
+        self._stop = stop
         self._listening_since = clock.monotonic()
 
     async def run(self) -> None:
@@ -44,24 +45,23 @@ class Watchdog:
             await asyncio.sleep(TICK_SECONDS)
             now = self._clock.monotonic()
             if now - last > HELD_UP_SECONDS:
-                self._make_up_for(now - last, now)
+                self._excuse_silence(now - last, now)
             last = now
-            await self._end_overdue(now)
+            await self._stop_overdue(now)
             self._forget_old(now)
 
-    def _make_up_for(self, missed_seconds: float, now: float) -> None:
-        """What bots did while we were held up we have not heard, so that time does not count against them."""
+    def _excuse_silence(self, missed_seconds: float, now: float) -> None:
+        """Don't count time against the bots in which we could not receive their reports."""
         self._listening_since = now
         for record in self._registry.running():
-            if record.launched_at is not None:
-                record.launched_at += missed_seconds
+            record.we_were_held_up(missed_seconds)
 
-    async def _end_overdue(self, now: float) -> None:
+    async def _stop_overdue(self, now: float) -> None:
         late: list[tuple[Record, Reason]] = []
         for record in self._registry.running():
-            if now >= record.look_at:
+            if now >= record.check_at:
                 standing = self._standing(record, now)
-                record.look_at = now + looks_again_in(standing, self._limits)
+                record.checked(now + looks_again_in(standing, self._limits))
                 if (reason := overdue(standing, self._limits)) is not None:
                     late.append((record, reason))
         if any(reason is Reason.UNRESPONSIVE for _, reason in late):
@@ -69,7 +69,7 @@ class Watchdog:
             if we_are_deaf(standings, self._limits):
                 late = [(record, reason) for record, reason in late if reason is not Reason.UNRESPONSIVE]
         for record, reason in late:
-            await self._end(record, ending_for(reason))
+            await self._stop(record, ending_for(reason))
 
     def _standing(self, record: Record, now: float) -> Standing:
         heard = record.heard_at

@@ -48,7 +48,7 @@ class SessionGauges(Collector):
         build.add_metric((self._version,), 1)
         yield build
         backlog = GaugeMetricFamily("podline_backlog", "What waits.", labels=("queue",))
-        backlog.add_metric(("launches",), sum(not record.settled.is_set() for record in running))
+        backlog.add_metric(("launches",), sum(not record.is_settled for record in running))
         backlog.add_metric(("offers",), self._held.total)
         backlog.add_metric(("messages",), sum(record.inbox.waiting for record in running))
         yield backlog

@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry
 from controller.core.session import Session, Timeline
 from controller.observe.metrics import Metrics
 from controller.observe.prices import ModelPrices, PerModality, PriceList
-from controller.supervision.registry import Record, SessionRegistry
+from controller.supervision.record import Record
+from controller.supervision.registry import SessionRegistry
 from controller.supervision.report_ledger import ReportLedger
 from controller.web.gauges import SessionGauges
 from controller.web.offer_limit import OfferLimit

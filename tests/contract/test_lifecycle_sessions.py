@@ -230,13 +230,13 @@ class Sessions(RuleBasedStateMachine):
         for user in ("ana", "bo"):
             assert sum(each.session.user_id == user for each in running) <= PER_USER
         with_bot = {launch_id for launch_id, bot in self.bots.items() if bot.is_there}
-        awaited = {each.session.launch_id for each in running if not each.settled.is_set()}
+        awaited = {each.session.launch_id for each in running if not each.is_settled}
         assert {each.session.launch_id for each in running} == with_bot | awaited
 
     @invariant()
     def exactly_the_bots_of_stopping_sessions_were_asked_to_leave(self) -> None:
         for record in self.supervisor.registry.running():
-            if record.settled.is_set():
+            if record.is_settled:
                 was_asked = record.session.launch_id in self.runtime.stopped
                 assert was_asked == (record.session.phase is Phase.STOPPING)
 

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from controller.core.clock import system_clock
 from controller.core.session import Session, Timeline
-from controller.supervision.registry import Record
+from controller.supervision.record import Record
 from controller.web.app import create_app
 from controller.web.auth import Key, KeyScope
 from testing.fakes.controllers.metered import some_metrics
@@ -58,7 +58,7 @@ def application() -> FastAPI:
         timeline=Timeline(accepted=datetime.now(UTC)),
     )
     record = Record(session=session)
-    record.settled.set()
+    record.settled()
     app.state.services.supervisor.registry.add(record)
     return app
 

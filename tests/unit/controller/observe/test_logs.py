@@ -112,7 +112,7 @@ async def test_each_line_that_a_session_causes_names_it(lines: io.StringIO, site
     assert told == {
         ("session launched", "mine"),
         ("session ended", "mine"),
-        ("launch failed unforeseen", "other"),
+        ("launch failed unexpectedly", "other"),
         ("session ended", "other"),
     }
 

@@ -15,7 +15,8 @@ from controller.core.tokens import Signer
 from controller.rooms.names import RoomNames
 from controller.runtimes.local.runtime import bot_variables
 from controller.supervision import launcher
-from controller.supervision.registry import Record, SessionRegistry
+from controller.supervision.record import Record
+from controller.supervision.registry import SessionRegistry
 from controller.supervision.room_keeper import RoomKeeper
 from testing.fakes.controllers.runtimes_and_rooms import FakeRooms
 from testing.fakes.controllers.sessions import some_session

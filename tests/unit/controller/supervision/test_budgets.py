@@ -100,7 +100,7 @@ async def test_the_bot_is_told_why_and_has_time_to_leave_by_itself() -> None:
 
 
 async def test_a_bot_that_does_not_leave_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.supervision.supervisor._FAREWELL_SECONDS", 0.0)
+    monkeypatch.setattr("controller.supervision.stopping._FAREWELL_SECONDS", 0.0)
     async with serve_site() as site:
         session = await site.start(budget={"tokens": 100})
         await report(site, session["id"], batch(1, [tokens(100)], totals(100)))

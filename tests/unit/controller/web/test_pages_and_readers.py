@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from controller.core.clock import system_clock
 from controller.core.session import Session, Timeline
-from controller.supervision.registry import Record, SessionRegistry
+from controller.supervision.record import Record
+from controller.supervision.registry import SessionRegistry
 from controller.web.app import create_app
 from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
@@ -60,7 +61,7 @@ async def test_a_reader_that_does_not_read_is_owed_one_event_for_each_session() 
     async with app.router.lifespan_context(app):
         registry = app.state.services.supervisor.registry
         record = Record(session=session(1))
-        record.settled.set()
+        record.settled()
         registry.add(record)
         reads, events, told = asyncio.Event(), [], asyncio.Event()
 
@@ -96,7 +97,7 @@ async def test_a_reader_that_does_not_read_is_owed_one_event_for_each_session() 
         await asyncio.wait_for(told.wait(), 5)
         for turn in range(5000):
             usage = record.session.usage
-            registry.put(record, record.session.used(type(usage)(turns=turn)))
+            record.reported({}, type(usage)(turns=turn))
             if turn % 100 == 0:
                 await asyncio.sleep(0)
         reads.set()

@@ -7,14 +7,12 @@ import json
 
 import yaml
 
-from controller.core.errors import UnknownOutcome
 from controller.core.rooms import Room
 from controller.core.session import Ending
 from controller.runtimes.kubernetes.job import names
 from controller.runtimes.kubernetes.job.manifests import failure_event, session_job, session_secret
 from controller.runtimes.kubernetes.job.names import secret_name
 from controller.runtimes.kubernetes.job.template import FAILURE_POLICY, JobTemplate
-from controller.supervision.registry import Doubt
 from podline.contract.reasons import Reason
 from testing.fakes.controllers.spans import PARENT
 from tests.unit.controller.runtimes.kubernetes import made
@@ -117,7 +115,7 @@ def test_a_launch_and_its_room_show_no_secret_where_they_are_printed() -> None:
     room = Room(
         name="a", url="b", caller_token="for-the-caller", environment={}, secrets={"T": "for-the-bot"}
     )
-    shown = repr(Doubt(launch=made.launch(), error=UnknownOutcome("?"))) + repr(room)
+    shown = repr(made.launch()) + repr(room)
 
     assert not [secret for secret in ("a-launch-token", "for-the-caller", "for-the-bot") if secret in shown]
 

@@ -1,0 +1,71 @@
+"""Acceptance of start requests: what a caller asks for becomes a session, or is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from controller.core.clock import Clock
+from controller.core.errors import SessionConflict
+from controller.core.rooms import Rooms
+from controller.core.session import Session, Timeline
+from controller.core.start_request import StartRequest
+from controller.core.tracing import Tracing
+from controller.supervision.assignment import Personas
+from controller.supervision.registry import SessionRegistry
+
+
+class Acceptance:
+    """Makes sessions of requests."""
+
+    def __init__(
+        self,
+        *,
+        rooms: Rooms,
+        registry: SessionRegistry,
+        personas: Personas,
+        new_id: Callable[[], str],
+        clock: Clock,
+        tracing: Tracing,
+    ) -> None:
+        self._rooms = rooms
+        self._registry = registry
+        self._personas = personas
+        self._new_id = new_id
+        self._clock = clock
+        self._tracing = tracing
+
+    def session_for(self, request: StartRequest) -> Session:
+        """Return the session that a request asks for. It takes no slot yet.
+
+        Raises:
+            InvalidRequest: the persona or the room can't be used here.
+            SessionConflict: there is a bot in the caller's room already.
+        """
+        session = self._session(request)
+        if request.persona is not None:
+            self._personas.path(request.persona)
+        if request.room is None:
+            return session
+        name = self._rooms.bring(session, *request.room).name
+        for other in self._registry.running():
+            if other.session.room_name == name:
+                raise SessionConflict.by_room(other.session.id)
+        return replace(session, room_name=name)
+
+    def _session(self, request: StartRequest) -> Session:
+        return Session(
+            id=request.session_id or self._new_id(),
+            user_id=request.user_id,
+            launch_id=self._new_id(),
+            request_hash=request.hash,
+            room_provider=self._rooms.provider,
+            room_is_brought=request.room is not None,
+            persona=request.persona,
+            max_duration_seconds=request.max_duration_seconds,
+            budget=request.budget,
+            metadata=dict(request.metadata),
+            address_tag=request.address_tags[0] if request.address_tags else None,
+            timeline=Timeline(accepted=self._clock.now()),
+            trace=self._tracing.context(),
+        )
