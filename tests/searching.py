@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from hypothesis import settings
 
@@ -21,6 +21,6 @@ def register_profiles() -> None:
     settings.load_profile(NARROW)
 
 
-def narrow_or_wide(**narrow: int) -> settings:
+def narrow_or_wide(**narrow: Any) -> settings:
     """These settings, or those of a wide search where that is wanted."""
     return settings() if settings.get_current_profile_name() == WIDE else settings(**narrow)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -55,7 +55,7 @@ class Feed(Generic[T]):
         self._closed = True
         self._wake(None)
 
-    async def follow(self, key: str | None, last_event_id: str | None) -> AsyncIterator[tuple[str, T]]:
+    async def follow(self, key: str | None, last_event_id: str | None) -> AsyncGenerator[tuple[str, T]]:
         """Yield (event id, state): first as things are, or what changed since `last_event_id`; then changes.
 
         Args:

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ async def listening(count: int) -> AsyncIterator[Inside]:
         port = port_of.getsockname()[1]
         inside.ports.append(port)
         transport, _ = await loop.create_datagram_endpoint(
-            lambda port=port: Listeners(inside.heard, port, inside.changed), sock=port_of
+            partial(Listeners, inside.heard, port, inside.changed), sock=port_of
         )
         transports.append(transport)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from podline.runner.room.client_messages import Cause
 from testing.fakes.bots.bad_bot import BadBot, serve_bad_bot, serve_bots_that_write
@@ -13,7 +13,7 @@ from testing.fakes.bots.bad_bot import BadBot, serve_bad_bot, serve_bots_that_wr
 TOOL, MODEL = "search_products", "gemini-3.8-live"
 
 
-def events(name: str) -> list[dict]:
+def events(name: str) -> list[dict[str, Any]]:
     return [
         {"type": "tokens", "model": name, "tokens": {"prompt_tokens": 1}},
         {"type": "first_byte", "model": name, "seconds": 0.1},

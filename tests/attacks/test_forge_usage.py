@@ -80,7 +80,7 @@ async def test_many_claims_each_plausible_alone_are_no_more_than_one_session_can
 async def test_what_can_only_be_counted_is_counted_no_faster_than_it_can_happen(
     tmp_path: Path, kind: str
 ) -> None:
-    more = {
+    more: dict[str, dict[str, Any]] = {
         "silence": {"after": "bot"},
         "error": {"kind": "server"},
         "tool_call": {"name": "save_product", "outcome": "error", "seconds": 0},

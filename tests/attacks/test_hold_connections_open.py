@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.web.http.connections import Connections
+from controller.web.http.connections import Admission, Connections
 from controller.web.http.limits import HttpLimits
 from controller.web.http.listeners import Complaints, Listener
 from testing.fakes.controllers.served import PATIENCE_SECONDS, ServeController
@@ -123,12 +123,12 @@ async def test_a_client_that_reads_nothing_is_cut_off(serve: ServeController) ->
             await controller.start(metadata={"x": "y" * 4000})
         keep_kernels_from_hoarding(controller)
         async with connected(controller.url) as wire:
-            wire.writer.transport.pause_reading()
+            wire.reading.pause_reading()
             await wire.send(b"GET /v1/sessions HTTP/1.1\r\nHost: localhost\r\n\r\n")
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while controller.server.server_state.connections:  # noqa: ASYNC110 - seen from outside only
                     await asyncio.sleep(0.05)
-            wire.writer.transport.resume_reading()
+            wire.reading.resume_reading()
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                 await wire.answer()
 
@@ -286,6 +286,10 @@ class NoDescriptorLeft(socket.socket):
         raise OSError(errno.EMFILE, "Too many open files")
 
 
+def unserved(_: Admission) -> asyncio.Protocol:
+    return asyncio.Protocol()
+
+
 async def test_without_descriptors_accepting_pauses_and_the_log_gets_one_line_a_second(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -293,7 +297,7 @@ async def test_without_descriptors_accepting_pauses_and_the_log_gets_one_line_a_
     listening.bind(("127.0.0.1", 0))
     listening.settimeout(0)
     listener = Listener(
-        "public", [listening], Connections(9), asyncio.Protocol, Complaints(time.monotonic), print, bool
+        "public", [listening], Connections(9), unserved, Complaints(time.monotonic), print, bool
     )
     listener.open()
     with socket.create_connection(listening.getsockname()):

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -74,7 +75,11 @@ async def test_nobody_else_gets_into_a_call_neither_beside_its_caller_nor_after_
 
         async def strangers(pc_id: str) -> set[int]:
             """What all who try are answered with: with nothing, with keys, with a token of their own."""
-            variants = ({}, {"restart_pc": True}, {"pc_id": pc_id, "restart_pc": True})
+            variants: tuple[dict[str, Any], ...] = (
+                {},
+                {"restart_pc": True},
+                {"pc_id": pc_id, "restart_pc": True},
+            )
             holding = ("", "starter", "boss", own)
             paths = (f"/sessions/{VICTIM}/api/offer", f"/sessions/{VICTIM}~{own}/api/offer")
             return {

@@ -104,7 +104,7 @@ async def test_a_stranger_can_not_tell_whether_there_is_such_a_session() -> None
         for guess in ("", f"~{'0' * 64}"):
             there, nowhere = [await knock(site.client, f"{each}{guess}") for each in (VICTIM, "nowhere")]
             assert (there.status_code, there.content) == (nowhere.status_code, nowhere.content)
-        assert token not in there.text
+            assert token not in there.text
 
 
 async def test_the_token_of_an_earlier_launch_does_not_open_a_later_one_of_the_same_id() -> None:

@@ -204,9 +204,13 @@ async def test_a_budget_that_is_no_positive_number_is_refused(tmp_path: Path, bu
 
 
 async def test_a_request_lowers_its_budget_and_never_raises_it_above_the_maximum(tmp_path: Path) -> None:
-    prices = {"prices_file": tmp_path / "prices.toml", "prices": PRICES}
-    limits = {"budget_tokens": 1_000, "max_budget_tokens": 5_000, "budget_cost": 0.5}
-    async with serve_controller(tmp_path, **prices, **limits) as controller:
+    settings: dict[str, Any] = {
+        "prices_file": tmp_path / "prices.toml",
+        "budget_tokens": 1_000,
+        "max_budget_tokens": 5_000,
+        "budget_cost": 0.5,
+    }
+    async with serve_controller(tmp_path, prices=PRICES, **settings) as controller:
         for budget, words in (
             ({"tokens": 5_001}, "budget.tokens: a session may use 5000 tokens at most."),
             ({"cost": 0.51}, "budget.cost: a session may cost 0.5 at most."),
@@ -214,14 +218,15 @@ async def test_a_request_lowers_its_budget_and_never_raises_it_above_the_maximum
         ):
             answer = await controller.client.post("/v1/sessions", json={"user_id": "m", "budget": budget})
             assert (answer.status_code, answer.json()["detail"]) == (422, words)
-        for budget, kept in (
+        kept_budgets: tuple[tuple[dict[str, float | None] | None, dict[str, float]], ...] = (
             (None, {"tokens": 1_000, "cost": 0.5}),
             ({}, {"tokens": 1_000, "cost": 0.5}),
             ({"tokens": None, "cost": None}, {"tokens": 1_000, "cost": 0.5}),
             ({"tokens": 5_000}, {"tokens": 5_000, "cost": 0.5}),
             ({"cost": 0.1}, {"tokens": 1_000, "cost": 0.1}),
-        ):
-            session = await controller.start(user_id=json.dumps(budget), budget=budget)
+        )
+        for wanted, kept in kept_budgets:
+            session = await controller.start(user_id=json.dumps(wanted), budget=wanted)
             assert session["budget"] == kept
 
 

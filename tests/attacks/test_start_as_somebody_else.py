@@ -37,8 +37,8 @@ async def test_a_name_needs_more_than_a_public_start(key: str | None) -> None:
             assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
             assert "scope 'start'" in answer.json()["detail"]
         assert site.runtime.launches == []
-        for name in (None, "anonymous"):
-            assert (await start(site, name, key)).status_code == 200
+        for nobody in (None, "anonymous"):
+            assert (await start(site, nobody, key)).status_code == 200
         users = {launch.session.user_id for launch in site.runtime.launches}
         assert len(users) == 2
         assert all(each.startswith("anonymous-") and len(each) >= 18 for each in users)
@@ -118,6 +118,7 @@ async def test_no_forwarded_header_and_no_neighbouring_ipv6_address_makes_a_newc
             forged = await site.client.post("/start", json={}, headers={header: "for=203.0.113.9"})
             assert forged.status_code == 429
         transport = site.client._transport
+        assert isinstance(transport, httpx.ASGITransport)
         transport.client = ("2001:db8::ffff:2", 1)
         assert (await start(site)).status_code == 429
         transport.client = ("2001:db8:0:1::1", 1)

@@ -1,6 +1,7 @@
 """A page of another site uses a visitor's browser to start, stop or watch calls."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,11 @@ WRITES = [
     ("PATCH", "/sessions/mine/api/offer"),
     ("DELETE", "/v1/sessions/mine"),
 ]
-KINDS = {"without keys": {}, "with keys": {"keys": KEYS}, "public": {"keys": KEYS, "public_start": True}}
+KINDS: dict[str, dict[str, Any]] = {
+    "without keys": {},
+    "with keys": {"keys": KEYS},
+    "public": {"keys": KEYS, "public_start": True},
+}
 
 
 def key_of(kind: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from controller.core.runtime import Observation
 from controller.core.tokens import Signer
 from controller.rooms.webrtc import WebRtcRooms
 from testing.callers.keys import IDENTITIES, KEYS, bearer, identity, offer_to_bot
+from testing.fakes.controllers.runtimes_and_rooms import secrets_of
 from testing.fakes.controllers.served import serve_controller
 from testing.fakes.controllers.site import SIGNER, serve_site
 
@@ -83,7 +84,7 @@ async def test_a_secret_that_is_being_replaced_lets_calls_go_on() -> None:
     rooms = WebRtcRooms("http://127.0.0.1:7860", ring)
     async with serve_site(keys=KEYS, rooms=rooms, signer=ring) as site:
         await site.runtime.observe(Observation(launch_id=session.launch_id, found=session))
-        as_bot = bearer(launch.secrets["PODLINE_LAUNCH_TOKEN"])
+        as_bot = bearer(secrets_of(launch)["PODLINE_LAUNCH_TOKEN"])
         path = f"/internal/launches/{session.launch_id}"
         assert (await site.client.post(f"{path}/reports", json=REPORT, headers=as_bot)).status_code == 200
 

@@ -18,7 +18,7 @@ import httpx
 from testing.cluster.control_plane import ControlPlane
 from testing.cluster.controller_process import ControllerProcess
 from testing.cluster.fault_proxy import FaultProxy
-from testing.cluster.faults import Delay, ErrorEvent, Fault, HalfOpen, Refuse, ResetAfter, ResetBefore
+from testing.cluster.faults import Delay, ErrorEvent, Fault, HalfOpen, Kind, Refuse, ResetAfter, ResetBefore
 from testing.cluster.site import write_template
 from testing.fakes.controllers.served import PATIENCE_SECONDS
 
@@ -66,7 +66,7 @@ class Chaos:
 
 def faults(chance: random.Random) -> list[Fault]:
     """A little of everything, all the time."""
-    kinds = [
+    kinds: list[Kind] = [
         ResetBefore(),
         ResetAfter(),
         Delay(chance.uniform(0.05, 0.5)),
@@ -76,7 +76,7 @@ def faults(chance: random.Random) -> list[Fault]:
         Refuse(504, "Timeout"),
         ErrorEvent(),
     ]
-    probability = {HalfOpen: 0.01, ErrorEvent: 0.1}
+    probability: dict[type[Kind], float] = {HalfOpen: 0.01, ErrorEvent: 0.1}
     return [
         Fault(
             kind,

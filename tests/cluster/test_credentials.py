@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -11,7 +12,7 @@ from testing.cluster.control_plane import ControlPlane
 from testing.cluster.site import serve, until_not_ready, until_ready
 
 
-def kubeconfig(plane: ControlPlane, directory: Path, user: dict[str, object]) -> Path:
+def kubeconfig(plane: ControlPlane, directory: Path, user: Mapping[str, object]) -> Path:
     """Who we are, told in another way than by a token."""
     manifest = yaml.safe_load(plane.kubeconfig.read_text(encoding="utf-8"))
     manifest["users"] = [{"name": each["name"], "user": user} for each in manifest["users"]]

@@ -170,7 +170,7 @@ async def test_a_frozen_bot_is_given_up_and_ended(
 async def test_a_job_whose_deadline_came_while_the_controller_was_away_reached_its_maximum(
     plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
-    times = {"start_timeout_seconds": 1.5, "grace_seconds": 0.5, "max_duration_seconds": 1}
+    times: dict[str, Any] = {"start_timeout_seconds": 1.5, "grace_seconds": 0.5, "max_duration_seconds": 1}
     async with serve(plane, namespace, tmp_path, **times) as site:
         await site.live(session_id="one")
     await plane.until(f"{site.jobs}/one", lambda job: job["status"].get("conditions"))

@@ -13,7 +13,15 @@ from controller.observe.traces import LISTED, Traced
 from controller.rooms.webrtc import WebRtcRooms
 from testing.cluster.control_plane import ControlPlane
 from testing.cluster.site import Site, secret_of, serve, site_signer, until_ready
-from testing.fakes.controllers.spans import PARENT, TRACE, Received, header
+from testing.fakes.controllers.spans import (
+    PARENT,
+    TRACE,
+    Received,
+    attributes_of,
+    context_of,
+    header,
+    parent_of,
+)
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -97,8 +105,10 @@ async def test_a_session_stays_in_the_trace_that_it_began_in(
     assert given["TRACEPARENT"] == header(before.one("launch bot"))
     assert before.parent("create Job") == before.parent("create Secret") == "launch bot"
     assert f"{after.one('session').context.trace_id:032x}" == TRACE
-    request = next(span for span in before.spans if span.attributes.get("http.response.status_code") == 201)
-    assert after.one("session").parent.span_id == request.context.span_id
+    request = next(
+        span for span in before.spans if attributes_of(span).get("http.response.status_code") == 201
+    )
+    assert parent_of(after.one("session")).span_id == context_of(request).span_id
 
 
 async def test_a_stop_goes_on_where_the_last_controller_left_it(

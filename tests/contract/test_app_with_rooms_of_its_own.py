@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from controller.__main__ import choose_rooms
 from sandbox.daily.rooms import DOMAIN
 from sandbox.daily.server import Daily, create_daily_app
+from testing.fakes.controllers.runtimes_and_rooms import secrets_of
 from testing.fakes.controllers.site import SIGNER, Site, serve_site
 from testing.settings import settings_of
 
@@ -76,7 +77,7 @@ async def test_its_agent_goes_into_its_room_is_listed_and_stopped(app: App) -> N
     assert (started.status_code, started.json()) == (200, {"status": "started", "session_id": "cart-1"})
     [launch] = app.site.runtime.launches
     assert launch.environment["PODLINE_TRANSPORT"] == "daily"
-    assert (launch.environment["DAILY_ROOM_URL"], launch.secrets["DAILY_TOKEN"]) == (url, token)
+    assert (launch.environment["DAILY_ROOM_URL"], secrets_of(launch)["DAILY_TOKEN"]) == (url, token)
     listed = (await app.site.client.get("/agents")).json()
     assert listed == {"agents": [{"session_id": "cart-1", "user_id": "lea", "room_url": url}]}
     assert token not in str(await app.site.read("cart-1"))

@@ -20,6 +20,7 @@ from sandbox.daily.requests import CreateRoom, RoomProperties, TokenProperties
 from sandbox.daily.rooms import DOMAIN
 from sandbox.daily.server import Daily, create_daily_app
 from sandbox.daily.tokens import make_token, read_token
+from testing.fakes.controllers.runtimes_and_rooms import secrets_of
 from testing.fakes.controllers.sessions import some_session
 
 KEY = "sandbox-key"
@@ -94,7 +95,7 @@ async def test_each_token_is_for_this_room_alone_and_the_callers_is_the_weaker(
 
     assert room.environment == {"PODLINE_TRANSPORT": "daily", "DAILY_ROOM_URL": room.url}
     of_caller = {"room_name": room.name, "is_owner": False, "exp": int(NOW + 2 * MINUTE)}
-    assert site.claims(room.secrets["DAILY_TOKEN"]) == {**of_caller, "is_owner": True}
+    assert site.claims(secrets_of(room)["DAILY_TOKEN"]) == {**of_caller, "is_owner": True}
     assert {"is_owner": False, **site.claims(room.caller_token)} == of_caller
     assert {"is_owner": False, **site.claims(again)} == of_caller
 
@@ -107,7 +108,7 @@ async def test_the_next_controller_has_a_token_for_the_bot_again(rooms: DailyRoo
 
     assert (again.url, again.name, again.caller_token) == (opened.url, opened.name, None)
     assert again.secrets is not None
-    assert site.claims(again.secrets["DAILY_TOKEN"])["room_name"] == opened.name
+    assert site.claims(secrets_of(again)["DAILY_TOKEN"])["room_name"] == opened.name
 
 
 async def test_a_room_of_a_former_secret_is_entered_closed_and_swept_up_by_its_own_name(

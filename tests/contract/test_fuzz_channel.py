@@ -48,13 +48,13 @@ TOKENS = st.sampled_from(["own", "foreign", "of a caller", "none"]) | st.text(
 )
 
 
-def bearer(kind: str, own: str, foreign: str) -> dict[str, bytes]:
+def bearer(kind: str, own: str, foreign: str) -> dict[bytes, bytes]:
     known = {
         "own": SIGNER.launch_token(own),
         "foreign": SIGNER.launch_token(foreign),
         "of a caller": SIGNER.session_token("mine", own),
     }
-    return {} if kind == "none" else {"Authorization": f"Bearer {known.get(kind, kind)}".encode("latin-1")}
+    return {} if kind == "none" else {b"Authorization": f"Bearer {known.get(kind, kind)}".encode("latin-1")}
 
 
 async def record(site: Site) -> dict[str, Any]:

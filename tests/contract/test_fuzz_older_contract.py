@@ -36,6 +36,7 @@ def test_a_refused_start_starts_nothing_and_is_a_problem(body: object, kind: str
 
             health = (await site.client.get("/health")).json()
             if answer.status_code == 200:
+                assert isinstance(body, dict)
                 assert answer.json() == {"status": "started", "session_id": body["session_id"]}
                 assert health == {"status": "healthy", "active_agents": 1}
             else:

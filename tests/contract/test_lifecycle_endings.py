@@ -5,6 +5,7 @@ import shutil
 import signal
 import stat
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -52,7 +53,7 @@ async def test_a_wordless_end_is_named_by_code_or_signal_and_frees_its_place(ser
 
 @pytest.mark.parametrize("code", range(256))
 def test_each_exit_code_has_a_reason(code: int) -> None:
-    ending = decide_ending(None, Exit(at=None, exit_code=code))
+    ending = decide_ending(None, Exit(at=datetime.now(UTC), exit_code=code))
     assert ending.reason is REASONS_BY_EXIT_CODE.get(code, Reason.CRASHED if code else Reason.VANISHED)
     assert ending.message
 

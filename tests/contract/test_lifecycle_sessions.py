@@ -206,7 +206,9 @@ class Sessions(RuleBasedStateMachine):
             assert self.over(launch_id)
         else:
             assert not self.over(launch_id)
-            bot.reported = self.supervisor.registry.by_launch(launch_id).session.usage
+            record = self.supervisor.registry.by_launch(launch_id)
+            assert record is not None
+            bot.reported = record.session.usage
             if arrives:
                 assert bot.ledger.acknowledge(ack)
         self.do(asyncio.sleep(0))

@@ -19,6 +19,7 @@ from livekit.rtc.participant import PublishTrackError
 from controller.core.errors import InvalidRequest, RoomsUnavailable
 from controller.rooms.livekit import LiveKitAccount, LiveKitRooms
 from controller.rooms.names import RoomNames
+from testing.fakes.controllers.runtimes_and_rooms import secrets_of
 from testing.fakes.controllers.sessions import some_session
 from testing.servers.livekit import KEY, SECRET, LiveKitServer, livekit_server
 from testing.servers.livekit_front import Front, front_of
@@ -84,7 +85,7 @@ async def test_bot_and_caller_meet_in_a_room_that_is_theirs(
     assert room.secrets is not None
     assert room.caller_token is not None
     async with (
-        joined(server.url, room.secrets["LIVEKIT_TOKEN"]) as bot,
+        joined(server.url, secrets_of(room)["LIVEKIT_TOKEN"]) as bot,
         joined(server.url, room.caller_token) as caller,
     ):
         assert bot.name == caller.name == room.name
@@ -177,7 +178,7 @@ async def test_a_token_that_brings_a_lost_room_back_brings_its_limits_back(
     assert room.caller_token is not None
 
     async with (
-        joined(server.url, again.secrets["LIVEKIT_TOKEN"]),
+        joined(server.url, secrets_of(again)["LIVEKIT_TOKEN"]),
         joined(server.url, room.caller_token) as caller,
     ):
         assert caller.departure_timeout > MINUTE
@@ -294,7 +295,7 @@ def test_a_brought_token_that_lets_no_bot_in_is_refused(
     account = LiveKitAccount(url=server.url, public_url=server.url, key=KEY, secret=SECRET)
     rooms = LiveKitRooms(account, NAMES, time.time)
 
-    given = server.token("") if token is None else token(server)
+    given = token(server)
     with pytest.raises(InvalidRequest) as refused:
         rooms.bring(some_session(), server.url, given)
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 from datetime import date, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -43,7 +44,7 @@ def total(text: str, name: str, **labels: str) -> float:
     )
 
 
-async def call(controller: Controller, user_id: str) -> dict:
+async def call(controller: Controller, user_id: str) -> dict[str, Any]:
     session = await controller.start(user_id=user_id)
     await controller.until_live(session["id"])
     await controller.client.delete(f"/v1/sessions/{session['id']}")

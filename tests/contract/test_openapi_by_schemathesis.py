@@ -5,12 +5,14 @@ Bots exist by name only and leave as soon as they are asked to. Streams are read
 
 import hashlib
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, seed, settings
 from schemathesis import BaseSchema
+from schemathesis.checks import CheckFunction
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from controller.core.clock import system_clock
@@ -83,8 +85,10 @@ def app() -> FastAPI:
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_each_answer_is_as_the_description_says(case: schemathesis.Case, app: FastAPI) -> None:
-    left_out = [positive_data_acceptance] if case.operation.label in NOT_FOR_A_SCHEMA_TO_SAY else []
+def test_each_answer_is_as_the_description_says(case: schemathesis.Case[Any], app: FastAPI) -> None:
+    left_out: list[CheckFunction] = (
+        [positive_data_acceptance] if case.operation.label in NOT_FOR_A_SCHEMA_TO_SAY else []
+    )
     # Shown with a failure.
     print(f"Hypothesis seed {SEED}")  # noqa: T201
     if case.path_parameters and len(case.path_parameters["session_id"]) % 2:

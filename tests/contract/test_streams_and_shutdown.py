@@ -11,7 +11,7 @@ from tests.contract.test_local_bots import pid_of
 async def test_a_session_is_told_whole_at_each_change(serve: ServeController) -> None:
     async with serve("join leave") as controller:
         session = await controller.start()
-        phases = []
+        phases: list[str] = []
         async for seen in controller.watch(f"/v1/sessions/{session['id']}/events"):
             if not phases:
                 offer = {"sdp": "v=0", "type": "offer"}

@@ -102,6 +102,12 @@ class Matrix:
             await site.behave()
 
 
+def _row_of(item: pytest.Item) -> object:
+    """What a test is given as its row, if it is given one."""
+    call = getattr(item, "callspec", None)
+    return None if call is None else call.params.get("row")
+
+
 @contextlib.asynccontextmanager
 async def playing_chosen(
     request: pytest.FixtureRequest,
@@ -112,9 +118,9 @@ async def playing_chosen(
     """Play those of the rows whose tests of this module were chosen, and show the table at the end."""
     config = request.config
     chosen = {
-        item.callspec.params["row"].id
+        row.id
         for item in request.session.items
-        if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item, "callspec")
+        if item.path == request.path and isinstance(row := _row_of(item), Ending)
     }
     rows = [row for row in rows if row.id in chosen]
     matrix = Matrix(directory, settings, config.stash[PROGRAMS].append)

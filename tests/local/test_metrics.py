@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -38,7 +39,7 @@ async def sent(store: httpx.AsyncClient) -> dict[str, int]:
     return {kind: sum(session["tokens"][kind] for session in sessions) for kind in KINDS}
 
 
-async def one_call(url: str, controller: httpx.AsyncClient, voice: Voice, number: int) -> dict:
+async def one_call(url: str, controller: httpx.AsyncClient, voice: Voice, number: int) -> dict[str, Any]:
     async with calling(url, voice, user_id=f"caller-{number}") as (caller, session_id):
         assert session_id is not None
         await caller.hears_bot()

@@ -177,12 +177,13 @@ async def test_hanging_up_before_the_bot_is_there_stops_it(
 
 
 async def test_a_refused_start_is_told_in_a_sentence(shop: Shop, chromium: Path) -> None:
-    answer = {"agentStatus": "busy", "message": "All assistants are busy right now.", "retryAfterSeconds": 60}
+    sentence = "All assistants are busy right now."
+    answer = {"agentStatus": "busy", "message": sentence, "retryAfterSeconds": 60}
     async with opened(shop.url, chromium, partners=shop.partners) as page:
         await page.route("**/api/daily-room", lambda route: route.fulfill(json=answer))
         await page.get_by_role("button", name="Start talking").click()
         ending = page.get_by_role("region", name="The call did not start")
-        await expect(ending).to_contain_text(answer["message"])
+        await expect(ending).to_contain_text(sentence)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
+from av import AudioFrame
 
 from testing.processes import Program, Sandbox, answers, ended_session, eventually, free_port
 from testing.servers.turn import SECRET, turn_server
@@ -87,8 +88,11 @@ async def offer(client: httpx.AsyncClient, session_id: str, sdp: str) -> dict[st
 async def first_sound(connection: RTCPeerConnection) -> None:
     """Wait for a frame of the bot's that is not silence."""
     track = connection.getReceivers()[0].track
-    while not (await track.recv()).to_ndarray().any():
-        pass
+    while True:
+        frame = await track.recv()
+        assert isinstance(frame, AudioFrame)
+        if frame.to_ndarray().any():
+            return
 
 
 async def test_a_call_over_the_relay_alone_is_heard(relayed: httpx.AsyncClient) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 BEGAN = time.monotonic()
@@ -40,7 +41,7 @@ EVENTS = [
 ]
 
 
-def used(times: int) -> dict:
+def used(times: int) -> dict[str, Any]:
     calls = {"search_products": {"ok": times, "error": times}}
     return {
         "models": {MODEL: {name: count * times for name, count in TOKENS.items()}} if times else {},
@@ -51,7 +52,7 @@ def used(times: int) -> dict:
     }
 
 
-def timeline(*, spoke: bool) -> dict:
+def timeline(*, spoke: bool) -> dict[str, float]:
     now = time.monotonic() - BEGAN
     moments = {"now": now, "process_up": 0.0}
     return moments | ({"joined": 0.01, "caller_joined": 0.02, "first_speech": 0.1} if spoke else {})

@@ -9,6 +9,8 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from fastapi import FastAPI
+
 from controller.core.clock import system_clock
 from controller.observe.prices import read_prices
 from controller.runtimes.kubernetes.client.access import Access
@@ -64,7 +66,9 @@ async def hold_calls(controller: Controller) -> None:
 @contextlib.asynccontextmanager
 async def cluster_beside(controller: Controller, directory: Path) -> AsyncIterator[KubernetesRuntime]:
     """A runtime for Kubernetes that is measured beside the controller's own, over a fake API server."""
-    registry = controller.server.config.app.state.services.metrics.registry
+    app = controller.server.config.app
+    assert isinstance(app, FastAPI)
+    registry = app.state.services.metrics.registry
     async with serve_api() as server:
         runtime = KubernetesRuntime(
             api=Api(
@@ -76,7 +80,7 @@ async def cluster_beside(controller: Controller, directory: Path) -> AsyncIterat
             grace_seconds=30,
             keep_ended_seconds=3600,
             clock=system_clock(),
-            pick=random.Random(1),  # noqa: S311 - the same each time
+            rng=random.Random(1),  # noqa: S311 - the same each time
         )
         registry.register(ClusterCollector(runtime))
         following = asyncio.create_task(_watch(runtime))

@@ -15,7 +15,7 @@ from testing.fakes.controllers.site import Site
 PRICES: Final = PriceList(
     "EUR", [ModelPrices("gemini", date(2020, 1, 1), PerModality(1.0, 10.0), PerModality(100.0, 1000.0))]
 )
-EVENTS: Final = [
+EVENTS: Final[list[dict[str, Any]]] = [
     {"type": "tokens", "model": "gemini", "tokens": {"prompt_tokens": 100, "input_audio_tokens": 80}},
     {"type": "first_byte", "model": "gemini", "seconds": 0.4},
     {"type": "response_latency", "seconds": 0.9},
@@ -30,7 +30,7 @@ EVENTS: Final = [
     {"type": "client_messages_refused", "cause": "rate", "count": 3},
     {"type": "audio_dropped", "seconds": 1.5},
 ]
-TOTALS: Final = {
+TOTALS: Final[dict[str, Any]] = {
     "models": {"gemini": {"prompt_tokens": 100, "input_audio_tokens": 80}},
     "turns": 1,
     "interruptions": 1,
@@ -58,7 +58,7 @@ def scrape(site: Site) -> Scrape:
     return Scrape(site.metrics.registry)
 
 
-async def gone(site: Site, session: dict[str, Any], word: FinalReport | None = None, **seen: object) -> None:
+async def gone(site: Site, session: dict[str, Any], word: FinalReport | None = None, **seen: Any) -> None:
     launch_id = site.runtime.launch_of(session["id"]).session.launch_id
     await site.runtime.exit(launch_id, final_report=word, **({"exit_code": 0} | seen))
 

@@ -84,10 +84,10 @@ class FakeRuntime:
         return next(launch for launch in self.launches if launch.session.id == session_id)
 
 
-def secrets_of(launch: Launch) -> Mapping[str, str]:
-    """The bot's own variables, which a launch of ours has."""
-    assert launch.secrets is not None
-    return launch.secrets
+def secrets_of(something: Launch | Room) -> Mapping[str, str]:
+    """The variables that only the bot may read, which are not forgotten yet."""
+    assert something.secrets is not None
+    return something.secrets
 
 
 async def _a_line() -> AsyncIterator[bytes]:

@@ -6,7 +6,7 @@ import json
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class WebApp:
     async def until_over(self, session_id: str) -> dict[str, Any]:
         return await self.until(session_id, lambda session: session["phase"] in ("ended", "failed"))
 
-    async def watch(self, path: str, **headers: str) -> AsyncIterator[dict[str, Any]]:
+    async def watch(self, path: str, **headers: str) -> AsyncGenerator[dict[str, Any]]:
         async with self.client.stream("GET", path, headers=headers) as stream:
             async for line in stream.aiter_lines():
                 if line.startswith("data: "):

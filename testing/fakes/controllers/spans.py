@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import format_span_id, format_trace_id
+from opentelemetry.trace import SpanContext, format_span_id, format_trace_id
+from opentelemetry.util.types import AnyValue
 
 from podline.spans import OnlyListed
 
@@ -44,6 +47,22 @@ class Received:
 
     def traces(self) -> set[str]:
         return {format_trace_id(span.context.trace_id) for span in self.spans}
+
+
+def attributes_of(span: ReadableSpan) -> Mapping[str, AnyValue]:
+    assert span.attributes is not None
+    return span.attributes
+
+
+def context_of(span: ReadableSpan) -> SpanContext:
+    context: SpanContext | None = span.get_span_context()
+    assert context is not None
+    return context
+
+
+def parent_of(span: ReadableSpan) -> SpanContext:
+    assert span.parent is not None
+    return span.parent
 
 
 def header(span: ReadableSpan) -> str:

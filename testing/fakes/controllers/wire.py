@@ -35,6 +35,13 @@ class Wire:
         self.writer = writer
         self.sent = 0
 
+    @property
+    def reading(self) -> asyncio.ReadTransport:
+        """What stops and resumes reading: of a socket, the transport that writes as well."""
+        transport = self.writer.transport
+        assert isinstance(transport, asyncio.ReadTransport)
+        return transport
+
     async def send(self, data: bytes) -> None:
         self.writer.write(data)
         await self.writer.drain()

@@ -102,9 +102,7 @@ async def world(cluster: NodeCluster) -> AsyncIterator[World]:
     namespaces = (*SITES, "monitoring")
     async with addresses_elsewhere():
         await asyncio.gather(*(make_namespace(cluster, each) for each in namespaces))
-        made = await asyncio.gather(
-            *(make_pod(cluster, *name.split("/"), labels) for name, labels in PODS.items())
-        )
+        made = await asyncio.gather(*(make_pod(cluster, name, labels) for name, labels in PODS.items()))
         pods = dict(zip(PODS, made, strict=True))
         kubelets = {f"tcp/{NODE_ADDRESS}/{each.kubelet_port}" for each in cluster.workers}
         places = everywhere(API_SERVER, NODE_LOCAL_DNS, *NODES, *INTERNET, *LAN, *METADATA)

@@ -178,8 +178,9 @@ def _from(ours: Path, resource: str) -> str:
     return resource if outside.is_relative_to(PRODUCTION) else os.path.relpath(outside, ours)
 
 
-async def make_pod(cluster: NodeCluster, namespace: str, name: str, labels: Mapping[str, str]) -> Pod:
-    """Of the bot's own image, which has a Python."""
+async def make_pod(cluster: NodeCluster, path: str, labels: Mapping[str, str]) -> Pod:
+    """Run NAMESPACE/NAME, of the bot's own image, which has a Python."""
+    namespace, name = path.split("/")
     # To datagrams IPv6's wildcard is IPv4's as well.
     places = [f"{protocol}/::/{port}" for protocol, port in PORTS.values()]
     places += [f"tcp/0.0.0.0/{port}" for protocol, port in PORTS.values() if protocol == "tcp"]

@@ -25,9 +25,9 @@ def note_exit(code: int) -> None:
     path.write_text(str(code))
 
 
-def exit_noted(code: int) -> NoReturn:
-    note_exit(code)
-    leave(code)
+def exit_noted(status: int) -> NoReturn:
+    note_exit(status)
+    leave(status)
 
 
 def unhandled_noted(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -48,6 +48,7 @@ def test_a_noisy_room_is_no_utterance() -> None:
 def test_the_soft_beginning_is_heard_as_well() -> None:
     detector = ActivityDetector(0.5)
     [started, *_] = detector.feed(np.concatenate([silence(1), noise(0.1, 100), noise(1, 2000)]))
+    assert isinstance(started, SpeechStarted)
     assert started.samples.size >= 0.3 * HEARING_RATE
 
 

@@ -57,7 +57,7 @@ async def test_a_frame_that_comes_when_a_player_has_run_dry_is_a_gap() -> None:
 
 
 def samples_of(frame: AudioFrame) -> Samples:
-    return frame.to_ndarray().ravel()
+    return frame.to_ndarray().ravel().astype(np.int16)
 
 
 async def test_speech_ends_when_its_last_sample_has_gone_out() -> None:

@@ -1,7 +1,6 @@
 """Turns of a session: answers, tools, interruptions, and what they cost."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,8 +13,9 @@ from sandbox.gemini.memory import Memory
 from sandbox.gemini.pacing import Pacing
 from sandbox.gemini.record import SessionRecord
 from sandbox.gemini.speech import Speaker
-from sandbox.gemini.wire import ClientContent, Content, FunctionResponse, Part, read_message
+from sandbox.gemini.wire import ClientContent, Content, FunctionResponse, Part
 from sandbox.voice import Voice
+from tests.unit.sandbox.setups import read_setup
 
 SETUP = {
     "model": "models/gemini-3.8-live",
@@ -57,7 +57,7 @@ class Client:
     """The other end: what the model has sent, and what is waited for."""
 
     def __init__(self) -> None:
-        self.messages = []
+        self.messages: list[Any] = []
         self._changed = asyncio.Condition()
 
     async def send(self, message: Any) -> bool:
@@ -96,7 +96,7 @@ async def talking(
     client, clock = Client(), Clock()
     async with asyncio.TaskGroup() as tasks:
         conversation = Conversation(
-            setup=read_message(json.dumps({"setup": setup})).setup,
+            setup=read_setup(**setup),
             memory=memory or Memory(),
             categories=["Shoes"],
             speaker=Speaker(voice, Pacing(chunk=0.5), clock, clock.sleep),
@@ -124,7 +124,7 @@ def is_audio(message: Any) -> bool:
 
 async def call_id_of(client: Client) -> str:
     call = await client.receives(is_tool_call)
-    return call["toolCall"]["functionCalls"][0]["id"]
+    return str(call["toolCall"]["functionCalls"][0]["id"])
 
 
 async def test_the_caller_is_greeted_once_by_content_and_nudge(voice: Voice) -> None:

@@ -1,16 +1,16 @@
 """What the model refuses before a session begins."""
 
-import json
 from typing import Any
 
 import pytest
 
 from sandbox.gemini.setup import check_key, check_setup
 from sandbox.gemini.wire import REFUSED, WRONG_ARGUMENT, ProtocolError, Setup, read_message
+from tests.unit.sandbox.setups import read_setup
 
 
 def setup_of(**fields: Any) -> Setup:
-    return read_message(json.dumps({"setup": {"model": "models/gemini-3.8-live", **fields}})).setup
+    return read_setup(**{"model": "models/gemini-3.8-live", **fields})
 
 
 def tools_with(**declaration: Any) -> list[Any]:

@@ -1,6 +1,7 @@
 """Who has the say about why a session ended."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def word(reason: str, message: str = "As the bot says.") -> FinalReport:
     )
 
 
-def seen(**facts: object) -> Exit:
+def seen(**facts: Any) -> Exit:
     return Exit(at=NOW, **facts)
 
 

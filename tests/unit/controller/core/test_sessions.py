@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from controller.core.endings import ending_for
-from controller.core.session import SUCCESSORS, Session, Timeline
+from controller.core.session import SUCCESSORS, Ending, Session, Timeline
 from podline.contract.reasons import Phase, Reason
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -33,7 +33,7 @@ class Life(RuleBasedStateMachine):
         super().__init__()
         self.session = a_session()
         self.now = START
-        self.first_ending = None
+        self.first_ending: tuple[Ending, datetime] | None = None
         self.marks: dict[str, datetime] = {}
 
     def become(self, session: Session) -> None:
@@ -74,6 +74,7 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def the_first_end_is_the_end(self) -> None:
         assert (self.session.ending, self.session.timeline.ended) == self.first_ending
+        assert self.session.ending is not None
         assert self.session.phase is self.session.ending.reason.phase
 
     @precondition(lambda self: self.session.phase is Phase.STARTING)

@@ -6,11 +6,13 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from controller.observe.logs import Formatter, about, configure_logging
 from podline.logs import as_json
+from testing.fakes.controllers.runtimes_and_rooms import secrets_of
 from testing.fakes.controllers.site import Site
 
 LOG = logging.getLogger("podline.tests")
@@ -37,7 +39,7 @@ def lines(root: logging.Logger) -> Iterator[io.StringIO]:
     root.removeHandler(handler)
 
 
-def parsed(stream: io.StringIO) -> list[dict[str, object]]:
+def parsed(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
@@ -124,5 +126,5 @@ async def test_no_secret_of_a_session_is_in_any_line(lines: io.StringIO, site: S
     await site.as_bot(session["id"], "POST", "reports", json={"seq": "nonsense"})
     await site.client.delete(f"/v1/sessions/{session['id']}")
 
-    for secret in ("the-bots-own-token", *launch.secrets.values()):
+    for secret in ("the-bots-own-token", *secrets_of(launch).values()):
         assert secret not in lines.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -87,7 +88,7 @@ async def test_what_waits_is_shown(site: Site) -> None:
 
 async def test_the_stages_of_a_start_add_up_to_the_whole_and_are_told_once(site: Site) -> None:
     session = await site.start()
-    marks = {"process_up": 7.0, "joined": 8.0, "caller_joined": 9.0}
+    marks: dict[str, Any] = {"process_up": 7.0, "joined": 8.0, "caller_joined": 9.0}
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, **marks))
     assert scrape(site).total("session_start_stage_seconds_count") == 0
     for seq in (2, 3):
@@ -125,7 +126,7 @@ async def test_a_bot_that_failed_before_its_caller_came_is_told_from_one_to_whic
     site: Site, exit_code: int, reason: str, phase: str
 ) -> None:
     session = await site.start()
-    marks = {"process_up": 7.0, "joined": 8.0}
+    marks: dict[str, Any] = {"process_up": 7.0, "joined": 8.0}
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, **marks))
     word = FinalReport(reason, "Bye.", Usage(), Usage(), BotTimeline(now=10, **marks))
     await gone(site, session, word, exit_code=exit_code)

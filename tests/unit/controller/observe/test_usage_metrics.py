@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,6 +21,7 @@ from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Tokens, Usage
 from testing.fakes.bots.reported import EVENTS, PRICES, TOTALS, batch, gone, scrape
+from testing.fakes.controllers.runtimes_and_rooms import secrets_of
 from testing.fakes.controllers.site import SIGNER, Site, serve_site
 
 
@@ -108,10 +110,10 @@ ACCEPTED = datetime.now(UTC) - timedelta(minutes=5)
 JOINED = Timeline(
     accepted=ACCEPTED, scheduled=ACCEPTED + timedelta(seconds=1), joined=ACCEPTED + timedelta(seconds=3)
 )
-MARKS = {"process_up": 1.0, "joined": 2.0, "caller_joined": 3.0, "first_speech": 4.0}
+MARKS: dict[str, Any] = {"process_up": 1.0, "joined": 2.0, "caller_joined": 3.0, "first_speech": 4.0}
 
 
-async def found(site: Site, **fields: object) -> Session:
+async def found(site: Site, **fields: Any) -> Session:
     """A session of another controller's, which ours finds."""
     session = Session(
         id="theirs",
@@ -128,7 +130,7 @@ async def found(site: Site, **fields: object) -> Session:
     return session
 
 
-async def as_found_bot(site: Site, report: dict) -> None:
+async def as_found_bot(site: Site, report: dict[str, Any]) -> None:
     headers = {"Authorization": f"Bearer {SIGNER.launch_token('launch-of-theirs')}"}
     answer = await site.client.post(
         "/internal/launches/launch-of-theirs/reports", json=report, headers=headers
@@ -262,7 +264,7 @@ async def test_of_a_bot_killed_after_its_end_was_decided_usage_is_partial(site: 
 
 
 async def test_names_from_outside_that_nobody_declared_make_no_series_of_their_own(priced_site: Site) -> None:
-    session = await priced_site.start()
+    session, before = await priced_site.start(), 0
     for number in range(20):
         names = [f"name-{number}-{each}" for each in range(10)] + ["line\nbreak", "\u202e", "x" * 128]
         events = [
@@ -292,9 +294,9 @@ async def test_names_from_outside_that_nobody_declared_make_no_series_of_their_o
         ("report_events_unknown_total", "kind", MAX_KINDS + 1),
         ("tokens_total", "model", 2),
     ):
-        names = {dict(labels)[label] for name, labels in seen.samples if name == counter}
-        assert len(names) == values, "the few that one session may bring up, the priced model, and other"
-        assert all(name.isprintable() for name in names)
+        listed = {dict(labels)[label] for name, labels in seen.samples if name == counter}
+        assert len(listed) == values, "the few that one session may bring up, the priced model, and other"
+        assert all(name.isprintable() for name in listed)
     assert seen.total("bot_errors_total") == 260
 
 
@@ -333,12 +335,12 @@ async def test_the_record_has_its_cost_beside_its_usage(priced_site: Site, site:
 async def test_a_report_that_is_refused_changes_nothing_and_is_counted(site: Site, how: str) -> None:
     session, other = await site.start("ana"), await site.start("bo")
     launch = site.runtime.launch_of(session["id"])
-    token = launch.secrets["PODLINE_LAUNCH_TOKEN"]
-    body: dict[str, object] = {"json": batch(1, EVENTS, TOTALS)}
+    token = secrets_of(launch)["PODLINE_LAUNCH_TOKEN"]
+    body: dict[str, Any] = {"json": batch(1, EVENTS, TOTALS)}
     if how == "forged":
         token = "wrong"
     elif how == "foreign":
-        token = site.runtime.launch_of(other["id"]).secrets["PODLINE_LAUNCH_TOKEN"]
+        token = secrets_of(site.runtime.launch_of(other["id"]))["PODLINE_LAUNCH_TOKEN"]
     elif how == "oversized":
         body = {"content": b" " * 65537}
     elif how == "malformed":

@@ -18,7 +18,7 @@ from controller.supervision import launcher
 from controller.supervision.record import Record
 from controller.supervision.registry import SessionRegistry
 from controller.supervision.room_keeper import RoomKeeper
-from testing.fakes.controllers.runtimes_and_rooms import FakeRooms
+from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, secrets_of
 from testing.fakes.controllers.sessions import some_session
 from testing.fakes.controllers.site import Serve, Site
 
@@ -136,7 +136,7 @@ async def test_a_start_taken_over_waits_for_a_provider_that_is_away(
             while not site.runtime.launches:  # noqa: ASYNC110 - seen from outside only
                 await asyncio.sleep(0)
 
-        assert site.runtime.launch_of(found.id).secrets["DAILY_TOKEN"] == "bot-token-again"
+        assert secrets_of(site.runtime.launch_of(found.id))["DAILY_TOKEN"] == "bot-token-again"
         assert (await site.read(found.id))["phase"] == "starting"
 
 

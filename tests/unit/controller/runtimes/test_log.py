@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,9 @@ async def text_of(log: BoundedLog, *, follow: bool = False) -> bytes:
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=30))
-def test_the_newest_part_is_kept_within_bounds(tmp_path_factory, parts: list[bytes]) -> None:  # noqa: ANN001
+def test_the_newest_part_is_kept_within_bounds(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[bytes]
+) -> None:
     directory = tmp_path_factory.mktemp("log")
     log = BoundedLog(directory, limit_bytes=50)
     for part in parts:

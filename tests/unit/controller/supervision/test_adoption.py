@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import jwt
 import pytest
@@ -16,10 +17,11 @@ from controller.core.runtime import Observation
 from controller.core.session import Ending, Session, Timeline
 from controller.credentials.store import StoreTokens
 from podline.contract.reasons import Phase, Reason
+from testing.fakes.controllers.runtimes_and_rooms import secrets_of
 from testing.fakes.controllers.site import Site, serve_site
 
 
-def found(**fields: object) -> Session:
+def found(**fields: Any) -> Session:
     accepted = datetime.now(UTC) - timedelta(seconds=30)
     session = Session(
         id="mine",
@@ -34,7 +36,7 @@ def found(**fields: object) -> Session:
     return replace(session, **fields)
 
 
-async def observe(site: Site, session: Session, **more: object) -> None:
+async def observe(site: Site, session: Session, **more: Any) -> None:
     await site.runtime.observe(Observation(launch_id=session.launch_id, found=session, **more))
 
 
@@ -66,7 +68,7 @@ async def test_one_that_was_being_launched_is_launched_again_as_it_was() -> None
 
     assert launch.session.launch_id == "launch-1"
     assert launch.secrets is not None
-    assert launch.secrets["DAILY_TOKEN"] == "bot-token-again"
+    assert secrets_of(launch)["DAILY_TOKEN"] == "bot-token-again"
 
 
 async def test_its_bot_is_issued_credentials_anew() -> None:
@@ -77,7 +79,7 @@ async def test_its_bot_is_issued_credentials_anew() -> None:
         [launch] = site.runtime.launches
 
     assert launch.secrets is not None
-    claims = jwt.decode(launch.secrets["CONVEX_TOKEN"], options={"verify_signature": False})
+    claims = jwt.decode(secrets_of(launch)["CONVEX_TOKEN"], options={"verify_signature": False})
     assert (claims["sub"], claims["sid"], claims["jti"]) == ("ana", "mine", "launch-1")
 
 

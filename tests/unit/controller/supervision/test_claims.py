@@ -51,7 +51,7 @@ def judged(claims: Claims, age_seconds: float, *events: Event) -> tuple[list[Eve
 
 def a_lively_hour() -> list[Event]:
     """A turn each four seconds, with a whole context of 128,000 tokens again each time."""
-    turn = [
+    turn: list[Event] = [
         TurnEnded(),
         Talked("caller", 1.9),
         TokensUsed("gemini-3.8-live", Tokens(128_000, 120, 100_000, 100)),

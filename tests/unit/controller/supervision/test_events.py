@@ -19,7 +19,7 @@ async def rest(stream: AsyncIterator[Any]) -> list[Any]:
 
 
 async def test_a_watcher_gets_what_is_there_then_each_change() -> None:
-    feed = Feed()
+    feed: Feed[Any] = Feed()
     feed.put("a", 1)
     feed.put("b", 1)
     stream = feed.follow(None, None)
@@ -31,7 +31,7 @@ async def test_a_watcher_gets_what_is_there_then_each_change() -> None:
 
 
 async def test_who_follows_one_thing_hears_of_no_other() -> None:
-    feed = Feed()
+    feed: Feed[Any] = Feed()
     feed.put("a", "a1")
     feed.put("b", "b1")
     stream = feed.follow("b", None)
@@ -44,7 +44,7 @@ async def test_who_follows_one_thing_hears_of_no_other() -> None:
 
 
 async def test_a_slow_reader_is_owed_the_latest_of_each_thing_and_no_more() -> None:
-    feed = Feed()
+    feed: Feed[Any] = Feed()
     feed.put("a", 0)
     stream = feed.follow(None, None)
     await take(stream, 1)
@@ -57,7 +57,7 @@ async def test_a_slow_reader_is_owed_the_latest_of_each_thing_and_no_more() -> N
 
 
 async def test_who_comes_back_gets_only_what_changed_meanwhile() -> None:
-    feed = Feed()
+    feed: Feed[Any] = Feed()
     feed.put("a", "a1")
     feed.put("b", "b1")
     stream = feed.follow(None, None)
@@ -70,7 +70,7 @@ async def test_who_comes_back_gets_only_what_changed_meanwhile() -> None:
 
 
 async def test_an_id_that_is_not_ours_starts_with_everything() -> None:
-    feed = Feed()
+    feed: Feed[Any] = Feed()
     feed.put("a", "a1")
     feed.close()
     stream = feed.follow(None, None)
@@ -82,7 +82,7 @@ async def test_an_id_that_is_not_ours_starts_with_everything() -> None:
 
 
 async def test_the_stream_of_one_thing_ends_when_it_is_forgotten() -> None:
-    feed = Feed()
+    feed: Feed[Any] = Feed()
     feed.put("a", 1)
     stream = feed.follow("a", None)
     await take(stream, 1)
@@ -96,7 +96,9 @@ async def test_the_stream_of_one_thing_ends_when_it_is_forgotten() -> None:
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=40))
 def test_a_reader_at_any_pace_ends_up_knowing_how_things_are(changes: list[tuple[str, bool]]) -> None:
     async def run() -> None:
-        feed, known, numbers = Feed(), {}, []
+        feed: Feed[tuple[str, int]] = Feed()
+        known: dict[str, int] = {}
+        numbers: list[int] = []
         stream = feed.follow(None, None)
 
         def note(event_id: str, item: tuple[str, int]) -> None:

@@ -1,6 +1,7 @@
 """What bots tell: counted once, on our clock, and only by the bot of the launch."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,12 +10,13 @@ from hypothesis import strategies as st
 from controller.supervision.report_ledger import ReportLedger, moments
 from podline.contract.messages import BotTimeline, FinalReport, Report
 from podline.contract.usage import Usage
+from testing.fakes.controllers.runtimes_and_rooms import secrets_of
 from testing.fakes.controllers.site import Site
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def batch(seq: int = 1, turns: int = 0, timeline: dict[str, float] | None = None) -> dict:
+def batch(seq: int = 1, turns: int = 0, timeline: dict[str, float] | None = None) -> dict[str, Any]:
     return {
         "seq": seq,
         "acked": seq - 1,
@@ -86,7 +88,7 @@ async def test_a_moment_once_on_record_is_not_moved_by_later_reports(site: Site)
 async def test_only_the_bot_of_the_launch_may_speak_for_it(site: Site, token: str | None) -> None:
     session, other = await site.start("ana"), await site.start("bo")
     if token == "token-of-another-launch":
-        token = site.runtime.launch_of(other["id"]).secrets["PODLINE_LAUNCH_TOKEN"]
+        token = secrets_of(site.runtime.launch_of(other["id"]))["PODLINE_LAUNCH_TOKEN"]
     launch_id = site.runtime.launch_of(session["id"]).session.launch_id
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     for method, path in (("POST", "reports"), ("GET", "inbox"), ("POST", "inbox/1")):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.core.errors import ControllerError, RoomsUnavailable, RuntimeUnavailable
+from testing.fakes.controllers.runtimes_and_rooms import secrets_of
 from testing.fakes.controllers.site import Serve, Site
 
 
@@ -41,7 +42,7 @@ async def test_the_bot_is_told_its_session_and_the_way_back(site: Site) -> None:
         "PODLINE_MAX_DURATION_SECONDS": "60",
         "PODLINE_GRACE_SECONDS": "30",
     }
-    assert set(launch.secrets) == {"DAILY_TOKEN", "PODLINE_LAUNCH_TOKEN"}
+    assert set(secrets_of(launch)) == {"DAILY_TOKEN", "PODLINE_LAUNCH_TOKEN"}
     assert launch.deadline_seconds == 120 + 60 + 30
 
 
@@ -179,7 +180,7 @@ async def test_a_room_of_ones_own_gives_the_bot_its_token_and_the_caller_none(si
     room = {"url": "https://rooms.example/own", "token": "for the bot"}
     session = await site.start(room=room)
 
-    assert site.runtime.launches[0].secrets["DAILY_TOKEN"] == "for the bot"
+    assert secrets_of(site.runtime.launches[0])["DAILY_TOKEN"] == "for the bot"
     assert session["room"] == {"provider": "daily", "url": room["url"], "token": None}
     await site.client.delete(f"/v1/sessions/{session['id']}")
     assert site.rooms.closed == []
@@ -226,7 +227,7 @@ async def test_the_bot_has_the_relay_s_password_where_only_it_can_read(serve: Se
         await site.start("ana", session_id="s-1")
         [launch] = site.runtime.launches
 
-    [server] = json.loads(launch.secrets["PODLINE_ICE_CONFIG"])["iceServers"]
+    [server] = json.loads(secrets_of(launch)["PODLINE_ICE_CONFIG"])["iceServers"]
     assert server["urls"] == "turn:turn.example.com"
     assert server["username"].endswith(":s-1")
     assert server["credential"] not in str(launch.environment)

@@ -11,7 +11,7 @@ from controller.core.errors import RuntimeUnavailable, UnknownOutcome
 from testing.fakes.controllers.clockwork import Clockwork, at_once
 from testing.fakes.controllers.site import Site, serve_site
 
-BODY = {"user_id": "ana", "session_id": "mine"}
+BODY: dict[str, object] = {"user_id": "ana", "session_id": "mine"}
 OTHER = {"user_id": "ana", "session_id": "mine", "max_duration_seconds": 60}
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from testing.fakes.controllers.runtimes_and_rooms import secrets_of
 from testing.fakes.controllers.site import Site
 
 ROOM = {"room_url": "https://rooms.example/own", "token": "for the bot"}
@@ -11,7 +12,7 @@ async def test_an_agent_is_started_listed_and_stopped(site: Site) -> None:
     body = {**ROOM, "user_id": "ana", "session_id": "s-1"}
     started = await site.client.post("/start-agent", json=body)
     assert (started.status_code, started.json()) == (200, {"status": "started", "session_id": "s-1"})
-    assert site.runtime.launches[0].secrets["DAILY_TOKEN"] == "for the bot"
+    assert secrets_of(site.runtime.launches[0])["DAILY_TOKEN"] == "for the bot"
 
     assert (await site.client.get("/agents")).json() == {
         "agents": [{"session_id": "s-1", "user_id": "ana", "room_url": "https://rooms.example/own"}]

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import MutableMapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,13 +67,13 @@ async def test_a_reader_that_does_not_read_is_owed_one_event_for_each_session() 
         registry.add(record)
         reads, events, told = asyncio.Event(), [], asyncio.Event()
 
-        async def send(message: dict[str, object]) -> None:
+        async def send(message: MutableMapping[str, Any]) -> None:
             if body := message.get("body"):
                 events.append(json.loads(body.decode().partition("data: ")[2].partition("\n")[0]))
                 told.set()
                 await reads.wait()
 
-        async def receive() -> dict[str, object]:
+        async def receive() -> dict[str, Any]:
             if not asked:
                 asked.append(True)
                 return {"type": "http.request", "body": b"", "more_body": False}

@@ -152,7 +152,7 @@ async def test_a_body_over_64_kb_is_refused_before_it_is_read_whole(site: Site) 
 
 
 async def test_an_error_of_our_own_tells_a_stranger_nothing(site: Site) -> None:
-    site.runtime.launch = None  # a bug
+    site.runtime.refusal = TypeError("a bug")
 
     answer = await site.client.post("/v1/sessions", json={"user_id": "ana"})
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 
 from controller.web.routes.dependencies import while_connected
 from testing.fakes.controllers.site import Serve, Site
@@ -74,7 +74,7 @@ async def test_a_caller_who_hangs_up_withdraws_what_is_done_for_them() -> None:
     hung_up = asyncio.Event()
     given_up = asyncio.Event()
 
-    async def receive() -> dict[str, str]:
+    async def receive() -> dict[str, Any]:
         await hung_up.wait()
         return {"type": "http.disconnect"}
 
@@ -84,7 +84,7 @@ async def test_a_caller_who_hangs_up_withdraws_what_is_done_for_them() -> None:
         finally:
             given_up.set()
 
-    waiting = asyncio.create_task(while_connected(SimpleNamespace(receive=receive), work()))
+    waiting = asyncio.create_task(while_connected(Request({"type": "http"}, receive), work()))
     await asyncio.sleep(0)
     hung_up.set()
 

@@ -79,10 +79,9 @@ def test_what_python_itself_has_to_say_is_a_line_like_any_other(code: str) -> No
 
 
 def test_the_place_of_an_error_is_told() -> None:
-    try:
+    with pytest.raises(ValueError, match="no number") as caught:
         int("no number")
-    except ValueError as error:
-        line = told(error)
+    line = told(caught.value)
 
     assert line["error"] == "ValueError"
     assert line["through"].startswith("test_logs.py:")

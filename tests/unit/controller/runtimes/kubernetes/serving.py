@@ -52,6 +52,15 @@ def mark_job(server: ApiServer, name: str, phase: str) -> None:
     server.objects.patch("jobs", "podline", name, {"metadata": {"labels": {names.PHASE_LABEL: phase}}})
 
 
+def job_of(server: ApiServer, session_id: str = "cart-7") -> Thing:
+    return server.objects.get("jobs", "podline", session_id)
+
+
+def label(server: ApiServer, name: str) -> str | None:
+    labels: dict[str, str] = job_of(server)["metadata"]["labels"]
+    return labels.get(name)
+
+
 def drop_job(server: ApiServer, name: str) -> None:
     server.objects.delete("jobs", "podline", name)
 

@@ -10,7 +10,7 @@ from controller.core.endings import decide_ending, ending_for
 from controller.core.errors import RuntimeUnavailable, SessionConflict, UnknownOutcome
 from podline.contract.reasons import Reason
 from testing.fakes.controllers.clockwork import at_once_with_sockets
-from testing.fakes.kubernetes.api_server import ApiServer, serve_api
+from testing.fakes.kubernetes.api_server import ApiServer, How, serve_api
 from testing.fakes.kubernetes.cluster import Cluster, has_ended
 from tests.unit.controller.runtimes.kubernetes import made
 from tests.unit.controller.runtimes.kubernetes.serving import following
@@ -18,14 +18,6 @@ from tests.unit.controller.runtimes.kubernetes.shapes import word
 
 STOP = ending_for(Reason.STOPPED)
 ALWAYS = 10**6
-
-
-def job_of(server: ApiServer) -> dict[str, object]:
-    return server.objects.get("jobs", "podline", "cart-7")
-
-
-def label(server: ApiServer, name: str) -> str | None:
-    return job_of(server)["metadata"]["labels"].get(name)
 
 
 @at_once_with_sockets
@@ -118,7 +110,7 @@ async def test_a_job_that_somebody_deleted_ends_its_session_when_the_pod_is_gone
 
 @pytest.mark.parametrize("how", ["reset_before", "reset_after", "late"])
 @at_once_with_sockets
-async def test_a_launch_nobody_knows_of_can_be_stopped_and_leaves_nothing_that_runs(how: str) -> None:
+async def test_a_launch_nobody_knows_of_can_be_stopped_and_leaves_nothing_that_runs(how: How) -> None:
     async with serve_api() as server, following(server) as followed:
         Cluster(server.objects).act_alone()
         fault = server.misbehave(how, method="POST", path="/jobs", times=ALWAYS)

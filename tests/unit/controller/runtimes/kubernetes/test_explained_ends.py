@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from controller.core.endings import decide_ending
 from controller.core.runtime import Exit
 from controller.core.session import Ending
-from controller.runtimes.kubernetes.client.objects import Job, Pod
+from controller.runtimes.kubernetes.client.objects import Event, Job, Pod
 from controller.runtimes.kubernetes.status import (
     explain,
     has_begun,
@@ -276,7 +276,7 @@ EVENTS = st.lists(
 
 @given(JOBS, PODS, EVENTS)
 def test_whatever_is_shown_becomes_one_reason_and_one_sentence(
-    seen: Job | None, its_pod: Pod | None, events: list[object]
+    seen: Job | None, its_pod: Pod | None, events: list[Event]
 ) -> None:
     ending = decide_ending(None, explain(seen, its_pod, events, datetime(2026, 1, 1, tzinfo=UTC)))
 

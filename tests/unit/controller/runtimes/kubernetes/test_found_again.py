@@ -22,7 +22,7 @@ from testing.fakes.kubernetes.api_objects import Thing
 from testing.fakes.kubernetes.api_server import ApiServer, serve_api
 from testing.fakes.kubernetes.cluster import Cluster
 from tests.unit.controller.runtimes.kubernetes import made
-from tests.unit.controller.runtimes.kubernetes.serving import Followed, following
+from tests.unit.controller.runtimes.kubernetes.serving import Followed, following, job_of
 from tests.unit.controller.runtimes.kubernetes.shapes import word
 
 TEMPLATE = made.template()
@@ -42,10 +42,6 @@ def leave_job(server: ApiServer, session: Session) -> Cluster:
 
 def recorded(server: ApiServer, session: Session) -> None:
     server.objects.patch("jobs", "podline", session.id, progress_patch(session))
-
-
-def job_of(server: ApiServer, session_id: str = "cart-7") -> Thing:
-    return server.objects.get("jobs", "podline", session_id)
 
 
 async def settled(followed: Followed) -> None:

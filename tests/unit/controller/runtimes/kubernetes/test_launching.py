@@ -11,7 +11,7 @@ from controller.core.errors import RuntimeUnavailable, SessionConflict, UnknownO
 from controller.observe.traces import LISTED, Traced
 from controller.runtimes.kubernetes.job import names
 from testing.fakes.controllers.clockwork import at_once_with_sockets
-from testing.fakes.controllers.spans import Received
+from testing.fakes.controllers.spans import Received, attributes_of
 from testing.fakes.kubernetes.api_objects import Thing
 from testing.fakes.kubernetes.api_server import How
 from tests.unit.controller.runtimes.kubernetes.launch_site import launching
@@ -184,4 +184,4 @@ async def test_each_write_of_a_launch_is_a_step_in_its_trace() -> None:
     assert received.names == ["create Job", "create Secret", "launch bot"]
     assert received.parent("create Job") == received.parent("create Secret") == "launch bot"
     assert received.one("create Job").status.is_ok
-    assert received.one("create Secret").attributes["error.type"] == "runtime_unavailable"
+    assert attributes_of(received.one("create Secret"))["error.type"] == "runtime_unavailable"

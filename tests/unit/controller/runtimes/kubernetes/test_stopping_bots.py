@@ -14,18 +14,10 @@ from testing.fakes.controllers.clockwork import at_once_with_sockets
 from testing.fakes.kubernetes.api_server import ApiServer, serve_api
 from testing.fakes.kubernetes.cluster import Cluster
 from tests.unit.controller.runtimes.kubernetes import made
-from tests.unit.controller.runtimes.kubernetes.serving import Followed, following
+from tests.unit.controller.runtimes.kubernetes.serving import Followed, following, job_of, label
 
 STOP = ending_for(Reason.STOPPED)
 ALWAYS = 10**6
-
-
-def job_of(server: ApiServer) -> dict[str, object]:
-    return server.objects.get("jobs", "podline", "cart-7")
-
-
-def label(server: ApiServer, name: str) -> str | None:
-    return job_of(server)["metadata"]["labels"].get(name)
 
 
 async def stopped(server: ApiServer, followed: Followed, intent: Ending = STOP) -> Reason:
@@ -45,11 +37,10 @@ async def test_a_bot_is_stopped_in_every_state(state: str) -> None:
         await followed.runtime.launch(made.launch())
         if state != "no pod":
             pod = cluster.make_pod("cart-7")
-        if state == "waits for its image":
-            cluster.schedule(pod)
-        if state == "runs":
-            cluster.schedule(pod)
-            cluster.set_state(pod, {"running": {}}, phase="Running")
+            if state != "waits for a node":
+                cluster.schedule(pod)
+            if state == "runs":
+                cluster.set_state(pod, {"running": {}}, phase="Running")
 
         assert await stopped(server, followed) is Reason.STOPPED
         assert label(server, names.PHASE_LABEL) == "stopping"

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from podline.contract.messages import InboxAnswer, InboxMessage, OfferMessage, StopMessage, TurnEnded
-from podline.runner.channel.client import ControllerClient, Pace
+from podline.runner.channel.client import ControllerClient, Pace, Withdrawn
 from podline.runner.channel.outbox import Outbox
 from podline.runner.settings import Channel
 from testing.fakes.bots.bot_controller import FakeController
@@ -41,6 +41,7 @@ async def first(controller: ControllerClient, count: int) -> list[InboxMessage]:
     messages: list[InboxMessage] = []
     async with asyncio.timeout(10):
         async for message in controller.messages():
+            assert not isinstance(message, Withdrawn)
             messages.append(message)
             if len(messages) == count:
                 break

@@ -1,6 +1,7 @@
 """Each event is counted once, whatever happens between bot and controller."""
 
 import itertools
+from collections.abc import Iterable
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from podline.contract.arithmetic import OTHER
 from podline.contract.messages import (
     MAX_REPORT_BYTES,
     ErrorSeen,
+    Event,
     FirstByte,
     Interrupted,
     Report,
@@ -48,6 +50,11 @@ def outbox(uptime: Uptime) -> Outbox:
 
 def tokens(count: int) -> TokensUsed:
     return TokensUsed("gemini", Tokens(prompt_tokens=count))
+
+
+def numbered(events: Iterable[Event]) -> list[TokensUsed]:
+    """The events of a delivery, each of which has a number of its own in its tokens."""
+    return [event for event in events if isinstance(event, TokensUsed)]
 
 
 def test_totals_add_up_what_was_recorded(outbox: Outbox) -> None:
@@ -172,7 +179,7 @@ def test_the_largest_report_is_small_enough_for_the_controller(outbox: Outbox) -
 class Delivery(RuleBasedStateMachine):
     """Records, sends, loses and repeats at random, against a controller that may forget.
 
-    Each event carries a number of its own in its tokens.
+    See `numbered`.
     """
 
     def __init__(self) -> None:
@@ -213,13 +220,13 @@ class Delivery(RuleBasedStateMachine):
         # Its memory gone, it can't know a batch whose answer was lost, nor a late one.
         self.late.clear()
         self.may_repeat += [
-            event for event in self.outbox.report().events if event in self.controller.counted
+            event for event in numbered(self.outbox.report().events) if event in self.controller.counted
         ]
         self.controller.restart()
 
     @invariant()
     def nothing_is_counted_twice_but_a_batch_at_a_restart(self) -> None:
-        repeated = list(self.controller.counted)
+        repeated = numbered(self.controller.counted)
         for event in {event.tokens.prompt_tokens: event for event in repeated}.values():
             repeated.remove(event)
         assert all(event in self.may_repeat for event in repeated)
@@ -232,13 +239,13 @@ class Delivery(RuleBasedStateMachine):
 
     @invariant()
     def what_counts_as_acknowledged_has_been_counted(self) -> None:
-        counted = {event.tokens.prompt_tokens for event in self.controller.counted}
+        counted = {event.tokens.prompt_tokens for event in numbered(self.controller.counted)}
         assert self.outbox.acked_totals.models.get("gemini", Tokens()).prompt_tokens <= sum(counted)
 
     def teardown(self) -> None:
         while not self.outbox.is_settled:
             self.outbox.acknowledge(self.controller.count(self.outbox.report()))
-        assert {event.tokens.prompt_tokens for event in self.controller.counted} == {
+        assert {event.tokens.prompt_tokens for event in numbered(self.controller.counted)} == {
             event.tokens.prompt_tokens for event in self.recorded
         }
         assert self.outbox.acked_totals == self.outbox.totals

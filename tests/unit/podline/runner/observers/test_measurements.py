@@ -4,6 +4,7 @@ import pytest
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
+    Frame,
     MetricsFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
@@ -18,7 +19,7 @@ from podline.contract.usage import Tokens
 from podline.runner.observers.measurements import observers, tool_called
 
 
-async def events_of(*frames: object) -> list[Event]:
+async def events_of(*frames: Frame) -> list[Event]:
     """What is recorded while these frames pass."""
     events: list[Event] = []
 
@@ -26,7 +27,7 @@ async def events_of(*frames: object) -> list[Event]:
 
     await run_test(
         IdentityFilter(), frames_to_send=frames, observers=observers(events.append, ignore, lambda: True)
-    )  # type: ignore[arg-type]
+    )
     return events
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Literal
 
 import pytest
 from opentelemetry import trace
@@ -15,7 +16,7 @@ from podline.contract.messages import Event, ToolCalled, TurnEnded
 from podline.runner import __main__ as main
 from podline.runner.observers import spans as tracing
 from podline.runner.observers.spans import LISTED, Traces
-from testing.fakes.controllers.spans import PARENT, TRACE, Received
+from testing.fakes.controllers.spans import PARENT, TRACE, Received, context_of, parent_of
 
 SECOND = 1_000_000_000
 
@@ -38,7 +39,7 @@ class Hanging(SpanExporter):
         return SpanExportResult.FAILURE
 
 
-def search(seconds: float, outcome: str = "ok") -> ToolCalled:
+def search(seconds: float, outcome: Literal["ok", "error"] = "ok") -> ToolCalled:
     return ToolCalled(name="search_products", outcome=outcome, seconds=seconds)
 
 
@@ -78,10 +79,10 @@ async def test_a_tool_belongs_to_the_turn_in_which_it_was_called(received: Recei
         note(search(11.0))
 
     calls = [span for span in received.spans if span.name == "execute_tool search_products"]
-    parents = [call.parent.span_id for call in calls]
-    assert parents[:2] == [turns[1].context.span_id, turns[2].context.span_id]
-    assert parents[2] == received.one("conversation").context.span_id
-    assert [(call.end_time - call.start_time) / SECOND for call in calls] == [4.5, 0.5, 11]
+    parents = [parent_of(call).span_id for call in calls]
+    assert parents[:2] == [turn.get_span_context().span_id for turn in turns[1:]]
+    assert parents[2] == context_of(received.one("conversation")).span_id
+    assert [((call.end_time or 0) - (call.start_time or 0)) / SECOND for call in calls] == [4.5, 0.5, 11]
     assert [call.status.status_code for call in calls] == [
         StatusCode.UNSET,
         StatusCode.ERROR,

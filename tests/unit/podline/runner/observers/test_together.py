@@ -24,7 +24,7 @@ class Watcher(BaseObserver):
         self.frames.append(data.frame)
 
     async def cleanup(self) -> None:
-        await super().cleanup()
+        await super().cleanup()  # type: ignore[no-untyped-call]  # Pipecat's own
         self.happened.append("cleaned up")
 
 

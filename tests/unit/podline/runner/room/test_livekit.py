@@ -3,11 +3,12 @@
 import asyncio
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from livekit import rtc
 from livekit.rtc import ConnectionState, DisconnectReason, ParticipantKind
-from pipecat.transports.livekit.transport import LiveKitParams
+from pipecat.transports.livekit.transport import LiveKitParams, LiveKitTransport
 
 from podline.runner.room import livekit
 from podline.runner.room.livekit import LiveKitCall, _Client, livekit_transport, told
@@ -68,7 +69,7 @@ class Scene:
         self.presence = Observed()
         self.room = FakeRoom({each.identity: each for each in there})
         self.call = LiveKitCall(LiveKitRoomAccess("ws://livekit", TOKEN), self.presence)
-        self.call.follow(self.room)
+        self.call.follow(cast("rtc.Room", self.room))
         self.call.joined()
 
     def told(self) -> list[str]:
@@ -215,7 +216,7 @@ async def test_what_the_page_is_told_while_the_connection_is_away_reaches_it_aft
         None,
         "a",
     )
-    client._room, client._connected = room, True
+    client._room, client._connected = cast("rtc.Room", room), True
 
     await client.send_data(b"before")
     room.connection_state = ConnectionState.CONN_RECONNECTING
@@ -239,6 +240,7 @@ async def test_what_the_page_is_told_while_the_connection_is_away_reaches_it_aft
 )
 async def test_what_no_client_of_ours_sends_goes_no_further(data: bytes) -> None:
     transport = livekit_transport(LiveKitRoomAccess("ws://livekit", TOKEN), Observed(), unhurried_messages())
+    assert isinstance(transport, LiveKitTransport)
     taken: asyncio.Queue[Any] = asyncio.Queue()
 
     @transport.event_handler("on_app_message")

@@ -14,7 +14,7 @@ from controller.runtimes.kubernetes.client.errors import ApiRefused, ApiUnreacha
 from controller.runtimes.kubernetes.client.objects import Job
 from testing.fakes.controllers.clockwork import at_once_with_sockets
 from testing.fakes.controllers.served import free_port
-from testing.fakes.kubernetes.api_server import ApiServer, serve_api
+from testing.fakes.kubernetes.api_server import ApiServer, How, serve_api
 from testing.fakes.kubernetes.kubeconfig import write_kubeconfig
 from tests.unit.controller.runtimes.kubernetes.serving import JOBS, add_job, api_to
 
@@ -193,7 +193,7 @@ async def test_no_connection_at_all_is_certain(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["reset_before", "reset_after"])
 @at_once_with_sockets
-async def test_a_connection_that_breaks_after_the_request_is_not_certain(how: str) -> None:
+async def test_a_connection_that_breaks_after_the_request_is_not_certain(how: How) -> None:
     async with serve_api() as server:
         server.misbehave(how)
         error = await silence(server)

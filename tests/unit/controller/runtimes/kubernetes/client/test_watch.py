@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from testing.fakes.controllers.clockwork import at_once_with_sockets
-from testing.fakes.kubernetes.api_server import serve_api
+from testing.fakes.kubernetes.api_server import How, serve_api
 from tests.unit.controller.runtimes.kubernetes.serving import JOBS, add_job, drop_job, mark_job, watching
 
 ALWAYS: Final = 10**6
@@ -211,7 +211,7 @@ GARBAGE = {
 @pytest.mark.parametrize("how", ["raw", "cut", "end"])
 @pytest.mark.parametrize("garbage", [b"", *GARBAGE.values()], ids=["nothing", *GARBAGE])
 @at_once_with_sockets
-async def test_a_watch_that_brings_garbage_is_begun_anew(garbage: bytes, how: str) -> None:
+async def test_a_watch_that_brings_garbage_is_begun_anew(garbage: bytes, how: How) -> None:
     async with serve_api() as server:
         server.misbehave(how, watch=True, body=garbage)
         async with watching(server) as (health, watched):
