@@ -10,6 +10,7 @@ from datetime import datetime
 
 from controller.core.errors import CapacityReached, InvalidRequest, SessionNotFound, UserLimitReached
 from controller.core.session import ANONYMOUS, Session
+from controller.observe.gauges import SessionCounts
 from controller.supervision.events import Feed
 from controller.supervision.record import Record
 from podline.contract.reasons import Phase
@@ -88,6 +89,16 @@ class SessionRegistry:
 
     def running(self) -> list[Record]:
         return list(self._running.values())
+
+    def counts(self) -> SessionCounts:
+        running = self._running.values()
+        return SessionCounts(
+            by_phase=Counter(record.session.phase for record in self._records.values()),
+            running=len(running),
+            capacity=self.capacity,
+            launches_waiting=sum(not record.is_settled for record in running),
+            messages_waiting=sum(record.inbox.waiting for record in running),
+        )
 
     def _changed(self, record: Record) -> None:
         """Publish what a session has become."""

@@ -27,6 +27,7 @@ from controller.core.runtime import Runtime
 from controller.core.session import ANONYMOUS
 from controller.core.tokens import Signer
 from controller.core.tracing import Tracing, Untraced
+from controller.observe.gauges import SessionGauges
 from controller.observe.metrics import Metrics
 from controller.rooms.ice import IceServers
 from controller.settings import Settings
@@ -34,7 +35,6 @@ from controller.supervision.assignment import Assigner, Personas
 from controller.supervision.registry import SessionRegistry
 from controller.supervision.supervisor import Supervisor
 from controller.web.auth import Gate, Identities, Key
-from controller.web.gauges import SessionGauges
 from controller.web.middleware.body_limit import BodyLimit
 from controller.web.middleware.browsers import restricted
 from controller.web.middleware.own_pages import OwnPagesOnly
@@ -174,7 +174,9 @@ def _services(  # noqa: PLR0913 - likewise
         credentials=credentials,
     )
     held = OfferLimit(_CANDIDATES_HELD_FOR_ONE)
-    metrics.registry.register(SessionGauges(supervisor.registry, held, supervisor.not_ready_reason, VERSION))
+    metrics.registry.register(
+        SessionGauges(supervisor.registry.counts, lambda: held.total, supervisor.not_ready_reason, VERSION)
+    )
     routes = [each for group in _GROUPS for each in group.router.routes if isinstance(each, Route)]
     requests = RequestMetrics(metrics.registry, routes, metrics.batch_refused, clock.monotonic)
     starts = settings.access.public_starts_per_minute

@@ -12,13 +12,12 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from controller.core.session import Session, Timeline
+from controller.observe.gauges import SessionGauges
 from controller.observe.metrics import Metrics
 from controller.observe.prices import ModelPrices, PerModality, PriceList
 from controller.supervision.record import Record
 from controller.supervision.registry import SessionRegistry
 from controller.supervision.report_ledger import ReportLedger
-from controller.web.gauges import SessionGauges
-from controller.web.offer_limit import OfferLimit
 from podline.contract.messages import (
     BotTimeline,
     Event,
@@ -93,7 +92,7 @@ def _of_scrape(sessions: int) -> str:
         registry.add(Record(session=_session(number)))
         metrics.started(_session(number))
         metrics.usage.observe(_session(number), TURN)
-    metrics.registry.register(SessionGauges(registry, OfferLimit(4), lambda: None, "bench"))
+    metrics.registry.register(SessionGauges(registry.counts, lambda: 0, lambda: None, "bench"))
     took = _microseconds(lambda: metrics.show(OPENMETRICS, exemplars=True), _SCRAPES) / 1000
     shown, _ = metrics.show(OPENMETRICS, exemplars=True)
     return f"a scrape of {sessions} sessions: {took:.1f} ms, {len(shown) / 1024:.1f} KB"

@@ -1,0 +1,74 @@
+"""Gauges that are read from the sessions at the moment of a scrape, so that they can't drift from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from podline.contract.reasons import Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCounts:
+    """How many sessions there are right now.
+
+    Attributes:
+        by_phase: all that are known, the ended ones among them.
+        running: those that take a slot.
+        capacity: how many slots there are.
+        launches_waiting: running sessions whose launch is not settled.
+        messages_waiting: messages that bots have not answered.
+    """
+
+    by_phase: Mapping[Phase, int]
+    running: int
+    capacity: int
+    launches_waiting: int
+    messages_waiting: int
+
+
+class SessionGauges(Collector):
+    """The controller's current state."""
+
+    def __init__(
+        self,
+        counts: Callable[[], SessionCounts],
+        offers_waiting: Callable[[], int],
+        not_ready_reason: Callable[[], str | None],
+        version: str,
+    ) -> None:
+        """`not_ready_reason` returns why the controller is not ready, None while it is."""
+        self._counts = counts
+        self._offers_waiting = offers_waiting
+        self._not_ready_reason = not_ready_reason
+        self._version = version
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._counts()
+        sessions = GaugeMetricFamily(
+            "podline_sessions", "Sessions the controller knows, by phase.", labels=("phase",)
+        )
+        for phase in Phase:
+            sessions.add_metric((str(phase),), counts.by_phase.get(phase, 0))
+        yield sessions
+        yield GaugeMetricFamily(
+            "podline_sessions_running", "Sessions that count against the capacity.", value=counts.running
+        )
+        yield GaugeMetricFamily(
+            "podline_sessions_capacity", "Sessions that may run at the same time.", value=counts.capacity
+        )
+        yield GaugeMetricFamily(
+            "podline_ready", "1 while /readyz returns 200.", value=self._not_ready_reason() is None
+        )
+        build = GaugeMetricFamily("podline_build_info", "The version of Podline.", labels=("version",))
+        build.add_metric((self._version,), 1)
+        yield build
+        backlog = GaugeMetricFamily("podline_backlog", "Items that wait, by queue.", labels=("queue",))
+        backlog.add_metric(("launches",), counts.launches_waiting)
+        backlog.add_metric(("offers",), self._offers_waiting())
+        backlog.add_metric(("messages",), counts.messages_waiting)
+        yield backlog
