@@ -1,10 +1,9 @@
-"""Puts the application together: services, routes, middleware, and the one error handler."""
+"""The web application: routes, middleware, and the one error handler."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -15,47 +14,24 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp
-from uuid_utils import uuid7
 
 from controller.core.addresses import is_loopback
-from controller.core.clock import Clock
-from controller.core.credentials import Credentials
-from controller.core.deadlines import Limits
 from controller.core.errors import ControllerError
-from controller.core.rooms import Rooms
-from controller.core.runtime import Runtime
-from controller.core.session import ANONYMOUS
-from controller.core.tokens import Signer
-from controller.core.tracing import Tracing, Untraced
-from controller.observe.gauges import SessionGauges
-from controller.observe.metrics import Metrics
-from controller.rooms.ice import IceServers
-from controller.settings import Settings
-from controller.supervision.assignment import Assigner, Personas
-from controller.supervision.registry import SessionRegistry
+from controller.core.tracing import Tracing
 from controller.supervision.supervisor import Supervisor
-from controller.web.auth import Gate, Identities, Key
 from controller.web.middleware.body_limit import BodyLimit
 from controller.web.middleware.browsers import restricted
 from controller.web.middleware.own_pages import OwnPagesOnly
 from controller.web.middleware.ports import Ports
-from controller.web.middleware.request_metrics import RequestMetrics
-from controller.web.offer_limit import OfferLimit
 from controller.web.problems import answer_error, complete
-from controller.web.rate_limit import RateLimit
 from controller.web.routes import agents, health, launches, metrics, sessions, start
-from controller.web.routes.dependencies import Services
+from controller.web.services import Services
 from podline.contract.version import VERSION
 
 MAX_BODY_BYTES: Final = 64 * 1024
 PAGE: Final = Path(__file__).parent / "page"
 _GROUPS: Final = (sessions, start, agents, launches, health, metrics)
-_OFFERS_PER_START: Final = 6
-"""A client offers once, retries three times, and sends its candidates in a few batches."""
-_FAILURES_PER_MINUTE: Final = 60
-"""How often one address may come with a key or a token that is none."""
-_CANDIDATES_HELD_FOR_ONE: Final = 4
-"""Requests: a client sends its candidates in a few batches, one after the other."""
+ROUTES: Final = tuple(route for group in _GROUPS for route in group.router.routes if isinstance(route, Route))
 
 
 class Application(FastAPI):
@@ -83,33 +59,8 @@ class Application(FastAPI):
         return services.requests.around(app)
 
 
-def create_app(  # noqa: PLR0913 - what it is put together from
-    settings: Settings,
-    runtime: Runtime,
-    rooms: Rooms,
-    signer: Signer,
-    keys: Sequence[Key] | None,
-    clock: Clock,
-    metrics: Metrics,
-    *,
-    tracing: Tracing | None = None,
-    identities: Identities | None = None,
-    credentials: Credentials | None = None,
-) -> FastAPI:
-    """The application, ready to be served. Bots are followed while its lifespan lasts."""
-    tracing = tracing or Untraced()
-    services = _services(
-        settings,
-        runtime,
-        rooms,
-        signer,
-        keys,
-        clock,
-        metrics,
-        tracing=tracing,
-        identities=identities,
-        credentials=credentials,
-    )
+def create_app(services: Services, tracing: Tracing) -> FastAPI:
+    """Return the application, ready to be served. Bots are tracked while its lifespan lasts."""
     app = Application(
         title="Podline",
         lifespan=_lifespan,
@@ -126,78 +77,9 @@ def create_app(  # noqa: PLR0913 - what it is put together from
         app.include_router(group.router)
     for kind in (ControllerError, RequestValidationError, HTTPException, ClientDisconnect, Exception):
         app.add_exception_handler(kind, answer_error)
-    if keys is None or settings.access.public_start:
+    if not services.gate.asks_for_keys or services.settings.access.public_start:
         app.frontend("/", directory=PAGE, fallback=None, check_dir=False)
     return app
-
-
-def _services(  # noqa: PLR0913 - likewise
-    settings: Settings,
-    runtime: Runtime,
-    rooms: Rooms,
-    signer: Signer,
-    keys: Sequence[Key] | None,
-    clock: Clock,
-    metrics: Metrics,
-    *,
-    tracing: Tracing,
-    identities: Identities | None,
-    credentials: Credentials | None,
-) -> Services:
-    limits, webrtc = settings.limits, settings.webrtc
-    turn_secret = webrtc.turn_secret.get_secret_value() if webrtc.turn_secret else None
-    ice = IceServers(clock.now, webrtc.ice_servers, turn_secret)
-    supervisor = Supervisor(
-        runtime=runtime,
-        rooms=rooms,
-        registry=SessionRegistry(
-            limits.capacity, limits.sessions_per_user, limits.anonymous_sessions_per_address
-        ),
-        assigner=Assigner(
-            controller_url=settings.listeners.url_for_bots,
-            grace_seconds=limits.grace_seconds,
-            personas=Personas(directory=settings.bots.personas),
-            signer=signer,
-            ice=ice,
-            refuse_private_candidates=webrtc.refuse_private_candidates,
-        ),
-        limits=Limits(
-            start_timeout=limits.start_timeout_seconds,
-            grace=limits.grace_seconds,
-            silence=limits.silence_seconds,
-        ),
-        keep_ended_seconds=limits.keep_ended_seconds,
-        clock=clock,
-        new_id=lambda: str(uuid7()),
-        metrics=metrics,
-        tracing=tracing,
-        credentials=credentials,
-    )
-    held = OfferLimit(_CANDIDATES_HELD_FOR_ONE)
-    metrics.registry.register(
-        SessionGauges(supervisor.registry.counts, lambda: held.total, supervisor.not_ready_reason, VERSION)
-    )
-    routes = [each for group in _GROUPS for each in group.router.routes if isinstance(each, Route)]
-    requests = RequestMetrics(metrics.registry, routes, metrics.batch_refused, clock.monotonic)
-    starts = settings.access.public_starts_per_minute
-    return Services(
-        settings=settings,
-        supervisor=supervisor,
-        runtime=runtime,
-        gate=Gate(keys),
-        signer=signer,
-        ice=ice,
-        clock=clock,
-        identities=identities,
-        anonymous_name=lambda: f"{ANONYMOUS}-{secrets.token_hex(8)}",
-        starts=RateLimit(starts),
-        public_keys=RateLimit(settings.access.public_key_starts_per_minute),
-        offers=RateLimit(starts * _OFFERS_PER_START),
-        failures=RateLimit(_FAILURES_PER_MINUTE),
-        held=held,
-        metrics=metrics,
-        requests=requests,
-    )
 
 
 @asynccontextmanager

@@ -14,11 +14,9 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.core.clock import system_clock
-from controller.core.tokens import Signer
+from controller.composition import compose
 from controller.observe.metrics import Metrics
-from controller.web.app import create_app
-from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
+from testing.fakes.controllers.parts import fake_parts
 from testing.settings import settings_of
 
 ROUNDS: Final = 60
@@ -39,10 +37,7 @@ async def measure() -> list[str]:
     """The figures, one a line. Requests come without a socket, as cheap as they can be."""
     many = 1_000_000
     settings = settings_of(capacity=many, sessions_per_user=many)
-    metrics = Metrics(CollectorRegistry(), None)
-    app = create_app(
-        settings, FakeRuntime(), FakeRooms(), Signer(b"a secret for benches"), None, system_clock(), metrics
-    )
+    app = compose(settings, fake_parts(metrics=Metrics(CollectorRegistry(), None)))
     measured = _entered(app)
     app.state.services = dataclasses.replace(app.state.services, requests=_Unmeasured())
     bare = _entered(app)

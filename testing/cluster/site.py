@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
+from controller.composition import compose
 from controller.core.clock import system_clock
 from controller.core.rooms import Rooms
 from controller.core.tokens import Signer
@@ -25,11 +26,11 @@ from controller.runtimes.kubernetes.job.template import read_template
 from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
 from controller.settings import Settings
-from controller.web.app import create_app
 from controller.web.http.listeners import bind, with_bots_port
 from controller.web.http.server import Server
 from testing.cluster.control_plane import ControlPlane
 from testing.fakes.controllers.metered import some_metrics
+from testing.fakes.controllers.parts import fake_parts
 from testing.fakes.controllers.served import PATIENCE_SECONDS, Controller, free_port
 from testing.settings import settings_of
 
@@ -204,8 +205,10 @@ def make_server(
     )
     metrics.registry.register(ClusterCollector(runtime))
     site_rooms = rooms or WebRtcRooms(settings.listeners.url_for_callers, signer)
-    app = create_app(settings, runtime, site_rooms, signer, None, clock, metrics, tracing=tracing)
-    return Server(app, sockets)
+    parts = fake_parts(
+        runtime=runtime, rooms=site_rooms, signer=signer, clock=clock, metrics=metrics, tracing=tracing
+    )
+    return Server(compose(settings, parts), sockets)
 
 
 @contextlib.asynccontextmanager

@@ -20,10 +20,9 @@ from aiohttp.test_utils import TestServer
 
 from bot.store import ProductUnknown, StoreError, Turn
 from bot.store import Store as Client
-from controller.core.clock import system_clock
+from controller.composition import compose
 from controller.core.session import Session, Timeline
 from controller.credentials.store import StoreTokens
-from controller.web.app import create_app
 from podline.contract.environment import CONVEX_TOKEN
 from sandbox.gemini.record import ModelRecord
 from sandbox.store.access import Access
@@ -31,9 +30,7 @@ from sandbox.store.catalogue import as_json, load_catalogue
 from sandbox.store.database import Database
 from sandbox.store.server import create_store_app
 from sandbox.store.state import Store
-from testing.fakes.controllers.metered import some_metrics
-from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
-from testing.fakes.controllers.site import SIGNER
+from testing.fakes.controllers.parts import fake_parts
 from testing.settings import settings_of
 
 EXAMPLE: Final = Path(__file__).parent.parent.parent / "examples" / "nextjs"
@@ -66,9 +63,7 @@ def generated() -> dict[Path, str]:
 
 def description() -> dict[str, Any]:
     """The controller's OpenAPI document."""
-    settings = settings_of()
-    app = create_app(settings, FakeRuntime(), FakeRooms(), SIGNER, None, system_clock(), some_metrics())
-    return app.openapi()
+    return compose(settings_of(), fake_parts()).openapi()
 
 
 def products() -> list[dict[str, Any]]:

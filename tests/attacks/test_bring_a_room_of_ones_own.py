@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from controller.__main__ import choose_rooms
 from controller.core.tokens import Signer
+from controller.parts import choose_rooms
 from controller.rooms.hosts import read_room_url
 from testing.fakes.controllers.site import Serve, Site, serve_site
 from testing.settings import settings_of

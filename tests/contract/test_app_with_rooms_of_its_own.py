@@ -10,7 +10,7 @@ import httpx
 import pytest
 from aiohttp.test_utils import TestServer
 
-from controller.__main__ import choose_rooms
+from controller.parts import choose_rooms
 from sandbox.daily.rooms import DOMAIN
 from sandbox.daily.server import Daily, create_daily_app
 from testing.fakes.controllers.runtimes_and_rooms import secrets_of

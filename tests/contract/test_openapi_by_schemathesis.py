@@ -15,15 +15,12 @@ from schemathesis import BaseSchema
 from schemathesis.checks import CheckFunction
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from controller.core.clock import system_clock
+from controller.composition import compose
 from controller.core.session import Session, Timeline
 from controller.supervision.record import Record
-from controller.web.app import create_app
 from controller.web.auth import Key, KeyScope
-from testing.fakes.controllers.metered import some_metrics
-from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
+from testing.fakes.controllers.parts import fake_parts
 from testing.fakes.controllers.served import PATIENCE_SECONDS
-from testing.fakes.controllers.site import SIGNER
 from testing.settings import settings_of
 
 SEED = 20_260_000
@@ -40,16 +37,9 @@ STREAM_SECONDS = 0.2
 
 def application() -> FastAPI:
     """One in which a session is already there: a stream without one would say nothing for 15 seconds."""
-    app = create_app(
-        # Offers to bots that never answer are held so long at most.
-        settings_of(start_timeout_seconds=0.05, capacity=5),
-        FakeRuntime(),
-        FakeRooms(),
-        SIGNER,
-        [Key("tests", hashlib.sha256(KEY.encode()).hexdigest(), frozenset({KeyScope.ADMIN}))],
-        system_clock(),
-        some_metrics(),
-    )
+    keys = [Key("tests", hashlib.sha256(KEY.encode()).hexdigest(), frozenset({KeyScope.ADMIN}))]
+    # Offers to bots that never answer are held so long at most.
+    app = compose(settings_of(start_timeout_seconds=0.05, capacity=5), fake_parts(keys=keys))
     session = Session(
         id="there",
         user_id="ana",

@@ -5,12 +5,9 @@ from typing import Any
 
 import pytest
 
+from controller.composition import compose
 from controller.core import errors
-from controller.core.clock import system_clock
-from controller.web.app import create_app
-from testing.fakes.controllers.metered import some_metrics
-from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
-from testing.fakes.controllers.site import SIGNER
+from testing.fakes.controllers.parts import fake_parts
 from testing.settings import settings_of
 
 KEY = {401: {"unauthorized"}, 403: {"forbidden"}, 429: {"rate_limited"}}
@@ -70,10 +67,7 @@ OF_NO_DESCRIBED_ROUTE = {"not_found", "method_not_allowed", "launch_ended"} | BE
 
 @pytest.fixture(scope="module")
 def description() -> dict[str, Any]:
-    settings = settings_of()
-    return create_app(
-        settings, FakeRuntime(), FakeRooms(), SIGNER, None, system_clock(), some_metrics()
-    ).openapi()
+    return compose(settings_of(), fake_parts()).openapi()
 
 
 def operations(description: dict[str, Any]) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:

@@ -1,6 +1,7 @@
 """`podline serve` as a person or a service manager runs it."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -87,6 +88,13 @@ async def test_a_signal_ends_it_in_order_and_leaves_nothing_behind(
             {"PODLINE_ROOMS": "daily", "DAILY_API_KEY": "a key"},
             "podline: The Daily API key has characters that no key has; copy it once more.\n",
         ),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://there:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+            (
+                "podline: OTEL_EXPORTER_OTLP_PROTOCOL: traces are sent as http/protobuf alone, which "
+                "receivers take at port 4318; set the endpoint to that and leave this variable out.\n"
+            ),
+        ),
     ],
 )
 async def test_a_wrong_setting_is_named_in_one_line(
@@ -97,3 +105,22 @@ async def test_a_wrong_setting_is_named_in_one_line(
         _, error = await process.communicate()
 
     assert (process.returncode, error.decode()) == (64, said)
+
+
+async def test_variables_that_nothing_reads_are_named_wherever_they_stand_and_their_values_never(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".env").write_text("PODLINE_SESSION_PER_USER=hush\nPODLINE_SECRET:hush\nPODLINE_PORT=0\n")
+    process = await run(tmp_path, PODLINE_CAPACITYY="hush", PODLINE_SERVICE_HOST="10.0.0.1")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        _, error = await process.communicate()
+
+    *lines, _ = error.decode().splitlines()
+    warned = [json.loads(line) for line in lines]
+    assert [(each["level"], each["event"]) for each in warned] == [("warning", "unknown setting")] * 3
+    assert sorted(each["problem"] for each in warned) == [
+        "PODLINE_CAPACITYY is not a setting; did you mean PODLINE_CAPACITY?",
+        "PODLINE_SESSION_PER_USER is not a setting; did you mean PODLINE_SESSIONS_PER_USER?",
+        "a line of .env that begins with PODLINE_ has no `=`",
+    ]
+    assert "hush" not in error.decode()

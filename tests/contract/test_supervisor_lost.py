@@ -7,20 +7,18 @@ import httpx
 import pytest
 
 from controller.__main__ import run
-from controller.core.clock import system_clock
-from controller.web.app import create_app
+from controller.composition import compose
 from controller.web.http.listeners import bind
 from controller.web.http.server import Server
-from testing.fakes.controllers.metered import some_metrics
-from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
+from testing.fakes.controllers.parts import fake_parts
+from testing.fakes.controllers.runtimes_and_rooms import FakeRuntime
 from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
-from testing.fakes.controllers.site import SIGNER
 from testing.settings import settings_of
 
 
 def server_over(runtime: FakeRuntime) -> Server:
     settings = settings_of(port=free_port(), grace_seconds=600)
-    app = create_app(settings, runtime, FakeRooms(), SIGNER, None, system_clock(), some_metrics())
+    app = compose(settings, fake_parts(runtime=runtime))
     return Server(app, bind(settings))
 
 

@@ -6,15 +6,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from controller.core.clock import system_clock
-from controller.web.app import create_app
+from controller.composition import compose
 from controller.web.auth import read_keys
 from controller.web.http.listeners import bind
 from controller.web.http.server import Server
-from testing.fakes.controllers.metered import some_metrics
-from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
+from testing.fakes.controllers.parts import fake_parts
 from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
-from testing.fakes.controllers.site import SIGNER
 from testing.settings import settings_of
 
 
@@ -39,9 +36,7 @@ async def test_only_a_proxy_that_is_trusted_may_say_who_asks(
         keys_file=keys_file,
     )
     sockets = bind(settings)
-    app = create_app(
-        settings, FakeRuntime(), FakeRooms(), SIGNER, read_keys(keys_file), system_clock(), some_metrics()
-    )
+    app = compose(settings, fake_parts(keys=read_keys(keys_file)))
     server = Server(app, sockets)
     async with (
         asyncio.timeout(PATIENCE_SECONDS),

@@ -25,7 +25,7 @@ from controller.web.http.limits import (
 )
 from controller.web.http.listeners import Complaints, Listener, Sockets
 from controller.web.http.protocol import LimitedProtocol, RawHeaders, Reception
-from controller.web.routes.dependencies import Services
+from controller.web.services import Services
 
 log = logging.getLogger("podline.server")
 

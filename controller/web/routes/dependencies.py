@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Request, Security, params
@@ -13,18 +12,12 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 
-from controller.core.clock import Clock
 from controller.core.errors import RuntimeUnavailable, SessionNotFound, Unauthorized
-from controller.core.runtime import Runtime
-from controller.core.session import ANONYMOUS, Session
-from controller.core.tokens import Signer, split_token
+from controller.core.session import ANONYMOUS
+from controller.core.tokens import split_token
 from controller.observe.logs import session_at_work
-from controller.observe.metrics import Metrics
-from controller.rooms.ice import IceServers
-from controller.settings import Settings
 from controller.supervision.supervisor import Supervisor
 from controller.web.auth import (
-    Gate,
     Identities,
     KeyScope,
     Starter,
@@ -33,61 +26,12 @@ from controller.web.auth import (
     insist_on_scope,
 )
 from controller.web.http.connections import NOBODY, one_client
-from controller.web.middleware.request_metrics import RequestMetrics
-from controller.web.offer_limit import OfferLimit
-from controller.web.rate_limit import RateLimit
-from controller.web.routes.models import IceServerOut, SessionOut, UserId
+from controller.web.routes.models import UserId
+from controller.web.services import Services
 
 T = TypeVar("T")
 
 _USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """What the application is made of, put together once in `create_app`."""
-
-    settings: Settings
-    supervisor: Supervisor
-    runtime: Runtime
-    gate: Gate
-    signer: Signer
-    ice: IceServers
-    clock: Clock
-    identities: Identities | None
-    anonymous_name: Callable[[], str]
-    starts: RateLimit
-    public_keys: RateLimit
-    offers: RateLimit
-    failures: RateLimit
-    held: OfferLimit
-    metrics: Metrics
-    requests: RequestMetrics
-
-    def shown(
-        self,
-        session: Session,
-        caller_token: str | None = None,
-        ice_servers: list[IceServerOut] | None = None,
-    ) -> SessionOut:
-        """A session as the API shows it."""
-        return SessionOut.of(session, self.metrics.prices, caller_token, ice_servers)
-
-    def holds(self, session_id: str, token: str) -> bool:
-        """Whether a token is that of a session, for the launch it is on now."""
-        record = self.supervisor.registry.find(session_id)
-        launch_id = record.session.launch_id if record is not None else ""
-        # Computed either way, so that the time taken does not say whether there is such a session.
-        is_right = self.signer.is_session_token(token, session_id, launch_id)
-        return is_right and record is not None
-
-    def ice_servers(self, session: Session) -> list[IceServerOut] | None:
-        """For the caller of a session that has not ended; None where there are none."""
-        if session.phase.is_end:
-            return None
-        left = self.supervisor.seconds_left(session)
-        servers = self.ice.for_session(session.id, left)
-        return [IceServerOut.model_validate(each) for each in servers] or None
 
 
 async def get_services(request: Request) -> Services:

@@ -27,7 +27,6 @@ from controller.web.auth import KeyScope
 from controller.web.problems import refusals
 from controller.web.readable import readable
 from controller.web.routes.dependencies import (
-    Services,
     ServicesDep,
     SessionIdDep,
     SupervisorDep,
@@ -37,6 +36,7 @@ from controller.web.routes.dependencies import (
 )
 from controller.web.routes.models import ListSessions, ReadLogs, SessionOut, SessionPage, StartSession
 from controller.web.routes.start_requests import start_request_of
+from controller.web.services import Services
 
 router = APIRouter(prefix="/v1", tags=["sessions"], dependencies=[Depends(note_session)])
 

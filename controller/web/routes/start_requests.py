@@ -5,8 +5,8 @@ from __future__ import annotations
 from controller.core.errors import InvalidRequest
 from controller.core.session import Budget
 from controller.core.start_request import StartRequest
-from controller.web.routes.dependencies import Services
 from controller.web.routes.models import BudgetWish, StartSession
+from controller.web.services import Services
 
 
 def start_request_of(body: StartSession, services: Services) -> StartRequest:

@@ -16,7 +16,7 @@ from typing import Final
 
 import httpx
 
-from controller.core.clock import system_clock
+from controller.composition import compose
 from controller.core.errors import ControllerError
 from controller.core.runtime import Exit, Launch, Observation
 from controller.core.session import Ending, Session
@@ -24,12 +24,11 @@ from controller.core.tokens import Signer
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.observation_queue import ObservationQueue
 from controller.supervision.supervisor import Supervisor
-from controller.web.app import create_app
 from controller.web.auth import Key, KeyScope
 from controller.web.http.listeners import bind, with_bots_port
 from controller.web.http.server import Server
 from podline.contract.messages import InboxAnswer
-from testing.fakes.controllers.metered import some_metrics
+from testing.fakes.controllers.parts import fake_parts
 from testing.fakes.controllers.served import free_port
 from testing.settings import settings_of
 
@@ -96,7 +95,7 @@ async def serve() -> None:
     digest = hashlib.sha256(KEY.encode()).hexdigest()
     keys = [Key(name="bench", sha256=digest, scopes=frozenset({KeyScope.ADMIN}))]
     rooms = WebRtcRooms(settings.listeners.url_for_callers, signer)
-    app = create_app(settings, Passing(), rooms, signer, keys, system_clock(), some_metrics())
+    app = compose(settings, fake_parts(runtime=Passing(), rooms=rooms, signer=signer, keys=keys))
     server = Server(app, sockets)
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(server.serve())

@@ -12,22 +12,22 @@ from typing import Any
 
 import httpx
 
-from controller.__main__ import choose_credentials
+from controller.composition import compose
 from controller.core.clock import system_clock
 from controller.core.tokens import Signer
 from controller.observe.prices import PriceList
+from controller.parts import choose_credentials
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.local.runtime import LocalRuntime, bot_variables
 from controller.settings import Settings
-from controller.web.app import create_app
 from controller.web.auth import Identities, Key, read_keys
 from controller.web.http.limits import HttpLimits
 from controller.web.http.listeners import bind, with_bots_port
 from controller.web.http.server import Server
 from testing.fakes.controllers.metered import some_metrics
+from testing.fakes.controllers.parts import SIGNER, fake_parts
 from testing.settings import settings_of
 
-SIGNER = Signer(b"a secret for tests")
 FAKE_BOT = Path(__file__).parents[1] / "bots" / "bot.py"
 PATIENCE_SECONDS = 15.0
 """Only a hang takes this long."""
@@ -181,15 +181,14 @@ def make_server(
     rooms = WebRtcRooms(settings.listeners.url_for_callers, signer)
     if keys is None and settings.access.keys_file:
         keys = read_keys(settings.access.keys_file)
-    app = create_app(
-        settings,
-        runtime,
-        rooms,
-        signer,
-        keys,
-        clock,
-        some_metrics(prices),
-        identities=identities,
+    parts = fake_parts(
+        runtime=runtime,
+        rooms=rooms,
+        signer=signer,
+        clock=clock,
+        metrics=some_metrics(prices),
         credentials=choose_credentials(settings, {}, clock),
+        keys=keys,
+        identities=identities,
     )
-    return Server(app, sockets, limits)
+    return Server(compose(settings, parts), sockets, limits)

@@ -7,20 +7,19 @@ from typing import Any
 
 import httpx
 
-from controller.core.clock import Clock, system_clock
+from controller.composition import compose
+from controller.core.clock import Clock
 from controller.core.credentials import Credentials
 from controller.core.rooms import Rooms
 from controller.core.tokens import Signer, with_token
 from controller.core.tracing import Tracing
 from controller.observe.metrics import Metrics
 from controller.observe.prices import PriceList
-from controller.web.app import create_app
 from controller.web.auth import Identities, Key
 from testing.fakes.controllers.metered import some_metrics
+from testing.fakes.controllers.parts import SIGNER, fake_parts
 from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime, secrets_of
 from testing.settings import settings_of
-
-SIGNER = Signer(b"a secret for tests")
 
 
 @dataclass
@@ -77,18 +76,18 @@ async def serve_site(
     **settings: Any,
 ) -> AsyncIterator[Site]:
     runtime, fakes, metrics = FakeRuntime(), FakeRooms(), some_metrics(prices)
-    app = create_app(
-        settings_of(**settings),
-        runtime,
-        rooms or fakes,
-        signer,
-        keys,
-        clock or system_clock(),
-        metrics,
+    parts = fake_parts(
+        runtime=runtime,
+        rooms=rooms or fakes,
+        signer=signer,
+        clock=clock,
+        metrics=metrics,
         tracing=tracing,
-        identities=identities,
         credentials=credentials,
+        keys=keys,
+        identities=identities,
     )
+    app = compose(settings_of(**settings), parts)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 1234))
     async with (
         app.router.lifespan_context(app),

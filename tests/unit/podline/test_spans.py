@@ -129,7 +129,7 @@ def test_a_protocol_that_is_not_spoken_is_named_with_what_to_do() -> None:
     [
         # FastAPI loads OpenTelemetry's API, which does nothing by itself.
         (
-            "import controller.__main__ as main; main.choose_tracing({}); import controller.web.app",
+            "import controller.__main__; from controller.parts import choose_tracing; choose_tracing({})",
             ("opentelemetry.sdk", "opentelemetry.exporter", "google.protobuf"),
         ),
         (

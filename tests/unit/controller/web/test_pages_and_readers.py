@@ -9,14 +9,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.clock import system_clock
+from controller.composition import compose
 from controller.core.session import Session, Timeline
 from controller.supervision.record import Record
 from controller.supervision.registry import SessionRegistry
-from controller.web.app import create_app
-from testing.fakes.controllers.metered import some_metrics
-from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
-from testing.fakes.controllers.site import SIGNER
+from testing.fakes.controllers.parts import fake_parts
 from testing.settings import settings_of
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,7 +56,7 @@ def test_no_session_is_missed_or_told_twice_while_others_come(
 
 
 async def test_a_reader_that_does_not_read_is_owed_one_event_for_each_session() -> None:
-    app = create_app(settings_of(), FakeRuntime(), FakeRooms(), SIGNER, None, system_clock(), some_metrics())
+    app = compose(settings_of(), fake_parts())
     async with app.router.lifespan_context(app):
         registry = app.state.services.supervisor.registry
         record = Record(session=session(1))

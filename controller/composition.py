@@ -1,0 +1,101 @@
+"""The composition root: one application, put together from settings and parts."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+
+from fastapi import FastAPI
+from uuid_utils import uuid7
+
+from controller.core.deadlines import Limits
+from controller.core.session import ANONYMOUS
+from controller.observe.gauges import SessionGauges
+from controller.parts import Parts
+from controller.rooms.ice import IceServers
+from controller.settings import Settings
+from controller.supervision.assignment import Assigner, Personas
+from controller.supervision.registry import SessionRegistry
+from controller.supervision.supervisor import Supervisor
+from controller.web.app import ROUTES, create_app
+from controller.web.auth import Gate
+from controller.web.middleware.request_metrics import RequestMetrics
+from controller.web.offer_limit import OfferLimit
+from controller.web.rate_limit import RateLimit
+from controller.web.services import Services
+from podline.contract.version import VERSION
+
+_OFFERS_PER_START: Final = 6
+"""A client offers once, retries three times, and sends its candidates in a few batches."""
+
+_FAILURES_PER_MINUTE: Final = 60
+"""How often one address may present a wrong key or token."""
+
+_CANDIDATES_HELD_FOR_ONE: Final = 4
+"""Requests: a client sends its candidates in a few batches, one after the other."""
+
+
+def compose(settings: Settings, parts: Parts) -> FastAPI:
+    """Return the application, ready to be served. Bots are tracked while its lifespan lasts."""
+    access, clock, metrics = settings.access, parts.clock, parts.metrics
+    ice = _ice_servers(settings, parts)
+    supervisor = _supervisor(settings, parts, ice)
+    held = OfferLimit(_CANDIDATES_HELD_FOR_ONE)
+    metrics.registry.register(
+        SessionGauges(supervisor.registry.counts, lambda: held.total, supervisor.not_ready_reason, VERSION)
+    )
+    services = Services(
+        settings=settings,
+        supervisor=supervisor,
+        runtime=parts.runtime,
+        gate=Gate(parts.keys),
+        signer=parts.signer,
+        ice=ice,
+        clock=clock,
+        identities=parts.identities,
+        anonymous_name=lambda: f"{ANONYMOUS}-{secrets.token_hex(8)}",
+        starts=RateLimit(access.public_starts_per_minute),
+        public_keys=RateLimit(access.public_key_starts_per_minute),
+        offers=RateLimit(access.public_starts_per_minute * _OFFERS_PER_START),
+        failures=RateLimit(_FAILURES_PER_MINUTE),
+        held=held,
+        metrics=metrics,
+        requests=RequestMetrics(metrics.registry, ROUTES, metrics.batch_refused, clock.monotonic),
+    )
+    return create_app(services, parts.tracing)
+
+
+def _ice_servers(settings: Settings, parts: Parts) -> IceServers:
+    webrtc = settings.webrtc
+    turn_secret = webrtc.turn_secret.get_secret_value() if webrtc.turn_secret else None
+    return IceServers(parts.clock.now, webrtc.ice_servers, turn_secret)
+
+
+def _supervisor(settings: Settings, parts: Parts, ice: IceServers) -> Supervisor:
+    limits = settings.limits
+    return Supervisor(
+        runtime=parts.runtime,
+        rooms=parts.rooms,
+        registry=SessionRegistry(
+            limits.capacity, limits.sessions_per_user, limits.anonymous_sessions_per_address
+        ),
+        assigner=Assigner(
+            controller_url=settings.listeners.url_for_bots,
+            grace_seconds=limits.grace_seconds,
+            personas=Personas(directory=settings.bots.personas),
+            signer=parts.signer,
+            ice=ice,
+            refuse_private_candidates=settings.webrtc.refuse_private_candidates,
+        ),
+        limits=Limits(
+            start_timeout=limits.start_timeout_seconds,
+            grace=limits.grace_seconds,
+            silence=limits.silence_seconds,
+        ),
+        keep_ended_seconds=limits.keep_ended_seconds,
+        clock=parts.clock,
+        new_id=lambda: str(uuid7()),
+        metrics=parts.metrics,
+        tracing=parts.tracing,
+        credentials=parts.credentials,
+    )

@@ -1,0 +1,239 @@
+"""The parts that the settings choose: where bots run, where callers meet them, who may call."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import ssl
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from controller.core.clock import Clock, system_clock
+from controller.core.credentials import Credentials, Issuer
+from controller.core.rooms import Rooms
+from controller.core.runtime import Runtime
+from controller.core.tokens import Signer
+from controller.core.tracing import Tracing, Untraced
+from controller.credentials.gemini import GOOGLE_URL, GeminiTokens
+from controller.observe.labels import Declared
+from controller.observe.metrics import Metrics
+from controller.observe.prices import InvalidPricesError, PriceList, read_prices
+from controller.rooms.daily.api import DAILY_API_URL, DailyApi, DailyError
+from controller.rooms.names import RoomNames
+from controller.rooms.webrtc import WebRtcRooms
+from controller.runtimes.local.hiding import hide_this_process
+from controller.runtimes.local.memory import own_memory_events
+from controller.runtimes.local.runtime import LocalRuntime, bot_variables
+from controller.settings import Settings
+from controller.web.auth import Identities, Key, read_keys
+from podline.contract import environment
+
+
+class ConfigurationError(Exception):
+    """A part can't be made as the settings describe it; the sentence names the variable and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a controller is put together from.
+
+    Attributes:
+        keys: callers' keys; None where anybody on this machine may call.
+        identities: who vouches for callers' names; None where nobody does.
+        credentials: what each bot is issued for its own call.
+    """
+
+    runtime: Runtime
+    rooms: Rooms
+    signer: Signer
+    clock: Clock
+    metrics: Metrics
+    tracing: Tracing
+    credentials: Credentials
+    keys: Sequence[Key] | None
+    identities: Identities | None
+
+
+def choose_parts(settings: Settings, variables: Mapping[str, str], directory: Path) -> Parts:
+    """Make the parts that the settings name.
+
+    Args:
+        settings: of the controller.
+        variables: all environment variables; local bots and the senders of traces read their own.
+        directory: where local bots work; nothing in it is needed afterwards.
+
+    Raises:
+        ConfigurationError: a part can't be made so.
+    """
+    prices, keys, identities = _read_prices(settings), _read_keys(settings), choose_identities(settings)
+    clock = system_clock()
+    signer = choose_signer(settings)
+    declared = Declared(tools=settings.metrics.tools, models=settings.metrics.models)
+    metrics = Metrics(CollectorRegistry(), prices, declared)
+    tracing = choose_tracing(variables)
+    return Parts(
+        runtime=choose_runtime(settings, variables, directory, clock, metrics.registry, tracing),
+        rooms=choose_rooms(settings, signer),
+        signer=signer,
+        clock=clock,
+        metrics=metrics,
+        tracing=tracing,
+        credentials=choose_credentials(settings, variables, clock),
+        keys=keys,
+        identities=identities,
+    )
+
+
+def choose_signer(settings: Settings) -> Signer:
+    """Sign with the operator's secret, or with a random one that ends with this process."""
+    access = settings.access
+    secret = access.secret.get_secret_value() if access.secret else secrets.token_hex(32)
+    return Signer(secret.encode(), *(each.get_secret_value().encode() for each in access.previous_secrets))
+
+
+def choose_identities(settings: Settings) -> Identities | None:
+    """Read who vouches for callers' names."""
+    access = settings.access
+    if access.identity_keys_file is None:
+        return None
+    # PyJWT and cryptography, for those alone who need them.
+    from controller.web.identity import InvalidIdentityKeysError, SignedIdentities, read_identity_keys  # noqa: PLC0415
+
+    try:
+        keys = read_identity_keys(access.identity_keys_file)
+    except (OSError, InvalidIdentityKeysError) as error:
+        raise ConfigurationError(f"PODLINE_IDENTITY_KEYS_FILE: {error}.") from error
+    return SignedIdentities(
+        keys=keys, issuer=access.identity_issuer or "", audience=access.identity_audience or ""
+    )
+
+
+def choose_tracing(variables: Mapping[str, str]) -> Tracing:
+    """Choose where spans go."""
+    if not environment.traces_are_wanted(variables):
+        return Untraced()
+    if (problem := environment.why_no_traces(variables)) is not None:
+        raise ConfigurationError(problem)
+    # OpenTelemetry's SDK and protobuf, for those alone who want traces.
+    from controller.observe.traces import traced  # noqa: PLC0415
+
+    # The SDK reads the environment alone.
+    for name, value in variables.items():
+        if name.startswith(environment.OTEL):
+            os.environ.setdefault(name, value)
+    try:
+        return traced()
+    except ValueError as error:
+        raise ConfigurationError(f"{error}.") from error
+
+
+def choose_runtime(
+    settings: Settings,
+    variables: Mapping[str, str],
+    directory: Path,
+    clock: Clock,
+    registry: CollectorRegistry,
+    tracing: Tracing,
+) -> Runtime:
+    """Choose where bots run."""
+    if settings.runtime.kind == "kubernetes":
+        # Half as much memory again as all the rest of a controller, for those alone who need it.
+        from controller.runtimes.kubernetes.build import build_runtime  # noqa: PLC0415
+        from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid  # noqa: PLC0415
+
+        try:
+            return build_runtime(settings, clock, registry, tracing)
+        except ConfigurationInvalid as error:
+            raise ConfigurationError(str(error)) from error
+    # Before the first bot is there.
+    hide_this_process()
+    return LocalRuntime(
+        command=(sys.executable, "-m", "bot"),
+        variables=bot_variables(variables),
+        directory=directory,
+        grace_seconds=settings.limits.grace_seconds,
+        keep_ended_seconds=settings.limits.keep_ended_seconds,
+        clock=clock,
+        memory_megabytes=settings.local.bot_memory_megabytes,
+        memory_events=own_memory_events(),
+    )
+
+
+def choose_credentials(settings: Settings, variables: Mapping[str, str], clock: Clock) -> Credentials:
+    """Choose what each bot is issued for its own call, in place of secrets that all bots share."""
+    bots = settings.bots
+    issuers: list[Issuer] = []
+    if bots.store_secret is not None:
+        # PyJWT takes a tenth of a second to import, and only those who need it wait for it.
+        from controller.credentials.store import StoreTokens  # noqa: PLC0415
+
+        issuers.append(StoreTokens(bots.store_secret.get_secret_value(), clock.now))
+    if bots.gemini_ephemeral_tokens and bots.google_api_key is not None:
+        trust = ssl.create_default_context(cafile=variables.get(environment.SSL_CERT_FILE) or None)
+        issuers.append(
+            GeminiTokens(
+                httpx.AsyncClient(verify=trust),
+                bots.google_api_key.get_secret_value(),
+                bots.google_gemini_base_url or GOOGLE_URL,
+                clock.now,
+            )
+        )
+    return Credentials(issuers)
+
+
+def choose_rooms(settings: Settings, signer: Signer) -> Rooms:
+    """Choose where callers and bots meet."""
+    # A laptop with a copy of a cluster's secret is another installation: it must not sweep up the
+    # cluster's rooms.
+    where = f"{settings.runtime.kind} {settings.kubernetes.namespace} {settings.listeners.url_for_callers}"
+    installation, *former = signer.installations(where)
+    names = RoomNames(installation, tuple(former))
+    if settings.rooms.kind == "livekit":
+        # Its package is of no use to others: a twentieth of a second and 15 MB.
+        from controller.rooms.livekit import LiveKitAccount, LiveKitRooms  # noqa: PLC0415
+
+        livekit = settings.livekit
+        account = LiveKitAccount(
+            url=livekit.url or "",
+            public_url=livekit.public_url or livekit.url or "",
+            key=livekit.api_key or "",
+            secret=livekit.api_secret.get_secret_value() if livekit.api_secret else "",
+        )
+        return LiveKitRooms(account, names, time.time, settings.rooms.hosts)
+    if settings.rooms.kind == "daily":
+        from controller.rooms.daily.rooms import DailyRooms  # noqa: PLC0415
+
+        key = settings.daily.api_key.get_secret_value() if settings.daily.api_key else ""
+        try:
+            api = DailyApi(httpx.AsyncClient(), key, settings.daily.api_url or DAILY_API_URL)
+        except DailyError as error:
+            raise ConfigurationError(str(error)) from error
+        return DailyRooms(api, names, time.time, settings.rooms.hosts)
+    return WebRtcRooms(settings.listeners.url_for_callers, signer)
+
+
+def _read_prices(settings: Settings) -> PriceList | None:
+    path = settings.metrics.prices_file
+    if path is None:
+        return None
+    try:
+        return read_prices(path)
+    except InvalidPricesError as error:
+        raise ConfigurationError(f"PODLINE_PRICES_FILE: {error}") from error
+
+
+def _read_keys(settings: Settings) -> Sequence[Key] | None:
+    path = settings.access.keys_file
+    if path is None:
+        return None
+    try:
+        return read_keys(path)
+    except (OSError, msgspec.DecodeError) as error:
+        raise ConfigurationError(f"PODLINE_KEYS_FILE: {error}.") from error

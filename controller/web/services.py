@@ -1,0 +1,67 @@
+"""What the web application is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from controller.core.clock import Clock
+from controller.core.runtime import Runtime
+from controller.core.session import Session
+from controller.core.tokens import Signer
+from controller.observe.metrics import Metrics
+from controller.rooms.ice import IceServers
+from controller.settings import Settings
+from controller.supervision.supervisor import Supervisor
+from controller.web.auth import Gate, Identities
+from controller.web.middleware.request_metrics import RequestMetrics
+from controller.web.offer_limit import OfferLimit
+from controller.web.rate_limit import RateLimit
+from controller.web.routes.models import IceServerOut, SessionOut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What routes use: the supervisor, the checks before it, and their limits."""
+
+    settings: Settings
+    supervisor: Supervisor
+    runtime: Runtime
+    gate: Gate
+    signer: Signer
+    ice: IceServers
+    clock: Clock
+    identities: Identities | None
+    anonymous_name: Callable[[], str]
+    starts: RateLimit
+    public_keys: RateLimit
+    offers: RateLimit
+    failures: RateLimit
+    held: OfferLimit
+    metrics: Metrics
+    requests: RequestMetrics
+
+    def shown(
+        self,
+        session: Session,
+        caller_token: str | None = None,
+        ice_servers: list[IceServerOut] | None = None,
+    ) -> SessionOut:
+        """A session as the API shows it."""
+        return SessionOut.of(session, self.metrics.prices, caller_token, ice_servers)
+
+    def holds(self, session_id: str, token: str) -> bool:
+        """Whether a token is that of a session, for the launch it is on now."""
+        record = self.supervisor.registry.find(session_id)
+        launch_id = record.session.launch_id if record is not None else ""
+        # Computed either way, so that the time taken does not say whether there is such a session.
+        is_right = self.signer.is_session_token(token, session_id, launch_id)
+        return is_right and record is not None
+
+    def ice_servers(self, session: Session) -> list[IceServerOut] | None:
+        """For the caller of a session that has not ended; None where there are none."""
+        if session.phase.is_end:
+            return None
+        left = self.supervisor.seconds_left(session)
+        servers = self.ice.for_session(session.id, left)
+        return [IceServerOut.model_validate(each) for each in servers] or None

@@ -1,0 +1,46 @@
+"""Parts of a controller under test: fakes, but for what a test brings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from controller.core.clock import Clock, system_clock
+from controller.core.credentials import Credentials
+from controller.core.rooms import Rooms
+from controller.core.runtime import Runtime
+from controller.core.tokens import Signer
+from controller.core.tracing import Tracing, Untraced
+from controller.observe.metrics import Metrics
+from controller.parts import Parts
+from controller.web.auth import Identities, Key
+from testing.fakes.controllers.metered import some_metrics
+from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
+
+SIGNER: Final = Signer(b"a secret for tests")
+
+
+def fake_parts(
+    *,
+    runtime: Runtime | None = None,
+    rooms: Rooms | None = None,
+    signer: Signer = SIGNER,
+    clock: Clock | None = None,
+    metrics: Metrics | None = None,
+    tracing: Tracing | None = None,
+    credentials: Credentials | None = None,
+    keys: Sequence[Key] | None = None,
+    identities: Identities | None = None,
+) -> Parts:
+    """Return these parts, with a fake or the least that works for each that is left out."""
+    return Parts(
+        runtime=runtime or FakeRuntime(),
+        rooms=rooms or FakeRooms(),
+        signer=signer,
+        clock=clock or system_clock(),
+        metrics=metrics or some_metrics(),
+        tracing=tracing or Untraced(),
+        credentials=credentials or Credentials(),
+        keys=keys,
+        identities=identities,
+    )
