@@ -1,16 +1,18 @@
 """The documents that list the settings, and what they promise."""
 
-import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 
+import bot.settings
+from bot.settings import ShoppingSettings
 from controller.settings import Settings
 from controller.settings.bots import PASSED_ON, TRACES
 from controller.settings.variables import variables_of
 from podline.contract import environment
-from podline.runner.settings import read_settings
+from podline.runner import settings as runner
+from podline.runner.settings import RunnerSettings
 from testing.settings import settings_of
 from testing.settings_reference import ROOT, generated
 
@@ -63,7 +65,12 @@ def test_the_documented_defaults_of_bots_are_those_that_bots_have() -> None:
     }
     documented = {each.name: each.default for each in PASSED_ON if each.default is not None}
 
-    assert dataclasses.asdict(read_settings(least | documented)) == dataclasses.asdict(read_settings(least))
+    assert read_both(least | documented) == read_both(least)
     for name, default in documented.items():
-        changed = read_settings(least | {name: str(float(default) + 1)})
-        assert changed != read_settings(least), f"bots don't read {name}"
+        assert read_both(least | {name: str(float(default) + 1)}) != read_both(least), (
+            f"bots don't read {name}"
+        )
+
+
+def read_both(variables: dict[str, str]) -> tuple[RunnerSettings, ShoppingSettings]:
+    return runner.read_settings(variables), bot.settings.read_settings(variables)
