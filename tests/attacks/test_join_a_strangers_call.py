@@ -12,8 +12,9 @@ from controller.core.runtime import Observation
 from controller.core.tokens import Signer
 from controller.rooms.webrtc import WebRtcRooms
 from testing.callers.keys import KEYS, bearer, offer_to_bot
+from testing.fakes.controllers.parts import SIGNER
 from testing.fakes.controllers.served import serve_controller
-from testing.fakes.controllers.site import SIGNER, Site, serve_site
+from testing.fakes.controllers.site import Site, serve_site
 
 OFFER = {"sdp": "v=0", "type": "offer"}
 CANDIDATES = {"pc_id": "pc-1", "candidates": []}

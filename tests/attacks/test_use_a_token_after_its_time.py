@@ -10,9 +10,10 @@ from controller.core.runtime import Observation
 from controller.core.tokens import Signer
 from controller.rooms.webrtc import WebRtcRooms
 from testing.callers.keys import IDENTITIES, KEYS, bearer, identity, offer_to_bot
+from testing.fakes.controllers.parts import SIGNER
 from testing.fakes.controllers.runtimes_and_rooms import secrets_of
 from testing.fakes.controllers.served import serve_controller
-from testing.fakes.controllers.site import SIGNER, serve_site
+from testing.fakes.controllers.site import serve_site
 
 OFFER = {"sdp": "v=0", "type": "offer"}
 REPORT = {"seq": 1, "acked": 0, "events": [], "totals": {}, "timeline": {"now": 1.0}}

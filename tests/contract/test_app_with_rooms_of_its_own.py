@@ -13,8 +13,9 @@ from aiohttp.test_utils import TestServer
 from controller.parts import choose_rooms
 from sandbox.daily.rooms import DOMAIN
 from sandbox.daily.server import Daily, create_daily_app
+from testing.fakes.controllers.parts import SIGNER
 from testing.fakes.controllers.runtimes_and_rooms import secrets_of
-from testing.fakes.controllers.site import SIGNER, Site, serve_site
+from testing.fakes.controllers.site import Site, serve_site
 from testing.settings import settings_of
 
 KEY = "sandbox-key"

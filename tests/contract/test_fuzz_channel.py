@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from podline.contract.reading import read_report
 from testing.fakes.controllers.clockwork import Clockwork
-from testing.fakes.controllers.site import SIGNER, Site, serve_site
+from testing.fakes.controllers.parts import SIGNER
+from testing.fakes.controllers.site import Site, serve_site
 
 JSON = st.recursive(
     st.none()

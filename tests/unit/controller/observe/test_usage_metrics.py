@@ -21,8 +21,9 @@ from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Tokens, Usage
 from testing.fakes.bots.reported import EVENTS, PRICES, TOTALS, batch, gone, scrape
+from testing.fakes.controllers.parts import SIGNER
 from testing.fakes.controllers.runtimes_and_rooms import secrets_of
-from testing.fakes.controllers.site import SIGNER, Site, serve_site
+from testing.fakes.controllers.site import Site, serve_site
 
 
 @pytest.fixture

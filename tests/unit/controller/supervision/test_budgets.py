@@ -18,8 +18,9 @@ from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Tokens, Usage
 from testing.fakes.bots.reported import PRICES, batch, gone, until
+from testing.fakes.controllers.parts import SIGNER
 from testing.fakes.controllers.sessions import some_session
-from testing.fakes.controllers.site import SIGNER, Site, serve_site
+from testing.fakes.controllers.site import Site, serve_site
 
 DAY = date(2026, 6, 1)
 

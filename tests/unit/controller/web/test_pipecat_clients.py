@@ -7,7 +7,8 @@ import pytest
 
 from controller.rooms.webrtc import WebRtcRooms
 from testing.callers.keys import offer_to_bot
-from testing.fakes.controllers.site import SIGNER, Serve
+from testing.fakes.controllers.parts import SIGNER
+from testing.fakes.controllers.site import Serve
 
 OFFER = {"sdp": "v=0", "type": "offer", "pc_id": "p", "restart_pc": True, "requestData": {"a": [1]}}
 
