@@ -1,24 +1,25 @@
-"""How a provider is asked: within its limits, again where that may help, and not for ever."""
+"""Requests to a provider of rooms: within its rate limits, retried if that may help, and bounded in time."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from math import ceil, inf
+from math import ceil
 from typing import Final, TypeVar
 
 from aiolimiter import AsyncLimiter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from controller.core.errors import RoomsUnavailable
 
 PAUSES_SECONDS: Final = (0.3, 1.0)
-"""Before the second try and the third."""
+"""Before the second attempt and the third."""
 
 LONGEST_PAUSE_SECONDS: Final = 5.0
-"""A provider that wants to be left alone for longer is not asked again; the caller is told how long."""
+"""A provider that asks for a longer pause is not asked again; the caller receives its Retry-After."""
 
 PATIENCE_SECONDS: Final = 20.0
-"""For all tries of one request, the wait for its turn included."""
+"""For all attempts of one request, including the wait for its turn."""
 
 T = TypeVar("T")
 
@@ -43,22 +44,43 @@ async def ask(request: Callable[[], Awaitable[T]], pace: AsyncLimiter, provider:
     Raises:
         RoomsUnavailable: it failed for good, or as often as it was tried.
     """
+
+    async def paced() -> T:
+        async with pace:
+            return await request()
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception(_is_worth_another_try),
+        wait=_pause,
+        stop=stop_after_attempt(len(PAUSES_SECONDS) + 1),
+        sleep=asyncio.sleep,
+        reraise=True,
+    )
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            pauses = iter(PAUSES_SECONDS)
-            while True:
-                try:
-                    async with pace:
-                        return await request()
-                except ProviderError as error:
-                    wait = max(next(pauses, inf), error.retry_after or 0.0)
-                    if not error.is_passing or wait > LONGEST_PAUSE_SECONDS:
-                        raise _unavailable(error) from error
-                await asyncio.sleep(wait)
+            return await retrying(paced)
+    except ProviderError as error:
+        raise _unavailable(error) from error
     except TimeoutError as error:
         raise RoomsUnavailable(
             f"{provider} did not do what was asked within {PATIENCE_SECONDS:g} seconds. Try again."
         ) from error
+
+
+def _is_worth_another_try(error: BaseException) -> bool:
+    return (
+        isinstance(error, ProviderError)
+        and error.is_passing
+        and (error.retry_after or 0.0) <= LONGEST_PAUSE_SECONDS
+    )
+
+
+def _pause(state: RetryCallState) -> float:
+    """Return the usual pause, or the longer one that the provider asked for."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    asked = error.retry_after if isinstance(error, ProviderError) else None
+    usual = PAUSES_SECONDS[min(state.attempt_number, len(PAUSES_SECONDS)) - 1]
+    return max(usual, asked or 0.0)
 
 
 def _unavailable(error: ProviderError) -> RoomsUnavailable:

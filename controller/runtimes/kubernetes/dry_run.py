@@ -7,6 +7,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tenacity import AsyncRetrying, retry_if_result, wait_fixed
+
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 
@@ -29,12 +31,20 @@ class DryRun:
 
     async def run(self) -> None:
         """Repeat the check until it passes: what is missing may be added without a restart."""
-        while (not_ready_reason := await self._not_ready_reason()) is not None:
-            if not_ready_reason != self.not_ready_reason:
-                log.warning("job would be refused", extra={"error": not_ready_reason})
-            self.not_ready_reason = not_ready_reason
-            await asyncio.sleep(_PAUSE_SECONDS)
-        self.not_ready_reason = None
+        retrying = AsyncRetrying(
+            retry=retry_if_result(lambda passes: not passes),
+            wait=wait_fixed(_PAUSE_SECONDS),
+            sleep=asyncio.sleep,
+        )
+        await retrying(self._check)
+
+    async def _check(self) -> bool:
+        """Return whether the Job would be created."""
+        reason = await self._not_ready_reason()
+        if reason is not None and reason != self.not_ready_reason:
+            log.warning("job would be refused", extra={"error": reason})
+        self.not_ready_reason = reason
+        return reason is None
 
     async def _not_ready_reason(self) -> str | None:
         try:

@@ -7,10 +7,12 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+
+from controller.core.backoff import Backoff
 from controller.core.errors import RuntimeUnavailable, SessionConflict, UnknownOutcome
 from controller.core.runtime import Launch
 from controller.core.tracing import Tracing
-from controller.runtimes.kubernetes.client.backoff import Backoff
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job
@@ -138,34 +140,47 @@ class JobLauncher:
 
 
 class _Attempt:
-    """One request, made again while it may pass."""
+    """One request, repeated while its error may pass.
+
+    Attributes:
+        is_uncertain: an earlier try may have had an effect.
+    """
 
     def __init__(self, request: Callable[[], Awaitable[Any]], rng: random.Random) -> None:
+        self.is_uncertain = False
         self._request = request
         self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
+        self._pauses = 0
         self._until = asyncio.get_running_loop().time() + LAUNCH_SECONDS - _LONGEST_PAUSE_SECONDS
-        self.is_uncertain = False
-
-    @property
-    def is_late(self) -> bool:
-        """Whether another attempt would come too late for whoever waits."""
-        return asyncio.get_running_loop().time() > self._until
 
     async def until_settled(self) -> Any:
-        """The answer. Raises ApiRefused for one that is final, _NotSettled when time is up."""
-        while True:
-            try:
-                return await self._request()
-            except ApiError as error:
-                self.is_uncertain = self.is_uncertain or not error.is_certain
-                if not error.may_pass:
-                    raise
-                if self.is_late:
-                    raise _NotSettled(error, is_certain=not self.is_uncertain) from error
-                await self.pause(error.retry_after)
+        """Return the answer. Raises ApiRefused if it is final, _NotSettled when time is up."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(_may_pass),
+            wait=self._backoff,
+            stop=self._is_too_late_for_another,
+            sleep=asyncio.sleep,
+            reraise=True,
+        )
+        try:
+            return await retrying(self._try)
+        except ApiError as error:
+            if not error.may_pass:
+                raise
+            raise _NotSettled(error, is_certain=not self.is_uncertain) from error
+
+    async def _try(self) -> Any:
+        try:
+            return await self._request()
+        except ApiError as error:
+            self.is_uncertain = self.is_uncertain or not error.is_certain
+            raise
+
+    def _is_too_late_for_another(self, _: RetryCallState) -> bool:
+        return asyncio.get_running_loop().time() > self._until
 
     async def or_unknown(self) -> Any:
-        """The answer. Raises UnknownOutcome where there is none."""
+        """Return the answer. Raises UnknownOutcome if there is none."""
         try:
             return await self.until_settled()
         except _NotSettled as pending:
@@ -173,8 +188,13 @@ class _Attempt:
         except ApiRefused as error:
             raise UnknownOutcome(str(error)) from error
 
-    async def pause(self, asked_seconds: float | None = None) -> None:
-        await asyncio.sleep(self._backoff.next(asked_seconds))
+    async def pause(self) -> None:
+        self._pauses += 1
+        await asyncio.sleep(self._backoff.pause(self._pauses))
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, ApiError) and error.may_pass
 
 
 def _no_job(error: ApiRefused) -> str:

@@ -8,9 +8,11 @@ import random
 from collections.abc import Callable
 from typing import Final
 
+from tenacity import AsyncRetrying, retry_if_exception_type
+
+from controller.core.backoff import Backoff
 from controller.core.clock import Clock
 from controller.core.session import Session
-from controller.runtimes.kubernetes.client.backoff import Backoff
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job
@@ -35,7 +37,7 @@ class JobRecorder:
         """`written` receives each session whose end is on its Job, or whose Job is gone."""
         self._client = client
         self._clock = clock
-        self._rng = rng
+        self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
         self._written = written
         self._pending: dict[str, Session] = {}
         self._turns = asyncio.Semaphore(_AT_ONE_TIME)
@@ -53,25 +55,30 @@ class JobRecorder:
 
     async def write(self, launch_id: str, job_uid: str) -> None:
         """Write what is pending of a launch to its Job, until the latest state is on it."""
-        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._rng)
         while True:
+            retrying = AsyncRetrying(
+                retry=retry_if_exception_type(ApiError), wait=self._backoff, sleep=asyncio.sleep
+            )
+            session: Session = await retrying(self._write_latest, launch_id, job_uid)
+            if session is self._pending[launch_id]:
+                break
+        del self._pending[launch_id]
+        if session.phase.is_end:
+            self._written(session)
+
+    async def _write_latest(self, launch_id: str, job_uid: str) -> Session:
+        async with self._turns:
             session = self._pending[launch_id]
             try:
-                async with self._turns:
-                    session = self._pending[launch_id]
-                    name = names.job_name(session.id)
-                    job = await self._client.patch_job(name, job_uid, progress_patch(session))
-                    if job is not None and session.phase is Phase.FAILED:
-                        await self._create_event(session, job)
+                job = await self._client.patch_job(
+                    names.job_name(session.id), job_uid, progress_patch(session)
+                )
             except ApiError as error:
                 log.warning("record not written", extra={"session_id": session.id, "error": str(error)})
-                await asyncio.sleep(backoff.next(error.retry_after))
-                continue
-            if self._pending[launch_id] is session:
-                del self._pending[launch_id]
-                if session.phase.is_end:
-                    self._written(session)
-                return
+                raise
+            if job is not None and session.phase is Phase.FAILED:
+                await self._create_event(session, job)
+        return session
 
     async def _create_event(self, session: Session, job: Job) -> None:
         """Create an Event on the Job, once, so that `kubectl describe` shows why it failed."""

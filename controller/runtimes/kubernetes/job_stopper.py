@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from contextlib import suppress
 from typing import Final
 
+from tenacity import AsyncRetrying, retry_if_exception_type
+
+from controller.core.backoff import Backoff
 from controller.core.session import Ending
 from controller.runtimes.kubernetes.bots import Bot
-from controller.runtimes.kubernetes.client.backoff import Backoff
 from controller.runtimes.kubernetes.client.errors import ApiError
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
-from controller.runtimes.kubernetes.client.objects import Job, launch_of, lean_job
+from controller.runtimes.kubernetes.client.objects import Job, launch_of
 from controller.runtimes.kubernetes.job.manifests import FAREWELL_SECONDS
 from controller.runtimes.kubernetes.job.records import stop_patch
 
@@ -31,7 +34,7 @@ class JobStopper:
     def __init__(self, client: NamespaceClient, grace_seconds: float, rng: random.Random) -> None:
         self._client = client
         self._patience_seconds = grace_seconds + FAREWELL_SECONDS + DEAD_NODE_SECONDS
-        self._rng = rng
+        self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
 
     async def stop(self, bot: Bot, intent: Ending) -> bool:
         """Return once the bot is gone; False if there is no Job, so that there never was a bot.
@@ -39,7 +42,11 @@ class JobStopper:
         The Job is stopped first, because that is durable and right in every state. Deleting the pod is
         quicker, and works while the controller manager is away.
         """
-        if await self._stop_job(bot, intent) is None and bot.job is None and bot.pod is None:
+        if (
+            await self._retrying(bot)(self._stop_job, bot, intent) is None
+            and bot.job is None
+            and bot.pod is None
+        ):
             return False
         try:
             async with asyncio.timeout(self._patience_seconds):
@@ -49,24 +56,27 @@ class JobStopper:
             await self._end_pod(bot, grace_seconds=0)
         return True
 
+    def _retrying(self, bot: Bot) -> AsyncRetrying:
+        """Retries for as long as it takes. A change of the bot cuts a pause short."""
+        return AsyncRetrying(retry=retry_if_exception_type(ApiError), wait=self._backoff, sleep=bot.change)
+
     async def _stop_job(self, bot: Bot, intent: Ending) -> Job | None:
-        """Stop the Job, however long the API server takes to accept it. Return None if there is no Job."""
-        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._rng)
-        while not bot.is_gone:
-            try:
-                job = bot.job or await self._own_job(bot)
-                if job is not None:
-                    job = await self._client.patch_job(bot.name, job.metadata.uid, stop_patch(intent))
-            except ApiError as error:
-                log.warning("stop not taken", extra={"job": bot.name, "error": str(error)})
-                if not error.may_pass and bot.pod_name is not None:
+        """Stop the Job, unless the bot is gone. Return None if there is no Job."""
+        if bot.is_gone:
+            return bot.job
+        try:
+            job = bot.job or await self._own_job(bot)
+            if job is not None:
+                job = await self._client.patch_job(bot.name, job.metadata.uid, stop_patch(intent))
+        except ApiError as error:
+            log.warning("stop not taken", extra={"job": bot.name, "error": str(error)})
+            if not error.may_pass and bot.pod_name is not None:
+                with suppress(ApiError):
                     await self._delete_pod(bot, grace_seconds=None)
-                await bot.change(backoff.next(error.retry_after))
-            else:
-                if job is not None and not bot.is_over:
-                    bot.job = lean_job(job)
-                return job
-        return bot.job
+            raise
+        if job is not None:
+            bot.job_seen(job)
+        return job
 
     async def _own_job(self, bot: Bot) -> Job | None:
         """Return its Job if no watch has shown it yet; not another Job of the same name."""
@@ -75,19 +85,17 @@ class JobStopper:
 
     async def _end_pod(self, bot: Bot, grace_seconds: int | None) -> None:
         """Delete the pod, even if it appears only now. Return once the bot is gone."""
-        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._rng)
-        is_deleted = False
+        while bot.pod_name is None and not bot.is_gone:
+            await bot.change()
+        await self._retrying(bot)(self._delete_pod, bot, grace_seconds)
         while not bot.is_gone:
-            if is_deleted or bot.pod_name is None:
-                await bot.change()
-            elif not (is_deleted := await self._delete_pod(bot, grace_seconds=grace_seconds)):
-                await bot.change(backoff.next())
+            await bot.change()
 
-    async def _delete_pod(self, bot: Bot, grace_seconds: int | None) -> bool:
-        """Return whether the API server accepted it."""
+    async def _delete_pod(self, bot: Bot, grace_seconds: int | None) -> None:
+        if bot.is_gone:
+            return
         try:
             await self._client.delete_pod(bot.pod_name or "", grace_seconds=grace_seconds)
         except ApiError as error:
             log.warning("stop not taken", extra={"job": bot.name, "error": str(error)})
-            return False
-        return True
+            raise

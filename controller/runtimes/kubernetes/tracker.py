@@ -8,6 +8,8 @@ from collections.abc import Coroutine
 from contextlib import aclosing
 from typing import Any, Final
 
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
+
 from controller.core.clock import Clock
 from controller.core.endings import ending_for
 from controller.core.runtime import Exit, Observation
@@ -219,18 +221,20 @@ class BotTracker:
 
     async def _find_pod(self, bot: Bot) -> None:
         """Look for a pod that no watch has shown; if there is one, wait for its end."""
-        while bot.pod is None:
-            try:
-                pod = await self._client.find_pod(bot.launch_id)
-            except ApiError as error:
-                log.warning("pod not looked for", extra={"job": bot.name, "error": str(error)})
-                await asyncio.sleep(_PAUSE_SECONDS)
-                continue
-            if pod is None:
-                return
-            self._take_pod(Seen(pod))
-        while not bot.pod_has_ended:
+        await _retrying()(self._look_for_pod, bot)
+        while bot.pod is not None and not bot.pod_has_ended:
             await bot.change()
+
+    async def _look_for_pod(self, bot: Bot) -> None:
+        if bot.pod is not None:
+            return
+        try:
+            pod = await self._client.find_pod(bot.launch_id)
+        except ApiError as error:
+            log.warning("pod not looked for", extra={"job": bot.name, "error": str(error)})
+            raise
+        if pod is not None:
+            self._take_pod(Seen(pod))
 
     # --- launches that came to nothing ---
 
@@ -246,17 +250,20 @@ class BotTracker:
             with about(bot.session_id):
                 log.warning("late job cleared away", extra={"job": job.metadata.name})
             bot.job = job
-            self.start(self._delete(job), bot.session_id)
+            self.start(_retrying()(self._delete, job), bot.session_id)
 
     async def _delete(self, job: Job) -> None:
-        while True:
-            try:
-                await self._client.delete_job(job.metadata.name, job.metadata.uid)
-            except ApiError as error:
-                log.warning("late job not deleted", extra={"job": job.metadata.name, "error": str(error)})
-                await asyncio.sleep(_PAUSE_SECONDS)
-            else:
-                return
+        try:
+            await self._client.delete_job(job.metadata.name, job.metadata.uid)
+        except ApiError as error:
+            log.warning("late job not deleted", extra={"job": job.metadata.name, "error": str(error)})
+            raise
+
+
+def _retrying() -> AsyncRetrying:
+    return AsyncRetrying(
+        retry=retry_if_exception_type(ApiError), wait=wait_fixed(_PAUSE_SECONDS), sleep=asyncio.sleep
+    )
 
 
 def _intent_on(job: Job) -> Ending | None:

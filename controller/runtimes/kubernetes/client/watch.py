@@ -13,8 +13,8 @@ from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 import aiohttp
 import msgspec
 
+from controller.core.backoff import Backoff
 from controller.runtimes.kubernetes.client.api import Api
-from controller.runtimes.kubernetes.client.backoff import Backoff
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused, ApiUnreachable, readable
 from controller.runtimes.kubernetes.client.objects import Meta, Page, Status, WatchEvent, launch_of
 
@@ -172,18 +172,18 @@ class Watch(Generic[T]):
         """
         self.health = WatchHealth()
         self._collection = collection
-        self._rng = rng
+        self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
+        self._failures = 0
         self._watch_seconds = watch_seconds
         self._relist_seconds = relist_seconds
         self._launches: dict[str, str] = {}
 
     async def changes(self) -> AsyncGenerator[Change[T], None]:
         """Yield every change, for ever. Any failure leads to a pause and then to a list."""
-        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, self._rng)
         self.health.heard()
         while True:
             try:
-                async with aclosing(self._changes_until_relist(backoff)) as changes:
+                async with aclosing(self._changes_until_relist()) as changes:
                     async for change in changes:
                         yield change
             except ApiError as error:
@@ -192,9 +192,10 @@ class Watch(Generic[T]):
                 else:
                     self.health.broke(str(error))
                     log.warning("watch lost", extra={"path": self._collection.path, "error": str(error)})
-                await asyncio.sleep(backoff.next(error.retry_after))
+                self._failures += 1
+                await asyncio.sleep(self._backoff.pause(self._failures, error.retry_after))
 
-    async def _changes_until_relist(self, backoff: Backoff) -> AsyncGenerator[Change[T], None]:
+    async def _changes_until_relist(self) -> AsyncGenerator[Change[T], None]:
         """List, then watch. A watch that the API server ends in time is resumed where it ended."""
         now = asyncio.get_running_loop().time
         relist_at = now() + self._relist_seconds
@@ -225,7 +226,7 @@ class Watch(Generic[T]):
                         return
             if now() - began < self._watch_seconds / 2:
                 raise ApiUnreachable("The API server ended a watch at once.", is_certain=True)
-            backoff.reset()
+            self._failures = 0
 
     def _replace_known(self, launches: dict[str, str]) -> list[Gone[T]]:
         """Remember what a list contains. Return what is gone since the last one."""
