@@ -1,4 +1,4 @@
-"""Time as an argument: the wall clock that timelines are written in, and a monotonic one for waiting."""
+"""Time as an argument: the wall clock of timelines, and a monotonic clock for durations."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True)
 class Clock:
-    """`now` is the time of day in UTC, `monotonic` is seconds that never jump."""
+    """`now` returns the time of day in UTC, `monotonic` seconds that never jump."""
 
     now: Callable[[], datetime]
     monotonic: Callable[[], float]

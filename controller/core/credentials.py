@@ -1,4 +1,4 @@
-"""What a bot shows to services outside: issued for one launch, and passed to the bot as variables."""
+"""A bot's credentials for outside services: issued for one launch, passed to the bot as variables."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ class Issuer(Protocol):
     """Issues credentials for one service."""
 
     async def issue(self, session: Session, *, lifetime_seconds: float) -> Mapping[str, str]:
-        """Make credentials for a session's bot, as variables of its environment.
+        """Issue credentials for a session's bot, as variables of its environment.
 
-        They are of use for that session alone, and for as long as it may last at most.
+        They are valid for that session only, and no longer than it may last.
 
         Raises:
             ModelUnavailable: the service issued none.
         """
 
     async def aclose(self) -> None:
-        """Let connections to the service go."""
+        """Close the connections to the service."""
 
 
 class Credentials:
-    """All that is issued for a launch; nothing without issuers."""
+    """All credentials of a launch; none without issuers."""
 
     def __init__(self, issuers: Sequence[Issuer] = ()) -> None:
         self._issuers = tuple(issuers)
 
     async def issue(self, session: Session, *, lifetime_seconds: float) -> dict[str, str]:
-        """Ask each issuer. Raises as they do."""
+        """Return what all issuers issue. Raises as they do."""
         issued: dict[str, str] = {}
         for issuer in self._issuers:
             issued.update(await issuer.issue(session, lifetime_seconds=lifetime_seconds))

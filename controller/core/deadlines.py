@@ -1,4 +1,4 @@
-"""When a bot has had its time. Pure."""
+"""The deadlines of a bot. Pure."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from podline.contract.reasons import Phase, Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long things may take, in seconds."""
+    """Limits on durations, in seconds."""
 
     start_timeout: float
     grace: float
     silence: float
 
     def backstop(self, max_duration: float) -> float:
-        """How long a launch may exist: behind the bot's own deadline, so that the bot ends itself first."""
+        """Return how long a launch may exist: longer than its bot, which thus ends itself first."""
         return self.start_timeout + max_duration + self.grace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How one launch stands right now; times are seconds ago, None where it has not come to that."""
+    """The state of one launch right now. Times are in seconds ago, None if they were not reached."""
 
     phase: Phase
     launched: float | None
@@ -31,7 +31,7 @@ class Standing:
 
 
 def overdue(standing: Standing, limits: Limits) -> Reason | None:
-    """Why this bot must be ended now, None while it may go on. One that is being stopped is left to that."""
+    """Return why this bot must be stopped now; None while it may go on, or is being stopped already."""
     if standing.phase is Phase.STOPPING or standing.phase.is_end or standing.launched is None:
         return None
     if standing.launched > limits.backstop(standing.max_duration):
@@ -43,10 +43,10 @@ def overdue(standing: Standing, limits: Limits) -> Reason | None:
     return None
 
 
-def looks_again_in(standing: Standing, limits: Limits) -> float:
-    """Seconds until this bot may be overdue at the earliest, whatever it does meanwhile.
+def next_check_in(standing: Standing, limits: Limits) -> float:
+    """Return the seconds until this bot may be overdue at the earliest, whatever it does meanwhile.
 
-    News only puts a deadline off, but for the first word of a bot: silence counts from then on.
+    Its reports only postpone deadlines, except for the first: from then on silence counts.
     """
     if standing.launched is None:
         return 0.0
@@ -59,12 +59,12 @@ def looks_again_in(standing: Standing, limits: Limits) -> float:
 
 
 def is_silent(standing: Standing, limits: Limits) -> bool:
-    """Whether a bot that has spoken is heard no more. Before its first word the start timeout counts."""
+    """Whether a bot that has reported before is silent. Before its first report the start timeout applies."""
     return standing.heard is not None and standing.heard > limits.silence
 
 
-def we_are_deaf(standings: list[Standing], limits: Limits) -> bool:
-    """Whether so many fell silent at once that it is we who do not hear."""
+def fault_is_ours(standings: list[Standing], limits: Limits) -> bool:
+    """Whether so many bots fell silent at once that the controller must be the one that can't hear."""
     heard_before = [each for each in standings if each.heard is not None]
     silent = [each for each in heard_before if is_silent(each, limits)]
     return len(silent) >= 3 and 2 * len(silent) > len(heard_before)

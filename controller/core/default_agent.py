@@ -1,4 +1,4 @@
-"""What the shopping assistant of `bot/` uses, by name: what a fresh install declares to its metrics."""
+"""The tools and models of the shopping assistant in `bot/`, which a fresh install declares to its metrics."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Ids that count up, `EPOCH-N`: those of another process, or of one yet to come, are told from our own."""
+"""Ids that count up, `EPOCH-N`. The epoch distinguishes them from those of any other process."""
 
 import secrets
 
 
 class EventIds:
-    """Hands out numbers from 1 on, and reads them back out of ids."""
+    """Issues numbers from 1 on, and reads them back from ids."""
 
     def __init__(self) -> None:
         self._epoch = secrets.token_hex(4)
@@ -18,7 +18,7 @@ class EventIds:
         return f"{self._epoch}-{number}"
 
     def number_of(self, known_id: str | None) -> int:
-        """The number in an id that was handed out here; 0, before the first, for anything else."""
+        """Return the number in an id that was issued here; 0, which precedes the first, for anything else."""
         epoch, _, digits = (known_id or "").partition("-")
         if epoch != self._epoch or not (digits.isascii() and digits.isdigit() and len(digits) < 16):
             return 0

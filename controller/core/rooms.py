@@ -1,4 +1,4 @@
-"""Where caller and bot meet: the Protocol, and one module for each provider behind it."""
+"""Where caller and bot meet: the Protocol of a room provider."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from controller.core.session import Session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """A place to meet, with what either side needs to get in.
+    """A room, with what each side needs to enter it.
 
     Attributes:
-        name: what tells it from all other rooms of the provider.
+        name: unique among the rooms of its provider.
         url: where the caller goes.
-        caller_token: what the caller shows there; None where the caller has their own.
+        caller_token: admits the caller; None if the caller has their own.
         environment: the bot's variables that name the room.
-        secrets: the bot's variables that open it; None where they are forgotten.
+        secrets: the bot's variables that admit it; None if they are no longer known.
     """
 
     name: str
@@ -29,11 +29,11 @@ class Room:
 
 
 class Rooms(Protocol):
-    """One provider of rooms. `lifetime_seconds` is for how long, from now on, a session may need its room."""
+    """One provider of rooms. `lifetime_seconds` is how long, from now on, a session may need its room."""
 
     @property
     def provider(self) -> str:
-        """The provider's name, as `transport` and `room.provider` say it."""
+        """The provider's name, as in `transport` and `room.provider`."""
 
     async def open(self, session: Session, *, lifetime_seconds: float) -> Room:
         """Make a room for a session.
@@ -46,41 +46,41 @@ class Rooms(Protocol):
         """Take a room that the caller has made. `token` is the bot's.
 
         Raises:
-            InvalidRequest: the room is not of this provider, or the token does not let a bot into it.
+            InvalidRequest: the room is not of this provider, or the token does not admit a bot.
         """
 
     async def enter_again(self, session: Session, *, lifetime_seconds: float) -> Room:
-        """The bot's side of a room that an earlier controller has opened, without a caller's token.
+        """Return the bot's side of a room that an earlier controller opened, without a token for the caller.
 
-        `secrets` is None where the bot's token was the caller's to give: it is forgotten.
+        `secrets` is None if the caller brought the room: the bot's token was theirs and is not kept.
 
         Raises:
             RoomsUnavailable: the provider made no token.
         """
 
     async def admit(self, session: Session, *, lifetime_seconds: float) -> str | None:
-        """Another token for the caller of an open room; None where the caller brought it.
+        """Return another token for the caller of an open room; None if the caller brought it.
 
         Raises:
             RoomsUnavailable: the provider made none.
         """
 
     async def close(self, session: Session) -> None:
-        """The session of an opened room has ended: nobody may stay in it.
+        """Close the room of a session that has ended, with everybody who is still in it.
 
         Raises:
             RoomsUnavailable: it can't be closed now.
         """
 
     async def sweep(self, live: Collection[str]) -> int:
-        """Close rooms of this installation that are of some age and not of a launch that is `live`.
+        """Close rooms of this installation that are above a minimum age and belong to no `live` launch.
 
         Returns:
-            How many there were.
+            How many were closed.
 
         Raises:
-            RoomsUnavailable: the provider did not do it.
+            RoomsUnavailable: the provider refused or did not answer.
         """
 
     async def aclose(self) -> None:
-        """Let connections to the provider go."""
+        """Close the connections to the provider."""

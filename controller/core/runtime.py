@@ -1,4 +1,4 @@
-"""Where bots run, as the supervisor sees it: a Protocol, and what passes through it."""
+"""Where bots run, as the supervisor sees it: the Protocol of a runtime, and what passes through it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Launch:
     """One bot to start.
 
     Attributes:
-        session: what it is for, whole, so that a runtime can keep it beside the bot.
+        session: the whole session, so that a runtime can store it with the bot.
         environment: variables anyone may read.
-        secrets: variables that only the bot may read; None where another gave them and they are forgotten.
-        deadline_seconds: how long it may exist at the very most, counted from the launch.
+        secrets: variables that only the bot may read; None if they are no longer known.
+        deadline_seconds: how long it may exist at most, from the launch on.
     """
 
     session: Session
@@ -31,7 +31,7 @@ class Launch:
     deadline_seconds: float
 
     def continuing(self, trace: Mapping[str, str]) -> Launch:
-        """The launch of a bot that continues the trace of these W3C headers, where there are any."""
+        """Return the launch of a bot that continues the trace of these W3C headers, if there are any."""
         carrier = {name: trace[header] for header, name in _CARRIER.items() if header in trace}
         return replace(self, environment={**self.environment, **carrier}) if carrier else self
 
@@ -67,11 +67,13 @@ class Exit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """One thing a runtime has seen of one launch.
+    """One thing that a runtime has observed of one launch.
 
     Attributes:
-        found: the session it is for, as it was recorded, where an earlier controller has made the launch.
-        intent: why that one has asked the bot to leave, if it has.
+        found: its session as recorded, if an earlier controller launched it.
+        intent: why that controller asked the bot to leave; None if it didn't.
+        scheduled: when a node was found for it.
+        exit: the evidence about its end.
     """
 
     launch_id: str
@@ -82,11 +84,11 @@ class Observation:
 
 
 class Runtime(Protocol):
-    """A place where bots run, one process or pod for each launch."""
+    """Runs bots, one process or pod for each launch."""
 
     @property
     def outlives_us(self) -> bool:
-        """Whether bots go on when the controller leaves, to be found again by the next one."""
+        """True if bots keep running when the controller exits and the next one can adopt them."""
 
     def watch(self) -> AsyncGenerator[Observation, None]:
         """Watch all bots and yield what becomes of each, in order, until the generator is closed.
@@ -95,29 +97,29 @@ class Runtime(Protocol):
         """
 
     def not_ready_reason(self) -> str | None:
-        """Why no launch is taken or no end noticed right now, as a sentence; None while all is well."""
+        """Return why bots can't be launched or observed right now, as a sentence; None if they can."""
 
     async def launch(self, launch: Launch) -> None:
         """Start one bot. The same launch again starts no second one.
 
         Raises:
-            SessionConflict: the place holds something else under this session's name.
+            SessionConflict: the runtime has something else under this session's name.
             RuntimeUnavailable: no bot was started, and none will be.
-            UnknownOutcome: it is not known whether there is a bot. `stop` then makes sure there is none, and
-                an exit is observed even if there never was one.
+            UnknownOutcome: there may or may not be a bot. `stop` then makes sure that there is none, and an
+                exit is observed even if there never was one.
         """
 
     async def stop(self, launch_id: str, intent: Ending) -> None:
-        """Ask a bot to leave, and see to it that it is gone after the grace period. Harmless when repeated.
+        """Ask a bot to leave, and end it after the grace period. Harmless when repeated.
 
-        Returns when that is under way, not when the bot is gone: that is an observation.
+        Returns when that is under way, not when the bot is gone: its exit is an observation.
         """
 
     def record(self, session: Session) -> None:
-        """Keep what has become of a session where another controller finds it. Returns at once."""
+        """Store the state of a session where another controller finds it. Returns at once."""
 
     async def logs(self, launch_id: str, *, follow: bool) -> AsyncIterator[bytes]:
-        """What a bot wrote to its standard streams; with `follow`, until it is gone.
+        """Return what a bot wrote to its standard streams; with `follow`, until it is gone.
 
         Raises:
             RuntimeUnavailable: it can't be read right now.

@@ -1,4 +1,4 @@
-"""What a session is, and how it may change. Pure: nothing here waits, reads or writes."""
+"""A session, and how it may change. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Usage
 
 ANONYMOUS: Final = "anonymous"
-"""The user of a session that nobody named one for. It is no single person, so it has no limit of its own."""
+"""The user of a session started without a name. It stands for many people, so no user's limit applies."""
 
 SUCCESSORS: Final[dict[Phase, frozenset[Phase]]] = {
     Phase.STARTING: frozenset({Phase.LIVE, Phase.STOPPING, Phase.ENDED, Phase.FAILED}),
@@ -23,7 +23,7 @@ SUCCESSORS: Final[dict[Phase, frozenset[Phase]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """When each step was reached, by the controller's clock; None when it was not."""
+    """When each step was reached, by the controller's clock; None if it was not."""
 
     accepted: datetime
     launched: datetime | None = None
@@ -35,10 +35,10 @@ class Timeline:
     ended: datetime | None = None
 
     def marked(self, **moments: datetime | None) -> Timeline:
-        """Set the moments that are not set yet. What is on record stays, and so does the order of steps.
+        """Set moments that are not set yet. Those on record stay, and steps stay in order.
 
-        News overtakes itself: a pod may be seen before the request for it has been answered, and what was
-        not seen has its time from elsewhere, in whole seconds.
+        Events overtake each other: a pod may be seen before the request for it has been answered, and a step
+        that was not seen has its time from elsewhere, in whole seconds.
         """
         timeline = self
         for name, at in moments.items():
@@ -47,11 +47,11 @@ class Timeline:
         return timeline
 
     def _in_order(self, name: str, at: datetime) -> datetime:
-        """The nearest moment that is not before an earlier step, nor after a later one."""
-        place = _STEPS.index(name)
+        """Return the nearest moment that is not before an earlier step, nor after a later one."""
+        position = _STEPS.index(name)
         moments: list[datetime | None] = [getattr(self, step) for step in _STEPS]
-        earlier = [moment for moment in moments[:place] if moment is not None]
-        later = [moment for moment in moments[place:] if moment is not None]
+        earlier = [moment for moment in moments[:position] if moment is not None]
+        later = [moment for moment in moments[position:] if moment is not None]
         return min([max([at, *earlier]), *later])
 
 
@@ -79,7 +79,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostics:
-    """What there is to tell of a bot that failed: warnings about it, and the end of its log, oldest first."""
+    """Details of a bot that failed: warning events about it, and the tail of its log, oldest first."""
 
     events: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class Diagnostics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What a session may use at most; None where it is not limited. Tokens include prompt and completion."""
+    """The most that a session may use; None if unlimited. Tokens include prompt and completion."""
 
     tokens: int | None = None
     cost: float | None = None
@@ -101,14 +101,14 @@ class Session:
     """One call, from the request for it to its end.
 
     Attributes:
-        launch_id: random, its own for each launch; what a bot's token is made for.
-        request_hash: of the request that started it, so that a repeat is told from a conflict.
-        room_is_brought: the caller made the room, so it is not ours to give tokens for, or to close.
-        room_name: what tells the room from all others of its provider.
+        launch_id: random, different for each launch; the bot's token is made for it.
+        request_hash: of the request that started it; distinguishes a repeat from a conflict.
+        room_is_brought: the caller made the room, so it is not ours to issue tokens for or to close.
+        room_name: unique among the rooms of its provider.
         usage_is_partial: the bot left no final report, so it may have used more than `usage` says.
-        diagnostics: of a session that failed, where its runtime has any.
-        address_tag: stands for the address of a caller whom nobody named; None for all others.
-        trace: the request's W3C headers for whoever continues its trace; none where it is not traced.
+        diagnostics: of a session that failed, if its runtime has any.
+        address_tag: stands for the address of a caller without a name; None for all others.
+        trace: the W3C headers that continue the request's trace; empty if it is not traced.
     """
 
     id: str
@@ -133,15 +133,15 @@ class Session:
     trace: dict[str, str] = field(default_factory=dict)
 
     def moved(self, phase: Phase) -> Session:
-        """Go to `phase` where that is a step forward; stay where it is not.
+        """Go to `phase` if that is a step forward; otherwise stay.
 
-        News arrives late and twice. A bot that says it has joined after its stop was asked for is still
-        stopping, and an end is the end.
+        Events arrive late and twice. A bot that reports having joined after it was asked to leave is still
+        stopping, and an end is final.
         """
         return replace(self, phase=phase) if phase in SUCCESSORS[self.phase] else self
 
     def marked(self, **moments: datetime | None) -> Session:
-        """Set moments of the timeline; the bot's being joined makes the session live."""
+        """Set moments of the timeline. The session is live once the bot has joined."""
         session = replace(self, timeline=self.timeline.marked(**moments))
         return session.moved(Phase.LIVE) if session.timeline.joined is not None else session
 

@@ -1,4 +1,4 @@
-"""A request for a session, checked, and what comes of it."""
+"""A checked request for a session, and its result."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from controller.core.session import NO_BUDGET, Budget, Session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
-    """A checked request for a session. Equal orders with the same id are the same session.
+    """A checked request for a session. Equal requests with the same id are the same session.
 
     Attributes:
-        address_tags: of a caller whom nobody named: what their address is known by in records, newest first.
+        address_tags: of a caller without a name: the tags of their address in records, newest first.
     """
 
     user_id: str
@@ -30,17 +30,17 @@ class StartRequest:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of what was asked for, the id aside."""
+        """SHA-256 of all that is requested except the id."""
         asked: list[Any] = [self.user_id, self.room, self.max_duration_seconds, self.persona, self.metadata]
         if self.budget != NO_BUDGET:
-            # Left out where there is none: hashes on Jobs stay valid across the upgrade that brought budgets.
+            # Without a budget the hash is that of releases that had none, so hashes on their Jobs stay valid.
             asked.append([self.budget.tokens, self.budget.cost])
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """A session, the token its caller may have, and whether this very request launched it."""
+    """A session, its caller's token, and whether this very request launched it."""
 
     session: Session
     caller_token: str | None

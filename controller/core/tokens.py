@@ -1,4 +1,4 @@
-"""Bearer tokens that need no storage: an HMAC of what they are for, under the controller's secret."""
+"""Bearer tokens that need no storage: an HMAC of their purpose, under the controller's secret."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _BEHIND_ID: Final = "~"
 
 
 class Signer:
-    """Makes and checks tokens. Each kind has a prefix of its own, so that none passes for another.
+    """Makes and checks tokens. Each kind has its own prefix, so that none passes for another.
 
-    The secrets are a ring: any of them verifies, and the first signs. So a secret can be replaced while
+    The secrets are a ring: any of them verifies, and the first signs. A secret can thus be replaced while
     bots and callers hold tokens of the previous one.
     """
 
@@ -22,19 +22,19 @@ class Signer:
         self._ring = (secret, *previous)
 
     def launch_token(self, launch_id: str) -> str:
-        """For one bot: it may speak for this launch."""
+        """Return the token with which a bot may speak for this launch."""
         return self._ours(f"launch:{launch_id}")[0]
 
     def session_token(self, session_id: str, launch_id: str) -> str:
-        """For one caller: they may make offers to this launch of a session, and to no later one."""
+        """Return the token with which a caller may make offers to this launch, and to no later one."""
         return self._ours(_of_session(session_id, launch_id))[0]
 
-    def installations(self, place: str) -> tuple[str, ...]:
-        """What tells the installation of each secret at a place from all others, newest first. No secrets."""
-        return tuple(each[:10] for each in self._ours(f"installation:{place}"))
+    def installations(self, host: str) -> tuple[str, ...]:
+        """Return an id of this installation at a host for each secret, newest first. Ids are not secret."""
+        return tuple(each[:10] for each in self._ours(f"installation:{host}"))
 
     def address_tags(self, address: str) -> tuple[str, ...]:
-        """Stand for a client's address in records, newest first; nobody without the secret can tell which."""
+        """Return tags for a client's address, newest first. Without the secret they don't reveal it."""
         return tuple(each[:16] for each in self._ours(f"address:{address}"))
 
     def is_launch_token(self, token: str, launch_id: str) -> bool:
@@ -44,18 +44,18 @@ class Signer:
         return _is_one_of(token, self._ours(_of_session(session_id, launch_id)))
 
     def _ours(self, purpose: str) -> tuple[str, ...]:
-        """The MAC of this under each secret, the one that signs first."""
+        """Return the MAC of this purpose under each secret, that of the newest first."""
         message = purpose.encode(errors="surrogatepass")
         return tuple(hmac.new(each, message, hashlib.sha256).hexdigest() for each in self._ring)
 
 
 def with_token(session_id: str, token: str) -> str:
-    """A session's id and token in one, for clients that send no header of their own."""
+    """Join a session's id and token, for clients that can't send a header of their own."""
     return f"{session_id}{_BEHIND_ID}{token}"
 
 
 def split_token(asked: str) -> tuple[str, str | None]:
-    """The bare id, and the token behind it where there is one."""
+    """Return the bare id, and the token behind it if there is one."""
     session_id, separator, token = asked.partition(_BEHIND_ID)
     return session_id, token if separator else None
 
@@ -65,6 +65,6 @@ def _of_session(session_id: str, launch_id: str) -> str:
 
 
 def _is_one_of(given: str, expected: tuple[str, ...]) -> bool:
-    """Compare with all of them, so that the time taken says nothing about which one matched."""
+    """Compare with all of them, so that timing doesn't reveal which one matched."""
     token = given.encode(errors="surrogatepass")
     return sum(hmac.compare_digest(token, each.encode()) for each in expected) > 0

@@ -1,6 +1,6 @@
-"""What the controller tells of a start, and of a session at its end, to whoever follows traces: a Protocol.
+"""Tracing of starts, and of sessions at their end: a Protocol.
 
-By default nothing is told, and nothing is loaded that could.
+By default nothing is traced, and nothing is loaded that could.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ _OF_NOTHING: Final[TelemetryConfig] = {
 
 
 class Tracing(Protocol):
-    """Where spans go."""
+    """Records spans."""
 
     @property
     def of_requests(self) -> TelemetryConfig:
-        """What FastAPI itself is to tell of requests."""
+        """What FastAPI itself records of requests."""
 
     def is_about(self, session_id: str) -> None:
-        """The request at work is about this session."""
+        """Note that the current request is about this session."""
 
     def step(
         self, name: str, *, continues: Mapping[str, str] | None = None
     ) -> AbstractContextManager[object]:
-        """One step of the work: a span for as long as this lasts, failed by the error that leaves it.
+        """Record one step of the work as a span. An error that leaves it marks it as failed.
 
         Args:
             name: constant.
-            continues: the W3C headers of what it is a step of; None for whatever is at work here.
+            continues: the W3C headers of its parent; None for the current span.
         """
 
     def context(self) -> dict[str, str]:
-        """The W3C headers by which another process continues what is at work here."""
+        """Return the W3C headers with which another process continues the current span."""
 
     def ended(self, session: Session) -> None:
-        """A session has ended: its stages as they are on record."""
+        """Record the stages of a session that has ended, from its timeline."""
 
     def close(self) -> None:
-        """Send what is left; gives up soon where nobody takes it."""
+        """Send what is left. Gives up soon if the receiver doesn't answer."""
 
 
 class Untraced:
-    """Tells nothing."""
+    """Records nothing."""
 
     of_requests = _OF_NOTHING
 
@@ -61,7 +61,7 @@ class Untraced:
 
     def step(
         self,
-        name: str,  # noqa: ARG002 - nobody to tell
+        name: str,  # noqa: ARG002 - nothing to record
         *,
         continues: Mapping[str, str] | None = None,  # noqa: ARG002 - likewise
     ) -> AbstractContextManager[object]:

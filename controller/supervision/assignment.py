@@ -1,4 +1,4 @@
-"""What a bot is told at its start: its session, its room, and the way back to the controller."""
+"""What a bot receives at its start: its session, its room, and the way back to the controller."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from podline.contract import environment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Personas:
-    """The operator's list: the files of one directory, each by its name without the ending."""
+    """The operator's personas: the files of one directory, each by its name without the extension."""
 
     directory: Path | None
 
     def path(self, name: str) -> Path:
-        """The file of a persona.
+        """Return the file of a persona.
 
         Raises:
-            InvalidRequest: it is not on the list.
+            InvalidRequest: there is none of this name.
         """
         listed = self._listed()
         if name not in listed:
@@ -43,7 +43,7 @@ class Personas:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assigner:
-    """Turns a session and its room into a launch."""
+    """Makes a launch of a session and its room."""
 
     controller_url: str
     grace_seconds: float
@@ -55,7 +55,7 @@ class Assigner:
     def launch(
         self, session: Session, room: Room, deadline_seconds: float, issued: Mapping[str, str]
     ) -> Launch:
-        """Give a bot what it needs. `issued` is for its eyes only, as the room's secrets are."""
+        """Return the launch of a session's bot. `issued` is secret, as the room's secrets are."""
         plain = {
             **room.environment,
             environment.SESSION_ID: session.id,

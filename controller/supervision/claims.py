@@ -1,9 +1,8 @@
-"""Decides which claims of a bot are plausible, by how long its session has lasted on our own clock. Pure.
+"""The plausibility of a bot's claims, judged by how long its session has lasted on our own clock. Pure.
 
 A bot is other people's code with a stranger at its microphone, and what it claims becomes money on a record.
 What no bot can have done in the time is dropped. The limits are far above what real bots do. A bot that was
-without a controller for an hour may report that hour at once, so each limit is an amount at once and so much
-more for each second.
+without a controller for an hour may report that hour at once, so each limit is an initial amount and a rate.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ T = TypeVar("T", Tokens, ToolCalls)
 
 
 class Allowance(NamedTuple):
-    """So much at once, and so much more for each second of the session."""
+    """An initial amount, and an additional amount for each second of the session."""
 
     at_once: float
     per_second: float
@@ -55,20 +54,20 @@ PROMPT_TOKENS: Final = Allowance(10_000_000, 100_000)
 """Each turn sends the whole context again. This is a full context of a million every ten seconds, six million
 tokens a minute, which is what a model's vendor allows a whole project."""
 COMPLETION_TOKENS: Final = Allowance(200_000, 2_000)
-"""Speech is 25 to 32 tokens a second; the fastest writers are at about a thousand."""
+"""Speech is 25 to 32 tokens a second; the fastest text models write about a thousand."""
 MOST_PROMPT_TOKENS: Final = 2 * 1024 * 1024
-"""Of one answer: twice the largest context."""
+"""In one answer: twice the largest context."""
 MOST_COMPLETION_TOKENS: Final = 128 * 1024
-"""Of one answer: twice the longest."""
+"""In one answer: twice the longest."""
 TALK_SECONDS: Final = Allowance(60, 1.2)
-"""Of either side."""
+"""By either side."""
 WAITING_SECONDS: Final = Allowance(60, 1.0)
 """The longest that anything in a call can have taken."""
 
 CLIENT_MESSAGES: Final = Allowance(10_000, 1_000)
-"""That one event may tell of: a caller's client can send many."""
+"""In one event: a caller's client can send many."""
 DROPPED_SECONDS: Final = Allowance(600, 100)
-"""Of sound, likewise."""
+"""Of sound, in one event."""
 
 EVENTS: Final[Mapping[type[Event], Allowance]] = {
     TokensUsed: Allowance(500, 5),
@@ -86,13 +85,13 @@ EVENTS: Final[Mapping[type[Event], Allowance]] = {
 }
 
 BATCHES: Final = Allowance(200, 20)
-"""Real bots send one every five seconds, and in an hour's backlog are fifty."""
+"""Real bots send one every five seconds, and fifty for an hour's backlog."""
 
 MAX_KINDS: Final = 4
-"""Kinds of errors, and of events that are not known here, that one session may bring up."""
+"""How many kinds of errors and of unknown events one session may add."""
 
 _FUTURE_SECONDS: Final = 1.0
-"""How long after its message a moment may seem to be, by rounding."""
+"""By how much a moment may be later than its message, because of rounding."""
 
 _MARKS: Final = ("process_up", "joined", "caller_joined", "first_speech")
 
@@ -102,8 +101,8 @@ class Claims:
     """What one bot has claimed so far.
 
     Attributes:
-        refused: what the events that were dropped add up to: in a bot's totals that is to be taken off.
-        is_known_to_lie: whether it is on the log that something was dropped.
+        refused: the sum of the events that were dropped, to be subtracted from the bot's totals.
+        is_known_to_lie: whether the log says that something was dropped.
     """
 
     refused: Usage = NOTHING
@@ -118,16 +117,16 @@ class Claims:
     _kinds: set[str] = field(default_factory=set)
 
     def take_batch(self, age_seconds: float) -> bool:
-        """Whether one more batch may have come by now, be it a repeat; if so, it has."""
+        """Return whether one more batch, be it a repeat, is plausible by now; count it if so."""
         self._batches += 1
         is_taken = self._batches <= BATCHES.after(age_seconds)
         self._batches -= not is_taken
         return is_taken
 
     def judge(self, report: Report, age_seconds: float, declared: Declared) -> tuple[Report, Counter[str]]:
-        """Return what is plausible of a batch that came for the first time, and how much of each kind is not.
+        """Return what is plausible of a batch that is no repeat, and how many events of each kind are not.
 
-        Its totals stay as they are: see `totals`. A bot may use names beside the declared ones, but not many.
+        Its totals stay as they are: see `totals`. A bot may use a few names besides the declared ones.
         """
         refusals: Counter[str] = Counter()
         events = []
@@ -141,25 +140,25 @@ class Claims:
         timeline = self._moments(report.timeline, refusals)
         return msgspec.structs.replace(report, events=events, timeline=timeline), refusals
 
-    def judge_last(self, word: FinalReport) -> tuple[FinalReport, Counter[str]]:
-        """Return what is plausible of a final report, likewise."""
+    def judge_last(self, report: FinalReport) -> tuple[FinalReport, Counter[str]]:
+        """Return what is plausible of a final report's timeline, and how many moments are not."""
         refusals: Counter[str] = Counter()
-        timeline = self._moments(word.timeline, refusals)
-        return msgspec.structs.replace(word, timeline=timeline), refusals
+        timeline = self._moments(report.timeline, refusals)
+        return msgspec.structs.replace(report, timeline=timeline), refusals
 
     def totals(self, claimed: Usage, age_seconds: float) -> Usage | None:
-        """Return a bot's totals without what was refused of them; None where they are not plausible."""
+        """Return a bot's totals without what was refused; None if they are not plausible."""
         totals = with_plain_names(claimed)
         if self.refused != NOTHING:
             totals = beyond(totals, self.refused)
         return totals if is_plausible(totals, age_seconds) else None
 
     def unknown(self, kinds: Iterable[str]) -> list[str]:
-        """Name kinds of events that are not known here, most of them `OTHER` where a bot makes them up."""
+        """Return names for kinds of events that are unknown here: `OTHER` once there are too many."""
         return [self._kind(kind) for kind in kinds]
 
     def _take(self, event: Event, age_seconds: float) -> bool:
-        """Whether this event may have happened beside all before it; if so, it has."""
+        """Return whether this event is plausible after all before it; count it if so."""
         if self._events[type(event)] >= EVENTS[type(event)].after(age_seconds):
             return False
         match event:
@@ -195,7 +194,7 @@ class Claims:
         return is_taken
 
     def _named(self, event: Event, declared: Declared) -> Event:
-        """The event, under `OTHER` where its name is no plain text, or one name too many."""
+        """Return the event, renamed to `OTHER` if its name is not printable or one too many."""
         match event:
             case TokensUsed(model=name) if name not in declared.models:
                 known = _bounded(name, self._models, MAX_MODELS)
@@ -215,7 +214,7 @@ class Claims:
         return name if name in ERROR_KINDS else _bounded(name, self._kinds, MAX_KINDS + 1)
 
     def _moments(self, timeline: BotTimeline, refusals: Counter[str]) -> BotTimeline:
-        """The timeline without moments that its own message could not know of."""
+        """Return the timeline without moments that are later than its own message."""
         latest = timeline.now + _FUTURE_SECONDS
         future = [name for name in _MARKS if (getattr(timeline, name) or 0) > latest]
         if not future:
@@ -225,7 +224,7 @@ class Claims:
 
 
 def is_plausible(usage: Usage, age_seconds: float) -> bool:
-    """Whether one session can have used all this in the time."""
+    """Return whether one session can have used all this in the time."""
     extents = [_extent(tokens) for tokens in usage.models.values()]
     calls = sum(each.ok + each.error for each in usage.tool_calls.values())
     return (
@@ -239,13 +238,13 @@ def is_plausible(usage: Usage, age_seconds: float) -> bool:
 
 
 def at_least(usage: Usage, counted: Usage) -> Usage:
-    """The usage, and of each number no less than was counted."""
+    """Return the usage, with no number less than was counted."""
     missing = beyond(counted, usage)
     return usage if missing == NOTHING else together(usage, missing)
 
 
 def with_plain_names(usage: Usage) -> Usage:
-    """The usage, under `OTHER` where names are no plain text."""
+    """Return the usage, with names that are not printable merged under `OTHER`."""
     if all(name.isprintable() for name in (*usage.models, *usage.tool_calls)):
         return usage
     return msgspec.structs.replace(
@@ -254,7 +253,7 @@ def with_plain_names(usage: Usage) -> Usage:
 
 
 def with_few_names(usage: Usage) -> Usage:
-    """The usage, with no more names than one may have: what is beyond is summed up under `OTHER`."""
+    """Return the usage with no more names than are allowed: the rest is summed up under `OTHER`."""
     if len(usage.models) <= MAX_MODELS and len(usage.tool_calls) <= MAX_TOOLS:
         return usage
     return msgspec.structs.replace(
@@ -286,7 +285,7 @@ def _added(one: T, other: T) -> T:
 
 
 def _bounded(name: str, known: set[str], limit: int) -> str:
-    """The name, or `OTHER` where it is no plain text or the limit is reached; `known` learns it."""
+    """Return the name, or `OTHER` if it is not printable or the limit is reached. Adds it to `known`."""
     if name in known:
         return name
     if not name.isprintable() or len(known) >= limit - 1:
@@ -296,7 +295,7 @@ def _bounded(name: str, known: set[str], limit: int) -> str:
 
 
 def _extent(tokens: Tokens) -> tuple[int, int]:
-    """How much a claim is, prompt and completion. A bot may say that a part is more than its whole."""
+    """Return the size of a claim, prompt and completion. Bots may claim more for a part than for the whole."""
     prompt = max(
         tokens.prompt_tokens,
         tokens.input_audio_tokens,

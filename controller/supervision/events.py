@@ -1,4 +1,4 @@
-"""Fan-out of changes to those who watch: each change whole, the latest of each session, in order."""
+"""Fan-out of changes to subscribers: whole states, the latest of each session, in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Subscriber:
-    """Keys with news for one reader. Its size is bounded by the number of keys, however slow the reader."""
+    """The changed keys of one reader: never more than there are keys, however slow the reader."""
 
     wants: Callable[[str], bool]
     pending: dict[str, None] = field(default_factory=dict)
@@ -23,10 +23,10 @@ class _Subscriber:
 
 
 class Feed(Generic[T]):
-    """The current state of many things, numbered by change.
+    """The current state of many items, numbered by change.
 
-    Because each event is a state and not a difference, a reader who falls behind or comes back needs
-    only the latest of what changed meanwhile: no history is kept.
+    Each event is a state, not a difference. So a reader who falls behind or comes back needs only the latest
+    state of each item that changed meanwhile, and no history is kept.
     """
 
     def __init__(self) -> None:
@@ -36,31 +36,31 @@ class Feed(Generic[T]):
         self._closed = False
 
     def put(self, key: str, item: T) -> None:
-        """Record a change and tell whoever wants to know."""
+        """Record a change and notify its subscribers."""
         self._items[key] = (self._event_ids.take(), item)
         for subscriber in self._subscribers:
             if subscriber.wants(key):
-                # To the end, so that the order of numbers is kept.
+                # To the end, so that events stay in the order of their numbers.
                 subscriber.pending.pop(key, None)
                 subscriber.pending[key] = None
         self._wake(key)
 
     def drop(self, key: str) -> None:
-        """Forget a thing. Its last change was its end, so whoever followed it alone is done."""
+        """Forget an item. Its last change was its end, so a stream of this item alone ends."""
         self._items.pop(key, None)
         self._wake(key)
 
     def close(self) -> None:
-        """Let each reader have what is pending, then end."""
+        """End each stream once it has yielded what is pending."""
         self._closed = True
         self._wake(None)
 
     async def follow(self, key: str | None, last_event_id: str | None) -> AsyncGenerator[tuple[str, T]]:
-        """Yield (event id, state): first as things are, or what changed since `last_event_id`; then changes.
+        """Yield (event id, state): the current states, or those changed since `last_event_id`; then changes.
 
         Args:
-            key: the one thing to follow; None follows all.
-            last_event_id: the id a reader saw last. One that is not ours starts with everything.
+            key: the one item to follow; None follows all.
+            last_event_id: the last id that the reader saw. An unknown one starts with everything.
         """
         with self._subscribed(lambda each: key in (None, each)) as subscriber:
             seen = self._event_ids.number_of(last_event_id)

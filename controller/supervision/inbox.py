@@ -1,4 +1,4 @@
-"""What a bot must be told: messages that wait for its poll, and the answers it gives."""
+"""The messages for a bot, which wait for its poll, and its answers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from controller.core.flag import Flag
 from podline.contract.messages import CandidatesMessage, InboxAnswer, InboxMessage, OfferMessage, StopMessage
 
 _MOST_WITHDRAWN: Final = 16
-"""Of which a bot is told with its next poll; it can have fetched no more than what was held at one time."""
+"""How many withdrawn messages are kept for the bot's next poll. It can't have fetched more at a time."""
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """A message that is not answered yet; `answer` is None where nobody waits for one."""
+    """A message without an answer so far; `answer` is None if none is expected."""
 
     number: int
     message: InboxMessage
@@ -37,8 +37,8 @@ class _Waiting:
 class Inbox:
     """The messages for one launch.
 
-    A message stays until it is answered, so a bot that asks again after a broken connection misses none. One
-    offer waits at a time: only the caller can make one, and what counts is their latest.
+    A message stays until it is answered, so a bot that polls again after a broken connection misses none. One
+    offer waits at a time: only the caller can make one, and their latest counts.
     """
 
     def __init__(self) -> None:
@@ -49,13 +49,13 @@ class Inbox:
         self._closed_by: ControllerError | None = None
 
     async def offer(self, offer: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
-        """Hand an offer on and wait for the bot's answer to it. An older one that still waits is given up.
+        """Relay an offer and wait for the bot's answer. An older offer that still waits is withdrawn.
 
         Raises:
-            OfferSuperseded: the caller has made another one meanwhile.
-            OfferRefused: the bot says no, and why.
-            BotUnavailable: it did not answer in time.
-            SessionEnded: it is gone, or goes while this waits.
+            OfferSuperseded: the caller made another one meanwhile.
+            OfferRefused: the bot refused it, in its own words.
+            BotUnavailable: the bot did not answer in time.
+            SessionEnded: the session has ended, or ends meanwhile.
         """
         for key, waiting in list(self._waiting.items()):
             if isinstance(waiting.message, OfferMessage):
@@ -63,33 +63,33 @@ class Inbox:
         return await self._ask(lambda key: OfferMessage(id=key, offer=offer), timeout_seconds)
 
     async def candidates(self, candidates: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
-        """Hand ICE candidates on and wait until the bot has taken them. Raises as `offer` does."""
+        """Relay ICE candidates and wait until the bot has accepted them. Raises as `offer` does."""
         return await self._ask(lambda key: CandidatesMessage(id=key, candidates=candidates), timeout_seconds)
 
     @property
     def waiting(self) -> int:
-        """How many messages the bot has not answered."""
+        """The number of messages that the bot has not answered."""
         return len(self._waiting)
 
     def stop(self, reason: str | None = None) -> None:
-        """Tell the bot to say goodbye, and why. Once is enough."""
+        """Ask the bot to say goodbye, and say why. A second request is not queued."""
         if not any(isinstance(each.message, StopMessage) for each in self._waiting.values()):
             self._put(lambda key: StopMessage(id=key, reason=reason), None)
 
     def take_withdrawn(self) -> list[str]:
-        """Messages that a bot may have fetched and nobody waits for any more; each is named once."""
+        """Return, once each, the ids of messages that the bot may have fetched but need not answer."""
         withdrawn = list(self._withdrawn)
         self._withdrawn.clear()
         return withdrawn
 
     async def poll(self, after: str | None, timeout_seconds: float) -> list[InboxMessage]:
-        """What is not answered and came after the message `after`, a stop first; waits for the first such.
+        """Return the unanswered messages after the message `after`, a stop first; wait until there is one.
 
-        Comes back empty where there is something to `take_withdrawn`, or nothing in time.
+        The list is empty if there is something to `take_withdrawn`, or nothing in time.
 
         Raises:
-            LaunchEnded: the session has ended, or does while this waits: a bot still there has to leave.
-            ControllerError: the inbox is closed for another reason, such as the controller's own leave.
+            LaunchEnded: the session has ended, or ends meanwhile. A bot that is still there has to leave.
+            ControllerError: the inbox was closed for another reason, such as the controller's shutdown.
         """
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -103,15 +103,15 @@ class Inbox:
         return messages
 
     def answer(self, key: str, answer: InboxAnswer) -> None:
-        """Take the bot's answer. One to a message that nobody waits for any more is let pass."""
+        """Pass the bot's answer on. One that is no longer expected is ignored."""
         waiting = self._waiting.pop(key, None)
         if waiting and waiting.answer and not waiting.answer.done():
             waiting.answer.set_result(answer)
 
     def close(self, error: ControllerError) -> None:
-        """Send home with `error` whoever waits for an answer or a message, now or later.
+        """Fail with `error` all that wait for an answer or a message, now or later.
 
-        A bot is told of the end of its session as `poll` says.
+        After the end of its session a bot's poll raises LaunchEnded instead.
         """
         self._closed_by = error
         for waiting in self._waiting.values():
@@ -138,7 +138,7 @@ class Inbox:
         return answer.body or {}
 
     def _withdraw(self, key: str, error: ControllerError | None = None) -> None:
-        """Take a message back that is not answered, and say why to whoever waits for the answer."""
+        """Withdraw a message that is not answered. Whoever waits for the answer gets `error`."""
         waiting = self._waiting.pop(key, None)
         if waiting is None:
             return

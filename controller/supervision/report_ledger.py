@@ -1,4 +1,4 @@
-"""What one bot has reported: each batch counted once, and its moments placed on our clock."""
+"""What one bot has reported: each batch counted once, and its moments converted to our clock."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MARKS = ("process_up", "joined", "caller_joined", "first_speech")
 
 @dataclass(slots=True)
 class ReportLedger:
-    """What of one bot has been counted. A bot sends its next batch only when the last was acknowledged.
+    """What has been counted of one bot, which sends its next batch only when the last was acknowledged.
 
     Attributes:
         counted: the number of the last batch counted.
         used: what all batches that were counted here add up to.
         last: what the last one of them adds up to.
-        acked: the number of the last batch the bot knew as acknowledged when it sent that one.
+        acked: the number of the last batch that the bot knew to be acknowledged when it sent that one.
         acked_before: the same when it sent the first one that was counted here; None before that.
         is_whole: whether no other controller can have counted any before.
     """
@@ -40,7 +40,7 @@ class ReportLedger:
         return report.seq <= self.counted
 
     def count(self, report: Report) -> bool:
-        """Whether this batch is to be counted: it is not a repeat."""
+        """Count a batch, and return whether it was: a repeat is not."""
         if self.has_counted(report):
             return False
         self.counted, self.acked = report.seq, report.acked
@@ -50,39 +50,41 @@ class ReportLedger:
         self.used = together(self.used, self.last)
         return True
 
-    def uncounted(self, totals: Usage, word: FinalReport | None) -> Usage:
-        """Return what of a bot's totals, now that it is gone, was in no batch that was counted.
+    def uncounted(self, totals: Usage, report: FinalReport | None) -> Usage:
+        """Return what a bot's totals contain, now that it is gone, beyond the batches that were counted.
 
-        Only the final report of a session that another controller has followed before tells what that one has
-        counted. Nothing is added where batches may have been acknowledged after the report was written: the
-        counters then lack what the bot had not sent, and never count twice what was acknowledged.
+        If another controller tracked the session before, only the final report shows what that one counted.
+        Nothing is added if batches may have been acknowledged after the report was written: the counters then
+        lack what the bot had not sent, and never count twice what was acknowledged.
         """
         if self.is_whole:
             return beyond(totals, self.used)
-        if word is None or not self._has_all_since(word):
+        if report is None or not self._has_all_since(report):
             return NOTHING
-        return beyond(totals, together(word.acked_totals, self._unknown_to(word)))
+        return beyond(totals, together(report.acked_totals, self._unknown_to(report)))
 
-    def _has_all_since(self, word: FinalReport) -> bool:
+    def _has_all_since(self, report: FinalReport) -> bool:
         """Whether each batch that was acknowledged after this report was written has been counted here."""
-        if word.is_final:
+        if report.is_final:
             return True
-        return word.acked is not None and self.acked_before is not None and word.acked >= self.acked_before
+        return (
+            report.acked is not None and self.acked_before is not None and report.acked >= self.acked_before
+        )
 
-    def _unknown_to(self, word: FinalReport) -> Usage:
+    def _unknown_to(self, report: FinalReport) -> Usage:
         """What was counted here and is not in the acknowledged totals of this report, or more than that."""
-        if word.acked is None or word.acked >= self.counted:
+        if report.acked is None or report.acked >= self.counted:
             return NOTHING
-        return self.last if word.acked >= self.acked else self.used
+        return self.last if report.acked >= self.acked else self.used
 
 
 def moments(timeline: BotTimeline, arrival: datetime, earliest: datetime) -> Mapping[str, datetime]:
-    """Place a bot's marks on our clock, by how long before the message each was.
+    """Convert the moments of a bot's timeline to our clock, by how long before the message each was.
 
     Args:
         timeline: seconds on the bot's own clock.
-        arrival: when its message was sent or came in, on ours.
-        earliest: no mark is placed before this: the bot did not exist yet.
+        arrival: when its message was sent or arrived, on ours.
+        earliest: no moment is before this: the bot did not exist yet.
     """
     marks = {name: getattr(timeline, name) for name in MARKS}
     return {
@@ -93,11 +95,11 @@ def moments(timeline: BotTimeline, arrival: datetime, earliest: datetime) -> Map
 
 
 def furthest(one: Usage, other: Usage) -> Usage:
-    """The later of two states of what one bot used; `one` where they are the same.
+    """Return the later of two states of what one bot used; `one` if they are the same.
 
-    Usage only grows, so the later is the one that adds up to more. A final report need not be it: it is first
-    written when the end is decided, and reports of the farewell may be ahead of it. Numbers can't be compared
-    one by one, since a final report may sum up tools and models under one name.
+    Usage only grows, so the later state is the one that adds up to more. It need not be the final report's:
+    that is first written when the end is decided, and reports during the farewell may be ahead of it. Numbers
+    can't be compared one by one, because a final report may sum up tools and models under one name.
     """
     return max(one, other, key=_extent)
 

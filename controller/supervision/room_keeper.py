@@ -1,4 +1,4 @@
-"""Closes rooms: each when its session has ended, and again and again those that were left behind."""
+"""The closing of rooms: each when its session ends, and in regular sweeps those that were left behind."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from controller.supervision.registry import SessionRegistry
 log = logging.getLogger("podline.rooms")
 
 SWEEP_SECONDS: Final = 60.0
-"""Between two looks for rooms that nobody needs."""
+"""Between two sweeps."""
 
 _LAST_CLOSINGS_SECONDS: Final = 5.0
-"""How long a controller that leaves waits for rooms to be closed; the next one sweeps up the rest."""
+"""How long a controller that shuts down waits for rooms to be closed. The next one sweeps the rest."""
 
 
 class RoomKeeper:
@@ -31,7 +31,7 @@ class RoomKeeper:
         not_ready_reason: Callable[[], str | None],
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
-        """`not_ready_reason` says why not all sessions may be known; no room is swept up then."""
+        """`not_ready_reason` returns why not all sessions may be known; no room is swept then."""
         self._rooms = rooms
         self._registry = registry
         self._not_ready_reason = not_ready_reason
@@ -51,14 +51,14 @@ class RoomKeeper:
             await self._rooms.aclose()
 
     def close(self, session: Session) -> None:
-        """Have a session's room closed. Returns at once."""
+        """Start to close a session's room. Returns at once."""
         if self._tasks is not None:
             closing = self._tasks.create_task(self._close(session))
             self._closings.add(closing)
             closing.add_done_callback(self._closings.discard)
 
     async def finish(self) -> None:
-        """Wait for closings that are under way, within bounds."""
+        """Wait for closings under way, up to a limit."""
         if self._closings:
             await asyncio.wait(self._closings, timeout=_LAST_CLOSINGS_SECONDS)
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from controller.core.clock import Clock
-from controller.core.deadlines import Limits, Standing, looks_again_in, overdue, we_are_deaf
+from controller.core.deadlines import Limits, Standing, fault_is_ours, next_check_in, overdue
 from controller.core.endings import ending_for
 from controller.core.session import Ending
 from controller.supervision.record import Record
@@ -61,12 +61,12 @@ class Watchdog:
         for record in self._registry.running():
             if now >= record.check_at:
                 standing = self._standing(record, now)
-                record.checked(now + looks_again_in(standing, self._limits))
+                record.checked(now + next_check_in(standing, self._limits))
                 if (reason := overdue(standing, self._limits)) is not None:
                     late.append((record, reason))
         if any(reason is Reason.UNRESPONSIVE for _, reason in late):
             standings = [self._standing(record, now) for record in self._registry.running()]
-            if we_are_deaf(standings, self._limits):
+            if fault_is_ours(standings, self._limits):
                 late = [(record, reason) for record, reason in late if reason is not Reason.UNRESPONSIVE]
         for record, reason in late:
             await self._stop(record, ending_for(reason))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.deadlines import Limits, Standing, looks_again_in, overdue, we_are_deaf
+from controller.core.deadlines import Limits, Standing, fault_is_ours, next_check_in, overdue
 from podline.contract.reasons import Phase, Reason
 
 LIMITS = Limits(start_timeout=120, grace=30, silence=20)
@@ -47,7 +47,7 @@ def test_when_most_fall_silent_at_once_it_is_we_who_do_not_hear(
     silent: int, heard: int, *, deaf: bool
 ) -> None:
     standings = [standing(heard=25)] * silent + [standing(heard=1)] * heard
-    assert we_are_deaf(standings, LIMITS) is deaf
+    assert fault_is_ours(standings, LIMITS) is deaf
 
 
 @given(
@@ -61,7 +61,7 @@ def test_a_bot_that_is_not_looked_at_meanwhile_is_not_overdue_meanwhile(
     phase: Phase, launched: float, heard: float | None, share: float, *, is_heard_now: bool
 ) -> None:
     now = Standing(phase=phase, launched=launched, heard=heard, max_duration=1800)
-    later = share * looks_again_in(now, LIMITS)
+    later = share * next_check_in(now, LIMITS)
     heard_later = 0.0 if is_heard_now else None if heard is None else heard + later
     then = Standing(phase=phase, launched=launched + later, heard=heard_later, max_duration=1800)
 
