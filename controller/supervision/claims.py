@@ -295,7 +295,7 @@ def _bounded(name: str, known: set[str], limit: int) -> str:
 
 
 def _extent(tokens: Tokens) -> tuple[int, int]:
-    """Return the size of a claim, prompt and completion. Bots may claim more for a part than for the whole."""
+    """Return the size of a claim, prompt and completion. A part may be claimed to exceed the whole."""
     prompt = max(
         tokens.prompt_tokens,
         tokens.input_audio_tokens,
