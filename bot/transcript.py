@@ -13,7 +13,7 @@ from typing import Final, Literal, Self
 from loguru import logger
 
 from bot.store import RouteMissing, Store, StoreError, Turn
-from podline.backoff import pause
+from podline.backoff import Backoff
 
 Role = Literal["user", "assistant"]
 
@@ -23,7 +23,7 @@ MAX_TURN_CHARACTERS: Final = 10_000
 
 @dataclass(frozen=True)
 class Rhythm:
-    """When turns are sent: `batch` turns at once or what came within `wait` seconds; pauses in seconds."""
+    """When turns are sent: `batch` turns at once, or those of `wait` seconds; all times in seconds."""
 
     batch: int = 20
     wait: float = 2.0
@@ -31,16 +31,15 @@ class Rhythm:
     longest_pause: float = 30.0
     flush_within: float = 2.0
 
-    def pause(self, failures: int) -> float:
-        """How long to wait after so many failures in a row."""
-        return pause(self.first_pause, self.longest_pause, failures)
+    def backoff(self) -> Backoff:
+        return Backoff(self.first_pause, self.longest_pause)
 
 
 class Transcript:
-    """Sends turns in batches while its `async with` lasts, and what is left on the way out.
+    """Sends turns in batches while its `async with` lasts, and the rest when that ends.
 
-    A batch that may have arrived is sent again: turns carry their index. Where the backend keeps no
-    transcripts, that is said once and nothing more is sent.
+    A batch that may have arrived is sent again: turns carry their index. If the backend keeps no transcripts,
+    that is logged once and nothing more is sent.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class Transcript:
             await self._flush()
 
     def add(self, role: Role, text: str) -> None:
-        """Note a turn that has just ended."""
+        """Add a turn that has just ended."""
         if not self._is_wanted:
             return
         at = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -87,14 +86,13 @@ class Transcript:
         self._added.set()
 
     async def _send_for_ever(self) -> None:
-        failures = 0
+        backoff = self._rhythm.backoff()
         while self._is_wanted:
             await self._batch_is_due()
             if await self._send_batch():
-                failures = 0
+                backoff.reset()
             else:
-                failures += 1
-                await asyncio.sleep(self._rhythm.pause(failures))
+                await backoff.pause()
 
     async def _batch_is_due(self) -> None:
         await self._has_waiting(1)
@@ -108,7 +106,7 @@ class Transcript:
             await self._added.wait()
 
     async def _send_batch(self) -> bool:
-        """Send the oldest turns; say whether they have been dealt with."""
+        """Send the oldest turns; return whether they are dealt with."""
         batch = list(self._waiting)[: self._rhythm.batch]
         try:
             await self._store.save_transcript(self._session_id, self._user_id, batch)
@@ -124,13 +122,14 @@ class Transcript:
             self._waiting.popleft()
         return True
 
+    async def _send_all(self) -> bool:
+        """Send what waits; return whether nothing is left."""
+        while self._waiting:
+            if not await self._send_batch():
+                return False
+        return True
+
     async def _flush(self) -> None:
-        failures = 0
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._rhythm.flush_within):
-                while self._waiting:
-                    if not await self._send_batch():
-                        failures += 1
-                        await asyncio.sleep(self._rhythm.pause(failures))
+        await self._rhythm.backoff().repeat(self._send_all, self._rhythm.flush_within)
         if self._waiting or self.dropped:
             logger.warning("turns never delivered", count=len(self._waiting) + self.dropped)

@@ -1,6 +1,43 @@
-"""How long to wait before trying again what has failed."""
+"""Attempts that are repeated, with pauses that double after each failure in a row."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
 
 
 def pause(first: float, longest: float, failures: int) -> float:
-    """Seconds to wait after so many failures in a row: doubled each time, up to the longest."""
+    """Return the seconds to wait after so many failures in a row: doubled each time, up to the longest."""
     return min(first * 2.0 ** min(failures - 1, 10), longest)
+
+
+class Backoff:
+    """The pauses of one kind of attempt, in seconds.
+
+    Attributes:
+        failures: How many attempts have failed in a row.
+    """
+
+    def __init__(self, first: float, longest: float) -> None:
+        self._first = first
+        self._longest = longest
+        self.failures = 0
+
+    async def pause(self) -> None:
+        """Count a failure, and wait."""
+        self.failures += 1
+        await asyncio.sleep(pause(self._first, self._longest, self.failures))
+
+    def reset(self) -> None:
+        """Forget the failures, because an attempt succeeded."""
+        self.failures = 0
+
+    async def repeat(self, attempt: Callable[[], Awaitable[bool]], within: float) -> bool:
+        """Repeat an attempt until it succeeds, for at most so many seconds; return whether it did."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while not await attempt():
+                    await self.pause()
+                return True
+        return False

@@ -17,7 +17,7 @@ from podline.logs import BY_A_LIBRARY, Line, form_for
 if TYPE_CHECKING:
     from loguru import Message, Record
 
-# Behind these words libraries repeat what they could not handle, a caller's or the model's message among it.
+# After these words libraries repeat what they could not handle, perhaps a message of the caller or the model.
 _QUOTES_THE_CALL: Final = (
     "Error parsing JSON message",
     "Failed to parse",
@@ -29,9 +29,9 @@ _QUOTES_THE_CALL: Final = (
     "exception was never retrieved",
 )
 
-# What Pipecat warns of in every call although it is meant so: turns come from our own voice activity
+# What Pipecat warns of in every call although it is intended: turns come from our own voice activity
 # detection, no video is wanted, and the caller's track ends when they leave.
-_MEANT_SO: Final = (
+_INTENDED: Final = (
     "is not emitting turn frames",
     "ideo transceiver is available",
     "differs from the recommended default",
@@ -42,9 +42,8 @@ _MEANT_SO: Final = (
 def configure_logging(session_id: str, secrets: Iterable[str]) -> None:
     """Log to standard error, one line an event, with each of `secrets` masked.
 
-    Pipecat logs conversation at DEBUG (services/google/gemini_live/llm.py), and loguru's default level
-    is DEBUG: so this runs before Pipecat is imported. The standard library's logging and warnings end here
-    as well.
+    Pipecat logs the conversation at DEBUG (services/google/gemini_live/llm.py), which is loguru's default
+    level, so call this before Pipecat is imported. The standard library's logging and warnings are included.
     """
     stream = sys.stderr
     form = form_for(stream, os.environ)
@@ -58,25 +57,25 @@ def configure_logging(session_id: str, secrets: Iterable[str]) -> None:
     def wanted(record: "Record") -> bool:
         if _is_ours(record):
             return record["level"].no >= logger.level("INFO").no
-        is_meant_so = any(phrase in record["message"] for phrase in _MEANT_SO)
-        return record["level"].no >= logger.level("WARNING").no and not is_meant_so
+        is_intended = any(phrase in record["message"] for phrase in _INTENDED)
+        return record["level"].no >= logger.level("WARNING").no and not is_intended
 
     logger.remove()
     logger.add(write, format="", filter=wanted, backtrace=False, diagnose=False)
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
-    threading.excepthook = _tell_of_thread
-    sys.unraisablehook = _tell_of_unraisable
+    threading.excepthook = _log_thread_failure
+    sys.unraisablehook = _log_unraisable
 
 
 def line_of(record: "Record", session_id: str) -> Line:
-    """A record in the form that all our lines have, without what an exception or a library quotes."""
+    """Return a record as one of our lines, without what an exception or a library quotes."""
     fields = {"session_id": session_id}
     if not _is_ours(record):
         fields["text"] = without_quotes(record["message"]).strip()
     fields |= record["extra"]
     if record["exception"] and record["exception"].value:
-        fields |= told(record["exception"].value)
+        fields |= describe(record["exception"].value)
     return Line(
         at=record["time"],
         level=record["level"].name.lower(),
@@ -91,7 +90,7 @@ def _is_ours(record: "Record") -> bool:
 
 
 def without(secrets: Iterable[str], value: object) -> object:
-    """A field's value with each of these masked; numbers and truth values hold none."""
+    """Return a field's value with each of these masked; numbers and truth values hold none."""
     if value is None or isinstance(value, int | float):
         return value
     text = str(value)
@@ -101,30 +100,30 @@ def without(secrets: Iterable[str], value: object) -> object:
 
 
 def without_quotes(message: str) -> str:
-    """The message up to where it begins to repeat what somebody sent."""
+    """Return the message up to where it begins to repeat what somebody sent."""
     ends = [message.index(phrase) + len(phrase) for phrase in _QUOTES_THE_CALL if phrase in message]
     return message[: min(ends)] if ends else message
 
 
-def told(error: BaseException) -> dict[str, str]:
-    """An error's type and the places it came through; its own text may hold anything."""
+def describe(error: BaseException) -> dict[str, str]:
+    """Return an error's type and the lines it came through; its own text may hold anything."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    places = reversed(traceback.extract_tb(error.__traceback__))
-    way = " < ".join(f"{Path(place.filename).name}:{place.lineno}" for place in places)
-    return {"error": type(error).__name__, "through": way}
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    lines = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+    return {"error": type(error).__name__, "through": lines}
 
 
-def _tell_of_thread(failure: threading.ExceptHookArgs) -> None:
+def _log_thread_failure(failure: threading.ExceptHookArgs) -> None:
     logger.opt(exception=failure.exc_value).error("thread crashed")
 
 
-def _tell_of_unraisable(failure: "sys.UnraisableHookArgs") -> None:
+def _log_unraisable(failure: "sys.UnraisableHookArgs") -> None:
     logger.opt(exception=failure.exc_value).error("error that nobody could catch")
 
 
 class _ToLoguru(logging.Handler):
-    """Hands the standard library's records on, under their own names."""
+    """Passes the standard library's records to loguru, under their own names."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None

@@ -1,4 +1,4 @@
-"""From Pipecat's observers to the events a bot reports: tokens, latencies, turns, tools, talk time."""
+"""The events a bot reports, made from Pipecat's observers: tokens, latencies, turns, tools, talk time."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -32,10 +32,10 @@ from podline.contract.messages import (
     TurnEnded,
 )
 from podline.contract.usage import Tokens
+from podline.runner.observers.group import ObserverGroup
 from podline.runner.observers.silences import Silences
-from podline.runner.observers.together import Together
 
-Record = Callable[[Event], None]
+RecordEvent = Callable[[Event], None]
 OnLatency = Callable[[float], Awaitable[None]]
 
 _SETTLED = {
@@ -47,14 +47,14 @@ _SETTLED = {
 
 
 def observers(
-    record: Record, on_latency: OnLatency, caller_is_here: Callable[[], bool]
+    record: RecordEvent, on_latency: OnLatency, caller_is_here: Callable[[], bool]
 ) -> list[BaseObserver]:
-    """What a pipeline worker needs to observe.
+    """Return the observers that a pipeline worker needs.
 
     Args:
         record: Takes each event as it happens.
         on_latency: Takes the seconds from the end of the caller's speech to the first sound of the answer.
-        caller_is_here: Whether there is anybody to be silent with.
+        caller_is_here: False while a silence means nothing.
     """
     each = (
         _service_metrics(record),
@@ -63,10 +63,10 @@ def observers(
         _speech(record, Silences(record, caller_is_here)),
         _errors(record),
     )
-    return [Together(each)]
+    return [ObserverGroup(each)]
 
 
-def _service_metrics(record: Record) -> BaseObserver:
+def _service_metrics(record: RecordEvent) -> BaseObserver:
     observer = ServiceMetricsObserver()
 
     @observer.event_handler("on_service_usage")
@@ -83,7 +83,7 @@ def _service_metrics(record: Record) -> BaseObserver:
 
 
 def tokens(usage: ServiceUsageRecord) -> Tokens:
-    """The counts of one record; what the service did not tell counts as none."""
+    """Return the counts of one record; a count that the service leaves out is zero."""
     return Tokens(
         prompt_tokens=usage.prompt_tokens or 0,
         completion_tokens=usage.completion_tokens or 0,
@@ -95,7 +95,7 @@ def tokens(usage: ServiceUsageRecord) -> Tokens:
     )
 
 
-def _latency(record: Record, on_latency: OnLatency) -> BaseObserver:
+def _latency(record: RecordEvent, on_latency: OnLatency) -> BaseObserver:
     observer = UserBotLatencyObserver()
 
     @observer.event_handler("on_latency_measured")
@@ -106,7 +106,7 @@ def _latency(record: Record, on_latency: OnLatency) -> BaseObserver:
     return observer
 
 
-def _tool_calls(record: Record) -> BaseObserver:
+def _tool_calls(record: RecordEvent) -> BaseObserver:
     observer = FunctionCallObserver(include_arguments=False, include_results=True)
 
     @observer.event_handler("on_function_call_event")
@@ -118,7 +118,7 @@ def _tool_calls(record: Record) -> BaseObserver:
 
 
 def tool_called(call: FunctionCallEvent) -> ToolCalled:
-    """A settled call: `ok` where the handler returned and its result is no error statement."""
+    """Return the event of a settled call: `ok` if its handler returned a result without an error."""
     is_error = call.kind is not FunctionCallEventKind.COMPLETED or (
         isinstance(call.result, dict) and "error" in call.result
     )
@@ -130,7 +130,7 @@ def tool_called(call: FunctionCallEvent) -> ToolCalled:
     )
 
 
-def _speech(record: Record, silences: Silences) -> BaseObserver:
+def _speech(record: RecordEvent, silences: Silences) -> BaseObserver:
     observer = SpeakingObserver()
     bot_is_speaking = False
 
@@ -159,7 +159,7 @@ def _speech(record: Record, silences: Silences) -> BaseObserver:
     return observer
 
 
-def _errors(record: Record) -> BaseObserver:
+def _errors(record: RecordEvent) -> BaseObserver:
     observer = ErrorObserver()
 
     @observer.event_handler("on_error")
@@ -170,5 +170,5 @@ def _errors(record: Record) -> BaseObserver:
 
 
 def _model(name: str | None) -> str:
-    """The model's name as it stands in prices and records, without the API's folder."""
+    """Return the model's name as in prices and records, without the API's prefix."""
     return (name or "unknown").removeprefix("models/")[:128]

@@ -1,4 +1,4 @@
-"""Notices when neither side of a conversation has spoken for too long."""
+"""Silences: neither side of a conversation has spoken for too long."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Side = Literal["caller", "bot"]
 
 
 class Silences:
-    """Records each silence once, when it has lasted for `SILENCE_SECONDS`: also one that the call ends in."""
+    """Records each silence once it has lasted for `SILENCE_SECONDS`, also the one that a call ends with."""
 
     def __init__(self, record: Callable[[Silence], None], caller_is_here: Callable[[], bool]) -> None:
         self._record = record
@@ -21,12 +21,12 @@ class Silences:
         self._timer: asyncio.TimerHandle | None = None
 
     def began(self, side: Side) -> None:
-        """This side speaks."""
+        """Note that this side speaks."""
         self._speaking.add(side)
         self._cancel()
 
     def stopped(self, side: Side, ago: float) -> None:
-        """This side has not spoken for so many seconds."""
+        """Note that this side stopped speaking so many seconds ago."""
         self._speaking.discard(side)
         self._cancel()
         if not self._speaking:

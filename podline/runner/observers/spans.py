@@ -1,6 +1,6 @@
-"""The spans of one call: Pipecat's own and those of tools, under the launch whose trace they continue.
+"""The spans of one call: Pipecat's own and those of tools, which continue the launch's trace.
 
-Brings OpenTelemetry's SDK along: imported only where traces are wanted.
+Needs OpenTelemetry's SDK: imported only if traces are wanted.
 """
 
 import asyncio
@@ -52,16 +52,16 @@ LISTED: Final = frozenset(
 """All that leaves this process. Pipecat also writes what was said, instructions, arguments, and results."""
 
 UNWANTED: Final = frozenset({"stt"})
-"""Gemini hears by itself. What Pipecat calls so lasts from one turn into the next, and so says nothing."""
+"""Gemini hears by itself. What Pipecat calls `stt` lasts from one turn into the next and means nothing."""
 
 LAST_SPANS_SECONDS: Final = 1.0
-"""How long the end of a call waits for a receiver."""
+"""How long the end of a call waits for the receiver of spans."""
 _TURNS_KEPT: Final = 8
-"""A tool that is under way when the caller interrupts belongs to a turn before the last."""
+"""A tool that runs when the caller interrupts belongs to a turn before the last."""
 
 
 class Traces:
-    """Traces one call while its `async with` lasts: what begins within it continues the launch's trace."""
+    """Traces one call while its `async with` lasts: spans that begin in it continue the launch's trace."""
 
     def __init__(
         self, provider: TracerProvider, variables: Mapping[str, str], now: Callable[[], int] = time.time_ns
@@ -69,8 +69,8 @@ class Traces:
         """Prepare.
 
         Args:
-            provider: Makes the spans; it goes with this.
-            variables: What the bot was given: the trace to continue is among it.
+            provider: Makes the spans, and is shut down with this.
+            variables: The bot's environment, which names the trace to continue.
             now: Nanoseconds since the epoch.
         """
         self._provider = provider
@@ -79,10 +79,10 @@ class Traces:
             "tracestate": variables.get(env.TRACESTATE, ""),
         }
         self._now = now
-        self._seen = _Seen()
+        self._parents = _ParentSpans()
 
     async def __aenter__(self) -> Self:
-        self._provider.add_span_processor(self._seen)
+        self._provider.add_span_processor(self._parents)
         # Pipecat asks for the one that the whole process has.
         trace.set_tracer_provider(self._provider)
         launch = TraceContextTextMapPropagator().extract(self._carrier, Context())
@@ -98,27 +98,27 @@ class Traces:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._seen.close()
+        self._parents.close()
         sending = last_spans(self._provider)
         await asyncio.to_thread(sending.join, LAST_SPANS_SECONDS)
 
     def noting(self, record: Callable[[Event], None], tools: Collection[str]) -> Callable[[Event], None]:
-        """`record`, and a span for each tool call; a name that is none of `tools` the model has made up."""
+        """Return `record` with a span for each tool call; the model made up a name that is not in `tools`."""
 
         def note(event: Event) -> None:
             record(event)
             if isinstance(event, ToolCalled):
-                self._tell_tool(event, event.name if event.name in tools else "unknown")
+                self._add_tool_span(event, event.name if event.name in tools else "unknown")
 
         return note
 
-    def _tell_tool(self, called: ToolCalled, name: str) -> None:
-        """As OpenTelemetry names it: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/."""
+    def _add_tool_span(self, called: ToolCalled, name: str) -> None:
+        """Add a span, named as in https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/."""
         ended = self._now()
         began = ended - round(called.seconds * 1e9)
         span = self._provider.get_tracer("podline").start_span(
             f"execute_tool {name}",
-            self._seen.at(began),
+            self._parents.at(began),
             attributes={"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name},
             start_time=began,
         )
@@ -129,16 +129,16 @@ class Traces:
 
 
 def traces(variables: Mapping[str, str]) -> Traces:
-    """The spans of the call that these variables describe, sent where OTEL_* says.
+    """Return what traces the call that these variables describe, and sends its spans as OTEL_* says.
 
     Raises:
-        ValueError: One of those makes no sense.
+        ValueError: One of the variables is invalid.
     """
     return Traces(tracer_provider(SERVICE, LISTED, UNWANTED), variables)
 
 
-class _Seen(SpanProcessor):
-    """Remembers the spans that others belong under: Pipecat keeps them to itself."""
+class _ParentSpans(SpanProcessor):
+    """Remembers the spans that are parents of others: Pipecat doesn't expose them."""
 
     def __init__(self) -> None:
         self._conversation: Span | None = None
@@ -151,13 +151,13 @@ class _Seen(SpanProcessor):
             self._turns.append(span)
 
     def at(self, moment: int) -> Context | None:
-        """Under the turn of this moment, the conversation where there was none, or what is at work here."""
+        """Return the context of this moment's turn, else the conversation's; None for the current one."""
         turns = [turn for turn in self._turns if (turn.start_time or 0) <= moment]
-        place = turns[-1] if turns else self._conversation
-        return None if place is None else trace.set_span_in_context(place, Context())
+        parent = turns[-1] if turns else self._conversation
+        return None if parent is None else trace.set_span_in_context(parent, Context())
 
     def close(self) -> None:
-        """End what Pipecat has left open: it was torn down, and its conversation would be missing."""
+        """End the spans that a torn-down Pipecat left open; otherwise the conversation would be missing."""
         for span in (*self._turns, self._conversation):
             if span is not None and span.is_recording():
                 span.end()

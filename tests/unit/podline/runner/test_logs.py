@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from podline.runner.logs import told, without_quotes
+from podline.runner.logs import describe, without_quotes
 
 LOG = """
 import asyncio, logging
@@ -78,10 +78,10 @@ def test_what_python_itself_has_to_say_is_a_line_like_any_other(code: str) -> No
     assert "what the caller said" not in str(line)
 
 
-def test_the_place_of_an_error_is_told() -> None:
+def test_the_place_of_an_error_is_describe() -> None:
     with pytest.raises(ValueError, match="no number") as caught:
         int("no number")
-    line = told(caught.value)
+    line = describe(caught.value)
 
     assert line["error"] == "ValueError"
     assert line["through"].startswith("test_logs.py:")

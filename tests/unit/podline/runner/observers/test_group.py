@@ -6,7 +6,7 @@ from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.processors.filters.identity_filter import IdentityFilter
 from pipecat.tests.utils import run_test
 
-from podline.runner.observers.together import Together
+from podline.runner.observers.group import ObserverGroup
 
 
 class Watcher(BaseObserver):
@@ -34,7 +34,7 @@ async def test_each_sees_each_frame_once_and_the_beginning_and_the_end() -> None
     await run_test(
         IdentityFilter(),
         frames_to_send=[BotStartedSpeakingFrame()],
-        observers=[alone, Together([one, other])],
+        observers=[alone, ObserverGroup([one, other])],
     )
 
     assert any(isinstance(frame, BotStartedSpeakingFrame) for frame in alone.frames)
@@ -44,4 +44,4 @@ async def test_each_sees_each_frame_once_and_the_beginning_and_the_end() -> None
 
 def test_an_observer_that_wants_more_is_refused() -> None:
     with pytest.raises(ValueError, match="a place of its own"):
-        Together([Watcher(observe_every_push=True)])
+        ObserverGroup([Watcher(observe_every_push=True)])

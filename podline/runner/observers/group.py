@@ -1,4 +1,4 @@
-"""Several observers in the place of one, since Pipecat spends more on each than they do themselves."""
+"""Several observers as one, because Pipecat spends more on each than they do themselves."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,8 @@ from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.utils.asyncio.task_manager import BaseTaskManager
 
 
-class Together(BaseObserver):
-    """Shows each of its observers what it sees: each frame once, when it is first pushed.
+class ObserverGroup(BaseObserver):
+    """Passes each frame to all of its observers once, when it is first pushed.
 
     Pipecat gives every observer a queue and a task, and wakes it a thousand times a second of a call
     (pipecat/pipeline/worker_observer.py): five cost a bot 1 % of a core, one a fifth of that
@@ -22,7 +22,7 @@ class Together(BaseObserver):
         """
         super().__init__(observe_every_push=False)
         if any(each.observe_every_push for each in observers):
-            raise ValueError("an observer of every push needs a place of its own")
+            raise ValueError("an observer of every push can't be in a group")
         self._observers = tuple(observers)
 
     async def setup(self, task_manager: BaseTaskManager) -> None:
