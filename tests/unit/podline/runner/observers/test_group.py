@@ -43,5 +43,5 @@ async def test_each_sees_each_frame_once_and_the_beginning_and_the_end() -> None
 
 
 def test_an_observer_that_wants_more_is_refused() -> None:
-    with pytest.raises(ValueError, match="a place of its own"):
+    with pytest.raises(ValueError, match="can't be in a group"):
         ObserverGroup([Watcher(observe_every_push=True)])
