@@ -23,19 +23,19 @@ from podline.contract import environment
 from sandbox.certificate import load_certificate, make_certificate
 from sandbox.daily.rooms import DOMAIN
 from sandbox.daily.server import PREFIX as DAILY_PREFIX
-from sandbox.daily.server import Daily, create_daily_app
+from sandbox.daily.server import DailyServer, create_daily_app
 from sandbox.ears import Ears, known_words
 from sandbox.gemini.door import Door
 from sandbox.gemini.pacing import Pacing
 from sandbox.gemini.server import Gemini, create_gemini_app
-from sandbox.gemini.tokens import Tokens
+from sandbox.gemini.tokens import EphemeralTokens
 from sandbox.grammar import request_grammar
 from sandbox.misbehaviour import Orders
-from sandbox.store.access import Access
+from sandbox.store.access import StoreAccess
 from sandbox.store.catalogue import Catalogue, load_catalogue
 from sandbox.store.database import Database
 from sandbox.store.server import create_store_app
-from sandbox.store.state import Store
+from sandbox.store.state import SandboxStore
 from sandbox.voice import Voice
 
 _LOOPBACK: Final = "127.0.0.1"
@@ -91,15 +91,15 @@ async def _run(directory: Path, options: argparse.Namespace, key: str) -> None:
         gemini = await _make_gemini(catalogue, key, stack)
         database = Database(directory)
         stack.callback(database.close)
-        daily = Daily(_new_key(), time.time, time.monotonic)
+        daily = DailyServer(_new_key(), time.time, time.monotonic)
         orders_elsewhere: dict[str, Orders[Any]] = {"model": gemini.orders, "daily": daily.orders}
         store_secrets = _store_secrets(os.environ.get(_STORE_SECRETS, ""))
-        store = Store(
+        store = SandboxStore(
             catalogue,
             database,
             _now,
             gemini.record,
-            access=Access(store_secrets),
+            access=StoreAccess(store_secrets),
             orders_elsewhere=orders_elsewhere,
         )
         store_socket = socket.create_server((options.host, options.store_port))
@@ -139,7 +139,7 @@ async def _make_gemini(catalogue: Catalogue, key: str, stack: AsyncExitStack) ->
         clock=time.monotonic,
         sleep=asyncio.sleep,
         now=_now,
-        tokens=Tokens(_now),
+        tokens=EphemeralTokens(_now),
     )
 
 

@@ -21,8 +21,8 @@ import aiohttp
 import numpy as np
 
 from sandbox.caller_audio import RATE, Ear, trimmed
-from sandbox.caller_line import Line
-from sandbox.caller_signalling import CallFailedError, Room, start_session
+from sandbox.caller_line import CallerLine
+from sandbox.caller_signalling import CallFailedError, RoomAddress, start_session
 from sandbox.voice import Voice
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ PATIENCE_SECONDS: Final = 20.0
 
 T = TypeVar("T")
 NewLine = Callable[
-    [np.random.Generator, Ear, Callable[[str], None], Callable[[], None]], "Line | LiveKitLine"
+    [np.random.Generator, Ear, Callable[[str], None], Callable[[], None]], "CallerLine | LiveKitLine"
 ]
 
 
@@ -64,7 +64,7 @@ class Message:
 class Caller:
     """One side of a call. Made by `calling`; all moments are values of `time.monotonic`."""
 
-    def __init__(self, voice: Voice, random: np.random.Generator, new_line: NewLine = Line) -> None:
+    def __init__(self, voice: Voice, random: np.random.Generator, new_line: NewLine = CallerLine) -> None:
         self.messages: list[Message] = []
         self.spoken: list[tuple[float, float, str]] = []
         """What this caller said: when it began, when it ended, and the words."""
@@ -83,7 +83,7 @@ class Caller:
         """When the call, or the last connection of it, was connected."""
         return self._line.connected_at
 
-    async def join(self, http: aiohttp.ClientSession, room: Room) -> None:
+    async def join(self, http: aiohttp.ClientSession, room: RoomAddress) -> None:
         """Connect and wait until the bot says that it is ready.
 
         Raises:
@@ -206,7 +206,7 @@ class Caller:
     def _so_far(self) -> str:
         return "; the call so far:\n" + "\n".join(self.account())
 
-    def _new_line(self) -> Line | LiveKitLine:
+    def _new_line(self) -> CallerLine | LiveKitLine:
         return self._make_line(self._random, self.ear, self._receive, self._note_bot_left)
 
     def _get_ready(self) -> None:
@@ -235,7 +235,7 @@ async def calling(
     base_url: str,
     voice: Voice,
     *,
-    room: Room | None = None,
+    room: RoomAddress | None = None,
     user_id: str | None = None,
     livekit_url: str | None = None,
     key: str | None = None,
@@ -266,7 +266,7 @@ def _line_of(provider: str) -> NewLine:
         from sandbox.caller_livekit import LiveKitLine  # noqa: PLC0415
 
         return LiveKitLine
-    return Line
+    return CallerLine
 
 
 def _bot_turns(messages: list[Message]) -> list[tuple[float, str]]:

@@ -12,13 +12,13 @@ import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCDataChannel, RTCPeerConnection
 
 from sandbox.caller_audio import Ear, Mouth
-from sandbox.caller_signalling import Room, connect
+from sandbox.caller_signalling import RoomAddress, connect
 
 _PING_SECONDS: Final = 1.0
 """Pipecat takes a caller for gone after three seconds without a ping."""
 
 
-class Line:
+class CallerLine:
     """A connection between a caller and a bot, from its offer to its end.
 
     Attributes:
@@ -54,7 +54,7 @@ class Line:
     async def open(
         self,
         http: aiohttp.ClientSession,
-        room: Room,
+        room: RoomAddress,
         on_open: Callable[[], None],
         *,
         in_place_of: str | None = None,

@@ -15,7 +15,7 @@ from av import AudioFrame
 from livekit import rtc
 
 from sandbox.caller_audio import FRAME_SECONDS, RATE, Ear, Mouth
-from sandbox.caller_signalling import CallFailedError, Room
+from sandbox.caller_signalling import CallFailedError, RoomAddress
 
 QUEUE_MILLISECONDS: Final = 100
 """How much of what the mouth says waits to be sent, from the beginning on, so that a clock that is late makes
@@ -49,7 +49,7 @@ class LiveKitLine:
     async def open(
         self,
         http: aiohttp.ClientSession,  # noqa: ARG002 - LiveKit's client has its own
-        room: Room,
+        room: RoomAddress,
         on_open: Callable[[], None],
         *,
         in_place_of: str | None = None,  # noqa: ARG002 - the identity in the token says who comes back

@@ -20,7 +20,7 @@ class CallFailedError(Exception):
 
 
 @dataclass(frozen=True)
-class Room:
+class RoomAddress:
     """Where to offer a connection: a session's `room`, or what `start_session` made of an answer."""
 
     url: str
@@ -30,7 +30,7 @@ class Room:
 
 async def start_session(
     http: aiohttp.ClientSession, base_url: str, user_id: str | None = None, key: str | None = None
-) -> tuple[str, Room]:
+) -> tuple[str, RoomAddress]:
     """Ask for a bot as a page does. Returns the session's id and its room, of the controller's provider.
 
     Without a key of scope `start` a controller that has keys gives the caller a name of its own.
@@ -45,12 +45,15 @@ async def start_session(
     given = str(answer["sessionId"])
     session_id = given.partition("~")[0]
     if "url" in answer:
-        return session_id, Room(answer["url"], answer["token"], "livekit")
-    return session_id, Room(f"{base_url}/sessions/{given}/api/offer")
+        return session_id, RoomAddress(answer["url"], answer["token"], "livekit")
+    return session_id, RoomAddress(f"{base_url}/sessions/{given}/api/offer")
 
 
 async def connect(
-    http: aiohttp.ClientSession, room: Room, connection: RTCPeerConnection, in_place_of: str | None = None
+    http: aiohttp.ClientSession,
+    room: RoomAddress,
+    connection: RTCPeerConnection,
+    in_place_of: str | None = None,
 ) -> str | None:
     """Offer the connection, take the bot's answer, and return the bot's `pc_id`.
 

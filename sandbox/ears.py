@@ -48,7 +48,7 @@ _TAIL_SECONDS: Final = 0.2
 """Silence after an utterance whose end the client marked, so that its last sound can end."""
 
 
-class Listener:
+class UtteranceListener:
     """One decoder and its thread. It hears one utterance at a time."""
 
     def __init__(self, grammar: Grammar, random: np.random.Generator) -> None:
@@ -129,8 +129,8 @@ class Ears:
     def __init__(self, grammar: Grammar, random: np.random.Generator) -> None:
         self._grammar = grammar
         self._random = random
-        self._all: list[Listener] = []
-        self._idle: list[Listener] = []
+        self._all: list[UtteranceListener] = []
+        self._idle: list[UtteranceListener] = []
 
     async def warm_up(self) -> None:
         """Make the first listener now, so that the first caller does not wait for it."""
@@ -138,16 +138,16 @@ class Ears:
         await listener.ready()
         self.give_back(listener)
 
-    def borrow(self) -> Listener:
+    def borrow(self) -> UtteranceListener:
         """A listener for one utterance, which is to be given back."""
         if self._idle:
             return self._idle.pop()
         [random] = self._random.spawn(1)
-        listener = Listener(self._grammar, random)
+        listener = UtteranceListener(self._grammar, random)
         self._all.append(listener)
         return listener
 
-    def give_back(self, listener: Listener) -> None:
+    def give_back(self, listener: UtteranceListener) -> None:
         self._idle.append(listener)
 
     def close(self) -> None:

@@ -67,7 +67,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Program:
+class DemoProgram:
     """A running part of the demo, in a session of its own so that Ctrl-C reaches only this script."""
 
     name: str
@@ -75,7 +75,9 @@ class Program:
     log: Path
 
     @classmethod
-    async def start(cls, name: str, command: list[str], variables: Mapping[str, str], log: Path) -> Program:
+    async def start(
+        cls, name: str, command: list[str], variables: Mapping[str, str], log: Path
+    ) -> DemoProgram:
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -194,7 +196,7 @@ async def run(plan: Plan) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     adopt_orphans()
 
-    programs: list[Program] = []
+    programs: list[DemoProgram] = []
     # Ends all of them should this process be killed, and removes what they have kept.
     guardian = Guardian(plan.scratch, STOP_SECONDS)
     guarding = asyncio.create_task(guardian.run())
@@ -215,11 +217,11 @@ async def run(plan: Plan) -> None:
         await stop_all(programs, guardian)
 
 
-async def start(programs: list[Program], guardian: Guardian, plan: Plan) -> None:
+async def start(programs: list[DemoProgram], guardian: Guardian, plan: Plan) -> None:
     """Start what is needed, in order, and add each to `programs` as soon as it runs."""
 
-    async def start_one(name: str, command: list[str], variables: Mapping[str, str]) -> Program:
-        program = await Program.start(name, command, variables, plan.logs / f"{name.lower()}.log")
+    async def start_one(name: str, command: list[str], variables: Mapping[str, str]) -> DemoProgram:
+        program = await DemoProgram.start(name, command, variables, plan.logs / f"{name.lower()}.log")
         programs.append(program)
         guardian.add(program.process.pid)
         return program
@@ -252,7 +254,7 @@ async def start(programs: list[Program], guardian: Guardian, plan: Plan) -> None
         await program.until(lambda: answers_ready(prometheus.port, "/-/ready"))
 
 
-async def until_one_ends(programs: list[Program], stopping: asyncio.Task[bool]) -> None:
+async def until_one_ends(programs: list[DemoProgram], stopping: asyncio.Task[bool]) -> None:
     """Return when the person wants to stop.
 
     Raises:
@@ -268,7 +270,7 @@ async def until_one_ends(programs: list[Program], stopping: asyncio.Task[bool]) 
         raise next(program for end, program in ends.items() if end in done).ended()
 
 
-async def stop_all(programs: list[Program], guardian: Guardian) -> None:
+async def stop_all(programs: list[DemoProgram], guardian: Guardian) -> None:
     """End the controller, which ends its bots, then the sandbox, which they need for their goodbye."""
     limits = {
         "Prometheus": PROMETHEUS_STOP_SECONDS,

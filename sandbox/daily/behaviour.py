@@ -18,27 +18,27 @@ class _OfDaily(Misbehaviour, frozen=True, kw_only=True):
         return path.startswith(self.path)
 
 
-class Status(_OfDaily, frozen=True, kw_only=True):
+class DailyStatus(_OfDaily, frozen=True, kw_only=True, tag="status"):
     """The request is not served, but answered with a status."""
 
     status: Annotated[int, msgspec.Meta(ge=400, le=599)]
 
 
-class Slow(_OfDaily, frozen=True, kw_only=True):
+class DailySlow(_OfDaily, frozen=True, kw_only=True, tag="slow"):
     """The request is served this many seconds later."""
 
     seconds: Annotated[float, msgspec.Meta(ge=0, le=600)]
 
 
-class Malformed(_OfDaily, frozen=True):
+class DailyMalformed(_OfDaily, frozen=True, tag="malformed"):
     """The request is served, and answered with half of a JSON object."""
 
 
-class RateLimit(_OfDaily, frozen=True):
+class DailyRateLimit(_OfDaily, frozen=True, tag="rate_limit"):
     """The request is refused as one too many."""
 
 
-DailyMisbehaviour = Status | Slow | Malformed | RateLimit
+DailyMisbehaviour = DailyStatus | DailySlow | DailyMalformed | DailyRateLimit
 DailyOrders = Orders[DailyMisbehaviour]
 
 

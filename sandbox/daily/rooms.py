@@ -19,7 +19,7 @@ DOMAIN: Final = "https://sandbox.daily.invalid"
 MOST_LISTED: Final = 100
 
 
-class Room(msgspec.Struct, frozen=True):
+class SandboxRoom(msgspec.Struct, frozen=True):
     """A room object, as Daily shows it."""
 
     id: str
@@ -34,15 +34,15 @@ class Room(msgspec.Struct, frozen=True):
         return self.config.exp is not None and self.config.exp <= now
 
 
-class Rooms:
+class SandboxRooms:
     """All rooms of the domain. Daily's API takes expired ones for deleted."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         """Args: now: The time of day, in seconds of Unix."""
         self._now = now
-        self._rooms: dict[str, Room] = {}
+        self._rooms: dict[str, SandboxRoom] = {}
 
-    def create(self, wanted: CreateRoom) -> Room:
+    def create(self, wanted: CreateRoom) -> SandboxRoom:
         """Make a room.
 
         Raises:
@@ -53,7 +53,7 @@ class Rooms:
         if self._find(name) is not None:
             raise invalid(f"a room named {name} already exists")
         created = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
-        room = Room(
+        room = SandboxRoom(
             id=str(uuid.uuid4()),
             name=name,
             api_created=True,
@@ -66,7 +66,7 @@ class Rooms:
         self._rooms[name] = room
         return room
 
-    def get(self, name: str) -> Room:
+    def get(self, name: str) -> SandboxRoom:
         """One room.
 
         Raises:
@@ -102,12 +102,12 @@ class Rooms:
             page = page[: _position(page, ending_before)]
         return {"total_count": len(rooms), "data": page[: min(limit, MOST_LISTED)]}
 
-    def _find(self, name: str) -> Room | None:
+    def _find(self, name: str) -> SandboxRoom | None:
         room = self._rooms.get(name)
         return None if room is None or room.has_expired(self._now()) else room
 
 
-def _position(rooms: list[Room], room_id: str) -> int:
+def _position(rooms: list[SandboxRoom], room_id: str) -> int:
     for position, room in enumerate(rooms):
         if room.id == room_id:
             return position

@@ -14,11 +14,18 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from sandbox.daily.behaviour import DailyOrders, Malformed, RateLimit, Slow, Status, no_orders
+from sandbox.daily.behaviour import (
+    DailyMalformed,
+    DailyOrders,
+    DailyRateLimit,
+    DailySlow,
+    DailyStatus,
+    no_orders,
+)
 from sandbox.daily.limits import DELETIONS, MOST_REQUESTS, Window
 from sandbox.daily.refusals import Refusal, invalid, too_many, unauthorized
 from sandbox.daily.requests import CreateRoom, CreateToken, read_body
-from sandbox.daily.rooms import MOST_LISTED, Rooms
+from sandbox.daily.rooms import MOST_LISTED, SandboxRooms
 from sandbox.daily.tokens import make_token, read_token
 
 PREFIX: Final = "/v1"
@@ -26,7 +33,7 @@ _HALF_AN_OBJECT: Final = b'{"id": "'
 _Handle = Callable[[web.Request], Awaitable[Any]]
 
 
-class Daily:
+class DailyServer:
     """One domain at Daily: its key, its rooms, how often it was asked, and what is to go wrong there."""
 
     def __init__(self, key: str, now: Callable[[], float], clock: Callable[[], float]) -> None:
@@ -34,13 +41,13 @@ class Daily:
         self.key = key
         self.now = now
         self.domain_id = str(uuid.uuid4())
-        self.rooms = Rooms(now)
+        self.rooms = SandboxRooms(now)
         self.requests = Window(MOST_REQUESTS, clock)
         self.deletions = Window(DELETIONS, clock)
         self.orders: DailyOrders = no_orders()
 
 
-def create_daily_app(daily: Daily) -> web.Application:
+def create_daily_app(daily: DailyServer) -> web.Application:
     """The web application that serves Daily's API, below `/v1`."""
     app = web.Application(middlewares=[_front(daily)])
     app.router.add_post(f"{PREFIX}/rooms", _create_room(daily))
@@ -52,7 +59,7 @@ def create_daily_app(daily: Daily) -> web.Application:
     return app
 
 
-def _front(daily: Daily) -> Any:
+def _front(daily: DailyServer) -> Any:
     """What all requests pass: orders to misbehave, the key, the limits; and how refusals are answered."""
 
     @web.middleware
@@ -68,20 +75,20 @@ def _front(daily: Daily) -> Any:
             return _refuse(refusal)
         except web.HTTPNotFound:
             return _refuse(Refusal(404, "not-found", f"{request.path} not found"))
-        if isinstance(order, Malformed):
+        if isinstance(order, DailyMalformed):
             return web.Response(body=_HALF_AN_OBJECT, content_type="application/json")
         return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
     return front
 
 
-async def _misbehave_before(order: Status | Slow | Malformed | RateLimit | None) -> None:
+async def _misbehave_before(order: DailyStatus | DailySlow | DailyMalformed | DailyRateLimit | None) -> None:
     match order:
-        case Status(status=status):
+        case DailyStatus(status=status):
             raise Refusal(status, "server-error", "Daily was told to fail.")
-        case RateLimit():
+        case DailyRateLimit():
             raise too_many(1)
-        case Slow(seconds=seconds):
+        case DailySlow(seconds=seconds):
             await asyncio.sleep(seconds)
 
 
@@ -93,7 +100,7 @@ def _check_key(request: web.Request, key: str) -> None:
         raise unauthorized()
 
 
-def _check_limits(request: web.Request, daily: Daily) -> None:
+def _check_limits(request: web.Request, daily: DailyServer) -> None:
     window = daily.deletions if request.method == "DELETE" else daily.requests
     if (seconds := window.wait()) is not None:
         raise too_many(seconds)
@@ -104,14 +111,14 @@ def _refuse(refusal: Refusal) -> web.Response:
     return web.json_response(refusal.body, status=refusal.status, headers=headers)
 
 
-def _create_room(daily: Daily) -> _Handle:
+def _create_room(daily: DailyServer) -> _Handle:
     async def create_room(request: web.Request) -> Any:
         return daily.rooms.create(read_body(await request.read(), CreateRoom, daily.now()))
 
     return create_room
 
 
-def _list_rooms(daily: Daily) -> _Handle:
+def _list_rooms(daily: DailyServer) -> _Handle:
     async def list_rooms(request: web.Request) -> Any:
         query = request.query
         limit = query.get("limit", str(MOST_LISTED))
@@ -122,14 +129,14 @@ def _list_rooms(daily: Daily) -> _Handle:
     return list_rooms
 
 
-def _get_room(daily: Daily) -> _Handle:
+def _get_room(daily: DailyServer) -> _Handle:
     async def get_room(request: web.Request) -> Any:
         return daily.rooms.get(request.match_info["name"])
 
     return get_room
 
 
-def _delete_room(daily: Daily) -> _Handle:
+def _delete_room(daily: DailyServer) -> _Handle:
     async def delete_room(request: web.Request) -> Any:
         name = request.match_info["name"]
         daily.rooms.delete(name)
@@ -138,7 +145,7 @@ def _delete_room(daily: Daily) -> _Handle:
     return delete_room
 
 
-def _create_token(daily: Daily) -> _Handle:
+def _create_token(daily: DailyServer) -> _Handle:
     async def create_token(request: web.Request) -> Any:
         wanted = read_body(await request.read(), CreateToken, daily.now())
         return {"token": make_token(wanted.properties, daily.key, daily.domain_id, daily.now())}
@@ -146,7 +153,7 @@ def _create_token(daily: Daily) -> _Handle:
     return create_token
 
 
-def _validate_token(daily: Daily) -> _Handle:
+def _validate_token(daily: DailyServer) -> _Handle:
     async def validate_token(request: web.Request) -> Any:
         return read_token(request.match_info["token"], daily.key, daily.now())
 

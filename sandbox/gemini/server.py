@@ -31,10 +31,10 @@ from sandbox.gemini.conversation import Conversation
 from sandbox.gemini.memory import Memory
 from sandbox.gemini.pacing import Pacing
 from sandbox.gemini.record import ModelRecord, RefusalRecord, SessionRecord
-from sandbox.gemini.session import Session
+from sandbox.gemini.session import LiveSession
 from sandbox.gemini.setup import check_key, check_setup
 from sandbox.gemini.speech import Speaker
-from sandbox.gemini.tokens import Token, TokenRequestError, Tokens
+from sandbox.gemini.tokens import EphemeralTokens, Token, TokenRequestError
 from sandbox.voice import Voice
 
 _SERVICE: Final = "/ws/google.ai.generativelanguage.{version}.GenerativeService.{method}"
@@ -76,7 +76,7 @@ class Gemini(msgspec.Struct):
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     now: Callable[[], datetime]
-    tokens: Tokens
+    tokens: EphemeralTokens
     orders: ModelOrders = msgspec.field(default_factory=no_orders)
     record: ModelRecord = msgspec.field(default_factory=ModelRecord)
     memories: dict[str, Memory] = {}
@@ -229,7 +229,7 @@ async def _hold_session(
                     new_handle=_handles(gemini, memory),
                     behaviour=behaviour,
                 )
-                session = Session(setup, conversation, gemini.ears, gemini.pacing)
+                session = LiveSession(setup, conversation, gemini.ears, gemini.pacing)
                 with _listening(gemini, connection):
                     await _run(session, messages, socket)
         except TimeoutError:
@@ -237,7 +237,7 @@ async def _hold_session(
 
 
 async def _run(
-    session: Session, messages: AsyncIterator[wire.ClientMessage], socket: web.WebSocketResponse
+    session: LiveSession, messages: AsyncIterator[wire.ClientMessage], socket: web.WebSocketResponse
 ) -> None:
     try:
         await session.run(messages)

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from sandbox.ears import HEARING_RATE, Ears, Listener
+from sandbox.ears import HEARING_RATE, Ears, UtteranceListener
 from sandbox.gemini import wire
 from sandbox.gemini.activity import Activity, ActivityDetector, SpeechEnded, SpeechGoesOn, SpeechStarted
 from sandbox.gemini.conversation import Conversation
@@ -18,7 +18,7 @@ from sandbox.voice import Samples, resample, seconds_of
 _AUDIO_TYPE: Final = re.compile(r"audio/pcm(?:;\s*rate=(?P<rate>\d{4,6}))?", re.IGNORECASE)
 
 
-class Session:
+class LiveSession:
     """Hears the caller and hands utterances, texts and tool results to the conversation."""
 
     def __init__(self, setup: wire.Setup, conversation: Conversation, ears: Ears, pacing: Pacing) -> None:
@@ -31,7 +31,7 @@ class Session:
         )
         self._conversation = conversation
         self._ears = ears
-        self._listener: Listener | None = None
+        self._listener: UtteranceListener | None = None
         self._heard_seconds = 0.0
 
     async def run(self, messages: AsyncIterable[wire.ClientMessage]) -> None:

@@ -45,7 +45,7 @@ class Token(msgspec.Struct):
     model: str | None
 
 
-class Tokens:
+class EphemeralTokens:
     """All tokens that were made and have not expired."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:

@@ -35,7 +35,7 @@ class _Message(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """Google refuses field names it does not know, and so do we."""
 
 
-class Part(_Message, frozen=True):
+class ContentPart(_Message, frozen=True):
     text: str | None = None
     inline_data: Blob | None = None
     thought: bool = False
@@ -44,7 +44,7 @@ class Part(_Message, frozen=True):
 
 
 class Content(_Message, frozen=True):
-    parts: list[Part] = []
+    parts: list[ContentPart] = []
     role: str | None = None
 
     @property

@@ -58,7 +58,7 @@ class _Header(msgspec.Struct):
     kid: str
 
 
-class Access:
+class StoreAccess:
     """Knows the secrets that controllers sign with. Without any, whoever comes may ask for anything."""
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:

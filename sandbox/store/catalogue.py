@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 
-class Product(msgspec.Struct, frozen=True):
+class CatalogueProduct(msgspec.Struct, frozen=True):
     """One product; `price` is in whole units of the currency, with cents after the point."""
 
     number: int
@@ -38,7 +38,7 @@ class Catalogue(msgspec.Struct, frozen=True):
         kinds: What a caller may ask for in one or two words, such as `running shoes`.
     """
 
-    products: dict[int, Product]
+    products: dict[int, CatalogueProduct]
     categories: list[str]
     kinds: list[str]
 
@@ -59,7 +59,7 @@ def load_catalogue() -> Catalogue:
     ]
     return Catalogue(
         products={
-            number: Product(number, item.name, category, item.price, "USD", item.description)
+            number: CatalogueProduct(number, item.name, category, item.price, "USD", item.description)
             for number, (category, item) in enumerate(in_order, start=1)
         },
         categories=[category.category for category in categories],
@@ -67,6 +67,6 @@ def load_catalogue() -> Catalogue:
     )
 
 
-def as_json(product: Product) -> dict[str, Any]:
+def as_json(product: CatalogueProduct) -> dict[str, Any]:
     """The product as the web app's backend tells it."""
     return msgspec.structs.asdict(product)

@@ -8,20 +8,20 @@ import msgspec
 from aiohttp import web
 
 from sandbox.misbehaviour import Orders
-from sandbox.store.state import Store
+from sandbox.store.state import SandboxStore
 
 
 class _Addressed(msgspec.Struct, frozen=True):
     target: str
 
 
-def add_control_routes(app: web.Application, store: Store) -> None:
+def add_control_routes(app: web.Application, store: SandboxStore) -> None:
     """Serve the control API below `/sandbox/`."""
     _add_what_happened(app, store)
     _add_what_goes_wrong(app, {"store": store.orders, **store.orders_elsewhere})
 
 
-def _add_what_happened(app: web.Application, store: Store) -> None:
+def _add_what_happened(app: web.Application, store: SandboxStore) -> None:
     async def requests(_request: web.Request) -> web.Response:
         return _told({"requests": store.requests})
 

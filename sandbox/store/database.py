@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS turns (
 """
 
 
-class Turn(msgspec.Struct, frozen=True, rename="camel"):
+class SavedTurn(msgspec.Struct, frozen=True, rename="camel"):
     """One finished turn of a call, `at` in RFC 3339."""
 
     session_id: str
@@ -55,7 +55,7 @@ class Database:
         )
         return [number for (number,) in rows]
 
-    def store_turns(self, turns: list[Turn]) -> None:
+    def store_turns(self, turns: list[SavedTurn]) -> None:
         """Keep turns. One with the session and index of a kept turn is the same turn again."""
         with self._connection:
             self._connection.execute("BEGIN")
@@ -63,19 +63,19 @@ class Database:
             with self._transcripts.open("ab") as lines:
                 lines.write(b"".join(msgspec.json.encode(turn) + b"\n" for turn in fresh))
 
-    def turns(self, session_id: str) -> list[Turn]:
+    def turns(self, session_id: str) -> list[SavedTurn]:
         """A session's turns in their order."""
         rows = self._connection.execute(
             "SELECT session_id, user_id, position, role, text, at FROM turns"
             " WHERE session_id = ? ORDER BY position",
             (session_id,),
         )
-        return [Turn(*row) for row in rows]
+        return [SavedTurn(*row) for row in rows]
 
     def close(self) -> None:
         self._connection.close()
 
-    def _store_turn(self, turn: Turn) -> bool:
+    def _store_turn(self, turn: SavedTurn) -> bool:
         values: tuple[Any, ...] = (turn.session_id, turn.index, turn.user_id, turn.role, turn.text, turn.at)
         stored = self._connection.execute("INSERT OR IGNORE INTO turns VALUES (?, ?, ?, ?, ?, ?)", values)
         return stored.rowcount > 0

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
-from sandbox.store.database import Turn
+from sandbox.store.database import SavedTurn
 
 _Words = Annotated[str, msgspec.Meta(max_length=500)]
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -38,9 +38,9 @@ class SaveTranscript(msgspec.Struct, frozen=True, rename="camel"):
     user_id: _Id
     turns: Annotated[list[SpokenTurn], msgspec.Meta(max_length=1000)]
 
-    def stored(self) -> list[Turn]:
+    def stored(self) -> list[SavedTurn]:
         return [
-            Turn(self.session_id, self.user_id, turn.index, turn.role, turn.text, turn.at)
+            SavedTurn(self.session_id, self.user_id, turn.index, turn.role, turn.text, turn.at)
             for turn in self.turns
         ]
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from sandbox.store.catalogue import Product
+from sandbox.store.catalogue import CatalogueProduct
 
 MOST_PRODUCTS: Final = 5
 """What one answer holds at most; `total` tells how many there are."""
@@ -76,8 +76,8 @@ _PRICE_READERS: Final[tuple[tuple[re.Pattern[str], Callable[..., PriceRange]], .
 
 
 def search(
-    products: Iterable[Product], query: str, category: str | None, price_range: PriceRange
-) -> list[Product]:
+    products: Iterable[CatalogueProduct], query: str, category: str | None, price_range: PriceRange
+) -> list[CatalogueProduct]:
     """Products that a wish means, best first, then by number.
 
     A product must have every word of the query somewhere. Where none has, those with the most words count.
@@ -130,11 +130,11 @@ def _stem(word: str) -> str:
     return word
 
 
-def _found_words(product: Product, wanted: frozenset[str]) -> int:
+def _found_words(product: CatalogueProduct, wanted: frozenset[str]) -> int:
     return len(wanted & telling_words(f"{product.name} {product.category} {product.description}"))
 
 
-def _score(product: Product, wanted: frozenset[str]) -> float:
+def _score(product: CatalogueProduct, wanted: frozenset[str]) -> float:
     return (
         _IN_NAME * len(wanted & telling_words(product.name))
         + _IN_CATEGORY * len(wanted & telling_words(product.category))

@@ -14,10 +14,10 @@ from sandbox.store.catalogue import as_json
 from sandbox.store.control import add_control_routes
 from sandbox.store.requests import Body, BodyError, ChangeList, SaveTranscript, SearchProducts, read_body
 from sandbox.store.search import MOST_PRODUCTS, parse_price_range, search
-from sandbox.store.state import RequestRecord, Store
+from sandbox.store.state import RequestRecord, SandboxStore
 
 
-def create_store_app(store: Store) -> web.Application:
+def create_store_app(store: SandboxStore) -> web.Application:
     """The web application that serves the store."""
     app = web.Application()
     app.router.add_post("/searchProductsByVoice", _route(store, SearchProducts, _search))
@@ -29,7 +29,7 @@ def create_store_app(store: Store) -> web.Application:
 
 
 def _route(
-    store: Store, kind: type[Body], handle: Callable[[Store, Body], web.Response]
+    store: SandboxStore, kind: type[Body], handle: Callable[[SandboxStore, Body], web.Response]
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def serve(request: web.Request) -> web.Response:
         data = await request.read()
@@ -44,11 +44,11 @@ def _route(
 
 
 def _answer(
-    store: Store,
+    store: SandboxStore,
     request: web.Request,
     data: bytes,
     kind: type[Body],
-    handle: Callable[[Store, Body], web.Response],
+    handle: Callable[[SandboxStore, Body], web.Response],
 ) -> web.Response:
     try:
         bearer = store.access.bearer(request.headers.get("Authorization"), store.now().timestamp())
@@ -70,7 +70,7 @@ def _as_sent(data: bytes) -> Any:
         return data.decode(errors="replace")
 
 
-def _search(store: Store, wish: SearchProducts) -> web.Response:
+def _search(store: SandboxStore, wish: SearchProducts) -> web.Response:
     found = search(
         store.catalogue.products.values(), wish.query, wish.category, parse_price_range(wish.price_range)
     )
@@ -78,7 +78,7 @@ def _search(store: Store, wish: SearchProducts) -> web.Response:
     return web.json_response({"products": products, "total": len(found)})
 
 
-def _save(store: Store, change: ChangeList) -> web.Response:
+def _save(store: SandboxStore, change: ChangeList) -> web.Response:
     product = store.catalogue.products.get(change.product_number)
     if product is None:
         return _unknown(change.product_number)
@@ -86,7 +86,7 @@ def _save(store: Store, change: ChangeList) -> web.Response:
     return web.json_response({"success": True, "product": as_json(product), "alreadySaved": not added})
 
 
-def _remove(store: Store, change: ChangeList) -> web.Response:
+def _remove(store: SandboxStore, change: ChangeList) -> web.Response:
     product = store.catalogue.products.get(change.product_number)
     if product is None:
         return _unknown(change.product_number)
@@ -94,7 +94,7 @@ def _remove(store: Store, change: ChangeList) -> web.Response:
     return web.json_response({"success": True, "removed": removed, "product": as_json(product)})
 
 
-def _save_transcript(store: Store, transcript: SaveTranscript) -> web.Response:
+def _save_transcript(store: SandboxStore, transcript: SaveTranscript) -> web.Response:
     store.database.store_turns(transcript.stored())
     return web.json_response({"success": True})
 

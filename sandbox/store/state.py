@@ -10,7 +10,7 @@ import msgspec
 
 from sandbox.gemini.record import ModelRecord
 from sandbox.misbehaviour import Orders
-from sandbox.store.access import Access
+from sandbox.store.access import StoreAccess
 from sandbox.store.behaviour import StoreOrders, no_orders
 from sandbox.store.catalogue import Catalogue
 from sandbox.store.database import Database
@@ -24,7 +24,7 @@ class RequestRecord(msgspec.Struct, frozen=True):
     at: datetime
 
 
-class Store(msgspec.Struct):
+class SandboxStore(msgspec.Struct):
     """The shop, and what its control API tells and takes.
 
     Attributes:
@@ -40,7 +40,7 @@ class Store(msgspec.Struct):
     database: Database
     now: Callable[[], datetime]
     model: ModelRecord
-    access: Access = msgspec.field(default_factory=Access)
+    access: StoreAccess = msgspec.field(default_factory=StoreAccess)
     orders: StoreOrders = msgspec.field(default_factory=no_orders)
     orders_elsewhere: dict[str, Orders[Any]] = {}
     requests: list[RequestRecord] = []

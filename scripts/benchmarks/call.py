@@ -13,7 +13,7 @@ from typing import Any, Final
 import httpx
 
 from sandbox.caller import Caller, calling
-from sandbox.caller_signalling import Room
+from sandbox.caller_signalling import RoomAddress
 from sandbox.voice import Voice
 from scripts.benchmarks.programs import (
     Machine,
@@ -66,7 +66,7 @@ async def our_call(machine: Machine, http: httpx.AsyncClient, voice: Voice, figu
     answer = await http.post(f"{machine.url}/v1/sessions", json={"user_id": "bench"})
     figures.accepted.append(time.monotonic() - began)
     session = answer.raise_for_status().json()
-    room = Room(session["room"]["url"], session["room"]["token"])
+    room = RoomAddress(session["room"]["url"], session["room"]["token"])
     async with calling(machine.url, voice, room=room) as (caller, _):
         bot = child_of(machine.controller.process.pid, "bot")
         await caller.hears_bot()
@@ -80,7 +80,7 @@ async def our_call(machine: Machine, http: httpx.AsyncClient, voice: Voice, figu
 
 
 async def bare_call(machine: Machine, http: httpx.AsyncClient, voice: Voice, figures: Figures) -> None:
-    async with calling(machine.url, voice, room=Room(machine.bare_url)) as (caller, _):
+    async with calling(machine.url, voice, room=RoomAddress(machine.bare_url)) as (caller, _):
         await caller.hears_bot()
         await caller.bot_quiet()
         answered = await question(caller)

@@ -13,7 +13,7 @@ import httpx
 
 from sandbox.caller import calling
 from sandbox.caller_livekit import QUEUE_MILLISECONDS
-from sandbox.caller_signalling import Room
+from sandbox.caller_signalling import RoomAddress
 from sandbox.voice import Voice
 from scripts.benchmarks.call import STOP_SECS, last_turn, progress, question
 from scripts.benchmarks.programs import Machine, ended, milliseconds, programs, system
@@ -24,7 +24,7 @@ CALLERS_OWN: Final = {"webrtc": 0.0, "livekit": QUEUE_MILLISECONDS / 1000}
 
 
 @dataclass
-class Figures:
+class RoomFigures:
     """Of calls at one provider, in seconds."""
 
     accepted: list[float] = field(default_factory=list)
@@ -45,25 +45,25 @@ async def measure(directory: Path, calls: int) -> str:
         programs(roomed, with_bare=False, **server.variables) as within,
     ):
         machines = {"webrtc": without, "livekit": within}
-        figures = {provider: Figures() for provider in machines}
+        figures = {provider: RoomFigures() for provider in machines}
         async with httpx.AsyncClient() as http:
             for number in range(calls + 1):
                 for provider, machine in machines.items():
                     # The first of each only warms up.
-                    sample = figures[provider] if number else Figures()
+                    sample = figures[provider] if number else RoomFigures()
                     await one_call(machine, provider, http, voice, sample)
                 progress(number, calls)
     return table(figures, calls)
 
 
 async def one_call(
-    machine: Machine, provider: str, http: httpx.AsyncClient, voice: Voice, figures: Figures
+    machine: Machine, provider: str, http: httpx.AsyncClient, voice: Voice, figures: RoomFigures
 ) -> None:
     began = time.monotonic()
     answer = await http.post(f"{machine.url}/v1/sessions", json={"user_id": "bench"})
     figures.accepted.append(time.monotonic() - began)
     session = answer.raise_for_status().json()
-    room = Room(session["room"]["url"], session["room"]["token"], provider)
+    room = RoomAddress(session["room"]["url"], session["room"]["token"], provider)
     async with calling(machine.url, voice, room=room) as (caller, _):
         figures.greeted.append(await caller.hears_bot() - began)
         await caller.bot_quiet()
@@ -75,7 +75,7 @@ async def one_call(
     figures.joined.append((joined - accepted).total_seconds())
 
 
-def table(figures: dict[str, Figures], calls: int) -> str:
+def table(figures: dict[str, RoomFigures], calls: int) -> str:
     names = {
         "accepted": "POST /v1/sessions until 201",
         "joined": "accepted to joined",

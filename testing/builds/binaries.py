@@ -31,7 +31,7 @@ REAL_VERSION = "-X k8s.io/component-base/version.gitVersion=v1.37.2"
 
 
 @dataclass(frozen=True)
-class Part:
+class GoModule:
     """A folder with a Go module, and the programs it is for: others', or one of its own."""
 
     directory: Path
@@ -55,9 +55,9 @@ class Part:
 KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 OF_KUBERNETES = f"{STRIP} {REAL_VERSION}"
 PARTS = (
-    Part(MODULES / "etcd", {"etcd": "go.etcd.io/etcd/server/v3"}),
-    Part(MODULES / "kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
-    Part(
+    GoModule(MODULES / "etcd", {"etcd": "go.etcd.io/etcd/server/v3"}),
+    GoModule(MODULES / "kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
+    GoModule(
         MODULES / "kubernetes",
         {name: f"k8s.io/kubernetes/cmd/{name}" for name in KUBERNETES},
         OF_KUBERNETES,
@@ -71,7 +71,7 @@ class Binary:
 
     name: str
     package: str
-    part: Part
+    part: GoModule
     path: Path
 
     def build(self, go: Path) -> None:
@@ -96,7 +96,7 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "podline" / "cluster"
 
 
-def ensure_binaries(parts: Sequence[Part] = PARTS, cache: Path | None = None) -> dict[str, Path]:
+def ensure_binaries(parts: Sequence[GoModule] = PARTS, cache: Path | None = None) -> dict[str, Path]:
     """Say where each program is, once all of them are there."""
     cache = cache or cache_directory()
     wanted = [
@@ -113,7 +113,7 @@ def ensure_binaries(parts: Sequence[Part] = PARTS, cache: Path | None = None) ->
     return {binary.name: given.get(binary.name, binary.path) for binary in wanted}
 
 
-def given_binaries(parts: Sequence[Part]) -> dict[str, Path]:
+def given_binaries(parts: Sequence[GoModule]) -> dict[str, Path]:
     """What the user's own folder has."""
     folder = os.environ.get(ASSETS)
     if not folder:
@@ -154,7 +154,7 @@ def tell(line: str) -> None:
     sys.stderr.flush()
 
 
-def main(parts: Sequence[Part] = PARTS, cache: Path | None = None) -> int:
+def main(parts: Sequence[GoModule] = PARTS, cache: Path | None = None) -> int:
     """Exit with 3 where this machine can't have them, so that a script can tell that from a failed build."""
     try:
         binaries = ensure_binaries(parts, cache)

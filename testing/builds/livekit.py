@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 
 from testing.builds import binaries
-from testing.builds.binaries import MODULES, Part, cache_directory, ensure_binaries
+from testing.builds.binaries import MODULES, GoModule, cache_directory, ensure_binaries
 
 VARIABLE = "LIVEKIT_SERVER"
 """Names the program, where it is not on the PATH."""
 
 PROGRAM = "livekit-server"
-PARTS = (Part(MODULES / "livekit", {PROGRAM: "github.com/livekit/livekit-server/cmd/server"}),)
+PARTS = (GoModule(MODULES / "livekit", {PROGRAM: "github.com/livekit/livekit-server/cmd/server"}),)
 CACHE = cache_directory().with_name("livekit")
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import sys
 
-from testing.builds.binaries import MODULES, OF_KUBERNETES, PARTS, Part, main
+from testing.builds.binaries import MODULES, OF_KUBERNETES, PARTS, GoModule, main
 
-COREDNS = Part(MODULES / "coredns", {"coredns": "github.com/coredns/coredns"})
-ENFORCER = Part(MODULES / "network-policies", {"network-policies": "."})
+COREDNS = GoModule(MODULES / "coredns", {"coredns": "github.com/coredns/coredns"})
+ENFORCER = GoModule(MODULES / "network-policies", {"network-policies": "."})
 ALL_PARTS = (
     *PARTS,
-    Part(
+    GoModule(
         MODULES / "kubelet",
         {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kubelet", "kube-proxy")},
         OF_KUBERNETES,

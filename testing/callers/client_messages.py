@@ -16,7 +16,7 @@ class StillClock:
 
 
 @dataclass
-class Page:
+class FakePage:
     """What the caller's page was told."""
 
     told: list[str] = field(default_factory=list)
@@ -33,4 +33,4 @@ def typed(text: str) -> dict[str, object]:
 
 def unhurried_messages() -> ClientMessages:
     """Limits for a test that is about something else."""
-    return ClientMessages(StillClock(), Page().tell)
+    return ClientMessages(StillClock(), FakePage().tell)

@@ -22,7 +22,7 @@ Command = list[str | Path]
 
 
 @dataclass(frozen=True)
-class Ports:
+class ClusterPorts:
     etcd: int
     etcd_peers: int
     apiserver: int
@@ -66,7 +66,7 @@ class Files:
         return self.root / "kubeconfig"
 
 
-def etcd(program: Path, files: Files, ports: Ports) -> Command:
+def etcd(program: Path, files: Files, ports: ClusterPorts) -> Command:
     clients, peers = f"http://127.0.0.1:{ports.etcd}", f"http://127.0.0.1:{ports.etcd_peers}"
     return [
         program,
@@ -81,7 +81,7 @@ def etcd(program: Path, files: Files, ports: Ports) -> Command:
     ]
 
 
-def apiserver(program: Path, files: Files, ports: Ports, address: str) -> Command:
+def apiserver(program: Path, files: Files, ports: ClusterPorts, address: str) -> Command:
     # The endpoints of the Service `kubernetes` may not be a loopback address.
     endpoints = ["--endpoint-reconciler-type=none"] if address == LOOPBACK else []
     return [
@@ -104,7 +104,7 @@ def apiserver(program: Path, files: Files, ports: Ports, address: str) -> Comman
     ]
 
 
-def controller_manager(program: Path, files: Files, ports: Ports, address: str) -> Command:
+def controller_manager(program: Path, files: Files, ports: ClusterPorts, address: str) -> Command:
     return [
         program,
         *client_flags(files, ports.controller_manager, address),
@@ -118,7 +118,7 @@ def controller_manager(program: Path, files: Files, ports: Ports, address: str) 
     ]
 
 
-def scheduler(program: Path, files: Files, ports: Ports, address: str) -> Command:
+def scheduler(program: Path, files: Files, ports: ClusterPorts, address: str) -> Command:
     return [program, *client_flags(files, ports.scheduler, address)]
 
 

@@ -13,7 +13,14 @@ from typing import Any, Self
 import httpx
 
 from testing.cluster import commands, kwok
-from testing.cluster.processes import TERM_SECONDS, Guardian, Part, answers, free_ports, stop_all
+from testing.cluster.processes import (
+    TERM_SECONDS,
+    ClusterGuardian,
+    ClusterProcess,
+    answers,
+    free_ports,
+    stop_all,
+)
 
 FAKE_NODES = 5
 PATIENCE_SECONDS = 30.0
@@ -54,11 +61,11 @@ class ControlPlane:
         self.binaries = binaries
         self.address = address
         self.directory = Path(tempfile.mkdtemp(prefix="podline-cluster-"))
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, ClusterProcess] = {}
         self.bot_log = self.directory / "bot.log"
         self._fake_nodes = fake_nodes
         self._apiserver_port = apiserver_port
-        self._guardian = Guardian(self.directory)
+        self._guardian = ClusterGuardian(self.directory)
         self._readiness: dict[str, IsReady] = {}
         self._tokens: Mapping[str, str] = {}
 
@@ -76,7 +83,7 @@ class ControlPlane:
     async def start(self) -> None:
         """Returns when Jobs run: all parts answer and the fake nodes are ready."""
         files = commands.Files(self.directory)
-        ports = commands.Ports(*free_ports(5))
+        ports = commands.ClusterPorts(*free_ports(5))
         if self._apiserver_port is not None:
             ports = dataclasses.replace(ports, apiserver=self._apiserver_port)
         self.url = f"https://{self.address}:{ports.apiserver}"
@@ -123,7 +130,7 @@ class ControlPlane:
     async def stop_scheduler(self, patience: float = TERM_SECONDS) -> None:
         await self.part("kube-scheduler").stop(patience)
 
-    def part(self, name: str) -> Part:
+    def part(self, name: str) -> ClusterProcess:
         """One of the programs, by its name."""
         if name not in self.parts:
             raise NotOursError(f"{name} is a part of the cluster that was named, so this test can't stop it")
@@ -196,7 +203,7 @@ class ControlPlane:
         with self.bot_log.open("a") as log:
             log.write(kwok.log_line(text))
 
-    def _add_control_plane(self, files: commands.Files, ports: commands.Ports) -> None:
+    def _add_control_plane(self, files: commands.Files, ports: commands.ClusterPorts) -> None:
         def healthy(port: int, path: str) -> IsReady:
             return lambda: self._answers(f"https://{self.address}:{port}{path}")
 
@@ -224,7 +231,7 @@ class ControlPlane:
         self._add(command, lambda: answers(f"http://127.0.0.1:{port}/healthz", None))
 
     def _add(self, command: commands.Command, is_ready: IsReady, name: str | None = None) -> None:
-        part = Part(command, self.directory, self._guardian, name)
+        part = ClusterProcess(command, self.directory, self._guardian, name)
         self.parts[part.name] = part
         self._readiness[part.name] = is_ready
 

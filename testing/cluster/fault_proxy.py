@@ -18,12 +18,12 @@ from multidict import CIMultiDict
 from testing.cluster import commands
 from testing.cluster.control_plane import PATIENCE_SECONDS, ControlPlane
 from testing.cluster.faults import (
-    Asked,
     Delay,
     ErrorEvent,
-    Fault,
     HalfOpen,
     Kind,
+    ProxiedRequest,
+    ProxyFault,
     Refuse,
     ResetAfter,
     ResetBefore,
@@ -53,7 +53,7 @@ class FaultProxy:
     """
 
     def __init__(self, plane: ControlPlane, token: str | None = None, seed: int = 0) -> None:
-        self.faults: list[Fault] = []
+        self.faults: list[ProxyFault] = []
         self.counts: Counter[tuple[str, str, int]] = Counter()
         """How many requests there were, by method, resource and status."""
         self.port = free_ports(1)[0]
@@ -64,7 +64,7 @@ class FaultProxy:
         )
         self._plane = plane
         self._chance = random.Random(seed)  # noqa: S311 - chaos that can be repeated
-        self._watches: list[tuple[Asked, web.BaseRequest]] = []
+        self._watches: list[tuple[ProxiedRequest, web.BaseRequest]] = []
         self._flows = asyncio.Event()
         self._flows.set()
         self._changed = asyncio.Event()
@@ -104,7 +104,7 @@ class FaultProxy:
             if connection.transport is not None:
                 connection.transport.abort()
 
-    def cut(self, matches: Callable[[Asked], bool] = lambda _: True) -> None:
+    def cut(self, matches: Callable[[ProxiedRequest], bool] = lambda _: True) -> None:
         """Break the watches that are open now."""
         for asked, request in list(self._watches):
             if matches(asked):
@@ -129,7 +129,7 @@ class FaultProxy:
                 await self._changed.wait()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        asked = Asked(request.method, request.path, dict(request.query))
+        asked = ProxiedRequest(request.method, request.path, dict(request.query))
         kind = next((fault.kind for fault in self.faults if fault.strikes(asked, self._chance)), None)
         if isinstance(kind, Delay):
             await asyncio.sleep(kind.seconds)
@@ -137,7 +137,7 @@ class FaultProxy:
             return await self._forward(request, asked)
         return await self._break(kind, request, asked)
 
-    async def _break(self, kind: Kind, request: web.BaseRequest, asked: Asked) -> web.StreamResponse:
+    async def _break(self, kind: Kind, request: web.BaseRequest, asked: ProxiedRequest) -> web.StreamResponse:
         match kind:
             case Refuse(status, _, _, retry_after):
                 self._count(asked, status)
@@ -154,7 +154,7 @@ class FaultProxy:
             case ResetBefore() | Delay():
                 return self._reset(request, asked)
 
-    async def _hang(self, request: web.BaseRequest, asked: Asked) -> web.StreamResponse:
+    async def _hang(self, request: web.BaseRequest, asked: ProxiedRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         if asked.watching:
             response.enable_chunked_encoding()
@@ -169,7 +169,7 @@ class FaultProxy:
         async with self._ask(request) as answer:
             await answer.read()
 
-    async def _forward(self, request: web.BaseRequest, asked: Asked) -> web.StreamResponse:
+    async def _forward(self, request: web.BaseRequest, asked: ProxiedRequest) -> web.StreamResponse:
         try:
             answer = await self._ask(request)
         except aiohttp.ClientError:
@@ -208,13 +208,13 @@ class FaultProxy:
             skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
         )
 
-    def _reset(self, request: web.BaseRequest, asked: Asked) -> web.StreamResponse:
+    def _reset(self, request: web.BaseRequest, asked: ProxiedRequest) -> web.StreamResponse:
         self._count(asked, RESET)
         abort(request)
         return web.Response()
 
     @contextmanager
-    def _open_watch(self, asked: Asked, request: web.BaseRequest) -> Iterator[None]:
+    def _open_watch(self, asked: ProxiedRequest, request: web.BaseRequest) -> Iterator[None]:
         if not asked.watching:
             yield
             return
@@ -227,7 +227,7 @@ class FaultProxy:
             self._watches.remove(entry)
             self._announce()
 
-    def _count(self, asked: Asked, status: int) -> None:
+    def _count(self, asked: ProxiedRequest, status: int) -> None:
         self.counts[asked.method, asked.resource, status] += 1
         self._announce()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProxiedRequest:
     """A request, as far as faults are chosen by it."""
 
     method: str
@@ -97,23 +97,23 @@ class HalfOpen:
 Kind = Refuse | ErrorEvent | ResetBefore | ResetAfter | Delay | HalfOpen
 
 
-def everything(_: Asked) -> bool:
+def everything(_: ProxiedRequest) -> bool:
     return True
 
 
 @dataclass
-class Fault:
+class ProxyFault:
     """Hits the requests it matches, until its count is used up or a test takes it away."""
 
     kind: Kind
-    matches: Callable[[Asked], bool] = field(default=everything)
+    matches: Callable[[ProxiedRequest], bool] = field(default=everything)
     count: int | None = None
     """How many requests it hits; all, where there is none."""
     probability: float = 1.0
     hits: int = 0
     """How many it has hit."""
 
-    def strikes(self, asked: Asked, chance: random.Random) -> bool:
+    def strikes(self, asked: ProxiedRequest, chance: random.Random) -> bool:
         spent = self.count is not None and self.hits >= self.count
         if spent or not self.matches(asked) or chance.random() >= self.probability:
             return False

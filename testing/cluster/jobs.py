@@ -55,7 +55,7 @@ def bot_state(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclass
-class Bot:
+class BareBot:
     """A Job made without Podline, and its pod."""
 
     plane: ControlPlane

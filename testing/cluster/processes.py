@@ -24,11 +24,11 @@ TERM_SECONDS = 1.0
 TAIL_LINES = 30
 
 
-class PartFailedError(Exception):
+class ClusterProcessFailedError(Exception):
     """A part of the cluster did not come up, or ended by itself; shows the end of its log."""
 
 
-class Guardian:
+class ClusterGuardian:
     """Ends our processes when we are killed; see guardian.py."""
 
     def __init__(self, directory: Path) -> None:
@@ -57,14 +57,18 @@ class Guardian:
         self._process.stdin.flush()
 
 
-class Part:
+class ClusterProcess:
     """One program of the cluster, which can be ended and started again with the same command.
 
     It belongs to no event loop, so that tests with loops of their own can share it.
     """
 
     def __init__(
-        self, command: Sequence[str | Path], directory: Path, guardian: Guardian, name: str | None = None
+        self,
+        command: Sequence[str | Path],
+        directory: Path,
+        guardian: ClusterGuardian,
+        name: str | None = None,
     ) -> None:
         """Prepare; its log is written to the directory. It is named for its program unless otherwise said."""
         self.command = list(command)
@@ -119,9 +123,11 @@ class Part:
         deadline = time.monotonic() + READY_SECONDS
         while not await is_ready():
             if not self.runs:
-                raise PartFailedError(f"{self.name} ended by itself:\n{self.tail()}")
+                raise ClusterProcessFailedError(f"{self.name} ended by itself:\n{self.tail()}")
             if time.monotonic() > deadline:
-                raise PartFailedError(f"{self.name} is not ready after {READY_SECONDS:.0f} s:\n{self.tail()}")
+                raise ClusterProcessFailedError(
+                    f"{self.name} is not ready after {READY_SECONDS:.0f} s:\n{self.tail()}"
+                )
             await asyncio.sleep(0.05)  # seen from outside only
 
     def tail(self, lines: int = TAIL_LINES) -> str:
@@ -132,7 +138,7 @@ class Part:
             os.kill(self.pid, number)
 
 
-async def stop_all(parts: Iterable[Part]) -> None:
+async def stop_all(parts: Iterable[ClusterProcess]) -> None:
     await asyncio.gather(*(part.stop() for part in parts))
 
 

@@ -51,7 +51,7 @@ def write_template(directory: Path, fate: Mapping[str, str], *, is_vast: bool = 
 
 
 @dataclass
-class Site:
+class ClusterSite:
     """A controller over a namespace of the cluster."""
 
     controller: Controller
@@ -144,7 +144,7 @@ class PlayedBot:
     acknowledged: int = 0
     marks: dict[str, float] = field(default_factory=lambda: {"process_up": 0.5, "joined": 1.0})
 
-    def speak_to(self, site: Site) -> None:
+    def speak_to(self, site: ClusterSite) -> None:
         """Report to the controller of this site from now on."""
         self.client, self.url = site.client, site.controller.url_for_bots
 
@@ -225,7 +225,7 @@ async def serve(
     is_ready: bool = True,
     is_vast: bool = False,
     **settings: Any,
-) -> AsyncIterator[Site]:
+) -> AsyncIterator[ClusterSite]:
     """Serve a controller; returns when it is ready, unless a test wants to see how it is not."""
     bots_port = free_port()
     chosen = settings_of(
@@ -248,7 +248,7 @@ async def serve(
         base_url=chosen.listeners.url_for_callers, timeout=PATIENCE_SECONDS * 2
     ) as client:
         controller = Controller(client, server, serving, directory)
-        site = Site(controller, plane, namespace)
+        site = ClusterSite(controller, plane, namespace)
         while not server.started:  # noqa: ASYNC110 - seen from outside only
             await asyncio.sleep(0.005)
         try:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from testing.builds.binaries import MODULES, Part, cache_directory, ensure_binaries, main
+from testing.builds.binaries import MODULES, GoModule, cache_directory, ensure_binaries, main
 from testing.builds.go import GoUnavailableError
 from testing.leaving_out import leave_out
 from testing.processes import Program, free_port, reaches
 
-PARTS = (Part(MODULES / "collector", {"collector": "."}),)
+PARTS = (GoModule(MODULES / "collector", {"collector": "."}),)
 CACHE = cache_directory().with_name("collector")
 
 

@@ -20,7 +20,7 @@ from testing.fakes.controllers.served import free_port
 PATIENCE_SECONDS = 30.0
 
 
-class Prometheus:
+class QueriedPrometheus:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
         self._began = time.time()
@@ -55,7 +55,7 @@ class Prometheus:
 
 
 @contextlib.asynccontextmanager
-async def prometheus(directory: Path, target: str) -> AsyncIterator[Prometheus]:
+async def prometheus(directory: Path, target: str) -> AsyncIterator[QueriedPrometheus]:
     """One that scrapes a controller each second, as of the namespace `voice`."""
     configuration = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
@@ -83,7 +83,7 @@ async def prometheus(directory: Path, target: str) -> AsyncIterator[Prometheus]:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while not await _is_ready(client):  # noqa: ASYNC110 - likewise
                     await asyncio.sleep(0.1)
-            yield Prometheus(client)
+            yield QueriedPrometheus(client)
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()

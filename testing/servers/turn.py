@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from testing.builds.binaries import MODULES, Part, cache_directory, ensure_binaries, main
+from testing.builds.binaries import MODULES, GoModule, cache_directory, ensure_binaries, main
 from testing.builds.go import GoUnavailableError
 from testing.leaving_out import leave_out
 from testing.processes import Program, free_port
@@ -19,7 +19,7 @@ from testing.processes import Program, free_port
 SECRET: Final = "shared-with-the-turn-server"
 PROGRAM: Final = "turn-server"
 PACKAGE: Final = "github.com/pion/turn/v4/examples/turn-server/lt-cred-turn-rest"
-PARTS: Final = (Part(MODULES / "turn", {PROGRAM: PACKAGE}),)
+PARTS: Final = (GoModule(MODULES / "turn", {PROGRAM: PACKAGE}),)
 CACHE: Final = cache_directory().with_name("turn")
 
 

@@ -25,11 +25,11 @@ from controller.core.session import Session, Timeline
 from controller.credentials.store import StoreTokens
 from podline.contract.environment import CONVEX_TOKEN
 from sandbox.gemini.record import ModelRecord
-from sandbox.store.access import Access
+from sandbox.store.access import StoreAccess
 from sandbox.store.catalogue import as_json, load_catalogue
 from sandbox.store.database import Database
 from sandbox.store.server import create_store_app
-from sandbox.store.state import Store
+from sandbox.store.state import SandboxStore
 from testing.fakes.controllers.parts import fake_parts
 from testing.settings import settings_of
 
@@ -92,10 +92,10 @@ async def exchanges() -> list[dict[str, Any]]:
         return response
 
     async with aiohttp.ClientSession() as http:
-        async with _store(record, Access()) as url:
+        async with _store(record, StoreAccess()) as url:
             await _ask_for_everything(Client(http, url, TOKEN))
             await _ask_badly(http, url)
-        async with _store(record, Access(["another secret", SECRET])) as url:
+        async with _store(record, StoreAccess(["another secret", SECRET])) as url:
             for user, session, lifetime in (
                 ("cy", "session-3", _CENTURY),
                 ("cy", "session-3", timedelta(hours=1)),
@@ -105,10 +105,10 @@ async def exchanges() -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def _store(record: Middleware, access: Access) -> AsyncIterator[str]:
+async def _store(record: Middleware, access: StoreAccess) -> AsyncIterator[str]:
     with tempfile.TemporaryDirectory() as directory:
         database = Database(Path(directory))
-        store = Store(load_catalogue(), database, lambda: datetime.now(UTC), ModelRecord(), access)
+        store = SandboxStore(load_catalogue(), database, lambda: datetime.now(UTC), ModelRecord(), access)
         app = create_store_app(store)
         app.middlewares.append(record)
         async with TestServer(app) as server:

@@ -21,11 +21,11 @@ from bot.store import StoreError, Turn
 from controller.core.credentials import Credentials
 from controller.credentials.store import StoreTokens, key_id
 from sandbox.gemini.record import ModelRecord
-from sandbox.store.access import Access
+from sandbox.store.access import StoreAccess
 from sandbox.store.catalogue import load_catalogue
 from sandbox.store.database import Database
 from sandbox.store.server import create_store_app
-from sandbox.store.state import Store
+from sandbox.store.state import SandboxStore
 from testing.fakes.controllers.site import serve_site
 
 SECRET: Final = "the store's secret of thirty-two bytes"
@@ -66,8 +66,8 @@ def secrets() -> list[str]:
 @pytest.fixture
 async def shop(tmp_path: Path, secrets: list[str]) -> AsyncIterator[Shop]:
     database = Database(tmp_path)
-    store = Store(
-        load_catalogue(), database, lambda: datetime.now(UTC), ModelRecord(), access=Access(secrets)
+    store = SandboxStore(
+        load_catalogue(), database, lambda: datetime.now(UTC), ModelRecord(), access=StoreAccess(secrets)
     )
     async with TestServer(create_store_app(store)) as server, aiohttp.ClientSession() as http:
         yield Shop(str(server.make_url("")).rstrip("/"), http, database)
@@ -228,8 +228,8 @@ async def test_a_change_of_the_secret_ends_no_call_and_then_the_former_one_opens
         # The store is started again without the former secret.
         (tmp_path / "again").mkdir()
         database = Database(tmp_path / "again")
-        store = Store(
-            load_catalogue(), database, lambda: datetime.now(UTC), ModelRecord(), access=Access([SECRET])
+        store = SandboxStore(
+            load_catalogue(), database, lambda: datetime.now(UTC), ModelRecord(), access=StoreAccess([SECRET])
         )
         async with TestServer(create_store_app(store)) as server:
             again = Shop(str(server.make_url("")).rstrip("/"), shop.http, database)

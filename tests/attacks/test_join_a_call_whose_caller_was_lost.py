@@ -16,7 +16,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from dotenv import dotenv_values
 
 from sandbox.caller import calling
-from sandbox.caller_signalling import Room
+from sandbox.caller_signalling import RoomAddress
 from sandbox.voice import Voice
 from testing.callers.keys import KEYS, bearer
 from testing.processes import Program, answers, free_port
@@ -95,7 +95,7 @@ async def test_nobody_else_gets_into_a_call_neither_beside_its_caller_nor_after_
             answer = await client.get(f"/v1/sessions/{VICTIM}", headers=bearer("reader"))
             return str(answer.json()["phase"])
 
-        room = Room(session["room"]["url"], session["room"]["token"])
+        room = RoomAddress(session["room"]["url"], session["room"]["token"])
         async with asyncio.timeout(60), calling(url, Voice(), room=room) as (caller, _):
             await caller.hears_bot()
             pc_id = caller._line.pc_id

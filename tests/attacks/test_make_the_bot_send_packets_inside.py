@@ -10,7 +10,7 @@ import pytest
 from podline.runner.channel.outbox import Outbox
 from podline.runner.room.peer import Peer
 from testing.callers.client_messages import unhurried_messages
-from testing.fakes.bots.meeting_bot import Presence
+from testing.fakes.bots.meeting_bot import MeetingPresence
 from testing.fakes.controllers.served import ServeController
 from tests.attacks.offers import (
     MEETING_BOT,
@@ -80,7 +80,7 @@ async def test_more_candidates_than_a_caller_has_never_reach_the_bot(
 
 @pytest.fixture
 async def peer() -> AsyncIterator[Peer]:
-    peer = Peer(Presence(Outbox(lambda: 0.0)), unhurried_messages())
+    peer = Peer(MeetingPresence(Outbox(lambda: 0.0)), unhurried_messages())
     yield peer
     await peer.close()
 

@@ -26,7 +26,7 @@ from sandbox.certificate import make_certificate
 from sandbox.ears import Ears
 from sandbox.gemini.pacing import Pacing
 from sandbox.gemini.server import Gemini, create_gemini_app
-from sandbox.gemini.tokens import Tokens
+from sandbox.gemini.tokens import EphemeralTokens
 from sandbox.grammar import request_grammar
 from sandbox.voice import Voice
 from testing.fakes.controllers.site import serve_site
@@ -90,7 +90,7 @@ async def model(tmp_path: Path, clock: Clock) -> AsyncIterator[Model]:
         clock=time.monotonic,
         sleep=asyncio.sleep,
         now=clock.now,
-        tokens=Tokens(clock.now),
+        tokens=EphemeralTokens(clock.now),
     )
     runner = web.AppRunner(create_gemini_app(gemini))
     await runner.setup()

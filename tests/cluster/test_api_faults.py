@@ -11,12 +11,12 @@ import pytest
 from testing.cluster.control_plane import ControlPlane
 from testing.cluster.fault_proxy import FaultProxy
 from testing.cluster.faults import (
-    Asked,
     Delay,
     ErrorEvent,
-    Fault,
     HalfOpen,
     Kind,
+    ProxiedRequest,
+    ProxyFault,
     Refuse,
     ResetAfter,
     ResetBefore,
@@ -30,15 +30,15 @@ async def proxy(plane: ControlPlane) -> AsyncIterator[FaultProxy]:
         yield running
 
 
-def creating(resource: str) -> Fault:
-    return Fault(ResetBefore(), lambda asked: asked.method == "POST" and asked.resource == resource)
+def creating(resource: str) -> ProxyFault:
+    return ProxyFault(ResetBefore(), lambda asked: asked.method == "POST" and asked.resource == resource)
 
 
-def watching(asked: Asked) -> bool:
+def watching(asked: ProxiedRequest) -> bool:
     return asked.watching
 
 
-def reading(asked: Asked) -> bool:
+def reading(asked: ProxiedRequest) -> bool:
     """Lists and watches: what a controller follows by."""
     return asked.method == "GET" and asked.resource in ("jobs", "pods")
 
@@ -85,7 +85,7 @@ async def test_whatever_the_api_server_answers_meanwhile_an_end_is_seen_afterwar
 ) -> None:
     async with serve(plane, namespace, tmp_path, kubeconfig=proxy.kubeconfig) as site:
         await site.live(session_id="one")
-        proxy.faults.append(Fault(kind, watching if isinstance(kind, ErrorEvent) else reading, count=6))
+        proxy.faults.append(ProxyFault(kind, watching if isinstance(kind, ErrorEvent) else reading, count=6))
         proxy.cut()
         await site.fate("one", end="exit-67")
         failed = await site.until_over("one")
@@ -132,7 +132,7 @@ async def test_a_write_that_passes_at_the_second_attempt_makes_one_bot(
 ) -> None:
     async with serve(plane, namespace, tmp_path, kubeconfig=proxy.kubeconfig) as site:
         fault = creating(resource)
-        proxy.faults.append(Fault(kind, fault.matches, count=2))
+        proxy.faults.append(ProxyFault(kind, fault.matches, count=2))
         session = await site.start(session_id="one")
         jobs = await plane.api("GET", site.jobs)
         secrets = await plane.api("GET", site.secrets)
@@ -154,7 +154,7 @@ async def test_a_launch_that_nobody_can_tell_of_keeps_its_place_until_it_is_sett
     monkeypatch.setattr("controller.runtimes.kubernetes.job_launcher.LAUNCH_SECONDS", 3.0)
     request = {"user_id": "ana", "session_id": "one"}
     async with serve(plane, namespace, tmp_path, kubeconfig=proxy.kubeconfig, capacity=1) as site:
-        fault = Fault(ResetAfter(), creating(resource).matches)
+        fault = ProxyFault(ResetAfter(), creating(resource).matches)
         proxy.faults.append(fault)
         unknown = await site.client.post("/v1/sessions", json=request)
         other = await site.client.post("/v1/sessions", json={"user_id": "bo"})
@@ -178,7 +178,7 @@ async def test_a_launch_of_unknown_outcome_that_nobody_asks_for_again_leaves_no_
 ) -> None:
     monkeypatch.setattr("controller.runtimes.kubernetes.job_launcher.LAUNCH_SECONDS", 3.0)
     async with serve(plane, namespace, tmp_path, kubeconfig=proxy.kubeconfig) as site:
-        proxy.faults.append(Fault(ResetAfter(), creating("jobs").matches))
+        proxy.faults.append(ProxyFault(ResetAfter(), creating("jobs").matches))
         unknown = await site.client.post("/v1/sessions", json={"user_id": "ana"})
         [session] = (await site.client.get("/v1/sessions")).json()["sessions"]
         proxy.faults.clear()
@@ -200,7 +200,7 @@ async def test_an_api_server_that_hangs_refuses_nobody_for_ever(
     monkeypatch.setattr("controller.runtimes.kubernetes.client.api.REQUEST_SECONDS", 1.0)
     monkeypatch.setattr("controller.runtimes.kubernetes.job_launcher.LAUNCH_SECONDS", 3.0)
     async with serve(plane, namespace, tmp_path, kubeconfig=proxy.kubeconfig) as site:
-        proxy.faults.append(Fault(HalfOpen(), creating("jobs").matches))
+        proxy.faults.append(ProxyFault(HalfOpen(), creating("jobs").matches))
         async with asyncio.timeout(15):
             answer = await site.client.post("/v1/sessions", json={"user_id": "ana"})
 

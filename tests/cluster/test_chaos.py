@@ -18,7 +18,16 @@ import httpx
 from testing.cluster.control_plane import ControlPlane
 from testing.cluster.controller_process import ControllerProcess
 from testing.cluster.fault_proxy import FaultProxy
-from testing.cluster.faults import Delay, ErrorEvent, Fault, HalfOpen, Kind, Refuse, ResetAfter, ResetBefore
+from testing.cluster.faults import (
+    Delay,
+    ErrorEvent,
+    HalfOpen,
+    Kind,
+    ProxyFault,
+    Refuse,
+    ResetAfter,
+    ResetBefore,
+)
 from testing.cluster.site import write_template
 from testing.fakes.controllers.served import PATIENCE_SECONDS
 
@@ -64,7 +73,7 @@ class Chaos:
         return {each["id"]: each for each in found}
 
 
-def faults(chance: random.Random) -> list[Fault]:
+def faults(chance: random.Random) -> list[ProxyFault]:
     """A little of everything, all the time."""
     kinds: list[Kind] = [
         ResetBefore(),
@@ -78,7 +87,7 @@ def faults(chance: random.Random) -> list[Fault]:
     ]
     probability: dict[type[Kind], float] = {HalfOpen: 0.01, ErrorEvent: 0.1}
     return [
-        Fault(
+        ProxyFault(
             kind,
             (lambda asked: asked.watching) if isinstance(kind, ErrorEvent) else (lambda _: True),
             probability=probability.get(type(kind), 0.05),

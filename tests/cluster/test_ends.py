@@ -12,7 +12,7 @@ import pytest
 
 from testing.builds.binaries import ensure_binaries
 from testing.cluster.control_plane import ControlPlane
-from testing.cluster.processes import PartFailedError
+from testing.cluster.processes import ClusterProcessFailedError
 
 ROOT = Path(__file__).parents[2]
 START_AND_SAY_SO = """
@@ -69,6 +69,6 @@ async def test_a_part_that_does_not_come_up_shows_its_log(tmp_path: Path) -> Non
     broken.write_text("#!/bin/sh\necho no disk left\nexit 1\n")
     broken.chmod(0o755)
 
-    with pytest.raises(PartFailedError, match="no disk left"):
+    with pytest.raises(ClusterProcessFailedError, match="no disk left"):
         async with ControlPlane({**ensure_binaries(), "etcd": broken}):
             pass

@@ -13,7 +13,16 @@ import pytest
 
 from testing.cluster.control_plane import ControlPlane
 from testing.cluster.fault_proxy import FaultProxy
-from testing.cluster.faults import Asked, Delay, ErrorEvent, Fault, HalfOpen, Refuse, ResetAfter, ResetBefore
+from testing.cluster.faults import (
+    Delay,
+    ErrorEvent,
+    HalfOpen,
+    ProxiedRequest,
+    ProxyFault,
+    Refuse,
+    ResetAfter,
+    ResetBefore,
+)
 
 LONG = 1.0
 """Far longer than any answer takes."""
@@ -67,7 +76,7 @@ async def open_watch(client: aiohttp.ClientSession, secrets: str) -> AsyncIterat
     ],
 )
 def test_a_path_names_a_resource(path: str, resource: str, name: str) -> None:
-    asked = Asked("GET", path, {})
+    asked = ProxiedRequest("GET", path, {})
 
     assert (asked.resource, asked.name) == (resource, name)
 
@@ -104,7 +113,7 @@ async def test_an_event_of_a_watch_comes_at_once(client: aiohttp.ClientSession, 
 async def test_an_error_is_answered_as_often_as_it_counts(
     proxy: FaultProxy, client: aiohttp.ClientSession, secrets: str
 ) -> None:
-    proxy.faults.append(Fault(Refuse(429, "TooManyRequests", retry_after=1), count=1))
+    proxy.faults.append(ProxyFault(Refuse(429, "TooManyRequests", retry_after=1), count=1))
 
     refused = await client.get(secrets)
 
@@ -116,7 +125,7 @@ async def test_an_error_is_answered_as_often_as_it_counts(
 async def test_a_fault_leaves_alone_what_it_does_not_match(
     proxy: FaultProxy, client: aiohttp.ClientSession, secrets: str
 ) -> None:
-    proxy.faults.append(Fault(Refuse(500), lambda asked: asked.method == "POST"))
+    proxy.faults.append(ProxyFault(Refuse(500), lambda asked: asked.method == "POST"))
 
     assert (await client.get(secrets)).status == 200
 
@@ -124,7 +133,7 @@ async def test_a_fault_leaves_alone_what_it_does_not_match(
 async def test_a_version_too_old_is_an_event_of_a_watch(
     proxy: FaultProxy, client: aiohttp.ClientSession, secrets: str
 ) -> None:
-    proxy.faults.append(Fault(ErrorEvent(), lambda asked: asked.watching))
+    proxy.faults.append(ProxyFault(ErrorEvent(), lambda asked: asked.watching))
 
     async with open_watch(client, secrets) as watch:
         assert watch.status == 200
@@ -135,7 +144,7 @@ async def test_a_version_too_old_is_an_event_of_a_watch(
 async def test_a_request_that_is_reset_before_has_no_effect(
     proxy: FaultProxy, client: aiohttp.ClientSession, secrets: str
 ) -> None:
-    proxy.faults.append(Fault(ResetBefore(), count=1))
+    proxy.faults.append(ProxyFault(ResetBefore(), count=1))
 
     with pytest.raises(aiohttp.ClientConnectionError):
         await client.post(secrets, json=named("one"))
@@ -147,7 +156,7 @@ async def test_a_request_that_is_reset_before_has_no_effect(
 async def test_a_request_that_is_reset_after_has_had_its_effect(
     proxy: FaultProxy, client: aiohttp.ClientSession, secrets: str
 ) -> None:
-    proxy.faults.append(Fault(ResetAfter(), count=1))
+    proxy.faults.append(ProxyFault(ResetAfter(), count=1))
 
     with pytest.raises(aiohttp.ClientConnectionError):
         await client.post(secrets, json=named("one"))
@@ -158,7 +167,7 @@ async def test_a_request_that_is_reset_after_has_had_its_effect(
 async def test_a_delayed_request_arrives_in_the_end(
     proxy: FaultProxy, client: aiohttp.ClientSession, secrets: str
 ) -> None:
-    proxy.faults.append(Fault(Delay(0.2), count=1))
+    proxy.faults.append(ProxyFault(Delay(0.2), count=1))
     began = asyncio.get_running_loop().time()
 
     assert (await client.get(secrets)).status == 200
@@ -168,7 +177,7 @@ async def test_a_delayed_request_arrives_in_the_end(
 async def test_a_half_open_request_hangs(
     proxy: FaultProxy, client: aiohttp.ClientSession, secrets: str
 ) -> None:
-    proxy.faults.append(Fault(HalfOpen(), count=1))
+    proxy.faults.append(ProxyFault(HalfOpen(), count=1))
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(LONG):
@@ -178,7 +187,7 @@ async def test_a_half_open_request_hangs(
 async def test_a_half_open_watch_begins_and_is_silent(
     proxy: FaultProxy, client: aiohttp.ClientSession, secrets: str
 ) -> None:
-    proxy.faults.append(Fault(HalfOpen(), lambda asked: asked.watching))
+    proxy.faults.append(ProxyFault(HalfOpen(), lambda asked: asked.watching))
     async with open_watch(client, secrets) as watch:
         await client.post(secrets, json=named("one"))
 
@@ -231,7 +240,7 @@ async def test_nobody_listens_while_it_is_down(
 async def test_chaos_repeats_itself(plane: ControlPlane, secrets: str) -> None:
     async def run() -> list[int]:
         async with FaultProxy(plane, seed=7) as proxy, aiohttp.ClientSession(proxy.url) as client:
-            proxy.faults.append(Fault(Refuse(500), probability=0.5))
+            proxy.faults.append(ProxyFault(Refuse(500), probability=0.5))
             return [(await client.get(secrets)).status for _ in range(20)]
 
     first = await run()

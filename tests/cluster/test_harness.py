@@ -10,13 +10,13 @@ import pytest
 
 from testing.cluster import kwok
 from testing.cluster.control_plane import PATIENCE_SECONDS, ControlPlane, KubectlError
-from testing.cluster.jobs import Bot, bot_state, conditions
+from testing.cluster.jobs import BareBot, bot_state, conditions
 from testing.cluster.kwok import Fate
 
 
 @pytest.fixture
-def bot(plane: ControlPlane, namespace: str) -> Bot:
-    return Bot(plane, namespace)
+def bot(plane: ControlPlane, namespace: str) -> BareBot:
+    return BareBot(plane, namespace)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def bot(plane: ControlPlane, namespace: str) -> Bot:
     ],
 )
 async def test_a_pod_that_fails_fails_its_job_with_its_code(
-    bot: Bot, fate: str, reason: str, code: int
+    bot: BareBot, fate: str, reason: str, code: int
 ) -> None:
     bot.annotations = {kwok.END: fate, kwok.FINAL_REPORT: "my final report"}
     await bot.create()
@@ -43,14 +43,14 @@ async def test_a_pod_that_fails_fails_its_job_with_its_code(
     assert (ended["reason"], ended["exitCode"], ended["message"]) == (reason, code, "my final report")
 
 
-async def test_a_pod_that_exits_with_0_completes_its_job(bot: Bot) -> None:
+async def test_a_pod_that_exits_with_0_completes_its_job(bot: BareBot) -> None:
     bot.annotations = {kwok.END: Fate.exits(0)}
     await bot.create()
 
     assert "Complete" in await bot.until_over()
 
 
-async def test_a_running_pod_ends_when_it_is_told_to(bot: Bot) -> None:
+async def test_a_running_pod_ends_when_it_is_told_to(bot: BareBot) -> None:
     await bot.create()
     await bot.until_running()
 
@@ -59,7 +59,7 @@ async def test_a_running_pod_ends_when_it_is_told_to(bot: Bot) -> None:
     assert "exit code 3" in (await bot.until_over())["Failed"]["message"]
 
 
-async def test_an_end_comes_after_the_time_that_is_set_for_it(bot: Bot) -> None:
+async def test_an_end_comes_after_the_time_that_is_set_for_it(bot: BareBot) -> None:
     bot.annotations = {kwok.END: Fate.exits(0), kwok.AFTER: "1500ms"}
     await bot.create()
 
@@ -70,7 +70,7 @@ async def test_an_end_comes_after_the_time_that_is_set_for_it(bot: Bot) -> None:
     assert ended["startedAt"] < ended["finishedAt"]
 
 
-async def test_an_eviction_by_the_kubelet_is_named_in_the_pod_alone(bot: Bot) -> None:
+async def test_an_eviction_by_the_kubelet_is_named_in_the_pod_alone(bot: BareBot) -> None:
     bot.annotations = {kwok.END: Fate.EVICTED}
     await bot.create()
 
@@ -81,14 +81,14 @@ async def test_an_eviction_by_the_kubelet_is_named_in_the_pod_alone(bot: Bot) ->
     assert "DisruptionTarget" not in conditions(pod)
 
 
-async def test_an_eviction_under_pressure_is_a_disruption(bot: Bot) -> None:
+async def test_an_eviction_under_pressure_is_a_disruption(bot: BareBot) -> None:
     bot.annotations = {kwok.END: Fate.NODE_PRESSURE}
     await bot.create()
 
     assert "DisruptionTarget" in (await bot.until_over())["Failed"]["message"]
 
 
-async def test_an_image_that_cannot_be_pulled_is_named(bot: Bot) -> None:
+async def test_an_image_that_cannot_be_pulled_is_named(bot: BareBot) -> None:
     bot.annotations = {kwok.END: Fate.IMAGE_PULL}
     await bot.create()
 
@@ -104,14 +104,14 @@ async def test_an_image_that_cannot_be_pulled_is_named(bot: Bot) -> None:
         (Fate.NEVER_READY, "ContainerCreating", ""),
     ],
 )
-async def test_a_pod_that_cannot_start_says_why(bot: Bot, fate: str, reason: str, says: str) -> None:
+async def test_a_pod_that_cannot_start_says_why(bot: BareBot, fate: str, reason: str, says: str) -> None:
     bot.annotations = {kwok.END: fate}
     await bot.create()
 
     assert says in (await bot.until_waiting(reason)).get("message", "")
 
 
-async def test_a_pod_starts_once_nothing_holds_it_back(bot: Bot) -> None:
+async def test_a_pod_starts_once_nothing_holds_it_back(bot: BareBot) -> None:
     bot.annotations = {kwok.END: Fate.NEVER_READY}
     await bot.create()
     await bot.until_waiting("ContainerCreating")
@@ -121,7 +121,7 @@ async def test_a_pod_starts_once_nothing_holds_it_back(bot: Bot) -> None:
     await bot.until_running()
 
 
-async def test_a_pod_that_is_deleted_says_goodbye_and_goes(bot: Bot) -> None:
+async def test_a_pod_that_is_deleted_says_goodbye_and_goes(bot: BareBot) -> None:
     bot.annotations = {kwok.FINAL_REPORT: "goodbye", kwok.STOP_TAKES: "500ms"}
     await bot.create()
     await bot.until_running()
@@ -135,7 +135,7 @@ async def test_a_pod_that_is_deleted_says_goodbye_and_goes(bot: Bot) -> None:
     await bot.until_gone()
 
 
-async def test_a_pod_chooses_the_code_it_stops_with(bot: Bot) -> None:
+async def test_a_pod_chooses_the_code_it_stops_with(bot: BareBot) -> None:
     bot.annotations = {kwok.STOP_CODE: "7"}
     await bot.create()
     await bot.until_running()
@@ -145,7 +145,7 @@ async def test_a_pod_chooses_the_code_it_stops_with(bot: Bot) -> None:
     assert "exit code 7" in (await bot.until_over())["Failed"]["message"]
 
 
-async def test_a_deaf_pod_is_killed_when_its_grace_is_over(bot: Bot) -> None:
+async def test_a_deaf_pod_is_killed_when_its_grace_is_over(bot: BareBot) -> None:
     bot.annotations, bot.grace_seconds = {kwok.END: Fate.DEAF}, 2
     await bot.create()
     await bot.until_running()
@@ -159,7 +159,7 @@ async def test_a_deaf_pod_is_killed_when_its_grace_is_over(bot: Bot) -> None:
     assert loop.time() - began > 1
 
 
-async def test_a_stop_of_a_pod_that_never_started_ends_its_job(bot: Bot) -> None:
+async def test_a_stop_of_a_pod_that_never_started_ends_its_job(bot: BareBot) -> None:
     bot.annotations = {kwok.END: Fate.IMAGE_PULL}
     await bot.create()
     await bot.until_waiting("ErrImagePull")
@@ -170,7 +170,7 @@ async def test_a_stop_of_a_pod_that_never_started_ends_its_job(bot: Bot) -> None
     await bot.until_gone()
 
 
-async def test_an_unreachable_pod_goes_by_force_only(bot: Bot) -> None:
+async def test_an_unreachable_pod_goes_by_force_only(bot: BareBot) -> None:
     bot.annotations, bot.grace_seconds = {kwok.END: Fate.UNREACHABLE}, 1
     await bot.create()
     await bot.until_running()
@@ -184,7 +184,7 @@ async def test_an_unreachable_pod_goes_by_force_only(bot: Bot) -> None:
     await bot.until_gone()
 
 
-async def test_a_drain_is_a_disruption(bot: Bot) -> None:
+async def test_a_drain_is_a_disruption(bot: BareBot) -> None:
     bot.annotations = {kwok.STOP_CODE: "1"}
     await bot.create()
     await bot.until_running()
@@ -195,7 +195,7 @@ async def test_a_drain_is_a_disruption(bot: Bot) -> None:
     assert "DisruptionTarget" in (await bot.until_over())["Failed"]["message"]
 
 
-async def test_what_a_fake_bot_logs_can_be_read(bot: Bot) -> None:
+async def test_what_a_fake_bot_logs_can_be_read(bot: BareBot) -> None:
     await bot.create()
     await bot.until_running()
 
@@ -204,7 +204,7 @@ async def test_what_a_fake_bot_logs_can_be_read(bot: Bot) -> None:
     assert "hello from the bot" in await bot.plane.kubectl("logs", "--namespace", bot.namespace, bot.pod_name)
 
 
-async def test_what_a_fake_bot_logs_can_be_followed(bot: Bot) -> None:
+async def test_what_a_fake_bot_logs_can_be_followed(bot: BareBot) -> None:
     await bot.create()
     await bot.until_running()
     path = f"{bot.plane.url}{bot.pod_path}/log?follow=true&tailLines=1"
@@ -222,7 +222,7 @@ async def test_what_a_fake_bot_logs_can_be_followed(bot: Bot) -> None:
         assert await anext(lines) == "second"
 
 
-async def test_no_pod_is_made_while_the_controller_manager_is_away(bot: Bot) -> None:
+async def test_no_pod_is_made_while_the_controller_manager_is_away(bot: BareBot) -> None:
     await bot.plane.stop_controller_manager()
     try:
         await bot.create()
@@ -234,7 +234,7 @@ async def test_no_pod_is_made_while_the_controller_manager_is_away(bot: Bot) -> 
     await bot.until_gone()
 
 
-async def test_the_apiserver_comes_back_with_everything(bot: Bot) -> None:
+async def test_the_apiserver_comes_back_with_everything(bot: BareBot) -> None:
     await bot.create()
     await bot.until_running()
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from testing.cluster.control_plane import ControlPlane
-from testing.cluster.site import Site, serve
+from testing.cluster.site import ClusterSite, serve
 
 
-async def total(site: Site, name: str, **labels: str) -> float:
+async def total(site: ClusterSite, name: str, **labels: str) -> float:
     """All samples of this name with these labels, added up."""
     text = (await site.client.get("/metrics")).text
     return sum(

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from testing.cluster.control_plane import PATIENCE_SECONDS, ControlPlane
-from testing.cluster.site import BASE, Site, serve, until_not_ready
+from testing.cluster.site import BASE, ClusterSite, serve, until_not_ready
 
 ACCOUNT = "podline-controller"
 [ROLE, BINDING] = yaml.safe_load_all((BASE / "role.yaml").read_text(encoding="utf-8"))
@@ -56,11 +56,11 @@ async def test_the_role_that_ships_is_enough_for_a_call_and_its_end(
     assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
 
 
-async def not_ready(site: Site) -> str:
+async def not_ready(site: ClusterSite) -> str:
     return await until_not_ready(site.client, because="Role")
 
 
-async def a_start(site: Site) -> str:
+async def a_start(site: ClusterSite) -> str:
     answer = await site.client.post("/v1/sessions", json={"user_id": "ana"})
     assert answer.status_code == 503
     jobs = await site.plane.api("GET", site.jobs)
@@ -68,7 +68,7 @@ async def a_start(site: Site) -> str:
     return str(answer.json()["detail"])
 
 
-async def a_start_under_a_name_that_is_there(site: Site) -> str:
+async def a_start_under_a_name_that_is_there(site: ClusterSite) -> str:
     job = (await site.plane.kubectl("create", "job", "one", "--image=x", "-n", site.namespace)).strip()
     assert "created" in job
     answer = await site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "one"})
@@ -76,27 +76,27 @@ async def a_start_under_a_name_that_is_there(site: Site) -> str:
     return str(answer.json()["detail"])
 
 
-async def a_start_that_can_t_be_completed(site: Site) -> str:
+async def a_start_that_can_t_be_completed(site: ClusterSite) -> str:
     answer = await site.client.post("/v1/sessions", json={"user_id": "ana"})
     assert answer.status_code == 503
     return str(answer.json()["detail"])
 
 
-async def a_log(site: Site) -> str:
+async def a_log(site: ClusterSite) -> str:
     await site.live(session_id="one")
     answer = await site.client.get("/v1/sessions/one/logs")
     assert answer.status_code == 503
     return str(answer.json()["detail"])
 
 
-async def a_stop(site: Site) -> str:
+async def a_stop(site: ClusterSite) -> str:
     await site.live(session_id="one")
     await site.client.delete("/v1/sessions/one")
     await site.until_over("one")
     return ""
 
 
-async def a_failure(site: Site) -> str:
+async def a_failure(site: ClusterSite) -> str:
     await site.live(session_id="one")
     await site.fate("one", end="exit-67")
     await site.until_over("one")
@@ -104,7 +104,7 @@ async def a_failure(site: Site) -> str:
     return ""
 
 
-FEATURES: dict[tuple[str, str], Callable[[Site], Awaitable[str]]] = {
+FEATURES: dict[tuple[str, str], Callable[[ClusterSite], Awaitable[str]]] = {
     ("jobs", "create"): not_ready,
     ("jobs", "get"): a_start_under_a_name_that_is_there,
     ("jobs", "list"): not_ready,

@@ -12,7 +12,7 @@ from controller.core.session import Session
 from controller.observe.traces import LISTED, Traced
 from controller.rooms.webrtc import WebRtcRooms
 from testing.cluster.control_plane import ControlPlane
-from testing.cluster.site import Site, secret_of, serve, site_signer, until_ready
+from testing.cluster.site import ClusterSite, secret_of, serve, site_signer, until_ready
 from testing.fakes.controllers.spans import (
     PARENT,
     TRACE,
@@ -146,7 +146,7 @@ async def test_the_same_request_finds_its_session_after_a_restart(
     assert len(jobs["items"]) == 1
 
 
-async def lose_secret(site: Site, name: str) -> None:
+async def lose_secret(site: ClusterSite, name: str) -> None:
     """As a controller leaves it that is killed between its two writes."""
     await site.plane.api("DELETE", f"{site.secrets}/{secret_of(await site.job(name))}")
 

@@ -11,12 +11,12 @@ import pytest
 
 from testing.cluster.control_plane import MERGE, ControlPlane
 from testing.cluster.kwok import Fate
-from testing.cluster.site import Site, serve
+from testing.cluster.site import ClusterSite, serve
 
-Prepare = Callable[[Site], Awaitable[Any]]
+Prepare = Callable[[ClusterSite], Awaitable[Any]]
 
 
-async def stopped(site: Site, session_id: str) -> dict[str, Any]:
+async def stopped(site: ClusterSite, session_id: str) -> dict[str, Any]:
     """Stop it, see it end, and see that nothing of it is left but its record."""
     answer = await site.client.delete(f"/v1/sessions/{session_id}")
     assert (answer.status_code, answer.json()["phase"]) == (202, "stopping")

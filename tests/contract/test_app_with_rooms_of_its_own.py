@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from controller.parts import choose_rooms
 from sandbox.daily.rooms import DOMAIN
-from sandbox.daily.server import Daily, create_daily_app
+from sandbox.daily.server import DailyServer, create_daily_app
 from testing.fakes.controllers.parts import SIGNER
 from testing.fakes.controllers.runtimes_and_rooms import secrets_of
 from testing.fakes.controllers.site import Site, serve_site
@@ -55,7 +55,7 @@ class App:
 @pytest.fixture
 async def app() -> AsyncIterator[App]:
     """The app beside a controller with PODLINE_ROOMS=daily, both at the same Daily."""
-    daily = Daily(KEY, time.time, time.monotonic)
+    daily = DailyServer(KEY, time.time, time.monotonic)
     async with TestServer(create_daily_app(daily)) as server:
         url = str(server.make_url("/v1"))
         settings = settings_of(

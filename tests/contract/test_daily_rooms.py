@@ -18,7 +18,7 @@ from controller.rooms.daily.rooms import DailyRooms
 from controller.rooms.names import RoomNames
 from sandbox.daily.requests import CreateRoom, RoomProperties, TokenProperties
 from sandbox.daily.rooms import DOMAIN
-from sandbox.daily.server import Daily, create_daily_app
+from sandbox.daily.server import DailyServer, create_daily_app
 from sandbox.daily.tokens import make_token, read_token
 from testing.fakes.controllers.runtimes_and_rooms import secrets_of
 from testing.fakes.controllers.sessions import some_session
@@ -34,7 +34,7 @@ class Site:
 
     def __init__(self) -> None:
         self.seconds = NOW
-        self.daily = Daily(KEY, lambda: self.seconds, time.monotonic)
+        self.daily = DailyServer(KEY, lambda: self.seconds, time.monotonic)
         self.url = ""
 
     def rooms(self, installation: str = "ours", key: str = KEY, former: tuple[str, ...] = ()) -> DailyRooms:

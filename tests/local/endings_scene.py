@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from sandbox.caller import Caller, calling
-from sandbox.caller_signalling import Room
+from sandbox.caller_signalling import RoomAddress
 from testing.processes import bots_of, eventually
 from tests.local.endings_site import Site
 
@@ -25,7 +25,7 @@ class Scene:
         self.user_id = user_id
         self.session_id = ""
         self.began = time.monotonic()
-        self._room: Room
+        self._room: RoomAddress
 
     async def start(self, **wishes: Any) -> None:
         """Start the session; its user may have no other meanwhile."""
@@ -34,7 +34,7 @@ class Scene:
         assert answer.status_code == 201, answer.text
         session = answer.json()
         self.session_id = session["id"]
-        self._room = Room(**session["room"])
+        self._room = RoomAddress(**session["room"])
         self.it_happens()
 
     @contextlib.asynccontextmanager
@@ -52,7 +52,7 @@ class Scene:
             yield caller
 
     @property
-    def room(self) -> Room:
+    def room(self) -> RoomAddress:
         return self._room
 
     def it_happens(self) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from sandbox.caller import Caller, calling
 from sandbox.caller_audio import RATE, Ear
 from sandbox.caller_livekit import LiveKitLine
-from sandbox.caller_signalling import Room
+from sandbox.caller_signalling import RoomAddress
 from sandbox.voice import Voice
 from testing.callers.livekit_guest import guest
 from testing.processes import eventually, launch_of
@@ -112,7 +112,7 @@ async def two_callers(scene: Scene) -> None:
     server, name = _server(scene), f"web-{scene.user_id}"
     await server.make_room(name)
     await scene.start(room={"url": server.url, "token": server.token(name, "our-bot", kind="agent")})
-    room = Room(server.url, server.token(name, "first"), "livekit")
+    room = RoomAddress(server.url, server.token(name, "first"), "livekit")
     async with calling("", scene.site.voice, room=room) as (caller, _):
         await caller.hears_bot()
         await _speaks("find running shoes", server.url, server.token(name, "second"), scene.site.voice)
@@ -127,7 +127,7 @@ async def _speaks(words: str, url: str, token: str, voice: Voice) -> None:
     """Join, say something in voice and in writing, and leave again."""
     line = LiveKitLine(np.random.default_rng(1), Ear(_nothing), _nothing, _nothing)
     async with aiohttp.ClientSession() as http:
-        await line.open(http, Room(url, token, "livekit"), _nothing)
+        await line.open(http, RoomAddress(url, token, "livekit"), _nothing)
     typed = {"content": words, "options": {"run_immediately": True, "audio_response": True}}
     line.send(json.dumps({"label": "rtvi-ai", "type": "send-text", "id": "1", "data": typed}))
     await line.mouth.say(await asyncio.to_thread(voice.say, words, RATE))

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from sandbox.caller import calling
-from sandbox.caller_signalling import Room
+from sandbox.caller_signalling import RoomAddress
 from sandbox.voice import Voice
 from testing.callers.errands import WISHES, has_its_wish, says_until
 from testing.processes import Sandbox, ended_session, eventually
@@ -40,7 +40,7 @@ async def test_a_caller_in_a_room_is_greeted_finds_saves_and_hangs_up(
         assert (room["provider"], room["url"]) == ("livekit", livekit.url)
         assert len(await livekit.rooms()) == 1
 
-        async with calling("", voice, room=Room(**room)) as (caller, _):
+        async with calling("", voice, room=RoomAddress(**room)) as (caller, _):
             await caller.hears_bot()
             await caller.bot_quiet()
             asked = await caller.say("find running shoes under one hundred dollars")

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from sandbox.caller import Caller, calling
-from sandbox.caller_signalling import Room
+from sandbox.caller_signalling import RoomAddress
 from sandbox.voice import Voice
 from testing.processes import Program, Sandbox, answers, bots_of, eventually, free_port
 from tests.local.conftest import PROGRAMS
@@ -66,14 +66,14 @@ class Run:
     def left_at(self, place: str) -> str:
         return next(text for where, text in self.left.items() if where.endswith(place))
 
-    async def start(self, **wishes: Any) -> Room:
+    async def start(self, **wishes: Any) -> RoomAddress:
         """Start a session. The answer to this is the one place where the caller's token belongs."""
         answer = await self.api.post("/v1/sessions", json={"user_id": USER, **wishes})
         session = answer.raise_for_status().json()
         self.sessions.append(session["id"])
         self.secrets.add(session["room"]["token"])
         self.secrets |= await launch_token(session["id"])
-        return Room(session["room"]["url"], session["room"]["token"])
+        return RoomAddress(session["room"]["url"], session["room"]["token"])
 
     @contextlib.asynccontextmanager
     async def call(self) -> AsyncIterator[Caller]:

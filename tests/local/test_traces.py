@@ -15,7 +15,7 @@ import pytest
 
 from bot.persona import load_persona
 from sandbox.caller import calling
-from sandbox.caller_signalling import Room
+from sandbox.caller_signalling import RoomAddress
 from sandbox.voice import Voice
 from testing.processes import Program, Sandbox, answers, ended_session, eventually, free_port
 from testing.servers.collector import Span, collector
@@ -44,7 +44,7 @@ class Told:
     session: dict[str, Any]
     spans: list[Span]
     wire: str
-    room: Room
+    room: RoomAddress
 
     def one(self, name: str) -> Span:
         [span] = [span for span in self.spans if span.name == name]
@@ -81,13 +81,13 @@ async def traced_controller(
         await asyncio.to_thread(program.stop)
 
 
-async def start(api: httpx.AsyncClient, **headers: str) -> tuple[str, Room]:
+async def start(api: httpx.AsyncClient, **headers: str) -> tuple[str, RoomAddress]:
     order = {"user_id": USER, "metadata": {"note": METADATA}}
     session = (await api.post("/v1/sessions", json=order, headers=headers)).raise_for_status().json()
-    return session["id"], Room(session["room"]["url"], session["room"]["token"])
+    return session["id"], RoomAddress(session["room"]["url"], session["room"]["token"])
 
 
-async def spoken_call(api: httpx.AsyncClient) -> tuple[dict[str, Any], Room]:
+async def spoken_call(api: httpx.AsyncClient) -> tuple[dict[str, Any], RoomAddress]:
     session_id, room = await start(api, **WEB_APP_HEADERS)
     async with calling(str(api.base_url), Voice(), room=room) as (caller, _):
         await caller.hears_bot()
@@ -113,7 +113,7 @@ def told(
     directory, programs = tmp_path_factory.mktemp("traced"), pytestconfig.stash[PROGRAMS]
     (directory / "work").mkdir()
 
-    async def hold(endpoint: str) -> tuple[dict[str, Any], Room]:
+    async def hold(endpoint: str) -> tuple[dict[str, Any], RoomAddress]:
         async with traced_controller(sandbox, directory / "work", endpoint, programs) as (api, _):
             return await spoken_call(api)
 

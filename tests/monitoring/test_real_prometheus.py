@@ -21,7 +21,7 @@ from testing.builds.prometheus import program
 from testing.fakes.controllers.served import Controller, serve_controller
 from testing.fakes.kubernetes.api_server import serve_api
 from testing.fakes.kubernetes.kubeconfig import write_kubeconfig
-from testing.servers.prometheus import Prometheus, prometheus
+from testing.servers.prometheus import QueriedPrometheus, prometheus
 from tests.monitoring.queries import Panel, panels
 from tests.unit.controller.runtimes.kubernetes import made
 
@@ -96,7 +96,7 @@ async def _watch(runtime: KubernetesRuntime) -> None:
         pass
 
 
-async def without_data(prometheus: Prometheus, panel: Panel) -> list[str]:
+async def without_data(prometheus: QueriedPrometheus, panel: Panel) -> list[str]:
     """The queries of a panel that have nothing to show."""
     ask = prometheus.now if panel.content["type"] == "stat" else prometheus.over_time
     return [each for each in panel.expressions if not await ask(each)]

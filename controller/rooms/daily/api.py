@@ -42,7 +42,7 @@ class DailyError(Exception):
         return self.status is None or self.status == httpx.codes.TOO_MANY_REQUESTS or self.status >= 500
 
 
-class Room(msgspec.Struct, frozen=True):
+class DailyRoom(msgspec.Struct, frozen=True):
     """A room, as far as it matters here. What is no URL or no name is taken for no answer."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]+$")]
@@ -69,7 +69,7 @@ class _Deleted(msgspec.Struct, frozen=True):
     deleted: bool
 
 
-Answer = TypeVar("Answer", Room, _Token, _Page, _Deleted)
+Answer = TypeVar("Answer", DailyRoom, _Token, _Page, _Deleted)
 
 
 class DailyApi:
@@ -106,7 +106,7 @@ class DailyApi:
         """Let connections go."""
         await self._client.aclose()
 
-    async def create_room(self, expires_at: int, max_participants: int, name: str | None = None) -> Room:
+    async def create_room(self, expires_at: int, max_participants: int, name: str | None = None) -> DailyRoom:
         """Make a private room that puts everybody out when it expires.
 
         Args:
@@ -124,11 +124,11 @@ class DailyApi:
             "start_video_off": True,
         }
         body = {"privacy": "private", "properties": properties}
-        return await self._ask("POST", "rooms", Room, body if name is None else {"name": name, **body})
+        return await self._ask("POST", "rooms", DailyRoom, body if name is None else {"name": name, **body})
 
-    async def get_room(self, name: str) -> Room:
+    async def get_room(self, name: str) -> DailyRoom:
         """Raises DailyError: there is none, or Daily does not say."""
-        return await self._ask("GET", f"rooms/{name}", Room)
+        return await self._ask("GET", f"rooms/{name}", DailyRoom)
 
     async def delete_room(self, name: str) -> None:
         """Delete a room and put everybody out. One that is not there is deleted already.

@@ -133,7 +133,7 @@ class DailyRooms:
                 yield room
             last = page[-1].id
 
-    async def _create(self, name: str, expires_at: int) -> daily_api.Room:
+    async def _create(self, name: str, expires_at: int) -> daily_api.DailyRoom:
         """Make a room, or find it made: by a try whose answer was lost."""
         try:
             return await self._api.create_room(expires_at, MOST_PARTICIPANTS, name)

@@ -15,19 +15,19 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from scripts.benchmarks.cluster import made
-from scripts.benchmarks.cluster.raw import Door, Raw, write_two
+from scripts.benchmarks.cluster.raw import ApiAccess, Raw, write_two
 
 
 class Start(BaseModel):
     user_id: str
 
 
-class Started(BaseModel):
+class BareSession(BaseModel):
     id: str
     user_id: str
 
 
-def bare_app(door: Door) -> FastAPI:
+def bare_app(door: ApiAccess) -> FastAPI:
     raw = Raw(door)
 
     @asynccontextmanager
@@ -42,14 +42,14 @@ def bare_app(door: Door) -> FastAPI:
         return
 
     @app.post("/v1/sessions", status_code=201)
-    async def start(body: Start) -> Started:
+    async def start(body: Start) -> BareSession:
         launch = await made.new_launch()
         await write_two(raw, launch, msgspec.json.encode(made.job_of(launch, door.namespace)))
-        return Started(id=launch.session.id, user_id=body.user_id)
+        return BareSession(id=launch.session.id, user_id=body.user_id)
 
     return app
 
 
 if __name__ == "__main__":
-    where = msgspec.json.decode(sys.argv[1], type=Door)
+    where = msgspec.json.decode(sys.argv[1], type=ApiAccess)
     uvicorn.run(bare_app(where), port=int(sys.argv[2]), log_level="warning", access_log=False)

@@ -12,10 +12,10 @@ import time
 import msgspec
 
 from controller.runtimes.kubernetes.client.objects import Job, Pod
-from scripts.benchmarks.cluster.raw import Door, Raw
+from scripts.benchmarks.cluster.raw import ApiAccess, Raw
 
 
-class Listed(msgspec.Struct):
+class ListingTimes(msgspec.Struct):
     """When all was imported and all was listed, on the machine's monotonic clock; and how many there were."""
 
     imported: float
@@ -33,14 +33,14 @@ async def count(raw: Raw, path: str, kind: type[Job | Pod]) -> int:
     return len(found)
 
 
-async def main(door: Door) -> None:
+async def main(door: ApiAccess) -> None:
     imported = time.monotonic()
     async with Raw(door) as raw:
         # At one time, as a controller does it.
         jobs, pods = await asyncio.gather(count(raw, door.jobs, Job), count(raw, door.pods, Pod))
-    listed = Listed(imported, time.monotonic(), jobs, pods)
+    listed = ListingTimes(imported, time.monotonic(), jobs, pods)
     sys.stdout.write(msgspec.json.encode(listed).decode())
 
 
 if __name__ == "__main__":
-    asyncio.run(main(msgspec.json.decode(sys.argv[1], type=Door)))
+    asyncio.run(main(msgspec.json.decode(sys.argv[1], type=ApiAccess)))

@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 
 from scripts.benchmarks.cluster.raw import Raw
-from scripts.benchmarks.cluster.site import Controller, Site, controller
+from scripts.benchmarks.cluster.site import MeasuredCluster, MeasuredController, controller
 
 STARTS: Final = 1000
 PLACES: Final = 500
@@ -35,7 +35,7 @@ class Burst:
     refusals: list[float]
 
 
-async def measure(place: Site) -> Burst:
+async def measure(place: MeasuredCluster) -> Burst:
     door = await place.namespace("burst")
     file = place.directory / "refusals.json"
     async with controller(
@@ -54,7 +54,7 @@ async def measure(place: Site) -> Burst:
     return Burst(answers, jobs, seconds, msgspec.json.decode(file.read_bytes(), type=list[float]))
 
 
-async def status_of_start(ours: Controller) -> int:
+async def status_of_start(ours: MeasuredController) -> int:
     patience = aiohttp.ClientTimeout(total=60)
     async with ours.http.post("/v1/sessions", json={"user_id": "bench"}, timeout=patience) as answer:
         await answer.read()

@@ -14,8 +14,8 @@ import msgspec
 
 from scripts.benchmarks.cluster import made
 from scripts.benchmarks.cluster.progress import tell
-from scripts.benchmarks.cluster.raw import MERGE_PATCH, Door, Raw
-from scripts.benchmarks.cluster.site import Controller
+from scripts.benchmarks.cluster.raw import MERGE_PATCH, ApiAccess, Raw
+from scripts.benchmarks.cluster.site import MeasuredController
 
 CHANGES: Final = 500
 PER_SECOND: Final = 50
@@ -33,7 +33,7 @@ class _Named(msgspec.Struct):
     metadata: _Meta
 
 
-async def measure(ours: Controller, door: Door, raw: Raw, rounds: int) -> list[list[float]]:
+async def measure(ours: MeasuredController, door: ApiAccess, raw: Raw, rounds: int) -> list[list[float]]:
     """Round by round and pod by pod, the seconds by which the stream was later."""
     rows = []
     for number in range(rounds):
@@ -51,7 +51,7 @@ async def measure(ours: Controller, door: Door, raw: Raw, rounds: int) -> list[l
     return rows
 
 
-async def unscheduled_pods(ours: Controller, door: Door, raw: Raw) -> dict[str, str]:
+async def unscheduled_pods(ours: MeasuredController, door: ApiAccess, raw: Raw) -> dict[str, str]:
     """Sessions, and for each the name of a pod that the controller-manager might have made."""
     left = iter(range(CHANGES))
     pods: dict[str, str] = {}
@@ -67,7 +67,7 @@ async def unscheduled_pods(ours: Controller, door: Door, raw: Raw) -> dict[str, 
     return pods
 
 
-async def schedule(pods: dict[str, str], door: Door, raw: Raw) -> None:
+async def schedule(pods: dict[str, str], door: ApiAccess, raw: Raw) -> None:
     """One change after another, evenly."""
     began = time.monotonic()
     async with asyncio.TaskGroup() as tasks:

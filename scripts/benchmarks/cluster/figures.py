@@ -11,7 +11,7 @@ from typing import Final
 from scripts.benchmarks.cluster import burst, events, loading, recovery, starts
 from scripts.benchmarks.cluster.progress import done, tell
 from scripts.benchmarks.cluster.raw import Raw
-from scripts.benchmarks.cluster.site import Site, controller, site
+from scripts.benchmarks.cluster.site import MeasuredCluster, controller, site
 from scripts.benchmarks.programs import system
 
 EVENT_ROUNDS: Final = 3
@@ -20,7 +20,7 @@ START_TARGETS: Final = {1: "0.75", 16: "0.9", 64: "0.9"}
 
 
 @dataclass(frozen=True)
-class Row:
+class FigureRow:
     """One line of the table; what does not apply is empty."""
 
     what: str
@@ -47,18 +47,18 @@ async def measure(directory: Path, sessions: int) -> str:
     return table(rows, sessions)
 
 
-def start_rows(how: str, levels: dict[int, starts.Level]) -> list[Row]:
-    rows = [Row(f"starts, {how}", "")]
+def start_rows(how: str, levels: dict[int, starts.Level]) -> list[FigureRow]:
+    rows = [FigureRow(f"starts, {how}", "")]
     for at_once, level in levels.items():
         rows += [
-            Row(
+            FigureRow(
                 f"  {at_once} at one time",
                 f"{level.ours.median:.0f}/s",
                 f"{level.raw.median:.0f}/s",
                 f"{level.ours.beside(level.raw):.2f}",
                 f">= {START_TARGETS[at_once]}",
             ),
-            Row(
+            FigureRow(
                 "  the same writes behind a bare FastAPI app",
                 f"{level.app.median:.0f}/s",
                 "",
@@ -68,7 +68,7 @@ def start_rows(how: str, levels: dict[int, starts.Level]) -> list[Row]:
     level = levels[16]
     for part, what in {"server": "controller", "kube-apiserver": "API server", "etcd": "etcd"}.items():
         rows.append(
-            Row(
+            FigureRow(
                 f"  processor time of one, 16 at one time: {what}",
                 f"{level.ours.cost(part) * 1000:.2f} ms",
                 f"{level.raw.cost('client' if part == 'server' else part) * 1000:.2f} ms",
@@ -77,22 +77,24 @@ def start_rows(how: str, levels: dict[int, starts.Level]) -> list[Row]:
     return rows
 
 
-async def burst_rows(place: Site) -> list[Row]:
+async def burst_rows(place: MeasuredCluster) -> list[FigureRow]:
     tell(f"{burst.STARTS} starts at one moment")
     found = await burst.measure(place)
     told = ", ".join(f"{count} x {status}" for status, count in sorted(found.answers.items()))
     what = f"{burst.STARTS} starts at one moment, capacity {burst.PLACES}"
     halves = f"{burst.PLACES} x 201, {burst.STARTS - burst.PLACES} x 429"
     return [
-        Row(what, told, target=halves),
-        Row("  Jobs there are then", str(found.jobs), target=str(burst.PLACES)),
-        Row("  until the last answer", f"{found.seconds:.1f} s"),
-        Row("  handler's own time for a 429, p50", milliseconds(at(found.refusals, 0.5))),
-        Row("  handler's own time for a 429, p99", milliseconds(at(found.refusals, 0.99)), target="< 5 ms"),
+        FigureRow(what, told, target=halves),
+        FigureRow("  Jobs there are then", str(found.jobs), target=str(burst.PLACES)),
+        FigureRow("  until the last answer", f"{found.seconds:.1f} s"),
+        FigureRow("  handler's own time for a 429, p50", milliseconds(at(found.refusals, 0.5))),
+        FigureRow(
+            "  handler's own time for a 429, p99", milliseconds(at(found.refusals, 0.99)), target="< 5 ms"
+        ),
     ]
 
 
-async def event_rows(place: Site) -> list[Row]:
+async def event_rows(place: MeasuredCluster) -> list[FigureRow]:
     door = await place.namespace("events")
     async with controller(place, door) as ours, Raw(door) as raw:
         await ours.until_ready()
@@ -100,10 +102,10 @@ async def event_rows(place: Site) -> list[Row]:
     return lateness(f"pod's change to event on the stream, {events.PER_SECOND} changes a second", found)
 
 
-def lateness(what: str, rounds: Sequence[Sequence[float]], target: str = "<= 25 ms") -> list[Row]:
+def lateness(what: str, rounds: Sequence[Sequence[float]], target: str = "<= 25 ms") -> list[FigureRow]:
     return [
-        Row(f"{what}: later than a bare watch, p50", later(rounds, 0.5)),
-        Row("  the same, p99", later(rounds, 0.99), target=target),
+        FigureRow(f"{what}: later than a bare watch, p50", later(rounds, 0.5)),
+        FigureRow("  the same, p99", later(rounds, 0.99), target=target),
     ]
 
 
@@ -111,7 +113,7 @@ def later(rounds: Sequence[Sequence[float]], share: float) -> str:
     return milliseconds(statistics.median(at(each, share) for each in rounds))
 
 
-async def recovery_rows(place: Site, sessions: int) -> list[Row]:
+async def recovery_rows(place: MeasuredCluster, sessions: int) -> list[FigureRow]:
     door, empty = await place.namespace("full"), await place.namespace("empty")
     session_id = await loading.fill(door, sessions)
     restarts = await recovery.measure(place, door, empty)
@@ -129,16 +131,16 @@ async def recovery_rows(place: Site, sessions: int) -> list[Row]:
     ]
 
 
-def memory_rows(found: recovery.Starts, sessions: int) -> list[Row]:
+def memory_rows(found: recovery.RecoveryTimes, sessions: int) -> list[FigureRow]:
     full, empty = statistics.median(found.megabytes), statistics.median(found.megabytes_when_empty)
     return [
-        Row(f"resident memory with {sessions} sessions", f"{full:.0f} MB", target="< 150 MB"),
-        Row("  without a session", f"{empty:.0f} MB"),
-        Row("  for each session", f"{(full - empty) / sessions * 1000:.1f} KB", target="<= 5 KB"),
+        FigureRow(f"resident memory with {sessions} sessions", f"{full:.0f} MB", target="< 150 MB"),
+        FigureRow("  without a session", f"{empty:.0f} MB"),
+        FigureRow("  for each session", f"{(full - empty) / sessions * 1000:.1f} KB", target="<= 5 KB"),
     ]
 
 
-def restart_rows(found: recovery.Starts) -> list[Row]:
+def restart_rows(found: recovery.RecoveryTimes) -> list[FigureRow]:
     """Both began as a process; what each takes with nothing to list is taken away for the ratio."""
     ours, empty = statistics.median(found.ready), statistics.median(found.ready_when_empty)
     bare, imports = statistics.median(found.bare), statistics.median(found.bare_imports)
@@ -150,18 +152,20 @@ def restart_rows(found: recovery.Starts) -> list[Row]:
     )
     objects = f"{found.bare_objects} Jobs and pods"
     return [
-        Row(f"process start to ready / {objects} listed", f"{ours:.2f} s", f"{bare:.2f} s"),
-        Row("  with nothing in the cluster / imported", f"{empty:.2f} s", f"{imports:.2f} s"),
-        Row("  the difference", f"{ours - empty:.2f} s", f"{bare - imports:.2f} s", f"{ratio:.2f}", "<= 1.3"),
+        FigureRow(f"process start to ready / {objects} listed", f"{ours:.2f} s", f"{bare:.2f} s"),
+        FigureRow("  with nothing in the cluster / imported", f"{empty:.2f} s", f"{imports:.2f} s"),
+        FigureRow(
+            "  the difference", f"{ours - empty:.2f} s", f"{bare - imports:.2f} s", f"{ratio:.2f}", "<= 1.3"
+        ),
     ]
 
 
-def latency_rows(what: str, rounds: Sequence[Sequence[float]]) -> list[Row]:
+def latency_rows(what: str, rounds: Sequence[Sequence[float]]) -> list[FigureRow]:
     """Of all rounds together: a start is short, and has few requests."""
     together = [seconds for each in rounds for seconds in each]
     return [
-        Row(f"{what} during that start, p99 of {len(together)}", milliseconds(at(together, 0.99))),
-        Row("  the worst", milliseconds(max(together))),
+        FigureRow(f"{what} during that start, p99 of {len(together)}", milliseconds(at(together, 0.99))),
+        FigureRow("  the worst", milliseconds(max(together))),
     ]
 
 
@@ -174,7 +178,7 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms"
 
 
-def table(rows: Sequence[Row], sessions: int) -> str:
+def table(rows: Sequence[FigureRow], sessions: int) -> str:
     cells = [HEADINGS, *(row.cells for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(HEADINGS))]
     lines = [

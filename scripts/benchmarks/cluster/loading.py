@@ -9,7 +9,7 @@ import msgspec
 
 from scripts.benchmarks.cluster import made
 from scripts.benchmarks.cluster.progress import tell
-from scripts.benchmarks.cluster.raw import MERGE_PATCH, Door, Raw
+from scripts.benchmarks.cluster.raw import MERGE_PATCH, ApiAccess, Raw
 
 AT_ONCE: Final = 24
 
@@ -22,7 +22,7 @@ class _Named(msgspec.Struct):
     metadata: _Meta
 
 
-async def fill(door: Door, count: int) -> str:
+async def fill(door: ApiAccess, count: int) -> str:
     """Returns the id of one session that is live."""
     left = iter(range(count))
     live: list[str] = []

@@ -18,7 +18,7 @@ PAGE_ITEMS: Final = 500
 MERGE_PATCH: Final = "application/merge-patch+json"
 
 
-class Door(msgspec.Struct, frozen=True):
+class ApiAccess(msgspec.Struct, frozen=True):
     """Where an API server is, and what it lets us in by; also as one argument of a program."""
 
     url: str
@@ -61,7 +61,7 @@ class _Page(msgspec.Struct):
 class Raw:
     """A client of one API server. Use it while its `async with` lasts."""
 
-    door: Door
+    door: ApiAccess
     connections: int = 100
 
     async def __aenter__(self) -> Self:

@@ -13,10 +13,10 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from scripts.benchmarks.cluster.bare_list import Listed
+from scripts.benchmarks.cluster.bare_list import ListingTimes
 from scripts.benchmarks.cluster.progress import tell
-from scripts.benchmarks.cluster.raw import Door
-from scripts.benchmarks.cluster.site import Controller, Site, controller
+from scripts.benchmarks.cluster.raw import ApiAccess
+from scripts.benchmarks.cluster.site import MeasuredCluster, MeasuredController, controller
 from scripts.benchmarks.programs import resident_megabytes
 
 ROUNDS: Final = 5
@@ -28,7 +28,7 @@ ROOT: Final = Path(__file__).parents[3]
 
 
 @dataclass
-class Starts:
+class RecoveryTimes:
     """In seconds from the process's start, round by round."""
 
     ready: list[float] = field(default_factory=list)
@@ -48,8 +48,8 @@ class Latencies:
     session: list[float] = field(default_factory=list)
 
 
-async def measure(place: Site, door: Door, empty: Door) -> Starts:
-    starts = Starts()
+async def measure(place: MeasuredCluster, door: ApiAccess, empty: ApiAccess) -> RecoveryTimes:
+    starts = RecoveryTimes()
     for number in range(ROUNDS):
         tell(f"restarts: round {number + 1} of {ROUNDS}")
         async with controller(place, empty) as ours:
@@ -66,14 +66,14 @@ async def measure(place: Site, door: Door, empty: Door) -> Starts:
     return starts
 
 
-async def megabytes(ours: Controller) -> float:
+async def megabytes(ours: MeasuredController) -> float:
     """Resident, once it is ready and has had a moment."""
     await ours.until_ready()
     await asyncio.sleep(SETTLED_SECONDS)
     return resident_megabytes(ours.pid)
 
 
-async def bare_list(door: Door) -> Listed:
+async def bare_list(door: ApiAccess) -> ListingTimes:
     where = msgspec.json.encode(door).decode()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "scripts.benchmarks.cluster.bare_list", where),
@@ -81,10 +81,10 @@ async def bare_list(door: Door) -> Listed:
         stdout=asyncio.subprocess.PIPE,
     )
     output, _ = await process.communicate()
-    return msgspec.json.decode(output, type=Listed)
+    return msgspec.json.decode(output, type=ListingTimes)
 
 
-async def latencies(place: Site, door: Door, session_id: str) -> Latencies:
+async def latencies(place: MeasuredCluster, door: ApiAccess, session_id: str) -> Latencies:
     """Of requests that come one after another while a controller starts."""
     found = Latencies()
     async with controller(place, door) as ours:
@@ -97,7 +97,7 @@ async def latencies(place: Site, door: Door, session_id: str) -> Latencies:
     return found
 
 
-async def probe(ours: Controller, path: str, found: list[float], is_over: Callable[[], bool]) -> None:
+async def probe(ours: MeasuredController, path: str, found: list[float], is_over: Callable[[], bool]) -> None:
     while not is_over():
         began = time.monotonic()
         try:

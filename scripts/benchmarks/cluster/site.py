@@ -16,7 +16,7 @@ import aiohttp
 import msgspec
 
 from scripts.benchmarks.cluster import made
-from scripts.benchmarks.cluster.raw import Door, Raw
+from scripts.benchmarks.cluster.raw import ApiAccess, Raw
 from testing.builds.binaries import ensure_binaries
 from testing.cluster.control_plane import ControlPlane
 from testing.processes import Program, free_port
@@ -27,17 +27,17 @@ LOOK_SECONDS: Final = 0.02
 
 
 @dataclass
-class Site:
+class MeasuredCluster:
     """A control plane of API server and etcd alone, so that nobody else takes the two cores."""
 
     plane: ControlPlane
     directory: Path
     _count: int = 0
 
-    async def namespace(self, name: str) -> Door:
+    async def namespace(self, name: str) -> ApiAccess:
         """A new namespace, with the account that the controller-manager would make in it."""
         self._count += 1
-        door = Door(
+        door = ApiAccess(
             url=self.plane.url,
             token=self.plane.admin_token,
             authority=str(self.plane.ca_file),
@@ -56,16 +56,16 @@ class Site:
 
 
 @asynccontextmanager
-async def site(directory: Path) -> AsyncIterator[Site]:
+async def site(directory: Path) -> AsyncIterator[MeasuredCluster]:
     async with ControlPlane(ensure_binaries()) as plane:
         await plane.stop_controller_manager()
         await plane.stop_scheduler()
         await plane.part("kwok").stop()
-        yield Site(plane, directory)
+        yield MeasuredCluster(plane, directory)
 
 
 @dataclass
-class Controller:
+class MeasuredController:
     """A controller that has been started, or what stands for one; not yet ready."""
 
     program: Program
@@ -103,13 +103,13 @@ class Controller:
 
 @asynccontextmanager
 async def controller(
-    place: Site,
-    door: Door,
+    place: MeasuredCluster,
+    door: ApiAccess,
     *,
     command: tuple[str, ...] = ("controller", "serve"),
     at_once: int = 100,
     **settings: str,
-) -> AsyncIterator[Controller]:
+) -> AsyncIterator[MeasuredController]:
     """A controller over a namespace, as `podline serve` starts it, with no limit that would be met."""
     port = free_port()
     variables = {
@@ -136,7 +136,7 @@ async def controller(
 
 
 @asynccontextmanager
-async def bare_app(place: Site, door: Door) -> AsyncIterator[Controller]:
+async def bare_app(place: MeasuredCluster, door: ApiAccess) -> AsyncIterator[MeasuredController]:
     """An application that makes the same two writes for each start, and nothing else."""
     port = free_port()
     command = ("scripts.benchmarks.cluster.bare_app", msgspec.json.encode(door).decode(), str(port))
@@ -147,14 +147,14 @@ async def bare_app(place: Site, door: Door) -> AsyncIterator[Controller]:
 
 @asynccontextmanager
 async def _serving(
-    place: Site, command: tuple[str, ...], variables: dict[str, str], port: int, at_once: int
-) -> AsyncIterator[Controller]:
+    place: MeasuredCluster, command: tuple[str, ...], variables: dict[str, str], port: int, at_once: int
+) -> AsyncIterator[MeasuredController]:
     own = Path(tempfile.mkdtemp(dir=place.directory))
     url = f"http://127.0.0.1:{port}"
     async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=at_once)) as http:
         began = time.monotonic()
         program = Program.start(command[0], [sys.executable, "-m", *command], own, variables)
         try:
-            yield Controller(program, url, http, began)
+            yield MeasuredController(program, url, http, began)
         finally:
             await asyncio.to_thread(program.stop)

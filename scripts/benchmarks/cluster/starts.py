@@ -20,8 +20,8 @@ from controller.core.runtime import Launch
 from scripts.benchmarks.cluster import made
 from scripts.benchmarks.cluster.cores import apart
 from scripts.benchmarks.cluster.progress import tell
-from scripts.benchmarks.cluster.raw import Door, Raw, write_two
-from scripts.benchmarks.cluster.site import Site, bare_app, controller
+from scripts.benchmarks.cluster.raw import ApiAccess, Raw, write_two
+from scripts.benchmarks.cluster.site import MeasuredCluster, bare_app, controller
 from scripts.benchmarks.programs import processor_seconds
 
 STARTS: Final = {1: 40, 16: 80, 64: 160}
@@ -75,7 +75,7 @@ class Contender:
     pids: Mapping[str, int]
 
 
-async def measure(place: Site, *, with_own_core: bool) -> dict[int, Level]:
+async def measure(place: MeasuredCluster, *, with_own_core: bool) -> dict[int, Level]:
     """By how many are under way at one time; with a core for API server and etcd alone, or none."""
     if not with_own_core:
         return await _measure(place, "all on the same cores")
@@ -83,7 +83,7 @@ async def measure(place: Site, *, with_own_core: bool) -> dict[int, Level]:
         return await _measure(place, "API server on a core of its own")
 
 
-async def _measure(place: Site, how: str) -> dict[int, Level]:
+async def _measure(place: MeasuredCluster, how: str) -> dict[int, Level]:
     """Each round has processes and namespaces of its own, so that none has many sessions."""
     levels = {at_once: Level() for at_once in STARTS}
     for number in range(ROUNDS):
@@ -117,7 +117,7 @@ async def take_turns(contenders: Mapping[str, Contender], levels: Mapping[int, L
                 await note(getattr(level, name), contenders[name], at_once)
 
 
-async def prepared(door: Door, count: int) -> list[tuple[Launch, bytes]]:
+async def prepared(door: ApiAccess, count: int) -> list[tuple[Launch, bytes]]:
     """Launches and their Jobs, for a client that only sends them."""
     launches = [await made.new_launch() for _ in range(count)]
     return [(each, msgspec.json.encode(made.job_of(each, door.namespace))) for each in launches]

@@ -18,7 +18,7 @@ import aiohttp
 import msgspec
 
 from controller.runtimes.kubernetes.job import names
-from scripts.benchmarks.cluster.raw import Door, Raw
+from scripts.benchmarks.cluster.raw import ApiAccess, Raw
 
 EVERYTHING: Final = aiohttp.ClientTimeout(total=None)
 QUIET_SECONDS: Final = 1.0
@@ -74,7 +74,7 @@ async def lines(content: aiohttp.StreamReader) -> AsyncIterator[tuple[float, byt
             yield now, line
 
 
-async def watch_pods(door: Door, noted: dict[str, float]) -> None:
+async def watch_pods(door: ApiAccess, noted: dict[str, float]) -> None:
     decode = msgspec.json.Decoder(_Change).decode
     async with Raw(door) as raw:
         versions = [version async for _, version in raw.pages(door.pods)]
@@ -119,7 +119,7 @@ def tell(line: str) -> None:
 async def main(what: str, where: str) -> None:
     noted: dict[str, float] = {}
     watch: Any = (
-        watch_pods(msgspec.json.decode(where, type=Door), noted)
+        watch_pods(msgspec.json.decode(where, type=ApiAccess), noted)
         if what == "pods"
         else watch_events(where, noted)
     )

@@ -19,7 +19,7 @@ from subprocess import PIPE, Popen, run
 from typing import Any, Final
 
 from scripts.benchmarks.fuzz import inputs
-from scripts.benchmarks.fuzz.wire import Wire
+from scripts.benchmarks.fuzz.wire import FuzzWire
 from scripts.benchmarks.programs import resident_megabytes, system
 
 Make = Callable[[Random], tuple[bytes, bool]]
@@ -151,7 +151,7 @@ def _send_all(target: Target, outcome: Outcome, make: Make, count: int, seed: st
 
     def send(thread: int) -> None:
         rng = Random(f"{seed} {thread}")  # noqa: S311 - to be repeated, not to be secret
-        wire = Wire(target.bots_port if outcome.kind == "reports" else target.port)
+        wire = FuzzWire(target.bots_port if outcome.kind == "reports" else target.port)
         answers = Counter[int]()
         for _ in range(count // CONNECTIONS):
             request, is_whole = make(rng)

@@ -12,7 +12,7 @@ _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSES: Final = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
-class Wire:
+class FuzzWire:
     """One connection to a server, made anew whenever the server has closed it."""
 
     def __init__(self, port: int) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 
 from scripts.benchmarks.cluster.figures import at
 from scripts.benchmarks.cluster.progress import done, tell
-from scripts.benchmarks.cluster.raw import Door, Raw
+from scripts.benchmarks.cluster.raw import ApiAccess, Raw
 from scripts.benchmarks.node.pods import Pods
 from scripts.benchmarks.node.starts import Steps, start_bare_job, start_session
 from scripts.benchmarks.programs import system
@@ -34,7 +34,7 @@ HEADINGS: Final = ("", "Podline p50", "p90", "bare Job p50", "p90", "ratio", "ta
 
 
 @dataclass
-class Starts:
+class PodStarts:
     """Of both kinds, each in the order in which they were made, in turn."""
 
     ours: list[Steps] = field(default_factory=list)
@@ -47,11 +47,11 @@ async def measure(starts: int) -> str:
     async with NodeCluster(ensure_binaries(ALL_PARTS), ensure_images().values()) as cluster:
         with contextlib.redirect_stdout(sys.stderr):
             await by_script(cluster, INSTALL)
-        door = Door(cluster.url, cluster.admin_token, str(cluster.ca_file), OVERLAY_NAMESPACE)
+        door = ApiAccess(cluster.url, cluster.admin_token, str(cluster.ca_file), OVERLAY_NAMESPACE)
         async with open_site(cluster, OVERLAY_NAMESPACE) as site, Raw(door) as raw, Pods(raw) as pods:
             # The first of each kind only warms up.
-            await in_turn(site, raw, pods, Starts())
-            alone, together = Starts(), Starts()
+            await in_turn(site, raw, pods, PodStarts())
+            alone, together = PodStarts(), PodStarts()
             for number in range(starts):
                 tell(f"start {number + 1} of {starts}")
                 await in_turn(site, raw, pods, alone, f"alone-{number}")
@@ -63,7 +63,7 @@ async def measure(starts: int) -> str:
 
 
 async def in_turn(
-    site: NodeSite, raw: Raw, pods: Pods, starts: Starts, name: str = "warm-up", at_once: int = 1
+    site: NodeSite, raw: Raw, pods: Pods, starts: PodStarts, name: str = "warm-up", at_once: int = 1
 ) -> None:
     """Start so many sessions, and when all of them are over as many bare Jobs."""
     names = [f"{name}-{number}" for number in range(at_once)]
@@ -71,7 +71,7 @@ async def in_turn(
     starts.bare += await asyncio.gather(*(start_bare_job(raw, pods, each) for each in names))
 
 
-def table(alone: Starts, together: Starts) -> str:
+def table(alone: PodStarts, together: PodStarts) -> str:
     rows = [
         HEADINGS,
         ("one at a time",),
@@ -101,7 +101,7 @@ def table(alone: Starts, together: Starts) -> str:
     return "\n".join([heading, "", *lines])
 
 
-def row(what: str, starts: Starts, step: str, target: str = "") -> tuple[str, ...]:
+def row(what: str, starts: PodStarts, step: str, target: str = "") -> tuple[str, ...]:
     ours = [each[step] for each in starts.ours]
     bare = [each[step] for each in starts.bare if step in each]
     ratio = f"{statistics.median(ours) / statistics.median(bare):.2f}" if bare else ""

@@ -44,7 +44,7 @@ USAGE: dict[str, Any] = {
 }
 
 
-class Channel:
+class FakeBotChannel:
     """Requests to the controller, each on a connection of its own."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ def leave(reason: str, code: int = 0) -> None:
     os._exit(code)
 
 
-def report(channel: Channel) -> None:
+def report(channel: FakeBotChannel) -> None:
     """One batch at once, then one every second so as to be heard."""
     for number in range(1, 10_000):
         batch = {"seq": number, "acked": number - 1, "events": [], "totals": USAGE, "timeline": timeline()}
@@ -102,7 +102,7 @@ def report(channel: Channel) -> None:
         time.sleep(0.1 if "busy" in WORDS else 1)
 
 
-def serve_inbox(channel: Channel) -> None:
+def serve_inbox(channel: FakeBotChannel) -> None:
     after = ""
     while True:
         _, inbox = channel.ask("GET", f"inbox?after={after}")
@@ -111,7 +111,7 @@ def serve_inbox(channel: Channel) -> None:
             serve(channel, message)
 
 
-def serve(channel: Channel, message: dict[str, Any]) -> None:
+def serve(channel: FakeBotChannel, message: dict[str, Any]) -> None:
     if message["type"] == "stop":
         return  # SIGTERM comes with it
     answer: dict[str, Any] = {
@@ -153,7 +153,7 @@ def main() -> None:
     if "child" in WORDS:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         say(f"child {child.pid}")
-    channel = Channel()
+    channel = FakeBotChannel()
     if "join" in WORDS:
         if "mute" in WORDS:
             report(channel)

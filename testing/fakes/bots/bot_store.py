@@ -23,7 +23,7 @@ Fault = int | bytes | Literal["hang up", "hang"]
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenRequest:
     """A request that came."""
 
     path: str
@@ -41,7 +41,7 @@ class FakeStore:
     """
 
     def __init__(self) -> None:
-        self.requests: list[Seen] = []
+        self.requests: list[SeenRequest] = []
         self.saved: dict[str, set[int]] = {}
         self.turns: dict[int, dict[str, Any]] = {}
         self.products: list[dict[str, Any]] = [KETTLE]
@@ -116,7 +116,7 @@ class FakeStore:
 
     async def _see(self, request: web.Request) -> Any:
         body = await request.json()
-        self.requests.append(Seen(request.path, body, request.headers.get("Authorization")))
+        self.requests.append(SeenRequest(request.path, body, request.headers.get("Authorization")))
         await self._tell()
         return body
 

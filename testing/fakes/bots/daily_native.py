@@ -37,7 +37,7 @@ class AudioData:
     num_channels: int = 1
 
 
-class DailyRoom:
+class NativeRoom:
     """The side of Daily that tests hold: who is there, who is let in, what the network does.
 
     Attributes:
@@ -87,7 +87,7 @@ class DailyRoom:
 class CallClient:
     """`daily.CallClient`, as far as Pipecat calls it."""
 
-    def __init__(self, room: DailyRoom, event_handler: Any) -> None:
+    def __init__(self, room: NativeRoom, event_handler: Any) -> None:
         self._room = room
         self._handler = event_handler
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -185,9 +185,9 @@ class Daily:
     def init() -> None: ...
 
 
-def install(monkeypatch: pytest.MonkeyPatch) -> DailyRoom:
+def install(monkeypatch: pytest.MonkeyPatch) -> NativeRoom:
     """A room that Pipecat's own Daily classes join, through this client instead of the native one."""
-    room = DailyRoom()
+    room = NativeRoom()
     monkeypatch.setattr(pipecat_daily, "Daily", Daily)
     monkeypatch.setattr(pipecat_daily, "CallClient", lambda event_handler: CallClient(room, event_handler))
     monkeypatch.setattr(pipecat_daily, "CustomAudioSource", CustomAudioSource)

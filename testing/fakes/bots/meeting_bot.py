@@ -19,7 +19,7 @@ from podline.runner.settings import Channel
 from testing.callers.client_messages import unhurried_messages
 
 
-class Presence:
+class MeetingPresence:
     """Reports that the caller has come, and takes no notice of more."""
 
     def __init__(self, ledger: Outbox) -> None:
@@ -40,7 +40,7 @@ async def meet() -> None:
     ledger.mark("process_up")
     channel = Channel(os.environ[env.CONTROLLER_URL], os.environ[env.LAUNCH_ID], os.environ[env.LAUNCH_TOKEN])
     peer = Peer(
-        Presence(ledger),
+        MeetingPresence(ledger),
         unhurried_messages(),
         refuse_private_candidates=os.environ.get(env.REFUSE_PRIVATE_CANDIDATES) == "true",
     )

@@ -31,7 +31,7 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 
 
 @dataclass
-class Fault:
+class ApiFault:
     """What goes wrong with the next requests that fit.
 
     Attributes:
@@ -56,7 +56,7 @@ class Fault:
     retry_after: int | str | None = None
     body: bytes = b""
 
-    def strikes(self, asked: Asked) -> bool:
+    def strikes(self, asked: ApiRequest) -> bool:
         """Whether it is this request that goes wrong; counts those that fit."""
         fits = (
             self.times > 0
@@ -72,7 +72,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ApiRequest:
     """One request."""
 
     method: str
@@ -95,30 +95,30 @@ class ApiServer:
 
     objects: Objects = field(default_factory=Objects)
     tokens: set[str] | None = None
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[ApiRequest] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)
     url: str = ""
-    _faults: list[Fault] = field(default_factory=list)
+    _faults: list[ApiFault] = field(default_factory=list)
     _pages: dict[str, tuple[int, list[Thing]]] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def misbehave(self, how: How, **what: Any) -> Fault:
+    def misbehave(self, how: How, **what: Any) -> ApiFault:
         """Let the next request that fits go wrong. Faults are used up in the order they were told."""
-        fault = Fault(how, **what)
+        fault = ApiFault(how, **what)
         self._faults.append(fault)
         return fault
 
     def behave(self) -> None:
         self._faults.clear()
 
-    def lists(self, kind: str) -> list[Asked]:
+    def lists(self, kind: str) -> list[ApiRequest]:
         return [each for each in self.asked if each.is_list and each.path.endswith(f"/{kind}")]
 
-    def watches(self, kind: str) -> list[Asked]:
+    def watches(self, kind: str) -> list[ApiRequest]:
         return [each for each in self.asked if each.is_watch and each.path.endswith(f"/{kind}")]
 
-    async def until_asked(self, fits: Callable[[Asked], bool], times: int = 1) -> None:
+    async def until_asked(self, fits: Callable[[ApiRequest], bool], times: int = 1) -> None:
         """Wait until that many requests have come that fit, from the first one on."""
         while sum(map(fits, self.asked)) < times:
             await self._news.wait()
@@ -127,7 +127,7 @@ class ApiServer:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        asked = Asked(request.method, request.path, dict(request.query), token)
+        asked = ApiRequest(request.method, request.path, dict(request.query), token)
         self.asked.append(asked)
         self._news.set()
         self._news = asyncio.Event()
@@ -141,7 +141,7 @@ class ApiServer:
         except RefusalError as refusal:
             return _refused(refusal)
 
-    async def _go_wrong(self, fault: Fault, asked: Asked, request: web.Request) -> web.StreamResponse:
+    async def _go_wrong(self, fault: ApiFault, asked: ApiRequest, request: web.Request) -> web.StreamResponse:
         if fault.how == "refuse" and fault.body:
             return web.Response(status=fault.status, body=fault.body)
         if fault.how == "refuse":
@@ -158,7 +158,7 @@ class ApiServer:
             return _hang_up(request)
         return await self._watch(asked, request, fault)
 
-    async def _do(self, asked: Asked, request: web.Request) -> web.StreamResponse:
+    async def _do(self, asked: ApiRequest, request: web.Request) -> web.StreamResponse:
         namespace, kind, name, part = _place(asked.path)
         if part == "log":
             return self._log(namespace, name)
@@ -171,7 +171,7 @@ class ApiServer:
         written = self._write(asked, json.loads(await request.text() or "{}"))
         return web.json_response(written, status=201 if asked.method == "POST" else 200)
 
-    def _write(self, asked: Asked, body: Thing) -> Thing:
+    def _write(self, asked: ApiRequest, body: Thing) -> Thing:
         namespace, kind, name, _ = _place(asked.path)
         if asked.method == "POST":
             is_tried = asked.query.get("dryRun") == "All"
@@ -180,7 +180,7 @@ class ApiServer:
             return self.objects.patch(kind, namespace, name, body)
         return self._delete(kind, namespace, name, body)
 
-    def _do_at_last(self, asked: Asked, body: Thing) -> None:
+    def _do_at_last(self, asked: ApiRequest, body: Thing) -> None:
         with suppress(RefusalError):
             self._write(asked, body)
 
@@ -193,7 +193,7 @@ class ApiServer:
             return self.objects.patch(kind, namespace, name, at)
         return self.objects.delete(kind, namespace, name, body.get("preconditions", {}).get("uid"))
 
-    def _list(self, asked: Asked) -> Thing:
+    def _list(self, asked: ApiRequest) -> Thing:
         version, items = self.objects.version, self._selected(asked)
         if token := asked.query.get("continue"):
             if token not in self._pages:
@@ -206,7 +206,7 @@ class ApiServer:
             self._pages[metadata["continue"]] = version, rest
         return {"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items[:limit]}
 
-    def _selected(self, asked: Asked) -> list[Thing]:
+    def _selected(self, asked: ApiRequest) -> list[Thing]:
         namespace, kind, _, _ = _place(asked.path)
         fits = field_selector(asked.query.get("fieldSelector", ""))
         things = self.objects.all(kind, namespace, label_selector(asked.query.get("labelSelector", "")))
@@ -218,7 +218,9 @@ class ApiServer:
             raise RefusalError(400, "BadRequest", f'container "bot" in pod "{name}" is waiting to start')
         return web.Response(text=self.logs[name])
 
-    async def _watch(self, asked: Asked, request: web.Request, fault: Fault | None) -> web.StreamResponse:
+    async def _watch(
+        self, asked: ApiRequest, request: web.Request, fault: ApiFault | None
+    ) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Type": "application/json"})
         await answer.prepare(request)
         if fault is not None and fault.body:
@@ -249,7 +251,7 @@ class ApiServer:
                 await answer.write(_line("BOOKMARK", {"metadata": _version(self.objects.version)}))
         return answer
 
-    async def _tell(self, asked: Asked, answer: web.StreamResponse, version: int) -> None:
+    async def _tell(self, asked: ApiRequest, answer: web.StreamResponse, version: int) -> None:
         _, kind, _, _ = _place(asked.path)
         selector = label_selector(asked.query.get("labelSelector", ""))
         while not self._closing.is_set():

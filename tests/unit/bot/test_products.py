@@ -14,7 +14,7 @@ from pipecat.services.llm_service import FunctionCallParams
 from bot.store import Store, StoreTimeouts
 from bot.tools.ending import end_call_tool
 from bot.tools.products import NO_NUMBER, NO_QUERY, UNAVAILABLE, UNSETTLED, ProductTools, product_number
-from testing.fakes.bots.bot_store import KETTLE, FakeStore, Fault, Seen
+from testing.fakes.bots.bot_store import KETTLE, FakeStore, Fault, SeenRequest
 
 QUICK = StoreTimeouts(connect=2.0, total=2.0, pauses=(0.01, 0.01))
 
@@ -85,7 +85,7 @@ async def test_a_search_asks_the_store_tells_the_model_and_shows_the_page(
     result = await call.ask("search_products", query=" kettle ", priceRange="under $100")
 
     assert fake.requests == [
-        Seen(
+        SeenRequest(
             "/searchProductsByVoice",
             {"query": "kettle", "category": None, "priceRange": "under $100"},
             "Bearer convex-secret",

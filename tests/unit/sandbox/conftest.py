@@ -16,7 +16,7 @@ from sandbox.ears import Ears
 from sandbox.gemini.door import Door
 from sandbox.gemini.pacing import Pacing
 from sandbox.gemini.server import Gemini, create_gemini_app
-from sandbox.gemini.tokens import Tokens
+from sandbox.gemini.tokens import EphemeralTokens
 from sandbox.grammar import request_grammar
 from sandbox.voice import Voice
 from tests.unit.sandbox.sdk import Model
@@ -45,7 +45,7 @@ async def model(tmp_path: Path, voice: Voice) -> AsyncIterator[Model]:
         clock=time.monotonic,
         sleep=without_waiting,
         now=lambda: now,
-        tokens=Tokens(lambda: now),
+        tokens=EphemeralTokens(lambda: now),
     )
     runner = web.AppRunner(create_gemini_app(gemini))
     await runner.setup()

@@ -13,7 +13,7 @@ from sandbox.gemini.memory import Memory
 from sandbox.gemini.pacing import Pacing
 from sandbox.gemini.record import SessionRecord
 from sandbox.gemini.speech import Speaker
-from sandbox.gemini.wire import ClientContent, Content, FunctionResponse, Part
+from sandbox.gemini.wire import ClientContent, Content, ContentPart, FunctionResponse
 from sandbox.voice import Voice
 from tests.unit.sandbox.setups import read_setup
 
@@ -129,7 +129,7 @@ async def call_id_of(client: Client) -> str:
 
 async def test_the_caller_is_greeted_once_by_content_and_nudge(voice: Voice) -> None:
     async with talking(voice) as (conversation, client, _clock):
-        seed = ClientContent([Content([Part("You help shoppers. " * 30)], "user")], turn_complete=True)
+        seed = ClientContent([Content([ContentPart("You help shoppers. " * 30)], "user")], turn_complete=True)
         await conversation.take_content(seed)
         await conversation.take_text(" ")
         await client.completes()
@@ -141,7 +141,7 @@ async def test_the_caller_is_greeted_once_by_content_and_nudge(voice: Voice) -> 
 async def test_an_instruction_that_does_not_complete_its_turn_is_not_answered(voice: Voice) -> None:
     async with talking(voice) as (conversation, client, _clock):
         await conversation.take_content(
-            ClientContent([Content([Part("Say goodbye to the caller.")], "user")])
+            ClientContent([Content([ContentPart("Say goodbye to the caller.")], "user")])
         )
         assert not conversation.is_answering
         await conversation.take_content(ClientContent(turn_complete=True))
@@ -247,9 +247,9 @@ async def test_a_repeated_tool_result_is_counted_and_not_answered_again(voice: V
 
 
 HISTORY = [
-    Content([Part("Help shoppers.")], "user"),
-    Content([Part("Hello! What are you looking for?")], "model"),
-    Content([Part("save product 2")], "user"),
+    Content([ContentPart("Help shoppers.")], "user"),
+    Content([ContentPart("Hello! What are you looking for?")], "model"),
+    Content([ContentPart("save product 2")], "user"),
 ]
 
 

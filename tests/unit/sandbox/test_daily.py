@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sandbox.daily.refusals import Refusal
 from sandbox.daily.requests import TokenProperties
-from sandbox.daily.server import Daily, create_daily_app
+from sandbox.daily.server import DailyServer, create_daily_app
 from sandbox.daily.tokens import make_token, read_token
 
 KEY = "sandbox-key"
@@ -33,7 +33,9 @@ class Time:
 class Api:
     """Daily, with a client that has the key."""
 
-    def __init__(self, client: "TestClient[web.Request, web.Application]", daily: Daily, time: Time) -> None:
+    def __init__(
+        self, client: "TestClient[web.Request, web.Application]", daily: DailyServer, time: Time
+    ) -> None:
         self.client = client
         self.orders = daily.orders
         self.time = time
@@ -48,7 +50,7 @@ class Api:
 @pytest.fixture
 async def api() -> AsyncIterator[Api]:
     time = Time()
-    daily = Daily(KEY, time, time)
+    daily = DailyServer(KEY, time, time)
     async with TestClient(TestServer(create_daily_app(daily))) as client:
         yield Api(client, daily, time)
 

@@ -14,7 +14,7 @@ from pipecat.transports.daily.utils import (
     DailyRoomProperties,
 )
 
-from sandbox.daily.server import Daily, create_daily_app
+from sandbox.daily.server import DailyServer, create_daily_app
 from sandbox.daily.tokens import read_token
 
 KEY = "sandbox-key"
@@ -22,7 +22,7 @@ KEY = "sandbox-key"
 
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
-    async with TestServer(create_daily_app(Daily(KEY, time.time, time.monotonic))) as server:
+    async with TestServer(create_daily_app(DailyServer(KEY, time.time, time.monotonic))) as server:
         yield str(server.make_url("/v1"))
 
 

@@ -14,7 +14,7 @@ from sandbox.gemini.record import ModelRecord
 from sandbox.store.catalogue import load_catalogue
 from sandbox.store.database import Database
 from sandbox.store.server import create_store_app
-from sandbox.store.state import Store
+from sandbox.store.state import SandboxStore
 
 StoreClient = TestClient[web.Request, web.Application]
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -24,7 +24,7 @@ TURN = {"index": 0, "role": "user", "text": "Find lamps.", "at": "2026-01-02T03:
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[StoreClient]:
     database = Database(tmp_path)
-    app = create_store_app(Store(load_catalogue(), database, lambda: AT, ModelRecord()))
+    app = create_store_app(SandboxStore(load_catalogue(), database, lambda: AT, ModelRecord()))
     async with TestClient(TestServer(app)) as client:
         yield client
     database.close()

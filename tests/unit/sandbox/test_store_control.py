@@ -17,7 +17,7 @@ from sandbox.gemini.record import ModelRecord
 from sandbox.store.catalogue import load_catalogue
 from sandbox.store.database import Database
 from sandbox.store.server import create_store_app
-from sandbox.store.state import Store
+from sandbox.store.state import SandboxStore
 
 StoreClient = TestClient[web.Request, web.Application]
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -28,7 +28,7 @@ SEARCH = "/searchProductsByVoice"
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[StoreClient]:
     database = Database(tmp_path)
-    state = Store(
+    state = SandboxStore(
         load_catalogue(), database, lambda: AT, ModelRecord(), orders_elsewhere={"model": no_orders()}
     )
     async with TestClient(TestServer(create_store_app(state))) as client:

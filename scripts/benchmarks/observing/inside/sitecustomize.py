@@ -53,7 +53,7 @@ def record_what_they_see() -> None:
     moments: deque[float] = deque(maxlen=MOST_EVENTS)
     one_tells = threading.Lock()
 
-    class Recorder(BaseObserver):
+    class PushRecorder(BaseObserver):
         async def on_push_frame(self, data: FramePushed) -> None:
             seen.append(data)
             moments.append(time.monotonic())
@@ -83,7 +83,7 @@ def record_what_they_see() -> None:
 
     leave = os._exit
     setattr(os, "_exit", exit_told)  # noqa: B010 - in another's place
-    measurements.observers = lambda *given: [*make(*given), Recorder()]
+    measurements.observers = lambda *given: [*make(*given), PushRecorder()]
 
 
 async def ignore(*_: Any) -> None: ...

@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 from controller.rooms.daily import api as daily_api
 from controller.rooms.daily.api import DailyError
 from controller.rooms.daily.command import make_meeting
-from sandbox.daily.server import Daily, create_daily_app
+from sandbox.daily.server import DailyServer, create_daily_app
 from sandbox.daily.tokens import read_token
 from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
 
@@ -26,7 +26,7 @@ KEY = "sandbox-key"
 class Site:
     """Daily, and the variables that lead to it."""
 
-    def __init__(self, daily: Daily, url: str) -> None:
+    def __init__(self, daily: DailyServer, url: str) -> None:
         self.daily = daily
         self.variables = {"DAILY_API_KEY": KEY, "DAILY_API_URL": url}
 
@@ -41,7 +41,7 @@ class Site:
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    daily = Daily(KEY, time.time, time.monotonic)
+    daily = DailyServer(KEY, time.time, time.monotonic)
     async with TestServer(create_daily_app(daily)) as server:
         yield Site(daily, str(server.make_url("/v1")))
 
@@ -172,7 +172,7 @@ async def test_an_answer_that_a_shell_would_take_for_more_is_none(room: object) 
     app = web.Application()
     app.router.add_post("/rooms", answer)
     async with TestServer(app) as server:
-        site = Site(Daily(KEY, time.time, time.monotonic), str(server.make_url("")))
+        site = Site(DailyServer(KEY, time.time, time.monotonic), str(server.make_url("")))
         assert (await site.complaint()).startswith("Daily's answer cannot be read;")
 
 
@@ -187,7 +187,7 @@ async def test_a_daily_that_does_not_answer_is_not_waited_for(
 
 
 async def test_a_daily_that_is_not_there_is_named() -> None:
-    site = Site(Daily(KEY, time.time, time.monotonic), f"http://127.0.0.1:{free_port()}/v1")
+    site = Site(DailyServer(KEY, time.time, time.monotonic), f"http://127.0.0.1:{free_port()}/v1")
     assert await site.complaint() == (
         "Daily could not be reached (ConnectError); check the network and DAILY_API_URL."
     )
@@ -197,7 +197,7 @@ async def test_a_daily_that_is_not_there_is_named() -> None:
     "url", ["http://api.daily.co/v1", "daily", "ftp://127.0.0.1", "https://", "http://[x"]
 )
 async def test_a_key_is_sent_only_where_nobody_reads_it(url: str) -> None:
-    site = Site(Daily(KEY, time.time, time.monotonic), url)
+    site = Site(DailyServer(KEY, time.time, time.monotonic), url)
     assert await site.complaint() == (
         "DAILY_API_URL is not an https address (or an http one of this machine); "
         "leave it out for https://api.daily.co/v1."

@@ -15,14 +15,14 @@ from podline.runner.room.client_messages import (
     MAX_TEXTS,
     ClientMessages,
 )
-from testing.callers.client_messages import Page, StillClock, typed
+from testing.callers.client_messages import FakePage, StillClock, typed
 
 
 class Call:
     """The messages of one call."""
 
     def __init__(self) -> None:
-        self.clock, self.page = StillClock(), Page()
+        self.clock, self.page = StillClock(), FakePage()
         self.messages = ClientMessages(self.clock, self.page.tell)
 
     async def send(self, message: object, seconds_later: float = 0.0) -> bool:

@@ -17,7 +17,7 @@ from podline.runner.room import daily
 from podline.runner.room.daily import daily_transport
 from podline.runner.settings import DailyRoomAccess
 from testing.callers.client_messages import typed, unhurried_messages
-from testing.fakes.bots.daily_native import BOT_ID, DailyRoom, install, participant
+from testing.fakes.bots.daily_native import BOT_ID, NativeRoom, install, participant
 
 PATIENCE_SECONDS: Final = 40.0
 """Pipecat, cancelled in the middle of a join, has been seen to take 13 s, and stops a setup after 20."""
@@ -54,7 +54,7 @@ class Observed:
 
 
 @pytest.fixture
-def room(monkeypatch: pytest.MonkeyPatch) -> DailyRoom:
+def room(monkeypatch: pytest.MonkeyPatch) -> NativeRoom:
     return install(monkeypatch)
 
 
@@ -100,7 +100,7 @@ async def running_bot() -> AsyncIterator[Bot]:
 
 
 @asynccontextmanager
-async def bot_with_caller(room: DailyRoom) -> AsyncIterator[Bot]:
+async def bot_with_caller(room: NativeRoom) -> AsyncIterator[Bot]:
     """A bot that a caller named Ana has come to."""
     async with running_bot() as bot:
         assert await bot.presence.next() == "joined"
@@ -109,13 +109,13 @@ async def bot_with_caller(room: DailyRoom) -> AsyncIterator[Bot]:
         yield bot
 
 
-async def test_a_caller_who_waits_in_the_room_is_met_when_the_bot_joins(room: DailyRoom) -> None:
+async def test_a_caller_who_waits_in_the_room_is_met_when_the_bot_joins(room: NativeRoom) -> None:
     room.present.append("ana")
     async with running_bot() as bot:
         assert [await bot.presence.next(), await bot.presence.next()] == ["joined", "caller joined"]
 
 
-async def test_a_refused_join_is_told_at_once_in_dailys_own_words(room: DailyRoom) -> None:
+async def test_a_refused_join_is_told_at_once_in_dailys_own_words(room: NativeRoom) -> None:
     room.refusal = "Room does not exist."
     async with running_bot() as bot:
         assert await bot.presence.next() == (
@@ -125,14 +125,14 @@ async def test_a_refused_join_is_told_at_once_in_dailys_own_words(room: DailyRoo
     assert bot.presence.rest() == []
 
 
-async def test_a_refusal_that_repeats_the_token_keeps_it_from_the_message(room: DailyRoom) -> None:
+async def test_a_refusal_that_repeats_the_token_keeps_it_from_the_message(room: NativeRoom) -> None:
     room.refusal = f"Meeting token {SETTINGS.token}\nhas expired"
     async with running_bot() as bot:
         assert "Meeting token ... has expired; check" in await bot.presence.next()
 
 
 async def test_a_join_that_is_never_answered_is_given_up(
-    room: DailyRoom, monkeypatch: pytest.MonkeyPatch
+    room: NativeRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(daily, "JOIN_SECONDS", 0.05)
     room.answers = False
@@ -144,14 +144,14 @@ async def test_a_join_that_is_never_answered_is_given_up(
 
 
 @pytest.mark.parametrize("can_send", [True, None, ["camera", "microphone"]])
-async def test_a_token_that_lets_the_bot_speak_is_taken(room: DailyRoom, can_send: object) -> None:
+async def test_a_token_that_lets_the_bot_speak_is_taken(room: NativeRoom, can_send: object) -> None:
     room.can_send = can_send
     async with running_bot() as bot:
         assert await bot.presence.next() == "joined"
 
 
 @pytest.mark.parametrize("can_send", [False, [], ["camera"]])
-async def test_a_token_that_leaves_the_bot_mute_is_refused(room: DailyRoom, can_send: object) -> None:
+async def test_a_token_that_leaves_the_bot_mute_is_refused(room: NativeRoom, can_send: object) -> None:
     room.can_send = can_send
     async with running_bot() as bot:
         assert await bot.presence.next() == (
@@ -160,7 +160,7 @@ async def test_a_token_that_leaves_the_bot_mute_is_refused(room: DailyRoom, can_
         )
 
 
-async def test_a_caller_who_hangs_up_has_left(room: DailyRoom) -> None:
+async def test_a_caller_who_hangs_up_has_left(room: NativeRoom) -> None:
     async with bot_with_caller(room) as bot:
         room.leave("ana")
         assert await bot.presence.next() == "caller left"
@@ -168,7 +168,7 @@ async def test_a_caller_who_hangs_up_has_left(room: DailyRoom) -> None:
 
 @pytest.mark.parametrize(("reason", "microphone"), [("leftCall", "interrupted"), ("hidden", "playable")])
 async def test_a_caller_whose_connection_died_is_lost_and_may_come_back(
-    room: DailyRoom, reason: str, microphone: str
+    room: NativeRoom, reason: str, microphone: str
 ) -> None:
     async with bot_with_caller(room) as bot:
         room.leave("ana", reason, microphone=microphone)
@@ -179,7 +179,7 @@ async def test_a_caller_whose_connection_died_is_lost_and_may_come_back(
         assert await bot.presence.next() == "caller left"
 
 
-async def test_others_in_the_room_come_and_go_without_ending_the_call(room: DailyRoom) -> None:
+async def test_others_in_the_room_come_and_go_without_ending_the_call(room: NativeRoom) -> None:
     async with bot_with_caller(room) as bot:
         room.enter("bo")
         room.leave("bo")
@@ -187,7 +187,7 @@ async def test_others_in_the_room_come_and_go_without_ending_the_call(room: Dail
         assert await bot.presence.next() == "caller left"
 
 
-async def test_only_the_caller_is_heard_also_after_coming_back(room: DailyRoom) -> None:
+async def test_only_the_caller_is_heard_also_after_coming_back(room: NativeRoom) -> None:
     async with bot_with_caller(room) as bot:
         room.enter("bo")
         room.leave("ana", microphone="interrupted")
@@ -199,7 +199,7 @@ async def test_only_the_caller_is_heard_also_after_coming_back(room: DailyRoom) 
             assert await bot.ears.heard.get() == b"an" * 320
 
 
-async def test_what_others_type_is_not_the_callers(room: DailyRoom) -> None:
+async def test_what_others_type_is_not_the_callers(room: NativeRoom) -> None:
     async with bot_with_caller(room) as bot:
         room.enter("bo")
         room.tell("on_app_message", typed("of bo"), "bo")
@@ -208,7 +208,7 @@ async def test_what_others_type_is_not_the_callers(room: DailyRoom) -> None:
             assert await bot.ears.read.get() == typed("of ana")
 
 
-async def test_what_no_client_of_ours_sends_goes_no_further(room: DailyRoom) -> None:
+async def test_what_no_client_of_ours_sends_goes_no_further(room: NativeRoom) -> None:
     async with bot_with_caller(room) as bot:
         for message in (
             {"type": "raw-audio"},
@@ -225,14 +225,14 @@ async def test_what_no_client_of_ours_sends_goes_no_further(room: DailyRoom) -> 
 
 
 @pytest.mark.parametrize("words", ["Meeting has ended", "Meeting token has expired", "You were removed."])
-async def test_a_bot_that_daily_puts_out_has_lost_the_room(room: DailyRoom, words: str) -> None:
+async def test_a_bot_that_daily_puts_out_has_lost_the_room(room: NativeRoom, words: str) -> None:
     async with bot_with_caller(room) as bot:
         room.end(words)
         assert await bot.presence.next() == f"room_lost: The Daily room was lost: {words.rstrip('.')}."
     assert bot.presence.rest() == []
 
 
-async def test_a_call_that_ends_without_a_word_is_lost_as_well(room: DailyRoom) -> None:
+async def test_a_call_that_ends_without_a_word_is_lost_as_well(room: NativeRoom) -> None:
     async with bot_with_caller(room) as bot:
         room.tell("on_call_state_updated", "left")
         assert await bot.presence.next() == (
@@ -240,7 +240,7 @@ async def test_a_call_that_ends_without_a_word_is_lost_as_well(room: DailyRoom) 
         )
 
 
-async def test_a_bot_that_may_no_longer_speak_has_lost_the_room(room: DailyRoom) -> None:
+async def test_a_bot_that_may_no_longer_speak_has_lost_the_room(room: NativeRoom) -> None:
     async with bot_with_caller(room) as bot:
         room.tell("on_participant_updated", participant("ana", can_send=False))
         room.tell("on_participant_updated", participant(BOT_ID, local=True, can_send=["camera"]))
@@ -250,7 +250,7 @@ async def test_a_bot_that_may_no_longer_speak_has_lost_the_room(room: DailyRoom)
 
 
 async def test_a_network_that_stays_away_loses_the_room(
-    room: DailyRoom, monkeypatch: pytest.MonkeyPatch
+    room: NativeRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(daily, "RECOVERY_SECONDS", 0.1)
     async with bot_with_caller(room) as bot:
@@ -263,7 +263,7 @@ async def test_a_network_that_stays_away_loses_the_room(
 
 
 async def test_a_network_that_comes_back_loses_nothing(
-    room: DailyRoom, monkeypatch: pytest.MonkeyPatch
+    room: NativeRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(daily, "RECOVERY_SECONDS", 0.3)
     async with bot_with_caller(room) as bot:
@@ -274,7 +274,7 @@ async def test_a_network_that_comes_back_loses_nothing(
 
 
 async def test_a_bot_that_has_left_of_its_own_loses_nothing_more(
-    room: DailyRoom, monkeypatch: pytest.MonkeyPatch
+    room: NativeRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(daily, "RECOVERY_SECONDS", 0.3)
     async with bot_with_caller(room) as bot:
