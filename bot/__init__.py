@@ -1,1 +1,1 @@
-"""One call: join, talk, use tools, report, leave. Never imports the controller."""
+"""The shopping assistant, an ordinary Pipecat bot. It never imports the controller."""

@@ -1,4 +1,4 @@
-"""Who the bot is: instructions, voice, greeting, farewell, language. A TOML file an operator edits."""
+"""Personas: instructions, voice, greeting, farewell and language, in a TOML file that operators edit."""
 
 import re
 import tomllib
@@ -23,7 +23,7 @@ class Persona:
         instructions: The model's system instruction.
         voice: Name of one of Gemini Live's prebuilt voices. Google adds to them, so any name is passed on.
         greeting: What the bot says first.
-        farewell: What it says last when the call is ended for it.
+        farewell: What it says last when something else ends the call.
         language: BCP-47 tag of the language it begins in, as `en-US`.
     """
 
@@ -61,12 +61,12 @@ def load_persona(path: Path | None) -> Persona:
 
 
 def greeting_request(persona: Persona) -> str:
-    """What the model is asked when the caller has joined."""
+    """Return the request to the model once the caller has joined."""
     return f"The caller has just joined. Say these words and no others: “{persona.greeting}”"
 
 
 def warning_request(seconds: float) -> str:
-    """What the model is asked when the call may last only so much longer."""
+    """Return the request to the model when the call has only so many seconds left."""
     return (
         "The call has a time limit. Tell the caller, in the language of this conversation: "
         f"“We have about {seconds:.0f} seconds left.”"
@@ -74,7 +74,7 @@ def warning_request(seconds: float) -> str:
 
 
 def farewell_request(persona: Persona) -> str:
-    """What the model is asked when the call is about to end."""
+    """Return the request to the model when the call is about to end."""
     return (
         "The call is about to end. Say goodbye in the language of this conversation, "
         f"with these words and no others: “{persona.farewell}”"

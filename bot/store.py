@@ -1,4 +1,4 @@
-"""The product backend's HTTP client: one POST of JSON for each thing a bot wants of it."""
+"""HTTP client for the product backend: one JSON POST for each operation."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pydantic import Field, TypeAdapter, ValidationError
 T = TypeVar("T")
 
 MAX_PRODUCTS: Final = 10
-"""Nobody wants more read out; the backend's `total` says how many there are."""
+"""Nobody wants to hear more; the backend's `total` has the number of matches."""
 
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
 _LONGEST: Final = {"name": 120, "category": 60, "currency": 8, "description": 200}
 
 
 class StoreError(Exception):
-    """The backend did not do what it was asked. The message is for operators and holds no address."""
+    """A request to the backend failed. The message is for operators and contains no address."""
 
 
 class RouteMissing(StoreError):  # noqa: N818 - named as what is wrong
@@ -47,7 +47,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Found:
-    """The first products of a search, and how many there are in all."""
+    """The first products of a search, and the total number of matches."""
 
     products: list[Product]
     total: int | None = None
@@ -91,9 +91,9 @@ class StoreTimeouts:
 class Store:
     """The product backend at `url`.
 
-    Each request may be repeated: a search changes nothing, a product saved or removed twice is saved or
-    removed, and turns carry their index. It is repeated if there was no connection or it broke, and on 429
-    and 5xx; never after the time limit, which all attempts share.
+    Each request is idempotent: a search changes nothing, a product saved or removed twice is saved or
+    removed, and turns carry their index. Requests are retried if there was no connection or it broke, and on
+    429 and 5xx; never after the time limit, which all attempts share.
     """
 
     def __init__(
@@ -225,7 +225,7 @@ def _decoded(answer: bytes, shape: TypeAdapter[T]) -> T:
 
 
 def _cut(product: Product) -> Product:
-    """Cut the product's texts to what a voice can use."""
+    """Cut the product's texts to a length that a voice can use."""
     texts = {name: getattr(product, name) for name in _LONGEST}
     short: dict[str, Any] = {
         name: text if text is None else text[: _LONGEST[name]] for name, text in texts.items()

@@ -1,4 +1,4 @@
-"""A token bucket: so much at once, and no more than so much a second in the long run. Pure."""
+"""A token bucket: allows a burst, and a limited rate in the long run. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ends a call early, each with the reason it is reported under.
+"""Errors that end a call early, each with the reason under which it is reported.
 
 * BotError
   - ConfigInvalid      a file that the bot needs is wrong
@@ -36,7 +36,7 @@ class ConfigInvalid(BotError):
 
 
 class WrongVariables(ConfigInvalid):
-    """`problems` is one part of a sentence for each variable that is wrong."""
+    """`problems` has a part of a sentence for each wrong variable."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__(f"{'; '.join(problems)}; correct this and start again.")

@@ -1,6 +1,6 @@
-"""The form of a line of log, one for controller and bot: a query finds what both have said of a session.
+"""The form of log lines, shared by controller and bot, so that one query finds both sides of a session.
 
-An object of JSON for each event; at a terminal, words for a person.
+A JSON object for each event; at a terminal, text for a person.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 BY_A_LIBRARY: Final = "library message"
-"""The event of lines that are not ours: what the library has to say is their field `text`."""
+"""The event of libraries' lines; the field `text` has the library's message."""
 
 _EVENT_WIDTH: Final = 28
-"""As wide as most events are: the fields of most lines stand below each other."""
+"""As wide as most events, so that the fields of most lines are aligned."""
 
 _RESET: Final = "\x1b[0m"
 _DIM: Final = "\x1b[2m"
@@ -31,10 +31,10 @@ class Line:
     Attributes:
         at: when, with a time zone.
         level: `info`, `warning`, `error` ...
-        logger: the part of the program, or the library, that tells of it.
-        event: what happened, in words that are always the same.
+        logger: the part of the program, or the library, that logged it.
+        event: what happened, in constant words.
         fields: its data, by name.
-        exception: a traceback, where there is one.
+        exception: a traceback, if there is one.
     """
 
     at: datetime
@@ -49,9 +49,9 @@ Form = Callable[[Line], str]
 
 
 def form_for(stream: TextIO, environment: Mapping[str, str]) -> Form:
-    """How lines are written to this stream.
+    """Return the formatter for this stream.
 
-    Colours are for terminals alone, and not for those who want none (https://no-color.org).
+    Colours are only for terminals, and not with NO_COLOR (https://no-color.org).
     """
     if not stream.isatty():
         return as_json
@@ -60,7 +60,7 @@ def form_for(stream: TextIO, environment: Mapping[str, str]) -> Form:
 
 
 def as_json(line: Line) -> str:
-    """{"at", "level", "logger", "event", ...fields, "exception"?}, with the time in UTC."""
+    """Return {"at", "level", "logger", "event", ...fields, "exception"?}, with the time in UTC."""
     head = {
         "at": line.at.astimezone(UTC).isoformat(timespec="milliseconds"),
         "level": line.level,
@@ -68,17 +68,17 @@ def as_json(line: Line) -> str:
         "event": line.event,
     }
     tail = {} if line.exception is None else {"exception": line.exception}
-    # No field can pass for what stands in each line.
+    # No field can replace one that every line has.
     return json.dumps({**head, **line.fields, **head, **tail}, default=str)
 
 
 def as_text(line: Line) -> str:
-    """Local time, level, event, fields as NAME=VALUE, logger; a traceback below."""
+    """Return local time, level, event, fields as NAME=VALUE, logger; a traceback below."""
     return _text(line, lambda _, text: text)
 
 
 def as_coloured_text(line: Line) -> str:
-    """The same with colours."""
+    """Return the same with colours."""
     return _text(line, lambda colour, text: f"{colour}{text}{_RESET}" if colour else text)
 
 
@@ -93,7 +93,7 @@ def _text(line: Line, paint: Callable[[str, str], str]) -> str:
 
 
 def _shown(value: object) -> str:
-    """As it is where it is one plain word; else quoted, so that a value can't look like a line of its own."""
+    """Return a plain word unchanged and quote other values, so that none can look like a separate line."""
     text = str(value)
     if text and text.isprintable() and not set(text) & set(' ="'):
         return text
@@ -101,5 +101,5 @@ def _shown(value: object) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without what a terminal would take for a command."""
+    """Remove everything that a terminal would interpret as a command."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

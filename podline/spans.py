@@ -1,6 +1,6 @@
-"""Sends a process's spans to an OTLP receiver, as OTEL_* says, less all that is not on a list.
+"""Delivery of a process's spans to an OTLP receiver, as OTEL_* configures, with listed attributes only.
 
-Brings OpenTelemetry's SDK along: imported only where traces are wanted (`podline.contract.environment`).
+Imports OpenTelemetry's SDK, so import it only if traces are wanted (`podline.contract.environment`).
 """
 
 import logging
@@ -20,7 +20,7 @@ SESSION_ID: Final = "podline.session.id"
 ERROR_TYPE: Final = "error.type"
 
 _UNNAMED: Final = "unknown_service"
-"""How the SDK calls what nobody has named."""
+"""The SDK's name for an unnamed service."""
 
 log = logging.getLogger("podline.traces")
 
@@ -28,14 +28,14 @@ log = logging.getLogger("podline.traces")
 def tracer_provider(
     service_name: str, listed: frozenset[str], unwanted: frozenset[str] = frozenset()
 ) -> TracerProvider:
-    """The maker of spans, configured by OTEL_*: receiver, headers, sampler, resource, batches.
+    """Return the tracer provider, configured by OTEL_*: receiver, headers, sampler, resource, batches.
 
     Args:
-        service_name: Where OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say none.
-        listed: The attributes that leave this process.
-        unwanted: The names of spans that don't.
+        service_name: The default if OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES name none.
+        listed: The attributes that are sent.
+        unwanted: The names of spans that are not sent.
     """
-    # It would write a line for each attempt, and repeat a header it can't read: ours is one for each outage.
+    # It would log every attempt and quote a header it can't read; we log one line for each outage.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL + 1)
     resource = Resource.create({SERVICE_VERSION: VERSION})
     if str(resource.attributes[SERVICE_NAME]).startswith(_UNNAMED):
@@ -46,16 +46,16 @@ def tracer_provider(
 
 
 def last_spans(provider: TracerProvider) -> threading.Thread:
-    """Begin to send what is left, in a thread that need not be waited for: the receiver may hang."""
+    """Start sending the remaining spans in a thread that nobody has to wait for: the receiver may hang."""
     sending = threading.Thread(target=provider.shutdown, name="last spans", daemon=True)
     sending.start()
     return sending
 
 
 class OnlyListed(SpanExporter):
-    """Hands spans on with the attributes of a list, and without anybody's prose.
+    """Passes on spans with listed attributes only, and without free text.
 
-    Libraries write into spans what they handle: what was said, what a tool was asked, an exception's text.
+    Libraries write what they handle into spans: speech, a tool's arguments, an exception's text.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""What the model may do for the caller."""
+"""The tools that the model may use for the caller."""

@@ -1,4 +1,4 @@
-"""The tool with which the model ends the call on the caller's wish."""
+"""The tool with which the model ends the call when the caller wants to."""
 
 from collections.abc import Callable
 
@@ -9,8 +9,8 @@ from pipecat.services.llm_service import FunctionCallParams
 def end_call_tool(on_goodbye: Callable[[], None]) -> FunctionSchema:
     """`end_call`, without parameters.
 
-    `on_goodbye` is called before the model gets its result: what the model says next is the goodbye, and
-    the call is to end when that has been said.
+    `on_goodbye` is called before the model gets its result. The model's next words are the goodbye, and the
+    call ends after them.
     """
 
     async def end_call(params: FunctionCallParams) -> None:

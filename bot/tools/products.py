@@ -1,4 +1,4 @@
-"""The products' tools: search, save and remove, as the model calls them."""
+"""The product tools that the model calls: search, save and remove."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ NO_QUERY: Final = "There is nothing to search for. Ask the caller what they are 
 class ProductTools:
     """The tools of one call, for one user.
 
-    A save or removal once begun is finished though the caller speaks over it: it is this object's, not the
-    function call's, and leaving the `async with` waits for it. They are done one at a time, in the order
-    asked, so that a repeated request can't undo a later one.
+    A save or removal that has begun is finished even if the caller interrupts: this object owns it, not the
+    function call, and leaving the `async with` waits for it. Changes run one at a time, in the order
+    requested, so that a repeated request can't undo a later one.
     """
 
     def __init__(self, store: Store, user_id: str, announce: Announce, *, finish_within: float = 5.0) -> None:
-        """`announce` takes what the page is to be told; `finish_within` is in seconds."""
+        """`announce` takes messages for the page; `finish_within` is in seconds."""
         self._store = store
         self._user_id = user_id
         self._announce = announce
@@ -69,7 +69,7 @@ class ProductTools:
 
     @property
     def functions(self) -> list[FunctionSchema]:
-        """The tools as they are declared to the model, each with its handler."""
+        """Return the tools as declared to the model, each with its handler."""
         return [
             FunctionSchema(
                 name="search_products",
@@ -150,7 +150,7 @@ class ProductTools:
         return {done: shown or {"number": number}}
 
     async def _finish(self, change: Coroutine[Any, Any, Result]) -> Result:
-        """Await the change in a task of our own, which a cancelled function call leaves running."""
+        """Await the change in a separate task, which keeps running if the function call is cancelled."""
         task = asyncio.create_task(change)
         self._changes.add(task)
         task.add_done_callback(self._changes.discard)
@@ -158,7 +158,7 @@ class ProductTools:
 
 
 def product_number(value: object) -> int | None:
-    """The number that a model means by this, where it can be one: 2, 2.0 and "2" are 2."""
+    """Return the number that a model means, or None: 2, 2.0 and "2" are 2."""
     if isinstance(value, str):
         digits = _DIGITS.fullmatch(value.strip())
         value = int(digits[1]) if digits else None
@@ -170,7 +170,7 @@ def product_number(value: object) -> int | None:
 
 
 def _text(value: object) -> str | None:
-    """A text of the model's, short enough; None where there is none."""
+    """Return the model's text, cut to length, or None if there is none."""
     return value.strip()[:MAX_QUERY_CHARACTERS] or None if isinstance(value, str) else None
 
 

@@ -1,4 +1,4 @@
-"""How usage adds up: event by event, and what one state of it has beyond another. Pure."""
+"""Arithmetic of usage: adding events, and subtracting one state from another. Pure."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from podline.contract.usage import TalkSeconds, Tokens, ToolCalls, Usage
 T = TypeVar("T", Tokens, ToolCalls, TalkSeconds)
 
 OTHER: Final = "other"
-"""The name that is counted under where there would be too many."""
+"""The name that counts for all others once there are too many."""
 
 NOTHING: Final = Usage()
 
 MAX_MODELS: Final = 16
 MAX_TOOLS: Final = 32
-"""Of `Usage`; models and tools beyond are counted under `OTHER`."""
+"""The limit in `Usage`; further models and tools are counted under `OTHER`."""
 
 
 def plus(usage: Usage, event: Event) -> Usage:
-    """The usage with this event in it."""
+    """Return the usage with this event added."""
     match event:
         case TokensUsed(model=model, tokens=tokens):
             models = {**usage.models, model: usage.models.get(model, Tokens()).plus(tokens)}
@@ -46,12 +46,12 @@ def plus(usage: Usage, event: Event) -> Usage:
 
 
 def used_by(events: Iterable[Event]) -> Usage:
-    """What these events used."""
+    """Return the usage of these events."""
     return reduce(plus, events, NOTHING)
 
 
 def together(one: Usage, other: Usage) -> Usage:
-    """Both, added up."""
+    """Return the sum of both."""
     return Usage(
         models=_together(one.models, other.models),
         turns=one.turns + other.turns,
@@ -62,10 +62,10 @@ def together(one: Usage, other: Usage) -> Usage:
 
 
 def beyond(totals: Usage, counted: Usage) -> Usage:
-    """What `totals` has more of than `counted`: never less than nothing.
+    """Return how much `totals` exceeds `counted`, never less than zero.
 
-    A final report may sum up names under `OTHER`. Where one side may have done so and the other has not, both
-    are summed up.
+    A final report may merge names under `OTHER`. If one side may have done so and the other has not, both are
+    merged.
     """
     return Usage(
         models=_beyond(totals.models, counted.models, Tokens()),

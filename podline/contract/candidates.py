@@ -1,7 +1,7 @@
-"""A caller's ICE candidates: how many there may be, and which of them a bot may send packets to. Pure.
+"""Limits on a caller's ICE candidates, and the addresses that a bot may send packets to. Pure.
 
-The controller refuses what is too much before it reaches a bot. The bot, which does the sending, drops what
-it must not send to: browsers offer private addresses as a matter of course, so that must not cost the call.
+The controller refuses oversized offers before they reach a bot. The bot, which does the sending, drops
+forbidden addresses: browsers routinely offer private ones, so these must not cost the call.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MID: Final = "a=mid:"
 _BUNDLE: Final = "a=group:BUNDLE "
 _KINDS: Final = ("host", "srflx", "relay")
 _MDNS: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\.local")
-"""The names browsers put in the place of an address (draft-ietf-mmusic-mdns-ice-candidates): a UUID each."""
+"""The names that browsers use instead of addresses (draft-ietf-mmusic-mdns-ice-candidates): a UUID each."""
 
 Address = IPv4Address | IPv6Address
 
@@ -45,16 +45,16 @@ _NEVER: Final = tuple(
         ),
     )
 )
-"""Where no caller can be: metadata services, which would be asked from inside, and this network itself."""
+"""Addresses of no caller: metadata services, which the bot would reach from inside, and this network."""
 
 _NOT_PUBLIC: Final = tuple(map(ip_network, ("100.64.0.0/10", "192.88.99.0/24", "198.18.0.0/15", "fec0::/10")))
-"""What `ipaddress` takes for public in some version of Python, and is not."""
+"""Addresses that some version of Python's `ipaddress` wrongly considers public."""
 
 _NAT64: Final = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 
 
 def why_too_much(sdp: str) -> str | None:
-    """Why an SDP is refused as too much, as a sentence; None where it is not."""
+    """Return why an SDP is too large, as a sentence, or None."""
     if len(sdp.encode(errors="surrogatepass")) > MOST_SDP_BYTES:
         return f"an SDP has at most {MOST_SDP_BYTES} bytes"
     _, *media = _sections(sdp)
@@ -67,7 +67,7 @@ def why_too_much(sdp: str) -> str | None:
 
 
 def why_too_many(candidates: Iterable[Mapping[str, Any]]) -> str | None:
-    """The same of candidates that come after their offer. Browsers send those of all media in one batch."""
+    """Return the same for candidates that follow their offer. Browsers send all media's in one batch."""
     by_media = Counter(
         (str(each.get("sdp_mid")), str(each.get("sdp_mline_index")))
         for each in candidates
@@ -79,27 +79,27 @@ def why_too_many(candidates: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 class CandidateFilter:
-    """Lets through what one connection may use: at most so many addresses, and none that is refused.
+    """Passes the candidates that one connection may use: a limited number of allowed addresses.
 
     Attributes:
-        has_dropped: Whether there were others. Then those that are left are not all there will be, since the
-            caller's own packets still tell where they come from.
+        has_dropped: True if there were others. Then more may follow, because the caller's own packets still
+            show where they come from.
     """
 
     def __init__(self, *, refuse_private: bool) -> None:
-        """`refuse_private` also refuses whatever is not a public address: private, link-local, loopback."""
+        """`refuse_private` also refuses every address that is not public: private, link-local, loopback."""
         self._refuse_private = refuse_private
         self._used: set[tuple[str, str]] = set()
         self._bundled: frozenset[str] = frozenset()
         self.has_dropped = False
 
     def begin(self) -> None:
-        """Forget what the connection before this one has used."""
+        """Forget the candidates of the previous connection."""
         self._used.clear()
         self.has_dropped = False
 
     def sdp(self, sdp: str) -> str:
-        """An offer's SDP without the candidates that must not be used."""
+        """Return an offer's SDP without the candidates that must not be used."""
         sections = list(_sections(sdp))
         self._bundled = _bundled(sections)
         kept = [
@@ -115,7 +115,7 @@ class CandidateFilter:
         return "".join(f"{line}\r\n" for line in kept)
 
     def takes(self, candidate: str, mid: object) -> bool:
-        """Whether a candidate that came after its offer may be used."""
+        """Return whether a candidate that followed its offer may be used."""
         is_taken = mid not in self._bundled and self._takes(candidate)
         self.has_dropped |= not is_taken
         return is_taken
@@ -129,10 +129,10 @@ class CandidateFilter:
 
 
 def may_be_sent_to(host: str, *, refuse_private: bool) -> bool:
-    """Whether a bot may send packets to the address of a candidate.
+    """Return whether a bot may send packets to the address of a candidate.
 
-    It must be written as an address is: a name would be looked up from inside the cluster, and what only the
-    C library reads as an address (`0177.0.0.1`, `2130706433`) is a way around this check.
+    It must be spelled as an address: a name would be looked up from inside the cluster, and spellings that
+    only the C library accepts (`0177.0.0.1`, `2130706433`) would bypass this check.
     """
     if _MDNS.fullmatch(host):
         return not refuse_private
@@ -158,7 +158,7 @@ def _is_allowed(address: Address, *, refuse_private: bool) -> bool:
 
 
 def _within(address: Address) -> Iterator[IPv4Address]:
-    """The IPv4 addresses that packets to an IPv6 address may end at."""
+    """Return the IPv4 addresses that packets to an IPv6 address may reach."""
     if isinstance(address, IPv4Address):
         return
     if address.ipv4_mapped is not None:
@@ -172,9 +172,9 @@ def _within(address: Address) -> Iterator[IPv4Address]:
 
 
 def _sent_to(candidate: str, *, refuse_private: bool) -> tuple[str, str] | None:
-    """Address and port of a candidate that may be used; None of one that may not, or can't be read.
+    """Return address and port of a candidate that may be used; None if it may not, or can't be read.
 
-    Only UDP is spoken, and one component: RTP and RTCP share a port.
+    Only UDP and one component are supported: RTP and RTCP share a port.
     """
     bits = candidate.split()
     if len(bits) < 8 or bits[1] != "1" or bits[2].lower() != "udp" or bits[7] not in _KINDS:
@@ -185,7 +185,7 @@ def _sent_to(candidate: str, *, refuse_private: bool) -> tuple[str, str] | None:
 
 
 def _sections(sdp: str) -> Iterator[list[str]]:
-    """What stands before the first m= line, and then each medium with its lines: as aiortc divides them."""
+    """Return the lines before the first m= line, then each medium with its lines, as aiortc splits them."""
     lines: list[str] = []
     for line in sdp.splitlines():
         if line.startswith("m="):
@@ -196,7 +196,7 @@ def _sections(sdp: str) -> Iterator[list[str]]:
 
 
 def _bundled(sections: list[list[str]]) -> frozenset[str]:
-    """The media that go by the way of another, so that their candidates are never used."""
+    """Return the media bundled into another, whose candidates are never used."""
     groups = [line for line in sections[0] if line.startswith(_BUNDLE)]
     return frozenset(groups[0].removeprefix(_BUNDLE).split()[1:]) if groups else frozenset()
 
@@ -210,5 +210,5 @@ def _value(line: str) -> str:
 
 
 def _is_tcp(candidate: str) -> bool:
-    """Whether this is one over TCP, which no bot uses and browsers offer beside each one over UDP."""
+    """Return whether a candidate uses TCP, which browsers offer beside each one over UDP. No bot does."""
     return candidate.split()[2:3] in (["tcp"], ["TCP"])

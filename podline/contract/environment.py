@@ -1,4 +1,4 @@
-"""Names of the environment variables a bot is given.
+"""Names of a bot's environment variables.
 
 Sandbox, controller and operator write them; the settings of runner and bot read them.
 """
@@ -32,23 +32,23 @@ NO_CALLER_SECONDS: Final = "PODLINE_NO_CALLER_SECONDS"
 RETURN_GRACE_SECONDS: Final = "PODLINE_RETURN_GRACE_SECONDS"
 IDLE_SECONDS: Final = "PODLINE_IDLE_SECONDS"
 
-# Read by Google's SDK and by OpenSSL, not by us: how a bot meets a model that is not Google's own.
+# Read by Google's SDK and by OpenSSL, not by us: how a bot reaches a model other than Google's own.
 GOOGLE_GEMINI_BASE_URL: Final = "GOOGLE_GEMINI_BASE_URL"
 SSL_CERT_FILE: Final = "SSL_CERT_FILE"
 
-# OpenTelemetry's names for the W3C trace context that a process is to continue:
+# OpenTelemetry's names for the W3C trace context that a process continues:
 # https://opentelemetry.io/docs/specs/otel/context/env-carriers/
 TRACEPARENT: Final = "TRACEPARENT"
 TRACESTATE: Final = "TRACESTATE"
 
-# Read by OpenTelemetry's SDK, not by us, and so is all that begins like them: where spans go, and how.
+# Read by OpenTelemetry's SDK, not by us, like all variables with these prefixes: where spans go, and how.
 OTEL: Final = "OTEL_"
 OTEL_OF_ONE_SERVICE: Final = ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES")
 _OTLP_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _OTLP_PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _OTLP_SPOKEN: Final = "http/protobuf"
 
-# What every bot of an installation shares; the rest belongs to one session or one launch.
+# Shared by every bot of an installation; the others belong to one session or one launch.
 SHARED: Final = (
     GOOGLE_API_KEY,
     CONVEX_URL,
@@ -62,11 +62,11 @@ SHARED: Final = (
 )
 
 SECRETS: Final = (GOOGLE_API_KEY, CONVEX_TOKEN, DAILY_TOKEN, LIVEKIT_TOKEN, LAUNCH_TOKEN, ICE_CONFIG)
-"""Those whose values nothing may show."""
+"""Variables whose values must never be shown."""
 
 
 def traces_are_wanted(variables: Mapping[str, str]) -> bool:
-    """Whether there is a receiver for spans, and nobody has switched them off."""
+    """Return whether there is a receiver for spans and they are not switched off."""
     is_off = (
         variables.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
         or variables.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none"
@@ -75,7 +75,7 @@ def traces_are_wanted(variables: Mapping[str, str]) -> bool:
 
 
 def why_no_traces(variables: Mapping[str, str]) -> str | None:
-    """Why spans can't be sent although they are wanted, as a sentence; None where they can."""
+    """Return why wanted spans can't be sent, as a sentence, or None if they can."""
     for name in _OTLP_PROTOCOLS:
         if protocol := variables.get(name, "").strip():
             if protocol == _OTLP_SPOKEN:

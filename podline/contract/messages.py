@@ -1,9 +1,8 @@
-"""What bot and controller say to each other: reports, inbox messages, answers, and the final report.
+"""Messages between bot and controller: reports, inbox messages, answers, and the final report.
 
-Paths lie under `/internal/launches/{launch_id}/`; bodies are JSON. Either side may be the newer one for the
-time of an upgrade, so unknown fields are ignored, and so are unknown kinds of events
-(`podline.contract.reading`). What an older side could not read as it is meant, such as another value of a
-field it knows, must be a new field or kind.
+Paths are under `/internal/launches/{launch_id}/`; bodies are JSON. During an upgrade either side may be the
+newer one, so unknown fields and unknown kinds of events are ignored (`podline.contract.reading`). Anything
+that an older side would misread, such as another value of a known field, must be a new field or kind.
 """
 
 from __future__ import annotations
@@ -16,19 +15,19 @@ from podline.contract.usage import Count, Name, Seconds, Tokens, Usage
 
 MAX_REPORT_BYTES = 64 * 1024
 MAX_LAST_WORD_BYTES = 4096
-"""A termination message loses its head beyond this: kubernetes.io, determine-reason-pod-failure."""
+"""A longer termination message loses its beginning: kubernetes.io, determine-reason-pod-failure."""
 
 REPORT_INTERVAL_SECONDS = 5.0
 INBOX_POLL_SECONDS = 25.0
 MAX_EVENTS = 1000
 SILENCE_SECONDS = 3.0
-"""How long a pause in a conversation may be before it counts as a silence."""
+"""How long a pause in a conversation lasts before it counts as a silence."""
 
 
 class BotTimeline(msgspec.Struct, frozen=True, omit_defaults=True):
     """Moments of a call on the bot's own clock: seconds since its process began.
 
-    `now` is when the message was sent, so that the controller can place each moment on its own clock.
+    `now` is when the message was sent, so that the controller can convert each moment to its own clock.
     `first_speech_acked` says that a report with `first_speech` was acknowledged: its start has been measured.
     """
 
@@ -41,14 +40,14 @@ class BotTimeline(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TokensUsed(msgspec.Struct, frozen=True, tag="tokens"):
-    """The model has told what a piece of work cost."""
+    """The model reported the usage of an answer."""
 
     model: Name
     tokens: Tokens
 
 
 class FirstByte(msgspec.Struct, frozen=True, tag="first_byte"):
-    """The model's first byte of an answer came, this long after it was asked."""
+    """The first byte of the model's answer arrived, this long after the request."""
 
     model: Name
     seconds: Seconds
@@ -61,15 +60,15 @@ class ResponseLatency(msgspec.Struct, frozen=True, tag="response_latency"):
 
 
 class TurnEnded(msgspec.Struct, frozen=True, tag="turn"):
-    """The caller has finished a turn."""
+    """The caller finished a turn."""
 
 
 class Interrupted(msgspec.Struct, frozen=True, tag="interruption"):
-    """The caller has cut the bot short."""
+    """The caller interrupted the bot."""
 
 
 class ToolCalled(msgspec.Struct, frozen=True, tag="tool_call"):
-    """A tool has returned."""
+    """A tool returned."""
 
     name: Name
     outcome: Literal["ok", "error"]
@@ -77,20 +76,20 @@ class ToolCalled(msgspec.Struct, frozen=True, tag="tool_call"):
 
 
 class Talked(msgspec.Struct, frozen=True, tag="talk"):
-    """One side has spoken for this long."""
+    """One side spoke for this long."""
 
     side: Literal["caller", "bot"]
     seconds: Seconds
 
 
 class Silence(msgspec.Struct, frozen=True, tag="silence"):
-    """Neither side has spoken for `SILENCE_SECONDS`, while the caller was there. `after` spoke last."""
+    """Neither side spoke for `SILENCE_SECONDS` while the caller was present. `after` spoke last."""
 
     after: Literal["caller", "bot"]
 
 
 class ModelReconnected(msgspec.Struct, frozen=True, tag="model_reconnect"):
-    """The connection to the model was lost and made again."""
+    """The connection to the model was lost and reopened."""
 
 
 class ErrorSeen(msgspec.Struct, frozen=True, tag="error"):
@@ -100,14 +99,14 @@ class ErrorSeen(msgspec.Struct, frozen=True, tag="error"):
 
 
 class ClientMessagesRefused(msgspec.Struct, frozen=True, tag="client_messages_refused"):
-    """The bot has refused so many messages of the caller's client since it last said so."""
+    """The bot refused this many messages of the caller's client since its last such event."""
 
     cause: Name
     count: Count
 
 
 class AudioDropped(msgspec.Struct, frozen=True, tag="audio_dropped"):
-    """The caller's client has sent so much audio beyond real time, which the model did not hear."""
+    """The caller's client sent this much audio beyond real time, which the model did not hear."""
 
     seconds: Seconds
 
@@ -129,10 +128,10 @@ Event = (
 
 
 class Report(msgspec.Struct, frozen=True):
-    """One batch of what a bot has to tell.
+    """One batch of a bot's reports.
 
     `events` is what happened since the last acknowledged batch, frozen when the batch is first sent;
-    `totals` and `timeline` are the whole so far. `acked` is the number of the last acknowledged batch
+    `totals` and `timeline` are cumulative. `acked` is the number of the last acknowledged batch
     (0: none yet); `seq` counts from 1.
     """
 
@@ -144,7 +143,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class ReportAnswer(msgspec.Struct, frozen=True):
-    """The number of the last batch that has been counted."""
+    """The number of the last counted batch."""
 
     ack: int
 
@@ -164,7 +163,7 @@ class CandidatesMessage(msgspec.Struct, frozen=True, tag="candidates"):
 
 
 class StopMessage(msgspec.Struct, frozen=True, tag="stop"):
-    """Say goodbye and leave. `reason` is why, where the bot's caller should know."""
+    """Say goodbye and end the call. `reason` is set if the caller should know it."""
 
     id: Name
     reason: Name | None = None
@@ -174,9 +173,9 @@ InboxMessage = OfferMessage | CandidatesMessage | StopMessage
 
 
 class InboxPage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Messages after the one named in the query (`after`), oldest first; all where that one is unknown.
+    """Messages after the one named in the query (`after`), oldest first; all if that one is unknown.
 
-    A stop comes before all others. `withdrawn` are the ids of messages that nobody waits for any more.
+    A stop comes before all others. `withdrawn` are the ids of messages whose answers nobody waits for.
     """
 
     messages: list[InboxMessage]
@@ -184,19 +183,19 @@ class InboxPage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class InboxAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The bot's answer to one message: a body for the client, or the refusal to hand on."""
+    """The bot's answer to one message: a body for the client, or a refusal to pass on."""
 
     body: dict[str, Any] | None = None
     refusal: str | None = None
 
 
 class FinalReport(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a bot leaves behind in the file `PODLINE_LAST_WORD`.
+    """The final report that a bot writes to the file `PODLINE_LAST_WORD`.
 
     `reason` is a `Reason` or `terminated`. `acked_totals` are the totals as of the last acknowledged
     report, and `acked` is its number: what `totals` has beyond them was never counted, unless the
-    controller has counted a batch whose acknowledgement never came. One that is not final was left when the
-    end was decided: the bot went on, and what it used from then on is in none if it was killed.
+    controller counted a batch whose acknowledgement never arrived. A report that is not final was written
+    when the end was decided: the bot went on, and if it was killed, no report has its usage from then on.
     """
 
     reason: str

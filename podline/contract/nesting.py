@@ -1,4 +1,4 @@
-"""How deeply JSON of strangers may be nested: what can be read can't always be written again. Pure."""
+"""A limit on the nesting of untrusted JSON: some that can be parsed can't be serialised again. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 MOST_LEVELS: Final = 32
-"""Far more than anybody's data has, and far less than what makes a parser or a page give up."""
+"""Far more than real data needs, and far less than a parser or a page fails at."""
 
 
 def is_too_deep(value: Any) -> bool:
-    """Whether lists and objects lie more than `MOST_LEVELS` deep within each other."""
+    """Return whether lists and objects are nested more than `MOST_LEVELS` deep."""
     level: list[Any] = [value]
     for _ in range(MOST_LEVELS + 1):
         level = [inner for each in level for inner in _inside(each)]

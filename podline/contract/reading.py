@@ -1,4 +1,4 @@
-"""Reads what bots report, and leaves out what only a newer bot can tell of."""
+"""Parsing of bots' reports, without the events that only a newer bot knows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Kind(msgspec.Struct, frozen=True):
 
 
 class _AnyReport(msgspec.Struct, frozen=True):
-    """A `Report` whose events are still to be read."""
+    """A `Report` whose events are not parsed yet."""
 
     seq: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     acked: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -38,16 +38,16 @@ MAX_REFUSAL_CHARACTERS: Final = 300
 
 
 def read_report(body: bytes) -> tuple[Report, list[str]]:
-    """One batch without the events that nobody here knows, and the kind of each of those.
+    """Return one batch without its events of unknown kinds, and the kind of each of those.
 
     Raises:
-        msgspec.DecodeError: it is no JSON, or no report; or an event of a known kind is malformed.
-        UnicodeDecodeError: it is no UTF-8.
+        msgspec.DecodeError: It is not JSON or not a report, or an event of a known kind is malformed.
+        UnicodeDecodeError: It is not UTF-8.
     """
     try:
         return _REPORT.decode(body), []
     except msgspec.ValidationError:
-        # Kinds are looked at one by one only where something is wrong: that takes several times as long.
+        # Look at kinds one by one only if something is wrong, because that takes several times as long.
         report = _ANY_REPORT.decode(body)
     kinds = [_KIND.decode(event).type for event in report.events]
     events = [
@@ -58,11 +58,11 @@ def read_report(body: bytes) -> tuple[Report, list[str]]:
 
 
 def read_answer(body: bytes) -> InboxAnswer:
-    """A bot's answer to a message; its refusal, which a caller reads, is one printable line.
+    """Return a bot's answer to a message; a refusal, which a caller reads, is one printable line.
 
     Raises:
-        msgspec.DecodeError: it is no JSON, no answer, or nested more deeply than a caller could be told.
-        UnicodeDecodeError: it is no UTF-8.
+        msgspec.DecodeError: It is not JSON, not an answer, or nested too deeply to pass on.
+        UnicodeDecodeError: It is not UTF-8.
     """
     answer = _ANSWER.decode(body)
     if is_too_deep(answer.body):

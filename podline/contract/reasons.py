@@ -5,7 +5,7 @@ from typing import Final
 
 
 class Phase(StrEnum):
-    """Where a session stands. `ENDED` and `FAILED` absorb."""
+    """The phase of a session. `ENDED` and `FAILED` are final."""
 
     STARTING = "starting"
     LIVE = "live"
@@ -48,7 +48,7 @@ class Reason(StrEnum):
 
     @property
     def phase(self) -> Phase:
-        """The phase a session with this reason is in: ended as wished, or failed."""
+        """Return the phase of a session with this reason: ended as intended, or failed."""
         return Phase.ENDED if self in _AS_WISHED else Phase.FAILED
 
 
@@ -65,7 +65,7 @@ _AS_WISHED: Final = frozenset(
 )
 
 TERMINATED: Final = "terminated"
-"""A bot's final report after SIGTERM. Only the controller knows who asked for it and why."""
+"""The reason in a bot's final report after SIGTERM. Only the controller knows who sent it and why."""
 
 EXIT_CODES: Final[dict[Reason, int]] = {
     **dict.fromkeys(_AS_WISHED, 0),
@@ -78,9 +78,9 @@ EXIT_CODES: Final[dict[Reason, int]] = {
     Reason.MODEL_LOST: 69,
     Reason.OUT_OF_MEMORY: 137,
 }
-"""What a bot exits with, for each reason it can give itself."""
+"""The exit code for each reason that a bot can give itself."""
 
 REASONS_BY_EXIT_CODE: Final[dict[int, Reason]] = {
     code: reason for reason, code in EXIT_CODES.items() if code != 0
 }
-"""What an exit code alone tells. Zero tells nothing: seven reasons share it."""
+"""The reason that an exit code alone implies. Zero implies none, because seven reasons share it."""

@@ -1,4 +1,4 @@
-"""Text of strangers, made fit to be read: bots and models write what ends up on somebody's terminal."""
+"""Untrusted text made safe to read: text from bots and models ends up on operators' terminals."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _ESCAPE_SEQUENCES: Final = re.compile(
     r"|\x1b[ -/]*[0-~]?"
 )
 _CUT_FIRST: Final = 8
-"""How many times as long as the result what is looked at may be."""
+"""How many times longer than the result the examined text may be."""
 
 
 def printable(text: str, limit: int) -> str:
     """Return one line of at most `limit` printable characters, without escape sequences.
 
-    What is not printable becomes a space: line breaks, control characters, marks that turn the direction of
-    writing, characters without a width, and halves of surrogate pairs.
+    Unprintable characters become spaces: line breaks, control characters, marks that change the writing
+    direction, characters without width, and halves of surrogate pairs.
     """
     if len(text) <= limit and text.isprintable():
         return text

@@ -1,4 +1,4 @@
-"""What a call used: plain numbers that add up, and the difference between two states of them."""
+"""The usage of a call, in plain numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Tokens(msgspec.Struct, frozen=True):
     """Tokens of one model.
 
     Prompt tokens contain the cached and the audio ones, completion tokens the reasoning and the audio
-    ones, as in Pipecat's `LLMTokenUsage`: parts are never added to their whole.
+    ones, as in Pipecat's `LLMTokenUsage`: never add parts to their whole.
     """
 
     prompt_tokens: Count = 0
@@ -38,14 +38,14 @@ class ToolCalls(msgspec.Struct, frozen=True):
 
 
 class TalkSeconds(msgspec.Struct, frozen=True):
-    """How long either side has spoken."""
+    """How long each side spoke."""
 
     caller: Seconds = 0.0
     bot: Seconds = 0.0
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """What one call used so far. A turn is one finished turn of the caller's."""
+    """The usage of one call so far. A turn is one finished turn of the caller."""
 
     models: Annotated[dict[Name, Tokens], msgspec.Meta(max_length=16)] = {}
     turns: Count = 0

@@ -1,4 +1,4 @@
-"""The version of Podline, as `pyproject.toml` has it: images hold no package that could be asked."""
+"""The version of Podline, equal to `pyproject.toml`'s: images contain no package metadata to read it from."""
 
 from typing import Final
 

@@ -160,7 +160,7 @@ class BotSession:
 
         @self._worker.event_handler("on_pipeline_error")
         async def on_pipeline_error(_worker: PipelineWorker, frame: ErrorFrame) -> None:
-            # Pipecat would go on without what the processor had to do: the bot would be mute, or deaf.
+            # Pipecat would go on without this processor, so the bot would be mute or deaf.
             # Without memory, whatever comes next fails as well.
             error = frame.exception
             if error is not None and (frame.error.startswith(_UNCAUGHT) or isinstance(error, MemoryError)):

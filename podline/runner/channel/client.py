@@ -1,4 +1,4 @@
-"""The channel to the controller: reports out, inbox in. A call goes on whether or not anybody listens."""
+"""The channel to the controller: reports out, inbox in. A call goes on without it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from podline.runner.channel.outbox import Outbox
 from podline.runner.settings import Channel
 
 _IDS_REMEMBERED: Final = 256
-"""Of messages that were acted on: a controller hands out again what is unanswered, which is far less."""
+"""How many handled messages to remember: a controller resends unanswered ones, which are far fewer."""
 
 _FAILURES: Final = (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError)
 _REFUSED_FOR_GOOD: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT)
@@ -38,14 +38,14 @@ _UNACCEPTABLE: Final = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCES
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """Messages that nobody waits for any more: to answer them would have no effect but at this end."""
+    """Messages whose answers nobody waits for: answering them would affect only this side."""
 
     ids: frozenset[str]
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How often the channel speaks and how patient it is, in seconds.
+    """The channel's intervals and timeouts, in seconds.
 
     The longest pause stays well below the 20 s of silence after which a controller suspects a bot. An empty
     answer to a long poll that came sooner than `empty_poll_at_least` counts as a failure: no busy loop.
@@ -62,17 +62,17 @@ class Pace:
     empty_poll_at_least: float = 1.0
 
     def pause(self, failures: int) -> float:
-        """How long to wait after so many failures in a row."""
+        """Return the seconds to wait after so many failures in a row."""
         return pause(self.first_pause, self.longest_pause, failures)
 
 
 class ControllerClient:
-    """One launch's channel. Reports flow while the `async with` lasts, and are flushed on the way out.
+    """One launch's channel. It sends reports while the `async with` lasts, and flushes them on exit.
 
-    Nothing here raises because of the network or the controller: failures are logged and tried again.
+    No failure of the network or the controller raises here: failures are logged and retried.
 
     Attributes:
-        launch_ended: Set when the controller says that this launch is over: the bot has to leave.
+        launch_ended: Set when the controller says that this launch is over: the bot has to end.
     """
 
     def __init__(
@@ -100,11 +100,11 @@ class ControllerClient:
         if self._reporting is not None:
             self._reporting.cancel()
             await asyncio.wait([self._reporting])
-            # A batch cut off here is sent again under its own number.
+            # A batch interrupted here is sent again under the same number.
             await self._flush()
 
     async def messages(self) -> AsyncIterator[InboxMessage | Withdrawn]:
-        """Each message of the inbox once, as the controller orders them, until it refuses this launch."""
+        """Yield each inbox message once, in the controller's order, until it refuses this launch."""
         seen: deque[str] = deque(maxlen=_IDS_REMEMBERED)
         after: str | None = None
         failures = 0
@@ -131,7 +131,7 @@ class ControllerClient:
                 failures = 0
 
     async def answer(self, message_id: str, answer: InboxAnswer) -> None:
-        """Answer one message; give up where the controller no longer wants the answer or stays away."""
+        """Answer one message; give up if the controller doesn't want the answer or stays away."""
         url = f"{self._launch}/inbox/{quote(message_id, safe='')}"
         failures = 0
         with contextlib.suppress(TimeoutError):
@@ -172,7 +172,7 @@ class ControllerClient:
                 await self._outbox.moment_reached.wait()
 
     async def _flush(self) -> None:
-        """Send what is left, and at least once the totals as they are now."""
+        """Send the remaining events, and the current totals at least once."""
         failures = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._pace.flush_within):
@@ -186,7 +186,7 @@ class ControllerClient:
             logger.warning("last report not delivered", failures=failures, dropped=self._outbox.dropped)
 
     async def _send_report(self) -> bool:
-        """Send the batch under way; say whether it is settled."""
+        """Send the current batch; return whether it is settled."""
         self._outbox.moment_reached.clear()
         body = msgspec.json.encode(self._outbox.report())
         try:
@@ -203,7 +203,7 @@ class ControllerClient:
         return False
 
     async def _poll(self, after: str | None) -> InboxPage | None:
-        """One long poll; None where it failed."""
+        """Poll once, and return None if it failed."""
         url = f"{self._launch}/inbox" + (f"?after={quote(after, safe='')}" if after else "")
         try:
             status, body = await self._request("GET", url, within=self._pace.poll_timeout)
@@ -224,7 +224,7 @@ class ControllerClient:
             return response.status, await response.read()
 
     def _heed(self, status: int) -> None:
-        """Fall silent where the controller will not have this launch any more."""
+        """Stop sending if the controller refuses this launch."""
         if status in _REFUSED_FOR_GOOD and not self._is_refused:
             self._is_refused = True
             logger.warning("controller refuses this launch, no more reports", status=status)

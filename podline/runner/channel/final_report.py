@@ -1,4 +1,4 @@
-"""What a bot leaves behind in a file, for a controller that could not be told any more."""
+"""The bot's final report, written to a file in case the controller can't be reached."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ MAX_MESSAGE_BYTES: Final = 600
 def final_report(
     outbox: Outbox, reason: Reason | Literal["terminated"], message: str, *, is_final: bool = True
 ) -> FinalReport:
-    """How the call ended and all it used, in less than `MAX_LAST_WORD_BYTES` of JSON.
+    """Return how the call ended and all it used, in less than `MAX_LAST_WORD_BYTES` of JSON.
 
-    Where that is too much, first the tools, then the models too are summed up under `other`, alike in
-    both totals, so that their difference stays right.
+    If that is too much, first the tools, then the models too are merged under `other`, in both totals alike,
+    so that their difference stays correct.
     """
     totals, acked = outbox.totals, outbox.acked_totals
     summings_up = (
@@ -49,20 +49,20 @@ def final_report(
 
 
 class FinalReportFile:
-    """Where the final report is left, and left again: whenever the bot is killed, the file holds a whole one.
+    """The file of the final report, rewritten so that it is complete whenever the bot is killed.
 
-    It is written in place: /dev/termination-log is a mount, which no other file can be renamed over.
+    It is written in place: /dev/termination-log is a mount, over which no other file can be renamed.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # The event loop and who ends a bot that hangs may write at once. Re-entrant, since a signal's handler
-        # can interrupt its own thread in the middle of it.
+        # The event loop and the watchdog for a hanging bot may write at once. Re-entrant, because a signal
+        # handler can interrupt its own thread in the middle of a write.
         self._writing = threading.RLock()
         self._has_final = False
 
     def write(self, word: FinalReport) -> None:
-        """Leave this word instead of the one that is there, unless that is final and this is not.
+        """Replace the report in the file, unless that one is final and this one is not.
 
         A failure is only logged.
         """
@@ -74,8 +74,8 @@ class FinalReportFile:
     def _write(self, text: bytes) -> None:
         try:
             with open(self._path, "wb", buffering=0, opener=_open) as file:
-                # Blanks take the place of what is longer until it is cut off: truncated first, the file would
-                # be empty for a moment.
+                # Blanks overwrite a longer report until the file is truncated: truncated first, it would be
+                # empty for a moment.
                 size = os.fstat(file.fileno()).st_size
                 file.write(text.ljust(size))
                 if size > len(text):
@@ -102,6 +102,6 @@ def _one_model(usage: Usage) -> Usage:
 
 
 def _cut(message: str) -> str:
-    """One line, short enough; JSON at most doubles it."""
+    """Return one line, short enough even if JSON doubles it."""
     line = "".join(char if char.isprintable() else " " for char in message)
     return line.encode(errors="replace")[:MAX_MESSAGE_BYTES].decode(errors="ignore")

@@ -1,4 +1,4 @@
-"""Acts on what comes by the inbox, so that a stop never waits and a flood of offers never piles up."""
+"""Handling of inbox messages: a stop never waits, and a flood of offers never piles up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from podline.runner.channel.client import Withdrawn
 from podline.runner.room.offers import OfferTaker, UnusableOffer
 
 _MOST_CANDIDATES: Final = 4
-"""Messages with candidates that wait; the controller holds no more for one session."""
+"""The most candidate messages that wait; the controller holds no more for one session."""
 _MOST_ANSWERS: Final = 16
 
 _NO_OFFERS: Final = InboxAnswer(refusal="This bot meets its caller in a room, not by an offer.")
@@ -23,14 +23,14 @@ T = TypeVar("T")
 
 
 class Messages(Protocol):
-    """The way the messages come, and their answers go."""
+    """The source of messages and the destination of their answers."""
 
     def messages(self) -> AsyncIterator[InboxMessage | Withdrawn]: ...
     async def answer(self, message_id: str, answer: InboxAnswer) -> None: ...
 
 
 class _OneOffer:
-    """The latest offer that is not being answered yet, and whether the one that is still is wanted."""
+    """The latest unanswered offer, and whether the one being answered is still wanted."""
 
     def __init__(self) -> None:
         self._next: OfferMessage | None = None
@@ -39,7 +39,7 @@ class _OneOffer:
         self._withdrawn = asyncio.Event()
 
     def put(self, offer: OfferMessage) -> None:
-        """Put an offer in the place of any before it: a caller who makes another waits for no earlier one."""
+        """Replace any earlier offer: a caller who makes another waits for no earlier one."""
         self._next = offer
         self._withdrawn.set()
         self._is_there.set()
@@ -52,7 +52,7 @@ class _OneOffer:
             self._withdrawn.set()
 
     async def take(self) -> tuple[OfferMessage, asyncio.Event]:
-        """The next offer, and an event that is set when nobody waits for its answer any more."""
+        """Return the next offer, and an event that is set once nobody waits for its answer."""
         while self._next is None:
             await self._is_there.wait()
         self._current, self._next = self._next, None
@@ -64,14 +64,14 @@ class _OneOffer:
 class InboxReader:
     """Reads one launch's inbox.
 
-    The reading itself never waits for anything else: a stop is obeyed as it comes. One offer is answered at a
+    Reading never waits for anything else, so a stop takes effect as it arrives. One offer is answered at a
     time, and at most one more waits.
     """
 
     def __init__(
         self, channel: Messages, peer: OfferTaker | None, stop: Callable[[StopMessage], None]
     ) -> None:
-        """`peer` answers offers, where the caller makes any; `stop` asks the call to end."""
+        """`peer` answers offers, if the caller makes any; `stop` asks the call to end."""
         self._channel = channel
         self._peer = peer
         self._stop = stop
@@ -131,7 +131,7 @@ class InboxReader:
 
 
 def _put(queue: asyncio.Queue[T], item: T) -> None:
-    """Queue something, or let it go where more is there already than any caller sends."""
+    """Queue an item, or drop it if more are waiting than any caller sends."""
     try:
         queue.put_nowait(item)
     except asyncio.QueueFull:

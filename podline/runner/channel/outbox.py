@@ -1,4 +1,4 @@
-"""What a call has used so far and what the controller has counted of it. Plain bookkeeping, no network."""
+"""Bookkeeping of a call's usage and of what the controller has counted of it. No network."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from podline.contract.usage import Tokens, ToolCalls, Usage
 Moment = Literal["process_up", "joined", "caller_joined", "first_speech"]
 
 MAX_BATCH_EVENTS: Final = 100
-"""Keeps a report far below `MAX_REPORT_BYTES`: one event is at most about 450 bytes."""
+"""Keeps a report far below `MAX_REPORT_BYTES`: an event has at most about 450 bytes."""
 
 MAX_PENDING_EVENTS: Final = 5000
 """About an hour of a lively call without a controller."""
 
 URGENT_TOKENS: Final = 5_000
-"""So many that were not reported yet are reported at once: the controller keeps the session's budget."""
+"""This many unreported tokens are reported at once, because the controller enforces the session's budget."""
 
 
 class Outbox:
-    """Keeps the totals and the timeline of one call, and hands out the events in numbered batches.
+    """Keeps the totals and the timeline of one call, and returns its events in numbered batches.
 
-    A batch stays as it was first made until it is acknowledged or given up, so that the controller can
-    tell a repetition by its number. Events given up or dropped stay in the totals and never enter the
-    acknowledged ones: the final report makes up for them.
+    A batch stays unchanged until it is acknowledged or given up, so that the controller recognises a
+    repetition by its number. Events given up or dropped stay in the totals and never enter the acknowledged
+    ones: the final report makes up for them.
     """
 
     def __init__(self, uptime: Callable[[], float]) -> None:
-        """`uptime` gives the seconds since the process began."""
+        """`uptime` returns the seconds since the process began."""
         self._uptime = uptime
         self._pending: deque[Event] = deque()
         self._batch: tuple[Event, ...] | None = None
@@ -47,12 +47,12 @@ class Outbox:
         self.dropped = 0
         self._tokens_waiting = 0
         self.moment_reached = asyncio.Event()
-        """Set at each moment marked, and when many tokens were used; whoever reports at once clears it."""
+        """Set at each marked moment, and when many tokens were used; the immediate report clears it."""
         self.on_acknowledged: Callable[[], None] = lambda: None
-        """Called after each batch that was acknowledged."""
+        """Called after each acknowledged batch."""
 
     def record(self, event: Event) -> None:
-        """Note something that has happened."""
+        """Record an event."""
         event = _within_limits(event, self.totals)
         self.totals = plus(self.totals, event)
         self._pending.append(event)
@@ -62,7 +62,7 @@ class Outbox:
             self.dropped += 1
 
     def mark(self, moment: Moment) -> None:
-        """Note when this moment was reached; only the first time counts."""
+        """Record when this moment was reached; only the first time counts."""
         if moment not in self._moments:
             self._moments[moment] = self._uptime()
             self.moment_reached.set()
@@ -73,27 +73,27 @@ class Outbox:
 
     @property
     def acked(self) -> int:
-        """The number of the last batch that was acknowledged, 0 before the first."""
+        """The number of the last acknowledged batch, 0 before the first."""
         return self._acked
 
     @property
     def is_settled(self) -> bool:
-        """Whether every event has been acknowledged, given up or dropped."""
+        """True if every event has been acknowledged, given up or dropped."""
         return self._batch is None and not self._pending
 
     @property
     def has_full_batch(self) -> bool:
-        """Whether so much waits that it should not wait any longer."""
+        """True if enough is waiting to send it at once."""
         return len(self._pending) >= MAX_BATCH_EVENTS
 
     def report(self) -> Report:
-        """The batch under way, or the next one, which may be empty, with the totals of this moment."""
+        """Return the current batch or the next one, which may be empty, with the current totals."""
         if self._batch is None:
             size = min(len(self._pending), MAX_BATCH_EVENTS)
             self._batch = tuple(self._pending.popleft() for _ in range(size))
-            # Of a batch that is sent again, only its first timeline has surely come with it.
+            # If a batch is sent again, only its first timeline is certain to have arrived with it.
             self._batch_has_speech = "first_speech" in self._moments
-        self._tokens_waiting = 0  # the totals hold them all
+        self._tokens_waiting = 0  # the totals include them all
         return Report(
             seq=self._seq,
             acked=self._acked,
@@ -103,7 +103,7 @@ class Outbox:
         )
 
     def acknowledge(self, ack: int) -> bool:
-        """Close the batch under way where `ack` covers it; say whether it did."""
+        """Close the current batch if `ack` covers it; return whether it did."""
         if self._batch is None or ack < self._seq:
             return False
         for event in self._batch:
@@ -115,7 +115,7 @@ class Outbox:
         return True
 
     def give_up(self) -> None:
-        """Close the batch under way uncounted: the controller will never accept it."""
+        """Close the current batch uncounted: the controller will never accept it."""
         if self._batch is not None:
             self.dropped += len(self._batch)
             self._close_batch()
@@ -132,7 +132,7 @@ class Outbox:
 
 
 def _within_limits(event: Event, totals: Usage) -> Event:
-    """The event, under the name `OTHER` where its own would be one too many for `Usage`."""
+    """Return the event, under the name `OTHER` if its own would be one too many for `Usage`."""
     match event:
         case TokensUsed(model=model) if _is_beyond(model, totals.models, MAX_MODELS):
             return msgspec.structs.replace(event, model=OTHER)

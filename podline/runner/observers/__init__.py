@@ -1,1 +1,1 @@
-"""What a runner learns from Pipecat's frames: usage, latencies, speech, silence, transcript, spans."""
+"""Observers of Pipecat's frames: usage, latencies, speech, silence, spans."""

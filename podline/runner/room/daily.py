@@ -14,18 +14,18 @@ from podline.runner.room.presence import END_SILENCE_SECONDS, Presence
 from podline.runner.settings import DailyRoomAccess
 
 BOT_NAME: Final = "Podline"
-"""What others in the room read beside the bot."""
+"""The bot's name as others in the room see it."""
 
 JOIN_SECONDS: Final = 15.0
 """How long joining may take. Daily's client itself tries for 19 s without a network, and Pipecat stops a
-setup after 20 s without saying whose it was."""
+setup after 20 s without saying which one."""
 
 RECOVERY_SECONDS: Final = 15.0
-"""How long a connection to Daily may be interrupted. Its client makes it again by itself, or never says."""
+"""How long a connection to Daily may be interrupted. Its client reconnects by itself, or never reports."""
 
 
 def daily_transport(room: DailyRoomAccess, presence: Presence, messages: ClientMessages) -> BaseTransport:
-    """A transport that joins the room when its pipeline is set up and tells `presence` what happens there."""
+    """Return a transport that joins the room when its pipeline is set up and notifies `presence`."""
     transport = _CallersTransport(room, messages)
     call = DailyCall(room, presence, lambda: transport.last_error)
     transport.is_caller, transport.is_stranger = call.is_caller, call.is_stranger
@@ -45,11 +45,11 @@ def daily_transport(room: DailyRoomAccess, presence: Presence, messages: ClientM
 
 
 class DailyCall:
-    """Turns what Daily tells into what `Presence` wants to know.
+    """Translates Daily's events for `Presence`.
 
-    The first to come is the caller, whatever their role, since a room of one's own may give everybody an
-    owner's token. Others may come and go. Once the caller has gone, the next to come is the caller: who
-    comes back is a new participant to Daily.
+    The first to join is the caller, whatever their role, because a brought room may give everybody an owner's
+    token. Others may join and leave. Once the caller has left, the next to join is the caller: to Daily, a
+    returning caller is a new participant.
 
     Each method that takes a transport is an event handler of Pipecat's `DailyTransport`.
     """
@@ -68,7 +68,7 @@ class DailyCall:
         return participant_id == self._caller
 
     def is_stranger(self, participant_id: str) -> bool:
-        """Whether this is surely someone else. Who comes may say something before their coming is told."""
+        """Return whether this is certainly someone else: a message may arrive before its sender's join."""
         return self._caller is not None and not self.is_caller(participant_id)
 
     def joined(self, _transport: BaseTransport, data: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ class DailyCall:
             self._membership.lose("someone took the bot's permission to speak")
 
     def connection_changed(self, _transport: BaseTransport, status: Mapping[str, Any]) -> None:
-        """Signalling and the transports of either direction are told of one by one."""
+        """Note the state of one connection: signalling and each direction's transport report separately."""
         connection = str(status.get("connection"))
         if status.get("event") == "interrupted":
             self._interrupted.add(connection)
@@ -112,7 +112,7 @@ class DailyCall:
             self._membership.recovered()
 
     def state_changed(self, _transport: BaseTransport, state: str) -> None:
-        """The call is left without our leaving when the bot is ejected, or the room or meeting ends."""
+        """Note the call's state: `left` without our leaving means ejection, or the end of the room."""
         if state == "left":
             self._membership.lose(self._last_error() or "Daily ended the call for the bot")
 
@@ -121,7 +121,7 @@ class DailyCall:
         self._membership.finish()
 
     def failed(self, _transport: BaseTransport, error: str) -> None:
-        """Before the bot has joined, an error is a refusal; later the call's state tells what it means."""
+        """Treat an error before the join as a refusal; later the call's state shows what it means."""
         if not self._has_joined:
             words = self._last_error() or error.removeprefix(f"Error joining {self._room.url}: ")
             self._membership.refuse(
@@ -134,7 +134,7 @@ class DailyCall:
 
 
 class _CallersTransport(DailyTransport):
-    """Pipecat's transport, made to hear the caller alone and to keep what Daily says of its errors."""
+    """Pipecat's transport, which hears only the caller and keeps Daily's error messages."""
 
     def __init__(self, room: DailyRoomAccess, messages: ClientMessages) -> None:
         super().__init__(
@@ -152,7 +152,7 @@ class _CallersTransport(DailyTransport):
         self._messages = messages
         self.is_caller: Callable[[str], bool] = lambda _participant_id: False
         self.is_stranger: Callable[[str], bool] = lambda _participant_id: False
-        # Daily's client tells here why it ends a call, and Pipecat's does not listen.
+        # Daily's client reports here why it ends a call, and Pipecat's does not listen.
         self._client.on_error = self._keep_error  # type: ignore[method-assign]
 
     def input(self) -> DailyInputTransport:
@@ -167,13 +167,13 @@ class _CallersTransport(DailyTransport):
                 await super()._on_app_message(taken, sender)
 
     def _keep_error(self, message: str) -> None:
-        # Called from a thread of Daily's; a request that fails is told a second time, as Rust prints it.
+        # Called from a thread of Daily's; a failed request is reported a second time, as Rust prints it.
         if not message.startswith("Error handling "):
             self.last_error = message
 
 
 class _CallersInput(DailyInputTransport):
-    """Passes on what the caller says: audio of two, frame by frame in turn, is speech to nobody."""
+    """Passes on only the caller's audio: interleaved frames of two speakers are not intelligible."""
 
     _transport: _CallersTransport
 
@@ -183,16 +183,16 @@ class _CallersInput(DailyInputTransport):
 
 
 def _may_speak(participant: Mapping[str, Any]) -> bool:
-    """Whether a participant may send audio: `canSend` is a yes, a no, or the list of what may be sent."""
+    """Return whether a participant may send audio: `canSend` is a boolean or a list of what may be sent."""
     can_send = participant.get("info", {}).get("permissions", {}).get("canSend")
     return "microphone" in can_send if isinstance(can_send, list) else can_send is not False
 
 
 def _was_lost(participant: Mapping[str, Any], reason: str) -> bool:
-    """Whether a participant's connection died rather than that they hung up.
+    """Return whether a participant's connection died, as opposed to hanging up.
 
-    Daily's only other reason is `hidden`: present without presence, who may be shown again. It says
-    `leftCall` of those whose connection timed out as well; their audio was interrupted before.
+    Daily's only other reason is `hidden`: a participant without presence, who may be shown again. It also
+    reports `leftCall` for those whose connection timed out; their audio was interrupted before.
     """
     microphone = participant.get("media", {}).get("microphone", {})
     return reason != "leftCall" or microphone.get("state") == "interrupted"

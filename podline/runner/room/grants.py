@@ -1,4 +1,4 @@
-"""What a LiveKit token allows, and what a bot needs and is not allowed."""
+"""Grants in a LiveKit token, and those that a bot needs and lacks."""
 
 import base64
 import binascii
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def granted(token: str) -> Mapping[str, Any]:
-    """What a token allows, as far as it can be read; it is the server that checks it."""
+    """Return a token's grants, as far as it can be read; the server verifies it."""
     try:
         _, payload, _ = token.split(".")
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -19,7 +19,7 @@ def granted(token: str) -> Mapping[str, Any]:
 
 
 def missing_permission_of(grant: Mapping[str, Any]) -> str | None:
-    """What a bot must be able to do and this token does not allow; what it does not name is allowed."""
+    """Return what a bot must be able to do and this token forbids; unnamed permissions are granted."""
     sources = grant.get("canPublishSources")
     return missing_permission(
         may_publish=grant.get("canPublish") is not False,
@@ -32,7 +32,7 @@ def missing_permission_of(grant: Mapping[str, Any]) -> str | None:
 def missing_permission(
     *, may_publish: bool, may_subscribe: bool, sources: list[str], microphone: str
 ) -> str | None:
-    """What a bot must be able to do and may not. `sources` are what it may publish, none stands for all."""
+    """Return what a bot must be able to do and may not. `sources` are what it may publish; none means all."""
     if not may_subscribe:
         return "hear the caller"
     if not may_publish or (sources and microphone not in sources):

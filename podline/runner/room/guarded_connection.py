@@ -1,4 +1,4 @@
-"""Pipecat's SmallWebRTC connection, which passes on what is admitted and decodes the caller's voice alone."""
+"""Pipecat's SmallWebRTC connection, which passes on admitted messages and decodes only the caller's voice."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from podline.runner.room.client_messages import ClientMessages
 
 MAX_CHANNELS: Final = 4
-"""Of one connection that are listened to. Clients open one."""
+"""How many data channels of one connection the bot listens to. Clients open one."""
 
 _MESSAGE: Final = "message"
 
 
 class GuardedConnection(SmallWebRTCConnection):
-    """Looks at each message before Pipecat parses it, or logs what it can't parse.
+    """Checks each message before Pipecat parses it, or logs what it can't parse.
 
-    Of the caller's tracks it receives the first: aiortc would decode all, and keep what nobody reads.
+    It receives only the caller's first track: aiortc would decode all, and buffer what nobody reads.
     """
 
     def __init__(self, messages: ClientMessages, ice_servers: Sequence[RTCIceServer]) -> None:
@@ -36,7 +36,7 @@ class GuardedConnection(SmallWebRTCConnection):
         self._pc.on("datachannel", self._guard)
 
     def force_transceivers_to_send_recv(self) -> None:
-        # Called when an offer is to be answered; what is inactive, aiortc drops before it decodes it.
+        # Called before an offer is answered; aiortc drops an inactive track before decoding it.
         for number, transceiver in enumerate(self._pc.getTransceivers()):
             transceiver.direction = "inactive" if number else "sendrecv"
 

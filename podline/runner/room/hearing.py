@@ -1,4 +1,4 @@
-"""What the model hears of a caller: never more seconds of sound than have passed."""
+"""A limit on what the model hears of a caller: never more seconds of sound than have passed."""
 
 from __future__ import annotations
 

@@ -25,29 +25,29 @@ from podline.runner.room.presence import END_SILENCE_SECONDS, Presence
 from podline.runner.settings import LiveKitRoomAccess
 
 JOIN_SECONDS: Final = 10.0
-"""How long joining may take; a server that refuses says so in one. Pipecat stops a setup after 20 s."""
+"""How long joining may take; a refusal takes one second. Pipecat stops a setup after 20 s."""
 
 RECOVERY_SECONDS: Final = 10.0
-"""How long the connection may be interrupted. LiveKit's client tries for 21 s to make it again."""
+"""How long the connection may be interrupted. LiveKit's client tries for 21 s to reconnect."""
 
 OUT_QUEUE_MILLISECONDS: Final = 100
-"""How much of what the bot says may wait for its playing. With Pipecat's 1,000 it takes itself for silent
+"""How much of the bot's speech may wait to be played. With Pipecat's 1,000 the bot considers itself silent
 0.6 s before the caller has heard the end."""
 
 _CALLERS: Final = (ParticipantKind.PARTICIPANT_KIND_STANDARD, ParticipantKind.PARTICIPANT_KIND_SIP)
 """Others are recorders, streams and bots."""
 
 _LAST_WORDS_SECONDS: Final = 0.3
-"""How long the last messages and sounds may take: LiveKit's client leaves without what it has not sent."""
+"""How long the last messages and sounds may take: LiveKit's client drops unsent ones when it leaves."""
 
 _SEND_SECONDS: Final = 1.0
-"""How long a message may wait; on a connection that is whole it takes milliseconds."""
+"""How long a message may wait; on a working connection it takes milliseconds."""
 
 _MOST_UNSENT: Final = 256
-"""How many messages are kept while the connection is made anew, the latest ones: some seconds of a call."""
+"""How many of the latest messages are kept while the client reconnects: some seconds of a call."""
 
 _connect_once: Final = inspect.unwrap(LiveKitTransportClient.connect)
-"""Without Pipecat's retries: three take ten seconds, and a refusal stays one."""
+"""No retries by Pipecat: three take ten seconds, and a refusal stays a refusal."""
 
 _CAUSES: Final = {
     DisconnectReason.DUPLICATE_IDENTITY: "somebody else joined as the bot, with its identity",
@@ -59,7 +59,7 @@ _CAUSES: Final = {
 
 
 def livekit_transport(room: LiveKitRoomAccess, presence: Presence, messages: ClientMessages) -> BaseTransport:
-    """A transport that joins the room when its pipeline is set up and tells `presence` what happens there."""
+    """Return a transport that joins the room when its pipeline is set up and notifies `presence`."""
     call = LiveKitCall(room, presence)
     transport = _CallersTransport(room, call, messages)
     transport.add_event_handler("on_before_disconnect", call.leaving)
@@ -67,10 +67,10 @@ def livekit_transport(room: LiveKitRoomAccess, presence: Presence, messages: Cli
 
 
 class LiveKitCall:
-    """Turns what LiveKit tells into what `Presence` wants to know.
+    """Translates LiveKit's events for `Presence`.
 
-    The first person to come is the caller. Others may come and go. Once the caller has gone, the next to
-    come is the caller. One who joins again with the caller's identity takes the caller's place.
+    The first person to join is the caller. Others may join and leave. Once the caller has left, the next to
+    join is the caller. A participant who joins with the caller's identity replaces the caller.
     """
 
     def __init__(self, room: LiveKitRoomAccess, presence: Presence) -> None:
@@ -84,11 +84,11 @@ class LiveKitCall:
         return identity is not None and identity == self._caller
 
     def is_stranger(self, identity: str | None) -> bool:
-        """Whether this is surely someone else. Who comes may say something before their coming is told."""
+        """Return whether this is certainly someone else: a message may arrive before its sender's join."""
         return self._caller is not None and not self.is_caller(identity)
 
     def follow(self, room: rtc.Room) -> None:
-        """Listen to what happens in a room that is about to be joined."""
+        """Subscribe to the events of a room that is about to be joined."""
         self._room = room
         room.on("participant_connected", self.participant_joined)
         room.on("participant_disconnected", self.participant_left)
@@ -109,7 +109,7 @@ class LiveKitCall:
             self._presence.caller_joined()
 
     def participant_left(self, participant: rtc.RemoteParticipant) -> None:
-        # While the connection is made anew all are told to have left, and those who are there to have come.
+        # During a reconnection LiveKit reports that everybody left, and then that those present joined.
         if self.is_caller(participant.identity) and not self._membership.is_interrupted:
             self._miss_caller(abruptly=_was_lost(participant))
 
@@ -118,7 +118,7 @@ class LiveKitCall:
             what = missing_permission(
                 may_publish=permissions.can_publish,
                 may_subscribe=permissions.can_subscribe,
-                # Of a participant they are numbers, of which LiveKit's protocol has the names.
+                # A participant's are numbers, whose names LiveKit's protocol has.
                 sources=[str(source) for source in permissions.can_publish_sources],
                 microphone=str(rtc.TrackSource.SOURCE_MICROPHONE),
             )
@@ -149,7 +149,7 @@ class LiveKitCall:
 
 
 class _CallersTransport(LiveKitTransport):
-    """Pipecat's transport, made to hear the caller alone and to join at once or not at all."""
+    """Pipecat's transport, which hears only the caller and joins at once or not at all."""
 
     def __init__(self, room: LiveKitRoomAccess, call: LiveKitCall, messages: ClientMessages) -> None:
         params = LiveKitParams(
@@ -178,10 +178,10 @@ class _CallersTransport(LiveKitTransport):
 
 
 class _Client(LiveKitTransportClient):
-    """Pipecat's client, which tells the call what the room says, and why it was not let in.
+    """Pipecat's client, which reports the room's events to the call, and why a join failed.
 
-    A join that failed is told to the call and not raised: the call ends for that reason, where Pipecat would
-    only say that a processor could not be set up.
+    It reports a failed join to the call instead of raising: the call ends for that reason, while Pipecat
+    would only say that a processor could not be set up.
     """
 
     def __init__(self, call: LiveKitCall, *of_pipecat: Any) -> None:
@@ -198,7 +198,7 @@ class _Client(LiveKitTransportClient):
             self._call.follow(self.room)
 
     async def connect(self) -> None:
-        """Join, once. Input and output each ask for it, and Pipecat counts them, to leave with the last."""
+        """Join once. Input and output each request it, and Pipecat counts them, to leave with the last."""
         async with self._joining:
             if self._connected:
                 await _connect_once(self)
@@ -226,7 +226,7 @@ class _Client(LiveKitTransportClient):
             self._call.joined()
 
     async def send_data(self, data: bytes, participant_id: str | None = None) -> None:
-        """Send what there is, or keep it for the next time where the connection is being made anew.
+        """Send the waiting messages, or keep them for the next time during a reconnection.
 
         LiveKit's client would wait for its connection, and the pipeline with it.
         """
@@ -239,7 +239,7 @@ class _Client(LiveKitTransportClient):
     async def disconnect(self) -> None:
         is_last = self._connected and self._disconnect_counter == 1
         if is_last and self.room.connection_state == ConnectionState.CONN_RECONNECTING:
-            # LiveKit's client would take its leave only when it has given that up, up to 21 s later.
+            # LiveKit's client would leave only once it has given up reconnecting, up to 21 s later.
             self._connected = False
         elif is_last and self.room.remote_participants:
             await asyncio.sleep(_LAST_WORDS_SECONDS)
@@ -247,7 +247,7 @@ class _Client(LiveKitTransportClient):
 
 
 class _CallersInput(LiveKitInputTransport):
-    """Passes on what the caller says: audio of two, frame by frame in turn, is speech to nobody."""
+    """Passes on only the caller's audio: interleaved frames of two speakers are not intelligible."""
 
     def __init__(
         self,
@@ -266,19 +266,19 @@ class _CallersInput(LiveKitInputTransport):
 
 
 def told(words: str) -> tuple[str, str]:
-    """What the SDK says of a failed join: in words for a sentence, and what to do about it."""
+    """Return the SDK's cause of a failed join as part of a sentence, and what to do about it."""
     if "401 Unauthorized" in words:
         return "the token was not accepted", "check LIVEKIT_TOKEN, who signed it, and whether it has expired"
     if "404 Not Found" in words:
         return "there is no such room", "make the room first, and the token for it"
     if "500 Internal Server Error" in words:
-        # That is how LiveKit 1.11 says that a room has all the participants it takes.
+        # LiveKit 1.11 answers this if a room is full.
         return "the room is full, or the server failed", "make LIVEKIT_TOKEN an agent's, who is not counted"
     return f"there was no connection ({words})", "check the network and LIVEKIT_URL"
 
 
 def _was_lost(participant: rtc.RemoteParticipant) -> bool:
-    """Whether a participant's connection died rather than that they hung up or were put out."""
+    """Return whether a participant's connection died, as opposed to hanging up or being removed."""
     return participant.disconnect_reason not in (
         DisconnectReason.CLIENT_INITIATED,
         DisconnectReason.PARTICIPANT_REMOVED,

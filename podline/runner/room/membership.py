@@ -1,4 +1,4 @@
-"""The bot's place in a provider's room: refused or lost once, and kept a while where the connection broke."""
+"""The bot's membership of a provider's room: refused or lost once, and kept while a connection recovers."""
 
 import asyncio
 from typing import Final
@@ -10,10 +10,10 @@ _WORDS_LENGTH: Final = 200
 
 
 class Membership:
-    """Tells `Presence` the first failure of a room, and nothing after it."""
+    """Reports the first failure of a room to `Presence`, and nothing after it."""
 
     def __init__(self, provider: str, server: str, token: str, presence: Presence) -> None:
-        """`provider` and `server` are what sentences call them; `token` must not stand in one."""
+        """`provider` and `server` are their names in sentences; no sentence may contain `token`."""
         self._provider = provider
         self._server = server
         self._token = token
@@ -24,31 +24,31 @@ class Membership:
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether the connection is being waited for."""
+        """True while waiting for the connection to recover."""
         return self._recovery is not None
 
     def refuse(self, words: str, remedy: str) -> None:
-        """The bot was not let in, for a reason in the provider's words; `remedy` says what to do."""
+        """Report that the bot was refused, for a reason in the provider's words; `remedy` says what to do."""
         self._fail(RoomRefused(f"{self._provider} did not let the bot in: {self._clean(words)}; {remedy}."))
 
     def lose(self, words: str) -> None:
-        """The bot is out, for a reason in the provider's words."""
+        """Report that the room is lost, for a reason in the provider's words."""
         self._fail(RoomLost(f"The {self._provider} room was lost: {self._clean(words)}."))
 
     def interrupted(self, seconds: float) -> None:
-        """The connection broke; the room is lost unless it has recovered by then."""
+        """Note a broken connection; the room is lost unless it recovers in time."""
         if not self.is_over and self._recovery is None:
             words = f"the connection to {self._server} was interrupted for {seconds:g} seconds"
             self._recovery = self._loop.call_later(seconds, self.lose, words)
 
     def recovered(self) -> None:
-        """The connection is whole."""
+        """Note that the connection works."""
         if self._recovery is not None:
             self._recovery.cancel()
             self._recovery = None
 
     def finish(self) -> None:
-        """From now on nothing that the provider tells can be a failure."""
+        """Ignore everything that the provider reports from now on."""
         self.is_over = True
         self.recovered()
 
@@ -58,5 +58,5 @@ class Membership:
             self._presence.room_failed(error)
 
     def _clean(self, words: str) -> str:
-        """A provider's words as part of a sentence, without the token should they hold it."""
+        """Return a provider's words as part of a sentence, without the token."""
         return " ".join(words.replace(self._token, "...").split())[:_WORDS_LENGTH].rstrip(" .")

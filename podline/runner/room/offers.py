@@ -1,4 +1,4 @@
-"""What a bot does with a caller's offer, whatever makes the connection."""
+"""Answers to a caller's offer, independent of what makes the connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class UnusableOffer(Exception):  # noqa: N818 - named for what happened
 
 
 class OfferTaker(Protocol):
-    """What answers offers and adds candidates."""
+    """Answers offers and adds candidates."""
 
     async def answer(self, offer: dict[str, Any], withdrawn: asyncio.Event | None = None) -> dict[str, Any]:
         """Answer an offer, which has no effect once it is withdrawn.

@@ -26,7 +26,7 @@ from podline.runner.settings import PeerIceServer
 _WATCH_SECONDS: Final = 0.5
 _MISSED_SECONDS: Final = 5.0
 
-# What aiortc raises for an SDP or a candidate that it can't read or can't take.
+# aiortc raises these for an SDP or a candidate that it can't parse or use.
 _UNREADABLE: Final = (
     ArithmeticError,
     AssertionError,
@@ -98,7 +98,7 @@ class Peer:
             raise UnusableOffer("The offer has no audio: the microphone's track is missing.")
         wants_restart = bool(offer.get("restart_pc"))
         if wants_restart and pc_id is None:
-            # A client that lost its connection may have forgotten its id, and come before it is missed.
+            # A client that lost its connection may have forgotten its id, and return before the bot notices.
             await _first_within(_MISSED_SECONDS, self._away, withdrawn)
         if withdrawn.is_set():
             raise UnusableOffer("The offer was withdrawn.")
@@ -119,7 +119,7 @@ class Peer:
         return dict(self._connection.get_answer() or {})
 
     async def add_candidates(self, patch: dict[str, Any]) -> None:
-        """Add the caller's ICE candidates, but for those that must not be used.
+        """Add the caller's ICE candidates, except forbidden ones.
 
         Raises:
             UnusableOffer: They are malformed or for another connection.
@@ -148,7 +148,7 @@ class Peer:
         await self._connection.disconnect()
 
     async def watch(self) -> None:
-        """Notice a caller whose browser or network died: aiortc itself takes 30 s to tell.
+        """Notice a caller whose browser or network died: aiortc itself takes 30 s.
 
         The client pings every second; Pipecat's connection counts 3 s without as not connected.
         """

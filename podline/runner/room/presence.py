@@ -1,15 +1,15 @@
-"""What every transport tells the call: the same four things."""
+"""The four events that every transport reports to the call."""
 
 from typing import Final, Protocol
 
 from podline.errors import BotError
 
 END_SILENCE_SECONDS: Final = 0
-"""Audio is paced by its playing: when the pipeline ends nothing is on its way, Pipecat's 2 s only delay."""
+"""Playback paces audio, so nothing is in flight when the pipeline ends, and Pipecat's 2 s only delay it."""
 
 
 class Presence(Protocol):
-    """What a transport tells the call. Each may be called again and again."""
+    """Events that a transport reports to the call. Each may be reported repeatedly."""
 
     def joined(self) -> None:
         """The bot is in the room, ready for the caller."""
@@ -18,7 +18,7 @@ class Presence(Protocol):
         """The caller can hear and be heard."""
 
     def caller_left(self, *, abruptly: bool) -> None:
-        """The caller is gone: `abruptly` where the network or the browser died and they may come back."""
+        """The caller is gone: `abruptly` if the network or the browser died and they may come back."""
 
     def room_failed(self, error: BotError) -> None:
         """The room cannot be joined or is lost."""
