@@ -1,4 +1,4 @@
-"""What a bot logs: our own lines, libraries' warnings, never a secret and never what was said."""
+"""A bot's logs: our own lines and libraries' warnings, never a secret and never speech."""
 
 import logging
 import os
@@ -40,7 +40,7 @@ _INTENDED: Final = (
 
 
 def configure_logging(session_id: str, secrets: Iterable[str]) -> None:
-    """Log to standard error, one line an event, with each of `secrets` masked.
+    """Log to standard error, one line per event, with each of `secrets` masked.
 
     Pipecat logs the conversation at DEBUG (services/google/gemini_live/llm.py), which is loguru's default
     level, so call this before Pipecat is imported. The standard library's logging and warnings are included.

@@ -209,7 +209,7 @@ async def test_a_page_that_is_not_secure_says_why_it_hears_nothing(shop: Shop, c
         await page.route("**/api/daily-room", lambda _route: None)  # the start takes its time
         await page.get_by_role("button", name="Start talking").click()
         notice = page.get_by_role("main").get_by_role("alert")
-        await expect(notice).to_contain_text("https pages and localhost only")
+        await expect(notice).to_contain_text("only on https pages and localhost")
 
 
 async def test_a_double_click_makes_one_call(

@@ -49,7 +49,7 @@ LISTED: Final = frozenset(
         "turn.was_interrupted",
     }
 )
-"""All that leaves this process. Pipecat also writes what was said, instructions, arguments, and results."""
+"""The only attributes sent. Pipecat also writes speech, instructions, arguments, and results."""
 
 UNWANTED: Final = frozenset({"stt"})
 """Gemini hears by itself. What Pipecat calls `stt` lasts from one turn into the next and means nothing."""
@@ -83,7 +83,7 @@ class Traces:
 
     async def __aenter__(self) -> Self:
         self._provider.add_span_processor(self._parents)
-        # Pipecat asks for the one that the whole process has.
+        # Pipecat uses the process-wide one.
         trace.set_tracer_provider(self._provider)
         launch = TraceContextTextMapPropagator().extract(self._carrier, Context())
         attach(launch)
