@@ -68,7 +68,7 @@ DECLARED = Declared(tools=(*FEW_TOOLS, *MANY_TOOLS), models=MODELS)
 
 
 def shown(registry: CollectorRegistry) -> Usage:
-    """Usage as the counters have it; no parts of prompt and completion are told of here."""
+    """Usage as the counters have it; the parts of prompt and completion are left out."""
     scrape = Scrape(registry)
 
     def tokens(model: str) -> Tokens:
@@ -136,7 +136,7 @@ class Counting(RuleBasedStateMachine):
         self.answers: list[int] = []
         self.former = NOTHING
         self.repeatable = NOTHING
-        self.word: FinalReport | None = None
+        self.report: FinalReport | None = None
         self.begin(ReportLedger())
 
     def begin(self, ledger: ReportLedger) -> None:
@@ -225,14 +225,14 @@ class Counting(RuleBasedStateMachine):
     @rule()
     def bot_decides_to_end(self) -> None:
         """Its first final report; it goes on, and may be killed before it writes the last one."""
-        if not self.is_bot_here or self.word is not None:
+        if not self.is_bot_here or self.report is not None:
             return
         self.write_early()
         if not self.is_older:
             self.bot.on_acknowledged = self.write_early
 
     def write_early(self) -> None:
-        self.word = final_report(self.bot, Reason.COMPLETED, "Bye.", is_final=False)
+        self.report = final_report(self.bot, Reason.COMPLETED, "Bye.", is_final=False)
 
     @rule(days=SELDOM)
     def bot_is_killed(self, days: int) -> None:
@@ -247,7 +247,7 @@ class Counting(RuleBasedStateMachine):
 
     def leave(self) -> None:
         self.is_bot_here = False
-        self.word = final_report(self.bot, Reason.COMPLETED, "Bye.")
+        self.report = final_report(self.bot, Reason.COMPLETED, "Bye.")
 
     @invariant()
     def nothing_is_counted_that_was_not_used(self) -> None:
@@ -261,12 +261,12 @@ class Counting(RuleBasedStateMachine):
             return
         if self.is_bot_here and not self.is_killed:
             self.leave()
-        word = sent(self.word) if self.word else None
-        self.record = furthest(self.record, word.totals) if word else self.record
-        self.add(self.ledger.uncounted(self.record, word))
+        report = sent(self.report) if self.report else None
+        self.record = furthest(self.record, report.totals) if report else self.record
+        self.add(self.ledger.uncounted(self.record, report))
         if self.ledger.is_whole:
             assert plain(self.here) == plain(self.record)
-        if word and word.is_final:
+        if report and report.is_final:
             assert plain(self.record) == plain(self.bot.totals)
             assert is_within(self.bot.totals, self.counted())
         self.nothing_is_counted_that_was_not_used()
@@ -287,11 +287,11 @@ def test_a_controller_killed_before_it_acknowledged_costs_that_one_batch_twice()
         report = turns_report(1, 0, turns=3, so_far=3)
         assert ledger.count(report)
         metrics.batch_added(SESSION, report, ledger.last)
-    word = FinalReport("completed", "Bye.", Usage(turns=4), Usage(turns=3), BotTimeline(now=9), acked=1)
-    next_one.usage.add(SESSION, ledger.uncounted(word.totals, word))
+    report = FinalReport("completed", "Bye.", Usage(turns=4), Usage(turns=3), BotTimeline(now=9), acked=1)
+    next_one.usage.add(SESSION, ledger.uncounted(report.totals, report))
 
     both = Scrape(former.registry).value("turns_total") + Scrape(next_one.registry).value("turns_total")
-    assert both == word.totals.turns + 3
+    assert both == report.totals.turns + 3
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_a_controller_killed_before_it_acknowledged_costs_that_one_batch_twice()
         (4, 7, 2),  # all that came here is known to the bot as counted
         (3, 5, 2),  # the last batch's acknowledgement never came
         (None, 7, 2),  # a bot that does not tell
-        (2, 4, 2),  # a word from before the first batch that came here
+        (2, 4, 2),  # a report from before the first batch that came here
     ],
 )
 def test_of_a_session_taken_over_what_is_missing_is_told_by_its_final_report(
@@ -310,11 +310,11 @@ def test_of_a_session_taken_over_what_is_missing_is_told_by_its_final_report(
     ledger = ReportLedger(is_whole=False)
     ledger.count(turns_report(3, 2, turns=1, so_far=5))
     ledger.count(turns_report(4, 3, turns=2, so_far=7))
-    word = FinalReport(
+    report = FinalReport(
         "completed", "", Usage(turns=9), Usage(turns=acked_turns), BotTimeline(now=9), acked=acked
     )
 
-    assert ledger.uncounted(word.totals, word) == Usage(turns=missing)
+    assert ledger.uncounted(report.totals, report) == Usage(turns=missing)
 
 
 def test_of_a_session_taken_over_that_left_no_word_nothing_is_added() -> None:
@@ -333,39 +333,39 @@ def early_word(totals: Usage, acked_totals: Usage, acked: int | None) -> FinalRe
 
 def test_a_call_acknowledged_after_an_early_final_report_is_not_counted_by_the_next_controller() -> None:
     """Used once, reported early, sent, acknowledged; then controller and bot are killed."""
-    word = early_word(Usage(turns=1), Usage(), acked=0)
+    report = early_word(Usage(turns=1), Usage(), acked=0)
     former, next_one = ReportLedger(), ReportLedger(is_whole=False)
     assert former.count(turns_report(1, 0, turns=1, so_far=1))
 
-    assert next_one.uncounted(word.totals, word) == NOTHING
+    assert next_one.uncounted(report.totals, report) == NOTHING
 
 
 def test_batches_counted_between_an_early_final_report_and_the_last_controller_are_not_counted_again() -> (
     None
 ):
     """The first controller counted batches 1 and 2 after that; the next one heard batch 3 only."""
-    word = early_word(Usage(turns=4), Usage(), acked=0)
+    report = early_word(Usage(turns=4), Usage(), acked=0)
     last = ReportLedger(is_whole=False)
     assert last.count(turns_report(3, 2, turns=1, so_far=7))
 
-    assert last.uncounted(Usage(turns=7), word) == NOTHING
+    assert last.uncounted(Usage(turns=7), report) == NOTHING
 
 
 def test_an_early_final_report_from_the_time_of_the_last_controller_tells_what_is_missing() -> None:
     last = ReportLedger(is_whole=False)
     assert last.count(turns_report(3, 2, turns=1, so_far=7))
     assert last.count(turns_report(4, 3, turns=2, so_far=9))
-    word = early_word(Usage(turns=10), Usage(turns=7), acked=3)
+    report = early_word(Usage(turns=10), Usage(turns=7), acked=3)
 
-    assert last.uncounted(word.totals, word) == Usage(turns=1)
+    assert last.uncounted(report.totals, report) == Usage(turns=1)
 
 
 def test_an_early_final_report_of_a_bot_that_tells_no_number_is_taken_as_outdated() -> None:
     last = ReportLedger(is_whole=False)
     assert last.count(turns_report(3, 2, turns=1, so_far=7))
-    word = early_word(Usage(turns=8), Usage(turns=6), acked=None)
+    report = early_word(Usage(turns=8), Usage(turns=6), acked=None)
 
-    assert last.uncounted(word.totals, word) == NOTHING
+    assert last.uncounted(report.totals, report) == NOTHING
 
 
 def test_a_batch_given_up_before_the_last_one_does_not_hide_what_is_missing() -> None:
@@ -373,18 +373,18 @@ def test_a_batch_given_up_before_the_last_one_does_not_hide_what_is_missing() ->
     last = ReportLedger(is_whole=False)
     assert last.count(turns_report(3, 2, turns=1, so_far=7))
     assert last.count(turns_report(5, 3, turns=2, so_far=12))
-    word = FinalReport("completed", "", Usage(turns=12), Usage(turns=7), BotTimeline(now=9), acked=3)
+    report = FinalReport("completed", "", Usage(turns=12), Usage(turns=7), BotTimeline(now=9), acked=3)
 
-    assert last.uncounted(word.totals, word) == Usage(turns=3)
+    assert last.uncounted(report.totals, report) == Usage(turns=3)
 
 
 def test_a_final_report_that_sums_tools_up_adds_nothing_that_was_acknowledged_by_name() -> None:
     """A tool named `other` is in both, and the record has all by their names: the sums are compared."""
     by_name = Usage(tool_calls={"x": ToolCalls(ok=3), OTHER: ToolCalls(ok=2)})
     summed_up = Usage(tool_calls={OTHER: ToolCalls(ok=5)})
-    word = FinalReport("completed", "", summed_up, summed_up, BotTimeline(now=9), acked=1)
+    report = FinalReport("completed", "", summed_up, summed_up, BotTimeline(now=9), acked=1)
 
-    assert ReportLedger(is_whole=False).uncounted(by_name, word) == NOTHING
+    assert ReportLedger(is_whole=False).uncounted(by_name, report) == NOTHING
 
 
 def test_a_bot_on_its_way_out_keeps_its_early_final_report_up_to_date() -> None:
@@ -396,6 +396,6 @@ def test_a_bot_on_its_way_out_keeps_its_early_final_report_up_to_date() -> None:
     bot.record(TurnEnded())
     assert bot.acknowledge(1)
 
-    assert [(word.acked, word.acked_totals, word.totals) for word in words] == [
+    assert [(report.acked, report.acked_totals, report.totals) for report in words] == [
         (1, Usage(turns=1), Usage(turns=2))
     ]

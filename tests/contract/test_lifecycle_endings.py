@@ -23,7 +23,7 @@ from testing.fakes.controllers.served import ServeController
 from tests.contract.test_local_bots import leaving, pid_of
 
 OUT_OF_MEMORY = ending_for(Reason.OUT_OF_MEMORY).message
-WORD = FinalReport("idle", "It was quiet.", Usage(), Usage(), BotTimeline(now=1))
+REPORT = FinalReport("idle", "It was quiet.", Usage(), Usage(), BotTimeline(now=1))
 
 ENDS = {
     "exit-0": Reason.VANISHED,
@@ -42,7 +42,9 @@ ENDS = {
 }
 
 
-async def test_a_wordless_end_is_named_by_code_or_signal_and_frees_its_place(serve: ServeController) -> None:
+async def test_an_end_without_a_report_is_named_by_code_or_signal_and_frees_its_slot(
+    serve: ServeController,
+) -> None:
     async with serve("user", capacity=len(ENDS)) as controller:
         for _ in range(2):
             started = {end: await controller.start(user_id=end) for end in ENDS}
@@ -152,23 +154,23 @@ async def test_a_session_can_be_deleted_in_each_phase_and_again(serve: ServeCont
         "file.write(b'\\xff\\xfe')",
         "file.write(b'{\"reason\": \"' + b'\\xff' + b'\"}')",
         "file.write(b'{\"more\": ' + b'[' * 4000)",
-        "file.write(WORD[:-2])",
-        "file.write(WORD + b' ' * 4096)",
-        "file.write(WORD.replace(b'idle', b'node_lost'))",
-        "file.write(WORD.replace(b'idle', b'stopped by nobody'))",
+        "file.write(REPORT[:-2])",
+        "file.write(REPORT + b' ' * 4096)",
+        "file.write(REPORT.replace(b'idle', b'node_lost'))",
+        "file.write(REPORT.replace(b'idle', b'stopped by nobody'))",
         "os.remove(path); os.mkfifo(path)",
         "os.remove(path); os.mkdir(path)",
         "os.remove(path); os.symlink('/dev/zero', path)",
         "os.remove(path)",
     ],
 )
-async def test_a_last_word_that_is_none_leaves_the_exit_code_to_speak(
+async def test_an_invalid_final_report_leaves_the_exit_code_to_decide(
     serve: ServeController, tmp_path: Path, statement: str
 ) -> None:
     bot = tmp_path / "bot.py"
     bot.write_text(
         "import os\n"
-        f"WORD = {msgspec.json.encode(WORD)!r}\n"
+        f"REPORT = {msgspec.json.encode(REPORT)!r}\n"
         "path = os.environ['PODLINE_LAST_WORD']\n"
         f"with open(path, 'wb') as file:\n    {statement}\n"
         "os._exit(68)\n"
@@ -179,12 +181,12 @@ async def test_a_last_word_that_is_none_leaves_the_exit_code_to_speak(
     assert over["reason"] == "model_unreachable"
 
 
-async def test_a_last_word_from_the_future_was_written_now(serve: ServeController, tmp_path: Path) -> None:
+async def test_a_final_report_from_the_future_was_written_now(serve: ServeController, tmp_path: Path) -> None:
     bot = tmp_path / "bot.py"
     bot.write_text(
         "import os\n"
         "path = os.environ['PODLINE_LAST_WORD']\n"
-        f"with open(path, 'wb') as file:\n    file.write({msgspec.json.encode(WORD)!r})\n"
+        f"with open(path, 'wb') as file:\n    file.write({msgspec.json.encode(REPORT)!r})\n"
         "os.utime(path, (2**33, 2**33))\n"
     )
     async with serve(command=(sys.executable, "-S", str(bot))) as controller:
@@ -194,10 +196,10 @@ async def test_a_last_word_from_the_future_was_written_now(serve: ServeControlle
     assert all(at <= over["timeline"]["ended"] for at in over["timeline"].values() if at)
 
 
-async def test_the_word_of_an_earlier_launch_does_not_count_for_the_next(
+async def test_the_final_report_of_an_earlier_launch_does_not_count_for_the_next(
     serve: ServeController, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    bot = leaving(tmp_path_factory, msgspec.json.encode(WORD).decode(), 0)
+    bot = leaving(tmp_path_factory, msgspec.json.encode(REPORT).decode(), 0)
     async with serve(command=(sys.executable, "-S", str(bot)), keep_ended_seconds=0.3) as controller:
         first = await controller.start(session_id="the-same")
         assert (await controller.until_over(first["id"]))["reason"] == "idle"
@@ -223,7 +225,7 @@ async def test_a_chatty_bots_log_takes_two_megabytes_at_most(serve: ServeControl
         assert sum(file.st_size for file in files if stat.S_ISREG(file.st_mode)) <= 2 * 2**20
 
 
-async def test_a_launch_without_a_place_to_work_says_where_to_look(serve: ServeController) -> None:
+async def test_a_launch_without_a_working_directory_says_where_to_look(serve: ServeController) -> None:
     async with serve() as controller:
         shutil.rmtree(controller.directory)
         answer = await controller.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "one"})

@@ -1,4 +1,4 @@
-"""Sessions through all that callers, bots, the place they run in and time can do to them, in any order."""
+"""Sessions through all that callers, bots, their runtime and time can do to them, in any order."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -60,7 +60,7 @@ class Bot:
 
 
 class Sessions(RuleBasedStateMachine):
-    """A supervisor over a place whose bots do nothing by themselves: all that happens is a rule."""
+    """A supervisor over a runtime whose bots do nothing by themselves: all that happens is a rule."""
 
     @initialize()
     def serve(self) -> None:
@@ -108,9 +108,9 @@ class Sessions(RuleBasedStateMachine):
         for launch in self.runtime.launches[len(self.bots) :]:
             self.bots[launch.session.launch_id] = Bot(launch.session.id)
 
-    async def ask(self, order: StartRequest) -> Session | ControllerError:
+    async def ask(self, request: StartRequest) -> Session | ControllerError:
         try:
-            return (await self.supervisor.start(order)).session
+            return (await self.supervisor.start(request)).session
         except ControllerError as error:
             return error
 
@@ -123,8 +123,8 @@ class Sessions(RuleBasedStateMachine):
     @rule(user=USERS, session_id=IDS, seconds=st.sampled_from([4, 6]), times=st.integers(1, 3))
     def somebody_starts(self, user: str, session_id: str | None, seconds: int, times: int) -> None:
         """The same request, more than once at the same time perhaps."""
-        order = StartRequest(user_id=user, session_id=session_id, max_duration_seconds=seconds)
-        asked = [self.loop.create_task(self.ask(order)) for _ in range(times)]
+        request = StartRequest(user_id=user, session_id=session_id, max_duration_seconds=seconds)
+        asked = [self.loop.create_task(self.ask(request)) for _ in range(times)]
         self.requests += asked
         self.do(asyncio.sleep(0))
         for answer in (each.result() for each in asked if each.done()):
@@ -152,7 +152,7 @@ class Sessions(RuleBasedStateMachine):
         next(each for each in self.requests if not each.done()).cancel()
         self.do(asyncio.sleep(0))
 
-    # --- what the place does ---
+    # --- what the runtime does ---
 
     @rule()
     def launches_take_their_time(self) -> None:
@@ -166,7 +166,7 @@ class Sessions(RuleBasedStateMachine):
 
     @rule()
     def launches_fail(self) -> None:
-        self.runtime.refusal = RuntimeUnavailable("There is no place.")
+        self.runtime.refusal = RuntimeUnavailable("There is no node.")
         self.runtime.may_launch.set()
         self.do(asyncio.sleep(0))
 
@@ -181,12 +181,12 @@ class Sessions(RuleBasedStateMachine):
         launch_id = self.a_launch(data)
         bot = self.bots[launch_id]
         bot.is_there = False
-        word = bot.final_report(reason) if reason else None
+        report = bot.final_report(reason) if reason else None
         was_over = self.over(launch_id)
-        self.do(self.runtime.exit(launch_id, final_report=word, **how))
+        self.do(self.runtime.exit(launch_id, final_report=report, **how))
         if not was_over and (record := self.supervisor.registry.by_launch(launch_id)):
-            assert record.session.usage == (bot.ledger.totals if word else bot.reported)
-            assert record.session.usage_is_partial is (word is None)
+            assert record.session.usage == (bot.ledger.totals if report else bot.reported)
+            assert record.session.usage_is_partial is (report is None)
 
     # --- what bots do ---
 
@@ -226,7 +226,7 @@ class Sessions(RuleBasedStateMachine):
         return record is None or record.session.phase.is_end
 
     @invariant()
-    def a_place_is_taken_exactly_while_there_is_a_bot_or_may_come_to_be_one(self) -> None:
+    def a_slot_is_taken_exactly_while_there_is_a_bot_or_may_come_to_be_one(self) -> None:
         running = self.supervisor.registry.running()
         assert len(running) <= CAPACITY
         for user in ("ana", "bo"):
@@ -265,7 +265,7 @@ class Sessions(RuleBasedStateMachine):
         assert self.supervisor.is_alive()
 
     def teardown(self) -> None:
-        """Whatever has happened: when all bots have gone, all places are free, and the rooms are closed."""
+        """Whatever has happened: when all bots have gone, all slots are free, and the rooms are closed."""
         if not hasattr(self, "loop"):
             return
         self.launches_are_taken()

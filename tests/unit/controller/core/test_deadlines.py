@@ -41,13 +41,11 @@ def test_each_deadline_has_its_reason(at: Standing, reason: Reason) -> None:
 
 
 @pytest.mark.parametrize(
-    ("silent", "heard", "deaf"), [(1, 0, False), (2, 1, False), (3, 1, True), (3, 3, False), (20, 0, True)]
+    ("silent", "heard", "is_ours"), [(1, 0, False), (2, 1, False), (3, 1, True), (3, 3, False), (20, 0, True)]
 )
-def test_when_most_fall_silent_at_once_it_is_we_who_do_not_hear(
-    silent: int, heard: int, *, deaf: bool
-) -> None:
+def test_when_most_fall_silent_at_once_the_fault_is_ours(silent: int, heard: int, *, is_ours: bool) -> None:
     standings = [standing(heard=25)] * silent + [standing(heard=1)] * heard
-    assert fault_is_ours(standings, LIMITS) is deaf
+    assert fault_is_ours(standings, LIMITS) is is_ours
 
 
 @given(
@@ -57,7 +55,7 @@ def test_when_most_fall_silent_at_once_it_is_we_who_do_not_hear(
     share=st.floats(0, 0.999),
     is_heard_now=st.booleans(),
 )
-def test_a_bot_that_is_not_looked_at_meanwhile_is_not_overdue_meanwhile(
+def test_a_bot_is_not_overdue_before_its_next_check(
     phase: Phase, launched: float, heard: float | None, share: float, *, is_heard_now: bool
 ) -> None:
     now = Standing(phase=phase, launched=launched, heard=heard, max_duration=1800)

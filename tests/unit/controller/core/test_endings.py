@@ -1,4 +1,4 @@
-"""Who has the say about why a session ended."""
+"""Which source decides why a session ended."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 STOP = ending_for(Reason.STOPPED)
 
 
-def word(reason: str, message: str = "As the bot says.") -> FinalReport:
+def report(reason: str, message: str = "As the bot says.") -> FinalReport:
     return FinalReport(
         reason=reason, message=message, totals=Usage(), acked_totals=Usage(), timeline=BotTimeline(now=1)
     )
@@ -29,33 +29,33 @@ def seen(**facts: Any) -> Exit:
 @pytest.mark.parametrize(
     ("intent", "exit_", "reason"),
     [
-        # Our own intent comes before all else.
-        (STOP, seen(exit_code=0, final_report=word("terminated")), Reason.STOPPED),
+        # Our own intent comes first.
+        (STOP, seen(exit_code=0, final_report=report("terminated")), Reason.STOPPED),
         (STOP, seen(signal=9), Reason.STOPPED),
-        (STOP, seen(exit_code=0, final_report=word("caller_left")), Reason.STOPPED),
+        (STOP, seen(exit_code=0, final_report=report("caller_left")), Reason.STOPPED),
         (STOP, seen(process_failure=ending_for(Reason.OUT_OF_MEMORY), exit_code=137), Reason.STOPPED),
         (ending_for(Reason.UNRESPONSIVE), seen(signal=9), Reason.UNRESPONSIVE),
-        (ending_for(Reason.MAX_DURATION), seen(final_report=word("terminated")), Reason.MAX_DURATION),
-        # Then what the place did.
+        (ending_for(Reason.MAX_DURATION), seen(final_report=report("terminated")), Reason.MAX_DURATION),
+        # Then what kernel and cluster did.
         (
             None,
-            seen(process_failure=ending_for(Reason.OUT_OF_MEMORY), final_report=word("caller_left")),
+            seen(process_failure=ending_for(Reason.OUT_OF_MEMORY), final_report=report("caller_left")),
             Reason.OUT_OF_MEMORY,
         ),
         (
             None,
-            seen(disruption=ending_for(Reason.EVICTED), exit_code=0, final_report=word("terminated")),
+            seen(disruption=ending_for(Reason.EVICTED), exit_code=0, final_report=report("terminated")),
             Reason.EVICTED,
         ),
         (None, seen(disruption=ending_for(Reason.NODE_LOST)), Reason.NODE_LOST),
         # Then the bot's final report.
-        (None, seen(exit_code=1, final_report=word("caller_left")), Reason.CALLER_LEFT),
-        (None, seen(exit_code=67, final_report=word("model_lost")), Reason.MODEL_LOST),
-        (None, seen(exit_code=0, final_report=word("terminated")), Reason.VANISHED),
-        # A bot has no say in what only the place can know, nor in what is no reason.
-        (None, seen(exit_code=68, final_report=word("evicted")), Reason.MODEL_UNREACHABLE),
-        (None, seen(exit_code=1, final_report=word("bored")), Reason.CRASHED),
-        # Then its exit.
+        (None, seen(exit_code=1, final_report=report("caller_left")), Reason.CALLER_LEFT),
+        (None, seen(exit_code=67, final_report=report("model_lost")), Reason.MODEL_LOST),
+        (None, seen(exit_code=0, final_report=report("terminated")), Reason.VANISHED),
+        # A bot's report doesn't count for what only the cluster can know, nor for what is no reason.
+        (None, seen(exit_code=68, final_report=report("evicted")), Reason.MODEL_UNREACHABLE),
+        (None, seen(exit_code=1, final_report=report("bored")), Reason.CRASHED),
+        # Then its exit status.
         *((None, seen(exit_code=code), reason) for reason, code in EXIT_CODES.items() if code),
         (None, seen(exit_code=2), Reason.CRASHED),
         (None, seen(signal=11), Reason.CRASHED),
@@ -70,12 +70,12 @@ def test_the_reason_follows_the_precedence(intent: Ending | None, exit_: Exit, r
 
 
 def test_the_bots_own_sentence_is_kept_within_bounds() -> None:
-    ending = decide_ending(None, seen(final_report=word("crashed", "x" * 4000)))
+    ending = decide_ending(None, seen(final_report=report("crashed", "x" * 4000)))
     assert ending.message == "x" * 500
 
 
 def test_a_bot_that_says_nothing_more_gets_our_sentence() -> None:
-    ending = decide_ending(None, seen(final_report=word("idle", "")))
+    ending = decide_ending(None, seen(final_report=report("idle", "")))
     assert ending.message == "Both sides were silent for too long."
 
 

@@ -49,7 +49,7 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_it_is_listed_and_takes_its_place_even_over_the_limit() -> None:
+async def test_it_is_listed_and_takes_a_slot_even_above_the_limit() -> None:
     async with serve_site(capacity=1) as site:
         for number in range(2):
             await observe(site, found(id=f"one-{number}", launch_id=f"launch-{number}", phase=Phase.LIVE))
@@ -130,7 +130,7 @@ async def test_one_that_was_asked_to_leave_is_asked_again_and_not_launched() -> 
     assert site.runtime.launches == []
 
 
-async def test_one_that_has_ended_is_told_as_it_was_and_holds_no_place() -> None:
+async def test_one_that_has_ended_is_shown_as_it_was_and_takes_no_slot() -> None:
     ended = found().ended(ending_for(Reason.CALLER_LEFT), datetime.now(UTC))
     async with serve_site(capacity=1) as site:
         await observe(site, ended)

@@ -82,7 +82,7 @@ def test_a_budget_makes_another_request_and_none_leaves_hashes_as_they_were() ->
     assert hashes[0] == "278c50a685d5534e9899512736acdad82e1cd7cd5d008c564c4c0b1480533d1e"
 
 
-async def test_the_bot_is_told_why_and_has_time_to_leave_by_itself() -> None:
+async def test_the_bot_learns_why_and_has_time_to_leave_by_itself() -> None:
     async with serve_site() as site:
         session = await site.start(budget={"tokens": 100})
         await report(site, session["id"], batch(1, [tokens(100)], totals(100)))
@@ -92,8 +92,10 @@ async def test_the_bot_is_told_why_and_has_time_to_leave_by_itself() -> None:
         assert [(each["type"], each["reason"]) for each in inbox["messages"]] == [("stop", "budget_spent")]
         assert (stopping["phase"], site.runtime.stopped) == ("stopping", [])
 
-        word = FinalReport("budget_spent", "Spent.", used(gemini=120), used(gemini=100), BotTimeline(now=1))
-        await gone(site, session, word)
+        final_report = FinalReport(
+            "budget_spent", "Spent.", used(gemini=120), used(gemini=100), BotTimeline(now=1)
+        )
+        await gone(site, session, final_report)
         over = await site.read(session["id"])
 
     assert (over["phase"], over["reason"]) == ("ended", "budget_spent")

@@ -1,4 +1,4 @@
-"""What a bot is told, and what comes back."""
+"""What a bot receives, and what it answers."""
 
 import asyncio
 
@@ -99,7 +99,7 @@ async def test_an_offer_whose_caller_has_hung_up_is_withdrawn() -> None:
     assert await inbox.poll(None, 0) == []
 
 
-async def test_an_answer_that_nobody_waits_for_is_let_pass() -> None:
+async def test_an_answer_that_is_not_expected_is_ignored() -> None:
     inbox = Inbox()
     inbox.answer("unknown", InboxAnswer(body={}))
 
@@ -132,7 +132,7 @@ async def test_a_controller_that_leaves_does_not_send_its_bots_away() -> None:
         await inbox.poll(None, 5)
 
 
-async def test_another_offer_takes_the_place_of_the_one_that_waits() -> None:
+async def test_another_offer_replaces_the_one_that_waits() -> None:
     inbox = Inbox()
     first = asyncio.create_task(inbox.offer(OFFER, 5))
     fetched = await next_message(inbox)
@@ -148,7 +148,7 @@ async def test_another_offer_takes_the_place_of_the_one_that_waits() -> None:
     assert await second == {"sdp": "yes"}
 
 
-async def test_a_bot_is_told_once_of_what_it_has_fetched_and_nobody_waits_for_any_more() -> None:
+async def test_a_message_that_was_fetched_and_withdrawn_is_named_to_the_bot_once() -> None:
     inbox = Inbox()
     asking = asyncio.create_task(inbox.offer(OFFER, 5))
     message = await next_message(inbox)
@@ -161,7 +161,7 @@ async def test_a_bot_is_told_once_of_what_it_has_fetched_and_nobody_waits_for_an
     assert inbox.take_withdrawn() == []
 
 
-async def test_what_a_bot_never_fetched_is_withdrawn_without_a_word() -> None:
+async def test_a_message_that_was_never_fetched_is_withdrawn_silently() -> None:
     inbox = Inbox()
     with pytest.raises(BotUnavailable):
         await inbox.offer(OFFER, 0)

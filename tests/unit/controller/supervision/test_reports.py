@@ -39,7 +39,7 @@ def test_however_often_batches_come_each_is_counted_once(arrivals: list[int]) ->
     assert ledger.counted == max(arrivals, default=0)
 
 
-def test_marks_are_placed_by_how_long_ago_they_were() -> None:
+def test_moments_are_converted_by_how_long_ago_they_were() -> None:
     timeline = BotTimeline(now=10.0, process_up=0.5, joined=4.0)
     assert moments(timeline, NOW, NOW - timedelta(hours=1)) == {
         "process_up": NOW - timedelta(seconds=9.5),
@@ -47,7 +47,7 @@ def test_marks_are_placed_by_how_long_ago_they_were() -> None:
     }
 
 
-def test_no_mark_is_placed_before_the_bot_was_asked_for_or_in_the_future() -> None:
+def test_no_moment_is_before_the_bot_was_asked_for_or_in_the_future() -> None:
     timeline = BotTimeline(now=10.0, process_up=0.0, joined=99.0)
     earliest = NOW - timedelta(seconds=3)
     assert moments(timeline, NOW, earliest) == {"process_up": earliest, "joined": NOW}
@@ -151,7 +151,7 @@ async def test_a_report_that_is_too_large_is_refused(site: Site) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
-async def test_the_last_word_holds_what_no_report_carried_any_more(site: Site) -> None:
+async def test_the_final_report_holds_what_no_report_delivered(site: Site) -> None:
     session = await site.start()
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, 2))
     await site.runtime.exit(

@@ -1,4 +1,4 @@
-"""Starting sessions: repeats, places, and what becomes of a start that fails."""
+"""Starting sessions: repeats, slots, and what becomes of a start that fails."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ async def test_a_start_launches_one_bot_and_says_where_the_caller_meets_it(site:
     assert session["usage"]["partial"] is False
 
 
-async def test_the_bot_is_told_its_session_and_the_way_back(site: Site) -> None:
+async def test_the_bot_receives_its_session_and_the_way_back(site: Site) -> None:
     session = await site.start("ana", session_id="s-1", max_duration_seconds=60)
 
     launch = site.runtime.launches[0]
@@ -101,7 +101,7 @@ async def test_the_same_id_for_another_request_is_a_conflict(site: Site) -> None
     )
 
 
-async def test_fifty_at_once_for_ten_places_get_exactly_ten_bots(serve: Serve) -> None:
+async def test_fifty_at_once_for_ten_slots_get_exactly_ten_bots(serve: Serve) -> None:
     async with serve(capacity=10) as site:
         answers = await asyncio.gather(
             *(site.client.post("/v1/sessions", json={"user_id": f"user {n}"}) for n in range(50))
@@ -114,7 +114,7 @@ async def test_fifty_at_once_for_ten_places_get_exactly_ten_bots(serve: Serve) -
         assert len(site.runtime.launches) == 10
 
 
-async def test_one_user_gets_two_places_and_others_are_not_held_up(site: Site) -> None:
+async def test_one_user_gets_two_slots_and_others_are_not_held_up(site: Site) -> None:
     await site.start("ana")
     await site.start("ana")
     third = await site.client.post("/v1/sessions", json={"user_id": "ana"})
@@ -123,7 +123,7 @@ async def test_one_user_gets_two_places_and_others_are_not_held_up(site: Site) -
     await site.start("bo")
 
 
-async def test_a_place_is_free_again_only_when_the_bot_has_surely_gone(serve: Serve) -> None:
+async def test_a_slot_is_free_again_only_when_the_bot_is_confirmed_gone(serve: Serve) -> None:
     async with serve(capacity=1, grace_seconds=0.1) as site:
         site.runtime.stubborn = True
         session = await site.start()
@@ -138,17 +138,17 @@ async def test_a_place_is_free_again_only_when_the_bot_has_surely_gone(serve: Se
 
 
 @pytest.mark.parametrize(
-    ("place", "refusal", "code"),
+    ("part", "refusal", "code"),
     [
-        ("runtime", RuntimeUnavailable("The place is on fire."), "runtime_unavailable"),
+        ("runtime", RuntimeUnavailable("The cluster is on fire."), "runtime_unavailable"),
         ("rooms", RoomsUnavailable("The provider is on fire."), "rooms_unavailable"),
     ],
 )
-async def test_a_start_that_fails_says_so_frees_its_place_and_may_be_repeated(
-    serve: Serve, place: str, refusal: ControllerError, code: str
+async def test_a_start_that_fails_says_so_frees_its_slot_and_may_be_repeated(
+    serve: Serve, part: str, refusal: ControllerError, code: str
 ) -> None:
     async with serve(capacity=1) as site:
-        getattr(site, place).refusal = refusal
+        getattr(site, part).refusal = refusal
         failed = await site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "mine"})
         assert (failed.status_code, failed.json()["code"]) == (503, code)
         assert "retry-after" in failed.headers
@@ -156,7 +156,7 @@ async def test_a_start_that_fails_says_so_frees_its_place_and_may_be_repeated(
         assert (record["phase"], record["reason"]) == ("failed", "launch_failed")
         assert record["message"] == failed.json()["detail"]
 
-        getattr(site, place).refusal = None
+        getattr(site, part).refusal = None
         again = await site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "mine"})
         assert (again.status_code, again.json()["phase"]) == (201, "starting")
 
