@@ -287,11 +287,11 @@ def test_a_controller_killed_before_it_acknowledged_costs_that_one_batch_twice()
         report = turns_report(1, 0, turns=3, so_far=3)
         assert ledger.count(report)
         metrics.batch_added(SESSION, report, ledger.last)
-    report = FinalReport("completed", "Bye.", Usage(turns=4), Usage(turns=3), BotTimeline(now=9), acked=1)
-    next_one.usage.add(SESSION, ledger.uncounted(report.totals, report))
+    last = FinalReport("completed", "Bye.", Usage(turns=4), Usage(turns=3), BotTimeline(now=9), acked=1)
+    next_one.usage.add(SESSION, ledger.uncounted(last.totals, last))
 
     both = Scrape(former.registry).value("turns_total") + Scrape(next_one.registry).value("turns_total")
-    assert both == report.totals.turns + 3
+    assert both == last.totals.turns + 3
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def test_of_a_session_taken_over_that_left_no_word_nothing_is_added() -> None:
     assert ledger.uncounted(Usage(turns=9), None) == Usage()
 
 
-def early_word(totals: Usage, acked_totals: Usage, acked: int | None) -> FinalReport:
+def early_report(totals: Usage, acked_totals: Usage, acked: int | None) -> FinalReport:
     """Left when the end was decided; then the bot was killed."""
     return FinalReport(
         "completed", "Bye.", totals, acked_totals, BotTimeline(now=9), acked=acked, is_final=False
@@ -333,7 +333,7 @@ def early_word(totals: Usage, acked_totals: Usage, acked: int | None) -> FinalRe
 
 def test_a_call_acknowledged_after_an_early_final_report_is_not_counted_by_the_next_controller() -> None:
     """Used once, reported early, sent, acknowledged; then controller and bot are killed."""
-    report = early_word(Usage(turns=1), Usage(), acked=0)
+    report = early_report(Usage(turns=1), Usage(), acked=0)
     former, next_one = ReportLedger(), ReportLedger(is_whole=False)
     assert former.count(turns_report(1, 0, turns=1, so_far=1))
 
@@ -344,7 +344,7 @@ def test_batches_counted_between_an_early_final_report_and_the_last_controller_a
     None
 ):
     """The first controller counted batches 1 and 2 after that; the next one heard batch 3 only."""
-    report = early_word(Usage(turns=4), Usage(), acked=0)
+    report = early_report(Usage(turns=4), Usage(), acked=0)
     last = ReportLedger(is_whole=False)
     assert last.count(turns_report(3, 2, turns=1, so_far=7))
 
@@ -355,7 +355,7 @@ def test_an_early_final_report_from_the_time_of_the_last_controller_tells_what_i
     last = ReportLedger(is_whole=False)
     assert last.count(turns_report(3, 2, turns=1, so_far=7))
     assert last.count(turns_report(4, 3, turns=2, so_far=9))
-    report = early_word(Usage(turns=10), Usage(turns=7), acked=3)
+    report = early_report(Usage(turns=10), Usage(turns=7), acked=3)
 
     assert last.uncounted(report.totals, report) == Usage(turns=1)
 
@@ -363,7 +363,7 @@ def test_an_early_final_report_from_the_time_of_the_last_controller_tells_what_i
 def test_an_early_final_report_of_a_bot_that_tells_no_number_is_taken_as_outdated() -> None:
     last = ReportLedger(is_whole=False)
     assert last.count(turns_report(3, 2, turns=1, so_far=7))
-    report = early_word(Usage(turns=8), Usage(turns=6), acked=None)
+    report = early_report(Usage(turns=8), Usage(turns=6), acked=None)
 
     assert last.uncounted(report.totals, report) == NOTHING
 
