@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from testing.builds.binaries import tell
+from testing.builds.binaries import report
 from testing.builds.podman import Podman
 
 ROOT: Final = Path(__file__).parents[2]
@@ -79,7 +79,7 @@ def _public_base(dockerfile: Path, argument: str) -> str:
 
 def _ensure_stand_in(podman: Podman) -> None:
     if not _is_there(podman, STAND_IN):
-        tell("The base image can't be pulled; making a stand-in of Debian's Python (about 45 s) ...")
+        report("The base image can't be pulled; making a stand-in of Debian's Python (about 45 s) ...")
         _make_stand_in(podman)
 
 

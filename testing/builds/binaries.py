@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,7 +130,7 @@ def only_one(cache: Path, what: str = "the tests' programs") -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            tell(f"Another run is building {what}; waiting for it ...")
+            report(f"Another run is building {what}; waiting for it ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -140,31 +140,37 @@ def build(missing: list[Binary], cache: Path) -> None:
         return
     # One for all, where it came from the package registry.
     go = find_go(cache_directory())
-    tell(f"Building {len(missing)} of the tests' programs into {cache}:")
-    tell("up to some minutes for each the first time on 2 cores.")
+    report(f"Building {len(missing)} of the tests' programs into {cache}:")
+    report("up to some minutes for each the first time on 2 cores.")
     began = time.monotonic()
     for number, binary in enumerate(missing, start=1):
-        tell(f"  {number} of {len(missing)}: {binary.name} ({time.monotonic() - began:.0f} s so far) ...")
+        report(f"  {number} of {len(missing)}: {binary.name} ({time.monotonic() - began:.0f} s so far) ...")
         binary.build(go)
-    tell(f"Built in {time.monotonic() - began:.0f} s.")
+    report(f"Built in {time.monotonic() - began:.0f} s.")
 
 
-def tell(line: str) -> None:
+def report(line: str) -> None:
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 
 def main(parts: Sequence[GoModule] = PARTS, cache: Path | None = None) -> int:
-    """Exit with 3 where this machine can't have them, so that a script can tell that from a failed build."""
+    return print_built(
+        "the tests' programs", lambda: ensure_binaries(parts, cache).values(), GoUnavailableError
+    )
+
+
+def print_built(what: str, build_them: Callable[[], Iterable[object]], unavailable: type[Exception]) -> int:
+    """Build and print a path a line. The exit code is 3 if they are unavailable here, 1 if a build fails."""
     try:
-        binaries = ensure_binaries(parts, cache)
-    except GoUnavailableError as error:
-        tell(str(error))
+        built = list(build_them())
+    except unavailable as error:
+        report(str(error))
         return 3
     except subprocess.CalledProcessError as error:
-        tell(f"The tests' programs could not be built: {error}")
+        report(f"Building {what} failed: {error}")
         return 1
-    sys.stdout.write("".join(f"{path}\n" for path in binaries.values()))
+    sys.stdout.write("".join(f"{path}\n" for path in built))
     return 0
 
 

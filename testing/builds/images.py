@@ -20,7 +20,7 @@ from typing import Final
 from testing.builds import binaries
 from testing.builds import node as node_binaries
 from testing.builds.base_image import MachineUnfitError, ensure_base, ensure_node_base, require_programs
-from testing.builds.binaries import only_one, tell
+from testing.builds.binaries import only_one, print_built, report
 from testing.builds.livekit import ensure_livekit
 from testing.builds.podman import Podman
 from testing.node.worker import PAUSE_IMAGE
@@ -127,7 +127,7 @@ def _files(source: Path) -> list[Path]:
 def _make(name: str, path: Path) -> None:
     """Build it and save it beside its place, then move it there, so that half an archive is never found."""
     require_programs()
-    tell(f"Making the image '{name}' ...")
+    report(f"Making the image '{name}' ...")
     began = time.monotonic()
     podman = Podman(cache_directory())
     if name == "pause":
@@ -150,7 +150,7 @@ def _make(name: str, path: Path) -> None:
         unfinished.rename(path)
     finally:
         unfinished.unlink(missing_ok=True)
-    tell(f"Made it in {time.monotonic() - began:.0f} s.")
+    report(f"Made it in {time.monotonic() - began:.0f} s.")
 
 
 def _build(podman: Podman, name: str) -> None:
@@ -197,17 +197,7 @@ def _forget_old(cache: Path, wanted: dict[str, Path]) -> None:
 
 
 def main() -> int:
-    """Exit with 3 where this machine can't have them, so that a script can tell that from a failed build."""
-    try:
-        images = ensure_images()
-    except MachineUnfitError as error:
-        tell(str(error))
-        return 3
-    except subprocess.CalledProcessError as error:
-        tell(f"The images could not be made: {error}")
-        return 1
-    sys.stdout.write("".join(f"{path}\n" for path in images.values()))
-    return 0
+    return print_built("the images", lambda: ensure_images().values(), MachineUnfitError)
 
 
 if __name__ == "__main__":

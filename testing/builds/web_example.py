@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from testing.builds.binaries import print_built
+
 EXAMPLE: Final = Path(__file__).parent.parent.parent / "examples" / "nextjs"
 OLDEST_NODE: Final = (20, 19)
 _BUILD_SECONDS: Final = 300
@@ -95,7 +97,7 @@ def _npm(*arguments: str) -> None:
 def _program(name: str) -> str:
     found = shutil.which(name)
     if found is None:
-        raise NodeUnavailableError("Node 20.19 or later, with npm (nodejs.org)")
+        raise NodeUnavailableError("The example web app needs Node 20.19 or later, with npm (nodejs.org).")
     return found
 
 
@@ -105,7 +107,9 @@ def _node_version() -> str:
     ).stdout.strip()
     major, minor, *_ = (int(part) for part in said.removeprefix("v").split("."))
     if (major, minor) < OLDEST_NODE:
-        raise NodeUnavailableError(f"Node 20.19 or later (nodejs.org); {said} is on the PATH")
+        raise NodeUnavailableError(
+            f"The example web app needs Node 20.19 or later (nodejs.org); {said} is on the PATH."
+        )
     return said
 
 
@@ -140,16 +144,13 @@ def _one_at_a_time() -> Iterator[None]:
 
 
 def main() -> int:
-    """Exit with 3 where this machine can't have it, so that a script can tell that from a failure."""
-    try:
-        install()
-    except NodeUnavailableError as error:
-        sys.stderr.write(f"The example web app needs {error}.\n")
-        return 3
-    except subprocess.CalledProcessError as error:
-        sys.stderr.write(f"The example web app could not be installed: {error}\n")
-        return 1
-    return 0
+    """Install it. The exit code is 3 if this machine can't have it, 1 if the installation fails."""
+    return print_built("the example web app", _installed, NodeUnavailableError)
+
+
+def _installed() -> list[Path]:
+    install()
+    return [EXAMPLE]
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from testing.cluster.site import SECRET, until_ready
-from testing.fakes.controllers.served import free_port
+from testing.processes import free_port
 
 
 class ControllerProcess:

@@ -31,7 +31,8 @@ from controller.web.http.server import Server
 from testing.cluster.control_plane import ControlPlane
 from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.parts import fake_parts
-from testing.fakes.controllers.served import PATIENCE_SECONDS, Controller, free_port
+from testing.fakes.controllers.served import PATIENCE_SECONDS, Controller
+from testing.processes import free_port
 from testing.settings import settings_of
 
 BASE = Path(__file__).parents[2] / "deploy" / "base"

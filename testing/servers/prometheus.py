@@ -15,7 +15,7 @@ import yaml
 
 from deploy.monitoring.files import RULES
 from testing.builds.prometheus import program
-from testing.fakes.controllers.served import free_port
+from testing.processes import free_port
 
 PATIENCE_SECONDS = 30.0
 

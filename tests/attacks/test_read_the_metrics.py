@@ -7,8 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from testing.fakes.controllers.served import ServeController, free_port
+from testing.fakes.controllers.served import ServeController
 from testing.fakes.controllers.wire import connected, write_keys
+from testing.processes import free_port
 
 
 async def test_where_there_are_keys_the_public_port_asks_for_one(

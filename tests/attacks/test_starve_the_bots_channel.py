@@ -15,8 +15,9 @@ from pathlib import Path
 import httpx
 
 from testing.fakes.controllers.parts import SIGNER
-from testing.fakes.controllers.served import PATIENCE_SECONDS, ServeController, WebApp, free_port
+from testing.fakes.controllers.served import PATIENCE_SECONDS, ServeController, WebApp
 from testing.fakes.controllers.wire import connected
+from testing.processes import free_port
 
 HALF = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nA: "
 

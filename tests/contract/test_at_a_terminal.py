@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
+from testing.fakes.controllers.served import PATIENCE_SECONDS
+from testing.processes import free_port
 
 ROOT = Path(__file__).parents[2]
 ESCAPE = "\x1b["

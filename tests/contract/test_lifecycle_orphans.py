@@ -15,7 +15,8 @@ import httpx
 from controller.runtimes.local.guardian import Guardian
 from controller.runtimes.local.orphans import left_behind
 from testing.fakes.controllers.process_table import children_of, command_of, exists, until, workers_in
-from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
+from testing.fakes.controllers.served import PATIENCE_SECONDS
+from testing.processes import free_port
 
 GRACE_SECONDS = 1.0
 

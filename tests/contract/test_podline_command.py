@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
+from testing.fakes.controllers.served import PATIENCE_SECONDS
+from testing.processes import free_port
 
 
 async def run(directory: Path, **variables: str) -> asyncio.subprocess.Process:

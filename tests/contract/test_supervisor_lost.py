@@ -12,7 +12,8 @@ from controller.web.http.listeners import bind
 from controller.web.http.server import Server
 from testing.fakes.controllers.parts import fake_parts
 from testing.fakes.controllers.runtimes_and_rooms import FakeRuntime
-from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
+from testing.fakes.controllers.served import PATIENCE_SECONDS
+from testing.processes import free_port
 from testing.settings import settings_of
 
 

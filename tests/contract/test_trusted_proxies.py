@@ -11,7 +11,8 @@ from controller.web.auth import read_keys
 from controller.web.http.listeners import bind
 from controller.web.http.server import Server
 from testing.fakes.controllers.parts import fake_parts
-from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
+from testing.fakes.controllers.served import PATIENCE_SECONDS
+from testing.processes import free_port
 from testing.settings import settings_of
 
 

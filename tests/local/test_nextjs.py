@@ -37,7 +37,7 @@ def built() -> None:
     try:
         example.build()
     except example.NodeUnavailableError as error:
-        leave_out(f"the example web app needs {error}")
+        leave_out(str(error))
 
 
 def variables_of_rooms(request: pytest.FixtureRequest) -> Mapping[str, str]:

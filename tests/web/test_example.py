@@ -15,7 +15,7 @@ def installed() -> None:
     try:
         example.install()
     except NodeUnavailableError as error:
-        leave_out(f"the example web app needs {error}")
+        leave_out(str(error))
 
 
 @pytest.mark.parametrize("script", ["check:generated", "check:format", "check:lint", "check:types", "test"])

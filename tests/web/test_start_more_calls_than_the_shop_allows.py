@@ -55,7 +55,7 @@ def controller() -> Iterator[str]:
     try:
         example.build()
     except example.NodeUnavailableError as error:
-        leave_out(f"the example web app needs {error}")
+        leave_out(str(error))
     server = ThreadingHTTPServer(("127.0.0.1", 0), Controller)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"

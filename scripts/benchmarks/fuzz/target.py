@@ -29,7 +29,7 @@ from controller.web.http.listeners import bind, with_bots_port
 from controller.web.http.server import Server
 from podline.contract.messages import InboxAnswer
 from testing.fakes.controllers.parts import fake_parts
-from testing.fakes.controllers.served import free_port
+from testing.processes import free_port
 from testing.settings import settings_of
 
 KEY: Final = "a key for every scope of this bench"

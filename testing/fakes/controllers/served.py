@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -26,6 +25,7 @@ from controller.web.http.listeners import bind, with_bots_port
 from controller.web.http.server import Server
 from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.parts import SIGNER, fake_parts
+from testing.processes import free_port
 from testing.settings import settings_of
 
 FAKE_BOT = Path(__file__).parents[1] / "bots" / "bot.py"
@@ -98,14 +98,6 @@ class Controller(WebApp):
 FAKE_BOT_COMMAND = (sys.executable, "-S", str(FAKE_BOT))
 
 ServeController = Callable[..., contextlib.AbstractAsyncContextManager[Controller]]
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from sandbox.certificate import make_certificate
-from testing.fakes.controllers.served import free_port
+from testing.processes import free_port
 
 LIVE = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 

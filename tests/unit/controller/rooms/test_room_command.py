@@ -18,7 +18,8 @@ from controller.rooms.daily.api import DailyError
 from controller.rooms.daily.command import make_meeting
 from sandbox.daily.server import DailyServer, create_daily_app
 from sandbox.daily.tokens import read_token
-from testing.fakes.controllers.served import PATIENCE_SECONDS, free_port
+from testing.fakes.controllers.served import PATIENCE_SECONDS
+from testing.processes import free_port
 
 KEY = "sandbox-key"
 

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from controller.settings import BOTS_PORT, Settings
 from controller.settings.settings import complaint_about
 from controller.web.http.listeners import bind, with_bots_port
-from testing.fakes.controllers.served import free_port
+from testing.processes import free_port
 from testing.settings import settings_of
 
 LIVEKIT = {"rooms": "livekit", "LIVEKIT_URL": "ws://a", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"}

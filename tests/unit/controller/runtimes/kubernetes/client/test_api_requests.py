@@ -13,9 +13,9 @@ from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.errors import ApiRefused, ApiUnreachable
 from controller.runtimes.kubernetes.client.objects import Job
 from testing.fakes.controllers.clockwork import at_once_with_sockets
-from testing.fakes.controllers.served import free_port
 from testing.fakes.kubernetes.api_server import ApiServer, How, serve_api
 from testing.fakes.kubernetes.kubeconfig import write_kubeconfig
+from testing.processes import free_port
 from tests.unit.controller.runtimes.kubernetes.serving import JOBS, add_job, api_to
 
 JOB: Final = {"metadata": {"name": "a", "labels": {}}}
