@@ -14,7 +14,7 @@ LONGEST_ASKED_SECONDS: Final = 30.0
 _MOST_DOUBLINGS: Final = 30
 
 
-class Backoff(wait_base):
+class RetryWait(wait_base):
     """Pauses that double up to a longest one, spread so that clients don't return at the same moment.
 
     An error's `retry_after` is respected, up to `LONGEST_ASKED_SECONDS`.

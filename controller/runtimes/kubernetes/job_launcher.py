@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from controller.core.backoff import Backoff
+from controller.core.backoff import RetryWait
 from controller.core.errors import RuntimeUnavailable, SessionConflict, UnknownOutcome
 from controller.core.runtime import Launch
 from controller.core.tracing import Tracing
@@ -149,7 +149,7 @@ class _Attempt:
     def __init__(self, request: Callable[[], Awaitable[Any]], rng: random.Random) -> None:
         self.is_uncertain = False
         self._request = request
-        self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
+        self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
         self._pauses = 0
         self._until = asyncio.get_running_loop().time() + LAUNCH_SECONDS - _LONGEST_PAUSE_SECONDS
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from tenacity import AsyncRetrying, retry_if_exception_type
 
-from controller.core.backoff import Backoff
+from controller.core.backoff import RetryWait
 from controller.core.clock import Clock
 from controller.core.session import Session
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
@@ -37,7 +37,7 @@ class JobRecorder:
         """`written` receives each session whose end is on its Job, or whose Job is gone."""
         self._client = client
         self._clock = clock
-        self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
+        self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
         self._written = written
         self._pending: dict[str, Session] = {}
         self._turns = asyncio.Semaphore(_AT_ONE_TIME)

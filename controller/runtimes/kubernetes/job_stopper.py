@@ -10,7 +10,7 @@ from typing import Final
 
 from tenacity import AsyncRetrying, retry_if_exception_type
 
-from controller.core.backoff import Backoff
+from controller.core.backoff import RetryWait
 from controller.core.session import Ending
 from controller.runtimes.kubernetes.bots import Bot
 from controller.runtimes.kubernetes.client.errors import ApiError
@@ -34,7 +34,7 @@ class JobStopper:
     def __init__(self, client: NamespaceClient, grace_seconds: float, rng: random.Random) -> None:
         self._client = client
         self._patience_seconds = grace_seconds + FAREWELL_SECONDS + DEAD_NODE_SECONDS
-        self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
+        self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
 
     async def stop(self, bot: Bot, intent: Ending) -> bool:
         """Return once the bot is gone; False if there is no Job, so that there never was a bot.

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 import aiohttp
 import msgspec
 
-from controller.core.backoff import Backoff
+from controller.core.backoff import RetryWait
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused, ApiUnreachable, readable
 from controller.runtimes.kubernetes.client.objects import Meta, Page, Status, WatchEvent, launch_of
@@ -172,7 +172,7 @@ class Watch(Generic[T]):
         """
         self.health = WatchHealth()
         self._collection = collection
-        self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
+        self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
         self._failures = 0
         self._watch_seconds = watch_seconds
         self._relist_seconds = relist_seconds

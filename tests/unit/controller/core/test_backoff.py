@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tenacity import AsyncRetrying
 
-from controller.core.backoff import LONGEST_ASKED_SECONDS, Backoff
+from controller.core.backoff import LONGEST_ASKED_SECONDS, RetryWait
 
 
 class RefusedError(Exception):
@@ -17,9 +17,9 @@ class RefusedError(Exception):
         self.retry_after = retry_after
 
 
-def backoff(first_seconds: float, longest_seconds: float, seed: int = 1) -> Backoff:
+def backoff(first_seconds: float, longest_seconds: float, seed: int = 1) -> RetryWait:
     rng = random.Random(seed)  # noqa: S311 - the same each time
-    return Backoff(first_seconds, longest_seconds, rng)
+    return RetryWait(first_seconds, longest_seconds, rng)
 
 
 @given(failures=st.integers(1, 10**6), seed=st.integers())
