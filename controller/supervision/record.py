@@ -27,38 +27,33 @@ class Record:
     else reads it. Events arrive late and twice; once the session has ended, none changes it.
 
     Times called `now` are on the monotonic clock.
-
-    Attributes:
-        inbox: what the bot must receive.
-        ledger: which of the bot's batches have been counted.
-        claims: what the bot has claimed, to judge whether it is plausible.
     """
 
     __slots__ = (
         "_attempts",
         "_changed",
         "_check_at",
+        "_claims",
         "_ended_at",
         "_gone",
         "_heard_at",
+        "_inbox",
         "_intent",
         "_launch_to_repeat",
         "_launched_at",
         "_launching",
+        "_ledger",
         "_refusal",
         "_session",
         "_settled",
         "_start_is_measured",
         "_unknown_outcome",
-        "claims",
-        "inbox",
-        "ledger",
     )
 
     def __init__(self, session: Session) -> None:
-        self.inbox = Inbox()
-        self.ledger = ReportLedger()
-        self.claims = Claims()
+        self._inbox = Inbox()
+        self._ledger = ReportLedger()
+        self._claims = Claims()
         self._session = session
         self._changed: Callable[[Record], None] | None = None
         self._launching: asyncio.Task[Any] | None = None
@@ -86,7 +81,7 @@ class Record:
             now: when it was found. A live bot's silence counts from then, as its last report is not known.
         """
         record = cls(session)
-        record.ledger = ReportLedger(is_whole=False)
+        record._ledger = ReportLedger(is_whole=False)
         record._launched_at = accepted_at
         record._ended_at = ended_at
         # If the bot has joined, the other controller may have measured its start.
@@ -104,6 +99,21 @@ class Record:
     @property
     def session(self) -> Session:
         return self._session
+
+    @property
+    def inbox(self) -> Inbox:
+        """What the bot must receive."""
+        return self._inbox
+
+    @property
+    def ledger(self) -> ReportLedger:
+        """Which of the bot's batches have been counted."""
+        return self._ledger
+
+    @property
+    def claims(self) -> Claims:
+        """What the bot has claimed, to judge whether more is plausible."""
+        return self._claims
 
     @property
     def launching(self) -> asyncio.Task[Any] | None:
@@ -255,7 +265,7 @@ class Record:
             return
         self._intent = self._intent or intent
         self._become(self._session.moved(Phase.STOPPING))
-        self.inbox.stop(str(self._intent.reason))
+        self._inbox.stop(str(self._intent.reason))
 
     def checked(self, check_at: float) -> None:
         """The watchdog has looked, and need not look again before `check_at`."""
@@ -268,7 +278,7 @@ class Record:
 
     def accounted_for(self) -> None:
         """All that the bot used is counted. The books are let go: thousands of ended sessions are kept."""
-        self.ledger, self.claims = ReportLedger(), Claims()
+        self._ledger, self._claims = ReportLedger(), Claims()
 
     def ended(
         self, ending: Ending, *, at: datetime, now: float, diagnostics: Diagnostics | None = None
@@ -281,7 +291,7 @@ class Record:
             session = replace(session, diagnostics=diagnostics)
         self._ended_at = now
         self._launch_to_repeat = None
-        self.inbox.close(SessionEnded.by(ending.message))
+        self._inbox.close(SessionEnded.by(ending.message))
         self._become(session)
         self._gone.set()
         return True

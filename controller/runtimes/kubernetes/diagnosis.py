@@ -43,6 +43,7 @@ class Diagnosis:
         """Return the evidence of how a bot ended, with diagnostics if it failed."""
         job = bot.job if bot.job is not None and (has_ended(bot.job) or not bot.job_is_gone) else None
         exit_ = explain(job, bot.pod, (), self._clock.now(), bot.held_up)
+        # Only to see whether it is worth a look: the supervisor decides, with all the evidence.
         if decide_ending(bot.intent, exit_).reason.phase is not Phase.FAILED:
             return exit_
         events, log_end = await self._look(bot)
