@@ -1,4 +1,4 @@
-"""Limits for what a caller's client sends beside speech, on every transport.
+"""Limits on what a caller's client sends besides speech, on every transport.
 
 A message is rebuilt from the fields that this bot uses; nothing else of it reaches Pipecat, whose RTVI
 processor would also take tool results, audio, files and key presses from any client.
@@ -19,24 +19,24 @@ from podline.bucket import Bucket, Clock
 MAX_CHARACTERS: Final = 2_000
 """Of one typed text: a page of writing, far more than anybody types into a call."""
 MAX_BYTES: Final = 32 * 1024
-"""Of one raw message: `MAX_CHARACTERS` take 24 KB where JSON escapes each of them."""
+"""Of one raw message: `MAX_CHARACTERS` take 24 KB if JSON escapes each of them."""
 TEXTS_AT_ONCE: Final = 10
 TEXTS_PER_SECOND: Final = 1.0
-"""People type slower, and also a page's buttons send a text for each click."""
+"""People type slower than this, but a page's buttons send a text for each click."""
 MAX_TEXTS: Final = 200
 """In one call. Each text is a turn, and a turn costs the whole conversation so far."""
 MAX_CHARACTERS_OF_CALL: Final = 40_000
-"""In one call, since the model reads all of it again in each turn: an hour of speech is about as long."""
+"""In one call, because the model reads all of it again in each turn: about as long as an hour of speech."""
 MESSAGES_AT_ONCE: Final = 50
 MESSAGES_PER_SECOND: Final = 5.0
 """Clients send a few messages when they connect, and one whenever a microphone is muted."""
 MAX_MESSAGES: Final = 2_000
-"""In one call, whether they were taken or refused."""
+"""In one call, accepted or refused."""
 ANSWERS_AT_ONCE: Final = 5
 ANSWERS_PER_SECOND: Final = 0.5
-"""How often the page is told of a refusal: a flood of messages must not become a flood of answers."""
+"""How often the page is sent a refusal: a flood of messages must not cause a flood of answers."""
 MAX_REFUSALS: Final = 300
-"""After so many refusals a client is abusive: nothing of it is read or answered any more."""
+"""After so many refusals a client is abusive: nothing more that it sends is read or answered."""
 
 _PING: Final = "ping"
 _MAX_PING_CHARACTERS: Final = 64
@@ -45,7 +45,7 @@ Cause = Literal["rate", "total", "size", "malformed", "unsupported"]
 
 
 class Refused(Exception):  # noqa: N818 - named for what happened
-    """A message that is not taken; the text tells the caller why, and what to do."""
+    """A message is refused; the text tells the caller why, and what to do."""
 
     def __init__(self, cause: Cause, sentence: str) -> None:
         super().__init__(sentence)
@@ -129,22 +129,22 @@ def read_message(text: str) -> Message:
 
 
 class ClientMessages:
-    """Takes the messages of one call's client, within limits of size, rate and number."""
+    """Accepts the messages of one call's client, within limits of size, rate and number."""
 
     def __init__(self, clock: Clock, answer: Callable[[str], Awaitable[None]]) -> None:
-        """`answer` tells the page why a message was refused."""
+        """`answer` sends the page the reason for a refusal."""
         self._answer = answer
         self._messages = Bucket(MESSAGES_AT_ONCE, MESSAGES_PER_SECOND, clock)
         self._texts = Bucket(TEXTS_AT_ONCE, TEXTS_PER_SECOND, clock)
         self._answers = Bucket(ANSWERS_AT_ONCE, ANSWERS_PER_SECOND, clock)
         self._count = self._text_count = self._character_count = 0
         self._refusals = 0
-        self._untold: Counter[Cause] = Counter()
+        self._unreported: Counter[Cause] = Counter()
         self._logged: set[Cause] = set()
         self._is_closed = False
 
     async def take(self, raw: str | bytes) -> str | None:
-        """Return the message as Pipecat may have it; None where it was refused."""
+        """Return the message as Pipecat may see it; None if it is refused."""
         if self._is_closed:
             return None
         if isinstance(raw, str) and len(raw) <= _MAX_PING_CHARACTERS and raw.startswith(_PING):
@@ -156,7 +156,7 @@ class ClientMessages:
             return None
 
     async def take_parsed(self, message: Any) -> Any | None:
-        """Do the same with a message that the transport has parsed already."""
+        """Do the same with a message that the transport already parsed."""
         try:
             text = json.dumps(message)
         except (TypeError, ValueError, RecursionError):
@@ -165,13 +165,13 @@ class ClientMessages:
         return None if taken is None else json.loads(taken)
 
     def close(self) -> None:
-        """Take nothing from here on."""
+        """Accept nothing from here on."""
         self._is_closed = True
 
     def drain(self) -> dict[Cause, int]:
         """Return how many messages were refused since the last time, by cause."""
-        untold, self._untold = self._untold, Counter()
-        return dict(untold)
+        unreported, self._unreported = self._unreported, Counter()
+        return dict(unreported)
 
     def _admitted(self, raw: str | bytes) -> Message:
         self._count += 1
@@ -188,7 +188,7 @@ class ClientMessages:
 
     def _admit_text(self, text: str) -> None:
         if self._text_count >= MAX_TEXTS or self._character_count + len(text) > MAX_CHARACTERS_OF_CALL:
-            raise Refused("total", "You have typed as much as one call takes. Please speak instead.")
+            raise Refused("total", "You have typed as much as one call allows. Please speak instead.")
         if not self._texts.take():
             raise Refused("rate", "You type faster than the assistant can read. Wait a few seconds.")
         self._text_count += 1
@@ -196,7 +196,7 @@ class ClientMessages:
 
     async def _refuse(self, refused: Refused) -> None:
         self._refusals += 1
-        self._untold[refused.cause] += 1
+        self._unreported[refused.cause] += 1
         if refused.cause not in self._logged:
             self._logged.add(refused.cause)
             logger.warning("client message refused", cause=refused.cause)

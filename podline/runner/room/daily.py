@@ -26,7 +26,7 @@ RECOVERY_SECONDS: Final = 15.0
 
 def daily_transport(room: DailyRoomAccess, presence: Presence, messages: ClientMessages) -> BaseTransport:
     """Return a transport that joins the room when its pipeline is set up and notifies `presence`."""
-    transport = _CallersTransport(room, messages)
+    transport = _DailyCallerTransport(room, messages)
     call = DailyCall(room, presence, lambda: transport.last_error)
     transport.is_caller, transport.is_stranger = call.is_caller, call.is_stranger
     events: dict[str, Callable[..., None]] = {
@@ -133,7 +133,7 @@ class DailyCall:
         self._membership.refuse(words, "check the network and DAILY_ROOM_URL")
 
 
-class _CallersTransport(DailyTransport):
+class _DailyCallerTransport(DailyTransport):
     """Pipecat's transport, which hears only the caller and keeps Daily's error messages."""
 
     def __init__(self, room: DailyRoomAccess, messages: ClientMessages) -> None:
@@ -157,7 +157,7 @@ class _CallersTransport(DailyTransport):
 
     def input(self) -> DailyInputTransport:
         if self._input is None:
-            self._input = _CallersInput(self, self._client, self._params, name=self._input_name)
+            self._input = _DailyCallerInput(self, self._client, self._params, name=self._input_name)
         return self._input
 
     async def _on_app_message(self, message: Any, sender: str) -> None:
@@ -172,10 +172,10 @@ class _CallersTransport(DailyTransport):
             self.last_error = message
 
 
-class _CallersInput(DailyInputTransport):
+class _DailyCallerInput(DailyInputTransport):
     """Passes on only the caller's audio: interleaved frames of two speakers are not intelligible."""
 
-    _transport: _CallersTransport
+    _transport: _DailyCallerTransport
 
     async def push_audio_frame(self, frame: InputAudioRawFrame) -> None:
         if isinstance(frame, UserAudioRawFrame) and self._transport.is_caller(frame.user_id):

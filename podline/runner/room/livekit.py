@@ -37,7 +37,7 @@ OUT_QUEUE_MILLISECONDS: Final = 100
 _CALLERS: Final = (ParticipantKind.PARTICIPANT_KIND_STANDARD, ParticipantKind.PARTICIPANT_KIND_SIP)
 """Others are recorders, streams and bots."""
 
-_LAST_WORDS_SECONDS: Final = 0.3
+_LAST_SENDS_SECONDS: Final = 0.3
 """How long the last messages and sounds may take: LiveKit's client drops unsent ones when it leaves."""
 
 _SEND_SECONDS: Final = 1.0
@@ -61,7 +61,7 @@ _CAUSES: Final = {
 def livekit_transport(room: LiveKitRoomAccess, presence: Presence, messages: ClientMessages) -> BaseTransport:
     """Return a transport that joins the room when its pipeline is set up and notifies `presence`."""
     call = LiveKitCall(room, presence)
-    transport = _CallersTransport(room, call, messages)
+    transport = _LiveKitCallerTransport(room, call, messages)
     transport.add_event_handler("on_before_disconnect", call.leaving)
     return transport
 
@@ -148,7 +148,7 @@ class LiveKitCall:
         self._presence.caller_left(abruptly=abruptly)
 
 
-class _CallersTransport(LiveKitTransport):
+class _LiveKitCallerTransport(LiveKitTransport):
     """Pipecat's transport, which hears only the caller and joins at once or not at all."""
 
     def __init__(self, room: LiveKitRoomAccess, call: LiveKitCall, messages: ClientMessages) -> None:
@@ -163,11 +163,13 @@ class _CallersTransport(LiveKitTransport):
         self._call = call
         self._messages = messages
         callbacks = self._client._callbacks  # noqa: SLF001 - Pipecat makes its client itself
-        self._client = _Client(call, room.url, room.token, name, params, callbacks, self.name)
+        self._client = _LiveKitCallClient(call, room.url, room.token, name, params, callbacks, self.name)
 
     def input(self) -> LiveKitInputTransport:
         if self._input is None:
-            self._input = _CallersInput(self._call, self, self._client, self._params, name=self._input_name)
+            self._input = _LiveKitCallerInput(
+                self._call, self, self._client, self._params, name=self._input_name
+            )
         return self._input
 
     async def _on_data_received(self, data: bytes, participant_id: str | None) -> None:
@@ -177,7 +179,7 @@ class _CallersTransport(LiveKitTransport):
                 await super()._on_data_received(taken.encode(), participant_id)
 
 
-class _Client(LiveKitTransportClient):
+class _LiveKitCallClient(LiveKitTransportClient):
     """Pipecat's client, which reports the room's events to the call, and why a join failed.
 
     It reports a failed join to the call instead of raising: the call ends for that reason, while Pipecat
@@ -219,7 +221,7 @@ class _Client(LiveKitTransportClient):
                 f"it was not done within {JOIN_SECONDS:g} seconds", "check the network and LIVEKIT_URL"
             )
         except rtc.ConnectError as error:
-            self._call.refused(*told(error.message))
+            self._call.refused(*explain_failed_join(error.message))
         except Exception as error:  # noqa: BLE001 - the SDK raises what it likes, and none of it lets us in
             self._call.refused(type(error).__name__, "see the bot's log")
         else:
@@ -242,11 +244,11 @@ class _Client(LiveKitTransportClient):
             # LiveKit's client would leave only once it has given up reconnecting, up to 21 s later.
             self._connected = False
         elif is_last and self.room.remote_participants:
-            await asyncio.sleep(_LAST_WORDS_SECONDS)
+            await asyncio.sleep(_LAST_SENDS_SECONDS)
         await super().disconnect()  # type: ignore[no-untyped-call]
 
 
-class _CallersInput(LiveKitInputTransport):
+class _LiveKitCallerInput(LiveKitInputTransport):
     """Passes on only the caller's audio: interleaved frames of two speakers are not intelligible."""
 
     def __init__(
@@ -265,7 +267,7 @@ class _CallersInput(LiveKitInputTransport):
             await super().push_audio_frame(frame)
 
 
-def told(words: str) -> tuple[str, str]:
+def explain_failed_join(words: str) -> tuple[str, str]:
     """Return the SDK's cause of a failed join as part of a sentence, and what to do about it."""
     if "401 Unauthorized" in words:
         return "the token was not accepted", "check LIVEKIT_TOKEN, who signed it, and whether it has expired"

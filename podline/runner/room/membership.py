@@ -6,7 +6,7 @@ from typing import Final
 from podline.errors import BotError, RoomLost, RoomRefused
 from podline.runner.room.presence import Presence
 
-_WORDS_LENGTH: Final = 200
+_MAX_CHARACTERS: Final = 200
 
 
 class Membership:
@@ -59,4 +59,4 @@ class Membership:
 
     def _clean(self, words: str) -> str:
         """Return a provider's words as part of a sentence, without the token."""
-        return " ".join(words.replace(self._token, "...").split())[:_WORDS_LENGTH].rstrip(" .")
+        return " ".join(words.replace(self._token, "...").split())[:_MAX_CHARACTERS].rstrip(" .")

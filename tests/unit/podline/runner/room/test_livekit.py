@@ -11,7 +11,12 @@ from livekit.rtc import ConnectionState, DisconnectReason, ParticipantKind
 from pipecat.transports.livekit.transport import LiveKitParams, LiveKitTransport
 
 from podline.runner.room import livekit
-from podline.runner.room.livekit import LiveKitCall, _Client, livekit_transport, told
+from podline.runner.room.livekit import (
+    LiveKitCall,
+    _LiveKitCallClient,
+    explain_failed_join,
+    livekit_transport,
+)
 from podline.runner.settings import LiveKitRoomAccess
 from testing.callers.client_messages import typed, unhurried_messages
 from tests.unit.podline.runner.room.test_daily import Observed
@@ -181,7 +186,7 @@ async def test_nothing_is_lost_when_the_bot_leaves_by_itself() -> None:
 async def test_a_refusal_does_not_repeat_the_token() -> None:
     presence = Observed()
     call = LiveKitCall(LiveKitRoomAccess("ws://livekit", TOKEN), presence)
-    call.refused(*told(f"engine: odd answer to {TOKEN}"))
+    call.refused(*explain_failed_join(f"engine: odd answer to {TOKEN}"))
     call.refused("once more", "twice")
     await asyncio.sleep(0)
 
@@ -207,7 +212,7 @@ class Sender:
 
 async def test_what_the_page_is_told_while_the_connection_is_away_reaches_it_afterwards() -> None:
     room = Sender()
-    client = _Client(
+    client = _LiveKitCallClient(
         LiveKitCall(LiveKitRoomAccess("ws://a", TOKEN), Observed()),
         "ws://a",
         TOKEN,
