@@ -13,7 +13,7 @@ from typing import Final, Literal, Self
 from loguru import logger
 
 from bot.store import RouteMissing, Store, StoreError, Turn
-from podline.backoff import Backoff
+from podline.backoff import Retries
 
 Role = Literal["user", "assistant"]
 
@@ -31,8 +31,8 @@ class Rhythm:
     longest_pause: float = 30.0
     flush_within: float = 2.0
 
-    def backoff(self) -> Backoff:
-        return Backoff(self.first_pause, self.longest_pause)
+    def retries(self) -> Retries:
+        return Retries(self.first_pause, self.longest_pause)
 
 
 class Transcript:
@@ -86,13 +86,13 @@ class Transcript:
         self._added.set()
 
     async def _send_for_ever(self) -> None:
-        backoff = self._rhythm.backoff()
+        retries = self._rhythm.retries()
         while self._is_wanted:
             await self._batch_is_due()
             if await self._send_batch():
-                backoff.reset()
+                retries.reset()
             else:
-                await backoff.pause()
+                await retries.pause()
 
     async def _batch_is_due(self) -> None:
         await self._has_waiting(1)
@@ -130,6 +130,6 @@ class Transcript:
         return True
 
     async def _flush(self) -> None:
-        await self._rhythm.backoff().repeat(self._send_all, self._rhythm.flush_within)
+        await self._rhythm.retries().repeat(self._send_all, self._rhythm.flush_within)
         if self._waiting or self.dropped:
             logger.warning("turns never delivered", count=len(self._waiting) + self.dropped)

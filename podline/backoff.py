@@ -12,8 +12,8 @@ def pause(first: float, longest: float, failures: int) -> float:
     return min(first * 2.0 ** min(failures - 1, 10), longest)
 
 
-class Backoff:
-    """The pauses of one kind of attempt, in seconds.
+class Retries:
+    """Repeats one kind of attempt; its pauses are in seconds.
 
     Attributes:
         failures: How many attempts have failed in a row.

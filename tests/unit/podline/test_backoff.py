@@ -2,7 +2,7 @@
 
 import asyncio
 
-from podline.backoff import Backoff
+from podline.backoff import Retries
 from testing.fakes.controllers.clockwork import at_once
 
 
@@ -12,12 +12,12 @@ def now() -> float:
 
 @at_once
 async def test_pauses_double_up_to_the_longest_and_begin_anew_after_a_success() -> None:
-    backoff, pauses = Backoff(1.0, 5.0), []
+    retries, pauses = Retries(1.0, 5.0), []
     for number in range(6):
         if number == 4:
-            backoff.reset()
+            retries.reset()
         began = now()
-        await backoff.pause()
+        await retries.pause()
         pauses.append(round(now() - began, 3))
 
     assert pauses == [1.0, 2.0, 4.0, 5.0, 1.0, 2.0]
@@ -30,10 +30,10 @@ async def test_an_attempt_is_repeated_until_it_succeeds() -> None:
     async def attempt() -> bool:
         return next(outcomes)
 
-    backoff = Backoff(1.0, 5.0)
+    retries = Retries(1.0, 5.0)
 
-    assert await backoff.repeat(attempt, within=60.0)
-    assert backoff.failures == 2
+    assert await retries.repeat(attempt, within=60.0)
+    assert retries.failures == 2
 
 
 @at_once
@@ -43,5 +43,5 @@ async def test_an_attempt_that_never_succeeds_is_given_up_when_its_time_is_over(
 
     began = now()
 
-    assert not await Backoff(1.0, 5.0).repeat(attempt, within=60.0)
+    assert not await Retries(1.0, 5.0).repeat(attempt, within=60.0)
     assert round(now() - began) == 60
