@@ -61,7 +61,7 @@ def warn_of_unknown(variables: Mapping[str, str | None]) -> None:
 
 
 def print_room(key: str | None, variables: Mapping[str, str]) -> None:
-    """Make a Daily room; variables go to the standard output, and words to the standard error."""
+    """Make a Daily room; write variables to the standard output, and a comment to the standard error."""
     try:
         meeting = asyncio.run(make_meeting(key, variables, time.time()))
     except KeyboardInterrupt:
@@ -106,10 +106,10 @@ def serve(settings: Settings, variables: Mapping[str, str], directory: Path) -> 
 
 
 def spare_garbage_collection() -> None:
-    """Never walk again through what has been imported, and walk through sessions less often.
+    """Exclude what has been imported from garbage collection, and collect less often.
 
-    Measured: with ten thousand sessions to find again, half of a start's own time went into looking for
-    garbage, of which reference counts leave next to none.
+    Measured: with ten thousand sessions to adopt, half of a start's own time went into collecting garbage, of
+    which reference counts leave next to none.
     """
     gc.collect()
     gc.freeze()
@@ -117,14 +117,16 @@ def spare_garbage_collection() -> None:
 
 
 def run(server: Server) -> None:
-    """Serve until a signal comes, or until that is of no use any more: then exit with an error."""
+    """Serve until a signal comes. Exit with an error if bots can no longer be tracked."""
     server.run()
     if server.has_failed:
-        sys.exit("podline: bots could not be followed any more, for the reason logged above. Start it again.")
+        sys.exit(
+            "podline: the controller can no longer track bots, for the reason logged above. Start it again."
+        )
 
 
-def _complain(what: str) -> int:
-    sys.stderr.write(f"podline: {what}\n")
+def _complain(sentence: str) -> int:
+    sys.stderr.write(f"podline: {sentence}\n")
     return EXIT_CONFIG_INVALID
 
 

@@ -21,7 +21,7 @@ from controller.web.app import ROUTES, create_app
 from controller.web.auth import Gate
 from controller.web.middleware.request_metrics import RequestMetrics
 from controller.web.offer_limit import OfferLimit
-from controller.web.rate_limit import RateLimit
+from controller.web.rate_limit import ClientRateLimit
 from controller.web.services import Services
 from podline.contract.version import VERSION
 
@@ -54,10 +54,10 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
         clock=clock,
         identities=parts.identities,
         anonymous_name=lambda: f"{ANONYMOUS}-{secrets.token_hex(8)}",
-        starts=RateLimit(access.public_starts_per_minute),
-        public_keys=RateLimit(access.public_key_starts_per_minute),
-        offers=RateLimit(access.public_starts_per_minute * _OFFERS_PER_START),
-        failures=RateLimit(_FAILURES_PER_MINUTE),
+        starts=ClientRateLimit(access.public_starts_per_minute),
+        public_keys=ClientRateLimit(access.public_key_starts_per_minute),
+        offers=ClientRateLimit(access.public_starts_per_minute * _OFFERS_PER_START),
+        failures=ClientRateLimit(_FAILURES_PER_MINUTE),
         held=held,
         metrics=metrics,
         requests=RequestMetrics(metrics.registry, ROUTES, metrics.batch_refused, clock.monotonic),

@@ -32,7 +32,7 @@ _CONNECTION_SECONDS: Final = 600
 _LONGEST_PAUSE_SECONDS: Final = 3600
 
 
-class _Token(msgspec.Struct):
+class _EphemeralToken(msgspec.Struct):
     name: Annotated[str, msgspec.Meta(pattern=r"^auth_tokens/[A-Za-z0-9._~+/=-]{1,2000}$")]
 
 
@@ -67,7 +67,7 @@ class GeminiTokens:
                 f"Gemini issued no token: no connection ({type(error).__name__})."
             ) from None
         try:
-            token = msgspec.json.decode(answer, type=_Token)
+            token = msgspec.json.decode(answer, type=_EphemeralToken)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise ModelUnavailable("Gemini issued no token: its answer can't be read.") from None
         return {environment.GOOGLE_API_KEY: token.name}

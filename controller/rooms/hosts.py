@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from controller.core.addresses import normal_host
+from controller.core.addresses import normal_host, split_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +32,9 @@ def read_room_url(url: str, schemes: Collection[str]) -> RoomUrl | None:
     """Read an address of these schemes; None where it is none, or has a user, a query or a fragment in it."""
     if not url.isprintable() or any(char in url for char in " \\@?#%"):
         return None
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
+    if (parts := split_url(url)) is None:
         return None
+    port = parts.port
     host = normal_host(parts.hostname or "")
     if host is None or parts.scheme not in schemes or parts.netloc.endswith(":"):
         return None

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiolimiter import AsyncLimiter
@@ -20,7 +19,7 @@ from livekit.api.room_service import RoomService
 from livekit.api.twirp_client import ServerError, ServerErrorCode
 from livekit.protocol.room import CreateRoomRequest, DeleteRoomRequest, ListRoomsRequest, RoomConfiguration
 
-from controller.core.addresses import normal_host
+from controller.core.addresses import normal_host, split_url
 from controller.core.errors import InvalidRequest
 from controller.core.rooms import Room
 from controller.core.session import Session
@@ -268,12 +267,10 @@ def _refusal(error: ServerError) -> ProviderError:
 
 def _address(url: str) -> tuple[str, str, int | None, str] | None:
     """An address, however it is written; None where it is none, which is no server's."""
-    try:
-        parts = urlsplit(url)
-        scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-        port = parts.port or {"http": 80, "https": 443}.get(scheme)
-    except ValueError:
+    if (parts := split_url(url)) is None:
         return None
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    port = parts.port or {"http": 80, "https": 443}.get(scheme)
     name = parts.hostname or ""
     host = normal_host(name) or name  # the latter is an IPv6 address
     if not host or parts.query or parts.fragment or parts.username is not None:

@@ -22,7 +22,7 @@ from controller.supervision.supervisor import Supervisor
 from controller.web.middleware.body_limit import BodyLimit
 from controller.web.middleware.browsers import restricted
 from controller.web.middleware.own_pages import OwnPagesOnly
-from controller.web.middleware.ports import Ports
+from controller.web.middleware.ports import PathsByPort
 from controller.web.problems import answer_error, complete
 from controller.web.routes import agents, health, launches, metrics, sessions, start
 from controller.web.services import Services
@@ -55,7 +55,7 @@ class Application(FastAPI):
             keyless_port=listeners.metrics_port if is_loopback(listeners.host) else None,
         )
         app = restricted(app, listeners.cors_origins)
-        app = Ports(app, listeners.bots_port, listeners.metrics_port)
+        app = PathsByPort(app, listeners.bots_port, listeners.metrics_port)
         return services.requests.around(app)
 
 

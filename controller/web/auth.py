@@ -13,8 +13,9 @@ from typing import Annotated, Protocol
 import msgspec
 from starlette.datastructures import Headers
 
-from controller.core.errors import Forbidden, Unauthorized, UnsupportedMediaType
+from controller.core.errors import Forbidden, Unauthorized
 from controller.core.session import ANONYMOUS
+from controller.web.http.errors import UnsupportedMediaType
 
 
 class KeyScope(StrEnum):

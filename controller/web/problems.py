@@ -16,22 +16,19 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from controller.core.errors import (
-    BodyTooLarge,
-    ControllerError,
-    InternalError,
-    InvalidRequest,
-    MethodNotAllowed,
-    NotFound,
-    RateLimited,
-    Unauthorized,
-)
+from controller.core.errors import ControllerError, InvalidRequest, RateLimited, Unauthorized
 from controller.core.validation import describe_errors
 from controller.observe.requests import CODE_IN_SCOPE
+from controller.web.http.errors import (
+    BodyTooLarge,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+)
 
 
 class Problem(BaseModel):
-    """What went wrong: `code` is for programs and stable, `detail` tells a person what to do."""
+    """What went wrong. `code` is stable and for programs; `detail` tells a person what to do."""
 
     type: str
     title: str
@@ -46,7 +43,7 @@ _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _EVERYWHERE: Final = (BodyTooLarge, InternalError)
 _REFERENCE: Final = "#/components/schemas/"
 _OF_THE_FRAMEWORK: Final[dict[int, Callable[[], ControllerError]]] = {
-    # What FastAPI calls a body that its parser gave up on for another reason than the syntax: depth, UTF-8.
+    # FastAPI's status for a body whose parser failed for another reason than syntax: depth, UTF-8.
     400: lambda: InvalidRequest("body: this is not valid JSON."),
     404: NotFound,
 }
@@ -74,7 +71,7 @@ async def answer_error(request: Request, error: Exception) -> Response:
 def refusals(*errors: type[ControllerError]) -> dict[int | str, dict[str, Any]]:
     """Describe, for a route, the problems it may answer with: each status with the codes it can carry."""
     by_status: dict[int | str, list[type[ControllerError]]] = {}
-    # Where a bearer is asked for, nobody may guess at it for long.
+    # Where a bearer is asked for, guesses are limited.
     guarded = (RateLimited,) if Unauthorized in errors and RateLimited not in errors else ()
     for error in (*errors, *guarded):
         by_status.setdefault(error.status, []).append(error)
@@ -82,7 +79,7 @@ def refusals(*errors: type[ControllerError]) -> dict[int | str, dict[str, Any]]:
 
 
 def complete(description: dict[str, Any]) -> dict[str, Any]:
-    """Add to an OpenAPI document what holds for all routes, and take out FastAPI's own form of errors."""
+    """Add to an OpenAPI document what holds for all routes, and remove FastAPI's own form of errors."""
     schemas = description["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -126,7 +123,7 @@ def _described(errors: Sequence[type[ControllerError]]) -> dict[str, Any]:
     if any(error.retry_after is not None for error in errors):
         answer["headers"] = {
             "Retry-After": {
-                "description": "Seconds after which asking again may help",
+                "description": "Seconds after which to try again",
                 "schema": {"type": "integer"},
             }
         }

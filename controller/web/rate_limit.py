@@ -7,7 +7,7 @@ from collections import OrderedDict
 from controller.core.errors import RateLimited
 
 
-class RateLimit:
+class ClientRateLimit:
     """Each client may ask `per_minute` times at once, and regains that many over a minute."""
 
     def __init__(self, per_minute: float, most_clients: int = 10_000) -> None:

@@ -16,7 +16,7 @@ from controller.supervision.supervisor import Supervisor
 from controller.web.auth import Gate, Identities
 from controller.web.middleware.request_metrics import RequestMetrics
 from controller.web.offer_limit import OfferLimit
-from controller.web.rate_limit import RateLimit
+from controller.web.rate_limit import ClientRateLimit
 from controller.web.routes.models import IceServerOut, SessionOut
 
 
@@ -33,10 +33,10 @@ class Services:
     clock: Clock
     identities: Identities | None
     anonymous_name: Callable[[], str]
-    starts: RateLimit
-    public_keys: RateLimit
-    offers: RateLimit
-    failures: RateLimit
+    starts: ClientRateLimit
+    public_keys: ClientRateLimit
+    offers: ClientRateLimit
+    failures: ClientRateLimit
     held: OfferLimit
     metrics: Metrics
     requests: RequestMetrics

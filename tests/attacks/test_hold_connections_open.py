@@ -14,7 +14,7 @@ import pytest
 
 from controller.web.http.connections import Admission, Connections
 from controller.web.http.limits import HttpLimits
-from controller.web.http.listeners import Complaints, Listener
+from controller.web.http.listeners import Complaints, SocketListener
 from testing.fakes.controllers.served import PATIENCE_SECONDS, ServeController
 from testing.fakes.controllers.wire import GET, Wire, connected, keep_kernels_from_hoarding, write_keys
 
@@ -296,7 +296,7 @@ async def test_without_descriptors_accepting_pauses_and_the_log_gets_one_line_a_
     listening = NoDescriptorLeft()
     listening.bind(("127.0.0.1", 0))
     listening.settimeout(0)
-    listener = Listener(
+    listener = SocketListener(
         "public", [listening], Connections(9), unserved, Complaints(time.monotonic), print, bool
     )
     listener.open()

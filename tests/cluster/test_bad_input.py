@@ -136,8 +136,8 @@ async def test_a_foreign_job_of_the_same_name_is_left_alone(
 
     assert (answer.status_code, answer.json()["code"]) == (409, "session_conflict")
     assert answer.json()["detail"] == (
-        f"The Job one in namespace {namespace} bears the name of session 'one' and is not its own. "
-        "Choose another session_id, or delete it."
+        f"The Job one in namespace {namespace} has the name of session 'one' but belongs to something "
+        "else. Choose another session_id, or delete the Job."
     )
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert secrets["items"] == []

@@ -1,12 +1,14 @@
 """The API's description: each status and code of each route, against the tree of errors."""
 
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from controller.composition import compose
 from controller.core import errors
+from controller.web.http import errors as http_errors
 from testing.fakes.controllers.parts import fake_parts
 from testing.settings import settings_of
 
@@ -14,7 +16,7 @@ KEY = {401: {"unauthorized"}, 403: {"forbidden"}, 429: {"rate_limited"}}
 ALWAYS = {413: {"body_too_large"}, 500: {"internal_error"}}
 BODY = {415: {"unsupported_media_type"}, 422: {"invalid_request"}}
 NOT_FOUND = {404: {"session_not_found"}}
-PLACES = {"capacity_reached", "user_limit_reached", "rate_limited"}
+ADMISSION = {"capacity_reached", "user_limit_reached", "rate_limited"}
 LAUNCH = {503: {"runtime_unavailable", "rooms_unavailable", "model_unavailable", "shutting_down"}}
 CONFLICT = {409: {"session_conflict"}}
 OFFER = {
@@ -30,7 +32,7 @@ CANDIDATES = {
     503: {"bot_unavailable", "runtime_unavailable", "too_many_offers", "shutting_down"},
 }
 DESCRIBED = {
-    ("post", "/v1/sessions"): {**KEY, **BODY, **LAUNCH, **CONFLICT, 429: PLACES},
+    ("post", "/v1/sessions"): {**KEY, **BODY, **LAUNCH, **CONFLICT, 429: ADMISSION},
     ("get", "/v1/sessions"): {**KEY, 422: {"invalid_request"}},
     ("get", "/v1/sessions/{session_id}"): {**KEY, **NOT_FOUND},
     ("delete", "/v1/sessions/{session_id}"): {**KEY, **NOT_FOUND},
@@ -42,10 +44,10 @@ DESCRIBED = {
     },
     ("get", "/v1/sessions/{session_id}/events"): {**KEY, **NOT_FOUND},
     ("get", "/v1/events"): KEY,
-    ("post", "/start"): {**KEY, **BODY, **LAUNCH, 429: PLACES},
+    ("post", "/start"): {**KEY, **BODY, **LAUNCH, 429: ADMISSION},
     ("post", "/sessions/{session_id}/api/offer"): OFFER,
     ("patch", "/sessions/{session_id}/api/offer"): CANDIDATES,
-    ("post", "/start-agent"): {**KEY, **BODY, **LAUNCH, **CONFLICT, 429: PLACES},
+    ("post", "/start-agent"): {**KEY, **BODY, **LAUNCH, **CONFLICT, 429: ADMISSION},
     ("post", "/stop-agent/{session_id}"): {**KEY, **NOT_FOUND, 415: {"unsupported_media_type"}},
     ("get", "/agents"): KEY,
     ("get", "/health"): KEY,
@@ -106,11 +108,19 @@ def test_the_codes_described_are_those_of_the_tree_of_errors(description: dict[s
     assert said == {(status, code) for status, code in raised if code not in OF_NO_DESCRIBED_ROUTE}
 
 
-def test_each_error_stands_in_the_tree_that_its_module_shows() -> None:
-    shown = [line.split() for line in (errors.__doc__ or "").splitlines() if line.strip().startswith("- ")]
+@pytest.mark.parametrize("module", [errors, http_errors])
+def test_each_error_stands_in_the_tree_that_its_module_shows(module: ModuleType) -> None:
+    shown = [line.split() for line in (module.__doc__ or "").splitlines() if line.strip().startswith("- ")]
     assert {(name, int(status)) for _, name, status in shown} == {
-        (each.__name__, each.status) for each in concrete(errors.ControllerError)
+        (each.__name__, each.status)
+        for each in concrete(errors.ControllerError)
+        if each.__module__ == module.__name__
     }
+
+
+def test_no_other_module_has_errors_that_become_answers() -> None:
+    modules = {each.__module__ for each in concrete(errors.ControllerError)}
+    assert modules == {errors.__name__, http_errors.__name__}
 
 
 def test_each_problem_has_an_example_of_each_code(description: dict[str, Any]) -> None:

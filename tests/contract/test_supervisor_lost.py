@@ -55,6 +55,6 @@ def test_its_process_ends_with_an_error_in_one_sentence_and_the_cause_in_the_log
         run(server_over(runtime))
 
     assert ended.value.code == (
-        "podline: bots could not be followed any more, for the reason logged above. Start it again."
+        "podline: the controller can no longer track bots, for the reason logged above. Start it again."
     )
     assert "the place is lost" in caplog.text

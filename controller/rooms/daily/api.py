@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from controller.core.addresses import is_loopback
+from controller.core.addresses import is_private_url
 
 DAILY_API_URL: Final = "https://api.daily.co/v1"
 TIMEOUT_SECONDS: Final = 10.0
@@ -83,7 +83,7 @@ class DailyApi:
         """
         if not _KEY.fullmatch(key):
             raise DailyError("The Daily API key has characters that no key has; copy it once more.")
-        if not _is_safe(url):
+        if not is_private_url(url):
             raise DailyError(
                 "DAILY_API_URL is not an https address (or an http one of this machine); "
                 f"leave it out for {DAILY_API_URL}."
@@ -225,12 +225,3 @@ class DailyApi:
             return ""
         words = " ".join(info.replace(self._key, "...").split())
         return f": {words[:_INFO_LENGTH].rstrip(' .')}"
-
-
-def _is_safe(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from controller.core.errors import ConnectionsExhausted, ControllerError, TooManyConnections
+from controller.core.errors import ControllerError
+from controller.web.http.errors import ConnectionsExhausted, TooManyConnections
 
 NOBODY: Final = "unknown"
 """The one client that all share who have no address."""

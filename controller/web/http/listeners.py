@@ -10,9 +10,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from controller.core.errors import ConnectionsExhausted, ControllerError
+from controller.core.errors import ControllerError
 from controller.settings import Settings
 from controller.web.http.connections import Admission, Connections
+from controller.web.http.errors import ConnectionsExhausted
 from controller.web.http.protocol import answer_in_bytes
 
 log = logging.getLogger("podline.listeners")
@@ -110,7 +111,7 @@ class Complaints:
             log.error("connections not accepted", extra={"listener": listener, "error": str(error)})
 
 
-class Listener:
+class SocketListener:
     """Accepts the connections of its sockets, as many as `connections` admits."""
 
     def __init__(

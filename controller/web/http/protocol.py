@@ -15,15 +15,15 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from controller.core.errors import (
-    ControllerError,
+from controller.core.errors import ControllerError
+from controller.web.http.connections import Admission
+from controller.web.http.errors import (
     HeadersTooLarge,
     MalformedRequest,
     RequestTimeout,
     TooManyConnections,
     UrlTooLong,
 )
-from controller.web.http.connections import Admission
 from controller.web.http.limits import HttpLimits
 from controller.web.http.lingering import LingeringTransport
 from controller.web.middleware.browsers import HEADERS

@@ -23,7 +23,7 @@ from controller.web.http.limits import (
     most_bot_connections,
     most_public_connections,
 )
-from controller.web.http.listeners import Complaints, Listener, Sockets
+from controller.web.http.listeners import Complaints, SocketListener, Sockets
 from controller.web.http.protocol import LimitedProtocol, RawHeaders, Reception
 from controller.web.services import Services
 
@@ -96,7 +96,7 @@ class Server(uvicorn.Server):
         await super().startup([])
         self.servers = cast("list[asyncio.base_events.Server]", self._open_listeners())
 
-    def _open_listeners(self) -> list[Listener]:
+    def _open_listeners(self) -> list[SocketListener]:
         capacity, settings = self.settings.limits.capacity, self.settings.listeners
         open_files = _limit_of_open_files()
         complaints = Complaints(time.monotonic)
@@ -117,9 +117,11 @@ class Server(uvicorn.Server):
         inside = self._speaking(Reception(self._limits, self._launch_of, lambda _: None, refused))
         outside = self._speaking(Reception(self._limits, self._key_of, OnceForwarded(), refused))
         listeners = [
-            Listener("bots", self._sockets.bots, bots, inside, complaints, refused, self._keep_all),
-            Listener("metrics", self._sockets.metrics, metrics, inside, complaints, refused, self._keep_all),
-            Listener(
+            SocketListener("bots", self._sockets.bots, bots, inside, complaints, refused, self._keep_all),
+            SocketListener(
+                "metrics", self._sockets.metrics, metrics, inside, complaints, refused, self._keep_all
+            ),
+            SocketListener(
                 "public", self._sockets.public, public, outside, complaints, refused, self._give_up_the_oldest
             ),
         ]

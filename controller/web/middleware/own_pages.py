@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from controller.core.addresses import is_loopback
+from controller.core.addresses import is_loopback, split_url
 from controller.core.errors import Forbidden
 from controller.web.middleware.ports import port_of
 from controller.web.problems import problem
@@ -59,7 +59,7 @@ class OwnPagesOnly:
     def _refusal(self, scope: Scope) -> str | None:
         method, headers, port = scope["method"], Headers(scope=scope), port_of(scope)
         has_keys = self._has_keys and (port is None or port != self._keyless_port)
-        host = _parsed(f"//{headers.get('host', '')}")
+        host = split_url(f"//{headers.get('host', '')}")
         name = host.hostname if host is not None else None
         if not has_keys and (name is None or not is_loopback(name)):
             return "Without keys only this machine is served. Set PODLINE_KEYS_FILE to serve others."
@@ -78,7 +78,7 @@ class OwnPagesOnly:
         if origin is None:
             # Links from elsewhere may be followed to our page.
             return is_own_site or (method in _READING and headers.get("sec-fetch-mode") == "navigate")
-        page = _parsed(origin)
+        page = split_url(origin)
         if origin.lower() in self._origins or (page is not None and self._is_own(page)):
             return True
         return is_own_site and page is not None and host is not None and self._is_here(page, host)
@@ -97,10 +97,3 @@ class OwnPagesOnly:
             self._own is None or is_loopback(page.hostname or "") or page.hostname == self._own.hostname
         )
         return is_web and is_named_by_us and page.netloc.lower() == host.netloc.lower()
-
-
-def _parsed(url: str) -> SplitResult | None:
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return None

@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from controller.core.errors import NotFound
+from controller.web.http.errors import NotFound
 from controller.web.problems import problem
 
 METRICS: Final = "/metrics"
@@ -15,7 +15,7 @@ PROBES: Final = ("/livez", "/readyz")
 """On the bots' port, where no caller is in their way; and on the public one."""
 
 
-class Ports:
+class PathsByPort:
     """Answers as `app` does where port and path belong together."""
 
     def __init__(self, app: ASGIApp, bots: int | None, metrics: int | None) -> None:

@@ -1,4 +1,4 @@
-"""The older contract, kept field for field for web apps that were written against it."""
+"""The routes of the older contract, kept field for field for web apps written against it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,9 @@ from typing import Literal
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
-from controller.core.errors import (
-    CapacityReached,
-    Forbidden,
-    InvalidRequest,
-    ModelUnavailable,
-    RoomsUnavailable,
-    RuntimeUnavailable,
-    SessionConflict,
-    SessionNotFound,
-    ShuttingDown,
-    Unauthorized,
-    UnsupportedMediaType,
-    UserLimitReached,
-)
+from controller.core.errors import SessionConflict, SessionNotFound
 from controller.web.auth import KeyScope
+from controller.web.http.errors import UnsupportedMediaType
 from controller.web.problems import refusals
 from controller.web.routes.dependencies import (
     ServicesDep,
@@ -33,6 +21,7 @@ from controller.web.routes.dependencies import (
     requires,
 )
 from controller.web.routes.models import OwnRoom, SessionId, ShortText, StartSession, Strict, UserId
+from controller.web.routes.refusals import OF_A_START, OF_ONE_SESSION, WITHOUT_THE_SCOPE
 from controller.web.routes.start_requests import start_request_of
 
 router = APIRouter(tags=["older contract"], dependencies=[Depends(note_session)])
@@ -48,14 +37,14 @@ class StartAgent(Strict):
 
 
 class AgentStarted(BaseModel):
-    """The bot is on its way."""
+    """The bot was launched."""
 
     status: Literal["started"] = "started"
     session_id: str
 
 
 class AgentStopped(BaseModel):
-    """Whether there was a bot to ask to leave. `/agents` lists it until it has surely gone."""
+    """Whether there was a bot to stop. `/agents` lists it until it is confirmed gone."""
 
     status: Literal["stopped", "not_found"]
 
@@ -75,7 +64,7 @@ class Agents(BaseModel):
 
 
 class Health(BaseModel):
-    """The controller answers, and how many bots run."""
+    """The controller answers; how many bots are running."""
 
     status: Literal["healthy"] = "healthy"
     active_agents: int
@@ -84,22 +73,10 @@ class Health(BaseModel):
 @router.post(
     "/start-agent",
     dependencies=[requires(KeyScope.START), Depends(is_json)],
-    responses=refusals(
-        Unauthorized,
-        Forbidden,
-        SessionConflict,
-        UnsupportedMediaType,
-        InvalidRequest,
-        CapacityReached,
-        UserLimitReached,
-        RuntimeUnavailable,
-        ModelUnavailable,
-        RoomsUnavailable,
-        ShuttingDown,
-    ),
+    responses=refusals(*OF_A_START, SessionConflict),
 )
 async def start_agent(body: StartAgent, services: ServicesDep) -> AgentStarted:
-    """Launch one bot into the room of the web app."""
+    """Launch one bot into the web app's room."""
     room = OwnRoom(url=body.room_url, token=body.token)
     request = StartSession(user_id=body.user_id, session_id=body.session_id, room=room)
     started = await services.supervisor.start(start_request_of(request, services))
@@ -109,10 +86,10 @@ async def start_agent(body: StartAgent, services: ServicesDep) -> AgentStarted:
 @router.post(
     "/stop-agent/{session_id}",
     dependencies=[requires(KeyScope.STOP), Depends(is_json_if_any)],
-    responses=refusals(Unauthorized, Forbidden, SessionNotFound, UnsupportedMediaType),
+    responses=refusals(*OF_ONE_SESSION, UnsupportedMediaType),
 )
 async def stop_agent(session_id: SessionIdDep, supervisor: SupervisorDep) -> AgentStopped:
-    """Ask one bot to leave."""
+    """Ask one bot to end."""
     try:
         was_running = not supervisor.registry.get(session_id).session.phase.is_end
         await supervisor.stop(session_id)
@@ -121,16 +98,16 @@ async def stop_agent(session_id: SessionIdDep, supervisor: SupervisorDep) -> Age
     return AgentStopped(status="stopped" if was_running else "not_found")
 
 
-@router.get("/agents", dependencies=[requires(KeyScope.READ)], responses=refusals(Unauthorized, Forbidden))
+@router.get("/agents", dependencies=[requires(KeyScope.READ)], responses=refusals(*WITHOUT_THE_SCOPE))
 async def list_agents(supervisor: SupervisorDep) -> Agents:
-    """All bots that have not surely gone."""
+    """List all bots that are not confirmed gone."""
     sessions = [record.session for record in supervisor.registry.running()]
     return Agents(
         agents=[Agent(session_id=each.id, user_id=each.user_id, room_url=each.room_url) for each in sessions]
     )
 
 
-@router.get("/health", dependencies=[requires(KeyScope.READ)], responses=refusals(Unauthorized, Forbidden))
+@router.get("/health", dependencies=[requires(KeyScope.READ)], responses=refusals(*WITHOUT_THE_SCOPE))
 async def read_health(supervisor: SupervisorDep) -> Health:
-    """How many bots run."""
+    """Return how many bots are running."""
     return Health(active_agents=len(supervisor.registry.running()))

@@ -56,8 +56,8 @@ KeyOf = Annotated[
             scheme_name="key",
             auto_error=False,
             description=(
-                "A key from PODLINE_KEYS_FILE with the scope that is named, or with `admin`. "
-                "Without that file none is asked for, and this machine alone is served."
+                "A key from PODLINE_KEYS_FILE with the named scope or with `admin`. "
+                "Without that file no key is needed, and only this machine is served."
             ),
         )
     ),
@@ -154,8 +154,8 @@ async def offered_session(session_id: str, request: Request, services: ServicesD
         raise RuntimeUnavailable(not_ready_reason)
     with _failures_counted(request, services, token):
         raise Unauthorized(
-            "An offer needs the token of its session, as it is now: `sessionId` of /start as it came, or "
-            "`room.token` as `Authorization: Bearer TOKEN`. Start a session to have one."
+            "An offer needs the current token of its session: `sessionId` of /start unchanged, or "
+            "`room.token` as `Authorization: Bearer TOKEN`. Start a session to get one."
         )
 
 

@@ -1,4 +1,4 @@
-"""The bots' channel: reports in, inbox out. Left out of the API's description, since bots alone speak it."""
+"""The routes of bots: reports in, inbox out. The API's description leaves them out."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ async def take_report(launch_id: str, request: Request, supervisor: SupervisorDe
 
 @router.get("/inbox")
 async def poll_inbox(launch_id: str, supervisor: SupervisorDep, after: str | None = None) -> Response:
-    """What the bot must be told; held until there is something, or for as long as a poll lasts."""
+    """Return messages for the bot; hold the request until there are any, or until the poll ends."""
     return _json(await supervisor.poll(launch_id, after, INBOX_POLL_SECONDS))
 
 
 @router.post("/inbox/{message_id}", status_code=204)
 async def take_answer(launch_id: str, message_id: str, request: Request, supervisor: SupervisorDep) -> None:
-    """Hand the bot's answer to whoever waits for it."""
+    """Pass the bot's answer to the request that waits for it."""
     supervisor.answer(launch_id, message_id, _read(read_answer, await request.body()))
 
 
@@ -58,7 +58,7 @@ def _read(read: Callable[[bytes], T], body: bytes) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"body: {error}.") from error
     except RecursionError:
-        raise InvalidRequest("body: it is nested too deeply.") from None
+        raise InvalidRequest("body: its nesting is too deep.") from None
 
 
 def _json(message: msgspec.Struct) -> Response:

@@ -1,4 +1,4 @@
-"""For Prometheus: the metrics, in the form that is asked for."""
+"""The route of Prometheus."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response, Security
 
-from controller.core.errors import Forbidden, Unauthorized
 from controller.web.auth import KeyScope
 from controller.web.problems import refusals
 from controller.web.routes.dependencies import ServicesDep, may_read_metrics
+from controller.web.routes.refusals import WITHOUT_THE_SCOPE
 
 router = APIRouter(tags=["probes"])
 
@@ -22,14 +22,14 @@ _FORMS: Final[dict[int | str, dict[str, Any]]] = {
     "/metrics",
     response_class=Response,
     dependencies=[Security(may_read_metrics, scopes=[str(KeyScope.READ)])],
-    responses=_FORMS | refusals(Unauthorized) | refusals(Forbidden),
+    responses=_FORMS | refusals(*WITHOUT_THE_SCOPE),
 )
 async def metrics(request: Request, services: ServicesDep) -> Response:
-    """All metrics: OpenMetrics where `Accept` names it, else plain text.
+    """Return all metrics: as OpenMetrics if `Accept` names it, else as plain text.
 
     Without PODLINE_METRICS_PORT and with a keys file, a key of scope `read` is needed.
     """
-    # Whoever gets here has come to a port of its own, or shown a key: they may know of single calls.
+    # Readers at the separate port, or with a key, may know of single calls.
     is_protected = services.settings.listeners.metrics_port is not None or services.gate.asks_for_keys
     content, media_type = services.metrics.show(request.headers.get("accept", ""), exemplars=is_protected)
     return Response(content, headers={"Content-Type": media_type})

@@ -1,4 +1,4 @@
-"""What goes in and out of the API, and how a session is shown."""
+"""Bodies and queries of the API, and a session's representation in it."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
     try:
         size = len(json.dumps(metadata, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode())
     except (ValueError, RecursionError):
-        raise ValueError("only what JSON can say is allowed") from None
+        raise ValueError("only JSON values are allowed") from None
     if is_too_deep(metadata):
         raise ValueError(f"at most {MOST_LEVELS} levels of lists and objects are allowed")
     if size > MAX_METADATA_BYTES:
-        raise ValueError(f"at most {MAX_METADATA_BYTES} bytes of JSON are allowed, these are {size}")
+        raise ValueError(f"at most {MAX_METADATA_BYTES} bytes of JSON are allowed, this is {size}")
     return metadata
 
 
@@ -57,7 +57,7 @@ class Strict(BaseModel):
 
 
 class ListSessions(BaseModel):
-    """Which sessions to list. Unknown names are refused: a mistyped filter would show everybody's."""
+    """Which sessions to list. Unknown names are refused: a mistyped filter would list all users' sessions."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -82,8 +82,8 @@ class OwnRoom(Strict):
     token: ShortText
 
 
-class BudgetWish(Strict):
-    """What the session may use at most; what is left out is the operator's default.
+class BudgetRequest(Strict):
+    """The most that the session may use. What is left out is the operator's default.
 
     `tokens` are prompt and completion of all models together, `cost` is in the price file's currency.
     """
@@ -105,7 +105,7 @@ class StartSession(Strict):
     session_id: SessionId | None = None
     room: OwnRoom | None = None
     max_duration_seconds: PositiveInt | None = None
-    budget: BudgetWish | None = None
+    budget: BudgetRequest | None = None
     persona: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
     metadata: Annotated[dict[str, Any], AfterValidator(_small)] = Field(default_factory=dict)
 
@@ -125,9 +125,9 @@ class IceServerOut(BaseModel):
 
 
 class RoomOut(BaseModel):
-    """Where the caller goes. `token` is only in the answer to a start, and only for a room of ours.
+    """Where the caller joins. `token` is only in the answer to a start, and only for a room of ours.
 
-    So are `ice_servers`, and only where the operator has some.
+    The same holds for `ice_servers`, if the operator has set any.
     """
 
     provider: str
@@ -137,7 +137,7 @@ class RoomOut(BaseModel):
 
 
 class TimelineOut(BaseModel):
-    """When each step was reached, RFC 3339 UTC; null when it was not."""
+    """When each step was reached, RFC 3339 UTC; null if it was not."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -152,7 +152,7 @@ class TimelineOut(BaseModel):
 
 
 class TokensOut(BaseModel):
-    """Tokens of one model. Parts (audio, cached, reasoning) are contained in their whole."""
+    """Tokens of one model. Prompt and completion include their parts (audio, cached, reasoning)."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -171,14 +171,14 @@ class ToolCallsOut(BaseModel):
 
 
 class TalkSecondsOut(BaseModel):
-    """How long either side has spoken."""
+    """How long each side has spoken."""
 
     caller: float
     bot: float
 
 
 class UsageOut(BaseModel):
-    """What the call used so far. `partial`: the bot left no final report and may have used more."""
+    """What the call has used so far. `partial`: there is no final report, so the bot may have used more."""
 
     models: dict[str, TokensOut]
     turns: int
@@ -191,7 +191,7 @@ class UsageOut(BaseModel):
 class CostOut(BaseModel):
     """What the usage costs by the operator's price file, at the prices of the day the session was accepted.
 
-    Models that the file has no price for are named, and are in no amount.
+    `unpriced_models` have no price in the file, and no amount includes them.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -209,7 +209,7 @@ class CostOut(BaseModel):
 
 
 class BudgetOut(BaseModel):
-    """What the session may use at most before it ends as `budget_spent`; null where it is not limited."""
+    """The most that the session may use before it ends as `budget_spent`; null if there is no limit."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -218,7 +218,7 @@ class BudgetOut(BaseModel):
 
 
 class DiagnosticsOut(BaseModel):
-    """Of a session that failed: warnings about its bot, and the end of its log, oldest first."""
+    """For a failed session: warnings about its bot and the tail of its log, oldest first."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -227,7 +227,7 @@ class DiagnosticsOut(BaseModel):
 
 
 class SessionOut(BaseModel):
-    """A session as it stands."""
+    """A session in its current state."""
 
     id: str
     user_id: str
@@ -279,7 +279,7 @@ class SessionOut(BaseModel):
 
 
 class SessionPage(BaseModel):
-    """Sessions, newest first. `next_cursor` leads to older ones, null where there are none."""
+    """Sessions, newest first. `next_cursor` leads to older ones; null if there are none."""
 
     sessions: list[SessionOut]
     next_cursor: str | None

@@ -9,20 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from controller.core.errors import (
-    CapacityReached,
-    Forbidden,
-    InvalidRequest,
-    ModelUnavailable,
-    RoomsUnavailable,
-    RuntimeUnavailable,
-    SessionConflict,
-    SessionNotFound,
-    ShuttingDown,
-    Unauthorized,
-    UnsupportedMediaType,
-    UserLimitReached,
-)
+from controller.core.errors import InvalidRequest, RuntimeUnavailable, SessionConflict
 from controller.web.auth import KeyScope
 from controller.web.problems import refusals
 from controller.web.readable import readable
@@ -35,38 +22,33 @@ from controller.web.routes.dependencies import (
     requires,
 )
 from controller.web.routes.models import ListSessions, ReadLogs, SessionOut, SessionPage, StartSession
+from controller.web.routes.refusals import OF_A_START, OF_ONE_SESSION, WITHOUT_THE_SCOPE
 from controller.web.routes.start_requests import start_request_of
 from controller.web.services import Services
 
 router = APIRouter(prefix="/v1", tags=["sessions"], dependencies=[Depends(note_session)])
 
 LastEventId = Annotated[str | None, Header()]
-_OF_ONE: Final = refusals(Unauthorized, Forbidden, SessionNotFound)
+_OF_ONE: Final = refusals(*OF_ONE_SESSION)
+_STARTED: Final = {
+    200: {"model": SessionOut, "description": "The same request was made before"},
+    **refusals(*OF_A_START, SessionConflict),
+}
+_STOPPED: Final = {200: {"model": SessionOut, "description": "It had ended before"}, **_OF_ONE}
+_LOGS: Final = {
+    200: {"content": {"text/plain": {}}},
+    **refusals(*OF_ONE_SESSION, InvalidRequest, RuntimeUnavailable),
+}
 
 
 @router.post(
     "/sessions",
     status_code=201,
     dependencies=[requires(KeyScope.START), Depends(is_json)],
-    responses={
-        200: {"model": SessionOut, "description": "The same request was made before"},
-        **refusals(
-            Unauthorized,
-            Forbidden,
-            SessionConflict,
-            UnsupportedMediaType,
-            InvalidRequest,
-            CapacityReached,
-            UserLimitReached,
-            RuntimeUnavailable,
-            ModelUnavailable,
-            RoomsUnavailable,
-            ShuttingDown,
-        ),
-    },
+    responses=_STARTED,
 )
 async def start_session(body: StartSession, services: ServicesDep, response: Response) -> SessionOut:
-    """Launch one bot, and say where the caller meets it. It is launched when this answers, not yet joined."""
+    """Launch one bot, and return where the caller meets it. It is launched by then, but has not joined."""
     started = await services.supervisor.start(start_request_of(body, services))
     response.status_code = 201 if started.is_new else 200
     return services.shown(started.session, started.caller_token, services.ice_servers(started.session))
@@ -75,10 +57,10 @@ async def start_session(body: StartSession, services: ServicesDep, response: Res
 @router.get(
     "/sessions",
     dependencies=[requires(KeyScope.READ)],
-    responses=refusals(Unauthorized, Forbidden, InvalidRequest),
+    responses=refusals(*WITHOUT_THE_SCOPE, InvalidRequest),
 )
 async def list_sessions(services: ServicesDep, query: Annotated[ListSessions, Query()]) -> SessionPage:
-    """Sessions that run, and those that ended and are still kept; newest first."""
+    """List running sessions and those that ended and are still kept, newest first."""
     sessions, next_cursor = services.supervisor.registry.page(
         query.phase, query.user_id, query.limit, query.cursor
     )
@@ -87,7 +69,7 @@ async def list_sessions(services: ServicesDep, query: Annotated[ListSessions, Qu
 
 @router.get("/sessions/{session_id}", dependencies=[requires(KeyScope.READ)], responses=_OF_ONE)
 async def read_session(session_id: SessionIdDep, services: ServicesDep) -> SessionOut:
-    """One session as it stands."""
+    """Return one session's current state."""
     return services.shown(services.supervisor.registry.get(session_id).session)
 
 
@@ -95,10 +77,10 @@ async def read_session(session_id: SessionIdDep, services: ServicesDep) -> Sessi
     "/sessions/{session_id}",
     status_code=202,
     dependencies=[requires(KeyScope.STOP)],
-    responses={200: {"model": SessionOut, "description": "It had ended before"}, **_OF_ONE},
+    responses=_STOPPED,
 )
 async def stop_session(session_id: SessionIdDep, services: ServicesDep, response: Response) -> SessionOut:
-    """Ask the bot to leave. The session is `stopping` until the bot has surely gone."""
+    """Ask the bot to end. The session is `stopping` until the bot is confirmed gone."""
     session = await services.supervisor.stop(session_id)
     response.status_code = 200 if session.phase.is_end else 202
     return services.shown(session)
@@ -108,22 +90,19 @@ async def stop_session(session_id: SessionIdDep, services: ServicesDep, response
     "/sessions/{session_id}/logs",
     dependencies=[requires(KeyScope.READ)],
     response_class=StreamingResponse,
-    responses={
-        200: {"content": {"text/plain": {}}},
-        **refusals(Unauthorized, Forbidden, SessionNotFound, InvalidRequest, RuntimeUnavailable),
-    },
+    responses=_LOGS,
 )
 async def read_logs(
     session_id: SessionIdDep, services: ServicesDep, query: Annotated[ReadLogs, Query()]
 ) -> StreamingResponse:
-    """What the bot wrote, control characters as escapes; with `follow`, until it is gone."""
+    """Return the bot's output, with control characters escaped; with `follow`, until the bot is gone."""
     session = services.supervisor.registry.get(session_id).session
     logs = await services.runtime.logs(session.launch_id, follow=query.follow)
     return StreamingResponse(readable(logs), media_type="text/plain; charset=utf-8")
 
 
 async def known_session(session_id: SessionIdDep, supervisor: SupervisorDep) -> str:
-    """The id of a session that is there: a stream that has begun can't be refused any more."""
+    """Check that the session exists before its stream begins: after that it can't be refused."""
     return supervisor.registry.get(session_id).session.id
 
 
@@ -136,7 +115,7 @@ async def known_session(session_id: SessionIdDep, supervisor: SupervisorDep) -> 
 async def watch_session(
     session_id: SessionIdDep, services: ServicesDep, last_event_id: LastEventId = None
 ) -> AsyncIterable[ServerSentEvent]:
-    """One session, first as it stands, then whole at each change. Events are named `session`."""
+    """Stream one session: its current state, then all of it at each change. Events are named `session`."""
     async for event in _events(services, session_id, last_event_id):
         yield event
 
@@ -145,12 +124,12 @@ async def watch_session(
     "/events",
     dependencies=[requires(KeyScope.READ)],
     response_class=EventSourceResponse,
-    responses=refusals(Unauthorized, Forbidden),
+    responses=refusals(*WITHOUT_THE_SCOPE),
 )
 async def watch_sessions(
     services: ServicesDep, last_event_id: LastEventId = None
 ) -> AsyncIterable[ServerSentEvent]:
-    """All sessions, first as they stand, then each whole at each change. Events are named `session`."""
+    """Stream all sessions: their current states, then each as it changes. Events are named `session`."""
     async for event in _events(services, None, last_event_id):
         yield event
 

@@ -1,4 +1,4 @@
-"""What Pipecat's own clients and our page speak: /start, then offers for the session it made."""
+"""The routes of Pipecat's own clients and of our page: /start, then offers for the session it made."""
 
 from __future__ import annotations
 
@@ -11,24 +11,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from controller.core.errors import (
     BotUnavailable,
-    CapacityReached,
-    Forbidden,
     InvalidRequest,
-    ModelUnavailable,
     OfferRefused,
     OfferSuperseded,
     RateLimited,
-    RoomsUnavailable,
     RuntimeUnavailable,
     SessionEnded,
     ShuttingDown,
-    TooManyOffers,
-    Unauthorized,
-    UnsupportedMediaType,
-    UserLimitReached,
 )
 from controller.core.tokens import with_token
 from controller.web.auth import Starter
+from controller.web.http.errors import TooManyOffers, UnsupportedMediaType
 from controller.web.problems import refusals
 from controller.web.routes.dependencies import (
     ServicesDep,
@@ -40,13 +33,13 @@ from controller.web.routes.dependencies import (
     while_connected,
 )
 from controller.web.routes.models import IceServerOut, StartSession, UserId
+from controller.web.routes.refusals import OF_A_START, WITHOUT_THE_SCOPE
 from controller.web.routes.start_requests import start_request_of
 from podline.contract.candidates import why_too_many, why_too_much
 
 router = APIRouter(tags=["Pipecat's clients"], dependencies=[Depends(note_session)])
-_SIGNALLING_REFUSALS: Final = (
-    Unauthorized,
-    Forbidden,
+_OF_A_MESSAGE: Final = (
+    *WITHOUT_THE_SCOPE,
     OfferRefused,
     SessionEnded,
     UnsupportedMediaType,
@@ -60,7 +53,7 @@ OfferedSession = Annotated[str, Depends(offered_session)]
 
 
 class StartDetails(BaseModel):
-    """What a client adds of its own; only the user is of interest here."""
+    """Fields that a client adds of its own. Podline reads the user only."""
 
     user_id: UserId | None = None
 
@@ -81,16 +74,16 @@ class IceConfig(BaseModel):
 
 
 class StartAnswer(BaseModel):
-    """Where the client goes on. What does not apply is left out: clients look for the key alone."""
+    """How the client continues. What does not apply is left out, since clients only check for the keys."""
 
     sessionId: str = Field(  # noqa: N815 - Pipecat's name
-        description="The session's id and the caller's token, as `ID~TOKEN`. Offers go to it as it is."
+        description="The session's id and the caller's token, as `ID~TOKEN`. Offers go to it unchanged."
     )
     iceConfig: IceConfig | None = None  # noqa: N815 - likewise
     dailyRoom: str | None = None  # noqa: N815 - likewise
     dailyToken: str | None = None  # noqa: N815 - likewise
-    url: str | None = Field(default=None, description="LiveKit's server.")
-    token: str | None = Field(default=None, description="The caller's, for a room there.")
+    url: str | None = Field(default=None, description="LiveKit's URL.")
+    token: str | None = Field(default=None, description="The caller's token for a room there.")
 
 
 def _bounded(sdp: str) -> str:
@@ -106,7 +99,7 @@ def _few(candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 class Relayed(BaseModel):
-    """What goes to the bot as it is, with whatever fields a client adds."""
+    """A message that goes to the bot unchanged, with any fields that a client adds."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -115,18 +108,18 @@ class Relayed(BaseModel):
         try:
             msgspec.json.encode(self.model_dump(exclude_unset=True))
         except (ValueError, OverflowError, RecursionError):
-            raise ValueError("only what JSON can say is allowed") from None
+            raise ValueError("only JSON values are allowed") from None
         return self
 
 
-class Offer(Relayed):
+class OfferBody(Relayed):
     """A description of the client's side."""
 
     sdp: Annotated[str, AfterValidator(_bounded)]
     type: str
 
 
-class Candidates(Relayed):
+class CandidatesBody(Relayed):
     """ICE candidates of a connection that has been offered."""
 
     pc_id: str
@@ -137,19 +130,7 @@ class Candidates(Relayed):
     "/start",
     dependencies=[Depends(is_json)],
     response_model_exclude_none=True,
-    responses=refusals(
-        Unauthorized,
-        Forbidden,
-        UnsupportedMediaType,
-        InvalidRequest,
-        CapacityReached,
-        UserLimitReached,
-        RateLimited,
-        RuntimeUnavailable,
-        ModelUnavailable,
-        RoomsUnavailable,
-        ShuttingDown,
-    ),
+    responses=refusals(*OF_A_START, RateLimited),
 )
 async def start(
     request: Request,
@@ -157,14 +138,14 @@ async def start(
     by: Annotated[Starter, Security(starter, scopes=["start"])],
     body: Annotated[StartBody | None, Body()] = None,
 ) -> StartAnswer:
-    """Start a session, and say how to go on."""
+    """Start a session, and return how to continue."""
     asked = body or StartBody()
     _insist_on_provider(asked, services.supervisor.provider)
     user_id = by.user(asked.body.user_id if asked.body else None, services.anonymous_name())
-    order = start_request_of(StartSession(user_id=user_id), services)
+    start_request = start_request_of(StartSession(user_id=user_id), services)
     if by.is_public:
-        order = replace(order, address_tags=address_tags(request, services))
-    started = await services.supervisor.start(order)
+        start_request = replace(start_request, address_tags=address_tags(request, services))
+    started = await services.supervisor.start(start_request)
     session = started.session
     token = services.signer.session_token(session.id, session.launch_id)
     answer = StartAnswer(sessionId=with_token(session.id, token))
@@ -181,12 +162,12 @@ async def start(
 @router.post(
     "/sessions/{session_id}/api/offer",
     dependencies=[Depends(is_json)],
-    responses=refusals(*_SIGNALLING_REFUSALS, OfferSuperseded),
+    responses=refusals(*_OF_A_MESSAGE, OfferSuperseded),
 )
 async def offer(
-    session_id: OfferedSession, body: Offer, request: Request, services: ServicesDep
+    session_id: OfferedSession, body: OfferBody, request: Request, services: ServicesDep
 ) -> dict[str, Any]:
-    """Hand an offer to the bot, and hold the request until it answers: clients do not ask twice."""
+    """Pass an offer to the bot, and hold the request until it answers, since clients do not ask twice."""
     with services.held.offer(session_id):
         answering = services.supervisor.offer(session_id, body.model_dump(exclude_unset=True))
         return await while_connected(request, answering)
@@ -195,12 +176,12 @@ async def offer(
 @router.patch(
     "/sessions/{session_id}/api/offer",
     dependencies=[Depends(is_json)],
-    responses=refusals(*_SIGNALLING_REFUSALS, TooManyOffers),
+    responses=refusals(*_OF_A_MESSAGE, TooManyOffers),
 )
 async def candidates(
-    session_id: OfferedSession, body: Candidates, request: Request, services: ServicesDep
+    session_id: OfferedSession, body: CandidatesBody, request: Request, services: ServicesDep
 ) -> dict[str, Any]:
-    """Hand ICE candidates to the bot."""
+    """Pass ICE candidates to the bot."""
     with services.held.candidates(session_id):
         taking = services.supervisor.candidates(session_id, body.model_dump(exclude_unset=True))
         return await while_connected(request, taking)
@@ -208,4 +189,4 @@ async def candidates(
 
 def _insist_on_provider(asked: StartBody, provider: str) -> None:
     if asked.transport not in (None, provider):
-        raise InvalidRequest(f"transport: this controller meets callers over {provider!r} only.")
+        raise InvalidRequest(f"transport: this controller offers {provider!r} only.")

@@ -1,11 +1,11 @@
-"""From a body to an order the supervisor takes: the operator's defaults and limits."""
+"""From a body to a start request: the operator's defaults and limits."""
 
 from __future__ import annotations
 
 from controller.core.errors import InvalidRequest
 from controller.core.session import Budget
 from controller.core.start_request import StartRequest
-from controller.web.routes.models import BudgetWish, StartSession
+from controller.web.routes.models import BudgetRequest, StartSession
 from controller.web.services import Services
 
 
@@ -24,13 +24,13 @@ def start_request_of(body: StartSession, services: Services) -> StartRequest:
         session_id=body.session_id,
         room=(body.room.url, body.room.token) if body.room else None,
         max_duration_seconds=duration,
-        budget=_budget_of(body.budget or BudgetWish(), services),
+        budget=_budget_of(body.budget or BudgetRequest(), services),
         persona=body.persona,
         metadata=body.metadata,
     )
 
 
-def _budget_of(asked: BudgetWish, services: Services) -> Budget:
+def _budget_of(asked: BudgetRequest, services: Services) -> Budget:
     budgets, prices = services.settings.budgets, services.metrics.prices
     if asked.cost is not None and prices is None:
         raise InvalidRequest(

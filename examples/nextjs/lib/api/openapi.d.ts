@@ -13,13 +13,13 @@ export interface paths {
         };
         /**
          * List Sessions
-         * @description Sessions that run, and those that ended and are still kept; newest first.
+         * @description List running sessions and those that ended and are still kept, newest first.
          */
         get: operations["list_sessions_v1_sessions_get"];
         put?: never;
         /**
          * Start Session
-         * @description Launch one bot, and say where the caller meets it. It is launched when this answers, not yet joined.
+         * @description Launch one bot, and return where the caller meets it. It is launched by then, but has not joined.
          */
         post: operations["start_session_v1_sessions_post"];
         delete?: never;
@@ -37,14 +37,14 @@ export interface paths {
         };
         /**
          * Read Session
-         * @description One session as it stands.
+         * @description Return one session's current state.
          */
         get: operations["read_session_v1_sessions__session_id__get"];
         put?: never;
         post?: never;
         /**
          * Stop Session
-         * @description Ask the bot to leave. The session is `stopping` until the bot has surely gone.
+         * @description Ask the bot to end. The session is `stopping` until the bot is confirmed gone.
          */
         delete: operations["stop_session_v1_sessions__session_id__delete"];
         options?: never;
@@ -61,7 +61,7 @@ export interface paths {
         };
         /**
          * Read Logs
-         * @description What the bot wrote, control characters as escapes; with `follow`, until it is gone.
+         * @description Return the bot's output, with control characters escaped; with `follow`, until the bot is gone.
          */
         get: operations["read_logs_v1_sessions__session_id__logs_get"];
         put?: never;
@@ -81,7 +81,7 @@ export interface paths {
         };
         /**
          * Watch Session
-         * @description One session, first as it stands, then whole at each change. Events are named `session`.
+         * @description Stream one session: its current state, then all of it at each change. Events are named `session`.
          */
         get: operations["watch_session_v1_sessions__session_id__events_get"];
         put?: never;
@@ -101,7 +101,7 @@ export interface paths {
         };
         /**
          * Watch Sessions
-         * @description All sessions, first as they stand, then each whole at each change. Events are named `session`.
+         * @description Stream all sessions: their current states, then each as it changes. Events are named `session`.
          */
         get: operations["watch_sessions_v1_events_get"];
         put?: never;
@@ -123,7 +123,7 @@ export interface paths {
         put?: never;
         /**
          * Start
-         * @description Start a session, and say how to go on.
+         * @description Start a session, and return how to continue.
          */
         post: operations["start_start_post"];
         delete?: never;
@@ -143,7 +143,7 @@ export interface paths {
         put?: never;
         /**
          * Offer
-         * @description Hand an offer to the bot, and hold the request until it answers: clients do not ask twice.
+         * @description Pass an offer to the bot, and hold the request until it answers, since clients do not ask twice.
          */
         post: operations["offer_sessions__session_id__api_offer_post"];
         delete?: never;
@@ -151,7 +151,7 @@ export interface paths {
         head?: never;
         /**
          * Candidates
-         * @description Hand ICE candidates to the bot.
+         * @description Pass ICE candidates to the bot.
          */
         patch: operations["candidates_sessions__session_id__api_offer_patch"];
         trace?: never;
@@ -167,7 +167,7 @@ export interface paths {
         put?: never;
         /**
          * Start Agent
-         * @description Launch one bot into the room of the web app.
+         * @description Launch one bot into the web app's room.
          */
         post: operations["start_agent_start_agent_post"];
         delete?: never;
@@ -187,7 +187,7 @@ export interface paths {
         put?: never;
         /**
          * Stop Agent
-         * @description Ask one bot to leave.
+         * @description Ask one bot to end.
          */
         post: operations["stop_agent_stop_agent__session_id__post"];
         delete?: never;
@@ -205,7 +205,7 @@ export interface paths {
         };
         /**
          * List Agents
-         * @description All bots that have not surely gone.
+         * @description List all bots that are not confirmed gone.
          */
         get: operations["list_agents_agents_get"];
         put?: never;
@@ -225,7 +225,7 @@ export interface paths {
         };
         /**
          * Read Health
-         * @description How many bots run.
+         * @description Return how many bots are running.
          */
         get: operations["read_health_health_get"];
         put?: never;
@@ -245,7 +245,7 @@ export interface paths {
         };
         /**
          * Livez
-         * @description 503 once the supervisor has died: only a restart helps.
+         * @description 503 once the supervisor has failed: only a restart helps.
          */
         get: operations["livez_livez_get"];
         put?: never;
@@ -265,7 +265,7 @@ export interface paths {
         };
         /**
          * Readyz
-         * @description 503 while no launch would be taken, or no end noticed.
+         * @description 503 while the controller could launch no bot or would not notice an end.
          */
         get: operations["readyz_readyz_get"];
         put?: never;
@@ -285,7 +285,7 @@ export interface paths {
         };
         /**
          * Metrics
-         * @description All metrics: OpenMetrics where `Accept` names it, else plain text.
+         * @description Return all metrics: as OpenMetrics if `Accept` names it, else as plain text.
          *
          *     Without PODLINE_METRICS_PORT and with a keys file, a key of scope `read` is needed.
          */
@@ -316,7 +316,7 @@ export interface components {
         };
         /**
          * AgentStarted
-         * @description The bot is on its way.
+         * @description The bot was launched.
          */
         AgentStarted: {
             /**
@@ -330,7 +330,7 @@ export interface components {
         };
         /**
          * AgentStopped
-         * @description Whether there was a bot to ask to leave. `/agents` lists it until it has surely gone.
+         * @description Whether there was a bot to stop. `/agents` lists it until it is confirmed gone.
          */
         AgentStopped: {
             /**
@@ -349,7 +349,7 @@ export interface components {
         };
         /**
          * BudgetOut
-         * @description What the session may use at most before it ends as `budget_spent`; null where it is not limited.
+         * @description The most that the session may use before it ends as `budget_spent`; null if there is no limit.
          */
         BudgetOut: {
             /** Tokens */
@@ -358,22 +358,22 @@ export interface components {
             cost: number | null;
         };
         /**
-         * BudgetWish
-         * @description What the session may use at most; what is left out is the operator's default.
+         * BudgetRequest
+         * @description The most that the session may use. What is left out is the operator's default.
          *
          *     `tokens` are prompt and completion of all models together, `cost` is in the price file's currency.
          */
-        BudgetWish: {
+        BudgetRequest: {
             /** Tokens */
             tokens?: number | null;
             /** Cost */
             cost?: number | null;
         };
         /**
-         * Candidates
+         * CandidatesBody
          * @description ICE candidates of a connection that has been offered.
          */
-        Candidates: {
+        CandidatesBody: {
             /** Pc Id */
             pc_id: string;
             /** Candidates */
@@ -387,7 +387,7 @@ export interface components {
          * CostOut
          * @description What the usage costs by the operator's price file, at the prices of the day the session was accepted.
          *
-         *     Models that the file has no price for are named, and are in no amount.
+         *     `unpriced_models` have no price in the file, and no amount includes them.
          */
         CostOut: {
             /** Currency */
@@ -403,7 +403,7 @@ export interface components {
         };
         /**
          * DiagnosticsOut
-         * @description Of a session that failed: warnings about its bot, and the end of its log, oldest first.
+         * @description For a failed session: warnings about its bot and the tail of its log, oldest first.
          */
         DiagnosticsOut: {
             /** Events */
@@ -413,7 +413,7 @@ export interface components {
         };
         /**
          * Health
-         * @description The controller answers, and how many bots run.
+         * @description The controller answers; how many bots are running.
          */
         Health: {
             /**
@@ -446,10 +446,10 @@ export interface components {
             credential?: string | null;
         };
         /**
-         * Offer
+         * OfferBody
          * @description A description of the client's side.
          */
-        Offer: {
+        OfferBody: {
             /** Sdp */
             sdp: string;
             /** Type */
@@ -474,10 +474,10 @@ export interface components {
          */
         Phase: "starting" | "live" | "stopping" | "ended" | "failed";
         /**
-         * Probe
+         * ProbeAnswer
          * @description A probe's answer. The status code says the same; `detail` says what is wrong and what to do.
          */
-        Probe: {
+        ProbeAnswer: {
             /**
              * Status
              * @enum {string}
@@ -494,9 +494,9 @@ export interface components {
         Reason: "caller_left" | "completed" | "stopped" | "no_caller" | "idle" | "max_duration" | "budget_spent" | "config_invalid" | "room_refused" | "room_lost" | "model_refused" | "model_unreachable" | "model_lost" | "crashed" | "launch_failed" | "unschedulable" | "image_pull" | "start_timeout" | "out_of_memory" | "evicted" | "node_lost" | "unresponsive" | "vanished";
         /**
          * RoomOut
-         * @description Where the caller goes. `token` is only in the answer to a start, and only for a room of ours.
+         * @description Where the caller joins. `token` is only in the answer to a start, and only for a room of ours.
          *
-         *     So are `ice_servers`, and only where the operator has some.
+         *     The same holds for `ice_servers`, if the operator has set any.
          */
         RoomOut: {
             /** Provider */
@@ -510,7 +510,7 @@ export interface components {
         };
         /**
          * SessionOut
-         * @description A session as it stands.
+         * @description A session in its current state.
          */
         SessionOut: {
             /** Id */
@@ -543,7 +543,7 @@ export interface components {
         };
         /**
          * SessionPage
-         * @description Sessions, newest first. `next_cursor` leads to older ones, null where there are none.
+         * @description Sessions, newest first. `next_cursor` leads to older ones; null if there are none.
          */
         SessionPage: {
             /** Sessions */
@@ -567,12 +567,12 @@ export interface components {
         };
         /**
          * StartAnswer
-         * @description Where the client goes on. What does not apply is left out: clients look for the key alone.
+         * @description How the client continues. What does not apply is left out, since clients only check for the keys.
          */
         StartAnswer: {
             /**
              * Sessionid
-             * @description The session's id and the caller's token, as `ID~TOKEN`. Offers go to it as it is.
+             * @description The session's id and the caller's token, as `ID~TOKEN`. Offers go to it unchanged.
              */
             sessionId: string;
             iceConfig?: components["schemas"]["IceConfig"] | null;
@@ -582,18 +582,18 @@ export interface components {
             dailyToken?: string | null;
             /**
              * Url
-             * @description LiveKit's server.
+             * @description LiveKit's URL.
              */
             url?: string | null;
             /**
              * Token
-             * @description The caller's, for a room there.
+             * @description The caller's token for a room there.
              */
             token?: string | null;
         };
         /**
          * StartBody
-         * @description A client's wish. Fields that are not known are other launchers' and let pass.
+         * @description What a client asks for. Fields of other launchers are ignored.
          */
         StartBody: {
             /** Transport */
@@ -602,7 +602,7 @@ export interface components {
         };
         /**
          * StartDetails
-         * @description What a client adds of its own; only the user is of interest here.
+         * @description Fields that a client adds of its own. Podline reads the user only.
          */
         StartDetails: {
             /** User Id */
@@ -627,7 +627,7 @@ export interface components {
             room?: components["schemas"]["OwnRoom"] | null;
             /** Max Duration Seconds */
             max_duration_seconds?: number | null;
-            budget?: components["schemas"]["BudgetWish"] | null;
+            budget?: components["schemas"]["BudgetRequest"] | null;
             /** Persona */
             persona?: string | null;
             /** Metadata */
@@ -637,7 +637,7 @@ export interface components {
         };
         /**
          * TalkSecondsOut
-         * @description How long either side has spoken.
+         * @description How long each side has spoken.
          */
         TalkSecondsOut: {
             /** Caller */
@@ -647,7 +647,7 @@ export interface components {
         };
         /**
          * TimelineOut
-         * @description When each step was reached, RFC 3339 UTC; null when it was not.
+         * @description When each step was reached, RFC 3339 UTC; null if it was not.
          */
         TimelineOut: {
             /**
@@ -672,7 +672,7 @@ export interface components {
         };
         /**
          * TokensOut
-         * @description Tokens of one model. Parts (audio, cached, reasoning) are contained in their whole.
+         * @description Tokens of one model. Prompt and completion include their parts (audio, cached, reasoning).
          */
         TokensOut: {
             /** Prompt Tokens */
@@ -702,7 +702,7 @@ export interface components {
         };
         /**
          * UsageOut
-         * @description What the call used so far. `partial`: the bot left no final last word and may have used more.
+         * @description What the call has used so far. `partial`: there is no final report, so the bot may have used more.
          */
         UsageOut: {
             /** Models */
@@ -723,7 +723,7 @@ export interface components {
         };
         /**
          * Problem
-         * @description What went wrong: `code` is for programs and stable, `detail` tells a person what to do.
+         * @description What went wrong. `code` is stable and for programs; `detail` tells a person what to do.
          */
         Problem: {
             /** Type */
@@ -769,7 +769,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionPage"];
                 };
             };
-            /** @description There is no key, or one that nobody knows. */
+            /** @description The key or token is missing or not valid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -783,7 +783,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is known and does not open this. */
+            /** @description The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -811,7 +811,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The request says something that cannot be done as it stands. */
+            /** @description The request can't be carried out as it is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -825,7 +825,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description One client asks too often. */
+            /** @description The client sends too many requests. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -886,7 +886,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionOut"];
                 };
             };
-            /** @description There is no key, or one that nobody knows. */
+            /** @description The key or token is missing or not valid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -900,7 +900,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is known and does not open this. */
+            /** @description The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -914,7 +914,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description Another session is in the way: one of the same id, or one whose bot is in the same room. */
+            /** @description Another session has this id, or its bot is in this room. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -942,7 +942,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body does not say that it is JSON. */
+            /** @description The body is not declared as JSON. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -956,7 +956,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The request says something that cannot be done as it stands. */
+            /** @description The request can't be carried out as it is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -970,10 +970,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description All places are taken. This user has as many sessions as one may have. One client asks too often. */
+            /** @description As many sessions are running as the capacity allows. The user has as many sessions as one user may have. The client sends too many requests. */
             429: {
                 headers: {
-                    /** @description Seconds after which asking again may help */
+                    /** @description Seconds after which to try again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1000,10 +1000,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The place where bots run did not take the launch. The model's provider issued no credentials for a bot. The provider of rooms did not make one. The controller is about to leave and launches nothing more. */
+            /** @description The runtime did not accept the launch. The model's provider issued no credentials for the bot. The room provider created no room. The controller is shutting down and launches nothing more. */
             503: {
                 headers: {
-                    /** @description Seconds after which asking again may help */
+                    /** @description Seconds after which to try again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1038,7 +1038,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionOut"];
                 };
             };
-            /** @description There is no key, or one that nobody knows. */
+            /** @description The key or token is missing or not valid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1052,7 +1052,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is known and does not open this. */
+            /** @description The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1066,7 +1066,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No session of this id is running or still kept. */
+            /** @description No session has this id, or it ended too long ago to be kept. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1094,7 +1094,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description One client asks too often. */
+            /** @description The client sends too many requests. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1153,7 +1153,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionOut"];
                 };
             };
-            /** @description There is no key, or one that nobody knows. */
+            /** @description The key or token is missing or not valid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1167,7 +1167,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is known and does not open this. */
+            /** @description The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1181,7 +1181,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No session of this id is running or still kept. */
+            /** @description No session has this id, or it ended too long ago to be kept. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1209,7 +1209,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description One client asks too often. */
+            /** @description The client sends too many requests. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1261,7 +1261,7 @@ export interface operations {
                     "text/plain": unknown;
                 };
             };
-            /** @description There is no key, or one that nobody knows. */
+            /** @description The key or token is missing or not valid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1275,7 +1275,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is known and does not open this. */
+            /** @description The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1289,7 +1289,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No session of this id is running or still kept. */
+            /** @description No session has this id, or it ended too long ago to be kept. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1317,7 +1317,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The request says something that cannot be done as it stands. */
+            /** @description The request can't be carried out as it is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1331,7 +1331,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description One client asks too often. */
+            /** @description The client sends too many requests. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1359,10 +1359,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The place where bots run did not take the launch. */
+            /** @description The runtime did not accept the launch. */
             503: {
                 headers: {
-                    /** @description Seconds after which asking again may help */
+                    /** @description Seconds after which to try again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1399,7 +1399,7 @@ export interface operations {
                     "text/event-stream": unknown;
                 };
             };
-            /** @description There is no key, or one that nobody knows. */
+            /** @description The key or token is missing or not valid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1413,7 +1413,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is known and does not open this. */
+            /** @description The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1427,7 +1427,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No session of this id is running or still kept. */
+            /** @description No session has this id, or it ended too long ago to be kept. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1455,7 +1455,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description One client asks too often. */
+            /** @description The client sends too many requests. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1505,7 +1505,7 @@ export interface operations {
                     "text/event-stream": unknown;
                 };
             };
-            /** @description There is no key, or one that nobody knows. */
+            /** @description The key or token is missing or not valid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1519,7 +1519,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is known and does not open this. */
+            /** @description The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1547,7 +1547,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description One client asks too often. */
+            /** @description The client sends too many requests. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1599,7 +1599,7 @@ export interface operations {
                     "application/json": components["schemas"]["StartAnswer"];
                 };
             };
-            /** @description There is no key, or one that nobody knows. */
+            /** @description The key or token is missing or not valid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1613,7 +1613,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is known and does not open this. */
+            /** @description The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1641,7 +1641,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body does not say that it is JSON. */
+            /** @description The body is not declared as JSON. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -1655,7 +1655,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The request says something that cannot be done as it stands. */
+            /** @description The request can't be carried out as it is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1669,10 +1669,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description All places are taken. This user has as many sessions as one may have. One client asks too often. */
+            /** @description As many sessions are running as the capacity allows. The user has as many sessions as one user may have. The client sends too many requests. */
             429: {
                 headers: {
-                    /** @description Seconds after which asking again may help */
+                    /** @description Seconds after which to try again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1699,10 +1699,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The place where bots run did not take the launch. The model's provider issued no credentials for a bot. The provider of rooms did not make one. The controller is about to leave and launches nothing more. */
+            /** @description The runtime did not accept the launch. The model's provider issued no credentials for the bot. The room provider created no room. The controller is shutting down and launches nothing more. */
             503: {
                 headers: {
-                    /** @description Seconds after which asking again may help */
+                    /** @description Seconds after which to try again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1728,7 +1728,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Offer"];
+                "application/json": components["schemas"]["OfferBody"];
             };
         };
         responses: {
@@ -1743,7 +1743,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description There is no key, or one that nobody knows. */
+            /** @description The key or token is missing or not valid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1757,7 +1757,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is known and does not open this. */
+            /** @description The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1771,7 +1771,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot does not take this caller, in the bot's own words. The caller's next offer has taken this one's place. */
+            /** @description The bot refused the offer; the detail is its reason. A later offer of the same caller replaced this one. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1785,7 +1785,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no bot any more to hand a message to. */
+            /** @description The session has ended, so there is no bot for the message. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -1813,7 +1813,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body does not say that it is JSON. */
+            /** @description The body is not declared as JSON. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -1827,7 +1827,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The request says something that cannot be done as it stands. */
+            /** @description The request can't be carried out as it is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1841,7 +1841,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description One client asks too often. */
+            /** @description The client sends too many requests. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1869,10 +1869,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot is there and did not answer in time. The place where bots run did not take the launch. The controller is about to leave and launches nothing more. */
+            /** @description The bot is running but did not answer in time. The runtime did not accept the launch. The controller is shutting down and launches nothing more. */
             503: {
                 headers: {
-                    /** @description Seconds after which asking again may help */
+                    /** @description Seconds after which to try again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1898,7 +1898,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Candidates"];
+                "application/json": components["schemas"]["CandidatesBody"];
             };
         };
         responses: {
@@ -1913,7 +1913,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description There is no key, or one that nobody knows. */
+            /** @description The key or token is missing or not valid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1927,7 +1927,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is known and does not open this. */
+            /** @description The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1941,7 +1941,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot does not take this caller, in the bot's own words. */
+            /** @description The bot refused the offer; the detail is its reason. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1955,7 +1955,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no bot any more to hand a message to. */
+            /** @description The session has ended, so there is no bot for the message. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -1983,7 +1983,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body does not say that it is JSON. */
+            /** @description The body is not declared as JSON. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -1997,7 +1997,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The request says something that cannot be done as it stands. */
+            /** @description The request can't be carried out as it is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2011,7 +2011,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description One client asks too often. */
+            /** @description The client sends too many requests. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2039,10 +2039,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot is there and did not answer in time. The place where bots run did not take the launch. The controller is about to leave and launches nothing more. More of a session's candidates wait for its bot than are held. */
+            /** @description The bot is running but did not answer in time. The runtime did not accept the launch. The controller is shutting down and launches nothing more. Too many of the session's candidates are waiting for its bot. */
             503: {
                 headers: {
-                    /** @description Seconds after which asking again may help */
+                    /** @description Seconds after which to try again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2079,7 +2079,7 @@ export interface operations {
                     "application/json": components["schemas"]["AgentStarted"];
                 };
             };
-            /** @description There is no key, or one that nobody knows. */
+            /** @description The key or token is missing or not valid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2093,7 +2093,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is known and does not open this. */
+            /** @description The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2107,7 +2107,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description Another session is in the way: one of the same id, or one whose bot is in the same room. */
+            /** @description Another session has this id, or its bot is in this room. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2135,7 +2135,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body does not say that it is JSON. */
+            /** @description The body is not declared as JSON. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2149,7 +2149,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The request says something that cannot be done as it stands. */
+            /** @description The request can't be carried out as it is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2163,10 +2163,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description All places are taken. This user has as many sessions as one may have. One client asks too often. */
+            /** @description As many sessions are running as the capacity allows. The user has as many sessions as one user may have. The client sends too many requests. */
             429: {
                 headers: {
-                    /** @description Seconds after which asking again may help */
+                    /** @description Seconds after which to try again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2193,10 +2193,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The place where bots run did not take the launch. The model's provider issued no credentials for a bot. The provider of rooms did not make one. The controller is about to leave and launches nothing more. */
+            /** @description The runtime did not accept the launch. The model's provider issued no credentials for the bot. The room provider created no room. The controller is shutting down and launches nothing more. */
             503: {
                 headers: {
-                    /** @description Seconds after which asking again may help */
+                    /** @description Seconds after which to try again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2231,7 +2231,7 @@ export interface operations {
                     "application/json": components["schemas"]["AgentStopped"];
                 };
             };
-            /** @description There is no key, or one that nobody knows. */
+            /** @description The key or token is missing or not valid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2245,7 +2245,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is known and does not open this. */
+            /** @description The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2259,7 +2259,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No session of this id is running or still kept. */
+            /** @description No session has this id, or it ended too long ago to be kept. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2287,7 +2287,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body does not say that it is JSON. */
+            /** @description The body is not declared as JSON. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2301,7 +2301,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description One client asks too often. */
+            /** @description The client sends too many requests. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2349,7 +2349,7 @@ export interface operations {
                     "application/json": components["schemas"]["Agents"];
                 };
             };
-            /** @description There is no key, or one that nobody knows. */
+            /** @description The key or token is missing or not valid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2363,7 +2363,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is known and does not open this. */
+            /** @description The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2391,7 +2391,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description One client asks too often. */
+            /** @description The client sends too many requests. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2439,7 +2439,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description There is no key, or one that nobody knows. */
+            /** @description The key or token is missing or not valid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2453,7 +2453,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is known and does not open this. */
+            /** @description The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2481,7 +2481,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description One client asks too often. */
+            /** @description The client sends too many requests. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2526,7 +2526,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Probe"];
+                    "application/json": components["schemas"]["ProbeAnswer"];
                 };
             };
             /** @description The body is larger than any request needs. */
@@ -2563,7 +2563,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Probe"];
+                    "application/json": components["schemas"]["ProbeAnswer"];
                 };
             };
         };
@@ -2583,7 +2583,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Probe"];
+                    "application/json": components["schemas"]["ProbeAnswer"];
                 };
             };
             /** @description The body is larger than any request needs. */
@@ -2620,7 +2620,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Probe"];
+                    "application/json": components["schemas"]["ProbeAnswer"];
                 };
             };
         };
@@ -2644,7 +2644,7 @@ export interface operations {
                     "application/openmetrics-text": unknown;
                 };
             };
-            /** @description There is no key, or one that nobody knows. */
+            /** @description The key or token is missing or not valid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2658,7 +2658,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is known and does not open this. */
+            /** @description The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2686,7 +2686,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description One client asks too often. */
+            /** @description The client sends too many requests. */
             429: {
                 headers: {
                     [name: string]: unknown;

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from controller.core.errors import ConnectionsExhausted, TooManyConnections
 from controller.web.http.connections import Connections, one_client
+from controller.web.http.errors import ConnectionsExhausted, TooManyConnections
 from controller.web.http.limits import most_bot_connections, most_public_connections
 
 

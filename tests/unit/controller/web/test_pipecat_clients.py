@@ -54,7 +54,7 @@ async def test_another_transport_is_refused(serve: Serve) -> None:
         answer = await site.client.post("/start", json={"transport": "daily"})
 
     assert answer.status_code == 422
-    assert answer.json()["detail"] == "transport: this controller meets callers over 'webrtc' only."
+    assert answer.json()["detail"] == "transport: this controller offers 'webrtc' only."
 
 
 async def test_ice_servers_are_given_where_the_operator_has_some(serve: Serve) -> None:

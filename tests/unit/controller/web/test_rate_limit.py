@@ -3,10 +3,10 @@
 import pytest
 
 from controller.core.errors import RateLimited
-from controller.web.rate_limit import RateLimit
+from controller.web.rate_limit import ClientRateLimit
 
 
-def allowed(limit: RateLimit, client: str, now: float) -> bool:
+def allowed(limit: ClientRateLimit, client: str, now: float) -> bool:
     try:
         limit.take(client, now)
     except RateLimited:
@@ -15,7 +15,7 @@ def allowed(limit: RateLimit, client: str, now: float) -> bool:
 
 
 def test_a_burst_passes_and_the_next_must_wait_its_share_of_a_minute() -> None:
-    limit = RateLimit(per_minute=3)
+    limit = ClientRateLimit(per_minute=3)
 
     assert [allowed(limit, "a", 0.0) for _ in range(4)] == [True, True, True, False]
     assert not allowed(limit, "a", 19.0)
@@ -24,19 +24,19 @@ def test_a_burst_passes_and_the_next_must_wait_its_share_of_a_minute() -> None:
 
 
 def test_clients_do_not_share() -> None:
-    limit = RateLimit(per_minute=1)
+    limit = ClientRateLimit(per_minute=1)
     assert allowed(limit, "a", 0)
     assert allowed(limit, "b", 0)
 
 
 def test_rest_is_not_saved_up_beyond_one_burst() -> None:
-    limit = RateLimit(per_minute=2)
+    limit = ClientRateLimit(per_minute=2)
     assert allowed(limit, "a", 0)
     assert [allowed(limit, "a", 9999) for _ in range(3)] == [True, True, False]
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    limit = RateLimit(per_minute=1, most_clients=2)
+    limit = ClientRateLimit(per_minute=1, most_clients=2)
     for client in "abc":
         limit.take(client, 0)
 

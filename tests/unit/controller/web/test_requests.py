@@ -51,7 +51,7 @@ def test_a_session_id_that_could_be_a_path_or_worse_is_refused(session_id: str) 
         ),
         (
             {"user_id": "a", "metadata": {"x": "y" * 4096}},
-            "metadata: at most 4096 bytes of JSON are allowed, these are 4104.",
+            "metadata: at most 4096 bytes of JSON are allowed, this is 4104.",
         ),
         ([], "body: Input should be a valid dictionary or object to extract fields from."),
     ],

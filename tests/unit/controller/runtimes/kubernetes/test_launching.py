@@ -109,8 +109,8 @@ async def test_a_job_of_another_is_a_conflict_and_left_alone(foreign: Thing) -> 
             await site.launch()
 
         assert str(caught.value) == (
-            "The Job cart-7 in namespace podline bears the name of session 'cart-7' and is not its own. "
-            "Choose another session_id, or delete it."
+            "The Job cart-7 in namespace podline has the name of session 'cart-7' but belongs to something "
+            "else. Choose another session_id, or delete the Job."
         )
         assert site.jobs == [theirs]
         assert site.secrets == []

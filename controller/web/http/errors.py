@@ -1,0 +1,154 @@
+# ruff: noqa: N818 - each is named for what happened, its base says that it is an error
+"""Errors of requests and connections, whatever session they are about.
+
+* ControllerError
+  - MalformedRequest     400
+  - NotFound             404
+  - MethodNotAllowed     405
+  - RequestTimeout       408
+  - BodyTooLarge         413
+  - UrlTooLong           414
+  - UnsupportedMediaType 415
+  - TooManyConnections   429
+  - HeadersTooLarge      431
+  - InternalError        500
+  - ConnectionsExhausted 503
+  - TooManyOffers        503
+"""
+
+from __future__ import annotations
+
+from controller.core.errors import ControllerError
+
+
+class NotFound(ControllerError):
+    """There is nothing at this address."""
+
+    status, code, title = 404, "not_found", "Not found"
+
+    def __init__(self) -> None:
+        super().__init__("There is nothing at this address. The API is described at /openapi.json.")
+
+
+class MethodNotAllowed(ControllerError):
+    """This address doesn't support the method."""
+
+    status, code, title = 405, "method_not_allowed", "Method not allowed"
+
+    def __init__(self) -> None:
+        super().__init__("This address does not support that method. The Allow header lists those it does.")
+
+
+class MalformedRequest(ControllerError):
+    """The bytes are not a valid HTTP request, or one that two readers may understand differently."""
+
+    status, code, title = 400, "malformed_request", "Malformed HTTP request"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Send a valid HTTP/1.1 request: one Host header, at most one Content-Length, "
+            "and no Transfer-Encoding but chunked."
+        )
+
+
+class RequestTimeout(ControllerError):
+    """The request did not arrive in time."""
+
+    status, code, title = 408, "request_timeout", "The request took too long to arrive"
+
+    def __init__(self, part: str, seconds: float) -> None:
+        super().__init__(f"The {part} did not arrive within {seconds:g} seconds. Send the request again.")
+
+
+class UrlTooLong(ControllerError):
+    """The URL is longer than any request needs."""
+
+    status, code, title = 414, "url_too_long", "The URL is too long"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The URL is longer than {limit_bytes // 1024} KB. Shorten the query.")
+
+
+class HeadersTooLarge(ControllerError):
+    """The header fields are more or larger than any request needs."""
+
+    status, code, title = 431, "headers_too_large", "The header fields are too large"
+
+    def __init__(self, limit_bytes: int, limit_fields: int) -> None:
+        super().__init__(
+            f"The request has more than {limit_fields} header fields or {limit_bytes // 1024} KB of them. "
+            "Send fewer."
+        )
+
+
+class TooManyConnections(ControllerError):
+    """The client address has as many connections as it may have without a key."""
+
+    status, code, title, retry_after = 429, "too_many_connections", "Too many connections", 10
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"Your address has {limit} connections that have shown no valid key. Close some of them first; "
+            "the operator can raise PODLINE_CONNECTIONS_PER_ADDRESS."
+        )
+
+    @classmethod
+    def of_bot(cls, limit: int) -> TooManyConnections:
+        error = cls(limit)
+        error.args = (
+            f"This bot has {limit} connections, more than any bot needs. Close some of them first.",
+        )
+        return error
+
+
+class ConnectionsExhausted(ControllerError):
+    """All connections of the controller are in use."""
+
+    status, code, title, retry_after = 503, "connections_exhausted", "No connection is left", 10
+
+    def __init__(self) -> None:
+        super().__init__(
+            "All connections of the controller are in use. Try again in a few seconds; "
+            "the operator can raise PODLINE_MAX_CONNECTIONS and the limit of open files."
+        )
+
+
+class BodyTooLarge(ControllerError):
+    """The body is larger than any request needs."""
+
+    status, code, title = 413, "body_too_large", "The body is too large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The body is larger than {limit_bytes // 1024} KB. Send less.")
+
+
+class UnsupportedMediaType(ControllerError):
+    """The body is not declared as JSON.
+
+    A page of another site can send other types without asking the browser first, but not this one.
+    """
+
+    status, code, title = 415, "unsupported_media_type", "The body must be JSON"
+
+    def __init__(self) -> None:
+        super().__init__("Send the body as JSON, with the header `Content-Type: application/json`.")
+
+
+class InternalError(ControllerError):
+    """The controller itself failed."""
+
+    status, code, title = 500, "internal_error", "Internal error"
+
+    def __init__(self) -> None:
+        super().__init__("The controller failed. Its log holds the details.")
+
+
+class TooManyOffers(ControllerError):
+    """Too many of the session's candidates are waiting for its bot."""
+
+    status, code, title, retry_after = 503, "too_many_offers", "Too many candidates are waiting", 2
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Too many candidates of this session are waiting for its bot. Try again in a few seconds."
+        )

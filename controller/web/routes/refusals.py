@@ -1,0 +1,35 @@
+"""What several routes refuse alike."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from controller.core.errors import (
+    CapacityReached,
+    Forbidden,
+    InvalidRequest,
+    ModelUnavailable,
+    RoomsUnavailable,
+    RuntimeUnavailable,
+    SessionNotFound,
+    ShuttingDown,
+    Unauthorized,
+    UserLimitReached,
+)
+from controller.web.http.errors import UnsupportedMediaType
+
+WITHOUT_THE_SCOPE: Final = (Unauthorized, Forbidden)
+
+OF_ONE_SESSION: Final = (*WITHOUT_THE_SCOPE, SessionNotFound)
+
+OF_A_START: Final = (
+    *WITHOUT_THE_SCOPE,
+    UnsupportedMediaType,
+    InvalidRequest,
+    CapacityReached,
+    UserLimitReached,
+    RuntimeUnavailable,
+    ModelUnavailable,
+    RoomsUnavailable,
+    ShuttingDown,
+)
