@@ -1,4 +1,4 @@
-"""Hosts that a brought room may be on, so that nobody sends a bot with its token elsewhere. Pure."""
+"""The addresses of rooms that callers bring, and the hosts that they may be on. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from controller.core.addresses import normal_host, split_url
 
 @dataclass(frozen=True, slots=True)
 class RoomUrl:
-    """A room's address with nothing in it that two readers could take for different things."""
+    """A room's address, without anything that two programs could read differently."""
 
     scheme: str
     host: str
@@ -21,7 +21,7 @@ class RoomUrl:
         return f"{self.scheme}://{self.host}{'' if self.port is None else f':{self.port}'}{self.path}"
 
     def is_on(self, hosts: Collection[str]) -> bool:
-        """Whether its host is listed: by its name, with its port where it has one, or below a `*.` domain."""
+        """Return whether its host is listed: by name, with its port if it has one, or below a `*.` domain."""
         if self.port is not None:
             return f"{self.host}:{self.port}" in hosts
         above = self.host.partition(".")[2]
@@ -29,7 +29,7 @@ class RoomUrl:
 
 
 def read_room_url(url: str, schemes: Collection[str]) -> RoomUrl | None:
-    """Read an address of these schemes; None where it is none, or has a user, a query or a fragment in it."""
+    """Read an address of these schemes; None if it is invalid or has a user, a query or a fragment."""
     if not url.isprintable() or any(char in url for char in " \\@?#%"):
         return None
     if (parts := split_url(url)) is None:

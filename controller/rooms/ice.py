@@ -1,4 +1,4 @@
-"""STUN and TURN servers for both ends of a WebRTC call, with credentials for that call alone."""
+"""STUN and TURN servers for both ends of a WebRTC call, with credentials for that call only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class IceServer:
     credential: str | None = field(default=None, repr=False)
 
     def as_configuration(self) -> dict[str, Any]:
-        """With the browser's names, without what there isn't."""
+        """Return it with the browser's field names, without empty fields."""
         named = {"urls": self.urls, "username": self.username, "credential": self.credential}
         return {name: value for name, value in named.items() if value is not None}
 
@@ -32,7 +32,7 @@ class IceServers:
     Attributes:
         now: the time of day.
         urls: of STUN and TURN servers, RFC 7064 and RFC 7065.
-        turn_secret: what the TURN servers share with us: coturn's `static-auth-secret`.
+        turn_secret: shared with the TURN servers: coturn's `static-auth-secret`.
     """
 
     now: Callable[[], datetime]
@@ -40,10 +40,10 @@ class IceServers:
     turn_secret: str | None = field(default=None, repr=False)
 
     def for_session(self, session_id: str, lifetime_seconds: float) -> list[IceServer]:
-        """The servers, with credentials for one session that TURN servers take for as long from now on.
+        """Return the servers, with credentials for one session that TURN servers accept for this long.
 
         The credentials are those of draft-uberti-behave-turn-rest-00, section 2.2: a name that begins with
-        when it ends, and its HMAC-SHA1 under the shared secret.
+        its expiry, and its HMAC-SHA1 under the shared secret.
         """
         until = self.now() + timedelta(seconds=lifetime_seconds)
         return [

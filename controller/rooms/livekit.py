@@ -1,4 +1,4 @@
-"""Rooms on a LiveKit server, one's own or LiveKit Cloud.
+"""Rooms on a LiveKit server, self-hosted or in LiveKit Cloud.
 
 https://docs.livekit.io/reference/server/server-apis/
 """
@@ -30,13 +30,13 @@ from podline.contract import environment
 
 BOT: Final = "bot"
 CALLER: Final = "caller"
-"""Identities. In a room each is there once: who joins as one that is there takes its place."""
+"""Identities. Each is in a room only once: a newcomer with the same identity replaces the former one."""
 
 MOST_CALLERS: Final = 1
-"""Of participants that LiveKit counts; it does not count agents, and the bot is one."""
+"""LiveKit does not count agents, and the bot is one."""
 
 _BEHIND_SECONDS: Final = 60
-"""How much longer than its session may need it a room is kept open while nobody is in it."""
+"""How much longer an empty room is kept open than its session may need it."""
 
 _YOUNGEST_SWEPT_SECONDS: Final = 60.0
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
@@ -48,11 +48,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveKitAccount:
-    """A server, and the key it knows us by.
+    """A server, and the key that it knows us by.
 
     Attributes:
-        url: where controller and bots reach it.
-        public_url: where callers do.
+        url: used by the controller and bots.
+        public_url: used by callers.
     """
 
     url: str
@@ -62,20 +62,20 @@ class LiveKitAccount:
 
 
 class LiveKitRooms:
-    """Makes rooms with a key of the server; tokens are signed here, without asking."""
+    """Creates rooms with a key of the server. Tokens are signed here, without a request."""
 
     provider = "livekit"
 
     def __init__(
         self, account: LiveKitAccount, names: RoomNames, now: Callable[[], float], hosts: Collection[str] = ()
     ) -> None:
-        """Prepare; nothing is asked.
+        """Send nothing yet.
 
         Args:
             account: the server and the key.
             names: those of this installation's rooms.
-            now: the time of day, in seconds of Unix.
-            hosts: further ones that the server is known by. Bots go to the account's, whatever is brought.
+            now: returns the Unix time in seconds.
+            hosts: further names of the server. Bots always use the account's URL.
         """
         self._hosts = hosts
         self._account = account
@@ -100,10 +100,10 @@ class LiveKitRooms:
         )
 
     def bring(self, session: Session, url: str, token: str) -> Room:  # noqa: ARG002 - the token names the room
-        """LiveKit's rooms have no address of their own: the token says which one is meant.
+        """Read the room from the token, because LiveKit's rooms have no address of their own.
 
         Raises:
-            InvalidRequest: the server is another one, or the token is not one for a bot in a room there.
+            InvalidRequest: it is another server, or the token does not let a bot into a room there.
         """
         if not self._is_ours(url):
             raise InvalidRequest(f"room.url: this controller's LiveKit server is {self._account.public_url}.")
@@ -160,7 +160,7 @@ class LiveKitRooms:
         await self._ask(delete)
 
     async def _ask(self, request: Callable[[], Awaitable[T]]) -> T:
-        async def told() -> T:
+        async def request_or_provider_error() -> T:
             try:
                 return await request()
             except ServerError as error:
@@ -172,22 +172,22 @@ class LiveKitRooms:
                     is_passing=True,
                 ) from error
 
-        return await ask(told, self._pace, "LiveKit")
+        return await ask(request_or_provider_error, self._pace, "LiveKit")
 
     @cached_property
     def _http(self) -> aiohttp.ClientSession:
-        # Made at the first request, since it belongs to the event loop that runs then.
+        # Created at the first request, because it belongs to the event loop that runs then.
         return aiohttp.ClientSession(timeout=_TIMEOUT)
 
     @cached_property
     def _service(self) -> RoomService:
         account = self._account
-        # Without the SDK's own retries, which look for other regions and know no pace.
+        # Without the SDK's own retries, which look for other regions and ignore our rate limit.
         return RoomService(self._http, account.url, account.key, account.secret, failover=False)
 
     def _token(self, room: str, identity: str, lifetime_seconds: float) -> str:
         kept_open = _kept_open(lifetime_seconds)
-        # Should the server lose the room in a restart, who comes back first makes it anew, as it was.
+        # If a restarted server has lost the room, the first participant to return creates it as it was.
         room_again = RoomConfiguration(
             empty_timeout=kept_open, departure_timeout=kept_open, max_participants=MOST_CALLERS
         )
@@ -203,15 +203,15 @@ class LiveKitRooms:
         return token.to_jwt()
 
     def _room_granted(self, token: str) -> str:
-        """The room that a bot's token is for.
+        """Return the room that a bot's token is for.
 
         Raises:
-            InvalidRequest: it is not one that our bot can use.
+            InvalidRequest: our bot can't use it.
         """
         try:
             claims = TokenVerifier(self._account.key, self._account.secret).verify(token)
         except (PyJWTError, TypeError, AttributeError, ValueError):
-            # What it can't read it does not say in one way.
+            # It raises any of these for a token that it can't read.
             raise InvalidRequest(
                 "room.token: it has expired, or was not signed with this controller's LIVEKIT_API_KEY. "
                 "Make another for the bot."
@@ -232,7 +232,7 @@ class LiveKitRooms:
         return grant.room
 
     def _name_of(self, session: Session) -> str:
-        """The name its room was given, maybe under a secret that no longer names rooms."""
+        """Return the name its room was given, perhaps under a former secret."""
         return session.room_name or self._names.of(session.launch_id)
 
     def _room(self, name: str, *, bot_token: str | None, caller_token: str | None) -> Room:
@@ -246,15 +246,15 @@ class LiveKitRooms:
 
 
 def _kept_open(lifetime_seconds: float) -> int:
-    """For how long a room stays open while no caller is in it.
+    """Return for how many seconds an empty room stays open.
 
-    By itself LiveKit would close one whose caller is late, or was lost and may come back.
+    By default LiveKit would close a room whose caller is late, or lost the connection and may return.
     """
     return int(lifetime_seconds) + _BEHIND_SECONDS
 
 
 def _refusal(error: ServerError) -> ProviderError:
-    """What LiveKit's refusal means to whoever asked."""
+    """Return what LiveKit's refusal means."""
     status = error.status
     if status in (401, 403):
         return ProviderError("LiveKit did not accept the key; check LIVEKIT_API_KEY and LIVEKIT_API_SECRET.")
@@ -266,7 +266,7 @@ def _refusal(error: ServerError) -> ProviderError:
 
 
 def _address(url: str) -> tuple[str, str, int | None, str] | None:
-    """An address, however it is written; None where it is none, which is no server's."""
+    """Return a normalised address; None if it is invalid."""
     if (parts := split_url(url)) is None:
         return None
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)

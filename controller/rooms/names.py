@@ -1,4 +1,4 @@
-"""What rooms of this installation are called, so that they are told from others' rooms. Pure."""
+"""The names of this installation's rooms, which distinguish them from all others. Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _LAUNCH: Final = re.compile(r"[A-Za-z0-9-]+")
 
 @dataclass(frozen=True, slots=True)
 class RoomNames:
-    """The names of one installation's rooms: of letters, digits and hyphens, as every provider takes them.
+    """The names of one installation's rooms: letters, digits and hyphens, which every provider accepts.
 
-    A room is named for its launch, not for its session: a session that is started once more under the same
-    id has a room of its own, which the end of the former launch can't close.
+    A room is named after its launch, not its session: if a session is started again under the same id, it
+    has a room of its own, which the end of the former launch can't close.
 
     Attributes:
-        installation: names rooms.
-        former: what the installation was called under secrets that still verify. Such rooms are its own.
+        installation: the part of the name that identifies the installation.
+        former: the same under secrets that still verify. Those rooms are its own too.
     """
 
     installation: str
@@ -28,7 +28,7 @@ class RoomNames:
         return f"{_prefix(self.installation)}{launch_id}"
 
     def launch(self, name: str) -> str | None:
-        """The launch a room was made for; None where it is not of this installation."""
+        """Return the launch that a room was made for; None if the room is another installation's."""
         for installation in (self.installation, *self.former):
             launch_id = name.removeprefix(_prefix(installation))
             if launch_id != name and _LAUNCH.fullmatch(launch_id):

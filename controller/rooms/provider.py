@@ -25,11 +25,11 @@ T = TypeVar("T")
 
 
 class ProviderError(Exception):
-    """A provider did not do what was asked; the sentence says why and what to do.
+    """A request to a provider failed. The message says why and what to do.
 
     Attributes:
         is_passing: whether the same request may succeed in a moment.
-        retry_after: in how many seconds, where the provider has said so.
+        retry_after: the pause that the provider asks for, in seconds, if it does.
     """
 
     def __init__(self, sentence: str, *, is_passing: bool = False, retry_after: float | None = None) -> None:
@@ -39,10 +39,10 @@ class ProviderError(Exception):
 
 
 async def ask(request: Callable[[], Awaitable[T]], pace: AsyncLimiter, provider: str) -> T:
-    """Do a request that may be repeated, at the provider's pace.
+    """Make a request that may be repeated, within the provider's rate limit.
 
     Raises:
-        RoomsUnavailable: it failed for good, or as often as it was tried.
+        RoomsUnavailable: it failed for good, or at every attempt.
     """
 
     async def paced() -> T:
@@ -63,7 +63,7 @@ async def ask(request: Callable[[], Awaitable[T]], pace: AsyncLimiter, provider:
         raise _unavailable(error) from error
     except TimeoutError as error:
         raise RoomsUnavailable(
-            f"{provider} did not do what was asked within {PATIENCE_SECONDS:g} seconds. Try again."
+            f"{provider} did not complete a request within {PATIENCE_SECONDS:g} seconds. Try again."
         ) from error
 
 

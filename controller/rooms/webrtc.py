@@ -1,4 +1,4 @@
-"""SmallWebRTC: no provider and no room. The caller's offer goes by the controller to the bot."""
+"""SmallWebRTC, which needs no provider and no room: the controller relays the caller's offer to the bot."""
 
 from collections.abc import Collection
 
@@ -22,7 +22,7 @@ class WebRtcRooms:
         return self._room(session, self._token(session))
 
     def bring(self, session: Session, url: str, token: str) -> Room:  # noqa: ARG002 - offers need no bot's token
-        """A caller can only bring the address that the session has anyway, and needs its token all the same.
+        """Accept only the address that the session has anyway. The caller needs its token all the same.
 
         Raises:
             InvalidRequest: it is another address.
@@ -42,13 +42,13 @@ class WebRtcRooms:
         return self._token(session)
 
     async def close(self, session: Session) -> None:
-        """Nothing to close: the bot was the other end, and it is gone."""
+        """Close nothing: the bot was the other end, and it is gone."""
 
     async def sweep(self, live: Collection[str]) -> int:  # noqa: ARG002 - likewise
         return 0
 
     async def aclose(self) -> None:
-        """No connections."""
+        """Close nothing: there are no connections."""
 
     def _token(self, session: Session) -> str:
         return self._signer.session_token(session.id, session.launch_id)

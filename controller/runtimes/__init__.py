@@ -1,1 +1,1 @@
-"""Where bots run: one module for each kind of place, all behind `controller.core.runtime.Runtime`."""
+"""The runtimes that bots can run in, each behind the Protocol `controller.core.runtime.Runtime`."""

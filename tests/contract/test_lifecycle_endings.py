@@ -13,8 +13,8 @@ import pytest
 
 from controller.core.endings import decide_ending, ending_for
 from controller.core.runtime import Exit
+from controller.runtimes.local.bounded_log import BoundedLog
 from controller.runtimes.local.memory import oom_kills
-from controller.runtimes.log import BoundedLog
 from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.reasons import REASONS_BY_EXIT_CODE, Reason
 from podline.contract.usage import Usage

@@ -1,4 +1,4 @@
-"""Daily's REST API, as far as it makes rooms and tokens for them.
+"""A client of Daily's REST API for rooms and their tokens.
 
 https://docs.daily.co/reference/rest-api
 """
@@ -17,18 +17,18 @@ from controller.core.addresses import is_private_url
 
 DAILY_API_URL: Final = "https://api.daily.co/v1"
 TIMEOUT_SECONDS: Final = 10.0
-"""For each request. Daily has been seen to take about one second."""
+"""For each request. Daily usually takes about one second."""
 
 _INFO_LENGTH: Final = 200
 _KEY: Final = re.compile(r"[!-~]+")
 
 
 class DailyError(Exception):
-    """Daily did not do what was asked; the sentence says why and what to do.
+    """A request to Daily failed. The message says why and what to do.
 
     Attributes:
-        status: of Daily's answer, None where there was none.
-        retry_after: in how many seconds to ask again, where Daily says so.
+        status: of Daily's answer; None without one.
+        retry_after: the pause that Daily asks for, in seconds, if it does.
     """
 
     def __init__(self, sentence: str, *, status: int | None = None, retry_after: float | None = None) -> None:
@@ -43,13 +43,13 @@ class DailyError(Exception):
 
 
 class DailyRoom(msgspec.Struct, frozen=True):
-    """A room, as far as it matters here. What is no URL or no name is taken for no answer."""
+    """A room as Daily returns it. An answer with an invalid URL or name can't be read."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]+$")]
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://[A-Za-z0-9._~:/-]+$")]
 
 
-class _Token(msgspec.Struct, frozen=True):
+class _MeetingToken(msgspec.Struct, frozen=True):
     token: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._~+/=-]+$")]
 
 
@@ -61,25 +61,25 @@ class ListedRoom(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
-class _Page(msgspec.Struct, frozen=True):
+class _RoomPage(msgspec.Struct, frozen=True):
     data: list[ListedRoom]
 
 
-class _Deleted(msgspec.Struct, frozen=True):
+class _DeletedRoom(msgspec.Struct, frozen=True):
     deleted: bool
 
 
-Answer = TypeVar("Answer", DailyRoom, _Token, _Page, _Deleted)
+Answer = TypeVar("Answer", DailyRoom, _MeetingToken, _RoomPage, _DeletedRoom)
 
 
 class DailyApi:
-    """Asks Daily with one key."""
+    """Daily's API with one key."""
 
     def __init__(self, client: httpx.AsyncClient, key: str, url: str = DAILY_API_URL) -> None:
         """Args: url: The API's, with its version.
 
         Raises:
-            DailyError: The key can be none, it would be sent in the clear, or the URL is none.
+            DailyError: The key or the URL is invalid, or the key would be sent unencrypted.
         """
         if not _KEY.fullmatch(key):
             raise DailyError("The Daily API key has characters that no key has; copy it once more.")
@@ -103,19 +103,19 @@ class DailyApi:
         return urlsplit(self._url).hostname or ""
 
     async def aclose(self) -> None:
-        """Let connections go."""
+        """Close its connections."""
         await self._client.aclose()
 
     async def create_room(self, expires_at: int, max_participants: int, name: str | None = None) -> DailyRoom:
-        """Make a private room that puts everybody out when it expires.
+        """Create a private room that ejects everyone when it expires.
 
         Args:
-            expires_at: In seconds of Unix.
-            max_participants: How many may be in it at one time.
-            name: Of letters, digits, hyphens and underscores; Daily thinks of one where it is None.
+            expires_at: Unix time in seconds.
+            max_participants: How many may be in it at the same time.
+            name: Letters, digits, hyphens and underscores. Daily chooses one if it is None.
 
         Raises:
-            DailyError: Daily made no room.
+            DailyError: Daily created no room.
         """
         properties = {
             "exp": expires_at,
@@ -127,40 +127,40 @@ class DailyApi:
         return await self._ask("POST", "rooms", DailyRoom, body if name is None else {"name": name, **body})
 
     async def get_room(self, name: str) -> DailyRoom:
-        """Raises DailyError: there is none, or Daily does not say."""
+        """Return a room. Raises DailyError if there is none or Daily does not answer."""
         return await self._ask("GET", f"rooms/{name}", DailyRoom)
 
     async def delete_room(self, name: str) -> None:
-        """Delete a room and put everybody out. One that is not there is deleted already.
+        """Delete a room and eject everyone. A missing room counts as deleted.
 
         Raises:
-            DailyError: Daily did not do it.
+            DailyError: Daily did not delete it.
         """
         try:
-            await self._ask("DELETE", f"rooms/{name}", _Deleted)
+            await self._ask("DELETE", f"rooms/{name}", _DeletedRoom)
         except DailyError as error:
             if error.status != httpx.codes.NOT_FOUND:
                 raise
 
     async def list_rooms(self, after: str | None = None) -> list[ListedRoom]:
-        """A page of rooms, the latest first: those after the one of this id. The last page is empty.
+        """Return a page of rooms, latest first, after the one with this id. The last page is empty.
 
         Raises:
-            DailyError: Daily does not say.
+            DailyError: Daily does not answer.
         """
         query = {} if after is None else {"starting_after": after}
-        return (await self._ask("GET", "rooms", _Page, query=query)).data
+        return (await self._ask("GET", "rooms", _RoomPage, query=query)).data
 
     async def create_token(self, room_name: str, expires_at: int, *, is_owner: bool) -> str:
-        """Make a token for one room, to join until it expires.
+        """Create a token that admits to one room until it expires.
 
-        It says nothing of ejection: what a token says of it takes the place of what the room says.
+        It leaves ejection out, because a token's setting would override the room's.
 
         Raises:
-            DailyError: Daily made no token.
+            DailyError: Daily created no token.
         """
         properties = {"room_name": room_name, "exp": expires_at, "is_owner": is_owner}
-        return (await self._ask("POST", "meeting-tokens", _Token, {"properties": properties})).token
+        return (await self._ask("POST", "meeting-tokens", _MeetingToken, {"properties": properties})).token
 
     async def _ask(
         self,
@@ -203,7 +203,7 @@ class DailyApi:
             ) from error
 
     def _refusal(self, answer: httpx.Response) -> str:
-        """What an answer that is not 200 means to whoever asked."""
+        """Return what an answer other than 200 means."""
         status = answer.status_code
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             return "Daily did not accept the key; check it at https://dashboard.daily.co/developers."
@@ -216,12 +216,12 @@ class DailyApi:
         return f"Daily refused with status {status}{self._info(answer)}."
 
     def _info(self, answer: httpx.Response) -> str:
-        """Daily's own words, if there are any; never the key, should they hold it."""
+        """Return Daily's own message, if there is one, without the key."""
         try:
             info = msgspec.json.decode(answer.content, type=dict[str, Any]).get("info")
         except msgspec.MsgspecError:
             return ""
         if not isinstance(info, str) or not info.strip():
             return ""
-        words = " ".join(info.replace(self._key, "...").split())
-        return f": {words[:_INFO_LENGTH].rstrip(' .')}"
+        message = " ".join(info.replace(self._key, "...").split())
+        return f": {message[:_INFO_LENGTH].rstrip(' .')}"

@@ -1,4 +1,4 @@
-"""`podline room`: a Daily room for one bot run alone, printed for a shell."""
+"""`podline room`: a Daily room for a bot that runs alone, printed for a shell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOM_SECONDS: Final = 3600
 """How long a room lasts: twice the default maximum duration of a call."""
 
 MAX_PARTICIPANTS: Final = 3
-"""The bot, the caller, and the caller once more, who was lost and for Daily is still there."""
+"""The bot, the caller, and the caller once more if Daily has not noticed that the connection was lost."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Meeting:
 
     @property
     def variables(self) -> str:
-        """For the bot, so that `export $(podline room)` is all it takes."""
+        """The bot's variables, as `export $(podline room)` needs them."""
         return f"DAILY_ROOM_URL={self.room_url}\nDAILY_TOKEN={self.bot_token}\n"
 
     @property
     def comment(self) -> str:
-        """For the person, who calls from a browser: Daily's own page takes its token from the query."""
+        """The caller's instructions. Daily's own page takes the token from the query."""
         return (
             f"# A room for {ROOM_SECONDS // 60} minutes. Start a bot with these variables, then call it at\n"
             f"# {self.room_url}?t={self.caller_token}\n"
@@ -40,15 +40,15 @@ class Meeting:
 
 
 async def make_meeting(key: str | None, variables: Mapping[str, str], now: float) -> Meeting:
-    """Make a room and a token for each side.
+    """Create a room and a token for each side.
 
     Args:
-        key: The one from the command line; None for that of the environment.
+        key: From the command line; None to take it from the environment.
         variables: DAILY_API_KEY and DAILY_API_URL are read.
-        now: The time of day, in seconds of Unix.
+        now: The Unix time in seconds.
 
     Raises:
-        DailyError: There is no key, or Daily did not do it.
+        DailyError: There is no key, or Daily refused.
     """
     key = key or variables.get("DAILY_API_KEY", "").strip()
     if not key:

@@ -28,15 +28,15 @@ from podline.contract import environment
 
 DAILYS_ROOMS: Final = "*.daily.co"
 MOST_PARTICIPANTS: Final = 3
-"""The bot, the caller, and the caller once more, who was lost and for Daily is still there."""
+"""The bot, the caller, and the caller once more if Daily has not noticed that the connection was lost."""
 
 _BEHIND_SECONDS: Final = 60
-"""How much longer than its session may need it a room is there."""
+"""How much longer a room exists than its session may need it."""
 
 _YOUNGEST_SWEPT_SECONDS: Final = 60.0
 
 # https://docs.daily.co/reference/rest-api/your-domain/rate-limits: 100 requests in 5 s, and 50 deletions in
-# 30 s. A burst and what is regained within the window are together no more than that.
+# 30 s. A burst and what is regained within the window stay below that together.
 _REQUESTS: Final = (20, 1.25)
 _DELETIONS: Final = (10, 7.5)
 
@@ -45,20 +45,20 @@ T = TypeVar("T")
 
 
 class DailyRooms:
-    """Makes rooms with the operator's key."""
+    """Creates rooms with the operator's key."""
 
     provider = "daily"
 
     def __init__(
         self, api: DailyApi, names: RoomNames, now: Callable[[], float], hosts: Collection[str] = ()
     ) -> None:
-        """Prepare; nothing is asked.
+        """Send nothing yet.
 
         Args:
             api: Daily, with a key.
             names: those of this installation's rooms.
-            now: the time of day, in seconds of Unix.
-            hosts: on which rooms may be brought; the API's own where there are none.
+            now: returns the Unix time in seconds.
+            hosts: where brought rooms may be; the API's own by default.
         """
         self._hosts = hosts or (DAILYS_ROOMS if api.is_dailys_own else api.host,)
         self._api = api
@@ -77,10 +77,10 @@ class DailyRooms:
         return self._room(name, made.url, bot_token=bot.result(), caller_token=caller.result())
 
     def bring(self, session: Session, url: str, token: str) -> Room:  # noqa: ARG002 - a room is its address
-        """Daily alone can check the token's signature; what the token says must fit the room.
+        """Check that the token's claims fit the room. Only Daily can check its signature.
 
         Raises:
-            InvalidRequest: it is no room of Daily's, one of another session, or the token is for another.
+            InvalidRequest: it is not a Daily room, it is another session's, or the token is for another room.
         """
         brought, name = self._read(url)
         if self._names.launch(name) is not None:
@@ -134,7 +134,7 @@ class DailyRooms:
             last = page[-1].id
 
     async def _create(self, name: str, expires_at: int) -> daily_api.DailyRoom:
-        """Make a room, or find it made: by a try whose answer was lost."""
+        """Create a room, or find the one that an attempt created whose answer was lost."""
         try:
             return await self._api.create_room(expires_at, MOST_PARTICIPANTS, name)
         except DailyError as error:
@@ -152,7 +152,7 @@ class DailyRooms:
         await self._ask(lambda: self._api.delete_room(name), self._deletions)
 
     async def _ask(self, request: Callable[[], Awaitable[T]], pace: AsyncLimiter | None = None) -> T:
-        async def told() -> T:
+        async def request_or_provider_error() -> T:
             try:
                 return await request()
             except DailyError as error:
@@ -160,17 +160,17 @@ class DailyRooms:
                     str(error), is_passing=error.is_passing, retry_after=error.retry_after
                 ) from error
 
-        return await ask(told, pace or self._requests, "Daily")
+        return await ask(request_or_provider_error, pace or self._requests, "Daily")
 
     def _expiry(self, lifetime_seconds: float) -> int:
         return int(self._now() + lifetime_seconds) + _BEHIND_SECONDS
 
     def _name_of(self, session: Session) -> str:
-        """The name its room was given, maybe under a secret that no longer names rooms."""
+        """Return the name its room was given, perhaps under a former secret."""
         return session.room_name or self._names.of(session.launch_id)
 
     def _read(self, url: str) -> tuple[RoomUrl, str]:
-        """A room's address, and its name there."""
+        """Return a room's address, and its name there."""
         room = read_room_url(url, ("https",))
         path = _ROOM_PATH.fullmatch(room.path) if room is not None else None
         if room is None or path is None:
@@ -195,7 +195,7 @@ class DailyRooms:
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """What a token says of itself, as far as it can be read.
+    """Return a token's claims, as far as they can be read.
 
     https://docs.daily.co/docs/guides/privacy-and-security/self-signing-tokens
     """

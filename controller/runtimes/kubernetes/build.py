@@ -1,4 +1,4 @@
-"""Puts the Kubernetes runtime together from the settings, and says at once what of them can't be used."""
+"""The Kubernetes runtime, built from the settings. Unusable settings are reported at startup."""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 from controller.core.errors import RuntimeUnavailable
+from controller.runtimes.empty_log import empty_log
 from controller.runtimes.kubernetes.bots import Bot
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
-from controller.runtimes.log import nothing
 
 log = logging.getLogger("podline.runtimes.kubernetes")
 
@@ -39,7 +39,7 @@ async def read_log(client: NamespaceClient, bot: Bot | None, *, follow: bool) ->
             break
         # Its container has not started. A change that was missed meanwhile is noticed after the pause.
         await bot.change(_PAUSE_SECONDS)
-    return nothing()
+    return empty_log()
 
 
 async def _until_broken(pieces: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""From what the cluster shows of a Job and its pod to what became of the bot. Pure.
+"""What a Job, its pod and their events say about a bot. Pure.
 
 The fields were read off a Kubernetes 1.37; each has a fixture in the tests of this module.
 """
@@ -19,7 +19,7 @@ from podline.contract.reasons import Reason
 from podline.contract.text import printable
 
 _ENDS: Final = ("Complete", "Failed")
-"""What a Job gets when its pod has ended. FailureTarget and SuccessCriteriaMet only announce it."""
+"""A Job's conditions once its pod has ended. FailureTarget and SuccessCriteriaMet only announce them."""
 
 _TERMINAL: Final = ("Succeeded", "Failed")
 
@@ -36,41 +36,41 @@ _IMAGE: Final = frozenset(
 _START_ERRORS: Final = frozenset({"StartError", "ContainerCannotRun"})
 _NODE_LOST: Final = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
 _NEVER_SEEN: Final = "ContainerStatusUnknown"
-"""What a kubelet puts down for a container that it can't find when it ends the pod."""
+"""The kubelet's reason for a container that it can't find when it ends the pod."""
 
 _KILLED: Final = 137
 _EXIT_CODE: Final = re.compile(r"exit code (\d+)")
 _CORRECT_THE_TEMPLATE: Final = "Correct the Job template, or what it refers to."
-"""What never ran has no log to look into."""
+"""A container that never ran has no log to read."""
 
 _MOST_CHARACTERS: Final = 300
-"""Of somebody else's words in a sentence of ours."""
+"""Of another component's message within our sentence."""
 _MOST_CHARACTERS_OF_A_REASON: Final = 60
 
 
 def has_ended(job: Job) -> bool:
-    """Whether a Job is over, and its pod with it."""
+    """Return whether a Job is over, and its pod with it."""
     return any(each.type in _ENDS and each.holds for each in job.status.conditions)
 
 
 def is_terminal(pod: Pod) -> bool:
-    """Whether all that ran in a pod has ended. The phase decides: a container may look so seconds before."""
+    """Return whether a pod has ended. Its phase decides: containers may look ended seconds earlier."""
     return pod.status.phase in _TERMINAL
 
 
 def scheduled_at(pod: Pod) -> datetime | None:
-    """When a node was found for the pod, None while none is."""
+    """Return when a node was found for the pod; None until then."""
     condition = pod.condition("PodScheduled")
     return condition.last_transition_time if condition is not None and condition.holds else None
 
 
 def is_waiting(pod: Pod) -> bool:
-    """Whether a pod has yet to run, and is not being ended either."""
+    """Return whether a pod has yet to run and is not being ended."""
     return pod.status.phase == "Pending" and pod.metadata.deletion_timestamp is None and not has_begun(pod)
 
 
 def has_begun(pod: Pod) -> bool:
-    """Whether the bot's container has ever run. A kubelet ends one that has not as of unknown status."""
+    """Return whether the bot's container ever ran. A kubelet ends one that did not with an unknown status."""
     state = pod.bot()
     if state.terminated is not None:
         return state.terminated.reason != _NEVER_SEEN or pod.bot_has_run_before()
@@ -78,7 +78,7 @@ def has_begun(pod: Pod) -> bool:
 
 
 def held_up(pod: Pod) -> Ending | None:
-    """What keeps a pod from running, as far as it shows by itself."""
+    """Return what keeps a pod from running, as far as the pod itself shows it."""
     scheduled = pod.condition("PodScheduled")
     if scheduled is not None and not scheduled.holds:
         return _saying(Reason.UNSCHEDULABLE, "No node had room for the bot", scheduled.message)
@@ -103,14 +103,14 @@ def explain(
     at: datetime,
     held_up_before: Ending | None = None,
 ) -> Exit:
-    """What became of a bot that is gone.
+    """Return the evidence of how a bot that is gone ended.
 
     Args:
-        job: as it was last seen; None where somebody has deleted it.
-        pod: as it was last seen; None where none ever was, or it had gone before anybody looked.
+        job: in its last known state; None if someone deleted it.
+        pod: in its last known state; None if there never was one, or it was gone before it was seen.
         events: warnings about the two, oldest first.
         at: when it was seen to be gone.
-        held_up_before: what kept it from running while it was waiting: the pod forgets that when it is ended.
+        held_up_before: what kept it from running while it waited: the pod loses that when it is ended.
     """
     terminated = pod.bot().terminated if pod is not None else None
     final_report = decode_final_report(terminated.message or "") if terminated is not None else None
@@ -130,7 +130,7 @@ def explain(
 
 
 def _exit_code(job: Job | None, terminated: Terminated | None) -> int | None:
-    """The bot's, or what the Job has kept of it when the pod is gone."""
+    """Return the bot's exit code, or the one that the Job has kept if the pod is gone."""
     if terminated is not None:
         return terminated.exit_code
     failed = _failed(job)
@@ -141,7 +141,7 @@ def _exit_code(job: Job | None, terminated: Terminated | None) -> int | None:
 
 
 def _ended_at(terminated: Terminated | None, at: datetime) -> datetime:
-    """The moment of the final report: by the kubelet's clock, in whole seconds, and never after we saw it."""
+    """Return when the bot exited, by the kubelet's clock in whole seconds, but never after we saw it."""
     if terminated is None or terminated.finished_at is None:
         return at
     return min(at, terminated.finished_at)
@@ -155,7 +155,7 @@ def _disruption(
         return known
     failed = _failed(job)
     if failed is not None and "condition DisruptionTarget" in (failed.message or ""):
-        # The pod is gone, and with it what exactly was done to it.
+        # The pod is gone, and with it the exact cause.
         return ending_for(Reason.EVICTED)
     if any(each.reason == "NodeNotReady" for each in events) and not _left_by_itself(terminated):
         return ending_for(Reason.NODE_LOST)
@@ -163,7 +163,7 @@ def _disruption(
 
 
 def _left_by_itself(terminated: Terminated | None) -> bool:
-    """Whether the bot has ended before anybody killed it: its node was there to see it."""
+    """Return whether the bot exited before anything killed it, on a node that was there to see it."""
     return terminated is not None and terminated.exit_code != _KILLED
 
 
@@ -189,12 +189,12 @@ def _of_pod(pod: Pod) -> Ending | None:
 
 
 def _ran(job: Job | None, pod: Pod | None) -> bool:
-    """Whether the bot has ever run, or nobody can say."""
+    """Return whether the bot ever ran; True if that is unknown."""
     if pod is not None:
         return has_begun(pod)
     if job is None or any(each.type == "Complete" and each.holds for each in job.status.conditions):
         return True
-    # Only a deadline ends a Job whose pod never ran: its own, or the one that a stop has set.
+    # Only a deadline ends a Job if its pod never ran: its own, or the one that a stop set.
     failed = _failed(job)
     return failed is not None and failed.reason != "DeadlineExceeded"
 
@@ -204,18 +204,18 @@ def _held_up(pod: Pod | None, events: Sequence[Event]) -> Ending | None:
 
 
 def _from_events(events: Sequence[Event]) -> Ending | None:
-    """The last warning that says why there is no bot yet."""
+    """Return what the last warning says about why there is no bot yet."""
     for event in reversed(events):
-        words = event.message or ""
+        message = event.message or ""
         if event.reason == "FailedCreate":
-            return _saying(Reason.LAUNCH_FAILED, "The Job could not create its pod", words)
+            return _saying(Reason.LAUNCH_FAILED, "The Job could not create its pod", message)
         if event.reason == "FailedScheduling":
-            return _saying(Reason.UNSCHEDULABLE, "No node had room for the bot", words)
-        if event.reason in ("Failed", "InspectFailed", "ErrImageNeverPull") and "image" in words.lower():
-            return _saying(Reason.IMAGE_PULL, "The bot's image could not be pulled", words)
+            return _saying(Reason.UNSCHEDULABLE, "No node had room for the bot", message)
+        if event.reason in ("Failed", "InspectFailed", "ErrImageNeverPull") and "image" in message.lower():
+            return _saying(Reason.IMAGE_PULL, "The bot's image could not be pulled", message)
         if event.reason in ("FailedMount", "FailedCreatePodSandBox", "Failed"):
             what = "The bot's pod could not be started"
-            return _saying(Reason.START_TIMEOUT, what, words, _CORRECT_THE_TEMPLATE)
+            return _saying(Reason.START_TIMEOUT, what, message, _CORRECT_THE_TEMPLATE)
     return None
 
 
@@ -240,9 +240,9 @@ def _failed(job: Job | None) -> Condition | None:
     return next((each for each in conditions if each.type in kinds and each.holds), None)
 
 
-def _saying(reason: Reason, what: str, words: str | None, advice: str | None = None) -> Ending:
-    """What happened, in the cluster's own words, then what to do: as ever for this reason, or as is said."""
-    said = _bounded(words, _MOST_CHARACTERS).rstrip(".")
+def _saying(reason: Reason, what: str, message: str | None, advice: str | None = None) -> Ending:
+    """Return an ending with the cluster's message, and the reason's usual advice unless another is given."""
+    said = _bounded(message, _MOST_CHARACTERS).rstrip(".")
     return Ending(
         reason=reason,
         what_happened=f"{what}: {said}." if said else f"{what}.",
@@ -250,6 +250,6 @@ def _saying(reason: Reason, what: str, words: str | None, advice: str | None = N
     )
 
 
-def _bounded(words: str | None, most_characters: int) -> str:
-    """Somebody else's words, a registry's among them, on one printable line."""
-    return printable(" ".join((words or "").split()), most_characters)
+def _bounded(message: str | None, most_characters: int) -> str:
+    """Return another component's message, perhaps a registry's, as one printable line."""
+    return printable(" ".join((message or "").split()), most_characters)

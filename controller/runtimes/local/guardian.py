@@ -1,4 +1,4 @@
-"""A process beside the controller that outlives it for as long as it takes to end its bots."""
+"""A process beside the controller that outlives it just long enough to end its bots."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ PROGRAM: Final = (sys.executable, "-IS", str(Path(__file__).with_name("orphans.p
 
 _PAUSE_SECONDS: Final = 0.2
 _CLOSE_SECONDS: Final = 5.0
-"""Only a guardian that is stopped takes this long beyond the grace period."""
+"""How long after the grace period to wait. Only a suspended guardian takes that long."""
 
 
 class Guardian:
-    """Knows the process groups of all bots, through a pipe that only the controller holds open.
+    """Passes the process groups of all bots on to the guardian process, through a pipe.
 
-    The pipe outlives each guardian process: what is written while one is replaced waits for its successor.
+    Only the controller holds the pipe open. It outlives each guardian process: what is written while one is
+    replaced waits for its successor.
     """
 
     def __init__(self, directory: Path, grace_seconds: float, program: tuple[str, ...] = PROGRAM) -> None:
-        """Open the pipe; no process is started.
+        """Open the pipe. No process is started yet.
 
         Args:
-            directory: where bots work; goes with the controller.
+            directory: where bots work. It is removed with the controller.
             grace_seconds: from SIGTERM to SIGKILL.
             program: see `controller/runtimes/local/orphans.py`.
         """
@@ -42,11 +43,11 @@ class Guardian:
 
     @property
     def is_able(self) -> bool:
-        """Whether bots may be launched: a guardian is there, or on its way."""
+        """Whether bots may be launched: a guardian is running or being started."""
         return not self._failed
 
     async def run(self) -> None:
-        """Keep a guardian process for as long as this is awaited; one that is killed gets a successor."""
+        """Keep a guardian process running for as long as this is awaited. A killed one is replaced."""
         while True:
             try:
                 await self._start()
@@ -60,17 +61,17 @@ class Guardian:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     def add(self, group: int) -> None:
-        """Guard a process group. Again is harmless."""
+        """Guard a process group. Repeating it is harmless."""
         self._groups.add(group)
-        self._tell(f"+{group}\n")
+        self._write(f"+{group}\n")
 
     def remove(self, group: int) -> None:
-        """Forget a group that has no members any more."""
+        """Stop guarding a group whose processes have all ended."""
         self._groups.discard(group)
-        self._tell(f"-{group}\n")
+        self._write(f"-{group}\n")
 
     async def close(self) -> None:
-        """Let the guardian go; it ends what is left first."""
+        """Let the guardian end the remaining bots, then itself."""
         os.close(self.entrance)
         os.close(self._reading)
         if self._process is None:
@@ -87,23 +88,23 @@ class Guardian:
             *self._command,
             stdin=self._reading,
             stdout=asyncio.subprocess.DEVNULL,
-            # Bots can read what stands there, and it needs nothing.
+            # Bots can read it, and the guardian needs nothing from it.
             env={},
-            # A group of its own, so that a Ctrl-C in the terminal is not for it.
+            # A group of its own, so that a Ctrl-C in the terminal doesn't reach it.
             start_new_session=True,
         )
         for group in self._groups:
-            self._tell(f"+{group}\n")
+            self._write(f"+{group}\n")
 
     async def _wait(self) -> None:
-        assert self._process is not None  # noqa: S101 - has just been started
+        assert self._process is not None  # noqa: S101 - it has just been started
         await self._process.wait()
         self._process = None
 
-    def _tell(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         try:
             os.write(self.entrance, line.encode())
         except BlockingIOError:
-            # Nobody reads. A successor is told everything again.
+            # The pipe is full because this guardian does not read. Its successor gets every group again.
             if self._process is not None:
                 self._process.kill()

@@ -1,4 +1,4 @@
-"""Keeps this process's environment and memory from the bots beside it, which run as the same user."""
+"""Protection of this process's environment and memory from bots, which run as the same user."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _PR_SET_DUMPABLE: Final = 4
 
 
 def hide_this_process() -> None:
-    """Let none but root look into this process by /proc or ptrace; it leaves no core dump either.
+    """Let only root inspect this process through /proc or ptrace. It also leaves no core dump.
 
-    On Linux alone. A program that is started from here is visible again, so it must be given no secret.
+    This works on Linux only. A program started from here is visible again, so it must get no secret.
     """
     if sys.platform != "linux":
         return

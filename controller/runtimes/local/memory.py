@@ -1,4 +1,4 @@
-"""What the kernel tells of processes that it ended for want of memory."""
+"""The kernel's count of processes that it killed because memory ran out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def own_memory_events() -> Path | None:
-    """Where the kernel counts for the control group of this process; None on a system that does not.
+    """Return the file in which the kernel counts for this process's control group; None without one.
 
     Bots share the group. It is there on Linux with cgroup v2, in a container or a service, not in the root
     group of the machine: docs.kernel.org, cgroup-v2, memory.events.
@@ -21,7 +21,7 @@ def own_memory_events() -> Path | None:
 
 
 def oom_kills(memory_events: Path | None) -> int:
-    """How many processes of the group the kernel has killed for want of memory; 0 where nobody counts."""
+    """Return how many processes of the group the kernel killed because memory ran out; 0 without a count."""
     if memory_events is None:
         return 0
     try:

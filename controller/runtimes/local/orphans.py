@@ -1,11 +1,11 @@
-"""The guardian's program: ends the bots that a controller leaves behind when it is killed.
+"""The guardian's program, which ends the bots of a controller that was killed.
 
     python orphans.py GRACE_SECONDS DIRECTORY < PIPE
 
-It reads lines `+GROUP` and `-GROUP` from the pipe until nobody holds its other end any more, which is when
-the controller is gone. The process groups that are left then get SIGTERM, and SIGKILL after the grace period;
-and the directory in which they worked is removed. Standard library only, so that it starts at once and stays
-small.
+It reads lines `+GROUP` and `-GROUP` from the pipe until the other end is closed, which means that the
+controller is gone. The remaining process groups then get SIGTERM, and SIGKILL after the grace period, and the
+directory in which they worked is removed. It uses only the standard library, so that it starts at once and
+stays small.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ _LINE: Final = re.compile(r"([+-])(\d+)\n")
 
 
 def main() -> None:
-    # It ends when the controller has ended, whatever signal made that end, and not before.
+    # It ends after the controller and not before, whatever signal ended that.
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     grace_seconds, directory = float(sys.argv[1]), sys.argv[2]
-    dismiss(left_behind(sys.stdin), grace_seconds)
+    end(left_behind(sys.stdin), grace_seconds)
     shutil.rmtree(directory, ignore_errors=True)
 
 
 def left_behind(lines: Iterable[str]) -> set[int]:
-    """The groups that came and did not go. What is no whole line was begun by another guardian's reading."""
+    """Return the groups that were added and not removed. A former guardian may have read part of a line."""
     groups: set[int] = set()
     for line in lines:
         if match := _LINE.fullmatch(line):
             group = int(match[2])
             (groups.add if match[1] == "+" else groups.discard)(group)
-    # To signal group 0 or 1 would be to signal ourselves or everybody.
+    # Signalling group 0 or 1 would signal ourselves or every process.
     return {group for group in groups if group > 1}
 
 
-def dismiss(groups: Iterable[int], grace_seconds: float) -> None:
-    """Ask groups to leave, and kill those that are still there after the grace period."""
+def end(groups: Iterable[int], grace_seconds: float) -> None:
+    """Terminate groups, and kill those that still exist after the grace period."""
     deadline = time.monotonic() + grace_seconds
     remaining = {group for group in groups if _signal(group, signal.SIGTERM)}
     for group in remaining:
-        # A stopped process takes no signal before it goes on.
+        # A stopped process handles no signal until it is continued.
         _signal(group, signal.SIGCONT)
     while remaining and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
@@ -58,11 +58,11 @@ def dismiss(groups: Iterable[int], grace_seconds: float) -> None:
 
 
 def _signal(group: int, number: int) -> bool:
-    """Send a signal; returns whether anybody is there to take it."""
+    """Send a signal. Return whether the group has a process that can receive it."""
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
-        # macOS tells of a group of dead processes that it may not be signalled.
+        # macOS answers that a group of dead processes may not be signalled.
         return False
     return True
 

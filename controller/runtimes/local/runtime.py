@@ -1,7 +1,7 @@
 """Bots as processes on this machine, each in a process group and a working directory of its own.
 
-None outlives the controller: on an orderly way out it takes them along, and the guardian ends those of a
-controller that is killed.
+None outlives the controller: it ends them when it shuts down, and the guardian ends those of a controller
+that is killed.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from controller.core.endings import ending_for
 from controller.core.errors import RuntimeUnavailable
 from controller.core.runtime import Exit, Launch, Observation
 from controller.core.session import Ending, Session
+from controller.runtimes.empty_log import empty_log
 from controller.runtimes.final_report import read_final_report
+from controller.runtimes.local.bounded_log import BoundedLog
 from controller.runtimes.local.guardian import Guardian
 from controller.runtimes.local.memory import oom_kills
-from controller.runtimes.log import BoundedLog, nothing
 from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract import environment
 from podline.contract.reasons import Reason
@@ -36,12 +37,12 @@ log = logging.getLogger("podline.runtimes.local")
 _LAST_WORD: Final = "last-word.json"
 _READ_BYTES: Final = 64 * 1024
 _OUTPUT_SECONDS: Final = 1.0
-"""How long what the group has left in its pipe may take to read, once the bot is gone."""
+"""How long the output that is left in the pipe may take to read after the bot is gone."""
 
 _SHELL: Final = "/bin/sh"
-_INTRODUCE_AND_RUN: Final = 'echo "+$$" >&0 && exec "$@" < /dev/null'
-"""Run by the shell that becomes the bot. With the guardian's pipe as its standard input, the process group
-makes itself known before the bot exists: at no moment does a killed controller leave one unknown."""
+_ANNOUNCE_AND_RUN: Final = 'echo "+$$" >&0 && exec "$@" < /dev/null'
+"""Run by the shell that becomes the bot. With the guardian's pipe as its standard input, it announces the
+process group before the bot exists, so that a killed controller never leaves an unknown one."""
 
 _MACHINE: Final = (
     "PATH",
@@ -54,11 +55,11 @@ _MACHINE: Final = (
     "NO_PROXY",
     "SSL_CERT_DIR",
 )
-"""Variables of the machine that any program needs, in either case; beside them LC_*, PYTHON* and OTEL_*."""
+"""The machine's variables that any program needs, in either case. LC_*, PYTHON* and OTEL_* are added."""
 
 
 def bot_variables(variables: Mapping[str, str]) -> dict[str, str]:
-    """What bots get of the controller's variables: the machine's and the shared ones, no secret of ours."""
+    """Return the variables that bots inherit: the machine's and the shared ones, none of our secrets."""
     return {
         name: value
         for name, value in variables.items()
@@ -73,8 +74,8 @@ def bot_variables(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 @dataclass(slots=True, eq=False)
-class _Bot:
-    """One process, running or gone."""
+class _BotProcess:
+    """One bot, running or gone."""
 
     process: asyncio.subprocess.Process
     directory: Path
@@ -100,17 +101,17 @@ class LocalRuntime:
         memory_megabytes: int | None = None,
         memory_events: Path | None = None,
     ) -> None:
-        """Prepare; nothing is started.
+        """Start nothing yet.
 
         Args:
             command: what to run.
             variables: the environment that all bots share.
-            directory: exists; holds a working directory for each launch. It goes with the controller.
+            directory: exists and gets a working directory for each launch. It is removed with the controller.
             grace_seconds: from SIGTERM to SIGKILL.
             keep_ended_seconds: how long the log of a bot outlives it.
-            clock: says when a bot was seen.
-            memory_megabytes: the most data (RLIMIT_DATA, in MiB) that a bot's process may have.
-            memory_events: the kernel's count of what it killed for want of memory, where there is one.
+            clock: gives the time of each observation.
+            memory_megabytes: the limit of a bot's data (RLIMIT_DATA, in MiB).
+            memory_events: the kernel's count of processes killed because memory ran out, if there is one.
         """
         self._command = tuple(command)
         self._variables = dict(variables)
@@ -118,11 +119,11 @@ class LocalRuntime:
         self._grace_seconds = grace_seconds
         self._keep_ended_seconds = keep_ended_seconds
         self._clock = clock
-        self._script = _INTRODUCE_AND_RUN
+        self._script = _ANNOUNCE_AND_RUN
         if memory_megabytes is not None:
             self._script = f"ulimit -d {memory_megabytes * 1024} && {self._script}"
         self._memory_events = memory_events
-        self._bots: dict[str, _Bot] = {}
+        self._bots: dict[str, _BotProcess] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._guardian: Guardian | None = None
         self._observations = ObservationQueue()
@@ -157,9 +158,9 @@ class LocalRuntime:
             shutil.rmtree(log_.directory, ignore_errors=True)
             raise RuntimeUnavailable(f"The bot's process could not be started: {error.strerror}.") from error
         if self._tasks is None:
-            # The controller has left meanwhile, and the guardian with it.
+            # The controller has shut down meanwhile, and the guardian with it.
             _kill_group(bot.process.pid)
-            raise RuntimeUnavailable("The local runtime is not running any more.")
+            raise RuntimeUnavailable("The local runtime has shut down.")
         self._guardian.add(bot.process.pid)
         self._bots[launch_id] = bot
         self._tasks.create_task(self._watch(launch_id, bot, output, self._guardian))
@@ -169,11 +170,11 @@ class LocalRuntime:
             bot.asked_to_leave.set()
 
     def record(self, session: Session) -> None:
-        """Nothing to keep: no other controller takes these bots over."""
+        """Keep nothing: no other controller adopts these bots."""
 
     async def logs(self, launch_id: str, *, follow: bool) -> AsyncIterator[bytes]:
         bot = self._bots.get(launch_id)
-        return nothing() if bot is None else bot.log.read(follow=follow)
+        return empty_log() if bot is None else bot.log.read(follow=follow)
 
     def _make_directory(self, directory: Path) -> BoundedLog:
         try:
@@ -186,8 +187,8 @@ class LocalRuntime:
                 "Look at the disk that TMPDIR is on."
             ) from error
 
-    async def _spawn(self, launch: Launch, log_: BoundedLog, entrance: int) -> tuple[_Bot, int]:
-        """Start the process; returns it with the reading end of its output."""
+    async def _spawn(self, launch: Launch, log_: BoundedLog, entrance: int) -> tuple[_BotProcess, int]:
+        """Start the process. Return it with the reading end of its output."""
         if shutil.which(self._command[0]) is None:
             # The shell could say so only in the bot's log.
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
@@ -213,10 +214,10 @@ class LocalRuntime:
             raise
         finally:
             os.close(writing)
-        return _Bot(process, log_.directory, log_, oom_kills_before), reading
+        return _BotProcess(process, log_.directory, log_, oom_kills_before), reading
 
-    async def _watch(self, launch_id: str, bot: _Bot, output: int, guardian: Guardian) -> None:
-        """See one bot through to its end, tell of it, and clean up when its log has been kept long enough."""
+    async def _watch(self, launch_id: str, bot: _BotProcess, output: int, guardian: Guardian) -> None:
+        """Observe one bot until it is gone, and clean up once its log has been kept long enough."""
         self._observations.put(Observation(launch_id=launch_id, scheduled=self._clock.now()))
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -233,48 +234,48 @@ class LocalRuntime:
         del self._bots[launch_id]
         shutil.rmtree(bot.directory, ignore_errors=True)
 
-    async def _until_gone(self, bot: _Bot, guardian: Guardian) -> None:
+    async def _until_gone(self, bot: _BotProcess, guardian: Guardian) -> None:
         try:
             await bot.process.wait()
         finally:
-            # Also on the way out of a controller that ends in haste: no process outlives it.
+            # Also if the controller is shutting down in haste: no process outlives it.
             _kill_group(bot.process.pid)
             await bot.process.wait()
             guardian.remove(bot.process.pid)
 
-    async def _stop_when_asked(self, bot: _Bot) -> None:
+    async def _stop_when_asked(self, bot: _BotProcess) -> None:
         await bot.asked_to_leave.wait()
         with suppress(ProcessLookupError):
             bot.process.terminate()
-            # A stopped process takes no signal before it goes on; this way it still can say goodbye.
+            # A stopped process handles no signal until it is continued. Now it can still say goodbye.
             bot.process.send_signal(signal.SIGCONT)
         await asyncio.sleep(self._grace_seconds)
         log.warning("bot killed after the grace period", extra={"pid": bot.process.pid})
         _kill_group(bot.process.pid)
 
-    def _exit(self, bot: _Bot) -> Exit:
+    def _exit(self, bot: _BotProcess) -> Exit:
         code = bot.process.returncode
         now = self._clock.now()
-        word, written = read_final_report(bot.directory / _LAST_WORD) or (None, now)
-        # The kernel's SIGKILL looks like anybody's. Only its own count tells that it has been at work.
+        final_report, written = read_final_report(bot.directory / _LAST_WORD) or (None, now)
+        # The kernel's SIGKILL looks like any other. Only its own count shows that it was the kernel's.
         is_out_of_memory = code == -signal.SIGKILL and oom_kills(self._memory_events) > bot.oom_kills_before
         return Exit(
             at=min(written, now),
             process_failure=ending_for(Reason.OUT_OF_MEMORY) if is_out_of_memory else None,
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
-            final_report=word,
+            final_report=final_report,
         )
 
 
 def _kill_group(leader: int) -> None:
-    """Kill whoever is left of a process group. A group without members is no error."""
+    """Kill what is left of a process group. An empty group is no error."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
 
 async def _copy(output: int, log_: BoundedLog) -> None:
-    """Copy a pipe to the log until its last writer is gone."""
+    """Copy a pipe to the log until its last writer has closed it."""
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(output, "rb", buffering=0)

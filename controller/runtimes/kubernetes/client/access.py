@@ -1,4 +1,4 @@
-"""Which cluster, which namespace, what credentials: the pod's own, or a kubeconfig's as kubectl reads it."""
+"""Cluster, namespace and credentials: the pod's own, or those of a kubeconfig, read as kubectl does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DEFAULT_NAMESPACE: Final = "default"
 
 
 def _proxy_for(address: str) -> str | None:
-    """The proxy that the environment names for an address, as kubectl reads HTTPS_PROXY and NO_PROXY."""
+    """Return the proxy for an address, from HTTPS_PROXY and NO_PROXY as kubectl reads them."""
     parts = urlsplit(address)
     if parts.hostname is None or proxy_bypass(parts.hostname):
         return None
@@ -29,7 +29,7 @@ def _proxy_for(address: str) -> str | None:
 
 
 def _insist_on_what_it_promises(loader: Any, configuration: Configuration) -> None:
-    """The package goes on without an address, and as nobody where a plugin has failed; it only logs that."""
+    """Raise if there is no address, or no credentials after a plugin failed: the package only logs that."""
     if not hasattr(loader, "host"):
         raise ConfigException("its cluster has no server")
     is_known = configuration.api_key.get("BearerToken") or configuration.cert_file
@@ -38,7 +38,7 @@ def _insist_on_what_it_promises(loader: Any, configuration: Configuration) -> No
 
 
 class Access:
-    """Finds credentials, and finds them again when they have been renewed where they come from."""
+    """Finds credentials, and finds them again after they were renewed."""
 
     def __init__(self, kubeconfig: str | None = None) -> None:
         """Without `kubeconfig`: KUBECONFIG or ~/.kube/config where it exists, else the pod's own account."""

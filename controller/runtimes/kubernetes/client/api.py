@@ -1,4 +1,4 @@
-"""Requests to the API server: the client package configures, authenticates and transports; bytes stay raw."""
+"""Requests to the API server. The client package configures, authenticates and transports; bytes stay raw."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from controller.runtimes.kubernetes.client.objects import Status
 T = TypeVar("T")
 
 Answered = Callable[[str, Mapping[str, Any], int | None, float], None]
-"""Told of each request: method, query, the answer's status (None: there was none), seconds until it began."""
+"""Called for each request: method, query, the answer's status (None without one), seconds until it began."""
 
 REQUEST_SECONDS: Final = 10.0
 """For one answer, the page of a list included."""
@@ -32,7 +32,7 @@ REQUEST_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 5.0
 _MERGE_PATCH: Final = "application/merge-patch+json"
 _CONNECTIONS: Final = 100
-"""At one time: as many starts as come in together, two watches, and the logs that are being read."""
+"""At the same time: the starts that arrive together, two watches, and the logs that are being read."""
 
 
 class Api:
@@ -57,7 +57,7 @@ class Api:
                 await client.close()
 
     async def read(self, method: str, path: str, kind: type[T], **request: Any) -> T:
-        """Do one request and decode its answer. Raises as `request` does."""
+        """Make one request and decode its answer. Raises as `request` does."""
         content = await self.request(method, path, **request)
         with readable():
             return msgspec.json.decode(content, type=kind)
@@ -70,7 +70,7 @@ class Api:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Do one request, whole.
+        """Make one request and return its whole answer.
 
         Raises:
             ApiRefused: the API server answered with an error.
@@ -90,7 +90,7 @@ class Api:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Open an answer to be read piece by piece. Raises as `request` does, while it is read as well."""
+        """Open an answer to be read in pieces. Raises as `request` does, also while it is read."""
         try:
             client = self._open_client()
             answer = await self._send(client, method, path, query, body, timeout)
@@ -121,7 +121,7 @@ class Api:
         body: Mapping[str, Any] | None,
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, with one for each read
     ) -> aiohttp.ClientResponse:
-        """Send one request, and tell how it was answered."""
+        """Send one request and report how it was answered."""
         now = asyncio.get_running_loop().time
         began = now()
         status: int | None = None
@@ -139,9 +139,9 @@ class Api:
         return self._client
 
     async def _renew(self, used: ApiClient) -> None:
-        """Read the credentials again, since those of this client are not good any more."""
+        """Read the credentials again, because those of this client were refused."""
         async with self._renewing:
-            # Several requests may be refused at one time; the first of them renews.
+            # Several requests may be refused at the same time. The first of them renews.
             if self._client is not used:
                 return
             try:
@@ -152,7 +152,7 @@ class Api:
                 await fresh.close()
                 return
             self._client = fresh
-            # What is under way on it, watches above all, goes on until the next renewal.
+            # Its open requests, above all watches, continue until the next renewal.
             former, self._retired = self._retired, used
             if former is not None:
                 await former.close()
@@ -197,7 +197,7 @@ async def _send(
 
 
 def _credentials(client: ApiClient) -> tuple[Any, ...]:
-    """What a client shows of itself. Files are named for their content."""
+    """Return what identifies a client. Files are named after their content."""
     shown = client.configuration
     return dict(shown.api_key), shown.cert_file, shown.key_file
 
@@ -216,7 +216,7 @@ def _seconds(header: str | None) -> float | None:
 
 
 def _cause(error: BaseException) -> str:
-    """What happened, in words of the operating system where it has some; never what was sent."""
+    """Return what happened, in the operating system's words if it has any; never what was sent."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""What can go wrong between us and the API server.
+"""Errors of requests to the API server.
 
 * ApiError           has a sentence for an operator
   - ApiRefused       the API server's own answer, with its status
@@ -29,7 +29,7 @@ class ApiError(Exception):
     """A request to the API server came to nothing.
 
     Attributes:
-        is_certain: whether the request surely had no effect.
+        is_certain: whether it is certain that the request had no effect.
         may_pass: whether the same request may succeed later.
         retry_after: seconds the API server asks us to wait, where it does.
     """
@@ -49,15 +49,15 @@ class ApiRefused(ApiError):  # noqa: N818 - named for what happened
         self.reason = reason or ""
         self.message = message
         self.retry_after = retry_after
-        # A 409 is a name that is taken, or a write that has met another's: an object's, or a quota's.
+        # A 409 is a name that is taken, or a conflict between two writes to an object or a quota.
         self.may_pass = status == 429 or status >= 500 or (status == 409 and not self.is_taken)
-        # A 429 was not begun; what a 5xx has come to, only a look at the object tells.
+        # A 429 was not processed. What a 5xx led to can only be read from the object.
         self.is_certain = status < 500
         super().__init__(_in_words(status, message))
 
     @property
     def is_taken(self) -> bool:
-        """Whether there is an object of this name already."""
+        """Whether an object of this name exists already."""
         return self.reason == "AlreadyExists"
 
     @property
@@ -82,7 +82,7 @@ class ConfigurationInvalid(Exception):  # noqa: N818 - named for what happened
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """While an answer is decoded: one that makes no sense is as good as none.
+    """Treat an answer that can't be decoded as no answer.
 
     Raises:
         ApiUnreachable: it is malformed, no UTF-8, or nested without end.
@@ -95,7 +95,7 @@ def readable() -> Iterator[None]:
 
 
 def _in_words(status: int, message: str) -> str:
-    """The API server's words; for a missing permission or a policy, which one it is and what to do."""
+    """Return the API server's message, or which permission is missing or policy denies, and what to do."""
     missing = _FORBIDDEN.search(message) if status == 403 else None
     if missing is not None:
         group = f" of {missing['group']}" if missing["group"] else ""
@@ -112,7 +112,7 @@ def _in_words(status: int, message: str) -> str:
 
 
 def _denied_in_words(policy: str, rule: str) -> str:
-    """Name the policy and its rule; the rules in deploy/components/admission say what to change."""
+    """Name the policy and its rule. The rules in deploy/components/admission say what to change."""
     if _WITHOUT_PARAMETERS in rule:
         return (
             f"The admission policy {policy} finds no parameters in the namespace: create the ConfigMap "

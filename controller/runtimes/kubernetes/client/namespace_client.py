@@ -1,4 +1,4 @@
-"""The requests that are made for bots in one namespace, each by its name."""
+"""The requests that are made for bots in one namespace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from controller.runtimes.kubernetes.client.objects import Event, Job, Page, Pod
 from controller.runtimes.kubernetes.job import names
 
 _LOG_IDLE_SECONDS: Final = 3600.0
-"""A bot may have nothing to say for as long as its caller is silent."""
+"""A bot may log nothing for as long as its caller is silent."""
 
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
@@ -52,7 +52,7 @@ class NamespaceClient:
             raise
 
     async def patch_job(self, name: str, uid: str, patch: Mapping[str, Any]) -> Job | None:
-        """Change a Job; None where it is gone, or there is another of its name."""
+        """Change a Job. Return None if it is gone, or another one has its name."""
         body = {**patch, "metadata": {**patch["metadata"], "uid": uid}}
         try:
             return await self.api.read("PATCH", f"{self.jobs}/{name}", Job, body=body)
@@ -62,12 +62,12 @@ class NamespaceClient:
             raise
 
     async def delete_job(self, name: str, uid: str) -> None:
-        """Delete a Job with all it owns. One that is gone, or is another of this name, is left alone."""
+        """Delete a Job with everything it owns. If it is gone, another Job of its name is left alone."""
         body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
         await self._delete(f"{self.jobs}/{name}", body)
 
     async def delete_pod(self, name: str, *, grace_seconds: int | None = None) -> None:
-        """Ask a pod to end; with `grace_seconds=0`, forget it without waiting for its node."""
+        """Ask a pod to end. With `grace_seconds=0`, remove it without waiting for its node."""
         body = {} if grace_seconds is None else {"gracePeriodSeconds": grace_seconds}
         await self._delete(f"{self.pods}/{name}", body)
 
@@ -78,21 +78,21 @@ class NamespaceClient:
             return msgspec.json.decode(page.items[0], type=Pod) if page.items else None
 
     async def warnings(self, name: str) -> list[Event]:
-        """Warnings about one Job or pod, as they stand."""
+        """Return the current warnings about one Job or pod."""
         query = {"fieldSelector": f"involvedObject.name={name},type=Warning", "limit": 50}
         page = await self.api.read("GET", self._events, Page, query=query)
         with readable():
             return [msgspec.json.decode(item, type=Event) for item in page.items]
 
     async def log_end(self, pod_name: str, *, lines: int, limit_bytes: int) -> str:
-        """The last lines of a bot's log."""
+        """Return the last lines of a bot's log."""
         query = {"container": names.BOT_CONTAINER, "tailLines": lines, "limitBytes": limit_bytes}
         return (await self.api.request("GET", f"{self.pods}/{pod_name}/log", query=query)).decode(
             errors="replace"
         )
 
     async def log(self, pod_name: str, *, follow: bool) -> AsyncGenerator[bytes, None]:
-        """A bot's log, piece by piece; an empty first piece says that it is open."""
+        """Yield a bot's log in pieces. An empty first piece says that it is open."""
         query = {"container": names.BOT_CONTAINER, "follow": str(follow).lower()}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=_LOG_IDLE_SECONDS)
         async with self.api.stream(

@@ -1,6 +1,7 @@
-"""Jobs, pods and events as far as they are read here.
+"""Jobs, pods and events, reduced to the fields that are used here.
 
-Decoded from raw bytes, since the client's own models cost ten times as much. What is not named is skipped.
+They are decoded from raw bytes, because the client's own models cost ten times as much. Other fields are
+skipped.
 """
 
 from __future__ import annotations
@@ -19,15 +20,14 @@ class _Read(msgspec.Struct, rename="camel", frozen=True, gc=False):
 
 
 class Labels(_Read, frozen=True):
-    """Our labels; those of others are skipped."""
+    """Our labels. All others are skipped."""
 
     launch_id: str | None = msgspec.field(name=names.LAUNCH_ID, default=None)
-    phase: str | None = msgspec.field(name=names.PHASE_LABEL, default=None)
     reason: str | None = msgspec.field(name=names.REASON_LABEL, default=None)
 
 
 class Annotations(_Read, frozen=True):
-    """Our annotations; those of others are skipped."""
+    """Our annotations. All others are skipped."""
 
     session_id: str | None = msgspec.field(name=names.SESSION_ID, default=None)
     user_id: str | None = msgspec.field(name=names.USER_ID, default=None)
@@ -55,7 +55,7 @@ class Meta(_Read, frozen=True):
 
 
 def launch_of(meta: Meta) -> str:
-    """Whose launch an object is of; one string for all objects of a launch, since thousands are kept."""
+    """Return the launch an object belongs to, interned: thousands of them are kept."""
     return sys.intern(meta.labels.launch_id or "")
 
 
@@ -97,7 +97,6 @@ class Waiting(_Read, frozen=True):
 
 class Terminated(_Read, frozen=True):
     exit_code: int
-    signal: int | None = None
     reason: str | None = None
     message: str | None = None
     finished_at: datetime | None = None
@@ -133,12 +132,12 @@ class Pod(_Read, frozen=True):
         return next((each for each in self.status.conditions if each.type == kind), None)
 
     def bot(self) -> ContainerState:
-        """The state of the bot's container; an empty one where the kubelet has told of none."""
+        """Return the state of the bot's container; an empty one if the kubelet has reported none."""
         statuses = self.status.container_statuses
         return next((each.state for each in statuses if each.name == names.BOT_CONTAINER), ContainerState())
 
     def bot_has_run_before(self) -> bool:
-        """Whether the bot's container has ended once already, as far as the kubelet remembers."""
+        """Return whether the bot's container has ended once already, as far as the kubelet remembers."""
         statuses = self.status.container_statuses
         return any(
             each.name == names.BOT_CONTAINER and each.last_state != ContainerState() for each in statuses
@@ -146,18 +145,18 @@ class Pod(_Read, frozen=True):
 
 
 def lean_job(job: Job) -> Job:
-    """A Job without what is read only once: most of it is the session's own record."""
-    told = job.metadata.annotations
+    """Return a Job without what is read only once: most of that is the session's record."""
+    annotations = job.metadata.annotations
     kept = _NO_ANNOTATIONS
-    if told.stop_reason is not None:
-        kept = Annotations(stop_reason=told.stop_reason, stop_message=told.stop_message)
+    if annotations.stop_reason is not None:
+        kept = Annotations(stop_reason=annotations.stop_reason, stop_message=annotations.stop_message)
     return msgspec.structs.replace(job, metadata=_lean_meta(job.metadata, kept))
 
 
 def lean_pod(pod: Pod) -> Pod:
-    """A pod without the conditions that tell nothing of a bot's fate."""
-    told = [each for each in pod.status.conditions if each.type in ("PodScheduled", "DisruptionTarget")]
-    status = msgspec.structs.replace(pod.status, conditions=told)
+    """Return a pod without the conditions that don't bear on a bot's fate."""
+    kept = [each for each in pod.status.conditions if each.type in ("PodScheduled", "DisruptionTarget")]
+    status = msgspec.structs.replace(pod.status, conditions=kept)
     return msgspec.structs.replace(pod, metadata=_lean_meta(pod.metadata, _NO_ANNOTATIONS), status=status)
 
 
@@ -167,20 +166,12 @@ def _lean_meta(meta: Meta, annotations: Annotations) -> Meta:
     )
 
 
-class Involved(_Read, frozen=True):
-    name: str = ""
-    kind: str = ""
-
-
 class Event(_Read, frozen=True):
-    """`v1` Event: what a part of the cluster has noted about a Job or pod."""
+    """`v1` Event: what a component of the cluster noted about a Job or pod."""
 
     metadata: Meta
-    involved_object: Involved = Involved()
-    type: str | None = None
     reason: str | None = None
     message: str | None = None
-    count: int | None = None
 
 
 class ListMeta(_Read, frozen=True):
@@ -196,7 +187,7 @@ class Page(_Read, frozen=True):
 
 
 class Status(_Read, frozen=True):
-    """What the API server answers instead of what was asked for."""
+    """What the API server returns instead of the object that was requested."""
 
     code: int = 0
     reason: str | None = None

@@ -1,4 +1,4 @@
-"""Takes out of somebody else's text what looks like a credential. Pure."""
+"""Removal of everything that looks like a credential from text that others wrote. Pure."""
 
 from __future__ import annotations
 

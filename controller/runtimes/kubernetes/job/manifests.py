@@ -1,4 +1,4 @@
-"""What is written for one launch: the stamped template, and the Secret its Job owns. Pure."""
+"""The manifests of one launch: its Job, made from the template, and the Secret that the Job owns. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from podline.contract import environment
 from podline.contract.reasons import Phase
 
 FAREWELL_SECONDS: Final = 5
-"""How much longer than the bot's own farewell its pod may take: reports and final report come after it."""
+"""How much longer than the bot's farewell its pod may take: reports and final report come afterwards."""
 
 
 EXAMPLE: Final = Launch(
@@ -37,13 +37,13 @@ EXAMPLE: Final = Launch(
     secrets={},
     deadline_seconds=60,
 )
-"""A launch that is never made: only whether its Job would be."""
+"""The launch whose Job is dry-run. It never takes place."""
 
 
 def session_job(
     template: JobTemplate, launch: Launch, *, grace_seconds: float, keep_ended_seconds: float
 ) -> dict[str, Any]:
-    """Stamp identity, deadline and environment onto the operator's template."""
+    """Return the operator's template with identity, deadline and environment added."""
     session = launch.session
     name = names.job_name(session.id)
     secret = names.secret_name(name, session.launch_id)
@@ -80,10 +80,10 @@ def session_job(
 
 
 def _bot(container: dict[str, Any], launch: Launch, secret: str) -> dict[str, Any]:
-    """The container with the session's environment; it is the only one.
+    """Return the only container with the session's environment.
 
-    A variable of the template's would hide the session's own from the bot. So where the bot has a token of
-    its own, a key that all bots share stays out.
+    A variable of the template would hide the session's own from the bot. So if the bot has a token of its
+    own, a key that all bots share is left out.
     """
     variables = {**launch.environment, environment.LAST_WORD: LAST_WORD_FILE}
     stamped = [{"name": key, "value": _literal(value)} for key, value in variables.items()]
@@ -96,7 +96,7 @@ def _bot(container: dict[str, Any], launch: Launch, secret: str) -> dict[str, An
 
 
 def session_secret(launch: Launch, job_uid: str) -> dict[str, Any]:
-    """The credentials of one bot, owned by its Job and gone with it."""
+    """Return the Secret with one bot's credentials, which its Job owns and takes along."""
     job_name = names.job_name(launch.session.id)
     name = names.secret_name(job_name, launch.session.launch_id)
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job_name, "uid": job_uid}
@@ -114,7 +114,7 @@ def session_secret(launch: Launch, job_uid: str) -> dict[str, Any]:
 
 
 def failure_event(job_name: str, job_uid: str, namespace: str, ending: Ending, at: str) -> dict[str, Any]:
-    """What `kubectl describe job` shows of a session that failed."""
+    """Return the Event by which `kubectl describe job` shows why a session failed."""
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -128,7 +128,7 @@ def failure_event(job_name: str, job_uid: str, namespace: str, ending: Ending, a
             "uid": job_uid,
         },
         "type": "Warning",
-        "reason": "".join(word.capitalize() for word in str(ending.reason).split("_")),
+        "reason": "".join(part.capitalize() for part in str(ending.reason).split("_")),
         "message": ending.message,
         "source": {"component": "podline"},
         "firstTimestamp": at,
@@ -149,5 +149,5 @@ def _marked(
 
 
 def _literal(value: str) -> str:
-    """As the bot is to read it: Kubernetes would replace `$(NAME)` in a value."""
+    """Escape a value so that the bot reads it unchanged: Kubernetes would replace `$(NAME)` in it."""
     return value.replace("$", "$$")

@@ -12,7 +12,7 @@ from typing import Final
 OURS: Final = "podline.dev/"
 
 LAUNCH_ID: Final = f"{OURS}launch-id"
-"""Label of Job and pod, and what they are selected by."""
+"""The label by which Jobs and pods are selected."""
 
 SESSION_LABEL: Final = f"{OURS}session"
 USER_LABEL: Final = f"{OURS}user"
@@ -42,26 +42,26 @@ _LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 
 
 def job_name(session_id: str) -> str:
-    """The name of a session's Job: its id where that is a short DNS label, else slug and hash."""
+    """Return the name of a session's Job: its id if that is a short DNS label, else a slug and a hash."""
     if len(session_id) <= _LONGEST_NAME and _DNS_LABEL.fullmatch(session_id):
         return session_id
     return _slug(session_id, session_id.lower(), r"[^a-z0-9]+", _LONGEST_NAME)
 
 
 def secret_name(job: str, launch_id: str) -> str:
-    """The name of one launch's Secret: no bot starts with what an earlier launch has left behind."""
+    """Return the name of one launch's Secret, so that no bot starts with an earlier launch's."""
     return f"{job}-{hashlib.sha256(launch_id.encode()).hexdigest()[:_LAUNCH_CHARACTERS]}"
 
 
 def label_value(text: str) -> str:
-    """A label's value for any text: itself where it is one, else a slug and a hash."""
+    """Return a label value for any text: the text itself if it is valid, else a slug and a hash."""
     if len(text) <= _LONGEST_LABEL and _LABEL_VALUE.fullmatch(text):
         return text
     return _slug(text, text, r"[^A-Za-z0-9]+", _LONGEST_LABEL)
 
 
 def _slug(whole: str, readable: str, unfit: str, longest: int) -> str:
-    """Some words to recognise it by, and a hash of the whole."""
+    """Return a readable part and a hash of the whole."""
     digest = hashlib.sha256(whole.encode()).hexdigest()[:_HASH_CHARACTERS]
-    words = re.sub(unfit, "-", readable)[: longest - _HASH_CHARACTERS - 1].strip("-")
-    return f"{words}-{digest}" if words else digest
+    slug = re.sub(unfit, "-", readable)[: longest - _HASH_CHARACTERS - 1].strip("-")
+    return f"{slug}-{digest}" if slug else digest

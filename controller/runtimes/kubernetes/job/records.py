@@ -1,4 +1,4 @@
-"""A session as its Job keeps it, in annotations and labels, and the way back. Pure."""
+"""Sessions as labels and annotations of their Jobs, written and read. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class _Request(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was asked for, as far as it does not change."""
+    """The parts of a request that don't change."""
 
     hash: str
     room_provider: str
@@ -41,7 +41,7 @@ class _Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class _Timeline(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`Timeline` less `accepted`, which stands in the request."""
+    """`Timeline` without `accepted`, which is part of the request."""
 
     launched: Moment | None = None
     scheduled: Moment | None = None
@@ -57,7 +57,7 @@ _MARKS: Final = tuple(field.name for field in msgspec.structs.fields(_Timeline))
 
 
 def identity_labels(session: Session) -> dict[str, str]:
-    """What Job and pod are found by."""
+    """Return the labels by which Job and pod are found."""
     return {
         names.LAUNCH_ID: session.launch_id,
         names.SESSION_LABEL: names.label_value(session.id),
@@ -66,7 +66,7 @@ def identity_labels(session: Session) -> dict[str, str]:
 
 
 def identity_annotations(session: Session) -> dict[str, str]:
-    """The ids whole, for whoever looks at a Job or pod."""
+    """Return the full ids, for people who look at a Job or pod."""
     return {names.SESSION_ID: session.id, names.USER_ID: session.user_id}
 
 
@@ -90,7 +90,7 @@ def request_annotation(session: Session) -> dict[str, str]:
 
 
 def progress_patch(session: Session) -> dict[str, Any]:
-    """What to write onto the Job of a session that is live, or has ended."""
+    """Return what to write to the Job of a session that is live or has ended."""
     marks = {name: getattr(session.timeline, name) for name in _MARKS}
     labels = {names.PHASE_LABEL: str(session.phase)}
     annotations = {names.TIMELINE: _json(_Timeline(**marks))}
@@ -104,9 +104,9 @@ def progress_patch(session: Session) -> dict[str, Any]:
 
 
 def stop_patch(intent: Ending) -> dict[str, Any]:
-    """Stops a Job in every state it may be in, and says why: one write, which survives us.
+    """Return the patch that stops a Job in any state and says why: one write, which outlives the controller.
 
-    `suspend` goes along since a suspended Job has no deadline.
+    It resumes a suspended Job, because a suspended one has no deadline.
     """
     return {
         "metadata": {
@@ -118,12 +118,12 @@ def stop_patch(intent: Ending) -> dict[str, Any]:
 
 
 def is_accounted(job: Job) -> bool:
-    """Whether the end of a Job's session has been recorded, so that it is never again."""
+    """Return whether the end of a Job's session has been recorded, so that it is never counted again."""
     return job.metadata.labels.reason is not None
 
 
 def read_session(job: Job) -> Session | None:
-    """The session a Job is for, as far as it was recorded; None where it is not one that we have made."""
+    """Return the session of a Job as far as it was recorded; None if the Job is not one of ours."""
     meta = job.metadata
     ids = (meta.annotations.session_id, meta.annotations.user_id, launch_of(meta) or None)
     request = _decoded(meta.annotations.request, _Request)
@@ -159,7 +159,7 @@ def read_session(job: Job) -> Session | None:
 
 
 def read_intent(meta: Meta) -> Ending | None:
-    """Why somebody asked the bot to leave, as it is written on its Job; also by kubectl."""
+    """Return why the bot was asked to leave, as a controller or a person with kubectl wrote it on the Job."""
     reason = _reason(meta.annotations.stop_reason)
     if reason is None:
         return None
@@ -172,7 +172,7 @@ def _read_ending(meta: Meta) -> Ending | None:
 
 
 def _decoded(text: str | None, kind: type[Any]) -> Any:
-    """What we have written; None where somebody else has changed it beyond recognition."""
+    """Decode what we wrote; None if someone changed it beyond recognition."""
     if text is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The operator's Job template: read once at the start, and refused with the line to change."""
+"""The operator's Job template, read once at startup. A mistake is reported with the line to change."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ONE_ATTEMPT: Final[dict[str, Any]] = {
     "podReplacementPolicy": "Failed",
     "podFailurePolicy": FAILURE_POLICY,
 }
-"""What makes one Job one bot."""
+"""The fields that make one Job one bot."""
 
 LAST_WORD_FILE: Final = "/dev/termination-log"
 
@@ -44,12 +44,12 @@ _OWN_VARIABLES: Final = frozenset(
     if name.isupper() and isinstance(value, str) and value not in environment.SHARED
 )
 
-Steps = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class JobTemplate:
-    """A template that can be stamped."""
+    """A checked template."""
 
     manifest: Mapping[str, Any]
 
@@ -68,31 +68,31 @@ def read_template(path: Path, namespace: str) -> JobTemplate:
         raise ConfigurationInvalid(f"{path}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationInvalid(f"{path}: this is not one YAML document: {_where(error)}.") from error
-    for place, what in _mistakes(manifest, namespace):
-        raise ConfigurationInvalid(f"{path}, line {_line(root, place)}: {what}.")
+    for field_path, what in _mistakes(manifest, namespace):
+        raise ConfigurationInvalid(f"{path}, line {_line(root, field_path)}: {what}.")
     return JobTemplate(manifest)
 
 
-def _mistakes(manifest: Any, namespace: str) -> Iterator[tuple[Steps, str]]:
-    """Each place that must be changed, and what is wrong there."""
+def _mistakes(manifest: Any, namespace: str) -> Iterator[tuple[FieldPath, str]]:
+    """Yield each field that must be changed, and what is wrong with it."""
     if not isinstance(manifest, dict) or manifest.get("kind") != "Job":
         yield ("kind",), "this is not a Job; start it with `apiVersion: batch/v1` and `kind: Job`"
         return
     if manifest.get("apiVersion") != "batch/v1":
         yield ("apiVersion",), "a Job's apiVersion is batch/v1"
     if not isinstance(manifest.get("metadata") or {}, dict):
-        yield ("metadata",), "`metadata` must be there, with fields of its own"
+        yield ("metadata",), "`metadata` must be present and have fields"
         return
-    for place in (("spec",), ("spec", "template"), ("spec", "template", "spec")):
-        if not isinstance(_at(manifest, place), dict):
-            yield place, f"`{'.'.join(place)}` must be there, with fields of its own"
+    for field_path in (("spec",), ("spec", "template"), ("spec", "template", "spec")):
+        if not isinstance(_at(manifest, field_path), dict):
+            yield field_path, f"`{'.'.join(field_path)}` must be present and have fields"
             return
     yield from _identity(manifest, namespace)
     yield from _job(manifest["spec"])
     yield from _pod(manifest["spec"]["template"]["spec"])
 
 
-def _identity(manifest: dict[str, Any], namespace: str) -> Iterator[tuple[Steps, str]]:
+def _identity(manifest: dict[str, Any], namespace: str) -> Iterator[tuple[FieldPath, str]]:
     metadata = manifest.get("metadata") or {}
     for field in ("name", "generateName"):
         if field in metadata:
@@ -102,17 +102,17 @@ def _identity(manifest: dict[str, Any], namespace: str) -> Iterator[tuple[Steps,
             ("metadata", "namespace"),
             f"bots run in namespace {namespace}; leave `namespace` out, or set PODLINE_NAMESPACE",
         )
-    for place in (("metadata",), ("spec", "template", "metadata")):
+    for field_path in (("metadata",), ("spec", "template", "metadata")):
         for kind in ("labels", "annotations"):
-            for key in (_at(manifest, (*place, kind)) or {}) if _at(manifest, place) else {}:
+            for key in (_at(manifest, (*field_path, kind)) or {}) if _at(manifest, field_path) else {}:
                 if str(key).startswith(names.OURS):
                     yield (
-                        (*place, kind, key),
+                        (*field_path, kind, key),
                         f"leave `{key}` out: {names.OURS}* is written by the controller",
                     )
 
 
-def _job(spec: dict[str, Any]) -> Iterator[tuple[Steps, str]]:
+def _job(spec: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
     for field, value in ONE_ATTEMPT.items():
         if field in spec and spec[field] != value:
             yield ("spec", field), f"leave `{field}` out, or set it to {_shown(value)}: one Job is one bot"
@@ -124,54 +124,57 @@ def _job(spec: dict[str, Any]) -> Iterator[tuple[Steps, str]]:
             yield ("spec", field), f"leave `{field}` out: with it a Job may not be one bot"
 
 
-def _pod(spec: dict[str, Any]) -> Iterator[tuple[Steps, str]]:
-    place: Steps = ("spec", "template", "spec")
+def _pod(spec: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
+    field_path: FieldPath = ("spec", "template", "spec")
     if spec.get("restartPolicy", "Never") != "Never":
-        yield (*place, "restartPolicy"), "leave `restartPolicy` out, or set it to Never: no bot starts twice"
+        yield (
+            (*field_path, "restartPolicy"),
+            "leave `restartPolicy` out, or set it to Never: no bot starts twice",
+        )
     if "terminationGracePeriodSeconds" in spec:
         yield (
-            (*place, "terminationGracePeriodSeconds"),
+            (*field_path, "terminationGracePeriodSeconds"),
             "leave `terminationGracePeriodSeconds` out: it follows PODLINE_GRACE_SECONDS",
         )
     containers = spec.get("containers")
     if not isinstance(containers, list) or not all(isinstance(each, dict) for each in containers):
-        yield (*place, "containers"), f"there must be a container named {names.BOT_CONTAINER}"
+        yield (*field_path, "containers"), f"there must be a container named {names.BOT_CONTAINER}"
         return
     bots = [index for index, each in enumerate(containers) if each.get("name") == names.BOT_CONTAINER]
     if not bots:
-        yield (*place, "containers"), f"there must be a container named {names.BOT_CONTAINER}"
+        yield (*field_path, "containers"), f"there must be a container named {names.BOT_CONTAINER}"
     elif len(containers) > 1:
         extra = next(index for index in range(len(containers)) if index != bots[0])
         what = "two containers are named bot" if len(bots) > 1 else "a second container would outlive the bot"
         yield (
-            (*place, "containers", extra),
+            (*field_path, "containers", extra),
             f"{what}; a helper goes into `initContainers` with `restartPolicy: Always`",
         )
     for index in bots[:1]:
-        yield from _bot(containers[index], (*place, "containers", index))
+        yield from _bot(containers[index], (*field_path, "containers", index))
 
 
-def _bot(container: dict[str, Any], place: Steps) -> Iterator[tuple[Steps, str]]:
+def _bot(container: dict[str, Any], field_path: FieldPath) -> Iterator[tuple[FieldPath, str]]:
     if not container.get("image"):
-        yield place, "the container bot needs an `image`"
+        yield field_path, "the container bot needs an `image`"
     if container.get("terminationMessagePath", LAST_WORD_FILE) != LAST_WORD_FILE:
-        yield (*place, "terminationMessagePath"), f"the bot leaves its final report in {LAST_WORD_FILE}"
+        yield (*field_path, "terminationMessagePath"), f"the bot leaves its final report in {LAST_WORD_FILE}"
     for index, variable in enumerate(container.get("env") or []):
         name = variable.get("name") if isinstance(variable, dict) else None
         if name in _OWN_VARIABLES:
-            yield (*place, "env", index), f"leave `{name}` out: the controller sets it for each session"
+            yield (*field_path, "env", index), f"leave `{name}` out: the controller sets it for each session"
 
 
-def _at(value: Any, place: Steps) -> Any:
-    for step in place:
+def _at(value: Any, field_path: FieldPath) -> Any:
+    for step in field_path:
         value = value.get(step) if isinstance(value, dict) else None
     return value
 
 
-def _line(node: yaml.Node | None, place: Steps) -> int:
-    """The line of a place, or of the nearest one around it that is written down."""
+def _line(node: yaml.Node | None, field_path: FieldPath) -> int:
+    """Return the line of a field, or of the nearest one around it that is in the file."""
     line = node.start_mark.line + 1 if node is not None else 1
-    for step in place:
+    for step in field_path:
         if isinstance(node, yaml.MappingNode):
             found = next(((key, value) for key, value in node.value if key.value == str(step)), None)
             if found is None:

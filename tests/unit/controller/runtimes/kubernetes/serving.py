@@ -48,8 +48,8 @@ def add_job(server: ApiServer, name: str, launch_id: str = "") -> Thing:
     return server.objects.create("jobs", "podline", {"metadata": {"name": name, "labels": labels}})
 
 
-def mark_job(server: ApiServer, name: str, phase: str) -> None:
-    server.objects.patch("jobs", "podline", name, {"metadata": {"labels": {names.PHASE_LABEL: phase}}})
+def mark_job(server: ApiServer, name: str, reason: str) -> None:
+    server.objects.patch("jobs", "podline", name, {"metadata": {"labels": {names.REASON_LABEL: reason}}})
 
 
 def job_of(server: ApiServer, session_id: str = "cart-7") -> Thing:
@@ -79,8 +79,8 @@ class Watched:
     def names(self) -> set[str]:
         return set(self.jobs)
 
-    def phase(self, name: str) -> str | None:
-        return self.jobs[name].metadata.labels.phase if name in self.jobs else None
+    def reason(self, name: str) -> str | None:
+        return self.jobs[name].metadata.labels.reason if name in self.jobs else None
 
     async def read(self, watch: Watch[Job]) -> None:
         async for change in watch.changes():
@@ -131,7 +131,7 @@ async def watching(server: ApiServer, **settings: float) -> AsyncIterator[tuple[
 
 
 class Followed:
-    """A runtime that follows, and what it has told of."""
+    """A runtime that is watched, and what it has observed."""
 
     def __init__(self, runtime: KubernetesRuntime) -> None:
         self.runtime = runtime
@@ -140,9 +140,9 @@ class Followed:
         self._news = asyncio.Event()
 
     def of(self, launch_id: str, what: str) -> list[Any]:
-        """All that was told of one launch: each `found`, `intent`, `scheduled` or `exit`."""
-        told = (getattr(each, what) for each in self.observations if each.launch_id == launch_id)
-        return [each for each in told if each is not None]
+        """All that was observed of one launch: each `found`, `intent`, `scheduled` or `exit`."""
+        observed = (getattr(each, what) for each in self.observations if each.launch_id == launch_id)
+        return [each for each in observed if each is not None]
 
     async def follow(self) -> None:
         async for observation in self.runtime.watch():

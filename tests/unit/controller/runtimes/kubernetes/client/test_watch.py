@@ -15,7 +15,7 @@ ALWAYS: Final = 10**6
 
 
 @at_once_with_sockets
-async def test_all_pages_of_a_list_are_told_of() -> None:
+async def test_all_pages_of_a_list_are_seen() -> None:
     async with serve_api() as server:
         for number in range(1201):
             add_job(server, f"job-{number}")
@@ -28,14 +28,14 @@ async def test_all_pages_of_a_list_are_told_of() -> None:
 
 
 @at_once_with_sockets
-async def test_each_change_is_told_of() -> None:
+async def test_each_change_is_yielded() -> None:
     async with serve_api() as server, watching(server) as (_, watched):
         await watched.until(lambda: bool(server.watches("jobs")))
 
         add_job(server, "a")
         await watched.until(lambda: watched.names == {"a"})
-        mark_job(server, "a", "live")
-        await watched.until(lambda: watched.phase("a") == "live")
+        mark_job(server, "a", "completed")
+        await watched.until(lambda: watched.reason("a") == "completed")
         drop_job(server, "a")
         await watched.until(lambda: watched.gone == [("launch-of-a", "a")])
 
@@ -55,7 +55,7 @@ async def test_a_watch_that_ends_in_time_is_resumed_where_it_ended() -> None:
 
 
 @at_once_with_sockets
-async def test_what_was_deleted_while_nobody_watched_is_told_after_the_next_list() -> None:
+async def test_what_was_deleted_while_nothing_was_watched_is_gone_after_the_next_list() -> None:
     async with serve_api() as server:
         add_job(server, "a")
         add_job(server, "b")
@@ -72,7 +72,7 @@ async def test_what_was_deleted_while_nobody_watched_is_told_after_the_next_list
 
 
 @at_once_with_sockets
-async def test_what_was_replaced_under_its_name_while_nobody_watched_is_told_to_be_gone() -> None:
+async def test_what_was_replaced_under_its_name_while_nothing_was_watched_is_gone() -> None:
     async with serve_api() as server:
         add_job(server, "a", "first-launch")
         async with watching(server) as (health, watched):
@@ -146,7 +146,7 @@ async def test_everything_is_listed_now_and_then_though_nothing_broke() -> None:
 
 
 @at_once_with_sockets
-async def test_a_server_that_is_broken_makes_trouble_until_it_is_well() -> None:
+async def test_a_server_that_is_broken_is_a_reason_not_to_be_ready_until_it_is_well() -> None:
     async with serve_api() as server, watching(server) as (health, watched):
         await watched.until(lambda: health.not_ready_reason is None)
         fault = server.misbehave("refuse", times=ALWAYS, status=500, message="etcd is away")
@@ -161,7 +161,7 @@ async def test_a_server_that_is_broken_makes_trouble_until_it_is_well() -> None:
 
 
 @at_once_with_sockets
-async def test_a_list_alone_is_no_end_of_trouble() -> None:
+async def test_a_list_alone_does_not_make_it_ready() -> None:
     async with serve_api() as server:
         server.misbehave("refuse", watch=True, times=ALWAYS, status=500)
         async with watching(server) as (health, watched):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.runtimes.log import BoundedLog
+from controller.runtimes.local.bounded_log import BoundedLog
 
 
 async def text_of(log: BoundedLog, *, follow: bool = False) -> bytes:

@@ -1,18 +1,12 @@
-"""The log of one process: a file that keeps the newest part, and can be followed while it grows."""
+"""The log of one process: two files that keep its newest part and can be followed while it grows."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 
-async def nothing() -> AsyncIterator[bytes]:
-    """The log of a bot that has none, or none any more."""
-    return
-    yield b""
-
-
 class BoundedLog:
-    """Keeps the last `limit_bytes` at least and twice that at most, in two halves."""
+    """Keeps between `limit_bytes` and twice as much of the newest output, in two halves."""
 
     def __init__(self, directory: Path, limit_bytes: int = 1024 * 1024) -> None:
         self.directory = directory
@@ -27,7 +21,7 @@ class BoundedLog:
         self._changed = asyncio.Event()
 
     def write(self, text: bytes) -> None:
-        """Keep a piece of text. Raises OSError where the disk takes no more; what it took of it is kept."""
+        """Append text. Raises OSError if the disk is full; what was written of it is kept."""
         if self._end - self._current_begins + len(text) > self._limit:
             self._turn_over()
         self._end += self._file.write(text)
@@ -39,7 +33,7 @@ class BoundedLog:
         self._wake()
 
     async def read(self, *, follow: bool) -> AsyncIterator[bytes]:
-        """Yield what is kept; with `follow`, also what is yet to come, until the log is closed."""
+        """Yield what is kept; with `follow`, also what is appended until the log is closed."""
         position = self._earlier_begins
         while True:
             while position < self._end:
@@ -50,7 +44,7 @@ class BoundedLog:
             await self._changed.wait()
 
     def _read_from(self, position: int) -> tuple[int, bytes]:
-        """The text from `position`, or from the oldest that is kept, to the end of its half."""
+        """Return the text from `position`, or from the oldest kept, to the end of its half."""
         position = max(position, self._earlier_begins)
         in_earlier = position < self._current_begins
         path, begins = (
@@ -62,7 +56,7 @@ class BoundedLog:
         return position + len(text), text
 
     def _turn_over(self) -> None:
-        # Opened first: on a full disk this fails, and all is as it was.
+        # Opened first: on a full disk this fails and changes nothing.
         successor = self._next.open("wb", buffering=0)
         self._current.replace(self._earlier)
         self._next.replace(self._current)
