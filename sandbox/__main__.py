@@ -1,4 +1,4 @@
-"""Start the sandbox: a model, a store and a Daily, described by `sandbox.env` in a directory."""
+"""Start stand-ins for Gemini, the store and Daily, and write `sandbox.env` with the variables to use them."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
         description=__doc__,
-        epilog=f"The model takes the key that {_KEY} holds, and the store what is signed with one of the "
-        f"secrets in {_STORE_SECRETS}, comma-separated; else each makes its own for this run.",
+        epilog=f"{_KEY} sets the key that the model accepts, {_STORE_SECRETS} the comma-separated secrets "
+        "that the store accepts signatures of. By default, each run makes its own.",
     )
-    parser.add_argument("--directory", type=Path, required=True, help="where files are written")
+    parser.add_argument("--directory", type=Path, required=True, help="the directory to write files to")
     parser.add_argument(
         "--host", default=_LOOPBACK, help="the IPv4 address to listen on (default: %(default)s)"
     )
@@ -63,10 +63,10 @@ def main() -> None:
         "--certificate",
         type=Path,
         metavar="DIR",
-        help="where the model's tls.crt and tls.key are (default: made for loopback)",
+        help="the directory with the model's tls.crt and tls.key (default: a certificate made for loopback)",
     )
-    parser.add_argument("--model-port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--store-port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--model-port", type=int, default=0, help="the model's port (default: any free one)")
+    parser.add_argument("--store-port", type=int, default=0, help="the store's port (default: any free one)")
     options = parser.parse_args()
     directory = options.directory.resolve()
     try:
@@ -144,12 +144,12 @@ async def _make_gemini(catalogue: Catalogue, key: str, stack: AsyncExitStack) ->
 
 
 def _store_secrets(given: str) -> list[str]:
-    """The secrets that were brought, the newest first, or one for this run."""
+    """Return the given secrets, newest first, or one made for this run."""
     return [each.strip() for each in given.split(",") if each.strip()] or [secrets.token_hex(32)]
 
 
 def _speakable(catalogue: Catalogue) -> list[str]:
-    """What of the shop's things can be heard: those all of whose words have a known sound."""
+    """Return the kinds and categories that can be recognized: every word needs a known pronunciation."""
     things = {thing.lower() for thing in (*catalogue.kinds, *catalogue.categories)}
     known = known_words({word for thing in things for word in thing.split()})
     return [thing for thing in things if known.issuperset(thing.split())]
@@ -158,7 +158,7 @@ def _speakable(catalogue: Catalogue) -> list[str]:
 async def _serve(
     app: web.Application, listening: socket.socket, tls: SSLContext | None, stack: AsyncExitStack
 ) -> str:
-    """Serve what connects to a socket until the stack is left; the URL, for this machine at least."""
+    """Serve an app on a socket until the stack closes; return a URL that works on this machine."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_SECONDS, handler_cancellation=True)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
@@ -170,9 +170,9 @@ async def _serve(
 
 
 def _write_environment(path: Path, variables: dict[str, str]) -> None:
-    """Write a file of `NAME=value` lines that is there whole or not at all, for its owner alone."""
+    """Write `NAME=value` lines atomically, readable by the owner only."""
     unfinished = path.with_suffix(".part")
-    unfinished.unlink(missing_ok=True)  # whose it is, and what it leads to, is not known
+    unfinished.unlink(missing_ok=True)  # it may be somebody else's, or a link
     unfinished.touch(mode=0o600, exist_ok=False)
     unfinished.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
     unfinished.replace(path)

@@ -1,4 +1,4 @@
-"""A scripted caller: does what the page does, speaks aloud, and logs what it hears and is told.
+"""A scripted caller that does what the page does, speaks aloud, and logs what it hears and receives.
 
 `python -m sandbox.caller http://127.0.0.1:7860 --say "find running shoes" --say "save product two"`
 makes a call and prints how it went. Tests and the benchmark use `calling`.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _RTVI_LABEL: Final = "rtvi-ai"
 _RTVI_VERSION: Final = "2.2.0"
 PATIENCE_SECONDS: Final = 20.0
-"""How long a caller waits for anything, where nothing else is said."""
+"""How long a caller waits for anything by default."""
 
 T = TypeVar("T")
 NewLine = Callable[
@@ -55,7 +55,7 @@ class Message:
     def is_bot_text(self) -> bool:
         """Whether it carries words of the bot's that no other message will carry.
 
-        Text a voice still has to speak is told again while it is spoken; other text is told once.
+        Text that a voice has yet to speak is sent again while it is spoken; other text is sent once.
         """
         last = "completed" if self.data.get("will_be_spoken") else "new"
         return self.type == "bot-output" and self.data.get("spoken_status") == last
@@ -175,16 +175,16 @@ class Caller:
         await self._line.close()
 
     def bot_turns(self) -> list[str]:
-        """What the bot said so far, by its transcript, turn by turn."""
+        """Return what the bot said so far by its transcript, turn by turn."""
         return [words for _, words in _bot_turns(self.messages)]
 
     def account(self) -> list[str]:
-        """The call so far, one line for each thing said, heard or told, in order."""
+        """Return the call so far, one line for each thing said, heard or received, in order."""
         began = 0.0 if self.connected_at is None else self.connected_at
         lines = [(at, f"caller says     {words}{self._answered(ended)}") for at, ended, words in self.spoken]
         lines += [(sound.began, f"bot heard       for {sound.seconds:.1f} s") for sound in self.ear.stretches]
         lines += [(at, f"bot's words     {words}") for at, words in _bot_turns(self.messages)]
-        lines += [(message.at, told) for message in self.messages if (told := _told(message))]
+        lines += [(message.at, line) for message in self.messages if (line := _described(message))]
         return [f"{at - began:7.2f} s  {line}" for at, line in sorted(lines)]
 
     def _answered(self, ended: float) -> str:
@@ -240,11 +240,11 @@ async def calling(
     livekit_url: str | None = None,
     key: str | None = None,
 ) -> AsyncIterator[tuple[Caller, str | None]]:
-    """A caller in a call, and the session's id; hung up at the end of the block.
+    """Hold a call for the length of the block; yield the caller and the session's id.
 
-    With a room, its session is joined, and the id is None: whoever made it knows it. `livekit_url` is where
-    LiveKit's server is reached from here, where that is not what callers are told. With a `key` of the
-    controller's the session is the user's; without, it may be nobody's.
+    With a room, join its session; the id is None then, because whoever made the room knows it. `livekit_url`
+    replaces the URL that callers get, where LiveKit's server has another one here. With one of the
+    controller's keys as `key`, the session is the user's; without, it may be anonymous.
     """
     async with aiohttp.ClientSession() as http:
         session_id = None
@@ -283,7 +283,7 @@ def _bot_turns(messages: list[Message]) -> list[tuple[float, str]]:
     return [(at, words.strip()) for at, words in turns]
 
 
-def _told(message: Message) -> str | None:
+def _described(message: Message) -> str | None:
     match message.type:
         case "user-input" if message.data.get("final"):
             return f"caller's words  {message.data['text'].strip()}"
@@ -311,16 +311,20 @@ async def _converse(base_url: str, sentences: list[str], livekit_url: str | None
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m sandbox.caller", description="Call a bot and tell how the call went."
+        prog="python -m sandbox.caller", description="Call a bot and print how the call went."
     )
-    parser.add_argument("url", help="where the controller is, such as http://127.0.0.1:7860")
+    parser.add_argument("url", help="the controller's URL, such as http://127.0.0.1:7860")
     parser.add_argument(
-        "--say", action="append", default=[], metavar="SENTENCE", help="said in the order given"
+        "--say",
+        action="append",
+        default=[],
+        metavar="SENTENCE",
+        help="a sentence to say; repeat it for more, said in this order",
     )
     parser.add_argument(
         "--livekit",
         metavar="URL",
-        help="where LiveKit's server is reached from here, if not where callers are told",
+        help="LiveKit's URL from here, if it differs from the one that callers get",
     )
     options = parser.parse_args()
     try:

@@ -35,7 +35,7 @@ _PAUSE: Final = 0.4
 
 
 class Mouth(MediaStreamTrack):
-    """Sends what it is told to say, and room noise otherwise, in frames paced by the clock."""
+    """Sends what it is given to say, and room noise otherwise, in frames paced by the clock."""
 
     kind = "audio"
 

@@ -34,7 +34,7 @@ class CallerLine:
         on_message: Callable[[str], None],
         on_end: Callable[[], None],
     ) -> None:
-        """`on_message` takes each text of the data channel, `on_end` is told that the other side is gone."""
+        """`on_message` gets each text of the data channel; `on_end` is called when the other side is gone."""
         self.mouth = Mouth(random)
         self.pc_id: str | None = None
         self.connected_at: float | None = None
@@ -59,7 +59,7 @@ class CallerLine:
         *,
         in_place_of: str | None = None,
     ) -> None:
-        """Offer the connection; `on_open` is told when messages can be sent.
+        """Offer the connection; `on_open` is called when messages can be sent.
 
         `in_place_of` is the `pc_id` of a lost connection of the same caller.
 
@@ -119,4 +119,4 @@ class CallerLine:
 
 
 def _nothing() -> None:
-    """Whoever has let go of a line is told no more about it."""
+    """Replaces the callbacks of a closed line: nothing more is reported."""

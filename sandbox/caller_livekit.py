@@ -54,7 +54,7 @@ class LiveKitLine:
         *,
         in_place_of: str | None = None,  # noqa: ARG002 - the identity in the token says who comes back
     ) -> None:
-        """Join the room; `on_open` is told when the bot is there as well.
+        """Join the room; `on_open` is called when the bot has joined as well.
 
         Raises:
             CallFailedError: The server did not let the caller in.
@@ -106,7 +106,7 @@ class LiveKitLine:
         self._on_end()
 
     def _note_gone(self, participant: rtc.RemoteParticipant) -> None:
-        # While the connection is made anew all are told to have left, and those who are there to have come.
+        # While reconnecting, the SDK reports that all have left, then that those present have joined.
         if _is_bot(participant) and self._room.connection_state == rtc.ConnectionState.CONN_CONNECTED:
             self._on_end()
 
@@ -143,4 +143,4 @@ def _is_bot(participant: rtc.RemoteParticipant) -> bool:
 
 
 def _nothing() -> None:
-    """Whoever has let go of a line is told no more about it."""
+    """Replaces the callbacks of a closed line: nothing more is reported."""

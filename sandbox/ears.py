@@ -45,7 +45,7 @@ _WORD_LIKELIHOOD: Final = 0.05
 92 of 108 spoken numbers are right instead of 83, in three quarters of the time."""
 
 _TAIL_SECONDS: Final = 0.2
-"""Silence after an utterance whose end the client marked, so that its last sound can end."""
+"""Silence added to an utterance that the client ended explicitly, so that its last sound can end."""
 
 
 class UtteranceListener:
@@ -156,7 +156,7 @@ class Ears:
 
 
 def known_words(words: Collection[str]) -> set[str]:
-    """Those of the words whose sound the model's dictionary knows."""
+    """Return those of the words that the model's dictionary can pronounce."""
     with Path(pocketsphinx.get_model_path(_DICTIONARY)).open(encoding="utf-8") as dictionary:
         return {word for line in dictionary if (word := line.split(" ", 1)[0]) in words}
 

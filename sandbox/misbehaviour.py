@@ -1,4 +1,4 @@
-"""Misbehaviours that were ordered from outside, until somebody they apply to comes along."""
+"""Misbehaviours that were ordered from outside, kept until a session or request that they apply to comes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Misbehaviour(
     tag_field="name",
     tag=_snake_case,
 ):
-    """Something a part of the sandbox is told to get wrong. Its `name` is the class's, in snake case.
+    """A way in which a part of the sandbox is ordered to misbehave. Its `name` is the class's, in snake case.
 
     Attributes:
         target: The part of the sandbox.
         times: To how many sessions or requests it applies; None until everything is reset.
-        now: Whether it is for all who are connected, instead of for the next who come.
+        now: True if it applies to all connected sessions, instead of the next ones.
     """
 
     target: str
@@ -45,7 +45,7 @@ class Orders(Generic[Order]):
     """The misbehaviours ordered of one part of the sandbox, oldest first.
 
     Attributes:
-        listeners: Those who are connected, and take what is ordered for now.
+        listeners: The connected sessions, which take what is ordered with `now`.
     """
 
     def __init__(self, kinds: Any) -> None:
@@ -54,8 +54,8 @@ class Orders(Generic[Order]):
         self._kinds = kinds
         self._waiting: list[tuple[Order, int | None]] = []
 
-    async def place(self, body: bytes) -> int:
-        """Take an order, and tell how many it was applied to at once.
+    async def add(self, body: bytes) -> int:
+        """Take an order; return how many connected sessions it was applied to at once.
 
         Raises:
             msgspec.MsgspecError: It is no JSON, or no misbehaviour of this part.
@@ -70,11 +70,11 @@ class Orders(Generic[Order]):
         return len(listeners)
 
     def first(self, applies: Callable[[Order], bool]) -> Order | None:
-        """The oldest order that applies; it is not used up."""
+        """Return the oldest order that applies, without using it up."""
         return next((order for order, _ in self._waiting if applies(order)), None)
 
     def take(self, applies: Callable[[Order], bool]) -> Order | None:
-        """The oldest order that applies; it is used up once."""
+        """Return the oldest order that applies, and use it up once."""
         for index, (order, left) in enumerate(self._waiting):
             if applies(order):
                 self._use(index, order, left)
@@ -82,14 +82,14 @@ class Orders(Generic[Order]):
         return None
 
     def take_all(self, applies: Callable[[Order], bool]) -> list[Order]:
-        """Every order that applies; each is used up once."""
+        """Return every order that applies, and use each up once."""
         taken = [(order, left) for order, left in self._waiting if applies(order)]
         for order, left in taken:
             self._use(self._waiting.index((order, left)), order, left)
         return [order for order, _ in taken]
 
     def reset(self) -> None:
-        """Forget what was ordered. Whoever already misbehaves goes on."""
+        """Forget all orders. Sessions that already misbehave go on."""
         self._waiting.clear()
 
     def _use(self, index: int, order: Order, left: int | None) -> None:

@@ -1,4 +1,4 @@
-"""What Daily can be told to get wrong."""
+"""The ways in which Daily can be ordered to misbehave."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sandbox.misbehaviour import Misbehaviour, Orders
 
 
 class _OfDaily(Misbehaviour, frozen=True, kw_only=True):
-    """Applies to requests whose path, below `/v1`, begins with this; or to all."""
+    """Applies to requests with paths below `/v1` that begin with `path`; by default to all."""
 
     path: str = ""
 

@@ -23,7 +23,7 @@ class Window:
         self._times: deque[float] = deque()
 
     def wait(self) -> int | None:
-        """Take a request, or tell in how many whole seconds the next is taken."""
+        """Take a request, or return the whole seconds until the next one is taken."""
         now = self._clock()
         while self._times and self._times[0] <= now - self._seconds:
             self._times.popleft()

@@ -85,7 +85,7 @@ def _front(daily: DailyServer) -> Any:
 async def _misbehave_before(order: DailyStatus | DailySlow | DailyMalformed | DailyRateLimit | None) -> None:
     match order:
         case DailyStatus(status=status):
-            raise Refusal(status, "server-error", "Daily was told to fail.")
+            raise Refusal(status, "server-error", "Daily was ordered to fail.")
         case DailyRateLimit():
             raise too_many(1)
         case DailySlow(seconds=seconds):

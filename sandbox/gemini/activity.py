@@ -1,4 +1,4 @@
-"""When the caller speaks: speech and silence told apart by loudness, as events over a stream of samples."""
+"""Voice activity: events for when the caller speaks, by the loudness of a stream of samples."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ActivityDetector:
         self._speaking = False
 
     def feed(self, samples: Samples) -> list[Activity]:
-        """Take the next samples and tell what they begin, continue or end."""
+        """Take the next samples; return what they begin, continue or end."""
         samples = np.concatenate([self._rest, samples])
         whole = samples.size - samples.size % _FRAME
         self._rest = samples[whole:]

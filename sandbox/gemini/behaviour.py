@@ -1,4 +1,4 @@
-"""What the model can be told to get wrong, and what that makes of the messages it sends."""
+"""The ways in which the model can be ordered to misbehave, and what they do to its messages."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ class Behaviour(msgspec.Struct):
             self.fault = order
 
     def bend(self, message: Message) -> list[Message]:
-        """What is sent in place of a message."""
+        """Return what is sent instead of a message."""
         messages = [message]
         for manner in self.manners:
             messages = [bent for message in messages for bent in _bent(manner, message)]
@@ -178,7 +178,7 @@ class Behaviour(msgspec.Struct):
         return messages
 
     def due_after(self, message: Message) -> Fault | None:
-        """The fault whose moment has come now that a message was sent; each comes once."""
+        """Return the fault that is due now that a message was sent; each is due once."""
         fault = self.fault
         if isinstance(fault, _AtMoment) and fault.after == _moment(message):
             self.fault = None

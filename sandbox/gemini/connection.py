@@ -38,7 +38,7 @@ class Connection:
     """The model's end of a session's socket.
 
     Attributes:
-        time_limit: Ends the block it is entered for when a session that was told to go away has not gone.
+        time_limit: Ends its block when a session that was sent a goAway has not closed by itself.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ from sandbox.gemini.speech import Speaker
 from sandbox.gemini.usage import Spent, heard_tokens, spoken_tokens, text_tokens, usage_metadata
 
 Send = Callable[[dict[str, Any]], Awaitable[bool]]
-"""Sends a message, and tells whether it went out."""
+"""Sends a message, and returns whether it went out."""
 
 _FAREWELL_TOOLS: Final = ("end_call", "goodbye")
 _SILENT: Final = "SILENT"
@@ -65,7 +65,7 @@ class Conversation:
     async def take_content(self, content: wire.ClientContent) -> None:
         """Take turns written by the application, and answer once it says that they are complete.
 
-        What a client tells as history is not answered before it asks in another way.
+        What a client sends as history is not answered until it asks in another way.
         """
         for turn in content.turns:
             self._read(turn)
@@ -90,12 +90,12 @@ class Conversation:
             self._begin(self._answer_written(unanswered))
 
     async def take_speech(self, words: Awaitable[str | None], seconds: float, silence: float) -> None:
-        """Take a finished utterance whose words are still being worked out.
+        """Take a finished utterance that is still being recognized.
 
         Args:
             words: What was said, or None.
             seconds: How long the utterance was.
-            silence: How many seconds of silence told that it is finished.
+            silence: How many seconds of silence ended it.
         """
         self._in_history = False
         self._unanswered = ""

@@ -156,7 +156,7 @@ def _read_search(words: str, categories: Collection[str]) -> Search | None:
 
 
 def _split_price(words: str) -> tuple[str, str | None]:
-    """Take the price off the end of a wish."""
+    """Cut the price off the end of a request."""
     found = _PRICE.search(words)
     if not found:
         return words, None

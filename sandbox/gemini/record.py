@@ -51,8 +51,8 @@ class SessionRecord(msgspec.Struct):
         conversation: The same for a session and for those that went on with a handle of its.
         tokens: What the usage that was sent adds up to.
         resumed: Whether it went on with another session's handle.
-        history_turns: How many turns the client told as what was said before.
-        misbehaviours: Names of what the session was told to get wrong.
+        history_turns: How many turns the client sent as history.
+        misbehaviours: Names of the misbehaviours that the session was ordered.
     """
 
     started_at: datetime
@@ -70,7 +70,7 @@ class SessionRecord(msgspec.Struct):
 
 
 class RefusalRecord(msgspec.Struct, frozen=True):
-    """A connection that was told not to become a session."""
+    """A connection that was refused before it became a session."""
 
     at: datetime
     misbehaviour: str

@@ -62,7 +62,7 @@ class Gemini(msgspec.Struct):
         categories: The shop's categories, in which a search may name one.
         clock: Seconds on a clock that only goes forward.
         now: The time of day.
-        tokens: Those that a client may show in place of the key.
+        tokens: The tokens that a client may show instead of the key.
         orders: What is to go wrong.
         record: What has happened.
         memories: What a session's resumption handle brings back.
@@ -127,8 +127,8 @@ def create_gemini_app(gemini: Gemini) -> web.Application:
             check_key(_key(request), gemini.key)
             return web.json_response({"name": gemini.tokens.make(await request.read())})
         except (wire.ProtocolError, TokenRequestError) as error:
-            told = {"code": 400, "message": str(error), "status": "INVALID_ARGUMENT"}
-            return web.json_response({"error": told}, status=400)
+            error_body = {"code": 400, "message": str(error), "status": "INVALID_ARGUMENT"}
+            return web.json_response({"error": error_body}, status=400)
 
     app.router.add_get(_WITH_KEY, serve)
     app.router.add_get(_WITH_TOKEN, serve)

@@ -87,8 +87,8 @@ def _check_schema(schema: Any, where: str) -> None:
         raise ProtocolError(WRONG_ARGUMENT, f'Invalid value at {where}.type: "{kind}"')
     if kind == "ARRAY" and "items" not in schema:
         raise ProtocolError(WRONG_ARGUMENT, f"{where}.items: missing field.")
-    for place, inner in _inner_schemas(schema, where):
-        _check_schema(inner, place)
+    for path, inner in _inner_schemas(schema, where):
+        _check_schema(inner, path)
 
 
 def _inner_schemas(schema: dict[str, Any], where: str) -> Iterator[tuple[str, Any]]:

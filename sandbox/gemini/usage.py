@@ -1,4 +1,4 @@
-"""How many tokens a turn costs, told as Gemini's usageMetadata."""
+"""How many tokens a turn costs, as Gemini's usageMetadata."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def usage_metadata(spent: Spent) -> dict[str, Any]:
 
 
 def spent_in(usage: dict[str, Any]) -> Spent:
-    """The tokens a `usageMetadata` tells of."""
+    """Return the tokens in a `usageMetadata`."""
     prompt = _counts(usage["promptTokensDetails"])
     return Spent(
         prompt_text=prompt.get("TEXT", 0),

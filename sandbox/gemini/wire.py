@@ -20,7 +20,7 @@ REFUSED: Final = 1008
 """WebSocket close code for what Google calls a failed precondition or an unknown model."""
 
 _FREE_FORM: Final = frozenset({"properties", "args", "response"})
-"""Objects whose keys are the user's own names."""
+"""Objects with the user's own names as keys."""
 
 
 class ProtocolError(Exception):

@@ -1,4 +1,4 @@
-"""What the store can be told to get wrong, and the answers it then gives."""
+"""The ways in which the store can be ordered to misbehave, and the answers it then gives."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WRONG_SHAPE: Final = {
 class _OfStore(Misbehaviour, frozen=True, kw_only=True):
     """Applies to requests to this path, or to all; and of this user, or of all.
 
-    A search does not say whose it is, and so is of no user.
+    A search names no user.
     """
 
     path: str | None = None
@@ -71,16 +71,16 @@ def no_orders() -> StoreOrders:
 
 
 async def answer_badly(misbehaviour: StoreMisbehaviour, answer: Callable[[], web.Response]) -> web.Response:
-    """Answer as ordered, `answer` being how the store would serve the request.
+    """Answer as ordered; `answer` serves the request properly.
 
-    What hangs goes on until the server cancels the handler, because the client has left.
+    A hanging handler is cancelled by the server once the client disconnects.
     """
     match misbehaviour:
         case Slow():
             await asyncio.sleep(misbehaviour.seconds)
             return answer()
         case Fail():
-            sentence = "The store was told to fail."
+            sentence = "The store was ordered to fail."
             return web.json_response({"success": False, "error": sentence}, status=misbehaviour.status)
         case Malformed():
             answer()

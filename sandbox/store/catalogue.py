@@ -52,10 +52,10 @@ def load_catalogue() -> Catalogue:
     categories = msgspec.json.decode(text, type=list[_Category])
     longest = max(len(category.products) for category in categories)
     in_order = [
-        (category.category, category.products[place])
-        for place in range(longest)
+        (category.category, category.products[index])
+        for index in range(longest)
         for category in categories
-        if place < len(category.products)
+        if index < len(category.products)
     ]
     return Catalogue(
         products={
@@ -68,5 +68,5 @@ def load_catalogue() -> Catalogue:
 
 
 def as_json(product: CatalogueProduct) -> dict[str, Any]:
-    """The product as the web app's backend tells it."""
+    """Return the product as the web app's backend sends it."""
     return msgspec.structs.asdict(product)

@@ -23,17 +23,17 @@ def add_control_routes(app: web.Application, store: SandboxStore) -> None:
 
 def _add_what_happened(app: web.Application, store: SandboxStore) -> None:
     async def requests(_request: web.Request) -> web.Response:
-        return _told({"requests": store.requests})
+        return _json({"requests": store.requests})
 
     async def saved(request: web.Request) -> web.Response:
         numbers = store.database.saved(request.query.get("userId", ""))
-        return _told({"products": [store.catalogue.products[number] for number in numbers]})
+        return _json({"products": [store.catalogue.products[number] for number in numbers]})
 
     async def transcripts(request: web.Request) -> web.Response:
-        return _told({"turns": store.database.turns(request.query.get("sessionId", ""))})
+        return _json({"turns": store.database.turns(request.query.get("sessionId", ""))})
 
     async def model(_request: web.Request) -> web.Response:
-        return _told(store.model)
+        return _json(store.model)
 
     app.router.add_get("/sandbox/requests", requests)
     app.router.add_get("/sandbox/saved", saved)
@@ -47,10 +47,10 @@ def _add_what_goes_wrong(app: web.Application, targets: dict[str, Orders[Any]]) 
         try:
             target = msgspec.json.decode(body, type=_Addressed).target
             if target not in targets:
-                return _told({"error": f"target is one of {', '.join(targets)}"}, status=422)
-            return _told({"applied_now": await targets[target].place(body)})
+                return _json({"error": f"target is one of {', '.join(targets)}"}, status=422)
+            return _json({"applied_now": await targets[target].add(body)})
         except msgspec.MsgspecError as error:
-            return _told({"error": str(error)}, status=422)
+            return _json({"error": str(error)}, status=422)
 
     async def behave(_request: web.Request) -> web.Response:
         for orders in targets.values():
@@ -61,5 +61,5 @@ def _add_what_goes_wrong(app: web.Application, targets: dict[str, Orders[Any]]) 
     app.router.add_delete("/sandbox/behaviour", behave)
 
 
-def _told(body: Any, status: int = 200) -> web.Response:
+def _json(body: Any, status: int = 200) -> web.Response:
     return web.Response(body=msgspec.json.encode(body), content_type="application/json", status=status)

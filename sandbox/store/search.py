@@ -1,4 +1,4 @@
-"""Which products a wish means: words, a category and a price range, ranked."""
+"""Product search: words, a category and a price range, ranked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from sandbox.store.catalogue import CatalogueProduct
 
 MOST_PRODUCTS: Final = 5
-"""What one answer holds at most; `total` tells how many there are."""
+"""The most products in one answer; `total` counts all that were found."""
 
 _CHEAP: Final = 30.0
 _EXPENSIVE: Final = 150.0
@@ -78,10 +78,10 @@ _PRICE_READERS: Final[tuple[tuple[re.Pattern[str], Callable[..., PriceRange]], .
 def search(
     products: Iterable[CatalogueProduct], query: str, category: str | None, price_range: PriceRange
 ) -> list[CatalogueProduct]:
-    """Products that a wish means, best first, then by number.
+    """Return the products that match, best first, then by number.
 
     A product must have every word of the query somewhere. Where none has, those with the most words count.
-    A query without a telling word means all products of the category and the price range.
+    A query without a meaningful word matches all products of the category and the price range.
     """
     offered = [
         product
@@ -110,7 +110,7 @@ def parse_price_range(words: str | None) -> PriceRange:
 
 
 def telling_words(text: str) -> frozenset[str]:
-    """The words of a text that tell what is meant, without endings."""
+    """Return the meaningful words of a text, without endings."""
     words = re.findall(r"[a-z0-9]+", text.lower().replace("'", ""))
     return frozenset(_stem(word) for word in words if word not in _STOP_WORDS)
 

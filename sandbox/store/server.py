@@ -70,9 +70,12 @@ def _as_sent(data: bytes) -> Any:
         return data.decode(errors="replace")
 
 
-def _search(store: SandboxStore, wish: SearchProducts) -> web.Response:
+def _search(store: SandboxStore, request: SearchProducts) -> web.Response:
     found = search(
-        store.catalogue.products.values(), wish.query, wish.category, parse_price_range(wish.price_range)
+        store.catalogue.products.values(),
+        request.query,
+        request.category,
+        parse_price_range(request.price_range),
     )
     products = [as_json(product) for product in found[:MOST_PRODUCTS]]
     return web.json_response({"products": products, "total": len(found)})

@@ -25,7 +25,7 @@ class RequestRecord(msgspec.Struct, frozen=True):
 
 
 class SandboxStore(msgspec.Struct):
-    """The shop, and what its control API tells and takes.
+    """The shop, and what its control API shows and takes.
 
     Attributes:
         now: The time of day.

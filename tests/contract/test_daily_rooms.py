@@ -42,7 +42,7 @@ class Site:
         return DailyRooms(api, RoomNames(installation, former), lambda: self.seconds, HOSTS)
 
     async def order(self, name: str, **parameters: Any) -> None:
-        await self.daily.orders.place(json.dumps({"target": "daily", "name": name, **parameters}).encode())
+        await self.daily.orders.add(json.dumps({"target": "daily", "name": name, **parameters}).encode())
 
     def names(self) -> set[str]:
         names: set[str] = set()

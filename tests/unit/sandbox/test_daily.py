@@ -202,14 +202,14 @@ def test_a_token_with_one_letter_changed_is_no_token(at: int, letter: str) -> No
     ("order", "status"), [({"name": "status", "status": 503}, 503), ({"name": "rate_limit"}, 429)]
 )
 async def test_an_ordered_failure_happens_once(api: Api, order: dict[str, Any], status: int) -> None:
-    await api.orders.place(json.dumps({"target": "daily", **order}).encode())
+    await api.orders.add(json.dumps({"target": "daily", **order}).encode())
 
     assert (await api("POST", "/rooms"))[0] == status
     assert (await api("POST", "/rooms"))[0] == 200
 
 
 async def test_a_malformed_answer_hides_a_room_that_was_made(api: Api) -> None:
-    await api.orders.place(b'{"target": "daily", "name": "malformed", "path": "/rooms"}')
+    await api.orders.add(b'{"target": "daily", "name": "malformed", "path": "/rooms"}')
 
     answer = await api.client.post("/v1/rooms", headers=api.headers)
     assert (answer.status, await answer.text()) == (200, '{"id": "')
@@ -217,6 +217,6 @@ async def test_a_malformed_answer_hides_a_room_that_was_made(api: Api) -> None:
 
 
 async def test_a_slow_answer_comes_all_the_same(api: Api) -> None:
-    await api.orders.place(b'{"target": "daily", "name": "slow", "seconds": 0.05}')
+    await api.orders.add(b'{"target": "daily", "name": "slow", "seconds": 0.05}')
 
     assert (await api("POST", "/rooms"))[0] == 200

@@ -20,7 +20,7 @@ SAVED = {"success": True, "product": {"name": "Trail running shoes"}}
 
 async def order(model: Model, name: str, **parameters: Any) -> int:
     body = {"target": "model", "name": name, **parameters}
-    return await model.gemini.orders.place(msgspec.json.encode(body))
+    return await model.gemini.orders.add(msgspec.json.encode(body))
 
 
 async def fails_to_connect(model: Model, kind: type[BaseException], words: str | None = None) -> Any:

@@ -32,7 +32,7 @@ class Site:
         self.variables = {"DAILY_API_KEY": KEY, "DAILY_API_URL": url}
 
     async def order(self, name: str, **parameters: Any) -> None:
-        await self.daily.orders.place(json.dumps({"target": "daily", "name": name, **parameters}).encode())
+        await self.daily.orders.add(json.dumps({"target": "daily", "name": name, **parameters}).encode())
 
     async def complaint(self, key: str | None = None) -> str:
         with pytest.raises(DailyError) as refusal:
@@ -137,7 +137,7 @@ async def test_without_a_key_it_says_where_to_get_one(variables: dict[str, str])
             {"status": 502},
             "Daily failed with status 502; try again, or look at https://status.daily.co.",
         ),
-        ("status", {"status": 400}, "Daily refused with status 400: Daily was told to fail."),
+        ("status", {"status": 400}, "Daily refused with status 400: Daily was ordered to fail."),
         (
             "malformed",
             {},
