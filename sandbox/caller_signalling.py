@@ -83,8 +83,8 @@ async def _post(
         async with http.post(url, json=body, headers=headers) as response:
             if response.ok:
                 return cast("dict[str, Any]", await response.json())
-            body = await response.text()
+            text = await response.text()
             if response.status < HTTPStatus.INTERNAL_SERVER_ERROR or attempt == _OFFER_TRIES:
-                raise CallFailedError(f"POST {url} was answered with {response.status}: {body}")
+                raise CallFailedError(f"POST {url} was answered with {response.status}: {text}")
         await asyncio.sleep(_OFFER_PAUSE)
     raise AssertionError("the last try returns or raises")
