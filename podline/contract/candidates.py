@@ -61,7 +61,7 @@ def why_too_much(sdp: str) -> str | None:
     if len(media) > MOST_MEDIA:
         return f"an SDP has at most {MOST_MEDIA} m= lines"
     for lines in media:
-        if sum(not _is_tcp(_value(line)) for line in lines if line.startswith(_CANDIDATE)) > MOST_CANDIDATES:
+        if sum(not _is_tcp(_value(line)) for line in lines if _is_candidate(line)) > MOST_CANDIDATES:
             return f"an offer has at most {MOST_CANDIDATES} candidates; send the nearest ones"
     return None
 
@@ -99,26 +99,32 @@ class CandidateFilter:
         self.has_dropped = False
 
     def sdp(self, sdp: str) -> str:
-        """Return an offer's SDP without the candidates that must not be used."""
+        """Return an offer's SDP without the candidates that must not be used.
+
+        Media bundled into another get that one's: browsers list them there alone, and if media share a
+        transport from the start, aiortc uses those of the last one.
+        """
         sections = list(_sections(sdp))
-        self._bundled = _bundled(sections)
-        kept = [
-            line
-            for lines in sections
-            for line in lines
-            if not line.startswith(_CANDIDATE)
-            or (not self._bundled & _mids(lines) and self._takes(_value(line)))
-        ]
-        if len(kept) < sum(map(len, sections)):
+        leader, self._bundled = _bundle(sections)
+        kept = [[line for line in lines if self._keeps(line, _mids(lines))] for lines in sections]
+        if sum(map(len, kept)) < sum(map(len, sections)):
             self.has_dropped = True
-            kept = [line for line in kept if line != _END]
-        return "".join(f"{line}\r\n" for line in kept)
+            kept = [[line for line in lines if line != _END] for lines in kept]
+        shared = [line for lines in kept if leader & _mids(lines) for line in lines if _is_candidate(line)]
+        return "".join(
+            f"{line}\r\n"
+            for lines in kept
+            for line in (*lines, *(shared if self._bundled & _mids(lines) else ()))
+        )
 
     def takes(self, candidate: str, mid: object) -> bool:
         """Return whether a candidate that followed its offer may be used."""
         is_taken = mid not in self._bundled and self._takes(candidate)
         self.has_dropped |= not is_taken
         return is_taken
+
+    def _keeps(self, line: str, mids: frozenset[str]) -> bool:
+        return not _is_candidate(line) or (not self._bundled & mids and self._takes(_value(line)))
 
     def _takes(self, candidate: str) -> bool:
         address = _sent_to(candidate, refuse_private=self._refuse_private)
@@ -195,14 +201,19 @@ def _sections(sdp: str) -> Iterator[list[str]]:
     yield lines
 
 
-def _bundled(sections: list[list[str]]) -> frozenset[str]:
-    """Return the media bundled into another, whose candidates are never used."""
+def _bundle(sections: list[list[str]]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the medium that others are bundled into, and those others, whose own candidates are never used."""
     groups = [line for line in sections[0] if line.startswith(_BUNDLE)]
-    return frozenset(groups[0].removeprefix(_BUNDLE).split()[1:]) if groups else frozenset()
+    mids = groups[0].removeprefix(_BUNDLE).split() if groups else []
+    return frozenset(mids[:1]), frozenset(mids[1:])
 
 
 def _mids(lines: list[str]) -> frozenset[str]:
     return frozenset(line.removeprefix(_MID) for line in lines if line.startswith(_MID))
+
+
+def _is_candidate(line: str) -> bool:
+    return line.startswith(_CANDIDATE)
 
 
 def _value(line: str) -> str:

@@ -139,12 +139,19 @@ def test_one_connection_uses_so_many_addresses_and_one_it_knows_again() -> None:
     assert chosen.takes(candidate("8.8.8.8", 99), "0")
 
 
-def test_media_that_go_by_the_way_of_another_use_up_nothing() -> None:
+def test_media_that_go_by_the_way_of_another_use_up_nothing_and_have_its_candidates() -> None:
     chosen = CandidateFilter(refuse_private=False)
     media = [[candidate("8.8.8.8", 100 * mid + number) for number in range(1, 11)] for mid in range(4)]
-    assert chosen.sdp(sdp(*media, bundle="0 1 2 3")).count("a=candidate") == 10
+    assert chosen.sdp(sdp(*media, bundle="0 1 2 3")) == sdp(*[media[0]] * 4, bundle="0 1 2 3")
     assert not chosen.takes(candidate("8.8.8.8", 999), "2")
     assert chosen.takes(candidate("8.8.8.8", 999), "0")
+
+
+def test_what_is_refused_to_a_medium_is_refused_to_those_that_go_by_its_way() -> None:
+    chosen = CandidateFilter(refuse_private=True)
+    offered = sdp([candidate("8.8.8.8"), candidate("10.0.0.1")], [], [candidate("8.8.4.4")], bundle="0 1")
+    kept = [candidate("8.8.8.8")]
+    assert chosen.sdp(offered) == sdp(kept, kept, [candidate("8.8.4.4")], bundle="0 1")
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n", "\r", "\u2028", "\x85", "\x1c"])

@@ -1,5 +1,6 @@
 """Offers a bot refuses, with the sentence a client gets to see."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -12,11 +13,16 @@ from podline.runner.room.offers import UnusableOffer
 from podline.runner.room.peer import Peer
 from testing.callers.client_messages import unhurried_messages
 
+SECRETS = ("a=ice-", "a=setup", "a=fingerprint")
 ANSWERABLE = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
     "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\n"
     "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=setup:actpass\r\n"
     "a=fingerprint:sha-256 " + ":".join(["AA"] * 32) + "\r\na=rtpmap:111 opus/48000/2\r\n"
+)
+CHANNEL = (
+    "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=sctp-port:5000\r\n"
+    + "".join(line for line in ANSWERABLE.splitlines(keepends=True) if line.startswith(SECRETS))
 )
 
 
@@ -27,6 +33,26 @@ class Nobody:
     def caller_joined(self) -> None: ...
     def caller_left(self, *, abruptly: bool) -> None: ...
     def room_failed(self, error: BotError) -> None: ...
+
+
+class Listener(asyncio.DatagramProtocol):
+    def __init__(self, heard: asyncio.Event) -> None:
+        self._heard = heard
+
+    def datagram_received(self, _data: bytes, _address: object) -> None:
+        self._heard.set()
+
+
+@contextlib.asynccontextmanager
+async def listening_at(heard: asyncio.Event) -> AsyncIterator[int]:
+    """A port of this machine, and whether a packet came to it."""
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: Listener(heard), local_addr=("127.0.0.1", 0)
+    )
+    try:
+        yield transport.get_extra_info("sockname")[1]
+    finally:
+        transport.close()
 
 
 @pytest.fixture
@@ -62,6 +88,21 @@ async def test_a_readable_offer_is_answered_after_a_malformed_one(peer: Peer) ->
     assert answer["type"] == "answer"
     assert "opus" in answer["sdp"]
     assert answer["pc_id"]
+
+
+@pytest.mark.parametrize("written_to", ["the first", "all"])
+async def test_the_bot_asks_at_the_callers_candidates_where_all_media_share_them(
+    peer: Peer, written_to: str
+) -> None:
+    """Else a caller is found only by packets of theirs, which a relay takes only from whom it was told of."""
+    asked = asyncio.Event()
+    async with listening_at(asked) as port:
+        line = f"a=candidate:1 1 udp 1 127.0.0.1 {port} typ relay raddr 127.0.0.1 rport 9\r\n"
+        channel = CHANNEL + (line if written_to == "all" else "")
+        offer = ANSWERABLE.replace("BUNDLE 0", "BUNDLE 0 1") + line + channel
+        await peer.answer({"sdp": offer, "type": "offer"})
+        async with asyncio.timeout(20):
+            await asked.wait()
 
 
 async def test_candidates_for_another_connection_are_refused(peer: Peer) -> None:
