@@ -12,7 +12,7 @@ from testing.cluster.commands import Command
 from testing.cluster.control_plane import PATIENCE_SECONDS, ControlPlane, is_ready
 from testing.cluster.processes import free_ports
 from testing.node import enforcement, names
-from testing.node.worker import BRIDGE, NODE_ADDRESS, NODE_ADDRESS_V6, PODS, Worker, run
+from testing.node.worker import BRIDGE, NODE_ADDRESS, NODE_ADDRESS_V6, NODE_LINK_ADDRESS, PODS, Worker, run
 
 API_SERVER_PORT = 6443
 """Its own, which the base's NetworkPolicy opens to the controller."""
@@ -141,7 +141,7 @@ async def runs() -> bool:
 async def make_bridge() -> None:
     """The network that nodes and pods share, with a way out that leads nowhere."""
     for command in (
-        f"link add {BRIDGE} type bridge",
+        f"link add {BRIDGE} address {NODE_LINK_ADDRESS} type bridge",
         f"address add {NODE_ADDRESS}/16 dev {BRIDGE}",
         f"link set {BRIDGE} up",
         f"route add default dev {BRIDGE}",

@@ -26,6 +26,10 @@ NODE_ADDRESS_V6 = "fd00:10:244::1"
 PODS_V6 = "fd00:10:244::/64"
 """Pods have such an address too, so that what they may not reach over IPv6 can be tried."""
 
+NODE_LINK_ADDRESS = "0a:58:0a:f4:00:01"
+"""Of the bridge, which else takes that of a port: when a pod ends it may change, and other pods go on sending
+to the old one for a while, over IPv6 for seconds."""
+
 DNS_ADDRESS = "10.250.0.10"
 """Of the Service."""
 
