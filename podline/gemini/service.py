@@ -20,6 +20,9 @@ SETUP_SECONDS: Final = 10.0
 """How long a session may take to set up."""
 STALL_SECONDS: Final = 8.0
 """How long the caller may wait for any sign of an answer. Answers take about one second."""
+BEGINNING_SECONDS: Final = 1.5
+"""How much audio from before speech was detected the model hears. Detection usually takes 0.3 s, and 1 s when
+it is unsure: with Pipecat's 0.3 s, `save` sometimes began in its vowel and was heard as `remove`."""
 PAUSES_SECONDS: Final = (0.5, 2.0)
 """Before the first and the second attempt to connect again. The third failure in a row is Pipecat's last."""
 GO_ON: Final = (
@@ -48,7 +51,11 @@ class GeminiLive(GeminiLiveLLMService):
         on_reconnected: Callable[[], None],
         **options: Any,
     ) -> None:
-        super().__init__(api_key=api_key, http_options=_http_options(api_key), **options)
+        super().__init__(
+            api_key=api_key,
+            http_options=_http_options(api_key),
+            **{"user_audio_preroll_secs": BEGINNING_SECONDS, **options},
+        )
         self._on_lost = on_lost
         self._on_reconnected = on_reconnected
         self._has_been_ready = False
