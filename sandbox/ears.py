@@ -35,6 +35,9 @@ _LOUD_FRAMES: Final = 15
 _QUIETEST: Final = 150.0
 """Root mean square of a frame below which it is no speech."""
 
+_ABOVE_NOISE: Final = 3.0
+"""An utterance whose first frame is this many times as loud as its quietest has begun before it."""
+
 _CEPSTRAL_MEAN: Final = "51.37,-8.76,-3.45,1.16,-11.78,0.45,-6.55,-4.41,-2.54,1.74,-0.95,-1.25,-0.56"
 """The channel's mean after 186 phrases at that level. Each utterance starts from it, so that none depends on
 what was heard before; from the decoder's own default, `save product two` was not heard at all."""
@@ -93,11 +96,11 @@ class UtteranceListener:
 
     def _hear(self, samples: Samples) -> None:
         """Decode once enough was heard to judge how loud it is."""
+        self._levels += _levels(samples)
         if self._gain is not None:
             self._decode(samples, self._gain)
             return
         self._beginning = np.concatenate([self._beginning, samples])
-        self._levels += _levels(samples)
         if sum(level > _QUIETEST for level in self._levels) >= _LOUD_FRAMES:
             self._decode_beginning()
 
@@ -120,7 +123,12 @@ class UtteranceListener:
         self._open = False
         hypothesis = decoder.hyp()
         words = str(hypothesis.hypstr) if hypothesis is not None else ""
-        return words if self._grammar.accepts(words) else None
+        accepted = self._grammar.accepts(words, beginning_is_missing=self._begins_in_speech())
+        return words if accepted else None
+
+    def _begins_in_speech(self) -> bool:
+        """Whether what was heard first is speech already, so that something was said before."""
+        return bool(self._levels) and self._levels[0] > max(_QUIETEST, _ABOVE_NOISE * min(self._levels))
 
 
 class Ears:

@@ -55,8 +55,16 @@ class Grammar(msgspec.Struct, frozen=True):
 
     jsgf: str
     sentences: re.Pattern[str]
+    changes: re.Pattern[str]
+    """Those sentences among them that change something."""
 
-    def accepts(self, words: str) -> bool:
+    def accepts(self, words: str, *, beginning_is_missing: bool = False) -> bool:
+        """Whether the words are a request.
+
+        Without its beginning `save` sounds like `remove`, and `delete` like `keep`: then nothing is changed.
+        """
+        if beginning_is_missing and self.changes.fullmatch(words):
+            return False
         return self.sentences.fullmatch(words) is not None
 
 
@@ -80,12 +88,17 @@ def request_grammar(things: Iterable[str]) -> Grammar:
         rf"(?:under|below|over) {_any(amounts)} dollars|between {_any(amounts)} and {_any(amounts)} dollars"
     )
     numbers = [words_for_number(number) for number in _NUMBERS]
+    changes = rf"{_any(_CHANGE_VERBS)} (?:product|number) {_any(numbers)}"
     sentences = (
-        rf"{_any(_CHANGE_VERBS)} (?:product|number) {_any(numbers)}"
+        rf"{changes}"
         rf"|{_any(_SEARCH_VERBS)}(?: some)? {_any(wanted)}(?: (?:{price}))?"
         rf"|{_any(GOODBYES)}"
     )
-    return Grammar(jsgf, re.compile(sentences.replace("hundred ", "hundred (?:and )?")))
+    return Grammar(jsgf, _with_or_without_and(sentences), _with_or_without_and(changes))
+
+
+def _with_or_without_and(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern.replace("hundred ", "hundred (?:and )?"))
 
 
 def _any(phrases: Iterable[str]) -> str:

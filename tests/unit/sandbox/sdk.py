@@ -54,7 +54,11 @@ def connect(model: Model, key: str = "the-right-key", name: str = MODEL, **confi
 async def speak(session: Any, speech: Samples) -> None:
     """Stream speech between silences, as a microphone would, but without waiting."""
     silence = np.zeros(HEARING_RATE * 7 // 10, np.int16)
-    stream = np.concatenate([silence, speech, silence])
+    await send(session, np.concatenate([silence, speech, silence]))
+
+
+async def send(session: Any, stream: Samples) -> None:
+    """Stream just this, without waiting."""
     for start in range(0, stream.size, 320):
         blob = types.Blob(data=stream[start : start + 320].tobytes(), mime_type="audio/pcm;rate=16000")
         await session.send_realtime_input(audio=blob)

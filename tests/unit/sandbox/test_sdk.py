@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from google.genai import errors, types
 
+from sandbox.caller_audio import trimmed
 from sandbox.ears import HEARING_RATE
+from sandbox.gemini.answers import SORRY
 from sandbox.voice import Voice
-from tests.unit.sandbox.sdk import Model, connect, first_tool_call, speak, until_turn_complete
+from tests.unit.sandbox.sdk import Model, connect, first_tool_call, send, speak, until_turn_complete
 
 
 async def test_the_sdk_is_greeted_with_audio(model: Model) -> None:
@@ -45,6 +47,25 @@ async def test_a_client_that_marks_speech_itself_is_heard(model: Model, voice: V
         call = await first_tool_call(session)
     assert (call.name, call.args) == ("save_product", {"productNumber": 2})
     assert model.gemini.record.sessions[0].turns[0].silence_seconds == 0
+
+
+async def test_a_change_whose_beginning_was_not_sent_is_asked_for_again(model: Model, voice: Voice) -> None:
+    """The rest of `save` sounds like `remove`."""
+    speech = trimmed(voice.say("save product two", HEARING_RATE))
+    heard = speech[HEARING_RATE // 10 :]
+    manual = {"automatic_activity_detection": {"disabled": True}}
+    async with connect(model, realtime_input_config=manual) as session:
+        await session.send_realtime_input(activity_start=types.ActivityStart())
+        await send(session, np.concatenate([heard, np.zeros(HEARING_RATE // 2, np.int16)]))
+        await session.send_realtime_input(activity_end=types.ActivityEnd())
+        messages = await until_turn_complete(session)
+    assert not [message for message in messages if message.tool_call]
+    said = "".join(
+        message.server_content.output_transcription.text
+        for message in messages
+        if message.server_content and message.server_content.output_transcription
+    )
+    assert said == SORRY
 
 
 async def test_a_wrong_key_closes_with_googles_words(model: Model) -> None:
