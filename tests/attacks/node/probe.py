@@ -1,7 +1,7 @@
 """Tries places and prints those that answer: `probe.py SECONDS tcp/ADDRESS/PORT udp/ADDRESS/PORT ...`.
 
-It runs by itself, in pods too, whose image has no packages of tests. It ends when all have answered, or the
-time is up.
+It runs by itself, in pods too, whose image has no packages of tests. It ends when all have answered, or
+none has for so many seconds: how long they take together is the machine's affair.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ async def answers(place: str) -> bool:
             while kind == socket.SOCK_DGRAM:
                 await loop.sock_sendall(opened, QUESTION)
                 try:
-                    return bool(await asyncio.wait_for(loop.sock_recv(opened, 1500), 0.3))
+                    return bool(await asyncio.wait_for(loop.sock_recv(opened, 1500), 0.5))
                 except asyncio.TimeoutError:  # noqa: UP041 - of older Pythons another one
                     continue
         except OSError:
@@ -34,10 +34,14 @@ async def answers(place: str) -> bool:
 
 async def main(seconds: float, places: list[str]) -> None:
     tried = {asyncio.ensure_future(answers(place)): place for place in places}
-    done, pending = await asyncio.wait(tried, timeout=seconds)
+    # All have been asked when the time begins.
+    await asyncio.sleep(0)
+    pending, done = set(tried), set(tried)
+    while pending and done:
+        done, pending = await asyncio.wait(pending, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     for each in pending:
         each.cancel()
-    print(*(tried[each] for each in done if each.result()), sep="\n")  # noqa: T201
+    print(*(tried[each] for each in tried.keys() - pending if each.result()), sep="\n")  # noqa: T201
 
 
 asyncio.run(main(float(sys.argv[1]), sys.argv[2:]))

@@ -72,8 +72,11 @@ MAPPED: Final = {f"tcp/::ffff:{address}/443" for address in (API_SERVER, "169.25
 PATIENCE_SECONDS: Final = 60.0
 """Only a hang takes this long."""
 
-DROPPED_SECONDS: Final = 2.0
-"""A packet without an answer until then was dropped: one machine answers itself in milliseconds."""
+DROPPED_SECONDS: Final = 3.5
+"""Nothing comes any more after so long a silence: TCP has asked three times by then."""
+
+AT_ONCE: Final = 3
+"""Pods that try all places at the same time. All of them would send packets faster than they are judged."""
 
 
 @dataclass(frozen=True)
@@ -119,15 +122,26 @@ async def world(cluster: NodeCluster) -> AsyncIterator[World]:
         await cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
-async def tried(pods: Iterable[Pod], places: set[str], seconds: float) -> list[set[str]]:
-    """Let each pod try every place, all at once; what each has reached."""
-    return await asyncio.gather(*(pod.reaches(places, within=seconds) for pod in pods))
+async def tried(pods: Iterable[Pod], places: set[str], patience: float) -> list[set[str]]:
+    """Let each pod try every place; what each has reached."""
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def by(pod: Pod) -> set[str]:
+        async with limit:
+            return await pod.reaches(places, patience=patience)
+
+    return await asyncio.gather(*(by(pod) for pod in pods))
 
 
 async def until_enforced(pod: Pod) -> None:
-    """Wait until the policies that have been applied hold for a pod."""
+    """Wait until the policies that have been applied hold for a pod.
+
+    It does not reach what none of them allows, and that was no delay: names, asked for later, answer.
+    """
+    forbidden = f"tcp/{METADATA[0]}/80"
+    asked_later = set() if pod.name == "neighbour" else DNS
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while await pod.reaches([f"tcp/{METADATA[0]}/80"], within=DROPPED_SECONDS / 2):
+        while await pod.reaches([forbidden, *asked_later], patience=DROPPED_SECONDS / 2) != asked_later:
             pass
 
 

@@ -85,8 +85,8 @@ class Pod:
     def everywhere(self) -> set[str]:
         return self.at(*PORTS)
 
-    async def reaches(self, places: Collection[str], *, within: float) -> set[str]:
-        """Which of these places answer."""
+    async def reaches(self, places: Collection[str], *, patience: float) -> set[str]:
+        """Which of these places answer, until none has for so many seconds."""
         said = await self.cluster.kubectl(
             f"--namespace={self.namespace}",
             "exec",
@@ -95,7 +95,7 @@ class Pod:
             "python",
             "-c",
             (HERE / "probe.py").read_text(),
-            str(within),
+            str(patience),
             *places,
         )
         return set(said.split())
