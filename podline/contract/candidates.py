@@ -202,7 +202,7 @@ def _sections(sdp: str) -> Iterator[list[str]]:
 
 
 def _bundle(sections: list[list[str]]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the medium that others are bundled into, and those others, whose own candidates are never used."""
+    """Return the medium others are bundled into, and those others, whose own candidates are never used."""
     groups = [line for line in sections[0] if line.startswith(_BUNDLE)]
     mids = groups[0].removeprefix(_BUNDLE).split() if groups else []
     return frozenset(mids[:1]), frozenset(mids[1:])
