@@ -1,1 +1,1 @@
-"""The API; launches and follows sessions. Never imports the bot."""
+"""The controller: serves the API, launches and tracks sessions. It never imports the bot."""

@@ -1,4 +1,4 @@
-"""What a bot shows to Gemini in place of the key: a token for one call and one model.
+"""Ephemeral Gemini tokens, which a bot presents instead of the key: one call and one model each.
 
 https://ai.google.dev/gemini-api/docs/ephemeral-tokens
 """
@@ -21,12 +21,12 @@ from podline.contract.model import GEMINI_MODEL
 
 GOOGLE_URL: Final = "https://generativelanguage.googleapis.com"
 PATIENCE_SECONDS: Final = 5.0
-"""For the whole exchange: a caller waits for it."""
+"""The time limit for the whole exchange, because a caller waits for it."""
 
 _PATH: Final = "v1alpha/auth_tokens"
 _MOST_ANSWER_BYTES: Final = 64 * 1024
 _SPARE_USES: Final = 10
-"""For connections that broke before there was anything to resume: a resumed session counts as no use."""
+"""Sessions for connections that broke before they could be resumed: a resumed session is not counted."""
 _CONNECTION_SECONDS: Final = 600
 """How long Gemini keeps a connection, so that a call may need another one."""
 _LONGEST_PAUSE_SECONDS: Final = 3600
@@ -49,7 +49,7 @@ class GeminiTokens:
     ) -> None:
         self._client = client
         self._patience_seconds = patience_seconds
-        # Not compressed: little of that may be much.
+        # Not compressed: a small compressed answer may become a large one.
         self._headers = {"x-goog-api-key": key, "Accept-Encoding": "identity"}
         self._url = f"{url.rstrip('/')}/{_PATH}"
         self._now = now
@@ -94,7 +94,7 @@ class GeminiTokens:
 
 
 def _wanted(session: Session, now: datetime, lifetime_seconds: float) -> dict[str, Any]:
-    """A token for as long as the call may last, with which nothing but the model is settled."""
+    """Return the request for a token that lasts as long as the call may, and locks only the model."""
     expires = (now + timedelta(seconds=lifetime_seconds)).isoformat()
     return {
         "uses": _SPARE_USES + ceil(session.max_duration_seconds / _CONNECTION_SECONDS),
@@ -107,7 +107,7 @@ def _wanted(session: Session, now: datetime, lifetime_seconds: float) -> dict[st
 
 
 def _refused(response: httpx.Response) -> ModelUnavailable:
-    """Why there is no token. Google's own words are left out: they may repeat what was sent."""
+    """Return why there is no token. Google's own words are left out, because they may repeat the request."""
     status = response.status_code
     if status == httpx.codes.TOO_MANY_REQUESTS:
         return ModelUnavailable(

@@ -1,4 +1,4 @@
-"""What a bot shows to the product store: a JSON Web Token for one session and its user."""
+"""Tokens that bots present to the product store: a JSON Web Token for one session and its user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALGORITHM: Final = "HS256"
 
 
 class StoreTokens:
-    """Signs with the secret that the store shares with the controller, and nobody else."""
+    """Signs with the secret that only the store and the controller share."""
 
     def __init__(self, secret: str, now: Callable[[], datetime]) -> None:
         self._secret = secret
@@ -39,9 +39,9 @@ class StoreTokens:
         return {environment.CONVEX_TOKEN: jwt.encode(claims, self._secret, ALGORITHM, self._headers)}
 
     async def aclose(self) -> None:
-        """Nothing is open: the store is not asked."""
+        """Do nothing: there is no connection to the store."""
 
 
 def key_id(secret: str) -> str:
-    """Name a secret in public, so that a store with several knows which one has signed."""
+    """Return a public name for a secret, so that a store with several knows which one signed."""
     return hashlib.sha256(f"podline-store:{secret}".encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Label values that come from outside: a bounded number of them, since each makes series of its own."""
+"""Label values from outside, limited in number because each creates a series."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from podline.contract.arithmetic import OTHER
 from podline.contract.messages import Event
 
 MAX_VALUES: Final = 32
-"""As many kinds of errors as there may be."""
+"""The most kinds of errors."""
 
 ERROR_KINDS: Final = (
     "unknown",
@@ -28,7 +28,7 @@ ERROR_KINDS: Final = (
 
 
 REFUSAL_CAUSES: Final = ("rate", "total", "size", "malformed", "unsupported")
-"""Why a bot of ours refuses a message of its caller's client."""
+"""Why our bots refuse a message of the caller's client."""
 
 REFUSED_KINDS: Final = (
     *(str(kind.__struct_config__.tag) for kind in get_args(Event)),
@@ -36,19 +36,19 @@ REFUSED_KINDS: Final = (
     "timeline",
     "batch",
 )
-"""Claims of a bot that may be refused."""
+"""The kinds of a bot's claims that may be refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """What the operator says bots use: these names become labels, whatever else bots tell of."""
+    """The names that the operator declares: only these become labels, whatever else bots report."""
 
     tools: Collection[str] = default_agent.TOOLS
     models: Collection[str] = default_agent.MODELS
 
 
 class DeclaredValues:
-    """Lets the names pass that are known beforehand; the rest is `OTHER`."""
+    """Passes the names that are known beforehand; the rest becomes `OTHER`."""
 
     def __init__(self, declared: Iterable[str]) -> None:
         self._declared = frozenset(declared)
@@ -58,7 +58,7 @@ class DeclaredValues:
 
 
 class BoundedValues:
-    """Lets the first few values pass, and those that are known beforehand; the rest is `OTHER`."""
+    """Passes the first few values, and those known beforehand; the rest becomes `OTHER`."""
 
     def __init__(self, known: Iterable[str] = (), limit: int = MAX_VALUES) -> None:
         self._passed = set(known)

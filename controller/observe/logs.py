@@ -1,4 +1,4 @@
-"""What the controller logs: an event with a constant name, and its data in fields."""
+"""The controller's logs: events with constant names, and their data in fields."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Any, Final, TextIO
 from podline.logs import BY_A_LIBRARY, Form, Line, form_for
 
 session_at_work: ContextVar[str | None] = ContextVar("session_at_work", default=None)
-"""The session for which a request or task is at work, so that a line nobody foresaw names it as well."""
+"""The session that a request or task works for, so that every line names it, even an unforeseen one."""
 
 _OURS: Final = "podline"
-"""What the names of our own loggers begin with."""
+"""The prefix of our own loggers' names."""
 
 _OWN_TO_RECORDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {
     "asctime",
     "message",
     "taskName",
-    # Uvicorn's, for a terminal: the message once more.
+    # Uvicorn's copy of the message, for a terminal.
     "color_message",
 }
 
 
 @contextmanager
 def about(session_id: str | None) -> Iterator[None]:
-    """Have all lines name this session, and those of tasks that are begun meanwhile."""
+    """Make all lines name this session, including those of tasks started meanwhile."""
     token = session_at_work.set(session_id)
     try:
         yield
@@ -37,7 +37,7 @@ def about(session_id: str | None) -> Iterator[None]:
 
 
 def configure_logging(stream: TextIO, environment: Mapping[str, str]) -> None:
-    """Send all that is logged in this process, by libraries too, to `stream`."""
+    """Send all logs of this process, including libraries', to `stream`."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Formatter(form_for(stream, environment)))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -45,7 +45,7 @@ def configure_logging(stream: TextIO, environment: Mapping[str, str]) -> None:
 
 
 class Formatter(logging.Formatter):
-    """Gives records the form that all our lines have."""
+    """Gives records the form of all our lines."""
 
     def __init__(self, form: Form) -> None:
         super().__init__()

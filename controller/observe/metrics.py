@@ -1,4 +1,4 @@
-"""The controller's metrics for Prometheus: docs/metrics.md says what each of them means."""
+"""The controller's metrics for Prometheus, which docs/metrics.md explains."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ STAGES: Final = (
 )
 
 UNKNOWN: Final = "unknown"
-"""In place of a stage: the bot left no word, and was followed by another controller at last."""
+"""Used instead of a stage if an adopted bot left no final report."""
 
 _START: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 60, 120, 300)
 _DURATION: Final = (10, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200)
 
 
 class Metrics:
-    """Counts what the supervisor tells. What things stand at is read off the registry: see `view_metrics`."""
+    """Counts events that the supervisor reports. Current states are gauges: see `gauges`."""
 
     def __init__(
         self, registry: CollectorRegistry, prices: PriceList | None, declared: Declared | None = None
@@ -45,9 +45,9 @@ class Metrics:
         """Prepare.
 
         Args:
-            registry: may hold collectors of others; all it holds is shown.
-            prices: of models, whose names are declared by that.
-            declared: which tools and models have series of their own; the assistant's when not given.
+            registry: may contain other collectors; all of it is served.
+            prices: of models; priced models are thereby declared.
+            declared: which tools and models have their own series; by default the assistant's.
         """
         self.registry = registry
         self.prices = prices
@@ -93,7 +93,7 @@ class Metrics:
         self._begin_at_zero()
 
     def _begin_at_zero(self) -> None:
-        """Series that are there before the first event show its increase."""
+        """Create series before their first event, so that its increase shows."""
         for reason in Reason:
             self._ends.labels(str(reason.phase), str(reason))
         for phase in (Phase.ENDED, Phase.FAILED):
@@ -108,34 +108,34 @@ class Metrics:
             self._refused.labels(kind)
 
     def show(self, accept: str, *, exemplars: bool) -> tuple[bytes, str]:
-        """Return all metrics as a scraper wants them, and the type of that.
+        """Return all metrics in the format that a scraper accepts, and that format's content type.
 
         Args:
             accept: the request's header.
-            exemplars: whether the traces of single sessions may be shown to whoever asks.
+            exemplars: True if the client may see the traces of single sessions.
         """
         encode, media_type = choose_encoder(accept)
         return encode(_Shown(self.registry, exemplars=exemplars)), media_type
 
-    # --- what the supervisor tells ---
+    # --- events that the supervisor reports ---
 
     def started(self, session: Session) -> None:
-        """A place was taken."""
+        """Count a session that got capacity."""
         self._starts.inc(exemplar=exemplar_of(session))
 
     def batch_added(self, session: Session, report: Report, used: Usage) -> None:
-        """A batch came for the first time; `used` is what its events add up to."""
+        """Count a batch that arrived for the first time; `used` is the sum of its events."""
         self._batches.labels("added").inc()
         self.usage.observe(session, report.events)
         self.usage.add(session, used)
 
     def events_unknown(self, kinds: Iterable[str]) -> None:
-        """Events of an added batch that were left out, by their kinds."""
+        """Count events of an added batch that were left out, by kind."""
         for kind in kinds:
             self._unknown.labels(self._unknown_kinds.bounded(kind)).inc()
 
     def claims_refused(self, kinds: Mapping[str, int]) -> None:
-        """Claims of a bot that were dropped, by kind."""
+        """Count dropped claims of a bot, by kind."""
         for kind, count in kinds.items():
             self._refused.labels(kind).inc(count)
 
@@ -146,7 +146,7 @@ class Metrics:
         self._batches.labels("refused").inc()
 
     def start_is_over(self, session: Session) -> None:
-        """A session has reached its first speech, or has ended without. To be told once."""
+        """Observe the start of a session at its first speech, or at its end without one. Call this once."""
         exemplar = exemplar_of(session)
         for stage, seconds in stages(session.timeline):
             self._stage.labels(stage).observe(seconds, exemplar)
@@ -155,7 +155,7 @@ class Metrics:
             self._start.observe(whole.total_seconds(), exemplar)
 
     def ended(self, session: Session, *, is_start_known: bool = True) -> None:
-        """A session has surely ended. How far its start came may be what only another controller knew."""
+        """Count a session whose end is confirmed. Only an earlier controller may know how far its start came."""
         if session.ending is None or session.timeline.ended is None:
             return
         exemplar = exemplar_of(session)
@@ -171,7 +171,7 @@ class Metrics:
 
 
 def stages(timeline: Timeline) -> list[tuple[str, float]]:
-    """What each stage of the start took that was reached: together, from `accepted` to the last of them."""
+    """Return the duration of each reached stage: together, from `accepted` to the last of them."""
     reached = _reached(timeline)
     return [(stage, (at - before).total_seconds()) for (_, before), (stage, at) in pairwise(reached)]
 
@@ -186,7 +186,7 @@ def _reached(timeline: Timeline) -> list[tuple[str, datetime]]:
 
 
 class _Shown(Collector):
-    """A registry, less the moment each series began, which would be a third of all that is shown."""
+    """A registry without the creation time of each series, which would be a third of the output."""
 
     def __init__(self, registry: CollectorRegistry, *, exemplars: bool) -> None:
         self._registry = registry

@@ -1,4 +1,4 @@
-"""What tokens cost: an operator's price file, and from usage to money. Pure but for reading the file."""
+"""The cost of tokens: the operator's price file, and usage in money. Pure, except for reading the file."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ KINDS: Final[tuple[Kind, ...]] = (
 
 _PER: Final = 1_000_000
 _PLACES: Final = 9
-"""A billionth of the currency: less than a token costs anywhere."""
+"""A billionth of the currency, less than any token costs."""
 
 Price = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 
 
 class InvalidPricesError(Exception):
-    """The price file can't be used, and which line or field of it."""
+    """The price file can't be used; the message names the line or field."""
 
 
 class PerModality(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,9 +46,9 @@ class PerModality(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}):
-    """What one model costs from a day on.
+    """The prices of one model from a day on.
 
-    Without prices of their own, cached input costs what input does, and reasoning what text does.
+    By default cached input costs as much as input, and reasoning as much as text.
     """
 
     model: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -59,7 +59,7 @@ class ModelPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
     reasoning: Price | None = None
 
     def of(self, kind: Kind) -> float:
-        """For a million tokens of this kind."""
+        """Return the price of a million tokens of this kind."""
         direction, modality = kind
         if direction == "reasoning":
             return self.output.text if self.reasoning is None else self.reasoning
@@ -78,7 +78,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a session cost. Models without a price are named, and are in no amount."""
+    """The cost of a session. It names models without a price, whose tokens are not included."""
 
     currency: str
     amount: float
@@ -87,7 +87,7 @@ class Cost:
 
 
 class PriceList:
-    """Prices of all models that the operator knows, each from its day on."""
+    """The prices of all models in the price file, each from its day on."""
 
     def __init__(self, currency: str, prices: list[ModelPrices]) -> None:
         self.currency = currency
@@ -100,7 +100,7 @@ class PriceList:
         return frozenset(self._of_model)
 
     def amount(self, model: str, tokens: Tokens, on: date) -> float | None:
-        """What these tokens cost at the prices of that day; None where there are none."""
+        """Return the cost of these tokens at the prices of that day; None if there are no prices."""
         prices = next((each for each in self._of_model.get(model, ()) if each.since <= on), None)
         if prices is None:
             return None
@@ -117,7 +117,7 @@ class PriceList:
         return sum(highest) / _PER
 
     def cost(self, usage: Usage, on: date) -> Cost:
-        """What a session cost that was accepted on that day."""
+        """Return the cost of a session that was accepted on that day."""
         amounts = {model: self.amount(model, tokens, on) for model, tokens in usage.models.items()}
         priced = {model: round(each, _PLACES) for model, each in amounts.items() if each is not None}
         return Cost(
@@ -132,7 +132,7 @@ def read_prices(path: Path) -> PriceList:
     """Read a price file; see deploy/prices.example.toml.
 
     Raises:
-        InvalidPricesError: it can't be read, or not be used.
+        InvalidPricesError: it can't be read or used.
     """
     try:
         file = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File)
@@ -154,9 +154,9 @@ def read_prices(path: Path) -> PriceList:
 
 
 def split(tokens: Tokens) -> Iterator[tuple[Kind, int]]:
-    """Tokens by kind, each in one kind only: together they are the prompt and the completion.
+    """Return tokens by kind, each in one kind only: together they are the prompt and the completion.
 
-    A part that is told to be more than its whole counts as the whole.
+    A part that is reported as larger than its whole counts as the whole.
     """
     audio = min(tokens.input_audio_tokens, tokens.prompt_tokens)
     text = tokens.prompt_tokens - audio
@@ -171,5 +171,5 @@ def split(tokens: Tokens) -> Iterator[tuple[Kind, int]]:
 
 
 def _plain(model: str) -> str:
-    """As bots report it: without the API's folder."""
+    """Return the model's name as bots report it, without the API's prefix."""
     return model.removeprefix("models/")

@@ -1,4 +1,4 @@
-"""What metrics and traces of requests have in common."""
+"""Names that metrics and traces of requests share."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ START_PATHS: Final = ("/v1/sessions", "/start", "/start-agent")
 """Paths whose POST starts a session."""
 
 CODE_IN_SCOPE: Final = "podline.problem_code"
-"""Where the ASGI scope, and a span, hold the code of the problem that was answered."""
+"""The key in the ASGI scope, and in a span, for the code of the problem that was answered."""

@@ -1,6 +1,6 @@
 """Traces by OpenTelemetry: spans for requests that start a session, for their steps, and for each session.
 
-Brings OpenTelemetry's SDK along: imported only where traces are wanted.
+Imports OpenTelemetry's SDK, so import this module only if traces are wanted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from podline.spans import ERROR_TYPE, SESSION_ID, last_spans, tracer_provider
 SERVICE: Final = "podline-controller"
 _REASON: Final = "podline.session.reason"
 _STAGES: Final = tuple(field.name for field in fields(Timeline))[1:-1]
-"""What lies between `accepted` and `ended`."""
+"""The stages between `accepted` and `ended`."""
 
 LISTED: Final = frozenset(
     {
@@ -51,7 +51,7 @@ class Traced:
     """Implements `Tracing`."""
 
     def __init__(self, provider: TracerProvider) -> None:
-        """`provider` makes the spans; it goes with this."""
+        """`provider` makes the spans, and is shut down with this."""
         self._provider = provider
         self._tracer = self._provider.get_tracer("podline")
         self._headers = TraceContextTextMapPropagator()
@@ -94,7 +94,7 @@ class Traced:
         return headers
 
     def ended(self, session: Session) -> None:
-        """One span from the request to the end, an event for each stage between them."""
+        """Record one span from the request to the end, with an event for each stage between them."""
         if not session.trace:
             return
         timeline = session.timeline
@@ -115,15 +115,15 @@ class Traced:
         last_spans(self._provider).join(_LAST_SPANS_SECONDS)
 
     def _read(self, headers: Mapping[str, str]) -> Context:
-        """What these headers continue; nothing where they say nothing that can be understood."""
+        """Return the context that these headers continue; an empty one if they are missing or malformed."""
         return self._headers.extract(headers, Context())
 
 
 def traced() -> Traced:
-    """Spans are sent where OTEL_* says, and lines of the log name their trace.
+    """Return tracing that sends spans as OTEL_* configures, and make log lines name their trace.
 
     Raises:
-        ValueError: one of these variables makes no sense.
+        ValueError: one of these variables is invalid.
     """
     tracing = Traced(tracer_provider(SERVICE, LISTED))
     for handler in logging.getLogger().handlers:
@@ -132,12 +132,12 @@ def traced() -> Traced:
 
 
 def starts_nothing(scope: MutableMapping[str, Any]) -> bool:
-    """Whether a request has no span. What is held for long is never one that starts a session."""
+    """Return whether a request has no span. Long-held requests never start a session."""
     return scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in START_PATHS
 
 
 def name_trace(record: logging.LogRecord) -> bool:
-    """Let a line of the log name the trace it was written in."""
+    """Add the current trace to a log line."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         record.trace_id = trace.format_trace_id(context.trace_id)

@@ -1,4 +1,4 @@
-"""What callers, bots and models did, as bots have told: counters and histograms."""
+"""Counters and histograms fed by bots' reports."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ _MAX_UNPRICED: Final = 32
 
 
 def exemplar_of(session: Session) -> dict[str, str] | None:
-    """Leads from a metric to the trace of one session, where it has one. Nobody can join a call with that."""
+    """Return an exemplar: the trace of one session, if it has one. A trace id admits nobody to a call."""
     found = _TRACE_PARENT.fullmatch(session.trace.get("traceparent", ""))
     return None if found is None else {"trace_id": found[1]}
 
 
 def with_prices(declared: Declared, prices: PriceList | None) -> Declared:
-    """What is declared, and the models that have a price."""
+    """Return the declared names, and the models that have a price."""
     models = frozenset(declared.models) | (prices.models if prices else frozenset())
     return Declared(tools=frozenset(declared.tools), models=models)
 
 
 class UsageMetrics:
-    """Each event is observed once, and usage is added once: the supervisor's ledgers see to that."""
+    """Observes each event once and adds usage once, which the supervisor's ledgers ensure."""
 
     def __init__(self, registry: CollectorRegistry, prices: PriceList | None, declared: Declared) -> None:
         self._prices = prices
@@ -90,7 +90,7 @@ class UsageMetrics:
             self._talk.labels(side)
 
     def observe(self, session: Session, events: Iterable[Event]) -> None:
-        """Take in what is no usage: `add` has the rest."""
+        """Observe an event that is not usage; `add` handles usage."""
         exemplar = exemplar_of(session)
         for event in events:
             match event:
@@ -114,7 +114,7 @@ class UsageMetrics:
                     pass
 
     def add(self, session: Session, usage: Usage) -> None:
-        """Add what a session has used since the last time."""
+        """Add a session's usage since the last call."""
         day = session.timeline.accepted.date()
         for model, tokens in usage.models.items():
             self._add_tokens(model, tokens, day)
