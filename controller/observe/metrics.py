@@ -155,7 +155,7 @@ class Metrics:
             self._start.observe(whole.total_seconds(), exemplar)
 
     def ended(self, session: Session, *, is_start_known: bool = True) -> None:
-        """Count a session whose end is confirmed. Only an earlier controller may know how far its start came."""
+        """Count a confirmed end. Only an earlier controller may know how far the start came."""
         if session.ending is None or session.timeline.ended is None:
             return
         exemplar = exemplar_of(session)
