@@ -213,7 +213,7 @@ class UnknownOutcome(ControllerError):
     def __init__(self, why: str = "") -> None:
         sentences = (
             "The runtime did not confirm in time whether the bot was launched. "
-            "Repeat the request with the same session_id to adopt the launch; otherwise it is stopped."
+            "Repeat the request with the same session_id to get that bot; otherwise it is stopped."
         )
         super().__init__(f"{sentences} {why}".rstrip())
 

@@ -102,7 +102,7 @@ class Launcher:
             try:
                 if launch is None:
                     room = await self._rooms.enter_again(session, lifetime_seconds=lifetime)
-                    # A brought room's token is not kept, and the bot's other credentials can't replace it.
+                    # The secrets of a brought room's bot are lost with its token; no others are issued.
                     issued = {} if room.secrets is None else await self._issue(session)
                     launch = self._assigner.launch(session, room, lifetime, issued)
                 await self._launch_bot(launch)
