@@ -1,11 +1,17 @@
-"""How the bot meets its caller: a Pipecat transport for each provider, imported only if it is used."""
+"""How the bot meets its caller: a Pipecat transport for each provider, imported only if it is used.
+
+Each needs an extra of Pipecat (`daily`, `livekit`, `webrtc`), which an image for another provider lacks.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipecat.transports.base_transport import BaseTransport
 
+from podline.errors import ConfigInvalid
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.presence import Presence
 from podline.runner.settings import DailyRoomAccess, LiveKitRoomAccess, RunnerSettings
@@ -17,18 +23,25 @@ if TYPE_CHECKING:
 def meet_caller(
     settings: RunnerSettings, presence: Presence, messages: ClientMessages
 ) -> tuple[BaseTransport, Peer | None]:
-    """Return the transport for the caller's room; if there is no room, a peer's, and the peer."""
+    """Return the transport for the caller's room; if there is no room, a peer's, and the peer.
+
+    Raises:
+        ConfigInvalid: The extra that this transport needs is not installed.
+    """
     match settings.room:
         case DailyRoomAccess() as room:
-            from podline.runner.room.daily import daily_transport  # noqa: PLC0415
+            with _extra("daily"):
+                from podline.runner.room.daily import daily_transport  # noqa: PLC0415
 
             return daily_transport(room, presence, messages), None
         case LiveKitRoomAccess() as room:
-            from podline.runner.room.livekit import livekit_transport  # noqa: PLC0415
+            with _extra("livekit"):
+                from podline.runner.room.livekit import livekit_transport  # noqa: PLC0415
 
             return livekit_transport(room, presence, messages), None
         case None:
-            from podline.runner.room.peer import Peer  # noqa: PLC0415
+            with _extra("webrtc"):
+                from podline.runner.room.peer import Peer  # noqa: PLC0415
 
             peer = Peer(
                 presence,
@@ -37,3 +50,14 @@ def meet_caller(
                 refuse_private_candidates=settings.refuse_private_candidates,
             )
             return peer.transport, peer
+
+
+@contextmanager
+def _extra(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigInvalid(
+            f"The bot can't meet its caller, because a package is not installed ({error}); "
+            f"add pipecat-ai[{name}] to the bot's image."
+        ) from error
