@@ -24,7 +24,7 @@ ERROR_KINDS: Final = (
     "server",
     "application",
 )
-"""Pipecat's: pipecat/utils/errors.py, ErrorCategory."""
+"""Pipecat's ErrorCategory, in pipecat/utils/errors.py."""
 
 
 REFUSAL_CAUSES: Final = ("rate", "total", "size", "malformed", "unsupported")

@@ -42,7 +42,7 @@ class Metrics:
     def __init__(
         self, registry: CollectorRegistry, prices: PriceList | None, declared: Declared | None = None
     ) -> None:
-        """Prepare.
+        """Register all metrics.
 
         Args:
             registry: may contain other collectors; all of it is served.
@@ -58,17 +58,19 @@ class Metrics:
         def counter(name: str, what: str, *labels: str) -> Counter:
             return Counter(f"podline_{name}", what, labels, registry=registry)
 
-        self._starts = counter("session_starts", "Sessions that were given a place.")
+        self._starts = counter("session_starts", "Sessions that were accepted.")
         self._ends = counter("session_ends", "Sessions that ended, by reason.", "phase", "reason")
         self._furthest = counter(
             "session_furthest_stage", "Sessions that ended, by the last stage of the start.", "phase", "stage"
         )
         self._partial = counter("sessions_partial_usage", "Sessions whose bot left no final report.")
         self._batches = counter("report_batches", "Batches of bots' reports.", "outcome")
-        self._unknown = counter("report_events_unknown", "Events that only newer bots can tell of.", "kind")
+        self._unknown = counter(
+            "report_events_unknown", "Events of kinds that this controller does not know.", "kind"
+        )
         self._unknown_kinds = BoundedValues()
         self._refused = counter(
-            "report_claims_refused", "Claims of bots that no bot can have a right to, by kind.", "kind"
+            "report_claims_refused", "Claims of bots that no bot is entitled to, by kind.", "kind"
         )
         self._duration = Histogram(
             "podline_session_duration_seconds",

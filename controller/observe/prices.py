@@ -39,7 +39,7 @@ class InvalidPricesError(Exception):
 
 
 class PerModality(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Prices for a million tokens."""
+    """Prices per million tokens."""
 
     text: Price
     audio: Price

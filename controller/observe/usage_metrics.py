@@ -69,21 +69,25 @@ class UsageMetrics:
         self._first_byte = histogram(
             "model_first_byte_seconds", "Until the model's first byte of an answer.", _LATENCY, "model"
         )
-        self._turns = counter("turns", "Turns that callers have finished.")
-        self._interruptions = counter("interruptions", "Times a caller has cut the bot short.")
-        self._silences = counter("silences", "Times nobody spoke for 3 s, by who spoke last.", "after")
-        self._tool_calls = counter("tool_calls", "Calls of tools that are done.", "tool", "outcome")
-        self._tool_seconds = histogram("tool_call_duration_seconds", "How long a tool took.", _TOOL, "tool")
-        self._reconnects = counter("model_reconnects", "Connections to the model made again.")
-        self._errors = counter("bot_errors", "Errors inside bots whose calls went on.", "kind")
+        self._turns = counter("turns", "Turns that callers finished.")
+        self._interruptions = counter("interruptions", "Times a caller interrupted the bot.")
+        self._silences = counter("silences", "Silences of 3 s, by who spoke last.", "after")
+        self._tool_calls = counter("tool_calls", "Finished calls of tools.", "tool", "outcome")
+        self._tool_seconds = histogram(
+            "tool_call_duration_seconds", "How long a call of a tool took.", _TOOL, "tool"
+        )
+        self._reconnects = counter("model_reconnects", "Times a connection to the model was restored.")
+        self._errors = counter("bot_errors", "Errors inside bots whose calls continued.", "kind")
         self._tokens = counter("tokens", "Tokens, each counted once.", "model", "direction", "modality")
-        self._talk = counter("talk_seconds", "How long either side has spoken.", "side")
-        self._cost = counter("cost", "What tokens cost by the price file.", "model", "currency")
+        self._talk = counter("talk_seconds", "How long each side spoke.", "side")
+        self._cost = counter("cost", "What tokens cost according to the price file.", "model", "currency")
         self._unpriced_tokens = counter("unpriced_tokens", "Tokens of models without a price.", "model")
         self._client_messages_refused = counter(
             "client_messages_refused", "Messages of callers' clients that bots refused.", "cause"
         )
-        self._audio_dropped = counter("audio_dropped_seconds", "Callers' audio beyond real time.")
+        self._audio_dropped = counter(
+            "audio_dropped_seconds", "Callers' audio that was dropped because it exceeded real time."
+        )
         self._causes = DeclaredValues(REFUSAL_CAUSES)
         for side in ("caller", "bot"):
             self._silences.labels(side)
