@@ -40,10 +40,11 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
     access, clock, metrics = settings.access, parts.clock, parts.metrics
     ice = _ice_servers(settings, parts)
     supervisor = _supervisor(settings, parts, ice)
-    held = OfferLimit(_CANDIDATES_HELD_FOR_ONE)
-    metrics.registry.register(
-        SessionGauges(supervisor.registry.counts, lambda: held.total, supervisor.not_ready_reason, VERSION)
+    offer_limit = OfferLimit(_CANDIDATES_HELD_FOR_ONE)
+    gauges = SessionGauges(
+        supervisor.registry.counts, lambda: offer_limit.total, supervisor.not_ready_reason, VERSION
     )
+    metrics.registry.register(gauges)
     services = Services(
         settings=settings,
         supervisor=supervisor,
@@ -58,7 +59,7 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
         public_keys=ClientRateLimit(access.public_key_starts_per_minute),
         offers=ClientRateLimit(access.public_starts_per_minute * _OFFERS_PER_START),
         failures=ClientRateLimit(_FAILURES_PER_MINUTE),
-        held=held,
+        offer_limit=offer_limit,
         metrics=metrics,
         requests=RequestMetrics(metrics.registry, ROUTES, metrics.batch_refused, clock.monotonic),
     )

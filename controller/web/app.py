@@ -43,7 +43,7 @@ class Application(FastAPI):
         return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Ours stand outside the framework's, whose outermost answers what nobody has foreseen."""
+        """Put our middleware outside the framework's, whose outermost answers unforeseen errors."""
         services: Services = self.state.services
         listeners = services.settings.listeners
         app: ASGIApp = OwnPagesOnly(

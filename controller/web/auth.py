@@ -1,4 +1,4 @@
-"""Who may do what: callers' keys with scopes, and what a start knows of its caller."""
+"""Callers' keys with their scopes, and what a start knows of its caller."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from controller.web.http.errors import UnsupportedMediaType
 
 
 class KeyScope(StrEnum):
-    """What a key opens.
+    """What a key allows.
 
-    `admin` opens everything; `public_start`, for keys that live in browsers, what PODLINE_PUBLIC_START opens
-    to everybody.
+    `admin` allows everything; `public_start`, for keys that live in browsers, only what PODLINE_PUBLIC_START
+    opens to everybody.
     """
 
     START = "start"
@@ -65,7 +65,7 @@ class Starter:
     Attributes:
         user_id: whom a signed identity names; None without one.
         may_name: whether the request itself may name its user.
-        is_public: whether this is nobody in particular, who shares a limit with all others at their address.
+        is_public: whether the caller is anonymous, and shares a limit with all others at their address.
     """
 
     user_id: str | None = None
@@ -77,10 +77,10 @@ class Starter:
 
         Args:
             asked: the name in the request, None where it has none.
-            anonymous: what to call a user whom nobody named.
+            anonymous: the name of a user whom nobody named.
 
         Raises:
-            Forbidden: the request names somebody it may not speak for.
+            Forbidden: the request may not name this user.
         """
         name = None if asked == ANONYMOUS else asked
         if self.may_name:
@@ -88,15 +88,15 @@ class Starter:
         if name not in (None, self.user_id):
             raise Forbidden(
                 "body.user_id: a name needs a key of scope 'start', or a signed identity for that user "
-                "(PODLINE_IDENTITY_KEYS_FILE). Leave it out to start as nobody in particular."
+                "(PODLINE_IDENTITY_KEYS_FILE). Leave it out to start as an anonymous caller."
             )
         return self.user_id or anonymous
 
 
 class Gate:
-    """Decides who passes: holders of a key, or, where there are no keys, whoever sits at this machine.
+    """Decides who passes: holders of a key or, without keys, anybody on this machine.
 
-    That a request comes from this machine, and not from some web page, `OwnPagesOnly` sees to.
+    `OwnPagesOnly` ensures that a request comes from this machine, and not from some web page.
     """
 
     def __init__(self, keys: Sequence[Key] | None) -> None:
@@ -107,17 +107,17 @@ class Gate:
         return self._keys is not None
 
     def check(self, headers: Headers, scope: KeyScope) -> None:
-        """Let a request pass that may do what `scope` says.
+        """Check that a request may do what `scope` says.
 
         Raises:
-            Unauthorized: there is no key, or nobody knows it.
+            Unauthorized: the key is missing or unknown.
             Forbidden: the key lacks the scope.
         """
         if self._keys is not None:
             insist_on_scope(self.find(headers), scope)
 
     def find(self, headers: Headers) -> Key | None:
-        """The key that a request holds, if it is one of ours."""
+        """Return the request's key if it is one of ours."""
         bearer = bearer_of(headers) or ""
         digest = hashlib.sha256(bearer.encode(errors="surrogateescape")).hexdigest()
         # All keys are compared, so that the time taken says nothing about where one matched.
@@ -136,7 +136,7 @@ def read_keys(path: Path) -> tuple[Key, ...]:
 
 
 def insist_on_scope(key: Key | None, scope: KeyScope) -> None:
-    """Raises Unauthorized without a key, Forbidden where it lacks the scope."""
+    """Raise Unauthorized without a key, Forbidden if it lacks the scope."""
     if key is None:
         raise Unauthorized("Send a key from PODLINE_KEYS_FILE as `Authorization: Bearer KEY`.")
     if not key.may(scope):
@@ -149,7 +149,7 @@ def bearer_of(headers: Headers) -> str | None:
 
 
 def insist_on_json(headers: Headers) -> None:
-    """Raises UnsupportedMediaType where the body does not say that it is JSON."""
+    """Raise UnsupportedMediaType if the body is not declared as JSON."""
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaType

@@ -110,7 +110,7 @@ class SignedIdentities:
                 # What the right key says of the token counts, not that others did not sign it.
                 if why is None or not isinstance(error, jwt.InvalidSignatureError):
                     why = error
-        raise _invalid(_CAUSES.get(type(why), "no key of PODLINE_IDENTITY_KEYS_FILE has signed it"))
+        raise _invalid(_CAUSES.get(type(why), "no key of PODLINE_IDENTITY_KEYS_FILE signed it"))
 
     def _candidates(self, header: dict[str, Any]) -> list[IdentityKey]:
         kid, algorithm = header.get("kid"), header.get("alg")
@@ -123,7 +123,7 @@ _CAUSES: Final[dict[type[object], str]] = {
     jwt.InvalidIssuerError: "its issuer is not PODLINE_IDENTITY_ISSUER",
     jwt.InvalidAudienceError: "its audience is not PODLINE_IDENTITY_AUDIENCE",
     jwt.MissingRequiredClaimError: "it lacks one of sub, exp, iat, iss, aud",
-    InvalidSubjectError: "its sub is not a text",
+    InvalidSubjectError: "its sub is not a string",
 }
 
 
@@ -144,39 +144,39 @@ def read_identity_keys(path: Path) -> tuple[IdentityKey, ...]:
         raise InvalidIdentityKeysError('it is not a JWK Set, which is like {"keys": [...]}') from None
     if not 0 < len(entries) <= _MOST_KEYS:
         raise InvalidIdentityKeysError(f"it must have between 1 and {_MOST_KEYS} keys")
-    return tuple(_read_key(entry, f"keys[{place}]") for place, entry in enumerate(entries))
+    return tuple(_read_key(entry, f"keys[{position}]") for position, entry in enumerate(entries))
 
 
-def _read_key(entry: dict[str, Any], place: str) -> IdentityKey:
+def _read_key(entry: dict[str, Any], position: str) -> IdentityKey:
     kind, curve, kid = entry.get("kty"), entry.get("crv"), entry.get("kid")
     allowed = _ALGORITHMS.get((str(kind), str(curve) if kind in ("EC", "OKP") else None), ())
     wanted = entry.get("alg", allowed[0] if allowed else None)
     if wanted not in allowed:
         raise InvalidIdentityKeysError(
-            f"{place}: no key of this kty, crv and alg can be used. There are oct, RSA, EC (P-256, P-384, "
+            f"{position}: no key of this kty, crv and alg can be used. There are oct, RSA, EC (P-256, P-384, "
             "P-521) and OKP (Ed25519), each with the algorithms of its kind"
         )
     if "d" in entry:
-        raise InvalidIdentityKeysError(f"{place}: it is a private key. Put its public key here")
+        raise InvalidIdentityKeysError(f"{position}: it is a private key. Put its public key here")
     if entry.get("use", "sig") != "sig" or not isinstance(kid, str | None):
-        raise InvalidIdentityKeysError(f"{place}: use must be sig or left out, and kid a text")
+        raise InvalidIdentityKeysError(f"{position}: use must be sig or left out, and kid a string")
     try:
         material = jwt.PyJWK(entry, algorithm=wanted).key
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
-        raise InvalidIdentityKeysError(f"{place}: the key can't be read") from None
+        raise InvalidIdentityKeysError(f"{position}: the key can't be read") from None
     algorithms: tuple[str, ...] = (wanted,) if "alg" in entry else allowed
     if isinstance(material, bytes):
         algorithms = tuple(each for each in algorithms if len(material) >= _LEAST_SECRET_BYTES[each])
         if not algorithms:
             least = _LEAST_SECRET_BYTES[wanted]
-            raise InvalidIdentityKeysError(f"{place}: {wanted} needs a secret of at least {least} bytes")
+            raise InvalidIdentityKeysError(f"{position}: {wanted} needs a secret of at least {least} bytes")
     if isinstance(material, RSAPublicKey) and material.key_size < _LEAST_RSA_BITS:
-        raise InvalidIdentityKeysError(f"{place}: an RSA key of at least {_LEAST_RSA_BITS} bits is needed")
+        raise InvalidIdentityKeysError(f"{position}: an RSA key of at least {_LEAST_RSA_BITS} bits is needed")
     return IdentityKey(kid=kid, algorithms=algorithms, material=material)
 
 
 def _check_times(claims: dict[str, Any], now: float) -> None:
-    """Raises Unauthorized where the token is not valid now, or is valid for too long."""
+    """Raise Unauthorized if the token is not valid now, or is valid for too long."""
     issued, expires, since = claims["iat"], claims["exp"], claims.get("nbf", claims["iat"])
     if not all(_is_moment(each) for each in (issued, expires, since)):
         raise _invalid("one of exp, iat and nbf is not a time")

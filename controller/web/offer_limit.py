@@ -1,4 +1,4 @@
-"""How many requests are held at one time until bots answer them. Pure."""
+"""A limit on requests that are held until bots answer them. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from controller.web.http.errors import TooManyOffers
 
 
 class OfferLimit:
-    """Counts what is held, for each session by itself: what one holds takes nothing from another.
+    """Counts held requests for each session separately, so that no session uses up another's limit.
 
-    There is no bound on the whole beside that on sessions. One that few sessions can exhaust would let them
-    keep all others out.
+    The only total limit is that on sessions. One that few sessions could exhaust would let them keep all
+    others out.
     """
 
     def __init__(self, candidates_for_one: int) -> None:
@@ -28,7 +28,7 @@ class OfferLimit:
 
     @contextmanager
     def offer(self, session_id: str) -> Iterator[None]:
-        """Hold an offer. There is no limit here: the next one takes its place (`Inbox.offer`)."""
+        """Hold an offer. There is no limit: the next offer replaces it (`Inbox.offer`)."""
         with _counted(self._offers, session_id):
             yield
 

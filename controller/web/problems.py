@@ -57,7 +57,7 @@ async def answer_error(request: Request, error: Exception) -> Response:
         case RequestValidationError():
             return problem(InvalidRequest(describe_errors(error.errors())))
         case ClientDisconnect():
-            # Nobody reads it; 499 is what nginx calls this.
+            # The client is gone; 499 is nginx's status for this.
             return Response(status_code=499)
         case HTTPException(status_code=405):
             methods = _methods_at(request)

@@ -1,4 +1,4 @@
-"""A token bucket for each client: a burst is let pass, a flood is not. Pure, time comes in."""
+"""A token bucket for each client, which lets a burst pass but no flood. Pure: time is an argument."""
 
 from __future__ import annotations
 

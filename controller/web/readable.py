@@ -1,4 +1,4 @@
-"""A bot's output, made fit for a terminal: only line breaks and tabs are left of what is not printable."""
+"""A bot's output made safe for a terminal: unprintable characters escaped, but for line breaks and tabs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _UNREADABLE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
 )
-"""Controls of a terminal, of the direction of writing, and characters that nobody sees."""
+"""Controls of terminals and of writing direction, and invisible characters."""
 
 
 async def readable(output: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the output with such characters as escapes, and what is no UTF-8 as replacement characters."""
+    """Yield the output with such characters escaped, and invalid UTF-8 as replacement characters."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     async for piece in output:
         if text := decoder.decode(piece):

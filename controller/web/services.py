@@ -37,7 +37,7 @@ class Services:
     public_keys: ClientRateLimit
     offers: ClientRateLimit
     failures: ClientRateLimit
-    held: OfferLimit
+    offer_limit: OfferLimit
     metrics: Metrics
     requests: RequestMetrics
 

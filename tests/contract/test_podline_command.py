@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from testing.fakes.controllers.served import PATIENCE_SECONDS
@@ -125,3 +126,16 @@ async def test_variables_that_nothing_reads_are_named_wherever_they_stand_and_th
         "a line of .env that begins with PODLINE_ has no `=`",
     ]
     assert "hush" not in error.decode()
+
+
+async def test_answers_do_not_name_the_server_that_serves_them(tmp_path: Path) -> None:
+    port = free_port()
+    process = await run(tmp_path, PODLINE_PORT=str(port))
+    await until_said(process, "Uvicorn running")
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        answers = [await client.get(path) for path in ("/livez", "/none", f"/{'x' * 9000}")]
+    process.send_signal(signal.SIGTERM)
+    await process.communicate()
+
+    assert [each.status_code for each in answers] == [200, 404, 414]
+    assert [each.headers.get("server") for each in answers] == [None, None, None]

@@ -10,8 +10,8 @@ from typing import Final
 from controller.core.errors import ControllerError
 from controller.web.http.errors import ConnectionsExhausted, TooManyConnections
 
-NOBODY: Final = "unknown"
-"""The one client that all share who have no address."""
+UNKNOWN_CLIENT: Final = "unknown"
+"""The one client that stands for all without an address."""
 
 
 class Connections:
@@ -129,18 +129,18 @@ class Admission:
 
 
 def one_client(address: str) -> str:
-    """Whom an address stands for: with IPv6 a subscriber has a network of 64 bits to choose from.
+    """Return the client that an address stands for: an IPv6 subscriber has a network of 64 bits.
 
-    What is no address stands for nobody in particular, however it is written.
+    Anything that is not an address counts as one unknown client, however it is written.
     """
     ip = _plain(address)
     if ip is None:
-        return NOBODY
+        return UNKNOWN_CLIENT
     return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
 
 
 def as_peers(networks: Iterable[str]) -> list[str]:
-    """Networks, and those of IPv4 also as a socket for both families shows their addresses."""
+    """Return the networks, and IPv4 ones also as a dual-stack socket shows their addresses."""
     parsed = [ipaddress.ip_network(each) for each in networks]
     mapped = [f"::ffff:{each.network_address}/{96 + each.prefixlen}" for each in parsed if each.version == 4]
     return [*map(str, parsed), *mapped]

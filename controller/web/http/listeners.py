@@ -1,4 +1,4 @@
-"""The sockets the controller is reached at, and what accepts their connections."""
+"""The controller's sockets, and what accepts their connections."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def bind(settings: Settings) -> Sockets:
 
 
 def with_bots_port(settings: Settings, sockets: Sockets) -> Settings:
-    """The settings, with the port at which bots are served, and its URL if that was any free port."""
+    """Return the settings with the bots' port, and with its URL if that was any free port."""
     port = sockets.ports()["bots"]
     url = settings.listeners.controller_url
     if url is None and settings.bots_port_wanted is None:
@@ -80,7 +80,7 @@ def with_bots_port(settings: Settings, sockets: Sockets) -> Settings:
 
 
 def _bind(host: str, port: int) -> list[socket.socket]:
-    """A socket for each address of a host name."""
+    """Bind a socket for each address of a host name."""
     sockets = []
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -130,10 +130,10 @@ class SocketListener:
             name: for the log.
             sockets: bound, one for each address.
             connections: how many there may be.
-            protocol: what speaks on each.
-            complaints: where to say that none can be accepted.
+            protocol: makes the protocol of each.
+            complaints: logs that none can be accepted.
             on_refusal: called with the code of each refusal.
-            make_room: gives up a connection that can be spared, if there is one, and says whether there was.
+            make_room: closes a connection that can be spared, and returns whether there was one.
         """
         self._name = name
         self._sockets = sockets
@@ -210,7 +210,7 @@ class SocketListener:
 
 
 def _turn_away(connection: socket.socket, answer: bytes) -> None:
-    """Say why, as far as that is possible without waiting."""
+    """Send the answer as far as that is possible without waiting."""
     with connection, suppress(OSError):
         connection.send(answer)
         connection.shutdown(socket.SHUT_WR)

@@ -47,7 +47,7 @@ class Reception:
 
     Attributes:
         limits: for each request and connection.
-        whose: who of ours a request is from, as its URL and header fields show; None for anybody.
+        whose: returns which key or bot a request is from, by its URL and header fields; None for anybody.
         on_forwarded: called when a peer that is no trusted proxy sends a forwarded address.
         on_refusal: called with the code of each refusal.
     """
@@ -130,16 +130,16 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._is_answering() or self.transport.get_write_buffer_size():
             super().shutdown()
         else:
-            self.transport.abort()  # nobody waits for half a request
+            self.transport.abort()  # half a request gets no answer
 
     def is_receiving(self) -> bool:
-        """Whether the client may still be sending what nobody reads."""
+        """Whether the client may still be sending bytes that are not read."""
         return self._part is not _Part.NONE or self._ignored > 0
 
     def stranger_waits_since(self) -> float | None:
-        """Since when this connection has been open for nothing, if it has shown no key.
+        """Since when this connection has been idle, if it has shown no key.
 
-        One of a proxy is so with half a request alone: without any it waits for the next caller's.
+        A proxy's connection is idle only with half a request: without any it waits for the next caller.
         """
         if self._part is _Part.BODY:
             is_waiting = not self._admission.is_known and self._is_first_half()
@@ -267,7 +267,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._refuse(self._headers_too_large())
 
     def _note(self, name: bytes, value: bytes) -> None:
-        """Keep in mind what a proxy in front of us may understand differently, and who sent it."""
+        """Note fields that a proxy in front of us may understand differently, and who sent them."""
         if name == b"host":
             self._hosts += 1
         elif name == b"authorization":
@@ -355,11 +355,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: anybody could fill the log."""
+        """Log nothing: anybody could fill the log."""
 
 
 def answer_in_bytes(error: ControllerError, more_headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
-    """A problem document as a whole answer, after which the connection is closed."""
+    """Return a problem document as a complete answer that closes the connection."""
     document = problem(error, HEADERS | {"Connection": "close"})
     lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}".encode()]
     lines += [name + b": " + value for name, value in (*more_headers, *document.raw_headers)]

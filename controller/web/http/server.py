@@ -1,4 +1,4 @@
-"""Uvicorn, with listeners for callers, bots and metrics; bots leave before the listeners close."""
+"""Uvicorn, with listeners for callers, bots and metrics, shut down in two steps: bots, then listeners."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ _LAUNCHES: Final = "/internal/launches/"
 
 
 class Server(uvicorn.Server):
-    """Serves until a signal, then lets all bots go and ends all streams. A second Ctrl-C cuts that short.
+    """Serves until a signal, then stops all bots and ends all streams. A second Ctrl-C cuts that short.
 
-    It ends by itself when the supervisor has died, since only a restart mends that.
+    It ends by itself if the supervisor fails, since only a restart helps then.
     """
 
     def __init__(self, app: FastAPI, sockets: Sockets, limits: HttpLimits | None = None) -> None:
         """Prepare; nothing is opened.
 
         Args:
-            app: what to serve, as `create_app` makes it. Which path belongs to which port it decides itself.
+            app: what to serve, as `compose` returns it. It decides which path belongs to which port.
             sockets: where to listen. They are closed at the end.
-            limits: for each request and connection, if they are not to be the usual ones.
+            limits: for each request and connection; None for the usual ones.
         """
         services: Services = app.state.services
         limits = limits or HttpLimits()
@@ -66,6 +66,7 @@ class Server(uvicorn.Server):
                 port=listeners.port,
                 log_config=None,
                 access_log=False,
+                server_header=False,
                 http="httptools",
                 ws="none",
                 # What breaks it is logged, and not taken for an application without a lifespan.
@@ -84,7 +85,7 @@ class Server(uvicorn.Server):
 
     @property
     def has_failed(self) -> bool:
-        """Whether it came to its end, or never to its beginning, for want of a supervisor."""
+        """Whether it ended or never started because its supervisor failed."""
         return self._has_lost_supervisor or not self.started
 
     @property
@@ -138,11 +139,11 @@ class Server(uvicorn.Server):
 
     @staticmethod
     def _keep_all() -> bool:
-        """Who may come to these ports is for the network to say."""
+        """Close none: the network decides who reaches these ports."""
         return False
 
     def _give_up_the_oldest(self) -> bool:
-        """Close the stranger's connection at the public port that has been open for nothing the longest."""
+        """Close the idle connection without a key that has been open longest at the public port."""
         public = self._sockets.ports()["public"]
         waiting = [
             (since, each)
@@ -156,14 +157,14 @@ class Server(uvicorn.Server):
         return True
 
     def _launch_of(self, url: bytes, headers: RawHeaders) -> str | None:
-        """The launch that a request is about and holds the token of."""
+        """The launch that a request is about, if it has its token."""
         launch_id = url.decode("latin-1").partition(_LAUNCHES)[2].partition("/")[0]
         token = bearer_of(Headers(raw=headers))
         is_bot = token is not None and self._services.signer.is_launch_token(token, launch_id)
         return launch_id if is_bot else None
 
     def _key_of(self, _: bytes, headers: RawHeaders) -> str | None:
-        """The name of the key that a request holds. One that lives in browsers is anybody's."""
+        """The name of a request's key; None for one that lives in browsers, which anybody may have."""
         key = self._services.gate.find(Headers(raw=headers))
         return None if key is None or key.scopes == {KeyScope.PUBLIC_START} else key.name
 
@@ -174,7 +175,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: object = None) -> None:  # noqa: ARG002 - likewise
         leaving = asyncio.create_task(self._supervisor.close())
-        await asyncio.sleep(0)  # cancelled before its first step, it would send nobody home
+        await asyncio.sleep(0)  # cancelled before its first step, it would stop no bot
         while not (leaving.done() or self.force_exit or self._has_lost_supervisor):
             await asyncio.wait([leaving], timeout=_LOOK_SECONDS)
             self._enforce_time_limits()

@@ -1,4 +1,4 @@
-"""Middleware that refuses large bodies before they are read whole."""
+"""Middleware that refuses large bodies before they are read completely."""
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -23,7 +23,7 @@ class BodyLimit:
         if first is None:
             await problem(BodyTooLarge(self._limit))(scope, receive, send)
         elif first["type"] == "http.disconnect":
-            # What has come in part is no request. Nobody reads the answer; 499 is what nginx calls this.
+            # A partial body is no request. The client is gone; 499 is nginx's status for this.
             await Response(status_code=499)(scope, receive, send)
         else:
             await self._app(scope, _preceded_by(first, receive), send)

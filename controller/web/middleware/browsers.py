@@ -1,4 +1,4 @@
-"""What a browser may do with our answers: which other sites' pages may read them, and nothing beyond that."""
+"""Headers that limit what a browser may do with our answers, and which other sites' pages may read them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PREFLIGHT_SECONDS: Final = 600
 
 
 def restricted(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """Answer as `app` does, and tell browsers that pages of `origins` alone may read it from elsewhere.
+    """Wrap `app`, and let pages of `origins`, and of no other site, read the answers.
 
     No credentials are allowed: callers send bearers, and no cookie is ever set.
     """

@@ -88,7 +88,7 @@ class OwnPagesOnly:
         return own is not None and (page.scheme, page.netloc.lower()) == (own.scheme, own.netloc.lower())
 
     def _is_here(self, page: SplitResult, host: SplitResult) -> bool:
-        """Whether a page came from the address it asks, and nobody else can have named that address.
+        """Whether a page came from the address it asks, and no other site can have named that address.
 
         Any name will do where ours is not known.
         """

@@ -16,10 +16,10 @@ PROBES: Final = ("/livez", "/readyz")
 
 
 class PathsByPort:
-    """Answers as `app` does where port and path belong together."""
+    """Passes on requests whose path belongs to their port, and answers 404 to others."""
 
     def __init__(self, app: ASGIApp, bots: int | None, metrics: int | None) -> None:
-        """Those that are None are no ports of their own: their paths are answered at any port."""
+        """A port that is None has no listener: its paths are answered at any port."""
         self._app = app
         self._bots = bots
         self._metrics = metrics
@@ -42,6 +42,6 @@ class PathsByPort:
 
 
 def port_of(scope: Scope) -> int | None:
-    """Of our own socket, whatever the client or a proxy says."""
+    """Return the port of our own socket, whatever the client or a proxy says."""
     server = scope.get("server")
     return server[1] if server else None

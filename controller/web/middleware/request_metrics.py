@@ -37,7 +37,7 @@ _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class RequestMetrics:
-    """Answers as `app` does, and counts."""
+    """Counts and times requests of an application."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class RequestMetrics:
         Args:
             registry: where to count.
             routes: all there are; what is none of them is a page that was served, or nothing.
-            refused_batch: told of each report that was refused.
+            refused_batch: called for each report that was refused.
             monotonic: seconds.
         """
         self._templates = [(route.path_regex, route.path) for route in routes]
@@ -112,7 +112,7 @@ class RequestMetrics:
             self._refused_batch()
 
     def _template(self, scope: Scope, status: int) -> str:
-        """The route's own path. A body that is too large is refused before there is a route."""
+        """Return the route's path. A body that is too large is refused before a route is chosen."""
         if (route := scope.get("route")) is not None:
             return str(route.path)
         for pattern, template in self._templates:

@@ -13,15 +13,14 @@ from controller.web.http.errors import UnsupportedMediaType
 from controller.web.problems import refusals
 from controller.web.routes.dependencies import (
     ServicesDep,
-    SessionIdDep,
     SupervisorDep,
     is_json,
     is_json_if_any,
     note_session,
-    requires,
 )
 from controller.web.routes.models import OwnRoom, SessionId, ShortText, StartSession, Strict, UserId
 from controller.web.routes.refusals import OF_A_START, OF_ONE_SESSION, WITHOUT_THE_SCOPE
+from controller.web.routes.security import SessionIdDep, requires
 from controller.web.routes.start_requests import start_request_of
 
 router = APIRouter(tags=["older contract"], dependencies=[Depends(note_session)])

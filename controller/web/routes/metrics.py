@@ -8,8 +8,9 @@ from fastapi import APIRouter, Request, Response, Security
 
 from controller.web.auth import KeyScope
 from controller.web.problems import refusals
-from controller.web.routes.dependencies import ServicesDep, may_read_metrics
+from controller.web.routes.dependencies import ServicesDep
 from controller.web.routes.refusals import WITHOUT_THE_SCOPE
+from controller.web.routes.security import may_read_metrics
 
 router = APIRouter(tags=["probes"])
 

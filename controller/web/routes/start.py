@@ -23,17 +23,10 @@ from controller.core.tokens import with_token
 from controller.web.auth import Starter
 from controller.web.http.errors import TooManyOffers, UnsupportedMediaType
 from controller.web.problems import refusals
-from controller.web.routes.dependencies import (
-    ServicesDep,
-    address_tags,
-    is_json,
-    note_session,
-    offered_session,
-    starter,
-    while_connected,
-)
+from controller.web.routes.dependencies import ServicesDep, is_json, note_session, while_connected
 from controller.web.routes.models import IceServerOut, StartSession, UserId
 from controller.web.routes.refusals import OF_A_START, WITHOUT_THE_SCOPE
+from controller.web.routes.security import address_tags, offered_session, starter
 from controller.web.routes.start_requests import start_request_of
 from podline.contract.candidates import why_too_many, why_too_much
 
@@ -168,7 +161,7 @@ async def offer(
     session_id: OfferedSession, body: OfferBody, request: Request, services: ServicesDep
 ) -> dict[str, Any]:
     """Pass an offer to the bot, and hold the request until it answers, since clients do not ask twice."""
-    with services.held.offer(session_id):
+    with services.offer_limit.offer(session_id):
         answering = services.supervisor.offer(session_id, body.model_dump(exclude_unset=True))
         return await while_connected(request, answering)
 
@@ -182,7 +175,7 @@ async def candidates(
     session_id: OfferedSession, body: CandidatesBody, request: Request, services: ServicesDep
 ) -> dict[str, Any]:
     """Pass ICE candidates to the bot."""
-    with services.held.candidates(session_id):
+    with services.offer_limit.candidates(session_id):
         taking = services.supervisor.candidates(session_id, body.model_dump(exclude_unset=True))
         return await while_connected(request, taking)
 

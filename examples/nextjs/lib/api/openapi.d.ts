@@ -469,7 +469,7 @@ export interface components {
         };
         /**
          * Phase
-         * @description Where a session stands. `ENDED` and `FAILED` absorb.
+         * @description The phase of a session. `ENDED` and `FAILED` are final.
          * @enum {string}
          */
         Phase: "starting" | "live" | "stopping" | "ended" | "failed";

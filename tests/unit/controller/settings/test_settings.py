@@ -216,9 +216,9 @@ def test_any_free_port_of_this_machine_will_do_for_local_bots() -> None:
 def test_secrets_that_protect_nobody_are_refused(values: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError) as caught:
         settings_of(**values)
-    told = complaint_about(caught.value)
-    assert said in told
-    assert "fifteen" not in told
+    complaint = complaint_about(caught.value)
+    assert said in complaint
+    assert "fifteen" not in complaint
 
 
 def test_previous_secrets_come_with_commas_between() -> None:

@@ -1,4 +1,4 @@
-"""What pages of other sites may do, what a browser is told, and whose address counts."""
+"""What pages of other sites may do, what a browser receives, and whose address counts."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""The same request again, whatever became of the first: never a second bot, never a place lost."""
+"""The same request again, whatever became of the first: never a second bot, never a slot lost."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -149,7 +149,7 @@ class Interleaving:
             case "succeed":
                 runtime.refusal = None
             case "refuse":
-                runtime.refusal = RuntimeUnavailable("The place is on fire.")
+                runtime.refusal = RuntimeUnavailable("The cluster is on fire.")
             case "lose the request" | "lose the answer":
                 runtime.refusal, runtime.takes_it_silently = UnknownOutcome(), step == "lose the answer"
             case "stop":
@@ -213,7 +213,7 @@ def test_in_every_interleaving_there_is_one_bot_at_most_and_its_place_is_taken(s
                 assert (answer.status_code, answer.json().get("code")) in allowed
             first_answers = sum(answer.status_code == 201 for answer in way.answers)
             assert first_answers <= len(site.runtime.launches)
-            # Whatever happened, the place can be had again.
+            # Whatever happened, the slot is free again.
             site.runtime.refusal = None
             await site.client.delete("/v1/sessions/mine")
             await until_done()
