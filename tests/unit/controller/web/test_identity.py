@@ -134,7 +134,7 @@ def test_what_is_wrong_with_an_identity_is_said(tmp_path: Path) -> None:
         (json.dumps({"keys": [jwk(SECRET, alg="none")]}).encode(), "no key of this kty"),
         (json.dumps({"keys": [jwk(P256, alg="HS256")]}).encode(), "no key of this kty"),
         (json.dumps({"keys": [jwk(P256, use="enc")]}).encode(), "use must be sig"),
-        (json.dumps({"keys": [jwk(P256, kid=7)]}).encode(), "kid a text"),
+        (json.dumps({"keys": [jwk(P256, kid=7)]}).encode(), "kid a string"),
         (json.dumps({"keys": [jwk(P256, d="AAAA")]}).encode(), "private key"),
         (json.dumps({"keys": [jwk(P256, x="AAAA")]}).encode(), "can't be read"),
         (b'{"keys": [{"kty": "oct"}]}', "can't be read"),
