@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Final
 
 from controller.core import default_agent
 from podline.contract.arithmetic import OTHER
-from podline.contract.messages import Event
+from podline.contract.messages import EVENT_KINDS
 
 MAX_VALUES: Final = 32
 """The most kinds of errors."""
@@ -31,7 +31,7 @@ REFUSAL_CAUSES: Final = ("rate", "total", "size", "malformed", "unsupported")
 """Why our bots refuse a message of the caller's client."""
 
 REFUSED_KINDS: Final = (
-    *(str(kind.__struct_config__.tag) for kind in get_args(Event)),
+    *EVENT_KINDS,
     "totals",
     "timeline",
     "batch",

@@ -6,8 +6,8 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
+from podline.contract import reading
+from podline.contract.encoding import DecodeError
 from podline.contract.messages import MAX_LAST_WORD_BYTES, FinalReport
 
 
@@ -28,8 +28,8 @@ def decode_final_report(text: bytes | str) -> FinalReport | None:
     if len(text) > MAX_LAST_WORD_BYTES:
         return None
     try:
-        return msgspec.json.decode(text, type=FinalReport)
-    except (ValueError, RecursionError):  # malformed or not UTF-8; nested too deeply
+        return reading.read_final_report(text)
+    except DecodeError:
         return None
 
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import Final, NamedTuple, TypeVar
-
-import msgspec
+from typing import Any, Final, NamedTuple, TypeVar
 
 from controller.observe.labels import ERROR_KINDS, Declared
-from podline.contract.arithmetic import MAX_MODELS, MAX_TOOLS, NOTHING, OTHER, beyond, plus, together
+from podline.contract.arithmetic import MAX_MODELS, MAX_TOOLS, NOTHING, OTHER, added, beyond, plus, together
 from podline.contract.messages import (
     AudioDropped,
     BotTimeline,
@@ -136,15 +134,15 @@ class Claims:
                 events.append(event)
             else:
                 self.refused = plus(self.refused, event)
-                refusals[str(type(event).__struct_config__.tag)] += 1
+                refusals[event.type] += 1
         timeline = self._moments(report.timeline, refusals)
-        return msgspec.structs.replace(report, events=events, timeline=timeline), refusals
+        return replace(report, events=events, timeline=timeline), refusals
 
     def judge_last(self, report: FinalReport) -> tuple[FinalReport, Counter[str]]:
         """Return what is plausible of a final report's timeline, and how many moments are not."""
         refusals: Counter[str] = Counter()
         timeline = self._moments(report.timeline, refusals)
-        return msgspec.structs.replace(report, timeline=timeline), refusals
+        return replace(report, timeline=timeline), refusals
 
     def totals(self, claimed: Usage, age_seconds: float) -> Usage | None:
         """Return a bot's totals without what was refused; None if they are not plausible."""
@@ -198,15 +196,15 @@ class Claims:
         match event:
             case TokensUsed(model=name) if name not in declared.models:
                 known = _bounded(name, self._models, MAX_MODELS)
-                return event if known == name else msgspec.structs.replace(event, model=known)
+                return event if known == name else replace(event, model=known)
             case ToolCalled(name=name) if name not in declared.tools:
                 known = _bounded(name, self._tools, MAX_TOOLS)
-                return event if known == name else msgspec.structs.replace(event, name=known)
+                return event if known == name else replace(event, name=known)
             case FirstByte(model=name) if not name.isprintable():
-                return msgspec.structs.replace(event, model=OTHER)
+                return replace(event, model=OTHER)
             case ErrorSeen(kind=name):
                 known = self._kind(name)
-                return event if known == name else msgspec.structs.replace(event, kind=known)
+                return event if known == name else replace(event, kind=known)
             case _:
                 return event
 
@@ -220,7 +218,8 @@ class Claims:
         if not future:
             return timeline
         refusals["timeline"] += len(future)
-        return msgspec.structs.replace(timeline, **dict.fromkeys(future))
+        without: dict[str, Any] = dict.fromkeys(future)
+        return replace(timeline, **without)
 
 
 def is_plausible(usage: Usage, age_seconds: float) -> bool:
@@ -247,7 +246,7 @@ def with_plain_names(usage: Usage) -> Usage:
     """Return the usage, with names that are not printable merged under `OTHER`."""
     if all(name.isprintable() for name in (*usage.models, *usage.tool_calls)):
         return usage
-    return msgspec.structs.replace(
+    return replace(
         usage, models=_plainly(usage.models, Tokens()), tool_calls=_plainly(usage.tool_calls, ToolCalls())
     )
 
@@ -256,7 +255,7 @@ def with_few_names(usage: Usage) -> Usage:
     """Return the usage with no more names than are allowed: the rest is summed up under `OTHER`."""
     if len(usage.models) <= MAX_MODELS and len(usage.tool_calls) <= MAX_TOOLS:
         return usage
-    return msgspec.structs.replace(
+    return replace(
         usage,
         models=_few(usage.models, Tokens(), MAX_MODELS),
         tool_calls=_few(usage.tool_calls, ToolCalls(), MAX_TOOLS),
@@ -268,20 +267,15 @@ def _few(named: Mapping[str, T], nothing: T, limit: int) -> dict[str, T]:
         return dict(named)
     kept = [name for name in named if name != OTHER][: limit - 1]
     rest = [each for name, each in named.items() if name not in kept]
-    return {**{name: named[name] for name in kept}, OTHER: reduce(_added, rest, nothing)}
+    return {**{name: named[name] for name in kept}, OTHER: reduce(added, rest, nothing)}
 
 
 def _plainly(named: Mapping[str, T], nothing: T) -> dict[str, T]:
     plain = {name: each for name, each in named.items() if name.isprintable()}
     others = [each for name, each in named.items() if not name.isprintable()]
     if others:
-        plain[OTHER] = reduce(_added, others, plain.get(OTHER, nothing))
+        plain[OTHER] = reduce(added, others, plain.get(OTHER, nothing))
     return plain
-
-
-def _added(one: T, other: T) -> T:
-    values = zip(msgspec.structs.astuple(one), msgspec.structs.astuple(other), strict=True)
-    return type(one)(*(a + b for a, b in values))
 
 
 def _bounded(name: str, known: set[str], limit: int) -> str:

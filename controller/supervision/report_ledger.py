@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import msgspec
-
 from podline.contract.arithmetic import NOTHING, beyond, together, used_by
 from podline.contract.messages import BotTimeline, FinalReport, Report
-from podline.contract.usage import Usage
+from podline.contract.usage import Usage, values
 
 MARKS = ("process_up", "joined", "caller_joined", "first_speech")
 
@@ -105,7 +103,7 @@ def furthest(one: Usage, other: Usage) -> Usage:
 
 
 def _extent(usage: Usage) -> float:
-    tokens = sum(sum(msgspec.structs.astuple(each)) for each in usage.models.values())
+    tokens = sum(sum(values(each)) for each in usage.models.values())
     calls = sum(each.ok + each.error for each in usage.tool_calls.values())
     talk = usage.talk_seconds.caller + usage.talk_seconds.bot
     return tokens + calls + talk + usage.turns + usage.interruptions

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import reduce
+from operator import add
 from typing import Final, TypeVar
 
-import msgspec
-
 from podline.contract.messages import Event, Interrupted, Talked, TokensUsed, ToolCalled, TurnEnded
-from podline.contract.usage import TalkSeconds, Tokens, ToolCalls, Usage
+from podline.contract.usage import TalkSeconds, Tokens, ToolCalls, Usage, values
 
 T = TypeVar("T", Tokens, ToolCalls, TalkSeconds)
 
@@ -27,20 +27,20 @@ def plus(usage: Usage, event: Event) -> Usage:
     """Return the usage with this event added."""
     match event:
         case TokensUsed(model=model, tokens=tokens):
-            models = {**usage.models, model: usage.models.get(model, Tokens()).plus(tokens)}
-            return msgspec.structs.replace(usage, models=models)
+            models = {**usage.models, model: added(usage.models.get(model, Tokens()), tokens)}
+            return replace(usage, models=models)
         case ToolCalled(name=name, outcome=outcome):
             calls = usage.tool_calls.get(name, ToolCalls())
-            calls = msgspec.structs.replace(calls, **{outcome: getattr(calls, outcome) + 1})
-            return msgspec.structs.replace(usage, tool_calls={**usage.tool_calls, name: calls})
+            calls = replace(calls, **{outcome: getattr(calls, outcome) + 1})
+            return replace(usage, tool_calls={**usage.tool_calls, name: calls})
         case TurnEnded():
-            return msgspec.structs.replace(usage, turns=usage.turns + 1)
+            return replace(usage, turns=usage.turns + 1)
         case Interrupted():
-            return msgspec.structs.replace(usage, interruptions=usage.interruptions + 1)
+            return replace(usage, interruptions=usage.interruptions + 1)
         case Talked(side=side, seconds=seconds):
             talk: TalkSeconds = usage.talk_seconds
-            talk = msgspec.structs.replace(talk, **{side: getattr(talk, side) + seconds})
-            return msgspec.structs.replace(usage, talk_seconds=talk)
+            talk = replace(talk, **{side: getattr(talk, side) + seconds})
+            return replace(usage, talk_seconds=talk)
         case _:
             return usage
 
@@ -57,7 +57,7 @@ def together(one: Usage, other: Usage) -> Usage:
         turns=one.turns + other.turns,
         interruptions=one.interruptions + other.interruptions,
         tool_calls=_together(one.tool_calls, other.tool_calls),
-        talk_seconds=_added(one.talk_seconds, other.talk_seconds),
+        talk_seconds=added(one.talk_seconds, other.talk_seconds),
     )
 
 
@@ -76,10 +76,15 @@ def beyond(totals: Usage, counted: Usage) -> Usage:
     )
 
 
+def added(one: T, other: T) -> T:
+    """Add up numbers of one kind, field by field."""
+    return type(one)(*map(add, values(one), values(other)))
+
+
 def _together(one: Mapping[str, T], other: Mapping[str, T]) -> dict[str, T]:
     names = {**one, **other}
     return {
-        name: _added(one[name], other[name]) if name in one and name in other else names[name]
+        name: added(one[name], other[name]) if name in one and name in other else names[name]
         for name in names
     }
 
@@ -87,18 +92,10 @@ def _together(one: Mapping[str, T], other: Mapping[str, T]) -> dict[str, T]:
 def _beyond(totals: Mapping[str, T], counted: Mapping[str, T], nothing: T) -> dict[str, T]:
     is_summed_up = OTHER in counted and totals.keys() != counted.keys()
     if is_summed_up or not totals.keys() >= counted.keys():
-        totals, counted = ({OTHER: reduce(_added, each.values(), nothing)} for each in (totals, counted))
+        totals, counted = ({OTHER: reduce(added, each.values(), nothing)} for each in (totals, counted))
     more = {name: _more(each, counted.get(name, nothing)) for name, each in totals.items()}
     return {name: each for name, each in more.items() if each != nothing}
 
 
-def _added(one: T, other: T) -> T:
-    return type(one)(*(a + b for a, b in zip(_values(one), _values(other), strict=True)))
-
-
 def _more(one: T, other: T) -> T:
-    return type(one)(*(max(0, a - b) for a, b in zip(_values(one), _values(other), strict=True)))
-
-
-def _values(numbers: Tokens | ToolCalls | TalkSeconds) -> tuple[int, ...]:
-    return msgspec.structs.astuple(numbers)
+    return type(one)(*(max(0, a - b) for a, b in zip(values(one), values(other), strict=True)))

@@ -7,9 +7,10 @@ that an older side would misread, such as another value of a known field, must b
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Literal, get_args
 
-import msgspec
+from pydantic import Field
 
 from podline.contract.usage import Count, Name, Seconds, Tokens, Usage
 
@@ -24,7 +25,8 @@ SILENCE_SECONDS = 3.0
 """How long a pause in a conversation lasts before it counts as a silence."""
 
 
-class BotTimeline(msgspec.Struct, frozen=True, omit_defaults=True):
+@dataclass(frozen=True, slots=True)
+class BotTimeline:
     """Moments of a call on the bot's own clock: seconds since its process began.
 
     `now` is when the message was sent, so that the controller can convert each moment to its own clock.
@@ -39,76 +41,103 @@ class BotTimeline(msgspec.Struct, frozen=True, omit_defaults=True):
     first_speech_acked: bool = False
 
 
-class TokensUsed(msgspec.Struct, frozen=True, tag="tokens"):
+@dataclass(frozen=True, slots=True)
+class TokensUsed:
     """The model reported the usage of an answer."""
 
     model: Name
     tokens: Tokens
+    type: Literal["tokens"] = "tokens"
 
 
-class FirstByte(msgspec.Struct, frozen=True, tag="first_byte"):
+@dataclass(frozen=True, slots=True)
+class FirstByte:
     """The first byte of the model's answer arrived, this long after the request."""
 
     model: Name
     seconds: Seconds
+    type: Literal["first_byte"] = "first_byte"
 
 
-class ResponseLatency(msgspec.Struct, frozen=True, tag="response_latency"):
+@dataclass(frozen=True, slots=True)
+class ResponseLatency:
     """From the end of the caller's speech to the first sound of the answer."""
 
     seconds: Seconds
+    type: Literal["response_latency"] = "response_latency"
 
 
-class TurnEnded(msgspec.Struct, frozen=True, tag="turn"):
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
     """The caller finished a turn."""
 
+    type: Literal["turn"] = "turn"
 
-class Interrupted(msgspec.Struct, frozen=True, tag="interruption"):
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
     """The caller interrupted the bot."""
 
+    type: Literal["interruption"] = "interruption"
 
-class ToolCalled(msgspec.Struct, frozen=True, tag="tool_call"):
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
     """A tool returned."""
 
     name: Name
     outcome: Literal["ok", "error"]
     seconds: Seconds
+    type: Literal["tool_call"] = "tool_call"
 
 
-class Talked(msgspec.Struct, frozen=True, tag="talk"):
+@dataclass(frozen=True, slots=True)
+class Talked:
     """One side spoke for this long."""
 
     side: Literal["caller", "bot"]
     seconds: Seconds
+    type: Literal["talk"] = "talk"
 
 
-class Silence(msgspec.Struct, frozen=True, tag="silence"):
+@dataclass(frozen=True, slots=True)
+class Silence:
     """Neither side spoke for `SILENCE_SECONDS` while the caller was present. `after` spoke last."""
 
     after: Literal["caller", "bot"]
+    type: Literal["silence"] = "silence"
 
 
-class ModelReconnected(msgspec.Struct, frozen=True, tag="model_reconnect"):
+@dataclass(frozen=True, slots=True)
+class ModelReconnected:
     """The connection to the model was lost and reopened."""
 
+    type: Literal["model_reconnect"] = "model_reconnect"
 
-class ErrorSeen(msgspec.Struct, frozen=True, tag="error"):
+
+@dataclass(frozen=True, slots=True)
+class ErrorSeen:
     """Something failed inside the bot and the call went on."""
 
     kind: Name
+    type: Literal["error"] = "error"
 
 
-class ClientMessagesRefused(msgspec.Struct, frozen=True, tag="client_messages_refused"):
+@dataclass(frozen=True, slots=True)
+class ClientMessagesRefused:
     """The bot refused this many messages of the caller's client since its last such event."""
 
     cause: Name
     count: Count
+    type: Literal["client_messages_refused"] = "client_messages_refused"
 
 
-class AudioDropped(msgspec.Struct, frozen=True, tag="audio_dropped"):
+@dataclass(frozen=True, slots=True)
+class AudioDropped:
     """The caller's client sent this much audio beyond real time, which the model did not hear."""
 
     seconds: Seconds
+    type: Literal["audio_dropped"] = "audio_dropped"
 
 
 Event = (
@@ -126,8 +155,14 @@ Event = (
     | AudioDropped
 )
 
+EVENT_KINDS: Final[tuple[str, ...]] = tuple(
+    str(kind.__dataclass_fields__["type"].default) for kind in get_args(Event)
+)
+"""What the field `type` of an event may say."""
 
-class Report(msgspec.Struct, frozen=True):
+
+@dataclass(frozen=True, slots=True)
+class Report:
     """One batch of a bot's reports.
 
     `events` is what happened since the last acknowledged batch, frozen when the batch is first sent;
@@ -135,61 +170,71 @@ class Report(msgspec.Struct, frozen=True):
     (0: none yet); `seq` counts from 1.
     """
 
-    seq: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
-    acked: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-    events: Annotated[list[Event], msgspec.Meta(max_length=MAX_EVENTS)]
+    seq: Annotated[int, Field(ge=1, le=2**53)]
+    acked: Count
+    events: Annotated[list[Annotated[Event, Field(discriminator="type")]], Field(max_length=MAX_EVENTS)]
     totals: Usage
     timeline: BotTimeline
 
 
-class ReportAnswer(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ReportAnswer:
     """The number of the last counted batch."""
 
     ack: int
 
 
-class OfferMessage(msgspec.Struct, frozen=True, tag="offer"):
+@dataclass(frozen=True, slots=True)
+class OfferMessage:
     """A SmallWebRTC offer to answer. `offer` is what the client sent, field for field."""
 
     id: Name
     offer: dict[str, Any]
+    type: Literal["offer"] = "offer"
 
 
-class CandidatesMessage(msgspec.Struct, frozen=True, tag="candidates"):
+@dataclass(frozen=True, slots=True)
+class CandidatesMessage:
     """ICE candidates of a connected client: {pc_id, candidates}."""
 
     id: Name
     candidates: dict[str, Any]
+    type: Literal["candidates"] = "candidates"
 
 
-class StopMessage(msgspec.Struct, frozen=True, tag="stop"):
+@dataclass(frozen=True, slots=True)
+class StopMessage:
     """Say goodbye and end the call. `reason` is set if the caller should know it."""
 
     id: Name
     reason: Name | None = None
+    type: Literal["stop"] = "stop"
 
 
 InboxMessage = OfferMessage | CandidatesMessage | StopMessage
 
 
-class InboxPage(msgspec.Struct, frozen=True, omit_defaults=True):
+@dataclass(frozen=True, slots=True)
+class InboxPage:
     """Messages after the one named in the query (`after`), oldest first; all if that one is unknown.
 
     A stop comes before all others. `withdrawn` are the ids of messages whose answers nobody waits for.
     """
 
-    messages: list[InboxMessage]
-    withdrawn: list[Name] = []
+    messages: list[Annotated[InboxMessage, Field(discriminator="type")]]
+    withdrawn: list[Name] = field(default_factory=list)
 
 
-class InboxAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+@dataclass(frozen=True, slots=True)
+class InboxAnswer:
     """The bot's answer to one message: a body for the client, or a refusal to pass on."""
 
     body: dict[str, Any] | None = None
     refusal: str | None = None
 
 
-class FinalReport(msgspec.Struct, frozen=True, omit_defaults=True):
+@dataclass(frozen=True, slots=True)
+class FinalReport:
     """The final report that a bot writes to the file `PODLINE_LAST_WORD`.
 
     `reason` is a `Reason` or `terminated`. `acked_totals` are the totals as of the last acknowledged
@@ -203,5 +248,5 @@ class FinalReport(msgspec.Struct, frozen=True, omit_defaults=True):
     totals: Usage
     acked_totals: Usage
     timeline: BotTimeline
-    acked: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
+    acked: Count | None = None
     is_final: bool = True

@@ -1,39 +1,23 @@
-"""Parsing of bots' reports, without the events that only a newer bot knows."""
+"""Parsing of what bots send, without the events that only a newer bot knows."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final, get_args
+import json
+from dataclasses import replace
+from typing import Any, Final
 
-import msgspec
+from pydantic import TypeAdapter, ValidationError
 
-from podline.contract.messages import MAX_EVENTS, BotTimeline, Event, InboxAnswer, Report
+from podline.contract.encoding import DecodeError, decode, decode_error
+from podline.contract.messages import EVENT_KINDS, FinalReport, InboxAnswer, Report
 from podline.contract.nesting import is_too_deep
 from podline.contract.text import printable
-from podline.contract.usage import Name, Usage
 
-_KNOWN: Final = frozenset(str(kind.__struct_config__.tag) for kind in get_args(Event))
+_REPORT: Final = TypeAdapter(Report)
+_ANSWER: Final = TypeAdapter(InboxAnswer)
+_FINAL_REPORT: Final = TypeAdapter(FinalReport)
 
-
-class _Kind(msgspec.Struct, frozen=True):
-    type: Name
-
-
-class _AnyReport(msgspec.Struct, frozen=True):
-    """A `Report` whose events are not parsed yet."""
-
-    seq: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
-    acked: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-    events: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_EVENTS)]
-    totals: Usage
-    timeline: BotTimeline
-
-
-_REPORT: Final = msgspec.json.Decoder(Report)
-_ANY_REPORT: Final = msgspec.json.Decoder(_AnyReport)
-_KIND: Final = msgspec.json.Decoder(_Kind)
-_EVENT: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
-_ANSWER: Final = msgspec.json.Decoder(InboxAnswer)
-
+_LONGEST_KIND: Final = 128
 MAX_REFUSAL_CHARACTERS: Final = 300
 
 
@@ -41,32 +25,54 @@ def read_report(body: bytes) -> tuple[Report, list[str]]:
     """Return one batch without its events of unknown kinds, and the kind of each of those.
 
     Raises:
-        msgspec.DecodeError: It is not JSON or not a report, or an event of a known kind is malformed.
-        UnicodeDecodeError: It is not UTF-8.
+        DecodeError: It is not JSON or not a report, or an event of a known kind is malformed.
     """
     try:
-        return _REPORT.decode(body), []
-    except msgspec.ValidationError:
-        # Look at kinds one by one only if something is wrong, because that takes several times as long.
-        report = _ANY_REPORT.decode(body)
-    kinds = [_KIND.decode(event).type for event in report.events]
-    events = [
-        _EVENT.decode(event) for event, kind in zip(report.events, kinds, strict=True) if kind in _KNOWN
-    ]
-    known = Report(report.seq, report.acked, events, report.totals, report.timeline)
-    return known, [kind for kind in kinds if kind not in _KNOWN]
+        return _REPORT.validate_json(body, strict=True), []
+    except ValidationError as error:
+        if not _names_an_unknown_kind(error):
+            raise decode_error(error) from None
+    # Look at kinds one by one only if one is unknown, because that takes several times as long.
+    report = json.loads(body)
+    kinds = [_unknown_kind(event) for event in report["events"]]
+    known = [event for event, kind in zip(report["events"], kinds, strict=True) if kind is None]
+    batch = decode(_REPORT, json.dumps({**report, "events": known}))
+    return batch, [kind for kind in kinds if kind is not None]
 
 
 def read_answer(body: bytes) -> InboxAnswer:
     """Return a bot's answer to a message; a refusal, which a caller reads, is one printable line.
 
     Raises:
-        msgspec.DecodeError: It is not JSON, not an answer, or nested too deeply to pass on.
-        UnicodeDecodeError: It is not UTF-8.
+        DecodeError: It is not JSON, not an answer, or can't be passed on as JSON.
     """
-    answer = _ANSWER.decode(body)
+    answer = decode(_ANSWER, body)
     if is_too_deep(answer.body):
-        raise msgspec.ValidationError("It is nested too deeply - at `$.body`")
+        raise DecodeError("It is nested too deeply - at `$.body`")
+    try:
+        json.dumps(answer.body, allow_nan=False)
+    except ValueError:
+        raise DecodeError("A number is out of range - at `$.body`") from None
     if answer.refusal is None:
         return answer
-    return msgspec.structs.replace(answer, refusal=printable(answer.refusal, MAX_REFUSAL_CHARACTERS))
+    return replace(answer, refusal=printable(answer.refusal, MAX_REFUSAL_CHARACTERS))
+
+
+def read_final_report(text: bytes | str) -> FinalReport:
+    """Return a final report.
+
+    Raises:
+        DecodeError: It is not JSON or not a final report.
+    """
+    return decode(_FINAL_REPORT, text)
+
+
+def _names_an_unknown_kind(error: ValidationError) -> bool:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return any(each["type"] == "union_tag_invalid" for each in found)
+
+
+def _unknown_kind(event: Any) -> str | None:
+    kind = event.get("type") if isinstance(event, dict) else None
+    is_name = isinstance(kind, str) and 0 < len(kind) <= _LONGEST_KIND
+    return kind if is_name and kind not in EVENT_KINDS else None

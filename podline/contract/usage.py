@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Annotated, Any, Final
 
-import msgspec
+from pydantic import Field
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=10_000_000)]
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Seconds = Annotated[float, Field(ge=0, le=10_000_000)]
 
 
-class Tokens(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Tokens:
     """Tokens of one model.
 
     Prompt tokens contain the cached and the audio ones, completion tokens the reasoning and the audio
@@ -26,33 +29,38 @@ class Tokens(msgspec.Struct, frozen=True):
     cache_read_input_audio_tokens: Count = 0
     reasoning_tokens: Count = 0
 
-    def plus(self, other: Tokens) -> Tokens:
-        return Tokens(*(a + b for a, b in zip(_values(self), _values(other), strict=True)))
 
-
-class ToolCalls(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ToolCalls:
     """Calls of one tool, by outcome."""
 
     ok: Count = 0
     error: Count = 0
 
 
-class TalkSeconds(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class TalkSeconds:
     """How long each side spoke."""
 
     caller: Seconds = 0.0
     bot: Seconds = 0.0
 
 
-class Usage(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Usage:
     """The usage of one call so far. A turn is one finished turn of the caller."""
 
-    models: Annotated[dict[Name, Tokens], msgspec.Meta(max_length=16)] = {}
+    models: Annotated[dict[Name, Tokens], Field(max_length=16)] = field(default_factory=dict)
     turns: Count = 0
     interruptions: Count = 0
-    tool_calls: Annotated[dict[Name, ToolCalls], msgspec.Meta(max_length=32)] = {}
+    tool_calls: Annotated[dict[Name, ToolCalls], Field(max_length=32)] = field(default_factory=dict)
     talk_seconds: TalkSeconds = TalkSeconds()
 
 
-def _values(tokens: Tokens) -> tuple[int, ...]:
-    return msgspec.structs.astuple(tokens)
+_VALUES: Final = {kind: attrgetter(*kind.__slots__) for kind in (Tokens, ToolCalls, TalkSeconds)}
+
+
+def values(numbers: Tokens | ToolCalls | TalkSeconds) -> tuple[Any, ...]:
+    """Return the numbers in the order of their fields."""
+    found: tuple[Any, ...] = _VALUES[type(numbers)](numbers)
+    return found

@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime
 from statistics import median
 from typing import Final
 
-import msgspec
 from prometheus_client import CollectorRegistry
 
 from controller.core.session import Session, Timeline
@@ -18,6 +17,7 @@ from controller.observe.prices import ModelPrices, PerModality, PriceList
 from controller.supervision.record import Record
 from controller.supervision.registry import SessionRegistry
 from controller.supervision.report_ledger import ReportLedger
+from podline.contract.encoding import encode
 from podline.contract.messages import (
     BotTimeline,
     Event,
@@ -29,6 +29,7 @@ from podline.contract.messages import (
     ToolCalled,
     TurnEnded,
 )
+from podline.contract.reading import read_report
 from podline.contract.usage import Tokens, Usage
 from scripts.benchmarks import request_metrics
 from scripts.benchmarks.programs import system
@@ -71,15 +72,15 @@ def _metrics() -> Metrics:
 
 def _of_batch(name: str, events: tuple[Event, ...]) -> str:
     metrics, session = _metrics(), _session(0)
-    body = msgspec.json.encode(Report(1, 0, list(events), Usage(), BotTimeline(1.0)))
-    report = msgspec.json.decode(body, type=Report)
+    body = encode(Report(1, 0, list(events), Usage(), BotTimeline(1.0)))
+    report, _ = read_report(body)
 
     def take() -> None:
         ledger = ReportLedger()
         ledger.count(report)
         metrics.batch_added(session, report, ledger.last)
 
-    decoding = _microseconds(lambda: msgspec.json.decode(body, type=Report), _TIMES)
+    decoding = _microseconds(lambda: read_report(body), _TIMES)
     taking = _microseconds(take, _TIMES)
     batch = f"{name} batch, {len(events)} events"
     return f"{batch}: {taking:.0f} us to count (its JSON: {decoding:.0f} us to decode)"

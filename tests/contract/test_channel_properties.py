@@ -3,14 +3,15 @@
 from collections import Counter
 from functools import reduce
 
-import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from controller.supervision.report_ledger import ReportLedger, furthest
 from podline.contract.arithmetic import plus
+from podline.contract.encoding import encode
 from podline.contract.messages import Event, Report, Talked, TokensUsed, ToolCalled, TurnEnded
+from podline.contract.reading import read_report
 from podline.contract.usage import Tokens, Usage
 from podline.runner.channel.outbox import Outbox
 
@@ -54,7 +55,7 @@ class Channel(RuleBasedStateMachine):
 
     @rule()
     def bot_sends(self) -> None:
-        self.sent.append(msgspec.json.decode(msgspec.json.encode(self.bot.report()), type=Report))
+        self.sent.append(read_report(encode(self.bot.report()))[0])
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
@@ -88,7 +89,7 @@ class Channel(RuleBasedStateMachine):
 
     @invariant()
     def a_repeated_batch_is_the_batch_it_was(self) -> None:
-        batches = {(report.seq, msgspec.json.encode(report.events)) for report in self.sent}
+        batches = {(report.seq, encode(report.events)) for report in self.sent}
         assert len(batches) == len({report.seq for report in self.sent})
 
     @invariant()

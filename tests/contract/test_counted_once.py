@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from prometheus_client import CollectorRegistry
+from pydantic import TypeAdapter
 
 from controller.core.session import Session, Timeline
 from controller.observe.labels import Declared
@@ -17,6 +18,7 @@ from controller.observe.prices import KINDS
 from controller.observe.usage_metrics import UsageMetrics
 from controller.supervision.report_ledger import ReportLedger, furthest
 from podline.contract.arithmetic import NOTHING, OTHER, beyond, together
+from podline.contract.encoding import decode, encode
 from podline.contract.messages import (
     BotTimeline,
     Event,
@@ -103,12 +105,12 @@ def plain(usage: Usage) -> Usage:
     calls = usage.tool_calls.values()
     summed = ToolCalls(sum(each.ok for each in calls), sum(each.error for each in calls))
     models = {model: usage.models.get(model, Tokens()) for model in MODELS}
-    return msgspec.structs.replace(usage, tool_calls={OTHER: summed}, models=models)
+    return replace(usage, tool_calls={OTHER: summed}, models=models)
 
 
 def sent(message: Report | FinalReport) -> Any:
     """As it arrives at the other side."""
-    return msgspec.json.decode(msgspec.json.encode(message), type=type(message))
+    return decode(TypeAdapter(type(message)), encode(message))
 
 
 SELDOM = st.integers(0, 9)

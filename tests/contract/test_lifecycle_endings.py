@@ -8,13 +8,13 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from controller.core.endings import decide_ending, ending_for
 from controller.core.runtime import Exit
 from controller.runtimes.local.bounded_log import BoundedLog
 from controller.runtimes.local.memory import oom_kills
+from podline.contract.encoding import encode
 from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.reasons import REASONS_BY_EXIT_CODE, Reason
 from podline.contract.usage import Usage
@@ -170,7 +170,7 @@ async def test_an_invalid_final_report_leaves_the_exit_code_to_decide(
     bot = tmp_path / "bot.py"
     bot.write_text(
         "import os\n"
-        f"REPORT = {msgspec.json.encode(REPORT)!r}\n"
+        f"REPORT = {encode(REPORT)!r}\n"
         "path = os.environ['PODLINE_LAST_WORD']\n"
         f"with open(path, 'wb') as file:\n    {statement}\n"
         "os._exit(68)\n"
@@ -186,7 +186,7 @@ async def test_a_final_report_from_the_future_was_written_now(serve: ServeContro
     bot.write_text(
         "import os\n"
         "path = os.environ['PODLINE_LAST_WORD']\n"
-        f"with open(path, 'wb') as file:\n    file.write({msgspec.json.encode(REPORT)!r})\n"
+        f"with open(path, 'wb') as file:\n    file.write({encode(REPORT)!r})\n"
         "os.utime(path, (2**33, 2**33))\n"
     )
     async with serve(command=(sys.executable, "-S", str(bot))) as controller:
@@ -199,7 +199,7 @@ async def test_a_final_report_from_the_future_was_written_now(serve: ServeContro
 async def test_the_final_report_of_an_earlier_launch_does_not_count_for_the_next(
     serve: ServeController, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    bot = leaving(tmp_path_factory, msgspec.json.encode(REPORT).decode(), 0)
+    bot = leaving(tmp_path_factory, encode(REPORT).decode(), 0)
     async with serve(command=(sys.executable, "-S", str(bot)), keep_ended_seconds=0.3) as controller:
         first = await controller.start(session_id="the-same")
         assert (await controller.until_over(first["id"]))["reason"] == "idle"

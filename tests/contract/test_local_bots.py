@@ -9,10 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from controller.runtimes.local.runtime import bot_variables
+from podline.contract.encoding import encode
 from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.usage import Usage
 from testing.fakes.controllers.process_table import exists, until
@@ -238,7 +238,7 @@ async def test_moments_are_told_in_utc_wherever_the_controller_stands(
     monkeypatch.setenv("TZ", "Asia/Kolkata")
     time.tzset()
     word = FinalReport("idle", "It was quiet.", Usage(), Usage(), BotTimeline(now=1, process_up=1, joined=1))
-    bot = leaving(tmp_path_factory, msgspec.json.encode(word).decode(), 0)
+    bot = leaving(tmp_path_factory, encode(word).decode(), 0)
     async with serve(command=(sys.executable, "-S", str(bot))) as controller:
         over = await controller.until_over((await controller.start())["id"])
     monkeypatch.undo()

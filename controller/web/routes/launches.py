@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 
 from controller.core.errors import InvalidRequest, Unauthorized
 from controller.observe.logs import session_at_work
 from controller.web.auth import bearer_of
 from controller.web.routes.dependencies import ServicesDep, SupervisorDep
-from podline.contract.messages import INBOX_POLL_SECONDS, ReportAnswer
+from podline.contract.encoding import DecodeError, encode
+from podline.contract.messages import INBOX_POLL_SECONDS, InboxPage, ReportAnswer
 from podline.contract.reading import read_answer, read_report
 
 T = TypeVar("T")
@@ -55,11 +55,9 @@ async def take_answer(launch_id: str, message_id: str, request: Request, supervi
 def _read(read: Callable[[bytes], T], body: bytes) -> T:
     try:
         return read(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"body: {error}.") from error
-    except RecursionError:
-        raise InvalidRequest("body: its nesting is too deep.") from None
+    except DecodeError as error:
+        raise InvalidRequest(f"body: {error}.") from None
 
 
-def _json(message: msgspec.Struct) -> Response:
-    return Response(msgspec.json.encode(message), media_type="application/json")
+def _json(message: ReportAnswer | InboxPage) -> Response:
+    return Response(encode(message), media_type="application/json")

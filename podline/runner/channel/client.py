@@ -13,10 +13,11 @@ from typing import Final, Self
 from urllib.parse import quote
 
 import aiohttp
-import msgspec
 from loguru import logger
+from pydantic import TypeAdapter
 
 from podline.backoff import pause
+from podline.contract.encoding import DecodeError, decode, encode
 from podline.contract.messages import (
     INBOX_POLL_SECONDS,
     REPORT_INTERVAL_SECONDS,
@@ -31,7 +32,10 @@ from podline.runner.settings import Channel
 _IDS_REMEMBERED: Final = 256
 """How many handled messages to remember: a controller resends unanswered ones, which are far fewer."""
 
-_FAILURES: Final = (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError)
+_INBOX_PAGE: Final = TypeAdapter(InboxPage)
+_REPORT_ANSWER: Final = TypeAdapter(ReportAnswer)
+
+_FAILURES: Final = (aiohttp.ClientError, TimeoutError, DecodeError)
 _REFUSED_FOR_GOOD: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT)
 _UNACCEPTABLE: Final = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
 
@@ -138,7 +142,7 @@ class ControllerClient:
             async with asyncio.timeout(self._pace.answer_within):
                 while True:
                     try:
-                        status, _ = await self._request("POST", url, msgspec.json.encode(answer))
+                        status, _ = await self._request("POST", url, encode(answer))
                     except _FAILURES:
                         status = HTTPStatus.SERVICE_UNAVAILABLE
                     if status < HTTPStatus.BAD_REQUEST:
@@ -188,11 +192,11 @@ class ControllerClient:
     async def _send_report(self) -> bool:
         """Send the current batch; return whether it is settled."""
         self._outbox.moment_reached.clear()
-        body = msgspec.json.encode(self._outbox.report())
+        body = encode(self._outbox.report())
         try:
             status, answer = await self._request("POST", f"{self._launch}/reports", body)
             if status == HTTPStatus.OK:
-                return self._outbox.acknowledge(msgspec.json.decode(answer, type=ReportAnswer).ack)
+                return self._outbox.acknowledge(decode(_REPORT_ANSWER, answer).ack)
         except _FAILURES:
             return False
         if status in _UNACCEPTABLE:
@@ -208,7 +212,7 @@ class ControllerClient:
         try:
             status, body = await self._request("GET", url, within=self._pace.poll_timeout)
             if status == HTTPStatus.OK:
-                return msgspec.json.decode(body, type=InboxPage)
+                return decode(_INBOX_PAGE, body)
         except _FAILURES:
             return None
         self._heed(status)

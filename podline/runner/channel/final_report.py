@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Final, Literal
 
-import msgspec
 from loguru import logger
 
-from podline.contract.arithmetic import OTHER
+from podline.contract.arithmetic import OTHER, added
+from podline.contract.encoding import encode
 from podline.contract.messages import MAX_LAST_WORD_BYTES, FinalReport
 from podline.contract.reasons import Reason
 from podline.contract.usage import Tokens, ToolCalls, Usage
@@ -45,7 +47,7 @@ def final_report(
         )
         for totals, acked in summings_up
     )
-    return next(word for word in words if len(msgspec.json.encode(word)) < MAX_LAST_WORD_BYTES)
+    return next(word for word in words if len(encode(word)) < MAX_LAST_WORD_BYTES)
 
 
 class FinalReportFile:
@@ -69,7 +71,7 @@ class FinalReportFile:
         with self._writing:
             if word.is_final or not self._has_final:
                 self._has_final = word.is_final
-                self._write(msgspec.json.encode(word))
+                self._write(encode(word))
 
     def _write(self, text: bytes) -> None:
         try:
@@ -91,14 +93,12 @@ def _open(path: str, _flags: int) -> int:
 def _one_tool(usage: Usage) -> Usage:
     calls = usage.tool_calls.values()
     one = ToolCalls(ok=sum(call.ok for call in calls), error=sum(call.error for call in calls))
-    return msgspec.structs.replace(usage, tool_calls={OTHER: one})
+    return replace(usage, tool_calls={OTHER: one})
 
 
 def _one_model(usage: Usage) -> Usage:
-    one = Tokens()
-    for tokens in usage.models.values():
-        one = one.plus(tokens)
-    return msgspec.structs.replace(usage, models={OTHER: one})
+    one = reduce(added, usage.models.values(), Tokens())
+    return replace(usage, models={OTHER: one})
 
 
 def _cut(message: str) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Literal
-
-import msgspec
 
 from podline.contract.arithmetic import MAX_MODELS, MAX_TOOLS, NOTHING, OTHER, plus
 from podline.contract.messages import BotTimeline, Event, Report, TokensUsed, ToolCalled
@@ -135,9 +134,9 @@ def _within_limits(event: Event, totals: Usage) -> Event:
     """Return the event, under the name `OTHER` if its own would be one too many for `Usage`."""
     match event:
         case TokensUsed(model=model) if _is_beyond(model, totals.models, MAX_MODELS):
-            return msgspec.structs.replace(event, model=OTHER)
+            return replace(event, model=OTHER)
         case ToolCalled(name=name) if _is_beyond(name, totals.tool_calls, MAX_TOOLS):
-            return msgspec.structs.replace(event, name=OTHER)
+            return replace(event, name=OTHER)
         case _:
             return event
 

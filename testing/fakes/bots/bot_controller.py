@@ -5,11 +5,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Self
 
-import msgspec
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from podline.contract.encoding import encode
 from podline.contract.messages import Event, InboxAnswer, InboxMessage, InboxPage, Report, ReportAnswer
+from podline.contract.reading import read_answer, read_report
 from podline.runner.settings import Channel
 
 
@@ -81,7 +82,7 @@ class FakeController:
     async def _report(self, request: web.Request) -> web.Response:
         if not _is_allowed(request):
             return web.Response(status=401)
-        report = msgspec.json.decode(await request.read(), type=Report)
+        report, _ = read_report(await request.read())
         self.reports.append(report)
         await self._tell()
         if self.refusals:
@@ -91,7 +92,7 @@ class FakeController:
         if self.answers_to_lose:
             self.answers_to_lose -= 1
             _hang_up(request)
-        return web.Response(body=msgspec.json.encode(ReportAnswer(ack)))
+        return web.Response(body=encode(ReportAnswer(ack)))
 
     async def _poll(self, request: web.Request) -> web.Response:
         after = request.query.get("after")
@@ -104,12 +105,12 @@ class FakeController:
                 await self._changed.wait_for(lambda: bool(self._queued(after)))
         except TimeoutError:
             pass
-        return web.Response(body=msgspec.json.encode(InboxPage(self._queued(after))))
+        return web.Response(body=encode(InboxPage(self._queued(after))))
 
     async def _answer(self, request: web.Request) -> web.Response:
         if self.answer_refusals:
             return web.Response(status=self.answer_refusals.popleft())
-        self.answers[request.match_info["id"]] = msgspec.json.decode(await request.read(), type=InboxAnswer)
+        self.answers[request.match_info["id"]] = read_answer(await request.read())
         await self._tell()
         return web.Response(status=204)
 

@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
+from pydantic import TypeAdapter
 
 from controller.core.endings import read_ending
 from controller.core.session import Budget, Diagnostics, Ending, Session, Timeline
 from controller.runtimes.kubernetes.client.objects import Job, Meta, launch_of
 from controller.runtimes.kubernetes.job import names
+from podline.contract.encoding import DecodeError, decode, encode
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Usage
 
@@ -36,7 +38,7 @@ class _Request(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class _Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    totals: Usage
+    totals: msgspec.Raw
     partial: bool = False
 
 
@@ -52,6 +54,7 @@ class _Timeline(msgspec.Struct, frozen=True, omit_defaults=True):
     ended: Moment | None = None
 
 
+_TOTALS: Final = TypeAdapter(Usage)
 _REASONS: Final = {str(reason): reason for reason in Reason}
 _MARKS: Final = tuple(field.name for field in msgspec.structs.fields(_Timeline))
 
@@ -97,7 +100,7 @@ def progress_patch(session: Session) -> dict[str, Any]:
     if session.ending is not None:
         labels[names.REASON_LABEL] = str(session.ending.reason)
         annotations[names.MESSAGE] = session.ending.message
-        annotations[names.USAGE] = _json(_Usage(session.usage, session.usage_is_partial))
+        annotations[names.USAGE] = _json(_Usage(msgspec.Raw(encode(session.usage)), session.usage_is_partial))
     if session.diagnostics is not None:
         annotations[names.DIAGNOSTICS] = _json(session.diagnostics)
     return {"metadata": {"labels": labels, "annotations": annotations}}
@@ -131,7 +134,7 @@ def read_session(job: Job) -> Session | None:
         return None
     session_id, user_id, launch_id = map(str, ids)
     timeline = _decoded(meta.annotations.timeline, _Timeline) or _Timeline()
-    usage = _decoded(meta.annotations.usage, _Usage) or _Usage(Usage())
+    usage, is_partial = _read_usage(meta)
     ending = _read_ending(meta)
     is_live = timeline.joined is not None
     return Session(
@@ -151,8 +154,8 @@ def read_session(job: Job) -> Session | None:
         phase=ending.reason.phase if ending is not None else Phase.LIVE if is_live else Phase.STARTING,
         ending=ending,
         timeline=Timeline(accepted=request.accepted, **msgspec.structs.asdict(timeline)),
-        usage=usage.totals,
-        usage_is_partial=usage.partial,
+        usage=usage,
+        usage_is_partial=is_partial,
         diagnostics=_decoded(meta.annotations.diagnostics, Diagnostics),
         trace=request.trace,
     )
@@ -169,6 +172,17 @@ def read_intent(meta: Meta) -> Ending | None:
 def _read_ending(meta: Meta) -> Ending | None:
     reason = _reason(meta.labels.reason)
     return read_ending(reason, meta.annotations.message) if reason is not None else None
+
+
+def _read_usage(meta: Meta) -> tuple[Usage, bool]:
+    """What the session has used, and whether that is only part of it."""
+    kept: _Usage | None = _decoded(meta.annotations.usage, _Usage)
+    if kept is None:
+        return Usage(), False
+    try:
+        return decode(_TOTALS, bytes(kept.totals)), kept.partial
+    except DecodeError:
+        return Usage(), False
 
 
 def _decoded(text: str | None, kind: type[Any]) -> Any:

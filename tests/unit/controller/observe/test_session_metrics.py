@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
@@ -16,7 +16,8 @@ from controller.core.session import Timeline
 from controller.observe.metrics import stages
 from controller.observe.usage_metrics import exemplar_of
 from podline.contract.arithmetic import used_by
-from podline.contract.messages import BotTimeline, Event, FinalReport, Report
+from podline.contract.messages import BotTimeline, FinalReport, Report
+from podline.contract.reading import read_report
 from podline.contract.reasons import Reason
 from podline.contract.usage import Usage
 from testing.fakes.bots.reported import EVENTS, batch, gone, scrape, until
@@ -159,7 +160,7 @@ async def test_the_trace_of_a_session_is_an_exemplar_where_metrics_are_protected
     )
     metrics = some_metrics()
     metrics.started(session)
-    events = [msgspec.convert(event, Event) for event in EVENTS]
+    events = read_report(json.dumps(batch(1, EVENTS)).encode())[0].events
     metrics.batch_added(session, Report(1, 0, events, Usage(), BotTimeline(now=1)), used_by(events))
     metrics.start_is_over(session.marked(first_speech=began))
     metrics.ended(session.ended(ending_for(Reason.COMPLETED), began))

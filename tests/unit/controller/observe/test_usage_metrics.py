@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 
 from controller.core.endings import ending_for
@@ -18,6 +17,7 @@ from controller.core.session import Session, Timeline
 from controller.runtimes.final_report import decode_final_report
 from controller.supervision.claims import MAX_KINDS
 from podline.contract.messages import BotTimeline, FinalReport
+from podline.contract.reading import read_report
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Tokens, Usage
 from testing.fakes.bots.reported import EVENTS, PRICES, TOTALS, batch, gone, scrape
@@ -85,10 +85,9 @@ async def test_the_last_word_adds_what_no_batch_carried_and_nothing_twice(site: 
 async def test_a_last_word_that_sums_up_its_tools_adds_only_what_is_new(site: Site) -> None:
     session = await site.start()
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS))
-    totals = {**TOTALS, "tool_calls": {"other": {"ok": 5, "error": 1}}}
-    word = FinalReport(
-        "completed", "Bye.", msgspec.convert(totals, Usage), Usage(), BotTimeline(now=9), acked=1
-    )
+    claimed = {**TOTALS, "tool_calls": {"other": {"ok": 5, "error": 1}}}
+    totals = read_report(json.dumps(batch(2, [], claimed)).encode())[0].totals
+    word = FinalReport("completed", "Bye.", totals, Usage(), BotTimeline(now=9), acked=1)
     await gone(site, session, word)
 
     seen = scrape(site)

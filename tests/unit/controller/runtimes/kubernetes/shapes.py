@@ -8,6 +8,7 @@ import msgspec
 
 from controller.runtimes.kubernetes.client.objects import Event, Job, Pod
 from controller.runtimes.kubernetes.job import names
+from podline.contract.encoding import encode
 from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.usage import Usage
 
@@ -186,4 +187,4 @@ def word(reason: str, message: str = "As the bot says.") -> str:
         acked_totals=Usage(),
         timeline=BotTimeline(now=60.5, joined=2.5),
     )
-    return msgspec.json.encode(left).decode()
+    return encode(left).decode()

@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from podline.contract.arithmetic import OTHER
+from podline.contract.encoding import encode
 from podline.contract.messages import FinalReport, TokensUsed, ToolCalled, TurnEnded
+from podline.contract.reading import read_final_report
 from podline.contract.reasons import TERMINATED, Reason
 from podline.contract.usage import Tokens, ToolCalls
 from podline.runner.channel.final_report import FinalReportFile, final_report
@@ -24,12 +25,8 @@ def outbox() -> Outbox:
     return Outbox(lambda: 12.5)
 
 
-def encoded(word: FinalReport) -> bytes:
-    return msgspec.json.encode(word)
-
-
 def read_back(path: Path) -> FinalReport:
-    return msgspec.json.decode(path.read_bytes(), type=FinalReport)
+    return read_final_report(path.read_bytes())
 
 
 @contextmanager
@@ -89,7 +86,7 @@ def test_a_shorter_word_takes_the_place_of_a_longer_one(outbox: Outbox, tmp_path
     file.write(final_report(outbox, Reason.CRASHED, "A fault. " * 20, is_final=False))
     file.write(word)
 
-    assert path.read_bytes() == encoded(word)
+    assert path.read_bytes() == encode(word)
 
 
 def test_a_bot_killed_while_it_writes_has_left_a_word(outbox: Outbox, tmp_path: Path) -> None:
@@ -100,7 +97,7 @@ def test_a_bot_killed_while_it_writes_has_left_a_word(outbox: Outbox, tmp_path: 
     with writing_on(file, [word]):
         sizes = {path.stat().st_size for _ in range(5000)}
 
-    assert sizes == {len(encoded(word))}
+    assert sizes == {len(encode(word))}
 
 
 def test_of_two_who_leave_a_word_at_once_neither_spoils_the_others(outbox: Outbox, tmp_path: Path) -> None:
@@ -150,7 +147,7 @@ def test_it_is_never_too_long(message: str, tools: list[str], models: list[str],
         outbox.record(TokensUsed(name, Tokens(*[count] * 7)))
     outbox.acknowledge(outbox.report().seq)
 
-    assert len(encoded(final_report(outbox, Reason.CRASHED, message))) < 4096
+    assert len(encode(final_report(outbox, Reason.CRASHED, message))) < 4096
 
 
 def test_a_message_is_one_line(outbox: Outbox) -> None:
@@ -160,10 +157,8 @@ def test_a_message_is_one_line(outbox: Outbox) -> None:
 def test_the_one_left_when_the_end_is_decided_says_that_there_is_more_to_come(outbox: Outbox) -> None:
     first = final_report(outbox, Reason.IDLE, "", is_final=False)
 
-    assert not msgspec.json.decode(msgspec.json.encode(first), type=FinalReport).is_final
-    assert msgspec.json.decode(
-        msgspec.json.encode(final_report(outbox, Reason.IDLE, "")), type=FinalReport
-    ).is_final
+    assert not read_final_report(encode(first)).is_final
+    assert read_final_report(encode(final_report(outbox, Reason.IDLE, ""))).is_final
 
 
 def test_no_early_word_takes_the_place_of_the_final_one(outbox: Outbox, tmp_path: Path) -> None:

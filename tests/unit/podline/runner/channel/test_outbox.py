@@ -2,14 +2,15 @@
 
 import itertools
 from collections.abc import Iterable
+from typing import Literal
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from podline.contract.arithmetic import OTHER
+from podline.contract.encoding import encode
 from podline.contract.messages import (
     MAX_REPORT_BYTES,
     ErrorSeen,
@@ -22,6 +23,7 @@ from podline.contract.messages import (
     ToolCalled,
     TurnEnded,
 )
+from podline.contract.reading import read_report
 from podline.contract.usage import Tokens, ToolCalls, Usage
 from podline.runner.channel.outbox import MAX_BATCH_EVENTS, MAX_PENDING_EVENTS, URGENT_TOKENS, Outbox
 from testing.fakes.bots.bot_controller import Counter
@@ -157,7 +159,7 @@ def test_more_models_and_tools_than_a_usage_may_name_are_counted_together(outbox
         outbox.record(TokensUsed(f"model-{count}", Tokens(prompt_tokens=1)))
         outbox.record(ToolCalled(f"tool-{count}", "ok", 0.1))
 
-    report = msgspec.json.decode(msgspec.json.encode(outbox.report()), type=Report)
+    report = read_report(encode(outbox.report()))[0]
     assert report.totals.models[OTHER].prompt_tokens == 100 - 15
     assert report.totals.tool_calls[OTHER].ok == 100 - 31
 
@@ -167,13 +169,13 @@ def test_the_largest_report_is_small_enough_for_the_controller(outbox: Outbox) -
     for count in range(MAX_BATCH_EVENTS):
         name = f"{count:03}".ljust(128, "x")
         outbox.record(ToolCalled(name, "error", 12345.678901234567))
-    body = msgspec.json.encode(outbox.report())
+    body = encode(outbox.report())
     outbox.acknowledge(1)
     for count in range(MAX_BATCH_EVENTS):
         name = f"{count:03}".ljust(128, "x")
         outbox.record(TokensUsed(name, Tokens(*[most] * 7)))
 
-    assert max(len(body), len(msgspec.json.encode(outbox.report()))) < MAX_REPORT_BYTES
+    assert max(len(body), len(encode(outbox.report()))) < MAX_REPORT_BYTES
 
 
 class Delivery(RuleBasedStateMachine):
@@ -258,10 +260,12 @@ TestDelivery = Delivery.TestCase
 
 
 @given(st.lists(st.tuples(st.sampled_from(["caller", "bot"]), st.integers(0, 4000)), max_size=300))
-def test_talk_adds_up_whole_however_it_is_cut_into_batches(parts: list[tuple[str, int]]) -> None:
+def test_talk_adds_up_whole_however_it_is_cut_into_batches(
+    parts: list[tuple[Literal["caller", "bot"], int]],
+) -> None:
     outbox = Outbox(lambda: 0.0)
     for side, quarters in parts:
-        outbox.record(msgspec.convert({"type": "talk", "side": side, "seconds": quarters / 4}, Talked))
+        outbox.record(Talked(side, quarters / 4))
     while not outbox.is_settled:
         outbox.acknowledge(outbox.report().seq)
 

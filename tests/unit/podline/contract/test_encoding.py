@@ -1,0 +1,223 @@
+"""JSON of messages: what is written, what is read, and what is refused without repeating it."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from podline.contract.encoding import DecodeError, decode, encode
+from podline.contract.messages import (
+    EVENT_KINDS,
+    MAX_EVENTS,
+    BotTimeline,
+    FinalReport,
+    InboxAnswer,
+    InboxPage,
+    OfferMessage,
+    Report,
+    StopMessage,
+    TurnEnded,
+)
+from podline.contract.reading import read_answer, read_final_report, read_report
+from podline.contract.usage import Tokens, Usage
+
+VALID: dict[str, Any] = {"seq": 1, "acked": 0, "events": [], "totals": {}, "timeline": {"now": 1.0}}
+LARGEST = 2**53
+
+
+def report(**changes: Any) -> bytes:
+    return json.dumps({**VALID, **changes}).encode()
+
+
+def talked(**changes: Any) -> dict[str, Any]:
+    return {"type": "talk", "side": "bot", "seconds": 1.5, **changes}
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (BotTimeline(now=1.5, joined=0.5), {"now": 1.5, "joined": 0.5}),
+        (BotTimeline(now=1.5, first_speech_acked=True), {"now": 1.5, "first_speech_acked": True}),
+        (InboxAnswer(), {}),
+        (InboxAnswer(body={}), {"body": {}}),
+        (InboxPage([]), {"messages": []}),
+        (InboxPage([], ["m1"]), {"messages": [], "withdrawn": ["m1"]}),
+        (StopMessage("m1"), {"type": "stop", "id": "m1", "reason": None}),
+        (OfferMessage("m1", {"sdp": "v=0"}), {"type": "offer", "id": "m1", "offer": {"sdp": "v=0"}}),
+        (TurnEnded(), {"type": "turn"}),
+    ],
+)
+def test_what_stands_at_its_default_is_left_out_where_that_was_agreed(
+    message: Any, expected: dict[str, Any]
+) -> None:
+    assert json.loads(encode(message)) == expected
+
+
+def test_usage_is_written_in_full() -> None:
+    written = json.loads(encode(Usage(models={"gemini": Tokens(prompt_tokens=3)})))
+
+    assert written.keys() == {"models", "turns", "interruptions", "tool_calls", "talk_seconds"}
+    assert written["models"]["gemini"]["reasoning_tokens"] == 0
+
+
+def test_text_beyond_ascii_takes_no_more_room_than_in_utf_8() -> None:
+    assert encode(InboxAnswer(refusal="Käse")) == '{"refusal":"Käse"}'.encode()
+
+
+def test_half_a_surrogate_pair_does_not_keep_a_message_from_its_way() -> None:
+    assert encode(InboxAnswer(refusal="a\ud800")) == b'{"refusal":"a?"}'
+
+
+def test_what_is_no_message_is_not_written() -> None:
+    with pytest.raises(TypeError, match="object can't be written"):
+        encode({"body": object()})
+
+
+def test_messages_come_back_as_they_were() -> None:
+    page = InboxPage([StopMessage("m1", "idle"), OfferMessage("m2", {"sdp": "v=0"})], ["m0"])
+    left = FinalReport("idle", "It was quiet.", Usage(turns=3), Usage(), BotTimeline(now=9.0), acked=2)
+
+    assert decode(TypeAdapter(InboxPage), encode(page)) == page
+    assert read_final_report(encode(left)) == left
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seq": LARGEST, "acked": LARGEST},
+        {"timeline": {"now": 10_000_000}},
+        {"timeline": {"now": 0, "joined": None, "mood": "fine"}},
+        {"totals": {"models": {"m" * 128: {"prompt_tokens": LARGEST}}}},
+        {"totals": {"models": {f"m{number}": {} for number in range(16)}}},
+        {"totals": {"tool_calls": {f"t{number}": {} for number in range(32)}}},
+        {"events": [{"type": "turn", "mood": "fine"}] * MAX_EVENTS},
+        {"events": [talked(seconds=0)]},
+    ],
+)
+def test_a_report_within_bounds_is_read(changes: dict[str, Any]) -> None:
+    read, unknown = read_report(report(**changes))
+
+    assert isinstance(read, Report)
+    assert unknown == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seq": 0},
+        {"seq": LARGEST + 1},
+        {"seq": 10**40},
+        {"seq": "1"},
+        {"seq": True},
+        {"seq": 1.0},
+        {"seq": None},
+        {"acked": -1},
+        {"events": {}},
+        {"events": [{"type": "turn"}] * (MAX_EVENTS + 1)},
+        {"events": [{"type": "mood"}] * (MAX_EVENTS + 1)},
+        {"events": [{"type": "mood"}] + [{"type": "turn"}] * MAX_EVENTS},
+        {"events": [{}]},
+        {"events": ["turn"]},
+        {"events": [{"type": 5}]},
+        {"events": [{"type": ""}]},
+        {"events": [{"type": "x" * 129}]},
+        {"events": [talked(seconds=-0.5)]},
+        {"events": [talked(seconds=10_000_001)]},
+        {"events": [talked(seconds=True)]},
+        {"events": [talked(seconds="1")]},
+        {"events": [talked(side="nobody")]},
+        {"events": [{"type": "mood"}, talked(side="nobody")]},
+        {"events": [{"type": "error", "kind": ""}]},
+        {"totals": {"models": {"": {}}}},
+        {"totals": {"models": {"m" * 129: {}}}},
+        {"totals": {"models": {f"m{number}": {} for number in range(17)}}},
+        {"totals": {"tool_calls": {f"t{number}": {} for number in range(33)}}},
+        {"totals": {"turns": -1}},
+        {"timeline": {}},
+        {"timeline": {"now": float("nan")}},
+        {"timeline": {"now": float("inf")}},
+        {"timeline": {"now": 1, "first_speech_acked": 1}},
+    ],
+)
+def test_a_report_beyond_bounds_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(DecodeError):
+        read_report(report(**changes))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"\xff",
+        b'{"reason": "\xff"}',
+        b'{"reason": "\\ud800"}',
+        b"[" * 60_000,
+        b'{"totals":' * 8_000,
+        b"1" * 5_000,
+        b"\xef\xbb\xbf{}",
+        b"null",
+        "\ud800",
+    ],
+)
+def test_what_is_no_json_or_no_object_is_refused(text: bytes | str) -> None:
+    with pytest.raises(DecodeError):
+        read_final_report(text)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"body": {"x": NaN}}',
+        b'{"body": {"x": [-Infinity]}}',
+        b'{"body": {"x": 1e999}}',
+        b'{"body": {"x": ' + b"[" * 40 + b"]" * 40 + b"}}",
+        b'{"body": {"x": "\\ud800"}}',
+        b'{"body": []}',
+        b'{"refusal": 5}',
+    ],
+)
+def test_an_answer_that_no_caller_could_be_given_is_refused(body: bytes) -> None:
+    with pytest.raises(DecodeError):
+        read_answer(body)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"seq": "secret"}, "Input should be a valid integer - at `$.seq`"),
+        ({"events": [{"type": 7777}]}, "Unknown kind - at `$.events[0]`"),
+        (
+            {"events": [{"type": "tokens", "model": "m", "tokens": {"prompt_tokens": "secret"}}]},
+            "Input should be a valid integer - at `$.events[0].tokens.tokens.prompt_tokens`",
+        ),
+        (
+            {"totals": {"models": {"secret": {"prompt_tokens": -7777}}}},
+            "Input should be greater than or equal to 0 - at `$.totals.models[...].prompt_tokens`",
+        ),
+    ],
+)
+def test_a_refusal_says_where_and_why_and_repeats_nothing(changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(DecodeError) as caught:
+        read_report(report(**changes))
+
+    assert str(caught.value) == expected
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_the_kinds_of_events_are_those_of_the_contract() -> None:
+    assert set(EVENT_KINDS) == {
+        "tokens",
+        "first_byte",
+        "response_latency",
+        "turn",
+        "interruption",
+        "tool_call",
+        "talk",
+        "silence",
+        "model_reconnect",
+        "error",
+        "client_messages_refused",
+        "audio_dropped",
+    }
