@@ -45,18 +45,18 @@ def load_persona(path: Path | None) -> Persona:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigInvalid(
-            f"persona {path} cannot be read ({error.strerror}), set PODLINE_PERSONA to one that can."
+            f"persona {path} can't be read ({error.strerror}); set PODLINE_PERSONA to a file that can."
         ) from error
     except ValueError as error:  # no TOML, or no UTF-8
         raise ConfigInvalid(
-            f"persona {path} is no TOML file in UTF-8: {error}; correct it and start again."
+            f"persona {path} is not a TOML file in UTF-8: {error}; correct it and start again."
         ) from error
 
     known = [field.name for field in fields(Persona)]
     problems = [problem for name in known for problem in _problems(name, table.get(name))]
-    problems += [f"{name} is no key of a persona" for name in table if name not in known]
+    problems += [f"{name} is not a key of a persona" for name in table if name not in known]
     if problems:
-        raise ConfigInvalid(f"persona {path}: {'; '.join(problems)}; set them right and start again.")
+        raise ConfigInvalid(f"persona {path}: {'; '.join(problems)}; correct this and start again.")
     return Persona(**{name: table[name].strip() for name in known})
 
 
@@ -85,12 +85,12 @@ def _problems(name: str, value: Any) -> list[str]:
     if value is None:
         return [f"{name} is missing"]
     if not isinstance(value, str) or not value.strip():
-        return [f"{name} must be a text that is not empty"]
+        return [f"{name} must be a text, and not empty"]
     value = value.strip()
     if name in _LONGEST and len(value) > _LONGEST[name]:
         return [f"{name} has {len(value)} characters, at most {_LONGEST[name]} are allowed"]
     if name == "voice" and not _NAME.fullmatch(value):
-        return ["voice must be the name of a Gemini Live voice, as Aoede"]
+        return ["voice must be the name of a Gemini Live voice, such as Aoede"]
     if name == "language" and not _LANGUAGE.fullmatch(value):
-        return ["language must be a BCP-47 tag, as en-US"]
+        return ["language must be a BCP-47 tag, such as en-US"]
     return []

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import importlib
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from loguru import logger
 from podline.contract import environment as env
 from podline.errors import BotError, WrongVariables
 from podline.runner.attendance import Attendance, CallLimits
+from podline.runner.bot_file import find_bot_file, load_bot_file
 from podline.runner.channel.outbox import Outbox
 from podline.runner.ending import CallEnding
 from podline.runner.logs import configure_logging
@@ -25,19 +25,26 @@ from podline.runner.settings import RunnerSettings, read_settings
 
 if TYPE_CHECKING:
     from podline.runner.observers.spans import Traces
+    from podline.runner.session import Bot
 
+    LoadBot = Callable[[], Bot]
     HoldCall = Callable[[RunnerSettings, Outbox, Attendance, Traces | None], Awaitable[CallEnding]]
 
 Check = Callable[[Mapping[str, str]], object]
 """Reads a bot's own settings from the environment; raises a `BotError` if they are wrong."""
 
 
-def run_bot(module: str, check: Check) -> NoReturn:
-    """Hold the call that the environment describes, with the bot in this module.
+def main() -> NoReturn:
+    """Run the bot in a file: `python -m podline.runner`."""
+    run_bot(lambda: load_bot_file(find_bot_file()), lambda _environment: find_bot_file())
+
+
+def run_bot(load: "LoadBot", check: Check) -> NoReturn:
+    """Run a bot for the call that the environment describes.
 
     Args:
-        module: Name of the module with `async def bot(session)`. It is imported once the settings are right.
-        check: Called before, so that a wrong variable of the bot's own is named at once.
+        load: Imports the bot, once all settings are right.
+        check: Called before, so that a mistake in the bot's own settings is reported at once.
     """
     began = time.monotonic()
     outbox = Outbox(lambda: time.monotonic() - began)
@@ -52,14 +59,16 @@ def run_bot(module: str, check: Check) -> NoReturn:
         process_exit.now(CallEnding.of(error))
     if env.traces_are_wanted(os.environ) and not settings.traced:
         logger.warning("traces can't be sent", problem=env.why_no_traces(os.environ))
-    asyncio.run(_run(module, settings, outbox, process_exit))
+    asyncio.run(_run(load, settings, outbox, process_exit))
     raise AssertionError("a bot ends by its own exit")
 
 
-async def _run(module: str, settings: RunnerSettings, outbox: Outbox, process_exit: ProcessExit) -> NoReturn:
+async def _run(
+    load: "LoadBot", settings: RunnerSettings, outbox: Outbox, process_exit: ProcessExit
+) -> NoReturn:
     """Hold the call and exit from within the loop: what libraries still run there is not waited for."""
     try:
-        ending = await _hold_call(module, settings, outbox, process_exit)
+        ending = await _hold_call(load, settings, outbox, process_exit)
     except BotError as error:
         logger.error("call not begun", problem=error.message)
         ending = CallEnding.of(error)
@@ -70,9 +79,9 @@ async def _run(module: str, settings: RunnerSettings, outbox: Outbox, process_ex
 
 
 async def _hold_call(
-    module: str, settings: RunnerSettings, outbox: Outbox, process_exit: ProcessExit
+    load: "LoadBot", settings: RunnerSettings, outbox: Outbox, process_exit: ProcessExit
 ) -> CallEnding:
-    hold_call = _load(module, traced=settings.traced)
+    hold_call = _load(load, traced=settings.traced)
     limits = CallLimits(
         settings.no_caller_seconds, settings.return_grace_seconds, settings.max_duration_seconds
     )
@@ -94,7 +103,7 @@ async def _hold_call(
         return await hold_call(settings, outbox, attendance, traces)
 
 
-def _load(module: str, *, traced: bool) -> "HoldCall":
+def _load(load: "LoadBot", *, traced: bool) -> "HoldCall":
     """Import the bot and what holds its call: a second's work, which a wrong variable need not wait for.
 
     Without garbage collections it takes a tenth less (docs/benchmarks.md), and what it keeps in memory for
@@ -106,7 +115,7 @@ def _load(module: str, *, traced: bool) -> "HoldCall":
     gc.disable()
     from podline.runner.session import hold_call  # noqa: PLC0415
 
-    bot = importlib.import_module(module).bot
+    bot = load()
     gc.freeze()
     gc.enable()
     return partial(hold_call, bot)
@@ -149,3 +158,7 @@ def _traces(*, traced: bool) -> AbstractAsyncContextManager["Traces | None"]:
 def _secrets(environment: Mapping[str, str]) -> list[str]:
     """Return everything that must appear in no log, as it was given: also if a setting is wrong."""
     return [environment.get(name, "").strip() for name in env.SECRETS]
+
+
+if __name__ == "__main__":
+    main()

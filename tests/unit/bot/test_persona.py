@@ -69,12 +69,12 @@ def test_a_missing_key_is_named(persona_file: Path, line: str, said: str) -> Non
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ('"Puck"', "7", "voice must be a text that is not empty"),
-        ('"Puck"', '"the deep one"', "voice must be the name of a Gemini Live voice, as Aoede"),
-        ('"en-GB"', '"English"', "language must be a BCP-47 tag, as en-US"),
-        ('"Come again!"', '"  "', "farewell must be a text that is not empty"),
+        ('"Puck"', "7", "voice must be a text, and not empty"),
+        ('"Puck"', '"the deep one"', "voice must be the name of a Gemini Live voice, such as Aoede"),
+        ('"en-GB"', '"English"', "language must be a BCP-47 tag, such as en-US"),
+        ('"Come again!"', '"  "', "farewell must be a text, and not empty"),
         ("Welcome", "W" * 501, "greeting has 518 characters, at most 500 are allowed"),
-        ('voice = "Puck"', 'voice = "Puck"\nvoise = "Puck"', "voise is no key of a persona"),
+        ('voice = "Puck"', 'voice = "Puck"\nvoise = "Puck"', "voise is not a key of a persona"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_expected(
@@ -95,7 +95,7 @@ def test_all_faults_of_a_file_are_named_at_once(persona_file: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     said = refusal(tmp_path / "nobody.toml")
 
-    assert "nobody.toml cannot be read (No such file or directory), set PODLINE_PERSONA" in said
+    assert "nobody.toml can't be read (No such file or directory); set PODLINE_PERSONA" in said
 
 
 @pytest.mark.parametrize("content", [b"voice = ", b"\xff\xfe", b'voice = "a"\nvoice = "b"'])
@@ -103,4 +103,4 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None
     path = tmp_path / "broken.toml"
     path.write_bytes(content)
 
-    assert "broken.toml is no TOML file in UTF-8" in refusal(path)
+    assert "broken.toml is not a TOML file in UTF-8" in refusal(path)

@@ -133,7 +133,7 @@ def test_a_protocol_that_is_not_spoken_is_named_with_what_to_do() -> None:
             ("opentelemetry.sdk", "opentelemetry.exporter", "google.protobuf"),
         ),
         (
-            "import podline.runner.__main__ as main; main._load('bot.bot', traced=False)",
+            "import podline.runner.__main__ as main, bot.__main__ as b; main._load(b.load, traced=False)",
             ("opentelemetry.",),
         ),
     ],
