@@ -1,4 +1,4 @@
-"""The controller's settings: one module for each thing that they configure."""
+"""The controller's settings, one module for each thing that they configure."""
 
 from controller.settings.settings import BOTS_PORT, Settings
 

@@ -1,4 +1,4 @@
-"""What bots are given for model and store, and what the controller passes on to them unread."""
+"""Bots' credentials for model and store, and variables that the controller passes on unread."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ class BotSettings(Group):
     )
     gemini_ephemeral_tokens: bool = variable(
         "PODLINE_GEMINI_EPHEMERAL_TOKENS",
-        "Give each bot a Gemini token for its own call instead of GOOGLE_API_KEY, which then only the "
-        "controller has. Each start makes one more request to Google. Google calls these tokens a preview.",
+        "Give each bot a Gemini token for its own call instead of GOOGLE_API_KEY, so that only the "
+        "controller has the key. Each start makes one more request to Google. Google calls these tokens "
+        "a preview.",
         default=False,
     )
     google_gemini_base_url: str | None = variable(
@@ -36,11 +37,11 @@ class BotSettings(Group):
     store_secret: SecretStr | None = variable(
         "PODLINE_STORE_SECRET",
         "The secret that the product store shares with the controller: `openssl rand -hex 32`. It signs a "
-        "CONVEX_TOKEN for each bot, which the store accepts for that bot's session and user alone.",
+        "CONVEX_TOKEN for each bot, which the store accepts only for that bot's session and user.",
     )
     personas: DirectoryPath | None = variable(
         "PODLINE_PERSONAS",
-        "A directory of personas that a request may choose from, by file name without its ending.",
+        "A directory of personas from which a request may choose, by file name without its extension.",
         example="/path/to/personas",
     )
 
@@ -72,14 +73,14 @@ class BotSettings(Group):
 PASSED_ON: Final = (
     Variable(
         name=environment.CONVEX_URL,
-        description="Where the product store serves its HTTP actions: with Convex, the deployment's "
+        description="The address of the product store's HTTP actions: with Convex, the deployment's "
         "`.convex.site` address.",
         to_fill_in=True,
     ),
     Variable(
         name=environment.CONVEX_TOKEN,
         description="Sent to the product store as a bearer token, if the store wants one and "
-        "PODLINE_STORE_SECRET is not set. Whoever has it writes for any user, and every bot has it.",
+        "PODLINE_STORE_SECRET is not set. Every bot has it, and whoever has it can write for any user.",
     ),
     Variable(
         name=environment.STOP_SECS,
@@ -95,7 +96,7 @@ PASSED_ON: Final = (
     ),
     Variable(
         name=environment.RETURN_GRACE_SECONDS,
-        description="How long a caller whose connection was lost may take to come back.",
+        description="How long a caller who lost the connection may take to come back.",
         default="10",
         unit="seconds",
     ),
@@ -111,18 +112,18 @@ PASSED_ON: Final = (
         example="/path/to/certificate.pem",
     ),
 )
-"""Variables that bots read and the controller hands on as they are."""
+"""Variables that bots read and the controller passes on unchanged."""
 
 TRACES: Final = (
     Variable(
         name="OTEL_EXPORTER_OTLP_ENDPOINT",
-        description="Where the spans of controller and bots go, over HTTP; without it there are none. "
-        "docs/operations.md says what is in them.",
+        description="The receiver of the controller's and bots' spans, over HTTP; without it there are none. "
+        "docs/operations.md says what they contain.",
         example="http://127.0.0.1:4318",
     ),
     Variable(
         name="OTEL_EXPORTER_OTLP_HEADERS",
-        description="The receiver's key, if it wants one, URL-encoded.",
+        description="The receiver's key, if it needs one, URL-encoded.",
         example="authorization=Bearer%20key",
     ),
 )

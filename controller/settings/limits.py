@@ -1,4 +1,4 @@
-"""How many sessions there may be, and how long each phase of one may last."""
+"""Limits on the number of sessions and on the duration of each phase."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from controller.settings.variables import Group, variable
 class LimitSettings(Group):
     """Limits of sessions."""
 
-    capacity: PositiveInt = variable("PODLINE_CAPACITY", "Sessions at one time.", default=20)
+    capacity: PositiveInt = variable("PODLINE_CAPACITY", "The most sessions at one time.", default=20)
     sessions_per_user: PositiveInt = variable(
-        "PODLINE_SESSIONS_PER_USER", "Sessions of one user at one time.", default=2
+        "PODLINE_SESSIONS_PER_USER", "The most sessions of one user at one time.", default=2
     )
     anonymous_sessions_per_address: PositiveInt = variable(
         "PODLINE_ANONYMOUS_SESSIONS_PER_ADDRESS",
-        "Sessions at one time of all callers without a name at one address.",
+        "The most sessions at one time of all callers without a name from one address.",
         default=4,
     )
     start_timeout_seconds: PositiveFloat = variable(
         "PODLINE_START_TIMEOUT_SECONDS",
-        "From the launch of a bot until it must have joined.",
+        "How long a bot may take to join after its launch.",
         default=120,
         unit="seconds",
     )
     max_duration_seconds: PositiveInt = variable(
         "PODLINE_MAX_DURATION_SECONDS",
-        "The longest session a request may ask for, and how long one lasts that asks for no less.",
+        "The longest session that a request may ask for, and the default.",
         default=1800,
         unit="seconds",
         le=86_400,
     )
     grace_seconds: PositiveFloat = variable(
         "PODLINE_GRACE_SECONDS",
-        "From asking a bot to leave until it is killed.",
+        "How long a bot that is asked to end may take before it is killed.",
         default=30,
         unit="seconds",
         le=3600,

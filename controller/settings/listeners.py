@@ -1,4 +1,4 @@
-"""Where the controller listens, the addresses by which it is reached, and who may connect."""
+"""The controller's listeners, its addresses for callers and bots, and limits on connections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from controller.settings.variables import COMMA_SEPARATED, Group, variable
 
 
 def _origin(text: str) -> str:
-    """Origins are exact: no `*`, since listing everybody is the same as having no keys."""
+    """Read exact origins: no `*`, because listing everybody equals having no keys."""
     if not is_origin(text):
         raise ValueError("an origin is like https://shop.example.com, with nothing behind it")
     return text.lower()
@@ -38,13 +38,13 @@ class ListenerSettings(Group):
 
     host: str = variable(
         "PODLINE_HOST",
-        "Address to listen on. Any other than loopback needs PODLINE_KEYS_FILE.",
+        "Address to listen on. Any address but loopback needs PODLINE_KEYS_FILE.",
         default="127.0.0.1",
     )
     port: int = variable("PODLINE_PORT", "Port for the API and the page.", default=7860, ge=1, le=65535)
     metrics_port: int | None = variable(
         "PODLINE_METRICS_PORT",
-        "A separate port for /metrics, on the same address, which asks for no key. Without it metrics are on "
+        "A separate port for /metrics, on the same address, without a key. By default metrics are on "
         "PODLINE_PORT and, if there are keys, need one of scope read.",
         example="9464",
         ge=1,
@@ -61,25 +61,25 @@ class ListenerSettings(Group):
     )
     max_connections: PositiveInt = variable(
         "PODLINE_MAX_CONNECTIONS",
-        "Connections to the public port from all clients together; fewer if the limit of open files is low.",
+        "The most connections to the public port in all; fewer if the limit of open files is low.",
         default=1024,
     )
     connections_per_address: PositiveInt = variable(
         "PODLINE_CONNECTIONS_PER_ADDRESS",
-        "Connections from one client address that have shown no valid key. Raise it for an office whose "
-        "people share an address.",
+        "The most connections from one client address that have presented no valid key. Raise it for an "
+        "office behind one address.",
         default=64,
     )
     public_url: str | None = variable(
         "PODLINE_PUBLIC_URL",
-        "Where callers reach the controller if that is not the address above, for example behind a proxy. "
+        "The address at which callers reach the controller, if not the above, for example behind a proxy. "
         "Needs PODLINE_KEYS_FILE: behind a proxy every request comes from this machine.",
         example="https://voice.example.com",
     )
     controller_url: str | None = variable(
         "PODLINE_CONTROLLER_URL",
-        "Where bots reach the controller if that is not PODLINE_BOTS_PORT of this machine: it must lead to "
-        "that port. Required with PODLINE_RUNTIME=kubernetes.",
+        "The address at which bots reach the controller, if not PODLINE_BOTS_PORT of this machine. It must "
+        "lead to that port. Required with PODLINE_RUNTIME=kubernetes.",
         example="http://127.0.0.1:7861",
     )
     cors_origins: Annotated[tuple[Origin, ...], COMMA_SEPARATED] = variable(
@@ -91,7 +91,7 @@ class ListenerSettings(Group):
     trusted_proxies: Annotated[tuple[IpNetwork, ...], COMMA_SEPARATED] = variable(
         "PODLINE_TRUSTED_PROXIES",
         "Proxies in front of the controller: comma-separated addresses or networks. X-Forwarded-For is "
-        "believed from these alone; without them all callers behind a proxy count as one address.",
+        "trusted only from these; without them all callers behind a proxy count as one address.",
         default=(),
         example="10.0.0.0/8",
     )
@@ -108,7 +108,7 @@ class ListenerSettings(Group):
 
     @property
     def host_for_callers(self) -> str:
-        """The host's name in the callers' URL."""
+        """Return the host's name in the callers' URL."""
         return urlsplit(self.url_for_callers).hostname or ""
 
     @property

@@ -1,4 +1,4 @@
-"""Prices, and the names that have series of their own in /metrics."""
+"""Prices, and the names with their own series in /metrics."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class MetricsSettings(Group):
 
     prices_file: Path | None = variable(
         "PODLINE_PRICES_FILE",
-        "What tokens cost: a copy of deploy/prices.example.toml with your vendor's prices.",
+        "The prices of tokens: a copy of deploy/prices.example.toml with your vendor's prices.",
         example="/path/to/prices.toml",
     )
     tools: Annotated[tuple[Label, ...], COMMA_SEPARATED] = variable(
         "PODLINE_TOOLS",
-        "Tools with series of their own in /metrics, comma-separated; all others are counted as `other`. "
+        "Tools with their own series in /metrics, comma-separated; all others are counted as `other`. "
         "List here the tools of a bot other than the shopping assistant.",
         default=default_agent.TOOLS,
         max_length=MAX_LABELS,
     )
     models: Annotated[tuple[Label, ...], COMMA_SEPARATED] = variable(
         "PODLINE_MODELS",
-        "The same for models. Those in the price file have series of their own anyway.",
+        "The same for models. Those in the price file always have their own series.",
         default=default_agent.MODELS,
         max_length=MAX_LABELS,
     )

@@ -1,4 +1,4 @@
-"""Where callers and bots meet, and what each provider of rooms needs."""
+"""Where callers and bots meet, and the settings of each room provider."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class RoomSettings(Group):
     )
     hosts: Annotated[tuple[RoomHost, ...], COMMA_SEPARATED] = variable(
         "PODLINE_ROOM_HOSTS",
-        "Hosts on which requests may bring LiveKit or Daily rooms of their own, comma-separated; "
-        "`*.example.com` stands for all below example.com. By default Daily's `*.daily.co`, or the host of "
-        "DAILY_API_URL; with LiveKit the server's own addresses, which stay allowed.",
+        "Hosts of LiveKit or Daily rooms that requests may bring, comma-separated; `*.example.com` stands "
+        "for all hosts below example.com. By default Daily's `*.daily.co`, or the host of DAILY_API_URL; "
+        "with LiveKit the server's own addresses, which stay allowed.",
         default=(),
         example="*.daily.co",
     )
@@ -74,8 +74,8 @@ class WebRtcSettings(Group):
     )
     refuse_private_candidates: bool = variable(
         "PODLINE_REFUSE_PRIVATE_CANDIDATES",
-        "Let bots send nothing to private, link-local and loopback addresses that callers name as theirs. "
-        "For callers from the internet only, since those on a LAN or on this machine have no others. "
+        "Keep bots from sending to private, link-local and loopback addresses that callers name as theirs. "
+        "Only if all callers are on the internet, because those on a LAN or this machine have no others. "
         "Metadata services are always refused.",
         default=False,
     )
@@ -99,7 +99,7 @@ class DailySettings(Group):
     )
     api_url: str | None = variable(
         "DAILY_API_URL",
-        "Another address for Daily's API. The sandbox sets it, and a key.",
+        "Another address of Daily's API. The sandbox sets it, and a key.",
         example="https://api.daily.co/v1",
     )
 
@@ -108,11 +108,11 @@ class LiveKitSettings(Group):
     """Rooms on a LiveKit server."""
 
     url: str | None = variable(
-        "LIVEKIT_URL", "Where controller and bots reach the server.", example="wss://livekit.example.com"
+        "LIVEKIT_URL", "The server's address for controller and bots.", example="wss://livekit.example.com"
     )
     public_url: str | None = variable(
         "LIVEKIT_PUBLIC_URL",
-        "Where callers reach it if that is another address.",
+        "Its address for callers, if that is another one.",
         example="wss://livekit.example.com",
     )
     api_key: str | None = variable("LIVEKIT_API_KEY", "The name of a key of that server.")

@@ -43,8 +43,8 @@ class LocalSettings(Group):
 
     bot_memory_megabytes: PositiveInt | None = variable(
         "PODLINE_BOT_MEMORY_MEGABYTES",
-        "The most memory for data that a bot may have: one that asks for more ends as out_of_memory. Linux "
-        "only; no limit if not set.",
+        "The most data memory of a bot: one that asks for more ends as out_of_memory. Only on Linux; no "
+        "limit if not set.",
         unit="MiB",
         example="1024",
     )

@@ -1,4 +1,4 @@
-"""All settings of the controller, and the combinations that can't work. Read once, then passed down."""
+"""All settings of the controller, and impossible combinations. Read once, then passed down."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BOTS_PORT: Final = 7861
 """In a cluster: the Service in deploy/base leads to it."""
 
 _LONGEST_TOKEN_SECONDS: Final = 71_400
-"""A little under Google's 20 hours, for clocks that differ."""
+"""A little under Google's 20 hours, because clocks differ."""
 
 
 class Settings(BaseModel):
@@ -50,7 +50,7 @@ class Settings(BaseModel):
         """Read the settings from environment variables.
 
         Args:
-            sources: variables by name, in any case. Later sources overrule earlier ones; an empty value
+            sources: variables by name, in any case. Later sources override earlier ones; an empty value
                 counts as none.
 
         Raises:
@@ -83,7 +83,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _only_this_machine_without_keys(self) -> Self:
-        """Behind a proxy every request comes from this machine, and would pass for its owner's."""
+        """Require keys behind a proxy, where every request looks like one of this machine's owner."""
         serves_others = self.listeners.trusted_proxies or not is_loopback(self.listeners.host_for_callers)
         if self.access.keys_file is None and serves_others:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Variables with our prefix that nothing reads: typing errors, most likely."""
+"""Variables with our prefix that nothing reads, most likely typing errors."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _settings() -> set[str]:
 
 
 def _of_bots() -> set[str]:
-    """Those that the controller hands on to bots as they are."""
+    """Return those that the controller passes on to bots unchanged."""
     return {name for name in environment.SHARED if name.startswith(PREFIX)}
 
 
@@ -102,7 +102,7 @@ def _sentence(name: str, *, has_value: bool, known: set[str]) -> str:
 
 
 def _shown(name: str) -> str:
-    """The name, cut off where a value may begin."""
+    """Return the name, cut off where a value may begin."""
     for secret in sorted(_secrets(), key=len, reverse=True):
         if name.upper().startswith(secret) and len(name) > len(secret) + 1:
             return f"{secret}..."

@@ -14,22 +14,22 @@ IS_FROZEN: Final = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=
 
 
 class Group(BaseModel):
-    """Variables that configure one thing. Each group picks its own from all that there are."""
+    """Variables that configure one thing. Each group picks its own from all variables."""
 
     model_config = IS_FROZEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """One variable as it is documented.
+    """The documentation of one variable.
 
     Attributes:
         name: of the variable.
         description: what it does, and what happens without it.
-        default: as it is written in a file; None where there is none.
+        default: as written in a file; None if there is none.
         unit: of a number.
         example: a value for those that have no default.
-        to_fill_in: whether an installation can't do without a value for it.
+        to_fill_in: True if every installation needs a value for it.
     """
 
     name: str
