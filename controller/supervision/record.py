@@ -214,7 +214,9 @@ class Record:
 
     def outcome_unknown(self, launch: Launch, error: UnknownOutcome) -> None:
         """The runtime did not confirm the launch in time: there may be a bot."""
-        self._launch_to_repeat, self._unknown_outcome = launch, error
+        self._unknown_outcome = error
+        if not self._session.phase.is_end:
+            self._launch_to_repeat = launch
 
     def refused(self, error: ControllerError) -> None:
         """There is no bot, and there won't be one."""

@@ -69,13 +69,20 @@ class Events(RuleBasedStateMachine):
     def the_runtime_accepts(self) -> None:
         self.record.launched(self.at)
 
-    @precondition(lambda self: self.record.attempts and self.first_end is None)
+    @precondition(lambda self: self.record.attempts)
     @rule()
     def the_runtime_does_not_answer(self) -> None:
         launch, error = launch_of(self.record.session), UnknownOutcome()
         self.record.outcome_unknown(launch, error)
-        assert (self.record.unknown_outcome, self.record.launch_to_repeat) == (error, launch)
-        assert (self.record.open_outcome is error) == (self.first_intent is None)
+        assert self.record.unknown_outcome is error
+        assert (self.record.launch_to_repeat is launch) == (self.first_end is None)
+        assert (self.record.open_outcome is error) == (self.first_intent is None and self.first_end is None)
+
+    @rule()
+    def the_runtime_refuses(self) -> None:
+        error = RuntimeUnavailable("No.")
+        self.record.refused(error)
+        assert self.record.refusal is error
 
     @rule()
     def the_pod_is_scheduled(self) -> None:
