@@ -45,8 +45,8 @@ class Parts:
     """What a controller is put together from.
 
     Attributes:
-        keys: callers' keys; None where anybody on this machine may call.
-        identities: who vouches for callers' names; None where nobody does.
+        keys: callers' keys; None if anybody on this machine may call.
+        identities: verifies who vouches for callers' names; None if nobody does.
         credentials: what each bot is issued for its own call.
     """
 
@@ -103,7 +103,7 @@ def choose_identities(settings: Settings) -> Identities | None:
     access = settings.access
     if access.identity_keys_file is None:
         return None
-    # PyJWT and cryptography, for those alone who need them.
+    # PyJWT and cryptography, only if they are needed.
     from controller.web.identity import InvalidIdentityKeysError, SignedIdentities, read_identity_keys  # noqa: PLC0415
 
     try:
@@ -121,10 +121,10 @@ def choose_tracing(variables: Mapping[str, str]) -> Tracing:
         return Untraced()
     if (problem := environment.why_no_traces(variables)) is not None:
         raise ConfigurationError(problem)
-    # OpenTelemetry's SDK and protobuf, for those alone who want traces.
+    # OpenTelemetry's SDK and protobuf, only if traces are wanted.
     from controller.observe.traces import traced  # noqa: PLC0415
 
-    # The SDK reads the environment alone.
+    # The SDK reads only the environment.
     for name, value in variables.items():
         if name.startswith(environment.OTEL):
             os.environ.setdefault(name, value)
@@ -144,7 +144,7 @@ def choose_runtime(
 ) -> Runtime:
     """Choose where bots run."""
     if settings.runtime.kind == "kubernetes":
-        # Half as much memory again as all the rest of a controller, for those alone who need it.
+        # Half as much memory as the rest of the controller, only if it is needed.
         from controller.runtimes.kubernetes.build import build_runtime  # noqa: PLC0415
         from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid  # noqa: PLC0415
 
@@ -190,13 +190,13 @@ def choose_credentials(settings: Settings, variables: Mapping[str, str], clock: 
 
 def choose_rooms(settings: Settings, signer: Signer) -> Rooms:
     """Choose where callers and bots meet."""
-    # A laptop with a copy of a cluster's secret is another installation: it must not sweep up the
+    # A laptop with a copy of a cluster's secret is another installation: it must not sweep the
     # cluster's rooms.
     where = f"{settings.runtime.kind} {settings.kubernetes.namespace} {settings.listeners.url_for_callers}"
     installation, *former = signer.installations(where)
     names = RoomNames(installation, tuple(former))
     if settings.rooms.kind == "livekit":
-        # Its package is of no use to others: a twentieth of a second and 15 MB.
+        # Its package costs a twentieth of a second and 15 MB, so others don't import it.
         from controller.rooms.livekit import LiveKitAccount, LiveKitRooms  # noqa: PLC0415
 
         livekit = settings.livekit

@@ -1,4 +1,4 @@
-"""Settings read from environment variables, where one line names every variable that is wrong."""
+"""Settings read from environment variables; one line names every wrong variable."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _SERVER_SCHEMES: Final = ("ws", "wss", "http", "https")
 
 
 def split_url(url: str) -> SplitResult | None:
-    """Split a URL; None if it or its port can't be read."""
+    """Split a URL; return None if it or its port can't be read."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -22,7 +22,7 @@ def split_url(url: str) -> SplitResult | None:
 
 
 def normal_host(name: str) -> str | None:
-    """A host's name or IPv4 address as it is looked up, in ASCII and lower case; None where it is none."""
+    """Return a host's name or IPv4 address as it is looked up, in ASCII and lower case; None if invalid."""
     try:
         host = name.removesuffix(".").encode("idna").decode("ascii").lower()
     except UnicodeError:
@@ -31,7 +31,7 @@ def normal_host(name: str) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or an address can only mean this machine."""
+    """Return whether a name or an address can only mean this machine."""
     name = host.strip("[]").lower()
     try:
         return ipaddress.ip_address(name).is_loopback
@@ -40,7 +40,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_origin(text: str) -> bool:
-    """Whether this is a scheme and a host as browsers send them, and nothing more."""
+    """Return whether this is just a scheme and a host, as browsers send them."""
     parts = split_url(text)
     return (
         parts is not None
@@ -51,7 +51,7 @@ def is_origin(text: str) -> bool:
 
 
 def is_server(url: str) -> bool:
-    """Whether a path can be added to this URL, and nothing secret stands in it."""
+    """Return whether a path can be added to this URL, and it contains no secret."""
     parts = split_url(url)
     if parts is None or parts.port == 0:
         return False
@@ -60,7 +60,7 @@ def is_server(url: str) -> bool:
 
 
 def is_private_url(url: str) -> bool:
-    """Whether nobody on the way can read what is sent to this server: https, or this machine."""
+    """Return whether nobody in between can read what is sent to this server: https, or this machine."""
     parts = split_url(url)
     if parts is None or not is_server(url):
         return False

@@ -37,7 +37,7 @@ class ControllerError(Exception):
         status: the HTTP status.
         code: the stable name a program may compare.
         title: what kind of thing went wrong, the same for each error of its code.
-        retry_after: seconds after which asking again may help; None where it will not.
+        retry_after: seconds after which a retry may help; None if it won't.
     """
 
     status: ClassVar[int]

@@ -138,7 +138,7 @@ class Inbox:
         return answer.body or {}
 
     def _withdraw(self, key: str, error: ControllerError | None = None) -> None:
-        """Withdraw a message that is not answered. Whoever waits for the answer gets `error`."""
+        """Withdraw an unanswered message. The waiter for its answer gets `error`."""
         waiting = self._waiting.pop(key, None)
         if waiting is None:
             return

@@ -279,7 +279,7 @@ class Record:
             self._launched_at += seconds
 
     def accounted_for(self) -> None:
-        """All that the bot used is counted. The books are let go: thousands of ended sessions are kept."""
+        """Note that all usage is counted. Drop the books, because thousands of ended sessions are kept."""
         self._ledger, self._claims = ReportLedger(), Claims()
 
     def ended(

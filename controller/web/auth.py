@@ -76,7 +76,7 @@ class Starter:
         """The session's user.
 
         Args:
-            asked: the name in the request, None where it has none.
+            asked: the name in the request, None if it has none.
             anonymous: the name of a user whom nobody named.
 
         Raises:
@@ -120,7 +120,7 @@ class Gate:
         """Return the request's key if it is one of ours."""
         bearer = bearer_of(headers) or ""
         digest = hashlib.sha256(bearer.encode(errors="surrogateescape")).hexdigest()
-        # All keys are compared, so that the time taken says nothing about where one matched.
+        # All keys are compared, so that timing doesn't reveal which one matched.
         matches = [key for key in self._keys or () if hmac.compare_digest(digest, key.sha256)]
         return matches[0] if matches and bearer else None
 

@@ -16,7 +16,7 @@ from jwt.types import Options
 from controller.core.errors import Unauthorized
 
 LONGEST_SECONDS: Final = 3600
-"""How long an identity may be valid: whoever finds one in a log or a history has that long."""
+"""How long an identity may be valid: this limits the use of one found in a log or a history."""
 
 _LEEWAY_SECONDS: Final = 30
 _MOST_FILE_BYTES: Final = 64 * 1024
@@ -62,7 +62,7 @@ class IdentityKey:
     """One key of the ring.
 
     Attributes:
-        kid: its name in tokens; None where it has none.
+        kid: its name in tokens; None if it has none.
         algorithms: all that it may verify.
         material: the key as PyJWT takes it.
     """

@@ -59,7 +59,7 @@ class Services:
         return is_right and record is not None
 
     def ice_servers(self, session: Session) -> list[IceServerOut] | None:
-        """For the caller of a session that has not ended; None where there are none."""
+        """Return the servers for the caller of a session that has not ended; None if there are none."""
         if session.phase.is_end:
             return None
         left = self.supervisor.seconds_left(session)

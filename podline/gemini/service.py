@@ -97,7 +97,7 @@ class GeminiLive(GeminiLiveLLMService):
             # Sound outside of an activity is discarded, and this session knows of none.
             await super()._handle_user_started_speaking(None)  # type: ignore[no-untyped-call]
         if not is_resumed:
-            # A session seeded anew knows nothing of the calls that tools have yet to answer.
+            # A freshly seeded session knows nothing of the calls that tools have yet to answer.
             self._forgotten_calls |= self._open_calls | self._unanswered_results.keys()
             self._open_calls.clear()
             self._unanswered_results.clear()
@@ -166,7 +166,7 @@ class GeminiLive(GeminiLiveLLMService):
         self._note_answer(message)
         await super()._handle_server_message(message)
         content = message.server_content
-        # Pipecat reads usage only where it shares a message with the end of a turn.
+        # Pipecat reads usage only if it shares a message with the end of a turn.
         if message.usage_metadata and not (content and content.turn_complete):
             await self._handle_msg_usage_metadata(message)
         if message.go_away:
@@ -227,7 +227,7 @@ class GeminiLive(GeminiLiveLLMService):
         await super()._tool_result(tool_call_id, *args, **options)
         self._expect_reply()
 
-    # A model that says nothing.
+    # A silent model.
 
     def _expect_reply(self) -> None:
         self._reply_is_due = True

@@ -48,7 +48,7 @@ class JobRecorder:
         return len(self._pending)
 
     def put(self, session: Session) -> bool:
-        """Replace what is to be written of a session. Return whether `write` must be started for it."""
+        """Replace a session's pending write. Return whether `write` must be started for it."""
         is_under_way = session.launch_id in self._pending
         self._pending[session.launch_id] = session
         return not is_under_way

@@ -106,7 +106,7 @@ class Admission:
         """A request on it showed a valid key: it no longer counts towards its address.
 
         Raises:
-            TooManyConnections: whoever that is has as many as they may have.
+            TooManyConnections: the holder has as many as it may have.
         """
         if self._whom is None:
             self._connections.recognise(whom)

@@ -33,7 +33,7 @@ class HttpLimits:
         framing_bytes: what a chunked body may have besides its content, beyond `framing_per_byte`.
         framing_per_byte: framing for each byte of content. A chunk of one byte has five.
         pipelined: requests that may wait for their answers on one connection.
-        ignored_bytes: what is read and dropped once the connection is to be closed.
+        ignored_bytes: how much is read and dropped before the connection is closed.
         head_seconds: from the first byte of a request, or from connecting, until its header is complete.
         body_seconds: from then until its body is complete.
         idle_seconds: how long a connection that has shown a key may have no request. Load balancers keep

@@ -25,7 +25,7 @@ _ACCEPTED_AT_ONCE: Final = 16
 """So few that a flood of one listener leaves the other its turn."""
 
 _PAUSE_SECONDS: Final = 0.5
-"""Until accepting is tried again where there was no descriptor: meanwhile connections close."""
+"""The pause before accepting again after running out of descriptors; meanwhile connections close."""
 
 _BETWEEN_COMPLAINTS_SECONDS: Final = 1.0
 _LOOPBACK: Final = "127.0.0.1"

@@ -71,7 +71,7 @@ class _Stop(Exception):  # noqa: N818 - no error: the parser passes it to nobody
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection. `enforce_time_limits` is to be called a few times each second."""
+    """One connection. Call `enforce_time_limits` a few times each second."""
 
     def __init__(
         self,

@@ -40,7 +40,7 @@ class OwnPagesOnly:
         Args:
             app: what to protect, whatever its routes are.
             origins: of other sites whose pages may use it.
-            own_url: where callers reach it; None where that is whatever name they use.
+            own_url: where callers reach it; None if any name will do.
             has_keys: without keys this machine alone is served, and pages may not even read.
             keyless_port: a port of this machine that asks for no key, whatever the others do.
         """

@@ -50,7 +50,7 @@ class RequestMetrics:
 
         Args:
             registry: where to count.
-            routes: all there are; what is none of them is a page that was served, or nothing.
+            routes: all routes; any other request is for a page, or for nothing.
             refused_batch: called for each report that was refused.
             monotonic: seconds.
         """

@@ -83,7 +83,7 @@ class Peer:
 
         Args:
             offer: What the client sent. One at a time: an answer must be there before the next is asked for.
-            withdrawn: Set when nobody waits for the answer any more. Then the offer changes nothing.
+            withdrawn: Set once nobody waits for the answer. Then the offer changes nothing.
 
         Raises:
             UnusableOffer: It is malformed or withdrawn, or another caller is in the call.

@@ -41,7 +41,7 @@ class Access:
     """Finds credentials, and finds them again after they were renewed."""
 
     def __init__(self, kubeconfig: str | None = None) -> None:
-        """Without `kubeconfig`: KUBECONFIG or ~/.kube/config where it exists, else the pod's own account."""
+        """Without `kubeconfig`: KUBECONFIG, or ~/.kube/config if it exists, or the pod's own account."""
         self._files = kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION
 
     async def configuration(self) -> Configuration:

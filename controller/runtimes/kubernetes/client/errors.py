@@ -31,7 +31,7 @@ class ApiError(Exception):
     Attributes:
         is_certain: whether it is certain that the request had no effect.
         may_pass: whether the same request may succeed later.
-        retry_after: seconds the API server asks us to wait, where it does.
+        retry_after: seconds that the API server asks us to wait, if it does.
     """
 
     is_certain: bool

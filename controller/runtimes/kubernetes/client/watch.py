@@ -179,7 +179,7 @@ class Watch(Generic[T]):
         self._launches: dict[str, str] = {}
 
     async def changes(self) -> AsyncGenerator[Change[T], None]:
-        """Yield every change, for ever. Any failure leads to a pause and then to a list."""
+        """Yield every change, forever. Any failure leads to a pause and then to a list."""
         self.health.heard()
         while True:
             try:
