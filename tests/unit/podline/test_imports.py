@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import functools
+import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions, requires
@@ -66,7 +70,7 @@ def required() -> set[str]:
         for package, distributions in packages_distributions().items()
         if named & {each.lower().replace("_", "-") for each in distributions}
     }
-    return names | {"msgspec", "pipecat", "podline", "pydantic_core"}
+    return names | {"pipecat", "podline", "pydantic_core"}
 
 
 def is_within(module: str, packages: set[str]) -> bool:
@@ -87,3 +91,50 @@ def test_a_module_imports_what_pipecat_requires_and_only_listed_ones_an_extra(pa
 
 def test_each_listed_module_is_there() -> None:
     assert NEEDS_MORE.keys() <= {name_of(path) for path in MODULES}
+
+
+IMPORT_ALL: Final = """
+import importlib, json, pkgutil, podline
+missing = {}
+for module in pkgutil.walk_packages(podline.__path__, "podline."):
+    if not module.name.endswith(".__main__"):
+        try:
+            importlib.import_module(module.name)
+            missing[module.name] = None
+        except ImportError as error:
+            missing[module.name] = str(error.name)
+import podline.runner.__main__
+print(json.dumps(missing))
+"""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python in an environment with Pipecat as the lock has it, without any extra, and with podline."""
+    uv = subprocess.run(
+        ["bash", "-c", "source scripts/lib.sh && find_uv"],  # noqa: S607
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    environment = tmp_path_factory.mktemp("pipecat-alone") / "venv"
+    what = ["--only-group", "pipecat", "--no-install-project", "--python", sys.executable]
+    subprocess.run(  # noqa: S603
+        [uv, "sync", "--quiet", "--frozen", *what],
+        cwd=ROOT,
+        env=os.environ | {"UV_PROJECT_ENVIRONMENT": str(environment)},
+        check=True,
+    )
+    [packages] = environment.glob("lib/python3*/site-packages")
+    shutil.copytree(ROOT / "podline", packages / "podline", ignore=shutil.ignore_patterns("__pycache__"))
+    return environment / "bin" / "python"
+
+
+def test_every_module_imports_beside_pipecat_alone_but_the_listed(python: Path) -> None:
+    command = [str(python), "-I", "-W", "ignore", "-c", IMPORT_ALL]
+
+    answer = subprocess.run(command, cwd=python.parent, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+
+    missing: dict[str, str | None] = json.loads(answer.stdout.splitlines()[-1])
+    assert {name for name, package in missing.items() if package} == NEEDS_MORE.keys(), missing
