@@ -7,11 +7,6 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 
-def pause(first: float, longest: float, failures: int) -> float:
-    """Return the seconds to wait after so many failures in a row: doubled each time, up to the longest."""
-    return min(first * 2.0 ** min(failures - 1, 10), longest)
-
-
 class Retries:
     """Repeats one kind of attempt; its pauses are in seconds.
 
@@ -24,10 +19,14 @@ class Retries:
         self._longest = longest
         self.failures = 0
 
+    def seconds(self, failures: int) -> float:
+        """Return how long to wait after so many failures in a row: doubled each time, up to the longest."""
+        return min(self._first * 2.0 ** min(failures - 1, 10), self._longest)
+
     async def pause(self) -> None:
         """Count a failure, and wait."""
         self.failures += 1
-        await asyncio.sleep(pause(self._first, self._longest, self.failures))
+        await asyncio.sleep(self.seconds(self.failures))
 
     def reset(self) -> None:
         """Forget the failures, because an attempt succeeded."""

@@ -7,6 +7,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from types import TracebackType
 from typing import Final, Self
@@ -16,7 +17,7 @@ import aiohttp
 from loguru import logger
 from pydantic import TypeAdapter
 
-from podline.backoff import pause
+from podline.backoff import Retries
 from podline.contract.encoding import DecodeError, decode, encode
 from podline.contract.messages import (
     INBOX_POLL_SECONDS,
@@ -65,9 +66,8 @@ class Pace:
 
     empty_poll_at_least: float = 1.0
 
-    def pause(self, failures: int) -> float:
-        """Return the seconds to wait after so many failures in a row."""
-        return pause(self.first_pause, self.longest_pause, failures)
+    def retries(self) -> Retries:
+        return Retries(self.first_pause, self.longest_pause)
 
 
 class ControllerClient:
@@ -111,7 +111,7 @@ class ControllerClient:
         """Yield each inbox message once, in the controller's order, until it refuses this launch."""
         seen: deque[str] = deque(maxlen=_IDS_REMEMBERED)
         after: str | None = None
-        failures = 0
+        retries = self._pace.retries()
         while not self._is_refused:
             asked = asyncio.get_running_loop().time()
             inbox = await self._poll(after)
@@ -129,46 +129,41 @@ class ControllerClient:
             waited = asyncio.get_running_loop().time() - asked
             came = bool(fresh or withdrawn)
             if inbox is None or (not came and waited < self._pace.empty_poll_at_least):
-                failures += 1
-                await asyncio.sleep(self._pace.pause(failures))
+                await retries.pause()
             else:
-                failures = 0
+                retries.reset()
 
     async def answer(self, message_id: str, answer: InboxAnswer) -> None:
         """Answer one message; give up if the controller doesn't want the answer or stays away."""
+        retries = self._pace.retries()
+        if not await retries.repeat(partial(self._send_answer, message_id, answer), self._pace.answer_within):
+            logger.warning("answer not delivered to the controller", failures=retries.failures)
+
+    async def _send_answer(self, message_id: str, answer: InboxAnswer) -> bool:
+        """Send an answer; return whether the controller has decided about it."""
         url = f"{self._launch}/inbox/{quote(message_id, safe='')}"
-        failures = 0
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._pace.answer_within):
-                while True:
-                    try:
-                        status, _ = await self._request("POST", url, encode(answer))
-                    except _FAILURES:
-                        status = HTTPStatus.SERVICE_UNAVAILABLE
-                    if status < HTTPStatus.BAD_REQUEST:
-                        return
-                    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                        logger.warning("answer not wanted by the controller", status=int(status))
-                        return
-                    failures += 1
-                    await asyncio.sleep(self._pace.pause(failures))
-        logger.warning("answer not delivered to the controller", failures=failures)
+        try:
+            status, _ = await self._request("POST", url, encode(answer))
+        except _FAILURES:
+            return False
+        if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            logger.warning("answer not wanted by the controller", status=status)
+        return status < HTTPStatus.INTERNAL_SERVER_ERROR
 
     async def _report(self) -> None:
-        failures = 0
+        retries = self._pace.retries()
         while not self._is_refused:
             due = asyncio.get_running_loop().time() + self._pace.report_every
             if await self._send_report():
-                if failures:
-                    logger.info("controller reached again", failures=failures)
-                failures = 0
+                if retries.failures:
+                    logger.info("controller reached again", failures=retries.failures)
+                retries.reset()
                 if not self._outbox.has_full_batch:
                     await self._moment_or(due)
             else:
-                failures += 1
-                if failures == 1:
+                if not retries.failures:
                     logger.warning("report not delivered, the call goes on")
-                await asyncio.sleep(self._pace.pause(failures))
+                await retries.pause()
 
     async def _moment_or(self, due: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -177,17 +172,19 @@ class ControllerClient:
 
     async def _flush(self) -> None:
         """Send the remaining events, and the current totals at least once."""
-        failures = 0
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._pace.flush_within):
-                while not self._is_refused:
-                    if not await self._send_report():
-                        failures += 1
-                        await asyncio.sleep(self._pace.pause(failures))
-                    elif self._outbox.is_settled:
-                        return
-        if not self._is_refused:
-            logger.warning("last report not delivered", failures=failures, dropped=self._outbox.dropped)
+        retries = self._pace.retries()
+        if not await retries.repeat(self._send_rest, self._pace.flush_within):
+            dropped = self._outbox.dropped
+            logger.warning("last report not delivered", failures=retries.failures, dropped=dropped)
+
+    async def _send_rest(self) -> bool:
+        """Send batches until one fails; return whether none is left, or the controller wants none."""
+        while not self._is_refused:
+            if not await self._send_report():
+                return self._is_refused
+            if self._outbox.is_settled:
+                return True
+        return True
 
     async def _send_report(self) -> bool:
         """Send the current batch; return whether it is settled."""

@@ -236,6 +236,6 @@ async def test_an_answer_nobody_waits_for_is_let_go(
 
 
 def test_pauses_grow_to_less_than_the_silence_a_controller_bears() -> None:
-    pace = Pace()
+    retries = Pace().retries()
 
-    assert [pace.pause(failures) for failures in (1, 2, 3, 6, 1000)] == [0.25, 0.5, 1.0, 5.0, 5.0]
+    assert [retries.seconds(failures) for failures in (1, 2, 3, 6, 1000)] == [0.25, 0.5, 1.0, 5.0, 5.0]

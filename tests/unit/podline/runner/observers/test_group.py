@@ -1,4 +1,4 @@
-"""Observers that share one place see what each would see in its own."""
+"""Observers in a group see what each would see alone."""
 
 import pytest
 from pipecat.frames.frames import BotStartedSpeakingFrame, Frame
