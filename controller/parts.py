@@ -1,4 +1,4 @@
-"""The parts that the settings choose: where bots run, where callers meet them, who may call."""
+"""The parts that settings choose: runtime, rooms, keys, credentials, metrics and traces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys, signatures and identities, and what is open to everybody."""
+"""Keys, signatures, identities, and starts that are open to everybody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one session may use before it ends."""
+"""The budget of a session: tokens and money."""
 
 from __future__ import annotations
 

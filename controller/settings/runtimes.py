@@ -1,4 +1,4 @@
-"""Where bots run: processes on this machine, or Jobs in a cluster."""
+"""Runtimes: processes on this machine, or Jobs in a cluster."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The HTTP API: who may call it, what it refuses, and what it answers."""
+"""The HTTP API: its callers, refusals and answers."""

@@ -1,4 +1,4 @@
-"""What the web application is made of."""
+"""The services that routes, middleware and server share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client may send and hold before its key, its route or its body is looked at."""
+"""Limits on what a client may send and hold before its key, route or body is read."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""HTTP: one module for each group of callers."""
+"""HTTP routes: one module for each group of callers."""

@@ -1,4 +1,4 @@
-"""What several routes refuse alike."""
+"""Refusals that several routes share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API for web apps: sessions are started, read, watched and stopped."""
+"""The routes of web apps: start, read, watch and stop sessions."""
 
 from __future__ import annotations
 

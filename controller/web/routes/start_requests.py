@@ -1,4 +1,4 @@
-"""From a body to a start request: the operator's defaults and limits."""
+"""Start requests from bodies, within the operator's defaults and limits."""
 
 from __future__ import annotations
 

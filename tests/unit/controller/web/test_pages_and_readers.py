@@ -40,19 +40,19 @@ def test_no_session_is_missed_or_told_twice_while_others_come(
     number = 0
     for number in range(before):
         registry.add(Record(session=session(number)))
-    number, told, cursor = before + 3, [], None
+    number, listed, cursor = before + 3, [], None
     coming = iter(meanwhile)
     while True:
         page, cursor = registry.page(None, None, limit, cursor)
-        told += [each.id for each in page]
+        listed += [each.id for each in page]
         if cursor is None:
             break
         for _ in range(next(coming, 0)):
             registry.add(Record(session=session(number)))
             number += 1
 
-    assert len(told) == len(set(told))
-    assert {f"s-{each}" for each in range(before)} <= set(told)
+    assert len(listed) == len(set(listed))
+    assert {f"s-{each}" for each in range(before)} <= set(listed)
 
 
 async def test_a_reader_that_does_not_read_is_owed_one_event_for_each_session() -> None:
@@ -62,12 +62,12 @@ async def test_a_reader_that_does_not_read_is_owed_one_event_for_each_session() 
         record = Record(session=session(1))
         record.settled()
         registry.add(record)
-        reads, events, told = asyncio.Event(), [], asyncio.Event()
+        reads, events, received = asyncio.Event(), [], asyncio.Event()
 
         async def send(message: MutableMapping[str, Any]) -> None:
             if body := message.get("body"):
                 events.append(json.loads(body.decode().partition("data: ")[2].partition("\n")[0]))
-                told.set()
+                received.set()
                 await reads.wait()
 
         async def receive() -> dict[str, Any]:
@@ -93,7 +93,7 @@ async def test_a_reader_that_does_not_read_is_owed_one_event_for_each_session() 
             "client": ("127.0.0.1", 1),
         }
         serving = asyncio.create_task(app(scope, receive, send))
-        await asyncio.wait_for(told.wait(), 5)
+        await asyncio.wait_for(received.wait(), 5)
         for turn in range(5000):
             usage = record.session.usage
             record.reported({}, type(usage)(turns=turn))

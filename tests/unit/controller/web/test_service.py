@@ -1,4 +1,4 @@
-"""The service as a whole: probes, the page, its description, and what its own trouble does to it."""
+"""The service as a whole: probes, the page, its description, and what happens when a part of it fails."""
 
 import asyncio
 import contextlib
