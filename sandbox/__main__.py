@@ -43,7 +43,7 @@ _EVERYWHERE: Final = "0.0.0.0"
 _ENVIRONMENT: Final = "sandbox.env"
 _STORE_SECRETS: Final = "SANDBOX_STORE_SECRETS"
 _KEY: Final = "SANDBOX_KEY"
-"""Not GOOGLE_API_KEY: whoever has a real one in their shell must not find it in `sandbox.env`."""
+"""Not GOOGLE_API_KEY: a real one in somebody's shell must not end up in `sandbox.env`."""
 _CLOSING_SECONDS: Final = 1.0
 
 
@@ -71,7 +71,7 @@ def main() -> None:
     directory = options.directory.resolve()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        # Whoever waits for this file must not find an earlier run's.
+        # A program that waits for this file must not find an earlier run's.
         (directory / _ENVIRONMENT).unlink(missing_ok=True)
         asyncio.run(_run(directory, options, os.environ.get(_KEY) or _new_key()))
     except OSError as error:

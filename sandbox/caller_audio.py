@@ -148,7 +148,7 @@ class Ear:
         self._clock_difference = min(self._clock_difference, now - sent)
         if now - sent - self._clock_difference > PLAYER_BUFFER_SECONDS:
             self.gaps += 1
-            # A player that has run dry begins anew from here.
+            # A player that has run dry starts again from here.
             self._clock_difference = now - sent
 
     def _note(self, level: float, now: float) -> None:

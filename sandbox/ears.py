@@ -147,7 +147,7 @@ class Ears:
         self.give_back(listener)
 
     def borrow(self) -> UtteranceListener:
-        """A listener for one utterance, which is to be given back."""
+        """Return a listener for one utterance; give it back afterwards."""
         if self._idle:
             return self._idle.pop()
         [random] = self._random.spawn(1)

@@ -38,7 +38,7 @@ def digits_for_words(text: str) -> str:
 
 
 def _leading_number(words: list[str]) -> tuple[int, int]:
-    """The number that the words begin with and how many of them it takes; (0, 0) where there is none."""
+    """Return the number at the start of the words, and how many words it takes; (0, 0) without one."""
     if len(words) > 1 and words[1] == "hundred" and _UNIT.get(words[0], 10) < 10:
         skipped = 3 if len(words) > 2 and words[2] == "and" else 2
         rest, length = _below_hundred(words[skipped:])

@@ -111,7 +111,7 @@ class DemoProgram:
         return DemoError(f"The {self.name} ended with status {self.process.returncode}.{self._last_words()}")
 
     async def stop(self, seconds: float) -> None:
-        """Ask it to end, and kill its process group where it has not in time."""
+        """Ask it to end, and kill its process group if it has not ended in time."""
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -172,7 +172,7 @@ def make_plan(
 
 
 def plan_prometheus(settings: Mapping[str, str | None], port: str, scratch: Path) -> Prometheus:
-    """Look where it is and whether its port is free, and raise DemoError as `make_plan` does."""
+    """Find the program and check that its port is free; raise DemoError as `make_plan` does."""
     metrics_port = settings.get("PODLINE_METRICS_PORT") or port
     own_port = settings.get("PODLINE_PROMETHEUS_PORT") or DEFAULT_PROMETHEUS_PORT
     check_port("PODLINE_PROMETHEUS_PORT", own_port, others=(port, metrics_port))
@@ -300,7 +300,7 @@ async def answers_ready(port: str, path: str) -> bool:
 
 
 def check_port(variable: str, port: str, others: tuple[str, ...] = ()) -> None:
-    """Tell a taken port before anything is started; `others` we are about to take ourselves."""
+    """Report a taken port before anything starts; `others` are about to be taken by us."""
     if port in others or not is_free(port):
         raise DemoError(
             f"Port {port} is taken or no port: choose another, such as {variable}=7861 scripts/demo"

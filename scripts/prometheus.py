@@ -1,4 +1,4 @@
-"""Prometheus beside the demo: where the program is, what it is told, and what to look at in it."""
+"""Prometheus beside the demo: its program, its configuration, and what to look at in it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ QUESTIONS: Final = {
     "Where a start's time goes": "sum by (stage) (podline_session_start_stage_seconds_sum)",
     "What the tokens cost": "sum by (model, currency) (podline_cost_total)",
 }
-"""What a person may want to see after a first call, by what it tells them."""
+"""Queries that a person may want to see after a first call, by what they show."""
 
 
 def find_program(name: str, path: str | None) -> str | None:
@@ -74,7 +74,7 @@ class Prometheus:
         self._configuration.write_text(json.dumps(configuration, indent=2), encoding="utf-8")
 
     def guide(self) -> str:
-        """Where it is and what to look at, for a person."""
+        """Return its address and what to look at, for a person."""
         url = f"http://127.0.0.1:{self.port}"
         places = {name: _graph(url, expression) for name, expression in QUESTIONS.items()}
         places["What would wake an operator"] = f"{url}/alerts"

@@ -39,7 +39,7 @@ class CreateRoom(msgspec.Struct, frozen=True):
 
 
 class TokenProperties(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a token allows. Without a room it is good for all, without an `exp` for ever."""
+    """What a token allows. Without a room it is valid for all rooms, without an `exp` forever."""
 
     room_name: str | None = None
     is_owner: bool = False

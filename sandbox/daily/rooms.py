@@ -81,7 +81,7 @@ class SandboxRooms:
         """Delete a room.
 
         Raises:
-            Refusal: There is none; where it had only expired, the body says that it is deleted now.
+            Refusal: There is none; if it had only expired, the body says that it is deleted now.
         """
         found = self._find(name)
         had = self._rooms.pop(name, None)

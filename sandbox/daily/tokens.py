@@ -42,7 +42,7 @@ def read_token(token: str, key: str, now: float) -> dict[str, Any]:
     """The properties that a token carries, by their long names.
 
     Raises:
-        Refusal: It is none of ours, or has expired, or is not valid yet.
+        Refusal: It is not one of ours, has expired, or is not valid yet.
     """
     signed, _, signature = token.rpartition(".")
     if not hmac.compare_digest(signature.encode(), _signature(signed, key).encode()):

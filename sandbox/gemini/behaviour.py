@@ -25,7 +25,7 @@ NONSENSE: Final[tuple[bytes, ...]] = (
     b'{"serverContent": {"modelTurn": [',
     b"\xff\x00",
 )
-"""Nothing, a message nobody knows, half of one, and what is no text at all."""
+"""An empty message, an unknown one, half of one, and one that is not text."""
 
 
 _UNKNOWN: Final[Message] = {"moodUpdate": {"mood": "cheerful"}}
@@ -96,7 +96,7 @@ class GoAway(_AtMoment, frozen=True, kw_only=True):
 
 
 class Stall(_AtMoment, frozen=True, kw_only=True):
-    """The model says nothing any more, and reads everything."""
+    """The model falls silent, and reads everything."""
 
 
 class Nonsense(_AtMoment, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ class Nonsense(_AtMoment, frozen=True, kw_only=True):
 
 
 class UnknownMessages(Misbehaviour, frozen=True, kw_only=True):
-    """Each message has fields nobody knows; unless `only_fields`, a message nobody knows follows."""
+    """Each message has unknown fields; unless `only_fields`, an unknown message follows."""
 
     only_fields: bool = False
 
@@ -217,7 +217,7 @@ def next_behaviour(orders: ModelOrders) -> Behaviour:
 
 
 def turns_away_next(orders: ModelOrders) -> bool:
-    """Whether the next connection is to be reset at once; if so, the order is used up."""
+    """Return whether to reset the next connection at once; if so, use up the order."""
     if not isinstance(orders.first(lambda order: isinstance(order, Fault)), Unreachable):
         return False
     orders.take(lambda order: isinstance(order, Unreachable))

@@ -58,7 +58,7 @@ class Connection:
     async def send(self, message: dict[str, Any]) -> bool:
         """Send a message as JSON in a binary frame, as Google does; whether it went out.
 
-        A client that has just left is noticed by whoever reads from it.
+        The reader notices a client that has just left.
         """
         sent = [await self._transmit(bent) for bent in self._behaviour.bend(message)]
         fault = self._behaviour.due_after(message)
@@ -67,7 +67,7 @@ class Connection:
         return any(sent)
 
     async def order(self, order: Fault | Manner) -> None:
-        """Misbehave from now on, at once where it is about the connection itself."""
+        """Misbehave from now on, at once if it concerns the connection itself."""
         self._record.misbehaviours.append(order.name)
         if not isinstance(order, Manner) and is_met(order):
             await self._commit(order)
@@ -77,7 +77,7 @@ class Connection:
     async def _transmit(self, message: dict[str, Any]) -> bool:
         if self._stalled or self._socket.closed or self._transport.is_closing():
             return False
-        # Counted first: whoever sends may be interrupted once it is written.
+        # Count first: the sender may be interrupted once it is written.
         if "usageMetadata" in message:
             self._record.tokens = self._record.tokens.plus(spent_in(message["usageMetadata"]))
         await self._write(msgspec.json.encode(message))

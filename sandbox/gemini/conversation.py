@@ -58,7 +58,7 @@ class Conversation:
         return self._answer is not None and not self._answer.done()
 
     async def open(self) -> None:
-        """Tell the client that its setup is complete, and how to come back."""
+        """Confirm the client's setup, and send it a handle to come back with."""
         await self.send({"setupComplete": {}})
         await self._send_handle()
 
@@ -221,7 +221,7 @@ class Conversation:
         return answers.answer_from(request, response.response)
 
     async def _announce_farewell(self) -> None:
-        """Tell an application that declared a tool for it that the caller says goodbye."""
+        """Call the application's tool for a goodbye, if it declared one."""
         name = next((name for name in _FAREWELL_TOOLS if name in self.setup.functions), None)
         if name is not None:
             await self._call(self.memory.open_call(None), name, {})

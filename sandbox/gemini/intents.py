@@ -83,7 +83,7 @@ _LONGEST_INSTRUCTION: Final = 400
 
 
 def parse(text: str, categories: Collection[str]) -> Intent | None:
-    """What an utterance asks for as a whole, or None where it is no request we know.
+    """Return what an utterance asks for as a whole, or None for an unknown request.
 
     Args:
         text: The utterance; numbers may be words or digits.
@@ -100,7 +100,7 @@ def parse(text: str, categories: Collection[str]) -> Intent | None:
 
 
 def parse_instruction(text: str) -> Intent | None:
-    """What the application asks the model to say, or None where it asks for nothing we know.
+    """Return what the application asks the model to say, or None for an unknown request.
 
     A long text is no instruction: it is the persona, which some clients send as the first turn.
     """

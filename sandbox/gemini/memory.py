@@ -17,7 +17,7 @@ class Memory(msgspec.Struct):
         instructed: Whether the system instruction is part of the context.
         greeted: Whether anything has been said yet.
         context: Tokens of the conversation so far, all of them prompt for the next turn.
-        open_calls: Requests waiting for their tool's result, by call id; None where nothing is to be said.
+        open_calls: Requests waiting for their tool's result, by call id; None if there is nothing to say.
         closed_calls: What another response to a call that is open no more counts as, by id.
         calls_made: How many tool calls there were, for their ids.
     """

@@ -37,7 +37,7 @@ class _TokenRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 
 class Token(msgspec.Struct):
-    """One token, and how often it may still be used; None where that is not limited."""
+    """One token, and how often it may still be used; None if unlimited."""
 
     uses_left: int | None
     expires: datetime

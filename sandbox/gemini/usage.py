@@ -51,7 +51,7 @@ def spoken_tokens(seconds: float) -> int:
 
 
 def usage_metadata(spent: Spent) -> dict[str, Any]:
-    """Tell one turn's tokens as the protocol does."""
+    """Return one turn's tokens in the protocol's form."""
     return {
         "promptTokenCount": spent.prompt_text + spent.prompt_audio,
         "responseTokenCount": spent.response_audio,

@@ -42,7 +42,7 @@ class Bearer(msgspec.Struct, frozen=True):
     exp: _Moment
 
     def check(self, user_id: str | None, session_id: str | None) -> None:
-        """Let a request be about this user and session; None where it is about none.
+        """Allow a request for this user and session; None if it names none.
 
         Raises:
             AccessError: It is about another.
@@ -59,7 +59,7 @@ class _Header(msgspec.Struct):
 
 
 class StoreAccess:
-    """Knows the secrets that controllers sign with. Without any, whoever comes may ask for anything."""
+    """Knows the secrets that controllers sign with. Without any, everybody may request anything."""
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
         self._secrets = {_key_id(secret): secret.encode() for secret in secrets}
@@ -68,7 +68,7 @@ class StoreAccess:
         """What an Authorization header shows; None where everybody may ask.
 
         Raises:
-            AccessError: It is missing, or none of ours, or has expired.
+            AccessError: It is missing, not one of ours, or has expired.
         """
         if not self._secrets:
             return None
@@ -95,7 +95,7 @@ class StoreAccess:
             if hmac.compare_digest(_decoded(signature), expected):
                 return msgspec.json.decode(_decoded(claims), type=Bearer)
         except (KeyError, ValueError, RecursionError, binascii.Error, msgspec.MsgspecError):
-            pass  # said below, and to whoever guesses no more than that
+            pass  # reported below; a guesser learns no more than that
         raise AccessError(401, "The token is not signed with a secret that the store knows.")
 
 

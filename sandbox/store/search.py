@@ -80,7 +80,7 @@ def search(
 ) -> list[CatalogueProduct]:
     """Return the products that match, best first, then by number.
 
-    A product must have every word of the query somewhere. Where none has, those with the most words count.
+    A product must have every word of the query somewhere. If none has, those with the most words count.
     A query without a meaningful word matches all products of the category and the price range.
     """
     offered = [

@@ -1,4 +1,4 @@
-"""The programs under measurement, and what the system tells of their processes."""
+"""The measured programs, and the system's figures of their processes."""
 
 from __future__ import annotations
 

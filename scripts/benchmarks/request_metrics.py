@@ -27,7 +27,7 @@ Make = Callable[[], tuple[Scope, bytes]]
 
 
 class _Unmeasured:
-    """In the place of the middleware: the application as it is."""
+    """Replaces the middleware: the application unchanged."""
 
     def around(self, app: ASGIApp) -> ASGIApp:
         return app

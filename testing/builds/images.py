@@ -125,7 +125,7 @@ def _files(source: Path) -> list[Path]:
 
 
 def _make(name: str, path: Path) -> None:
-    """Build it and save it beside its place, then move it there, so that half an archive is never found."""
+    """Build it and save it beside its path, then move it there, so that half an archive is never found."""
     require_programs()
     report(f"Making the image '{name}' ...")
     began = time.monotonic()

@@ -14,7 +14,7 @@ from testing.builds import binaries
 from testing.builds.binaries import MODULES, GoModule, cache_directory, ensure_binaries
 
 VARIABLE = "LIVEKIT_SERVER"
-"""Names the program, where it is not on the PATH."""
+"""Names the program, if it is not on the PATH."""
 
 PROGRAM = "livekit-server"
 PARTS = (GoModule(MODULES / "livekit", {PROGRAM: "github.com/livekit/livekit-server/cmd/server"}),)

@@ -14,7 +14,7 @@ _MODULE: Final = "github.com/prometheus-operator/prometheus-operator"
 
 
 def operator_definitions() -> list[Path]:
-    """A CustomResourceDefinition in each file, downloaded where it is not there yet."""
+    """A CustomResourceDefinition in each file, downloaded if it is missing."""
     answer = subprocess.run(  # noqa: S603 - our own module
         [find_go(cache_directory()), "mod", "download", "-json", _MODULE],
         cwd=MODULES / "prometheus-operator",

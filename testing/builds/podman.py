@@ -53,7 +53,7 @@ class Podman:
         return completed.stdout.strip()
 
     def attempt(self, *arguments: str, seconds: float = SECONDS) -> subprocess.CompletedProcess[str]:
-        """What came of it, also where it failed.
+        """Return its result, even if it failed.
 
         Raises:
             subprocess.TimeoutExpired: It has not ended by then.
@@ -64,7 +64,7 @@ class Podman:
 
 
 class Container:
-    """A locked down container on the network of whoever made it; there until it is removed."""
+    """A locked-down container on its creator's network; it stays until it is removed."""
 
     def __init__(
         self, podman: Podman, image: str, *arguments: str, options: tuple[str, ...] = (), **variables: str

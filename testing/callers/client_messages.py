@@ -1,4 +1,4 @@
-"""Limits on a client's messages with a clock that a test moves, and what the page was told."""
+"""Limits on a client's messages with a clock that a test moves, and the answers to the page."""
 
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ class StillClock:
 
 @dataclass
 class FakePage:
-    """What the caller's page was told."""
+    """The answers that the caller's page got."""
 
     told: list[str] = field(default_factory=list)
 

@@ -29,7 +29,7 @@ WISHES = {
 
 
 async def says_until(caller: Caller, words: str, kind: str) -> None:
-    """Say something, and once more where it was not understood, as people do: four bots share a machine."""
+    """Say something, and repeat it if it was not understood, as people do: four bots share a machine."""
     for _ in range(3):
         await caller.say(words)
         with contextlib.suppress(CallFailedError):

@@ -62,7 +62,7 @@ class Flood(MediaStreamTrack):
 
 
 class Reached(FrameProcessor):
-    """Keeps what comes to the place where the model is in a bot."""
+    """Keeps the frames that would reach a bot's model."""
 
     def __init__(self) -> None:
         super().__init__()

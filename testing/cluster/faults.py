@@ -28,7 +28,7 @@ class ProxiedRequest:
 
     @property
     def name(self) -> str:
-        """Of the object, where it is about one."""
+        """The object's name, if it is about one."""
         return "".join(self._words()[1:2])
 
     def _words(self) -> list[str]:
@@ -108,7 +108,7 @@ class ProxyFault:
     kind: Kind
     matches: Callable[[ProxiedRequest], bool] = field(default=everything)
     count: int | None = None
-    """How many requests it hits; all, where there is none."""
+    """How many requests it hits; None for all."""
     probability: float = 1.0
     hits: int = 0
     """How many it has hit."""

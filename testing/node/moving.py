@@ -19,7 +19,7 @@ PODS = f"/api/v1/namespaces/{OVERLAY_NAMESPACE}/pods?labelSelector=app.kubernete
 async def ready_pod(
     cluster: NodeCluster, name: str, other_than: str = "", restarts: int = 0
 ) -> dict[str, Any]:
-    """The one pod of this name, once it is ready: another, or restarted so often, where that is asked."""
+    """Return the one pod of this name once it is ready: another one, or restarted this often, if asked."""
 
     def is_it(pods: dict[str, Any]) -> bool:
         [pod, *others] = pods["items"] or [{"metadata": {"uid": other_than}}]

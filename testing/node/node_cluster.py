@@ -43,7 +43,7 @@ class NodeCluster(ControlPlane):
         return next(worker for worker in self.workers if worker.name == name)
 
     async def strays(self) -> dict[str, set[int]]:
-        """Processes in containers of pods that have ended or are not there any more, by the pod's uid."""
+        """Return processes in containers of ended or deleted pods, by the pod's uid."""
         pods = (await self.api("GET", "/api/v1/pods"))["items"]
         alive = {
             pod["metadata"]["uid"] for pod in pods if pod["status"]["phase"] not in ("Succeeded", "Failed")

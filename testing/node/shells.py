@@ -1,4 +1,4 @@
-"""Bots that are a shell's: what one does is told by its session's id, so that one template serves many."""
+"""Bots that run a shell: the session's id says what one does, so that one template serves many."""
 
 from __future__ import annotations
 

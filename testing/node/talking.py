@@ -21,9 +21,9 @@ class Call:
     """A caller and a bot who have greeted each other.
 
     Attributes:
-        session: as the controller told it when the first question had been answered.
+        session: as the controller reported it after the first answer.
         pod: of the bot, as it was then.
-        model: the place of this call's session in what the model tells.
+        model: the index of this call's session in the model's record.
     """
 
     site: NodeSite
@@ -80,7 +80,7 @@ class Call:
 
 
 FIRST_WORDS = ("caller_joined", "first_speech")
-"""Moments that only the bot keeps until the end: its next report tells them."""
+"""Moments that only the bot knows until its next report."""
 
 
 @contextlib.asynccontextmanager
@@ -106,7 +106,7 @@ async def ask(caller: Caller, question: str) -> Message:
 
 
 async def models(site: NodeSite) -> list[dict[str, Any]]:
-    """What the sandbox's model tells of its sessions, oldest first."""
+    """Return the sessions that the sandbox's model recorded, oldest first."""
     address = (await site.get("service", "podline-sandbox"))["spec"]["clusterIP"]
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"http://{address}:8080/sandbox/model")

@@ -233,7 +233,7 @@ def has_version_2() -> bool:
 
 
 async def run(command: Iterable[str | Path], *, check: bool = True) -> subprocess.CompletedProcess[bytes]:
-    """Run a program to its end; what it said is shown where it fails."""
+    """Run a program to its end; show its output if it fails."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,

@@ -95,7 +95,7 @@ class Collector:
 
 
 def program() -> Path:
-    """Where the receiver is. Where there can't be one the test is left out, and under CI it fails."""
+    """Return the receiver's path. If there can't be one, skip the test, or fail it under CI."""
     try:
         return ensure_binaries(PARTS, CACHE)["collector"]
     except GoUnavailableError as error:

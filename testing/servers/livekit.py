@@ -32,7 +32,7 @@ SECRET = "a-secret-of-at-least-32-characters"
 
 @dataclass
 class LiveKitServer:
-    """A server that can be killed and started again where it was."""
+    """A server that can be killed and restarted at the same address."""
 
     directory: Path
     port: int

@@ -1,4 +1,4 @@
-"""Stands before a real LiveKit server's API and answers in its place, as often as a test says."""
+"""A front of a real LiveKit server's API that answers in its stead, as often as a test says."""
 
 from __future__ import annotations
 

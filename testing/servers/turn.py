@@ -24,7 +24,7 @@ CACHE: Final = cache_directory().with_name("turn")
 
 
 def program() -> Path:
-    """Where the server is. Where there can't be one the test is left out, and under CI it fails."""
+    """Return the server's path. If there can't be one, skip the test, or fail it under CI."""
     try:
         return ensure_binaries(PARTS, CACHE)[PROGRAM]
     except GoUnavailableError as error:

@@ -1,4 +1,4 @@
-"""Twice as many starts at one moment as there are places."""
+"""Twice as many starts at one moment as the capacity."""
 
 from __future__ import annotations
 

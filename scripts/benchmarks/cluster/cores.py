@@ -1,4 +1,4 @@
-"""Who runs on which core: the API server and its store on one, whoever asks them on another."""
+"""Pinning to cores: the API server and its store on one, their clients on another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long after a bare watch the controller's stream tells of a pod's change."""
+"""The delay of a pod's change on the controller's stream, compared with a bare watch."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def pod_of(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def pod_status(phase: str) -> dict[str, Any]:
-    """Of a pod that runs, or that has run; as a kubelet tells it."""
+    """The status of a pod that runs, or has run, as a kubelet reports it."""
     now = _now()
     has_ended = phase == "Succeeded"
     reason = {"reason": "PodCompleted"} if has_ended else {}

@@ -6,7 +6,7 @@ import sys
 
 
 def tell(what: str) -> None:
-    """In place of what was told before, where that is a terminal."""
+    """Replace the previous line, if this is a terminal."""
     sys.stderr.write(f"\r\x1b[K{what} ..." if sys.stderr.isatty() else f"{what} ...\n")
     sys.stderr.flush()
 

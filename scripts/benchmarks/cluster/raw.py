@@ -79,7 +79,7 @@ class Raw:
     async def send(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json"
     ) -> bytes:
-        """One request; raises where it is refused."""
+        """Make one request; raise if it is refused."""
         data = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
         headers = {"Content-Type": content_type}
         async with self.http.request(method, path, data=data, headers=headers) as answer:

@@ -1,4 +1,4 @@
-"""A program that notes when it is told of each scheduled pod: by a bare watch, or by the controller's stream.
+"""A program that notes when it learns of each scheduled pod, by a bare watch or by the controller's stream.
 
 `python -m scripts.benchmarks.cluster.watching pods DOOR` or `... events URL` prints `ready` once it follows,
 and when its standard input ends one line of JSON: by session, the moment on the machine's monotonic clock.
@@ -22,7 +22,7 @@ from scripts.benchmarks.cluster.raw import ApiAccess, Raw
 
 EVERYTHING: Final = aiohttp.ClientTimeout(total=None)
 QUIET_SECONDS: Final = 1.0
-"""So long nothing may come until a stream has told of all there was before."""
+"""After this long without an event, a stream counts as caught up."""
 
 
 class _Condition(msgspec.Struct, frozen=True):

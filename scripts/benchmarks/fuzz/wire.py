@@ -13,7 +13,7 @@ _CLOSES: Final = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
 class FuzzWire:
-    """One connection to a server, made anew whenever the server has closed it."""
+    """One connection to a server, reopened whenever the server has closed it."""
 
     def __init__(self, port: int) -> None:
         self._port = port

@@ -109,7 +109,7 @@ def row(what: str, starts: PodStarts, step: str, target: str = "") -> tuple[str,
 
 
 def both(samples: Sequence[float]) -> tuple[str, str]:
-    """The median and the ninetieth percentile, where there is anything."""
+    """Return the median and the ninetieth percentile, if there are values."""
     return (seconds(statistics.median(samples)), seconds(at(samples, 0.9))) if samples else ("", "")
 
 

@@ -1,4 +1,4 @@
-"""The pods of Jobs, followed by the benchmark's own watch: when it was told of each step."""
+"""The pods of Jobs, tracked by the benchmark's own watch: when it learned of each step."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Pods:
         await self._stack.aclose()
 
     async def until(self, job: str, step: str) -> float:
-        """When we were told that the Job's pod was `scheduled`, had `begun` to run, or was `over`."""
+        """When we learned that the Job's pod was `scheduled`, had `begun` to run, or was `over`."""
         async with asyncio.timeout(PATIENCE_SECONDS), self._changed:
             await self._changed.wait_for(lambda: step in self._seen[job])
         return self._seen[job][step]

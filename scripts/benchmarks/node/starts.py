@@ -14,7 +14,7 @@ from scripts.benchmarks.node.pods import Pods
 from testing.node.site import BASE, NodeSite
 
 TELLS_THE_TIME: Final = ["tini", "--", "python", "-c", "import time; print(time.time())"]
-"""What a bare Job does in place of a bot: nothing, once it has said when it was there."""
+"""The program of a bare Job instead of a bot: it prints when it started and does nothing else."""
 
 Steps = dict[str, float]
 """Seconds that each step took, by the step's name."""

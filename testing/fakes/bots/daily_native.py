@@ -19,7 +19,7 @@ BOT_ID = "bot"
 def participant(
     name: str, *, local: bool = False, can_send: Any = True, microphone: str = "playable"
 ) -> dict[str, Any]:
-    """What Daily tells of one participant; `name` is the id as well."""
+    """What Daily reports of one participant; `name` is also the id."""
     permissions = {"hasPresence": True, "canSend": can_send, "canAdmin": False}
     return {
         "id": name,
@@ -69,7 +69,7 @@ class NativeRoom:
         self.tell("on_participant_left", participant(name, microphone=microphone), reason)
 
     def speak(self, name: str, audio: bytes) -> None:
-        """Hand audio of a participant to whoever renders it."""
+        """Pass a participant's audio to its renderers."""
         assert self.client is not None
         if render := self.client.renderers.get(name):
             self.client.post(lambda: render(name, AudioData(audio), "microphone"))

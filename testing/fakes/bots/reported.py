@@ -1,4 +1,4 @@
-"""What bots report, as the bot of a site tells it, and how one is gone."""
+"""Reports of bots, as a site's bot sends them, and a bot's end."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Scrape:
         }
 
     def value(self, name: str, **labels: str) -> float:
-        """One sample; 0 where there is none."""
+        """Return one sample; 0 if there is none."""
         sample = self.samples.get((name, frozenset(labels.items())))
         return 0.0 if sample is None else sample.value
 

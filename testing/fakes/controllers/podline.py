@@ -1,4 +1,4 @@
-"""`podline serve` with the fake bot in the place of the real one, as a process of its own.
+"""`podline serve` with the fake bot instead of the real one, as a separate process.
 
     python -m testing.fakes.controllers.podline DIRECTORY WORDS
 

@@ -1,4 +1,4 @@
-"""What the kernel tells of processes (Linux), for tests that look at them from outside."""
+"""The kernel's view of processes (Linux), for tests that inspect them from outside."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The application over fakes of the two places it reaches out to, spoken to over ASGI."""
+"""The application over a fake runtime and fake rooms, reached over ASGI."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -24,7 +24,7 @@ from testing.settings import settings_of
 
 @dataclass
 class Site:
-    """A controller that serves, and the fakes behind it; `rooms` are unused where it was given others."""
+    """A serving controller, and the fakes behind it; `rooms` are unused if it was given others."""
 
     client: httpx.AsyncClient
     runtime: FakeRuntime
@@ -42,7 +42,7 @@ class Site:
         return session
 
     def offers_of(self, session_id: str) -> str:
-        """The path for the offers of whoever may call into this session."""
+        """Return the path for offers to this session."""
         session = self.runtime.launch_of(session_id).session
         token = SIGNER.session_token(session.id, session.launch_id)
         return f"/sessions/{with_token(session.id, token)}/api/offer"

@@ -38,7 +38,7 @@ class Received:
         return span
 
     def parent(self, name: str) -> str | None:
-        """The name of the span that this one is under; an id where it is none of ours."""
+        """Return the name of this span's parent; an id if that is not ours."""
         parent = self.one(name).parent
         if parent is None:
             return None

@@ -20,7 +20,7 @@ GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 @dataclass
 class Answer:
-    """One answer as it was read. `body` is decoded where it is JSON."""
+    """One answer as it was read. `body` is decoded if it is JSON."""
 
     status: int
     headers: dict[str, str]

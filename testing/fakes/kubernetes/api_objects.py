@@ -47,7 +47,7 @@ class RefusalError(Exception):
 
 @dataclass(frozen=True)
 class Change:
-    """One object as it was before and is after a write; None where there was or is none."""
+    """One object before and after a write; None if there is none."""
 
     version: int
     kind: str
@@ -55,7 +55,7 @@ class Change:
     after: Thing | None
 
     def seen_by(self, selector: Callable[[Thing], bool]) -> tuple[str, Thing] | None:
-        """What a watch with this selector is told, if anything."""
+        """Return the event for a watch with this selector, if any."""
         was = self.before is not None and selector(self.before)
         now = self.after is not None and selector(self.after)
         if now and self.after is not None:
@@ -148,7 +148,7 @@ class Objects:
         return (change for change in self.changes if change.version > version and change.kind == kind)
 
     def forget_history(self) -> None:
-        """Compact: what came before now can't be asked for any more."""
+        """Compact: nothing older than now can be requested."""
         self.expired = self.version
         self.changes.clear()
 

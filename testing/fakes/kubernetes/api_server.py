@@ -1,4 +1,4 @@
-"""An API server on loopback: lists in pages, watches, writes, refuses as the real one; misbehaves if told to.
+"""A loopback API server: lists in pages, watches, writes and refuses as a real one; misbehaves on request.
 
 It serves Jobs, pods, Secrets and events out of an `Objects`. Nothing in it acts on Jobs: see `cluster.py`.
 """
@@ -104,7 +104,7 @@ class ApiServer:
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def misbehave(self, how: How, **what: Any) -> ApiFault:
-        """Let the next request that fits go wrong. Faults are used up in the order they were told."""
+        """Make the next matching request fail. Faults are used up in the order in which they were added."""
         fault = ApiFault(how, **what)
         self._faults.append(fault)
         return fault
@@ -284,7 +284,7 @@ async def serve_api(server: ApiServer | None = None, port: int = 0) -> AsyncIter
 
 
 def _place(path: str) -> tuple[str, str, str, str]:
-    """Namespace, kind, name and part of a path; empty where there is none."""
+    """Return namespace, kind, name and part of a path; empty if missing."""
     _, _, rest = path.partition("/namespaces/")
     namespace, kind, name, part, *_ = [*rest.split("/"), "", "", ""]
     if kind not in KINDS:

@@ -45,7 +45,7 @@ class Access:
         self._files = kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION
 
     async def configuration(self) -> Configuration:
-        """The address and credentials as they are now; runs an exec plugin where the kubeconfig names one.
+        """Return the current address and credentials; runs an exec plugin if the kubeconfig names one.
 
         Raises:
             ConfigurationInvalid: there are none, or they can't be read.

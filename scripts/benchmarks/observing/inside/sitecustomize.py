@@ -1,4 +1,4 @@
-"""Takes a bot's observers away, or has their cost told, for bots of users who are named so.
+"""Removes a bot's observers, or measures their cost, for bots of users with certain names.
 
 Python imports this at its start where PYTHONPATH names the folder. `unobserved`: nothing is observed for
 measurements. `recorded`: what observers get to see is kept, and given to others of their kind again when the
