@@ -1,4 +1,4 @@
-# Three images: `docker build --target bot -t podline-bot:0.1.0 .`, likewise controller and sandbox.
+# Three images: `docker build --target bot -t podline-bot .`, likewise controller and sandbox.
 # scripts/build-images makes them all; docs/images.md says what is in them and why.
 ARG BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 

@@ -14,13 +14,13 @@ BOT = "registry.example.com/podline-bot"
 
 FOREIGN_IMAGES = [
     "evil",
-    "podline-bot:0.1.0",
-    "docker.io/library/podline-bot:0.1.0",
+    "podline-bot:0.2.0",
+    "docker.io/library/podline-bot:0.2.0",
     f"{BOT}-evil:1",
     f"{BOT}/evil:1",
     f"{BOT}.evil",
     f"{BOT}:5000/evil",
-    f"{BOT}:0.1.0/evil@{DIGEST}",
+    f"{BOT}:0.2.0/evil@{DIGEST}",
     f"{BOT}@sha256:0",
     "registry.example.com/podline-bo",
     "registry.example.com/voice",

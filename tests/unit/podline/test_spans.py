@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-import tomllib
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -144,8 +142,3 @@ def test_where_nobody_wants_traces_nothing_is_loaded_for_them(code: str, unloade
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()  # noqa: S603
 
     assert [name for name in loaded if name.startswith(unloaded)] == []
-
-
-def test_the_version_is_the_project_s() -> None:
-    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))
-    assert project["project"]["version"] == VERSION
