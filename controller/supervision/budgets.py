@@ -8,8 +8,8 @@ from datetime import date
 from controller.core.endings import ending_for
 from controller.core.session import Budget, Ending
 from controller.observe.prices import PriceList
+from controller.supervision.channel.report_ledger import furthest
 from controller.supervision.record import Record
-from controller.supervision.report_ledger import furthest
 from controller.supervision.stopping import SessionStopper
 from podline.contract.reasons import Reason
 from podline.contract.usage import Usage

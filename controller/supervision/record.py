@@ -13,9 +13,9 @@ from controller.core.flag import Flag
 from controller.core.rooms import Room
 from controller.core.runtime import Launch
 from controller.core.session import Diagnostics, Ending, Session
-from controller.supervision.claims import Claims
-from controller.supervision.inbox import Inbox
-from controller.supervision.report_ledger import ReportLedger
+from controller.supervision.channel.claims import Claims
+from controller.supervision.channel.inbox import Inbox
+from controller.supervision.channel.report_ledger import ReportLedger
 from podline.contract.reasons import Phase
 from podline.contract.usage import Usage
 

@@ -13,10 +13,10 @@ from controller.core.runtime import Exit, Runtime
 from controller.core.session import Diagnostics, Ending, Session
 from controller.core.tracing import Tracing
 from controller.observe.metrics import Metrics
-from controller.supervision.claims import at_least, with_few_names
+from controller.supervision.channel.claims import at_least, with_few_names
+from controller.supervision.channel.report_ledger import furthest, moments
 from controller.supervision.record import Record
 from controller.supervision.registry import SessionRegistry
-from controller.supervision.report_ledger import furthest, moments
 from controller.supervision.room_keeper import RoomKeeper
 from podline.contract.arithmetic import NOTHING
 from podline.contract.messages import Report

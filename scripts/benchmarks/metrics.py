@@ -14,9 +14,9 @@ from controller.core.session import Session, Timeline
 from controller.observe.gauges import SessionGauges
 from controller.observe.metrics import Metrics
 from controller.observe.prices import ModelPrices, PerModality, PriceList
+from controller.supervision.channel.report_ledger import ReportLedger
 from controller.supervision.record import Record
 from controller.supervision.registry import SessionRegistry
-from controller.supervision.report_ledger import ReportLedger
 from podline.contract.encoding import encode
 from podline.contract.messages import (
     BotTimeline,

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from controller.supervision.report_ledger import ReportLedger, furthest
+from controller.supervision.channel.report_ledger import ReportLedger, furthest
 from podline.contract.arithmetic import plus
 from podline.contract.encoding import encode
 from podline.contract.messages import Event, Report, Talked, TokensUsed, ToolCalled, TurnEnded

@@ -16,7 +16,7 @@ from controller.core.session import Session, Timeline
 from controller.observe.labels import Declared
 from controller.observe.prices import KINDS
 from controller.observe.usage_metrics import UsageMetrics
-from controller.supervision.report_ledger import ReportLedger, furthest
+from controller.supervision.channel.report_ledger import ReportLedger, furthest
 from podline.contract.arithmetic import NOTHING, OTHER, beyond, together
 from podline.contract.encoding import decode, encode
 from podline.contract.messages import (

@@ -15,7 +15,7 @@ from controller.core.endings import ending_for
 from controller.core.runtime import Observation
 from controller.core.session import Session, Timeline
 from controller.runtimes.final_report import decode_final_report
-from controller.supervision.claims import MAX_KINDS
+from controller.supervision.channel.claims import MAX_KINDS
 from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.reading import read_report
 from podline.contract.reasons import Phase, Reason

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.supervision.report_ledger import ReportLedger, moments
+from controller.supervision.channel.report_ledger import ReportLedger, moments
 from podline.contract.messages import BotTimeline, FinalReport, Report
 from podline.contract.usage import Usage
 from testing.fakes.controllers.runtimes_and_rooms import secrets_of

@@ -12,7 +12,7 @@ from controller.core.errors import (
     SessionEnded,
     ShuttingDown,
 )
-from controller.supervision.inbox import Inbox
+from controller.supervision.channel.inbox import Inbox
 from podline.contract.messages import CandidatesMessage, InboxAnswer, InboxMessage, OfferMessage, StopMessage
 
 OFFER = {"sdp": "v=0", "type": "offer"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipecat.utils.errors import ErrorCategory
 
 from controller.observe.labels import ERROR_KINDS, Declared
-from controller.supervision.claims import (
+from controller.supervision.channel.claims import (
     EVENTS,
     Claims,
     at_least,
