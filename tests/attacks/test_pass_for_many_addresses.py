@@ -24,7 +24,7 @@ def can_serve_both_families() -> bool:
 
 @pytest.mark.parametrize("everybody", ["0.0.0.0/0", "::/0", "*", "10.0.0.0/8,0.0.0.0/0"])
 def test_nobody_is_told_to_believe_everybody(everybody: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="trusted_proxies"):
+    with pytest.raises(ValueError, match="PODLINE_TRUSTED_PROXIES"):
         settings_of(keys_file=write_keys(tmp_path), trusted_proxies=everybody)
 
 
