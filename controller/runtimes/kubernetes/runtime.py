@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 from controller.core.clock import Clock
-from controller.core.errors import RuntimeUnavailable, SessionConflict, UnknownOutcome
+from controller.core.errors import RuntimeUnavailable, SessionConflict
 from controller.core.runtime import Launch, Observation
 from controller.core.session import Ending, Session
 from controller.core.tracing import Tracing, Untraced
@@ -125,8 +125,6 @@ class KubernetesRuntime:
         bot.launching(launch.session.id, (launch.secrets or {}).values())
         try:
             job = await self._launcher.launch(launch, manifest)
-        except UnknownOutcome:
-            raise
         except (RuntimeUnavailable, SessionConflict):
             if not bot.was_found:
                 self._tracker.abandon(bot)

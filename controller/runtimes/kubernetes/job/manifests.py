@@ -37,7 +37,7 @@ EXAMPLE: Final = Launch(
     secrets={},
     deadline_seconds=60,
 )
-"""The launch whose Job is dry-run. It never takes place."""
+"""The launch whose Job is dry-run. It is never made."""
 
 
 def session_job(

@@ -28,12 +28,14 @@ LATER: Final = {"launch_id": "launch-2"}
 class Site:
     """A launcher, and the server it launches into."""
 
-    def __init__(self, server: ApiServer, place: NamespaceClient, dead: set[str], tracing: Tracing) -> None:
+    def __init__(
+        self, server: ApiServer, client: NamespaceClient, abandoned: set[str], tracing: Tracing
+    ) -> None:
         self.server = server
         self.cluster = Cluster(server.objects)
-        self.dead = dead
+        self.abandoned = abandoned
         rng = random.Random(1)  # noqa: S311 - the same each time
-        self._launcher = JobLauncher(place, rng, dead.__contains__, tracing)
+        self._launcher = JobLauncher(client, rng, abandoned.__contains__, tracing)
 
     async def launch(self, launch: Launch | None = None) -> Job:
         launch = launch or made.launch()

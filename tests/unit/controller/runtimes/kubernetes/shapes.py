@@ -87,7 +87,7 @@ def pod(
     init_state: Json | None = None,
     **status: Any,
 ) -> Pod:
-    """A pod whose bot is in this state; None where no kubelet has told of it."""
+    """A pod whose bot is in this state; None if no kubelet has reported one."""
     manifest = {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -1,4 +1,4 @@
-"""How requests to the API server are told, and how fresh what we know of the cluster is."""
+"""Requests to the API server are counted and timed, and the age of each watch is shown."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ async def test_each_request_is_counted_with_its_answer_or_without() -> None:
         add_job(server, "a")
         with access_to(server) as access:
             async with Api(access, ApiMetrics(registry).answered) as api:
-                place = NamespaceClient(api, "podline")
-                await place.find_job("a")
-                await place.find_job("b")
+                client = NamespaceClient(api, "podline")
+                await client.find_job("a")
+                await client.find_job("b")
                 for _ in range(2):  # the client asks once more by itself
                     server.misbehave("reset_before")
                 with pytest.raises(ApiError):
-                    await place.find_job("a")
+                    await client.find_job("a")
 
     seen = Scrape(registry)
     for code in ("200", "404", "unreachable"):

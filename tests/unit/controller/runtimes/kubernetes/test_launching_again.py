@@ -31,7 +31,7 @@ async def test_a_job_that_is_over_and_accounted_for_makes_room() -> None:
 async def test_a_job_of_a_launch_that_nobody_waits_for_makes_room() -> None:
     async with launching() as site:
         site.server.objects.create("jobs", "podline", made.manifest(made.launch()))
-        site.dead.add("launch-1")
+        site.abandoned.add("launch-1")
         await site.launch(again())
 
         site.assert_launched("launch-2")

@@ -37,7 +37,7 @@ def lines() -> Iterator[io.StringIO]:
     logger.removeHandler(handler)
 
 
-def told(stream: io.StringIO, event: str) -> list[dict[str, Any]]:
+def logged(stream: io.StringIO, event: str) -> list[dict[str, Any]]:
     return [line for each in stream.getvalue().splitlines() if (line := json.loads(each))["event"] == event]
 
 
@@ -52,7 +52,7 @@ async def test_a_stop_that_is_not_taken_names_the_session_it_is_for(lines: io.St
         await followed.runtime.stop("launch-1", STOP)
         await followed.exit()
 
-    assert [line["session_id"] for line in told(lines, "stop not taken")] == ["cart-7"]
+    assert [line["session_id"] for line in logged(lines, "stop not taken")] == ["cart-7"]
 
 
 @at_once_with_sockets
@@ -67,7 +67,7 @@ async def test_what_is_not_read_of_a_bot_that_was_found_names_its_session(lines:
             cluster.end(pod, code=1)
             await followed.exit()
 
-    assert {line["session_id"] for line in told(lines, "events not read")} == {"cart-7"}
+    assert {line["session_id"] for line in logged(lines, "events not read")} == {"cart-7"}
 
 
 @at_once_with_sockets
@@ -79,4 +79,4 @@ async def test_a_pod_that_is_forgotten_by_force_names_its_session(lines: io.Stri
         await asyncio.sleep(60)
         await followed.exit()
 
-    assert [line["session_id"] for line in told(lines, "pod forgotten by force")] == ["cart-7"]
+    assert [line["session_id"] for line in logged(lines, "pod forgotten by force")] == ["cart-7"]

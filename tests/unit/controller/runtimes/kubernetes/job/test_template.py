@@ -52,7 +52,7 @@ Steps = tuple[str, str, int]
 
 
 @pytest.mark.parametrize(
-    ("place", "text", "said"),
+    ("at", "text", "said"),
     [
         (AT_KIND, "kind: Pod", "this is not a Job; start it with `apiVersion: batch/v1`"),
         (AT_VERSION, "apiVersion: batch/v2", "a Job's apiVersion is batch/v1"),
@@ -81,8 +81,8 @@ Steps = tuple[str, str, int]
         (IN_BOT, "env: [{name: USER_ID, value: x}]", "leave `USER_ID` out: the controller sets it"),
     ],
 )
-def test_a_mistake_is_named_with_its_line(tmp_path: Path, place: Steps, text: str, said: str) -> None:
-    old, around, line = place
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, at: Steps, text: str, said: str) -> None:
+    old, around, line = at
     path = tmp_path / "job.yaml"
     message = refused(path, USABLE.replace(old, around % text, 1))
 
@@ -131,14 +131,14 @@ JSON = st.recursive(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(JSON, st.sampled_from([(), ("spec",), ("spec", "template"), ("spec", "template", "spec")]))
 def test_whatever_stands_there_is_taken_or_refused_and_never_breaks_the_reader(
-    tmp_path: Path, odd: Any, place: tuple[str, ...]
+    tmp_path: Path, odd: Any, at: tuple[str, ...]
 ) -> None:
     manifest: Any = yaml.safe_load(USABLE)
-    if place:
+    if at:
         target = manifest
-        for step in place[:-1]:
+        for step in at[:-1]:
             target = target[step]
-        target[place[-1]] = odd
+        target[at[-1]] = odd
     else:
         manifest = odd
     path = tmp_path / "job.yaml"
