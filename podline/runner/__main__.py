@@ -81,7 +81,7 @@ async def _run(
 async def _hold_call(
     load: "LoadBot", settings: RunnerSettings, outbox: Outbox, process_exit: ProcessExit
 ) -> CallEnding:
-    hold_call = _load(load, traced=settings.traced)
+    hold_call = _load(load, settings)
     limits = CallLimits(
         settings.no_caller_seconds, settings.return_grace_seconds, settings.max_duration_seconds
     )
@@ -103,18 +103,20 @@ async def _hold_call(
         return await hold_call(settings, outbox, attendance, traces)
 
 
-def _load(load: "LoadBot", *, traced: bool) -> "HoldCall":
+def _load(load: "LoadBot", settings: RunnerSettings) -> "HoldCall":
     """Import the bot and what holds its call: a second's work, which a wrong variable need not wait for.
 
     Without garbage collections it takes a tenth less (docs/benchmarks.md), and what it keeps in memory for
     good is frozen: no collection walks through it again in the middle of a call.
     """
-    if not traced:
+    if not settings.traced:
         # Pipecat loads OpenTelemetry wherever it is found. So it is not: that takes 3 in 100 of this time.
         sys.modules.setdefault("opentelemetry", None)  # type: ignore[arg-type]
     gc.disable()
+    from podline.runner.room.transports import import_transport  # noqa: PLC0415
     from podline.runner.session import hold_call  # noqa: PLC0415
 
+    import_transport(settings)
     bot = load()
     gc.freeze()
     gc.enable()

@@ -34,7 +34,7 @@ from podline.runner.observers.voice import VoiceObserver
 from podline.runner.pipeline import CallerInput, DiscreetRTVI, call_worker
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.hearing import Hearing
-from podline.runner.room.transports import meet_caller
+from podline.runner.room.transports import import_transport
 from podline.runner.settings import RunnerSettings
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class BotSession:
         self._worker: PipelineWorker
         self.session_id = settings.session_id
         self.user_id = settings.user_id
-        self.transport, self._peer = meet_caller(settings, attendance, self._messages)
+        self.transport, self._peer = import_transport(settings)(attendance, self._messages)
         self.caller_input = CallerInput(self._hearing)
         self.caller_input.add_event_handler("on_typed_text", lambda _input, _text: outbox.record(TurnEnded()))
 

@@ -22,13 +22,15 @@ HEAVY = {
     [
         ("controller.web.app", {"fastapi", "uvicorn", "kubernetes"}),
         ("controller.__main__", {"fastapi", "uvicorn", "kubernetes"}),
+        ("bot.__main__", set()),
+        ("bot.bot", {"pipecat", "google.genai"}),
         ("podline.runner.__main__", set()),
-        ("podline.runner.session", {"pipecat", "aiortc", "google.genai"}),
+        ("podline.runner.session", {"pipecat"}),
         ("podline.contract.messages", set()),
     ],
 )
 def test_a_part_loads_nothing_of_another_part_s(module: str, own: set[str]) -> None:
-    """`podline.runner.__main__` loads nothing heavy at all: a wrong variable is named before."""
+    """A bot's own `__main__` and the runner's load nothing heavy at all: a wrong variable is named before."""
     code = f"import sys, {module}; print(*sys.modules)"
     command = [sys.executable, "-W", "ignore", "-c", code]
 

@@ -5,7 +5,7 @@ Each needs an extra of Pipecat (`daily`, `livekit`, `webrtc`), which an image fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,36 +20,41 @@ if TYPE_CHECKING:
     from podline.runner.room.peer import Peer
 
 
-def meet_caller(
-    settings: RunnerSettings, presence: Presence, messages: ClientMessages
-) -> tuple[BaseTransport, Peer | None]:
-    """Return the transport for the caller's room; if there is no room, a peer's, and the peer.
+MeetCaller = Callable[[Presence, ClientMessages], "tuple[BaseTransport, Peer | None]"]
+"""Makes the transport for the caller's room; without a room a peer's, and that peer."""
+
+
+def import_transport(settings: RunnerSettings) -> MeetCaller:
+    """Import what this call's transport needs, and return what makes one.
 
     Raises:
-        ConfigInvalid: The extra that this transport needs is not installed.
+        ConfigInvalid: The extra that it needs is not installed.
     """
     match settings.room:
-        case DailyRoomAccess() as room:
+        case DailyRoomAccess() as daily_room:
             with _extra("daily"):
                 from podline.runner.room.daily import daily_transport  # noqa: PLC0415
 
-            return daily_transport(room, presence, messages), None
-        case LiveKitRoomAccess() as room:
+            return lambda presence, messages: (daily_transport(daily_room, presence, messages), None)
+        case LiveKitRoomAccess() as livekit_room:
             with _extra("livekit"):
                 from podline.runner.room.livekit import livekit_transport  # noqa: PLC0415
 
-            return livekit_transport(room, presence, messages), None
+            return lambda presence, messages: (livekit_transport(livekit_room, presence, messages), None)
         case None:
             with _extra("webrtc"):
                 from podline.runner.room.peer import Peer  # noqa: PLC0415
 
-            peer = Peer(
-                presence,
-                messages,
-                settings.ice_servers,
-                refuse_private_candidates=settings.refuse_private_candidates,
-            )
-            return peer.transport, peer
+            def meet_by_peer(presence: Presence, messages: ClientMessages) -> tuple[BaseTransport, Peer]:
+                peer = Peer(
+                    presence,
+                    messages,
+                    settings.ice_servers,
+                    refuse_private_candidates=settings.refuse_private_candidates,
+                )
+                return peer.transport, peer
+
+            return meet_by_peer
 
 
 @contextmanager

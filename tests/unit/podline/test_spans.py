@@ -122,6 +122,19 @@ def test_a_protocol_that_is_not_spoken_is_named_with_what_to_do() -> None:
     )
 
 
+BOT = {
+    "SESSION_ID": "call-1",
+    "USER_ID": "ana",
+    "DAILY_ROOM_URL": "https://shop.daily.co/room",
+    "DAILY_TOKEN": "daily-secret",
+}
+LOAD_BOT = f"""
+import bot.__main__
+from podline.runner import __main__ as runner
+runner._load(bot.__main__.load, runner.read_settings({BOT!r}))
+"""
+
+
 @pytest.mark.parametrize(
     ("code", "unloaded"),
     [
@@ -131,13 +144,13 @@ def test_a_protocol_that_is_not_spoken_is_named_with_what_to_do() -> None:
             ("opentelemetry.sdk", "opentelemetry.exporter", "google.protobuf"),
         ),
         (
-            "import podline.runner.__main__ as main, bot.__main__ as b; main._load(b.load, traced=False)",
+            LOAD_BOT,
             ("opentelemetry.",),
         ),
     ],
 )
 def test_where_nobody_wants_traces_nothing_is_loaded_for_them(code: str, unloaded: tuple[str, ...]) -> None:
-    command = [sys.executable, "-W", "ignore", "-c", f"import sys; {code}; print(*sys.modules)"]
+    command = [sys.executable, "-W", "ignore", "-c", f"import sys\n{code}\nprint(*sys.modules)"]
 
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()  # noqa: S603
 

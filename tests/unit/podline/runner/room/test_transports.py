@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from podline.errors import ConfigInvalid
-from podline.runner.room.transports import meet_caller
+from podline.runner.room.transports import import_transport
 from podline.runner.settings import read_settings
 from testing.callers.client_messages import unhurried_messages
 
@@ -39,13 +39,15 @@ async def test_a_missing_extra_is_named(
     monkeypatch.setitem(sys.modules, f"podline.runner.room.{module}", None)
 
     with pytest.raises(ConfigInvalid) as caught:
-        meet_caller(read_settings({**CALL, **variables}), Unconcerned(), unhurried_messages())
+        import_transport(read_settings({**CALL, **variables}))
 
     assert f"add pipecat-ai[{extra}] to the bot's image." in caught.value.message
 
 
 async def test_without_a_room_the_caller_is_met_by_a_peer() -> None:
-    transport, peer = meet_caller(read_settings({**CALL, **CHANNEL}), Unconcerned(), unhurried_messages())
+    meet_caller = import_transport(read_settings({**CALL, **CHANNEL}))
+
+    transport, peer = meet_caller(Unconcerned(), unhurried_messages())
 
     assert peer is not None
     assert transport is peer.transport
