@@ -30,12 +30,12 @@ def final_report(
     so that their difference stays correct.
     """
     totals, acked = outbox.totals, outbox.acked_totals
-    summings_up = (
+    candidates = (
         (totals, acked),
         (_one_tool(totals), _one_tool(acked)),
         (_one_model(_one_tool(totals)), _one_model(_one_tool(acked))),
     )
-    words = (
+    reports = (
         FinalReport(
             reason=str(reason),
             message=_cut(message),
@@ -45,9 +45,9 @@ def final_report(
             acked=outbox.acked,
             is_final=is_final,
         )
-        for totals, acked in summings_up
+        for totals, acked in candidates
     )
-    return next(word for word in words if len(encode(word)) < MAX_LAST_WORD_BYTES)
+    return next(each for each in reports if len(encode(each)) < MAX_LAST_WORD_BYTES)
 
 
 class FinalReportFile:
@@ -63,15 +63,15 @@ class FinalReportFile:
         self._writing = threading.RLock()
         self._has_final = False
 
-    def write(self, word: FinalReport) -> None:
+    def write(self, report: FinalReport) -> None:
         """Replace the report in the file, unless that one is final and this one is not.
 
         A failure is only logged.
         """
         with self._writing:
-            if word.is_final or not self._has_final:
-                self._has_final = word.is_final
-                self._write(encode(word))
+            if report.is_final or not self._has_final:
+                self._has_final = report.is_final
+                self._write(encode(report))
 
     def _write(self, text: bytes) -> None:
         try:
