@@ -147,12 +147,12 @@ def _read_all(environment: Mapping[str, str], check: Check) -> RunnerSettings:
 def _traces(*, traced: bool) -> AbstractAsyncContextManager["Traces | None"]:
     """Return what makes the call's spans, or nothing if they are not wanted or can't be sent."""
     if traced:
-        # OpenTelemetry's SDK is loaded only for those who want traces.
-        from podline.runner.observers.spans import traces  # noqa: PLC0415
-
         try:
+            # OpenTelemetry's SDK is loaded only for those who want traces, and an image may lack it.
+            from podline.runner.observers.spans import traces  # noqa: PLC0415
+
             return traces(os.environ)
-        except ValueError as error:
+        except (ImportError, ValueError) as error:
             logger.warning("traces can't be sent", problem=str(error))
     return nullcontext()
 
