@@ -117,12 +117,12 @@ install_site() {
 
 # until_up DEPLOYMENT NAME: wait until the Deployment's newest pods are ready; NAME is the pods' label.
 until_up() {
-  local deadline=$((SECONDS + site_patience)) state told=
+  local deadline=$((SECONDS + site_patience)) state printed=
   until kube rollout status "deployment/$1" --timeout=2s > /dev/null 2>&1; do
     state=$(state_of "$1" "$2")
-    if [ "$state" != "$told" ]; then
+    if [ "$state" != "$printed" ]; then
       echo "Waiting for $1: $state"
-      told=$state
+      printed=$state
     fi
     if is_hopeless "$state" || [ $SECONDS -ge $deadline ]; then
       break

@@ -76,13 +76,13 @@ class Prometheus:
     def guide(self) -> str:
         """Return its address and what to look at, for a person."""
         url = f"http://127.0.0.1:{self.port}"
-        places = {name: _graph(url, expression) for name, expression in QUESTIONS.items()}
-        places["What would wake an operator"] = f"{url}/alerts"
-        width = max(map(len, places))
+        links = {name: _graph(url, expression) for name, expression in QUESTIONS.items()}
+        links["What would wake an operator"] = f"{url}/alerts"
+        width = max(map(len, links))
         return "\n".join(
             [
                 f"Prometheus is at {url}/ and scrapes every {EVERY}. After a call, look at",
-                *(f"  {name:{width}}  {where}" for name, where in places.items()),
+                *(f"  {name:{width}}  {where}" for name, where in links.items()),
             ]
         )
 

@@ -56,21 +56,21 @@ def measure(directory: Path, revision: str, rounds: int, calls: int) -> str:
         for number in range(1, rounds + 1):
             sys.stderr.write(f"round {number} of {rounds} ...\n")
             order = (ROOT, earlier) if number % 2 else (earlier, ROOT)
-            taken = {place: _sample(place, directory / f"{number}-{place.name}", calls) for place in order}
+            taken = {tree: _sample(tree, directory / f"{number}-{tree.name}", calls) for tree in order}
             samples.append((taken[ROOT], taken[earlier]))
     return table(samples, revision)
 
 
 @contextmanager
-def checkout(place: Path, revision: str) -> Iterator[Path]:
+def checkout(tree: Path, revision: str) -> Iterator[Path]:
     """Another revision of this repository with its own environment, gone with the block."""
-    run(["git", "worktree", "add", "--detach", "--quiet", place, revision], cwd=ROOT, check=True)
+    run(["git", "worktree", "add", "--detach", "--quiet", tree, revision], cwd=ROOT, check=True)
     try:
         command = "source scripts/lib.sh; ensure_environment bench --all-extras"
-        run(["bash", "-c", command], cwd=place, check=True)
-        yield place
+        run(["bash", "-c", command], cwd=tree, check=True)
+        yield tree
     finally:
-        run(["git", "worktree", "remove", "--force", place], cwd=ROOT, check=True)
+        run(["git", "worktree", "remove", "--force", tree], cwd=ROOT, check=True)
 
 
 def table(samples: Sequence[tuple[Sample, Sample]], revision: str) -> str:
@@ -82,10 +82,10 @@ def table(samples: Sequence[tuple[Sample, Sample]], revision: str) -> str:
     return "\n".join([f"Medians and spread of {len(samples)} rounds in turn; {system()}", "", *rows])
 
 
-def _sample(place: Path, directory: Path, calls: int) -> Sample:
+def _sample(tree: Path, directory: Path, calls: int) -> Sample:
     directory.mkdir()
-    command: list[Any] = [place / ".venv/bin/python", "-c", _PROBE, directory, str(calls)]
-    taken: Sample = json.loads(run(command, cwd=place, stdout=PIPE, stderr=DEVNULL, check=True).stdout)
+    command: list[Any] = [tree / ".venv/bin/python", "-c", _PROBE, directory, str(calls)]
+    taken: Sample = json.loads(run(command, cwd=tree, stdout=PIPE, stderr=DEVNULL, check=True).stdout)
     return taken
 
 

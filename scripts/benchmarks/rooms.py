@@ -83,10 +83,10 @@ def table(figures: dict[str, RoomFigures], calls: int) -> str:
         "answered": "end of speech to first sound, less VAD's wait and model",
     }
     rows = []
-    for name, told in names.items():
+    for name, title in names.items():
         samples = {provider: getattr(each, name) for provider, each in figures.items()}
-        rows += [(f"{told}: {provider}", milliseconds(found)) for provider, found in samples.items()]
-        rows.append((f"{told}: the room's part", difference(samples["livekit"], samples["webrtc"])))
+        rows += [(f"{title}: {provider}", milliseconds(found)) for provider, found in samples.items()]
+        rows.append((f"{title}: the room's part", difference(samples["livekit"], samples["webrtc"])))
     width = max(len(name) for name, _ in rows)
     return "\n".join(
         [f"Medians over {calls} calls at each provider, in turn; {system()}", ""]

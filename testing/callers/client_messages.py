@@ -19,10 +19,10 @@ class StillClock:
 class FakePage:
     """The answers that the caller's page got."""
 
-    told: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
 
     async def tell(self, sentence: str) -> None:
-        self.told.append(sentence)
+        self.received.append(sentence)
 
 
 def typed(text: str) -> dict[str, object]:

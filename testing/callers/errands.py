@@ -10,7 +10,7 @@ from sandbox.caller_signalling import CallFailedError
 
 
 @dataclass(frozen=True)
-class Wish:
+class Errand:
     """Words, what is searched for by them, words again, and the number of what is saved by those."""
 
     asks: str
@@ -19,11 +19,11 @@ class Wish:
     number: int
 
 
-WISHES = {
-    "mia": Wish("find running shoes", "running shoes", "save product one", 1),
-    "noa": Wish("find desk lamps", "desk lamps", "save product two", 2),
-    "ola": Wish("find headphones", "headphones", "save product three", 3),
-    "pia": Wish("find coffee makers", "coffee makers", "save product four", 4),
+ERRANDS = {
+    "mia": Errand("find running shoes", "running shoes", "save product one", 1),
+    "noa": Errand("find desk lamps", "desk lamps", "save product two", 2),
+    "ola": Errand("find headphones", "headphones", "save product three", 3),
+    "pia": Errand("find coffee makers", "coffee makers", "save product four", 4),
 }
 """By who has it."""
 
@@ -40,12 +40,12 @@ async def says_until(caller: Caller, words: str, kind: str) -> None:
     raise AssertionError(f'"{words}" was not understood; the call:\n' + "\n".join(caller.account()))
 
 
-async def has_its_wish(caller: Caller, wish: Wish) -> None:
+async def runs_errand(caller: Caller, errand: Errand) -> None:
     """From the greeting on: asked, found, saved, and nothing of anybody else's was heard of."""
     await caller.hears_bot(within=60)
     await caller.bot_quiet()
-    await says_until(caller, wish.asks, "products_found")
-    await says_until(caller, wish.saves, "product_saved")
-    told = [message.data for message in caller.messages]
-    assert {each["query"] for each in told if each.get("type") == "products_found"} == {wish.searched}
-    assert {each["number"] for each in told if each.get("type") == "product_saved"} == {wish.number}
+    await says_until(caller, errand.asks, "products_found")
+    await says_until(caller, errand.saves, "product_saved")
+    received = [message.data for message in caller.messages]
+    assert {each["query"] for each in received if each.get("type") == "products_found"} == {errand.searched}
+    assert {each["number"] for each in received if each.get("type") == "product_saved"} == {errand.number}

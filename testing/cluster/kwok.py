@@ -5,7 +5,7 @@ The stages under `stages/` play the kubelet's part. What they take their cues fr
 * `fate.test/end` how it goes on, in the pod template or set at any time; see `Fate`. Without it, it runs.
 * `fate.test/after` how long after that its end comes, such as `500ms`: at once by default.
 * `fate.test/final-report` the termination message of its container, however that ends.
-* `fate.test/stop-code` and `fate.test/stop-takes` with which code it ends when told to, 0 by default, and
+* `fate.test/stop-code` and `fate.test/stop-takes` the code it exits with when stopped, 0 by default, and
   how long that takes it, `100ms` by default.
 """
 

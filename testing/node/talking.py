@@ -59,11 +59,11 @@ class Call:
         assert await self._pods_ever() == [self.pod["metadata"]["name"]]
         assert not [message for message in self.caller.messages if message.type == "error"]
 
-    def _is_counted(self, usage: dict[str, Any], told: list[dict[str, Any]]) -> None:
+    def _is_counted(self, usage: dict[str, Any], sessions: list[dict[str, Any]]) -> None:
         questions = len(self.caller.spoken)
         assert (usage["turns"], usage["partial"]) == (questions, False)
         assert usage["tool_calls"] == {"search_products": {"ok": questions, "error": 0}}
-        spent = told[self.model]["tokens"]
+        spent = sessions[self.model]["tokens"]
         [tokens] = usage["models"].values()
         assert tokens["prompt_tokens"] == spent["prompt_text"] + spent["prompt_audio"]
         assert tokens["completion_tokens"] == spent["response_audio"]

@@ -34,7 +34,9 @@ async def front_of(url: str) -> AsyncIterator[Front]:
         async def answer(request: web.Request) -> web.StreamResponse:
             front.asked.append(request.path.rpartition("/")[2])
             if front.statuses:
-                return web.json_response({"code": "unknown", "msg": "told to"}, status=front.statuses.pop(0))
+                return web.json_response(
+                    {"code": "unknown", "msg": "on demand"}, status=front.statuses.pop(0)
+                )
             headers = {name: request.headers[name] for name in ("Authorization", "Content-Type")}
             async with client.post(request.path, data=await request.read(), headers=headers) as response:
                 if front.loses_answers:

@@ -239,7 +239,7 @@ async def test_a_change_of_the_secret_ends_no_call_and_then_the_former_one_opens
 
 async def test_a_token_lasts_no_longer_than_its_call_may() -> None:
     async with bot_of("ana", "call-1") as token:
-        told = jwt.decode(token, options={"verify_signature": False})
+        claims = jwt.decode(token, options={"verify_signature": False})
     # Start timeout, the longest session, grace: the settings' defaults.
-    assert told["exp"] - told["iat"] == 120 + 1800 + 30
-    assert told.keys() == {"iss", "aud", "sub", "sid", "jti", "iat", "exp"}
+    assert claims["exp"] - claims["iat"] == 120 + 1800 + 30
+    assert claims.keys() == {"iss", "aud", "sub", "sid", "jti", "iat", "exp"}

@@ -50,9 +50,9 @@ async def test_a_bots_deeply_nested_answer_is_refused_and_the_next_reaches_the_c
 ) -> None:
     async with serve_bad_bot(tmp_path) as bot:
         offering = asyncio.ensure_future(bot.controller.offer(bot.session, {"sdp": "v=0", "type": "offer"}))
-        place = f"inbox/{await bot.first_message()}"
-        refused = await bot.post(place, f'{{"body": {{"a": {nested(levels)}}}}}'.encode())
-        await bot.post(place, b'{"body": {"sdp": "v=0"}}')
+        path = f"inbox/{await bot.first_message()}"
+        refused = await bot.post(path, f'{{"body": {{"a": {nested(levels)}}}}}'.encode())
+        await bot.post(path, b'{"body": {"sdp": "v=0"}}')
         answer = await offering
 
     assert refused.status_code == 422

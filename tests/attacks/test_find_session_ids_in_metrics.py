@@ -35,7 +35,7 @@ async def test_nothing_that_names_a_call_a_user_or_a_launch_is_in_metrics(
             await controller.client.delete(f"/v1/sessions/{each}")
             await controller.until_over(each)
         unnamed = await controller.start(user_id="join.zyx-unnamed")
-        # What nobody has asked for is told of no one either.
+        # What nobody has asked for is not shown of anybody either.
         await controller.client.get("/v1/sessions/cart-of-nobody")
         launches = [each.name for each in controller.directory.iterdir()]
         shown = await controller.client.get("/metrics", headers={"Accept": accept})

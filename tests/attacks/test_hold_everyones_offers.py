@@ -1,4 +1,4 @@
-"""Holders of a token try to take up with offers what others need: places, the bot's ear, its stop."""
+"""Holders of a token try to use up with offers what others need: capacity, the bot's attention, its stop."""
 
 from __future__ import annotations
 

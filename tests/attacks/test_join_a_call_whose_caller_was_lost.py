@@ -1,4 +1,4 @@
-"""A stranger waits until a caller's connection is lost, and tries to take the place in a real call."""
+"""A stranger waits until a caller's connection is lost, and tries to take over a real call."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ async def test_nothing_stands_in_for_the_token_of_the_session(method: str, *, pu
         polling = asyncio.create_task(inbox)
         rightful = asyncio.create_task(knock(site.client, f"{VICTIM}%7E{token}", method))
         messages = (await polling).json()["messages"]
-        assert len(messages) == 1, "the bot was told of a stranger"
+        assert len(messages) == 1, "the bot heard of a stranger"
         rightful.cancel()
 
 
@@ -200,11 +200,11 @@ async def test_the_token_is_left_in_no_log_metric_record_or_error(
         ended = await controller.until_over(given)
 
     assert (ended["id"], ended["reason"]) == (bare, "stopped")
-    told = [answer.text for answer in answers] + [str(answer.headers) for answer in answers]
+    disclosed = [answer.text for answer in answers] + [str(answer.headers) for answer in answers]
     logged = [
         f"{record.getMessage()} {vars(record)}"
         for record in caplog.records
         if not record.name.startswith(("httpx", "httpcore"))  # the caller's own
     ]
     assert logged
-    assert [each for each in (*told, *logged, str(ended)) if token in each] == []
+    assert [each for each in (*disclosed, *logged, str(ended)) if token in each] == []

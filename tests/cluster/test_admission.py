@@ -17,7 +17,7 @@ from testing.cluster.overlays import TEMPLATES, apply, rendered
 from testing.cluster.site import serve, until_not_ready, until_ready, write_template
 
 FATES = "fate.test/"
-"""Annotations by which fake pods are told what happens to them."""
+"""Annotations that decide what happens to fake pods."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)

@@ -1,4 +1,4 @@
-"""What an operator or a caller gets wrong is told in a sentence, and nothing is left half made."""
+"""What an operator or a caller gets wrong is explained in a sentence, and nothing is left half made."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ RESTED_SECONDS = 120.0
 
 
 class Chaos:
-    """What callers asked for in one loop, and what they were told."""
+    """What callers asked for in one loop, and the answers."""
 
     def __init__(self, client: httpx.AsyncClient, chance: random.Random) -> None:
         self.client = client
@@ -131,7 +131,7 @@ async def test_after_any_disturbance_there_is_one_bot_for_each_session_and_none_
 ) -> None:
     seed = int(os.environ.get("PODLINE_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
     tell(f"PODLINE_CHAOS_SEED={seed}")
-    chance = random.Random(seed)  # noqa: S311 - a seed that can be told
+    chance = random.Random(seed)  # noqa: S311 - a seed that a failure shows
     template = write_template(tmp_path, {})
     await plane.kubectl("create", "job", FOREIGN, "--image=x", "-n", namespace)
     async with FaultProxy(plane, seed=seed) as proxy:
@@ -182,7 +182,7 @@ async def play(
     proxy.break_connections()
     await controller.ready()
     await settle(chaos)
-    answers = Counter(status for told in chaos.answers.values() for status in told)
+    answers = Counter(status for statuses in chaos.answers.values() for status in statuses)
     tell(f"loop {loop}: answers {dict(answers)}, requests {proxy.counts.total()}, starts {controller.starts}")
     await check(chaos, plane, namespace)
     await end_all(chaos)
@@ -190,7 +190,7 @@ async def play(
 
 
 async def settle(chaos: Chaos) -> None:
-    """Callers who were told nothing definite ask again, as they are told to."""
+    """Callers without a definite answer ask again, as the documentation advises."""
     for session_id, answers in list(chaos.answers.items()):
         if not {200, 201, 409} & set(answers) and session_id not in chaos.stopped:
             await chaos.ask(session_id)

@@ -13,7 +13,7 @@ from testing.cluster.site import serve, until_not_ready, until_ready
 
 
 def kubeconfig(plane: ControlPlane, directory: Path, user: Mapping[str, object]) -> Path:
-    """Who we are, told in another way than by a token."""
+    """Authenticate in another way than by a token."""
     manifest = yaml.safe_load(plane.kubeconfig.read_text(encoding="utf-8"))
     manifest["users"] = [{"name": each["name"], "user": user} for each in manifest["users"]]
     path = directory / "kubeconfig"

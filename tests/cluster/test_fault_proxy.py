@@ -1,4 +1,4 @@
-"""The fault proxy breaks what it is told to break, and nothing else."""
+"""The fault proxy breaks what a test orders, and nothing else."""
 
 from __future__ import annotations
 

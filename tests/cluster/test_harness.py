@@ -1,4 +1,4 @@
-"""The harness does what it says: fake pods end as they are told, and real parts notice it."""
+"""The harness does what it says: fake pods end as ordered, and real components notice it."""
 
 from __future__ import annotations
 

@@ -143,10 +143,10 @@ async def test_without_a_verb_what_needs_it_fails_and_says_so(
         advice = f"add `{verb}` on `{resource}` to its Role"
         async with asyncio.timeout(PATIENCE_SECONDS):
             # What no answer carries is logged, some moments after its cause is on record.
-            while advice not in said + "".join(map(told, caplog.records)):  # noqa: ASYNC110 - as below
+            while advice not in said + "".join(map(text_of, caplog.records)):  # noqa: ASYNC110 - as below
                 await asyncio.sleep(0.02)  # seen from outside only
 
 
-def told(record: logging.LogRecord) -> str:
+def text_of(record: logging.LogRecord) -> str:
     error: Any = getattr(record, "error", "")
     return f" {error}"

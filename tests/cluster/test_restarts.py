@@ -168,7 +168,7 @@ async def test_a_job_without_its_secret_gets_it_from_the_next_controller(
 
 
 class RoomsOfTheirOwn(WebRtcRooms):
-    """A provider whose rooms callers bring, with a token that is told once."""
+    """A provider whose rooms callers bring, with a token that is given once."""
 
     async def enter_again(self, session: Session, *, lifetime_seconds: float) -> Room:
         return replace(await super().enter_again(session, lifetime_seconds=lifetime_seconds), secrets=None)

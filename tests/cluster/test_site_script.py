@@ -90,14 +90,14 @@ async def test_a_site_comes_up_and_a_second_time_leaves_its_secrets_as_they_are(
 
 @pytest.mark.usefixtures("site")
 @pytest.mark.parametrize(
-    ("fate", "told"),
+    ("fate", "complaint"),
     [
         (Fate.IMAGE_PULL, "is Pending ImagePullBackOff Back-off pulling image"),
         (Fate.SECRET_MISSING, "is Pending CreateContainerConfigError secret"),
         (Fate.NEVER_READY, "is Pending ContainerCreating"),
     ],
 )
-async def test_what_does_not_come_up_says_why(plane: ControlPlane, fate: str, told: str) -> None:
+async def test_what_does_not_come_up_says_why(plane: ControlPlane, fate: str, complaint: str) -> None:
     marked = {"spec": {"template": {"metadata": {"annotations": {END: fate}}}}}
     await plane.api("PATCH", f"{DEPLOYMENTS}/podline", marked, MERGE)
 
@@ -106,7 +106,7 @@ async def test_what_does_not_come_up_says_why(plane: ControlPlane, fate: str, to
     assert code == 1
     assert said.startswith("Waiting for podline: ")
     assert "podline did not come up: pod/podline-" in complained
-    assert told in complained
+    assert complaint in complained
 
 
 @pytest.mark.usefixtures("site")
@@ -153,6 +153,6 @@ async def test_a_session_s_timeline_is_told_from_its_job(plane: ControlPlane, tm
     assert (code, complained) == (0, "")
     first, *stages = said.splitlines()
     assert first == f"one ended as {session['reason']}: {session['message']}"
-    told = [line.split() for line in stages]
-    assert [name for _, _, name in told] == [name for name, at in session["timeline"].items() if at]
-    assert told[0] == ["0.00", "s", "accepted"]
+    shown = [line.split() for line in stages]
+    assert [name for _, _, name in shown] == [name for name, at in session["timeline"].items() if at]
+    assert shown[0] == ["0.00", "s", "accepted"]

@@ -30,7 +30,7 @@ MINUTE = 60.0
 
 
 class Site:
-    """Daily with a clock that goes when told, and the controller's rooms there."""
+    """Daily with a clock that a test moves, and the controller's rooms there."""
 
     def __init__(self) -> None:
         self.seconds = NOW

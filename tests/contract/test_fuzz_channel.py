@@ -125,8 +125,8 @@ def test_batches_repeated_late_or_out_of_order_never_take_a_record_back(
         async with serve_site() as site:
             await site.start(session_id="mine")
             highest = turns = 0
-            for seq, told in batches:
-                report = {**VALID, "seq": seq, "acked": seq - 1, "totals": {"turns": told}}
+            for seq, claimed in batches:
+                report = {**VALID, "seq": seq, "acked": seq - 1, "totals": {"turns": claimed}}
                 answer = await site.as_bot("mine", "POST", "reports", json=report)
                 highest = max(highest, seq)
                 assert (answer.status_code, answer.json()) == (200, {"ack": highest})

@@ -175,8 +175,8 @@ async def test_without_a_guardian_there_are_no_launches(tmp_path: Path) -> None:
 
 
 def test_what_a_guardian_was_told_is_taken_line_by_line_and_nobody_else_is_signalled() -> None:
-    told = ["7\n", "+100\n", "+200\n", "+100\n", "-100\n", "-300\n", "+0\n", "+1\n", "noise\n", "+40"]
-    assert left_behind(told) == {200}
+    lines = ["7\n", "+100\n", "+200\n", "+100\n", "-100\n", "-300\n", "+0\n", "+1\n", "noise\n", "+40"]
+    assert left_behind(lines) == {200}
 
 
 async def test_calls_go_on_when_the_controller_was_stopped_for_longer_than_a_bot_may_be_silent(

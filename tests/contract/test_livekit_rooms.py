@@ -270,8 +270,8 @@ async def test_a_deletion_is_tried_again(front: Front, server: LiveKitServer) ->
     assert await server.rooms() == []
 
 
-def own(**wishes: Any) -> Callable[[LiveKitServer], str]:
-    return lambda server: server.token(**{"room": "web-room", "identity": "our-bot", **wishes})
+def own(**grants: Any) -> Callable[[LiveKitServer], str]:
+    return lambda server: server.token(**{"room": "web-room", "identity": "our-bot", **grants})
 
 
 @pytest.mark.parametrize(

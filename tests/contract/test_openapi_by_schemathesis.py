@@ -57,7 +57,7 @@ def application() -> FastAPI:
 
 def description() -> BaseSchema:
     schema = schemathesis.openapi.from_dict(application().openapi())
-    # 503 is an answer of ours like any other: no place, no bot, for now.
+    # 503 is an answer of ours like any other: no capacity, no bot, for now.
     schema.config.checks.not_a_server_error.expected_statuses = ["2xx", "3xx", "4xx", "503"]
     return schema
 

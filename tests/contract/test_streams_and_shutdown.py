@@ -56,14 +56,14 @@ async def test_leaving_takes_the_bots_along_and_ends_all_streams(serve: ServeCon
         pid = await pid_of(controller, session)
         async with asyncio.timeout(10):
             stream = controller.watch("/v1/events")
-            told = [await anext(stream)]
+            events = [await anext(stream)]
             leaving = asyncio.create_task(controller.leave())
-            told += [each async for each in stream]
+            events += [each async for each in stream]
             await leaving
 
         assert not exists(pid)
-        assert (told[-1]["phase"], told[-1]["reason"]) == ("ended", "stopped")
-        assert told[-1]["message"].startswith("The controller was shut down")
+        assert (events[-1]["phase"], events[-1]["reason"]) == ("ended", "stopped")
+        assert events[-1]["message"].startswith("The controller shut down")
 
 
 async def test_what_a_bot_reports_on_its_way_out_is_still_taken(serve: ServeController) -> None:

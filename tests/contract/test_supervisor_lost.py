@@ -57,4 +57,4 @@ def test_its_process_ends_with_an_error_in_one_sentence_and_the_cause_in_the_log
     assert ended.value.code == (
         "podline: the controller can no longer track bots, for the reason logged above. Start it again."
     )
-    assert "the place is lost" in caplog.text
+    assert "the runtime is lost" in caplog.text

@@ -27,7 +27,7 @@ FATES: Final[Mapping[Fate, int]] = {
     "late": 5,
     "twice": 5,
 }
-"""How often each befalls a batch, in percent: `lost` on the way there, `unanswered` on the way back, told
+"""How often each befalls a batch, in percent: `lost` on the way there, `unanswered` on the way back, reported
 that the controller is `busy` (503), or that it will never take this batch (422), `late` by more than a bot
 waits, and delivered `twice`."""
 

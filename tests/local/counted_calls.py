@@ -133,7 +133,7 @@ class Fault:
         name: As it stands in the table.
         share: How many of a hundred calls.
         happens: Plays the call, from the greeting on.
-        order: What the model is told to get wrong for the next session that connects.
+        order: What the model is ordered to get wrong for the next session that connects.
         may_speak: Whether the bot can still say what it used.
     """
 
@@ -166,9 +166,9 @@ class Call:
         turns: How many the caller has surely had.
         launch_id: Of its bot.
         record: The session as the controller shows it at the end.
-        sent: What the model told it of tokens, on all its connections.
+        sent: What the model sent it of token counts, on all its connections.
         tools: How often the model called which tool.
-        trouble: What kept it from going as planned, where something did: on a busy machine callers lose
+        mishap: What kept it from going as planned, where something did: on a busy machine callers lose
             their patience. It counts like any other call.
     """
 
@@ -180,7 +180,7 @@ class Call:
     record: dict[str, Any] = field(default_factory=dict)
     sent: Tokens = NO_TOKENS
     tools: Counter[str] = field(default_factory=Counter)
-    trouble: str | None = None
+    mishap: str | None = None
 
     def __str__(self) -> str:
         return f"call {self.number} ({self.fault.name}), session {self.session_id}"
@@ -188,7 +188,7 @@ class Call:
     @property
     def bot_could_speak(self) -> bool:
         """Whether its bot could still say what it used: it was not killed, as planned or not."""
-        return self.fault.may_speak or self.trouble is not None
+        return self.fault.may_speak or self.mishap is not None
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -244,7 +244,7 @@ class Run:
         counted = sum(self.counted_tokens())
         batches = ", ".join(f"{count} {fate}" for fate, count in self.channel.fates.most_common())
         lines.append(f"{len(self.calls):5}  {sent:11}  {recorded:9}  {'':7}  all; {counted} in the counters")
-        off_plan = sum(call.trouble is not None for call in self.calls)
+        off_plan = sum(call.mishap is not None for call in self.calls)
         lines.append(f"{off_plan:5}  did not go as planned, and are counted like the others")
         lines.append(f"batches: {batches}; {self.scrapes} scrapes, {len(self.fallen)} series fell")
         return lines
@@ -323,7 +323,7 @@ async def _make_call(site: Site, call: Call, chance: random.Random) -> None:
             call.launch_id = launch_of(await scene.bot())
             call.turns = await call.fault.happens(caller, scene, chance)
     except (CallFailedError, AssertionError) as error:
-        call.trouble = f"{call}: {error!r}"
+        call.mishap = f"{call}: {error!r}"
     call.record = await scene.ended(within=75)
 
 
@@ -351,7 +351,7 @@ def _compare(run: Run, seen: dict[Series, float]) -> None:
 
 
 def _ask_the_model(sessions: list[dict[str, Any]], run: Run) -> None:
-    """What it told each call, which it knows by the greeting it was asked for."""
+    """What it sent each call, which it knows by the greeting it was asked for."""
     numbers = {
         session["conversation"]: int(found[1])
         for session in sessions

@@ -240,9 +240,9 @@ async def _saves_a_product(caller: Caller) -> None:
 
 async def _is_told(caller: Caller, reason: str) -> None:
     """The page hears why the call ends, from the bot, which then leaves."""
-    told = await caller.message(lambda message: message.is_server_message("call_ended"), within=30)
-    assert told.data["reason"] == reason
-    assert told.data["message"].endswith(".")
+    ended = await caller.message(lambda message: message.is_server_message("call_ended"), within=30)
+    assert ended.data["reason"] == reason
+    assert ended.data["message"].endswith(".")
     await caller.bot_leaves()
 
 
@@ -291,7 +291,7 @@ async def model_is_gone_again_and_again(scene: Scene) -> None:
 
 
 async def model_drops_and_has_forgotten(scene: Scene) -> None:
-    """A session that can't be resumed is told what was said before."""
+    """A session that can't be resumed receives what was said before."""
     await scene.site.misbehave("model", "no_resumption_handles", times=2)
     await call_survives("drop", after="audio")(scene)
     sessions = (await scene.site.control.get("/sandbox/model")).json()["sessions"]
@@ -308,7 +308,7 @@ async def model_falls_silent(scene: Scene) -> None:
 
 
 async def model_drops_after_a_tool_call(scene: Scene) -> None:
-    """The tool's result goes to the next connection, and is told."""
+    """The tool's result goes to the next connection, and is spoken."""
     await scene.site.misbehave("model", "drop", after="tool_call")
     async with scene.call() as caller:
         await finds_products(caller)
@@ -349,7 +349,7 @@ async def model_calls_a_tool_that_is_none(scene: Scene) -> None:
 
 
 async def model_tells_usage_apart(scene: Scene) -> None:
-    """Every token that was told is counted, once."""
+    """Every token that was reported is counted, once."""
     await scene.site.misbehave("model", "usage_apart")
     async with scene.call() as caller:
         await caller.bot_quiet()
@@ -357,18 +357,18 @@ async def model_tells_usage_apart(scene: Scene) -> None:
         await caller.bot_quiet()
         scene.it_happens()
     session = await scene.ended(within=10)
-    told = (await scene.site.control.get("/sandbox/model")).json()["sessions"][-1]["tokens"]
+    sent = (await scene.site.control.get("/sandbox/model")).json()["sessions"][-1]["tokens"]
     [counted] = session["usage"]["models"].values()
-    assert counted["prompt_tokens"] == told["prompt_text"] + told["prompt_audio"]
-    assert counted["input_audio_tokens"] == told["prompt_audio"]
-    assert counted["completion_tokens"] == counted["output_audio_tokens"] == told["response_audio"]
+    assert counted["prompt_tokens"] == sent["prompt_text"] + sent["prompt_audio"]
+    assert counted["input_audio_tokens"] == sent["prompt_audio"]
+    assert counted["completion_tokens"] == counted["output_audio_tokens"] == sent["response_audio"]
 
 
 # --- The shop ---
 
 
 def shop_gets_wrong(name: str, **parameters: Any) -> Cause:
-    """A search fails, the caller is told so, and the next one is served."""
+    """A search fails, the caller hears so, and the next one is served."""
 
     async def cause(scene: Scene) -> None:
         async with scene.call() as caller:

@@ -175,10 +175,10 @@ def table(rows: Iterable[Ending], seen: Mapping[str, Seen]) -> list[str]:
     """The matrix as it was seen, a line for each row."""
     lines = [("cause", "phase", "reason", "exit", "took", "message")]
     for row in rows:
-        if (told := seen.get(row.id)) is not None:
-            code = "-" if told.exit is None else str(told.exit)
-            took = f"{told.seconds:.1f} s"
-            lines.append((row.id, told.phase, told.reason, code, took, told.message))
+        if (found := seen.get(row.id)) is not None:
+            code = "-" if found.exit is None else str(found.exit)
+            took = f"{found.seconds:.1f} s"
+            lines.append((row.id, found.phase, found.reason, code, took, found.message))
     widths = [max(len(line[column]) for line in lines) for column in range(5)]
     return [
         "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[-1]])

@@ -27,9 +27,9 @@ class Scene:
         self.began = time.monotonic()
         self._room: RoomAddress
 
-    async def start(self, **wishes: Any) -> None:
+    async def start(self, **fields: Any) -> None:
         """Start the session; its user may have no other meanwhile."""
-        body = {"user_id": self.user_id, **wishes}
+        body = {"user_id": self.user_id, **fields}
         answer = await self.site.controller.post("/v1/sessions", json=body)
         assert answer.status_code == 201, answer.text
         session = answer.json()
@@ -38,9 +38,9 @@ class Scene:
         self.it_happens()
 
     @contextlib.asynccontextmanager
-    async def call(self, **wishes: Any) -> AsyncIterator[Caller]:
+    async def call(self, **fields: Any) -> AsyncIterator[Caller]:
         """A session with its caller, greeted."""
-        await self.start(**wishes)
+        await self.start(**fields)
         async with self.joined() as caller:
             await caller.hears_bot()
             yield caller
@@ -100,7 +100,7 @@ class Scene:
         os.kill(await self.bot(), number)
 
     async def is_gone(self) -> bool:
-        """Whether there is no bot, and its user's place is free: another session can be started."""
+        """Whether there is no bot, and its user's slot is free: another session can be started."""
         if bots_of(self.session_id):
             return False
         body = {"user_id": self.user_id}
@@ -114,7 +114,7 @@ class Scene:
 
 
 async def finds_products(caller: Caller) -> None:
-    """Ask for something in writing, and have it found and told: the proof that the call goes on."""
+    """Ask for something in writing, and have it found and shown: the proof that the call goes on."""
     caller.write("find running shoes")
     await caller.message(lambda message: message.is_server_message("products_found"))
     await caller.bot_says("I found")

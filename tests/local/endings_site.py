@@ -27,7 +27,7 @@ SHORT = {
     "PODLINE_RETURN_GRACE_SECONDS": "3",
     "PODLINE_START_TIMEOUT_SECONDS": "15",
 }
-"""With one session per user, a second one is the proof that the first has given its place back."""
+"""With one session per user, a second one is the proof that the first has given its slot back."""
 
 
 class Gate:

@@ -62,7 +62,7 @@ async def caller_is_killed(scene: Scene) -> None:
 
 
 async def caller_is_killed_and_back_at_once(scene: Scene) -> None:
-    """LiveKit has not missed them yet: the second connection takes the place of the first."""
+    """LiveKit has not missed them yet: the second connection replaces the first."""
     await scene.start()
     async with _callers_process(scene) as process:
         await scene.reaches("first_speech")

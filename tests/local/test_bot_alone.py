@@ -44,8 +44,8 @@ def test_everything_that_is_wrong_is_named_in_one_line(tmp_path: Path) -> None:
         },
     )
 
-    [told] = said.splitlines()
-    line = json.loads(told)["problem"]
+    [printed] = said.splitlines()
+    line = json.loads(printed)["problem"]
     assert code == 64
     assert word["reason"] == "config_invalid"
     assert "GOOGLE_API_KEY is missing (GEMINI_API_KEY is set: rename it to GOOGLE_API_KEY)" in line

@@ -51,8 +51,8 @@ async def test_a_caller_is_greeted_and_finds_saves_and_hangs_up(
 
     kept = (await store.get("/sandbox/saved", params={"userId": "ana"})).json()
     assert [product["number"] for product in kept["products"]] == [2]
-    told = (await store.get("/sandbox/transcripts", params={"sessionId": session_id})).json()
-    assert {turn["role"] for turn in told["turns"]} == {"user", "assistant"}
+    saved = (await store.get("/sandbox/transcripts", params={"sessionId": session_id})).json()
+    assert {turn["role"] for turn in saved["turns"]} == {"user", "assistant"}
 
 
 async def test_typed_words_are_answered_aloud_and_goodbye_ends_the_call(

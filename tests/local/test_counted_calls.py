@@ -1,4 +1,4 @@
-"""A hundred short calls with faults: what was counted is what the model says it has told.
+"""A hundred short calls with faults: what was counted is what the model says it has sent.
 
 PODLINE_COUNTED_CALLS sets another number of calls, PODLINE_COUNTED_SEED repeats a run's faults.
 """
@@ -52,13 +52,13 @@ def could_not(run: Run) -> list[Call]:
 
 
 def as_planned(run: Run) -> list[Call]:
-    return [call for call in could_speak(run) if call.trouble is None]
+    return [call for call in could_speak(run) if call.mishap is None]
 
 
 def test_nearly_all_calls_went_as_planned(run: Run) -> None:
     """A busy machine spoils some; more would show that it is us."""
-    troubles = [call.trouble for call in run.calls if call.trouble is not None]
-    assert len(troubles) <= MOST_OFF_PLAN * len(run.calls), "\n".join([f"seed {SEED}", *troubles])
+    mishaps = [call.mishap for call in run.calls if call.mishap is not None]
+    assert len(mishaps) <= MOST_OFF_PLAN * len(run.calls), "\n".join([f"seed {SEED}", *mishaps])
 
 
 def test_each_record_is_equal_to_the_token_with_what_the_model_told(run: Run) -> None:
@@ -70,7 +70,7 @@ def test_each_record_is_equal_to_the_token_with_what_the_model_told(run: Run) ->
     assert differing == {}
     assert run.sent == plus(*(call.sent for call in run.calls)), "a connection that is nobody's"
     for call in as_planned(run):
-        # Who loses the model in its greeting and hangs up in the next answer is told nothing.
+        # Who loses the model in its greeting and hangs up in the next answer learns nothing.
         assert sum(call.sent) > 0 or call.fault.happens is hangs_up_in_mid_answer, str(call)
 
 
@@ -79,10 +79,10 @@ def test_of_a_killed_bot_at_most_the_last_unreported_batch_is_missing_and_the_re
 ) -> None:
     for call in could_not(run):
         assert call.usage["partial"], str(call)
-        assert all(mine <= told for mine, told in zip(call.recorded, call.sent, strict=True)), str(call)
+        assert all(mine <= sent for mine, sent in zip(call.recorded, call.sent, strict=True)), str(call)
         reported = run.channel.counted.get(call.launch_id, {"totals": {}})["totals"]
-        assert all(mine >= told for mine, told in zip(call.recorded, tokens_of(reported), strict=True)), str(
-            call
+        assert all(mine >= total for mine, total in zip(call.recorded, tokens_of(reported), strict=True)), (
+            str(call)
         )
 
 

@@ -28,7 +28,7 @@ PARTS = ("-m sandbox", "podline serve", "prometheus")
 
 
 class Demo(NamedTuple):
-    """A running demo and the port it was told to use."""
+    """A running demo and the port it was given."""
 
     process: asyncio.subprocess.Process
     port: int
@@ -67,12 +67,12 @@ async def running_demo(*arguments: str, **variables: str) -> AsyncIterator[Demo]
             await process.communicate()
 
 
-async def until_ready(demo: Demo, told: str | None = None) -> str:
+async def until_ready(demo: Demo, printed: str | None = None) -> str:
     """Read what it says until it tells of its address, or of another; returns that."""
     assert demo.process.stdout is not None
     said = ""
     async with asyncio.timeout(READY_SECONDS):
-        while (told or f"http://127.0.0.1:{demo.port}/") not in said:
+        while (printed or f"http://127.0.0.1:{demo.port}/") not in said:
             line = await demo.process.stdout.readline()
             assert line, said
             said += line.decode()

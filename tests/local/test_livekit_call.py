@@ -12,7 +12,7 @@ import pytest
 from sandbox.caller import calling
 from sandbox.caller_signalling import RoomAddress
 from sandbox.voice import Voice
-from testing.callers.errands import WISHES, has_its_wish, says_until
+from testing.callers.errands import ERRANDS, runs_errand, says_until
 from testing.processes import Sandbox, ended_session, eventually
 from testing.servers.livekit import LiveKitServer
 from tests.local.conftest import PROGRAMS, serving
@@ -69,10 +69,10 @@ async def test_calls_at_the_same_time_hear_nothing_of_each_other(
         async with calling(livekit_controller, voice, user_id=user_id) as (caller, session_id):
             assert session_id is not None
             sessions[user_id] = session_id
-            await has_its_wish(caller, WISHES[user_id])
+            await runs_errand(caller, ERRANDS[user_id])
 
     async with asyncio.TaskGroup() as tasks:
-        for user_id in WISHES:
+        for user_id in ERRANDS:
             tasks.create_task(call(user_id))
 
     async with httpx.AsyncClient(base_url=livekit_controller) as controller:
@@ -80,5 +80,5 @@ async def test_calls_at_the_same_time_hear_nothing_of_each_other(
             session = await eventually(partial(ended_session, controller, session_id), "the end")
             assert (session["user_id"], session["reason"]) == (user_id, "caller_left")
             kept = (await store.get("/sandbox/saved", params={"userId": user_id})).json()
-            assert [product["number"] for product in kept["products"]] == [WISHES[user_id].number]
+            assert [product["number"] for product in kept["products"]] == [ERRANDS[user_id].number]
     assert await eventually(livekit.is_empty, "the rooms' end")

@@ -94,5 +94,5 @@ async def matrix(
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("row", ENDINGS_OF_ROOMS, ids=lambda row: row.id)
 async def test_each_cause_ends_the_call_in_its_room_under_its_own_name(row: Ending, matrix: Matrix) -> None:
-    """With its reason, a sentence that helps, its exit code; and no bot stays, nor its place taken."""
+    """With its reason, a sentence that helps, its exit code; and no bot remains, nor does it use capacity."""
     check(row, await matrix.results[row.id])

@@ -34,7 +34,7 @@ async def counted(controller: httpx.AsyncClient) -> dict[str, float]:
 
 
 async def sent(store: httpx.AsyncClient) -> dict[str, int]:
-    """What the model has told of tokens, in all its sessions."""
+    """What the model has sent of token counts, in all its sessions."""
     sessions = (await store.get("/sandbox/model")).json()["sessions"]
     return {kind: sum(session["tokens"][kind] for session in sessions) for kind in KINDS}
 

@@ -48,7 +48,7 @@ EVENT = re.compile(r"[a-z][a-z', ]*[a-z]")
 
 @dataclass
 class Run:
-    """A controller that asks for keys, and what it has told so far, by where it was told."""
+    """A controller that asks for keys, and what it has disclosed so far, by where."""
 
     api: httpx.AsyncClient
     control: httpx.AsyncClient
@@ -63,12 +63,12 @@ class Run:
         self.left[f"answer {len(self.left)} to {method} {path}"] = f"{answer.headers}\n{answer.text}"
         return answer
 
-    def left_at(self, place: str) -> str:
-        return next(text for where, text in self.left.items() if where.endswith(place))
+    def left_at(self, path: str) -> str:
+        return next(text for where, text in self.left.items() if where.endswith(path))
 
-    async def start(self, **wishes: Any) -> RoomAddress:
-        """Start a session. The answer to this is the one place where the caller's token belongs."""
-        answer = await self.api.post("/v1/sessions", json={"user_id": USER, **wishes})
+    async def start(self, **fields: Any) -> RoomAddress:
+        """Start a session. Only the answer to this may hold the caller's token."""
+        answer = await self.api.post("/v1/sessions", json={"user_id": USER, **fields})
         session = answer.raise_for_status().json()
         self.sessions.append(session["id"])
         self.secrets.add(session["room"]["token"])
@@ -102,7 +102,7 @@ class Run:
 
 
 async def launch_token(session_id: str) -> set[str]:
-    """What the session's bot shows the controller, from the only place where it stands."""
+    """What the session's bot shows the controller, from the only file that holds it."""
 
     async def found() -> set[str]:
         tokens = set()
@@ -161,8 +161,8 @@ async def test_no_secret_and_nothing_that_was_said_is_left_anywhere(run: Run, tm
         run.left[str(path.relative_to(tmp_path))] = path.read_text(errors="replace")
 
     # What is looked for was there to be found, and what is looked through is what the run left.
-    told = await run.control.get("/sandbox/transcripts", params={"sessionId": run.sessions[0]})
-    assert all(words in told.text.lower() for words in SAID), told.text
+    saved = await run.control.get("/sandbox/transcripts", params={"sessionId": run.sessions[0]})
+    assert all(words in saved.text.lower() for words in SAID), saved.text
     assert len(run.secrets) == 6 + 2 * len(run.sessions)
     assert {"events", "controller.log"} <= set(run.left)
     assert any("last-word" in name for name in run.left)
@@ -199,11 +199,11 @@ async def test_each_line_of_a_run_is_an_event_of_its_session_and_names_no_caller
         if line["logger"].startswith("podline.") and line["event"] != "listening"
     ]
     assert {line.get("session_id") for line in ours} == set(run.sessions)
-    # What happened is told: a start, an end as wished, one that was ordered, a crash and a refused key.
+    # What happened is logged: a start, an end on request, one that was ordered, a crash and a refused key.
     ended = {line["reason"] for line in ours if line["event"] == "session ended"}
     assert ended == {"completed", "vanished", "model_refused", "stopped"}
-    told = {line["event"] for lines in of_bots.values() for line in lines}
-    assert {"call ending", "search failed", "change failed"} <= told
+    logged = {line["event"] for lines in of_bots.values() for line in lines}
+    assert {"call ending", "search failed", "change failed"} <= logged
     assert found_in({"the lines": json.dumps(everything)}, {USER, *run.secrets, *SAID}) == []
 
 

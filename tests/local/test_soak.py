@@ -76,10 +76,10 @@ class Controller:
         )
 
     async def _inner_figures(self) -> dict[str, Any]:
-        told = len(self.program.said())
+        printed = len(self.program.said())
         self.program.process.send_signal(signal.SIGUSR1)
-        await until(lambda: self.program.said()[told:].endswith("}\n"))
-        figures: dict[str, Any] = json.loads(self.program.said()[told:].splitlines()[-1])
+        await until(lambda: self.program.said()[printed:].endswith("}\n"))
+        figures: dict[str, Any] = json.loads(self.program.said()[printed:].splitlines()[-1])
         return figures
 
 
@@ -89,7 +89,7 @@ async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
     directory.mkdir()
     variables = {
         "PODLINE_PORT": str(port),
-        # A place that is not given back is missed by a client.
+        # A slot that is not given back is missed by a client.
         "PODLINE_CAPACITY": str(CLIENTS),
         "PODLINE_SESSIONS_PER_USER": str(CLIENTS),
         "PODLINE_GRACE_SECONDS": "1",

@@ -38,7 +38,7 @@ LOST = "traces not delivered"
 
 
 @dataclass(frozen=True)
-class Told:
+class ReceivedTrace:
     """One spoken call, and all that its receiver was sent."""
 
     session: dict[str, Any]
@@ -106,9 +106,9 @@ async def spoken_call(api: httpx.AsyncClient) -> tuple[dict[str, Any], RoomAddre
 
 
 @pytest.fixture(scope="module")
-def told(
+def traced(
     sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
-) -> Iterator[Told]:
+) -> Iterator[ReceivedTrace]:
     """What a receiver has, once controller and bot have gone."""
     directory, programs = tmp_path_factory.mktemp("traced"), pytestconfig.stash[PROGRAMS]
     (directory / "work").mkdir()
@@ -119,32 +119,32 @@ def told(
 
     with collector(directory) as receiver:
         session, room = asyncio.run(hold(receiver.endpoint))
-        yield Told(session, receiver.spans(), receiver.received.read_text(encoding="utf-8"), room)
+        yield ReceivedTrace(session, receiver.spans(), receiver.received.read_text(encoding="utf-8"), room)
 
 
-def test_one_call_is_one_trace_from_the_web_app_to_the_bot_s_turns_and_tools(told: Told) -> None:
-    assert {span.trace for span in told.spans} == {TRACE}
-    assert {span.service for span in told.spans} == {"podline-controller", "podline-bot"}
+def test_one_call_is_one_trace_from_the_web_app_to_the_bot_s_turns_and_tools(traced: ReceivedTrace) -> None:
+    assert {span.trace for span in traced.spans} == {TRACE}
+    assert {span.service for span in traced.spans} == {"podline-controller", "podline-bot"}
 
-    request, launch = told.one("POST /v1/sessions"), told.one("launch bot")
-    conversation = told.one("conversation")
-    turns = told.all("turn")
+    request, launch = traced.one("POST /v1/sessions"), traced.one("launch bot")
+    conversation = traced.one("conversation")
+    turns = traced.all("turn")
     assert request.parent == WEB_APP
-    assert told.one("make room").parent == launch.parent == told.one("session").parent == request.id
+    assert traced.one("make room").parent == launch.parent == traced.one("session").parent == request.id
     assert conversation.parent == launch.id
     assert {turn.parent for turn in turns} == {conversation.id}
     assert len(turns) >= 3
-    of_model = told.all("llm_response")
+    of_model = traced.all("llm_response")
     assert len(of_model) >= 3
-    tools = told.all("execute_tool")
+    tools = traced.all("execute_tool")
     assert [tool.name for tool in tools] == ["execute_tool search_products", "execute_tool save_product"]
     assert [tool.parent for tool in tools] == [turns[1].id, turns[2].id]
     assert {span.parent for span in of_model} <= {span.id for span in (*turns, conversation)}
 
 
-def test_its_moments_are_in_order(told: Told) -> None:
-    request, launch, session = (told.one(name) for name in ("POST /v1/sessions", "launch bot", "session"))
-    conversation, turns = told.one("conversation"), told.all("turn")
+def test_its_moments_are_in_order(traced: ReceivedTrace) -> None:
+    request, launch, session = (traced.one(name) for name in ("POST /v1/sessions", "launch bot", "session"))
+    conversation, turns = traced.one("conversation"), traced.all("turn")
 
     assert request.began <= launch.began <= launch.ended <= request.ended
     assert launch.began < conversation.began < turns[0].began
@@ -154,26 +154,28 @@ def test_its_moments_are_in_order(told: Told) -> None:
     assert list(session.events) == stages
     moments = [session.began, *session.events.values(), session.ended]
     assert moments == sorted(moments)
-    for tool in told.all("execute_tool"):
+    for tool in traced.all("execute_tool"):
         assert any(turn.began < tool.began < tool.ended < turn.ended for turn in turns)
 
 
-def test_it_tells_of_tokens_latencies_and_the_end(told: Told) -> None:
-    answered = [span.attributes for span in told.all("turn") if span.attributes["turn.number"] in ("2", "3")]
+def test_it_has_the_tokens_latencies_and_the_end(traced: ReceivedTrace) -> None:
+    answered = [
+        span.attributes for span in traced.all("turn") if span.attributes["turn.number"] in ("2", "3")
+    ]
     assert all(0 < turn["turn.user_bot_latency_seconds"] < 10 for turn in answered)
-    responses = [span.attributes for span in told.all("llm_response")]
-    [model] = told.session["usage"]["models"].values()
+    responses = [span.attributes for span in traced.all("llm_response")]
+    [model] = traced.session["usage"]["models"].values()
     for name, total in {"input": "prompt_tokens", "output": "completion_tokens"}.items():
         assert sum(int(each[f"gen_ai.usage.{name}_tokens"]) for each in responses) == model[total]
-    session = told.one("session").attributes
-    assert session["podline.session.reason"] == told.session["reason"] == "caller_left"
-    assert session["podline.session.id"] == told.session["id"]
-    assert told.one("conversation").attributes["conversation.id"] == told.session["id"]
-    assert not any(span.has_failed for span in told.spans)
+    session = traced.one("session").attributes
+    assert session["podline.session.reason"] == traced.session["reason"] == "caller_left"
+    assert session["podline.session.id"] == traced.session["id"]
+    assert traced.one("conversation").attributes["conversation.id"] == traced.session["id"]
+    assert not any(span.has_failed for span in traced.spans)
 
 
 def test_nothing_that_was_said_no_person_and_no_secret_reaches_the_receiver(
-    told: Told, sandbox: Sandbox
+    traced: ReceivedTrace, sandbox: Sandbox
 ) -> None:
     persona = load_persona(None)
     sentences = [line for line in persona.instructions.splitlines() if len(line) > 20]
@@ -185,15 +187,15 @@ def test_nothing_that_was_said_no_person_and_no_secret_reaches_the_receiver(
         CONVEX_TOKEN,
         SECRET,
         RECEIVER_KEY,
-        told.room.url,
+        traced.room.url,
         sandbox.variables["GOOGLE_API_KEY"],
         sandbox.variables["CONVEX_URL"],
     }
 
     assert sentences
-    assert told.room.token is not None
-    assert told.session["id"] in told.wire
-    assert [word for word in (*forbidden, told.room.token) if word.lower() in told.wire.lower()] == []
+    assert traced.room.token is not None
+    assert traced.session["id"] in traced.wire
+    assert [word for word in (*forbidden, traced.room.token) if word.lower() in traced.wire.lower()] == []
 
 
 @contextlib.asynccontextmanager

@@ -18,7 +18,7 @@ BOARDS: Final[dict[str, dict[str, Any]]] = {
 
 SUFFIXES: Final = {"counter": [""], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
 OF_THE_TARGET: Final = {"namespace", "job", "instance"}
-"""Labels that Prometheus gives to all that it scrapes at one place."""
+"""Labels that Prometheus gives to all that it scrapes from one target."""
 OF_THE_PROCESS: Final = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
 
 

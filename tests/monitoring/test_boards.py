@@ -90,10 +90,10 @@ def test_a_legend_names_labels_that_the_query_leaves(panel: Panel) -> None:
 def test_a_board_can_be_found_and_fits_its_grid(board: str) -> None:
     content = BOARDS[board]
     shown = content["panels"]
-    places = [each["gridPos"] for each in shown if each["type"] != "row"]
+    positions = [each["gridPos"] for each in shown if each["type"] != "row"]
     cells = [
         (x, y)
-        for at in places
+        for at in positions
         for x in range(at["x"], at["x"] + at["w"])
         for y in range(at["y"], at["y"] + at["h"])
     ]

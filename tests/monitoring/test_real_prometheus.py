@@ -50,7 +50,7 @@ FIRING = {
 
 
 async def hold_calls(controller: Controller) -> None:
-    """A wave at a time; at the end one call more than there are places, and a report from a stranger."""
+    """A wave at a time; at the end one call over capacity, and a report from a stranger."""
     for first in range(0, len(FATES), AT_ONCE):
         wave = list(enumerate(FATES))[first : first + AT_ONCE]
         started = await asyncio.gather(

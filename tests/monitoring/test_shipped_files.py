@@ -49,12 +49,12 @@ def test_the_sidecar_gets_each_board_and_can_be_given_it() -> None:
 def test_the_limit_of_cost_is_where_the_runbook_s_patch_replaces_it() -> None:
     [patch] = re.findall(r"patch: '(\[.*\])'", RUNBOOK)
     [operation] = yaml.safe_load(patch)
-    place: Any = document(PROMETHEUS_RULE)
+    found: Any = document(PROMETHEUS_RULE)
     *way, last = operation["path"].strip("/").split("/")
     for step in way:
-        place = place[int(step) if step.isdigit() else step]
+        found = found[int(step) if step.isdigit() else step]
 
-    assert (place["record"], last) == (COST_LIMIT.name, "expr")
+    assert (found["record"], last) == (COST_LIMIT.name, "expr")
 
 
 def test_what_is_scraped_is_the_controller_s_own_service() -> None:

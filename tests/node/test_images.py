@@ -32,8 +32,8 @@ def is_current(source):
     stored = pathlib.Path(importlib.util.cache_from_source(str(source)))
     if not stored.exists():
         return False
-    head, told = stored.read_bytes()[:16], source.stat()
-    stamp = (int(told.st_mtime).to_bytes(4, "little"), told.st_size.to_bytes(4, "little"))
+    head, stat = stored.read_bytes()[:16], source.stat()
+    stamp = (int(stat.st_mtime).to_bytes(4, "little"), stat.st_size.to_bytes(4, "little"))
     return (head[:4], head[8:12], head[12:]) == (importlib.util.MAGIC_NUMBER, *stamp)
 folders = ["/opt/podline/code", *sys.path[-1:], sysconfig.get_path("stdlib") + "/asyncio"]
 sources = [source for folder in folders for source in pathlib.Path(folder).rglob("*.py")]
@@ -77,11 +77,11 @@ def test_it_is_small(podman: Podman, name: str, image: str) -> None:
 
 def test_it_says_what_it_is(podman: Podman, name: str, image: str) -> None:
     labels = described(podman, image)["Labels"]
-    told = {key.removeprefix("org.opencontainers.image."): value for key, value in labels.items()}
+    shown = {key.removeprefix("org.opencontainers.image."): value for key, value in labels.items()}
 
-    assert (told["title"], told["version"]) == (f"podline-{name}", version())
-    assert told["licenses"] == "BSD-2-Clause"
-    assert all(told[key] for key in ("description", "source", "revision"))
+    assert (shown["title"], shown["version"]) == (f"podline-{name}", version())
+    assert shown["licenses"] == "BSD-2-Clause"
+    assert all(shown[key] for key in ("description", "source", "revision"))
 
 
 def test_it_runs_as_nobody_in_particular_and_can_write_in_tmp_alone(podman: Podman, image: str) -> None:
@@ -90,24 +90,24 @@ def test_it_runs_as_nobody_in_particular_and_can_write_in_tmp_alone(podman: Podm
 
     find = "find / -xdev -writable ! -type l ! -path '/proc/*' ! -path '/sys/*' 2> /dev/null || true"
     writable = podman("run", "--rm", "--network=none", "--entrypoint=sh", image, "-c", find).splitlines()
-    # Debian's own places for everybody, none of which is there for long where the root is read-only.
+    # Debian's own world-writable directories, none of which is there for long where the root is read-only.
     assert set(writable) <= {"/run/lock", "/tmp", "/var/tmp"}  # noqa: S108 - looked for
 
 
 def test_nothing_of_its_making_is_left(podman: Podman, image: str) -> None:
     tools = within(podman, image, "sh", "-c", f"for tool in {TOOLS}; do command -v $tool; done; true")
-    places = "ls -d /build /root/.cache /var/cache/apt/*.bin /var/lib/apt/lists/*_* 2> /dev/null || true"
+    listing = "ls -d /build /root/.cache /var/cache/apt/*.bin /var/lib/apt/lists/*_* 2> /dev/null || true"
     # As root, from whom nothing is hidden.
-    left = podman("run", "--rm", "--network=none", "--user=0", "--entrypoint=sh", image, "-c", places)
+    left = podman("run", "--rm", "--network=none", "--user=0", "--entrypoint=sh", image, "-c", listing)
 
     assert (tools, left) == ("", "")
 
 
 def test_nothing_of_this_machine_is_told(podman: Podman, image: str) -> None:
-    told = podman("image", "inspect", image) + podman("history", "--no-trunc", image)
+    inspected = podman("image", "inspect", image) + podman("history", "--no-trunc", image)
     machine = ("SSL_CERT", "PIP_", "PROXY", "proxy", "/run/secrets")
 
-    assert [word for word in machine if word in told] == []
+    assert [word for word in machine if word in inspected] == []
 
 
 def test_all_modules_can_be_imported_and_no_others_are_there(podman: Podman, name: str, image: str) -> None:

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from sandbox.caller import calling
 from sandbox.voice import Voice
-from testing.callers.errands import WISHES, has_its_wish
+from testing.callers.errands import ERRANDS, runs_errand
 from testing.fakes.controllers.process_table import open_files
 from testing.node.node_cluster import NodeCluster
 from testing.node.rooms import meeting_there, rooms_left
@@ -34,19 +34,19 @@ async def test_four_callers_at_once_hear_nothing_of_each_other(site: NodeSite, v
     async def call(user_id: str) -> None:
         async with calling(site.url, voice, user_id=user_id, key=site.key) as (caller, session_id):
             assert session_id is not None
-            await has_its_wish(caller, WISHES[user_id])
+            await runs_errand(caller, ERRANDS[user_id])
         session = await site.until_over(session_id)
         assert (session["user_id"], session["reason"]) == (user_id, "caller_left")
 
     async with asyncio.TaskGroup() as tasks:
-        for user_id in WISHES:
+        for user_id in ERRANDS:
             tasks.create_task(call(user_id))
 
     store = await address_of(site.cluster, "podline-sandbox")
     async with httpx.AsyncClient(base_url=f"http://{store}:8080") as client:
-        for user_id, wish in WISHES.items():
+        for user_id, errand in ERRANDS.items():
             kept = (await client.get("/sandbox/saved", params={"userId": user_id})).json()
-            assert [product["number"] for product in kept["products"]] == [wish.number]
+            assert [product["number"] for product in kept["products"]] == [errand.number]
 
 
 async def test_of_a_hundred_calls_nothing_is_left(site: NodeSite, voice: Voice) -> None:

@@ -17,7 +17,7 @@ LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 NAME = re.compile(r"[a-z][a-z', ]*[a-z]")
 
 
-class Told(NamedTuple):
+class Logged(NamedTuple):
     """A call that logs, and where it stands."""
 
     where: str
@@ -29,7 +29,7 @@ class Told(NamedTuple):
         return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
 
 
-def told_by(package: str) -> Iterator[Told]:
+def logged_by(package: str) -> Iterator[Logged]:
     """All calls of a logger's methods, but for those that hand on what a library has said."""
     for path in sorted({ROOT / package} if package.endswith(".py") else (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -37,11 +37,11 @@ def told_by(package: str) -> Iterator[Told]:
                 continue
             logger = ast.unparse(node.func.value)
             if node.func.attr in LEVELS and re.match(r"(log|logger)\b", logger):
-                yield Told(f"{path.relative_to(ROOT)}:{node.lineno}", node)
+                yield Logged(f"{path.relative_to(ROOT)}:{node.lineno}", node)
 
 
 def events(package: str) -> set[str]:
-    return {told.event for told in told_by(package) if told.event is not None}
+    return {logged.event for logged in logged_by(package) if logged.event is not None}
 
 
 def runbook(heading: str) -> set[str]:
@@ -55,9 +55,9 @@ def runbook(heading: str) -> set[str]:
 @pytest.mark.parametrize("package", ["bot", "controller", "podline"])
 def test_the_name_of_an_event_is_constant_and_holds_no_data(package: str) -> None:
     wrong = [
-        told.where
-        for told in told_by(package)
-        if len(told.call.args) != 1 or told.event is None or not NAME.fullmatch(told.event)
+        logged.where
+        for logged in logged_by(package)
+        if len(logged.call.args) != 1 or logged.event is None or not NAME.fullmatch(logged.event)
     ]
     assert wrong == []
 

@@ -27,8 +27,8 @@ class BareSession(BaseModel):
     user_id: str
 
 
-def bare_app(door: ApiAccess) -> FastAPI:
-    raw = Raw(door)
+def bare_app(access: ApiAccess) -> FastAPI:
+    raw = Raw(access)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -44,7 +44,7 @@ def bare_app(door: ApiAccess) -> FastAPI:
     @app.post("/v1/sessions", status_code=201)
     async def start(body: Start) -> BareSession:
         launch = await made.new_launch()
-        await write_two(raw, launch, msgspec.json.encode(made.job_of(launch, door.namespace)))
+        await write_two(raw, launch, msgspec.json.encode(made.job_of(launch, access.namespace)))
         return BareSession(id=launch.session.id, user_id=body.user_id)
 
     return app

@@ -33,11 +33,11 @@ async def count(raw: Raw, path: str, kind: type[Job | Pod]) -> int:
     return len(found)
 
 
-async def main(door: ApiAccess) -> None:
+async def main(access: ApiAccess) -> None:
     imported = time.monotonic()
-    async with Raw(door) as raw:
+    async with Raw(access) as raw:
         # At one time, as a controller does it.
-        jobs, pods = await asyncio.gather(count(raw, door.jobs, Job), count(raw, door.pods, Pod))
+        jobs, pods = await asyncio.gather(count(raw, access.jobs, Job), count(raw, access.pods, Pod))
     listed = ListingTimes(imported, time.monotonic(), jobs, pods)
     sys.stdout.write(msgspec.json.encode(listed).decode())
 

@@ -35,12 +35,12 @@ class Burst:
     refusals: list[float]
 
 
-async def measure(place: MeasuredCluster) -> Burst:
-    door = await place.namespace("burst")
-    file = place.directory / "refusals.json"
+async def measure(cluster: MeasuredCluster) -> Burst:
+    access = await cluster.namespace("burst")
+    file = cluster.directory / "refusals.json"
     async with controller(
-        place,
-        door,
+        cluster,
+        access,
         command=("scripts.benchmarks.cluster.timed", str(file)),
         at_once=STARTS,
         PODLINE_CAPACITY=str(PLACES),
@@ -49,8 +49,8 @@ async def measure(place: MeasuredCluster) -> Burst:
         began = time.monotonic()
         answers = Counter(await asyncio.gather(*(status_of_start(ours) for _ in range(STARTS))))
         seconds = time.monotonic() - began
-        async with Raw(door) as raw:
-            jobs = sum([len(items) async for items, _ in raw.pages(door.jobs)])
+        async with Raw(access) as raw:
+            jobs = sum([len(items) async for items, _ in raw.pages(access.jobs)])
     return Burst(answers, jobs, seconds, msgspec.json.decode(file.read_bytes(), type=list[float]))
 
 

@@ -33,25 +33,25 @@ class _Named(msgspec.Struct):
     metadata: _Meta
 
 
-async def measure(ours: MeasuredController, door: ApiAccess, raw: Raw, rounds: int) -> list[list[float]]:
+async def measure(ours: MeasuredController, access: ApiAccess, raw: Raw, rounds: int) -> list[list[float]]:
     """Round by round and pod by pod, the seconds by which the stream was later."""
     rows = []
     for number in range(rounds):
         tell(f"events: round {number + 1} of {rounds}")
-        pods = await unscheduled_pods(ours, door, raw)
+        pods = await unscheduled_pods(ours, access, raw)
         async with (
-            noting("pods", msgspec.json.encode(door).decode()) as bare,
-            noting("events", ours.url) as told,
+            noting("pods", msgspec.json.encode(access).decode()) as bare,
+            noting("events", ours.url) as noted,
         ):
-            await schedule(pods, door, raw)
+            await schedule(pods, access, raw)
             await asyncio.sleep(SETTLED_SECONDS)
-        if missing := pods.keys() - told.keys() | pods.keys() - bare.keys():
-            raise RuntimeError(f"Not told of {len(missing)} of {len(pods)} pods.")
-        rows.append([told[session] - bare[session] for session in pods])
+        if missing := pods.keys() - noted.keys() | pods.keys() - bare.keys():
+            raise RuntimeError(f"No news of {len(missing)} of {len(pods)} pods.")
+        rows.append([noted[session] - bare[session] for session in pods])
     return rows
 
 
-async def unscheduled_pods(ours: MeasuredController, door: ApiAccess, raw: Raw) -> dict[str, str]:
+async def unscheduled_pods(ours: MeasuredController, access: ApiAccess, raw: Raw) -> dict[str, str]:
     """Sessions, and for each the name of a pod that the controller-manager might have made."""
     left = iter(range(CHANGES))
     pods: dict[str, str] = {}
@@ -59,21 +59,21 @@ async def unscheduled_pods(ours: MeasuredController, door: ApiAccess, raw: Raw) 
     async def work() -> None:
         for _ in left:
             session = await ours.start()
-            job: dict[str, Any] = msgspec.json.decode(await raw.send("GET", f"{door.jobs}/{session['id']}"))
-            made_pod = await raw.send("POST", door.pods, made.pod_of(job))
+            job: dict[str, Any] = msgspec.json.decode(await raw.send("GET", f"{access.jobs}/{session['id']}"))
+            made_pod = await raw.send("POST", access.pods, made.pod_of(job))
             pods[session["id"]] = msgspec.json.decode(made_pod, type=_Named).metadata.name
 
     await asyncio.gather(*(work() for _ in range(16)))
     return pods
 
 
-async def schedule(pods: dict[str, str], door: ApiAccess, raw: Raw) -> None:
+async def schedule(pods: dict[str, str], access: ApiAccess, raw: Raw) -> None:
     """One change after another, evenly."""
     began = time.monotonic()
     async with asyncio.TaskGroup() as tasks:
         for number, name in enumerate(pods.values()):
             await asyncio.sleep(max(0.0, began + number / PER_SECOND - time.monotonic()))
-            path = f"{door.pods}/{name}/status"
+            path = f"{access.pods}/{name}/status"
             tasks.create_task(raw.send("PATCH", path, made.scheduled(), MERGE_PATCH))
 
 

@@ -37,12 +37,14 @@ class FigureRow:
 async def measure(directory: Path, sessions: int) -> str:
     """The table, with so many sessions where the number matters."""
     tell("the control plane starts")
-    async with site(directory) as place:
-        rows = start_rows("API server on a core of its own", await starts.measure(place, with_own_core=True))
-        rows += start_rows("all on the same cores", await starts.measure(place, with_own_core=False))
-        rows += await burst_rows(place)
-        rows += await event_rows(place)
-        rows += await recovery_rows(place, sessions)
+    async with site(directory) as cluster:
+        rows = start_rows(
+            "API server on a core of its own", await starts.measure(cluster, with_own_core=True)
+        )
+        rows += start_rows("all on the same cores", await starts.measure(cluster, with_own_core=False))
+        rows += await burst_rows(cluster)
+        rows += await event_rows(cluster)
+        rows += await recovery_rows(cluster, sessions)
     done()
     return table(rows, sessions)
 
@@ -77,14 +79,14 @@ def start_rows(how: str, levels: dict[int, starts.Level]) -> list[FigureRow]:
     return rows
 
 
-async def burst_rows(place: MeasuredCluster) -> list[FigureRow]:
+async def burst_rows(cluster: MeasuredCluster) -> list[FigureRow]:
     tell(f"{burst.STARTS} starts at one moment")
-    found = await burst.measure(place)
-    told = ", ".join(f"{count} x {status}" for status, count in sorted(found.answers.items()))
+    found = await burst.measure(cluster)
+    answers = ", ".join(f"{count} x {status}" for status, count in sorted(found.answers.items()))
     what = f"{burst.STARTS} starts at one moment, capacity {burst.PLACES}"
     halves = f"{burst.PLACES} x 201, {burst.STARTS - burst.PLACES} x 429"
     return [
-        FigureRow(what, told, target=halves),
+        FigureRow(what, answers, target=halves),
         FigureRow("  Jobs there are then", str(found.jobs), target=str(burst.PLACES)),
         FigureRow("  until the last answer", f"{found.seconds:.1f} s"),
         FigureRow("  handler's own time for a 429, p50", milliseconds(at(found.refusals, 0.5))),
@@ -94,11 +96,11 @@ async def burst_rows(place: MeasuredCluster) -> list[FigureRow]:
     ]
 
 
-async def event_rows(place: MeasuredCluster) -> list[FigureRow]:
-    door = await place.namespace("events")
-    async with controller(place, door) as ours, Raw(door) as raw:
+async def event_rows(cluster: MeasuredCluster) -> list[FigureRow]:
+    access = await cluster.namespace("events")
+    async with controller(cluster, access) as ours, Raw(access) as raw:
         await ours.until_ready()
-        found = await events.measure(ours, door, raw, EVENT_ROUNDS)
+        found = await events.measure(ours, access, raw, EVENT_ROUNDS)
     return lateness(f"pod's change to event on the stream, {events.PER_SECOND} changes a second", found)
 
 
@@ -113,15 +115,15 @@ def later(rounds: Sequence[Sequence[float]], share: float) -> str:
     return milliseconds(statistics.median(at(each, share) for each in rounds))
 
 
-async def recovery_rows(place: MeasuredCluster, sessions: int) -> list[FigureRow]:
-    door, empty = await place.namespace("full"), await place.namespace("empty")
-    session_id = await loading.fill(door, sessions)
-    restarts = await recovery.measure(place, door, empty)
+async def recovery_rows(cluster: MeasuredCluster, sessions: int) -> list[FigureRow]:
+    access, empty = await cluster.namespace("full"), await cluster.namespace("empty")
+    session_id = await loading.fill(access, sessions)
+    restarts = await recovery.measure(cluster, access, empty)
     tell("requests during a start")
-    probed = [await recovery.latencies(place, door, session_id) for _ in range(recovery.ROUNDS)]
-    async with controller(place, door) as ours, Raw(door) as raw:
+    probed = [await recovery.latencies(cluster, access, session_id) for _ in range(recovery.ROUNDS)]
+    async with controller(cluster, access) as ours, Raw(access) as raw:
         await ours.until_ready()
-        crowded = await events.measure(ours, door, raw, EVENT_ROUNDS)
+        crowded = await events.measure(ours, access, raw, EVENT_ROUNDS)
     return [
         *memory_rows(restarts, sessions),
         *restart_rows(restarts),
@@ -190,6 +192,6 @@ def table(rows: Sequence[FigureRow], sessions: int) -> str:
     ]
     heading = (
         f"A controller over a real API server, {sessions // 2} live and {sessions - sessions // 2} ended "
-        f"sessions where many are told of; medians of rounds in turn; {system()}"
+        f"sessions where many are streamed; medians of rounds in turn; {system()}"
     )
     return "\n".join([heading, "", *lines])

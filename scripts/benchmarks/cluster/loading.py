@@ -22,7 +22,7 @@ class _Named(msgspec.Struct):
     metadata: _Meta
 
 
-async def fill(door: ApiAccess, count: int) -> str:
+async def fill(access: ApiAccess, count: int) -> str:
     """Returns the id of one session that is live."""
     left = iter(range(count))
     live: list[str] = []
@@ -36,24 +36,24 @@ async def fill(door: ApiAccess, count: int) -> str:
             if not has_ended:
                 live.append(session_id)
 
-    async with Raw(door) as raw:
+    async with Raw(access) as raw:
         await asyncio.gather(*(work(raw) for _ in range(AT_ONCE)))
     return live[-1]
 
 
 async def write(raw: Raw, *, has_ended: bool) -> str:
     """A Job with its record, and a pod; what others would write of either included."""
-    door = raw.door
+    access = raw.access
     launch = await made.new_launch()
-    manifest = made.job_of(launch, door.namespace)
+    manifest = made.job_of(launch, access.namespace)
     recorded = made.record_of(launch.session, has_ended=has_ended)["metadata"]
     manifest["metadata"]["labels"] |= recorded["labels"]
     manifest["metadata"]["annotations"] |= recorded["annotations"]
-    job: dict[str, Any] = msgspec.json.decode(await raw.send("POST", door.jobs, manifest))
-    made_pod = await raw.send("POST", door.pods, made.pod_of(job))
+    job: dict[str, Any] = msgspec.json.decode(await raw.send("POST", access.jobs, manifest))
+    made_pod = await raw.send("POST", access.pods, made.pod_of(job))
     pod = msgspec.json.decode(made_pod, type=_Named).metadata.name
     status = made.pod_status("Succeeded" if has_ended else "Running")
-    await raw.send("PATCH", f"{door.pods}/{pod}/status", status, MERGE_PATCH)
+    await raw.send("PATCH", f"{access.pods}/{pod}/status", status, MERGE_PATCH)
     name = job["metadata"]["name"]
-    await raw.send("PATCH", f"{door.jobs}/{name}/status", made.job_status(has_ended=has_ended), MERGE_PATCH)
+    await raw.send("PATCH", f"{access.jobs}/{name}/status", made.job_status(has_ended=has_ended), MERGE_PATCH)
     return launch.session.id

@@ -61,15 +61,15 @@ class _Page(msgspec.Struct):
 class Raw:
     """A client of one API server. Use it while its `async with` lasts."""
 
-    door: ApiAccess
+    access: ApiAccess
     connections: int = 100
 
     async def __aenter__(self) -> Self:
-        context = ssl.create_default_context(cafile=self.door.authority)
+        context = ssl.create_default_context(cafile=self.access.authority)
         self.http = aiohttp.ClientSession(
-            self.door.url,
+            self.access.url,
             connector=aiohttp.TCPConnector(limit=self.connections, ssl=context),
-            headers={"Authorization": f"Bearer {self.door.token}", "Accept": "application/json"},
+            headers={"Authorization": f"Bearer {self.access.token}", "Accept": "application/json"},
         )
         return self
 
@@ -102,5 +102,5 @@ class Raw:
 
 async def write_two(raw: Raw, launch: Launch, job: bytes) -> None:
     """What a start comes to: the Job, then the Secret it owns."""
-    answer = msgspec.json.decode(await raw.send("POST", raw.door.jobs, job), type=_Made)
-    await raw.send("POST", raw.door.secrets, session_secret(launch, answer.metadata.uid))
+    answer = msgspec.json.decode(await raw.send("POST", raw.access.jobs, job), type=_Made)
+    await raw.send("POST", raw.access.secrets, session_secret(launch, answer.metadata.uid))

@@ -48,19 +48,19 @@ class Latencies:
     session: list[float] = field(default_factory=list)
 
 
-async def measure(place: MeasuredCluster, door: ApiAccess, empty: ApiAccess) -> RecoveryTimes:
+async def measure(cluster: MeasuredCluster, access: ApiAccess, empty: ApiAccess) -> RecoveryTimes:
     starts = RecoveryTimes()
     for number in range(ROUNDS):
         tell(f"restarts: round {number + 1} of {ROUNDS}")
-        async with controller(place, empty) as ours:
+        async with controller(cluster, empty) as ours:
             starts.megabytes_when_empty.append(await megabytes(ours))
             starts.ready_when_empty.append(ours.seconds_until_ready)
         began = time.monotonic()
-        listed = await bare_list(door)
+        listed = await bare_list(access)
         starts.bare.append(listed.listed - began)
         starts.bare_imports.append(listed.imported - began)
         starts.bare_objects = listed.jobs + listed.pods
-        async with controller(place, door) as ours:
+        async with controller(cluster, access) as ours:
             starts.megabytes.append(await megabytes(ours))
             starts.ready.append(ours.seconds_until_ready)
     return starts
@@ -73,8 +73,8 @@ async def megabytes(ours: MeasuredController) -> float:
     return resident_megabytes(ours.pid)
 
 
-async def bare_list(door: ApiAccess) -> ListingTimes:
-    where = msgspec.json.encode(door).decode()
+async def bare_list(access: ApiAccess) -> ListingTimes:
+    where = msgspec.json.encode(access).decode()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "scripts.benchmarks.cluster.bare_list", where),
         cwd=ROOT,
@@ -84,10 +84,10 @@ async def bare_list(door: ApiAccess) -> ListingTimes:
     return msgspec.json.decode(output, type=ListingTimes)
 
 
-async def latencies(place: MeasuredCluster, door: ApiAccess, session_id: str) -> Latencies:
+async def latencies(cluster: MeasuredCluster, access: ApiAccess, session_id: str) -> Latencies:
     """Of requests that come one after another while a controller starts."""
     found = Latencies()
-    async with controller(place, door) as ours:
+    async with controller(cluster, access) as ours:
         waiting = asyncio.create_task(ours.until_ready())
         await asyncio.gather(
             probe(ours, "/livez", found.livez, waiting.done),

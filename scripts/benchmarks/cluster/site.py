@@ -37,17 +37,17 @@ class MeasuredCluster:
     async def namespace(self, name: str) -> ApiAccess:
         """A new namespace, with the account that the controller-manager would make in it."""
         self._count += 1
-        door = ApiAccess(
+        access = ApiAccess(
             url=self.plane.url,
             token=self.plane.admin_token,
             authority=str(self.plane.ca_file),
             namespace=f"{name}-{self._count}",
         )
-        async with Raw(door) as raw:
-            await raw.send("POST", "/api/v1/namespaces", {"metadata": {"name": door.namespace}})
+        async with Raw(access) as raw:
+            await raw.send("POST", "/api/v1/namespaces", {"metadata": {"name": access.namespace}})
             account = {"metadata": {"name": "default"}}
-            await raw.send("POST", f"/api/v1/namespaces/{door.namespace}/serviceaccounts", account)
-        return door
+            await raw.send("POST", f"/api/v1/namespaces/{access.namespace}/serviceaccounts", account)
+        return access
 
     @property
     def pids(self) -> dict[str, int]:
@@ -103,8 +103,8 @@ class MeasuredController:
 
 @asynccontextmanager
 async def controller(
-    place: MeasuredCluster,
-    door: ApiAccess,
+    cluster: MeasuredCluster,
+    access: ApiAccess,
     *,
     command: tuple[str, ...] = ("controller", "serve"),
     at_once: int = 100,
@@ -113,9 +113,9 @@ async def controller(
     """A controller over a namespace, as `podline serve` starts it, with no limit that would be met."""
     port = free_port()
     variables = {
-        "KUBECONFIG": str(place.plane.kubeconfig),
+        "KUBECONFIG": str(cluster.plane.kubeconfig),
         "PODLINE_RUNTIME": "kubernetes",
-        "PODLINE_NAMESPACE": door.namespace,
+        "PODLINE_NAMESPACE": access.namespace,
         "PODLINE_JOB_TEMPLATE": str(made.TEMPLATE),
         "PODLINE_CONTROLLER_URL": made.CONTROLLER_URL,
         "PODLINE_SECRET": made.SECRET,
@@ -131,25 +131,25 @@ async def controller(
         # As in the image; see the Dockerfile.
         "MALLOC_MMAP_THRESHOLD_": "131072",
     }
-    async with _serving(place, command, variables | settings, port, at_once) as ours:
+    async with _serving(cluster, command, variables | settings, port, at_once) as ours:
         yield ours
 
 
 @asynccontextmanager
-async def bare_app(place: MeasuredCluster, door: ApiAccess) -> AsyncIterator[MeasuredController]:
+async def bare_app(cluster: MeasuredCluster, access: ApiAccess) -> AsyncIterator[MeasuredController]:
     """An application that makes the same two writes for each start, and nothing else."""
     port = free_port()
-    command = ("scripts.benchmarks.cluster.bare_app", msgspec.json.encode(door).decode(), str(port))
-    async with _serving(place, command, {}, port, 100) as app:
+    command = ("scripts.benchmarks.cluster.bare_app", msgspec.json.encode(access).decode(), str(port))
+    async with _serving(cluster, command, {}, port, 100) as app:
         await app.until_ready()
         yield app
 
 
 @asynccontextmanager
 async def _serving(
-    place: MeasuredCluster, command: tuple[str, ...], variables: dict[str, str], port: int, at_once: int
+    cluster: MeasuredCluster, command: tuple[str, ...], variables: dict[str, str], port: int, at_once: int
 ) -> AsyncIterator[MeasuredController]:
-    own = Path(tempfile.mkdtemp(dir=place.directory))
+    own = Path(tempfile.mkdtemp(dir=cluster.directory))
     url = f"http://127.0.0.1:{port}"
     async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=at_once)) as http:
         began = time.monotonic()

@@ -75,28 +75,28 @@ class Contender:
     pids: Mapping[str, int]
 
 
-async def measure(place: MeasuredCluster, *, with_own_core: bool) -> dict[int, Level]:
+async def measure(cluster: MeasuredCluster, *, with_own_core: bool) -> dict[int, Level]:
     """By how many are under way at one time; with a core for API server and etcd alone, or none."""
     if not with_own_core:
-        return await _measure(place, "all on the same cores")
-    with apart(list(place.pids.values())):
-        return await _measure(place, "API server on a core of its own")
+        return await _measure(cluster, "all on the same cores")
+    with apart(list(cluster.pids.values())):
+        return await _measure(cluster, "API server on a core of its own")
 
 
-async def _measure(place: MeasuredCluster, how: str) -> dict[int, Level]:
+async def _measure(cluster: MeasuredCluster, how: str) -> dict[int, Level]:
     """Each round has processes and namespaces of its own, so that none has many sessions."""
     levels = {at_once: Level() for at_once in STARTS}
     for number in range(ROUNDS):
         tell(f"starts, {how}: round {number + 1} of {ROUNDS}")
-        doors = [await place.namespace(name) for name in ("starts", "app", "raw")]
+        accesses = [await cluster.namespace(name) for name in ("starts", "app", "raw")]
         async with (
-            controller(place, doors[0]) as ours,
-            bare_app(place, doors[1]) as app,
-            Raw(doors[2]) as raw,
+            controller(cluster, accesses[0]) as ours,
+            bare_app(cluster, accesses[1]) as app,
+            Raw(accesses[2]) as raw,
         ):
             await ours.until_ready()
-            client = {"client": os.getpid(), **place.pids}
-            launches = await prepared(doors[2], WARM_UP + TURNS * sum(STARTS.values()))
+            client = {"client": os.getpid(), **cluster.pids}
+            launches = await prepared(accesses[2], WARM_UP + TURNS * sum(STARTS.values()))
             contenders = {
                 "ours": Contender(ours.start, {"server": ours.pid, **client}),
                 "app": Contender(app.start, {"server": app.pid, **client}),
@@ -117,10 +117,10 @@ async def take_turns(contenders: Mapping[str, Contender], levels: Mapping[int, L
                 await note(getattr(level, name), contenders[name], at_once)
 
 
-async def prepared(door: ApiAccess, count: int) -> list[tuple[Launch, bytes]]:
+async def prepared(access: ApiAccess, count: int) -> list[tuple[Launch, bytes]]:
     """Launches and their Jobs, for a client that only sends them."""
     launches = [await made.new_launch() for _ in range(count)]
-    return [(each, msgspec.json.encode(made.job_of(each, door.namespace))) for each in launches]
+    return [(each, msgspec.json.encode(made.job_of(each, access.namespace))) for each in launches]
 
 
 async def note(rates: Rates, contender: Contender, at_once: int) -> None:

@@ -1,6 +1,6 @@
 """A program that notes when it learns of each scheduled pod, by a bare watch or by the controller's stream.
 
-`python -m scripts.benchmarks.cluster.watching pods DOOR` or `... events URL` prints `ready` once it follows,
+`python -m scripts.benchmarks.cluster.watching pods ACCESS` or `... events URL` prints `ready` once following,
 and when its standard input ends one line of JSON: by session, the moment on the machine's monotonic clock.
 """
 
@@ -74,12 +74,12 @@ async def lines(content: aiohttp.StreamReader) -> AsyncIterator[tuple[float, byt
             yield now, line
 
 
-async def watch_pods(door: ApiAccess, noted: dict[str, float]) -> None:
+async def watch_pods(access: ApiAccess, noted: dict[str, float]) -> None:
     decode = msgspec.json.Decoder(_Change).decode
-    async with Raw(door) as raw:
-        versions = [version async for _, version in raw.pages(door.pods)]
+    async with Raw(access) as raw:
+        versions = [version async for _, version in raw.pages(access.pods)]
         query = {"watch": "true", "resourceVersion": versions[-1], "labelSelector": names.LAUNCH_ID}
-        async with raw.http.get(door.pods, params=query, timeout=EVERYTHING) as answer:
+        async with raw.http.get(access.pods, params=query, timeout=EVERYTHING) as answer:
             tell("ready")
             async with aclosing(lines(answer.content)) as changes:  # type: ignore[type-var]
                 async for now, line in changes:

@@ -131,9 +131,9 @@ def measure(count: int, seed: int) -> str:
 
 
 def _target(process: Popen[str]) -> Target:
-    told = json.loads(next(iter(process.stdout or ())))
-    residents = [Resident(*each) for each in told.pop("residents")]
-    return Target(process=process.pid, residents=residents, **told)
+    printed = json.loads(next(iter(process.stdout or ())))
+    residents = [Resident(*each) for each in printed.pop("residents")]
+    return Target(process=process.pid, residents=residents, **printed)
 
 
 def _over_http(target: Target, kind: str, make: Make, count: int, seed: str) -> Outcome:
@@ -166,9 +166,9 @@ def _send_all(target: Target, outcome: Outcome, make: Make, count: int, seed: st
 
 def _inside(kind: str, count: int, seed: int) -> Outcome:
     command = [sys.executable, "-m", "scripts.benchmarks.fuzz.inside", kind, str(seed), str(count)]
-    told: dict[str, Any] = json.loads(run(command, stdout=PIPE, check=True, text=True).stdout)
-    answers = Counter({200: told["passed"], 422: count - told["passed"]})
-    return Outcome(kind, answers, told["passed"], told["before"], told["after"])
+    printed: dict[str, Any] = json.loads(run(command, stdout=PIPE, check=True, text=True).stdout)
+    answers = Counter({200: printed["passed"], 422: count - printed["passed"]})
+    return Outcome(kind, answers, printed["passed"], printed["before"], printed["after"])
 
 
 def _post(path: str, bearer: str, body: bytes) -> tuple[bytes, bool]:

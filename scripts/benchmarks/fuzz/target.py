@@ -105,7 +105,7 @@ async def serve() -> None:
         supervisor: Supervisor = app.state.services.supervisor
         launches = {name: supervisor.registry.get(name).session.launch_id for name in RESIDENTS}
         answering = [tasks.create_task(_answer_offers(supervisor, each)) for each in launches.values()]
-        told = {
+        figures = {
             "port": settings.listeners.port,
             "bots_port": sockets.ports()["bots"],
             "key": KEY,
@@ -114,7 +114,7 @@ async def serve() -> None:
                 for name, launch_id in launches.items()
             ],
         }
-        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.write(json.dumps(figures) + "\n")
         sys.stdout.flush()
         await serving
         for each in answering:

@@ -47,8 +47,8 @@ async def measure(starts: int) -> str:
     async with NodeCluster(ensure_binaries(ALL_PARTS), ensure_images().values()) as cluster:
         with contextlib.redirect_stdout(sys.stderr):
             await by_script(cluster, INSTALL)
-        door = ApiAccess(cluster.url, cluster.admin_token, str(cluster.ca_file), OVERLAY_NAMESPACE)
-        async with open_site(cluster, OVERLAY_NAMESPACE) as site, Raw(door) as raw, Pods(raw) as pods:
+        access = ApiAccess(cluster.url, cluster.admin_token, str(cluster.ca_file), OVERLAY_NAMESPACE)
+        async with open_site(cluster, OVERLAY_NAMESPACE) as site, Raw(access) as raw, Pods(raw) as pods:
             # The first of each kind only warms up.
             await in_turn(site, raw, pods, PodStarts())
             alone, together = PodStarts(), PodStarts()

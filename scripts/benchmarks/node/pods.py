@@ -44,13 +44,13 @@ class Pods:
         return self._seen[job][step]
 
     async def log(self, job: str) -> str:
-        path = f"{self._raw.door.pods}/{self._names[job]}/log"
+        path = f"{self._raw.access.pods}/{self._names[job]}/log"
         return (await self._raw.send("GET", path)).decode()
 
     async def _follow(self) -> None:
         query = {"watch": "1", "labelSelector": JOB_NAME, "timeoutSeconds": "3600"}
         forever = aiohttp.ClientTimeout(total=None)
-        async with self._raw.http.get(self._raw.door.pods, params=query, timeout=forever) as answer:
+        async with self._raw.http.get(self._raw.access.pods, params=query, timeout=forever) as answer:
             async for line in answer.content:
                 pod = msgspec.json.decode(line)["object"]
                 await self._note(pod["metadata"], pod["status"])

@@ -44,12 +44,12 @@ async def start_session(site: NodeSite, pods: Pods, user_id: str) -> Steps:
 async def start_bare_job(raw: Raw, pods: Pods, name: str) -> Steps:
     """Start one; returns when its process has ended and the Job is on its way out."""
     began = time.time()
-    await raw.send("POST", raw.door.jobs, bare_job(name))
+    await raw.send("POST", raw.access.jobs, bare_job(name))
     created = time.time()
     scheduled, begun = await pods.until(name, "scheduled"), await pods.until(name, "begun")
     await pods.until(name, "over")
     up = float(await pods.log(name))
-    await raw.send("DELETE", f"{raw.door.jobs}/{name}?propagationPolicy=Background")
+    await raw.send("DELETE", f"{raw.access.jobs}/{name}?propagationPolicy=Background")
     return {
         "accepted to launched": created - began,
         "scheduled to process up": up - scheduled,

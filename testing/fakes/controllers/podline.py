@@ -20,13 +20,13 @@ from testing.fakes.controllers.served import make_server
 
 
 def main() -> None:
-    signal.signal(signal.SIGUSR1, lambda *_: tell_inner_figures())
+    signal.signal(signal.SIGUSR1, lambda *_: print_inner_figures())
     logging.basicConfig(level=logging.WARNING)
     settings = Settings.read(os.environ)
     make_server(Path(sys.argv[1]), settings, sys.argv[2]).run()
 
 
-def tell_inner_figures() -> None:
+def print_inner_figures() -> None:
     gc.collect()
     tasks = sorted(getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks())
     figures = {"tasks": tasks, "blocks": sys.getallocatedblocks()}

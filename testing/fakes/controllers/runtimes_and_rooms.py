@@ -42,7 +42,7 @@ class FakeRuntime:
 
     async def _run(self) -> None:
         await self._lost.wait()
-        raise ConnectionError("the place is lost")
+        raise ConnectionError("the runtime is lost")
 
     def lose(self) -> None:
         """Let watching fail for good."""

@@ -71,7 +71,7 @@ class Objects:
     """A store. Objects are replaced, never changed in place, so whoever holds one has it as it was.
 
     `expired` is the newest version that is no longer known: whoever asks for what came after an older one is
-    sent away. `reactions` are told of each change at once, as controllers are.
+    sent away. `reactions` are called with each change at once, as controllers are.
     """
 
     namespaces: set[str] = field(default_factory=lambda: {"podline"})
@@ -158,17 +158,17 @@ class Objects:
 
     def _remove(self, kind: str, namespace: str, name: str) -> Thing:
         thing = self._items.pop((kind, namespace, name))
-        self._tell(kind, thing, None)
+        self._notify(kind, thing, None)
         return thing
 
     def _put(self, kind: str, namespace: str, name: str, thing: Thing) -> Thing:
         before = self._items.get((kind, namespace, name))
         stamped = {**thing, "metadata": {**thing["metadata"], "resourceVersion": str(self.version + 1)}}
         self._items[kind, namespace, name] = stamped
-        self._tell(kind, before, stamped)
+        self._notify(kind, before, stamped)
         return stamped
 
-    def _tell(self, kind: str, before: Thing | None, after: Thing | None) -> None:
+    def _notify(self, kind: str, before: Thing | None, after: Thing | None) -> None:
         self.version += 1
         change = Change(self.version, kind, before, after)
         self.changes.append(change)

@@ -1,4 +1,4 @@
-"""docker, kind and kubectl as scripts/kind-up uses them: what they are told, they write down and remember.
+"""docker, kind and kubectl as scripts/kind-up uses them: they record arguments and remember what they did.
 
 Run under one of these names, with FAKE_TOOLS naming a directory: `asked` there holds a line for each call.
 Other files there change what they answer: `minor` (the version), `layers` (of the images), `failing`

@@ -1,4 +1,4 @@
-"""Listens where it is told and answers what comes: `echo.py tcp/ADDRESS/PORT udp/ADDRESS/PORT ...`.
+"""Listens on the given ports and answers what comes: `echo.py tcp/ADDRESS/PORT udp/ADDRESS/PORT ...`.
 
 It runs by itself, in pods too, whose image has no packages of tests.
 """
@@ -21,9 +21,9 @@ async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
-async def main(places: list[str]) -> None:
-    for place in places:
-        protocol, address, port = place.split("/")
+async def main(addresses: list[str]) -> None:
+    for address_and_port in addresses:
+        protocol, address, port = address_and_port.split("/")
         if protocol == "tcp":
             await asyncio.start_server(greet, address, int(port))
         else:

@@ -1,4 +1,4 @@
-"""Tries places and prints those that answer: `probe.py SECONDS tcp/ADDRESS/PORT udp/ADDRESS/PORT ...`.
+"""Tries targets and prints those that answer: `probe.py SECONDS tcp/ADDRESS/PORT udp/ADDRESS/PORT ...`.
 
 It runs by itself, in pods too, whose image has no packages of tests. It ends when all have answered, or
 none has for so many seconds: how long they take together is the machine's affair.
@@ -12,8 +12,8 @@ QUESTION = bytes.fromhex("abcd01000001000000000000") + b"\x0akubernetes\x00\x00\
 """A question about a name, which a DNS server answers, and whatever sends back what it gets."""
 
 
-async def answers(place: str) -> bool:
-    protocol, address, port = place.split("/")
+async def answers(target: str) -> bool:
+    protocol, address, port = target.split("/")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     loop = asyncio.get_running_loop()
@@ -32,8 +32,8 @@ async def answers(place: str) -> bool:
     return True
 
 
-async def main(seconds: float, places: list[str]) -> None:
-    tried = {asyncio.ensure_future(answers(place)): place for place in places}
+async def main(seconds: float, targets: list[str]) -> None:
+    tried = {asyncio.ensure_future(answers(target)): target for target in targets}
     # All have been asked when the time begins.
     await asyncio.sleep(0)
     pending, done = set(tried), set(tried)

@@ -1,6 +1,6 @@
 """A bot that obeys somebody else: its pod's packets reach what a call needs, and nothing else.
 
-The same places are tried before there are policies, and all of them answer: what a bot does not reach
+The same targets are tried before there are policies, and all of them answer: what a bot does not reach
 afterwards was kept from it.
 """
 
@@ -76,12 +76,12 @@ DROPPED_SECONDS: Final = 3.5
 """Nothing comes any more after so long a silence: TCP has asked three times by then."""
 
 AT_ONCE: Final = 3
-"""Pods that try all places at the same time. All of them would send packets faster than they are judged."""
+"""Pods that try all targets at the same time. All of them would send packets faster than they are judged."""
 
 
 @dataclass(frozen=True)
 class World:
-    """Pods by `NAMESPACE/NAME`, what each of them has reached of all places there are, and the kubelets."""
+    """Pods by `NAMESPACE/NAME`, what each of them has reached of all targets there are, and the kubelets."""
 
     pods: Mapping[str, Pod]
     reached: Mapping[str, set[str]]
@@ -97,7 +97,7 @@ class World:
         return self.reached[name] - self.pods[name].everywhere
 
     def everywhere_in(self, names: Iterable[str]) -> set[str]:
-        return {place for name in names for place in self.pods[name].everywhere}
+        return {target for name in names for target in self.pods[name].everywhere}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -108,27 +108,27 @@ async def world(cluster: NodeCluster) -> AsyncIterator[World]:
         made = await asyncio.gather(*(make_pod(cluster, name, labels) for name, labels in PODS.items()))
         pods = dict(zip(PODS, made, strict=True))
         kubelets = {f"tcp/{NODE_ADDRESS}/{each.kubelet_port}" for each in cluster.workers}
-        places = everywhere(API_SERVER, NODE_LOCAL_DNS, *NODES, *INTERNET, *LAN, *METADATA)
-        places |= kubelets | API_SERVERS | DNS | MAPPED
-        places |= {place for pod in pods.values() for place in pod.everywhere}
-        unguarded = await tried([pods["reach/bot"], pods["reach/controller"]], places, PATIENCE_SECONDS)
-        assert unguarded == [places, places], "without policies every place answers"
+        targets = everywhere(API_SERVER, NODE_LOCAL_DNS, *NODES, *INTERNET, *LAN, *METADATA)
+        targets |= kubelets | API_SERVERS | DNS | MAPPED
+        targets |= {target for pod in pods.values() for target in pod.everywhere}
+        unguarded = await tried([pods["reach/bot"], pods["reach/controller"]], targets, PATIENCE_SECONDS)
+        assert unguarded == [targets, targets], "without policies every target answers"
         await asyncio.gather(*(install_policies(cluster, each, chosen) for each, chosen in SITES.items()))
         guarded = [name for name in pods if not name.startswith("monitoring/")]
         await asyncio.gather(*(until_enforced(pods[name]) for name in guarded))
-        reached = await tried(pods.values(), places, DROPPED_SECONDS)
+        reached = await tried(pods.values(), targets, DROPPED_SECONDS)
     yield World(pods, dict(zip(pods, reached, strict=True)), kubelets)
     for namespace in namespaces:
         await cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
-async def tried(pods: Iterable[Pod], places: set[str], patience: float) -> list[set[str]]:
-    """Let each pod try every place; what each has reached."""
+async def tried(pods: Iterable[Pod], targets: set[str], patience: float) -> list[set[str]]:
+    """Let each pod try every target; what each has reached."""
     limit = asyncio.Semaphore(AT_ONCE)
 
     async def by(pod: Pod) -> set[str]:
         async with limit:
-            return await pod.reaches(places, patience=patience)
+            return await pod.reaches(targets, patience=patience)
 
     return await asyncio.gather(*(by(pod) for pod in pods))
 

@@ -77,7 +77,7 @@ class Pod:
     addresses: tuple[str, ...]
 
     def at(self, *ports: str) -> set[str]:
-        """These ports of it as places, over IPv4 and IPv6."""
+        """These ports of it as targets, over IPv4 and IPv6."""
         found = (PORTS[port] for port in ports)
         return {f"{protocol}/{address}/{port}" for protocol, port in found for address in self.addresses}
 
@@ -85,8 +85,8 @@ class Pod:
     def everywhere(self) -> set[str]:
         return self.at(*PORTS)
 
-    async def reaches(self, places: Collection[str], *, patience: float) -> set[str]:
-        """Which of these places answer, until none has for so many seconds."""
+    async def reaches(self, targets: Collection[str], *, patience: float) -> set[str]:
+        """Which of these targets answer, until none has for so many seconds."""
         said = await self.cluster.kubectl(
             f"--namespace={self.namespace}",
             "exec",
@@ -96,7 +96,7 @@ class Pod:
             "-c",
             (HERE / "probe.py").read_text(),
             str(patience),
-            *places,
+            *targets,
         )
         return set(said.split())
 
@@ -182,13 +182,13 @@ async def make_pod(cluster: NodeCluster, path: str, labels: Mapping[str, str]) -
     """Run NAMESPACE/NAME, of the bot's own image, which has a Python."""
     namespace, name = path.split("/")
     # To datagrams IPv6's wildcard is IPv4's as well.
-    places = [f"{protocol}/::/{port}" for protocol, port in PORTS.values()]
-    places += [f"tcp/0.0.0.0/{port}" for protocol, port in PORTS.values() if protocol == "tcp"]
+    targets = [f"{protocol}/::/{port}" for protocol, port in PORTS.values()]
+    targets += [f"tcp/0.0.0.0/{port}" for protocol, port in PORTS.values() if protocol == "tcp"]
     container = {
         "name": "only",
         "image": image_name("bot"),
         "imagePullPolicy": "Never",
-        "command": ["python", "-c", (HERE / "echo.py").read_text(), *places],
+        "command": ["python", "-c", (HERE / "echo.py").read_text(), *targets],
         "ports": [
             {"name": name, "containerPort": port, "protocol": protocol.upper()}
             for name, (protocol, port) in PORTS.items()
@@ -214,7 +214,7 @@ async def make_pod(cluster: NodeCluster, path: str, labels: Mapping[str, str]) -
 
 
 def everywhere(*addresses: str) -> set[str]:
-    """All places at these addresses that `addresses_elsewhere` answers at."""
+    """All targets at these addresses that `addresses_elsewhere` answers at."""
     return {
         f"{protocol}/{address}/{port}"
         for address in addresses

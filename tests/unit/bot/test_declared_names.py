@@ -11,7 +11,7 @@ from controller.core import default_agent
 
 
 async def _nothing(*_: object) -> None:
-    """Takes whatever it is told."""
+    """Ignores whatever it receives."""
 
 
 def test_its_tools_are_the_declared_ones() -> None:

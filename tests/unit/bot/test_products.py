@@ -20,7 +20,7 @@ QUICK = StoreTimeouts(connect=2.0, total=2.0, pauses=(0.01, 0.01))
 
 
 class Call:
-    """A call's tools, called as the model calls them, and what its page was told."""
+    """A call's tools, called as the model calls them, and what its page has received."""
 
     def __init__(self, store: Store, user_id: str = "ana") -> None:
         self.announced: list[dict[str, Any]] = []
@@ -254,8 +254,8 @@ async def test_a_failing_backend_gives_the_model_a_plain_statement(
     assert await call.ask("save_product", productNumber=2) == {"error": UNSETTLED}
 
     assert call.announced == []
-    told = json.dumps([UNAVAILABLE, UNSETTLED, *logged])
-    assert not any(word in told for word in ("Traceback", "http://", "secret"))
+    disclosed = json.dumps([UNAVAILABLE, UNSETTLED, *logged])
+    assert not any(word in disclosed for word in ("Traceback", "http://", "secret"))
 
 
 async def test_a_backend_that_hangs_keeps_the_caller_waiting_no_longer_than_the_limit(

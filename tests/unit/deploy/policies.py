@@ -21,7 +21,7 @@ Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True)
-class Place:
+class Target:
     """Where a packet goes: to an address, or to a pod."""
 
     address: str
@@ -90,7 +90,7 @@ def blocks(policy: Policy) -> list[dict[str, Any]]:
     return [peer["ipBlock"] for rule in rules for peer in rule.get("to", []) if "ipBlock" in peer]
 
 
-def reaches(policies: Iterable[Policy], labels: Mapping[str, str], place: Place) -> bool:
+def reaches(policies: Iterable[Policy], labels: Mapping[str, str], target: Target) -> bool:
     """Whether a pod with these labels may send a packet there."""
     selecting = [
         each
@@ -98,7 +98,7 @@ def reaches(policies: Iterable[Policy], labels: Mapping[str, str], place: Place)
         if "Egress" in each["spec"]["policyTypes"] and selects(each["spec"]["podSelector"], labels)
     ]
     rules = [rule for each in selecting for rule in each["spec"].get("egress", [])]
-    return not selecting or any(_allows(rule, place) for rule in rules)
+    return not selecting or any(_allows(rule, target) for rule in rules)
 
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
@@ -108,30 +108,30 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return wanted <= labels.items() and all(labels.get(each["key"]) in each["values"] for each in expressions)
 
 
-def _allows(rule: Mapping[str, Any], place: Place) -> bool:
-    has_port = "ports" not in rule or any(_is_port(each, place) for each in rule["ports"])
-    return has_port and ("to" not in rule or any(_is_peer(each, place) for each in rule["to"]))
+def _allows(rule: Mapping[str, Any], target: Target) -> bool:
+    has_port = "ports" not in rule or any(_is_port(each, target) for each in rule["ports"])
+    return has_port and ("to" not in rule or any(_is_peer(each, target) for each in rule["to"]))
 
 
-def _is_port(port: Mapping[str, Any], place: Place) -> bool:
-    if port["protocol"] != place.protocol:
+def _is_port(port: Mapping[str, Any], target: Target) -> bool:
+    if port["protocol"] != target.protocol:
         return False
     if isinstance(port["port"], str):
-        return bool(port["port"] == place.port_name)
-    return bool(port["port"] <= place.port <= port.get("endPort", port["port"]))
+        return bool(port["port"] == target.port_name)
+    return bool(port["port"] <= target.port <= port.get("endPort", port["port"]))
 
 
-def _is_peer(peer: Mapping[str, Any], place: Place) -> bool:
+def _is_peer(peer: Mapping[str, Any], target: Target) -> bool:
     if "ipBlock" in peer:
-        address, found = ip_address(place.address), peer["ipBlock"]
+        address, found = ip_address(target.address), peer["ipBlock"]
         inside = address in network(found["cidr"])
         return inside and not any(address in network(each) for each in found.get("except", []))
-    if place.namespace is None:
+    if target.namespace is None:
         return False
-    names = {"kubernetes.io/metadata.name": place.namespace}
+    names = {"kubernetes.io/metadata.name": target.namespace}
     in_namespace = (
         selects(peer["namespaceSelector"], names)
         if "namespaceSelector" in peer
-        else place.namespace == "podline"
+        else target.namespace == "podline"
     )
-    return in_namespace and selects(peer.get("podSelector", {}), place.labels)
+    return in_namespace and selects(peer.get("podSelector", {}), target.labels)

@@ -54,7 +54,7 @@ class Machine:
         )
 
     def asked(self) -> list[str]:
-        """What the fakes were told since this was asked last."""
+        """Return the fakes' arguments since this was last called."""
         written = self.state / "asked"
         lines = written.read_text(encoding="utf-8").splitlines() if written.exists() else []
         written.write_text("", encoding="utf-8")
@@ -98,8 +98,8 @@ def test_a_fresh_clone_comes_to_a_call(machine: Machine) -> None:
         "apply -k",
         "create -f",
     )
-    places = [next(index for index, line in enumerate(asked) if step in line) for step in order]
-    assert places == sorted(places)
+    positions = [next(index for index, line in enumerate(asked) if step in line) for step in order]
+    assert positions == sorted(positions)
     [loaded] = [line for line in asked if "kind load docker-image" in line]
     assert [word.partition(":")[0] for word in loaded.split()[3:7]] == [
         *("podline-bot", "podline-controller", "podline-sandbox", "podline-web")
@@ -127,7 +127,7 @@ def test_a_second_time_keeps_the_secrets_and_restarts_what_has_changed(machine: 
 
 
 @pytest.mark.parametrize(
-    ("lacking", "told"),
+    ("lacking", "advice"),
     [
         ("docker", "scripts/kind-up needs docker"),
         ("kind", "go install sigs.k8s.io/kind@latest"),
@@ -136,14 +136,14 @@ def test_a_second_time_keeps_the_secrets_and_restarts_what_has_changed(machine: 
     ],
 )
 def test_a_program_that_lacks_is_named_before_anything_is_done(
-    machine: Machine, lacking: str, told: str
+    machine: Machine, lacking: str, advice: str
 ) -> None:
     (machine.programs / lacking).unlink()
 
     done = machine.run("kind-up")
 
     assert (done.returncode, machine.asked()) == (1, [])
-    assert told in done.stderr
+    assert advice in done.stderr
 
 
 def test_a_docker_that_is_down_is_told(machine: Machine) -> None:

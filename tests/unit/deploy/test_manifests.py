@@ -53,18 +53,18 @@ def pods() -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{path.parent.name}/{path.name}", spec
 
 
-def differences(one: Any, other: Any, place: str = "") -> set[str]:
+def differences(one: Any, other: Any, path: str = "") -> set[str]:
     """Where two values are not the same, as far down as one can say it."""
     if isinstance(one, dict) and isinstance(other, dict):
         keys = one.keys() | other.keys()
-        found = (differences(one.get(key), other.get(key), f"{place}.{key}".strip(".")) for key in keys)
+        found = (differences(one.get(key), other.get(key), f"{path}.{key}".strip(".")) for key in keys)
         return set().union(*found)
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         found = (
-            differences(*pair, f"{place}.{index}") for index, pair in enumerate(zip(one, other, strict=True))
+            differences(*pair, f"{path}.{index}") for index, pair in enumerate(zip(one, other, strict=True))
         )
         return set().union(*found)
-    return set() if one == other else {place}
+    return set() if one == other else {path}
 
 
 @pytest.mark.parametrize(("where", "spec"), list(pods()))

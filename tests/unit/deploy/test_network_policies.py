@@ -17,8 +17,8 @@ from tests.unit.deploy.policies import (
     COMPONENTS,
     DEPLOY,
     PRODUCTION,
-    Place,
     Policy,
+    Target,
     block,
     blocks,
     opens_addresses,
@@ -63,8 +63,8 @@ PLACES: Final = [(port, protocol) for port in PORTS for protocol in ("TCP", "UDP
 def some_of(network: str) -> list[str]:
     """Both its ends, and some between them."""
     found = ip_network(network)
-    pick = random.Random(network)  # noqa: S311 - which ones matters little
-    inside = [found[pick.randrange(found.num_addresses)] for _ in range(5)]
+    rng = random.Random(network)  # noqa: S311 - which ones matters little
+    inside = [found[rng.randrange(found.num_addresses)] for _ in range(5)]
     return [str(each) for each in (found[0], found[-1], *inside)]
 
 
@@ -72,7 +72,7 @@ def open_ports(policies: list[Policy], labels: dict[str, str], address: str) -> 
     return {
         (port, protocol)
         for port, protocol in PLACES
-        if reaches(policies, labels, Place(address, port, protocol))
+        if reaches(policies, labels, Target(address, port, protocol))
     }
 
 
@@ -131,13 +131,15 @@ def test_a_pod_is_reached_by_its_label_its_port_and_the_component_together(
     what: str, component: str, port_name: str
 ) -> None:
     labels = {f"podline.dev/serves-{what}": "true"}
-    place = Place("10.244.1.9", 9999, "TCP", labels, "shop", port_name)
+    target = Target("10.244.1.9", 9999, "TCP", labels, "shop", port_name)
     others = [name for name in COMPONENTS if name != component]
 
-    assert reaches(production([component]), BOT, place)
-    assert not reaches(production(others), BOT, place)
-    assert not reaches(production(COMPONENTS), BOT, Place("10.244.1.9", 9999, "TCP", labels, "shop", "admin"))
-    assert not reaches(production(COMPONENTS), BOT, Place("10.244.1.9", 9999, "TCP", {}, "shop", port_name))
+    assert reaches(production([component]), BOT, target)
+    assert not reaches(production(others), BOT, target)
+    assert not reaches(
+        production(COMPONENTS), BOT, Target("10.244.1.9", 9999, "TCP", labels, "shop", "admin")
+    )
+    assert not reaches(production(COMPONENTS), BOT, Target("10.244.1.9", 9999, "TCP", {}, "shop", port_name))
 
 
 def test_the_controller_reaches_the_api_server_and_by_components_the_internet() -> None:

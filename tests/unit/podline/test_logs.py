@@ -76,10 +76,10 @@ def test_a_traceback_is_indented_below_its_line() -> None:
 
 
 def test_colours_change_nothing_that_is_read() -> None:
-    told = line(fields=FIELDS, level="warning")
+    shown = line(fields=FIELDS, level="warning")
 
-    assert COLOUR.search(as_coloured_text(told))
-    assert COLOUR.sub("", as_coloured_text(told)) == as_text(told)
+    assert COLOUR.search(as_coloured_text(shown))
+    assert COLOUR.sub("", as_coloured_text(shown)) == as_text(shown)
 
 
 @pytest.mark.parametrize(
@@ -102,10 +102,10 @@ def test_words_are_for_terminals_and_colours_for_those_who_want_them(
 def test_whatever_a_field_holds_an_event_is_one_line_and_keeps_its_own_parts(
     fields: dict[str, object], level: str
 ) -> None:
-    told = line(fields=fields, level=level)
-    found = json.loads(as_json(told))
+    shown = line(fields=fields, level=level)
+    found = json.loads(as_json(shown))
 
-    assert "\n" not in as_json(told)
+    assert "\n" not in as_json(shown)
     assert (found["level"], found["event"]) == (level, "session ended")
 
 

@@ -37,11 +37,11 @@ def test_what_is_not_listed_stays_here() -> None:
         span.record_exception(ValueError("xylophone"))
         span.set_status(Status(StatusCode.ERROR, "xylophone"))
 
-    told = received.one("turn")
-    assert "xylophone" not in told.to_json()
-    assert dict(attributes_of(told)) == {"turn.number": 2}
-    assert [event.name for event in told.events] == ["spoken", "exception"]
-    assert told.status.status_code is StatusCode.ERROR
+    exported = received.one("turn")
+    assert "xylophone" not in exported.to_json()
+    assert dict(attributes_of(exported)) == {"turn.number": 2}
+    assert [event.name for event in exported.events] == ["spoken", "exception"]
+    assert exported.status.status_code is StatusCode.ERROR
 
 
 def test_unwanted_spans_stay_here() -> None:

@@ -21,7 +21,7 @@ Answer = tuple[int, Any]
 
 
 class Time:
-    """A clock that goes when told."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.seconds = NOW

@@ -70,8 +70,8 @@ def test_no_removal_is_taken_for_a_save(verb: str, number: Any) -> None:
 
 @given(st.sampled_from(SEARCH_VERBS), st.sampled_from(["lamps", "rain boots"]), st.integers(1, 999))
 def test_a_price_is_not_part_of_what_is_sought(verb: str, thing: str, amount: int) -> None:
-    wish = f"{verb} {thing} under {words_for_number(amount)} dollars"
-    assert parse(wish, CATEGORIES) == Search(thing, None, f"under ${amount}")
+    request = f"{verb} {thing} under {words_for_number(amount)} dollars"
+    assert parse(request, CATEGORIES) == Search(thing, None, f"under ${amount}")
 
 
 @given(st.text(max_size=200))

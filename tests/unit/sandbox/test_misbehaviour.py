@@ -1,4 +1,4 @@
-"""The model misbehaves when it is told to: what Google's own SDK sees of it."""
+"""The model misbehaves when ordered to: what Google's own SDK sees of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which products a wish means."""
+"""Which products a search finds."""
 
 import math
 import re

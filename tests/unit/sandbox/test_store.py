@@ -137,14 +137,14 @@ async def test_a_turn_sent_again_is_stored_once(store: StoreClient, tmp_path: Pa
         {"sessionId": "s", "userId": "ana", **TURN},
         {"sessionId": "s", "userId": "ana", **later},
     ]
-    told = await (await store.get("/sandbox/transcripts", params={"sessionId": "s"})).json()
-    assert told["turns"] == lines
+    answer = await (await store.get("/sandbox/transcripts", params={"sessionId": "s"})).json()
+    assert answer["turns"] == lines
 
 
 async def test_each_request_is_told_as_it_came(store: StoreClient) -> None:
     await post(store, "/searchProductsByVoice", {"query": "kite", "category": None, "priceRange": None})
-    told = await (await store.get("/sandbox/requests")).json()
-    assert told["requests"] == [
+    answer = await (await store.get("/sandbox/requests")).json()
+    assert answer["requests"] == [
         {
             "path": "/searchProductsByVoice",
             "body": {"query": "kite", "category": None, "priceRange": None},

@@ -1,4 +1,4 @@
-"""The store misbehaves when it is told to."""
+"""The store misbehaves when ordered to."""
 
 import asyncio
 import json

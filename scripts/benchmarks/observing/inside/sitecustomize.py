@@ -73,7 +73,7 @@ def record_what_they_see() -> None:
         whole.write_text(json.dumps(figures))  # noqa: ASYNC240 - nobody else is in this loop
         whole.rename(os.environ[FIGURES])  # noqa: ASYNC240 - likewise
 
-    def exit_told(code: int) -> NoReturn:
+    def report_and_exit(code: int) -> NoReturn:
         # The loop that calls this is to end now, so another one has to do it.
         with one_tells:  # the thread that ends a bot by force may come as well
             telling = threading.Thread(target=lambda: asyncio.run(tell()))
@@ -82,7 +82,7 @@ def record_what_they_see() -> None:
             leave(code)
 
     leave = os._exit
-    setattr(os, "_exit", exit_told)  # noqa: B010 - in another's place
+    setattr(os, "_exit", report_and_exit)  # noqa: B010 - replaces another's function
     measurements.observers = lambda *given: [*make(*given), PushRecorder()]
 
 

@@ -110,8 +110,10 @@ async def test_each_line_that_a_session_causes_names_it(lines: io.StringIO, site
     site.runtime.refusal = TypeError("a bug")
     await site.client.post("/v1/sessions", json={"user_id": "bo", "session_id": "other"})
 
-    told = {(line["event"], line.get("session_id")) for line in parsed(lines) if "podline" in line["logger"]}
-    assert told == {
+    events = {
+        (line["event"], line.get("session_id")) for line in parsed(lines) if "podline" in line["logger"]
+    }
+    assert events == {
         ("session launched", "mine"),
         ("session ended", "mine"),
         ("launch failed unexpectedly", "other"),

@@ -126,7 +126,7 @@ def read_prices_uncommented(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "position"),
     [
         ("currency = EUR", "line 1"),
         ('currency = "EUR"', "`prices`"),
@@ -143,14 +143,14 @@ def read_prices_uncommented(text: str) -> list[str]:
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_and_the_place_named(
-    tmp_path: Path, text: str, place: str
+    tmp_path: Path, text: str, position: str
 ) -> None:
     path = written(tmp_path, text)
     with pytest.raises(InvalidPricesError) as refusal:
         read_prices(path)
 
     assert str(path) in str(refusal.value)
-    assert place in str(refusal.value)
+    assert position in str(refusal.value)
 
 
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:

@@ -109,11 +109,11 @@ async def test_what_is_told_of_a_start_names_the_session_and_nobody(site: Site, 
     session = await site.start("ana", metadata={"note": "secret-note"})
     await site.client.post("/v1/sessions?user_id=ana", json={"user_id": "ana"})
 
-    told = "".join(span.to_json() for span in received.spans)
-    assert session["id"] in told
+    exported = "".join(span.to_json() for span in received.spans)
+    assert session["id"] in exported
     for word in ("ana", "secret-note", "rooms.example", "token", "127.0.0.1"):
-        assert f'"{word}' not in told
-        assert f"={word}" not in told
+        assert f'"{word}' not in exported
+        assert f"={word}" not in exported
     assert {name for span in received.spans for name in attributes_of(span)} <= LISTED
 
 
@@ -152,13 +152,13 @@ async def test_a_session_is_told_at_its_end_with_its_stages(site: Site, received
 
     await gone(site, session)
 
-    told, record = received.one("session"), await site.read(session["id"])
+    ended, record = received.one("session"), await site.read(session["id"])
     assert received.parent("session") == "POST /v1/sessions"
-    assert attributes_of(told)["podline.session.id"] == session["id"]
-    assert attributes_of(told)["podline.session.reason"] == record["reason"]
+    assert attributes_of(ended)["podline.session.id"] == session["id"]
+    assert attributes_of(ended)["podline.session.reason"] == record["reason"]
     reached = [stage for stage, at in record["timeline"].items() if at]
-    assert [event.name for event in told.events] == reached[1:-1]
-    moments = [told.start_time or 0, *(event.timestamp for event in told.events), told.end_time or 0]
+    assert [event.name for event in ended.events] == reached[1:-1]
+    moments = [ended.start_time or 0, *(event.timestamp for event in ended.events), ended.end_time or 0]
     assert moments == sorted(moments)
 
 

@@ -147,7 +147,7 @@ def test_a_bots_process_is_given_no_key_of_a_provider() -> None:
 
 
 class SweptRooms(FakeRooms):
-    """Keeps what it was told to be live at each sweep; `failures` sweeps and closings fail."""
+    """Keeps what was live at each sweep; `failures` sweeps and closings fail."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -31,7 +31,7 @@ from tests.searching import narrow_or_wide
 
 
 class Uptime:
-    """A clock that moves when told to."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

@@ -67,12 +67,12 @@ async def test_what_a_call_leaves_open_is_ended_with_it(received: Received) -> N
 
 
 async def test_a_tool_belongs_to_the_turn_in_which_it_was_called(received: Received) -> None:
-    told: list[Event] = []
+    events: list[Event] = []
     async with Traces(received.provider, {}, now=lambda: 20 * SECOND) as traces:
         tracer = received.provider.get_tracer("pipecat")
         conversation = trace.set_span_in_context(tracer.start_span("conversation", start_time=0))
         turns = [tracer.start_span("turn", conversation, start_time=at * SECOND) for at in (10, 15, 19)]
-        note = traces.noting(told.append, ["search_products"])
+        note = traces.noting(events.append, ["search_products"])
         note(search(4.5))
         note(TurnEnded())
         note(search(0.5, "error"))
@@ -88,7 +88,7 @@ async def test_a_tool_belongs_to_the_turn_in_which_it_was_called(received: Recei
         StatusCode.ERROR,
         StatusCode.UNSET,
     ]
-    assert len(told) == 4
+    assert len(events) == 4
 
 
 async def test_a_name_that_the_model_has_made_up_is_not_repeated(received: Received) -> None:

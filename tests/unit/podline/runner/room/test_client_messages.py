@@ -47,7 +47,7 @@ async def test_what_our_clients_send_is_taken(message: object) -> None:
     call = Call()
 
     assert await call.send(message)
-    assert call.page.told == []
+    assert call.page.received == []
 
 
 async def test_only_known_fields_reach_pipecat() -> None:
@@ -71,7 +71,7 @@ async def test_the_longest_text_is_taken_in_any_script_and_one_character_more_is
 
     assert await call.send(typed(text))
     assert not await call.send(typed(text + "x"))
-    assert call.page.told == ["Your message is over 2,000 characters. Send a shorter one."]
+    assert call.page.received == ["Your message is over 2,000 characters. Send a shorter one."]
     assert call.messages.drain() == {"size": 1}
 
 
@@ -118,12 +118,12 @@ async def test_a_flood_is_answered_now_and_then_and_in_the_end_not_at_all() -> N
 
     for _ in range(MAX_REFUSALS):
         await call.send({"type": "nonsense"}, seconds_later=0.01)
-    assert 5 <= len(call.page.told) <= 7
-    told = list(call.page.told)
+    assert 5 <= len(call.page.received) <= 7
+    received = list(call.page.received)
     for _ in range(MAX_REFUSALS):
         assert not await call.send(READY, seconds_later=10)
 
-    assert call.page.told == told
+    assert call.page.received == received
     assert sum(call.messages.drain().values()) == 2 * MAX_REFUSALS
 
 
@@ -133,7 +133,7 @@ async def test_nothing_is_taken_or_answered_once_the_call_is_closed_to_messages(
 
     assert not await call.send(typed("one more"))
     assert not await call.send("nonsense")
-    assert call.page.told == []
+    assert call.page.received == []
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ async def test_what_is_no_message_is_refused_and_harms_nothing(raw: str | bytes,
     assert not await call.send(raw)
 
     assert call.messages.drain() == {cause: 1}
-    assert len(call.page.told) == 1
+    assert len(call.page.received) == 1
     assert await call.send(READY)
 
 

@@ -25,7 +25,7 @@ SETTINGS = DailyRoomAccess("https://example.daily.co/room", "bots-token")
 
 
 class Observed:
-    """Presence that writes down what it is told."""
+    """A presence that records each call."""
 
     def __init__(self) -> None:
         self._told: asyncio.Queue[str] = asyncio.Queue()

@@ -35,7 +35,7 @@ class Somebody:
 
 @dataclass
 class FakeRoom:
-    """A room of LiveKit's SDK: who is there, and what its handlers are told."""
+    """A room of LiveKit's SDK: who is there, and what its handlers receive."""
 
     remote_participants: dict[str, Somebody] = field(default_factory=dict)
     handlers: dict[str, Any] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class FakeRoom:
         self.handlers["participant_disconnected"](somebody)
 
     def is_connecting_again(self) -> None:
-        """As the SDK does: all are told to have left, without a reason."""
+        """As the SDK does: all are reported as having left, without a reason."""
         self.handlers["connection_state_changed"](ConnectionState.CONN_RECONNECTING)
         for identity in list(self.remote_participants):
             self.leaves(identity, None)
@@ -77,7 +77,7 @@ class Scene:
         self.call.follow(cast("rtc.Room", self.room))
         self.call.joined()
 
-    def told(self) -> list[str]:
+    def reported(self) -> list[str]:
         return self.presence.rest()
 
 
@@ -88,22 +88,25 @@ async def test_the_first_person_to_come_is_the_caller_and_the_only_one_heard() -
     scene.room.comes(Somebody("bo"))
     scene.room.leaves("bo", DisconnectReason.CLIENT_INITIATED)
 
-    assert scene.told() == ["joined", "caller joined"]
+    assert scene.reported() == ["joined", "caller joined"]
     assert scene.call.is_caller("ana")
     assert scene.call.is_stranger("bo")
     assert scene.call.is_stranger(None), "a server of somebody's sends unattributed"
 
 
 async def test_a_caller_who_was_there_first_is_told_behind_the_bots_own_joining() -> None:
-    assert Scene(Somebody("ana")).told() == ["joined", "caller joined"]
+    assert Scene(Somebody("ana")).reported() == ["joined", "caller joined"]
 
 
 async def test_somebody_on_the_phone_is_a_caller() -> None:
-    assert Scene(Somebody("sip", ParticipantKind.PARTICIPANT_KIND_SIP)).told() == ["joined", "caller joined"]
+    assert Scene(Somebody("sip", ParticipantKind.PARTICIPANT_KIND_SIP)).reported() == [
+        "joined",
+        "caller joined",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"),
+    ("reason", "reported"),
     [
         (DisconnectReason.CLIENT_INITIATED, "caller left"),
         (DisconnectReason.PARTICIPANT_REMOVED, "caller left"),
@@ -112,11 +115,11 @@ async def test_somebody_on_the_phone_is_a_caller() -> None:
         (None, "caller lost"),
     ],
 )
-async def test_who_hangs_up_is_told_from_whose_network_died(reason: int | None, told: str) -> None:
+async def test_who_hangs_up_is_told_from_whose_network_died(reason: int | None, reported: str) -> None:
     scene = Scene(Somebody("ana"))
     scene.room.leaves("ana", reason)
 
-    assert scene.told()[2:] == [told]
+    assert scene.reported()[2:] == [reported]
 
 
 async def test_who_comes_back_after_a_loss_is_the_caller_again() -> None:
@@ -124,7 +127,7 @@ async def test_who_comes_back_after_a_loss_is_the_caller_again() -> None:
     scene.room.leaves("ana", None)
     scene.room.comes(Somebody("ana-again"))
 
-    assert scene.told()[2:] == ["caller lost", "caller joined"]
+    assert scene.reported()[2:] == ["caller lost", "caller joined"]
     assert scene.call.is_caller("ana-again")
 
 
@@ -133,7 +136,7 @@ async def test_a_connection_made_again_is_no_news_where_the_caller_is_still_ther
     scene.room.is_connecting_again()
     scene.room.is_connected("ana")
 
-    assert scene.told() == ["joined", "caller joined"]
+    assert scene.reported() == ["joined", "caller joined"]
 
 
 async def test_a_caller_who_is_missing_when_the_connection_is_back_is_lost_and_may_come_back() -> None:
@@ -142,7 +145,7 @@ async def test_a_caller_who_is_missing_when_the_connection_is_back_is_lost_and_m
     scene.room.is_connected()
     scene.room.comes(Somebody("ana"))
 
-    assert scene.told()[2:] == ["caller lost", "caller joined"]
+    assert scene.reported()[2:] == ["caller lost", "caller joined"]
 
 
 async def test_a_connection_that_is_not_back_in_time_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +158,7 @@ async def test_a_connection_that_is_not_back_in_time_is_lost(monkeypatch: pytest
         "the connection to LiveKit's server was interrupted for 0.01 seconds."
     )
     scene.room.ends(DisconnectReason.UNKNOWN_REASON)
-    assert scene.told() == []
+    assert scene.reported() == []
 
 
 @pytest.mark.parametrize(
@@ -172,7 +175,7 @@ async def test_an_unexpected_end_is_a_lost_room_by_its_cause(reason: int, words:
     scene = Scene()
     scene.room.ends(reason)
 
-    assert scene.told()[1:] == [f"room_lost: The LiveKit room was lost: {words}."]
+    assert scene.reported()[1:] == [f"room_lost: The LiveKit room was lost: {words}."]
 
 
 async def test_nothing_is_lost_when_the_bot_leaves_by_itself() -> None:
@@ -180,7 +183,7 @@ async def test_nothing_is_lost_when_the_bot_leaves_by_itself() -> None:
     scene.call.leaving(None)  # type: ignore[arg-type]
     scene.room.ends(DisconnectReason.CLIENT_INITIATED)
 
-    assert scene.told() == ["joined", "caller joined"]
+    assert scene.reported() == ["joined", "caller joined"]
 
 
 async def test_a_refusal_does_not_repeat_the_token() -> None:
