@@ -60,7 +60,9 @@ COPY bot bot
 COPY controller controller
 COPY podline podline
 COPY sandbox sandbox
-RUN python -m compileall -q . && chmod -R u=rwX,go=rX .
+# Controller and sandbox need podline without what runs bots, which needs Pipecat.
+RUN python -m compileall -q . && chmod -R u=rwX,go=rX . \
+    && cp -a podline /opt/podline/podline && rm -r /opt/podline/podline/gemini /opt/podline/podline/runner
 
 # What the three have in common. The public image has no bytecode of the standard library, and no user of ours
 # could write any. This is the last RUN: what builds the rest stays behind.
@@ -97,7 +99,7 @@ LABEL org.opencontainers.image.title="podline-bot" \
 
 FROM common AS controller
 COPY --from=controller-packages /opt/podline /opt/podline
-COPY --from=code /opt/podline/code/podline podline
+COPY --from=code /opt/podline/podline podline
 COPY --from=code /opt/podline/code/controller controller
 # Else glibc raises this threshold by itself and gives less memory back. Measured after a controller's first list of
 # 10,000 Jobs: it keeps 4.4 KB for each session instead of 5.3.
@@ -117,7 +119,7 @@ LABEL org.opencontainers.image.title="podline-controller" \
 
 FROM common AS sandbox
 COPY --from=sandbox-packages /opt/podline /opt/podline
-COPY --from=code /opt/podline/code/podline podline
+COPY --from=code /opt/podline/podline podline
 COPY --from=code /opt/podline/code/sandbox sandbox
 USER 10001:10001
 ENTRYPOINT ["tini", "--", "python", "-m", "sandbox"]

@@ -1,13 +1,19 @@
 """The error for what the Google SDK and its socket raise between a bot and Gemini."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from google.genai.errors import APIError
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from podline.errors import BotError, ModelRefused, ModelUnreachable
+from podline.extras import optional
 
-CONNECTION_ERRORS: Final = (APIError, OSError, TypeError, ValueError, WebSocketException)
+if TYPE_CHECKING:
+    from google.genai import errors as genai_errors
+else:
+    genai_errors = optional("google", "google.genai.errors")
+
+
+CONNECTION_ERRORS: Final = (genai_errors.APIError, OSError, TypeError, ValueError, WebSocketException)
 """What the Google SDK and its socket raise when a connection can't be made or breaks.
 
 The SDK raises `TypeError` for a message of unknown fields alone, and `ValueError` for one that isn't JSON.
@@ -42,7 +48,7 @@ def _close(error: Exception) -> tuple[int | None, str]:
     """Return close code and reason, from the socket's exception or the SDK's."""
     if isinstance(error, ConnectionClosed) and error.rcvd is not None:
         return error.rcvd.code, error.rcvd.reason
-    if isinstance(error, APIError):
+    if isinstance(error, genai_errors.APIError):
         return error.code, str(error.details)
     return None, ""
 

@@ -6,15 +6,23 @@ or when the model falls silent; and it forgets a tool's result if the connection
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from google.genai.live import AsyncSession
-from google.genai.types import HttpOptions, LiveConnectConfig, LiveServerContent, LiveServerMessage
 from pipecat.frames.frames import LLMFullResponseEndFrame, TTSStoppedFrame
-from pipecat.services.google.gemini_live.llm import GeminiLiveLLMService
 
 from podline.errors import BotError, ModelLost
+from podline.extras import optional
 from podline.gemini.failures import CONNECTION_ERRORS, cause, why_no_session
+
+if TYPE_CHECKING:
+    from google.genai import live as genai_live
+    from google.genai import types as genai_types
+    from pipecat.services.google.gemini_live import llm as gemini_live
+else:
+    genai_live = optional("google", "google.genai.live")
+    genai_types = optional("google", "google.genai.types")
+    gemini_live = optional("google", "pipecat.services.google.gemini_live.llm")
+
 
 SETUP_SECONDS: Final = 10.0
 """How long a session may take to set up."""
@@ -31,7 +39,7 @@ GO_ON: Final = (
 )
 
 
-class GeminiLive(GeminiLiveLLMService):
+class GeminiLive(gemini_live.GeminiLiveLLMService):
     """Speaks and hears through Gemini Live, over several sessions in a row if it must.
 
     Turns must be driven by the bot's own voice activity detection (`GeminiVADParams(disabled=True)`).
@@ -72,7 +80,7 @@ class GeminiLive(GeminiLiveLLMService):
 
     # Connecting, and connecting again.
 
-    async def _connection_task_handler(self, config: LiveConnectConfig) -> None:
+    async def _connection_task_handler(self, config: genai_types.LiveConnectConfig) -> None:
         try:
             await super()._connection_task_handler(config)
         except CONNECTION_ERRORS as error:
@@ -85,7 +93,7 @@ class GeminiLive(GeminiLiveLLMService):
         await super()._connect(session_resumption_handle)
         self._watch_for(SETUP_SECONDS)
 
-    async def _handle_session_ready(self, session: AsyncSession) -> None:
+    async def _handle_session_ready(self, session: genai_live.AsyncSession) -> None:
         self._cancel_watch()
         is_first, self._has_been_ready = not self._has_been_ready, True
         is_resumed = self._session_resumption_handle is not None
@@ -162,7 +170,7 @@ class GeminiLive(GeminiLiveLLMService):
 
     # What the model says.
 
-    async def _handle_server_message(self, message: LiveServerMessage) -> None:
+    async def _handle_server_message(self, message: genai_types.LiveServerMessage) -> None:
         self._note_answer(message)
         await super()._handle_server_message(message)
         content = message.server_content
@@ -175,9 +183,9 @@ class GeminiLive(GeminiLiveLLMService):
             self._moves_on = False
             self.create_task(self._reconnect(), "move on to another connection")
 
-    def _note_answer(self, message: LiveServerMessage) -> None:
+    def _note_answer(self, message: genai_types.LiveServerMessage) -> None:
         """Note what is answered, and whether more of the answer is to come."""
-        content = message.server_content or LiveServerContent()
+        content = message.server_content or genai_types.LiveServerContent()
         if content.interrupted:
             self._is_cut_short = True
         is_reply = message.tool_call or content.model_turn
@@ -263,6 +271,6 @@ class GeminiLive(GeminiLiveLLMService):
             await self._reconnect()
 
 
-def _http_options(api_key: str) -> HttpOptions | None:
+def _http_options(api_key: str) -> genai_types.HttpOptions | None:
     """Return the API version that accepts a token for one call; keys work with the default."""
-    return HttpOptions(api_version="v1alpha") if api_key.startswith("auth_tokens/") else None
+    return genai_types.HttpOptions(api_version="v1alpha") if api_key.startswith("auth_tokens/") else None

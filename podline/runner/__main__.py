@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from loguru import logger
 
 from podline.contract import environment as env
-from podline.errors import BotError, WrongVariables
+from podline.errors import BotError, ConfigInvalid, WrongVariables
 from podline.runner.attendance import Attendance, CallLimits
 from podline.runner.bot_file import find_bot_file, load_bot_file
 from podline.runner.channel.outbox import Outbox
@@ -152,7 +152,7 @@ def _traces(*, traced: bool) -> AbstractAsyncContextManager["Traces | None"]:
             from podline.runner.observers.spans import traces  # noqa: PLC0415
 
             return traces(os.environ)
-        except (ImportError, ValueError) as error:
+        except (ConfigInvalid, ValueError) as error:
             logger.warning("traces can't be sent", problem=str(error))
     return nullcontext()
 

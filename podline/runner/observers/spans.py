@@ -1,6 +1,6 @@
 """The spans of one call: Pipecat's own and those of tools, which continue the launch's trace.
 
-Needs OpenTelemetry's SDK: imported only if traces are wanted.
+Loads OpenTelemetry's SDK, so import it only if traces are wanted.
 """
 
 import asyncio
@@ -8,18 +8,26 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from loguru import logger
-from opentelemetry import trace
-from opentelemetry.context import Context, attach
-from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
-from opentelemetry.trace import StatusCode
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from podline.contract import environment as env
 from podline.contract.messages import Event, ToolCalled
+from podline.extras import optional
 from podline.spans import ERROR_TYPE, SESSION_ID, last_spans, tracer_provider
+
+if TYPE_CHECKING:
+    from opentelemetry import context as otel_context
+    from opentelemetry import trace
+    from opentelemetry.sdk import trace as sdk
+    from opentelemetry.trace.propagation import tracecontext
+else:
+    trace = optional("tracing", "opentelemetry.trace")
+    otel_context = optional("tracing", "opentelemetry.context")
+    sdk = optional("tracing", "opentelemetry.sdk.trace")
+    tracecontext = optional("tracing", "opentelemetry.trace.propagation.tracecontext")
+
 
 SERVICE: Final = "podline-bot"
 LISTED: Final = frozenset(
@@ -64,7 +72,10 @@ class Traces:
     """Traces one call while its `async with` lasts: spans that begin in it continue the launch's trace."""
 
     def __init__(
-        self, provider: TracerProvider, variables: Mapping[str, str], now: Callable[[], int] = time.time_ns
+        self,
+        provider: sdk.TracerProvider,
+        variables: Mapping[str, str],
+        now: Callable[[], int] = time.time_ns,
     ) -> None:
         """Prepare.
 
@@ -85,8 +96,8 @@ class Traces:
         self._provider.add_span_processor(self._parents)
         # Pipecat uses the process-wide one.
         trace.set_tracer_provider(self._provider)
-        launch = TraceContextTextMapPropagator().extract(self._carrier, Context())
-        attach(launch)
+        launch = tracecontext.TraceContextTextMapPropagator().extract(self._carrier, otel_context.Context())
+        otel_context.attach(launch)
         context = trace.get_current_span().get_span_context()
         if context.is_valid:
             logger.configure(extra={"trace_id": trace.format_trace_id(context.trace_id)})
@@ -124,7 +135,7 @@ class Traces:
         )
         if called.outcome == "error":
             span.set_attribute(ERROR_TYPE, "tool_error")
-            span.set_status(StatusCode.ERROR)
+            span.set_status(trace.StatusCode.ERROR)
         span.end(ended)
 
 
@@ -137,24 +148,24 @@ def traces(variables: Mapping[str, str]) -> Traces:
     return Traces(tracer_provider(SERVICE, LISTED, UNWANTED), variables)
 
 
-class _ParentSpans(SpanProcessor):
+class _ParentSpans(sdk.SpanProcessor):
     """Remembers the spans that are parents of others: Pipecat doesn't expose them."""
 
     def __init__(self) -> None:
-        self._conversation: Span | None = None
-        self._turns: deque[Span] = deque(maxlen=_TURNS_KEPT)
+        self._conversation: sdk.Span | None = None
+        self._turns: deque[sdk.Span] = deque(maxlen=_TURNS_KEPT)
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's
+    def on_start(self, span: sdk.Span, parent_context: otel_context.Context | None = None) -> None:  # noqa: ARG002 - the SDK's
         if span.name == "conversation":
             self._conversation = span
         elif span.name == "turn":
             self._turns.append(span)
 
-    def at(self, moment: int) -> Context | None:
+    def at(self, moment: int) -> otel_context.Context | None:
         """Return the context of this moment's turn, else the conversation's; None for the current one."""
         turns = [turn for turn in self._turns if (turn.start_time or 0) <= moment]
         parent = turns[-1] if turns else self._conversation
-        return None if parent is None else trace.set_span_in_context(parent, Context())
+        return None if parent is None else trace.set_span_in_context(parent, otel_context.Context())
 
     def close(self) -> None:
         """End the spans that a torn-down Pipecat left open; otherwise the conversation would be missing."""

@@ -2,16 +2,22 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipecat.frames.frames import InputAudioRawFrame, UserAudioRawFrame
 from pipecat.transports.base_transport import BaseTransport
-from pipecat.transports.daily.transport import DailyInputTransport, DailyParams, DailyTransport
 
+from podline.extras import optional
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.membership import Membership
 from podline.runner.room.presence import END_SILENCE_SECONDS, Presence
 from podline.runner.settings import DailyRoomAccess
+
+if TYPE_CHECKING:
+    from pipecat.transports.daily import transport as pipecat_daily
+else:
+    pipecat_daily = optional("daily", "pipecat.transports.daily.transport")
+
 
 BOT_NAME: Final = "Podline"
 """The bot's name as others in the room see it."""
@@ -133,7 +139,7 @@ class DailyCall:
         self._membership.refuse(words, "check the network and DAILY_ROOM_URL")
 
 
-class _DailyCallerTransport(DailyTransport):
+class _DailyCallerTransport(pipecat_daily.DailyTransport):
     """Pipecat's transport, which hears only the caller and keeps Daily's error messages."""
 
     def __init__(self, room: DailyRoomAccess, messages: ClientMessages) -> None:
@@ -141,7 +147,7 @@ class _DailyCallerTransport(DailyTransport):
             room.url,
             room.token,
             BOT_NAME,
-            DailyParams(
+            pipecat_daily.DailyParams(
                 audio_in_enabled=True,
                 audio_out_enabled=True,
                 audio_out_end_silence_secs=END_SILENCE_SECONDS,
@@ -155,7 +161,7 @@ class _DailyCallerTransport(DailyTransport):
         # Daily's client reports here why it ends a call, and Pipecat's does not listen.
         self._client.on_error = self._keep_error  # type: ignore[method-assign]
 
-    def input(self) -> DailyInputTransport:
+    def input(self) -> pipecat_daily.DailyInputTransport:
         if self._input is None:
             self._input = _DailyCallerInput(self, self._client, self._params, name=self._input_name)
         return self._input
@@ -172,7 +178,7 @@ class _DailyCallerTransport(DailyTransport):
             self.last_error = message
 
 
-class _DailyCallerInput(DailyInputTransport):
+class _DailyCallerInput(pipecat_daily.DailyInputTransport):
     """Passes on only the caller's audio: interleaved frames of two speakers are not intelligible."""
 
     _transport: _DailyCallerTransport

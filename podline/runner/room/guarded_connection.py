@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from aiortc import RTCDataChannel, RTCIceServer
-from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
-
+from podline.extras import optional
 from podline.runner.room.client_messages import ClientMessages
+
+if TYPE_CHECKING:
+    import aiortc
+    from pipecat.transports.smallwebrtc import connection as smallwebrtc
+else:
+    aiortc = optional("webrtc", "aiortc")
+    smallwebrtc = optional("webrtc", "pipecat.transports.smallwebrtc.connection")
+
 
 MAX_CHANNELS: Final = 4
 """How many data channels of one connection the bot listens to. Clients open one."""
@@ -17,13 +23,13 @@ MAX_CHANNELS: Final = 4
 _MESSAGE: Final = "message"
 
 
-class GuardedConnection(SmallWebRTCConnection):
+class GuardedConnection(smallwebrtc.SmallWebRTCConnection):
     """Checks each message before Pipecat parses it, or logs what it can't parse.
 
     It receives only the caller's first track: aiortc would decode all, and buffer what nobody reads.
     """
 
-    def __init__(self, messages: ClientMessages, ice_servers: Sequence[RTCIceServer]) -> None:
+    def __init__(self, messages: ClientMessages, ice_servers: Sequence[aiortc.RTCIceServer]) -> None:
         self._messages = messages
         self._channels = 0
         super().__init__(list(ice_servers))
@@ -40,7 +46,7 @@ class GuardedConnection(SmallWebRTCConnection):
         for number, transceiver in enumerate(self._pc.getTransceivers()):
             transceiver.direction = "inactive" if number else "sendrecv"
 
-    def _guard(self, channel: RTCDataChannel) -> None:
+    def _guard(self, channel: aiortc.RTCDataChannel) -> None:
         listeners = list(channel.listeners(_MESSAGE))
         for listener in listeners:
             channel.remove_listener(_MESSAGE, listener)

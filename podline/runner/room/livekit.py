@@ -4,25 +4,26 @@ import asyncio
 import contextlib
 import inspect
 from collections import deque
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from livekit import rtc
-from livekit.rtc import ConnectionState, DisconnectReason, ParticipantKind
 from pipecat.frames.frames import InputAudioRawFrame, UserAudioRawFrame
 from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.transports.base_transport import BaseTransport
-from pipecat.transports.livekit.transport import (
-    LiveKitInputTransport,
-    LiveKitParams,
-    LiveKitTransport,
-    LiveKitTransportClient,
-)
 
+from podline.extras import optional
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.grants import granted, missing_permission, missing_permission_of
 from podline.runner.room.membership import Membership
 from podline.runner.room.presence import END_SILENCE_SECONDS, Presence
 from podline.runner.settings import LiveKitRoomAccess
+
+if TYPE_CHECKING:
+    from livekit import rtc
+    from pipecat.transports.livekit import transport as pipecat_livekit
+else:
+    rtc = optional("livekit", "livekit.rtc")
+    pipecat_livekit = optional("livekit", "pipecat.transports.livekit.transport")
+
 
 JOIN_SECONDS: Final = 10.0
 """How long joining may take; a refusal takes one second. Pipecat stops a setup after 20 s."""
@@ -34,7 +35,7 @@ OUT_QUEUE_MILLISECONDS: Final = 100
 """How much of the bot's speech may wait to be played. With Pipecat's 1,000 the bot considers itself silent
 0.6 s before the caller has heard the end."""
 
-_CALLERS: Final = (ParticipantKind.PARTICIPANT_KIND_STANDARD, ParticipantKind.PARTICIPANT_KIND_SIP)
+_CALLERS: Final = (rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP)
 """Others are recorders, streams and bots."""
 
 _LAST_SENDS_SECONDS: Final = 0.3
@@ -46,15 +47,15 @@ _SEND_SECONDS: Final = 1.0
 _MOST_UNSENT: Final = 256
 """How many of the latest messages are kept while the client reconnects: some seconds of a call."""
 
-_connect_once: Final = inspect.unwrap(LiveKitTransportClient.connect)
+_connect_once: Final = inspect.unwrap(pipecat_livekit.LiveKitTransportClient.connect)
 """No retries by Pipecat: three take ten seconds, and a refusal stays a refusal."""
 
 _CAUSES: Final = {
-    DisconnectReason.DUPLICATE_IDENTITY: "somebody else joined as the bot, with its identity",
-    DisconnectReason.SERVER_SHUTDOWN: "LiveKit's server shut down",
-    DisconnectReason.PARTICIPANT_REMOVED: "somebody put the bot out",
-    DisconnectReason.ROOM_DELETED: "somebody deleted the room",
-    DisconnectReason.ROOM_CLOSED: "LiveKit closed the room",
+    rtc.DisconnectReason.DUPLICATE_IDENTITY: "somebody else joined as the bot, with its identity",
+    rtc.DisconnectReason.SERVER_SHUTDOWN: "LiveKit's server shut down",
+    rtc.DisconnectReason.PARTICIPANT_REMOVED: "somebody put the bot out",
+    rtc.DisconnectReason.ROOM_DELETED: "somebody deleted the room",
+    rtc.DisconnectReason.ROOM_CLOSED: "LiveKit closed the room",
 }
 
 
@@ -126,9 +127,9 @@ class LiveKitCall:
                 self._membership.lose(f"someone took the bot's permission to {what}")
 
     def connection_changed(self, state: int) -> None:
-        if state == ConnectionState.CONN_RECONNECTING:
+        if state == rtc.ConnectionState.CONN_RECONNECTING:
             self._membership.interrupted(RECOVERY_SECONDS)
-        elif state == ConnectionState.CONN_CONNECTED and self._membership.is_interrupted:
+        elif state == rtc.ConnectionState.CONN_CONNECTED and self._membership.is_interrupted:
             self._membership.recovered()
             if self._caller is not None and self._caller not in self._room.remote_participants:
                 self._miss_caller(abruptly=True)
@@ -148,11 +149,11 @@ class LiveKitCall:
         self._presence.caller_left(abruptly=abruptly)
 
 
-class _LiveKitCallerTransport(LiveKitTransport):
+class _LiveKitCallerTransport(pipecat_livekit.LiveKitTransport):
     """Pipecat's transport, which hears only the caller and joins at once or not at all."""
 
     def __init__(self, room: LiveKitRoomAccess, call: LiveKitCall, messages: ClientMessages) -> None:
-        params = LiveKitParams(
+        params = pipecat_livekit.LiveKitParams(
             audio_in_enabled=True,
             audio_out_enabled=True,
             audio_out_end_silence_secs=END_SILENCE_SECONDS,
@@ -165,7 +166,7 @@ class _LiveKitCallerTransport(LiveKitTransport):
         callbacks = self._client._callbacks  # noqa: SLF001 - Pipecat makes its client itself
         self._client = _LiveKitCallClient(call, room.url, room.token, name, params, callbacks, self.name)
 
-    def input(self) -> LiveKitInputTransport:
+    def input(self) -> pipecat_livekit.LiveKitInputTransport:
         if self._input is None:
             self._input = _LiveKitCallerInput(
                 self._call, self, self._client, self._params, name=self._input_name
@@ -179,7 +180,7 @@ class _LiveKitCallerTransport(LiveKitTransport):
                 await super()._on_data_received(taken.encode(), participant_id)
 
 
-class _LiveKitCallClient(LiveKitTransportClient):
+class _LiveKitCallClient(pipecat_livekit.LiveKitTransportClient):
     """Pipecat's client, which reports the room's events to the call, and why a join failed.
 
     It reports a failed join to the call instead of raising: the call ends for that reason, while Pipecat
@@ -235,12 +236,12 @@ class _LiveKitCallClient(LiveKitTransportClient):
         self._unsent.append((data, participant_id))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SEND_SECONDS):
-                while self._unsent and self.room.connection_state == ConnectionState.CONN_CONNECTED:
+                while self._unsent and self.room.connection_state == rtc.ConnectionState.CONN_CONNECTED:
                     await super().send_data(*self._unsent.popleft())
 
     async def disconnect(self) -> None:
         is_last = self._connected and self._disconnect_counter == 1
-        if is_last and self.room.connection_state == ConnectionState.CONN_RECONNECTING:
+        if is_last and self.room.connection_state == rtc.ConnectionState.CONN_RECONNECTING:
             # LiveKit's client would leave only once it has given up reconnecting, up to 21 s later.
             self._connected = False
         elif is_last and self.room.remote_participants:
@@ -248,15 +249,15 @@ class _LiveKitCallClient(LiveKitTransportClient):
         await super().disconnect()  # type: ignore[no-untyped-call]
 
 
-class _LiveKitCallerInput(LiveKitInputTransport):
+class _LiveKitCallerInput(pipecat_livekit.LiveKitInputTransport):
     """Passes on only the caller's audio: interleaved frames of two speakers are not intelligible."""
 
     def __init__(
         self,
         call: LiveKitCall,
-        transport: LiveKitTransport,
-        client: LiveKitTransportClient,
-        params: LiveKitParams,
+        transport: pipecat_livekit.LiveKitTransport,
+        client: pipecat_livekit.LiveKitTransportClient,
+        params: pipecat_livekit.LiveKitParams,
         **options: Any,
     ) -> None:
         super().__init__(transport, client, params, **options)
@@ -282,6 +283,6 @@ def explain_failed_join(words: str) -> tuple[str, str]:
 def _was_lost(participant: rtc.RemoteParticipant) -> bool:
     """Return whether a participant's connection died, as opposed to hanging up or being removed."""
     return participant.disconnect_reason not in (
-        DisconnectReason.CLIENT_INITIATED,
-        DisconnectReason.PARTICIPANT_REMOVED,
+        rtc.DisconnectReason.CLIENT_INITIATED,
+        rtc.DisconnectReason.PARTICIPANT_REMOVED,
     )

@@ -7,21 +7,31 @@ import asyncio
 import struct
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from aiortc import InvalidAccessError, InvalidStateError, RTCIceServer
-from aiortc.exceptions import OperationError
-from aiortc.sdp import candidate_from_sdp
 from pipecat.transports.base_transport import BaseTransport, TransportParams
-from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
-from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
 from podline.contract.candidates import CandidateFilter, why_too_much
+from podline.extras import optional
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.guarded_connection import GuardedConnection
 from podline.runner.room.offers import UnusableOffer
 from podline.runner.room.presence import END_SILENCE_SECONDS, Presence
 from podline.runner.settings import PeerIceServer
+
+if TYPE_CHECKING:
+    import aiortc
+    from aiortc import exceptions as aiortc_exceptions
+    from aiortc import sdp
+    from pipecat.transports.smallwebrtc import connection as smallwebrtc_connection
+    from pipecat.transports.smallwebrtc import transport as smallwebrtc_transport
+else:
+    aiortc = optional("webrtc", "aiortc")
+    aiortc_exceptions = optional("webrtc", "aiortc.exceptions")
+    sdp = optional("webrtc", "aiortc.sdp")
+    smallwebrtc_connection = optional("webrtc", "pipecat.transports.smallwebrtc.connection")
+    smallwebrtc_transport = optional("webrtc", "pipecat.transports.smallwebrtc.transport")
+
 
 _WATCH_SECONDS: Final = 0.5
 _MISSED_SECONDS: Final = 5.0
@@ -36,9 +46,9 @@ _UNREADABLE: Final = (
     TypeError,
     ValueError,
     struct.error,
-    InvalidAccessError,
-    InvalidStateError,
-    OperationError,
+    aiortc.InvalidAccessError,
+    aiortc.InvalidStateError,
+    aiortc_exceptions.OperationError,
 )
 
 
@@ -55,13 +65,13 @@ class Peer:
     ) -> None:
         self._presence = presence
         self._candidates = CandidateFilter(refuse_private=refuse_private_candidates)
-        self._connection: SmallWebRTCConnection = GuardedConnection(
-            messages, [RTCIceServer(**asdict(each)) for each in ice_servers]
+        self._connection: smallwebrtc_connection.SmallWebRTCConnection = GuardedConnection(
+            messages, [aiortc.RTCIceServer(**asdict(each)) for each in ice_servers]
         )
         self._was_offered = False
         self._away = asyncio.Event()
         self._away.set()
-        self.transport: BaseTransport = SmallWebRTCTransport(
+        self.transport: BaseTransport = smallwebrtc_transport.SmallWebRTCTransport(
             self._connection,
             TransportParams(
                 audio_in_enabled=True,
@@ -133,7 +143,7 @@ class Peer:
                 raise UnusableOffer("A candidate cannot be read.") from error
 
     async def _add_candidate(self, item: dict[str, Any]) -> None:
-        candidate = candidate_from_sdp(item["candidate"]) if item["candidate"] else None
+        candidate = sdp.candidate_from_sdp(item["candidate"]) if item["candidate"] else None
         if candidate is not None:
             candidate.sdpMid = item["sdp_mid"]
             candidate.sdpMLineIndex = item["sdp_mline_index"]

@@ -1,17 +1,12 @@
-"""How the bot meets its caller: a Pipecat transport for each provider, imported only if it is used.
-
-Each needs an extra of Pipecat (`daily`, `livekit`, `webrtc`), which an image for another provider lacks.
-"""
+"""How the bot meets its caller: a Pipecat transport for each provider, imported only if it is used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipecat.transports.base_transport import BaseTransport
 
-from podline.errors import ConfigInvalid
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.presence import Presence
 from podline.runner.settings import DailyRoomAccess, LiveKitRoomAccess, RunnerSettings
@@ -21,29 +16,25 @@ if TYPE_CHECKING:
 
 
 MeetCaller = Callable[[Presence, ClientMessages], "tuple[BaseTransport, Peer | None]"]
-"""Makes the transport for the caller's room; without a room a peer's, and that peer."""
+"""Makes the transport for the caller's room; without a room a peer's, and that peer.
+
+Raises `ConfigInvalid` if the extra of Pipecat that it needs is missing.
+"""
 
 
 def import_transport(settings: RunnerSettings) -> MeetCaller:
-    """Import what this call's transport needs, and return what makes one.
-
-    Raises:
-        ConfigInvalid: The extra that it needs is not installed.
-    """
+    """Import what this call's transport needs, and return what makes one."""
     match settings.room:
         case DailyRoomAccess() as daily_room:
-            with _extra("daily"):
-                from podline.runner.room.daily import daily_transport  # noqa: PLC0415
+            from podline.runner.room.daily import daily_transport  # noqa: PLC0415
 
             return lambda presence, messages: (daily_transport(daily_room, presence, messages), None)
         case LiveKitRoomAccess() as livekit_room:
-            with _extra("livekit"):
-                from podline.runner.room.livekit import livekit_transport  # noqa: PLC0415
+            from podline.runner.room.livekit import livekit_transport  # noqa: PLC0415
 
             return lambda presence, messages: (livekit_transport(livekit_room, presence, messages), None)
         case None:
-            with _extra("webrtc"):
-                from podline.runner.room.peer import Peer  # noqa: PLC0415
+            from podline.runner.room.peer import Peer  # noqa: PLC0415
 
             def meet_by_peer(presence: Presence, messages: ClientMessages) -> tuple[BaseTransport, Peer]:
                 peer = Peer(
@@ -55,14 +46,3 @@ def import_transport(settings: RunnerSettings) -> MeetCaller:
                 return peer.transport, peer
 
             return meet_by_peer
-
-
-@contextmanager
-def _extra(name: str) -> Iterator[None]:
-    try:
-        yield
-    except ImportError as error:
-        raise ConfigInvalid(
-            f"The bot can't meet its caller, because a package is not installed ({error}); "
-            f"add pipecat-ai[{name}] to the bot's image."
-        ) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import json
 import os
 import re
 import shutil
@@ -20,24 +19,18 @@ import pytest
 ROOT: Final = Path(__file__).parents[3]
 MODULES: Final = sorted((ROOT / "podline").rglob("*.py"))
 
-NEEDS_MORE: Final = {
-    "podline.gemini.failures": {"google", "pipecat.services.google"},
-    "podline.gemini.service": {"google", "pipecat.services.google", "podline.gemini.failures"},
-    "podline.runner.observers.spans": {"opentelemetry", "podline.spans"},
-    "podline.runner.room.daily": {"pipecat.transports.daily"},
-    "podline.runner.room.guarded_connection": {"aiortc", "pipecat.transports.smallwebrtc"},
-    "podline.runner.room.livekit": {"livekit", "pipecat.transports.livekit"},
-    "podline.runner.room.peer": {
-        "aiortc",
-        "pipecat.transports.smallwebrtc",
-        "podline.runner.room.guarded_connection",
-    },
-    "podline.spans": {"opentelemetry"},
+EXTRAS: Final = {
+    "aiortc",
+    "daily",
+    "google",
+    "livekit",
+    "opentelemetry",
+    "pipecat.services.google",
+    "pipecat.transports.daily",
+    "pipecat.transports.livekit",
+    "pipecat.transports.smallwebrtc",
 }
-"""Modules that can't do without an extra, each with what it imports beyond the rest: docs/decisions.md."""
-
-EXTRAS: Final = {each for more in NEEDS_MORE.values() for each in more} | NEEDS_MORE.keys()
-"""What no other module may import before it is needed, though it may be installed here."""
+"""What extras of Pipecat install, and what of Pipecat needs them: `podline.extras` alone may import it."""
 
 
 def name_of(path: Path) -> str:
@@ -78,34 +71,46 @@ def is_within(module: str, packages: set[str]) -> bool:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_imports_what_pipecat_requires_and_only_listed_ones_an_extra(path: Path) -> None:
-    own = NEEDS_MORE.get(name_of(path), set())
+def test_a_module_imports_only_what_pipecat_requires(path: Path) -> None:
     foreign = {
         module
         for module in at_import(ast.parse(path.read_text()).body)
         if not is_within(module, {*required(), *sys.stdlib_module_names}) or is_within(module, EXTRAS)
     }
 
-    assert {module for module in foreign if not is_within(module, own)} == set()
-
-
-def test_each_listed_module_is_there() -> None:
-    assert NEEDS_MORE.keys() <= {name_of(path) for path in MODULES}
+    assert foreign == set()
 
 
 IMPORT_ALL: Final = """
-import importlib, json, pkgutil, podline
-missing = {}
+import importlib, pkgutil, podline
 for module in pkgutil.walk_packages(podline.__path__, "podline."):
-    if not module.name.endswith(".__main__"):
-        try:
-            importlib.import_module(module.name)
-            missing[module.name] = None
-        except ImportError as error:
-            missing[module.name] = str(error.name)
-import podline.runner.__main__
-print(json.dumps(missing))
+    importlib.import_module(module.name)
+    print(module.name)
 """
+
+MEET_CALLER: Final = """
+import asyncio, os
+from podline.errors import ConfigInvalid
+from podline.runner.room.transports import import_transport
+from podline.runner.settings import read_settings
+async def meet_caller():
+    try:
+        import_transport(read_settings(os.environ))(None, None)
+    except ConfigInvalid as error:
+        print(error.message)
+asyncio.run(meet_caller())
+"""
+
+CALL: Final = {"SESSION_ID": "call-1", "USER_ID": "ana"}
+ROOMS: Final = {
+    "daily": {"DAILY_ROOM_URL": "https://shop.daily.co/room", "DAILY_TOKEN": "daily-secret"},
+    "livekit": {"LIVEKIT_URL": "wss://shop.livekit.cloud", "LIVEKIT_TOKEN": "livekit-secret"},
+    "webrtc": {
+        "PODLINE_CONTROLLER_URL": "http://controller",
+        "PODLINE_LAUNCH_ID": "launch-1",
+        "PODLINE_LAUNCH_TOKEN": "launch-secret",
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +136,23 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment / "bin" / "python"
 
 
-def test_every_module_imports_beside_pipecat_alone_but_the_listed(python: Path) -> None:
-    command = [str(python), "-I", "-W", "ignore", "-c", IMPORT_ALL]
+def run(python: Path, code: str, variables: dict[str, str] | None = None) -> list[str]:
+    command = [str(python), "-I", "-W", "ignore", "-c", code]
+    environment = os.environ | (variables or {})
+    answer = subprocess.run(  # noqa: S603
+        command, cwd=python.parent, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return answer.stdout.splitlines()
 
-    answer = subprocess.run(command, cwd=python.parent, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
 
-    missing: dict[str, str | None] = json.loads(answer.stdout.splitlines()[-1])
-    assert {name for name, package in missing.items() if package} == NEEDS_MORE.keys(), missing
+def test_every_module_imports_beside_pipecat_alone(python: Path) -> None:
+    imported = run(python, IMPORT_ALL)
+
+    assert {*imported} == {name_of(path) for path in MODULES} - {"podline"}
+
+
+@pytest.mark.parametrize("extra", ROOMS)
+def test_a_room_whose_extra_is_missing_names_it(python: Path, extra: str) -> None:
+    [message] = run(python, MEET_CALLER, CALL | ROOMS[extra])
+
+    assert message.endswith(f"add pipecat-ai[{extra}] to the bot's image.")
