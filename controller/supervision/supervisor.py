@@ -20,7 +20,7 @@ from controller.core.tracing import Tracing, Untraced
 from controller.observe.logs import about, session_at_work
 from controller.observe.metrics import Metrics
 from controller.supervision.acceptance import Acceptance
-from controller.supervision.adoption import adopted
+from controller.supervision.adoption import adopt
 from controller.supervision.assignment import Assigner
 from controller.supervision.budgets import BudgetKeeper
 from controller.supervision.launcher import Launcher
@@ -232,14 +232,8 @@ class Supervisor:
 
     def _adopt(self, session: Session) -> None:
         """Take over a session that another controller started. Finish its launch if that is still open."""
-        known = self.registry.find(session.id)
-        if known is not None and (
-            known.session.launch_id == session.launch_id or not known.session.phase.is_end
-        ):
-            return
-        record = adopted(session, self._clock)
-        self.registry.adopt(record)
-        if session.phase is Phase.STARTING:
+        record = adopt(session, self.registry, self._clock)
+        if record is not None and session.phase is Phase.STARTING:
             self._own(self._launcher.launch_adopted(record))
 
     # --- tracking: what bots and callers send each other ---

@@ -30,7 +30,7 @@ from podline.errors import BotError
 from podline.runner.pipeline import CallerInput, DiscreetRTVI
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.hearing import Hearing
-from podline.runner.room.peer import Peer
+from podline.runner.room.webrtc import Peer
 
 PATIENCE_SECONDS = 20.0
 RATE = 48_000

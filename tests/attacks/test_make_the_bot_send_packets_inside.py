@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from podline.runner.channel.outbox import Outbox
-from podline.runner.room.peer import Peer
+from podline.runner.room.webrtc import Peer
 from testing.callers.client_messages import unhurried_messages
 from testing.fakes.bots.meeting_bot import MeetingPresence
 from testing.fakes.controllers.served import ServeController

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.runtimes.kubernetes.status import held_up
+from controller.runtimes.kubernetes.exit_evidence import held_up
 from testing.fakes.bots.bad_bot import serve_bad_bot, serve_bots_that_write
 from tests.unit.controller.runtimes.kubernetes.shapes import pod, waiting
 

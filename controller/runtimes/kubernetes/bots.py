@@ -12,7 +12,13 @@ from typing import Final
 from controller.core.flag import Flag
 from controller.core.session import Ending, Session
 from controller.runtimes.kubernetes.client.objects import Job, JobSpec, Pod, lean_job, lean_pod
-from controller.runtimes.kubernetes.status import has_begun, has_ended, held_up, is_terminal, is_waiting
+from controller.runtimes.kubernetes.exit_evidence import (
+    has_begun,
+    has_ended,
+    held_up,
+    is_terminal,
+    is_waiting,
+)
 
 
 class BotState(StrEnum):

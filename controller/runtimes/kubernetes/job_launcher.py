@@ -16,9 +16,9 @@ from controller.core.tracing import Tracing
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job
+from controller.runtimes.kubernetes.exit_evidence import has_ended
 from controller.runtimes.kubernetes.job.manifests import session_secret
 from controller.runtimes.kubernetes.job.records import is_accounted
-from controller.runtimes.kubernetes.status import has_ended
 
 T = TypeVar("T")
 

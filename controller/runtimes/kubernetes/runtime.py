@@ -23,8 +23,8 @@ from controller.runtimes.kubernetes.client.watch import (
     Watch,
     WatchHealth,
 )
-from controller.runtimes.kubernetes.diagnosis import Diagnosis
 from controller.runtimes.kubernetes.dry_run import DryRun
+from controller.runtimes.kubernetes.failure_diagnostics import Diagnosis
 from controller.runtimes.kubernetes.job import names
 from controller.runtimes.kubernetes.job.manifests import EXAMPLE, session_job
 from controller.runtimes.kubernetes.job.template import JobTemplate

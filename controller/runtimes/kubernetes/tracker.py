@@ -20,10 +20,10 @@ from controller.runtimes.kubernetes.client.errors import ApiError
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job, Pod, launch_of
 from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Seen, Watch
-from controller.runtimes.kubernetes.diagnosis import Diagnosis
+from controller.runtimes.kubernetes.exit_evidence import scheduled_at
+from controller.runtimes.kubernetes.failure_diagnostics import Diagnosis
 from controller.runtimes.kubernetes.job.records import read_intent, read_session
 from controller.runtimes.kubernetes.job_stopper import JobStopper
-from controller.runtimes.kubernetes.status import scheduled_at
 from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract.reasons import Reason
 

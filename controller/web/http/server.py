@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from controller.settings import Settings
 from controller.web.auth import KeyScope, bearer_of
 from controller.web.http.connections import Admission, Connections, as_peers
+from controller.web.http.limited_protocol import LimitedProtocol, RawHeaders, Reception
 from controller.web.http.limits import (
     MOST_CONNECTIONS_OF_A_BOT,
     HttpLimits,
@@ -24,7 +25,6 @@ from controller.web.http.limits import (
     most_public_connections,
 )
 from controller.web.http.listeners import Complaints, SocketListener, Sockets
-from controller.web.http.protocol import LimitedProtocol, RawHeaders, Reception
 from controller.web.services import Services
 
 log = logging.getLogger("podline.server")

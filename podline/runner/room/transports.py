@@ -12,7 +12,7 @@ from podline.runner.room.presence import Presence
 from podline.runner.settings import DailyRoomAccess, LiveKitRoomAccess, RunnerSettings
 
 if TYPE_CHECKING:
-    from podline.runner.room.peer import Peer
+    from podline.runner.room.webrtc import Peer
 
 
 MeetCaller = Callable[[Presence, ClientMessages], "tuple[BaseTransport, Peer | None]"]
@@ -34,7 +34,7 @@ def import_transport(settings: RunnerSettings) -> MeetCaller:
 
             return lambda presence, messages: (livekit_transport(livekit_room, presence, messages), None)
         case None:
-            from podline.runner.room.peer import Peer  # noqa: PLC0415
+            from podline.runner.room.webrtc import Peer  # noqa: PLC0415
 
             def meet_by_peer(presence: Presence, messages: ClientMessages) -> tuple[BaseTransport, Peer]:
                 peer = Peer(

@@ -14,7 +14,7 @@ from podline.errors import BotError
 from podline.runner.channel.client import ControllerClient
 from podline.runner.channel.inbox import InboxReader
 from podline.runner.channel.outbox import Outbox
-from podline.runner.room.peer import Peer
+from podline.runner.room.webrtc import Peer
 from podline.runner.settings import Channel
 from testing.callers.client_messages import unhurried_messages
 

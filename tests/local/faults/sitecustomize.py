@@ -80,7 +80,7 @@ def bring_about(fault: str) -> None:
 
             setattr(CallerInput, "_say", fail)  # noqa: B010 - likewise
         case "crash-in-the-main-flow":
-            from podline.runner.room.peer import Peer
+            from podline.runner.room.webrtc import Peer
 
             setattr(Peer, "watch", fail)  # noqa: B010 - likewise
         case "wrong-variable":

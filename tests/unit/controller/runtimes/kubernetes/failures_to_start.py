@@ -7,7 +7,7 @@ from typing import Final
 from controller.core.endings import ending_for
 from controller.core.session import Ending
 from controller.runtimes.kubernetes.client.objects import Pod
-from controller.runtimes.kubernetes.status import held_up
+from controller.runtimes.kubernetes.exit_evidence import held_up
 from podline.contract.reasons import Reason
 from tests.unit.controller.runtimes.kubernetes.failures import (
     BACK_OFF,

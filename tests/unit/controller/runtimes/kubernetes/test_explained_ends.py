@@ -13,7 +13,7 @@ from controller.core.endings import decide_ending
 from controller.core.runtime import Exit
 from controller.core.session import Ending
 from controller.runtimes.kubernetes.client.objects import Event, Job, Pod
-from controller.runtimes.kubernetes.status import (
+from controller.runtimes.kubernetes.exit_evidence import (
     explain,
     has_begun,
     has_ended,

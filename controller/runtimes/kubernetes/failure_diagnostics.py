@@ -17,7 +17,7 @@ from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Event
 from controller.runtimes.kubernetes.client.redaction import redacted
-from controller.runtimes.kubernetes.status import explain, has_ended
+from controller.runtimes.kubernetes.exit_evidence import explain, has_ended
 from podline.contract.reasons import Phase
 from podline.contract.text import printable
 

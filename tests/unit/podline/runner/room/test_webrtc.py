@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from podline.errors import BotError
-from podline.runner.room.offers import UnusableOffer
-from podline.runner.room.peer import Peer
+from podline.runner.room.offer_taker import UnusableOffer
+from podline.runner.room.webrtc import Peer
 from testing.callers.client_messages import unhurried_messages
 
 SECRETS = ("a=ice-", "a=setup", "a=fingerprint")
