@@ -23,7 +23,7 @@ from dotenv import dotenv_values
 
 from controller.runtimes.local.guardian import Guardian
 from podline.contract import environment
-from scripts.prometheus import Prometheus, find_program
+from testing.servers.demo_prometheus import Prometheus, find_program
 
 ROOT: Final = Path(__file__).parent.parent
 EXAMPLE_PRICES: Final = ROOT / "deploy" / "prices.example.toml"

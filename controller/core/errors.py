@@ -21,7 +21,7 @@
   - BotUnavailable     503
   - ShuttingDown       503
 
-Errors of HTTP itself are in `controller/web/http/errors.py`.
+Errors of HTTP itself are in `controller/web/errors.py`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 
 from controller.core.errors import Forbidden, Unauthorized
 from controller.core.session import ANONYMOUS
-from controller.web.http.errors import UnsupportedMediaType
+from controller.web.errors import UnsupportedMediaType
 
 
 class KeyScope(StrEnum):

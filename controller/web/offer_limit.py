@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from controller.web.http.errors import TooManyOffers
+from controller.web.errors import TooManyOffers
 
 
 class OfferLimit:

@@ -6,8 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from scripts.prometheus import find_program
 from testing.leaving_out import leave_out
+from testing.servers.demo_prometheus import find_program
 
 
 def program(name: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from controller.composition import compose
 from controller.core import errors
-from controller.web.http import errors as http_errors
+from controller.web import errors as http_errors
 from testing.fakes.controllers.parts import fake_parts
 from testing.settings import settings_of
 

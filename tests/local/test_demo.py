@@ -18,9 +18,9 @@ import pytest
 from sandbox.caller import calling
 from sandbox.voice import Voice
 from scripts.demo import DemoError, plan_prometheus
-from scripts.prometheus import RULES
 from testing.builds.prometheus import program
 from testing.processes import ROOT, eventually, free_port, processes_of
+from testing.servers.demo_prometheus import RULES
 
 READY_SECONDS = 60
 END_SECONDS = 5
@@ -173,7 +173,7 @@ async def test_a_demo_that_is_killed_takes_all_its_parts_along(tmp_path: Path) -
 def test_a_prometheus_that_is_not_there_is_asked_for_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.prometheus.UNPACKED", tmp_path)
+    monkeypatch.setattr("testing.servers.demo_prometheus.UNPACKED", tmp_path)
     with pytest.raises(DemoError) as error:
         plan_prometheus({"PATH": str(tmp_path), "PODLINE_PROMETHEUS_PORT": str(free_port())}, "1", tmp_path)
 

@@ -13,10 +13,10 @@ from tenacity import AsyncRetrying, retry_if_exception_type
 from controller.core.backoff import RetryWait
 from controller.core.clock import Clock
 from controller.core.session import Session
+from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job
-from controller.runtimes.kubernetes.job import names
 from controller.runtimes.kubernetes.job.manifests import failure_event
 from controller.runtimes.kubernetes.job.records import progress_patch
 from podline.contract.reasons import Phase

@@ -12,6 +12,7 @@ from controller.core.errors import RuntimeUnavailable, SessionConflict
 from controller.core.runtime import Launch, Observation
 from controller.core.session import Ending, Session
 from controller.core.tracing import Tracing, Untraced
+from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.bots import BotState
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
@@ -25,7 +26,6 @@ from controller.runtimes.kubernetes.client.watch import (
 )
 from controller.runtimes.kubernetes.dry_run import DryRun
 from controller.runtimes.kubernetes.failure_diagnostics import Diagnosis
-from controller.runtimes.kubernetes.job import names
 from controller.runtimes.kubernetes.job.manifests import EXAMPLE, session_job
 from controller.runtimes.kubernetes.job.template import JobTemplate
 from controller.runtimes.kubernetes.job_launcher import JobLauncher

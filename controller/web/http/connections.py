@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 from controller.core.errors import ControllerError
-from controller.web.http.errors import ConnectionsExhausted, TooManyConnections
-
-UNKNOWN_CLIENT: Final = "unknown"
-"""The one client that stands for all without an address."""
+from controller.web.clients import one_client, plain_address
+from controller.web.errors import ConnectionsExhausted, TooManyConnections
 
 
 class Connections:
@@ -47,7 +44,7 @@ class Connections:
             ConnectionsExhausted: there are as many as there may be.
             TooManyConnections: this address has as many as it may have.
         """
-        ip = _plain(address)
+        ip = plain_address(address)
         is_trusted = ip is not None and any(ip in network for network in self._trusted)
         client = one_client(address)
         if (refusal := self._refusal(client, is_trusted=is_trusted)) is not None:
@@ -128,34 +125,7 @@ class Admission:
             self._connections.forget_stranger(self._client)
 
 
-def one_client(address: str) -> str:
-    """Return the client that an address stands for: an IPv6 subscriber has a network of 64 bits.
-
-    Anything that is not an address counts as one unknown client, however it is written.
-    """
-    ip = _plain(address)
-    if ip is None:
-        return UNKNOWN_CLIENT
-    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
-
-
-def as_peers(networks: Iterable[str]) -> list[str]:
-    """Return the networks, and IPv4 ones also as a dual-stack socket shows their addresses."""
-    parsed = [ipaddress.ip_network(each) for each in networks]
-    mapped = [f"::ffff:{each.network_address}/{96 + each.prefixlen}" for each in parsed if each.version == 4]
-    return [*map(str, parsed), *mapped]
-
-
 def _take_one(counted: Counter[str], key: str) -> None:
     counted[key] -= 1
     if counted[key] <= 0:
         del counted[key]
-
-
-def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address; an IPv4 client of an IPv6 socket by its own."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return None
-    return (ip.version == 6 and ip.ipv4_mapped) or ip

@@ -16,14 +16,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from controller.core.errors import ControllerError
-from controller.web.http.connections import Admission
-from controller.web.http.errors import (
+from controller.web.errors import (
     HeadersTooLarge,
     MalformedRequest,
     RequestTimeout,
     TooManyConnections,
     UrlTooLong,
 )
+from controller.web.http.connections import Admission
 from controller.web.http.limits import HttpLimits
 from controller.web.http.lingering import LingeringTransport
 from controller.web.middleware.browsers import HEADERS

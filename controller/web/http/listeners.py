@@ -12,8 +12,8 @@ from typing import Final
 
 from controller.core.errors import ControllerError
 from controller.settings import Settings
+from controller.web.errors import ConnectionsExhausted
 from controller.web.http.connections import Admission, Connections
-from controller.web.http.errors import ConnectionsExhausted
 from controller.web.http.limited_protocol import answer_in_bytes
 
 log = logging.getLogger("podline.listeners")

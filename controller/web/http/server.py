@@ -16,7 +16,8 @@ from starlette.datastructures import Headers
 
 from controller.settings import Settings
 from controller.web.auth import KeyScope, bearer_of
-from controller.web.http.connections import Admission, Connections, as_peers
+from controller.web.clients import as_peers
+from controller.web.http.connections import Admission, Connections
 from controller.web.http.limited_protocol import LimitedProtocol, RawHeaders, Reception
 from controller.web.http.limits import (
     MOST_CONNECTIONS_OF_A_BOT,

@@ -4,7 +4,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.web.http.errors import BodyTooLarge
+from controller.web.errors import BodyTooLarge
 from controller.web.problems import problem
 
 

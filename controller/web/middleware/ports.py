@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from controller.web.http.errors import NotFound
+from controller.web.errors import NotFound
 from controller.web.problems import problem
 
 METRICS: Final = "/metrics"

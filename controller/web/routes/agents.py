@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from controller.core.errors import SessionConflict, SessionNotFound
 from controller.web.auth import KeyScope
-from controller.web.http.errors import UnsupportedMediaType
+from controller.web.errors import UnsupportedMediaType
+from controller.web.models import OwnRoom, SessionId, ShortText, StartSession, Strict, UserId
 from controller.web.problems import refusals
 from controller.web.routes.dependencies import (
     ServicesDep,
@@ -18,7 +19,6 @@ from controller.web.routes.dependencies import (
     is_json_if_any,
     note_session,
 )
-from controller.web.routes.models import OwnRoom, SessionId, ShortText, StartSession, Strict, UserId
 from controller.web.routes.refusals import OF_A_START, OF_ONE_SESSION, WITHOUT_THE_SCOPE
 from controller.web.routes.security import SessionIdDep, requires
 from controller.web.routes.start_requests import start_request_of

@@ -18,7 +18,7 @@ from controller.core.errors import (
     SessionEnded,
     ShuttingDown,
 )
-from controller.web.http.errors import TooManyOffers, UnsupportedMediaType
+from controller.web.errors import TooManyOffers, UnsupportedMediaType
 from controller.web.problems import refusals
 from controller.web.routes.dependencies import ServicesDep, is_json, note_session, while_connected
 from controller.web.routes.refusals import WITHOUT_THE_SCOPE

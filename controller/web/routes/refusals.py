@@ -16,7 +16,7 @@ from controller.core.errors import (
     Unauthorized,
     UserLimitReached,
 )
-from controller.web.http.errors import UnsupportedMediaType
+from controller.web.errors import UnsupportedMediaType
 
 WITHOUT_THE_SCOPE: Final = (Unauthorized, Forbidden)
 

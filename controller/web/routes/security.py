@@ -14,9 +14,9 @@ from controller.core.errors import RuntimeUnavailable, SessionNotFound, Unauthor
 from controller.core.session import ANONYMOUS
 from controller.core.tokens import split_token
 from controller.web.auth import Identities, KeyScope, Starter, bearer_of, insist_on_scope
-from controller.web.http.connections import UNKNOWN_CLIENT, one_client
+from controller.web.clients import UNKNOWN_CLIENT, one_client
+from controller.web.models import UserId
 from controller.web.routes.dependencies import ServicesDep
-from controller.web.routes.models import UserId
 from controller.web.services import Services
 
 _USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)

@@ -11,10 +11,10 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from controller.core.errors import InvalidRequest, RuntimeUnavailable, SessionConflict
 from controller.web.auth import KeyScope
+from controller.web.models import ListSessions, ReadLogs, SessionOut, SessionPage, StartSession
 from controller.web.problems import refusals
 from controller.web.readable import readable
 from controller.web.routes.dependencies import ServicesDep, SupervisorDep, is_json, note_session
-from controller.web.routes.models import ListSessions, ReadLogs, SessionOut, SessionPage, StartSession
 from controller.web.routes.refusals import OF_A_START, OF_ONE_SESSION, WITHOUT_THE_SCOPE
 from controller.web.routes.security import SessionIdDep, requires
 from controller.web.routes.start_requests import start_request_of

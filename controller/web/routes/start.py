@@ -14,9 +14,9 @@ from controller.core.errors import (
 )
 from controller.core.tokens import with_token
 from controller.web.auth import Starter
+from controller.web.models import IceServerOut, StartSession, UserId
 from controller.web.problems import refusals
 from controller.web.routes.dependencies import ServicesDep, is_json, note_session
-from controller.web.routes.models import IceServerOut, StartSession, UserId
 from controller.web.routes.refusals import OF_A_START
 from controller.web.routes.security import address_tags, starter
 from controller.web.routes.start_requests import start_request_of

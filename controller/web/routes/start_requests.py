@@ -5,7 +5,7 @@ from __future__ import annotations
 from controller.core.errors import InvalidRequest
 from controller.core.session import Budget
 from controller.core.start_request import StartRequest
-from controller.web.routes.models import BudgetRequest, StartSession
+from controller.web.models import BudgetRequest, StartSession
 from controller.web.services import Services
 
 

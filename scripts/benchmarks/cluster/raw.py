@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 
 from controller.core.runtime import Launch
-from controller.runtimes.kubernetes.job import names
+from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.job.manifests import session_secret
 
 PAGE_ITEMS: Final = 500

@@ -17,7 +17,7 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 
-from controller.runtimes.kubernetes.job import names
+from controller.runtimes.kubernetes import names
 from scripts.benchmarks.cluster.raw import ApiAccess, Raw
 
 EVERYTHING: Final = aiohttp.ClientTimeout(total=None)

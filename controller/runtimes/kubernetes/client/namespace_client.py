@@ -8,10 +8,10 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 
+from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.errors import ApiRefused, readable
 from controller.runtimes.kubernetes.client.objects import Event, Job, Page, Pod
-from controller.runtimes.kubernetes.job import names
 
 _LOG_IDLE_SECONDS: Final = 3600.0
 """A bot may log nothing for as long as its caller is silent."""

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from controller.runtimes.kubernetes.job import names
+from controller.runtimes.kubernetes import names
 
 
 class _Read(msgspec.Struct, rename="camel", frozen=True, gc=False):

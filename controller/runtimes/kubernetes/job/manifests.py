@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from controller.core.runtime import Launch
 from controller.core.session import Ending, Session, Timeline
-from controller.runtimes.kubernetes.job import names
+from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.job.records import (
     identity_annotations,
     identity_labels,

@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 
 from controller.core.endings import read_ending
 from controller.core.session import Budget, Diagnostics, Ending, Session, Timeline
+from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.objects import Job, Meta, launch_of
-from controller.runtimes.kubernetes.job import names
 from podline.contract.encoding import DecodeError, decode, encode
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Usage

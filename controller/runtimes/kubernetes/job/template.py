@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import yaml
 
+from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid
-from controller.runtimes.kubernetes.job import names
 from podline.contract import environment
 
 FAILURE_POLICY: Final[dict[str, Any]] = {

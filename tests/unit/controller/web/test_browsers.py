@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from controller.web.auth import Key, KeyScope
-from controller.web.http.connections import one_client
-from controller.web.http.errors import TooManyOffers
+from controller.web.clients import one_client
+from controller.web.errors import TooManyOffers
 from controller.web.offer_limit import OfferLimit
 from testing.fakes.controllers.site import Serve, Site
 from testing.settings import settings_of

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from controller.web.http.connections import Connections, one_client
-from controller.web.http.errors import ConnectionsExhausted, TooManyConnections
+from controller.web.clients import one_client
+from controller.web.errors import ConnectionsExhausted, TooManyConnections
+from controller.web.http.connections import Connections
 from controller.web.http.limits import most_bot_connections, most_public_connections
 
 

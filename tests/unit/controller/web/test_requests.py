@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from controller.web.routes.models import SessionId, UserId
+from controller.web.models import SessionId, UserId
 from testing.fakes.controllers.site import Serve, Site
 
 

@@ -10,9 +10,9 @@ from typing import Final
 from controller.core.endings import ending_for
 from controller.core.runtime import Launch
 from controller.core.tracing import Tracing, Untraced
+from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job
-from controller.runtimes.kubernetes.job import names
 from controller.runtimes.kubernetes.job.records import progress_patch
 from controller.runtimes.kubernetes.job_launcher import JobLauncher
 from podline.contract.reasons import Reason

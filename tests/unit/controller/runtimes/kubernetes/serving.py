@@ -13,11 +13,11 @@ from typing import Any
 
 from controller.core.clock import Clock
 from controller.core.runtime import Exit, Observation
+from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.objects import Job
 from controller.runtimes.kubernetes.client.watch import Change, Collection, Gone, Seen, Watch, WatchHealth
-from controller.runtimes.kubernetes.job import names
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
 from testing.fakes.kubernetes.api_objects import Thing
 from testing.fakes.kubernetes.api_server import ApiServer

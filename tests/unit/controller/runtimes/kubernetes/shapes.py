@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
+from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.objects import Event, Job, Pod
-from controller.runtimes.kubernetes.job import names
 from podline.contract.encoding import encode
 from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.usage import Usage

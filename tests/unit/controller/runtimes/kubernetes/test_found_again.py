@@ -12,7 +12,7 @@ from controller.core.endings import decide_ending, ending_for
 from controller.core.errors import RuntimeUnavailable
 from controller.core.runtime import Observation
 from controller.core.session import Ending, Session
-from controller.runtimes.kubernetes.job import names
+from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.job.manifests import session_job
 from controller.runtimes.kubernetes.job.records import progress_patch, read_session
 from podline.contract.reasons import Phase, Reason

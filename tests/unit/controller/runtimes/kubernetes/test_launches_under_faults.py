@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from controller.core.endings import ending_for
 from controller.core.errors import RuntimeUnavailable, SessionConflict, UnknownOutcome
-from controller.runtimes.kubernetes.job import names
+from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.job.records import progress_patch
 from podline.contract.reasons import Reason
 from testing.fakes.controllers.clockwork import WiredClockwork

@@ -9,7 +9,7 @@ import pytest
 
 from controller.core.errors import RuntimeUnavailable, SessionConflict, UnknownOutcome
 from controller.observe.traces import LISTED, Traced
-from controller.runtimes.kubernetes.job import names
+from controller.runtimes.kubernetes import names
 from testing.fakes.controllers.clockwork import at_once_with_sockets
 from testing.fakes.controllers.spans import Received, attributes_of
 from testing.fakes.kubernetes.api_objects import Thing

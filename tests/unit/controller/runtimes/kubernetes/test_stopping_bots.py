@@ -8,7 +8,7 @@ import pytest
 
 from controller.core.endings import decide_ending, ending_for
 from controller.core.session import Ending
-from controller.runtimes.kubernetes.job import names
+from controller.runtimes.kubernetes import names
 from podline.contract.reasons import Reason
 from testing.fakes.controllers.clockwork import at_once_with_sockets
 from testing.fakes.kubernetes.api_server import ApiServer, serve_api

@@ -9,10 +9,10 @@ import yaml
 
 from controller.core.rooms import Room
 from controller.core.session import Ending
-from controller.runtimes.kubernetes.job import names
+from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.job.manifests import failure_event, session_job, session_secret
-from controller.runtimes.kubernetes.job.names import secret_name
 from controller.runtimes.kubernetes.job.template import FAILURE_POLICY, JobTemplate
+from controller.runtimes.kubernetes.names import secret_name
 from podline.contract.reasons import Reason
 from testing.fakes.controllers.spans import PARENT
 from tests.unit.controller.runtimes.kubernetes import made

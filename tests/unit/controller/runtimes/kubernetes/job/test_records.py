@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.session import Ending, Session, Timeline
-from controller.runtimes.kubernetes.job import names
+from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.job.records import (
     is_accounted,
     progress_patch,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 RULES: Final = ROOT / "deploy" / "monitoring" / "podline.rules.yaml"
 UNPACKED: Final = ROOT / ".tools" / "prometheus" / "usr" / "bin"
 """Where `ensure_prometheus` of scripts/lib.sh unpacks Debian's package."""

@@ -5,7 +5,7 @@ import re
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from controller.runtimes.kubernetes.job.names import job_name, label_value
+from controller.runtimes.kubernetes.names import job_name, label_value
 
 IDS = st.from_regex(r"[A-Za-z0-9._~-]{1,128}", fullmatch=True).filter(lambda text: text not in (".", ".."))
 USERS = st.text(min_size=1, max_size=128).filter(str.isprintable)
