@@ -15,8 +15,8 @@ import httpx
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from controller.core.clock import Clock, system_clock
 from controller.core.credentials import Credentials, Issuer
+from controller.core.primitives.clock import Clock, system_clock
 from controller.core.rooms import Rooms
 from controller.core.runtime import Runtime
 from controller.core.tokens import Signer

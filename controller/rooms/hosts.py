@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from controller.core.addresses import normal_host, split_url
+from controller.core.primitives.addresses import normal_host, split_url
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from livekit.api.room_service import RoomService
 from livekit.api.twirp_client import ServerError, ServerErrorCode
 from livekit.protocol.room import CreateRoomRequest, DeleteRoomRequest, ListRoomsRequest, RoomConfiguration
 
-from controller.core.addresses import normal_host, split_url
 from controller.core.errors import InvalidRequest
+from controller.core.primitives.addresses import normal_host, split_url
 from controller.core.rooms import Room
 from controller.core.session import Session
 from controller.rooms.hosts import read_room_url

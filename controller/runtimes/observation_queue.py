@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from controller.core.flag import Flag
+from controller.core.primitives.flag import Flag
 from controller.core.runtime import Observation
 
 

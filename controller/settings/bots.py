@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from pydantic import DirectoryPath, SecretStr, model_validator
 
-from controller.core.addresses import is_private_url
+from controller.core.primitives.addresses import is_private_url
 from controller.settings.variables import Group, Variable, variable
 from podline.contract import environment
 

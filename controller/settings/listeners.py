@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, PositiveInt, model_validator
 
-from controller.core.addresses import is_origin
+from controller.core.primitives.addresses import is_origin
 from controller.settings.variables import COMMA_SEPARATED, Group, variable
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, SecretStr, model_validator
 
-from controller.core.addresses import is_server, normal_host
+from controller.core.primitives.addresses import is_server, normal_host
 from controller.settings.variables import COMMA_SEPARATED, Group, variable
 
 _ICE_URL: Final = re.compile(r"(stun:[\w.-]+(:\d+)?|turns?:[\w.-]+(:\d+)?(\?transport=(udp|tcp))?)")

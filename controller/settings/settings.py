@@ -7,8 +7,8 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ValidationError, model_validator
 
-from controller.core.addresses import is_loopback
-from controller.core.validation import describe_errors
+from controller.core.primitives.addresses import is_loopback
+from controller.core.primitives.validation import describe_errors
 from controller.settings.access import AccessSettings
 from controller.settings.bots import BotSettings
 from controller.settings.budgets import BudgetSettings

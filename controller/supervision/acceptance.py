@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from controller.core.clock import Clock
 from controller.core.errors import SessionConflict
+from controller.core.primitives.clock import Clock
 from controller.core.rooms import Rooms
 from controller.core.session import Session, Timeline
 from controller.core.start_request import StartRequest

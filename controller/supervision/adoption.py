@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from controller.core.clock import Clock
+from controller.core.primitives.clock import Clock
 from controller.core.session import Session
 from controller.supervision.record import Record
 from controller.supervision.registry import SessionRegistry

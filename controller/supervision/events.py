@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from controller.core.event_ids import EventIds
+from controller.core.primitives.event_ids import EventIds
 
 T = TypeVar("T")
 

@@ -7,11 +7,11 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from controller.core.clock import Clock
 from controller.core.credentials import Credentials
 from controller.core.deadlines import Limits
 from controller.core.endings import ending_for
 from controller.core.errors import ControllerError, ModelUnavailable, RoomsUnavailable, UnknownOutcome
+from controller.core.primitives.clock import Clock
 from controller.core.rooms import Room, Rooms
 from controller.core.runtime import Launch, Runtime
 from controller.core.session import Ending, Session

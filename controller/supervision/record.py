@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from controller.core.errors import ControllerError, SessionEnded, UnknownOutcome
-from controller.core.flag import Flag
+from controller.core.primitives.flag import Flag
 from controller.core.rooms import Room
 from controller.core.runtime import Launch
 from controller.core.session import Diagnostics, Ending, Session

@@ -6,9 +6,9 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 
-from controller.core.clock import Clock
 from controller.core.deadlines import Limits
 from controller.core.errors import RateLimited
+from controller.core.primitives.clock import Clock
 from controller.core.runtime import Exit, Runtime
 from controller.core.session import Diagnostics, Ending, Session
 from controller.core.tracing import Tracing

@@ -7,11 +7,11 @@ import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from controller.core.clock import Clock
 from controller.core.credentials import Credentials
 from controller.core.deadlines import Limits
 from controller.core.endings import decide_ending, ending_for
 from controller.core.errors import LaunchEnded, RuntimeUnavailable, SessionConflict, ShuttingDown
+from controller.core.primitives.clock import Clock
 from controller.core.rooms import Rooms
 from controller.core.runtime import Observation, Runtime
 from controller.core.session import Session

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from controller.core.clock import Clock
 from controller.core.deadlines import Limits, Standing, fault_is_ours, next_check_in, overdue
 from controller.core.endings import ending_for
+from controller.core.primitives.clock import Clock
 from controller.core.session import Ending
 from controller.supervision.record import Record
 from controller.supervision.registry import SessionRegistry

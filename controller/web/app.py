@@ -15,8 +15,8 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from controller.core.addresses import is_loopback
 from controller.core.errors import ControllerError
+from controller.core.primitives.addresses import is_loopback
 from controller.core.tracing import Tracing
 from controller.supervision.supervisor import Supervisor
 from controller.web.middleware.body_limit import BodyLimit

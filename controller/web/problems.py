@@ -17,7 +17,7 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from controller.core.errors import ControllerError, InvalidRequest, RateLimited, Unauthorized
-from controller.core.validation import describe_errors
+from controller.core.primitives.validation import describe_errors
 from controller.observe.requests import CODE_IN_SCOPE
 from controller.web.errors import (
     BodyTooLarge,

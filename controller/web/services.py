@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from controller.core.clock import Clock
+from controller.core.primitives.clock import Clock
 from controller.core.runtime import Runtime
 from controller.core.session import Session
 from controller.core.tokens import Signer

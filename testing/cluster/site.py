@@ -15,7 +15,7 @@ import httpx
 import yaml
 
 from controller.composition import compose
-from controller.core.clock import system_clock
+from controller.core.primitives.clock import system_clock
 from controller.core.rooms import Rooms
 from controller.core.tokens import Signer
 from controller.core.tracing import Tracing

@@ -8,7 +8,7 @@ import hmac
 import time
 from datetime import UTC, datetime, timedelta
 
-from controller.core.clock import Clock
+from controller.core.primitives.clock import Clock
 from testing.fakes.controllers.site import serve_site
 
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

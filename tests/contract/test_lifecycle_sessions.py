@@ -9,7 +9,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from controller.core.clock import Clock
 from controller.core.deadlines import Limits
 from controller.core.errors import (
     CapacityReached,
@@ -20,6 +19,7 @@ from controller.core.errors import (
     UnknownOutcome,
     UserLimitReached,
 )
+from controller.core.primitives.clock import Clock
 from controller.core.session import Ending, Session
 from controller.core.start_request import StartRequest
 from controller.core.tokens import Signer

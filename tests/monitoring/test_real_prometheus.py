@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from controller.core.clock import system_clock
+from controller.core.primitives.clock import system_clock
 from controller.observe.prices import read_prices
 from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api

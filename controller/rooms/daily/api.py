@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from controller.core.addresses import is_private_url
+from controller.core.primitives.addresses import is_private_url
 
 DAILY_API_URL: Final = "https://api.daily.co/v1"
 TIMEOUT_SECONDS: Final = 10.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from controller.core.flag import Flag
+from controller.core.primitives.flag import Flag
 from controller.core.session import Ending, Session
 from controller.runtimes.kubernetes.client.objects import Job, JobSpec, Pod, lean_job, lean_pod
 from controller.runtimes.kubernetes.exit_evidence import (

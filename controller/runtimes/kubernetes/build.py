@@ -7,7 +7,7 @@ import random
 
 from prometheus_client import CollectorRegistry
 
-from controller.core.clock import Clock
+from controller.core.primitives.clock import Clock
 from controller.core.tracing import Tracing
 from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from controller.core.clock import Clock
 from controller.core.endings import decide_ending
+from controller.core.primitives.clock import Clock
 from controller.core.runtime import Exit
 from controller.core.session import Diagnostics
 from controller.runtimes.kubernetes.bots import Bot

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from controller.core.backoff import RetryWait
 from controller.core.errors import RuntimeUnavailable, SessionConflict, UnknownOutcome
+from controller.core.primitives.backoff import RetryWait
 from controller.core.runtime import Launch
 from controller.core.tracing import Tracing
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused

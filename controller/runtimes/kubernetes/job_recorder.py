@@ -10,8 +10,8 @@ from typing import Final
 
 from tenacity import AsyncRetrying, retry_if_exception_type
 
-from controller.core.backoff import RetryWait
-from controller.core.clock import Clock
+from controller.core.primitives.backoff import RetryWait
+from controller.core.primitives.clock import Clock
 from controller.core.session import Session
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused

@@ -10,7 +10,7 @@ from typing import Final
 
 from tenacity import AsyncRetrying, retry_if_exception_type
 
-from controller.core.backoff import RetryWait
+from controller.core.primitives.backoff import RetryWait
 from controller.core.session import Ending
 from controller.runtimes.kubernetes.bots import Bot
 from controller.runtimes.kubernetes.client.errors import ApiError

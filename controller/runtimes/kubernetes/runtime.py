@@ -7,8 +7,8 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
-from controller.core.clock import Clock
 from controller.core.errors import RuntimeUnavailable, SessionConflict
+from controller.core.primitives.clock import Clock
 from controller.core.runtime import Launch, Observation
 from controller.core.session import Ending, Session
 from controller.core.tracing import Tracing, Untraced

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
 
-from controller.core.clock import Clock
 from controller.core.endings import ending_for
+from controller.core.primitives.clock import Clock
 from controller.core.runtime import Exit, Observation
 from controller.core.session import Ending, Session
 from controller.observe.logs import about

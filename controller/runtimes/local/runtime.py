@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from controller.core.clock import Clock
 from controller.core.endings import ending_for
 from controller.core.errors import RuntimeUnavailable
+from controller.core.primitives.clock import Clock
 from controller.core.runtime import Exit, Launch, Observation
 from controller.core.session import Ending, Session
 from controller.runtimes.empty_log import empty_log

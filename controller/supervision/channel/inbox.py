@@ -16,8 +16,8 @@ from controller.core.errors import (
     OfferSuperseded,
     SessionEnded,
 )
-from controller.core.event_ids import EventIds
-from controller.core.flag import Flag
+from controller.core.primitives.event_ids import EventIds
+from controller.core.primitives.flag import Flag
 from podline.contract.messages import CandidatesMessage, InboxAnswer, InboxMessage, OfferMessage, StopMessage
 
 _MOST_WITHDRAWN: Final = 16

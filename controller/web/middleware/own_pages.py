@@ -9,8 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from controller.core.addresses import is_loopback, split_url
 from controller.core.errors import Forbidden
+from controller.core.primitives.addresses import is_loopback, split_url
 from controller.web.middleware.ports import port_of
 from controller.web.problems import problem
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from uuid_utils import uuid7
 
-from controller.core.clock import system_clock
+from controller.core.primitives.clock import system_clock
 from controller.core.runtime import Launch
 from controller.core.session import Ending, Session, Timeline
 from controller.core.tokens import Signer

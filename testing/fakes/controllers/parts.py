@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from controller.core.clock import Clock, system_clock
 from controller.core.credentials import Credentials
+from controller.core.primitives.clock import Clock, system_clock
 from controller.core.rooms import Rooms
 from controller.core.runtime import Runtime
 from controller.core.tokens import Signer

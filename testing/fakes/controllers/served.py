@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from controller.composition import compose
-from controller.core.clock import system_clock
+from controller.core.primitives.clock import system_clock
 from controller.core.tokens import Signer
 from controller.observe.prices import PriceList
 from controller.parts import choose_credentials

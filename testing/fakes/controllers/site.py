@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 
 from controller.composition import compose
-from controller.core.clock import Clock
 from controller.core.credentials import Credentials
+from controller.core.primitives.clock import Clock
 from controller.core.rooms import Rooms
 from controller.core.tokens import Signer, with_token
 from controller.core.tracing import Tracing

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 import aiohttp
 import msgspec
 
-from controller.core.backoff import RetryWait
+from controller.core.primitives.backoff import RetryWait
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused, ApiUnreachable, readable
 from controller.runtimes.kubernetes.client.objects import Meta, Page, Status, WatchEvent, launch_of

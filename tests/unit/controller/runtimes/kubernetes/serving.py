@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from controller.core.clock import Clock
+from controller.core.primitives.clock import Clock
 from controller.core.runtime import Exit, Observation
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.access import Access

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from controller.core.flag import Flag
+from controller.core.primitives.flag import Flag
 
 
 async def test_all_who_wait_go_on_when_it_is_set() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tenacity import AsyncRetrying
 
-from controller.core.backoff import LONGEST_ASKED_SECONDS, RetryWait
+from controller.core.primitives.backoff import LONGEST_ASKED_SECONDS, RetryWait
 
 
 class RefusedError(Exception):
