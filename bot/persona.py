@@ -85,7 +85,7 @@ def _problems(name: str, value: Any) -> list[str]:
     if value is None:
         return [f"{name} is missing"]
     if not isinstance(value, str) or not value.strip():
-        return [f"{name} must be a text, and not empty"]
+        return [f"{name} must be a non-empty string"]
     value = value.strip()
     if name in _LONGEST and len(value) > _LONGEST[name]:
         return [f"{name} has {len(value)} characters, at most {_LONGEST[name]} are allowed"]

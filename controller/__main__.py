@@ -1,4 +1,4 @@
-"""The program `podline`: serves the API, or makes a room."""
+"""The program `podline`: serves the API, or creates a room."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EXIT_CONFIG_INVALID = 64
 
 EXIT_NO_ROOM = 1
 EXIT_INTERRUPTED = 130
-"""What a shell gives a program that Ctrl-C has ended."""
+"""The exit code by which shells report a program that Ctrl-C ended."""
 
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 """Python's own number is 700."""
@@ -61,7 +61,7 @@ def warn_of_unknown(variables: Mapping[str, str | None]) -> None:
 
 
 def print_room(key: str | None, variables: Mapping[str, str]) -> None:
-    """Make a Daily room; write variables to the standard output, and a comment to the standard error."""
+    """Create a Daily room; write variables to standard output, and a comment to standard error."""
     try:
         meeting = asyncio.run(make_meeting(key, variables, time.time()))
     except KeyboardInterrupt:
@@ -88,7 +88,7 @@ def read_settings_and_serve(of_file: Mapping[str, str | None], variables: Mappin
 
 
 def serve(settings: Settings, variables: Mapping[str, str], directory: Path) -> None:
-    """Serve until a signal comes. `directory` is where bots work; nothing in it is needed afterwards."""
+    """Serve until a signal arrives. `directory` is where bots work; nothing in it is needed afterwards."""
     try:
         parts = choose_parts(settings, variables, directory)
     except ConfigurationError as error:
@@ -108,8 +108,8 @@ def serve(settings: Settings, variables: Mapping[str, str], directory: Path) -> 
 def spare_garbage_collection() -> None:
     """Exclude what has been imported from garbage collection, and collect less often.
 
-    Measured: with ten thousand sessions to adopt, half of a start's own time went into collecting garbage, of
-    which reference counts leave next to none.
+    Measured: with ten thousand sessions to adopt, half of a start's own time went into garbage collection,
+    to which reference counting leaves next to nothing.
     """
     gc.collect()
     gc.freeze()
@@ -117,7 +117,7 @@ def spare_garbage_collection() -> None:
 
 
 def run(server: Server) -> None:
-    """Serve until a signal comes. Exit with an error if bots can no longer be tracked."""
+    """Serve until a signal arrives. Exit with an error if bots can no longer be tracked."""
     server.run()
     if server.has_failed:
         sys.exit(

@@ -42,11 +42,11 @@ class ConfigurationError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a controller is put together from.
+    """The parts that a controller is composed of.
 
     Attributes:
         keys: callers' keys; None if anybody on this machine may call.
-        identities: verifies who vouches for callers' names; None if nobody does.
+        identities: verifies the identities that vouch for callers' names; None if there are none.
         credentials: what each bot is issued for its own call.
     """
 
@@ -70,7 +70,7 @@ def choose_parts(settings: Settings, variables: Mapping[str, str], directory: Pa
         directory: where local bots work; nothing in it is needed afterwards.
 
     Raises:
-        ConfigurationError: a part can't be made so.
+        ConfigurationError: a part can't be made as the settings describe it.
     """
     prices, keys, identities = _read_prices(settings), _read_keys(settings), choose_identities(settings)
     clock = system_clock()
@@ -99,11 +99,11 @@ def choose_signer(settings: Settings) -> Signer:
 
 
 def choose_identities(settings: Settings) -> Identities | None:
-    """Read who vouches for callers' names."""
+    """Read the keys that verify signed identities."""
     access = settings.access
     if access.identity_keys_file is None:
         return None
-    # PyJWT and cryptography, only if they are needed.
+    # Imports PyJWT and cryptography, so only if they are needed.
     from controller.web.identity import InvalidIdentityKeysError, SignedIdentities, read_identity_keys  # noqa: PLC0415
 
     try:
@@ -121,7 +121,7 @@ def choose_tracing(variables: Mapping[str, str]) -> Tracing:
         return Untraced()
     if (problem := environment.why_no_traces(variables)) is not None:
         raise ConfigurationError(problem)
-    # OpenTelemetry's SDK and protobuf, only if traces are wanted.
+    # Imports OpenTelemetry's SDK and protobuf, so only if traces are wanted.
     from controller.observe.traces import traced  # noqa: PLC0415
 
     # The SDK reads only the environment.
@@ -144,7 +144,7 @@ def choose_runtime(
 ) -> Runtime:
     """Choose where bots run."""
     if settings.runtime.kind == "kubernetes":
-        # Half as much memory as the rest of the controller, only if it is needed.
+        # Takes half as much memory as the rest of the controller, so only if it is needed.
         from controller.runtimes.kubernetes.build import build_runtime  # noqa: PLC0415
         from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid  # noqa: PLC0415
 
@@ -152,7 +152,7 @@ def choose_runtime(
             return build_runtime(settings, clock, registry, tracing)
         except ConfigurationInvalid as error:
             raise ConfigurationError(str(error)) from error
-    # Before the first bot is there.
+    # Before the first bot exists.
     hide_this_process()
     return LocalRuntime(
         command=(sys.executable, "-m", "bot"),

@@ -62,15 +62,15 @@ _USUAL: Final[dict[Reason, tuple[str, str]]] = {
     Reason.EVICTED: ("The bot was evicted from its node.", "Start another session."),
     Reason.NODE_LOST: ("The bot's node was lost.", "Start another session."),
     Reason.UNRESPONSIVE: (
-        "The bot fell silent and was stopped.",
+        "The bot became unresponsive and was stopped.",
         "Read its log to see what it was doing.",
     ),
     Reason.VANISHED: (
-        "The bot was ended by someone else, or exited without a final report.",
+        "The bot was terminated by someone else, or exited without a final report.",
         "Start another session.",
     ),
 }
-"""For each reason, what happened and what to do, unless a source closer to the bot knows more."""
+"""What happened and what to do, for each reason. A source closer to the bot may know more."""
 
 _ENDINGS: Final[dict[Reason, Ending]] = {
     reason: Ending(reason=reason, what_happened=what_happened, advice=advice)
@@ -173,7 +173,7 @@ _PRECEDENCE: Final[tuple[Callable[[Ending | None, Exit], Ending | None], ...]] =
     _launch_end,
     _exit_status,
 )
-"""Who decides an ending, top to bottom."""
+"""The sources of an ending. The first that knows one decides."""
 
 
 def _reason_of_its_own(report: FinalReport | None) -> Reason | None:

@@ -1,5 +1,5 @@
-# ruff: noqa: N818 - each is named for what happened, its base says that it is an error
-"""Errors of sessions and of who may use them: each has a status, a stable code, and a sentence on what to do.
+# ruff: noqa: N818 - each is named for what happened; the base class says that it is an error
+"""Errors about sessions and access to them: each has a status, a stable code, and a sentence on what to do.
 
 * ControllerError
   - Unauthorized       401
@@ -21,7 +21,7 @@
   - BotUnavailable     503
   - ShuttingDown       503
 
-Errors of HTTP itself are in `controller/web/errors.py`.
+Errors about HTTP itself are in `controller/web/errors.py`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from typing import ClassVar
 
 
 class ControllerError(Exception):
-    """Base of all errors that become an answer.
+    """Base of all errors that are returned to a client.
 
     Attributes:
         status: the HTTP status.
-        code: the stable name a program may compare.
+        code: the stable name that programs may compare.
         title: what kind of thing went wrong, the same for each error of its code.
         retry_after: seconds after which a retry may help; None if it won't.
     """
@@ -80,7 +80,7 @@ class SessionNotFound(ControllerError):
 
 
 class SessionConflict(ControllerError):
-    """Another session has this id, or its bot is in this room."""
+    """Another session has this id, or another session's bot is in this room."""
 
     status, code, title = 409, "session_conflict", "Conflict with another session"
 
@@ -107,7 +107,7 @@ class SessionConflict(ControllerError):
         error = cls(session_id)
         detail = (
             f"The bot of session {session_id!r} is already in this room. "
-            "End that session first, or bring another room."
+            "End that session first, or use another room."
         )
         error.args = (detail,)
         return error
@@ -120,13 +120,13 @@ class OfferRefused(ControllerError):
 
 
 class OfferSuperseded(ControllerError):
-    """A later offer of the same caller replaced this one."""
+    """A later offer from the same caller replaced this one."""
 
     status, code, title = 409, "offer_superseded", "A later offer replaced this one"
 
     def __init__(self) -> None:
         super().__init__(
-            "The caller of this session has sent a later offer, and only the latest is answered. "
+            "The caller of this session has since sent another offer, and only the latest is answered. "
             "Wait for that answer."
         )
 
@@ -154,7 +154,7 @@ class SessionEnded(ControllerError):
 
 
 class CapacityReached(ControllerError):
-    """As many sessions are running as the capacity allows."""
+    """The maximum number of sessions is running."""
 
     status, code, title, retry_after = 429, "capacity_reached", "All sessions are in use", 10
 
@@ -165,7 +165,7 @@ class CapacityReached(ControllerError):
 
 
 class UserLimitReached(ControllerError):
-    """The user has as many sessions as one user may have."""
+    """The user already has the maximum number of sessions."""
 
     status, code, title, retry_after = 429, "user_limit_reached", "The user's session limit is reached", 10
 
@@ -174,11 +174,11 @@ class UserLimitReached(ControllerError):
 
     @classmethod
     def by_address(cls, limit: int) -> UserLimitReached:
-        """Callers without a name share one limit per address."""
+        """Anonymous callers share one limit per address."""
         error = cls(limit)
         detail = (
-            f"Callers without a name already have {limit} sessions from your address. End one of them first, "
-            "or start with a key of scope 'start' or a signed identity. "
+            f"Anonymous callers from your address already have {limit} sessions. End one of them first, "
+            "or start with a key with scope 'start' or a signed identity. "
             "The limit is PODLINE_ANONYMOUS_SESSIONS_PER_ADDRESS."
         )
         error.args = (detail,)
@@ -205,7 +205,7 @@ class UnknownOutcome(ControllerError):
     """The runtime did not answer in time, so the bot may or may not have been launched.
 
     A caller sees the code of `RuntimeUnavailable`, because the same retry helps. In code the two must not be
-    mistaken: after this error there may be a bot, so the capacity stays reserved.
+    confused: after this error there may be a bot, so the capacity stays reserved.
     """
 
     status, code, title, retry_after = 503, "runtime_unavailable", "No bot could be launched", 5
@@ -219,13 +219,13 @@ class UnknownOutcome(ControllerError):
 
 
 class RoomsUnavailable(ControllerError):
-    """The room provider created no room."""
+    """The room provider did not create a room."""
 
     status, code, title, retry_after = 503, "rooms_unavailable", "No room could be created", 5
 
 
 class ModelUnavailable(ControllerError):
-    """The model's provider issued no credentials for the bot."""
+    """The model's provider did not issue credentials for the bot."""
 
     status, code, title, retry_after = 503, "model_unavailable", "No credentials for the model", 5
 
@@ -245,7 +245,7 @@ class BotUnavailable(ControllerError):
 
 
 class ShuttingDown(ControllerError):
-    """The controller is shutting down and launches nothing more."""
+    """The controller is shutting down and launches no more bots."""
 
     status, code, title, retry_after = 503, "shutting_down", "The controller is shutting down", 5
 

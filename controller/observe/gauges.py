@@ -50,7 +50,7 @@ class SessionGauges(Collector):
     def collect(self) -> Iterator[Metric]:
         counts = self._counts()
         sessions = GaugeMetricFamily(
-            "podline_sessions", "Sessions the controller knows, by phase.", labels=("phase",)
+            "podline_sessions", "Sessions known to the controller, by phase.", labels=("phase",)
         )
         for phase in Phase:
             sessions.add_metric((str(phase),), counts.by_phase.get(phase, 0))
@@ -59,7 +59,7 @@ class SessionGauges(Collector):
             "podline_sessions_running", "Sessions that count against the capacity.", value=counts.running
         )
         yield GaugeMetricFamily(
-            "podline_sessions_capacity", "Sessions that may run at the same time.", value=counts.capacity
+            "podline_sessions_capacity", "Maximum number of concurrent sessions.", value=counts.capacity
         )
         yield GaugeMetricFamily(
             "podline_ready", "1 while /readyz returns 200.", value=self._not_ready_reason() is None
@@ -67,7 +67,7 @@ class SessionGauges(Collector):
         build = GaugeMetricFamily("podline_build_info", "The version of Podline.", labels=("version",))
         build.add_metric((self._version,), 1)
         yield build
-        backlog = GaugeMetricFamily("podline_backlog", "Items that wait, by queue.", labels=("queue",))
+        backlog = GaugeMetricFamily("podline_backlog", "Items waiting, by queue.", labels=("queue",))
         backlog.add_metric(("launches",), counts.launches_waiting)
         backlog.add_metric(("offers",), self._offers_waiting())
         backlog.add_metric(("messages",), counts.messages_waiting)

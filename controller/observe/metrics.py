@@ -61,7 +61,10 @@ class Metrics:
         self._starts = counter("session_starts", "Sessions that were accepted.")
         self._ends = counter("session_ends", "Sessions that ended, by reason.", "phase", "reason")
         self._furthest = counter(
-            "session_furthest_stage", "Sessions that ended, by the last stage of the start.", "phase", "stage"
+            "session_furthest_stage",
+            "Sessions that ended, by the last stage that their start reached.",
+            "phase",
+            "stage",
         )
         self._partial = counter("sessions_partial_usage", "Sessions whose bot left no final report.")
         self._batches = counter("report_batches", "Batches of bots' reports.", "outcome")
@@ -70,24 +73,24 @@ class Metrics:
         )
         self._unknown_kinds = BoundedValues()
         self._refused = counter(
-            "report_claims_refused", "Claims of bots that no bot is entitled to, by kind.", "kind"
+            "report_claims_refused", "Implausible claims of bots that were refused, by kind.", "kind"
         )
         self._duration = Histogram(
             "podline_session_duration_seconds",
-            "From accepted to ended.",
+            "Time from accepted to ended.",
             ("phase",),
             registry=registry,
             buckets=_DURATION,
         )
         self._start = Histogram(
             "podline_session_start_seconds",
-            "From accepted to the bot's first speech.",
+            "Time from accepted to the bot's first speech.",
             registry=registry,
             buckets=_START,
         )
         self._stage = Histogram(
             "podline_session_start_stage_seconds",
-            "What each stage of a start took, from the one reached before it.",
+            "Duration of each stage of a start, from the one reached before it.",
             ("stage",),
             registry=registry,
             buckets=_START,

@@ -64,26 +64,24 @@ class UsageMetrics:
             return Histogram(f"podline_{name}", what, labels, registry=registry, buckets=tuple(buckets))
 
         self._response = histogram(
-            "response_latency_seconds", "From the end of the caller's speech to the answer.", _LATENCY
+            "response_latency_seconds", "Time from the end of the caller's speech to the answer.", _LATENCY
         )
         self._first_byte = histogram(
-            "model_first_byte_seconds", "Until the model's first byte of an answer.", _LATENCY, "model"
+            "model_first_byte_seconds", "Time until the first byte of the model's answer.", _LATENCY, "model"
         )
-        self._turns = counter("turns", "Turns that callers finished.")
+        self._turns = counter("turns", "Turns finished by callers.")
         self._interruptions = counter("interruptions", "Times a caller interrupted the bot.")
         self._silences = counter("silences", "Silences of 3 s, by who spoke last.", "after")
-        self._tool_calls = counter("tool_calls", "Finished calls of tools.", "tool", "outcome")
-        self._tool_seconds = histogram(
-            "tool_call_duration_seconds", "How long a call of a tool took.", _TOOL, "tool"
-        )
+        self._tool_calls = counter("tool_calls", "Finished tool calls.", "tool", "outcome")
+        self._tool_seconds = histogram("tool_call_duration_seconds", "Duration of tool calls.", _TOOL, "tool")
         self._reconnects = counter("model_reconnects", "Times a connection to the model was restored.")
         self._errors = counter("bot_errors", "Errors inside bots whose calls continued.", "kind")
         self._tokens = counter("tokens", "Tokens, each counted once.", "model", "direction", "modality")
-        self._talk = counter("talk_seconds", "How long each side spoke.", "side")
-        self._cost = counter("cost", "What tokens cost according to the price file.", "model", "currency")
+        self._talk = counter("talk_seconds", "Time that each side spoke.", "side")
+        self._cost = counter("cost", "Cost of tokens according to the price file.", "model", "currency")
         self._unpriced_tokens = counter("unpriced_tokens", "Tokens of models without a price.", "model")
         self._client_messages_refused = counter(
-            "client_messages_refused", "Messages of callers' clients that bots refused.", "cause"
+            "client_messages_refused", "Messages from callers' clients that bots refused.", "cause"
         )
         self._audio_dropped = counter(
             "audio_dropped_seconds", "Callers' audio that was dropped because it exceeded real time."

@@ -218,7 +218,7 @@ class LiveKitRooms:
             ) from None
         grant = claims.video
         if grant is None or grant.room_join is not True or not grant.room:
-            raise InvalidRequest("room.token: it is not one to join a room with. Make one for the bot.")
+            raise InvalidRequest("room.token: it does not allow joining a room. Make one for the bot.")
         if self._names.launch(grant.room) is not None:
             raise InvalidRequest("room.token: it is for another session's room. Make a room of your own.")
         sources = grant.can_publish_sources
@@ -259,7 +259,7 @@ def _refusal(error: ServerError) -> ProviderError:
     if status in (401, 403):
         return ProviderError("LiveKit did not accept the key; check LIVEKIT_API_KEY and LIVEKIT_API_SECRET.")
     if status == 429:
-        return ProviderError("LiveKit has had too many requests with this key; try again.", is_passing=True)
+        return ProviderError("LiveKit received too many requests with this key; try again.", is_passing=True)
     if status >= 500:
         return ProviderError(f"LiveKit failed with status {status}; try again.", is_passing=True)
     return ProviderError(f"LiveKit refused with status {status} ({error.code}).")

@@ -31,7 +31,7 @@ class WebRtcRooms:
         if url != room.url:
             raise InvalidRequest(
                 "This controller meets callers over WebRTC, where a session is its own room. "
-                f"Leave the room out, or give {room.url} as its url."
+                f"Leave the room out, or set its url to {room.url}."
             )
         return room
 

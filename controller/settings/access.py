@@ -15,7 +15,8 @@ _LEAST_SECRET_CHARACTERS: Final = 16
 def _long_enough(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < _LEAST_SECRET_CHARACTERS:
         raise ValueError(
-            f"at least {_LEAST_SECRET_CHARACTERS} characters are needed; `openssl rand -hex 32` prints some"
+            f"use at least {_LEAST_SECRET_CHARACTERS} characters, "
+            "such as the output of `openssl rand -hex 32`"
         )
     return secret
 
@@ -29,25 +30,25 @@ class AccessSettings(Group):
     keys_file: Path | None = variable(
         "PODLINE_KEYS_FILE",
         'A JSON list of `{"name": "web", "sha256": "<hex SHA-256 of the key>", "scopes": ["start", "read", '
-        '"stop"]}`. Scopes: start, public_start, read, stop, admin. A key of public_start may live in a '
-        "browser: it starts calls at /start for users without a name, and nothing else. Without the file, "
-        "anybody on this machine may do everything, and nobody else anything.",
+        '"stop"]}`. Scopes: start, public_start, read, stop, admin. A public_start key may be used in a '
+        "browser: it can only start calls at /start for anonymous users. Without the file, "
+        "anybody on this machine may do everything, and nobody else may do anything.",
         example="/path/to/keys.json",
     )
     secret: LongSecret | None = variable(
         "PODLINE_SECRET",
-        "Signs the tokens of bots and callers: 16 characters or more. Random for each start of the "
-        "controller if not set. Required with PODLINE_RUNTIME=kubernetes.",
+        "The secret that signs bots' and callers' tokens: 16 characters or more. If not set, it is random "
+        "at each start of the controller. Required with PODLINE_RUNTIME=kubernetes.",
     )
     previous_secrets: Annotated[tuple[LongSecret, ...], COMMA_SEPARATED] = variable(
         "PODLINE_PREVIOUS_SECRETS",
         "Comma-separated former values of PODLINE_SECRET whose tokens are still accepted. Keep each until "
-        "the last call of its time has ended.",
+        "the last call that started under it has ended.",
         default=(),
     )
     identity_keys_file: Path | None = variable(
         "PODLINE_IDENTITY_KEYS_FILE",
-        "A JWK Set whose keys verify the JWTs by which your web app names its users at /start.",
+        "A JWK Set whose keys verify the JWTs in which your web app names its users at /start.",
         example="/path/to/jwks.json",
     )
     identity_issuer: str | None = variable(
@@ -63,13 +64,13 @@ class AccessSettings(Group):
     )
     public_starts_per_minute: PositiveInt = variable(
         "PODLINE_PUBLIC_STARTS_PER_MINUTE",
-        "How often one client address may start without a key of scope start.",
+        "How often one client address may start sessions without a key with scope start.",
         default=10,
         unit="starts a minute",
     )
     public_key_starts_per_minute: PositiveInt = variable(
         "PODLINE_PUBLIC_KEY_STARTS_PER_MINUTE",
-        "How often one key of scope public_start may start, from all addresses together.",
+        "How often one public_start key may start sessions, from all addresses together.",
         default=60,
         unit="starts a minute",
     )
@@ -77,11 +78,11 @@ class AccessSettings(Group):
     @model_validator(mode="after")
     def _only_whole_rings(self) -> Self:
         if self.previous_secrets and self.secret is None:
-            raise ValueError("PODLINE_PREVIOUS_SECRETS only verify: set PODLINE_SECRET, which signs")
+            raise ValueError("PODLINE_PREVIOUS_SECRETS only verifies tokens: set PODLINE_SECRET to sign them")
         named = (self.identity_issuer, self.identity_audience)
         if (self.identity_keys_file is None and any(named)) or (self.identity_keys_file and not all(named)):
             raise ValueError(
                 "PODLINE_IDENTITY_KEYS_FILE, PODLINE_IDENTITY_ISSUER and PODLINE_IDENTITY_AUDIENCE "
-                "need each other"
+                "must be set together"
             )
         return self

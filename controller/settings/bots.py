@@ -1,4 +1,4 @@
-"""Bots' credentials for model and store, and variables that the controller passes on unread."""
+"""Bots' credentials for the model and the store, and variables that the controller passes on unread."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class BotSettings(Group):
     )
     google_gemini_base_url: str | None = variable(
         environment.GOOGLE_GEMINI_BASE_URL,
-        "Another server that speaks Gemini's protocol. The sandbox sets it.",
+        "The address of another server that speaks Gemini's protocol. The sandbox sets it.",
         example="https://127.0.0.1:8443",
     )
     store_secret: SecretStr | None = variable(
         "PODLINE_STORE_SECRET",
-        "The secret that the product store shares with the controller: `openssl rand -hex 32`. It signs a "
+        "The secret that the product store and the controller share (`openssl rand -hex 32`). It signs a "
         "CONVEX_TOKEN for each bot, which the store accepts only for that bot's session and user.",
     )
     personas: DirectoryPath | None = variable(
@@ -50,7 +50,8 @@ class BotSettings(Group):
         secret = self.store_secret.get_secret_value() if self.store_secret else None
         if secret is not None and len(secret.encode()) < _STORE_SECRET_BYTES:
             raise ValueError(
-                f"PODLINE_STORE_SECRET: use {_STORE_SECRET_BYTES} bytes or more, as of openssl rand -hex 32"
+                f"PODLINE_STORE_SECRET: use {_STORE_SECRET_BYTES} bytes or more, "
+                "such as the output of `openssl rand -hex 32`"
             )
         return self
 
@@ -60,12 +61,12 @@ class BotSettings(Group):
             return self
         if self.google_api_key is None:
             raise ValueError(
-                "PODLINE_GEMINI_EPHEMERAL_TOKENS=true needs GOOGLE_API_KEY: with it tokens are asked for"
+                "PODLINE_GEMINI_EPHEMERAL_TOKENS=true needs GOOGLE_API_KEY to request the tokens"
             )
         if self.google_gemini_base_url is not None and not is_private_url(self.google_gemini_base_url):
             raise ValueError(
                 "GOOGLE_GEMINI_BASE_URL: with PODLINE_GEMINI_EPHEMERAL_TOKENS=true the key is sent there; "
-                "use an https address, or an http one of this machine"
+                "use an https address, or an http address of this machine"
             )
         return self
 
@@ -79,7 +80,7 @@ PASSED_ON: Final = (
     ),
     Variable(
         name=environment.CONVEX_TOKEN,
-        description="Sent to the product store as a bearer token, if the store wants one and "
+        description="Sent to the product store as a bearer token, if the store requires one and "
         "PODLINE_STORE_SECRET is not set. Every bot has it, and whoever has it can write for any user.",
     ),
     Variable(
@@ -90,13 +91,13 @@ PASSED_ON: Final = (
     ),
     Variable(
         name=environment.NO_CALLER_SECONDS,
-        description="How long a bot waits for its caller, counted from when it is ready.",
+        description="How long a bot waits for its caller once it is ready.",
         default="60",
         unit="seconds",
     ),
     Variable(
         name=environment.RETURN_GRACE_SECONDS,
-        description="How long a caller who lost the connection may take to come back.",
+        description="How long a caller who lost the connection may take to return.",
         default="10",
         unit="seconds",
     ),
@@ -117,7 +118,7 @@ PASSED_ON: Final = (
 TRACES: Final = (
     Variable(
         name="OTEL_EXPORTER_OTLP_ENDPOINT",
-        description="The receiver of the controller's and bots' spans, over HTTP; without it there are none. "
+        description="Where the controller and bots send spans, over HTTP. If not set, there are none. "
         "docs/operations.md says what they contain.",
         example="http://127.0.0.1:4318",
     ),

@@ -16,7 +16,7 @@ class BudgetSettings(Group):
 
     tokens: PositiveInt | None = variable(
         "PODLINE_BUDGET_TOKENS",
-        "The budget of a session whose request names none, as at /start: beyond it the session ends as "
+        "The budget of a session if its request sets none, as at /start. A session that exceeds it ends as "
         "budget_spent. No limit if neither this nor PODLINE_MAX_BUDGET_TOKENS is set.",
         unit="tokens (prompt and completion)",
         example="500000",

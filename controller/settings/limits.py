@@ -8,15 +8,17 @@ from controller.settings.variables import Group, variable
 
 
 class LimitSettings(Group):
-    """Limits of sessions."""
+    """Session limits."""
 
-    capacity: PositiveInt = variable("PODLINE_CAPACITY", "The most sessions at one time.", default=20)
+    capacity: PositiveInt = variable(
+        "PODLINE_CAPACITY", "The maximum number of concurrent sessions.", default=20
+    )
     sessions_per_user: PositiveInt = variable(
-        "PODLINE_SESSIONS_PER_USER", "The most sessions of one user at one time.", default=2
+        "PODLINE_SESSIONS_PER_USER", "The maximum number of concurrent sessions of one user.", default=2
     )
     anonymous_sessions_per_address: PositiveInt = variable(
         "PODLINE_ANONYMOUS_SESSIONS_PER_ADDRESS",
-        "The most sessions at one time of all callers without a name from one address.",
+        "The maximum number of concurrent sessions of all anonymous callers at one address.",
         default=4,
     )
     start_timeout_seconds: PositiveFloat = variable(
@@ -41,7 +43,7 @@ class LimitSettings(Group):
     )
     silence_seconds: PositiveFloat = variable(
         "PODLINE_SILENCE_SECONDS",
-        "How long a bot may send nothing before it is given up as unresponsive. Bots report every 5 seconds.",
+        "How long a bot may send nothing before it is stopped as unresponsive. Bots report every 5 seconds.",
         default=20,
         unit="seconds",
     )

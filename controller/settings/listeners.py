@@ -13,16 +13,16 @@ from controller.settings.variables import COMMA_SEPARATED, Group, variable
 
 
 def _origin(text: str) -> str:
-    """Read exact origins: no `*`, because listing everybody equals having no keys."""
+    """Read exact origins: no `*`, because allowing everybody equals having no keys."""
     if not is_origin(text):
-        raise ValueError("an origin is like https://shop.example.com, with nothing behind it")
+        raise ValueError("an origin looks like https://shop.example.com, with nothing after it")
     return text.lower()
 
 
 def _network(text: str) -> str:
     network = ipaddress.ip_network(text)
     if network.prefixlen == 0:
-        raise ValueError("everybody could say who they are; name the addresses of the proxies alone")
+        raise ValueError("this would trust everybody; list only the addresses of the proxies")
     mapped = network.network_address.ipv4_mapped if network.version == 6 else None
     if mapped is not None and network.prefixlen > 96:
         network = ipaddress.ip_network((mapped, network.prefixlen - 96))
@@ -38,22 +38,22 @@ class ListenerSettings(Group):
 
     host: str = variable(
         "PODLINE_HOST",
-        "Address to listen on. Any address but loopback needs PODLINE_KEYS_FILE.",
+        "The address to listen on. Any address other than loopback needs PODLINE_KEYS_FILE.",
         default="127.0.0.1",
     )
-    port: int = variable("PODLINE_PORT", "Port for the API and the page.", default=7860, ge=1, le=65535)
+    port: int = variable("PODLINE_PORT", "The port for the API and the page.", default=7860, ge=1, le=65535)
     metrics_port: int | None = variable(
         "PODLINE_METRICS_PORT",
-        "A separate port for /metrics, on the same address, without a key. By default metrics are on "
-        "PODLINE_PORT and, if there are keys, need one of scope read.",
+        "A separate port for /metrics, on the same address, without a key. By default /metrics is on "
+        "PODLINE_PORT and, if there are keys, needs one with scope read.",
         example="9464",
         ge=1,
         le=65535,
     )
     bots_port: int | None = variable(
         "PODLINE_BOTS_PORT",
-        "The port for bots and probes (/internal, /livez, /readyz), on the same address; a flood of "
-        "PODLINE_PORT doesn't block it. By default any free port of 127.0.0.1, and 7861 with "
+        "The port for bots and probes (/internal, /livez, /readyz), on the same address; a flood on "
+        "PODLINE_PORT doesn't block it. By default any free port of 127.0.0.1, or 7861 with "
         "PODLINE_RUNTIME=kubernetes.",
         example="7861",
         ge=1,
@@ -61,24 +61,24 @@ class ListenerSettings(Group):
     )
     max_connections: PositiveInt = variable(
         "PODLINE_MAX_CONNECTIONS",
-        "The most connections to the public port in all; fewer if the limit of open files is low.",
+        "The maximum number of connections to the public port; fewer if the open-file limit is low.",
         default=1024,
     )
     connections_per_address: PositiveInt = variable(
         "PODLINE_CONNECTIONS_PER_ADDRESS",
-        "The most connections from one client address that have presented no valid key. Raise it for an "
+        "The maximum number of connections from one client address without a valid key. Raise it for an "
         "office behind one address.",
         default=64,
     )
     public_url: str | None = variable(
         "PODLINE_PUBLIC_URL",
-        "The address at which callers reach the controller, if not the above, for example behind a proxy. "
+        "The URL at which callers reach the controller, if it is another one, for example behind a proxy. "
         "Needs PODLINE_KEYS_FILE: behind a proxy every request comes from this machine.",
         example="https://voice.example.com",
     )
     controller_url: str | None = variable(
         "PODLINE_CONTROLLER_URL",
-        "The address at which bots reach the controller, if not PODLINE_BOTS_PORT of this machine. It must "
+        "The URL at which bots reach the controller, if not PODLINE_BOTS_PORT of this machine. It must "
         "lead to that port. Required with PODLINE_RUNTIME=kubernetes.",
         example="http://127.0.0.1:7861",
     )

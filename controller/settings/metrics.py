@@ -16,7 +16,7 @@ MAX_LABEL_CHARACTERS: Final = 128
 
 def _label(text: str) -> str:
     if not text.isprintable() or len(text) > MAX_LABEL_CHARACTERS:
-        raise ValueError(f"a name is at most {MAX_LABEL_CHARACTERS} printable characters")
+        raise ValueError(f"a name has at most {MAX_LABEL_CHARACTERS} printable characters")
     return text
 
 

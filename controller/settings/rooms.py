@@ -11,13 +11,13 @@ from controller.core.primitives.addresses import is_server, normal_host
 from controller.settings.variables import COMMA_SEPARATED, Group, variable
 
 _ICE_URL: Final = re.compile(r"(stun:[\w.-]+(:\d+)?|turns?:[\w.-]+(:\d+)?(\?transport=(udp|tcp))?)")
-"""RFC 7064 and 7065, which have no credentials, as far as aiortc reads them: no stuns, no IPv6 address."""
+"""URLs of RFC 7064 and 7065, without credentials, that aiortc supports: no stuns, no IPv6 address."""
 
 
 def _ice_url(text: str) -> str:
     if not _ICE_URL.fullmatch(text):
         raise ValueError(
-            "a server is like stun:stun.example.com:3478 or turns:turn.example.com?transport=tcp"
+            "a server looks like stun:stun.example.com:3478 or turns:turn.example.com?transport=tcp"
         )
     return text
 
@@ -31,7 +31,7 @@ def _room_host(text: str) -> str:
         or (colon and not (port.isdecimal() and port.isascii()))
         or (is_wildcard and "." not in host)
     ):
-        raise ValueError("a host is like rooms.example.com, rooms.example.com:8443 or *.example.com")
+        raise ValueError("a host looks like rooms.example.com, rooms.example.com:8443 or *.example.com")
     return f"{'*.' if is_wildcard else ''}{host}{colon}{port}"
 
 
@@ -69,13 +69,13 @@ class WebRtcSettings(Group):
     )
     turn_secret: SecretStr | None = variable(
         "PODLINE_TURN_SECRET",
-        "The secret that coturn has as static-auth-secret: each call gets TURN passwords of its own made "
+        "The secret that coturn has as static-auth-secret: each call gets its own TURN passwords, derived "
         "from it.",
     )
     refuse_private_candidates: bool = variable(
         "PODLINE_REFUSE_PRIVATE_CANDIDATES",
-        "Keep bots from sending to private, link-local and loopback addresses that callers name as theirs. "
-        "Only if all callers are on the internet, because those on a LAN or this machine have no others. "
+        "Keep bots from sending to private, link-local and loopback addresses that callers claim. "
+        "Use it only if all callers are on the internet: those on a LAN or this machine have no others. "
         "Metadata services are always refused.",
         default=False,
     )
@@ -85,8 +85,8 @@ class WebRtcSettings(Group):
         has_relay = any(each.startswith("turn") for each in self.ice_servers)
         if has_relay != (self.turn_secret is not None):
             raise ValueError(
-                "PODLINE_TURN_SECRET and a turn: or turns: server in PODLINE_ICE_SERVERS need each other: "
-                "callers are let in by passwords made from it"
+                "PODLINE_TURN_SECRET and a turn: or turns: server in PODLINE_ICE_SERVERS must be "
+                "set together: callers' passwords are derived from the secret"
             )
         return self
 
@@ -95,11 +95,11 @@ class DailySettings(Group):
     """Rooms at Daily, and `podline room`."""
 
     api_key: SecretStr | None = variable(
-        "DAILY_API_KEY", "Daily's key: https://dashboard.daily.co/developers"
+        "DAILY_API_KEY", "Daily's API key: https://dashboard.daily.co/developers"
     )
     api_url: str | None = variable(
         "DAILY_API_URL",
-        "Another address of Daily's API. The sandbox sets it, and a key.",
+        "Another address for Daily's API. The sandbox sets it, and a key.",
         example="https://api.daily.co/v1",
     )
 
@@ -108,14 +108,16 @@ class LiveKitSettings(Group):
     """Rooms on a LiveKit server."""
 
     url: str | None = variable(
-        "LIVEKIT_URL", "The server's address for controller and bots.", example="wss://livekit.example.com"
+        "LIVEKIT_URL",
+        "The server's address for the controller and bots.",
+        example="wss://livekit.example.com",
     )
     public_url: str | None = variable(
         "LIVEKIT_PUBLIC_URL",
-        "Its address for callers, if that is another one.",
+        "Its address for callers, if it differs.",
         example="wss://livekit.example.com",
     )
-    api_key: str | None = variable("LIVEKIT_API_KEY", "The name of a key of that server.")
+    api_key: str | None = variable("LIVEKIT_API_KEY", "The name of an API key of that server.")
     api_secret: SecretStr | None = variable("LIVEKIT_API_SECRET", "The secret of that key.")
 
     @model_validator(mode="after")
@@ -123,5 +125,5 @@ class LiveKitSettings(Group):
         urls = {"LIVEKIT_URL": self.url, "LIVEKIT_PUBLIC_URL": self.public_url}
         for name, url in urls.items():
             if url is not None and not is_server(url):
-                raise ValueError(f"{name}: it is like wss://livekit.example.com")
+                raise ValueError(f"{name}: it looks like wss://livekit.example.com")
         return self

@@ -28,7 +28,7 @@ class KubernetesSettings(Group):
 
     job_template: Path | None = variable(
         "PODLINE_JOB_TEMPLATE",
-        "The Job to launch; deploy/base/bot-job.yaml is one.",
+        "The template of the Jobs to launch, such as deploy/base/bot-job.yaml.",
         example="/path/to/bot-job.yaml",
     )
     namespace: str | None = variable(
@@ -43,7 +43,7 @@ class LocalSettings(Group):
 
     bot_memory_megabytes: PositiveInt | None = variable(
         "PODLINE_BOT_MEMORY_MEGABYTES",
-        "The most data memory of a bot: one that asks for more ends as out_of_memory. Only on Linux; no "
+        "The maximum data memory of a bot: one that needs more ends as out_of_memory. Only on Linux; no "
         "limit if not set.",
         unit="MiB",
         example="1024",
@@ -52,5 +52,7 @@ class LocalSettings(Group):
     @model_validator(mode="after")
     def _limits_can_be_kept(self) -> Self:
         if self.bot_memory_megabytes is not None and sys.platform != "linux":
-            raise ValueError("PODLINE_BOT_MEMORY_MEGABYTES: only Linux keeps such a limit; leave it out here")
+            raise ValueError(
+                "PODLINE_BOT_MEMORY_MEGABYTES: only Linux enforces this limit; leave it out here"
+            )
         return self

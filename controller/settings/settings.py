@@ -69,7 +69,7 @@ class Settings(BaseModel):
         """List the groups in the order in which they are documented."""
         for field in cls.model_fields.values():
             if not isinstance(field.annotation, type) or not issubclass(field.annotation, Group):
-                raise TypeError(f"{field.annotation} is no group of settings")
+                raise TypeError(f"{field.annotation} is not a group of settings")
             yield field.annotation
 
     @model_validator(mode="after")
@@ -96,7 +96,7 @@ class Settings(BaseModel):
     def _ice_servers_are_used(self) -> Self:
         if self.webrtc.ice_servers and self.rooms.kind != "webrtc":
             raise ValueError(
-                "PODLINE_ICE_SERVERS is for PODLINE_ROOMS=webrtc: LiveKit and Daily name their own"
+                "PODLINE_ICE_SERVERS is for PODLINE_ROOMS=webrtc: LiveKit and Daily bring their own"
             )
         return self
 
@@ -130,7 +130,10 @@ class Settings(BaseModel):
             return self
         template = self.kubernetes.job_template
         needed = {
-            "PODLINE_JOB_TEMPLATE": (template, "the Job to launch, like deploy/base/bot-job.yaml"),
+            "PODLINE_JOB_TEMPLATE": (
+                template,
+                "the template of the Jobs to launch, such as deploy/base/bot-job.yaml",
+            ),
             "PODLINE_CONTROLLER_URL": (self.listeners.controller_url, "where pods reach this controller"),
             "PODLINE_SECRET": (self.access.secret, "bots outlive the controller, and so must their tokens"),
         }

@@ -1,4 +1,4 @@
-"""Variables with our prefix that nothing reads, most likely typing errors."""
+"""Variables with our prefix that nothing reads, most likely typos."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def unknown_variables(variables: Mapping[str, object]) -> list[str]:
     """Name each variable that begins like ours and that nothing reads, and suggest the closest real one.
 
     Values are never part of a sentence; neither are names that may hold one, as `PODLINE_SECRETabc...` does
-    where the `=` is missing.
+    if the `=` is missing.
 
     Args:
         variables: by name; the value None stands for a line of a file without `=`.

@@ -30,8 +30,8 @@ class Personas:
         """
         listed = self._listed()
         if name not in listed:
-            names = ", ".join(sorted(listed)) or "none, since PODLINE_PERSONAS is not set or is empty"
-            raise InvalidRequest(f"There is no persona {name!r}. There are: {names}.")
+            names = ", ".join(sorted(listed)) or "none, because PODLINE_PERSONAS is not set or is empty"
+            raise InvalidRequest(f"There is no persona {name!r}. Available: {names}.")
         return listed[name]
 
     def _listed(self) -> dict[str, Path]:

@@ -122,7 +122,7 @@ class Supervisor:
     def not_ready_reason(self) -> str | None:
         """Return why no session can be started right now, as a sentence; None if one can."""
         if not self.is_alive():
-            return "The controller is broken and must be restarted."
+            return "The controller has failed and must be restarted."
         if self._is_closing:
             return "The controller is shutting down."
         return self._runtime.not_ready_reason()

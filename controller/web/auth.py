@@ -1,4 +1,4 @@
-"""Callers' keys with their scopes, and what a start knows of its caller."""
+"""Callers' keys with their scopes, and what is known about the caller of a start."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Identities(Protocol):
-    """Who vouches for callers' names."""
+    """Verifies the signed identities that vouch for callers' names."""
 
     def subject(self, token: str, now: float) -> str:
-        """The name that a signed identity gives its bearer.
+        """Return the name that a signed identity gives its bearer.
 
         Args:
             token: a JWT.
@@ -63,7 +63,7 @@ class Starter:
     """Who asks for a session.
 
     Attributes:
-        user_id: whom a signed identity names; None without one.
+        user_id: the user that a signed identity names; None without one.
         may_name: whether the request itself may name its user.
         is_public: whether the caller is anonymous, and shares a limit with all others at their address.
     """
@@ -73,11 +73,11 @@ class Starter:
     is_public: bool = False
 
     def user(self, asked: str | None, anonymous: str) -> str:
-        """The session's user.
+        """Return the session's user.
 
         Args:
             asked: the name in the request, None if it has none.
-            anonymous: the name of a user whom nobody named.
+            anonymous: the name for an anonymous user.
 
         Raises:
             Forbidden: the request may not name this user.
@@ -87,7 +87,7 @@ class Starter:
             return name or anonymous
         if name not in (None, self.user_id):
             raise Forbidden(
-                "body.user_id: a name needs a key of scope 'start', or a signed identity for that user "
+                "body.user_id: naming a user needs a key with scope 'start', or a signed identity for them "
                 "(PODLINE_IDENTITY_KEYS_FILE). Leave it out to start as an anonymous caller."
             )
         return self.user_id or anonymous

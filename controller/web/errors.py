@@ -1,5 +1,5 @@
-# ruff: noqa: N818 - each is named for what happened, its base says that it is an error
-"""Errors of requests and connections, whatever session they are about.
+# ruff: noqa: N818 - each is named for what happened; the base class says that it is an error
+"""Errors about requests and connections, independent of any session.
 
 * ControllerError
   - MalformedRequest     400
@@ -40,14 +40,14 @@ class MethodNotAllowed(ControllerError):
 
 
 class MalformedRequest(ControllerError):
-    """The bytes are not a valid HTTP request, or one that two readers may understand differently."""
+    """The bytes are not a valid HTTP request, or are one that two parsers may understand differently."""
 
     status, code, title = 400, "malformed_request", "Malformed HTTP request"
 
     def __init__(self) -> None:
         super().__init__(
             "Send a valid HTTP/1.1 request: one Host header, at most one Content-Length, "
-            "and no Transfer-Encoding but chunked."
+            "and no Transfer-Encoding other than chunked."
         )
 
 
@@ -70,25 +70,25 @@ class UrlTooLong(ControllerError):
 
 
 class HeadersTooLarge(ControllerError):
-    """The header fields are more or larger than any request needs."""
+    """There are more header fields, or larger ones, than any request needs."""
 
     status, code, title = 431, "headers_too_large", "The header fields are too large"
 
     def __init__(self, limit_bytes: int, limit_fields: int) -> None:
         super().__init__(
-            f"The request has more than {limit_fields} header fields or {limit_bytes // 1024} KB of them. "
-            "Send fewer."
+            f"The request has more than {limit_fields} header fields, "
+            f"or more than {limit_bytes // 1024} KB of them. Send fewer."
         )
 
 
 class TooManyConnections(ControllerError):
-    """The client address has as many connections as it may have without a key."""
+    """The client address has the maximum number of connections without a key."""
 
     status, code, title, retry_after = 429, "too_many_connections", "Too many connections", 10
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"Your address has {limit} connections that have shown no valid key. Close some of them first; "
+            f"Your address already has {limit} connections without a valid key. Close some of them first; "
             "the operator can raise PODLINE_CONNECTIONS_PER_ADDRESS."
         )
 
@@ -104,12 +104,12 @@ class TooManyConnections(ControllerError):
 class ConnectionsExhausted(ControllerError):
     """All connections of the controller are in use."""
 
-    status, code, title, retry_after = 503, "connections_exhausted", "No connection is left", 10
+    status, code, title, retry_after = 503, "connections_exhausted", "No connections left", 10
 
     def __init__(self) -> None:
         super().__init__(
             "All connections of the controller are in use. Try again in a few seconds; "
-            "the operator can raise PODLINE_MAX_CONNECTIONS and the limit of open files."
+            "the operator can raise PODLINE_MAX_CONNECTIONS and the open-file limit."
         )
 
 
@@ -125,7 +125,7 @@ class BodyTooLarge(ControllerError):
 class UnsupportedMediaType(ControllerError):
     """The body is not declared as JSON.
 
-    A page of another site can send other types without asking the browser first, but not this one.
+    A page of another site can send other types without a CORS preflight, but not this one.
     """
 
     status, code, title = 415, "unsupported_media_type", "The body must be JSON"
@@ -140,7 +140,7 @@ class InternalError(ControllerError):
     status, code, title = 500, "internal_error", "Internal error"
 
     def __init__(self) -> None:
-        super().__init__("The controller failed. Its log holds the details.")
+        super().__init__("The controller failed. See its log for details.")
 
 
 class TooManyOffers(ControllerError):

@@ -16,14 +16,14 @@ from jwt.types import Options
 from controller.core.errors import Unauthorized
 
 LONGEST_SECONDS: Final = 3600
-"""How long an identity may be valid: this limits the use of one found in a log or a history."""
+"""How long an identity may be valid: this limits what one found in a log or a history is good for."""
 
 _LEEWAY_SECONDS: Final = 30
 _MOST_FILE_BYTES: Final = 64 * 1024
 _MOST_KEYS: Final = 20
 _MOST_TOKEN_CHARACTERS: Final = 8192
 _LEAST_SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
-"""As RFC 7518 has it: as long as the hash."""
+"""As RFC 7518 requires: as long as the hash."""
 
 _LEAST_RSA_BITS: Final = 2048
 
@@ -39,7 +39,7 @@ _ALGORITHMS: Final = {
 
 # PyJWT compares times with the system's clock; here they are compared with the one that is passed in.
 _YEAR_10000: Final = 253_402_300_800
-"""In seconds since 1970. What is later, or infinite, is no time."""
+"""In seconds since 1970. A later or infinite number is not a time."""
 
 _OPTIONS: Final[Options] = {
     "require": ["sub", "exp", "iat", "iss", "aud"],
@@ -63,8 +63,8 @@ class IdentityKey:
 
     Attributes:
         kid: its name in tokens; None if it has none.
-        algorithms: all that it may verify.
-        material: the key as PyJWT takes it.
+        algorithms: those that it may verify.
+        material: the key in PyJWT's form.
     """
 
     kid: str | None
@@ -107,10 +107,10 @@ class SignedIdentities:
                     options=_OPTIONS,
                 )
             except (jwt.PyJWTError, ValueError, RecursionError) as error:
-                # What the right key says of the token counts, not that others did not sign it.
+                # The right key's complaint about the token counts, not that other keys did not sign it.
                 if why is None or not isinstance(error, jwt.InvalidSignatureError):
                     why = error
-        raise _invalid(_CAUSES.get(type(why), "no key of PODLINE_IDENTITY_KEYS_FILE signed it"))
+        raise _invalid(_CAUSES.get(type(why), "no key in PODLINE_IDENTITY_KEYS_FILE signed it"))
 
     def _candidates(self, header: dict[str, Any]) -> list[IdentityKey]:
         kid, algorithm = header.get("kid"), header.get("alg")
@@ -153,8 +153,8 @@ def _read_key(entry: dict[str, Any], position: str) -> IdentityKey:
     wanted = entry.get("alg", allowed[0] if allowed else None)
     if wanted not in allowed:
         raise InvalidIdentityKeysError(
-            f"{position}: no key of this kty, crv and alg can be used. There are oct, RSA, EC (P-256, P-384, "
-            "P-521) and OKP (Ed25519), each with the algorithms of its kind"
+            f"{position}: this kty, crv and alg are not supported. Use oct, RSA, EC (P-256, P-384, "
+            "P-521) or OKP (Ed25519), with an algorithm for that type"
         )
     if "d" in entry:
         raise InvalidIdentityKeysError(f"{position}: it is a private key. Put its public key here")

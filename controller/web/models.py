@@ -1,4 +1,4 @@
-"""Bodies and queries of the API, and a session's representation in it."""
+"""Bodies and queries of the API, and its representation of a session."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ShortText = Annotated[str, StringConstraints(min_length=1, max_length=4096), Aft
 
 
 class Strict(BaseModel):
-    """A body in which each field is known."""
+    """A body that may have only known fields."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -76,16 +76,16 @@ class ReadLogs(BaseModel):
 
 
 class OwnRoom(Strict):
-    """A room the caller has made. The token is the bot's."""
+    """A room that the caller created. The token is the bot's."""
 
     url: ShortText
     token: ShortText
 
 
 class BudgetRequest(Strict):
-    """The most that the session may use. What is left out is the operator's default.
+    """The most that the session may use. A limit that is left out is the operator's default.
 
-    `tokens` are prompt and completion of all models together, `cost` is in the price file's currency.
+    `tokens` counts prompt and completion of all models together; `cost` is in the price file's currency.
     """
 
     tokens: Annotated[int, Field(ge=1, le=2**53)] | None = None
@@ -115,7 +115,7 @@ def _is_none(value: object) -> bool:
 
 
 class IceServerOut(BaseModel):
-    """A STUN or TURN server, as a browser's RTCIceServer has it."""
+    """A STUN or TURN server, in the form of a browser's RTCIceServer."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -125,7 +125,7 @@ class IceServerOut(BaseModel):
 
 
 class RoomOut(BaseModel):
-    """Where the caller joins. `token` is only in the answer to a start, and only for a room of ours.
+    """Where the caller joins. `token` is only in the response to a start, if Podline created the room.
 
     The same holds for `ice_servers`, if the operator has set any.
     """
@@ -189,7 +189,7 @@ class UsageOut(BaseModel):
 
 
 class CostOut(BaseModel):
-    """What the usage costs by the operator's price file, at the prices of the day the session was accepted.
+    """What the usage costs by the operator's price file, at the prices of the day it was accepted.
 
     `unpriced_models` have no price in the file, and no amount includes them.
     """

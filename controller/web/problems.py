@@ -43,14 +43,14 @@ _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _EVERYWHERE: Final = (BodyTooLarge, InternalError)
 _REFERENCE: Final = "#/components/schemas/"
 _OF_THE_FRAMEWORK: Final[dict[int, Callable[[], ControllerError]]] = {
-    # FastAPI's status for a body whose parser failed for another reason than syntax: depth, UTF-8.
+    # FastAPI's status for a body that can't be parsed for a reason other than syntax: depth, UTF-8.
     400: lambda: InvalidRequest("body: this is not valid JSON."),
     404: NotFound,
 }
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
-    """The one error handler: whatever was raised becomes a problem document."""
+    """Handle every error: whatever was raised becomes a problem document."""
     match error:
         case ControllerError():
             return problem(error)
@@ -69,9 +69,9 @@ async def answer_error(request: Request, error: Exception) -> Response:
 
 
 def refusals(*errors: type[ControllerError]) -> dict[int | str, dict[str, Any]]:
-    """Describe, for a route, the problems it may answer with: each status with the codes it can carry."""
+    """Describe the problems that a route may return: each status with the codes it can carry."""
     by_status: dict[int | str, list[type[ControllerError]]] = {}
-    # Where a bearer is asked for, guesses are limited.
+    # Guesses are rate-limited wherever a bearer token is required.
     guarded = (RateLimited,) if Unauthorized in errors and RateLimited not in errors else ()
     for error in (*errors, *guarded):
         by_status.setdefault(error.status, []).append(error)
@@ -79,7 +79,7 @@ def refusals(*errors: type[ControllerError]) -> dict[int | str, dict[str, Any]]:
 
 
 def complete(description: dict[str, Any]) -> dict[str, Any]:
-    """Add to an OpenAPI document what holds for all routes, and remove FastAPI's own form of errors."""
+    """Add what all routes share to an OpenAPI document, and remove FastAPI's own error schemas."""
     schemas = description["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -94,7 +94,7 @@ def complete(description: dict[str, Any]) -> dict[str, Any]:
 
 
 def _methods_at(request: Request) -> list[str]:
-    """All that can be done at an address; the framework names what its first route there can do."""
+    """Return all methods of an address; the framework names only those of its first route there."""
     return [
         method
         for method in _METHODS
@@ -123,7 +123,7 @@ def _described(errors: Sequence[type[ControllerError]]) -> dict[str, Any]:
     if any(error.retry_after is not None for error in errors):
         answer["headers"] = {
             "Retry-After": {
-                "description": "Seconds after which to try again",
+                "description": "Seconds to wait before trying again",
                 "schema": {"type": "integer"},
             }
         }
@@ -136,7 +136,7 @@ def _example(error: type[ControllerError]) -> dict[str, Any]:
 
 
 class _ProblemDocument(JSONResponse):
-    """Lets middleware around it know the code: see CODE_IN_SCOPE."""
+    """Passes its code to the middleware around it: see CODE_IN_SCOPE."""
 
     code: str
 

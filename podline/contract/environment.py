@@ -81,7 +81,7 @@ def why_no_traces(variables: Mapping[str, str]) -> str | None:
             if protocol == _OTLP_SPOKEN:
                 return None
             return (
-                f"{name}: traces are sent as {_OTLP_SPOKEN} alone, which receivers take at port 4318; "
+                f"{name}: traces are sent only as {_OTLP_SPOKEN}, which receivers accept at port 4318; "
                 "set the endpoint to that and leave this variable out."
             )
     return None

@@ -98,7 +98,7 @@ class Attendance:
 
     def budget_spent(self) -> None:
         """End the call because the controller reports that its budget is used up."""
-        spent = "The call used up its budget. Start another one to go on."
+        spent = "The call used up its budget. Start another one to continue."
         self.end(CallEnding(Reason.BUDGET_SPENT, spent, goodbye="ask"))
 
     def stop(self) -> None:

@@ -269,6 +269,6 @@ async def hold_call(
     """
     await bot(BotSession(settings, outbox, attendance, traces))
     if not attendance.ending.done():
-        unheld = "The bot returned without holding the call: its bot() must await session.run(...)."
+        unheld = "The bot returned without running the call: its bot() must await session.run(...)."
         attendance.end(CallEnding(Reason.CRASHED, unheld))
     return attendance.ending.result()

@@ -153,7 +153,7 @@ def _transport(variables: Mapping[str, str]) -> tuple[Transport, list[str]]:
         case "daily" | "livekit" | "webrtc":
             return asked, []
         case "" if daily == livekit > 0:
-            problem = f"{env.TRANSPORT} must say daily or livekit, because the variables of both are set"
+            problem = f"{env.TRANSPORT} must be daily or livekit, because the variables of both are set"
         case "":
             problem = ""
         case _:

@@ -189,5 +189,5 @@ async def test_no_bot_is_sent_to_another_livekit_server(serve: Serve, url: str) 
     "listed", ["*", "*.com", "https://a.example", "a b", "a.example:", "a.example:x", "*.*.a.example"]
 )
 def test_a_list_that_would_open_more_than_it_says_is_refused(listed: str) -> None:
-    with pytest.raises(ValueError, match="a host is like"):
+    with pytest.raises(ValueError, match="a host looks like"):
         settings_of(room_hosts=listed)

@@ -135,7 +135,7 @@ async def test_a_template_that_is_denied_is_explained_before_the_first_call_and_
         stopped = await site.until_over("one")
 
     said = (
-        "The admission policy podline-controller-templates denies it: Bots may not run the image "
+        "The admission policy podline-controller-templates denied it: Bots may not run the image "
         "registry.example.com/mine:1: add its repository to `images` in the ConfigMap podline-admission."
     )
     assert before == f"Bots can't be launched or watched right now. {said}"

@@ -68,9 +68,7 @@ async def test_without_any_cluster_it_says_where_it_has_looked(tmp_path: Path) -
     code, said = await serve_with(TEMPLATE, tmp_path / "nowhere")
 
     assert code == 64
-    assert said.startswith(
-        f"podline: There is no cluster to be found: no kubeconfig at {tmp_path / 'nowhere'}"
-    )
+    assert said.startswith(f"podline: No cluster was found: there is no kubeconfig at {tmp_path / 'nowhere'}")
 
 
 async def test_a_namespace_that_is_not_there_is_named(plane: ControlPlane, tmp_path: Path) -> None:
@@ -79,7 +77,8 @@ async def test_a_namespace_that_is_not_there_is_named(plane: ControlPlane, tmp_p
         answer = await site.client.post("/v1/sessions", json={"user_id": "ana"})
 
     assert why.endswith(
-        "There is no namespace nowhere: create it, or set PODLINE_NAMESPACE to the one where bots are to run."
+        "There is no namespace nowhere: create it, or set PODLINE_NAMESPACE "
+        "to the one that bots should run in."
     )
     assert (answer.status_code, answer.json()["detail"]) == (503, why)
 

@@ -232,7 +232,7 @@ async def test_a_launch_without_a_working_directory_says_where_to_look(serve: Se
         assert answer.status_code == 503
         assert answer.json()["detail"] == (
             "The bot's working directory could not be created: No such file or directory. "
-            "Look at the disk that TMPDIR is on."
+            "Check the disk that TMPDIR is on."
         )
         record = (await controller.client.get("/v1/sessions/one")).json()
         assert (record["reason"], record["message"]) == ("launch_failed", answer.json()["detail"])

@@ -281,7 +281,7 @@ def own(**grants: Any) -> Callable[[LiveKitServer], str]:
         (own(seconds=-3600), "it has expired"),
         (lambda _: "some-words", "was not signed"),
         (lambda _: "a.b.c", "was not signed"),
-        (own(room_join=False), "not one to join a room with"),
+        (own(room_join=False), "does not allow joining a room"),
         (own(room="podline-ours-0199-other"), "another session's room"),
         (own(can_publish=False), "This may be a caller's token"),
         (own(can_subscribe=False), "This may be a caller's token"),

@@ -66,8 +66,8 @@ async def test_a_signal_ends_it_in_order_and_leaves_nothing_behind(
         (
             {"PODLINE_SECRET": "too short"},
             (
-                "podline: PODLINE_SECRET: at least 16 characters are needed; "
-                "`openssl rand -hex 32` prints some.\n"
+                "podline: PODLINE_SECRET: use at least 16 characters, such as "
+                "the output of `openssl rand -hex 32`.\n"
             ),
         ),
         (
@@ -88,13 +88,13 @@ async def test_a_signal_ends_it_in_order_and_leaves_nothing_behind(
         ),
         (
             {"PODLINE_ROOMS": "daily", "DAILY_API_KEY": "a key"},
-            "podline: The Daily API key has characters that no key has; copy it once more.\n",
+            "podline: The Daily API key has characters that no key has; copy it again.\n",
         ),
         (
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://there:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
             (
-                "podline: OTEL_EXPORTER_OTLP_PROTOCOL: traces are sent as http/protobuf alone, which "
-                "receivers take at port 4318; set the endpoint to that and leave this variable out.\n"
+                "podline: OTEL_EXPORTER_OTLP_PROTOCOL: traces are sent only as http/protobuf, which "
+                "receivers accept at port 4318; set the endpoint to that and leave this variable out.\n"
             ),
         ),
     ],

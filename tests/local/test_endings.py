@@ -75,7 +75,7 @@ ENDINGS_OF_CALLS = [
     Ending("deleted-twice-live", "patient", causes.deleted_twice_in_the_call, "stopped", "on request", 0, 20),
     Ending("sigterm", "patient", causes.terminated_in_a_sentence, "vanished", "by someone else", 0, 20),
     Ending("sigkill", "hasty", causes.killed, "vanished", "by someone else", None, 3),
-    Ending("sigstop", "hasty", causes.frozen, "unresponsive", "fell silent", None, 9 + 3 + 5),
+    Ending("sigstop", "hasty", causes.frozen, "unresponsive", "became unresponsive", None, 9 + 3 + 5),
     Ending(
         "sigstop-starting", "hasty", causes.frozen_while_it_starts, "start_timeout", "in time", None, 15 + 8
     ),
@@ -199,7 +199,13 @@ ENDINGS_OF_CALLS = [
     Ending("controller-away", "patient", causes.controller_is_away, *LEFT),
     Ending("channel-cut-a-while", "troubled", causes.channel_is_cut_for_a_while, *LEFT),
     Ending(
-        "channel-cut", "hasty", causes.channel_is_cut_for_good, "unresponsive", "fell silent", 0, 9 + 3 + 8
+        "channel-cut",
+        "hasty",
+        causes.channel_is_cut_for_good,
+        "unresponsive",
+        "became unresponsive",
+        0,
+        9 + 3 + 8,
     ),
 ]
 

@@ -58,7 +58,7 @@ async def test_a_bot_that_is_frozen_is_ended_as_unresponsive(site: NodeSite) -> 
     session = await site.until_over("frozen")
 
     assert session["reason"] == "unresponsive"
-    assert "fell silent" in session["message"]
+    assert "became unresponsive" in session["message"]
 
 
 async def test_a_bot_that_is_killed_on_its_node_has_vanished(site: NodeSite) -> None:

@@ -82,7 +82,7 @@ class DailyApi:
             DailyError: The key or the URL is invalid, or the key would be sent unencrypted.
         """
         if not _KEY.fullmatch(key):
-            raise DailyError("The Daily API key has characters that no key has; copy it once more.")
+            raise DailyError("The Daily API key has characters that no key has; copy it again.")
         if not is_private_url(url):
             raise DailyError(
                 "DAILY_API_URL is not an https address (or an http one of this machine); "
@@ -198,7 +198,7 @@ class DailyApi:
             return msgspec.json.decode(answer.content, type=kind)
         except msgspec.MsgspecError as error:
             raise DailyError(
-                "Daily's answer cannot be read; check that DAILY_API_URL is that of Daily's API.",
+                "Daily's answer cannot be read; check that DAILY_API_URL is the address of Daily's API.",
                 status=answer.status_code,
             ) from error
 
@@ -209,8 +209,8 @@ class DailyApi:
             return "Daily did not accept the key; check it at https://dashboard.daily.co/developers."
         if status == httpx.codes.TOO_MANY_REQUESTS:
             seconds = answer.headers.get("Retry-After", "")
-            after = f"after {seconds} s" if seconds.isdecimal() else "in some seconds"
-            return f"Daily has had too many requests with this key; try again {after}."
+            after = f"after {seconds} s" if seconds.isdecimal() else "in a few seconds"
+            return f"Daily received too many requests with this key; try again {after}."
         if answer.is_server_error:
             return f"Daily failed with status {status}; try again, or look at https://status.daily.co."
         return f"Daily refused with status {status}{self._info(answer)}."

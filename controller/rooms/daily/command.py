@@ -53,8 +53,8 @@ async def make_meeting(key: str | None, variables: Mapping[str, str], now: float
     key = key or variables.get("DAILY_API_KEY", "").strip()
     if not key:
         raise DailyError(
-            "DAILY_API_KEY is not set; take a key from https://dashboard.daily.co/developers, "
-            "or give one with -k."
+            "DAILY_API_KEY is not set; get a key from https://dashboard.daily.co/developers, "
+            "or pass one with -k."
         )
     expires_at = int(now) + ROOM_SECONDS
     async with httpx.AsyncClient() as client:

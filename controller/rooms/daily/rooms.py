@@ -179,7 +179,7 @@ class DailyRooms:
             )
         if not room.is_on(self._hosts):
             raise InvalidRequest(
-                "room.url: rooms of that host are not taken here, unlike one such as "
+                "room.url: rooms on that host are not accepted here, unlike one such as "
                 "https://your-domain.daily.co/room. The operator lists hosts in PODLINE_ROOM_HOSTS."
             )
         return room, path[1]

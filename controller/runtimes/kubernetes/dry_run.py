@@ -51,12 +51,12 @@ class DryRun:
             await self._client.create_job(self._manifest, dry_run=True)
         except ApiRefused as error:
             if error.is_quota:
-                # The running bots may have used it up.
+                # Running bots may have used up the quota.
                 return None
             if error.status == 404:
                 return (
                     f"There is no namespace {self._client.namespace}: create it, or set PODLINE_NAMESPACE "
-                    "to the one where bots are to run."
+                    "to the one that bots should run in."
                 )
             return str(error)
         except ApiError as error:

@@ -26,7 +26,7 @@ class ApiMetrics:
         )
         self._seconds = Histogram(
             "podline_kubernetes_request_duration_seconds",
-            "Until the API server's answer began.",
+            "Time until the API server began its response.",
             ("verb",),
             registry=registry,
         )
@@ -56,11 +56,11 @@ class ClusterCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         age = GaugeMetricFamily(
             "podline_kubernetes_watch_age_seconds",
-            "Since a watch last gave a sign of life.",
+            "Time since a watch last received anything.",
             labels=("resource",),
         )
         relists = CounterMetricFamily(
-            "podline_kubernetes_relists", "How often everything was listed.", labels=("resource",)
+            "podline_kubernetes_relists", "Times that everything was listed.", labels=("resource",)
         )
         for resource, watch in self._runtime.watches.items():
             relists.add_metric((resource,), watch.relists)
@@ -70,6 +70,6 @@ class ClusterCollector(Collector):
         yield relists
         yield GaugeMetricFamily(
             "podline_kubernetes_writes_pending",
-            "Records still to be written onto Jobs.",
+            "Records still to be written to Jobs.",
             value=self._runtime.writes_pending,
         )

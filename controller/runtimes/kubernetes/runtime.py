@@ -116,7 +116,9 @@ class KubernetesRuntime:
         for part in (self._dry_run, self._jobs.health, self._pods.health):
             if part.not_ready_reason is not None:
                 return f"Bots can't be launched or watched right now. {part.not_ready_reason}"
-        return None if self._tracker.has_introduced else "The running sessions are being found again."
+        return (
+            None if self._tracker.has_introduced else "The controller is still finding the running sessions."
+        )
 
     async def launch(self, launch: Launch) -> None:
         manifest = self._manifest(launch)

@@ -184,7 +184,7 @@ class LocalRuntime:
             shutil.rmtree(directory, ignore_errors=True)
             raise RuntimeUnavailable(
                 f"The bot's working directory could not be created: {error.strerror}. "
-                "Look at the disk that TMPDIR is on."
+                "Check the disk that TMPDIR is on."
             ) from error
 
     async def _spawn(self, launch: Launch, log_: BoundedLog, entrance: int) -> tuple[_BotProcess, int]:

@@ -21,7 +21,7 @@ _EXPECTED: Final = (
     "rooms_unavailable",
     "shutting_down",
 )
-"""Shown from the beginning, so that the first of them is an increase."""
+"""Codes shown from the start, so that the first refusal is an increase."""
 
 _BEFORE_ROUTES: Final = (
     "malformed_request",
@@ -62,7 +62,7 @@ class RequestMetrics:
         )
         self._seconds = Histogram(
             "podline_request_duration_seconds",
-            "Until an answer began.",
+            "Time until a response began.",
             ("method", "route"),
             registry=registry,
             buckets=_SECONDS,

@@ -27,7 +27,7 @@ router = APIRouter(tags=["older contract"], dependencies=[Depends(note_session)]
 
 
 class StartAgent(Strict):
-    """A bot for a room that the web app has made; `token` is the bot's."""
+    """A bot for a room that the web app created; `token` is the bot's."""
 
     room_url: ShortText
     token: ShortText
@@ -63,7 +63,7 @@ class Agents(BaseModel):
 
 
 class Health(BaseModel):
-    """The controller answers; how many bots are running."""
+    """The controller is up; `active_agents` is how many bots are running."""
 
     status: Literal["healthy"] = "healthy"
     active_agents: int

@@ -1,4 +1,4 @@
-"""What routes are given, and checks of a request that need no key."""
+"""Dependencies of routes, and checks of a request that need no key."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SupervisorDep = Annotated[Supervisor, Depends(get_supervisor)]
 
 
 async def note_session(request: Request, services: ServicesDep) -> None:
-    """Make log lines that this request causes name its session."""
+    """Add the session to all log lines of this request."""
     session_id, _ = split_token(request.path_params.get("session_id", ""))
     if record := services.supervisor.registry.find(session_id):
         session_at_work.set(record.session.id)
@@ -46,7 +46,7 @@ async def is_json(request: Request) -> None:
 
 
 async def is_json_if_any(request: Request, services: ServicesDep) -> None:
-    """Do as `is_json`, but let callers with a key send no body and no type."""
+    """Require JSON's media type, unless a caller with a key sends neither a body nor a type."""
     sends_nothing = "content-type" not in request.headers and not await request.body()
     if not (services.gate.asks_for_keys and sends_nothing):
         insist_on_json(request.headers)

@@ -27,7 +27,7 @@ async def livez(supervisor: SupervisorDep, response: Response) -> ProbeAnswer:
 
 @router.get("/readyz", response_model_exclude_none=True, responses={503: {"model": ProbeAnswer}})
 async def readyz(supervisor: SupervisorDep, response: Response) -> ProbeAnswer:
-    """503 while the controller could launch no bot or would not notice an end."""
+    """503 while the controller can't launch bots or notice that they end."""
     return _probe(response, supervisor.not_ready_reason())
 
 

@@ -1,4 +1,4 @@
-"""The routes of bots: reports in, inbox out. The API's description leaves them out."""
+"""The routes of bots: reports in, inbox out. They are not in the API's description."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 
 async def is_bot(launch_id: str, request: Request, services: ServicesDep) -> None:
-    """Only for the bot of this launch."""
+    """Require the launch token of this launch."""
     bearer = bearer_of(request.headers)
     if bearer is None or not services.signer.is_launch_token(bearer, launch_id):
-        raise Unauthorized("Send PODLINE_LAUNCH_TOKEN of this launch as `Authorization: Bearer TOKEN`.")
+        raise Unauthorized("Send this launch's PODLINE_LAUNCH_TOKEN as `Authorization: Bearer TOKEN`.")
     if record := services.supervisor.registry.by_launch(launch_id):
         session_at_work.set(record.session.id)
 

@@ -1,4 +1,4 @@
-"""The route of Prometheus."""
+"""The route for Prometheus."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _FORMS: Final[dict[int | str, dict[str, Any]]] = {
 async def metrics(request: Request, services: ServicesDep) -> Response:
     """Return all metrics: as OpenMetrics if `Accept` names it, else as plain text.
 
-    Without PODLINE_METRICS_PORT and with a keys file, a key of scope `read` is needed.
+    Without PODLINE_METRICS_PORT and with a keys file, a key with scope `read` is needed.
     """
-    # Readers at the separate port, or with a key, may know of single calls.
+    # Readers at the separate port, or with a key, may see the traces of single calls.
     is_protected = services.settings.listeners.metrics_port is not None or services.gate.asks_for_keys
     content, media_type = services.metrics.show(request.headers.get("accept", ""), exemplars=is_protected)
     return Response(content, headers={"Content-Type": media_type})

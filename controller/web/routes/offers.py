@@ -67,14 +67,14 @@ class Relayed(BaseModel):
 
 
 class OfferBody(Relayed):
-    """A description of the client's side."""
+    """The client's session description."""
 
     sdp: Annotated[str, AfterValidator(_bounded)]
     type: str
 
 
 class CandidatesBody(Relayed):
-    """ICE candidates of a connection that has been offered."""
+    """ICE candidates for a connection that has been offered."""
 
     pc_id: str
     candidates: Annotated[list[dict[str, Any]], AfterValidator(_few)]
@@ -88,7 +88,7 @@ class CandidatesBody(Relayed):
 async def offer(
     session_id: OfferedSession, body: OfferBody, request: Request, services: ServicesDep
 ) -> dict[str, Any]:
-    """Pass an offer to the bot, and hold the request until it answers, since clients do not ask twice."""
+    """Pass an offer to the bot, and hold the request until it answers, because clients don't ask twice."""
     with services.offer_limit.offer(session_id):
         answering = services.supervisor.offer(session_id, body.model_dump(exclude_unset=True))
         return await while_connected(request, answering)

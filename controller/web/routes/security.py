@@ -34,7 +34,7 @@ KeyOf = Annotated[
         )
     ),
 ]
-"""Only describes: the gate decides."""
+"""Only describes the key in the API's description: the gate decides."""
 
 IdentityOf = Annotated[
     HTTPAuthorizationCredentials | None,
@@ -43,7 +43,7 @@ IdentityOf = Annotated[
             scheme_name="identity",
             auto_error=False,
             bearerFormat="JWT",
-            description="A JWT by which the web app names the user; see PODLINE_IDENTITY_KEYS_FILE.",
+            description="A JWT in which the web app names the user; see PODLINE_IDENTITY_KEYS_FILE.",
         )
     ),
 ]
@@ -55,8 +55,8 @@ SessionTokenOf = Annotated[
             scheme_name="session_token",
             auto_error=False,
             description=(
-                "`room.token` of the session's own answer. `sessionId` of /start has it behind the id, as "
-                "`ID~TOKEN`, which may stand in the path instead."
+                "`room.token` from the session's own response. `sessionId` from /start appends it to the id, "
+                "as `ID~TOKEN`, which may be used in the path instead."
             ),
         )
     ),
@@ -95,7 +95,7 @@ SessionIdDep = Annotated[str, Depends(bare_id)]
 async def offered_session(session_id: str, request: Request, services: ServicesDep, _: SessionTokenOf) -> str:
     """Return the session that an offer is for. Its token is required; no key replaces it.
 
-    Without one, the answer does not even show whether there is such a session.
+    Without one, the response does not even reveal whether the session exists.
     """
     bare, in_path = split_token(session_id)
     token = bearer_of(request.headers) if in_path is None else in_path
@@ -107,7 +107,7 @@ async def offered_session(session_id: str, request: Request, services: ServicesD
         raise RuntimeUnavailable(not_ready_reason)
     with _failures_counted(request, services, token):
         raise Unauthorized(
-            "An offer needs the current token of its session: `sessionId` of /start unchanged, or "
+            "An offer needs the current token of its session: `sessionId` from /start, unchanged, or "
             "`room.token` as `Authorization: Bearer TOKEN`. Start a session to get one."
         )
 
@@ -132,7 +132,7 @@ async def starter(request: Request, services: ServicesDep, _: KeyOf, __: Identit
 
 
 def _identified(identities: Identities, bearer: str, request: Request, services: Services) -> Starter:
-    # Before the signature is checked, which costs more than to send a wrong one.
+    # Before the signature is checked, because checking one costs more than sending a wrong one.
     services.starts.take(_client(request), services.clock.monotonic())
     subject = identities.subject(bearer, services.clock.now().timestamp())
     try:

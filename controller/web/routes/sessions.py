@@ -25,10 +25,10 @@ router = APIRouter(prefix="/v1", tags=["sessions"], dependencies=[Depends(note_s
 LastEventId = Annotated[str | None, Header()]
 _OF_ONE: Final = refusals(*OF_ONE_SESSION)
 _STARTED: Final = {
-    200: {"model": SessionOut, "description": "The same request was made before"},
+    200: {"model": SessionOut, "description": "The same request started this session before"},
     **refusals(*OF_A_START, SessionConflict),
 }
-_STOPPED: Final = {200: {"model": SessionOut, "description": "It had ended before"}, **_OF_ONE}
+_STOPPED: Final = {200: {"model": SessionOut, "description": "The session had already ended"}, **_OF_ONE}
 _LOGS: Final = {
     200: {"content": {"text/plain": {}}},
     **refusals(*OF_ONE_SESSION, InvalidRequest, RuntimeUnavailable),
@@ -42,7 +42,7 @@ _LOGS: Final = {
     responses=_STARTED,
 )
 async def start_session(body: StartSession, services: ServicesDep, response: Response) -> SessionOut:
-    """Launch one bot, and return where the caller meets it. It is launched by then, but has not joined."""
+    """Launch one bot, and return where the caller meets it. At that point it has launched, but not joined."""
     started = await services.supervisor.start(start_request_of(body, services))
     response.status_code = 201 if started.is_new else 200
     return services.shown(started.session, started.caller_token, services.ice_servers(started.session))
@@ -96,7 +96,7 @@ async def read_logs(
 
 
 async def known_session(session_id: SessionIdDep, supervisor: SupervisorDep) -> str:
-    """Check that the session exists before its stream begins: after that it can't be refused."""
+    """Check that the session exists before its stream begins: after that no error can be returned."""
     return supervisor.registry.get(session_id).session.id
 
 
@@ -109,7 +109,7 @@ async def known_session(session_id: SessionIdDep, supervisor: SupervisorDep) -> 
 async def watch_session(
     session_id: SessionIdDep, services: ServicesDep, last_event_id: LastEventId = None
 ) -> AsyncIterable[ServerSentEvent]:
-    """Stream one session: its current state, then all of it at each change. Events are named `session`."""
+    """Stream one session: its current state, then the whole at each change. Events are named `session`."""
     async for event in _events(services, session_id, last_event_id):
         yield event
 

@@ -25,13 +25,13 @@ router = APIRouter(tags=["Pipecat's clients"], dependencies=[Depends(note_sessio
 
 
 class StartDetails(BaseModel):
-    """Fields that a client adds of its own. Podline reads the user only."""
+    """Fields that a client adds. Podline reads only the user."""
 
     user_id: UserId | None = None
 
 
 class StartBody(BaseModel):
-    """What a client asks for. Fields of other launchers are ignored."""
+    """What a client asks for. Fields for other launchers are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -40,22 +40,22 @@ class StartBody(BaseModel):
 
 
 class IceConfig(BaseModel):
-    """Servers the client may use to be reached."""
+    """Servers through which the client may be reached."""
 
     iceServers: list[IceServerOut]  # noqa: N815 - the browser's name
 
 
 class StartAnswer(BaseModel):
-    """How the client continues. What does not apply is left out, since clients only check for the keys."""
+    """How the client continues. Fields that don't apply are left out, because clients only check for keys."""
 
     sessionId: str = Field(  # noqa: N815 - Pipecat's name
-        description="The session's id and the caller's token, as `ID~TOKEN`. Offers go to it unchanged."
+        description="The session's id and the caller's token, as `ID~TOKEN`. Send offers to it unchanged."
     )
     iceConfig: IceConfig | None = None  # noqa: N815 - likewise
     dailyRoom: str | None = None  # noqa: N815 - likewise
     dailyToken: str | None = None  # noqa: N815 - likewise
     url: str | None = Field(default=None, description="LiveKit's URL.")
-    token: str | None = Field(default=None, description="The caller's token for a room there.")
+    token: str | None = Field(default=None, description="The caller's token for the LiveKit room.")
 
 
 @router.post(
@@ -93,4 +93,4 @@ async def start(
 
 def _insist_on_provider(asked: StartBody, provider: str) -> None:
     if asked.transport not in (None, provider):
-        raise InvalidRequest(f"transport: this controller offers {provider!r} only.")
+        raise InvalidRequest(f"transport: this controller supports only {provider!r}.")

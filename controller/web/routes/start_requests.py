@@ -13,7 +13,7 @@ def start_request_of(body: StartSession, services: Services) -> StartRequest:
     """Check a request against the operator's limits.
 
     Raises:
-        InvalidRequest: it asks for longer than allowed, or for a budget that is too large or can't be kept.
+        InvalidRequest: it asks for too long a session, or a budget that is too large or can't be enforced.
     """
     longest = services.settings.limits.max_duration_seconds
     duration = body.max_duration_seconds or longest
@@ -42,7 +42,7 @@ def _budget_of(asked: BudgetRequest, services: Services) -> Budget:
     most_cost = budgets.max_cost or budgets.cost
     if asked.cost is not None and most_cost is not None and asked.cost > most_cost:
         raise InvalidRequest(f"budget.cost: a session may cost {most_cost:g} at most.")
-    # Where the operator names only a maximum, it is the default: no request escapes it by asking for nothing.
+    # A maximum alone is also the default, so that no request escapes it by asking for nothing.
     return Budget(
         tokens=asked.tokens or budgets.tokens or budgets.max_tokens,
         cost=asked.cost or budgets.cost or budgets.max_cost,

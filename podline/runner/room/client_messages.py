@@ -176,7 +176,9 @@ class ClientMessages:
     def _admitted(self, raw: str | bytes) -> Message:
         self._count += 1
         if self._count > MAX_MESSAGES or self._refusals >= MAX_REFUSALS:
-            raise Refused("total", "This page has sent as many messages as a call may. Please speak instead.")
+            raise Refused(
+                "total", "This page has sent as many messages as one call allows. Please speak instead."
+            )
         if not self._messages.take():
             raise Refused("rate", "Messages arrive too fast. Wait a few seconds and try again.")
         if len(raw) > MAX_BYTES or (isinstance(raw, str) and len(raw.encode(errors="replace")) > MAX_BYTES):

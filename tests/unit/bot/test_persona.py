@@ -69,10 +69,10 @@ def test_a_missing_key_is_named(persona_file: Path, line: str, said: str) -> Non
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ('"Puck"', "7", "voice must be a text, and not empty"),
+        ('"Puck"', "7", "voice must be a non-empty string"),
         ('"Puck"', '"the deep one"', "voice must be the name of a Gemini Live voice, such as Aoede"),
         ('"en-GB"', '"English"', "language must be a BCP-47 tag, such as en-US"),
-        ('"Come again!"', '"  "', "farewell must be a text, and not empty"),
+        ('"Come again!"', '"  "', "farewell must be a non-empty string"),
         ("Welcome", "W" * 501, "greeting has 518 characters, at most 500 are allowed"),
         ('voice = "Puck"', 'voice = "Puck"\nvoise = "Puck"', "voise is not a key of a persona"),
     ],

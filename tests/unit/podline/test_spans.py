@@ -117,7 +117,7 @@ def test_a_protocol_that_is_not_spoken_is_named_with_what_to_do() -> None:
     of_traces = {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
     assert why_no_traces(of_traces) is None
     assert why_no_traces({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}) == (
-        "OTEL_EXPORTER_OTLP_PROTOCOL: traces are sent as http/protobuf alone, which receivers take at port "
+        "OTEL_EXPORTER_OTLP_PROTOCOL: traces are sent only as http/protobuf, which receivers accept at port "
         "4318; set the endpoint to that and leave this variable out."
     )
 

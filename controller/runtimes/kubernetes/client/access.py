@@ -34,7 +34,7 @@ def _insist_on_what_it_promises(loader: Any, configuration: Configuration) -> No
         raise ConfigException("its cluster has no server")
     is_known = configuration.api_key.get("BearerToken") or configuration.cert_file
     if "exec" in (loader._user or ()) and not is_known:  # noqa: SLF001 - it shows it nowhere else
-        raise ConfigException("its plugin gives no credentials")
+        raise ConfigException("its plugin returned no credentials")
 
 
 class Access:
@@ -45,13 +45,13 @@ class Access:
         self._files = kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION
 
     async def configuration(self) -> Configuration:
-        """Return the current address and credentials; runs an exec plugin if the kubeconfig names one.
+        """Return the current address and credentials; run an exec plugin if the kubeconfig names one.
 
         Raises:
             ConfigurationInvalid: there are none, or they can't be read.
         """
         configuration = Configuration()
-        # The client would try again by itself, also what must not be done twice.
+        # The client would retry by itself, even requests that must not be repeated.
         configuration.retries = None
         try:
             if self._has_kubeconfig():
@@ -64,12 +64,12 @@ class Access:
         except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError) as error:
             raise ConfigurationInvalid(self._complaint(error)) from error
         configuration.proxy = configuration.proxy or _proxy_for(configuration.host)
-        # Else the client would look for proxies and passwords in a thread of its own, twice for each request.
+        # Otherwise the client would look for proxies and passwords in a thread, twice for each request.
         configuration.client_session_kwargs = {"trust_env": False}
         return configuration
 
     def namespace(self) -> str:
-        """Where kubectl would work: the kubeconfig's context, or the pod's own namespace."""
+        """Return the namespace that kubectl would use: that of the kubeconfig's context, or the pod's own."""
         if self._has_kubeconfig():
             merged = KubeConfigMerger(self._files).config
             current = merged["contexts"].get_with_name(merged["current-context"])
@@ -87,6 +87,6 @@ class Access:
             what = str(error) if isinstance(error, ConfigException) else type(error).__name__
             return f"The kubeconfig {self._files} can't be used: {what.rstrip('.')}."
         return (
-            f"There is no cluster to be found: no kubeconfig at {self._files}, and this is no pod with a "
+            f"No cluster was found: there is no kubeconfig at {self._files}, and this is not a pod with a "
             f"service account ({str(error).rstrip('.')})."
         )

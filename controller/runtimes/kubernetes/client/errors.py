@@ -77,7 +77,7 @@ class ApiUnreachable(ApiError):  # noqa: N818 - likewise
 
 
 class ConfigurationInvalid(Exception):  # noqa: N818 - named for what happened
-    """Kubeconfig, service account or Job template can't be used; the sentence says why."""
+    """The kubeconfig, service account or Job template can't be used; the sentence says why."""
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def readable() -> Iterator[None]:
     """Treat an answer that can't be decoded as no answer.
 
     Raises:
-        ApiUnreachable: it is malformed, no UTF-8, or nested without end.
+        ApiUnreachable: it is malformed, not UTF-8, or nested too deeply.
     """
     try:
         yield
@@ -95,7 +95,7 @@ def readable() -> Iterator[None]:
 
 
 def _in_words(status: int, message: str) -> str:
-    """Return the API server's message, or which permission is missing or policy denies, and what to do."""
+    """Return the API server's message, or the missing permission or denying policy and what to do."""
     missing = _FORBIDDEN.search(message) if status == 403 else None
     if missing is not None:
         group = f" of {missing['group']}" if missing["group"] else ""
@@ -115,7 +115,7 @@ def _denied_in_words(policy: str, rule: str) -> str:
     """Name the policy and its rule. The rules in deploy/components/admission say what to change."""
     if _WITHOUT_PARAMETERS in rule:
         return (
-            f"The admission policy {policy} finds no parameters in the namespace: create the ConfigMap "
+            f"The admission policy {policy} has no parameters in the namespace: create the ConfigMap "
             "podline-admission there, as deploy/components/admission has it."
         )
-    return f"The admission policy {policy} denies it: {rule.rstrip('.')}."
+    return f"The admission policy {policy} denied it: {rule.rstrip('.')}."

@@ -158,7 +158,7 @@ def _bot(container: dict[str, Any], field_path: FieldPath) -> Iterator[tuple[Fie
     if not container.get("image"):
         yield field_path, "the container bot needs an `image`"
     if container.get("terminationMessagePath", LAST_WORD_FILE) != LAST_WORD_FILE:
-        yield (*field_path, "terminationMessagePath"), f"the bot leaves its final report in {LAST_WORD_FILE}"
+        yield (*field_path, "terminationMessagePath"), f"the bot writes its final report to {LAST_WORD_FILE}"
     for index, variable in enumerate(container.get("env") or []):
         name = variable.get("name") if isinstance(variable, dict) else None
         if name in _OWN_VARIABLES:

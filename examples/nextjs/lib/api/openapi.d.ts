@@ -19,7 +19,7 @@ export interface paths {
         put?: never;
         /**
          * Start Session
-         * @description Launch one bot, and return where the caller meets it. It is launched by then, but has not joined.
+         * @description Launch one bot, and return where the caller meets it. At that point it has launched, but not joined.
          */
         post: operations["start_session_v1_sessions_post"];
         delete?: never;
@@ -81,7 +81,7 @@ export interface paths {
         };
         /**
          * Watch Session
-         * @description Stream one session: its current state, then all of it at each change. Events are named `session`.
+         * @description Stream one session: its current state, then the whole at each change. Events are named `session`.
          */
         get: operations["watch_session_v1_sessions__session_id__events_get"];
         put?: never;
@@ -143,7 +143,7 @@ export interface paths {
         put?: never;
         /**
          * Offer
-         * @description Pass an offer to the bot, and hold the request until it answers, since clients do not ask twice.
+         * @description Pass an offer to the bot, and hold the request until it answers, because clients don't ask twice.
          */
         post: operations["offer_sessions__session_id__api_offer_post"];
         delete?: never;
@@ -265,7 +265,7 @@ export interface paths {
         };
         /**
          * Readyz
-         * @description 503 while the controller could launch no bot or would not notice an end.
+         * @description 503 while the controller can't launch bots or notice that they end.
          */
         get: operations["readyz_readyz_get"];
         put?: never;
@@ -287,7 +287,7 @@ export interface paths {
          * Metrics
          * @description Return all metrics: as OpenMetrics if `Accept` names it, else as plain text.
          *
-         *     Without PODLINE_METRICS_PORT and with a keys file, a key of scope `read` is needed.
+         *     Without PODLINE_METRICS_PORT and with a keys file, a key with scope `read` is needed.
          */
         get: operations["metrics_metrics_get"];
         put?: never;
@@ -359,9 +359,9 @@ export interface components {
         };
         /**
          * BudgetRequest
-         * @description The most that the session may use. What is left out is the operator's default.
+         * @description The most that the session may use. A limit that is left out is the operator's default.
          *
-         *     `tokens` are prompt and completion of all models together, `cost` is in the price file's currency.
+         *     `tokens` counts prompt and completion of all models together; `cost` is in the price file's currency.
          */
         BudgetRequest: {
             /** Tokens */
@@ -371,7 +371,7 @@ export interface components {
         };
         /**
          * CandidatesBody
-         * @description ICE candidates of a connection that has been offered.
+         * @description ICE candidates for a connection that has been offered.
          */
         CandidatesBody: {
             /** Pc Id */
@@ -385,7 +385,7 @@ export interface components {
         };
         /**
          * CostOut
-         * @description What the usage costs by the operator's price file, at the prices of the day the session was accepted.
+         * @description What the usage costs by the operator's price file, at the prices of the day it was accepted.
          *
          *     `unpriced_models` have no price in the file, and no amount includes them.
          */
@@ -413,7 +413,7 @@ export interface components {
         };
         /**
          * Health
-         * @description The controller answers; how many bots are running.
+         * @description The controller is up; `active_agents` is how many bots are running.
          */
         Health: {
             /**
@@ -427,7 +427,7 @@ export interface components {
         };
         /**
          * IceConfig
-         * @description Servers the client may use to be reached.
+         * @description Servers through which the client may be reached.
          */
         IceConfig: {
             /** Iceservers */
@@ -435,7 +435,7 @@ export interface components {
         };
         /**
          * IceServerOut
-         * @description A STUN or TURN server, as a browser's RTCIceServer has it.
+         * @description A STUN or TURN server, in the form of a browser's RTCIceServer.
          */
         IceServerOut: {
             /** Urls */
@@ -447,7 +447,7 @@ export interface components {
         };
         /**
          * OfferBody
-         * @description A description of the client's side.
+         * @description The client's session description.
          */
         OfferBody: {
             /** Sdp */
@@ -459,7 +459,7 @@ export interface components {
         };
         /**
          * OwnRoom
-         * @description A room the caller has made. The token is the bot's.
+         * @description A room that the caller created. The token is the bot's.
          */
         OwnRoom: {
             /** Url */
@@ -494,7 +494,7 @@ export interface components {
         Reason: "caller_left" | "completed" | "stopped" | "no_caller" | "idle" | "max_duration" | "budget_spent" | "config_invalid" | "room_refused" | "room_lost" | "model_refused" | "model_unreachable" | "model_lost" | "crashed" | "launch_failed" | "unschedulable" | "image_pull" | "start_timeout" | "out_of_memory" | "evicted" | "node_lost" | "unresponsive" | "vanished";
         /**
          * RoomOut
-         * @description Where the caller joins. `token` is only in the answer to a start, and only for a room of ours.
+         * @description Where the caller joins. `token` is only in the response to a start, if Podline created the room.
          *
          *     The same holds for `ice_servers`, if the operator has set any.
          */
@@ -553,7 +553,7 @@ export interface components {
         };
         /**
          * StartAgent
-         * @description A bot for a room that the web app has made; `token` is the bot's.
+         * @description A bot for a room that the web app created; `token` is the bot's.
          */
         StartAgent: {
             /** Room Url */
@@ -567,12 +567,12 @@ export interface components {
         };
         /**
          * StartAnswer
-         * @description How the client continues. What does not apply is left out, since clients only check for the keys.
+         * @description How the client continues. Fields that don't apply are left out, because clients only check for keys.
          */
         StartAnswer: {
             /**
              * Sessionid
-             * @description The session's id and the caller's token, as `ID~TOKEN`. Offers go to it unchanged.
+             * @description The session's id and the caller's token, as `ID~TOKEN`. Send offers to it unchanged.
              */
             sessionId: string;
             iceConfig?: components["schemas"]["IceConfig"] | null;
@@ -587,13 +587,13 @@ export interface components {
             url?: string | null;
             /**
              * Token
-             * @description The caller's token for a room there.
+             * @description The caller's token for the LiveKit room.
              */
             token?: string | null;
         };
         /**
          * StartBody
-         * @description What a client asks for. Fields of other launchers are ignored.
+         * @description What a client asks for. Fields for other launchers are ignored.
          */
         StartBody: {
             /** Transport */
@@ -602,7 +602,7 @@ export interface components {
         };
         /**
          * StartDetails
-         * @description Fields that a client adds of its own. Podline reads the user only.
+         * @description Fields that a client adds. Podline reads only the user.
          */
         StartDetails: {
             /** User Id */
@@ -868,7 +868,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The same request was made before */
+            /** @description The same request started this session before */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -914,7 +914,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description Another session has this id, or its bot is in this room. */
+            /** @description Another session has this id, or another session's bot is in this room. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -970,10 +970,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description As many sessions are running as the capacity allows. The user has as many sessions as one user may have. The client sends too many requests. */
+            /** @description The maximum number of sessions is running. The user already has the maximum number of sessions. The client sends too many requests. */
             429: {
                 headers: {
-                    /** @description Seconds after which to try again */
+                    /** @description Seconds to wait before trying again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1000,10 +1000,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The runtime did not accept the launch. The model's provider issued no credentials for the bot. The room provider created no room. The controller is shutting down and launches nothing more. */
+            /** @description The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
             503: {
                 headers: {
-                    /** @description Seconds after which to try again */
+                    /** @description Seconds to wait before trying again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1135,7 +1135,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It had ended before */
+            /** @description The session had already ended */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1362,7 +1362,7 @@ export interface operations {
             /** @description The runtime did not accept the launch. */
             503: {
                 headers: {
-                    /** @description Seconds after which to try again */
+                    /** @description Seconds to wait before trying again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1669,10 +1669,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description As many sessions are running as the capacity allows. The user has as many sessions as one user may have. The client sends too many requests. */
+            /** @description The maximum number of sessions is running. The user already has the maximum number of sessions. The client sends too many requests. */
             429: {
                 headers: {
-                    /** @description Seconds after which to try again */
+                    /** @description Seconds to wait before trying again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1699,10 +1699,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The runtime did not accept the launch. The model's provider issued no credentials for the bot. The room provider created no room. The controller is shutting down and launches nothing more. */
+            /** @description The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
             503: {
                 headers: {
-                    /** @description Seconds after which to try again */
+                    /** @description Seconds to wait before trying again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1771,7 +1771,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot refused the offer; the detail is its reason. A later offer of the same caller replaced this one. */
+            /** @description The bot refused the offer; the detail is its reason. A later offer from the same caller replaced this one. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1869,10 +1869,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot is running but did not answer in time. The runtime did not accept the launch. The controller is shutting down and launches nothing more. */
+            /** @description The bot is running but did not answer in time. The runtime did not accept the launch. The controller is shutting down and launches no more bots. */
             503: {
                 headers: {
-                    /** @description Seconds after which to try again */
+                    /** @description Seconds to wait before trying again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2039,10 +2039,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot is running but did not answer in time. The runtime did not accept the launch. The controller is shutting down and launches nothing more. Too many of the session's candidates are waiting for its bot. */
+            /** @description The bot is running but did not answer in time. The runtime did not accept the launch. The controller is shutting down and launches no more bots. Too many of the session's candidates are waiting for its bot. */
             503: {
                 headers: {
-                    /** @description Seconds after which to try again */
+                    /** @description Seconds to wait before trying again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2107,7 +2107,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description Another session has this id, or its bot is in this room. */
+            /** @description Another session has this id, or another session's bot is in this room. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2163,10 +2163,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description As many sessions are running as the capacity allows. The user has as many sessions as one user may have. The client sends too many requests. */
+            /** @description The maximum number of sessions is running. The user already has the maximum number of sessions. The client sends too many requests. */
             429: {
                 headers: {
-                    /** @description Seconds after which to try again */
+                    /** @description Seconds to wait before trying again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2193,10 +2193,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The runtime did not accept the launch. The model's provider issued no credentials for the bot. The room provider created no room. The controller is shutting down and launches nothing more. */
+            /** @description The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
             503: {
                 headers: {
-                    /** @description Seconds after which to try again */
+                    /** @description Seconds to wait before trying again */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };

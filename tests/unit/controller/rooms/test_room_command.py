@@ -114,8 +114,7 @@ async def test_without_a_key_it_says_where_to_get_one(variables: dict[str, str])
     with pytest.raises(DailyError) as refusal:
         await make_meeting(None, variables, time.time())
     assert str(refusal.value) == (
-        "DAILY_API_KEY is not set; take a key from https://dashboard.daily.co/developers, "
-        "or give one with -k."
+        "DAILY_API_KEY is not set; get a key from https://dashboard.daily.co/developers, or pass one with -k."
     )
 
 
@@ -125,12 +124,12 @@ async def test_without_a_key_it_says_where_to_get_one(variables: dict[str, str])
         (
             "rate_limit",
             {},
-            "Daily has had too many requests with this key; try again after 1 s.",
+            "Daily received too many requests with this key; try again after 1 s.",
         ),
         (
             "status",
             {"status": 429},
-            "Daily has had too many requests with this key; try again in some seconds.",
+            "Daily received too many requests with this key; try again in a few seconds.",
         ),
         (
             "status",
@@ -141,7 +140,7 @@ async def test_without_a_key_it_says_where_to_get_one(variables: dict[str, str])
         (
             "malformed",
             {},
-            "Daily's answer cannot be read; check that DAILY_API_URL is that of Daily's API.",
+            "Daily's answer cannot be read; check that DAILY_API_URL is the address of Daily's API.",
         ),
         (
             "status",
@@ -207,5 +206,5 @@ async def test_a_key_is_sent_only_where_nobody_reads_it(url: str) -> None:
 
 async def test_a_key_with_a_line_break_is_no_key(site: Site) -> None:
     assert await site.complaint(f"{KEY}\n{KEY}") == (
-        "The Daily API key has characters that no key has; copy it once more."
+        "The Daily API key has characters that no key has; copy it again."
     )

@@ -35,7 +35,7 @@ async def test_a_second_bot_is_not_let_into_a_room_that_has_one(site: Site) -> N
 
     assert (refused.status_code, refused.json()["code"]) == (409, "session_conflict")
     assert refused.json()["detail"] == (
-        "The bot of session 'first' is already in this room. End that session first, or bring another room."
+        "The bot of session 'first' is already in this room. End that session first, or use another room."
     )
     assert older.status_code == 409
     assert len(site.runtime.launches) == 1

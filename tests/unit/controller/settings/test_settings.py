@@ -46,9 +46,9 @@ def test_each_wrong_variable_of_all_groups_is_named() -> None:
     said = complaint_about(caught.value)
 
     assert said == (
-        "PODLINE_TURN_SECRET and a turn: or turns: server in PODLINE_ICE_SERVERS need each other: callers "
-        "are let in by passwords made from it; PODLINE_PORT: Input should be a valid integer, unable to "
-        "parse string as an integer; PODLINE_CAPACITY: Input should be greater than 0."
+        "PODLINE_TURN_SECRET and a turn: or turns: server in PODLINE_ICE_SERVERS must be set together: "
+        "callers' passwords are derived from the secret; PODLINE_PORT: Input should be a valid integer, "
+        "unable to parse string as an integer; PODLINE_CAPACITY: Input should be greater than 0."
     )
 
 
@@ -76,19 +76,19 @@ def test_each_wrong_variable_of_all_groups_is_named() -> None:
         (
             {"ice_servers": "turn:key@turn.example.com", "turn_secret": "hush"},
             (
-                "PODLINE_ICE_SERVERS: a server is like stun:stun.example.com:3478 or "
+                "PODLINE_ICE_SERVERS: a server looks like stun:stun.example.com:3478 or "
                 "turns:turn.example.com?transport=tcp."
             ),
         ),
         (
             LIVEKIT | {"ice_servers": "stun:stun.example.com"},
-            "PODLINE_ICE_SERVERS is for PODLINE_ROOMS=webrtc: LiveKit and Daily name their own.",
+            "PODLINE_ICE_SERVERS is for PODLINE_ROOMS=webrtc: LiveKit and Daily bring their own.",
         ),
         (
             {"ice_servers": "turn:turn.example.com"},
             (
-                "PODLINE_TURN_SECRET and a turn: or turns: server in PODLINE_ICE_SERVERS need each other: "
-                "callers are let in by passwords made from it."
+                "PODLINE_TURN_SECRET and a turn: or turns: server in PODLINE_ICE_SERVERS must be "
+                "set together: callers' passwords are derived from the secret."
             ),
         ),
         (
@@ -124,24 +124,24 @@ def test_each_wrong_variable_of_all_groups_is_named() -> None:
             {"prices_file": "p.toml", "budget_cost": "nan"},
             "PODLINE_BUDGET_COST: Input should be a finite number.",
         ),
-        ({**LIVEKIT, "LIVEKIT_URL": "livekit"}, "LIVEKIT_URL: it is like wss://livekit.example.com."),
+        ({**LIVEKIT, "LIVEKIT_URL": "livekit"}, "LIVEKIT_URL: it looks like wss://livekit.example.com."),
         (
             {**LIVEKIT, "LIVEKIT_PUBLIC_URL": "wss://key:secret@livekit"},
-            "LIVEKIT_PUBLIC_URL: it is like wss://livekit.example.com.",
+            "LIVEKIT_PUBLIC_URL: it looks like wss://livekit.example.com.",
         ),
         (
             {"store_secret": "x" * 31},
-            "PODLINE_STORE_SECRET: use 32 bytes or more, as of openssl rand -hex 32.",
+            "PODLINE_STORE_SECRET: use 32 bytes or more, such as the output of `openssl rand -hex 32`.",
         ),
         (
             {"gemini_ephemeral_tokens": True},
-            "PODLINE_GEMINI_EPHEMERAL_TOKENS=true needs GOOGLE_API_KEY: with it tokens are asked for.",
+            "PODLINE_GEMINI_EPHEMERAL_TOKENS=true needs GOOGLE_API_KEY to request the tokens.",
         ),
         (
             EPHEMERAL | {"GOOGLE_GEMINI_BASE_URL": "http://gemini.example.com"},
             (
                 "GOOGLE_GEMINI_BASE_URL: with PODLINE_GEMINI_EPHEMERAL_TOKENS=true the key is sent there; "
-                "use an https address, or an http one of this machine."
+                "use an https address, or an http address of this machine."
             ),
         ),
         (
@@ -200,16 +200,16 @@ def test_any_free_port_of_this_machine_will_do_for_local_bots() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"secret": "fifteen letters"}, "PODLINE_SECRET: at least 16 characters are needed"),
+        ({"secret": "fifteen letters"}, "PODLINE_SECRET: use at least 16 characters"),
         (
             {"secret": "s" * 16, "previous_secrets": "short, but two"},
-            "PODLINE_PREVIOUS_SECRETS: at least 16 characters are needed",
+            "PODLINE_PREVIOUS_SECRETS: use at least 16 characters",
         ),
-        ({"previous_secrets": "s" * 16}, "PODLINE_PREVIOUS_SECRETS only verify: set PODLINE_SECRET"),
-        ({"identity_keys_file": "/jwks.json"}, "PODLINE_IDENTITY_AUDIENCE need each other"),
+        ({"previous_secrets": "s" * 16}, "PODLINE_PREVIOUS_SECRETS only verifies tokens: set PODLINE_SECRET"),
+        ({"identity_keys_file": "/jwks.json"}, "PODLINE_IDENTITY_AUDIENCE must be set together"),
         (
             {"identity_issuer": "https://shop.example.com", "identity_audience": "podline"},
-            "PODLINE_IDENTITY_AUDIENCE need each other",
+            "PODLINE_IDENTITY_AUDIENCE must be set together",
         ),
     ],
 )

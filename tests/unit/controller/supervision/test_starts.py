@@ -212,7 +212,7 @@ async def test_a_persona_is_a_name_from_the_operators_list(serve: Serve, tmp_pat
         for name in ("../shop", str(tmp_path / "shop.toml"), "ghost"):
             answer = await site.client.post("/v1/sessions", json={"user_id": "bo", "persona": name})
             assert answer.status_code == 422
-            assert answer.json()["detail"] == f"There is no persona {name!r}. There are: shop."
+            assert answer.json()["detail"] == f"There is no persona {name!r}. Available: shop."
 
 
 async def test_longer_than_the_operator_allows_is_refused(site: Site) -> None:

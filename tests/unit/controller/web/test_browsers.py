@@ -56,7 +56,7 @@ async def test_a_listed_page_can_read_refusals_and_failures_too(serve: Serve) ->
 
 @pytest.mark.parametrize("origin", ["*", "null", "shop.example.com", f"{SHOP}/", f"{SHOP}/path", "ftp://x"])
 def test_what_is_no_origin_is_refused_at_the_start(origin: str) -> None:
-    with pytest.raises(ValidationError, match="an origin is like https://shop"):
+    with pytest.raises(ValidationError, match="an origin looks like https://shop"):
         settings_of(cors_origins=origin)
 
 

@@ -82,7 +82,7 @@ def test_a_key_is_chosen_by_its_name_and_one_without_a_name_is_tried_for_all(tmp
         if is_taken:
             assert named.subject(token, now) == "ana"
         else:
-            with pytest.raises(Unauthorized, match="no key of PODLINE_IDENTITY_KEYS_FILE"):
+            with pytest.raises(Unauthorized, match="no key in PODLINE_IDENTITY_KEYS_FILE"):
                 named.subject(token, now)
     token = identity("ana", now, secret=former, headers={"kid": "whatever"})
     assert ring(tmp_path, jwk(former)).subject(token, now) == "ana"
@@ -130,15 +130,15 @@ def test_what_is_wrong_with_an_identity_is_said(tmp_path: Path) -> None:
             json.dumps({"keys": [jwk(SECRET[:63], alg="HS512")]}).encode(),
             "HS512 needs a secret of at least 64",
         ),
-        (json.dumps({"keys": [jwk(K1)]}).encode(), "no key of this kty"),
-        (json.dumps({"keys": [jwk(SECRET, alg="none")]}).encode(), "no key of this kty"),
-        (json.dumps({"keys": [jwk(P256, alg="HS256")]}).encode(), "no key of this kty"),
+        (json.dumps({"keys": [jwk(K1)]}).encode(), "this kty, crv and alg are not supported"),
+        (json.dumps({"keys": [jwk(SECRET, alg="none")]}).encode(), "this kty, crv and alg are not supported"),
+        (json.dumps({"keys": [jwk(P256, alg="HS256")]}).encode(), "this kty, crv and alg are not supported"),
         (json.dumps({"keys": [jwk(P256, use="enc")]}).encode(), "use must be sig"),
         (json.dumps({"keys": [jwk(P256, kid=7)]}).encode(), "kid a string"),
         (json.dumps({"keys": [jwk(P256, d="AAAA")]}).encode(), "private key"),
         (json.dumps({"keys": [jwk(P256, x="AAAA")]}).encode(), "can't be read"),
         (b'{"keys": [{"kty": "oct"}]}', "can't be read"),
-        (b'{"keys": [{}]}', "no key of this kty"),
+        (b'{"keys": [{}]}', "this kty, crv and alg are not supported"),
     ],
 )
 def test_a_file_that_can_not_be_used_is_refused_in_a_sentence(

@@ -54,7 +54,7 @@ async def test_another_transport_is_refused(serve: Serve) -> None:
         answer = await site.client.post("/start", json={"transport": "daily"})
 
     assert answer.status_code == 422
-    assert answer.json()["detail"] == "transport: this controller offers 'webrtc' only."
+    assert answer.json()["detail"] == "transport: this controller supports only 'webrtc'."
 
 
 async def test_ice_servers_are_given_where_the_operator_has_some(serve: Serve) -> None:
@@ -127,4 +127,7 @@ async def test_the_older_contract_may_name_the_address_for_offers_as_its_room(se
 
         refused = await site.client.post("/start-agent", json={**body, "session_id": "s-2", "user_id": "bo"})
         assert refused.status_code == 422
-        assert "Leave the room out, or give http://127.0.0.1:7860/sessions/s-2" in refused.json()["detail"]
+        assert (
+            "Leave the room out, or set its url to http://127.0.0.1:7860/sessions/s-2"
+            in refused.json()["detail"]
+        )

@@ -156,7 +156,7 @@ async def test_an_error_of_our_own_tells_a_stranger_nothing(site: Site) -> None:
 
     answer = await site.client.post("/v1/sessions", json={"user_id": "ana"})
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
-    assert answer.json()["detail"] == "The controller failed. Its log holds the details."
+    assert answer.json()["detail"] == "The controller failed. See its log for details."
 
 
 async def test_sessions_are_listed_newest_first_in_pages(serve: Serve) -> None:

@@ -32,7 +32,7 @@ async def test_a_spent_budget_ends_the_call_with_a_goodbye_whatever_comes_after_
     ending = await call.ending
 
     assert (ending.reason, ending.goodbye, ending.is_ordered) == (Reason.BUDGET_SPENT, "ask", True)
-    assert ending.message == "The call used up its budget. Start another one to go on."
+    assert ending.message == "The call used up its budget. Start another one to continue."
 
 
 @at_once

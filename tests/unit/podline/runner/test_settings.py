@@ -180,7 +180,7 @@ def test_servers_that_cannot_be_read_are_named_and_not_shown(text: str) -> None:
 
 
 def test_two_rooms_need_a_choice() -> None:
-    assert "PODLINE_TRANSPORT must say daily or livekit" in refusal({**COMMON, **DAILY, **LIVEKIT})
+    assert "PODLINE_TRANSPORT must be daily or livekit" in refusal({**COMMON, **DAILY, **LIVEKIT})
     assert isinstance(read(**LIVEKIT, PODLINE_TRANSPORT="livekit").room, LiveKitRoomAccess)
 
 

@@ -46,8 +46,8 @@ async def test_a_namespace_that_is_not_there_is_named_and_found_when_it_comes() 
     server = ApiServer(Objects(namespaces=set()))
     async with serve_api(server), following(server, until_ready=False) as followed:
         assert await not_ready_reason(followed) == (
-            f"{PREFIX}There is no namespace podline: create it, or set PODLINE_NAMESPACE to the one where "
-            "bots are to run."
+            f"{PREFIX}There is no namespace podline: create it, or set PODLINE_NAMESPACE to the one that "
+            "bots should run in."
         )
         server.objects.namespaces.add("podline")
 

@@ -54,7 +54,7 @@ def test_a_context_without_a_namespace_means_the_default_one(tmp_path: Path) -> 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     message = complaint(tmp_path / "nowhere")
 
-    assert message.startswith(f"There is no cluster to be found: no kubeconfig at {tmp_path}/nowhere")
+    assert message.startswith(f"No cluster was found: there is no kubeconfig at {tmp_path}/nowhere")
     assert message.endswith(".")
 
 

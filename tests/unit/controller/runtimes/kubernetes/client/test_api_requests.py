@@ -114,8 +114,8 @@ NO_LISTS = (
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        (FOREIGN_IMAGE, f"denies it: {FOREIGN_IMAGE}"),
-        (NO_LISTS, "finds no parameters in the namespace: create the ConfigMap podline-admission there"),
+        (FOREIGN_IMAGE, f"denied it: {FOREIGN_IMAGE}"),
+        (NO_LISTS, "has no parameters in the namespace: create the ConfigMap podline-admission there"),
     ],
     ids=["a rule", "no lists"],
 )

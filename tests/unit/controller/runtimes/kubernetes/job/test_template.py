@@ -77,7 +77,7 @@ Steps = tuple[str, str, int]
         (AT_NAME, "name: robot", "there must be a container named bot"),
         (BESIDE_BOT, "{name: bot}", "two containers are named bot; a helper goes into `initContainers`"),
         (BESIDE_BOT, "{name: helper}", "a second container would outlive the bot"),
-        (IN_BOT, "terminationMessagePath: /x", "the bot leaves its final report in /dev/termination-log"),
+        (IN_BOT, "terminationMessagePath: /x", "the bot writes its final report to /dev/termination-log"),
         (IN_BOT, "env: [{name: USER_ID, value: x}]", "leave `USER_ID` out: the controller sets it"),
     ],
 )
