@@ -80,7 +80,8 @@ class Objective:
             expression=expression,
             summary=f"Too many calls {self.says}.",
             description=(
-                f"{{{{ $value | humanizePercentage }}}} of calls {self.says}; {self.budget * 100:g} % may."
+                f"{{{{ $value | humanizePercentage }}}} of calls {self.says}; "
+                f"the objective allows {self.budget * 100:g} %."
             ),
         )
 

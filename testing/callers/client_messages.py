@@ -21,7 +21,7 @@ class FakePage:
 
     received: list[str] = field(default_factory=list)
 
-    async def tell(self, sentence: str) -> None:
+    async def show(self, sentence: str) -> None:
         self.received.append(sentence)
 
 
@@ -33,4 +33,4 @@ def typed(text: str) -> dict[str, object]:
 
 def unhurried_messages() -> ClientMessages:
     """Limits for a test that is about something else."""
-    return ClientMessages(StillClock(), FakePage().tell)
+    return ClientMessages(StillClock(), FakePage().show)

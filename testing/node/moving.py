@@ -47,8 +47,8 @@ async def until_back(site: NodeSite, before: dict[str, Any]) -> dict[str, Any]:
     return pod
 
 
-async def place(site: NodeSite, wanted: Mapping[str, str]) -> None:
-    """See to it that the one pod of each name runs on its node."""
+async def move_pods(site: NodeSite, wanted: Mapping[str, str]) -> None:
+    """Make the one pod of each name run on its node."""
     for name, node in wanted.items():
         pod = await ready_pod(site.cluster, name)
         if pod["spec"]["nodeName"] != node:

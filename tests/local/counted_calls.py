@@ -49,7 +49,7 @@ def plus(*each: Tokens) -> Tokens:
     return text, audio, answers
 
 
-# --- What happens in a call; each returns how many turns the caller has surely had. ---
+# --- What happens in a call; each returns how many turns the caller certainly had. ---
 
 
 async def is_served(caller: Caller, _scene: Scene, _chance: random.Random) -> int:
@@ -163,7 +163,7 @@ class Call:
     """One call and what was counted of it.
 
     Attributes:
-        turns: How many the caller has surely had.
+        turns: How many the caller certainly had.
         launch_id: Of its bot.
         record: The session as the controller shows it at the end.
         sent: What the model sent it of token counts, on all its connections.

@@ -1,4 +1,4 @@
-"""What an operator may find, and which alerts are to tell of it."""
+"""What an operator may find, and which alerts report it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ CAUSES = [
         "nothing is scraped",
         {},
         "10m",
-        "For 5 minutes Prometheus has had no figure of a controller; no other alert can fire.",
+        "Prometheus has had no metrics of a controller for 5 minutes; no other alert can fire.",
         labels={},
     ),
     Situation("PodlineAbsent", "a controller is not ready", {READY: "0x20"}, "10m"),
@@ -89,7 +89,7 @@ CAUSES = [
         "the watch of jobs is silent",
         {WATCH: "10 70+60x10"},
         "5m",
-        "For 5m 10s the watch of jobs has given no sign of life; it is renewed every 45 s.",
+        "The watch of jobs has been silent for 5m 10s; it is renewed every 45 s.",
         labels={"namespace": "voice", "resource": "jobs"},
     ),
     Situation("PodlineWatchStale", "it is renewed each time", {WATCH: "0 15 30 45 0 15 30 45 0 15 30"}, "8m"),
@@ -97,24 +97,24 @@ CAUSES = [
         "PodlineModelRefused",
         "model_refused",
         "2 calls in 15 minutes. The model did not accept the key, the quota or the setup; the message of "
-        "each session has its words.",
+        "each session quotes it.",
     ),
     *after_ends(
         "PodlineImagePull",
         "image_pull",
-        "2 calls in 15 minutes. The message of each session has the registry's words.",
+        "2 calls in 15 minutes. The message of each session quotes the registry.",
     ),
     *after_ends(
         "PodlineUnschedulable",
         "unschedulable",
-        "2 calls in 15 minutes. The message of each session has the scheduler's words.",
+        "2 calls in 15 minutes. The message of each session quotes the scheduler.",
     ),
     Situation(
         "PodlineCapacity",
-        "19 of 20 places are taken for 10 minutes",
+        "19 of 20 sessions run for 10 minutes",
         {RUNNING: "19x20", CAPACITY: "20x20"},
         "12m",
-        "95% of places are taken; at 100 % calls are refused.",
+        "95% of it is in use; at 100 % calls are refused.",
     ),
     Situation("PodlineCapacity", "18 of 20", {RUNNING: "18x20", CAPACITY: "20x20"}, "15m"),
     Situation("PodlineCapacity", "all, for a moment", {RUNNING: "20x5 9x20", CAPACITY: "20x25"}, "12m"),
@@ -123,11 +123,11 @@ CAUSES = [
         "three starts found no room",
         {refusals("rooms_unavailable"): "0x5 3x10"},
         "8m",
-        "3 starts in 10 minutes were refused for want of a room.",
+        "3 starts in 10 minutes were refused because no room could be created.",
     ),
     Situation(
         "PodlineRoomsUnavailable",
-        "one did, and others found no place",
+        "one did, and others found no capacity",
         {refusals("rooms_unavailable"): "0x5 1x10", refusals("capacity_reached"): "0x5 9x10"},
         "8m",
     ),
@@ -136,7 +136,7 @@ CAUSES = [
         "a bot left no final report",
         {PARTIAL: "0x5 1x10"},
         "10m",
-        "1 sessions in an hour left no final report: they may have used more than is on record.",
+        "1 sessions in an hour left no final report: they may have used more than was recorded.",
     ),
     Situation("PodlineReportsLost", "one did, hours ago", {PARTIAL: "0x5 1x200"}, "180m"),
     Situation(
@@ -144,7 +144,7 @@ CAUSES = [
         "one in fifty",
         {batches("refused"): "0+1x60", batches("added"): "0+49x60"},
         "55m",
-        "2% of bots' reports were refused and changed no figure.",
+        "2% of report batches were refused and changed no figure.",
     ),
     Situation(
         "PodlineReportsRefused",
@@ -157,8 +157,8 @@ CAUSES = [
         "the API server takes none",
         {PENDING: "0 3x20"},
         "15m",
-        "For 10 minutes 3 or more have been waiting to be written onto their Jobs; the controller's log "
-        "says why.",
+        "At least 3 records have been waiting for 10 minutes to be written to their Jobs; the controller's "
+        "log says why.",
     ),
     Situation(
         "PodlineRecordsUnwritten", "they come and go", {PENDING: "3 0 5 0 2 0 9 0 1 0 4 0 1 0 2 0"}, "14m"
@@ -168,7 +168,7 @@ CAUSES = [
         "an hour cost 60",
         {COST: "0+1x90"},
         "80m",
-        "60.00 USD went to models in an hour, more than 50.",
+        "60.00 USD spent on models in an hour, more than 50.",
         labels={"namespace": "voice", "currency": "USD"},
     ),
     Situation("PodlineCost", "an hour cost 30", {COST: "0+0.5x90"}, "80m"),
@@ -177,8 +177,8 @@ CAUSES = [
         "a model that the price file does not name",
         {UNPRICED: "0x5 100x10"},
         "10m",
-        "100 tokens of gemini in an hour are in no cost, nor in the alert on it: the price file does not "
-        "name that model.",
+        "100 tokens of gemini in an hour have no cost and don't count toward its alert: the price file does "
+        "not name that model.",
         labels={"namespace": "voice", "model": "gemini"},
     ),
     Situation("PodlineUnpriced", "all have a price", {UNPRICED: "0x10", COST: "0+0.1x10"}, "10m"),

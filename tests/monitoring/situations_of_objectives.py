@@ -13,8 +13,8 @@ SPOKE_AND_ENDED = 'podline_session_furthest_stage_total{namespace="voice",phase=
 UNKNOWN = 'podline_session_furthest_stage_total{namespace="voice",phase="failed",stage="unknown"}'
 WISHED = ends("ended", "caller_left")
 
-LATE = "did not reach first speech within 10 s, where 1 % may."
-FAILED = "ended in a failure, where 0.5 % may."
+LATE = "did not reach first speech within 10 s; the objective allows 1 %."
+FAILED = "ended in a failure; the objective allows 0.5 %."
 
 STARTS = [
     Situation(

@@ -71,11 +71,11 @@ async def test_a_bot_that_is_killed_on_its_node_has_vanished(site: NodeSite) -> 
 
 
 async def test_a_bot_that_is_told_to_go_by_somebody_else_has_vanished(site: NodeSite) -> None:
-    pod = await site.live("told")
+    pod = await site.live("reported")
 
     for pid in bot_processes(site, pod):
         os.kill(pid, signal.SIGTERM)
-    session = await site.until_over("told")
+    session = await site.until_over("reported")
 
     assert (session["reason"], session["usage"]["partial"]) == ("vanished", False)
 

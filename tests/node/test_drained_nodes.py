@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from sandbox.voice import Voice
-from testing.node.moving import CONTROLLER, LIVEKIT, SANDBOX, draining, only, place, ready_pod, until_back
+from testing.node.moving import CONTROLLER, LIVEKIT, SANDBOX, draining, move_pods, only, ready_pod, until_back
 from testing.node.site import NodeSite
 from testing.node.talking import Call, talking
 
@@ -16,7 +16,7 @@ REFUSED = "would violate the pod's disruption budget"
 
 
 async def test_a_call_goes_on_when_the_controllers_node_is_drained(site: NodeSite, voice: Voice) -> None:
-    await place(site, {CONTROLLER: HERE, LIVEKIT: THERE, SANDBOX: THERE})
+    await move_pods(site, {CONTROLLER: HERE, LIVEKIT: THERE, SANDBOX: THERE})
     controller = await ready_pod(site.cluster, CONTROLLER)
     async with talking_on(site, voice, THERE) as call, draining(site.cluster, HERE) as drain:
         assert await drain.ends() == 0, drain.said
@@ -29,7 +29,7 @@ async def test_a_call_goes_on_when_the_controllers_node_is_drained(site: NodeSit
 
 
 async def test_a_drain_waits_until_the_nodes_last_call_has_ended(site: NodeSite, voice: Voice) -> None:
-    await place(site, {CONTROLLER: THERE, LIVEKIT: THERE, SANDBOX: THERE})
+    await move_pods(site, {CONTROLLER: THERE, LIVEKIT: THERE, SANDBOX: THERE})
     async with talking_on(site, voice, HERE) as call, draining(site.cluster, HERE) as drain:
         await drain.says(REFUSED)
         await call.asks()

@@ -15,7 +15,7 @@ from scripts.benchmarks.cluster.raw import Raw
 from scripts.benchmarks.cluster.site import MeasuredCluster, MeasuredController, controller
 
 STARTS: Final = 1000
-PLACES: Final = 500
+CAPACITY: Final = 500
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ async def measure(cluster: MeasuredCluster) -> Burst:
         access,
         command=("scripts.benchmarks.cluster.timed", str(file)),
         at_once=STARTS,
-        PODLINE_CAPACITY=str(PLACES),
+        PODLINE_CAPACITY=str(CAPACITY),
     ) as ours:
         await ours.until_ready()
         began = time.monotonic()

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from scripts.benchmarks.cluster import made
-from scripts.benchmarks.cluster.progress import tell
+from scripts.benchmarks.cluster.progress import report
 from scripts.benchmarks.cluster.raw import MERGE_PATCH, ApiAccess, Raw
 from scripts.benchmarks.cluster.site import MeasuredController
 
@@ -37,7 +37,7 @@ async def measure(ours: MeasuredController, access: ApiAccess, raw: Raw, rounds:
     """Round by round and pod by pod, the seconds by which the stream was later."""
     rows = []
     for number in range(rounds):
-        tell(f"events: round {number + 1} of {rounds}")
+        report(f"events: round {number + 1} of {rounds}")
         pods = await unscheduled_pods(ours, access, raw)
         async with (
             noting("pods", msgspec.json.encode(access).decode()) as bare,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from scripts.benchmarks.cluster import burst, events, loading, recovery, starts
-from scripts.benchmarks.cluster.progress import done, tell
+from scripts.benchmarks.cluster.progress import done, report
 from scripts.benchmarks.cluster.raw import Raw
 from scripts.benchmarks.cluster.site import MeasuredCluster, controller, site
 from scripts.benchmarks.programs import system
@@ -36,7 +36,7 @@ class FigureRow:
 
 async def measure(directory: Path, sessions: int) -> str:
     """The table, with so many sessions where the number matters."""
-    tell("the control plane starts")
+    report("the control plane starts")
     async with site(directory) as cluster:
         rows = start_rows(
             "API server on a core of its own", await starts.measure(cluster, with_own_core=True)
@@ -80,14 +80,14 @@ def start_rows(how: str, levels: dict[int, starts.Level]) -> list[FigureRow]:
 
 
 async def burst_rows(cluster: MeasuredCluster) -> list[FigureRow]:
-    tell(f"{burst.STARTS} starts at one moment")
+    report(f"{burst.STARTS} starts at one moment")
     found = await burst.measure(cluster)
     answers = ", ".join(f"{count} x {status}" for status, count in sorted(found.answers.items()))
-    what = f"{burst.STARTS} starts at one moment, capacity {burst.PLACES}"
-    halves = f"{burst.PLACES} x 201, {burst.STARTS - burst.PLACES} x 429"
+    what = f"{burst.STARTS} starts at one moment, capacity {burst.CAPACITY}"
+    halves = f"{burst.CAPACITY} x 201, {burst.STARTS - burst.CAPACITY} x 429"
     return [
         FigureRow(what, answers, target=halves),
-        FigureRow("  Jobs there are then", str(found.jobs), target=str(burst.PLACES)),
+        FigureRow("  Jobs there are then", str(found.jobs), target=str(burst.CAPACITY)),
         FigureRow("  until the last answer", f"{found.seconds:.1f} s"),
         FigureRow("  handler's own time for a 429, p50", milliseconds(at(found.refusals, 0.5))),
         FigureRow(
@@ -119,7 +119,7 @@ async def recovery_rows(cluster: MeasuredCluster, sessions: int) -> list[FigureR
     access, empty = await cluster.namespace("full"), await cluster.namespace("empty")
     session_id = await loading.fill(access, sessions)
     restarts = await recovery.measure(cluster, access, empty)
-    tell("requests during a start")
+    report("requests during a start")
     probed = [await recovery.latencies(cluster, access, session_id) for _ in range(recovery.ROUNDS)]
     async with controller(cluster, access) as ours, Raw(access) as raw:
         await ours.until_ready()

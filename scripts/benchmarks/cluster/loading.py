@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from scripts.benchmarks.cluster import made
-from scripts.benchmarks.cluster.progress import tell
+from scripts.benchmarks.cluster.progress import report
 from scripts.benchmarks.cluster.raw import MERGE_PATCH, ApiAccess, Raw
 
 AT_ONCE: Final = 24
@@ -30,7 +30,7 @@ async def fill(access: ApiAccess, count: int) -> str:
     async def work(raw: Raw) -> None:
         for number in left:
             if number % 500 == 0:
-                tell(f"loading: {number} of {count} sessions")
+                report(f"loading: {number} of {count} sessions")
             has_ended = number % 2 == 1
             session_id = await write(raw, has_ended=has_ended)
             if not has_ended:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 
-def tell(what: str) -> None:
+def report(what: str) -> None:
     """Replace the previous line, if this is a terminal."""
     sys.stderr.write(f"\r\x1b[K{what} ..." if sys.stderr.isatty() else f"{what} ...\n")
     sys.stderr.flush()

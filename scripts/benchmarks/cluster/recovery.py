@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 
 from scripts.benchmarks.cluster.bare_list import ListingTimes
-from scripts.benchmarks.cluster.progress import tell
+from scripts.benchmarks.cluster.progress import report
 from scripts.benchmarks.cluster.raw import ApiAccess
 from scripts.benchmarks.cluster.site import MeasuredCluster, MeasuredController, controller
 from scripts.benchmarks.programs import resident_megabytes
@@ -51,7 +51,7 @@ class Latencies:
 async def measure(cluster: MeasuredCluster, access: ApiAccess, empty: ApiAccess) -> RecoveryTimes:
     starts = RecoveryTimes()
     for number in range(ROUNDS):
-        tell(f"restarts: round {number + 1} of {ROUNDS}")
+        report(f"restarts: round {number + 1} of {ROUNDS}")
         async with controller(cluster, empty) as ours:
             starts.megabytes_when_empty.append(await megabytes(ours))
             starts.ready_when_empty.append(ours.seconds_until_ready)

@@ -19,7 +19,7 @@ import msgspec
 from controller.core.runtime import Launch
 from scripts.benchmarks.cluster import made
 from scripts.benchmarks.cluster.cores import apart
-from scripts.benchmarks.cluster.progress import tell
+from scripts.benchmarks.cluster.progress import report
 from scripts.benchmarks.cluster.raw import ApiAccess, Raw, write_two
 from scripts.benchmarks.cluster.site import MeasuredCluster, bare_app, controller
 from scripts.benchmarks.programs import processor_seconds
@@ -87,7 +87,7 @@ async def _measure(cluster: MeasuredCluster, how: str) -> dict[int, Level]:
     """Each round has processes and namespaces of its own, so that none has many sessions."""
     levels = {at_once: Level() for at_once in STARTS}
     for number in range(ROUNDS):
-        tell(f"starts, {how}: round {number + 1} of {ROUNDS}")
+        report(f"starts, {how}: round {number + 1} of {ROUNDS}")
         accesses = [await cluster.namespace(name) for name in ("starts", "app", "raw")]
         async with (
             controller(cluster, accesses[0]) as ours,

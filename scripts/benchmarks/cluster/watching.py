@@ -80,7 +80,7 @@ async def watch_pods(access: ApiAccess, noted: dict[str, float]) -> None:
         versions = [version async for _, version in raw.pages(access.pods)]
         query = {"watch": "true", "resourceVersion": versions[-1], "labelSelector": names.LAUNCH_ID}
         async with raw.http.get(access.pods, params=query, timeout=EVERYTHING) as answer:
-            tell("ready")
+            report("ready")
             async with aclosing(lines(answer.content)) as changes:  # type: ignore[type-var]
                 async for now, line in changes:
                     pod = decode(line).object
@@ -100,7 +100,7 @@ async def watch_events(url: str, noted: dict[str, float]) -> None:
         async def tell_when_quiet() -> None:
             while (quiet := time.monotonic() - said_last) < QUIET_SECONDS:  # noqa: ASYNC110 - for time to pass
                 await asyncio.sleep(QUIET_SECONDS - quiet)
-            tell("ready")
+            report("ready")
 
         tasks.create_task(tell_when_quiet())
         async for now, line in lines(answer.content):
@@ -111,7 +111,7 @@ async def watch_events(url: str, noted: dict[str, float]) -> None:
                     noted.setdefault(session.id, now)
 
 
-def tell(line: str) -> None:
+def report(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
@@ -129,7 +129,7 @@ async def main(what: str, where: str) -> None:
     if watching.done():
         watching.result()
     watching.cancel()
-    tell(msgspec.json.encode(noted).decode())
+    report(msgspec.json.encode(noted).decode())
 
 
 if __name__ == "__main__":

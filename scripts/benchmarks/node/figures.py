@@ -15,7 +15,7 @@ from itertools import zip_longest
 from typing import Final
 
 from scripts.benchmarks.cluster.figures import at
-from scripts.benchmarks.cluster.progress import done, tell
+from scripts.benchmarks.cluster.progress import done, report
 from scripts.benchmarks.cluster.raw import ApiAccess, Raw
 from scripts.benchmarks.node.pods import Pods
 from scripts.benchmarks.node.starts import Steps, start_bare_job, start_session
@@ -43,7 +43,7 @@ class PodStarts:
 
 async def measure(starts: int) -> str:
     """The table, with so many starts of each kind one after another."""
-    tell("the cluster starts")
+    report("the cluster starts")
     async with NodeCluster(ensure_binaries(ALL_PARTS), ensure_images().values()) as cluster:
         with contextlib.redirect_stdout(sys.stderr):
             await by_script(cluster, INSTALL)
@@ -53,10 +53,10 @@ async def measure(starts: int) -> str:
             await in_turn(site, raw, pods, PodStarts())
             alone, together = PodStarts(), PodStarts()
             for number in range(starts):
-                tell(f"start {number + 1} of {starts}")
+                report(f"start {number + 1} of {starts}")
                 await in_turn(site, raw, pods, alone, f"alone-{number}")
             for number in range(ROUNDS_AT_ONCE):
-                tell(f"{AT_ONCE} at one time, {number + 1} of {ROUNDS_AT_ONCE}")
+                report(f"{AT_ONCE} at one time, {number + 1} of {ROUNDS_AT_ONCE}")
                 await in_turn(site, raw, pods, together, f"together-{number}", AT_ONCE)
     done()
     return table(alone, together)

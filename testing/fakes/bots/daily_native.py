@@ -1,6 +1,6 @@
 """Daily's native client as Pipecat uses it, and the room on its other side.
 
-Like the real one it calls back from a thread of its own, one event at a time, and a failed join is told
+Like the real one it calls back from a thread of its own, one event at a time, and a failed join is reported
 in the order seen of daily-python 0.36: `on_error`, `leaving`, `left`, the completion, `on_error` again.
 """
 
@@ -55,18 +55,18 @@ class NativeRoom:
         self.bot_has_left = threading.Event()
         self.messages: list[Any] = []
 
-    def tell(self, event: str, *arguments: Any) -> None:
+    def notify(self, event: str, *arguments: Any) -> None:
         """Have the bot's client emit an event."""
         assert self.client is not None
         self.client.emit(event, *arguments)
 
     def enter(self, name: str) -> None:
         self.present.append(name)
-        self.tell("on_participant_joined", participant(name))
+        self.notify("on_participant_joined", participant(name))
 
     def leave(self, name: str, reason: str = "leftCall", *, microphone: str = "playable") -> None:
         self.present.remove(name)
-        self.tell("on_participant_left", participant(name, microphone=microphone), reason)
+        self.notify("on_participant_left", participant(name, microphone=microphone), reason)
 
     def speak(self, name: str, audio: bytes) -> None:
         """Pass a participant's audio to its renderers."""
@@ -75,13 +75,13 @@ class NativeRoom:
             self.client.post(lambda: render(name, AudioData(audio), "microphone"))
 
     def network(self, connection: str, event: str) -> None:
-        self.tell("on_network_connection_status_updated", {"connection": connection, "event": event})
+        self.notify("on_network_connection_status_updated", {"connection": connection, "event": event})
 
     def end(self, words: str) -> None:
         """End the call for the bot: ejected, the token or the room expired, the room deleted."""
-        self.tell("on_error", words)
-        self.tell("on_call_state_updated", "leaving")
-        self.tell("on_call_state_updated", "left")
+        self.notify("on_error", words)
+        self.notify("on_call_state_updated", "leaving")
+        self.notify("on_call_state_updated", "left")
 
 
 class CallClient:

@@ -62,7 +62,7 @@ def record_what_they_see() -> None:
             seen.append(data)
             moments.append(time.monotonic())
 
-    async def tell() -> None:
+    async def announce() -> None:
         with_, without = [], []
         for _ in range(TURNS):
             with_.append(await replay(seen, make(lambda _: None, ignore, lambda: True)))
@@ -76,7 +76,7 @@ def record_what_they_see() -> None:
     def report_and_exit(code: int) -> NoReturn:
         # The loop that calls this is to end now, so another one has to do it.
         with one_tells:  # the thread that ends a bot by force may come as well
-            telling = threading.Thread(target=lambda: asyncio.run(tell()))
+            telling = threading.Thread(target=lambda: asyncio.run(announce()))
             telling.start()
             telling.join()
             leave(code)

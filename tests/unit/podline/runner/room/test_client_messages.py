@@ -23,7 +23,7 @@ class Call:
 
     def __init__(self) -> None:
         self.clock, self.page = StillClock(), FakePage()
-        self.messages = ClientMessages(self.clock, self.page.tell)
+        self.messages = ClientMessages(self.clock, self.page.show)
 
     async def send(self, message: object, seconds_later: float = 0.0) -> bool:
         self.clock.now += seconds_later

@@ -202,8 +202,8 @@ async def test_only_the_caller_is_heard_also_after_coming_back(room: NativeRoom)
 async def test_what_others_type_is_not_the_callers(room: NativeRoom) -> None:
     async with bot_with_caller(room) as bot:
         room.enter("bo")
-        room.tell("on_app_message", typed("of bo"), "bo")
-        room.tell("on_app_message", typed("of ana"), "ana")
+        room.notify("on_app_message", typed("of bo"), "bo")
+        room.notify("on_app_message", typed("of ana"), "ana")
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert await bot.ears.read.get() == typed("of ana")
 
@@ -218,8 +218,8 @@ async def test_what_no_client_of_ours_sends_goes_no_further(room: NativeRoom) ->
             [typed("in a list")],
             {"a": {1}},
         ):
-            room.tell("on_app_message", message, "ana")
-        room.tell("on_app_message", {**typed("tea"), "more": "of it"}, "ana")
+            room.notify("on_app_message", message, "ana")
+        room.notify("on_app_message", {**typed("tea"), "more": "of it"}, "ana")
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert await bot.ears.read.get() == typed("tea")
 
@@ -234,7 +234,7 @@ async def test_a_bot_that_daily_puts_out_has_lost_the_room(room: NativeRoom, wor
 
 async def test_a_call_that_ends_without_a_word_is_lost_as_well(room: NativeRoom) -> None:
     async with bot_with_caller(room) as bot:
-        room.tell("on_call_state_updated", "left")
+        room.notify("on_call_state_updated", "left")
         assert await bot.presence.next() == (
             "room_lost: The Daily room was lost: Daily ended the call for the bot."
         )
@@ -242,8 +242,8 @@ async def test_a_call_that_ends_without_a_word_is_lost_as_well(room: NativeRoom)
 
 async def test_a_bot_that_may_no_longer_speak_has_lost_the_room(room: NativeRoom) -> None:
     async with bot_with_caller(room) as bot:
-        room.tell("on_participant_updated", participant("ana", can_send=False))
-        room.tell("on_participant_updated", participant(BOT_ID, local=True, can_send=["camera"]))
+        room.notify("on_participant_updated", participant("ana", can_send=False))
+        room.notify("on_participant_updated", participant(BOT_ID, local=True, can_send=["camera"]))
         assert await bot.presence.next() == (
             "room_lost: The Daily room was lost: someone took the bot's permission to speak."
         )
