@@ -1,1 +1,1 @@
-"""The shopping assistant, an ordinary Pipecat bot. It never imports the controller."""
+"""The shopping assistant, a Pipecat bot. It never imports the controller."""
