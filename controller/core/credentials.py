@@ -25,7 +25,7 @@ class Issuer(Protocol):
 
 
 class Credentials:
-    """All credentials of a launch; none without issuers."""
+    """Issues all credentials of a launch; none without issuers."""
 
     def __init__(self, issuers: Sequence[Issuer] = ()) -> None:
         self._issuers = tuple(issuers)

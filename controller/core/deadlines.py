@@ -16,13 +16,13 @@ class Limits:
     silence: float
 
     def backstop(self, max_duration: float) -> float:
-        """Return how long a launch may exist: longer than its bot, which thus ends itself first."""
+        """Return how long a launch may exist: longer than its bot, so that the bot ends itself first."""
         return self.start_timeout + max_duration + self.grace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The state of one launch right now. Times are in seconds ago, None if they were not reached."""
+    """The state of one launch right now. Times are how many seconds ago; None if it hasn't happened."""
 
     phase: Phase
     launched: float | None
@@ -64,7 +64,7 @@ def is_silent(standing: Standing, limits: Limits) -> bool:
 
 
 def fault_is_ours(standings: list[Standing], limits: Limits) -> bool:
-    """Whether so many bots fell silent at once that the controller must be the one that can't hear."""
+    """Return whether so many bots fell silent at once that the controller itself must be the cause."""
     heard_before = [each for each in standings if each.heard is not None]
     silent = [each for each in heard_before if is_silent(each, limits)]
     return len(silent) >= 3 and 2 * len(silent) > len(heard_before)

@@ -99,7 +99,7 @@ def read_ending(reason: Reason, message: str | None) -> Ending:
 
 
 def decide_ending(intent: Ending | None, exit_: Exit) -> Ending:
-    """Decide why a session ended: the first source in `_PRECEDENCE` that knows.
+    """Decide why a session ended: ask the sources in `_PRECEDENCE`, and take the first that knows.
 
     Args:
         intent: why we asked the bot to leave; None if we didn't.
@@ -110,7 +110,7 @@ def decide_ending(intent: Ending | None, exit_: Exit) -> Ending:
 
 
 def _recorded_intent(intent: Ending | None, _: Exit) -> Ending | None:
-    """Why we asked the bot to leave, if we knew and did not only conclude it from silence."""
+    """Return why we asked the bot to leave, unless we only concluded it from silence."""
     return None if intent is None or intent.reason in _CONCLUDED_FROM_SILENCE else intent
 
 
@@ -119,7 +119,7 @@ def _process_failure(_: Ending | None, exit_: Exit) -> Ending | None:
 
 
 def _disruption(_: Ending | None, exit_: Exit) -> Ending | None:
-    """An eviction or a lost node, unless the bot had already ended for a reason of its own.
+    """Return an eviction or a lost node, unless the bot had already ended for a reason of its own.
 
     A drain that waits for the end of a call deletes the pod right after it.
     """
@@ -134,12 +134,12 @@ def _blocker(_: Ending | None, exit_: Exit) -> Ending | None:
 
 
 def _concluded_intent(intent: Ending | None, _: Exit) -> Ending | None:
-    """Why we asked the bot to leave, although all we knew was that it was silent."""
+    """Return why we asked the bot to leave, even if we only concluded it from silence."""
     return intent
 
 
 def _final_report(_: Ending | None, exit_: Exit) -> Ending | None:
-    """What the bot says about its end. A bot that was terminated doesn't know why."""
+    """Return what the bot reports about its end. A bot that was terminated doesn't know why."""
     report = exit_.final_report
     reason = _reason_of_its_own(report)
     if report is None or reason is None:
@@ -169,7 +169,7 @@ _PRECEDENCE: Final[tuple[Callable[[Ending | None, Exit], Ending | None], ...]] =
     _blocker,
     _concluded_intent,
     _final_report,
-    # Above the exit status: a bot whose Job was stopped exits with whatever SIGTERM made of it.
+    # Above the exit status: a bot whose Job was stopped exits with whatever status SIGTERM caused.
     _launch_end,
     _exit_status,
 )
@@ -177,7 +177,7 @@ _PRECEDENCE: Final[tuple[Callable[[Ending | None, Exit], Ending | None], ...]] =
 
 
 def _reason_of_its_own(report: FinalReport | None) -> Reason | None:
-    """The reason in a final report if it is the bot's to give: one with an exit code.
+    """Return the reason in a final report if a bot can give it: one with an exit code.
 
     A bot can't know that it was evicted, or that its node was lost.
     """

@@ -36,14 +36,14 @@ class Rooms(Protocol):
         """The provider's name, as in `transport` and `room.provider`."""
 
     async def open(self, session: Session, *, lifetime_seconds: float) -> Room:
-        """Make a room for a session.
+        """Create a room for a session.
 
         Raises:
             RoomsUnavailable: the provider made none.
         """
 
     def bring(self, session: Session, url: str, token: str) -> Room:
-        """Take a room that the caller has made. `token` is the bot's.
+        """Use a room that the caller created. `token` is the bot's.
 
         Raises:
             InvalidRequest: the room is not of this provider, or the token does not admit a bot.

@@ -44,7 +44,7 @@ class Exit:
 
     Attributes:
         at: when the final report was written, or else when the bot was seen to be gone.
-        process_failure: what kernel or container runtime did to the process: out of memory, not started.
+        process_failure: what the kernel or container runtime did to the process: out of memory, not started.
         disruption: what happened to the bot's node or pod: an eviction, a lost node.
         blocker: what kept the bot from ever running; None if it ran.
         final_report: what the bot wrote before it exited; None if it is missing or invalid.
@@ -100,7 +100,7 @@ class Runtime(Protocol):
         """Return why bots can't be launched or observed right now, as a sentence; None if they can."""
 
     async def launch(self, launch: Launch) -> None:
-        """Start one bot. The same launch again starts no second one.
+        """Start one bot. Repeating the same launch starts no second one.
 
         Raises:
             SessionConflict: the runtime has something else under this session's name.
@@ -112,11 +112,11 @@ class Runtime(Protocol):
     async def stop(self, launch_id: str, intent: Ending) -> None:
         """Ask a bot to leave, and end it after the grace period. Harmless when repeated.
 
-        Returns when that is under way, not when the bot is gone: its exit is an observation.
+        Returns once that is in progress, not when the bot is gone: its exit is an observation.
         """
 
     def record(self, session: Session) -> None:
-        """Store the state of a session where another controller finds it. Returns at once."""
+        """Store the state of a session where another controller can find it. Returns at once."""
 
     async def logs(self, launch_id: str, *, follow: bool) -> AsyncIterator[bytes]:
         """Return what a bot wrote to its standard streams; with `follow`, until it is gone.

@@ -10,7 +10,7 @@ from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Usage
 
 ANONYMOUS: Final = "anonymous"
-"""The user of a session started without a name. It stands for many people, so no user's limit applies."""
+"""The user of a session started without a name. Many people share it, so no per-user limit applies."""
 
 SUCCESSORS: Final[dict[Phase, frozenset[Phase]]] = {
     Phase.STARTING: frozenset({Phase.LIVE, Phase.STOPPING, Phase.ENDED, Phase.FAILED}),
@@ -35,10 +35,10 @@ class Timeline:
     ended: datetime | None = None
 
     def marked(self, **moments: datetime | None) -> Timeline:
-        """Set moments that are not set yet. Those on record stay, and steps stay in order.
+        """Set moments that are not set yet. Recorded ones stay, and steps stay in order.
 
-        Events overtake each other: a pod may be seen before the request for it has been answered, and a step
-        that was not seen has its time from elsewhere, in whole seconds.
+        Events overtake each other: a pod may be seen before the request for it has been answered, and the
+        time of a step that was not seen comes from elsewhere, in whole seconds.
         """
         timeline = self
         for name, at in moments.items():
@@ -101,8 +101,8 @@ class Session:
     """One call, from the request for it to its end.
 
     Attributes:
-        launch_id: random, different for each launch; the bot's token is made for it.
-        request_hash: of the request that started it; distinguishes a repeat from a conflict.
+        launch_id: random, different for each launch; the bot's token is bound to it.
+        request_hash: the hash of the request that started it; distinguishes a repeat from a conflict.
         room_is_brought: the caller made the room, so it is not ours to issue tokens for or to close.
         room_name: unique among the rooms of its provider.
         usage_is_partial: the bot left no final report, so it may have used more than `usage` says.

@@ -33,7 +33,7 @@ class StartRequest:
         """SHA-256 of all that is requested except the id."""
         asked: list[Any] = [self.user_id, self.room, self.max_duration_seconds, self.persona, self.metadata]
         if self.budget != NO_BUDGET:
-            # Without a budget the hash is that of releases that had none, so hashes on their Jobs stay valid.
+            # Without a budget the hash is that of releases without budgets: hashes on their Jobs stay valid.
             asked.append([self.budget.tokens, self.budget.cost])
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Bearer tokens that need no storage: an HMAC of their purpose, under the controller's secret."""
+"""Bearer tokens that need no storage: HMACs of their purpose, under the controller's secret."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BEHIND_ID: Final = "~"
 class Signer:
     """Makes and checks tokens. Each kind has its own prefix, so that none passes for another.
 
-    The secrets are a ring: any of them verifies, and the first signs. A secret can thus be replaced while
+    Any of the secrets verifies, and the first signs. A secret can thus be replaced while
     bots and callers hold tokens of the previous one.
     """
 
@@ -22,7 +22,7 @@ class Signer:
         self._ring = (secret, *previous)
 
     def launch_token(self, launch_id: str) -> str:
-        """Return the token with which a bot may speak for this launch."""
+        """Return the token with which a bot acts for this launch."""
         return self._ours(f"launch:{launch_id}")[0]
 
     def session_token(self, session_id: str, launch_id: str) -> str:

@@ -1,6 +1,6 @@
 """Tracing of starts, and of sessions at their end: a Protocol.
 
-By default nothing is traced, and nothing is loaded that could.
+By default nothing is traced, and no tracing library is loaded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Tracing(Protocol):
 
     @property
     def of_requests(self) -> TelemetryConfig:
-        """What FastAPI itself records of requests."""
+        """Return what FastAPI itself records of requests."""
 
     def is_about(self, session_id: str) -> None:
         """Note that the current request is about this session."""
@@ -48,7 +48,7 @@ class Tracing(Protocol):
         """Record the stages of a session that has ended, from its timeline."""
 
     def close(self) -> None:
-        """Send what is left. Gives up soon if the receiver doesn't answer."""
+        """Send the remaining spans. Gives up soon if the receiver doesn't answer."""
 
 
 class Untraced:

@@ -1,1 +1,1 @@
-"""What operators look at: metrics, prices, traces and logs."""
+"""Observability for operators: metrics, prices, traces and logs."""

@@ -17,7 +17,7 @@ class SessionCounts:
     """How many sessions there are right now.
 
     Attributes:
-        by_phase: all that are known, the ended ones among them.
+        by_phase: all known sessions, including ended ones.
         running: those that take a slot.
         capacity: how many slots there are.
         launches_waiting: running sessions whose launch is not settled.
@@ -41,7 +41,7 @@ class SessionGauges(Collector):
         not_ready_reason: Callable[[], str | None],
         version: str,
     ) -> None:
-        """`not_ready_reason` returns why the controller is not ready, None while it is."""
+        """`not_ready_reason` returns why the controller is not ready; None while it is."""
         self._counts = counts
         self._offers_waiting = offers_waiting
         self._not_ready_reason = not_ready_reason

@@ -36,7 +36,7 @@ REFUSED_KINDS: Final = (
     "timeline",
     "batch",
 )
-"""The kinds of a bot's claims that may be refused."""
+"""The kinds of bots' claims that may be refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Declared:
 
 
 class DeclaredValues:
-    """Passes the names that are known beforehand; the rest becomes `OTHER`."""
+    """Passes names that are known beforehand; the rest become `OTHER`."""
 
     def __init__(self, declared: Iterable[str]) -> None:
         self._declared = frozenset(declared)
@@ -58,7 +58,7 @@ class DeclaredValues:
 
 
 class BoundedValues:
-    """Passes the first few values, and those known beforehand; the rest becomes `OTHER`."""
+    """Passes the first few values, and those known beforehand; the rest become `OTHER`."""
 
     def __init__(self, known: Iterable[str] = (), limit: int = MAX_VALUES) -> None:
         self._passed = set(known)

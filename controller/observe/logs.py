@@ -45,7 +45,7 @@ def configure_logging(stream: TextIO, environment: Mapping[str, str]) -> None:
 
 
 class Formatter(logging.Formatter):
-    """Gives records the form of all our lines."""
+    """Formats records like all our log lines."""
 
     def __init__(self, form: Form) -> None:
         super().__init__()

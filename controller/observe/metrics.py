@@ -46,7 +46,7 @@ class Metrics:
 
         Args:
             registry: may contain other collectors; all of it is served.
-            prices: of models; priced models are thereby declared.
+            prices: of models; this also declares the priced models.
             declared: which tools and models have their own series; by default the assistant's.
         """
         self.registry = registry
@@ -160,7 +160,7 @@ class Metrics:
             self._start.observe(whole.total_seconds(), exemplar)
 
     def ended(self, session: Session, *, is_start_known: bool = True) -> None:
-        """Count a confirmed end. Only an earlier controller may know how far the start came."""
+        """Count a confirmed end. It may be that only an earlier controller knows how far the start got."""
         if session.ending is None or session.timeline.ended is None:
             return
         exemplar = exemplar_of(session)
@@ -191,7 +191,7 @@ def _reached(timeline: Timeline) -> list[tuple[str, datetime]]:
 
 
 class _Shown(Collector):
-    """A registry without the creation time of each series, which would be a third of the output."""
+    """A registry without the creation times of series, which would be a third of the output."""
 
     def __init__(self, registry: CollectorRegistry, *, exemplars: bool) -> None:
         self._registry = registry

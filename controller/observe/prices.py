@@ -87,7 +87,7 @@ class Cost:
 
 
 class PriceList:
-    """The prices of all models in the price file, each from its day on."""
+    """The prices of all models in the price file, each valid from its day on."""
 
     def __init__(self, currency: str, prices: list[ModelPrices]) -> None:
         self.currency = currency
@@ -107,7 +107,7 @@ class PriceList:
         return sum(count * prices.of(kind) for kind, count in split(tokens)) / _PER
 
     def charge(self, usage: Usage, on: date) -> float:
-        """Return what a session's budget is charged: models without a price at the highest of each kind."""
+        """Return what a session's budget is charged: models without a price cost the highest of each kind."""
         amounts = ((self.amount(model, tokens, on), tokens) for model, tokens in usage.models.items())
         return sum(self._at_most(tokens) if known is None else known for known, tokens in amounts)
 

@@ -48,7 +48,7 @@ def with_prices(declared: Declared, prices: PriceList | None) -> Declared:
 
 
 class UsageMetrics:
-    """Observes each event once and adds usage once, which the supervisor's ledgers ensure."""
+    """Observes each event once and adds usage once; the supervisor's ledgers ensure that."""
 
     def __init__(self, registry: CollectorRegistry, prices: PriceList | None, declared: Declared) -> None:
         self._prices = prices
@@ -92,7 +92,7 @@ class UsageMetrics:
             self._talk.labels(side)
 
     def observe(self, session: Session, events: Iterable[Event]) -> None:
-        """Observe an event that is not usage; `add` handles usage."""
+        """Observe an event other than usage; `add` handles usage."""
         exemplar = exemplar_of(session)
         for event in events:
             match event:

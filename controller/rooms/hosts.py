@@ -1,4 +1,4 @@
-"""The addresses of rooms that callers bring, and the hosts that they may be on. Pure."""
+"""The addresses of rooms that callers bring, and the hosts that those may be on. Pure."""
 
 from __future__ import annotations
 

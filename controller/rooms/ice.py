@@ -30,7 +30,7 @@ class IceServers:
     """The operator's servers.
 
     Attributes:
-        now: the time of day.
+        now: returns the time of day.
         urls: of STUN and TURN servers, RFC 7064 and RFC 7065.
         turn_secret: shared with the TURN servers: coturn's `static-auth-secret`.
     """

@@ -30,7 +30,7 @@ from podline.contract import environment
 
 BOT: Final = "bot"
 CALLER: Final = "caller"
-"""Identities. Each is in a room only once: a newcomer with the same identity replaces the former one."""
+"""Identities. Each can be in a room only once: a newcomer with the same identity replaces the former."""
 
 MOST_CALLERS: Final = 1
 """LiveKit does not count agents, and the bot is one."""
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveKitAccount:
-    """A server, and the key that it knows us by.
+    """A server, and our key for it.
 
     Attributes:
         url: used by the controller and bots.
@@ -176,7 +176,7 @@ class LiveKitRooms:
 
     @cached_property
     def _http(self) -> aiohttp.ClientSession:
-        # Created at the first request, because it belongs to the event loop that runs then.
+        # Created at the first request, because it belongs to the event loop that is running then.
         return aiohttp.ClientSession(timeout=_TIMEOUT)
 
     @cached_property
@@ -211,7 +211,7 @@ class LiveKitRooms:
         try:
             claims = TokenVerifier(self._account.key, self._account.secret).verify(token)
         except (PyJWTError, TypeError, AttributeError, ValueError):
-            # It raises any of these for a token that it can't read.
+            # LiveKit's verifier raises any of these for a token that it can't read.
             raise InvalidRequest(
                 "room.token: it has expired, or was not signed with this controller's LIVEKIT_API_KEY. "
                 "Make another for the bot."
@@ -232,7 +232,7 @@ class LiveKitRooms:
         return grant.room
 
     def _name_of(self, session: Session) -> str:
-        """Return the name its room was given, perhaps under a former secret."""
+        """Return the name that its room was given, perhaps under a former secret."""
         return session.room_name or self._names.of(session.launch_id)
 
     def _room(self, name: str, *, bot_token: str | None, caller_token: str | None) -> Room:

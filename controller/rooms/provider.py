@@ -1,4 +1,4 @@
-"""Requests to a provider of rooms: within its rate limits, retried if that may help, and bounded in time."""
+"""Requests to a room provider: within its rate limits, retried if that may help, and bounded in time."""
 
 from __future__ import annotations
 

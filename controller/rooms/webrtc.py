@@ -10,7 +10,7 @@ from podline.contract import environment
 
 
 class WebRtcRooms:
-    """Each session is its own room: the address for its offers, and a bearer token for that address."""
+    """Makes each session its own room: an address for its offers, and a bearer token for that address."""
 
     provider = "webrtc"
 
@@ -22,7 +22,7 @@ class WebRtcRooms:
         return self._room(session, self._token(session))
 
     def bring(self, session: Session, url: str, token: str) -> Room:  # noqa: ARG002 - offers need no bot's token
-        """Accept only the address that the session has anyway. The caller needs its token all the same.
+        """Accept only the session's own address. The caller still needs its token.
 
         Raises:
             InvalidRequest: it is another address.

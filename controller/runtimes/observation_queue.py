@@ -13,7 +13,7 @@ from controller.core.runtime import Observation
 
 
 class ObservationQueue:
-    """Observations in the order in which they were made. It is unbounded: callbacks can't wait."""
+    """Keeps observations in the order in which they were made. It is unbounded: callbacks can't wait."""
 
     def __init__(self) -> None:
         self._observations: deque[Observation] = deque()
@@ -25,12 +25,12 @@ class ObservationQueue:
         self._arrived.wake()
 
     async def emptied(self) -> None:
-        """Return once the reader has taken in every observation."""
+        """Return once the reader has processed every observation."""
         while self._observations:
             await self._emptied.wait()
 
     async def read_during(self, work: Coroutine[Any, Any, None]) -> AsyncGenerator[Observation, None]:
-        """Run `work` and yield what it puts, until it ends; then raise what it raised.
+        """Run `work` and yield what it puts into the queue, until it ends; then raise what it raised.
 
         Closing the generator cancels `work` and waits for it.
         """
@@ -39,7 +39,7 @@ class ObservationQueue:
         try:
             while self._observations or not running.done():
                 while self._observations:
-                    # Removed afterwards, so that `emptied` includes the one that is being taken in.
+                    # Removed afterwards, so that `emptied` includes the one that is being processed.
                     yield self._observations[0]
                     self._observations.popleft()
                 self._emptied.wake()

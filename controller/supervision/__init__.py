@@ -1,1 +1,1 @@
-"""Start sessions, track them, record what becomes of them, and stop them."""
+"""The supervision of sessions: start, track, record and stop them."""

@@ -16,7 +16,7 @@ from controller.supervision.registry import SessionRegistry
 
 
 class Acceptance:
-    """Makes sessions of requests."""
+    """Turns requests into sessions."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Acceptance:
 
         Raises:
             InvalidRequest: the persona or the room can't be used here.
-            SessionConflict: there is a bot in the caller's room already.
+            SessionConflict: another session's bot is already in the caller's room.
         """
         session = self._session(request)
         if request.persona is not None:

@@ -30,5 +30,5 @@ def adopt(session: Session, registry: SessionRegistry, clock: Clock) -> Record |
 
 
 def _monotonic(moment: datetime, clock: Clock) -> float:
-    """Return a past moment on the monotonic clock. One in the future, by a clock that jumped, is now."""
+    """Return a past moment on the monotonic clock. One in the future, because a clock jumped, becomes now."""
     return clock.monotonic() - max(0.0, (clock.now() - moment).total_seconds())

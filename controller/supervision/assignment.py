@@ -1,4 +1,4 @@
-"""What a bot receives at its start: its session, its room, and the way back to the controller."""
+"""What a bot receives at its start: its session, its room, and how to reach the controller."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Personas:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assigner:
-    """Makes a launch of a session and its room."""
+    """Makes launches from sessions and their rooms."""
 
     controller_url: str
     grace_seconds: float
@@ -55,7 +55,7 @@ class Assigner:
     def launch(
         self, session: Session, room: Room, deadline_seconds: float, issued: Mapping[str, str]
     ) -> Launch:
-        """Return the launch of a session's bot. `issued` is secret, as the room's secrets are."""
+        """Return the launch of a session's bot. `issued` is secret, like the room's secrets."""
         plain = {
             **room.environment,
             environment.SESSION_ID: session.id,

@@ -1,4 +1,4 @@
-"""Budgets: whether a session has spent its own, and the stop that follows."""
+"""Budgets: whether a session has spent its budget, and the stop that follows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class BudgetKeeper:
         self._stopper = stopper
 
     def check(self, record: Record) -> None:
-        """Stop a session that has spent its budget, by its bot's totals or events, whichever is more."""
+        """Stop a session that has spent its budget, by its bot's totals or events, whichever are more."""
         if record.intent is not None:
             return
         session = record.session

@@ -1,4 +1,4 @@
-"""Fan-out of changes to subscribers: whole states, the latest of each session, in order."""
+"""Fan-out of changes to subscribers: whole states, only the latest of each session, in order."""
 
 from __future__ import annotations
 

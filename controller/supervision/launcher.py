@@ -1,4 +1,4 @@
-"""The launching of sessions: credentials, room, bot, and what follows an unknown outcome."""
+"""Launching of sessions: credentials, room, bot, and what follows an unknown outcome."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ADOPTION_SECONDS: Final = 30.0
 """How long a launch of unknown outcome waits for a repeated request: a few times Retry-After."""
 
 _LAST_LAUNCHES_SECONDS: Final = 5.0
-"""How long a controller that shuts down waits for launches under way."""
+"""How long a controller that shuts down waits for launches in progress."""
 
 
 class Launcher:
@@ -53,7 +53,7 @@ class Launcher:
         clock: Clock,
         own: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
-        """`own` takes over work that nobody waits for."""
+        """`own` runs work in the background."""
         self._runtime = runtime
         self._rooms = rooms
         self._registry = registry
@@ -92,7 +92,7 @@ class Launcher:
         return max(1.0, self._lifetime(session) - passed)
 
     async def launch_adopted(self, record: Record) -> None:
-        """Hand the launch of an adopted session over again, until the runtime accepts or refuses it.
+        """Hand over the launch of an adopted session again, until the runtime accepts or refuses it.
 
         What the other controller has already created stays as it is.
         """
@@ -115,13 +115,13 @@ class Launcher:
                 return
 
     async def finish(self) -> None:
-        """Wait for launches under way, up to a limit, so that their callers get an answer."""
+        """Wait for launches in progress, up to a limit, so that their callers get an answer."""
         launching = [each.launching for each in self._registry.running() if each.launching is not None]
         if launching:
             await asyncio.wait(launching, timeout=_LAST_LAUNCHES_SECONDS)
 
     def cancel(self) -> None:
-        """Cancel all launches under way."""
+        """Cancel all launches in progress."""
         for record in self._registry.all():
             if record.launching is not None:
                 record.launching.cancel()

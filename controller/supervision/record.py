@@ -1,4 +1,4 @@
-"""What is known about one session and its launch, and the events that may change it."""
+"""The record of one session and its launch, and the events that may change it."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Record:
 
     @property
     def inbox(self) -> Inbox:
-        """What the bot must receive."""
+        """The messages for the bot."""
         return self._inbox
 
     @property
@@ -117,7 +117,7 @@ class Record:
 
     @property
     def launching(self) -> asyncio.Task[Any] | None:
-        """The task that makes room and bot. It goes on if the request that started it is cancelled."""
+        """The task that makes room and bot. It continues if the request that started it is cancelled."""
         return self._launching
 
     @property
@@ -157,7 +157,7 @@ class Record:
 
     @property
     def launched_at(self) -> float | None:
-        """When the launch was handed to the runtime, less any time for which we were held up."""
+        """When the launch was handed to the runtime, not counting time for which we were held up."""
         return self._launched_at
 
     @property
@@ -274,12 +274,12 @@ class Record:
         self._check_at = check_at
 
     def we_were_held_up(self, seconds: float) -> None:
-        """The controller itself stood still, so this time does not count against the bot."""
+        """The controller itself was stalled, so this time does not count against the bot."""
         if self._launched_at is not None:
             self._launched_at += seconds
 
     def accounted_for(self) -> None:
-        """Note that all usage is counted. Drop the books, because thousands of ended sessions are kept."""
+        """Note that all usage is counted. Drop the accounting: thousands of ended sessions are kept."""
         self._ledger, self._claims = ReportLedger(), Claims()
 
     def ended(

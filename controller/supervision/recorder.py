@@ -1,4 +1,4 @@
-"""The recording of what becomes of a session: its bot's reports, the final report, the end."""
+"""Recording of a session: its bot's reports, the final report, and the end."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Recorder:
         self._metrics.started(record.session)
 
     def report(self, record: Record, report: Report, unknown: Sequence[str] = ()) -> int:
-        """Add what is plausible of one batch, once. Return the number of the last batch counted.
+        """Add the plausible part of one batch, once. Return the number of the last batch counted.
 
         `unknown` are kinds of events that only a newer bot can report.
 
@@ -76,7 +76,7 @@ class Recorder:
         return record.ledger.counted
 
     def final_report(self, record: Record, exit_: Exit) -> None:
-        """Add what the bot used at the end: its final totals, or the sum of its batches if it left none."""
+        """Add what the bot used by its end: its final totals, or the sum of its batches if it left none."""
         session, report = record.session, exit_.final_report
         if report is None:
             usage = with_few_names(at_least(session.usage, record.ledger.used))
@@ -137,7 +137,7 @@ class Recorder:
         return with_few_names(at_least(furthest(record.session.usage, totals), counted))
 
     def _age(self, session: Session) -> float:
-        """Return for how many seconds its bot can have been at work, by our own clock."""
+        """Return for how many seconds its bot can have been running, by our own clock."""
         age = (self._clock.now() - session.timeline.accepted).total_seconds()
         return min(max(0.0, age), self._limits.backstop(session.max_duration_seconds))
 
@@ -152,7 +152,7 @@ class Recorder:
             log.warning("claims of a bot refused", extra=extra)
 
     def _measure_start(self, record: Record) -> None:
-        """Measure how long a start took, once, unless another controller has or may have done so."""
+        """Measure how long a start took, once, unless another controller did or may have done so."""
         if record.start_is_measured is False:
             self._metrics.start_is_over(record.session)
         record.start_measured()

@@ -20,7 +20,7 @@ class SessionRegistry:
     """Holds the records. A running session takes a slot, from `add` until its bot is confirmed gone."""
 
     def __init__(self, capacity: int, per_user: int, per_address: int | None = None) -> None:
-        """`per_address` limits callers without a name; None if it doesn't."""
+        """`per_address` limits anonymous callers of one address; None for no limit."""
         self.capacity = capacity
         self._per_user = per_user
         self._per_address = per_address
@@ -40,7 +40,7 @@ class SessionRegistry:
 
         Raises:
             CapacityReached: all slots are taken.
-            UserLimitReached: this user, or callers without a name from this address, have all they may have.
+            UserLimitReached: this user, or this address's anonymous callers, have reached their limit.
         """
         session = record.session
         if len(self._running) >= self.capacity:
@@ -101,7 +101,7 @@ class SessionRegistry:
         )
 
     def _changed(self, record: Record) -> None:
-        """Publish what a session has become."""
+        """Publish a session's new state."""
         if record.session.phase.is_end:
             self._release_slot(record)
         self._feed.put(record.session.id, record.session)

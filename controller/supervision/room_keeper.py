@@ -1,4 +1,4 @@
-"""The closing of rooms: each when its session ends, and in regular sweeps those that were left behind."""
+"""Closing of rooms: each when its session ends, and those left behind in regular sweeps."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class RoomKeeper:
             closing.add_done_callback(self._closings.discard)
 
     async def finish(self) -> None:
-        """Wait for closings under way, up to a limit."""
+        """Wait for closings in progress, up to a limit."""
         if self._closings:
             await asyncio.wait(self._closings, timeout=_LAST_CLOSINGS_SECONDS)
 

@@ -1,4 +1,4 @@
-"""The stopping of bots: one by one, and all of them when the controller shuts down."""
+"""Stopping of bots: one by one, and all of them when the controller shuts down."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from podline.contract.reasons import Reason
 log = logging.getLogger("podline.supervisor")
 
 _FAREWELL_SECONDS: Final = 2.0
-"""How long a bot that must learn why it is stopped has to leave before it is signalled."""
+"""How long a bot that was sent the reason for its stop has to leave before it is signalled."""
 
 _SHUTDOWN: Final = Ending(
     reason=Reason.STOPPED,
@@ -38,7 +38,7 @@ class SessionStopper:
         limits: Limits,
         own: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
-        """`own` takes over work that nobody waits for."""
+        """`own` runs work in the background."""
         self._runtime = runtime
         self._registry = registry
         self._limits = limits
@@ -54,7 +54,7 @@ class SessionStopper:
                 await self._runtime.stop(record.session.launch_id, record.intent or intent)
 
     def stop_later(self, record: Record, intent: Ending) -> None:
-        """Let the bot learn why it must leave; it is signalled if it hasn't left soon. Returns at once."""
+        """Send the bot the reason why it must leave; signal it if it hasn't left soon. Returns at once."""
         record.stopping(intent)
         self._own(self._stop_after_farewell(record, intent))
 

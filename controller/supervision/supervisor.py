@@ -189,7 +189,7 @@ class Supervisor:
         return Started(session=record.session, caller_token=caller_token, is_new=True)
 
     async def _repeat(self, record: Record, request: StartRequest) -> Started:
-        """Answer a request that was made before; launch its bot again if that outcome is still open."""
+        """Answer a repeated request; launch its bot again if the outcome is still open."""
         self._tracing.is_about(record.session.id)
         await record.until_settled()
         if record.open_outcome is not None:
@@ -253,7 +253,7 @@ class Supervisor:
         return counted
 
     async def poll(self, launch_id: str, after: str | None, timeout_seconds: float) -> InboxPage:
-        """Return what the bot must receive; wait for it. Raises LaunchEnded."""
+        """Return the messages for the bot; wait for one. Raises LaunchEnded."""
         inbox = self._heard(launch_id).inbox
         messages = await inbox.poll(after, timeout_seconds)
         return InboxPage(messages=messages, withdrawn=inbox.take_withdrawn())
@@ -273,7 +273,7 @@ class Supervisor:
     def _heard(self, launch_id: str) -> Record:
         record = self.registry.by_launch(launch_id)
         if record is None and (not_ready_reason := self._runtime.not_ready_reason()) is not None:
-            # Its session may not have been found again yet.
+            # Its session may not have been adopted yet.
             raise RuntimeUnavailable(not_ready_reason)
         if record is None or record.session.phase.is_end:
             raise LaunchEnded
@@ -294,7 +294,7 @@ class Supervisor:
 
 
 def _may_start_again(record: Record) -> bool:
-    """Whether no bot ever ran for it, so that the same id may be tried again."""
+    """Return whether no bot ever ran for it, so that the same id may be tried again."""
     ending = record.session.ending
     return ending is not None and ending.reason is Reason.LAUNCH_FAILED
 

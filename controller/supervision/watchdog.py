@@ -1,4 +1,4 @@
-"""The watch over deadlines: stops bots that are overdue, and forgets sessions that ended long ago."""
+"""The watchdog: stops bots that are overdue, and forgets sessions that ended long ago."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TICK_SECONDS: Final = 0.2
 """How late a deadline may be noticed."""
 
 HELD_UP_SECONDS: Final = 5.0
-"""A tick this late means that the controller itself was held up and received nothing meanwhile."""
+"""A tick this late means that the controller itself was stalled and received nothing meanwhile."""
 
 
 class Watchdog:
@@ -51,7 +51,7 @@ class Watchdog:
             self._forget_old(now)
 
     def _excuse_silence(self, missed_seconds: float, now: float) -> None:
-        """Don't count time against the bots in which we could not receive their reports."""
+        """Don't count time against bots if we could not receive their reports then."""
         self._listening_since = now
         for record in self._registry.running():
             record.we_were_held_up(missed_seconds)

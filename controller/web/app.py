@@ -35,7 +35,7 @@ ROUTES: Final = tuple(route for group in _GROUPS for route in group.router.route
 
 
 class Application(FastAPI):
-    """FastAPI, with errors described as they are answered here, and our headers on each answer."""
+    """FastAPI, with its description showing our errors, and our headers on each answer."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -43,7 +43,7 @@ class Application(FastAPI):
         return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put our middleware outside the framework's, whose outermost answers unforeseen errors."""
+        """Put our middleware outside the framework's, the outermost of which answers unforeseen errors."""
         services: Services = self.state.services
         listeners = services.settings.listeners
         app: ASGIApp = OwnPagesOnly(
@@ -51,7 +51,7 @@ class Application(FastAPI):
             origins=listeners.cors_origins,
             own_url=listeners.public_url,
             has_keys=services.gate.asks_for_keys,
-            # Elsewhere Prometheus comes by whatever name or address the port has.
+            # On other hosts Prometheus may use any name or address of the port.
             keyless_port=listeners.metrics_port if is_loopback(listeners.host) else None,
         )
         app = restricted(app, listeners.cors_origins)
@@ -64,7 +64,7 @@ def create_app(services: Services, tracing: Tracing) -> FastAPI:
     app = Application(
         title="Podline",
         lifespan=_lifespan,
-        # The pages of documentation would load their scripts from outside.
+        # FastAPI's documentation pages would load scripts from other sites.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

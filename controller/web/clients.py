@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 UNKNOWN_CLIENT: Final = "unknown"
-"""The one client that stands for all without an address."""
+"""The client that all connections without an address count as."""
 
 
 def one_client(address: str) -> str:
@@ -22,7 +22,7 @@ def one_client(address: str) -> str:
 
 
 def as_peers(networks: Iterable[str]) -> list[str]:
-    """Return the networks, and IPv4 ones also as a dual-stack socket shows their addresses."""
+    """Return the networks, with IPv4 ones also in the form that a dual-stack socket shows."""
     parsed = [ipaddress.ip_network(each) for each in networks]
     mapped = [f"::ffff:{each.network_address}/{96 + each.prefixlen}" for each in parsed if each.version == 4]
     return [*map(str, parsed), *mapped]

@@ -37,7 +37,7 @@ class OfferLimit:
         """Hold candidates.
 
         Raises:
-            TooManyOffers: there is one too many.
+            TooManyOffers: too many of them are held already.
         """
         if self._candidates.get(session_id, 0) >= self._candidates_for_one:
             raise TooManyOffers

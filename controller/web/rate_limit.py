@@ -1,4 +1,4 @@
-"""A token bucket for each client, which lets a burst pass but no flood. Pure: time is an argument."""
+"""A token bucket for each client, which allows bursts but not floods. Pure: time is an argument."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class ClientRateLimit:
     """Each client may ask `per_minute` times at once, and regains that many over a minute."""
 
     def __init__(self, per_minute: float, most_clients: int = 10_000) -> None:
-        """`most_clients` bounds what is remembered; the one not seen for longest is forgotten first."""
+        """`most_clients` limits how many are remembered; the least recently seen is forgotten first."""
         self._burst = per_minute
         self._per_second = per_minute / 60
         self._most_clients = most_clients
@@ -21,11 +21,11 @@ class ClientRateLimit:
         """Count one request.
 
         Args:
-            client: whose it is.
+            client: who sent it.
             now: seconds on a monotonic clock.
 
         Raises:
-            RateLimited: it is one too many.
+            RateLimited: the client has sent too many.
         """
         left, since = self._buckets.pop(client, (self._burst, now))
         left = min(self._burst, left + (now - since) * self._per_second)

@@ -1,4 +1,4 @@
-"""A bot's output made safe for a terminal: unprintable characters escaped, but for line breaks and tabs."""
+"""A bot's output made safe for a terminal: unprintable characters except line breaks and tabs are escaped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNREADABLE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
 )
-"""Controls of terminals and of writing direction, and invisible characters."""
+"""Control characters, marks of writing direction, and invisible characters."""
 
 
 async def readable(output: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -47,14 +47,14 @@ class Services:
         caller_token: str | None = None,
         ice_servers: list[IceServerOut] | None = None,
     ) -> SessionOut:
-        """A session as the API shows it."""
+        """Return a session as the API shows it."""
         return SessionOut.of(session, self.metrics.prices, caller_token, ice_servers)
 
     def holds(self, session_id: str, token: str) -> bool:
-        """Whether a token is that of a session, for the launch it is on now."""
+        """Return whether this is the session's token for its current launch."""
         record = self.supervisor.registry.find(session_id)
         launch_id = record.session.launch_id if record is not None else ""
-        # Computed either way, so that the time taken does not say whether there is such a session.
+        # Computed either way, so that the time taken does not reveal whether the session exists.
         is_right = self.signer.is_session_token(token, session_id, launch_id)
         return is_right and record is not None
 

@@ -1,4 +1,4 @@
-"""The pauses between attempts, as tenacity takes them. Pure, but for the random numbers."""
+"""The pauses between attempts, in tenacity's form. Pure, except for random numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tenacity import RetryCallState
 from tenacity.wait import wait_base
 
 LONGEST_ASKED_SECONDS: Final = 30.0
-"""The longest pause that a server is granted: bots are not left unwatched for longer."""
+"""The longest pause that a server may ask for: bots are not left unwatched for longer."""
 
 _MOST_DOUBLINGS: Final = 30
 

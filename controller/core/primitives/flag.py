@@ -1,4 +1,4 @@
-"""A flag to wait for: like `asyncio.Event` in a tenth of its memory, because each session has several."""
+"""A flag to wait for, like `asyncio.Event` but with a tenth of its memory: each session has several."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 
 class Flag:
-    """Set or not. Setting it wakes all waiters."""
+    """A flag that is set or not. Setting it wakes all waiters."""
 
     __slots__ = ("_is_set", "_waiting")
 

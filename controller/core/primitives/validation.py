@@ -1,4 +1,4 @@
-"""Pydantic's errors in words."""
+"""Descriptions of pydantic's errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def describe_errors(errors: Sequence[Any], root: int = 1) -> str:
 
 
 def _field(location: Sequence[int | str], root: int) -> str:
-    """A field by its path; the body itself, and a position in broken JSON, by that name."""
+    """Return a field's path; the body itself, and a position in broken JSON, by its name."""
     path = ".".join(str(each) for each in location[root:] if not isinstance(each, int))
     name = path or "".join(map(str, location[:1]))
     return f"{name}: " if name else ""

@@ -73,10 +73,15 @@ Answer = TypeVar("Answer", DailyRoom, _MeetingToken, _RoomPage, _DeletedRoom)
 
 
 class DailyApi:
-    """Daily's API with one key."""
+    """A client of Daily's API, with one key."""
 
     def __init__(self, client: httpx.AsyncClient, key: str, url: str = DAILY_API_URL) -> None:
-        """Args: url: The API's, with its version.
+        """Prepare.
+
+        Args:
+            client: Makes the requests.
+            key: The operator's.
+            url: The API's, with its version.
 
         Raises:
             DailyError: The key or the URL is invalid, or the key would be sent unencrypted.
@@ -94,7 +99,7 @@ class DailyApi:
 
     @property
     def is_dailys_own(self) -> bool:
-        """Whether this is Daily itself, whose rooms are below daily.co."""
+        """Whether this is Daily itself, which has its rooms below daily.co."""
         return self._url == DAILY_API_URL
 
     @property

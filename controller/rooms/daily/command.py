@@ -14,12 +14,12 @@ ROOM_SECONDS: Final = 3600
 """How long a room lasts: twice the default maximum duration of a call."""
 
 MAX_PARTICIPANTS: Final = 3
-"""The bot, the caller, and the caller once more if Daily has not noticed that the connection was lost."""
+"""The bot, the caller, and the caller again if Daily has not noticed that the connection was lost."""
 
 
 @dataclass(frozen=True)
 class Meeting:
-    """A room, and how each side gets into it."""
+    """A room, and how each side joins it."""
 
     room_url: str
     bot_token: str

@@ -28,7 +28,7 @@ from podline.contract import environment
 
 DAILYS_ROOMS: Final = "*.daily.co"
 MOST_PARTICIPANTS: Final = 3
-"""The bot, the caller, and the caller once more if Daily has not noticed that the connection was lost."""
+"""The bot, the caller, and the caller again if Daily has not noticed that the connection was lost."""
 
 _BEHIND_SECONDS: Final = 60
 """How much longer a room exists than its session may need it."""
@@ -36,7 +36,7 @@ _BEHIND_SECONDS: Final = 60
 _YOUNGEST_SWEPT_SECONDS: Final = 60.0
 
 # https://docs.daily.co/reference/rest-api/your-domain/rate-limits: 100 requests in 5 s, and 50 deletions in
-# 30 s. A burst and what is regained within the window stay below that together.
+# 30 s. A burst plus what is regained within the window stays below that.
 _REQUESTS: Final = (20, 1.25)
 _DELETIONS: Final = (10, 7.5)
 
@@ -58,7 +58,7 @@ class DailyRooms:
             api: Daily, with a key.
             names: those of this installation's rooms.
             now: returns the Unix time in seconds.
-            hosts: where brought rooms may be; the API's own by default.
+            hosts: those that brought rooms may be on; the API's own by default.
         """
         self._hosts = hosts or (DAILYS_ROOMS if api.is_dailys_own else api.host,)
         self._api = api
@@ -134,7 +134,7 @@ class DailyRooms:
             last = page[-1].id
 
     async def _create(self, name: str, expires_at: int) -> daily_api.DailyRoom:
-        """Create a room, or find the one that an attempt created whose answer was lost."""
+        """Create a room, or find the one created by an attempt that got no answer."""
         try:
             return await self._api.create_room(expires_at, MOST_PARTICIPANTS, name)
         except DailyError as error:
@@ -166,7 +166,7 @@ class DailyRooms:
         return int(self._now() + lifetime_seconds) + _BEHIND_SECONDS
 
     def _name_of(self, session: Session) -> str:
-        """Return the name its room was given, perhaps under a former secret."""
+        """Return the name that its room was given, perhaps under a former secret."""
         return session.room_name or self._names.of(session.launch_id)
 
     def _read(self, url: str) -> tuple[RoomUrl, str]:

@@ -26,7 +26,7 @@ class BotState(StrEnum):
 
     * UNKNOWN: a Job or pod with its label exists, but the supervisor knows no session for it.
     * LAUNCHING: its Job and Secret are being created.
-    * WATCHED: the launch has an outcome, or none yet that is known; its end is awaited.
+    * WATCHED: the launch has an outcome, or an unknown one; its end is awaited.
     * CONCLUDING: it is gone, and the evidence of how it ended is being gathered.
     * ENDED: its exit has been observed, by us or by an earlier controller.
     * ABANDONED: its launch came to nothing. A Job that still appears is deleted.
@@ -152,14 +152,14 @@ class Bot:
             self.drop_details()
 
     def asked_to_leave(self, intent: Ending) -> bool:
-        """Someone wants it to end. Return whether that is news: the first intent is the one that counts."""
+        """Someone wants it to end. Return whether that is new: only the first intent counts."""
         is_news = self.intent is None and not self.is_over
         if is_news:
             self.intent = intent
         return is_news
 
     def abandon(self) -> bool:
-        """Its launch came to nothing. Return whether that is news."""
+        """Its launch came to nothing. Return whether that is new."""
         return self._move(BotState.ABANDONED)
 
     def conclude(self) -> bool:
@@ -186,7 +186,7 @@ class Bot:
             self.job = lean_job(job)
 
     def job_gone(self, job: Job | None) -> None:
-        """Its Job has been deleted; in which state, if that is known."""
+        """Its Job has been deleted, in this state if that is known."""
         if job is not None:
             self.job_seen(job)
         self.job_is_gone = True
@@ -202,7 +202,7 @@ class Bot:
             self.held_up = None
 
     def pod_gone(self, pod: Pod | None) -> None:
-        """Its pod has been deleted; in which state, if that is known."""
+        """Its pod has been deleted, in this state if that is known."""
         if pod is not None and not self.is_over:
             self.pod = lean_pod(pod)
         self.pod_is_gone = True

@@ -21,7 +21,7 @@ from controller.settings import Settings
 def build_runtime(
     settings: Settings, clock: Clock, registry: CollectorRegistry, tracing: Tracing
 ) -> KubernetesRuntime:
-    """The runtime, not yet connected. It is measured in `registry`.
+    """Return the runtime, not yet connected. Its metrics are registered in `registry`.
 
     Raises:
         ConfigurationInvalid: the kubeconfig or the Job template can't be used.

@@ -1,6 +1,6 @@
-"""What a Job, its pod and their events say about a bot. Pure.
+"""The state and the end of a bot, read from its Job, its pod and their events. Pure.
 
-The fields were read off a Kubernetes 1.37; each has a fixture in the tests of this module.
+The fields were taken from Kubernetes 1.37; each has a fixture in the tests of this module.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _CORRECT_THE_TEMPLATE: Final = "Correct the Job template, or what it refers to."
 """A container that never ran has no log to read."""
 
 _MOST_CHARACTERS: Final = 300
-"""Of another component's message within our sentence."""
+"""The most characters of another component's message within our sentence."""
 _MOST_CHARACTERS_OF_A_REASON: Final = 60
 
 
@@ -150,7 +150,7 @@ def _ended_at(terminated: Terminated | None, at: datetime) -> datetime:
 def _disruption(
     job: Job | None, pod: Pod | None, terminated: Terminated | None, events: Sequence[Event]
 ) -> Ending | None:
-    """An eviction or a lost node, from the pod, its Job or their events."""
+    """Return an eviction or a lost node, from the pod, its Job or their events."""
     if pod is not None and (known := _of_pod(pod)) is not None:
         return known
     failed = _failed(job)
@@ -220,7 +220,7 @@ def _from_events(events: Sequence[Event]) -> Ending | None:
 
 
 def _launch_end(job: Job | None, pod: Pod | None) -> Ending | None:
-    """How the Job ended, or who ended it."""
+    """Return how the Job ended, or who ended it."""
     failed = _failed(job)
     if job is not None and failed is not None and failed.reason == "DeadlineExceeded":
         if not job.spec.active_deadline_seconds:

@@ -1,4 +1,4 @@
-"""The evidence of how a bot ended: for a failure, with warnings about Job and pod and the tail of the log."""
+"""The evidence of how a bot ended. A failure includes warnings about Job and pod, and the log's tail."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Diagnosis:
         """Return the evidence of how a bot ended, with diagnostics if it failed."""
         job = bot.job if bot.job is not None and (has_ended(bot.job) or not bot.job_is_gone) else None
         exit_ = explain(job, bot.pod, (), self._clock.now(), bot.held_up)
-        # Only to see whether it is worth a look: the supervisor decides, with all the evidence.
+        # Only to see whether diagnostics are worth reading: the supervisor decides, with all the evidence.
         if decide_ending(bot.intent, exit_).reason.phase is not Phase.FAILED:
             return exit_
         events, log_end = await self._look(bot)
@@ -81,7 +81,7 @@ class Diagnosis:
 
 
 def diagnostics(events: Sequence[Event], log_end: str, secrets: Iterable[str]) -> Diagnostics | None:
-    """Return what goes into a record: bounded, and without anything that looks like a credential."""
+    """Return the diagnostics for a record: bounded, and without anything that looks like a credential."""
     secrets = tuple(secrets)
     warnings = [f"{event.reason}: {event.message}" for event in events]
     lines = [line for line in log_end.splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""The creation of a launch's Job and its Secret. What became of an unclear attempt is settled by reading."""
+"""Creation of a launch's Job and Secret. After an attempt of unknown outcome, it reads what exists."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LONGEST_PAUSE_SECONDS: Final = 2.0
 
 
 class _NotSettled(Exception):  # noqa: N818 - named for what happened
-    """Time is up. `is_certain`: no attempt can have had an effect."""
+    """Time is up. `is_certain`: certainly no attempt has had an effect."""
 
     def __init__(self, error: ApiError, *, is_certain: bool) -> None:
         self.error = error
@@ -58,7 +58,7 @@ class JobLauncher:
 
         Raises:
             SessionConflict: another Job has this session's name.
-            RuntimeUnavailable: there is no bot, and there will be none.
+            RuntimeUnavailable: there is no bot, and there won't be one.
             UnknownOutcome: it is not known whether there is a bot.
         """
         with self._tracing.step("create Job"):
@@ -90,7 +90,7 @@ class JobLauncher:
             except ApiRefused as error:
                 if not error.is_taken:
                     if attempt.is_uncertain:
-                        # An earlier attempt may have succeeded, and be the very cause: it filled a quota.
+                        # An earlier attempt may have succeeded and be the cause itself: it filled a quota.
                         raise UnknownOutcome(str(error)) from error
                     raise RuntimeUnavailable(_no_job(error)) from error
             except _NotSettled as pending:

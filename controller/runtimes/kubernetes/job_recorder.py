@@ -54,7 +54,7 @@ class JobRecorder:
         return not is_under_way
 
     async def write(self, launch_id: str, job_uid: str) -> None:
-        """Write what is pending of a launch to its Job, until the latest state is on it."""
+        """Write a launch's pending state to its Job, until the Job has the latest."""
         while True:
             retrying = AsyncRetrying(
                 retry=retry_if_exception_type(ApiError), wait=self._backoff, sleep=asyncio.sleep

@@ -1,4 +1,4 @@
-"""The end of a bot on request: its Job is stopped for good, then its pod deleted, by force on a dead node."""
+"""Stopping a bot on request: its Job is stopped for good, then its pod deleted, by force on a dead node."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class JobStopper:
         return True
 
     def _retrying(self, bot: Bot) -> AsyncRetrying:
-        """Retries for as long as it takes. A change of the bot cuts a pause short."""
+        """Return retries without a limit. A change of the bot cuts a pause short."""
         return AsyncRetrying(retry=retry_if_exception_type(ApiError), wait=self._backoff, sleep=bot.change)
 
     async def _stop_job(self, bot: Bot, intent: Ending) -> Job | None:

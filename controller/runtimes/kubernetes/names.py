@@ -1,6 +1,6 @@
-"""What things are called in the cluster: Jobs and label values derived from ids, our labels and annotations.
+"""Names in the cluster: Jobs and label values derived from ids, our labels and annotations.
 
-A derived name never stands for the id: ids are read from annotations, where they are kept whole.
+A derived name never replaces the id: ids are read from annotations, which keep them whole.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All bots of one namespace: what the watches of Jobs and pods show of each, and what follows from it."""
+"""The tracking of all bots in one namespace, by watches of their Jobs and pods."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ log = logging.getLogger("podline.runtimes.kubernetes")
 _PAUSE_SECONDS: Final = 1.0
 
 _AT_ONE_TIME: Final = 50
-"""Bots that are examined before other tasks get a turn: some milliseconds."""
+"""How many bots are examined before other tasks get a turn: a few milliseconds."""
 
 _LATE_SECONDS: Final = 600.0
 """How long the Job of an abandoned launch may still appear: ten times an API server's own timeout."""
@@ -81,7 +81,7 @@ class BotTracker:
         return self._bots.get(launch_id)
 
     def bot(self, launch_id: str, job_name: str) -> Bot:
-        """Return the bot of a launch, from now on at the latest."""
+        """Return the bot of a launch; create it if it is not known yet."""
         bot = self._bots.get(launch_id)
         if bot is None:
             bot = self._bots[launch_id] = Bot(launch_id, job_name)
@@ -89,7 +89,7 @@ class BotTracker:
         return bot
 
     def start(self, work: Coroutine[Any, Any, None], session_id: str | None) -> None:
-        """Run this in the background, with the session in each line of its log; drop it if nothing runs."""
+        """Run this in the background, with the session in its log lines; drop it if `run` is not awaited."""
         if self._tasks is None:
             work.close()
             return
@@ -97,19 +97,19 @@ class BotTracker:
             self._tasks.create_task(work)
 
     def stop(self, bot: Bot, intent: Ending) -> None:
-        """Ask a bot to leave, unless that is under way."""
+        """Ask a bot to leave, unless that is already in progress."""
         if self.is_running and bot.asked_to_leave(intent):
             self.start(self._stop(bot, intent), bot.session_id)
 
     def abandon(self, bot: Bot) -> bool:
-        """Remember for a while that a launch came to nothing. Return whether that is news."""
+        """Remember for a while that a launch came to nothing. Return whether that is new."""
         is_news = bot.abandon()
         if is_news:
             self.start(self._forget_later(bot), bot.session_id)
         return is_news
 
     def recorded(self, session: Session) -> None:
-        """The end of a session is on its Job, or can't be: the details of its bot may go."""
+        """The end of a session is on its Job, or can't be written there: drop its bot's details."""
         if session.phase.is_end and (bot := self._bots.get(session.launch_id)):
             bot.drop_details()
 
@@ -194,7 +194,7 @@ class BotTracker:
     def _observe(self, bot: Bot) -> None:
         if not bot.is_scheduled and bot.pod is not None and (at := scheduled_at(bot.pod)) is not None:
             bot.is_scheduled = True
-            # What happened before we watched has only the cluster's own time, in whole seconds.
+            # For what happened before we watched there is only the cluster's own time, in whole seconds.
             at = at if bot.was_found else self._clock.now()
             self._observations.put(Observation(launch_id=bot.launch_id, scheduled=at))
         intent = _intent_on(bot.job) if bot.job is not None else None
@@ -267,7 +267,7 @@ def _retrying() -> AsyncRetrying:
 
 
 def _intent_on(job: Job) -> Ending | None:
-    """Why a bot must leave, according to its Job: stopped by an earlier controller or kubectl, or suspended.
+    """Return why a bot must leave, by its Job: stopped by an earlier controller or kubectl, or suspended.
 
     A Job that was suspended has lost its bot, and would start a second one when it is resumed.
     """

@@ -24,7 +24,7 @@ _LINE: Final = re.compile(r"([+-])(\d+)\n")
 
 
 def main() -> None:
-    # It ends after the controller and not before, whatever signal ended that.
+    # It ends after the controller and not before, whatever signal ended the controller.
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     grace_seconds, directory = float(sys.argv[1]), sys.argv[2]

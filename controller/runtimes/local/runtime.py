@@ -37,7 +37,7 @@ log = logging.getLogger("podline.runtimes.local")
 _LAST_WORD: Final = "last-word.json"
 _READ_BYTES: Final = 64 * 1024
 _OUTPUT_SECONDS: Final = 1.0
-"""How long the output that is left in the pipe may take to read after the bot is gone."""
+"""How long reading the rest of the pipe may take after the bot is gone."""
 
 _SHELL: Final = "/bin/sh"
 _ANNOUNCE_AND_RUN: Final = 'echo "+$$" >&0 && exec "$@" < /dev/null'
@@ -190,7 +190,7 @@ class LocalRuntime:
     async def _spawn(self, launch: Launch, log_: BoundedLog, entrance: int) -> tuple[_BotProcess, int]:
         """Start the process. Return it with the reading end of its output."""
         if shutil.which(self._command[0]) is None:
-            # The shell could say so only in the bot's log.
+            # The shell could report this only in the bot's log.
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         oom_kills_before = oom_kills(self._memory_events)
         reading, writing = os.pipe()
@@ -238,7 +238,7 @@ class LocalRuntime:
         try:
             await bot.process.wait()
         finally:
-            # Also if the controller is shutting down in haste: no process outlives it.
+            # Even if the controller is shutting down in haste: no process outlives it.
             _kill_group(bot.process.pid)
             await bot.process.wait()
             guardian.remove(bot.process.pid)

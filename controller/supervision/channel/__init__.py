@@ -1,1 +1,1 @@
-"""What bots and the controller send each other: the inbox, and the accounting of reports."""
+"""Messages between bots and the controller: the inbox, and the accounting of reports."""

@@ -1,8 +1,9 @@
 """The plausibility of a bot's claims, judged by how long its session has lasted on our own clock. Pure.
 
-A bot is other people's code with a stranger at its microphone, and what it claims becomes money on a record.
-What no bot can have done in the time is dropped. The limits are far above what real bots do. A bot that was
-without a controller for an hour may report that hour at once, so each limit is an initial amount and a rate.
+A bot is other people's code with a stranger at its microphone, and its claims become money on a record.
+Claims of more than any bot can have done in the time are dropped. The limits are far above what real bots
+do. A bot that was without a controller for an hour may report that hour at once, so each limit is an initial
+amount and a rate.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class Claims:
 
     Attributes:
         refused: the sum of the events that were dropped, to be subtracted from the bot's totals.
-        is_known_to_lie: whether the log says that something was dropped.
+        is_known_to_lie: whether it has been logged that something was dropped.
     """
 
     refused: Usage = NOTHING
@@ -115,14 +116,14 @@ class Claims:
     _kinds: set[str] = field(default_factory=set)
 
     def take_batch(self, age_seconds: float) -> bool:
-        """Return whether one more batch, be it a repeat, is plausible by now; count it if so."""
+        """Return whether one more batch, even a repeat, is plausible by now; count it if so."""
         self._batches += 1
         is_taken = self._batches <= BATCHES.after(age_seconds)
         self._batches -= not is_taken
         return is_taken
 
     def judge(self, report: Report, age_seconds: float, declared: Declared) -> tuple[Report, Counter[str]]:
-        """Return what is plausible of a batch that is no repeat, and how many events of each kind are not.
+        """Return the plausible part of a new batch, and how many events of each kind are not plausible.
 
         Its totals stay as they are: see `totals`. A bot may use a few names besides the declared ones.
         """
@@ -139,13 +140,13 @@ class Claims:
         return replace(report, events=events, timeline=timeline), refusals
 
     def judge_last(self, report: FinalReport) -> tuple[FinalReport, Counter[str]]:
-        """Return what is plausible of a final report's timeline, and how many moments are not."""
+        """Return the plausible part of a final report's timeline, and how many moments are not."""
         refusals: Counter[str] = Counter()
         timeline = self._moments(report.timeline, refusals)
         return replace(report, timeline=timeline), refusals
 
     def totals(self, claimed: Usage, age_seconds: float) -> Usage | None:
-        """Return a bot's totals without what was refused; None if they are not plausible."""
+        """Return a bot's totals without refused events; None if they are not plausible."""
         totals = with_plain_names(claimed)
         if self.refused != NOTHING:
             totals = beyond(totals, self.refused)
@@ -156,7 +157,7 @@ class Claims:
         return [self._kind(kind) for kind in kinds]
 
     def _take(self, event: Event, age_seconds: float) -> bool:
-        """Return whether this event is plausible after all before it; count it if so."""
+        """Return whether this event is plausible given all earlier ones; count it if so."""
         if self._events[type(event)] >= EVENTS[type(event)].after(age_seconds):
             return False
         match event:
@@ -192,7 +193,7 @@ class Claims:
         return is_taken
 
     def _named(self, event: Event, declared: Declared) -> Event:
-        """Return the event, renamed to `OTHER` if its name is not printable or one too many."""
+        """Return the event, renamed to `OTHER` if its name is not printable or exceeds the limit of names."""
         match event:
             case TokensUsed(model=name) if name not in declared.models:
                 known = _bounded(name, self._models, MAX_MODELS)
@@ -223,7 +224,7 @@ class Claims:
 
 
 def is_plausible(usage: Usage, age_seconds: float) -> bool:
-    """Return whether one session can have used all this in the time."""
+    """Return whether one session can have used all this in that time."""
     extents = [_extent(tokens) for tokens in usage.models.values()]
     calls = sum(each.ok + each.error for each in usage.tool_calls.values())
     return (
@@ -237,7 +238,7 @@ def is_plausible(usage: Usage, age_seconds: float) -> bool:
 
 
 def at_least(usage: Usage, counted: Usage) -> Usage:
-    """Return the usage, with no number less than was counted."""
+    """Return the usage, with no number lower than what was counted."""
     missing = beyond(counted, usage)
     return usage if missing == NOTHING else together(usage, missing)
 
@@ -252,7 +253,7 @@ def with_plain_names(usage: Usage) -> Usage:
 
 
 def with_few_names(usage: Usage) -> Usage:
-    """Return the usage with no more names than are allowed: the rest is summed up under `OTHER`."""
+    """Return the usage with no more names than allowed: the rest are summed up under `OTHER`."""
     if len(usage.models) <= MAX_MODELS and len(usage.tool_calls) <= MAX_TOOLS:
         return usage
     return replace(

@@ -1,4 +1,4 @@
-"""The messages for a bot, which wait for its poll, and its answers."""
+"""The messages that wait for a bot's poll, and the bot's answers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Inbox:
     """The messages for one launch.
 
     A message stays until it is answered, so a bot that polls again after a broken connection misses none. One
-    offer waits at a time: only the caller can make one, and their latest counts.
+    offer waits at a time: only the caller can make offers, and their latest counts.
     """
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class Inbox:
             waiting.answer.set_result(answer)
 
     def close(self, error: ControllerError) -> None:
-        """Fail with `error` all that wait for an answer or a message, now or later.
+        """Fail everyone who waits for an answer or a message, now or later, with `error`.
 
         After the end of its session a bot's poll raises LaunchEnded instead.
         """

@@ -1,4 +1,4 @@
-"""What one bot has reported: each batch counted once, and its moments converted to our clock."""
+"""One bot's reports: each batch counted once, and its moments converted to our clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MARKS = ("process_up", "joined", "caller_joined", "first_speech")
 
 @dataclass(slots=True)
 class ReportLedger:
-    """What has been counted of one bot, which sends its next batch only when the last was acknowledged.
+    """The counted reports of one bot, which sends its next batch only once the last was acknowledged.
 
     Attributes:
         counted: the number of the last batch counted.
@@ -23,7 +23,7 @@ class ReportLedger:
         last: what the last one of them adds up to.
         acked: the number of the last batch that the bot knew to be acknowledged when it sent that one.
         acked_before: the same when it sent the first one that was counted here; None before that.
-        is_whole: whether no other controller can have counted any before.
+        is_whole: whether no earlier controller can have counted any.
     """
 
     counted: int = 0
@@ -38,7 +38,7 @@ class ReportLedger:
         return report.seq <= self.counted
 
     def count(self, report: Report) -> bool:
-        """Count a batch, and return whether it was: a repeat is not."""
+        """Count a batch, and return whether it was counted: a repeat is not."""
         if self.has_counted(report):
             return False
         self.counted, self.acked = report.seq, report.acked
@@ -70,14 +70,14 @@ class ReportLedger:
         )
 
     def _unknown_to(self, report: FinalReport) -> Usage:
-        """What was counted here and is not in the acknowledged totals of this report, or more than that."""
+        """Return what was counted here and is missing from the report's acknowledged totals, or more."""
         if report.acked is None or report.acked >= self.counted:
             return NOTHING
         return self.last if report.acked >= self.acked else self.used
 
 
 def moments(timeline: BotTimeline, arrival: datetime, earliest: datetime) -> Mapping[str, datetime]:
-    """Convert the moments of a bot's timeline to our clock, by how long before the message each was.
+    """Convert the moments of a bot's timeline to our clock, by how long before its message each was.
 
     Args:
         timeline: seconds on the bot's own clock.

@@ -1,4 +1,4 @@
-"""The connections of one listener, counted: all, those of each address without a key, those of each bot."""
+"""Counts of one listener's connections: all, those of each address without a key, those of each bot."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Connections:
         """Prepare.
 
         Args:
-            most: connections at one time.
-            most_per_address: of one address, among those that have shown no valid key; None for no limit.
-            trusted: proxies, as networks. Behind one are many clients, so they have the total limit only.
-            most_of_one: of one who has shown who they are; None for no limit.
+            most: how many connections there may be at a time.
+            most_per_address: how many of one address may be without a valid key; None for no limit.
+            trusted: networks of proxies. Many clients share a proxy, so only the total limit applies to them.
+            most_of_one: how many one identified client may have; None for no limit.
         """
         self._most = most
         self._most_per_address = most_per_address
@@ -41,8 +41,8 @@ class Connections:
         """Count a connection.
 
         Raises:
-            ConnectionsExhausted: there are as many as there may be.
-            TooManyConnections: this address has as many as it may have.
+            ConnectionsExhausted: the total limit is reached.
+            TooManyConnections: this address has reached its limit.
         """
         ip = plain_address(address)
         is_trusted = ip is not None and any(ip in network for network in self._trusted)
@@ -64,10 +64,10 @@ class Connections:
         return self._total >= self._most
 
     def recognise(self, whom: str) -> None:
-        """Count a connection towards one of ours.
+        """Count a connection towards an identified client.
 
         Raises:
-            TooManyConnections: they have as many as they may have.
+            TooManyConnections: that client has reached its limit.
         """
         if self._most_of_one is not None and self._known[whom] >= self._most_of_one:
             raise TooManyConnections.of_bot(self._most_of_one)
@@ -84,7 +84,7 @@ class Connections:
 
 
 class Admission:
-    """One connection as it is counted."""
+    """One counted connection."""
 
     def __init__(self, connections: Connections, client: str, *, is_trusted: bool) -> None:
         self._connections = connections
@@ -96,14 +96,14 @@ class Admission:
 
     @property
     def is_known(self) -> bool:
-        """Whether a request on it showed who its client is."""
+        """Whether a request on it has identified its client."""
         return self._whom is not None
 
     def identify(self, whom: str) -> None:
         """A request on it showed a valid key: it no longer counts towards its address.
 
         Raises:
-            TooManyConnections: the holder has as many as it may have.
+            TooManyConnections: the key's holder has reached its limit.
         """
         if self._whom is None:
             self._connections.recognise(whom)

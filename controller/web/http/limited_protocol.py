@@ -1,4 +1,4 @@
-"""Uvicorn's HTTP protocol, with limits on what a client sends and holds, kept before any route is chosen."""
+"""Uvicorn's HTTP protocol, limiting what a client sends and holds before a route is chosen."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SLICE: Final = 4096
 """Bytes that are parsed at a time. Most requests are smaller; what is refused is refused this soon."""
 
 _REQUEST_LINE: Final = len("OPTIONS  HTTP/1.1\r\n")
-"""What it has besides the URL."""
+"""A request line's bytes besides the URL."""
 
 _FORWARDED: Final = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
 _NOTED: Final = _FORWARDED | {b"host", b"transfer-encoding", b"authorization"}
@@ -48,7 +48,7 @@ class Reception:
     Attributes:
         limits: for each request and connection.
         whose: returns which key or bot a request is from, by its URL and header fields; None for anybody.
-        on_forwarded: called when a peer that is no trusted proxy sends a forwarded address.
+        on_forwarded: called when a peer that is not a trusted proxy sends a forwarded address.
         on_refusal: called with the code of each refusal.
     """
 
@@ -59,14 +59,14 @@ class Reception:
 
 
 class _Part(Enum):
-    """What of a request is being received."""
+    """The part of a request that is being received."""
 
     NONE = auto()
     HEAD = auto()
     BODY = auto()
 
 
-class _Stop(Exception):  # noqa: N818 - no error: the parser passes it to nobody
+class _Stop(Exception):  # noqa: N818 - not an error: the parser doesn't pass it on
     """Makes the parser return at once."""
 
 
@@ -96,7 +96,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._fields = self._head_bytes = self._body_bytes = self._hosts = 0
         self._is_chunked = self._has_bearer = False
         self._received = 0
-        """Bytes of the head or the body as they came: a field that never ends is passed on by no call."""
+        """Bytes of the head or the body as received: no callback reports a field that never ends."""
         self._ignored = 0
         self._unsent = 0
         self._stalled_since: float | None = None
@@ -220,7 +220,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._part = _Part.NONE
         if not self.parser.should_keep_alive() or self.parser.should_upgrade():
-            raise _Stop  # whatever follows is no request
+            raise _Stop  # whatever follows is not a request
 
     def on_response_complete(self) -> None:
         self._since = self.loop.time()
@@ -313,7 +313,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def _ignore(self, size: int) -> None:
         self._ignored += size
         if self._ignored > self._limits.ignored_bytes and not self.flow.read_paused:
-            # The kernel stops the client. One that reads nothing in turn is noticed by what is unsent.
+            # The kernel stops the client. One that also reads nothing is noticed by what remains unsent.
             self.flow.pause_reading()
 
     # --- endings ---
@@ -326,11 +326,11 @@ class LimitedProtocol(HttpToolsProtocol):
         return self._has_asked and not self.cycle.response_complete
 
     def _is_first_half(self) -> bool:
-        """Whether nothing is being answered but the request whose body is being received."""
+        """Whether the only unanswered request is the one whose body is being received."""
         return not self.pipeline and not self.cycle.response_started
 
     def _leave_after_answer(self) -> None:
-        """Take no more requests, and close once the last of those taken has been answered."""
+        """Accept no more requests, and close once the last accepted one has been answered."""
         self._is_over = True
         if self._is_answering():
             self.cycle.keep_alive = False

@@ -15,21 +15,21 @@ CONNECTIONS_PER_BOT: Final = 4
 """A bot polls its inbox, reports, and answers; one more for a connection that it replaces."""
 
 MOST_CONNECTIONS_OF_A_BOT: Final = 2 * CONNECTIONS_PER_BOT
-"""So many are left when a network fails in silence, and the bot connects again."""
+"""As many can be open when a network fails silently and the bot reconnects."""
 
 PROBES: Final = 32
-"""Connections to the bots' listener that are no bot's."""
+"""Connections to the bots' listener that don't come from bots."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Limits of one request and its connection. Sizes are in bytes.
+    """Limits on one request and its connection. Sizes are in bytes.
 
     Attributes:
-        head_bytes: all header fields together, trailers included. Nginx takes as much: 4 buffers of 8 KB.
-        fields: how many they are. Apache's LimitRequestFields is 100.
-        url_bytes: nginx and Apache take 8 KB as well.
-        body_bytes: where reading stops. The application answers what is larger.
+        head_bytes: all header fields together, trailers included. Nginx allows as much: 4 buffers of 8 KB.
+        fields: the number of header fields. Apache's LimitRequestFields is 100.
+        url_bytes: nginx and Apache allow 8 KB as well.
+        body_bytes: where reading stops. The application answers requests with larger bodies.
         framing_bytes: what a chunked body may have besides its content, beyond `framing_per_byte`.
         framing_per_byte: framing for each byte of content. A chunk of one byte has five.
         pipelined: requests that may wait for their answers on one connection.
@@ -65,7 +65,7 @@ def most_public_connections(wanted: int, open_files: int | None, capacity: int) 
     Args:
         wanted: the operator's limit.
         open_files: the process's limit of descriptors; None if it has none.
-        capacity: sessions at one time.
+        capacity: the maximum number of concurrent sessions.
     """
     if open_files is None:
         return wanted

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 
 class LingeringTransport(asyncio.Transport):
-    """Does what `transport` does, and closes in two steps where the client is still sending.
+    """Does what `transport` does, but closes in two steps if the client is still sending.
 
     A connection that is closed with unread data is reset, and a reset may overtake the answer on its way.
     """

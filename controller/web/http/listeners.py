@@ -1,4 +1,4 @@
-"""The controller's sockets, and what accepts their connections."""
+"""The controller's sockets, and the listeners that accept their connections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BACKLOG: Final = 512
 """Connections that the kernel keeps for us until we accept them."""
 
 _ACCEPTED_AT_ONCE: Final = 16
-"""So few that a flood of one listener leaves the other its turn."""
+"""Few enough that a flood at one listener leaves the other its turn."""
 
 _PAUSE_SECONDS: Final = 0.5
 """The pause before accepting again after running out of descriptors; meanwhile connections close."""
@@ -33,7 +33,7 @@ _LOOPBACK: Final = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """Bound, and not yet listening."""
+    """Sockets that are bound and not yet listening."""
 
     public: list[socket.socket]
     bots: list[socket.socket]
@@ -46,10 +46,10 @@ class Sockets:
 
 
 def bind(settings: Settings) -> Sockets:
-    """Take the ports of all listeners.
+    """Bind the ports of all listeners.
 
     Raises:
-        OSError: one of them is taken, or no address of this machine.
+        OSError: one of them is taken, or its address is not this machine's.
     """
     listeners, bots_port = settings.listeners, settings.bots_port_wanted
     host = listeners.host
@@ -71,7 +71,7 @@ def bind(settings: Settings) -> Sockets:
 
 
 def with_bots_port(settings: Settings, sockets: Sockets) -> Settings:
-    """Return the settings with the bots' port, and with its URL if that was any free port."""
+    """Return the settings with the bots' port, and with its URL if any free port would do."""
     port = sockets.ports()["bots"]
     url = settings.listeners.controller_url
     if url is None and settings.bots_port_wanted is None:
@@ -98,7 +98,7 @@ def _bind(host: str, port: int) -> list[socket.socket]:
 
 
 class Complaints:
-    """Logs that connections can't be accepted, at most once each second."""
+    """Logs that connections can't be accepted, at most once a second."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -172,7 +172,7 @@ class SocketListener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                # It stays readable: without a pause we would do nothing else.
+                # The socket stays readable: without a pause we would do nothing else.
                 self._complaints.complain(self._name, error)
                 loop = asyncio.get_running_loop()
                 loop.remove_reader(listening)
@@ -210,9 +210,9 @@ class SocketListener:
 
 
 def _turn_away(connection: socket.socket, answer: bytes) -> None:
-    """Send the answer as far as that is possible without waiting."""
+    """Send as much of the answer as is possible without waiting."""
     with connection, suppress(OSError):
         connection.send(answer)
         connection.shutdown(socket.SHUT_WR)
-        # What is unread at the end would make a reset of it, which may overtake the answer.
+        # Closing with unread data would send a reset, which may overtake the answer.
         connection.recv(65536)

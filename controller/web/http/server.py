@@ -35,7 +35,7 @@ _LOOK_SECONDS: Final = 0.1
 
 _METRICS_CONNECTIONS: Final = 32
 _STRANGERS_AT_THE_BOTS_PORT: Final = 16
-"""Of one address: probes, and bots that have not asked yet. A bot shows its token with its first request."""
+"""For one address: probes, and bots before their first request, which shows their token."""
 
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _LAUNCHES: Final = "/internal/launches/"
@@ -60,7 +60,7 @@ class Server(uvicorn.Server):
         listeners = services.settings.listeners
         proxies = listeners.trusted_proxies
         super().__init__(
-            # What is still open once all streams have been ended is a client that does not read.
+            # A connection still open once all streams have ended belongs to a client that does not read.
             uvicorn.Config(
                 app,
                 host=listeners.host,
@@ -70,7 +70,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 http="httptools",
                 ws="none",
-                # What breaks it is logged, and not taken for an application without a lifespan.
+                # An error in it is logged, not mistaken for an application without a lifespan.
                 lifespan="on",
                 proxy_headers=bool(proxies),
                 forwarded_allow_ips=as_peers(proxies),
@@ -107,7 +107,7 @@ class Server(uvicorn.Server):
             settings.connections_per_address,
             settings.trusted_proxies,
         )
-        # Local bots all come from this machine, and so do those behind some service meshes.
+        # Local bots all connect from this machine, and so do those behind some service meshes.
         bots = Connections(
             most_bot_connections(open_files, capacity),
             _STRANGERS_AT_THE_BOTS_PORT,
@@ -158,14 +158,14 @@ class Server(uvicorn.Server):
         return True
 
     def _launch_of(self, url: bytes, headers: RawHeaders) -> str | None:
-        """The launch that a request is about, if it has its token."""
+        """Return the launch that a request is about, if the request has that launch's token."""
         launch_id = url.decode("latin-1").partition(_LAUNCHES)[2].partition("/")[0]
         token = bearer_of(Headers(raw=headers))
         is_bot = token is not None and self._services.signer.is_launch_token(token, launch_id)
         return launch_id if is_bot else None
 
     def _key_of(self, _: bytes, headers: RawHeaders) -> str | None:
-        """The name of a request's key; None for one that lives in browsers, which anybody may have."""
+        """Return the name of a request's key; None for a browser's key, which anybody may have."""
         key = self._services.gate.find(Headers(raw=headers))
         return None if key is None or key.scopes == {KeyScope.PUBLIC_START} else key.name
 
@@ -181,7 +181,7 @@ class Server(uvicorn.Server):
             await asyncio.wait([leaving], timeout=_LOOK_SECONDS)
             self._enforce_time_limits()
         leaving.cancel()
-        # What is left takes no time, and must be done: the runtime kills the bots that are still there.
+        # The rest takes no time, and must be done: the runtime kills the bots that still run.
         self.force_exit = False
         await super().shutdown()
 
@@ -205,7 +205,7 @@ class OnceForwarded:
                 extra={
                     "peer": peer,
                     "advice": "If this is your proxy, list it in PODLINE_TRUSTED_PROXIES: until then all its "
-                    "clients count as one address, and share the limits of one. Otherwise ignore this.",
+                    "clients count as one address and share its limits. Otherwise ignore this.",
                 },
             )
 

@@ -9,7 +9,7 @@ from controller.web.problems import problem
 
 
 class BodyLimit:
-    """Reads a body of at most `limit_bytes` ahead, so that what lies behind never meets a larger one."""
+    """Reads a body of at most `limit_bytes` ahead, so that the application never sees a larger one."""
 
     def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
         self._app = app
@@ -23,7 +23,7 @@ class BodyLimit:
         if first is None:
             await problem(BodyTooLarge(self._limit))(scope, receive, send)
         elif first["type"] == "http.disconnect":
-            # A partial body is no request. The client is gone; 499 is nginx's status for this.
+            # A partial body is not a request. The client is gone; 499 is nginx's status for this.
             await Response(status_code=499)(scope, receive, send)
         else:
             await self._app(scope, _preceded_by(first, receive), send)
@@ -33,7 +33,7 @@ class BodyLimit:
         return not length.isdecimal() or int(length) > self._limit
 
     async def _read(self, receive: Receive) -> Message | None:
-        """The whole body as one message, or None for one that is too large."""
+        """Return the whole body as one message; None if it is too large."""
         body = bytearray()
         while True:
             message = await receive()

@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS: Final = {
-    # As the page needs it; an answer of the API that a browser is made to show may load nothing either.
+    # As the page needs it. An API response that a browser is made to display may load nothing more.
     "Content-Security-Policy": (
         "default-src 'self'; media-src 'self' blob: mediastream:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
@@ -24,7 +24,7 @@ _PREFLIGHT_SECONDS: Final = 600
 def restricted(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     """Wrap `app`, and let pages of `origins`, and of no other site, read the answers.
 
-    No credentials are allowed: callers send bearers, and no cookie is ever set.
+    No credentials are allowed: callers send bearer tokens, and no cookie is ever set.
     """
     if origins:
         app = CORSMiddleware(

@@ -16,11 +16,11 @@ from controller.web.problems import problem
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES: Final = frozenset({"same-origin", "none"})
-"""Of Sec-Fetch-Site: our own pages, and a person at the address bar."""
+"""Values of Sec-Fetch-Site: from our own pages, and from a person at the address bar."""
 
 
 class OwnPagesOnly:
-    """Answers as `app` does, to programs, to our own pages, and to those of the listed origins.
+    """Lets requests through to `app` from programs, our own pages, and pages of the listed origins.
 
     A browser lets any page send requests, also to this machine and under a name that the page's owner has
     pointed at our address (DNS rebinding). It does say where they come from.
@@ -41,7 +41,7 @@ class OwnPagesOnly:
             app: what to protect, whatever its routes are.
             origins: of other sites whose pages may use it.
             own_url: where callers reach it; None if any name will do.
-            has_keys: without keys this machine alone is served, and pages may not even read.
+            has_keys: without keys only this machine is served, and other pages may not even read.
             keyless_port: a port of this machine that asks for no key, whatever the others do.
         """
         self._app = app
@@ -76,7 +76,7 @@ class OwnPagesOnly:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         is_own_site = site is None or site in _OWN_SITES
         if origin is None:
-            # Links from elsewhere may be followed to our page.
+            # Other sites may link to our page.
             return is_own_site or (method in _READING and headers.get("sec-fetch-mode") == "navigate")
         page = split_url(origin)
         if origin.lower() in self._origins or (page is not None and self._is_own(page)):
@@ -88,9 +88,9 @@ class OwnPagesOnly:
         return own is not None and (page.scheme, page.netloc.lower()) == (own.scheme, own.netloc.lower())
 
     def _is_here(self, page: SplitResult, host: SplitResult) -> bool:
-        """Whether a page came from the address it asks, and no other site can have named that address.
+        """Whether a page came from the address it sends to, and no other site can have chosen that name.
 
-        Any name will do where ours is not known.
+        Any name will do if ours is not known.
         """
         is_web = page.scheme in ("http", "https") and bool(page.hostname)
         is_named_by_us = (

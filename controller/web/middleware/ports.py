@@ -12,7 +12,7 @@ from controller.web.problems import problem
 METRICS: Final = "/metrics"
 BOTS: Final = "/internal/"
 PROBES: Final = ("/livez", "/readyz")
-"""On the bots' port, where no caller is in their way; and on the public one."""
+"""Served on the bots' port, where callers can't get in their way, and on the public one."""
 
 
 class PathsByPort:

@@ -27,12 +27,12 @@ Answered = Callable[[str, Mapping[str, Any], int | None, float], None]
 """Called for each request: method, query, the answer's status (None without one), seconds until it began."""
 
 REQUEST_SECONDS: Final = 10.0
-"""For one answer, the page of a list included."""
+"""For one response, including a page of a list."""
 
 _CONNECT_SECONDS: Final = 5.0
 _MERGE_PATCH: Final = "application/merge-patch+json"
 _CONNECTIONS: Final = 100
-"""At the same time: the starts that arrive together, two watches, and the logs that are being read."""
+"""Concurrent connections: for starts that arrive together, two watches, and logs being read."""
 
 
 class Api:
@@ -90,7 +90,7 @@ class Api:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Open an answer to be read in pieces. Raises as `request` does, also while it is read."""
+        """Open a response to be read in pieces. Raises as `request` does, even while it is read."""
         try:
             client = self._open_client()
             answer = await self._send(client, method, path, query, body, timeout)
@@ -141,7 +141,7 @@ class Api:
     async def _renew(self, used: ApiClient) -> None:
         """Read the credentials again, because those of this client were refused."""
         async with self._renewing:
-            # Several requests may be refused at the same time. The first of them renews.
+            # Several requests may be refused at the same time. The first of them renews the credentials.
             if self._client is not used:
                 return
             try:
@@ -197,7 +197,7 @@ async def _send(
 
 
 def _credentials(client: ApiClient) -> tuple[Any, ...]:
-    """Return what identifies a client. Files are named after their content."""
+    """Return the credentials that identify a client. Files are named after their content."""
     shown = client.configuration
     return dict(shown.api_key), shown.cert_file, shown.key_file
 

@@ -1,1 +1,1 @@
-"""What is written for one launch: names, template, manifests, and the session's record on its Job."""
+"""The objects written for one launch: names, template, manifests, and the session's record on its Job."""

@@ -20,7 +20,7 @@ from podline.contract import environment
 from podline.contract.reasons import Phase
 
 FAREWELL_SECONDS: Final = 5
-"""How much longer than the bot's farewell its pod may take: reports and final report come afterwards."""
+"""How much longer its pod may take than the bot's farewell: reports and the final report follow it."""
 
 
 EXAMPLE: Final = Launch(
@@ -37,7 +37,7 @@ EXAMPLE: Final = Launch(
     secrets={},
     deadline_seconds=60,
 )
-"""The launch whose Job is dry-run. It is never made."""
+"""The launch id of the Job that is only dry-run."""
 
 
 def session_job(
@@ -96,7 +96,7 @@ def _bot(container: dict[str, Any], launch: Launch, secret: str) -> dict[str, An
 
 
 def session_secret(launch: Launch, job_uid: str) -> dict[str, Any]:
-    """Return the Secret with one bot's credentials, which its Job owns and takes along."""
+    """Return the Secret with one bot's credentials. The Job owns it, so it is deleted with the Job."""
     job_name = names.job_name(launch.session.id)
     name = names.secret_name(job_name, launch.session.launch_id)
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job_name, "uid": job_uid}

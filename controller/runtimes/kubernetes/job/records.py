@@ -175,7 +175,7 @@ def _read_ending(meta: Meta) -> Ending | None:
 
 
 def _read_usage(meta: Meta) -> tuple[Usage, bool]:
-    """What the session has used, and whether that is only part of it."""
+    """Return what the session has used, and whether that is only part of it."""
     kept: _Usage | None = _decoded(meta.annotations.usage, _Usage)
     if kept is None:
         return Usage(), False
