@@ -84,7 +84,7 @@ async def bot(session: BotSession) -> None:
 
 
 def _turns_by_voice(stop_secs: float) -> LLMUserAggregatorParams:
-    """End turns by voice activity alone: the model hears the audio itself, so no transcript is waited for."""
+    """End turns by voice activity alone: the model hears the audio itself, so no transcript is needed."""
     return LLMUserAggregatorParams(
         vad_analyzer=SileroVADAnalyzer(params=VADParams(stop_secs=stop_secs)),
         user_turn_strategies=UserTurnStrategies(

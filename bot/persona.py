@@ -23,8 +23,8 @@ class Persona:
         instructions: The model's system instruction.
         voice: Name of one of Gemini Live's prebuilt voices. Google adds to them, so any name is passed on.
         greeting: What the bot says first.
-        farewell: What it says last when something else ends the call.
-        language: BCP-47 tag of the language it begins in, as `en-US`.
+        farewell: What it says last when something other than its own goodbye ends the call.
+        language: BCP-47 tag of the language it begins in, such as `en-US`.
     """
 
     instructions: str
@@ -61,12 +61,12 @@ def load_persona(path: Path | None) -> Persona:
 
 
 def greeting_request(persona: Persona) -> str:
-    """Return the request to the model once the caller has joined."""
+    """Return what the model is asked once the caller has joined."""
     return f"The caller has just joined. Say these words and no others: “{persona.greeting}”"
 
 
 def warning_request(seconds: float) -> str:
-    """Return the request to the model when the call has only so many seconds left."""
+    """Return what the model is asked when the call has only this many seconds left."""
     return (
         "The call has a time limit. Tell the caller, in the language of this conversation: "
         f"“We have about {seconds:.0f} seconds left.”"
@@ -74,7 +74,7 @@ def warning_request(seconds: float) -> str:
 
 
 def farewell_request(persona: Persona) -> str:
-    """Return the request to the model when the call is about to end."""
+    """Return what the model is asked when the call is about to end."""
     return (
         "The call is about to end. Say goodbye in the language of this conversation, "
         f"with these words and no others: “{persona.farewell}”"

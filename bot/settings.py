@@ -27,7 +27,7 @@ def _convex_site(url: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ShoppingSettings:
-    """What the shopping assistant needs to know.
+    """The shopping assistant's settings.
 
     Attributes:
         stop_secs: Silence that ends a turn, in seconds, as in Pipecat's `VADParams`.
@@ -45,7 +45,7 @@ def read_settings(environment: Mapping[str, str]) -> ShoppingSettings:
     """Read and check the bot's variables.
 
     Raises:
-        WrongVariables: One is missing or malformed; one line names each and holds no secret.
+        WrongVariables: One is missing or malformed; one line names each and contains no secret.
     """
     variables = given(environment)
     hints = {}

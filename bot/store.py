@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 T = TypeVar("T")
 
 MAX_PRODUCTS: Final = 10
-"""Nobody wants to hear more; the backend's `total` has the number of matches."""
+"""Callers don't want to hear more; the backend's `total` has the number of matches."""
 
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
 _LONGEST: Final = {"name": 120, "category": 60, "currency": 8, "description": 200}
@@ -25,7 +25,7 @@ class StoreError(Exception):
     """A request to the backend failed. The message is for operators and contains no address."""
 
 
-class RouteMissing(StoreError):  # noqa: N818 - named as what is wrong
+class RouteMissing(StoreError):  # noqa: N818 - named for what is wrong
     """The backend does not serve this route."""
 
 
@@ -91,9 +91,9 @@ class StoreTimeouts:
 class Store:
     """The product backend at `url`.
 
-    Each request is idempotent: a search changes nothing, a product saved or removed twice is saved or
-    removed, and turns carry their index. Requests are retried if there was no connection or it broke, and on
-    429 and 5xx; never after the time limit, which all attempts share.
+    Each request is idempotent: a search changes nothing, saving or removing a product twice has the same
+    effect as once, and turns carry their index. Requests are retried if there was no connection or it broke,
+    and on 429 and 5xx; never after the time limit, which all attempts share.
     """
 
     def __init__(
@@ -122,11 +122,11 @@ class Store:
         return Found([_cut(product) for product in found.products[:MAX_PRODUCTS]], total)
 
     async def save(self, user_id: str, number: int) -> Product | None:
-        """Put a product on the user's list; return it if the backend does.
+        """Add a product to the user's list; return it if the backend does.
 
         Raises:
-            ProductUnknown: There is none with this number.
-            StoreError: No usable answer in time; the product may be saved all the same.
+            ProductUnknown: There is no product with this number.
+            StoreError: No usable answer in time; the product may have been saved anyway.
         """
         return await self._change("saveProductByNumber", user_id, number)
 
@@ -134,13 +134,13 @@ class Store:
         """Take a product off the user's list; return it if the backend does.
 
         Raises:
-            ProductUnknown: There is none with this number.
-            StoreError: No usable answer in time; the product may be removed all the same.
+            ProductUnknown: There is no product with this number.
+            StoreError: No usable answer in time; the product may have been removed anyway.
         """
         return await self._change("removeProductByNumber", user_id, number)
 
     async def save_transcript(self, session_id: str, user_id: str, turns: Sequence[Turn]) -> None:
-        """Keep these turns.
+        """Store these turns.
 
         Raises:
             RouteMissing: The backend keeps no transcripts.
@@ -197,7 +197,7 @@ def _accepted(status: int, answer: bytes) -> bytes:
     if status == HTTPStatus.OK:
         return answer
     if status == HTTPStatus.NOT_FOUND:
-        # A backend that has the route answers in its own JSON; without it, its server does not.
+        # A backend that has the route answers 404 in its own JSON; a server without the route doesn't.
         try:
             _REFUSAL.validate_json(answer, strict=True)
         except ValidationError:

@@ -23,7 +23,7 @@ MAX_TURN_CHARACTERS: Final = 10_000
 
 @dataclass(frozen=True)
 class Rhythm:
-    """When turns are sent: `batch` turns at once, or those of `wait` seconds; all times in seconds."""
+    """When turns are sent: `batch` of them at once, or those of `wait` seconds. Times are in seconds."""
 
     batch: int = 20
     wait: float = 2.0
@@ -106,7 +106,7 @@ class Transcript:
             await self._added.wait()
 
     async def _send_batch(self) -> bool:
-        """Send the oldest turns; return whether they are dealt with."""
+        """Send the oldest turns; return whether they are settled."""
         batch = list(self._waiting)[: self._rhythm.batch]
         try:
             await self._store.save_transcript(self._session_id, self._user_id, batch)
@@ -123,7 +123,7 @@ class Transcript:
         return True
 
     async def _send_all(self) -> bool:
-        """Send what waits; return whether nothing is left."""
+        """Send the waiting turns; return whether none are left."""
         while self._waiting:
             if not await self._send_batch():
                 return False

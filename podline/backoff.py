@@ -1,4 +1,4 @@
-"""Attempts that are repeated, with pauses that double after each failure in a row."""
+"""Repeated attempts, with pauses that double after each failure in a row."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Retries:
         self.failures = 0
 
     def seconds(self, failures: int) -> float:
-        """Return how long to wait after so many failures in a row: doubled each time, up to the longest."""
+        """Return how long to wait after this many failures in a row: doubled each time, up to the longest."""
         return min(self._first * 2.0 ** min(failures - 1, 10), self._longest)
 
     async def pause(self) -> None:
@@ -33,7 +33,7 @@ class Retries:
         self.failures = 0
 
     async def repeat(self, attempt: Callable[[], Awaitable[bool]], within: float) -> bool:
-        """Repeat an attempt until it succeeds, for at most so many seconds; return whether it did."""
+        """Repeat an attempt until it succeeds, for at most this many seconds; return whether it did."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
                 while not await attempt():

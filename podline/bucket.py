@@ -1,4 +1,4 @@
-"""A token bucket: allows a burst, and a limited rate in the long run. Pure."""
+"""A token bucket: allows bursts, and a limited rate in the long run. Pure."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""Errors that end a call early, each with the reason under which it is reported.
+"""Errors that end a call early, each with the reason that it is reported under.
 
 * BotError
   - ConfigInvalid      a file that the bot needs is wrong
     - WrongVariables   environment variables are
   - RoomRefused        the room did not let the bot in
   - RoomLost           the room is gone, or the bot can no longer hear or be heard
-  - ModelRefused       key, quota or setup not accepted
+  - ModelRefused       the key, quota or setup was not accepted
   - ModelUnreachable   no connection to the model
   - ModelLost          the connection was lost for good during the call
 """
 
-# ruff: noqa: N818 - named as their reasons are
+# ruff: noqa: N818 - named like their reasons
 
 from collections.abc import Sequence
 from typing import ClassVar

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 BY_A_LIBRARY: Final = "library message"
-"""The event of libraries' lines; the field `text` has the library's message."""
+"""The event of libraries' log lines; the field `text` has the library's message."""
 
 _EVENT_WIDTH: Final = 28
 """As wide as most events, so that the fields of most lines are aligned."""
@@ -68,7 +68,7 @@ def as_json(line: Line) -> str:
         "event": line.event,
     }
     tail = {} if line.exception is None else {"exception": line.exception}
-    # No field can replace one that every line has.
+    # No field can replace the ones that every line has.
     return json.dumps({**head, **line.fields, **head, **tail}, default=str)
 
 

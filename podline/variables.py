@@ -27,7 +27,7 @@ _SHOWN: Final = frozenset(
         "literal_error",
     }
 )
-"""Pydantic's errors of variables that are numbers or choices: their values are no secrets."""
+"""Pydantic's errors about numbers and choices: the values of such variables are not secret."""
 
 
 def given(environment: Mapping[str, str]) -> dict[str, str]:
@@ -41,13 +41,13 @@ def read_variables(
     hints: Mapping[str, str] | None = None,
     problems: Sequence[str] = (),
 ) -> T:
-    """Fill a dataclass, whose fields have the variables' names as aliases.
+    """Fill a dataclass from variables; its fields have their names as aliases.
 
     Args:
         shape: The dataclass.
         values: Variables that are set; a nested dataclass takes its own under the field's name.
         hints: What to do about a missing variable, by its name.
-        problems: What is known to be wrong already.
+        problems: Mistakes that are already known.
 
     Raises:
         WrongVariables: Something is missing or malformed.
@@ -95,13 +95,13 @@ def _url(value: str, schemes: tuple[str, ...], kind: str) -> str:
         parts, port_is_valid = urlsplit(""), False
     is_whole = value.isprintable() and " " not in value and not parts.query and not parts.fragment
     if not (is_whole and port_is_valid and parts.scheme in schemes and parts.hostname):
-        # Shown only if it can be nothing but an address: a key in the wrong variable is not repeated.
+        # Shown only if it can't be anything but an address: a key in the wrong variable is not repeated.
         is_address = "://" in value and not {"@", "?", "#"} & set(value)
         raise ValueError(f"is {quoted(value)}, which is not {kind}" if is_address else f"is not {kind}")
     return value.rstrip("/")
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True)]
-"""A value without the blanks around it that files and pipes leave behind."""
+"""A value without the surrounding blanks that files and pipes leave."""
 HttpUrl = Annotated[Text, AfterValidator(_http_url)]
 WebSocketUrl = Annotated[Text, AfterValidator(_websocket_url)]

@@ -7,10 +7,10 @@ from pipecat.services.llm_service import FunctionCallParams
 
 
 def end_call_tool(on_goodbye: Callable[[], None]) -> FunctionSchema:
-    """`end_call`, without parameters.
+    """Return `end_call`, which has no parameters.
 
-    `on_goodbye` is called before the model gets its result. The model's next words are the goodbye, and the
-    call ends after them.
+    `on_goodbye` is called before the model gets the tool's result. The model's next words are the goodbye,
+    and the call ends after them.
     """
 
     async def end_call(params: FunctionCallParams) -> None:

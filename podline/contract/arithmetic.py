@@ -14,7 +14,7 @@ from podline.contract.usage import TalkSeconds, Tokens, ToolCalls, Usage, values
 T = TypeVar("T", Tokens, ToolCalls, TalkSeconds)
 
 OTHER: Final = "other"
-"""The name that counts for all others once there are too many."""
+"""The name under which all others count once there are too many."""
 
 NOTHING: Final = Usage()
 

@@ -1,7 +1,7 @@
 """Limits on a caller's ICE candidates, and the addresses that a bot may send packets to. Pure.
 
 The controller refuses oversized offers before they reach a bot. The bot, which does the sending, drops
-forbidden addresses: browsers routinely offer private ones, so these must not cost the call.
+forbidden addresses: browsers routinely offer private ones, so these must not fail the call.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _NEVER: Final = tuple(
         ),
     )
 )
-"""Addresses of no caller: metadata services, which the bot would reach from inside, and this network."""
+"""Addresses that no caller has: metadata services, which the bot could reach, and "this network"."""
 
 _NOT_PUBLIC: Final = tuple(map(ip_network, ("100.64.0.0/10", "192.88.99.0/24", "198.18.0.0/15", "fec0::/10")))
 """Addresses that some version of Python's `ipaddress` wrongly considers public."""
@@ -67,7 +67,7 @@ def why_too_much(sdp: str) -> str | None:
 
 
 def why_too_many(candidates: Iterable[Mapping[str, Any]]) -> str | None:
-    """Return the same for candidates that follow their offer. Browsers send all media's in one batch."""
+    """Return the same for candidates sent after their offer. Browsers send those of all media together."""
     by_media = Counter(
         (str(each.get("sdp_mid")), str(each.get("sdp_mline_index")))
         for each in candidates
@@ -82,8 +82,8 @@ class CandidateFilter:
     """Passes the candidates that one connection may use: a limited number of allowed addresses.
 
     Attributes:
-        has_dropped: True if there were others. Then more may follow, because the caller's own packets still
-            show where they come from.
+        has_dropped: True if others were dropped. Then there may be more, because the caller's own packets
+            still show where they come from.
     """
 
     def __init__(self, *, refuse_private: bool) -> None:
@@ -101,8 +101,8 @@ class CandidateFilter:
     def sdp(self, sdp: str) -> str:
         """Return an offer's SDP without the candidates that must not be used.
 
-        Media bundled into another get that one's: browsers list them there alone, and if media share a
-        transport from the start, aiortc uses those of the last one.
+        Bundled media get the candidates of the medium they are bundled into: browsers list them only there,
+        and if media share a transport from the start, aiortc uses those of the last one.
         """
         sections = list(_sections(sdp))
         leader, self._bundled = _bundle(sections)

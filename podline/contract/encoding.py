@@ -1,4 +1,4 @@
-"""Messages to JSON, and JSON back to messages: strictly, and without repeating what a stranger has sent."""
+"""Messages to JSON, and JSON back to messages: strictly, and without repeating a stranger's text."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ T = TypeVar("T")
 
 
 class DecodeError(ValueError):
-    """Some text is no such message. The error says where and why, and holds nothing of the text."""
+    """A text is not a valid message. The error says where and why, and repeats none of the text."""
 
 
 def encode(message: Any) -> bytes:
     """Return a message as JSON."""
     text = json.dumps(message, default=_fields, ensure_ascii=False, separators=(",", ":"))
-    return text.encode(errors="replace")  # half a surrogate pair must not keep a report from its way
+    return text.encode(errors="replace")  # half a surrogate pair must not keep a report from being sent
 
 
 def decode(adapter: TypeAdapter[T], text: bytes | str) -> T:
-    """Read a message: no "1" for 1, nothing out of bounds; unknown fields are ignored.
+    """Read a message strictly: no "1" for 1, nothing out of bounds. Unknown fields are ignored.
 
     Raises:
-        DecodeError: It is not JSON, or not such a message.
+        DecodeError: It is not JSON, or not a valid message.
     """
     try:
         return adapter.validate_json(text, strict=True)
@@ -40,7 +40,7 @@ def decode(adapter: TypeAdapter[T], text: bytes | str) -> T:
 
 
 def decode_error(error: ValidationError) -> DecodeError:
-    """Return the first of pydantic's complaints, without the text it complains of."""
+    """Return the first of pydantic's complaints, without the text that it is about."""
     [first, *_] = error.errors(include_url=False, include_context=False, include_input=False)
     return DecodeError(_sentence(first))
 
@@ -56,7 +56,7 @@ def _fields(message: Any) -> dict[str, Any]:
 
 
 def _sentence(error: ErrorDetails) -> str:
-    """Where and why. An unknown kind and the names of models and tools would be the sender's own words."""
+    """Return where and why. Unknown kinds, and names of models and tools, would be the sender's own words."""
     why = "Unknown kind" if error["type"] == "union_tag_invalid" else error["msg"]
     path = "".join(
         f"[{step}]" if isinstance(step, int) else f".{step}" if step in _OUR_NAMES else "[...]"
@@ -73,7 +73,7 @@ def _defaults(kind: type[Any]) -> dict[str, Any]:
 _DEFAULTS: Final[dict[type[Any], dict[str, Any]]] = {
     kind: _defaults(kind) for kind in (BotTimeline, FinalReport, InboxAnswer, InboxPage)
 }
-"""The messages that leave out what stands at its default."""
+"""The messages that leave out fields with default values."""
 
 _MESSAGES: Final = frozenset(
     kind for module in (messages, usage) for kind in vars(module).values() if is_dataclass(kind)

@@ -1,6 +1,6 @@
 """Names of a bot's environment variables.
 
-Sandbox, controller and operator write them; the settings of runner and bot read them.
+The sandbox, the controller and the operator set them; the settings of the runner and the bot read them.
 """
 
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ SECRETS: Final = (GOOGLE_API_KEY, CONVEX_TOKEN, DAILY_TOKEN, LIVEKIT_TOKEN, LAUN
 
 
 def traces_are_wanted(variables: Mapping[str, str]) -> bool:
-    """Return whether there is a receiver for spans and they are not switched off."""
+    """Return whether a receiver for spans is set and they are not switched off."""
     is_off = (
         variables.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
         or variables.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none"

@@ -117,7 +117,7 @@ class ModelReconnected:
 
 @dataclass(frozen=True, slots=True)
 class ErrorSeen:
-    """Something failed inside the bot and the call went on."""
+    """Something failed inside the bot, and the call continued."""
 
     kind: Name
     type: Literal["error"] = "error"
@@ -125,7 +125,7 @@ class ErrorSeen:
 
 @dataclass(frozen=True, slots=True)
 class ClientMessagesRefused:
-    """The bot refused this many messages of the caller's client since its last such event."""
+    """The bot refused this many messages from the caller's client since its last event of this kind."""
 
     cause: Name
     count: Count
@@ -158,7 +158,7 @@ Event = (
 EVENT_KINDS: Final[tuple[str, ...]] = tuple(
     str(kind.__dataclass_fields__["type"].default) for kind in get_args(Event)
 )
-"""What the field `type` of an event may say."""
+"""The values that an event's field `type` may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +216,9 @@ InboxMessage = OfferMessage | CandidatesMessage | StopMessage
 
 @dataclass(frozen=True, slots=True)
 class InboxPage:
-    """Messages after the one named in the query (`after`), oldest first; all if that one is unknown.
+    """The messages after the one named in the query (`after`), oldest first; all if that one is unknown.
 
-    A stop comes before all others. `withdrawn` are the ids of messages whose answers nobody waits for.
+    A stop comes before all others. `withdrawn` lists messages, by id, that no longer need an answer.
     """
 
     messages: list[Annotated[InboxMessage, Field(discriminator="type")]]

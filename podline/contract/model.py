@@ -1,4 +1,4 @@
-"""The model that bots talk through. The controller locks a bot's token to it."""
+"""The model that bots use. The controller locks a bot's token to it."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Parsing of what bots send, without the events that only a newer bot knows."""
+"""Parsing of bots' messages, without the events that only a newer bot knows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_report(body: bytes) -> tuple[Report, list[str]]:
     except ValidationError as error:
         if not _names_an_unknown_kind(error):
             raise decode_error(error) from None
-    # Look at kinds one by one only if one is unknown, because that takes several times as long.
+    # Look at the kinds one by one only if one is unknown, because that takes several times as long.
     report = json.loads(body)
     kinds = [_unknown_kind(event) for event in report["events"]]
     known = [event for event, kind in zip(report["events"], kinds, strict=True) if kind is None]

@@ -1,4 +1,4 @@
-"""The closed list of reasons why a session ended, the phase each leads to, and a bot's exit codes."""
+"""The closed list of reasons why a session ended, the phase that each leads to, and bots' exit codes."""
 
 from enum import StrEnum
 from typing import Final

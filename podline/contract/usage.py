@@ -48,7 +48,7 @@ class TalkSeconds:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The usage of one call so far. A turn is one finished turn of the caller."""
+    """The usage of one call so far. `turns` counts the caller's finished turns."""
 
     models: Annotated[dict[Name, Tokens], Field(max_length=16)] = field(default_factory=dict)
     turns: Count = 0

@@ -44,7 +44,7 @@ def run_bot(load: "LoadBot", check: Check) -> NoReturn:
 
     Args:
         load: Imports the bot, once all settings are right.
-        check: Called before, so that a mistake in the bot's own settings is reported at once.
+        check: Called first, so that a mistake in the bot's own settings is reported at once.
     """
     began = time.monotonic()
     outbox = Outbox(lambda: time.monotonic() - began)
@@ -66,13 +66,13 @@ def run_bot(load: "LoadBot", check: Check) -> NoReturn:
 async def _run(
     load: "LoadBot", settings: RunnerSettings, outbox: Outbox, process_exit: ProcessExit
 ) -> NoReturn:
-    """Hold the call and exit from within the loop: what libraries still run there is not waited for."""
+    """Run the call, and exit from within the loop, without waiting for what libraries still run there."""
     try:
         ending = await _hold_call(load, settings, outbox, process_exit)
     except BotError as error:
         logger.error("call not begun", problem=error.message)
         ending = CallEnding.of(error)
-    except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a reason
+    except Exception as error:  # noqa: BLE001 - the one place that turns a bug into a reason
         logger.opt(exception=error).error("call crashed")
         ending = CallEnding.of_bug(error)
     process_exit.now(ending)
@@ -104,13 +104,13 @@ async def _hold_call(
 
 
 def _load(load: "LoadBot", settings: RunnerSettings) -> "HoldCall":
-    """Import the bot and what holds its call: a second's work, which a wrong variable need not wait for.
+    """Import the bot and the code that runs its call. That takes a second, so variables are checked before.
 
-    Without garbage collections it takes a tenth less (docs/benchmarks.md), and what it keeps in memory for
-    good is frozen: no collection walks through it again in the middle of a call.
+    Without garbage collection it takes a tenth less (docs/benchmarks.md). What stays in memory is frozen, so
+    that no collection walks through it in the middle of a call.
     """
     if not settings.traced:
-        # Pipecat loads OpenTelemetry wherever it is found. So it is not: that takes 3 in 100 of this time.
+        # Pipecat loads OpenTelemetry if it finds it. Hiding it saves 3 % of this time.
         sys.modules.setdefault("opentelemetry", None)  # type: ignore[arg-type]
     gc.disable()
     from podline.runner.room.transports import import_transport  # noqa: PLC0415
@@ -124,7 +124,7 @@ def _load(load: "LoadBot", settings: RunnerSettings) -> "HoldCall":
 
 
 def _read_all(environment: Mapping[str, str], check: Check) -> RunnerSettings:
-    """Read the runner's settings and the bot's, and name all that is wrong with either in one line."""
+    """Read the runner's settings and the bot's, and name everything wrong with either in one line."""
     problems: list[str] = []
     settings = None
     try:
@@ -136,7 +136,7 @@ def _read_all(environment: Mapping[str, str], check: Check) -> RunnerSettings:
     except WrongVariables as error:
         problems += error.problems
     except BotError:
-        # Such as a file that a variable names: of no interest while variables are wrong.
+        # For example about a file that a variable names: irrelevant while variables are wrong.
         if not problems:
             raise
     if settings is None or problems:
@@ -145,7 +145,7 @@ def _read_all(environment: Mapping[str, str], check: Check) -> RunnerSettings:
 
 
 def _traces(*, traced: bool) -> AbstractAsyncContextManager["Traces | None"]:
-    """Return what makes the call's spans, or nothing if they are not wanted or can't be sent."""
+    """Return a context with the call's traces, or with None if they are not wanted or can't be sent."""
     if traced:
         try:
             # OpenTelemetry's SDK is loaded only for those who want traces, and an image may lack it.
@@ -158,7 +158,7 @@ def _traces(*, traced: bool) -> AbstractAsyncContextManager["Traces | None"]:
 
 
 def _secrets(environment: Mapping[str, str]) -> list[str]:
-    """Return everything that must appear in no log, as it was given: also if a setting is wrong."""
+    """Return the values that must not appear in any log, as they were given, even if a setting is wrong."""
     return [environment.get(name, "").strip() for name in env.SECRETS]
 
 

@@ -44,7 +44,7 @@ class Attendance:
 
     @property
     def caller_is_here(self) -> bool:
-        """True while somebody can hear the bot."""
+        """True while the caller can hear the bot."""
         return self.caller_came.is_set() and not self.caller_gone.is_set()
 
     @property

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BOT_FILES: Final = (Path("bot.py"), Path("/app/bot.py"))
 _MODULE: Final = "podline_bot"
-"""The file's name as a module: under its own it could hide a package named `bot`."""
+"""The file's name as a module: under its own name it could hide a package named `bot`."""
 
 
 def find_bot_file(candidates: Sequence[Path] = BOT_FILES) -> Path:
@@ -32,7 +32,7 @@ def find_bot_file(candidates: Sequence[Path] = BOT_FILES) -> Path:
 
 
 def load_bot_file(path: Path) -> Bot:
-    """Import the file, which may import its neighbours, and return its `bot`.
+    """Import the file, which may import other files in its directory, and return its `bot`.
 
     Raises:
         ConfigInvalid: It has none.

@@ -14,22 +14,22 @@ from podline.runner.ending import UNHURRIED_SECONDS, CallEnding
 from podline.runner.observers.voice import VoiceObserver
 
 SENTENCE_SECONDS: Final = 6.0
-"""How long the bot may finish its sentence once the call has to end."""
+"""How long the bot may take to finish its sentence once the call has to end."""
 GOODBYE_SECONDS: Final = 8.0
-"""How long a goodbye may take, from asking for it to its last sound."""
+"""How long a goodbye may take, from the request for it to its last sound."""
 ANSWER_SECONDS: Final = 4.0
 """How long of that to wait for its first sound."""
 FLUSH_SECONDS: Final = 0.5
 """How long the last message to the caller's page may take through the pipeline."""
 CLOSING_SECONDS: Final = 2.0
-"""Kept back from the grace period for closing the pipeline and for the last report."""
+"""Reserved from the grace period for closing the pipeline and for the last report."""
 
 FAILED: Final = "Something went wrong on our side. Please call again."
 """What the caller reads if a call failed."""
 
 
 class Closing:
-    """Closes one call, whose ending is decided."""
+    """Closes one call once its ending is decided."""
 
     def __init__(
         self, ending: CallEnding, attendance: Attendance, worker: PipelineWorker, voice: VoiceObserver
@@ -40,12 +40,12 @@ class Closing:
         self._voice = voice
 
     async def say_goodbye(self, farewell: Frame, grace_seconds: float) -> None:
-        """Say goodbye, unless the ending has none or the caller is gone, or as soon as they are."""
+        """Say goodbye, unless the ending has none or the caller is gone. Stop once the caller is gone."""
         if self._attendance.caller_is_here and self._ending.goodbye != "none":
             await _first_of(self._say_goodbye(farewell, grace_seconds), self._attendance.caller_gone.wait())
 
     async def close(self, pipeline: asyncio.Task[None]) -> None:
-        """Close the pipeline: with its last sounds played if somebody listens, otherwise at once."""
+        """Close the pipeline: after its last sounds if somebody is there to hear them, otherwise at once."""
         if self._attendance.caller_is_here:
             await self._worker.rtvi.send_server_message(self._message_to_page())
         if self._ending.goodbye != "none" and self._voice.quiet.is_set():
@@ -72,7 +72,7 @@ class Closing:
 
     def _message_to_page(self) -> dict[str, Any]:
         ending = self._ending
-        # The controller knows who sent the signal; to the caller the call was stopped.
+        # The controller knows who sent the signal; for the caller the call was stopped.
         reason = Reason.STOPPED if ending.reason == TERMINATED else Reason(ending.reason)
         # The details of a failure are for the operator.
         message = FAILED if reason.phase is Phase.FAILED else ending.message

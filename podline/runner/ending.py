@@ -9,7 +9,7 @@ from podline.contract.reasons import TERMINATED, Reason
 from podline.errors import BotError
 
 UNHURRIED_SECONDS: Final = 20.0
-"""How long a bot may take to leave a call that nobody has asked it to end."""
+"""How long a bot may take to leave a call that it ends on its own."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class CallEnding:
     Attributes:
         reason: One of the reasons a bot can give itself, or `terminated`.
         message: One sentence for a person.
-        goodbye: `none`; `ask` the model for one; or `awaited`, because the model says one anyway.
+        goodbye: `none`; `ask` the model for one; or `awaited`, because the model is about to say one.
     """
 
     reason: Reason | Literal["terminated"]

@@ -1,4 +1,4 @@
-"""A bot's logs: our own lines and libraries' warnings, never a secret and never speech."""
+"""A bot's logs: our own lines and libraries' warnings, without secrets and without speech."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ from podline.logs import BY_A_LIBRARY, Line, form_for
 if TYPE_CHECKING:
     from loguru import Message, Record
 
-# After these words libraries repeat what they could not handle, perhaps a message of the caller or the model.
+# After these words libraries quote what they could not handle, perhaps a message from caller or model.
 _QUOTES_THE_CALL: Final = (
     "Error parsing JSON message",
     "Failed to parse",
@@ -29,8 +29,8 @@ _QUOTES_THE_CALL: Final = (
     "exception was never retrieved",
 )
 
-# What Pipecat warns of in every call although it is intended: turns come from our own voice activity
-# detection, no video is wanted, and the caller's track ends when they leave.
+# Pipecat's warnings about what is intended in every call: turns come from our own voice activity detection,
+# no video is wanted, and the caller's track ends when they leave.
 _INTENDED: Final = (
     "is not emitting turn frames",
     "ideo transceiver is available",
@@ -69,7 +69,7 @@ def configure_logging(session_id: str, secrets: Iterable[str]) -> None:
 
 
 def line_of(record: "Record", session_id: str) -> Line:
-    """Return a record as one of our lines, without what an exception or a library quotes."""
+    """Return a record as one of our lines, without text that an exception or a library quotes."""
     fields = {"session_id": session_id}
     if not _is_ours(record):
         fields["text"] = without_quotes(record["message"]).strip()
@@ -90,7 +90,7 @@ def _is_ours(record: "Record") -> bool:
 
 
 def without(secrets: Iterable[str], value: object) -> object:
-    """Return a field's value with each of these masked; numbers and truth values hold none."""
+    """Return a field's value with each of these masked; numbers and booleans contain none."""
     if value is None or isinstance(value, int | float):
         return value
     text = str(value)
@@ -100,13 +100,13 @@ def without(secrets: Iterable[str], value: object) -> object:
 
 
 def without_quotes(message: str) -> str:
-    """Return the message up to where it begins to repeat what somebody sent."""
+    """Return the message up to where it begins to quote what somebody sent."""
     ends = [message.index(phrase) + len(phrase) for phrase in _QUOTES_THE_CALL if phrase in message]
     return message[: min(ends)] if ends else message
 
 
 def describe(error: BaseException) -> dict[str, str]:
-    """Return an error's type and the lines it came through; its own text may hold anything."""
+    """Return an error's type and the lines it passed through; its own text may contain anything."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     frames = reversed(traceback.extract_tb(error.__traceback__))

@@ -1,4 +1,4 @@
-"""What the runner adds to a bot's pipeline: limits on the caller's input, a discreet RTVI, the worker."""
+"""The runner's additions to a bot's pipeline: limits on the caller's input, a discreet RTVI, the worker."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -30,14 +30,14 @@ def call_worker(
     rtvi: RTVIProcessor,
     traced_as: str | None = None,
 ) -> PipelineWorker:
-    """Make the worker that runs a bot's pipeline, with metrics on and idle time reported, not acted on.
+    """Make the worker that runs a bot's pipeline, with metrics on, and idle time reported but not acted on.
 
     Args:
         pipeline: The bot's.
         observers: Watch every frame.
         idle_seconds: Silence of both sides after which the worker's `on_idle_timeout` fires.
-        rtvi: Speaks with the caller's client.
-        traced_as: The conversation's id in its spans; None if none are made.
+        rtvi: Talks to the caller's client.
+        traced_as: The conversation's id in its spans; None if there are no spans.
     """
     return PipelineWorker(
         pipeline,
@@ -58,10 +58,10 @@ def call_worker(
 
 
 class DiscreetRTVI(RTVIProcessor):
-    """Reports that something failed, not what: an exception's text may hold anything."""
+    """Reports that something failed, but not what: an exception's text may contain anything."""
 
     async def report_refusal(self, sentence: str) -> None:
-        """Send the page an RTVI error that says why a message of its client was refused."""
+        """Send the page an RTVI error that says why a message from its client was refused."""
         await self.push_transport_message(Error(data=ErrorData(error=sentence, fatal=False)))
 
     async def _send_error_frame(self, frame: ErrorFrame) -> None:
@@ -73,7 +73,7 @@ class CallerInput(FrameProcessor):
     """Passes on what the caller says and types.
 
     A realtime model takes its context only once, at the beginning, so typed text goes to it as realtime text.
-    Of the audio it hears as much as real time allows.
+    It hears no more audio than real time allows.
 
     Event handlers: `on_typed_text(caller_input, text)`, called in order, before the model gets the text.
     """
@@ -88,7 +88,7 @@ class CallerInput(FrameProcessor):
         if isinstance(frame, InputAudioRawFrame):
             if self._hearing.admits(frame.num_frames, frame.sample_rate):
                 if self._hearing.is_closed:
-                    # Without any audio a turn that has begun would never end.
+                    # Without any audio, a turn that has begun would never end.
                     frame.audio = bytes(len(frame.audio))
                 await self.push_frame(frame, direction)
         elif isinstance(frame, LLMMessagesAppendFrame) and direction is FrameDirection.DOWNSTREAM:

@@ -13,21 +13,21 @@ from podline.runner.channel.outbox import Outbox
 from podline.runner.ending import UNHURRIED_SECONDS, CallEnding
 
 FORCED_EXIT_SECONDS: Final = 0.3
-"""How long before the end of the grace period a bot that hangs while it ends is exited."""
+"""How long before the end of the grace period a bot that hangs while ending is forced to exit."""
 QUICK_EXIT_SECONDS: Final = 10.0
-"""The same for a call without a goodbye: cancelling Pipecat during a join has been seen to take 13 s."""
+"""The same for a call without a goodbye: cancelling Pipecat during a join was seen to take 13 s."""
 
 
 class ProcessExit:
-    """Ends this process with its final report written."""
+    """Ends this process, with its final report written."""
 
     def __init__(self, outbox: Outbox, final_report_file: str) -> None:
-        """Take what is reported, and the path of the file it is written to (empty for none)."""
+        """Take the call's bookkeeping, and the path of the final report's file (empty for none)."""
         self._outbox = outbox
         self._file = FinalReportFile(Path(final_report_file)) if final_report_file else None
 
     def on_early_signal(self) -> None:
-        """Exit on SIGTERM at once. As PID 1 a process without a handler would not end at all."""
+        """Exit on SIGTERM at once. As PID 1, a process without a handler would not end at all."""
 
         def exit_early(_number: int, _frame: object) -> None:
             self.now(CallEnding(TERMINATED, "A signal stopped the bot before it had joined."))
@@ -37,10 +37,10 @@ class ProcessExit:
     def prepare(self, ending: CallEnding, grace_seconds: float) -> None:
         """Write the report of a decided ending, and exit by force if the call takes too long to close."""
         if ending.reason is Reason.OUT_OF_MEMORY:
-            # To close anything in order takes memory.
+            # An orderly close takes memory.
             self.now(ending)
         self._write(ending, is_final=False)
-        # What is acknowledged from here on must count as that, should the bot be killed before its exit.
+        # What is acknowledged from now on must count as such, even if the bot is killed before its exit.
         self._outbox.on_acknowledged = lambda: self._write(ending, is_final=False)
         longest = grace_seconds - FORCED_EXIT_SECONDS if ending.is_ordered else UNHURRIED_SECONDS
         self.by_force(ending, min(longest, QUICK_EXIT_SECONDS) if ending.goodbye == "none" else longest)

@@ -41,21 +41,21 @@ if TYPE_CHECKING:
     from podline.runner.observers.spans import Traces
 
 REFUSALS_SECONDS: Final = 2.0
-"""How often refused client messages are recorded: an event for each would push out others."""
+"""How often refused client messages are recorded: an event for each would crowd out others."""
 
 _UNCAUGHT: Final = ("Error processing frame", "Uncaught exception")
-"""How Pipecat begins the report of a processor that raised: pipecat/processors/frame_processor.py."""
+"""How Pipecat's reports of a processor's exception begin: pipecat/processors/frame_processor.py."""
 
 
 @dataclass(frozen=True)
 class Cues:
-    """Frames that make a bot speak when the runner knows that it should.
+    """Frames that make a bot speak when only the runner knows that it should.
 
-    A realtime model is asked with an `InputTextRawFrame`, a text-to-speech service speaks a `TTSSpeakFrame`.
+    A realtime model is asked with an `InputTextRawFrame`; a text-to-speech service speaks a `TTSSpeakFrame`.
 
     Attributes:
         greeting: Queued when the caller has joined.
-        warning: Takes the seconds left; its frame is queued when the time limit is near.
+        warning: Called with the seconds left; its frame is queued when the time limit is near.
         farewell: Queued when the call is about to end for a reason that the bot doesn't know.
     """
 
@@ -65,13 +65,13 @@ class Cues:
 
 
 class BotSession:
-    """What the runner gives a bot for one call, and what the bot reports to it.
+    """One call, as the runner gives it to a bot. The bot reports to it.
 
     Attributes:
         session_id: The session's id.
         user_id: Who is calling.
         transport: The caller's room; its input and output are the ends of the bot's pipeline.
-        caller_input: To be put right behind the transport's input: it limits what the caller sends.
+        caller_input: Goes right after the transport's input in the pipeline: it limits what the caller sends.
     """
 
     def __init__(
@@ -99,13 +99,13 @@ class BotSession:
     # What the bot calls.
 
     async def run(self, pipeline: Pipeline, cues: Cues, tools: Collection[str] = ()) -> None:
-        """Hold the call with the bot's pipeline.
+        """Run the call with the bot's pipeline.
 
         Return when the call has ended, the pipeline is closed and the last report is sent.
 
         Args:
             pipeline: From the transport's input to its output.
-            cues: What makes the bot speak.
+            cues: The frames that make the bot speak.
             tools: Names of the model's tools.
         """
         self._build_worker(pipeline, tools)
@@ -130,11 +130,11 @@ class BotSession:
         self._attendance.complete()
 
     def fail(self, error: BotError) -> None:
-        """End the call because of an error that it can't go on with."""
+        """End the call because of an error that it can't continue with."""
         self._attendance.end(CallEnding.of(error))
 
     def model_reconnected(self) -> None:
-        """Record that a lost connection to the model was made again."""
+        """Record that a lost connection to the model was restored."""
         self._outbox.record(ModelReconnected())
 
     # The parts of a call.
@@ -160,7 +160,7 @@ class BotSession:
 
         @self._worker.event_handler("on_pipeline_error")
         async def on_pipeline_error(_worker: PipelineWorker, frame: ErrorFrame) -> None:
-            # Pipecat would go on without this processor, so the bot would be mute or deaf.
+            # Pipecat would continue without this processor, so the bot would be mute or deaf.
             # Without memory, whatever comes next fails as well.
             error = frame.exception
             if error is not None and (frame.error.startswith(_UNCAUGHT) or isinstance(error, MemoryError)):
@@ -203,7 +203,7 @@ class BotSession:
         return helpers
 
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
-        """Turn a bug in a helper into the call's ending, so that caller and model are still left in order."""
+        """Turn a bug in a helper into the call's ending, so that caller and model are still left properly."""
         try:
             await work
         except Exception as caught:  # noqa: BLE001 - a bug may be anything
@@ -262,7 +262,7 @@ async def hold_call(
     attendance: Attendance,
     traces: "Traces | None" = None,
 ) -> CallEnding:
-    """Let the bot hold one call, and return how it ended.
+    """Let the bot run one call, and return how it ended.
 
     Raises:
         BotError: The call could not begin.

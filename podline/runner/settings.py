@@ -38,7 +38,7 @@ def _ice_servers(text: str) -> tuple[PeerIceServer, ...]:
     try:
         return tuple(PeerIceServer(**each) for each in json.loads(text)["iceServers"])
     except (ValueError, LookupError, TypeError, RecursionError):
-        # Not shown: it holds a password.
+        # Not shown: it contains a password.
         raise ValueError("is not the JSON of a browser's iceServers") from None
 
 
@@ -75,7 +75,7 @@ class PeerIceServer:
 
 @dataclass(frozen=True)
 class Channel:
-    """The controller's URL, and what this launch authenticates with."""
+    """The controller's URL, and this launch's credentials for it."""
 
     url: Annotated[HttpUrl, Field(alias=env.CONTROLLER_URL)]
     launch_id: Annotated[Text, AfterValidator(_identifier), Field(alias=env.LAUNCH_ID)]
@@ -84,19 +84,19 @@ class Channel:
 
 @dataclass(frozen=True, kw_only=True)
 class RunnerSettings:
-    """All that a runner needs to know about its call. Times are in seconds.
+    """A runner's settings for its call. Times are in seconds.
 
     Attributes:
         daily: The caller's room if it is Daily's; without a room, offers come through the channel (webrtc).
         livekit: The caller's room if it is LiveKit's.
-        channel: The way to the controller; None if the bot runs alone.
+        channel: How to reach the controller; None if the bot runs alone.
         traced: True if spans are sent.
         ice_servers: STUN and TURN servers that connect the caller to the bot (webrtc).
         refuse_private_candidates: True if the bot sends nothing to the caller's private addresses (webrtc).
         max_duration_seconds: The session's time limit.
         grace_seconds: From SIGTERM until the process must be gone.
-        no_caller_seconds: How long to wait for the caller, counted from joined.
-        return_grace_seconds: How long a caller lost abruptly may take to come back.
+        no_caller_seconds: How long to wait for the caller once the bot has joined.
+        return_grace_seconds: How long a caller who was lost abruptly may take to return.
         idle_seconds: How long both sides may be silent.
     """
 
@@ -125,7 +125,7 @@ def read_settings(environment: Mapping[str, str]) -> RunnerSettings:
     """Read and check every variable.
 
     Raises:
-        WrongVariables: Something is missing or malformed; one line names it all and holds no secret.
+        WrongVariables: Something is missing or malformed; one line names it all and contains no secret.
     """
     variables = given(environment)
     transport, problems = _transport(variables)
@@ -135,7 +135,7 @@ def read_settings(environment: Mapping[str, str]) -> RunnerSettings:
         "daily": variables if transport == "daily" else None,
         "livekit": variables if transport == "livekit" else None,
         "channel": variables if needs_channel else None,
-        # Whatever is wrong with tracing must not keep a caller from being answered.
+        # A mistake about tracing must not keep a caller from being answered.
         "traced": env.traces_are_wanted(environment) and env.why_no_traces(environment) is None,
     }
     hints = {}
@@ -160,5 +160,5 @@ def _transport(variables: Mapping[str, str]) -> tuple[Transport, list[str]]:
             problem = f"{env.TRANSPORT} is {quoted(asked)}, not daily, livekit or webrtc"
     if daily == livekit == 0:
         return "webrtc", [problem] if problem else []
-    # One whose variables are all set goes before one with half of them.
+    # A transport with all its variables set takes precedence over one with half of them.
     return "daily" if daily >= livekit else "livekit", [problem] if problem else []

@@ -80,7 +80,7 @@ class DailyApi:
 
         Args:
             client: Makes the requests.
-            key: The operator's.
+            key: Daily's API key.
             url: The API's, with its version.
 
         Raises:

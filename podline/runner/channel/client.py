@@ -1,4 +1,4 @@
-"""The channel to the controller: reports out, inbox in. A call goes on without it."""
+"""The channel to the controller: reports out, inbox in. A call continues without it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _UNACCEPTABLE: Final = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCES
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """Messages whose answers nobody waits for: answering them would affect only this side."""
+    """Messages that no longer need an answer: answering them would affect only this side."""
 
     ids: frozenset[str]
 
@@ -134,13 +134,13 @@ class ControllerClient:
                 retries.reset()
 
     async def answer(self, message_id: str, answer: InboxAnswer) -> None:
-        """Answer one message; give up if the controller doesn't want the answer or stays away."""
+        """Answer one message; give up if the controller doesn't want the answer or can't be reached."""
         retries = self._pace.retries()
         if not await retries.repeat(partial(self._send_answer, message_id, answer), self._pace.answer_within):
             logger.warning("answer not delivered to the controller", failures=retries.failures)
 
     async def _send_answer(self, message_id: str, answer: InboxAnswer) -> bool:
-        """Send an answer; return whether the controller has decided about it."""
+        """Send an answer; return whether the controller has accepted or refused it."""
         url = f"{self._launch}/inbox/{quote(message_id, safe='')}"
         try:
             status, _ = await self._request("POST", url, encode(answer))

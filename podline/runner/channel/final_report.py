@@ -24,7 +24,7 @@ MAX_MESSAGE_BYTES: Final = 600
 def final_report(
     outbox: Outbox, reason: Reason | Literal["terminated"], message: str, *, is_final: bool = True
 ) -> FinalReport:
-    """Return how the call ended and all it used, in less than `MAX_LAST_WORD_BYTES` of JSON.
+    """Return how the call ended and all that it used, in less than `MAX_LAST_WORD_BYTES` of JSON.
 
     If that is too much, first the tools, then the models too are merged under `other`, in both totals alike,
     so that their difference stays correct.
@@ -76,8 +76,8 @@ class FinalReportFile:
     def _write(self, text: bytes) -> None:
         try:
             with open(self._path, "wb", buffering=0, opener=_open) as file:
-                # Blanks overwrite a longer report until the file is truncated: truncated first, it would be
-                # empty for a moment.
+                # Blanks overwrite a longer report until the file is truncated. Truncating first would leave
+                # it empty for a moment.
                 size = os.fstat(file.fileno()).st_size
                 file.write(text.ljust(size))
                 if size > len(text):

@@ -39,7 +39,7 @@ class _OneOffer:
         self._withdrawn = asyncio.Event()
 
     def put(self, offer: OfferMessage) -> None:
-        """Replace any earlier offer: a caller who makes another waits for no earlier one."""
+        """Replace any earlier offer: a caller who makes another no longer waits for it."""
         self._next = offer
         self._withdrawn.set()
         self._is_there.set()
@@ -52,7 +52,7 @@ class _OneOffer:
             self._withdrawn.set()
 
     async def take(self) -> tuple[OfferMessage, asyncio.Event]:
-        """Return the next offer, and an event that is set once nobody waits for its answer."""
+        """Return the next offer, and an event that is set once its answer is no longer wanted."""
         while self._next is None:
             await self._is_there.wait()
         self._current, self._next = self._next, None

@@ -1,4 +1,4 @@
-"""Bookkeeping of a call's usage and of what the controller has counted of it. No network."""
+"""Bookkeeping of a call's usage, and of how much of it the controller has counted. No network."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Outbox:
 
 
 def _within_limits(event: Event, totals: Usage) -> Event:
-    """Return the event, under the name `OTHER` if its own would be one too many for `Usage`."""
+    """Return the event, renamed to `OTHER` if its own name would be one too many for `Usage`."""
     match event:
         case TokensUsed(model=model) if _is_beyond(model, totals.models, MAX_MODELS):
             return replace(event, model=OTHER)

@@ -1,4 +1,4 @@
-"""Several observers as one, because Pipecat spends more on each than they do themselves."""
+"""Several observers in one, because Pipecat spends more on each than they do themselves."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,10 @@ class ObserverGroup(BaseObserver):
     """
 
     def __init__(self, observers: Sequence[BaseObserver]) -> None:
-        """Take observers that want each frame once and do not look at how it is processed.
+        """Group observers that want each frame once and don't look at how it is processed.
 
         Raises:
-            ValueError: One of them wants every push.
+            ValueError: One of them wants every push of a frame.
         """
         super().__init__(observe_every_push=False)
         if any(each.observe_every_push for each in observers):

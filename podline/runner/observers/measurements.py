@@ -1,4 +1,4 @@
-"""The events a bot reports, made from Pipecat's observers: tokens, latencies, turns, tools, talk time."""
+"""The events that a bot reports, from Pipecat's observers: tokens, latencies, turns, tools, talk time."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -54,7 +54,7 @@ def observers(
     Args:
         record: Takes each event as it happens.
         on_latency: Takes the seconds from the end of the caller's speech to the first sound of the answer.
-        caller_is_here: False while a silence means nothing.
+        caller_is_here: Returns False while silence means nothing.
     """
     each = (
         _service_metrics(record),

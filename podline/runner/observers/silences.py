@@ -12,7 +12,7 @@ Side = Literal["caller", "bot"]
 
 
 class Silences:
-    """Records each silence once it has lasted for `SILENCE_SECONDS`, also the one that a call ends with."""
+    """Records each silence once it has lasted for `SILENCE_SECONDS`, including one at the end of a call."""
 
     def __init__(self, record: Callable[[Silence], None], caller_is_here: Callable[[], bool]) -> None:
         self._record = record
@@ -21,12 +21,12 @@ class Silences:
         self._timer: asyncio.TimerHandle | None = None
 
     def began(self, side: Side) -> None:
-        """Note that this side speaks."""
+        """Note that this side began to speak."""
         self._speaking.add(side)
         self._cancel()
 
     def stopped(self, side: Side, ago: float) -> None:
-        """Note that this side stopped speaking so many seconds ago."""
+        """Note that this side stopped speaking this many seconds ago."""
         self._speaking.discard(side)
         self._cancel()
         if not self._speaking:

@@ -1,4 +1,4 @@
-"""Whether the bot is speaking: what waits for the start or the end of a sentence."""
+"""Whether the bot is speaking, for code that waits for the start or the end of a sentence."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from pipecat.observers.base_observer import BaseObserver, FramePushed
 
 
 class VoiceObserver(BaseObserver):
-    """Two events, exactly one of which is set at any time."""
+    """Sets exactly one of two events at any time."""
 
     def __init__(self) -> None:
         super().__init__(observe_every_push=False)

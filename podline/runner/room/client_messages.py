@@ -1,7 +1,7 @@
 """Limits on what a caller's client sends besides speech, on every transport.
 
-A message is rebuilt from the fields that this bot uses; nothing else of it reaches Pipecat, whose RTVI
-processor would also take tool results, audio, files and key presses from any client.
+A message is rebuilt from the fields that this bot uses. Nothing else of it reaches Pipecat: its RTVI
+processor would also accept tool results, audio, files and key presses from any client.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from podline.bucket import Bucket, Clock
 
 MAX_CHARACTERS: Final = 2_000
-"""Of one typed text: a page of writing, far more than anybody types into a call."""
+"""In one typed text: a page of writing, far more than anybody types into a call."""
 MAX_BYTES: Final = 32 * 1024
-"""Of one raw message: `MAX_CHARACTERS` take 24 KB if JSON escapes each of them."""
+"""In one raw message: `MAX_CHARACTERS` take 24 KB if JSON escapes each of them."""
 TEXTS_AT_ONCE: Final = 10
 TEXTS_PER_SECOND: Final = 1.0
 """People type slower than this, but a page's buttons send a text for each click."""
@@ -36,7 +36,7 @@ ANSWERS_AT_ONCE: Final = 5
 ANSWERS_PER_SECOND: Final = 0.5
 """How often the page is sent a refusal: a flood of messages must not cause a flood of answers."""
 MAX_REFUSALS: Final = 300
-"""After so many refusals a client is abusive: nothing more that it sends is read or answered."""
+"""After this many refusals a client is abusive: nothing more that it sends is read or answered."""
 
 _PING: Final = "ping"
 _MAX_PING_CHARACTERS: Final = 64
@@ -45,7 +45,7 @@ Cause = Literal["rate", "total", "size", "malformed", "unsupported"]
 
 
 class Refused(Exception):  # noqa: N818 - named for what happened
-    """A message is refused; the text tells the caller why, and what to do."""
+    """A message is refused; the text says why and what to do, for the caller."""
 
     def __init__(self, cause: Cause, sentence: str) -> None:
         super().__init__(sentence)
@@ -98,7 +98,7 @@ class _TrackStatus(_Model):
 class Signalling(_Model):
     """The caller has muted or unmuted a track.
 
-    Pipecat's SmallWebRTC clients mark so what is for the connection rather than for the bot.
+    Pipecat's SmallWebRTC clients use this mark for messages to the connection rather than to the bot.
     """
 
     type: Literal["signalling"]
@@ -114,7 +114,7 @@ def read_message(text: str) -> Message:
     """Read what a client sent.
 
     Raises:
-        Refused: It is no message of a kind that this bot uses, or its text is too long.
+        Refused: It is not a kind of message that this bot uses, or its text is too long.
     """
     try:
         message = _MESSAGE.validate_json(text)
@@ -144,7 +144,7 @@ class ClientMessages:
         self._is_closed = False
 
     async def take(self, raw: str | bytes) -> str | None:
-        """Return the message as Pipecat may see it; None if it is refused."""
+        """Return the message in the form that Pipecat may see; None if it is refused."""
         if self._is_closed:
             return None
         if isinstance(raw, str) and len(raw) <= _MAX_PING_CHARACTERS and raw.startswith(_PING):
@@ -156,7 +156,7 @@ class ClientMessages:
             return None
 
     async def take_parsed(self, message: Any) -> Any | None:
-        """Do the same with a message that the transport already parsed."""
+        """Do the same with a message that the transport has already parsed."""
         try:
             text = json.dumps(message)
         except (TypeError, ValueError, RecursionError):
@@ -165,7 +165,7 @@ class ClientMessages:
         return None if taken is None else json.loads(taken)
 
     def close(self) -> None:
-        """Accept nothing from here on."""
+        """Accept nothing from now on."""
         self._is_closed = True
 
     def drain(self) -> dict[Cause, int]:

@@ -1,4 +1,4 @@
-"""A limit on what the model hears of a caller: never more seconds of sound than have passed."""
+"""A limit on how much the model hears of a caller: never more seconds of sound than have passed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Hearing:
         self.is_closed = False
 
     def admits(self, frames: int, sample_rate: int) -> bool:
-        """Return whether the model may hear this much more; count what it may not hear."""
+        """Return whether the model may hear this much more audio; count it as dropped if not."""
         if frames <= 0 or sample_rate <= 0:
             return False
         seconds = frames / sample_rate
@@ -29,7 +29,7 @@ class Hearing:
         return False
 
     def close(self) -> None:
-        """Let the model hear silence from here on."""
+        """Let the model hear only silence from now on."""
         self.is_closed = True
 
     def drain(self) -> float:

@@ -1,4 +1,4 @@
-"""The bot's membership of a provider's room: refused or lost once, and kept while a connection recovers."""
+"""The bot's membership in a provider's room: refused or lost once, and kept while a connection recovers."""
 
 import asyncio
 from typing import Final
@@ -13,7 +13,7 @@ class Membership:
     """Reports the first failure of a room to `Presence`, and nothing after it."""
 
     def __init__(self, provider: str, server: str, token: str, presence: Presence) -> None:
-        """`provider` and `server` are their names in sentences; no sentence may contain `token`."""
+        """`provider` and `server` are names for use in sentences; no sentence may contain `token`."""
         self._provider = provider
         self._server = server
         self._token = token
@@ -28,11 +28,11 @@ class Membership:
         return self._recovery is not None
 
     def refuse(self, words: str, remedy: str) -> None:
-        """Report that the bot was refused, for a reason in the provider's words; `remedy` says what to do."""
+        """Report that the bot was refused. `words` is the provider's reason, `remedy` says what to do."""
         self._fail(RoomRefused(f"{self._provider} did not let the bot in: {self._clean(words)}; {remedy}."))
 
     def lose(self, words: str) -> None:
-        """Report that the room is lost, for a reason in the provider's words."""
+        """Report that the room is lost. `words` is the provider's reason."""
         self._fail(RoomLost(f"The {self._provider} room was lost: {self._clean(words)}."))
 
     def interrupted(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Answers to a caller's offer, independent of what makes the connection."""
+"""Answers to a caller's offers, independent of what makes the connection."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from typing import Final, Protocol
 from podline.errors import BotError
 
 END_SILENCE_SECONDS: Final = 0
-"""Playback paces audio, so nothing is in flight when the pipeline ends, and Pipecat's 2 s only delay it."""
+"""Playback paces audio, so nothing is in flight when the pipeline ends, and Pipecat's 2 s only delay that."""
 
 
 class Presence(Protocol):
@@ -18,7 +18,7 @@ class Presence(Protocol):
         """The caller can hear and be heard."""
 
     def caller_left(self, *, abruptly: bool) -> None:
-        """The caller is gone: `abruptly` if the network or the browser died and they may come back."""
+        """The caller is gone: `abruptly` if the network or the browser died and they may return."""
 
     def room_failed(self, error: BotError) -> None:
         """The room cannot be joined or is lost."""
