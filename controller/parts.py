@@ -167,11 +167,11 @@ def choose_runtime(
 
 
 def choose_credentials(settings: Settings, variables: Mapping[str, str], clock: Clock) -> Credentials:
-    """Choose what each bot is issued for its own call, in place of secrets that all bots share."""
+    """Choose what each bot is issued for its own call, instead of secrets that all bots share."""
     bots = settings.bots
     issuers: list[Issuer] = []
     if bots.store_secret is not None:
-        # PyJWT takes a tenth of a second to import, and only those who need it wait for it.
+        # PyJWT takes a tenth of a second to import, so it is imported only if needed.
         from controller.credentials.store import StoreTokens  # noqa: PLC0415
 
         issuers.append(StoreTokens(bots.store_secret.get_secret_value(), clock.now))
@@ -196,7 +196,7 @@ def choose_rooms(settings: Settings, signer: Signer) -> Rooms:
     installation, *former = signer.installations(where)
     names = RoomNames(installation, tuple(former))
     if settings.rooms.kind == "livekit":
-        # Its package costs a twentieth of a second and 15 MB, so others don't import it.
+        # Its package costs a twentieth of a second and 15 MB, so it is imported only if needed.
         from controller.rooms.livekit import LiveKitAccount, LiveKitRooms  # noqa: PLC0415
 
         livekit = settings.livekit

@@ -19,7 +19,7 @@ from podline.contract.reasons import Reason
 
 
 class BotError(Exception):
-    """The call cannot begin or go on. `message` tells a person what happened and what to do."""
+    """The call can't begin or continue. `message` says what happened and what to do, for a person."""
 
     reason: ClassVar[Reason] = Reason.CRASHED
 

@@ -31,7 +31,7 @@ class Standing:
 
 
 def overdue(standing: Standing, limits: Limits) -> Reason | None:
-    """Return why this bot must be stopped now; None while it may go on, or is being stopped already."""
+    """Return why this bot must be stopped now; None if it may continue or is already being stopped."""
     if standing.phase is Phase.STOPPING or standing.phase.is_end or standing.launched is None:
         return None
     if standing.launched > limits.backstop(standing.max_duration):

@@ -47,8 +47,8 @@ _MOST_CHARACTERS: Final = 64
 def unknown_variables(variables: Mapping[str, object]) -> list[str]:
     """Name each variable that begins like ours and that nothing reads, and suggest the closest real one.
 
-    Values are never part of a sentence; neither are names that may hold one, as `PODLINE_SECRETabc...` does
-    if the `=` is missing.
+    Values are never part of a sentence; neither are names that may contain one, as
+    `PODLINE_SECRETabc...` does if the `=` is missing.
 
     Args:
         variables: by name; the value None stands for a line of a file without `=`.

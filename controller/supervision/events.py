@@ -25,7 +25,7 @@ class _Subscriber:
 class Feed(Generic[T]):
     """The current state of many items, numbered by change.
 
-    Each event is a state, not a difference. So a reader who falls behind or comes back needs only the latest
+    Each event is a state, not a difference. So a reader that falls behind or comes back needs only the latest
     state of each item that changed meanwhile, and no history is kept.
     """
 

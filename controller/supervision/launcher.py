@@ -36,7 +36,7 @@ _LAST_LAUNCHES_SECONDS: Final = 5.0
 
 
 class Launcher:
-    """Carries each launch to its outcome: accepted, refused, or unknown and then repeated or given up."""
+    """Takes each launch to its outcome: accepted, refused, or unknown and then repeated or given up."""
 
     def __init__(  # noqa: PLR0913 - the parts it is composed of
         self,
@@ -74,7 +74,7 @@ class Launcher:
         Returns:
             The caller's token for the room, if a room was made.
         """
-        # A caller who hangs up must not leave a launch half done, nor may a failed launch cancel other work.
+        # A caller who hangs up must not leave a launch half done; a failed launch must not cancel other work.
         launching = asyncio.create_task(self._launch(record, request))
         record.launch_started(launching)
         return await asyncio.shield(launching)

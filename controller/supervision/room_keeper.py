@@ -22,7 +22,7 @@ _LAST_CLOSINGS_SECONDS: Final = 5.0
 
 
 class RoomKeeper:
-    """Owns the closing of rooms. `run` must be awaited for as long as sessions are served."""
+    """Owns the closing of rooms. Await `run` for as long as sessions are served."""
 
     def __init__(
         self,

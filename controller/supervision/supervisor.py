@@ -35,7 +35,7 @@ from podline.contract.reasons import Phase, Reason
 
 
 class Supervisor:
-    """Owns the records of all sessions. `run` must be awaited for as long as sessions are served."""
+    """Owns the records of all sessions. Await `run` for as long as sessions are served."""
 
     def __init__(  # noqa: PLR0913 - the parts it is composed of
         self,
@@ -130,7 +130,7 @@ class Supervisor:
     async def close(self) -> None:
         """Accept no more sessions, and stop the bots unless they outlive the controller.
 
-        Whatever still waits for a bot or for a change then gets an error or its end, even if this is
+        Everything that still waits for a bot or for a change then gets an error or an end, even if this is
         cancelled. Harmless when repeated.
         """
         if self._is_closing:
@@ -199,7 +199,7 @@ class Supervisor:
         return Started(session=record.session, caller_token=caller_token, is_new=False)
 
     def seconds_left(self, session: Session) -> float:
-        """Return for how many seconds from now a session may go on at most."""
+        """Return for how many more seconds a session may last at most."""
         return self._launcher.seconds_left(session)
 
     # --- tracking: what the runtime observes ---

@@ -1,4 +1,4 @@
-"""Signed identities: JWTs by which a web app vouches for the name of a caller."""
+"""Signed identities: JWTs in which a web app vouches for a caller's name."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class IceServerOut(BaseModel):
 class RoomOut(BaseModel):
     """Where the caller joins. `token` is only in the response to a start, if Podline created the room.
 
-    The same holds for `ice_servers`, if the operator has set any.
+    The same applies to `ice_servers`, if the operator has set any.
     """
 
     provider: str

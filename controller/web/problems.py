@@ -28,7 +28,7 @@ from controller.web.errors import (
 
 
 class Problem(BaseModel):
-    """What went wrong. `code` is stable and for programs; `detail` tells a person what to do."""
+    """What went wrong. `code` is stable, for programs; `detail` says what to do, for people."""
 
     type: str
     title: str

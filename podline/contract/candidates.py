@@ -118,7 +118,7 @@ class CandidateFilter:
         )
 
     def takes(self, candidate: str, mid: object) -> bool:
-        """Return whether a candidate that followed its offer may be used."""
+        """Return whether a candidate that was sent after its offer may be used."""
         is_taken = mid not in self._bundled and self._takes(candidate)
         self.has_dropped |= not is_taken
         return is_taken

@@ -191,7 +191,7 @@ class BotSession:
         await closing.say_goodbye(cues.farewell, self._settings.grace_seconds)
         await closing.close(running)
 
-    # What goes on beside the conversation.
+    # What runs beside the conversation.
 
     def _helpers(self, cues: Cues, controller: ControllerClient | None) -> list[Coroutine[Any, Any, None]]:
         helpers = [self._greet(cues.greeting), self._warn(cues.warning), self._watch_refusals()]

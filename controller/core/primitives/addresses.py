@@ -60,7 +60,7 @@ def is_server(url: str) -> bool:
 
 
 def is_private_url(url: str) -> bool:
-    """Return whether nobody in between can read what is sent to this server: https, or this machine."""
+    """Return whether what is sent to this server can't be read on the way: https, or this machine."""
     parts = split_url(url)
     if parts is None or not is_server(url):
         return False

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def describe_errors(errors: Sequence[Any], root: int = 1) -> str:
-    """Say what is wrong, field by field, without repeating what was sent.
+    """Describe what is wrong, field by field, without repeating what was sent.
 
     Args:
         errors: as pydantic lists them.

@@ -269,7 +269,7 @@ class LocalRuntime:
 
 
 def _kill_group(leader: int) -> None:
-    """Kill what is left of a process group. An empty group is no error."""
+    """Kill the rest of a process group. An empty group is not an error."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 

@@ -165,7 +165,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._refuse(RequestTimeout("header", self._limits.head_seconds))
         elif self._part is _Part.BODY:
             if self.flow.read_paused:
-                self._since = now  # it is we who keep the client waiting
+                self._since = now  # we are the ones who keep the client waiting
             elif seconds > self._limits.body_seconds:
                 self._refuse(RequestTimeout("body", self._limits.body_seconds))
         elif not self._is_answering() and seconds > self._idle_seconds():

@@ -60,7 +60,7 @@ class HttpLimits:
 
 
 def most_public_connections(wanted: int, open_files: int | None, capacity: int) -> int:
-    """How many connections the public listener may hold, so that bots and probes always find a descriptor.
+    """Return how many connections the public listener may have, leaving descriptors for bots and probes.
 
     Args:
         wanted: the operator's limit.
@@ -74,6 +74,6 @@ def most_public_connections(wanted: int, open_files: int | None, capacity: int) 
 
 
 def most_bot_connections(open_files: int | None, capacity: int) -> int:
-    """How many connections the bots' listener may hold: all that bots and probes need."""
+    """Return how many connections the bots' listener may have: all that bots and probes need."""
     needed = CONNECTIONS_PER_BOT * capacity + PROBES
     return needed if open_files is None else max(1, min(needed, open_files // 4))

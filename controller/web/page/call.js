@@ -130,7 +130,7 @@ export class Call extends EventTarget {
   #sendLateCandidates() {
     const candidates = this.#lateCandidates.splice(0);
     if (candidates.length === 0) return;
-    // A lost candidate is one path less; the connection's own state shows whether another works.
+    // A lost candidate is one path fewer; the connection's own state shows whether another works.
     sendCandidates(this.sessionId, this.#pcId, candidates, this.#abort.signal).catch(() => {});
   }
 

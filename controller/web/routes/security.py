@@ -147,7 +147,7 @@ def _identified(identities: Identities, bearer: str, request: Request, services:
 
 @contextmanager
 def _failures_counted(request: Request, services: Services, guess: str | None) -> Iterator[None]:
-    """Limit how often an address may guess keys and tokens. Holders of a valid one are never delayed."""
+    """Limit how often an address may guess keys and tokens. Requests with valid ones are never delayed."""
     try:
         yield
     except Unauthorized:

@@ -83,7 +83,7 @@ class Access:
 
     def _complaint(self, error: Exception) -> str:
         if self._has_kubeconfig():
-            # Their parsers quote the line they failed on, which may hold a credential.
+            # Their parsers quote the line they failed on, which may contain a credential.
             what = str(error) if isinstance(error, ConfigException) else type(error).__name__
             return f"The kubeconfig {self._files} can't be used: {what.rstrip('.')}."
         return (

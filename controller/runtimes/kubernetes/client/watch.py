@@ -152,7 +152,7 @@ class Collection(Generic[T]):
 
 
 class Watch(Generic[T]):
-    """A watch of one collection that goes on for as long as its changes are read."""
+    """A watch of one collection, which continues for as long as its changes are read."""
 
     def __init__(
         self,

@@ -496,7 +496,7 @@ export interface components {
          * RoomOut
          * @description Where the caller joins. `token` is only in the response to a start, if Podline created the room.
          *
-         *     The same holds for `ice_servers`, if the operator has set any.
+         *     The same applies to `ice_servers`, if the operator has set any.
          */
         RoomOut: {
             /** Provider */
@@ -723,7 +723,7 @@ export interface components {
         };
         /**
          * Problem
-         * @description What went wrong. `code` is stable and for programs; `detail` tells a person what to do.
+         * @description What went wrong. `code` is stable, for programs; `detail` says what to do, for people.
          */
         Problem: {
             /** Type */
