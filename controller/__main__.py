@@ -32,7 +32,7 @@ from controller.web.http.server import Server
 log = logging.getLogger("podline.main")
 
 EXIT_CONFIG_INVALID = 64
-"""EX_USAGE of sysexits.h; what a bot exits with in the same case."""
+"""EX_USAGE of sysexits.h; a bot exits with it in the same case."""
 
 EXIT_NO_ROOM = 1
 EXIT_INTERRUPTED = 130

@@ -37,7 +37,7 @@ from podline.contract import environment
 
 
 class ConfigurationError(Exception):
-    """A part can't be made as the settings describe it; the sentence names the variable and what to do."""
+    """A part can't be made as the settings describe it; the sentence names the variable and the fix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

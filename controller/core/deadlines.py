@@ -44,7 +44,7 @@ def overdue(standing: Standing, limits: Limits) -> Reason | None:
 
 
 def next_check_in(standing: Standing, limits: Limits) -> float:
-    """Return the seconds until this bot may be overdue at the earliest, whatever it does meanwhile.
+    """Return the seconds until this bot may be overdue at the earliest, whatever it does until then.
 
     Its reports only postpone deadlines, except for the first: from then on silence counts.
     """

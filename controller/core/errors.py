@@ -103,7 +103,7 @@ class SessionConflict(ControllerError):
 
     @classmethod
     def by_room(cls, session_id: str) -> SessionConflict:
-        """A bot is already in the room that the caller brings."""
+        """A bot is already in the room that the caller brought."""
         error = cls(session_id)
         detail = (
             f"The bot of session {session_id!r} is already in this room. "

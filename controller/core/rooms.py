@@ -39,7 +39,7 @@ class Rooms(Protocol):
         """Create a room for a session.
 
         Raises:
-            RoomsUnavailable: the provider made none.
+            RoomsUnavailable: the provider created none.
         """
 
     def bring(self, session: Session, url: str, token: str) -> Room:
@@ -55,14 +55,14 @@ class Rooms(Protocol):
         `secrets` is None if the caller brought the room: the bot's token was theirs and is not kept.
 
         Raises:
-            RoomsUnavailable: the provider made no token.
+            RoomsUnavailable: the provider created no token.
         """
 
     async def admit(self, session: Session, *, lifetime_seconds: float) -> str | None:
         """Return another token for the caller of an open room; None if the caller brought it.
 
         Raises:
-            RoomsUnavailable: the provider made none.
+            RoomsUnavailable: the provider created none.
         """
 
     async def close(self, session: Session) -> None:

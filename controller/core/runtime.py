@@ -91,7 +91,7 @@ class Runtime(Protocol):
         """True if bots keep running when the controller exits and the next one can adopt them."""
 
     def watch(self) -> AsyncGenerator[Observation, None]:
-        """Watch all bots and yield what becomes of each, in order, until the generator is closed.
+        """Watch all bots and yield what happens to each, in order, until the generator is closed.
 
         Bots can be launched while it is iterated.
         """
@@ -105,7 +105,7 @@ class Runtime(Protocol):
         Raises:
             SessionConflict: the runtime has something else under this session's name.
             RuntimeUnavailable: no bot was started, and none will be.
-            UnknownOutcome: there may or may not be a bot. `stop` then makes sure that there is none, and an
+            UnknownOutcome: there may or may not be a bot. `stop` then ensures that there is none, and an
                 exit is observed even if there never was one.
         """
 

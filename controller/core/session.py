@@ -73,7 +73,7 @@ class Ending:
 
     @property
     def message(self) -> str:
-        """Both sentences as one string, as the API and the Job's annotations have them."""
+        """Both sentences as one string, as in the API and in the Job's annotations."""
         return f"{self.what_happened} {self.advice}" if self.advice else self.what_happened
 
 

@@ -30,7 +30,7 @@ class StartRequest:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of all that is requested except the id."""
+        """SHA-256 of everything requested except the id."""
         asked: list[Any] = [self.user_id, self.room, self.max_duration_seconds, self.persona, self.metadata]
         if self.budget != NO_BUDGET:
             # Without a budget the hash is that of releases without budgets: hashes on their Jobs stay valid.

@@ -26,7 +26,7 @@ class Signer:
         return self._ours(f"launch:{launch_id}")[0]
 
     def session_token(self, session_id: str, launch_id: str) -> str:
-        """Return the token with which a caller may make offers to this launch, and to no later one."""
+        """Return the token with which a caller may make offers to this launch, but not to a later one."""
         return self._ours(_of_session(session_id, launch_id))[0]
 
     def installations(self, site: str) -> tuple[str, ...]:

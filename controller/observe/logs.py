@@ -28,7 +28,7 @@ _OWN_TO_RECORDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {
 
 @contextmanager
 def about(session_id: str | None) -> Iterator[None]:
-    """Make all lines name this session, including those of tasks started meanwhile."""
+    """Add this session to all log lines, including those of tasks started meanwhile."""
     token = session_at_work.set(session_id)
     try:
         yield

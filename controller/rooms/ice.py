@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class IceServer:
-    """One server, as a browser's RTCIceServer has it."""
+    """One server, in the form of a browser's RTCIceServer."""
 
     urls: str
     username: str | None = None

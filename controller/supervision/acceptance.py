@@ -1,4 +1,4 @@
-"""Acceptance of start requests: what a caller asks for becomes a session, or is refused."""
+"""Acceptance of start requests: each becomes a session or is refused."""
 
 from __future__ import annotations
 

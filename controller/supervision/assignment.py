@@ -26,7 +26,7 @@ class Personas:
         """Return the file of a persona.
 
         Raises:
-            InvalidRequest: there is no persona of this name.
+            InvalidRequest: there is no persona with this name.
         """
         listed = self._listed()
         if name not in listed:

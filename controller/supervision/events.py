@@ -51,7 +51,7 @@ class Feed(Generic[T]):
         self._wake(key)
 
     def close(self) -> None:
-        """End each stream once it has yielded what is pending."""
+        """End each stream once it has yielded its pending changes."""
         self._closed = True
         self._wake(None)
 

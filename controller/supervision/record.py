@@ -75,7 +75,7 @@ class Record:
         """Return the record of a session that another controller started.
 
         Args:
-            session: as its runtime has it on record.
+            session: as its runtime has recorded it.
             accepted_at: when it was accepted; its deadlines count from then.
             ended_at: when it ended; None while it runs.
             now: when it was found. A live bot's silence counts from then, as its last report is not known.
@@ -127,12 +127,12 @@ class Record:
 
     @property
     def launch_to_repeat(self) -> Launch | None:
-        """The launch whose outcome is unknown. Handed over again unchanged, it starts no second bot."""
+        """The launch of unknown outcome. Handing it over again unchanged starts no second bot."""
         return self._launch_to_repeat
 
     @property
     def is_settled(self) -> bool:
-        """Whether the launch was accepted or refused, or its outcome is known to be unknown."""
+        """Whether the launch was accepted or refused, or has been declared of unknown outcome."""
         return self._settled.is_set()
 
     @property

@@ -142,7 +142,7 @@ class Recorder:
         return min(max(0.0, age), self._limits.backstop(session.max_duration_seconds))
 
     def _note_refusals(self, record: Record, refusals: Counter[str]) -> None:
-        """Count what was refused, and log it once for each session."""
+        """Count refused claims, and log them once for each session."""
         if not refusals:
             return
         self._metrics.claims_refused(refusals)

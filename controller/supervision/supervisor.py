@@ -202,7 +202,7 @@ class Supervisor:
         """Return for how many more seconds a session may last at most."""
         return self._launcher.seconds_left(session)
 
-    # --- tracking: what the runtime observes ---
+    # --- tracking: observations of the runtime ---
 
     async def _watch_bots(self) -> None:
         async with contextlib.aclosing(self._runtime.watch()) as observations:
@@ -210,7 +210,7 @@ class Supervisor:
                 self._observed(observation)
 
     def _observed(self, observation: Observation) -> None:
-        """Record what the runtime has observed of a bot. Nothing here waits."""
+        """Record an observation of a bot by the runtime. Nothing here waits."""
         if observation.found is not None:
             with about(observation.found.id):
                 self._adopt(observation.found)
@@ -236,7 +236,7 @@ class Supervisor:
         if record is not None and session.phase is Phase.STARTING:
             self._own(self._launcher.launch_adopted(record))
 
-    # --- tracking: what bots and callers send each other ---
+    # --- tracking: messages between bots and callers ---
 
     def report(self, launch_id: str, report: Report, unknown: Sequence[str] = ()) -> int:
         """Add one batch of a bot to its record. Return the number of the last batch counted.

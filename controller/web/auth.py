@@ -96,7 +96,7 @@ class Starter:
 class Gate:
     """Decides who passes: holders of a key or, without keys, anybody on this machine.
 
-    `OwnPagesOnly` ensures that a request comes from this machine, and not from some web page.
+    `OwnPagesOnly` ensures that a request comes from this machine, and not from a web page of another site.
     """
 
     def __init__(self, keys: Sequence[Key] | None) -> None:

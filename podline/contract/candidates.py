@@ -221,5 +221,5 @@ def _value(line: str) -> str:
 
 
 def _is_tcp(candidate: str) -> bool:
-    """Return whether a candidate uses TCP, which browsers offer beside each one over UDP. No bot does."""
+    """Return whether a candidate uses TCP: browsers offer one with each UDP candidate, but no bot uses it."""
     return candidate.split()[2:3] in (["tcp"], ["TCP"])

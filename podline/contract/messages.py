@@ -218,7 +218,7 @@ InboxMessage = OfferMessage | CandidatesMessage | StopMessage
 class InboxPage:
     """The messages after the one named in the query (`after`), oldest first; all if that one is unknown.
 
-    A stop comes before all others. `withdrawn` lists messages, by id, that no longer need an answer.
+    A stop precedes all others. `withdrawn` lists messages, by id, that no longer need an answer.
     """
 
     messages: list[Annotated[InboxMessage, Field(discriminator="type")]]
@@ -240,7 +240,7 @@ class FinalReport:
     `reason` is a `Reason` or `terminated`. `acked_totals` are the totals as of the last acknowledged
     report, and `acked` is its number: what `totals` has beyond them was never counted, unless the
     controller counted a batch whose acknowledgement never arrived. A report that is not final was written
-    when the end was decided: the bot went on, and if it was killed, no report has its usage from then on.
+    when the end was decided: the bot continued, and if it was killed, no report contains its later usage.
     """
 
     reason: str

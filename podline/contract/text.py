@@ -1,4 +1,4 @@
-"""Untrusted text made safe to read: text from bots and models ends up on operators' terminals."""
+"""Untrusted text made safe to read: bots' and models' text ends up on operators' terminals."""
 
 from __future__ import annotations
 

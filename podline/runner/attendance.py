@@ -24,7 +24,7 @@ class Attendance:
     """The moments and deadlines of one call. Implements `podline.runner.room.presence.Presence`.
 
     Attributes:
-        ending: Done as soon as the call has to end.
+        ending: Done as soon as the call must end.
         caller_came: Set once the caller has joined for the first time.
         caller_gone: Set while a caller who had joined is away.
         time_is_short: Set when at most `warning_seconds` of the maximum duration are left.

@@ -70,7 +70,7 @@ class DiscreetRTVI(RTVIProcessor):
 
 
 class CallerInput(FrameProcessor):
-    """Passes on what the caller says and types.
+    """Passes on the caller's speech and typed text.
 
     A realtime model takes its context only once, at the beginning, so typed text goes to it as realtime text.
     It hears no more audio than real time allows.

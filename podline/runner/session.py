@@ -161,7 +161,7 @@ class BotSession:
         @self._worker.event_handler("on_pipeline_error")
         async def on_pipeline_error(_worker: PipelineWorker, frame: ErrorFrame) -> None:
             # Pipecat would continue without this processor, so the bot would be mute or deaf.
-            # Without memory, whatever comes next fails as well.
+            # Without memory, everything that follows fails as well.
             error = frame.exception
             if error is not None and (frame.error.startswith(_UNCAUGHT) or isinstance(error, MemoryError)):
                 attendance.end(CallEnding.of_bug(error))

@@ -87,7 +87,7 @@ class RunnerSettings:
     """A runner's settings for its call. Times are in seconds.
 
     Attributes:
-        daily: The caller's room if it is Daily's; without a room, offers come through the channel (webrtc).
+        daily: The caller's room if it is Daily's; without a room, offers arrive through the channel (webrtc).
         livekit: The caller's room if it is LiveKit's.
         channel: How to reach the controller; None if the bot runs alone.
         traced: True if spans are sent.
@@ -145,7 +145,7 @@ def read_settings(environment: Mapping[str, str]) -> RunnerSettings:
 
 
 def _transport(variables: Mapping[str, str]) -> tuple[Transport, list[str]]:
-    """Return the transport asked for, or else the one whose variables are set, and what is wrong with it."""
+    """Return the requested transport, or else the one whose variables are set, and what is wrong with it."""
     asked = variables.get(env.TRANSPORT, "").strip()
     daily = sum(name in variables for name in (env.DAILY_ROOM_URL, env.DAILY_TOKEN))
     livekit = sum(name in variables for name in (env.LIVEKIT_URL, env.LIVEKIT_TOKEN))

@@ -179,7 +179,7 @@ class Bot:
         self.state = to
         return True
 
-    # --- what is seen of its Job and pod ---
+    # --- observations of its Job and pod ---
 
     def job_seen(self, job: Job) -> None:
         if not self.is_over:

@@ -204,7 +204,7 @@ def _held_up(pod: Pod | None, events: Sequence[Event]) -> Ending | None:
 
 
 def _from_events(events: Sequence[Event]) -> Ending | None:
-    """Return what the last warning says about why there is no bot yet."""
+    """Return the reason that the last warning gives for there being no bot yet."""
     for event in reversed(events):
         message = event.message or ""
         if event.reason == "FailedCreate":

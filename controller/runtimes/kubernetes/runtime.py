@@ -41,7 +41,7 @@ class KubernetesRuntime:
 
     outlives_us = True
 
-    def __init__(  # noqa: PLR0913 - what it is put together from
+    def __init__(  # noqa: PLR0913 - the parts it is composed of
         self,
         *,
         api: Api,

@@ -158,7 +158,7 @@ class BotTracker:
         self.look(bot)
 
     def _is_found(self, bot: Bot, job: Job) -> bool:
-        """Introduce a session that an earlier controller launched. False if the Job is no session's."""
+        """Report a session that an earlier controller launched. False if the Job belongs to no session."""
         session = read_session(job)
         if session is None:
             return False

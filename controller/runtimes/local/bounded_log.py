@@ -21,7 +21,7 @@ class BoundedLog:
         self._changed = asyncio.Event()
 
     def write(self, text: bytes) -> None:
-        """Append text. Raises OSError if the disk is full; what was written of it is kept."""
+        """Append text. Raises OSError if the disk is full; the part already written is kept."""
         if self._end - self._current_begins + len(text) > self._limit:
             self._turn_over()
         self._end += self._file.write(text)
@@ -33,7 +33,7 @@ class BoundedLog:
         self._wake()
 
     async def read(self, *, follow: bool) -> AsyncIterator[bytes]:
-        """Yield what is kept; with `follow`, also what is appended until the log is closed."""
+        """Yield the kept text; with `follow`, also text appended until the log is closed."""
         position = self._earlier_begins
         while True:
             while position < self._end:

@@ -89,7 +89,7 @@ class LocalRuntime:
 
     outlives_us = False
 
-    def __init__(  # noqa: PLR0913 - what it is put together from
+    def __init__(  # noqa: PLR0913 - the parts it is composed of
         self,
         *,
         command: Sequence[str],
@@ -158,7 +158,7 @@ class LocalRuntime:
             shutil.rmtree(log_.directory, ignore_errors=True)
             raise RuntimeUnavailable(f"The bot's process could not be started: {error.strerror}.") from error
         if self._tasks is None:
-            # The controller has shut down meanwhile, and the guardian with it.
+            # The controller has shut down in the meantime, and the guardian with it.
             _kill_group(bot.process.pid)
             raise RuntimeUnavailable("The local runtime has shut down.")
         self._guardian.add(bot.process.pid)

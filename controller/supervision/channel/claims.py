@@ -51,7 +51,7 @@ class Allowance(NamedTuple):
 
 PROMPT_TOKENS: Final = Allowance(10_000_000, 100_000)
 """Each turn sends the whole context again. This is a full context of a million every ten seconds, six million
-tokens a minute, which is what a model's vendor allows a whole project."""
+tokens a minute, which is a vendor's limit for a whole project."""
 COMPLETION_TOKENS: Final = Allowance(200_000, 2_000)
 """Speech is 25 to 32 tokens a second; the fastest text models write about a thousand."""
 MOST_PROMPT_TOKENS: Final = 2 * 1024 * 1024

@@ -52,10 +52,10 @@ class Inbox:
         """Relay an offer and wait for the bot's answer. An older offer that still waits is withdrawn.
 
         Raises:
-            OfferSuperseded: the caller made another one meanwhile.
+            OfferSuperseded: the caller made another offer in the meantime.
             OfferRefused: the bot refused it, in its own words.
             BotUnavailable: the bot did not answer in time.
-            SessionEnded: the session has ended, or ends meanwhile.
+            SessionEnded: the session has ended, or ends while waiting.
         """
         for key, waiting in list(self._waiting.items()):
             if isinstance(waiting.message, OfferMessage):
@@ -88,7 +88,7 @@ class Inbox:
         The list is empty if there is something to `take_withdrawn`, or nothing in time.
 
         Raises:
-            LaunchEnded: the session has ended, or ends meanwhile. A bot that is still there has to leave.
+            LaunchEnded: the session has ended, or ends while waiting. A bot that is still running must leave.
             ControllerError: the inbox was closed for another reason, such as the controller's shutdown.
         """
         try:

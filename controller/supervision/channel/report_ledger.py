@@ -19,8 +19,8 @@ class ReportLedger:
 
     Attributes:
         counted: the number of the last batch counted.
-        used: what all batches that were counted here add up to.
-        last: what the last one of them adds up to.
+        used: what all batches counted here add up to.
+        last: what the last of them adds up to.
         acked: the number of the last batch that the bot knew to be acknowledged when it sent that one.
         acked_before: the same when it sent the first one that was counted here; None before that.
         is_whole: whether no earlier controller can have counted any.
@@ -49,11 +49,11 @@ class ReportLedger:
         return True
 
     def uncounted(self, totals: Usage, report: FinalReport | None) -> Usage:
-        """Return what a bot's totals contain, now that it is gone, beyond the batches that were counted.
+        """Return how much the totals of a bot that is gone exceed the batches that were counted.
 
         If another controller tracked the session before, only the final report shows what that one counted.
         Nothing is added if batches may have been acknowledged after the report was written: the counters then
-        lack what the bot had not sent, and never count twice what was acknowledged.
+        lack what the bot had not sent, but never count acknowledged usage twice.
         """
         if self.is_whole:
             return beyond(totals, self.used)

@@ -32,7 +32,7 @@ from controller.web.problems import problem
 RawHeaders = list[tuple[bytes, bytes]]
 
 _SLICE: Final = 4096
-"""Bytes that are parsed at a time. Most requests are smaller; what is refused is refused this soon."""
+"""Bytes that are parsed at a time. Most requests are smaller; a bad one is refused this soon."""
 
 _REQUEST_LINE: Final = len("OPTIONS  HTTP/1.1\r\n")
 """A request line's bytes besides the URL."""
@@ -101,7 +101,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._unsent = 0
         self._stalled_since: float | None = None
 
-    # --- what the event loop calls ---
+    # --- called by the event loop ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         lingering = LingeringTransport(transport, self.is_receiving, self._limits.linger_seconds, self.loop)
@@ -137,7 +137,7 @@ class LimitedProtocol(HttpToolsProtocol):
         return self._part is not _Part.NONE or self._ignored > 0
 
     def stranger_waits_since(self) -> float | None:
-        """Since when this connection has been idle, if it has shown no key.
+        """Return since when this connection has been idle; None if it isn't, or has shown a key.
 
         A proxy's connection is idle only with half a request: without any it waits for the next caller.
         """
@@ -171,7 +171,7 @@ class LimitedProtocol(HttpToolsProtocol):
         elif not self._is_answering() and seconds > self._idle_seconds():
             self.transport.close()
 
-    # --- what the parser calls ---
+    # --- called by the parser ---
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) + self._is_answering() >= self._limits.pipelined:
@@ -338,7 +338,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, error: ControllerError) -> None:
-        """Answer what is being received with an error, if that is possible, and close."""
+        """Answer the request being received with an error, if possible, and close."""
         self._reception.on_refusal(error.code)
         if self._part is not _Part.BODY and self._is_answering():
             self._leave_after_answer()

@@ -130,7 +130,7 @@ class SocketListener:
             name: for the log.
             sockets: bound, one for each address.
             connections: how many there may be.
-            protocol: makes the protocol of each.
+            protocol: makes each connection's protocol.
             complaints: logs that none can be accepted.
             on_refusal: called with the code of each refusal.
             make_room: closes a connection that can be spared, and returns whether there was one.

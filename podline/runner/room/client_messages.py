@@ -111,7 +111,7 @@ _MESSAGE: Final[TypeAdapter[Message]] = TypeAdapter(Annotated[Message, Field(dis
 
 
 def read_message(text: str) -> Message:
-    """Read what a client sent.
+    """Read a client's message.
 
     Raises:
         Refused: It is not a kind of message that this bot uses, or its text is too long.

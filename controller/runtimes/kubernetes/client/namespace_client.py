@@ -1,4 +1,4 @@
-"""The requests that are made for bots in one namespace."""
+"""Requests for bots in one namespace."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class Pod(_Read, frozen=True):
 
 
 def lean_job(job: Job) -> Job:
-    """Return a Job without what is read only once: most of that is the session's record."""
+    """Return a Job without the fields that are read only once, mostly the session's record."""
     annotations = job.metadata.annotations
     kept = _NO_ANNOTATIONS
     if annotations.stop_reason is not None:

@@ -21,7 +21,7 @@ from controller.runtimes.kubernetes.client.objects import Meta, Page, Status, Wa
 log = logging.getLogger("podline.runtimes.kubernetes")
 
 PAGE_ITEMS: Final = 500
-"""Measured: a page takes 11 ms to decode, and the peak of memory is no higher than what is kept."""
+"""Measured: a page takes 11 ms to decode, and peak memory is no higher than what is kept."""
 
 WATCH_SECONDS: Final = 45.0
 """How long the API server keeps one watch open. Then it is resumed."""
@@ -73,7 +73,7 @@ class WatchHealth:
     """How far a watch can be relied on.
 
     Attributes:
-        not_ready_reason: why what it yielded may be out of date; None while it is current.
+        not_ready_reason: why its changes may be out of date; None while they are current.
         is_listed: whether a list has been completed.
         relists: how often everything was listed.
     """
@@ -229,7 +229,7 @@ class Watch(Generic[T]):
             self._failures = 0
 
     def _replace_known(self, launches: dict[str, str]) -> list[Gone[T]]:
-        """Remember what a list contains. Return what is gone since the last one."""
+        """Remember the objects of a list. Return those that are gone since the last one."""
         former, self._launches = self._launches, launches
         return [
             Gone(launch_id, name, None)

@@ -60,7 +60,7 @@ _MARKS: Final = tuple(field.name for field in msgspec.structs.fields(_Timeline))
 
 
 def identity_labels(session: Session) -> dict[str, str]:
-    """Return the labels by which Job and pod are found."""
+    """Return the labels by which a Job and its pod are found."""
     return {
         names.LAUNCH_ID: session.launch_id,
         names.SESSION_LABEL: names.label_value(session.id),

@@ -32,7 +32,7 @@ ONE_ATTEMPT: Final[dict[str, Any]] = {
     "podReplacementPolicy": "Failed",
     "podFailurePolicy": FAILURE_POLICY,
 }
-"""The fields that make one Job one bot."""
+"""The fields that ensure that one Job is one bot."""
 
 LAST_WORD_FILE: Final = "/dev/termination-log"
 
