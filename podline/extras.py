@@ -1,4 +1,4 @@
-"""Modules that only an extra of Pipecat installs: without them, podline can still be imported."""
+"""Modules that only an extra of Pipecat installs. Without them, podline can still be imported."""
 
 from importlib import import_module
 from typing import Any

@@ -44,7 +44,7 @@ def tracer_provider(
         listed: The attributes that are sent.
         unwanted: The names of spans that are not sent.
     """
-    # It would log every attempt and quote a header it can't read; we log one line for each outage.
+    # The SDK would log every attempt and quote a header that it can't read; we log one line per outage.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL + 1)
     resource = resources.Resource.create({resources.SERVICE_VERSION: VERSION})
     if str(resource.attributes[resources.SERVICE_NAME]).startswith(_UNNAMED):
@@ -57,7 +57,7 @@ def tracer_provider(
 
 
 def last_spans(provider: sdk.TracerProvider) -> threading.Thread:
-    """Start sending the remaining spans in a thread that nobody has to wait for: the receiver may hang."""
+    """Start sending the remaining spans in a thread that need not be joined: the receiver may hang."""
     sending = threading.Thread(target=provider.shutdown, name="last spans", daemon=True)
     sending.start()
     return sending

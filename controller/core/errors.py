@@ -156,11 +156,11 @@ class SessionEnded(ControllerError):
 class CapacityReached(ControllerError):
     """The maximum number of sessions is running."""
 
-    status, code, title, retry_after = 429, "capacity_reached", "All sessions are in use", 10
+    status, code, title, retry_after = 429, "capacity_reached", "All session slots are in use", 10
 
     def __init__(self, capacity: int) -> None:
         super().__init__(
-            f"All {capacity} sessions are in use. Try again when one has ended, or raise PODLINE_CAPACITY."
+            f"All {capacity} session slots are in use. Try again when one is free, or raise PODLINE_CAPACITY."
         )
 
 

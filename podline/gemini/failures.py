@@ -1,4 +1,4 @@
-"""The error for what the Google SDK and its socket raise between a bot and Gemini."""
+"""The bot's errors for exceptions of the Google SDK and its socket."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -14,9 +14,9 @@ else:
 
 
 CONNECTION_ERRORS: Final = (genai_errors.APIError, OSError, TypeError, ValueError, WebSocketException)
-"""What the Google SDK and its socket raise when a connection can't be made or breaks.
+"""The exceptions of the Google SDK and its socket when a connection can't be made or breaks.
 
-The SDK raises `TypeError` for a message of unknown fields alone, and `ValueError` for one that isn't JSON.
+The SDK raises `TypeError` for a message that has only unknown fields, and `ValueError` if it isn't JSON.
 """
 
 # Close codes with which Gemini Live refuses a session: RFC 6455, section 7.4.1

@@ -1,7 +1,7 @@
 """Pipecat's Gemini Live service, hardened: it reports a model that can't be reached or heard, and reconnects.
 
-Pipecat's own keeps a bot running on mute when the first connection fails, when too many in a row break,
-or when the model falls silent; and it forgets a tool's result if the connection it was for is lost.
+Pipecat's own service keeps a mute bot running when the first connection fails, when too many in a row
+break, or when the model falls silent; and it forgets a tool's result if its connection is lost.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ SETUP_SECONDS: Final = 10.0
 STALL_SECONDS: Final = 8.0
 """How long the caller may wait for any sign of an answer. Answers take about one second."""
 BEGINNING_SECONDS: Final = 1.5
-"""How much audio from before speech was detected the model hears. Detection usually takes 0.3 s, and 1 s when
-it is unsure: with Pipecat's 0.3 s, `save` sometimes began in its vowel and was heard as `remove`."""
+"""How much audio from before the detection of speech the model hears. Detection usually takes 0.3 s, and 1 s
+when it is unsure: with Pipecat's 0.3 s, `save` sometimes began in its vowel and was heard as `remove`."""
 PAUSES_SECONDS: Final = (0.5, 2.0)
-"""Before the first and the second attempt to connect again. The third failure in a row is Pipecat's last."""
+"""Pauses before the first and second reconnection. After the third failure in a row Pipecat gives up."""
 GO_ON: Final = (
     "The connection was interrupted for a moment. Go on where you stopped. "
     "If you did not hear what the caller said last, apologize and ask them to say it again."
@@ -46,8 +46,8 @@ class GeminiLive(gemini_live.GeminiLiveLLMService):
 
     Args:
         api_key: A key, or a token for one call.
-        on_lost: Called once if no session can be had or it is lost for good.
-        on_reconnected: Called when a lost connection was made again.
+        on_lost: Called once if no session can be opened, or it is lost for good.
+        on_reconnected: Called when a lost connection has been restored.
         options: As for Pipecat's service.
     """
 
@@ -78,7 +78,7 @@ class GeminiLive(gemini_live.GeminiLiveLLMService):
         self._unanswered_results: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
         self._unanswered_texts: list[str] = []
 
-    # Connecting, and connecting again.
+    # Connecting and reconnecting.
 
     async def _connection_task_handler(self, config: genai_types.LiveConnectConfig) -> None:
         try:
@@ -105,7 +105,7 @@ class GeminiLive(gemini_live.GeminiLiveLLMService):
             # Sound outside of an activity is discarded, and this session knows of none.
             await super()._handle_user_started_speaking(None)  # type: ignore[no-untyped-call]
         if not is_resumed:
-            # A freshly seeded session knows nothing of the calls that tools have yet to answer.
+            # A freshly seeded session doesn't know the calls that tools have yet to answer.
             self._forgotten_calls |= self._open_calls | self._unanswered_results.keys()
             self._open_calls.clear()
             self._unanswered_results.clear()
@@ -130,7 +130,7 @@ class GeminiLive(gemini_live.GeminiLiveLLMService):
         self._session = None
         self._cancel_watch()
         await self._close_response()
-        # Pipecat logs the error's text, which of an unreadable message is the message itself.
+        # Pipecat logs the error's text. If a message was unreadable, that is the message itself.
         if not await super()._handle_connection_error(ConnectionError(cause(error))):
             await self._give_up(
                 ModelLost(
@@ -149,7 +149,7 @@ class GeminiLive(gemini_live.GeminiLiveLLMService):
     async def _reconnect(self) -> None:
         completed, names = self._completed_tool_calls, self._tool_call_id_to_name
         await super()._reconnect()  # type: ignore[no-untyped-call]
-        # Pipecat forgets them with the connection, and would send each result of the call once more.
+        # Pipecat forgets them with the connection, and would send all of the call's results again.
         self._completed_tool_calls, self._tool_call_id_to_name = completed, names
 
     async def _give_up(self, error: BotError) -> None:
@@ -168,7 +168,7 @@ class GeminiLive(gemini_live.GeminiLiveLLMService):
             await self.push_frame(TTSStoppedFrame())
             await self.push_frame(LLMFullResponseEndFrame())
 
-    # What the model says.
+    # The model's messages.
 
     async def _handle_server_message(self, message: genai_types.LiveServerMessage) -> None:
         self._note_answer(message)
@@ -184,12 +184,12 @@ class GeminiLive(gemini_live.GeminiLiveLLMService):
             self.create_task(self._reconnect(), "move on to another connection")
 
     def _note_answer(self, message: genai_types.LiveServerMessage) -> None:
-        """Note what is answered, and whether more of the answer is to come."""
+        """Note what has been answered, and whether more of the answer is to come."""
         content = message.server_content or genai_types.LiveServerContent()
         if content.interrupted:
             self._is_cut_short = True
         is_reply = message.tool_call or content.model_turn
-        # An answer that was cut short is complete as well, but what cut it short still needs an answer.
+        # An interrupted answer is complete as well, but the interruption still needs an answer.
         is_complete = content.turn_complete and not self._is_cut_short
         if is_reply or is_complete or content.generation_complete:
             self._stalls = 0
@@ -205,7 +205,7 @@ class GeminiLive(gemini_live.GeminiLiveLLMService):
         if is_reply or content.turn_complete:
             self._is_cut_short = False
 
-    # What the model is to answer.
+    # What the model has to answer.
 
     async def _handle_user_started_speaking(self, frame: Any) -> None:
         self._cancel_watch()
@@ -217,7 +217,7 @@ class GeminiLive(gemini_live.GeminiLiveLLMService):
         self._expect_reply()
 
     async def _send_user_text(self, text: str) -> None:
-        # Kept, because between two connections it is lost.
+        # Kept, because between two connections the text would be lost.
         self._unanswered_texts.append(text)
         await super()._send_user_text(text)
         self._expect_reply()
@@ -264,7 +264,7 @@ class GeminiLive(gemini_live.GeminiLiveLLMService):
         elif self._stalls > 1:
             await self._give_up(
                 ModelLost(
-                    f"Gemini fell silent, on a second connection too ({silence}); the caller can call again."
+                    f"Gemini fell silent, even on a second connection ({silence}); the caller can call again."
                 )
             )
         elif await self._handle_connection_error(silence):

@@ -53,7 +53,7 @@ ENDINGS_OF_ROOMS = [
         6,
     ),
     Ending(
-        "bot-put-out", "rooms", livekit_causes.bot_is_put_out, "room_lost", "somebody put the bot out", 66, 6
+        "bot-put-out", "rooms", livekit_causes.bot_is_put_out, "room_lost", "somebody removed the bot", 66, 6
     ),
     Ending("bot-twice", "rooms", livekit_causes.bot_joins_twice, "room_lost", "joined as the bot", 66, 6),
     Ending(

@@ -39,19 +39,19 @@ REFUSALS: dict[str, tuple[Entry, str]] = {
     "not for joining": (by_token(lambda server: server.token(ROOM, room_join=False)), NOT_ACCEPTED),
     "room gone": (
         by_token(lambda server: server.token("never-made")),
-        "there is no such room; make the room first, and the token for it",
+        "there is no such room; create the room first, and a token for it",
     ),
     "may not hear": (
         by_token(lambda server: server.token(ROOM, can_subscribe=False)),
-        "the token does not allow it to hear the caller; make LIVEKIT_TOKEN one that does",
+        "the token does not allow it to hear the caller; set LIVEKIT_TOKEN to one that does",
     ),
     "may not speak": (
         by_token(lambda server: server.token(ROOM, can_publish=False)),
-        "the token does not allow it to send audio; make LIVEKIT_TOKEN one that does",
+        "the token does not allow it to send audio; set LIVEKIT_TOKEN to one that does",
     ),
     "may only show": (
         by_token(lambda server: server.token(ROOM, can_publish_sources=["camera"])),
-        "the token does not allow it to send audio; make LIVEKIT_TOKEN one that does",
+        "the token does not allow it to send audio; set LIVEKIT_TOKEN to one that does",
     ),
     "server down": (
         lambda server: (f"ws://127.0.0.1:{free_port()}", server.token(ROOM)),

@@ -60,7 +60,7 @@ LISTED: Final = frozenset(
 """The only attributes sent. Pipecat also writes speech, instructions, arguments, and results."""
 
 UNWANTED: Final = frozenset({"stt"})
-"""Gemini hears by itself. What Pipecat calls `stt` lasts from one turn into the next and means nothing."""
+"""Gemini hears by itself. Pipecat's `stt` span lasts from one turn into the next and means nothing."""
 
 LAST_SPANS_SECONDS: Final = 1.0
 """How long the end of a call waits for the receiver of spans."""
@@ -114,7 +114,7 @@ class Traces:
         await asyncio.to_thread(sending.join, LAST_SPANS_SECONDS)
 
     def noting(self, record: Callable[[Event], None], tools: Collection[str]) -> Callable[[Event], None]:
-        """Return `record` with a span for each tool call; the model made up a name that is not in `tools`."""
+        """Return `record` with a span for each tool call. A name not in `tools` was made up by the model."""
 
         def note(event: Event) -> None:
             record(event)
@@ -140,7 +140,7 @@ class Traces:
 
 
 def traces(variables: Mapping[str, str]) -> Traces:
-    """Return what traces the call that these variables describe, and sends its spans as OTEL_* says.
+    """Return the traces of the call that these variables describe, sent as OTEL_* configures.
 
     Raises:
         ValueError: One of the variables is invalid.
@@ -162,7 +162,7 @@ class _ParentSpans(sdk.SpanProcessor):
             self._turns.append(span)
 
     def at(self, moment: int) -> otel_context.Context | None:
-        """Return the context of this moment's turn, else the conversation's; None for the current one."""
+        """Return the context of this moment's turn, or else the conversation's; None for the current one."""
         turns = [turn for turn in self._turns if (turn.start_time or 0) <= moment]
         parent = turns[-1] if turns else self._conversation
         return None if parent is None else trace.set_span_in_context(parent, otel_context.Context())

@@ -24,7 +24,7 @@ BOT_NAME: Final = "Podline"
 
 JOIN_SECONDS: Final = 15.0
 """How long joining may take. Daily's client itself tries for 19 s without a network, and Pipecat stops a
-setup after 20 s without saying which one."""
+processor's setup after 20 s without naming the processor."""
 
 RECOVERY_SECONDS: Final = 15.0
 """How long a connection to Daily may be interrupted. Its client reconnects by itself, or never reports."""
@@ -53,9 +53,9 @@ def daily_transport(room: DailyRoomAccess, presence: Presence, messages: ClientM
 class DailyCall:
     """Translates Daily's events for `Presence`.
 
-    The first to join is the caller, whatever their role, because a brought room may give everybody an owner's
-    token. Others may join and leave. Once the caller has left, the next to join is the caller: to Daily, a
-    returning caller is a new participant.
+    The first to join is the caller, whatever their role, because in a brought room everybody may have an
+    owner's token. Others may join and leave. Once the caller has left, the next to join is the caller: to
+    Daily, a returning caller is a new participant.
 
     Each method that takes a transport is an event handler of Pipecat's `DailyTransport`.
     """
@@ -86,7 +86,7 @@ class DailyCall:
             self._presence.joined()
         else:
             self._membership.refuse(
-                "the token does not allow it to send audio", "make DAILY_TOKEN one that does"
+                "the token does not allow it to send audio", "set DAILY_TOKEN to one that does"
             )
 
     def participant_joined(self, _transport: BaseTransport, participant: Mapping[str, Any]) -> None:
@@ -103,7 +103,7 @@ class DailyCall:
 
     def participant_updated(self, _transport: BaseTransport, participant: Mapping[str, Any]) -> None:
         if participant.get("info", {}).get("isLocal") and not _may_speak(participant):
-            self._membership.lose("someone took the bot's permission to speak")
+            self._membership.lose("someone revoked the bot's permission to speak")
 
     def connection_changed(self, _transport: BaseTransport, status: Mapping[str, Any]) -> None:
         """Note the state of one connection: signalling and each direction's transport report separately."""
@@ -158,7 +158,7 @@ class _DailyCallerTransport(pipecat_daily.DailyTransport):
         self._messages = messages
         self.is_caller: Callable[[str], bool] = lambda _participant_id: False
         self.is_stranger: Callable[[str], bool] = lambda _participant_id: False
-        # Daily's client reports here why it ends a call, and Pipecat's does not listen.
+        # Daily's client reports here why it ends a call, but Pipecat's client does not listen.
         self._client.on_error = self._keep_error  # type: ignore[method-assign]
 
     def input(self) -> pipecat_daily.DailyInputTransport:
@@ -173,7 +173,7 @@ class _DailyCallerTransport(pipecat_daily.DailyTransport):
                 await super()._on_app_message(taken, sender)
 
     def _keep_error(self, message: str) -> None:
-        # Called from a thread of Daily's; a failed request is reported a second time, as Rust prints it.
+        # Called from one of Daily's threads; a failed request is reported again, as Rust prints it.
         if not message.startswith("Error handling "):
             self.last_error = message
 

@@ -26,7 +26,7 @@ _MESSAGE: Final = "message"
 class GuardedConnection(smallwebrtc.SmallWebRTCConnection):
     """Checks each message before Pipecat parses it, or logs what it can't parse.
 
-    It receives only the caller's first track: aiortc would decode all, and buffer what nobody reads.
+    It receives only the caller's first track: aiortc would decode all, and buffer what is not read.
     """
 
     def __init__(self, messages: ClientMessages, ice_servers: Sequence[aiortc.RTCIceServer]) -> None:

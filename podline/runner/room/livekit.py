@@ -36,7 +36,7 @@ OUT_QUEUE_MILLISECONDS: Final = 100
 0.6 s before the caller has heard the end."""
 
 _CALLERS: Final = (rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP)
-"""Others are recorders, streams and bots."""
+"""The kinds of participants that are people. Others are recorders, streams and bots."""
 
 _LAST_SENDS_SECONDS: Final = 0.3
 """How long the last messages and sounds may take: LiveKit's client drops unsent ones when it leaves."""
@@ -45,7 +45,7 @@ _SEND_SECONDS: Final = 1.0
 """How long a message may wait; on a working connection it takes milliseconds."""
 
 _MOST_UNSENT: Final = 256
-"""How many of the latest messages are kept while the client reconnects: some seconds of a call."""
+"""How many of the latest messages are kept while the client reconnects: a few seconds of a call."""
 
 _connect_once: Final = inspect.unwrap(pipecat_livekit.LiveKitTransportClient.connect)
 """No retries by Pipecat: three take ten seconds, and a refusal stays a refusal."""
@@ -53,7 +53,7 @@ _connect_once: Final = inspect.unwrap(pipecat_livekit.LiveKitTransportClient.con
 _CAUSES: Final = {
     rtc.DisconnectReason.DUPLICATE_IDENTITY: "somebody else joined as the bot, with its identity",
     rtc.DisconnectReason.SERVER_SHUTDOWN: "LiveKit's server shut down",
-    rtc.DisconnectReason.PARTICIPANT_REMOVED: "somebody put the bot out",
+    rtc.DisconnectReason.PARTICIPANT_REMOVED: "somebody removed the bot",
     rtc.DisconnectReason.ROOM_DELETED: "somebody deleted the room",
     rtc.DisconnectReason.ROOM_CLOSED: "LiveKit closed the room",
 }
@@ -119,12 +119,12 @@ class LiveKitCall:
             what = missing_permission(
                 may_publish=permissions.can_publish,
                 may_subscribe=permissions.can_subscribe,
-                # A participant's are numbers, whose names LiveKit's protocol has.
+                # A participant's sources are numbers; LiveKit's protocol has their names.
                 sources=[str(source) for source in permissions.can_publish_sources],
                 microphone=str(rtc.TrackSource.SOURCE_MICROPHONE),
             )
             if what is not None:
-                self._membership.lose(f"someone took the bot's permission to {what}")
+                self._membership.lose(f"someone revoked the bot's permission to {what}")
 
     def connection_changed(self, state: int) -> None:
         if state == rtc.ConnectionState.CONN_RECONNECTING:
@@ -212,18 +212,18 @@ class _LiveKitCallClient(pipecat_livekit.LiveKitTransportClient):
     async def _join(self) -> None:
         what = missing_permission_of(granted(self._token))
         if what is not None:
-            self._call.refused(f"the token does not allow it to {what}", "make LIVEKIT_TOKEN one that does")
+            self._call.refused(f"the token does not allow it to {what}", "set LIVEKIT_TOKEN to one that does")
             return
         try:
             async with asyncio.timeout(JOIN_SECONDS):
                 await _connect_once(self)
         except TimeoutError:
             self._call.refused(
-                f"it was not done within {JOIN_SECONDS:g} seconds", "check the network and LIVEKIT_URL"
+                f"it did not finish within {JOIN_SECONDS:g} seconds", "check the network and LIVEKIT_URL"
             )
         except rtc.ConnectError as error:
             self._call.refused(*explain_failed_join(error.message))
-        except Exception as error:  # noqa: BLE001 - the SDK raises what it likes, and none of it lets us in
+        except Exception as error:  # noqa: BLE001 - the SDK may raise anything, and any error means that we are not in
             self._call.refused(type(error).__name__, "see the bot's log")
         else:
             self._call.joined()
@@ -273,10 +273,13 @@ def explain_failed_join(words: str) -> tuple[str, str]:
     if "401 Unauthorized" in words:
         return "the token was not accepted", "check LIVEKIT_TOKEN, who signed it, and whether it has expired"
     if "404 Not Found" in words:
-        return "there is no such room", "make the room first, and the token for it"
+        return "there is no such room", "create the room first, and a token for it"
     if "500 Internal Server Error" in words:
         # LiveKit 1.11 answers this if a room is full.
-        return "the room is full, or the server failed", "make LIVEKIT_TOKEN an agent's, who is not counted"
+        return (
+            "the room is full, or the server failed",
+            "set LIVEKIT_TOKEN to an agent's, because agents are not counted",
+        )
     return f"there was no connection ({words})", "check the network and LIVEKIT_URL"
 
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 MeetCaller = Callable[[Presence, ClientMessages], "tuple[BaseTransport, Peer | None]"]
-"""Makes the transport for the caller's room; without a room a peer's, and that peer.
+"""Makes the transport for the caller's room; without a room, the transport of a peer, and that peer.
 
 Raises `ConfigInvalid` if the extra of Pipecat that it needs is missing.
 """
 
 
 def import_transport(settings: RunnerSettings) -> MeetCaller:
-    """Import what this call's transport needs, and return what makes one."""
+    """Import what this call's transport needs, and return a function that makes the transport."""
     match settings.room:
         case DailyRoomAccess() as daily_room:
             from podline.runner.room.daily import daily_transport  # noqa: PLC0415

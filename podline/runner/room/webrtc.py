@@ -1,6 +1,6 @@
-"""One WebRTC peer connection with the caller, set up before the caller is there.
+"""One WebRTC peer connection with the caller, set up before the caller arrives.
 
-Pipecat builds a connection for each offer; here it waits for one, so that pipeline and model are up already.
+Pipecat builds a connection for each offer; here one waits for the offer, with pipeline and model already up.
 """
 
 import asyncio
@@ -92,8 +92,8 @@ class Peer:
         """Take the caller's offer: their first, a renegotiation, or a new one after they were lost.
 
         Args:
-            offer: What the client sent. One at a time: an answer must be there before the next is asked for.
-            withdrawn: Set once nobody waits for the answer. Then the offer changes nothing.
+            offer: What the client sent. Only one at a time: await the answer before passing the next.
+            withdrawn: Set once the answer is no longer wanted. Then the offer changes nothing.
 
         Raises:
             UnusableOffer: It is malformed or withdrawn, or another caller is in the call.

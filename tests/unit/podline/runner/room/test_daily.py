@@ -156,7 +156,7 @@ async def test_a_token_that_leaves_the_bot_mute_is_refused(room: NativeRoom, can
     async with running_bot() as bot:
         assert await bot.presence.next() == (
             "room_refused: Daily did not let the bot in: the token does not allow it to send audio; "
-            "make DAILY_TOKEN one that does."
+            "set DAILY_TOKEN to one that does."
         )
 
 
@@ -245,7 +245,7 @@ async def test_a_bot_that_may_no_longer_speak_has_lost_the_room(room: NativeRoom
         room.notify("on_participant_updated", participant("ana", can_send=False))
         room.notify("on_participant_updated", participant(BOT_ID, local=True, can_send=["camera"]))
         assert await bot.presence.next() == (
-            "room_lost: The Daily room was lost: someone took the bot's permission to speak."
+            "room_lost: The Daily room was lost: someone revoked the bot's permission to speak."
         )
 
 

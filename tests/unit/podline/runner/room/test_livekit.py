@@ -165,7 +165,7 @@ async def test_a_connection_that_is_not_back_in_time_is_lost(monkeypatch: pytest
     ("reason", "words"),
     [
         (DisconnectReason.ROOM_DELETED, "somebody deleted the room"),
-        (DisconnectReason.PARTICIPANT_REMOVED, "somebody put the bot out"),
+        (DisconnectReason.PARTICIPANT_REMOVED, "somebody removed the bot"),
         (DisconnectReason.DUPLICATE_IDENTITY, "somebody else joined as the bot, with its identity"),
         (DisconnectReason.SERVER_SHUTDOWN, "LiveKit's server shut down"),
         (DisconnectReason.UNKNOWN_REASON, "the connection to LiveKit's server ended"),
