@@ -28,7 +28,8 @@ from testing.processes import Program, free_port
 SESSIONS = int(os.environ.get("PODLINE_SOAK_SESSIONS", "500"))
 SEED = os.environ.get("PODLINE_SOAK_SEED") or str(os.getpid())
 CLIENTS = 20
-WARM_UP_SESSIONS = 100
+WARM_UP_SESSIONS = 250
+"""Memory levels off after some 200: from 66 MB after 100 to 70, and to 71 after 1,250."""
 """By then all code has been run and all pools are filled."""
 
 OFFER = {"sdp": "v=0", "type": "offer"}
@@ -230,5 +231,5 @@ async def test_nothing_grows_and_every_record_is_right(controller: Controller) -
     # A record left behind is 38. Uvicorn keeps a connection that was reset, as by a bot that is killed,
     # until its keep-alive time is over, 75 s.
     assert after.blocks - before.blocks < 20 * reasons.total()
-    assert after.megabytes - before.megabytes < 5
+    assert after.megabytes - before.megabytes < 3
     assert "Traceback" not in controller.program.said(), controller.program.said()
