@@ -29,8 +29,8 @@ SESSIONS = int(os.environ.get("PODLINE_SOAK_SESSIONS", "500"))
 SEED = os.environ.get("PODLINE_SOAK_SEED") or str(os.getpid())
 CLIENTS = 20
 WARM_UP_SESSIONS = 250
-"""By then all code has been run, all pools are filled, and memory has levelled off: it is 66 MB after 100 sessions,
-70 MB after 250, and 71 MB after 1,250."""
+"""By then all code has been run, all pools are filled, and memory has levelled off: it is 66 MB after 100
+sessions, 70 MB after 250, and 71 MB after 1,250."""
 
 OFFER = {"sdp": "v=0", "type": "offer"}
 BY_THEMSELVES = {
