@@ -12,7 +12,10 @@ NAMED = sorted(set(re.findall(r"`((?:[\w./-]+/)?[\w.-]+\.(?:py|yaml|ts)(?:::\w+)
 
 def file_of(name: str) -> Path:
     """A test that is named without a folder is an attack."""
-    return ROOT / name if "/" in name else ROOT / "tests" / "attacks" / name
+    if "/" in name:
+        return ROOT / name
+    [found] = (ROOT / "tests" / "attacks").rglob(name)
+    return found
 
 
 @pytest.mark.parametrize("named", NAMED)

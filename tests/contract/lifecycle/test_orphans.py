@@ -78,7 +78,7 @@ async def podline(directory: Path, **settings: str) -> AsyncIterator[Podline]:
         *(sys.executable, "-m", "testing.fakes.controllers.podline", str(bots), "user"),
         env={
             **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": str(Path(__file__).parents[3]),
             "PODLINE_PORT": str(port),
             "PODLINE_GRACE_SECONDS": str(GRACE_SECONDS),
             **settings,

@@ -29,8 +29,8 @@ from testing.callers.webrtc_caller import Flood, attacking
 from testing.fakes.bots.reported import PRICES
 from testing.fakes.controllers.served import serve_controller
 from testing.processes import Program
-from tests.local.endings_scene import Scene
-from tests.local.endings_site import open_site
+from tests.local.endings.scene import Scene
+from tests.local.endings.site import open_site
 
 SOUND = base64.b64encode(bytes(32_000)).decode()
 

@@ -15,7 +15,7 @@ from testing.cluster.control_plane import MERGE, ControlPlane
 from testing.cluster.kwok import END, Fate
 from testing.cluster.site import serve
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "lib-site.sh"
+SCRIPT = Path(__file__).parents[3] / "scripts" / "lib-site.sh"
 NAMESPACE = "/api/v1/namespaces/podline"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/podline/deployments"
 

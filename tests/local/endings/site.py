@@ -19,7 +19,7 @@ from sandbox.voice import Voice
 from testing.processes import ROOT, Program, answers, eventually, free_port, processes_of
 from testing.servers.livekit import LiveKitServer, livekit_server
 
-FAULTS = Path(__file__).parent / "faults"
+FAULTS = Path(__file__).parents[1] / "faults"
 
 SHORT = {
     "PODLINE_SESSIONS_PER_USER": "1",

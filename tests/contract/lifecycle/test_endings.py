@@ -20,7 +20,7 @@ from podline.contract.reasons import REASONS_BY_EXIT_CODE, Reason
 from podline.contract.usage import Usage
 from testing.fakes.controllers.process_table import exists, until
 from testing.fakes.controllers.served import ServeController
-from tests.contract.test_local_bots import leaving, pid_of
+from tests.contract.lifecycle.test_local_bots import leaving, pid_of
 
 OUT_OF_MEMORY = ending_for(Reason.OUT_OF_MEMORY).message
 REPORT = FinalReport("idle", "It was quiet.", Usage(), Usage(), BotTimeline(now=1))

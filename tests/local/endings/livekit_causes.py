@@ -1,4 +1,4 @@
-"""What brings a call in a LiveKit room to its end, or fails to: see tests/local/endings_causes.py."""
+"""What brings a call in a LiveKit room to its end, or fails to: see tests/local/endings/causes.py."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sandbox.voice import Voice
 from testing.callers.livekit_guest import guest
 from testing.processes import eventually, launch_of
 from testing.servers.livekit import LiveKitServer
-from tests.local.endings_scene import Scene, finds_products
+from tests.local.endings.scene import Scene, finds_products
 
 
 def _server(scene: Scene) -> LiveKitServer:

@@ -13,9 +13,9 @@ import pytest
 
 from testing.processes import Program
 from tests.local.conftest import ENDINGS, PROGRAMS
-from tests.local.endings_causes import Cause
-from tests.local.endings_scene import Scene
-from tests.local.endings_site import Site, open_site
+from tests.local.endings.causes import Cause
+from tests.local.endings.scene import Scene
+from tests.local.endings.site import Site, open_site
 
 LEAVING_SECONDS = 10
 """From the end of a row's own bound until the session must be over, or the row has failed anyway."""

@@ -18,7 +18,7 @@ async def run(directory: Path, **variables: str) -> asyncio.subprocess.Process:
     """Start it in an empty directory with nothing of ours in its environment."""
     ours = ("PODLINE_", "LIVEKIT_", "DAILY_")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "controller", "serve"),
         cwd=directory,

@@ -14,7 +14,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from sandbox.caller import Caller
 from sandbox.caller_signalling import CallFailedError, connect
 from testing.processes import eventually
-from tests.local.endings_scene import Scene, finds_products
+from tests.local.endings.scene import Scene, finds_products
 
 Cause = Callable[[Scene], Awaitable[None]]
 

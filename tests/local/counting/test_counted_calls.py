@@ -11,10 +11,10 @@ import random
 import pytest
 import pytest_asyncio
 
-from tests.local.bad_channel import BadChannel
 from tests.local.conftest import COUNTED, PROGRAMS
-from tests.local.counted_calls import Call, Run, hangs_up_in_mid_answer, plan, play, plus, tokens_of
-from tests.local.endings_site import open_site
+from tests.local.counting.bad_channel import BadChannel
+from tests.local.counting.counted_calls import Call, Run, hangs_up_in_mid_answer, plan, play, plus, tokens_of
+from tests.local.endings.site import open_site
 
 CALLS = int(os.environ.get("PODLINE_COUNTED_CALLS", "100"))
 MOST_OFF_PLAN = 0.1

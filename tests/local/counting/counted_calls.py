@@ -19,9 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from sandbox.caller import Caller
 from sandbox.caller_signalling import CallFailedError
 from testing.processes import launch_of
-from tests.local.bad_channel import BadChannel
-from tests.local.endings_scene import Scene
-from tests.local.endings_site import Site
+from tests.local.counting.bad_channel import BadChannel
+from tests.local.endings.scene import Scene
+from tests.local.endings.site import Site
 
 AT_A_TIME: Final = 6
 SCRAPE_SECONDS: Final = 1.0

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.local import endings_causes, livekit_causes
-from tests.local.endings_matrix import Ending, Matrix, check, playing_chosen
+from tests.local.endings import causes as endings_causes
+from tests.local.endings import livekit_causes
+from tests.local.endings.matrix import Ending, Matrix, check, playing_chosen
 
 LIVEKIT = {
     "PODLINE_ROOMS": "livekit",

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import aiohttp
 from aiohttp import web
 
-from tests.local.endings_site import Gate
+from tests.local.endings.site import Gate
 
 Fate = Literal["passed", "lost", "unanswered", "busy", "unacceptable", "late", "twice"]
 

@@ -110,7 +110,7 @@ async def test_with_few_descriptors_probes_and_bots_are_served_and_the_log_stays
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "testing.fakes.controllers.podline", str(directory), "join"),
             env=environment,
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[3],
             stdout=stream,
             stderr=stream,
             preexec_fn=lambda: few_files(96),

@@ -27,7 +27,7 @@ async def serve_with(template: Path, kubeconfig: Path) -> tuple[int | None, str]
     }
     command = (sys.executable, "-m", "controller.__main__", "serve")
     process = await asyncio.create_subprocess_exec(
-        *command, env=variables, stderr=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2]
+        *command, env=variables, stderr=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[3]
     )
     async with asyncio.timeout(30):
         _, said = await process.communicate()

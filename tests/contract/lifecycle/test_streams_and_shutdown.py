@@ -5,7 +5,7 @@ import json
 
 from testing.fakes.controllers.process_table import exists
 from testing.fakes.controllers.served import ServeController
-from tests.contract.test_local_bots import pid_of
+from tests.contract.lifecycle.test_local_bots import pid_of
 
 
 async def test_a_session_is_told_whole_at_each_change(serve: ServeController) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from sandbox.caller import Caller, calling
 from sandbox.caller_signalling import RoomAddress
 from testing.processes import bots_of, eventually
-from tests.local.endings_site import Site
+from tests.local.endings.site import Site
 
 Session = dict[str, Any]
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.local import endings_causes as causes
-from tests.local.endings_matrix import Ending, Matrix, check, playing_chosen
+from tests.local.endings import causes
+from tests.local.endings.matrix import Ending, Matrix, check, playing_chosen
 
 SITES = {
     # Time for goodbyes.

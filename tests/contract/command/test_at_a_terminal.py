@@ -16,7 +16,7 @@ import pytest
 from testing.fakes.controllers.served import PATIENCE_SECONDS
 from testing.processes import free_port
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ESCAPE = "\x1b["
 
 

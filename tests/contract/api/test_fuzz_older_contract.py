@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from testing.fakes.controllers.clockwork import Clockwork
 from testing.fakes.controllers.site import serve_site
-from tests.contract.test_fuzz_channel import JSON
+from tests.contract.channel.test_fuzz_channel import JSON
 
 VALID = {"room_url": "https://rooms.example/own", "token": "t", "user_id": "ana", "session_id": "mine"}
 MARKUP = st.sampled_from(
