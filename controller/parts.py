@@ -145,7 +145,7 @@ def choose_runtime(
     """Choose where bots run."""
     if settings.runtime.kind == "kubernetes":
         # Takes half as much memory as the rest of the controller, so only if it is needed.
-        from controller.runtimes.kubernetes.build import build_runtime  # noqa: PLC0415
+        from controller.runtimes.kubernetes.build_runtime import build_runtime  # noqa: PLC0415
         from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid  # noqa: PLC0415
 
         try:

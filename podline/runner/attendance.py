@@ -21,7 +21,7 @@ class CallLimits:
 
 
 class Attendance:
-    """The moments and deadlines of one call. Implements `podline.runner.room.presence.Presence`.
+    """The moments and deadlines of one call. Implements `podline.runner.room.protocols.Presence`.
 
     Attributes:
         ending: Done as soon as the call must end.

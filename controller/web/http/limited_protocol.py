@@ -24,7 +24,7 @@ from controller.web.errors import (
     UrlTooLong,
 )
 from controller.web.http.connections import Admission
-from controller.web.http.limits import HttpLimits
+from controller.web.http.limit_values import HttpLimits
 from controller.web.http.lingering import LingeringTransport
 from controller.web.middleware.browsers import HEADERS
 from controller.web.problems import problem

@@ -18,13 +18,13 @@ from controller.settings import Settings
 from controller.web.auth import KeyScope, bearer_of
 from controller.web.clients import as_peers
 from controller.web.http.connections import Admission, Connections
-from controller.web.http.limited_protocol import LimitedProtocol, RawHeaders, Reception
-from controller.web.http.limits import (
+from controller.web.http.limit_values import (
     MOST_CONNECTIONS_OF_A_BOT,
     HttpLimits,
     most_bot_connections,
     most_public_connections,
 )
+from controller.web.http.limited_protocol import LimitedProtocol, RawHeaders, Reception
 from controller.web.http.listeners import Complaints, SocketListener, Sockets
 from controller.web.services import Services
 

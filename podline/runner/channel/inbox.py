@@ -10,7 +10,7 @@ from loguru import logger
 
 from podline.contract.messages import CandidatesMessage, InboxAnswer, InboxMessage, OfferMessage, StopMessage
 from podline.runner.channel.client import Withdrawn
-from podline.runner.room.offer_taker import OfferTaker, UnusableOffer
+from podline.runner.room.protocols import OfferTaker, UnusableOffer
 
 _MOST_CANDIDATES: Final = 4
 """The most candidate messages that wait; the controller holds no more for one session."""

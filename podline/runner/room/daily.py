@@ -10,7 +10,7 @@ from pipecat.transports.base_transport import BaseTransport
 from podline.extras import optional
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.membership import Membership
-from podline.runner.room.presence import END_SILENCE_SECONDS, Presence
+from podline.runner.room.protocols import END_SILENCE_SECONDS, Presence
 from podline.runner.settings import DailyRoomAccess
 
 if TYPE_CHECKING:

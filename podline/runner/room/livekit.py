@@ -14,7 +14,7 @@ from podline.extras import optional
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.grants import granted, missing_permission, missing_permission_of
 from podline.runner.room.membership import Membership
-from podline.runner.room.presence import END_SILENCE_SECONDS, Presence
+from podline.runner.room.protocols import END_SILENCE_SECONDS, Presence
 from podline.runner.settings import LiveKitRoomAccess
 
 if TYPE_CHECKING:

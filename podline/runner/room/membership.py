@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from podline.errors import BotError, RoomLost, RoomRefused
-from podline.runner.room.presence import Presence
+from podline.runner.room.protocols import Presence
 
 _MAX_CHARACTERS: Final = 200
 

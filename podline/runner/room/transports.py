@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipecat.transports.base_transport import BaseTransport
 
 from podline.runner.room.client_messages import ClientMessages
-from podline.runner.room.presence import Presence
+from podline.runner.room.protocols import Presence
 from podline.runner.settings import DailyRoomAccess, LiveKitRoomAccess, RunnerSettings
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from podline.contract.candidates import CandidateFilter, why_too_much
 from podline.extras import optional
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.guarded_connection import GuardedConnection
-from podline.runner.room.offer_taker import UnusableOffer
-from podline.runner.room.presence import END_SILENCE_SECONDS, Presence
+from podline.runner.room.protocols import END_SILENCE_SECONDS, Presence, UnusableOffer
 from podline.runner.settings import PeerIceServer
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.local.runtime import LocalRuntime, bot_variables
 from controller.settings import Settings
 from controller.web.auth import Identities, Key, read_keys
-from controller.web.http.limits import HttpLimits
+from controller.web.http.limit_values import HttpLimits
 from controller.web.http.listeners import bind, with_bots_port
 from controller.web.http.server import Server
 from testing.fakes.controllers.metered import some_metrics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from controller.web.http.limits import HttpLimits
+from controller.web.http.limit_values import HttpLimits
 from testing.fakes.controllers.served import ServeController
 from testing.fakes.controllers.wire import GET, Answer, Wire, connected, keep_kernels_from_hoarding
 

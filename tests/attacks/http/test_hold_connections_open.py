@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from controller.web.http.connections import Admission, Connections
-from controller.web.http.limits import HttpLimits
+from controller.web.http.limit_values import HttpLimits
 from controller.web.http.listeners import Complaints, SocketListener
 from testing.fakes.controllers.served import PATIENCE_SECONDS, ServeController
 from testing.fakes.controllers.wire import GET, Wire, connected, keep_kernels_from_hoarding, write_keys

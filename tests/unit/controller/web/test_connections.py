@@ -7,7 +7,7 @@ import pytest
 from controller.web.clients import one_client
 from controller.web.errors import ConnectionsExhausted, TooManyConnections
 from controller.web.http.connections import Connections
-from controller.web.http.limits import most_bot_connections, most_public_connections
+from controller.web.http.limit_values import most_bot_connections, most_public_connections
 
 
 def test_an_address_has_so_many_until_it_shows_a_key() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from podline.contract.messages import CandidatesMessage, InboxAnswer, InboxMessage, OfferMessage, StopMessage
 from podline.runner.channel.client import Withdrawn
 from podline.runner.channel.inbox import InboxReader
-from podline.runner.room.offer_taker import UnusableOffer
+from podline.runner.room.protocols import UnusableOffer
 
 
 class FakeChannel:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from podline.errors import BotError
-from podline.runner.room.offer_taker import UnusableOffer
+from podline.runner.room.protocols import UnusableOffer
 from podline.runner.room.webrtc import Peer
 from testing.callers.client_messages import unhurried_messages
 
