@@ -66,8 +66,7 @@ def unknown_variables(variables: Mapping[str, object]) -> list[str]:
 
 
 def _settings() -> set[str]:
-    fields = (field for group in Settings.groups() for field in group.model_fields.values())
-    return {field.alias for field in fields if field.alias is not None}
+    return set(_annotations())
 
 
 def _of_bots() -> set[str]:
@@ -76,9 +75,14 @@ def _of_bots() -> set[str]:
 
 
 def _secrets() -> set[str]:
-    fields = (field for group in Settings.groups() for field in group.model_fields.values())
-    own = {field.alias or "" for field in fields if SecretStr.__name__ in str(field.annotation)}
+    own = {name for name, annotation in _annotations().items() if SecretStr.__name__ in str(annotation)}
     return {name for name in own | set(environment.SECRETS) | _OF_OTHER_PROGRAMS if name.startswith(PREFIX)}
+
+
+def _annotations() -> dict[str, object]:
+    """Return the type of each setting by the name of its variable."""
+    fields = (field for group in Settings.groups() for field in group.model_fields.values())
+    return {field.alias: field.annotation for field in fields if field.alias is not None}
 
 
 def _links(names: Iterable[str]) -> set[str]:
