@@ -16,6 +16,7 @@ from controller.runtimes.kubernetes.job.manifests import EXAMPLE, session_job, s
 from controller.runtimes.kubernetes.job.template import JobTemplate, read_template
 from testing.cluster.control_plane import MERGE, PATIENCE_SECONDS, ControlPlane
 from testing.cluster.overlays import TEMPLATES, apply, rendered
+from testing.cluster.paths import NamespacePaths
 
 ACCOUNT: Final = "podline-controller"
 PARAMETERS: Final = "podline-admission"
@@ -27,21 +28,13 @@ Manifest = dict[str, Any]
 
 
 @dataclass
-class Account:
+class Account(NamespacePaths):
     """The controller's ServiceAccount in one namespace, with a token as its pod has it."""
 
     plane: ControlPlane
     namespace: str
     token: str
     overlay: str
-
-    @property
-    def jobs(self) -> str:
-        return f"/apis/batch/v1/namespaces/{self.namespace}/jobs"
-
-    @property
-    def core(self) -> str:
-        return f"/api/v1/namespaces/{self.namespace}"
 
     async def ask(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from testing.cluster.control_plane import MERGE, ControlPlane
+from testing.cluster.paths import NamespacePaths
 
 FAIL_ON_ANY_END = {
     "rules": [
@@ -55,7 +56,7 @@ def bot_state(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclass
-class BareBot:
+class BareBot(NamespacePaths):
     """A Job made without Podline, and its pod."""
 
     plane: ControlPlane
@@ -67,15 +68,15 @@ class BareBot:
 
     @property
     def job_path(self) -> str:
-        return f"/apis/batch/v1/namespaces/{self.namespace}/jobs/{self.name}"
+        return f"{self.jobs}/{self.name}"
 
     @property
     def pods_path(self) -> str:
-        return f"/api/v1/namespaces/{self.namespace}/pods?labelSelector=job-name%3D{self.name}"
+        return f"{self.pods}?labelSelector=job-name%3D{self.name}"
 
     @property
     def pod_path(self) -> str:
-        return f"/api/v1/namespaces/{self.namespace}/pods/{self.pod_name}"
+        return f"{self.pods}/{self.pod_name}"
 
     async def create(self) -> None:
         job = bot_job(self.name, self.annotations, self.grace_seconds)

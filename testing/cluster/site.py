@@ -29,6 +29,7 @@ from controller.settings import Settings
 from controller.web.http.listeners import bind, with_bots_port
 from controller.web.http.server import Server
 from testing.cluster.control_plane import ControlPlane
+from testing.cluster.paths import NamespacePaths
 from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.parts import fake_parts
 from testing.fakes.controllers.served import PATIENCE_SECONDS, Controller
@@ -52,7 +53,7 @@ def write_template(directory: Path, fate: Mapping[str, str], *, is_vast: bool = 
 
 
 @dataclass
-class ClusterSite:
+class ClusterSite(NamespacePaths):
     """A controller over a namespace of the cluster."""
 
     controller: Controller
@@ -62,18 +63,6 @@ class ClusterSite:
     @property
     def client(self) -> httpx.AsyncClient:
         return self.controller.client
-
-    @property
-    def jobs(self) -> str:
-        return f"/apis/batch/v1/namespaces/{self.namespace}/jobs"
-
-    @property
-    def pods(self) -> str:
-        return f"/api/v1/namespaces/{self.namespace}/pods"
-
-    @property
-    def secrets(self) -> str:
-        return f"/api/v1/namespaces/{self.namespace}/secrets"
 
     async def start(self, **fields: Any) -> dict[str, Any]:
         return await self.controller.start(**fields)

@@ -13,30 +13,19 @@ import msgspec
 from controller.core.runtime import Launch
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.job.manifests import session_secret
+from testing.cluster.paths import NamespacePaths
 
 PAGE_ITEMS: Final = 500
 MERGE_PATCH: Final = "application/merge-patch+json"
 
 
-class ApiAccess(msgspec.Struct, frozen=True):
+class ApiAccess(msgspec.Struct, NamespacePaths, frozen=True):
     """Where an API server is, and what it lets us in by; also as one argument of a program."""
 
     url: str
     token: str
     authority: str
     namespace: str
-
-    @property
-    def jobs(self) -> str:
-        return f"/apis/batch/v1/namespaces/{self.namespace}/jobs"
-
-    @property
-    def pods(self) -> str:
-        return f"/api/v1/namespaces/{self.namespace}/pods"
-
-    @property
-    def secrets(self) -> str:
-        return f"/api/v1/namespaces/{self.namespace}/secrets"
 
 
 class _Meta(msgspec.Struct):
