@@ -163,7 +163,9 @@ class BotSession:
             # Pipecat would continue without this processor, so the bot would be mute or deaf.
             # Without memory, everything that follows fails as well.
             error = frame.exception
-            if error is not None and (frame.error.startswith(_UNCAUGHT) or isinstance(error, MemoryError)):
+            if isinstance(error, BotError):
+                attendance.end(CallEnding.of(error))
+            elif error is not None and (frame.error.startswith(_UNCAUGHT) or isinstance(error, MemoryError)):
                 attendance.end(CallEnding.of_bug(error))
 
         @self._worker.event_handler("on_idle_timeout")
