@@ -15,7 +15,7 @@ quiet room drowns. Noise of amplitude 40, which nobody hears, is at least 11 dB 
 """
 WINDOW_SECONDS: Final = 0.02
 SOUND_SECONDS: Final = 0.1
-"""How much sound within `STRETCH_SECONDS` makes an utterance audible: less than a word's, more than a click's."""
+"""How much sound within `STRETCH_SECONDS` makes an utterance audible. A word has more, a click less."""
 STRETCH_SECONDS: Final = 0.5
 """Clicks a second apart don't add up to sound."""
 
