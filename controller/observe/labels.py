@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 from controller.core import default_agent
 from podline.contract.arithmetic import OTHER
-from podline.contract.messages import EVENT_KINDS
+from podline.contract.messages import EVENT_KINDS, UnansweredCause
 
 MAX_VALUES: Final = 32
 """The most kinds of errors."""
@@ -29,6 +29,9 @@ ERROR_KINDS: Final = (
 
 REFUSAL_CAUSES: Final = ("rate", "total", "size", "malformed", "unsupported")
 """Why our bots refuse a message of the caller's client."""
+
+UNANSWERED_CAUSES: Final[tuple[str, ...]] = get_args(UnansweredCause)
+"""Why a caller who was owed an answer heard none."""
 
 REFUSED_KINDS: Final = (
     *EVENT_KINDS,

@@ -11,6 +11,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from controller.core.session import Session
+from controller.observe.answer_metrics import LATENCY, AnswerMetrics
 from controller.observe.labels import ERROR_KINDS, REFUSAL_CAUSES, BoundedValues, Declared, DeclaredValues
 from controller.observe.prices import PriceList, split
 from podline.contract.messages import (
@@ -19,8 +20,6 @@ from podline.contract.messages import (
     ErrorSeen,
     Event,
     FirstByte,
-    ModelReconnected,
-    ResponseLatency,
     Silence,
     ToolCalled,
 )
@@ -28,7 +27,6 @@ from podline.contract.usage import TalkSeconds, Tokens, ToolCalls, Usage
 
 log = logging.getLogger("podline.metrics")
 
-_LATENCY: Final = (0.1, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5, 8, 13, 20)
 _TOOL: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20)
 _TRACE_PARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 """https://www.w3.org/TR/trace-context/#traceparent-header"""
@@ -63,18 +61,15 @@ class UsageMetrics:
         def histogram(name: str, what: str, buckets: Iterable[float], *labels: str) -> Histogram:
             return Histogram(f"podline_{name}", what, labels, registry=registry, buckets=tuple(buckets))
 
-        self._response = histogram(
-            "response_latency_seconds", "Time from the end of the caller's speech to the answer.", _LATENCY
-        )
+        self._answers = AnswerMetrics(registry)
         self._first_byte = histogram(
-            "model_first_byte_seconds", "Time until the first byte of the model's answer.", _LATENCY, "model"
+            "model_first_byte_seconds", "Time until the first byte of the model's answer.", LATENCY, "model"
         )
         self._turns = counter("turns", "Turns finished by callers.")
         self._interruptions = counter("interruptions", "Times a caller interrupted the bot.")
         self._silences = counter("silences", "Silences of 3 s, by who spoke last.", "after")
         self._tool_calls = counter("tool_calls", "Finished tool calls.", "tool", "outcome")
         self._tool_seconds = histogram("tool_call_duration_seconds", "Duration of tool calls.", _TOOL, "tool")
-        self._reconnects = counter("model_reconnects", "Times a connection to the model was restored.")
         self._errors = counter("bot_errors", "Errors inside bots whose calls continued.", "kind")
         self._tokens = counter("tokens", "Tokens, each counted once.", "model", "direction", "modality")
         self._talk = counter("talk_seconds", "Time that each side spoke.", "side")
@@ -96,16 +91,12 @@ class UsageMetrics:
         exemplar = exemplar_of(session)
         for event in events:
             match event:
-                case ResponseLatency(seconds=seconds):
-                    self._response.observe(seconds, exemplar)
                 case FirstByte(model=model, seconds=seconds):
                     self._first_byte.labels(self._models.bounded(model)).observe(seconds, exemplar)
                 case ToolCalled(name=name, seconds=seconds):
                     self._tool_seconds.labels(self._tools.bounded(name)).observe(seconds, exemplar)
                 case Silence(after=after):
                     self._silences.labels(after).inc(exemplar=exemplar)
-                case ModelReconnected():
-                    self._reconnects.inc(exemplar=exemplar)
                 case ErrorSeen(kind=kind):
                     self._errors.labels(self._kinds.bounded(kind)).inc(exemplar=exemplar)
                 case ClientMessagesRefused(cause=cause, count=count):
@@ -113,7 +104,7 @@ class UsageMetrics:
                 case AudioDropped(seconds=seconds):
                     self._audio_dropped.inc(seconds)
                 case _:
-                    pass
+                    self._answers.observe(event, exemplar)
 
     def add(self, session: Session, usage: Usage) -> None:
         """Add a session's usage since the last call."""

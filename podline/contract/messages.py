@@ -61,7 +61,7 @@ class FirstByte:
 
 @dataclass(frozen=True, slots=True)
 class ResponseLatency:
-    """From the end of the caller's speech to the first sound of the answer."""
+    """From the end of the caller's speech to the first audible sound that left the bot's output."""
 
     seconds: Seconds
     type: Literal["response_latency"] = "response_latency"
@@ -108,11 +108,48 @@ class Silence:
     type: Literal["silence"] = "silence"
 
 
+UnansweredCause = Literal["empty_turn", "inaudible", "no_answer", "connection_lost", "not_played"]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnUnanswered:
+    """The caller was owed an answer and did not hear one yet. The bot tries again, or gives up.
+
+    An answer is owed after a caller's turn, after the greeting was requested, and after a tool's result.
+
+    `cause` is what happened instead: the model completed its turn with neither sound nor a tool call
+    (`empty_turn`), or with sound that nobody can hear (`inaudible`); it sent no audible answer in time
+    (`no_answer`); its connection was lost (`connection_lost`); or it answered, and the answer did not leave
+    the bot's output (`not_played`).
+    """
+
+    cause: UnansweredCause
+    type: Literal["turn_unanswered"] = "turn_unanswered"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRequested:
+    """The bot asked the model again for an answer that is owed."""
+
+    type: Literal["answer_requested"] = "answer_requested"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelReconnected:
-    """The connection to the model was lost and reopened."""
+    """The connection to the model was lost and reopened.
 
+    `resumed` says whether the model was given a handle of the earlier session. Older bots don't say.
+    """
+
+    resumed: bool | None = None
     type: Literal["model_reconnect"] = "model_reconnect"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReseeded:
+    """A connection to the model was given the conversation so far as text, because the model had lost it."""
+
+    type: Literal["model_reseeded"] = "model_reseeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +186,10 @@ Event = (
     | ToolCalled
     | Talked
     | Silence
+    | TurnUnanswered
+    | AnswerRequested
     | ModelReconnected
+    | ModelReseeded
     | ErrorSeen
     | ClientMessagesRefused
     | AudioDropped

@@ -36,7 +36,10 @@ EVENTS = [
     {"type": "talk", "side": "bot", "seconds": 2.5},
     {"type": "silence", "after": "caller"},
     {"type": "silence", "after": "bot"},
-    {"type": "model_reconnect"},
+    {"type": "turn_unanswered", "cause": "empty_turn"},
+    {"type": "answer_requested"},
+    {"type": "model_reconnect", "resumed": False},
+    {"type": "model_reseeded"},
     {"type": "error", "kind": "store"},
 ]
 

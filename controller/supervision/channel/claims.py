@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from controller.observe.labels import ERROR_KINDS, Declared
 from podline.contract.arithmetic import MAX_MODELS, MAX_TOOLS, NOTHING, OTHER, added, beyond, plus, together
 from podline.contract.messages import (
+    AnswerRequested,
     AudioDropped,
     BotTimeline,
     ClientMessagesRefused,
@@ -26,6 +27,7 @@ from podline.contract.messages import (
     FirstByte,
     Interrupted,
     ModelReconnected,
+    ModelReseeded,
     Report,
     ResponseLatency,
     Silence,
@@ -33,6 +35,7 @@ from podline.contract.messages import (
     TokensUsed,
     ToolCalled,
     TurnEnded,
+    TurnUnanswered,
 )
 from podline.contract.usage import Tokens, ToolCalls, Usage
 
@@ -77,7 +80,10 @@ EVENTS: Final[Mapping[type[Event], Allowance]] = {
     ToolCalled: Allowance(500, 10),
     Talked: Allowance(500, 10),
     Silence: Allowance(100, 1),
+    TurnUnanswered: Allowance(500, 5),
+    AnswerRequested: Allowance(500, 5),
     ModelReconnected: Allowance(100, 1),
+    ModelReseeded: Allowance(100, 1),
     ErrorSeen: Allowance(500, 5),
     ClientMessagesRefused: Allowance(500, 5),
     AudioDropped: Allowance(500, 5),

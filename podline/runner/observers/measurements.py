@@ -33,6 +33,7 @@ from podline.contract.messages import (
 )
 from podline.contract.usage import Tokens
 from podline.runner.observers.group import ObserverGroup
+from podline.runner.observers.model_events import ModelEventObserver
 from podline.runner.observers.silences import Silences
 
 RecordEvent = Callable[[Event], None]
@@ -62,6 +63,7 @@ def observers(
         _tool_calls(record),
         _speech(record, Silences(record, caller_is_here)),
         _errors(record),
+        ModelEventObserver(record),
     )
     return [ObserverGroup(each)]
 

@@ -76,12 +76,26 @@ async def test_many_claims_each_plausible_alone_are_no_more_than_one_session_can
         assert record["cost"]["amount"] < 50
 
 
-@pytest.mark.parametrize("kind", ["turn", "interruption", "model_reconnect", "silence", "error", "tool_call"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "turn",
+        "interruption",
+        "turn_unanswered",
+        "answer_requested",
+        "model_reconnect",
+        "model_reseeded",
+        "silence",
+        "error",
+        "tool_call",
+    ],
+)
 async def test_what_can_only_be_counted_is_counted_no_faster_than_it_can_happen(
     tmp_path: Path, kind: str
 ) -> None:
     more: dict[str, dict[str, Any]] = {
         "silence": {"after": "bot"},
+        "turn_unanswered": {"cause": "no_answer"},
         "error": {"kind": "server"},
         "tool_call": {"name": "save_product", "outcome": "error", "seconds": 0},
     }
@@ -91,7 +105,10 @@ async def test_what_can_only_be_counted_is_counted_no_faster_than_it_can_happen(
         names = {
             "turn": "turns_total",
             "interruption": "interruptions_total",
+            "turn_unanswered": "turns_unanswered_total",
+            "answer_requested": "answers_requested_total",
             "model_reconnect": "model_reconnects_total",
+            "model_reseeded": "model_reseeds_total",
             "silence": "silences_total",
             "error": "bot_errors_total",
             "tool_call": "tool_calls_total",

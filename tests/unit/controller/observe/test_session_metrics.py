@@ -178,7 +178,10 @@ async def test_the_trace_of_a_session_is_an_exemplar_where_metrics_are_protected
         "podline_model_first_byte_seconds_bucket",
         "podline_tool_call_duration_seconds_bucket",
         "podline_silences_total",
+        "podline_turns_unanswered_total",
+        "podline_answers_requested_total",
         "podline_model_reconnects_total",
+        "podline_model_reseeds_total",
         "podline_bot_errors_total",
     }
     assert led_to == (expected if is_protected else set())

@@ -49,8 +49,26 @@ async def test_each_event_of_a_batch_is_in_its_metric(priced_site: Site) -> None
         assert seen.value("tool_calls_total", tool="search_products", outcome=outcome) == 1
     assert seen.value("tool_call_duration_seconds_sum", tool="search_products") == 3.2
     assert seen.value("talk_seconds_total", side="bot") == 2.5
-    assert seen.value("model_reconnects_total") == 1
+    assert seen.value("turns_unanswered_total", cause="empty_turn") == 1
+    assert seen.value("answers_requested_total") == 1
+    assert seen.value("model_reconnects_total", resumed="no") == 1
+    assert seen.value("model_reseeds_total") == 1
     assert seen.value("bot_errors_total", kind="network") == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "resumed"), [({"resumed": True}, "yes"), ({"resumed": False}, "no"), ({}, "unknown")]
+)
+async def test_a_reconnect_counts_by_whether_it_resumed_even_of_a_bot_that_does_not_say(
+    site: Site, event: dict[str, Any], resumed: str
+) -> None:
+    session = await site.start()
+    report = batch(1, [{"type": "model_reconnect", **event}])
+    answer = await site.as_bot(session["id"], "POST", "reports", json=report)
+
+    assert answer.status_code == 200
+    seen = scrape(site)
+    assert seen.value("model_reconnects_total", resumed=resumed) == seen.total("model_reconnects_total") == 1
 
 
 async def test_a_batch_sent_again_adds_nothing(site: Site) -> None:

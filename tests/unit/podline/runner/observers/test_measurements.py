@@ -14,8 +14,19 @@ from pipecat.observers.function_call_observer import FunctionCallEvent, Function
 from pipecat.processors.filters.identity_filter import IdentityFilter
 from pipecat.tests.utils import run_test
 
-from podline.contract.messages import Event, Interrupted, Talked, TokensUsed, TurnEnded
+from podline.contract.messages import (
+    AnswerRequested,
+    Event,
+    Interrupted,
+    ModelReconnected,
+    ModelReseeded,
+    Talked,
+    TokensUsed,
+    TurnEnded,
+    TurnUnanswered,
+)
 from podline.contract.usage import Tokens
+from podline.frames import ModelEvent, ModelEventFrame
 from podline.runner.observers.measurements import observers, tool_called
 
 
@@ -70,6 +81,22 @@ async def test_speaking_after_the_bot_is_no_interruption() -> None:
     events = await events_of(BotStartedSpeakingFrame(), BotStoppedSpeakingFrame(), UserStartedSpeakingFrame())
 
     assert Interrupted() not in events
+
+
+MODEL_EVENTS: list[tuple[ModelEvent, str]] = [
+    (TurnUnanswered(cause="inaudible"), "turn unanswered {'cause': 'inaudible'}"),
+    (AnswerRequested(), "answer requested again {}"),
+    (ModelReconnected(resumed=False), "model reconnected {'resumed': False}"),
+    (ModelReseeded(), "conversation given to the model again {}"),
+]
+
+
+@pytest.mark.parametrize(("event", "line"), MODEL_EVENTS)
+async def test_what_the_model_s_service_does_about_an_answer_is_recorded_and_logged_once(
+    event: ModelEvent, line: str, logged: list[str]
+) -> None:
+    assert await events_of(ModelEventFrame(event)) == [event]
+    assert logged.count(line) == 1
 
 
 @pytest.mark.parametrize(
