@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import aiohttp
 import numpy as np
 
-from sandbox.caller_audio import RATE, Ear, trimmed
+from sandbox.caller_audio import RATE, Ear, Stretch, trimmed
 from sandbox.caller_line import CallerLine
 from sandbox.caller_signalling import CallFailedError, RoomAddress, start_session
 from sandbox.voice import Voice
@@ -67,8 +67,9 @@ class Caller:
     def __init__(self, voice: Voice, random: np.random.Generator, new_line: NewLine = CallerLine) -> None:
         self.messages: list[Message] = []
         self.spoken: list[tuple[float, float, str]] = []
-        """What this caller said: when it began, when it ended, and the words."""
-        self.bot_left = False
+        """What this caller said or wrote: when it began, when it ended, and the words."""
+        self.bot_left_at: float | None = None
+        """When the bot left the call; None while it is there."""
         self._voice = voice
         self._random = random
         self._make_line = new_line
@@ -82,6 +83,10 @@ class Caller:
     def connected_at(self) -> float | None:
         """When the call, or the last connection of it, was connected."""
         return self._line.connected_at
+
+    @property
+    def bot_left(self) -> bool:
+        return self.bot_left_at is not None
 
     async def join(self, http: aiohttp.ClientSession, room: RoomAddress) -> None:
         """Connect and wait until the bot says that it is ready.
@@ -123,6 +128,7 @@ class Caller:
     def write(self, words: str) -> None:
         """Say it in writing, as typed into the page."""
         self._turn_began = self._turn_ended = time.monotonic()
+        self.spoken.append((self._turn_began, self._turn_ended, words))
         options = {"run_immediately": True, "audio_response": True}
         self._send("send-text", {"content": words, "options": options})
 
@@ -182,7 +188,7 @@ class Caller:
         """Return the call so far, one line for each thing said, heard or received, in order."""
         began = 0.0 if self.connected_at is None else self.connected_at
         lines = [(at, f"caller says     {words}{self._answered(ended)}") for at, ended, words in self.spoken]
-        lines += [(sound.began, f"bot heard       for {sound.seconds:.1f} s") for sound in self.ear.stretches]
+        lines += [(sound.began, _heard(sound)) for sound in self.ear.stretches]
         lines += [(at, f"bot's words     {words}") for at, words in _bot_turns(self.messages)]
         lines += [(message.at, line) for message in self.messages if (line := _described(message))]
         return [f"{at - began:7.2f} s  {line}" for at, line in sorted(lines)]
@@ -226,7 +232,8 @@ class Caller:
         self._changed.set()
 
     def _note_bot_left(self) -> None:
-        self.bot_left = True
+        if self.bot_left_at is None:
+            self.bot_left_at = time.monotonic()
         self._changed.set()
 
 
@@ -281,6 +288,11 @@ def _bot_turns(messages: list[Message]) -> list[tuple[float, str]]:
         elif message.type in ("bot-stopped-speaking", "bot-interrupted"):
             in_turn = False
     return [(at, words.strip()) for at, words in turns]
+
+
+def _heard(sound: Stretch) -> str:
+    unheard = "" if sound.is_audible else ", not audible"
+    return f"bot heard       for {sound.seconds:.1f} s{unheard}"
 
 
 def _described(message: Message) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -32,6 +33,10 @@ _SOUND: Final = 150.0
 
 _PAUSE: Final = 0.4
 """Seconds without sound that part one stretch of speech from the next."""
+
+_AUDIBLE_FRAMES: Final = 5
+_AUDIBLE_WITHIN: Final = 0.5
+"""So many frames of sound within so many seconds are heard; a click, or some of them, isn't."""
 
 
 class Mouth(MediaStreamTrack):
@@ -95,10 +100,15 @@ class Track(Protocol):
 
 @dataclass
 class Stretch:
-    """A stretch of sound, by `time.monotonic`. It goes on as long as no pause has parted it."""
+    """A stretch of sound, by `time.monotonic`. It goes on as long as no pause has parted it.
+
+    Attributes:
+        is_audible: Whether a person would have noticed it.
+    """
 
     began: float
     ended: float
+    is_audible: bool = False
 
     @property
     def seconds(self) -> float:
@@ -121,6 +131,7 @@ class Ear:
     frames: int = 0
     gaps: int = 0
     _clock_difference: float = math.inf
+    _loud: deque[float] = field(default_factory=lambda: deque(maxlen=_AUDIBLE_FRAMES))
     stretches: list[Stretch] = field(default_factory=list)
 
     async def listen(self, track: Track) -> None:
@@ -136,8 +147,9 @@ class Ear:
             self._note(loudness(frame.to_ndarray().ravel()), now)
 
     def first_sound(self, since: float) -> float | None:
-        """When the first stretch of sound that began at `since` or later began."""
-        return next((stretch.began for stretch in self.stretches if stretch.began >= since), None)
+        """When the first audible stretch of sound that began at `since` or later began."""
+        heard = (stretch for stretch in self.stretches if stretch.is_audible)
+        return next((stretch.began for stretch in heard if stretch.began >= since), None)
 
     def quiet_for(self, now: float) -> float:
         """Seconds since the last sound; without any so far, no time at all."""
@@ -156,7 +168,11 @@ class Ear:
         if level >= _SOUND:
             if self.quiet_for(now) > _PAUSE or not self.stretches:
                 self.stretches.append(Stretch(now, now))
+                self._loud.clear()
+            self._loud.append(now)
             self.stretches[-1].ended = now
+            if len(self._loud) == _AUDIBLE_FRAMES and now - self._loud[0] < _AUDIBLE_WITHIN:
+                self.stretches[-1].is_audible = True
         self.on_frame()
 
 

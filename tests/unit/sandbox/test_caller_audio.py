@@ -101,12 +101,19 @@ async def test_a_caller_who_no_longer_waits_is_no_trouble() -> None:
 
 
 async def test_words_with_short_gaps_are_one_stretch_and_a_pause_begins_another() -> None:
-    gap, pause = [QUIET] * 10, [QUIET] * 30
-    ear = await hear(LOUD, *gap, LOUD, *pause, LOUD)
+    word, gap, pause = [LOUD] * 5, [QUIET] * 10, [QUIET] * 30
+    ear = await hear(*word, *gap, *word, *pause, *word)
 
-    assert [round(stretch.began / FRAME_SECONDS) for stretch in ear.stretches] == [0, 42]
-    assert ear.first_sound(since=0.1) == pytest.approx(42 * FRAME_SECONDS)
+    assert [round(stretch.began / FRAME_SECONDS) for stretch in ear.stretches] == [0, 50]
+    assert ear.first_sound(since=0.1) == pytest.approx(50 * FRAME_SECONDS)
     assert ear.first_sound(since=2.0) is None
+
+
+async def test_clicks_are_sound_that_is_not_heard() -> None:
+    ear = await hear(*[LOUD, LOUD, *[QUIET] * 13] * 10)
+
+    assert [stretch.is_audible for stretch in ear.stretches] == [False]
+    assert ear.first_sound(since=0.0) is None
 
 
 async def test_quiet_counts_from_the_last_sound_and_not_before_any() -> None:
