@@ -108,6 +108,13 @@ PASSED_ON: Final = (
         unit="seconds",
     ),
     Variable(
+        name=environment.MUTE_SECONDS,
+        description="How long a caller who is owed an answer may hear nothing, not counting the time that "
+        "tools take; then the call ends. 0 for bots that are silent by design, otherwise 2 to 300.",
+        default="8",
+        unit="seconds",
+    ),
+    Variable(
         name=environment.SSL_CERT_FILE,
         description="The certificates to trust. The sandbox sets it.",
         example="/path/to/certificate.pem",

@@ -72,6 +72,7 @@ class BotSession:
         user_id: Who is calling.
         transport: The caller's room; its input and output are the ends of the bot's pipeline.
         caller_input: Goes right after the transport's input in the pipeline: it limits what the caller sends.
+        mute_seconds: How long a caller who is owed an answer may hear nothing; 0 if the bot may be silent.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class BotSession:
         self._worker: PipelineWorker
         self.session_id = settings.session_id
         self.user_id = settings.user_id
+        self.mute_seconds = settings.mute_seconds
         self.transport, self._peer = import_transport(settings)(attendance, self._messages)
         self.caller_input = CallerInput(self._hearing)
         self.caller_input.add_event_handler("on_typed_text", lambda _input, _text: outbox.record(TurnEnded()))

@@ -19,6 +19,8 @@ from podline.variables import HttpUrl, Text, WebSocketUrl, given, quoted, read_v
 
 Transport = Literal["daily", "livekit", "webrtc"]
 
+MIN_MUTE_SECONDS: Final = 2.0
+
 _ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 
@@ -42,10 +44,19 @@ def _ice_servers(text: str) -> tuple[PeerIceServer, ...]:
         raise ValueError("is not the JSON of a browser's iceServers") from None
 
 
+def _mute_seconds(value: float) -> float:
+    if 0 < value < MIN_MUTE_SECONDS:
+        raise ValueError(
+            f"is {value:g}, in which few models answer; use at least {MIN_MUTE_SECONDS:g}, or 0 for no limit"
+        )
+    return value
+
+
 Identifier = Annotated[str, AfterValidator(_identifier)]
 UserId = Annotated[str, AfterValidator(_user_id)]
 Day = Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]
 Hour = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+MuteSeconds = Annotated[float, Field(ge=0, le=300, allow_inf_nan=False), AfterValidator(_mute_seconds)]
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,7 @@ class RunnerSettings:
         no_caller_seconds: How long to wait for the caller once the bot has joined.
         return_grace_seconds: How long a caller who was lost abruptly may take to return.
         idle_seconds: How long both sides may be silent.
+        mute_seconds: How long a caller who is owed an answer may hear nothing; 0 if the bot may be silent.
     """
 
     session_id: Annotated[Identifier, Field(alias=env.SESSION_ID)]
@@ -115,6 +127,7 @@ class RunnerSettings:
     no_caller_seconds: Annotated[Day, Field(alias=env.NO_CALLER_SECONDS)] = 60.0
     return_grace_seconds: Annotated[Hour, Field(alias=env.RETURN_GRACE_SECONDS)] = 10.0
     idle_seconds: Annotated[Day, Field(alias=env.IDLE_SECONDS)] = 300.0
+    mute_seconds: Annotated[MuteSeconds, Field(alias=env.MUTE_SECONDS)] = 8.0
 
     @property
     def room(self) -> DailyRoomAccess | LiveKitRoomAccess | None:

@@ -54,6 +54,7 @@ def test_what_is_not_set_has_the_defaults_of_the_design() -> None:
 
     assert (settings.max_duration_seconds, settings.grace_seconds) == (1800, 30)
     assert (settings.no_caller_seconds, settings.return_grace_seconds, settings.idle_seconds) == (60, 10, 300)
+    assert settings.mute_seconds == 8
     assert (settings.ice_servers, settings.refuse_private_candidates) == ((), False)
 
 
@@ -64,6 +65,7 @@ def test_every_variable_lands_in_its_field() -> None:
         PODLINE_NO_CALLER_SECONDS="20",
         PODLINE_RETURN_GRACE_SECONDS="0",
         PODLINE_IDLE_SECONDS="90",
+        PODLINE_MUTE_SECONDS="0",
         PODLINE_REFUSE_PRIVATE_CANDIDATES="true",
         PODLINE_LAST_WORD="/dev/termination-log",
         **CONTROLLER,
@@ -72,6 +74,7 @@ def test_every_variable_lands_in_its_field() -> None:
     assert settings.channel == Channel("http://controller:7860", "launch-1", "launch-secret")
     assert (settings.max_duration_seconds, settings.grace_seconds) == (600, 3)
     assert (settings.no_caller_seconds, settings.return_grace_seconds, settings.idle_seconds) == (20, 0, 90)
+    assert settings.mute_seconds == 0
     assert settings.refuse_private_candidates is True
 
 
@@ -82,6 +85,7 @@ def test_all_that_is_wrong_is_said_in_one_line() -> None:
             "DAILY_ROOM_URL": "ftp://x",
             "PODLINE_TRANSPORT": "daily",
             "PODLINE_IDLE_SECONDS": "nan",
+            "PODLINE_MUTE_SECONDS": "0.5",
             "PODLINE_GRACE_SECONDS": "-1",
             "PODLINE_REFUSE_PRIVATE_CANDIDATES": "perhaps",
         }
@@ -94,6 +98,7 @@ def test_all_that_is_wrong_is_said_in_one_line() -> None:
         'PODLINE_REFUSE_PRIVATE_CANDIDATES is "perhaps", but should be a valid boolean; '
         'PODLINE_GRACE_SECONDS is "-1", but should be greater than or equal to 0; '
         'PODLINE_IDLE_SECONDS is "nan", but should be a finite number; '
+        "PODLINE_MUTE_SECONDS is 0.5, in which few models answer; use at least 2, or 0 for no limit; "
         "correct this and start again."
     )
 
