@@ -7,7 +7,7 @@ import secrets
 import ssl
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from controller.rooms.daily.api import DAILY_API_URL, DailyApi, DailyError
 from controller.rooms.names import RoomNames
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.local.hiding import hide_this_process
+from controller.runtimes.local.installation import state_directory
 from controller.runtimes.local.memory import own_memory_events
 from controller.runtimes.local.runtime import LocalRuntime, bot_variables
 from controller.settings import Settings
@@ -78,9 +79,10 @@ def choose_parts(settings: Settings, variables: Mapping[str, str], directory: Pa
     declared = Declared(tools=settings.metrics.tools, models=settings.metrics.models)
     metrics = Metrics(CollectorRegistry(), prices, declared)
     tracing = choose_tracing(variables)
+    runtime = choose_runtime(settings, variables, directory, clock, metrics.registry, tracing)
     return Parts(
-        runtime=choose_runtime(settings, variables, directory, clock, metrics.registry, tracing),
-        rooms=choose_rooms(settings, signer),
+        runtime=runtime,
+        rooms=choose_rooms(settings, signer, runtime.installation_id),
         signer=signer,
         clock=clock,
         metrics=metrics,
@@ -163,6 +165,7 @@ def choose_runtime(
         clock=clock,
         memory_megabytes=settings.local.bot_memory_megabytes,
         memory_events=own_memory_events(),
+        state=state_directory(variables),
     )
 
 
@@ -188,13 +191,9 @@ def choose_credentials(settings: Settings, variables: Mapping[str, str], clock: 
     return Credentials(issuers)
 
 
-def choose_rooms(settings: Settings, signer: Signer) -> Rooms:
-    """Choose where callers and bots meet."""
-    # A laptop with a copy of a cluster's secret is another installation: it must not sweep the
-    # cluster's rooms.
-    where = f"{settings.runtime.kind} {settings.kubernetes.namespace} {settings.listeners.url_for_callers}"
-    installation, *former = signer.installations(where)
-    names = RoomNames(installation, tuple(former))
+def choose_rooms(settings: Settings, signer: Signer, installation_id: Callable[[], str]) -> Rooms:
+    """Choose where callers and bots meet. `installation_id` is known before the first room is created."""
+    names = RoomNames(installation_id)
     if settings.rooms.kind == "livekit":
         # Its package costs a twentieth of a second and 15 MB, so it is imported only if needed.
         from controller.rooms.livekit import LiveKitAccount, LiveKitRooms  # noqa: PLC0415

@@ -11,6 +11,9 @@ from controller.core.session import Diagnostics, Ending, Session
 from podline.contract import environment
 from podline.contract.messages import FinalReport
 
+INSTALLATION_CHARACTERS: Final = 10
+"""The length of an installation's id, in hexadecimal digits."""
+
 _CARRIER: Final = {"traceparent": environment.TRACEPARENT, "tracestate": environment.TRACESTATE}
 
 
@@ -89,6 +92,13 @@ class Runtime(Protocol):
     @property
     def outlives_us(self) -> bool:
         """True if bots keep running when the controller exits and the next one can adopt them."""
+
+    def installation_id(self) -> str:
+        """Return the id that this installation keeps and no other has; it is not secret.
+
+        Raises:
+            RuntimeUnavailable: it is not known yet. A runtime that is ready knows it.
+        """
 
     def watch(self) -> AsyncGenerator[Observation, None]:
         """Watch all bots and yield what happens to each, in order, until the generator is closed.

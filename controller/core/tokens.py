@@ -29,10 +29,6 @@ class Signer:
         """Return the token with which a caller may make offers to this launch, but not to a later one."""
         return self._ours(_of_session(session_id, launch_id))[0]
 
-    def installations(self, site: str) -> tuple[str, ...]:
-        """Return this installation's id at a site for each secret, newest first. Ids are not secret."""
-        return tuple(each[:10] for each in self._ours(f"installation:{site}"))
-
     def address_tags(self, address: str) -> tuple[str, ...]:
         """Return tags for a client's address, newest first. Without the secret they don't reveal it."""
         return tuple(each[:16] for each in self._ours(f"address:{address}"))

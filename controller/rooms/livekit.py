@@ -219,7 +219,7 @@ class LiveKitRooms:
         grant = claims.video
         if grant is None or grant.room_join is not True or not grant.room:
             raise InvalidRequest("room.token: it does not allow joining a room. Make one for the bot.")
-        if self._names.launch(grant.room) is not None:
+        if self._names.is_of_any_session(grant.room):
             raise InvalidRequest("room.token: it is for another session's room. Make a room of your own.")
         sources = grant.can_publish_sources
         if not (grant.can_publish and grant.can_subscribe and grant.can_publish_data) or (
@@ -232,7 +232,7 @@ class LiveKitRooms:
         return grant.room
 
     def _name_of(self, session: Session) -> str:
-        """Return the name that its room was given, perhaps under a former secret."""
+        """Return the name that its room was given, perhaps by a version that named rooms differently."""
         return session.room_name or self._names.of(session.launch_id)
 
     def _room(self, name: str, *, bot_token: str | None, caller_token: str | None) -> Room:

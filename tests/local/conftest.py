@@ -76,6 +76,7 @@ def serving(
         **sandbox.variables,
         "PODLINE_PORT": str(port),
         "PODLINE_GRACE_SECONDS": "3",
+        "XDG_STATE_HOME": str(directory / "state"),
         **variables,
     }
     command = [sys.executable, "-m", "controller", "serve"]

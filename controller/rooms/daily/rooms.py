@@ -83,7 +83,7 @@ class DailyRooms:
             InvalidRequest: it is not a Daily room, it is another session's, or the token is for another room.
         """
         brought, name = self._read(url)
-        if self._names.launch(name) is not None:
+        if self._names.is_of_any_session(name):
             raise InvalidRequest("room.url: it is another session's room. Make a room of your own.")
         claims = _claims(token)
         if claims.get("r", name) != name:
@@ -166,7 +166,7 @@ class DailyRooms:
         return int(self._now() + lifetime_seconds) + _BEHIND_SECONDS
 
     def _name_of(self, session: Session) -> str:
-        """Return the name that its room was given, perhaps under a former secret."""
+        """Return the name that its room was given, perhaps by a version that named rooms differently."""
         return session.room_name or self._names.of(session.launch_id)
 
     def _read(self, url: str) -> tuple[RoomUrl, str]:

@@ -26,6 +26,7 @@ from controller.runtimes.kubernetes.client.watch import (
 )
 from controller.runtimes.kubernetes.dry_run import DryRun
 from controller.runtimes.kubernetes.failure_diagnostics import Diagnosis
+from controller.runtimes.kubernetes.installation import NamespaceInstallation
 from controller.runtimes.kubernetes.job.manifests import EXAMPLE, session_job
 from controller.runtimes.kubernetes.job.template import JobTemplate
 from controller.runtimes.kubernetes.job_launcher import JobLauncher
@@ -91,6 +92,7 @@ class KubernetesRuntime:
         self._launcher = JobLauncher(client, rng, self._is_abandoned, tracing or Untraced())
         self._recorder = JobRecorder(client, clock, rng, self._tracker.recorded)
         self._dry_run = DryRun(client, self._manifest(EXAMPLE))
+        self._installation = NamespaceInstallation(client)
 
     @property
     def watches(self) -> Mapping[str, WatchHealth]:
@@ -102,18 +104,22 @@ class KubernetesRuntime:
         """How many records are still to be written to their Jobs."""
         return self._recorder.pending
 
+    def installation_id(self) -> str:
+        return self._installation.id
+
     def watch(self) -> AsyncGenerator[Observation, None]:
         return self._observations.read_during(self._run())
 
     async def _run(self) -> None:
         async with self._api, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._dry_run.run())
+            tasks.create_task(self._installation.run())
             await self._tracker.run()
 
     def not_ready_reason(self) -> str | None:
         if not self._tracker.is_running:
             return "The cluster is not being watched."
-        for part in (self._dry_run, self._jobs.health, self._pods.health):
+        for part in (self._dry_run, self._installation, self._jobs.health, self._pods.health):
             if part.not_ready_reason is not None:
                 return f"Bots can't be launched or watched right now. {part.not_ready_reason}"
         return (

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import logging
 import os
+import secrets
 import shutil
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -21,12 +22,13 @@ from typing import Final
 from controller.core.endings import ending_for
 from controller.core.errors import RuntimeUnavailable
 from controller.core.primitives.clock import Clock
-from controller.core.runtime import Exit, Launch, Observation
+from controller.core.runtime import INSTALLATION_CHARACTERS, Exit, Launch, Observation
 from controller.core.session import Ending, Session
 from controller.runtimes.empty_log import empty_log
 from controller.runtimes.final_report import read_final_report
 from controller.runtimes.local.bounded_log import BoundedLog
 from controller.runtimes.local.guardian import Guardian
+from controller.runtimes.local.installation import LocalInstallation
 from controller.runtimes.local.memory import oom_kills
 from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract import environment
@@ -100,6 +102,7 @@ class LocalRuntime:
         clock: Clock,
         memory_megabytes: int | None = None,
         memory_events: Path | None = None,
+        state: Path | None = None,
     ) -> None:
         """Start nothing yet.
 
@@ -112,6 +115,7 @@ class LocalRuntime:
             clock: gives the time of each observation.
             memory_megabytes: the limit of a bot's data (RLIMIT_DATA, in MiB).
             memory_events: the kernel's count of processes killed because memory ran out, if there is one.
+            state: where the installation's id is kept; if None, each runtime has another.
         """
         self._command = tuple(command)
         self._variables = dict(variables)
@@ -123,10 +127,14 @@ class LocalRuntime:
         if memory_megabytes is not None:
             self._script = f"ulimit -d {memory_megabytes * 1024} && {self._script}"
         self._memory_events = memory_events
+        self._installation = LocalInstallation(state, lambda: secrets.token_hex(INSTALLATION_CHARACTERS // 2))
         self._bots: dict[str, _BotProcess] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._guardian: Guardian | None = None
         self._observations = ObservationQueue()
+
+    def installation_id(self) -> str:
+        return self._installation.id
 
     def watch(self) -> AsyncGenerator[Observation, None]:
         return self._observations.read_during(self._run())
@@ -138,6 +146,7 @@ class LocalRuntime:
                 await self._guardian.run()
         finally:
             self._tasks = None
+            self._installation.close()
             await self._guardian.close()
 
     def not_ready_reason(self) -> str | None:

@@ -48,6 +48,9 @@ class Passing:
     def __init__(self) -> None:
         self._observations = ObservationQueue()
 
+    def installation_id(self) -> str:
+        return "f022ed0000"
+
     def watch(self) -> AsyncGenerator[Observation, None]:
         return self._observations.read_during(_forever())
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from controller.core.errors import ControllerError, InvalidRequest
 from controller.core.rooms import Room
@@ -12,6 +12,8 @@ from controller.core.runtime import Exit, Launch, Observation
 from controller.core.session import Ending, Session
 from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract import environment
+
+INSTALLATION: Final = "0123456789"
 
 
 class FakeRuntime:
@@ -35,6 +37,9 @@ class FakeRuntime:
         self._lost = asyncio.Event()
         self._is_watched = False
         self._observations = ObservationQueue()
+
+    def installation_id(self) -> str:
+        return INSTALLATION
 
     def watch(self) -> AsyncGenerator[Observation, None]:
         self._is_watched = True

@@ -105,6 +105,12 @@ class Objects:
             thing.setdefault("data", {})[key] = base64.b64encode(text.encode()).decode()
         return thing if dry_run else self._put(kind, namespace, name, thing)
 
+    def namespace(self, name: str) -> Thing:
+        if name not in self.namespaces:
+            raise RefusalError(404, "NotFound", f'namespaces "{name}" not found')
+        uid = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
+        return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": uid}}
+
     def get(self, kind: str, namespace: str, name: str) -> Thing:
         thing = self.find(kind, namespace, name)
         if thing is None:

@@ -27,6 +27,7 @@ from testing.fakes.kubernetes.api_objects import (
 How = Literal["refuse", "reset_before", "reset_after", "late", "hang", "silent", "raw", "cut", "end"]
 
 LATE_SECONDS: Final = 5.0
+NAMESPACES: Final = "/api/v1/namespaces/"
 MERGE_PATCH: Final = "application/merge-patch+json"
 
 
@@ -159,6 +160,8 @@ class ApiServer:
         return await self._watch(asked, request, fault)
 
     async def _do(self, asked: ApiRequest, request: web.Request) -> web.StreamResponse:
+        if asked.method == "GET" and asked.path.startswith(NAMESPACES) and asked.path.count("/") == 4:
+            return web.json_response(self.objects.namespace(asked.path.removeprefix(NAMESPACES)))
         namespace, kind, name, part = _place(asked.path)
         if part == "log":
             return self._log(namespace, name)

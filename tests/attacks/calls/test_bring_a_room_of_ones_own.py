@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from controller.core.tokens import Signer
 from controller.parts import choose_rooms
 from controller.rooms.hosts import read_room_url
+from testing.fakes.controllers.parts import SIGNER
+from testing.fakes.controllers.runtimes_and_rooms import INSTALLATION
 from testing.fakes.controllers.site import Serve, Site, serve_site
 from testing.settings import settings_of
 
@@ -25,7 +26,7 @@ def serve() -> Serve:
 
 
 def rooms(**settings: Any) -> object:
-    return choose_rooms(settings_of(**settings), Signer(b"a secret for tests"))
+    return choose_rooms(settings_of(**settings), SIGNER, lambda: INSTALLATION)
 
 
 async def bring(site: Site, url: str, token: str = "t") -> httpx.Response:  # noqa: S107 - invented

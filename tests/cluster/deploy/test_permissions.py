@@ -105,6 +105,7 @@ async def a_failure(site: ClusterSite) -> str:
 
 
 FEATURES: dict[tuple[str, str], Callable[[ClusterSite], Awaitable[str]]] = {
+    ("namespaces", "get"): not_ready,
     ("jobs", "create"): not_ready,
     ("jobs", "get"): a_start_under_a_name_that_is_there,
     ("jobs", "list"): not_ready,

@@ -14,7 +14,7 @@ from controller.parts import choose_rooms
 from sandbox.daily.rooms import DOMAIN
 from sandbox.daily.server import DailyServer, create_daily_app
 from testing.fakes.controllers.parts import SIGNER
-from testing.fakes.controllers.runtimes_and_rooms import secrets_of
+from testing.fakes.controllers.runtimes_and_rooms import INSTALLATION, secrets_of
 from testing.fakes.controllers.site import Site, serve_site
 from testing.settings import settings_of
 
@@ -64,7 +64,7 @@ async def app() -> AsyncIterator[App]:
             DAILY_API_URL=url,
             room_hosts=DOMAIN.removeprefix("https://"),
         )
-        rooms = choose_rooms(settings, SIGNER)
+        rooms = choose_rooms(settings, SIGNER, lambda: INSTALLATION)
         client = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {KEY}"})
         async with client, serve_site(rooms=rooms) as site:
             yield App(client, site)

@@ -37,9 +37,9 @@ class Site:
         self.daily = DailyServer(KEY, lambda: self.seconds, time.monotonic)
         self.url = ""
 
-    def rooms(self, installation: str = "ours", key: str = KEY, former: tuple[str, ...] = ()) -> DailyRooms:
+    def rooms(self, installation: str = "0123456789", key: str = KEY) -> DailyRooms:
         api = DailyApi(httpx.AsyncClient(), key, self.url)
-        return DailyRooms(api, RoomNames(installation, former), lambda: self.seconds, HOSTS)
+        return DailyRooms(api, RoomNames(lambda: installation), lambda: self.seconds, HOSTS)
 
     async def order(self, name: str, **parameters: Any) -> None:
         await self.daily.orders.add(json.dumps({"target": "daily", "name": name, **parameters}).encode())
@@ -76,7 +76,7 @@ async def test_a_room_is_private_small_and_puts_everybody_out_behind_the_session
 ) -> None:
     room = await rooms.open(some_session(), lifetime_seconds=MINUTE)
 
-    made = site.daily.rooms.get("podline-ours-0199-one")
+    made = site.daily.rooms.get("podline-0123456789-0199-one")
     assert (room.name, room.url) == (made.name, made.url)
     assert made.privacy == "private"
     assert made.config == RoomProperties(
@@ -111,22 +111,22 @@ async def test_the_next_controller_has_a_token_for_the_bot_again(rooms: DailyRoo
     assert site.claims(secrets_of(again)["DAILY_TOKEN"])["room_name"] == opened.name
 
 
-async def test_a_room_of_a_former_secret_is_entered_closed_and_swept_up_by_its_own_name(
+async def test_a_live_sessions_room_is_entered_and_closed_by_its_own_name_under_another_installation_id(
     rooms: DailyRooms, site: Site
 ) -> None:
     opened = await rooms.open(some_session(), lifetime_seconds=MINUTE)
     await rooms.open(some_session("left"), lifetime_seconds=3600)
     session = some_session(room_url=opened.url, room_name=opened.name)
-    later = site.rooms("later", former=("ours",))
+    later = site.rooms("aaaaaaaaaa")
 
     token = await later.admit(session, lifetime_seconds=MINUTE)
     assert token is not None
     assert site.claims(token)["room_name"] == opened.name
     assert (await later.enter_again(session, lifetime_seconds=MINUTE)).name == opened.name
     await later.close(session)
-    assert site.names() == {"podline-ours-left"}
+    assert site.names() == {"podline-0123456789-left"}
     site.seconds += 600
-    assert await later.sweep(set()) == 1
+    assert await later.sweep(set()) == 0
     await later.aclose()
 
 
@@ -150,12 +150,12 @@ async def test_a_sweep_deletes_what_nobody_needs_and_touches_nothing_else(
 ) -> None:
     for launch_id in ("live", "left"):
         await rooms.open(some_session(launch_id), lifetime_seconds=3600)
-    others = site.rooms("theirs")
+    others = site.rooms("9876543210")
     await others.open(some_session("left"), lifetime_seconds=3600)
     await others.aclose()
     for number in range(120):
         site.daily.rooms.create(CreateRoom(f"of-a-web-app-{number}"))
-    site.daily.rooms.create(CreateRoom("podline-oursalike-left"))
+    site.daily.rooms.create(CreateRoom("podline-0123456789a-left"))
 
     young = await rooms.sweep({"live"})
     site.seconds += 600
@@ -163,9 +163,9 @@ async def test_a_sweep_deletes_what_nobody_needs_and_touches_nothing_else(
 
     assert (young, old) == (0, 1)
     assert {name for name in site.names() if "web-app" not in name} == {
-        "podline-ours-live",
-        "podline-theirs-left",
-        "podline-oursalike-left",
+        "podline-0123456789-live",
+        "podline-9876543210-left",
+        "podline-0123456789a-left",
     }
     assert len(site.names()) == 123
 
@@ -186,7 +186,7 @@ async def test_what_passes_is_tried_again(what: dict[str, Any], rooms: DailyRoom
 
     await rooms.open(some_session(), lifetime_seconds=MINUTE)
 
-    assert site.names() == {"podline-ours-0199-one"}
+    assert site.names() == {"podline-0123456789-0199-one"}
 
 
 async def test_too_many_requests_are_tried_again_when_daily_says(rooms: DailyRooms, site: Site) -> None:
@@ -241,7 +241,9 @@ def token(**properties: Any) -> str:
 
 
 def dailys_own() -> DailyRooms:
-    return DailyRooms(DailyApi(httpx.AsyncClient(), KEY, DAILY_API_URL), RoomNames("ours"), lambda: NOW)
+    return DailyRooms(
+        DailyApi(httpx.AsyncClient(), KEY, DAILY_API_URL), RoomNames(lambda: "0123456789"), lambda: NOW
+    )
 
 
 def test_a_brought_room_is_taken_as_it_is() -> None:

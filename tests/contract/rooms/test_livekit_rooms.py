@@ -24,7 +24,7 @@ from testing.fakes.controllers.sessions import some_session
 from testing.servers.livekit import KEY, SECRET, LiveKitServer, livekit_server
 from testing.servers.livekit_front import Front, front_of
 
-NAMES = RoomNames("ours")
+NAMES = RoomNames(lambda: "0123456789")
 MINUTE = 60.0
 
 
@@ -80,7 +80,7 @@ async def test_bot_and_caller_meet_in_a_room_that_is_theirs(
 ) -> None:
     room = await rooms.open(some_session(), lifetime_seconds=MINUTE)
 
-    assert (room.name, room.url) == ("podline-ours-0199-one", server.url)
+    assert (room.name, room.url) == ("podline-0123456789-0199-one", server.url)
     assert room.environment == {"PODLINE_TRANSPORT": "livekit", "LIVEKIT_URL": server.url}
     assert room.secrets is not None
     assert room.caller_token is not None
@@ -191,9 +191,9 @@ async def test_a_sweep_deletes_what_nobody_needs_and_touches_nothing_else(
 ) -> None:
     for launch_id in ("live", "left"):
         await rooms.open(some_session(launch_id), lifetime_seconds=MINUTE)
-    async with rooms_at(server.url, names=RoomNames("theirs")) as others:
+    async with rooms_at(server.url, names=RoomNames(lambda: "9876543210")) as others:
         await others.open(some_session("left"), lifetime_seconds=MINUTE)
-    for name in ("podline", "podline-ours", "podline-oursalike-left", "a-web-apps-own"):
+    for name in ("podline", "podline-0123456789", "podline-0123456789a-left", "a-web-apps-own"):
         await server.make_room(name)
 
     young = await rooms.sweep({"live"})
@@ -204,10 +204,10 @@ async def test_a_sweep_deletes_what_nobody_needs_and_touches_nothing_else(
     assert await server.rooms() == [
         "a-web-apps-own",
         "podline",
-        "podline-ours",
-        "podline-ours-live",
-        "podline-oursalike-left",
-        "podline-theirs-left",
+        "podline-0123456789",
+        "podline-0123456789-live",
+        "podline-0123456789a-left",
+        "podline-9876543210-left",
     ]
 
 
@@ -237,7 +237,7 @@ async def test_what_passes_is_tried_again(status: int, front: Front, server: Liv
         await rooms.open(some_session(), lifetime_seconds=MINUTE)
 
     assert front.asked == ["CreateRoom"] * 3
-    assert await server.rooms() == ["podline-ours-0199-one"]
+    assert await server.rooms() == ["podline-0123456789-0199-one"]
 
 
 async def test_a_room_whose_making_was_never_answered_is_found_made(
@@ -247,7 +247,7 @@ async def test_a_room_whose_making_was_never_answered_is_found_made(
     async with rooms_at(front.url) as rooms:
         await rooms.open(some_session(), lifetime_seconds=MINUTE)
 
-    assert await server.rooms() == ["podline-ours-0199-one"]
+    assert await server.rooms() == ["podline-0123456789-0199-one"]
 
 
 async def test_what_does_not_pass_is_said(front: Front) -> None:
@@ -282,7 +282,8 @@ def own(**grants: Any) -> Callable[[LiveKitServer], str]:
         (lambda _: "some-words", "was not signed"),
         (lambda _: "a.b.c", "was not signed"),
         (own(room_join=False), "does not allow joining a room"),
-        (own(room="podline-ours-0199-other"), "another session's room"),
+        (own(room="podline-0123456789-0199-other"), "another session's room"),
+        (own(room="podline-9876543210-0199-other"), "another session's room"),
         (own(can_publish=False), "This may be a caller's token"),
         (own(can_subscribe=False), "This may be a caller's token"),
         (own(can_publish_data=False), "This may be a caller's token"),

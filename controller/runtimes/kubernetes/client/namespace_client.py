@@ -10,8 +10,8 @@ import msgspec
 
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.api import Api
-from controller.runtimes.kubernetes.client.errors import ApiRefused, readable
-from controller.runtimes.kubernetes.client.objects import Event, Job, Page, Pod
+from controller.runtimes.kubernetes.client.errors import ApiRefused, ApiUnreachable, readable
+from controller.runtimes.kubernetes.client.objects import Event, Job, Namespace, Page, Pod
 
 _LOG_IDLE_SECONDS: Final = 3600.0
 """A bot may log nothing for as long as its caller is silent."""
@@ -22,15 +22,25 @@ _ALL: Final = {"dryRun": "All"}
 
 
 class NamespaceClient:
-    """Jobs, pods and Secrets of one namespace. Each method raises ApiRefused and ApiUnreachable."""
+    """One namespace, and its Jobs, pods and Secrets. Each method raises ApiRefused and ApiUnreachable."""
 
     def __init__(self, api: Api, namespace: str) -> None:
         self.api = api
         self.namespace = namespace
+        self._namespace = f"/api/v1/namespaces/{namespace}"
         self.jobs = f"/apis/batch/v1/namespaces/{namespace}/jobs"
-        self.pods = f"/api/v1/namespaces/{namespace}/pods"
-        self._secrets = f"/api/v1/namespaces/{namespace}/secrets"
-        self._events = f"/api/v1/namespaces/{namespace}/events"
+        self.pods = f"{self._namespace}/pods"
+        self._secrets = f"{self._namespace}/secrets"
+        self._events = f"{self._namespace}/events"
+
+    async def namespace_uid(self) -> str:
+        """Return the UID of the namespace itself: unique, and kept for as long as the namespace exists."""
+        found = await self.api.read("GET", self._namespace, Namespace)
+        if not found.metadata.uid:
+            raise ApiUnreachable(
+                "The API server's answer can't be read: the namespace has no uid.", is_certain=True
+            )
+        return found.metadata.uid
 
     async def create_job(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Job:
         query = _ALL if dry_run else None

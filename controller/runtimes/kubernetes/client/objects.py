@@ -59,6 +59,12 @@ def launch_of(meta: Meta) -> str:
     return sys.intern(meta.labels.launch_id or "")
 
 
+class Namespace(_Read, frozen=True):
+    """`v1` Namespace."""
+
+    metadata: Meta
+
+
 class Condition(_Read, frozen=True):
     """A condition of a Job or pod."""
 

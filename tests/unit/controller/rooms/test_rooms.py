@@ -11,7 +11,6 @@ from controller.core.errors import RoomsUnavailable
 from controller.core.rooms import Room
 from controller.core.runtime import Observation
 from controller.core.session import Session
-from controller.core.tokens import Signer
 from controller.rooms.names import RoomNames
 from controller.runtimes.local.runtime import bot_variables
 from controller.supervision import launcher
@@ -208,26 +207,20 @@ async def test_a_room_that_can_not_be_closed_takes_nothing_along(caplog: pytest.
 
 @given(st.text(alphabet="abcdef0123456789-", min_size=1, max_size=36), st.text(max_size=60))
 def test_a_room_is_told_by_its_name_to_be_ours_and_whose(launch_id: str, other: str) -> None:
-    names = RoomNames("0123456789")
+    ours, theirs = RoomNames(lambda: "0123456789"), RoomNames(lambda: "abcdef0123")
 
-    assert names.launch(names.of(launch_id)) == launch_id
-    assert RoomNames("abcdef0123").launch(names.of(launch_id)) is None
-    assert names.launch(other) is None or other.startswith("podline-0123456789-")
-
-
-def test_rooms_of_a_former_secret_are_ours_and_named_for_the_later_one() -> None:
-    ours = RoomNames("abcdef0123", former=("0123456789",))
-
-    assert ours.of("launch") == "podline-abcdef0123-launch"
-    assert ours.launch(RoomNames("0123456789").of("launch")) == "launch"
-    assert ours.launch(RoomNames("9876543210").of("launch")) is None
+    assert ours.launch(ours.of(launch_id)) == launch_id
+    assert theirs.launch(ours.of(launch_id)) is None
+    assert ours.launch(other) is None or other.startswith("podline-0123456789-")
+    assert all(each.is_of_any_session(ours.of(launch_id)) for each in (ours, theirs))
+    assert not ours.is_of_any_session(other) or other.startswith("podline-")
 
 
-def test_an_installation_is_known_again_by_its_secret_and_place_and_gives_neither_away() -> None:
-    [ours] = Signer(b"secret").installations("here")
+@pytest.mark.parametrize(
+    "name", ["podline", "podline-0123456789", "podline-0123456789-", "podline-shop-1", "x-0123456789-1", ""]
+)
+def test_a_room_of_someone_elses_making_is_no_sessions(name: str) -> None:
+    names = RoomNames(lambda: "0123456789")
 
-    assert [ours] == [*Signer(b"secret").installations("here")]
-    assert [ours] != [*Signer(b"another").installations("here")]
-    assert [ours] != [*Signer(b"secret").installations("there")]
-    assert "secret" not in ours
-    assert "here" not in ours
+    assert names.launch(name) is None
+    assert not names.is_of_any_session(name)

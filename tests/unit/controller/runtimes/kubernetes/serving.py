@@ -175,12 +175,14 @@ def passing_clock() -> Clock:
 
 
 @asynccontextmanager
-async def following(server: ApiServer, *, until_ready: bool = True) -> AsyncIterator[Followed]:
+async def following(
+    server: ApiServer, *, until_ready: bool = True, namespace: str = "podline"
+) -> AsyncIterator[Followed]:
     """A runtime over the fake, as a controller runs it."""
     with access_to(server) as access:
         runtime = KubernetesRuntime(
             api=Api(access),
-            namespace="podline",
+            namespace=namespace,
             template=made.template(),
             grace_seconds=30,
             keep_ended_seconds=3600,
