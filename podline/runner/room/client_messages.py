@@ -38,7 +38,8 @@ ANSWERS_PER_SECOND: Final = 0.5
 MAX_REFUSALS: Final = 300
 """After this many refusals a client is abusive: nothing more that it sends is read or answered."""
 
-_PING: Final = "ping"
+PING: Final = "ping"
+"""What the regular messages begin with by which a client shows that it is there."""
 _MAX_PING_CHARACTERS: Final = 64
 
 Cause = Literal["rate", "total", "size", "malformed", "unsupported"]
@@ -147,7 +148,7 @@ class ClientMessages:
         """Return the message in the form that Pipecat may see; None if it is refused."""
         if self._is_closed:
             return None
-        if isinstance(raw, str) and len(raw) <= _MAX_PING_CHARACTERS and raw.startswith(_PING):
+        if isinstance(raw, str) and len(raw) <= _MAX_PING_CHARACTERS and raw.startswith(PING):
             return raw
         try:
             return self._admitted(raw).model_dump_json()

@@ -1,13 +1,20 @@
-"""Pipecat's SmallWebRTC connection, which passes on admitted messages and decodes only the caller's voice."""
+"""Pipecat's SmallWebRTC connection, which passes on admitted messages and decodes only the caller's voice.
+
+It tells by a clock that never jumps whether the caller is there.
+"""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from podline.bucket import Clock
 from podline.extras import optional
-from podline.runner.room.client_messages import ClientMessages
+from podline.runner.room.client_messages import PING, ClientMessages
+from podline.runner.room.steady_webrtc import SteadyMicrophone
 
 if TYPE_CHECKING:
     import aiortc
@@ -20,6 +27,9 @@ else:
 MAX_CHANNELS: Final = 4
 """How many data channels of one connection the bot listens to. Clients open one."""
 
+PING_SECONDS: Final = 3.0
+"""For how long a caller counts as connected after a ping, as in Pipecat. Clients send one every second."""
+
 _MESSAGE: Final = "message"
 
 
@@ -29,9 +39,17 @@ class GuardedConnection(smallwebrtc.SmallWebRTCConnection):
     It receives only the caller's first track: aiortc would decode all, and buffer what is not read.
     """
 
-    def __init__(self, messages: ClientMessages, ice_servers: Sequence[aiortc.RTCIceServer]) -> None:
+    def __init__(
+        self,
+        messages: ClientMessages,
+        ice_servers: Sequence[aiortc.RTCIceServer],
+        *,
+        clock: Clock = time.monotonic,
+    ) -> None:
         self._messages = messages
         self._channels = 0
+        self._clock = clock
+        self._pinged_at = -math.inf
         super().__init__(list(ice_servers))
 
     def _setup_listeners(self) -> None:
@@ -46,6 +64,20 @@ class GuardedConnection(smallwebrtc.SmallWebRTCConnection):
         for number, transceiver in enumerate(self._pc.getTransceivers()):
             transceiver.direction = "inactive" if number else "sendrecv"
 
+    def is_connected(self) -> bool:
+        if self._last_received_time is None:
+            # No ping has come yet, so Pipecat looks at the state of aiortc's connection.
+            return bool(super().is_connected())
+        return self._connect_invoked and self._clock() - self._pinged_at < PING_SECONDS
+
+    def audio_input_track(self) -> SteadyMicrophone | None:
+        track = super().audio_input_track()  # type: ignore[no-untyped-call]  # theirs has no annotation
+        if track is None or isinstance(track, SteadyMicrophone):
+            return track
+        microphone = SteadyMicrophone(track._receiver)  # noqa: SLF001 - Pipecat makes its track itself
+        self._track_map[smallwebrtc.AUDIO_TRANSCEIVER_INDEX] = microphone
+        return microphone
+
     def _guard(self, channel: aiortc.RTCDataChannel) -> None:
         listeners = list(channel.listeners(_MESSAGE))
         for listener in listeners:
@@ -59,4 +91,6 @@ class GuardedConnection(smallwebrtc.SmallWebRTCConnection):
     async def _pass_on(self, listener: Callable[[Any], Awaitable[None]], raw: str | bytes) -> None:
         message = await self._messages.take(raw)
         if message is not None:
+            if message.startswith(PING):
+                self._pinged_at = self._clock()
             await listener(message)

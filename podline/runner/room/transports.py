@@ -34,7 +34,10 @@ def import_transport(settings: RunnerSettings) -> MeetCaller:
 
             return lambda presence, messages: (livekit_transport(livekit_room, presence, messages), None)
         case None:
+            from podline.runner.room.steady_webrtc import keep_steady_time  # noqa: PLC0415
             from podline.runner.room.webrtc import Peer  # noqa: PLC0415
+
+            keep_steady_time()
 
             def meet_by_peer(presence: Presence, messages: ClientMessages) -> tuple[BaseTransport, Peer]:
                 peer = Peer(

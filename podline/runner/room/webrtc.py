@@ -16,6 +16,7 @@ from podline.extras import optional
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.guarded_connection import GuardedConnection
 from podline.runner.room.protocols import END_SILENCE_SECONDS, Presence, UnusableOffer
+from podline.runner.room.steady_webrtc import SteadyTransport
 from podline.runner.settings import PeerIceServer
 
 if TYPE_CHECKING:
@@ -23,13 +24,11 @@ if TYPE_CHECKING:
     from aiortc import exceptions as aiortc_exceptions
     from aiortc import sdp
     from pipecat.transports.smallwebrtc import connection as smallwebrtc_connection
-    from pipecat.transports.smallwebrtc import transport as smallwebrtc_transport
 else:
     aiortc = optional("webrtc", "aiortc")
     aiortc_exceptions = optional("webrtc", "aiortc.exceptions")
     sdp = optional("webrtc", "aiortc.sdp")
     smallwebrtc_connection = optional("webrtc", "pipecat.transports.smallwebrtc.connection")
-    smallwebrtc_transport = optional("webrtc", "pipecat.transports.smallwebrtc.transport")
 
 
 _WATCH_SECONDS: Final = 0.5
@@ -70,7 +69,7 @@ class Peer:
         self._was_offered = False
         self._away = asyncio.Event()
         self._away.set()
-        self.transport: BaseTransport = smallwebrtc_transport.SmallWebRTCTransport(
+        self.transport: BaseTransport = SteadyTransport(
             self._connection,
             TransportParams(
                 audio_in_enabled=True,

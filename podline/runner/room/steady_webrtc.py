@@ -1,0 +1,111 @@
+"""Pipecat's SmallWebRTC transport and its tracks, and aiortc, on a clock that never jumps.
+
+They pace, wait and measure by the wall clock. Set back by 5 s, it silenced the bot for 5 s; set back further,
+it made the bot's output unusable; set forward, it sent the rest of an answer in a burst or not at all.
+`docs/upstream/` has the reports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
+
+from podline.bucket import Clock
+from podline.extras import optional
+
+if TYPE_CHECKING:
+    from aioice import turn
+    from aiortc import rtcrtpreceiver, rtcrtpsender, rtcsctptransport
+    from pipecat.transports.smallwebrtc import connection as smallwebrtc_connection
+    from pipecat.transports.smallwebrtc import transport as smallwebrtc_transport
+else:
+    turn = optional("webrtc", "aioice.turn")
+    rtcrtpreceiver = optional("webrtc", "aiortc.rtcrtpreceiver")
+    rtcrtpsender = optional("webrtc", "aiortc.rtcrtpsender")
+    rtcsctptransport = optional("webrtc", "aiortc.rtcsctptransport")
+    smallwebrtc_connection = optional("webrtc", "pipecat.transports.smallwebrtc.connection")
+    smallwebrtc_transport = optional("webrtc", "pipecat.transports.smallwebrtc.transport")
+
+
+MAX_CATCH_UP_SECONDS: Final = 0.5
+"""How much lost time the bot's audio makes up for by being sent faster. After a longer stall of the process
+it begins anew, because no player keeps a longer burst."""
+
+
+def keep_steady_time() -> None:
+    """Give aioice and aiortc a monotonic clock, which they offer no other way to do.
+
+    These modules use `time.time()` for differences only. By the wall clock, after a step back, a relay's
+    channel is not renewed in time, and the bot falls silent within ten minutes. Round-trip times and jitter
+    are off by any step, and with them the time until a lost message is sent again.
+    """
+    for module in (turn, rtcrtpreceiver, rtcrtpsender, rtcsctptransport):
+        setattr(module, "time", SimpleNamespace(time=time.monotonic))  # noqa: B010 - to mypy, `time` is no attribute
+
+
+class SteadyAudioTrack(smallwebrtc_transport.RawAudioTrack):
+    """Sends 10 ms of the bot's audio every 10 ms."""
+
+    def __init__(
+        self,
+        sample_rate: int,
+        *,
+        auto_silence: bool,
+        clock: Clock = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        super().__init__(sample_rate, auto_silence)
+        # Pipecat waits until this moment of the wall clock plus the length of what was sent: never, then.
+        self._start = -math.inf
+        self._clock = clock
+        self._sleep = sleep
+        self._began = clock()
+
+    async def recv(self) -> Any:
+        early = self._began + self._timestamp / self._sample_rate - self._clock()
+        if early > 0:
+            await self._sleep(early)
+        elif early < -MAX_CATCH_UP_SECONDS:
+            self._began -= early
+        return await super().recv()  # type: ignore[no-untyped-call]  # theirs has no annotation
+
+
+class SteadyMicrophone(smallwebrtc_connection.SmallWebRTCTrack):
+    """The caller's audio. It isn't decoded while nobody reads it."""
+
+    def __init__(self, receiver: Any, *, clock: Clock = time.monotonic) -> None:
+        super().__init__(receiver)
+        self._clock = clock
+        self._read_at = clock()
+
+    async def recv(self) -> Any:
+        self._read_at = self._clock()
+        return await super().recv()
+
+    async def _idle_watcher(self) -> None:
+        while self._receiver._enabled:  # noqa: SLF001 - as Pipecat's own watcher
+            await asyncio.sleep(self._idle_timeout)
+            if self._clock() - self._read_at >= self._idle_timeout:
+                await self.discard_old_frames()  # type: ignore[no-untyped-call]
+                self._receiver._enabled = False  # noqa: SLF001 - likewise
+
+
+class SteadyTransport(smallwebrtc_transport.SmallWebRTCTransport):
+    """Gives the bot a `SteadyAudioTrack` to speak on, for each connection."""
+
+    async def _on_client_connected(
+        self, webrtc_connection: smallwebrtc_connection.SmallWebRTCConnection
+    ) -> None:
+        # Pipecat's client has just made a track of its own, on which nothing has been sent yet.
+        client = self._client
+        track = SteadyAudioTrack(
+            client._out_sample_rate,  # noqa: SLF001 - Pipecat makes its client itself
+            auto_silence=self._params.audio_out_auto_silence,
+        )
+        client._audio_output_track = track  # type: ignore[assignment]  # noqa: SLF001 - likewise
+        webrtc_connection.replace_audio_track(track)
+        await super()._on_client_connected(webrtc_connection)  # type: ignore[no-untyped-call]
