@@ -34,14 +34,14 @@ _USUAL: Final[dict[Reason, tuple[str, str]]] = {
     Reason.ROOM_LOST: ("The bot lost its connection to the room.", "Start another session."),
     Reason.MODEL_REFUSED: (
         "The model refused the bot.",
-        "Check GOOGLE_API_KEY, its quota, and the model's name.",
+        "Check GOOGLE_API_KEY and the model's name.",
     ),
     Reason.MODEL_UNREACHABLE: (
         "The bot could not reach the model.",
-        "Check the network between the bot and the model.",
+        "Check the network between the bot and the model, and the model's status and quota.",
     ),
     Reason.MODEL_LOST: (
-        "The bot lost its connection to the model and could not restore it.",
+        "The bot lost its connection to the model, or got no answer from it that can be heard.",
         "Start another session.",
     ),
     Reason.CRASHED: ("The bot crashed with an unexpected error.", "Read its log for the details."),

@@ -227,7 +227,11 @@ class DiagnosticsOut(BaseModel):
 
 
 class SessionOut(BaseModel):
-    """A session in its current state."""
+    """A session in its current state.
+
+    `turns_unanswered` counts the times that the caller was owed an answer and had not heard it: after a turn,
+    the greeting or a tool's result, and again after each attempt of the bot to get one.
+    """
 
     id: str
     user_id: str
@@ -237,6 +241,7 @@ class SessionOut(BaseModel):
     room: RoomOut
     timeline: TimelineOut
     usage: UsageOut
+    turns_unanswered: int
     cost: CostOut | None
     persona: str | None
     max_duration_seconds: int
@@ -254,6 +259,7 @@ class SessionOut(BaseModel):
         ice_servers: list[IceServerOut] | None = None,
     ) -> Self:
         usage = msgspec.to_builtins(session.usage)
+        turns_unanswered = usage.pop("turns_unanswered")
         return cls(
             id=session.id,
             user_id=session.user_id,
@@ -268,6 +274,7 @@ class SessionOut(BaseModel):
             ),
             timeline=TimelineOut.model_validate(session.timeline),
             usage=UsageOut(**usage, partial=session.usage_is_partial),
+            turns_unanswered=turns_unanswered,
             cost=CostOut.of(session, prices),
             persona=session.persona,
             max_duration_seconds=session.max_duration_seconds,

@@ -27,7 +27,7 @@ NOW: Final = Row(
     [
         figure(
             "Answers, median",
-            "From the end of the caller's speech to the first sound of the answer.",
+            "From the end of the caller's speech to the first audible sound of the answer.",
             SECONDS,
             quantile(0.5, "podline_response_latency_seconds_bucket{SCOPE}"),
             (1, 2),
@@ -72,13 +72,38 @@ NOW: Final = Row(
     ],
 )
 
-LATENCY: Final = Row(
-    "Does it answer fast?",
+ANSWERS: Final = Row(
+    "Does every caller get an answer, and how fast?",
     [
         lines(
+            "Turns unanswered",
+            "Times a caller was owed an answer and had not heard it, by cause. The bot then asks again or "
+            "reconnects, so one answer counts once for each attempt; the last one's call ends as model_lost.",
+            PER_MINUTE,
+            [per_minute("podline_turns_unanswered_total{SCOPE}", "{{cause}}", "cause")],
+            stacked=True,
+        ),
+        lines(
+            "What bots did about it",
+            "The model was asked again, or given the conversation so far as text because it had lost it.",
+            PER_MINUTE,
+            [
+                per_minute("podline_answers_requested_total{SCOPE}", "asked again"),
+                per_minute("podline_model_reseeds_total{SCOPE}", "reseeded"),
+            ],
+        ),
+        lines(
+            "Lost connections to the model",
+            "Connections that were lost and reopened, by whether the model resumed its session. The call "
+            "goes on, and the bot repeats the questions asked meanwhile.",
+            PER_MINUTE,
+            [per_minute("podline_model_reconnects_total{SCOPE}", "resumed: {{resumed}}", "resumed")],
+            stacked=True,
+        ),
+        lines(
             "Latency of answers",
-            "From the end of the caller's speech to the first sound of the answer. Each dot is one answer, "
-            "with its call's trace id.",
+            "From the end of the caller's speech to the first audible sound of the answer. Each dot is one "
+            "answer, with its call's trace id.",
             SECONDS,
             quantiles("podline_response_latency_seconds_bucket{SCOPE}"),
             (1, 2),
@@ -127,13 +152,6 @@ TALK: Final = Row(
             stacked=True,
         ),
         lines(
-            "Lost connections to the model",
-            "Connections that were lost and reopened. The call goes on, and the bot repeats the questions "
-            "asked meanwhile.",
-            PER_MINUTE,
-            [per_minute("podline_model_reconnects_total{SCOPE}", "reconnects")],
-        ),
-        lines(
             "Errors inside bots",
             "By kind, in calls that went on. The bot's log has the details.",
             PER_MINUTE,
@@ -174,6 +192,6 @@ CONVERSATION: Final = board(
     "conversation",
     "Conversation",
     "How calls sound: latency, interruptions, silences, tools, tokens.",
-    [NOW, LATENCY, TALK, TOOLS],
+    [NOW, ANSWERS, TALK, TOOLS],
     by_model=True,
 )

@@ -16,6 +16,14 @@ def _ended(reason: str) -> str:
     return f'sum by (namespace) (increase(podline_session_ends_total{{reason="{reason}"}}[15m])) > 0'
 
 
+_UNANSWERED: Final = "sum by (namespace) (increase(podline_turns_unanswered_total[15m]))"
+_OWED: Final = (
+    "(\n  sum by (namespace) (increase(podline_turns_total[15m]))\n  +\n"
+    "  sum by (namespace) (increase(podline_session_starts_total[15m]))\n)"
+)
+"""Each turn is owed an answer, and each session a greeting."""
+
+
 ALERTS: Final = (
     Alert(
         name="PodlineAbsent",
@@ -48,10 +56,21 @@ ALERTS: Final = (
         name="PodlineModelRefused",
         severity="page",
         expression=_ended("model_refused"),
-        summary="The model refuses calls: check the key and its quota.",
+        summary="The model refuses calls: check the key and the model's name.",
         description=(
-            f"{_NUMBER} calls in 15 minutes. The model did not accept the key, the quota or the setup; the "
-            "message of each session quotes it."
+            f"{_NUMBER} calls in 15 minutes. The model did not accept the key or the setup; the message of "
+            "each session quotes it."
+        ),
+    ),
+    Alert(
+        name="PodlineCallersWait",
+        severity="page",
+        # An answer counts once for each attempt to get it: more than four means more than one answer.
+        expression=f"{_UNANSWERED} > 4\nand\n{_UNANSWERED} > 0.05 * {_OWED}",
+        summary="Callers wait in silence.",
+        description=(
+            f"{_NUMBER} times in 15 minutes a caller was owed an answer and had not heard it, more than one "
+            "in 20 answers."
         ),
     ),
     Alert(

@@ -8,7 +8,15 @@ from functools import reduce
 from operator import add
 from typing import Final, TypeVar
 
-from podline.contract.messages import Event, Interrupted, Talked, TokensUsed, ToolCalled, TurnEnded
+from podline.contract.messages import (
+    Event,
+    Interrupted,
+    Talked,
+    TokensUsed,
+    ToolCalled,
+    TurnEnded,
+    TurnUnanswered,
+)
 from podline.contract.usage import TalkSeconds, Tokens, ToolCalls, Usage, values
 
 T = TypeVar("T", Tokens, ToolCalls, TalkSeconds)
@@ -33,14 +41,22 @@ def plus(usage: Usage, event: Event) -> Usage:
             calls = usage.tool_calls.get(name, ToolCalls())
             calls = replace(calls, **{outcome: getattr(calls, outcome) + 1})
             return replace(usage, tool_calls={**usage.tool_calls, name: calls})
-        case TurnEnded():
-            return replace(usage, turns=usage.turns + 1)
-        case Interrupted():
-            return replace(usage, interruptions=usage.interruptions + 1)
         case Talked(side=side, seconds=seconds):
             talk: TalkSeconds = usage.talk_seconds
             talk = replace(talk, **{side: getattr(talk, side) + seconds})
             return replace(usage, talk_seconds=talk)
+        case _:
+            return _counted(usage, event)
+
+
+def _counted(usage: Usage, event: Event) -> Usage:
+    match event:
+        case TurnEnded():
+            return replace(usage, turns=usage.turns + 1)
+        case TurnUnanswered():
+            return replace(usage, turns_unanswered=usage.turns_unanswered + 1)
+        case Interrupted():
+            return replace(usage, interruptions=usage.interruptions + 1)
         case _:
             return usage
 
@@ -55,6 +71,7 @@ def together(one: Usage, other: Usage) -> Usage:
     return Usage(
         models=_together(one.models, other.models),
         turns=one.turns + other.turns,
+        turns_unanswered=one.turns_unanswered + other.turns_unanswered,
         interruptions=one.interruptions + other.interruptions,
         tool_calls=_together(one.tool_calls, other.tool_calls),
         talk_seconds=added(one.talk_seconds, other.talk_seconds),
@@ -70,6 +87,7 @@ def beyond(totals: Usage, counted: Usage) -> Usage:
     return Usage(
         models=_beyond(totals.models, counted.models, Tokens()),
         turns=max(0, totals.turns - counted.turns),
+        turns_unanswered=max(0, totals.turns_unanswered - counted.turns_unanswered),
         interruptions=max(0, totals.interruptions - counted.interruptions),
         tool_calls=_beyond(totals.tool_calls, counted.tool_calls, ToolCalls()),
         talk_seconds=_more(totals.talk_seconds, counted.talk_seconds),

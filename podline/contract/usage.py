@@ -48,10 +48,15 @@ class TalkSeconds:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The usage of one call so far. `turns` counts the caller's finished turns."""
+    """The usage of one call so far.
+
+    `turns` counts the caller's finished turns, `turns_unanswered` the times that the caller was owed an
+    answer and had not heard it: `TurnUnanswered` in podline.contract.messages.
+    """
 
     models: Annotated[dict[Name, Tokens], Field(max_length=16)] = field(default_factory=dict)
     turns: Count = 0
+    turns_unanswered: Count = 0
     interruptions: Count = 0
     tool_calls: Annotated[dict[Name, ToolCalls], Field(max_length=32)] = field(default_factory=dict)
     talk_seconds: TalkSeconds = TalkSeconds()

@@ -40,6 +40,10 @@ def batches(outcome: str) -> str:
     return f'podline_report_batches_total{{namespace="voice",outcome="{outcome}"}}'
 
 
+def unanswered(cause: str) -> str:
+    return f'podline_turns_unanswered_total{{namespace="voice",cause="{cause}"}}'
+
+
 CRASHED = ends("failed", "crashed")
 RUNNING = 'podline_sessions_running{namespace="voice"}'
 CAPACITY = 'podline_sessions_capacity{namespace="voice"}'
@@ -48,6 +52,8 @@ WATCH = 'podline_kubernetes_watch_age_seconds{namespace="voice",resource="jobs"}
 PARTIAL = 'podline_sessions_partial_usage_total{namespace="voice"}'
 PENDING = 'podline_kubernetes_writes_pending{namespace="voice"}'
 COST = 'podline_cost_total{namespace="voice",model="gemini",currency="USD"}'
+TURNS = 'podline_turns_total{namespace="voice"}'
+STARTS = 'podline_session_starts_total{namespace="voice"}'
 UNPRICED = 'podline_unpriced_tokens_total{namespace="voice",model="gemini"}'
 
 
@@ -96,8 +102,41 @@ CAUSES = [
     *after_ends(
         "PodlineModelRefused",
         "model_refused",
-        "2 calls in 15 minutes. The model did not accept the key, the quota or the setup; the message of "
+        "2 calls in 15 minutes. The model did not accept the key or the setup; the message of "
         "each session quotes it.",
+    ),
+    Situation(
+        "PodlineCallersWait",
+        "one answer in ten was missing, for different causes",
+        {
+            TURNS: "0+9x30",
+            STARTS: "0+1x30",
+            unanswered("empty_turn"): "0+0.5x30",
+            unanswered("connection_lost"): "0+0.5x30",
+        },
+        "20m",
+        "15 times in 15 minutes a caller was owed an answer and had not heard it, more than one in 20 "
+        "answers.",
+    ),
+    Situation(
+        "PodlineCallersWait",
+        "no greeting is heard, so that nobody says anything",
+        {TURNS: "0x20", STARTS: "0x5 2x15", unanswered("inaudible"): "0x5 6x15"},
+        "10m",
+        "6 times in 15 minutes a caller was owed an answer and had not heard it, more than one in 20 "
+        "answers.",
+    ),
+    Situation(
+        "PodlineCallersWait",
+        "two in a hundred were missing, for hours",
+        {TURNS: "0+45x200", STARTS: "0+5x200", unanswered("no_answer"): "0+1x200"},
+        "180m",
+    ),
+    Situation(
+        "PodlineCallersWait",
+        "the model failed one caller at night, again and again until the call ended",
+        {TURNS: "0x5 2x15", STARTS: "0x5 1x15", unanswered("empty_turn"): "0x5 3x15"},
+        "10m",
     ),
     *after_ends(
         "PodlineImagePull",

@@ -49,6 +49,7 @@ def used(times: int) -> dict[str, Any]:
     return {
         "models": {MODEL: {name: count * times for name, count in TOKENS.items()}} if times else {},
         "turns": times,
+        "turns_unanswered": times,
         "interruptions": times,
         "tool_calls": calls if times else {},
         "talk_seconds": {"caller": 1.5 * times, "bot": 2.5 * times},

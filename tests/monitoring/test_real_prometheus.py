@@ -43,6 +43,7 @@ FIRING = {
     "PodlineFailuresBurnFast",
     "PodlineFailuresBurnSlow",
     "PodlineModelRefused",
+    "PodlineCallersWait",
     "PodlineReportsLost",
     "PodlineCost",
     "PodlineUnpriced",

@@ -237,6 +237,7 @@ def is_plausible(usage: Usage, age_seconds: float) -> bool:
         sum(prompt for prompt, _ in extents) <= PROMPT_TOKENS.after(age_seconds)
         and sum(completion for _, completion in extents) <= COMPLETION_TOKENS.after(age_seconds)
         and usage.turns <= EVENTS[TurnEnded].after(age_seconds)
+        and usage.turns_unanswered <= EVENTS[TurnUnanswered].after(age_seconds)
         and usage.interruptions <= EVENTS[Interrupted].after(age_seconds)
         and calls <= EVENTS[ToolCalled].after(age_seconds)
         and max(usage.talk_seconds.caller, usage.talk_seconds.bot) <= TALK_SECONDS.after(age_seconds)

@@ -106,4 +106,4 @@ def _extent(usage: Usage) -> float:
     tokens = sum(sum(values(each)) for each in usage.models.values())
     calls = sum(each.ok + each.error for each in usage.tool_calls.values())
     talk = usage.talk_seconds.caller + usage.talk_seconds.bot
-    return tokens + calls + talk + usage.turns + usage.interruptions
+    return tokens + calls + talk + usage.turns + usage.turns_unanswered + usage.interruptions

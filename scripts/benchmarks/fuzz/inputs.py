@@ -174,6 +174,7 @@ def usage(rng: Random) -> dict[str, Any]:
             for _ in range(rng.randrange(3))
         },
         "turns": rng.randrange(50),
+        "turns_unanswered": rng.randrange(9),
         "interruptions": rng.randrange(9),
         "tool_calls": {_name(rng): {"ok": rng.randrange(9), "error": rng.randrange(3)}},
         "talk_seconds": {"caller": rng.random() * 60, "bot": rng.random() * 60},

@@ -36,6 +36,7 @@ EVENTS: Final[list[dict[str, Any]]] = [
 TOTALS: Final[dict[str, Any]] = {
     "models": {"gemini": {"prompt_tokens": 100, "input_audio_tokens": 80}},
     "turns": 1,
+    "turns_unanswered": 1,
     "interruptions": 1,
     "tool_calls": {"search_products": {"ok": 1, "error": 1}},
     "talk_seconds": {"bot": 2.5},

@@ -125,6 +125,7 @@ async def test_what_can_only_be_counted_is_counted_no_faster_than_it_can_happen(
         {"models": {f"model-{number}": {"completion_tokens": 50_000} for number in range(16)}},
         {"models": {MODEL: {"input_audio_tokens": MOST}}},
         {"turns": MOST},
+        {"turns_unanswered": 5000},
         {"interruptions": 5000},
         {"tool_calls": {"save_product": {"ok": MOST, "error": MOST}}},
         {"tool_calls": {f"tool-{number}": {"ok": 100} for number in range(32)}},
@@ -137,12 +138,14 @@ async def test_totals_that_cannot_be_reach_no_record_and_no_cost(
 ) -> None:
     async with serve_bad_bot(tmp_path, prices=PRICES) as bot:
         await bot.report(HONEST, {"type": "turn"}, totals=totals)
-        usage = (await bot.record())["usage"]
+        record = await bot.record()
+        usage = record["usage"]
 
         assert list(usage["models"]) == [MODEL]
         assert usage["models"][MODEL]["prompt_tokens"] == 100
         assert (usage["turns"], usage["interruptions"], usage["tool_calls"]) == (1, 0, {})
         assert usage["talk_seconds"] == {"caller": 0, "bot": 0}
+        assert record["turns_unanswered"] == 0
         assert await bot.value("report_claims_refused_total", kind="totals") == 1
 
 

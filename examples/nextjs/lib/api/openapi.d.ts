@@ -511,6 +511,9 @@ export interface components {
         /**
          * SessionOut
          * @description A session in its current state.
+         *
+         *     `turns_unanswered` counts the times that the caller was owed an answer and had not heard it: after a turn,
+         *     the greeting or a tool's result, and again after each attempt of the bot to get one.
          */
         SessionOut: {
             /** Id */
@@ -524,6 +527,8 @@ export interface components {
             room: components["schemas"]["RoomOut"];
             timeline: components["schemas"]["TimelineOut"];
             usage: components["schemas"]["UsageOut"];
+            /** Turns Unanswered */
+            turns_unanswered: number;
             cost: components["schemas"]["CostOut"] | null;
             /** Persona */
             persona: string | null;

@@ -89,7 +89,7 @@ async def test_the_last_word_adds_what_no_batch_carried_and_nothing_twice(site: 
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS))
     # The acknowledgement never came: the bot does not know that the batch was counted.
     tokens = {"gemini": Tokens(prompt_tokens=150, input_audio_tokens=80)}
-    totals = Usage(models=tokens, turns=3, interruptions=1)
+    totals = Usage(models=tokens, turns=3, turns_unanswered=2, interruptions=1)
     await gone(site, session, FinalReport("completed", "Bye.", totals, Usage(), BotTimeline(now=9), acked=0))
 
     seen = scrape(site)
@@ -98,6 +98,7 @@ async def test_the_last_word_adds_what_no_batch_carried_and_nothing_twice(site: 
     assert seen.total("tool_calls_total") == 2
     record = await site.read(session["id"])
     assert record["usage"]["models"]["gemini"]["prompt_tokens"] == 150
+    assert record["turns_unanswered"] == 2
 
 
 async def test_a_last_word_that_sums_up_its_tools_adds_only_what_is_new(site: Site) -> None:

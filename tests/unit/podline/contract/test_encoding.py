@@ -57,7 +57,14 @@ def test_what_stands_at_its_default_is_left_out_where_that_was_agreed(
 def test_usage_is_written_in_full() -> None:
     written = json.loads(encode(Usage(models={"gemini": Tokens(prompt_tokens=3)})))
 
-    assert written.keys() == {"models", "turns", "interruptions", "tool_calls", "talk_seconds"}
+    assert written.keys() == {
+        "models",
+        "turns",
+        "turns_unanswered",
+        "interruptions",
+        "tool_calls",
+        "talk_seconds",
+    }
     assert written["models"]["gemini"]["reasoning_tokens"] == 0
 
 

@@ -13,6 +13,7 @@ from podline.contract.arithmetic import OTHER
 from podline.contract.encoding import encode
 from podline.contract.messages import (
     MAX_REPORT_BYTES,
+    AnswerRequested,
     ErrorSeen,
     Event,
     FirstByte,
@@ -22,6 +23,7 @@ from podline.contract.messages import (
     TokensUsed,
     ToolCalled,
     TurnEnded,
+    TurnUnanswered,
 )
 from podline.contract.reading import read_report
 from podline.contract.usage import Tokens, ToolCalls, Usage
@@ -64,6 +66,9 @@ def test_totals_add_up_what_was_recorded(outbox: Outbox) -> None:
         TokensUsed("gemini", Tokens(prompt_tokens=10, output_audio_tokens=4)),
         TokensUsed("gemini", Tokens(prompt_tokens=5)),
         TurnEnded(),
+        TurnUnanswered("empty_turn"),
+        TurnUnanswered("no_answer"),
+        AnswerRequested(),
         Interrupted(),
         ToolCalled("save_product", "ok", 0.5),
         ToolCalled("save_product", "error", 0.5),
@@ -77,7 +82,7 @@ def test_totals_add_up_what_was_recorded(outbox: Outbox) -> None:
 
     totals = outbox.totals
     assert totals.models == {"gemini": Tokens(prompt_tokens=15, output_audio_tokens=4)}
-    assert (totals.turns, totals.interruptions) == (1, 1)
+    assert (totals.turns, totals.turns_unanswered, totals.interruptions) == (1, 2, 1)
     assert totals.tool_calls == {"save_product": ToolCalls(ok=1, error=1)}
     assert (totals.talk_seconds.caller, totals.talk_seconds.bot) == (2.5, 2.0)
 
