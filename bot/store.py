@@ -12,6 +12,8 @@ from typing import Annotated, Any, Final, TypeVar
 import aiohttp
 from pydantic import Field, TypeAdapter, ValidationError
 
+from podline.contract.text import printable
+
 T = TypeVar("T")
 
 MAX_PRODUCTS: Final = 10
@@ -19,10 +21,25 @@ MAX_PRODUCTS: Final = 10
 
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
 _LONGEST: Final = {"name": 120, "category": 60, "currency": 8, "description": 200}
+_LARGEST: Final = 2**53
+"""The largest whole number that JavaScript keeps exact."""
+
+_NEVER_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+"""The errors of a request that never left this machine."""
 
 
 class StoreError(Exception):
-    """A request to the backend failed. The message is for operators and contains no address."""
+    """A request to the backend failed. The message is for operators and contains no address.
+
+    Attributes:
+        is_unsettled: True if the request may have had its effect all the same.
+        may_pass: True if the same request may succeed a few seconds later.
+    """
+
+    def __init__(self, message: str, *, is_unsettled: bool = False, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.is_unsettled = is_unsettled
+        self.may_pass = may_pass
 
 
 class RouteMissing(StoreError):  # noqa: N818 - named for what is wrong
@@ -37,7 +54,7 @@ class ProductUnknown(StoreError):  # noqa: N818 - likewise
 class Product:
     """A product as the model and the page see it. `number` is its number in the catalogue."""
 
-    number: Annotated[int, Field(ge=1)]
+    number: Annotated[int, Field(ge=1, le=_LARGEST)]
     name: str
     category: str | None = None
     price: Annotated[float, Field(allow_inf_nan=False)] | None = None
@@ -50,7 +67,20 @@ class Found:
     """The first products of a search, and the total number of matches."""
 
     products: list[Product]
-    total: int | None = None
+    total: Annotated[int, Field(ge=0, le=_LARGEST)] | None = None
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A change of a user's list that has been made.
+
+    Attributes:
+        product: The product, if the backend returns it.
+        is_repeat: True if the list was already as requested, so that nothing changed.
+    """
+
+    product: Product | None
+    is_repeat: bool
 
 
 @dataclass(frozen=True)
@@ -67,6 +97,8 @@ class Turn:
 class _Success:
     success: bool
     product: Product | None = None
+    alreadySaved: Any = None  # noqa: N815 - the backend's spelling
+    removed: Any = None  # of any type: a change that was made is not to fail over a detail
 
 
 @dataclass(frozen=True)
@@ -77,6 +109,14 @@ class _Refusal:
 _FOUND: Final[TypeAdapter[Found | list[Product]]] = TypeAdapter(Found | list[Product])
 _SUCCESS: Final = TypeAdapter(_Success)
 _REFUSAL: Final = TypeAdapter(_Refusal)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """A successful response. `is_first` is False if an earlier attempt may have had the request's effect."""
+
+    body: bytes
+    is_first: bool
 
 
 @dataclass(frozen=True)
@@ -115,29 +155,31 @@ class Store:
         """
         body = {"query": query, "category": category, "priceRange": price_range}
         answer = await self._ask("searchProductsByVoice", body)
-        found = _decoded(answer, _FOUND)
+        found = _decoded(answer.body, _FOUND)
         if isinstance(found, list):
             found = Found(found)
         total = len(found.products) if found.total is None else found.total
         return Found([_cut(product) for product in found.products[:MAX_PRODUCTS]], total)
 
-    async def save(self, user_id: str, number: int) -> Product | None:
-        """Add a product to the user's list; return it if the backend does.
+    async def save(self, user_id: str, number: int) -> Changed:
+        """Add a product to the user's list.
 
         Raises:
             ProductUnknown: There is no product with this number.
-            StoreError: No usable answer in time; the product may have been saved anyway.
+            StoreError: No usable answer in time.
         """
-        return await self._change("saveProductByNumber", user_id, number)
+        success, is_first = await self._change("saveProductByNumber", user_id, number)
+        return _changed(success, is_repeat=is_first and success.alreadySaved is True)
 
-    async def remove(self, user_id: str, number: int) -> Product | None:
-        """Take a product off the user's list; return it if the backend does.
+    async def remove(self, user_id: str, number: int) -> Changed:
+        """Take a product off the user's list.
 
         Raises:
             ProductUnknown: There is no product with this number.
-            StoreError: No usable answer in time; the product may have been removed anyway.
+            StoreError: No usable answer in time.
         """
-        return await self._change("removeProductByNumber", user_id, number)
+        success, is_first = await self._change("removeProductByNumber", user_id, number)
+        return _changed(success, is_repeat=is_first and success.removed is False)
 
     async def save_transcript(self, session_id: str, user_id: str, turns: Sequence[Turn]) -> None:
         """Store these turns.
@@ -149,31 +191,33 @@ class Store:
         body = {"sessionId": session_id, "userId": user_id, "turns": [asdict(turn) for turn in turns]}
         _succeeded(await self._ask("saveTranscript", body))
 
-    async def _change(self, route: str, user_id: str, number: int) -> Product | None:
-        product = _succeeded(await self._ask(route, {"userId": user_id, "productNumber": number})).product
-        return _cut(product) if product else None
+    async def _change(self, route: str, user_id: str, number: int) -> tuple[_Success, bool]:
+        answer = await self._ask(route, {"userId": user_id, "productNumber": number})
+        return _succeeded(answer), answer.is_first
 
-    async def _ask(self, route: str, body: Mapping[str, Any]) -> bytes:
+    async def _ask(self, route: str, body: Mapping[str, Any]) -> _Answer:
         try:
             async with asyncio.timeout(self._timeouts.total):
                 return await self._ask_repeatedly(f"{self._url}/{route}", json.dumps(body).encode())
         except TimeoutError:
-            raise StoreError("no answer in time") from None
+            raise StoreError("no answer in time", is_unsettled=True, may_pass=True) from None
 
-    async def _ask_repeatedly(self, url: str, body: bytes) -> bytes:
-        for pause in self._timeouts.pauses:
+    async def _ask_repeatedly(self, url: str, body: bytes) -> _Answer:
+        is_unsettled, problem = False, ""
+        for pause in (*self._timeouts.pauses, None):
             try:
                 status, answer = await self._post(url, body)
-            except aiohttp.ClientError:
-                pass
+            except aiohttp.ClientError as error:
+                is_unsettled = is_unsettled or not isinstance(error, _NEVER_SENT)
+                problem = f"no connection ({type(error).__name__})"
             else:
                 if not _will_pass(status):
-                    return _accepted(status, answer)
-            await asyncio.sleep(pause)
-        try:
-            return _accepted(*await self._post(url, body))
-        except aiohttp.ClientError as error:
-            raise StoreError(f"no connection ({type(error).__name__})") from None
+                    return _Answer(_accepted(status, answer, is_unsettled=is_unsettled), not is_unsettled)
+                is_unsettled = is_unsettled or status != HTTPStatus.TOO_MANY_REQUESTS
+                problem = f"status {status}"
+            if pause is not None:
+                await asyncio.sleep(pause)
+        raise StoreError(problem, is_unsettled=is_unsettled, may_pass=True)
 
     async def _post(self, url: str, body: bytes) -> tuple[int, bytes]:
         limit = aiohttp.ClientTimeout(total=None, connect=self._timeouts.connect)
@@ -184,7 +228,7 @@ class Store:
             async for chunk in response.content.iter_chunked(64 * 1024):
                 answer += chunk
                 if len(answer) > _MAX_ANSWER_BYTES:
-                    raise StoreError("the answer is too long")
+                    raise StoreError("the answer is too long", is_unsettled=True)
             return response.status, answer
 
 
@@ -192,7 +236,7 @@ def _will_pass(status: int) -> bool:
     return status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def _accepted(status: int, answer: bytes) -> bytes:
+def _accepted(status: int, answer: bytes, *, is_unsettled: bool) -> bytes:
     """Return the answer if its status is a success."""
     if status == HTTPStatus.OK:
         return answer
@@ -205,29 +249,34 @@ def _accepted(status: int, answer: bytes) -> bytes:
         raise ProductUnknown("status 404, no such product")
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise StoreError(
-            f"status {status}, the backend does not accept CONVEX_TOKEN for this user and session"
+            f"status {status}, the backend does not accept CONVEX_TOKEN for this user and session",
+            is_unsettled=is_unsettled,
         )
-    raise StoreError(f"status {status}")
+    raise StoreError(f"status {status}", is_unsettled=is_unsettled)
 
 
-def _succeeded(answer: bytes) -> _Success:
-    success = _decoded(answer, _SUCCESS)
+def _succeeded(answer: _Answer) -> _Success:
+    success = _decoded(answer.body, _SUCCESS)
     if not success.success:
-        raise StoreError("the backend reports a failure")
+        raise StoreError("the backend reports a failure", is_unsettled=not answer.is_first, may_pass=True)
     return success
+
+
+def _changed(success: _Success, *, is_repeat: bool) -> Changed:
+    return Changed(_cut(success.product) if success.product else None, is_repeat)
 
 
 def _decoded(answer: bytes, shape: TypeAdapter[T]) -> T:
     try:
         return shape.validate_json(answer, strict=True)
     except ValidationError:
-        raise StoreError("the answer is malformed") from None
+        raise StoreError("the answer is malformed", is_unsettled=True) from None
 
 
 def _cut(product: Product) -> Product:
-    """Cut the product's texts to a length that a voice can use."""
+    """Cut the product's texts to a length that a voice can use, on one line each."""
     texts = {name: getattr(product, name) for name in _LONGEST}
     short: dict[str, Any] = {
-        name: text if text is None else text[: _LONGEST[name]] for name, text in texts.items()
+        name: text if text is None else printable(text, _LONGEST[name]) for name, text in texts.items()
     }
     return replace(product, **short)

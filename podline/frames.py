@@ -1,8 +1,9 @@
-"""Frames by which a bot's processors report to the runner, whatever Pipecat pipeline they are in."""
+"""Frames with which a bot's parts report to the runner and to the model, in any Pipecat pipeline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
 
-from pipecat.frames.frames import SystemFrame
+from pipecat.frames.frames import LLMMessagesAppendFrame, SystemFrame
 
 from podline.contract.messages import AnswerRequested, ModelReconnected, ModelReseeded, TurnUnanswered
 
@@ -18,3 +19,18 @@ class ModelEventFrame(SystemFrame):
     """
 
     event: ModelEvent
+
+
+@dataclass
+class ModelNoteFrame(LLMMessagesAppendFrame):
+    """Something that the model should know when it next speaks, and that needs no answer by itself.
+
+    Queue it to the model's service (`await params.llm.queue_frame(...)` in a tool): from the beginning of the
+    pipeline it would be taken for typed text.
+    """
+
+    interruptible: bool = field(default=False, init=False)
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        return cls(messages=[{"role": "developer", "content": text}], run_llm=False)

@@ -3,69 +3,73 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final, Self
 
 from loguru import logger
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.services.llm_service import FunctionCallParams
 
-from bot.store import Product, ProductUnknown, Store, StoreError
+from bot.store import Changed, ProductUnknown, Store, StoreError
+from bot.tools import results
+from bot.tools.arguments import NotText, product_number, search_query
+from bot.tools.changes import Changes
+from bot.tools.results import Change, Result
+from podline.frames import ModelNoteFrame
 
 Announce = Callable[[dict[str, Any]], Awaitable[None]]
-Result = dict[str, Any]
 
-MAX_PRODUCT_NUMBER: Final = 999_999
-MAX_QUERY_CHARACTERS: Final = 300
+TOOL_SECONDS: Final = 8.0
+"""After which the model gets an answer in any case. A store's request takes up to 5 s, and changes queue."""
 
-_DIGITS: Final = re.compile(r"([0-9]{1,9})(\.0+)?")
 _NUMBER: Final = {
     "productNumber": {
         "type": "integer",
         "description": "The product's number, as search_products gave it.",
     }
 }
-_CUT_OFF: Final = "If the result is CANCELLED, it may have been done all the same: doing it again is safe."
-
-UNAVAILABLE: Final = "The shop is not answering right now. Say so, and offer to try again in a moment."
-UNSETTLED: Final = (
-    "The shop is not answering right now. Say that you cannot tell whether it worked, and offer to try again."
-)
-NO_NUMBER: Final = "That is no product number. Ask the caller for the number of the product."
-NO_QUERY: Final = "There is nothing to search for. Ask the caller what they are looking for."
+_CUT_OFF: Final = "Doing it twice is the same as doing it once."
 
 
 class ProductTools:
     """The tools of one call, for one user.
 
-    A save or removal that has begun is finished even if the caller interrupts: this object owns it, not the
-    function call, and leaving the `async with` waits for it. Changes run one at a time, in the order
-    requested, so that a repeated request can't undo a later one.
+    A save or removal that has begun is finished even if the caller interrupts or the model cancels it. The
+    page gets the outcome at once, and the model as a note, so that what it says next is true.
     """
 
-    def __init__(self, store: Store, user_id: str, announce: Announce, *, finish_within: float = 5.0) -> None:
-        """`announce` takes messages for the page; `finish_within` is in seconds."""
+    def __init__(
+        self,
+        store: Store,
+        user_id: str,
+        announce: Announce,
+        *,
+        answer_within: float = TOOL_SECONDS,
+        finish_within: float = 5.0,
+    ) -> None:
+        """Make the tools.
+
+        Args:
+            store: The product backend.
+            user_id: Whose list it is.
+            announce: Takes messages for the page.
+            answer_within: Seconds after which the model gets an answer in any case.
+            finish_within: Seconds that the end of the call waits for changes.
+        """
         self._store = store
         self._user_id = user_id
         self._announce = announce
-        self._finish_within = finish_within
-        self._one_at_a_time = asyncio.Lock()
-        self._changes: set[asyncio.Task[Result]] = set()
+        self._answer_within = answer_within
+        self._changes = Changes(finish_within)
 
     async def __aenter__(self) -> Self:
+        await self._changes.__aenter__()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        if not self._changes:
-            return
-        _done, unfinished = await asyncio.wait(self._changes, timeout=self._finish_within)
-        for change in unfinished:
-            change.cancel()
-        if unfinished:
-            logger.warning("changes not finished at the end of the call", count=len(unfinished))
-            await asyncio.wait(unfinished)
+    async def __aexit__(self, *error: object) -> None:
+        await self._changes.__aexit__(*error)
 
     @property
     def functions(self) -> list[FunctionSchema]:
@@ -102,77 +106,62 @@ class ProductTools:
         ]
 
     async def search_products(self, params: FunctionCallParams) -> None:
-        await params.result_callback(await self._search(params.arguments))
+        try:
+            async with asyncio.timeout(self._answer_within):
+                result = await self._search(params)
+        except TimeoutError:
+            result = results.search_unfinished(self._answer_within)
+        await params.result_callback(result)
 
     async def save_product(self, params: FunctionCallParams) -> None:
-        number = product_number(params.arguments.get("productNumber"))
-        result = {"error": NO_NUMBER} if number is None else await self._finish(self._save(number))
-        await params.result_callback(result)
+        await self._answer(params, "saved", self._store.save)
 
     async def remove_product(self, params: FunctionCallParams) -> None:
-        number = product_number(params.arguments.get("productNumber"))
-        result = {"error": NO_NUMBER} if number is None else await self._finish(self._remove(number))
-        await params.result_callback(result)
+        await self._answer(params, "removed", self._store.remove)
 
-    async def _search(self, arguments: Mapping[str, Any]) -> Result:
-        query = _text(arguments.get("query"))
-        if query is None:
-            return {"error": NO_QUERY}
-        category, price_range = _text(arguments.get("category")), _text(arguments.get("priceRange"))
+    async def _search(self, params: FunctionCallParams) -> Result:
         try:
-            found = await self._store.search(query, category, price_range)
+            query = search_query(params.arguments)
+        except NotText as error:
+            return results.not_text(error.name)
+        if query.words is None:
+            return results.no_query()
+        try:
+            answer = await self._store.search(query.words, query.category, query.price_range)
         except StoreError as error:
             logger.warning("search failed", problem=str(error))
-            return {"error": UNAVAILABLE}
-        result = {"products": [_shown(product) for product in found.products], "total": found.total}
-        await self._announce({"type": "products_found", "query": query, **result})
+            return results.search_failed(error)
+        result = results.found(query, answer)
+        shown = {"products": result["products"], "total": result["total"]}
+        await self._announce({"type": "products_found", "query": query.words, **shown})
         return result
 
-    async def _save(self, number: int) -> Result:
-        return await self._change(self._store.save, number, "saved")
+    async def _answer(
+        self, params: FunctionCallParams, change: Change, make: Callable[[str, int], Awaitable[Changed]]
+    ) -> None:
+        number = product_number(params.arguments.get("productNumber"))
+        if number is None:
+            await params.result_callback(results.no_number())
+            return
 
-    async def _remove(self, number: int) -> Result:
-        return await self._change(self._store.remove, number, "removed")
+        async def report(result: Result) -> None:
+            await params.llm.queue_frame(ModelNoteFrame.of(results.late(change, number, result)))
+
+        result = await self._changes.make(
+            partial(self._change, change, number, make), self._answer_within, report
+        )
+        await params.result_callback(result or results.change_unfinished(self._answer_within))
 
     async def _change(
-        self, change: Callable[[str, int], Awaitable[Product | None]], number: int, done: str
+        self, change: Change, number: int, make: Callable[[str, int], Awaitable[Changed]]
     ) -> Result:
-        async with self._one_at_a_time:
-            try:
-                product = await change(self._user_id, number)
-            except ProductUnknown:
-                return {"error": f"There is no product number {number}. Ask the caller for the number."}
-            except StoreError as error:
-                logger.warning("change failed", change=done, problem=str(error))
-                return {"error": UNSETTLED}
-        shown = _shown(product) if product else None
-        await self._announce({"type": f"product_{done}", "number": number, "product": shown})
-        return {done: shown or {"number": number}}
-
-    async def _finish(self, change: Coroutine[Any, Any, Result]) -> Result:
-        """Await the change in a separate task, which keeps running if the function call is cancelled."""
-        task = asyncio.create_task(change)
-        self._changes.add(task)
-        task.add_done_callback(self._changes.discard)
-        return await asyncio.shield(task)
-
-
-def product_number(value: object) -> int | None:
-    """Return the number that a model means, or None: 2, 2.0 and "2" are 2."""
-    if isinstance(value, str):
-        digits = _DIGITS.fullmatch(value.strip())
-        value = int(digits[1]) if digits else None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 1 <= value <= MAX_PRODUCT_NUMBER else None
-
-
-def _text(value: object) -> str | None:
-    """Return the model's text, cut to length, or None if there is none."""
-    return value.strip()[:MAX_QUERY_CHARACTERS] or None if isinstance(value, str) else None
-
-
-def _shown(product: Product) -> dict[str, Any]:
-    return asdict(product)
+        try:
+            made = await make(self._user_id, number)
+        except ProductUnknown:
+            return results.unknown_product(number)
+        except StoreError as error:
+            logger.warning("change failed", change=change, problem=str(error))
+            return results.change_failed(change, error)
+        product = asdict(made.product) if made.product else None
+        await self._announce({"type": f"product_{change}", "number": number, "product": product})
+        return results.changed(change, number, made)

@@ -14,15 +14,18 @@ NO_TOOL: Final = "Sorry, I can't do that here."
 _FAILED: Final = "Sorry, that did not work. Please try again."
 
 _MOST_SPOKEN: Final = 3
-_WRAPPERS: Final = ("result", "output", "value")
-
 Request = Search | Save | Remove
+
+_WRAPPERS: Final = ("result", "output", "value")
+_SUBJECT: Final[dict[type[Request], str]] = {Search: "products", Save: "saved", Remove: "removed"}
+"""What a result of the shopping assistant's tools is about. A `message` beside it is for the model alone."""
 
 
 def answer_from(request: Request, response: dict[str, Any]) -> str:
     """What to say about a tool's response to a request."""
     result = _unwrapped(response)
-    if statement := _statement(result):
+    is_success = isinstance(result.get(_SUBJECT[type(request)]), dict | list) and "error" not in result
+    if not is_success and (statement := _statement(result)):
         return statement
     if isinstance(request, Search):
         return _found(request, result)
@@ -45,7 +48,7 @@ def _unwrapped(response: dict[str, Any]) -> dict[str, Any]:
 
 def _statement(result: dict[str, Any]) -> str | None:
     """A sentence that the application wants the caller to hear."""
-    for name in ("error", "message", "statement"):
+    for name in ("say", "error", "message", "statement"):
         if isinstance(sentence := result.get(name), str) and sentence.strip():
             return sentence.strip()
     return None
@@ -77,7 +80,7 @@ def _money(price: float) -> str:
 
 
 def _changed(request: Save | Remove, result: dict[str, Any]) -> str:
-    product = result.get("product")
+    product = result.get("product") or result.get(_SUBJECT[type(request)])
     name = f", {product['name']}" if isinstance(product, dict) and product.get("name") else ""
     if result.get("success") is False:
         return _FAILED
@@ -86,7 +89,7 @@ def _changed(request: Save | Remove, result: dict[str, Any]) -> str:
             return f"Number {request.number}{name}, was already on your list."
         case Save():
             return f"Saved number {request.number}{name}."
-        case Remove() if result.get("removed") is False:
+        case Remove() if result.get("removed") is False or result.get("wasOnList") is False:
             return f"Number {request.number}{name}, was not on your list."
         case Remove():
             return f"Removed number {request.number}{name}."

@@ -18,8 +18,8 @@ KETTLE = {
     "description": "Boils water.",
 }
 
-Fault = int | bytes | Literal["hang up", "hang"]
-"""What to do with a request instead: a status, a body to answer with, or no answer."""
+Fault = int | bytes | Literal["hang up", "hang", "pass"]
+"""What to do with a request instead: a status, a body to answer with, no answer, or nothing at all."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class FakeStore:
     Attributes:
         faults: What to do with the next requests.
         faults_after: The same, once the request has had its effect.
+        details: What an answer to a change has besides.
         gate: Changes wait here before they are made.
     """
 
@@ -45,6 +46,7 @@ class FakeStore:
         self.saved: dict[str, set[int]] = {}
         self.turns: dict[int, dict[str, Any]] = {}
         self.products: list[dict[str, Any]] = [KETTLE]
+        self.details: dict[str, Any] = {}
         self.faults: deque[Fault] = deque()
         self.faults_after: deque[Fault] = deque()
         self.keeps_transcripts = True
@@ -100,7 +102,7 @@ class FakeStore:
         change(self.saved.setdefault(body["userId"], set()), product["number"])
         await self._tell()
         return await self._fault(request, self.faults_after) or web.json_response(
-            {"success": True, "product": product}
+            {"success": True, "product": product, **self.details}
         )
 
     async def _transcript(self, request: web.Request) -> web.Response:
@@ -128,6 +130,8 @@ class FakeStore:
                 return web.Response(status=status, text="Traceback: http://inside.example")
             case bytes(body):
                 return web.Response(body=body)
+            case "pass":
+                return None
             case "hang":
                 await self._closing.wait()
         if request.transport is not None:

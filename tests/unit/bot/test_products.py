@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from pipecat.services.llm_service import FunctionCallParams
 
 from bot.store import Store, StoreTimeouts
+from bot.tools import results
+from bot.tools.arguments import product_number
 from bot.tools.ending import end_call_tool
-from bot.tools.products import NO_NUMBER, NO_QUERY, UNAVAILABLE, UNSETTLED, ProductTools, product_number
+from bot.tools.products import ProductTools
+from podline.frames import ModelNoteFrame
 from testing.fakes.bots.bot_store import KETTLE, FakeStore, Fault, SeenRequest
 
 QUICK = StoreTimeouts(connect=2.0, total=2.0, pauses=(0.01, 0.01))
@@ -22,25 +25,39 @@ QUICK = StoreTimeouts(connect=2.0, total=2.0, pauses=(0.01, 0.01))
 class Call:
     """A call's tools, called as the model calls them, and what its page has received."""
 
-    def __init__(self, store: Store, user_id: str = "ana") -> None:
+    def __init__(self, store: Store, user_id: str = "ana", answer_within: float = 8.0) -> None:
         self.announced: list[dict[str, Any]] = []
-        self.tools = ProductTools(store, user_id, self._announce)
+        self.model = NotedModel()
+        self.tools = ProductTools(store, user_id, self._announce, answer_within=answer_within)
 
     async def ask(self, name: str, **arguments: Any) -> Any:
         """Call a tool and return what the model gets."""
         [function] = [one for one in self.tools.functions if one.name == name]
         assert function.handler is not None
-        return await result_of(function.handler, arguments)
+        return await result_of(function.handler, arguments, self.model)
 
     async def _announce(self, message: dict[str, Any]) -> None:
         self.announced.append(message)
 
 
-async def result_of(handler: Callable[..., Awaitable[None]], arguments: dict[str, Any]) -> Any:
-    results: list[Any] = []
+class NotedModel:
+    """A model's service, as far as a tool that reports late knows it."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    async def queue_frame(self, frame: ModelNoteFrame) -> None:
+        assert not frame.run_llm
+        self.notes += [str(message["content"]) for message in cast("list[dict[str, Any]]", frame.messages)]
+
+
+async def result_of(
+    handler: Callable[..., Awaitable[None]], arguments: dict[str, Any], model: NotedModel | None = None
+) -> Any:
+    answers: list[Any] = []
 
     async def take(result: Any, **_: Any) -> None:
-        results.append(result)
+        answers.append(result)
 
     nothing = cast("Any", None)
     await handler(
@@ -48,14 +65,21 @@ async def result_of(handler: Callable[..., Awaitable[None]], arguments: dict[str
             function_name="any",
             tool_call_id="1",
             arguments=arguments,
-            llm=nothing,
+            llm=cast("Any", model),
             pipeline_worker=nothing,
             context=nothing,
             result_callback=take,
         )
     )
-    [result] = results
+    [result] = answers
     return result
+
+
+def is_failure(result: Any, *, done: str = "no", say: str = "") -> bool:
+    """Whether a result says what failed, whether it happened, whether to retry, and what to say."""
+    assert set(result) == {"error", "done", "retry", "say"}
+    assert all(isinstance(value, str) and 0 < len(value) <= 400 for value in result.values())
+    return result["done"] == done and say in result["say"]
 
 
 @pytest.fixture
@@ -149,7 +173,7 @@ def test_what_means_two_is_two(meant: object) -> None:
 async def test_what_is_no_number_is_asked_for_and_not_sent(
     call: Call, fake: FakeStore, tool: str, refused: object
 ) -> None:
-    assert await call.ask(tool, productNumber=refused) == {"error": NO_NUMBER}
+    assert is_failure(await call.ask(tool, productNumber=refused), say="Which product number")
     assert fake.requests == []
 
 
@@ -160,19 +184,72 @@ def test_any_value_is_a_number_of_the_catalogue_or_none(value: object) -> None:
     assert number is None or (type(number) is int and 1 <= number <= 999_999)
 
 
-@pytest.mark.parametrize("query", ["", "   ", None, 7])
+@pytest.mark.parametrize("query", ["", "   ", None, "\x00\x1b[2J\u200b\n"])
 async def test_a_search_for_nothing_is_asked_again_and_not_sent(
     call: Call, fake: FakeStore, query: object
 ) -> None:
-    assert await call.ask("search_products", query=query) == {"error": NO_QUERY}
+    assert is_failure(await call.ask("search_products", query=query), say="What are you looking for?")
     assert fake.requests == []
 
 
-async def test_a_query_without_end_is_cut(call: Call, fake: FakeStore) -> None:
-    await call.ask("search_products", query="tea " * 1000, category="  ")
+@pytest.mark.parametrize("name", ["query", "category", "priceRange"])
+@pytest.mark.parametrize("value", [7, True, ["tea"], {"text": "tea"}, [[[[]]]]])
+async def test_an_argument_that_is_no_text_is_named_and_nothing_is_sent(
+    call: Call, fake: FakeStore, name: str, value: object
+) -> None:
+    result = await call.ask("search_products", **{"query": "tea", name: value})
 
-    assert len(fake.requests[0].body["query"]) == 300
-    assert fake.requests[0].body["category"] is None
+    assert is_failure(result)
+    assert name in result["error"]
+    assert fake.requests == []
+
+
+async def test_control_characters_and_unknown_arguments_do_not_reach_the_store(
+    call: Call, fake: FakeStore
+) -> None:
+    await call.ask(
+        "search_products", query="tea\x00\n\x1b[31mpot", category="a\tb", limit=10**9, user={"a": 1}
+    )
+
+    assert fake.requests[0].body == {"query": "tea pot", "category": "a b", "priceRange": None}
+
+
+async def test_a_query_without_end_is_cut(call: Call, fake: FakeStore) -> None:
+    await call.ask("search_products", query="tea " * 1000, category="  ", priceRange="$1" * 1000)
+
+    assert fake.requests[0].body == {
+        "query": ("tea " * 75).strip(),
+        "category": None,
+        "priceRange": "$1" * 30,
+    }
+
+
+async def test_a_search_in_vain_says_what_was_searched_and_what_to_try(call: Call, fake: FakeStore) -> None:
+    fake.products = []
+
+    result = await call.ask("search_products", query="kites", category="Toys", priceRange="reasonable")
+
+    assert result["searched"] == {"query": "kites", "category": "Toys", "priceRange": "reasonable"}
+    for part in (
+        "Nothing was found for 'kites' in the category 'Toys', priced 'reasonable'",
+        "without the price range",
+        "without the category",
+        "another word",
+        "'under $100'",  # `reasonable` may not have been understood
+        "The same search again finds the same.",
+    ):
+        assert part in result["message"]
+    assert (result["products"], result["total"]) == ([], 0)
+    assert call.announced == [{"type": "products_found", "query": "kites", "products": [], "total": 0}]
+
+
+async def test_a_plain_search_in_vain_suggests_only_what_can_be_left_out(call: Call, fake: FakeStore) -> None:
+    fake.products = []
+
+    message = (await call.ask("search_products", query="kites"))["message"]
+
+    assert "another word" in message
+    assert not any(word in message for word in ("price", "category"))
 
 
 async def test_no_more_products_and_no_longer_texts_than_a_voice_needs(call: Call, fake: FakeStore) -> None:
@@ -199,7 +276,7 @@ async def test_a_backend_that_answers_a_bare_list_is_understood(call: Call, fake
 async def test_an_unknown_number_is_said_as_such(call: Call, fake: FakeStore) -> None:
     result = await call.ask("save_product", productNumber=999)
 
-    assert result == {"error": "There is no product number 999. Ask the caller for the number."}
+    assert is_failure(result, say="There is no product number 999.")
     assert (len(fake.requests), call.announced) == (1, [])
 
 
@@ -229,8 +306,63 @@ async def test_a_save_whose_answer_was_lost_is_one_save(call: Call, fake: FakeSt
 async def test_what_does_not_pass_is_not_tried_again(call: Call, fake: FakeStore, status: int) -> None:
     fake.faults.append(status)
 
-    assert await call.ask("search_products", query="tea") == {"error": UNAVAILABLE}
+    result = await call.ask("search_products", query="tea")
+
+    assert is_failure(result, say=results.SHOP_IS_AWAY)
+    assert result["retry"].startswith("No")
     assert len(fake.requests) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+async def test_a_change_that_the_store_refused_was_not_made(call: Call, fake: FakeStore, status: int) -> None:
+    fake.faults.append(status)
+
+    result = await call.ask("save_product", productNumber=2)
+
+    assert is_failure(result, say="Nothing was saved.")
+    assert result["retry"].startswith("No")
+
+
+async def test_a_refusal_after_an_attempt_without_an_answer_leaves_the_change_unknown(
+    call: Call, fake: FakeStore
+) -> None:
+    fake.faults_after.append("hang up")
+    fake.faults.append("pass")
+    fake.faults.append(401)
+
+    assert is_failure(await call.ask("save_product", productNumber=2), done="unknown")
+    assert fake.saved == {"ana": {2}}
+
+
+@pytest.mark.parametrize(
+    ("tool", "detail", "told"),
+    [
+        ("save_product", {"alreadySaved": True}, {"alreadySaved": True}),
+        ("save_product", {"alreadySaved": "perhaps"}, {}),
+        ("remove_product", {"removed": False}, {"wasOnList": False}),
+        ("remove_product", {"removed": {"number": 2}}, {}),
+    ],
+)
+async def test_a_change_that_changed_nothing_is_said_as_such(
+    call: Call, fake: FakeStore, tool: str, detail: dict[str, Any], told: dict[str, Any]
+) -> None:
+    fake.details = detail
+
+    result = await call.ask(tool, productNumber=2)
+
+    done = "saved" if tool == "save_product" else "removed"
+    assert result.pop(done) == KETTLE
+    assert result.pop("message", None) is not None if told else True
+    assert result == told
+
+
+async def test_a_repeated_attempt_of_ours_is_not_taken_for_an_earlier_save(
+    call: Call, fake: FakeStore
+) -> None:
+    fake.details = {"alreadySaved": True}
+    fake.faults_after.append("hang up")
+
+    assert await call.ask("save_product", productNumber=2) == {"saved": KETTLE}
 
 
 MALFORMED: list[Fault] = [
@@ -248,13 +380,15 @@ async def test_a_failing_backend_gives_the_model_a_plain_statement(
     call: Call, fake: FakeStore, fault: Fault, logged: list[str]
 ) -> None:
     fake.faults.extend([fault] * 3)
-    assert await call.ask("search_products", query="secret wish") == {"error": UNAVAILABLE}
+    searched = await call.ask("search_products", query="secret wish")
     fake.faults.clear()
     fake.faults.extend([fault] * 3)
-    assert await call.ask("save_product", productNumber=2) == {"error": UNSETTLED}
+    saved = await call.ask("save_product", productNumber=2)
 
+    assert is_failure(searched, say=results.SHOP_IS_AWAY)
+    assert is_failure(saved, done="unknown", say="can't tell whether it worked")
     assert call.announced == []
-    disclosed = json.dumps([UNAVAILABLE, UNSETTLED, *logged])
+    disclosed = json.dumps([searched, saved, *logged])
     assert not any(word in disclosed for word in ("Traceback", "http://", "secret"))
 
 
@@ -265,14 +399,42 @@ async def test_a_backend_that_hangs_keeps_the_caller_waiting_no_longer_than_the_
     call = Call(Store(http, fake.url, None, StoreTimeouts(total=0.1)))
 
     async with asyncio.timeout(10):
-        assert await call.ask("search_products", query="tea") == {"error": UNAVAILABLE}
+        assert is_failure(await call.ask("search_products", query="tea"), say=results.SHOP_IS_AWAY)
     assert len(fake.requests) == 1
 
 
 async def test_a_backend_that_is_not_there_is_said_as_such(http: aiohttp.ClientSession) -> None:
     call = Call(Store(http, "http://127.0.0.1:1", None, QUICK))
 
-    assert await call.ask("search_products", query="tea") == {"error": UNAVAILABLE}
+    assert is_failure(await call.ask("search_products", query="tea"), say=results.SHOP_IS_AWAY)
+    assert is_failure(await call.ask("save_product", productNumber=2), say="Nothing was saved.")
+
+
+async def test_a_search_in_a_store_that_is_slower_than_the_tool_has_an_answer(
+    fake: FakeStore, http: aiohttp.ClientSession
+) -> None:
+    fake.faults.append("hang")
+    call = Call(Store(http, fake.url, None, StoreTimeouts(total=3600.0)), answer_within=0.05)
+
+    async with asyncio.timeout(10):
+        assert is_failure(await call.ask("search_products", query="tea"), say=results.SHOP_IS_AWAY)
+
+
+async def test_a_save_that_takes_longer_than_the_tool_is_answered_and_its_end_reported(
+    fake: FakeStore, http: aiohttp.ClientSession
+) -> None:
+    fake.gate.clear()
+    call = Call(Store(http, fake.url, None, StoreTimeouts(total=3600.0)), answer_within=0.05)
+    async with asyncio.timeout(10), call.tools:
+        answer = await call.ask("save_product", productNumber=2)
+        assert is_failure(answer, done="unknown")
+        assert (call.model.notes, call.announced) == ([], [])
+        fake.gate.set()
+
+    assert call.announced == [{"type": "product_saved", "number": 2, "product": KETTLE}]
+    [note] = call.model.notes
+    assert "number 2" in note
+    assert "succeeded" in note
 
 
 async def test_a_save_begun_is_finished_though_the_caller_speaks_over_it(call: Call, fake: FakeStore) -> None:
@@ -287,6 +449,67 @@ async def test_a_save_begun_is_finished_though_the_caller_speaks_over_it(call: C
 
     assert fake.saved == {"ana": {2}}
     assert call.announced == [{"type": "product_saved", "number": 2, "product": KETTLE}]
+    [note] = call.model.notes
+    assert "succeeded" in note
+
+
+async def test_a_save_that_fails_after_the_caller_has_spoken_over_it_is_reported_as_failed(
+    call: Call, fake: FakeStore
+) -> None:
+    fake.gate.clear()
+    fake.products = []
+    async with call.tools:
+        saving = asyncio.create_task(call.ask("save_product", productNumber=2))
+        await fake.until(lambda: len(fake.requests) == 1)
+        saving.cancel()
+        await asyncio.wait([saving])
+        fake.gate.set()
+
+    [note] = call.model.notes
+    assert "has failed. There is no product number 2." in note
+    assert call.announced == []
+
+
+async def test_a_search_that_is_cancelled_stops_and_reports_nothing(call: Call, fake: FakeStore) -> None:
+    fake.faults.append("hang")
+    async with call.tools:
+        searching = asyncio.create_task(call.ask("search_products", query="tea"))
+        await fake.until(lambda: len(fake.requests) == 1)
+        searching.cancel()
+        await asyncio.wait([searching])
+
+    assert searching.cancelled()
+    assert (call.model.notes, call.announced) == ([], [])
+
+
+async def test_what_ends_in_time_is_not_reported_twice(call: Call) -> None:
+    async with call.tools:
+        await call.ask("save_product", productNumber=2)
+
+    assert call.model.notes == []
+
+
+async def test_a_result_is_bounded_whatever_the_alphabet(call: Call, fake: FakeStore) -> None:
+    fake.products = [
+        {"number": n, "name": "\U0001f600" * 500, "category": "é" * 500, "description": "字" * 500}
+        for n in range(1, 40)
+    ]
+
+    result = await call.ask("search_products", query="tea")
+
+    assert 1 <= len(result["products"]) < 10
+    assert result["total"] == 17
+    assert len(json.dumps(result)) <= results.MAX_RESULT_BYTES
+
+
+async def test_control_characters_in_the_stores_texts_reach_neither_model_nor_page(
+    call: Call, fake: FakeStore
+) -> None:
+    fake.products = [{"number": 1, "name": "Tea\x00pot\n\u202eevil", "description": "\x1b[31mred"}]
+
+    result = await call.ask("search_products", query="tea")
+
+    assert (result["products"][0]["name"], result["products"][0]["description"]) == ("Tea pot evil", "red")
 
 
 async def test_a_removal_after_an_interrupted_save_has_the_final_report(call: Call, fake: FakeStore) -> None:

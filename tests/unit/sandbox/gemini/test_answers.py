@@ -33,6 +33,24 @@ LAMP = {"number": 6, "name": "Oak desk lamp", "price": 79.5}
         (Save(2), {"value": "CANCELLED"}, "Sorry, that did not work."),
         (Save(2), {"result": {"success": True, "product": SHOES}}, "Saved number 2, Trail running shoes."),
         (Save(2), {"success": False}, "Sorry, that did not work."),
+        (Save(2), {"saved": SHOES}, "Saved number 2, Trail running shoes."),
+        (
+            Save(2),
+            {"saved": SHOES, "alreadySaved": True, "message": "for the model"},
+            "Number 2, Trail running shoes, was already on your list.",
+        ),
+        (Remove(2), {"removed": SHOES}, "Removed number 2, Trail running shoes."),
+        (
+            Remove(2),
+            {"removed": SHOES, "wasOnList": False, "message": "for the model"},
+            "Number 2, Trail running shoes, was not on your list.",
+        ),
+        (
+            Search("kites"),
+            {"products": [], "total": 0, "message": "Try another word."},
+            "I found nothing for kites.",
+        ),
+        (Save(2), {"error": "for the model", "say": "The shop is closed."}, "The shop is closed."),
     ],
 )
 def test_a_result_is_told(request_: Any, response: dict[str, Any], said: str) -> None:
@@ -51,7 +69,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
     max_leaves=8,
 )
-NAMES = st.sampled_from(["products", "product", "total", "error", "success", "result", "value", "removed"])
+NAMES = st.sampled_from(
+    ["products", "product", "total", "error", "success", "result", "value", "saved", "removed", "say"]
+)
 
 
 @given(st.sampled_from([Search("x"), Save(2), Remove(2)]), st.dictionaries(NAMES, JSON, max_size=4))

@@ -1,0 +1,154 @@
+"""Answers to the model where Pipecat's say too little or nothing: every tool call gets one that is usable.
+
+Pipecat answers a call that took too long with `CANCELLED`, an unknown or crashed function with one short
+sentence, and a result that isn't JSON not at all. It passes on arguments and results of any size.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from loguru import logger
+from pipecat.frames.frames import (
+    Frame,
+    FunctionCallCancelFrame,
+    FunctionCallFromLLM,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
+    FunctionCallsStartedFrame,
+)
+from pipecat.services.llm_service import FunctionCallParams, LLMService
+
+from podline.contract.nesting import is_too_deep
+from podline.contract.text import printable
+
+MAX_RESULT_BYTES: Final = 32 * 1024
+"""The model reads a result again in each later turn, and the caller pays for it."""
+MAX_ARGUMENTS_BYTES: Final = 16 * 1024
+MAX_NAME_CHARACTERS: Final = 64
+"""As many as Gemini allows in a declared function's name."""
+MAX_CALLS_AT_ONCE: Final = 16
+
+Answer = dict[str, Any]
+
+
+class AnsweredToolCalls(LLMService[Any]):
+    """Mixed into a Pipecat model service, before it: `class Model(AnsweredToolCalls, SomeLLMService)`.
+
+    An answer of this class has the key `error` (what failed), `done` (`no` or `unknown`), and `retry`
+    (whether calling again helps).
+    """
+
+    async def run_function_calls(self, function_calls: Sequence[FunctionCallFromLLM]) -> None:
+        usable = []
+        for position, asked in enumerate(function_calls):
+            call = replace(asked, function_name=shown_name(asked.function_name))
+            problem = _TOO_MANY if position >= MAX_CALLS_AT_ONCE else arguments_problem(call.arguments)
+            if problem is None:
+                usable.append(call)
+            else:
+                await self._refuse(call, problem)
+        await super().run_function_calls(usable)
+
+    async def broadcast_frame(self, frame_cls: type[Frame], **kwargs: Any) -> None:
+        if frame_cls is FunctionCallCancelFrame and kwargs.get("run_llm"):
+            # Only a call that ran past its time limit is cancelled like this: FunctionCallCancelFrame.
+            frame_cls = FunctionCallResultFrame
+            del kwargs["run_llm"]
+            kwargs |= {"arguments": {}, "result": timed_out(kwargs["function_name"]), "error": "TimeoutError"}
+        elif frame_cls is FunctionCallResultFrame:
+            name = kwargs["function_name"]
+            if kwargs.get("error"):
+                kwargs["result"] = crashed(name)
+            kwargs["result"] = sendable(name, kwargs["result"])
+        await super().broadcast_frame(frame_cls, **kwargs)
+
+    async def _missing_function_call_handler(self, params: FunctionCallParams) -> None:
+        known = sorted(name for name in self._functions if name is not None)
+        await params.result_callback(unknown_function(params.function_name, known))
+
+    async def _refuse(self, call: FunctionCallFromLLM, problem: str) -> None:
+        """Answer a call without running it, as if it had run."""
+        logger.warning("tool call refused", function=call.function_name, problem=problem)
+        named = {"function_name": call.function_name, "tool_call_id": call.tool_call_id, "arguments": {}}
+        await self.broadcast_frame(FunctionCallsStartedFrame, function_calls=[replace(call, arguments={})])
+        await self.broadcast_frame(FunctionCallInProgressFrame, **named)
+        await self.broadcast_frame(
+            FunctionCallResultFrame, **named, result=refused(call.function_name, problem)
+        )
+
+
+_TOO_MANY: Final = f"more than {MAX_CALLS_AT_ONCE} functions were called at once"
+
+
+def shown_name(name: str) -> str:
+    """Return a function's name that may be logged and sent back, however long the model's is."""
+    return printable(name, MAX_NAME_CHARACTERS) or "unnamed"
+
+
+def arguments_problem(arguments: Mapping[str, Any]) -> str | None:
+    """Return what keeps a function from being run with these arguments."""
+    if is_too_deep(arguments):
+        return "its arguments are nested too deeply"
+    size = _size(arguments)
+    if size is None:
+        return "its arguments are not JSON"
+    if size > MAX_ARGUMENTS_BYTES:
+        return f"its arguments are larger than {MAX_ARGUMENTS_BYTES // 1024} KB"
+    return None
+
+
+def sendable(name: str, result: Any) -> Any:
+    """Return the result if the model can take it, or what is wrong with it."""
+    size = None if is_too_deep(result) else _size(result)
+    if size is None:
+        logger.error("tool result is not JSON", function=name, type=type(result).__name__)
+        return _failure(
+            f"{name} has finished, but its result could not be read.", "unknown", "No: it fails the same way."
+        )
+    if size > MAX_RESULT_BYTES:
+        logger.error("tool result is too large", function=name, bytes=size, limit=MAX_RESULT_BYTES)
+        return _failure(
+            f"{name} has finished, but its result is too large.", "unknown", "Only with a narrower request."
+        )
+    return result
+
+
+def unknown_function(name: str, known: Sequence[str]) -> Answer:
+    names = ", ".join(known[:MAX_CALLS_AT_ONCE]) or "none"
+    return _failure(
+        f"There is no function {name}. The functions are: {names}.", "no", "Only with one of these."
+    )
+
+
+def crashed(name: str) -> Answer:
+    return _failure(
+        f"{name} failed because of an error in it.", "unknown", "Once, if the caller agrees; then not again."
+    )
+
+
+def timed_out(name: str) -> Answer:
+    return _failure(
+        f"{name} took too long and was stopped.",
+        "unknown",
+        "Once, if the caller agrees; it may take as long.",
+    )
+
+
+def refused(name: str, problem: str) -> Answer:
+    return _failure(f"{name} was not run: {problem}.", "no", "At once, with only what the function declares.")
+
+
+def _failure(error: str, done: str, retry: str) -> Answer:
+    return {"error": error, "done": done, "retry": retry}
+
+
+def _size(value: Any) -> int | None:
+    """Return the bytes of a value as JSON, or None if it can't be JSON."""
+    try:
+        return len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode(errors="replace"))
+    except (TypeError, ValueError, RecursionError):
+        return None
