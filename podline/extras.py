@@ -1,5 +1,6 @@
 """Modules that only an extra of Pipecat installs. Without them, podline can still be imported."""
 
+from abc import ABCMeta
 from importlib import import_module
 from typing import Any
 
@@ -18,8 +19,8 @@ def optional(extra: str, module: str) -> Any:
         return _Missing("Missing", (Exception,), {"extra": extra, "why": str(error)})
 
 
-class _Missing(type):
-    """The class of all stand-ins."""
+class _Missing(ABCMeta):
+    """The class of all stand-ins: an ABCMeta, as Pipecat's services have, so that both can be bases."""
 
     extra: str
     why: str

@@ -105,7 +105,7 @@ def sendable(name: str, result: Any) -> Any:
     """Return the result if the model can take it, or what is wrong with it."""
     size = None if is_too_deep(result) else _size(result)
     if size is None:
-        logger.error("tool result is not JSON", function=name, type=type(result).__name__)
+        logger.error("tool result is unreadable", function=name, kind=type(result).__name__)
         return _failure(
             f"{name} has finished, but its result could not be read.", "unknown", "No: it fails the same way."
         )

@@ -26,7 +26,7 @@ class NotText(Exception):  # noqa: N818 - named for what is wrong
 
 
 @dataclass(frozen=True)
-class Query:
+class Wanted:
     """What to search for. None where the model gave nothing."""
 
     words: str | None
@@ -34,13 +34,13 @@ class Query:
     price_range: str | None
 
 
-def search_query(arguments: Mapping[str, Any]) -> Query:
+def search_query(arguments: Mapping[str, Any]) -> Wanted:
     """Read a search's arguments. Unknown ones are ignored.
 
     Raises:
         NotText: One is of another type.
     """
-    return Query(
+    return Wanted(
         words=_text(arguments, "query", MAX_QUERY_CHARACTERS),
         category=_text(arguments, "category", MAX_CATEGORY_CHARACTERS),
         price_range=_text(arguments, "priceRange", MAX_PRICE_RANGE_CHARACTERS),

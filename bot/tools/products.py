@@ -121,19 +121,19 @@ class ProductTools:
 
     async def _search(self, params: FunctionCallParams) -> Result:
         try:
-            query = search_query(params.arguments)
+            wanted = search_query(params.arguments)
         except NotText as error:
             return results.not_text(error.name)
-        if query.words is None:
+        if wanted.words is None:
             return results.no_query()
         try:
-            answer = await self._store.search(query.words, query.category, query.price_range)
+            answer = await self._store.search(wanted.words, wanted.category, wanted.price_range)
         except StoreError as error:
             logger.warning("search failed", problem=str(error))
             return results.search_failed(error)
-        result = results.found(query, answer)
+        result = results.found(wanted, answer)
         shown = {"products": result["products"], "total": result["total"]}
-        await self._announce({"type": "products_found", "query": query.words, **shown})
+        await self._announce({"type": "products_found", "query": wanted.words, **shown})
         return result
 
     async def _answer(

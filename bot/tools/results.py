@@ -17,7 +17,7 @@ from dataclasses import asdict
 from typing import Any, Final, Literal
 
 from bot.store import Changed, Found, Product, StoreError
-from bot.tools.arguments import MAX_PRODUCT_NUMBER, Query
+from bot.tools.arguments import MAX_PRODUCT_NUMBER, Wanted
 
 Result = dict[str, Any]
 
@@ -36,11 +36,11 @@ Change = Literal["saved", "removed"]
 _WHERE: Final[dict[Change, str]] = {"saved": "saved to the caller's list", "removed": "taken off the list"}
 
 
-def found(query: Query, result: Found) -> Result:
+def found(wanted: Wanted, result: Found) -> Result:
     """Return the products of a search, or what was searched for in vain and what to try."""
     if result.products:
         return _within_limit(result.products, result.total)
-    return {"products": [], "total": 0, "searched": _searched(query), "message": _in_vain(query)}
+    return {"products": [], "total": 0, "searched": _searched(wanted), "message": _in_vain(wanted)}
 
 
 def changed(change: Change, number: int, made: Changed) -> Result:
@@ -153,23 +153,23 @@ def _failure(error: str, *, done: Literal["no", "unknown"] = "no", retry: str, s
     return {"error": error, "done": done, "retry": retry, "say": say}
 
 
-def _searched(query: Query) -> Result:
-    return {"query": query.words, "category": query.category, "priceRange": query.price_range}
+def _searched(wanted: Wanted) -> Result:
+    return {"query": wanted.words, "category": wanted.category, "priceRange": wanted.price_range}
 
 
-def _in_vain(query: Query) -> str:
-    within = f" in the category '{query.category}'" if query.category else ""
-    priced = f", priced '{query.price_range}'" if query.price_range else ""
+def _in_vain(wanted: Wanted) -> str:
+    within = f" in the category '{wanted.category}'" if wanted.category else ""
+    priced = f", priced '{wanted.price_range}'" if wanted.price_range else ""
     hints = ["another word for it, or a more general one"]
-    if query.category:
+    if wanted.category:
         hints.insert(0, "without the category")
-    if query.price_range:
+    if wanted.price_range:
         hints.insert(0, "without the price range, or a wider one")
     unclear = ""
-    if query.price_range and not _AMOUNT.search(query.price_range):
+    if wanted.price_range and not _AMOUNT.search(wanted.price_range):
         unclear = " The shop understands a price range best as 'under $100', 'over 20' or '$50-$150'."
     return (
-        f"Nothing was found for '{query.words}'{within}{priced}. Try {'; or '.join(hints)}.{unclear} "
+        f"Nothing was found for '{wanted.words}'{within}{priced}. Try {'; or '.join(hints)}.{unclear} "
         "The same search again finds the same."
     )
 

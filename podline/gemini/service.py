@@ -13,6 +13,7 @@ from pipecat.frames.frames import LLMFullResponseEndFrame, TTSStoppedFrame
 from podline.errors import BotError, ModelLost
 from podline.extras import optional
 from podline.gemini.failures import CONNECTION_ERRORS, cause, why_no_session
+from podline.tool_calls import AnsweredToolCalls
 
 if TYPE_CHECKING:
     from google.genai import live as genai_live
@@ -39,7 +40,7 @@ GO_ON: Final = (
 )
 
 
-class GeminiLive(gemini_live.GeminiLiveLLMService):
+class GeminiLive(AnsweredToolCalls, gemini_live.GeminiLiveLLMService):
     """Speaks and hears through Gemini Live, over several sessions in a row if it must.
 
     Turns must be driven by the bot's own voice activity detection (`GeminiVADParams(disabled=True)`).
