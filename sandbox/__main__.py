@@ -26,8 +26,9 @@ from sandbox.daily.server import PREFIX as DAILY_PREFIX
 from sandbox.daily.server import DailyServer, create_daily_app
 from sandbox.ears import Ears, known_words
 from sandbox.gemini.door import Door
+from sandbox.gemini.model import Gemini
 from sandbox.gemini.pacing import Pacing
-from sandbox.gemini.server import Gemini, create_gemini_app
+from sandbox.gemini.server import create_gemini_app
 from sandbox.gemini.tokens import EphemeralTokens
 from sandbox.grammar import request_grammar
 from sandbox.misbehaviour import Orders

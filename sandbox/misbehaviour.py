@@ -26,7 +26,7 @@ class Misbehaviour(
     Attributes:
         target: The part of the sandbox.
         times: To how many sessions or requests it applies; None until everything is reset.
-        now: True if it applies to all connected sessions, instead of the next ones.
+        now: True if it applies to the sessions that are connected, instead of the next ones.
     """
 
     target: str
@@ -60,14 +60,34 @@ class Orders(Generic[Order]):
         Raises:
             msgspec.MsgspecError: It is no JSON, or no misbehaviour of this part.
         """
+        return await self.accept(self.read(body))
+
+    def read(self, body: bytes) -> Order:
+        """Read an order.
+
+        Raises:
+            msgspec.MsgspecError: It is no JSON, or no misbehaviour of this part.
+        """
         order: Order = msgspec.json.decode(body, type=self._kinds)
-        if not order.now:
-            self._waiting.append((order, order.times))
-            return 0
+        return order
+
+    async def accept(self, order: Order) -> int:
+        """Apply an order at once or keep it; return how many connected sessions it was applied to."""
+        if order.now:
+            return await self.apply(order)
+        self.keep(order, order.times)
+        return 0
+
+    async def apply(self, order: Order) -> int:
+        """Apply an order to all connected sessions; return how many there are."""
         listeners = tuple(self.listeners)
         for listen in listeners:
             await listen(order)
         return len(listeners)
+
+    def keep(self, order: Order, times: int | None) -> None:
+        """Keep an order for the next sessions or requests."""
+        self._waiting.append((order, times))
 
     def first(self, applies: Callable[[Order], bool]) -> Order | None:
         """Return the oldest order that applies, without using it up."""

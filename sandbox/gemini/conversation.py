@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sandbox.gemini import answers, wire
 from sandbox.gemini.answers import Request
 from sandbox.gemini.behaviour import Behaviour
+from sandbox.gemini.bending import THOUGHT
+from sandbox.gemini.faults import Moment
 from sandbox.gemini.intents import Goodbye, Greet, Intent, Remove, Save, Say, Search, parse, parse_instruction
 from sandbox.gemini.memory import Memory
 from sandbox.gemini.record import SessionRecord, ToolResponseRecord, TurnRecord
@@ -18,6 +21,9 @@ from sandbox.gemini.usage import Spent, heard_tokens, spoken_tokens, text_tokens
 
 Send = Callable[[dict[str, Any]], Awaitable[bool]]
 """Sends a message, and returns whether it went out."""
+
+Reach = Callable[[Moment], Awaitable[None]]
+"""Says that a moment has come at which something may go wrong."""
 
 _FAREWELL_TOOLS: Final = ("end_call", "goodbye")
 _SILENT: Final = "SILENT"
@@ -36,6 +42,7 @@ class Conversation:
     speaker: Speaker
     record: SessionRecord
     send: Send
+    reach: Reach
     clock: Callable[[], float]
     tasks: asyncio.TaskGroup
     new_handle: Callable[[], str]
@@ -85,7 +92,7 @@ class Conversation:
         if text.strip():
             self._remember(Spent(prompt_text=text_tokens(text)))
             await self.interrupt()
-            self._begin(self._answer_written(text.strip()))
+            self._begin(self._answer_written(text.strip(), typed=True))
         elif (unanswered or not self.memory.greeted) and not self.is_answering:
             self._begin(self._answer_written(unanswered))
 
@@ -107,16 +114,18 @@ class Conversation:
         """Take a tool's result: for the answer that waits for it, or one asked for before a reconnect."""
         if response.will_continue:
             return
-        if not self._closes_call(response):
+        await self.reach("tool_response")
+        call_id = self.memory.announced.get(response.id, response.id)
+        if not self._closes_call(call_id):
             return
-        request = self.memory.close_call(response.id, "repeated")
+        request = self.memory.close_call(call_id, "repeated")
         self._remember(Spent(prompt_text=text_tokens(str(response.response))))
-        waiting = self._waiting.pop(response.id, None)
+        waiting = self._waiting.pop(call_id, None)
         if waiting is not None:
             waiting.set_result(response)
         elif request is not None and response.scheduling != _SILENT:
             await self.interrupt()
-            self._begin(self._say(answers.answer_from(request, response.response)))
+            self._begin(self._answer_late(answers.answer_from(request, response.response)))
 
     async def interrupt(self) -> None:
         """Drop the rest of the answer that is being given, if there is one."""
@@ -144,10 +153,10 @@ class Conversation:
         elif turn.text.strip():
             self._unanswered = turn.text.strip()
 
-    def _closes_call(self, response: wire.FunctionResponse) -> bool:
+    def _closes_call(self, call_id: str) -> bool:
         """Note what a tool's response is worth: whether it is the first one to an open call."""
-        outcome = self.memory.outcome_of(response.id)
-        self.record.tool_responses.append(ToolResponseRecord(response.id, outcome))
+        outcome = self.memory.outcome_of(call_id)
+        self.record.tool_responses.append(ToolResponseRecord(call_id, outcome))
         return outcome == "answered"
 
     async def _cancel_tool_calls(self) -> None:
@@ -164,17 +173,40 @@ class Conversation:
     async def _answer_spoken(self, words: Awaitable[str | None], silence: float, asked_at: float) -> None:
         heard = await words
         turn = self._open_turn(heard, silence)
-        if heard and self.setup.input_audio_transcription is not None:
-            await self.send(wire.input_transcription(f"{heard.capitalize()}."))
+        self.memory.caller.utterances += 1
+        await self._begin_turn("answer", heard)
         await self._respond(parse(heard or "", self.categories), turn, asked_at)
 
-    async def _answer_written(self, text: str) -> None:
+    async def _answer_written(self, text: str, *, typed: bool = False) -> None:
         asked_at = self.clock()
+        is_greeting = not self.memory.greeted and not typed
         intent = parse(text, self.categories) or parse_instruction(text)
         if intent is None and not self.memory.greeted:
             intent = Greet()
         turn = self._open_turn(text or None, 0.0)
+        self.memory.caller.utterances += not is_greeting
+        await self._begin_turn("greeting" if is_greeting else "answer")
         await self._respond(intent, turn, asked_at)
+
+    async def _answer_late(self, text: str) -> None:
+        """Give the answer that a tool's result brings after a reconnect."""
+        await self._begin_turn("tool_result")
+        await self._say(text)
+
+    async def _begin_turn(
+        self, kind: Literal["greeting", "answer", "tool_result"], heard: str | None = None
+    ) -> None:
+        """Begin a turn: transcribe what was heard, and think if that was ordered."""
+        self.behaviour.begin(kind, self.memory.caller.utterances)
+        await self.reach("turn_start")
+        if heard and self.setup.input_audio_transcription is not None:
+            await self.send(wire.input_transcription(f"{heard.capitalize()}."))
+        thoughts = self.behaviour.thoughts()
+        if thoughts is None:
+            return
+        for _ in itertools.count() if thoughts.count is None else range(thoughts.count):
+            await self.send(wire.model_turn([THOUGHT]))
+            await self.speaker.pause(thoughts.every_seconds)
 
     def _open_turn(self, heard: str | None, silence: float) -> TurnRecord:
         turn = TurnRecord(heard, silence)
@@ -182,7 +214,7 @@ class Conversation:
         return turn
 
     async def _respond(self, intent: Intent | None, turn: TurnRecord, asked_at: float) -> None:
-        text = await self._words_for(intent, turn)
+        text = None if self.behaviour.is_empty() else await self._words_for(intent, turn)
         await self._say(text, turn, asked_at)
 
     async def _words_for(self, intent: Intent | None, turn: TurnRecord) -> str | None:
@@ -210,12 +242,20 @@ class Conversation:
         waiting = asyncio.get_running_loop().create_future()
         self._waiting[call_id] = waiting
         asked_at = self.clock()
+        cancellation = self.behaviour.cancellation()
         await self._call(call_id, name, known)
-        if self.behaviour.cancels_tool_call():
-            await self._cancel_tool_calls()
-            return None
+        if cancellation is not None and not cancellation.after_result:
+            await self.speaker.pause(cancellation.delay_seconds)
+            if cancellation.id is None and call_id in self._waiting:
+                await self._cancel_tool_calls()
+                return None
+            await self.send(wire.tool_call_cancellation([cancellation.id or call_id]))
         response: wire.FunctionResponse = await waiting
         turn.tool_seconds = self.clock() - asked_at
+        if cancellation is not None and cancellation.after_result:
+            await self.speaker.pause(cancellation.delay_seconds)
+            await self.send(wire.tool_call_cancellation([cancellation.id or call_id]))
+        await self._begin_turn("tool_result")
         if response.scheduling == _SILENT:
             return None
         return answers.answer_from(request, response.response)
@@ -228,15 +268,21 @@ class Conversation:
 
     async def _call(self, call_id: str, name: str, arguments: dict[str, Any]) -> None:
         self.record.tool_calls.append(name)
-        await self.send(wire.tool_call(call_id, name, arguments))
+        announced = self.behaviour.announced(call_id)
+        if announced != call_id:
+            self.memory.announced[announced or ""] = call_id
+        await self.send(wire.tool_call(announced, name, arguments))
 
     async def _say(
         self, text: str | None, turn: TurnRecord | None = None, asked_at: float | None = None
     ) -> None:
         """Speak, then wait until a client that plays in real time has played it all."""
+        if self.behaviour.is_empty():
+            await self._complete_turn()
+            return
         self.memory.greeted = True
         began_at = self.clock()
-        async for piece in self.speaker.speak(text or ""):
+        async for piece in self.speaker.speak(text or "", self.behaviour.chunk_seconds()):
             sent = await self.send(wire.audio_content(piece.samples, self.speaker.rate))
             self._turn_audio_seconds += piece.seconds
             if sent and turn is not None and turn.think_seconds is None and asked_at is not None:

@@ -17,10 +17,10 @@ class Door(socket.socket):
     Args:
         host: The IPv4 address to listen on.
         port: 0 for any free one.
-        turns_away: Asked for each connection: whether it is reset instead of served.
+        turns_away: Asked for each connection, with its address: whether it is reset instead of served.
     """
 
-    def __init__(self, host: str, port: int, turns_away: Callable[[], bool]) -> None:
+    def __init__(self, host: str, port: int, turns_away: Callable[[str], bool]) -> None:
         super().__init__(socket.AF_INET, socket.SOCK_STREAM)
         self._turns_away = turns_away
         self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -33,7 +33,7 @@ class Door(socket.socket):
             ConnectionAbortedError: It was turned away; to asyncio, a client that gave up.
         """
         connection, address = super().accept()
-        if self._turns_away():
+        if self._turns_away(address[0]):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             connection.close()
             raise ConnectionAbortedError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from sandbox.gemini.answers import Request
+from sandbox.gemini.callers import Caller
 from sandbox.gemini.record import Outcome
 from sandbox.gemini.usage import Spent
 
@@ -14,21 +15,27 @@ class Memory(msgspec.Struct):
 
     Attributes:
         name: Sets its tool calls' ids apart from those of other sessions.
+        caller: Who talks.
         instructed: Whether the system instruction is part of the context.
         greeted: Whether anything has been said yet.
         context: Tokens of the conversation so far, all of them prompt for the next turn.
         open_calls: Requests waiting for their tool's result, by call id; None if there is nothing to say.
         closed_calls: What another response to a call that is open no more counts as, by id.
         calls_made: How many tool calls there were, for their ids.
+        announced: Calls that were made with another id than their own, by that one; by "" without any.
+        handles: The handles that lead here, oldest first.
     """
 
     name: str = "1"
+    caller: Caller = msgspec.field(default_factory=Caller)
     instructed: bool = False
     greeted: bool = False
     context: Spent = Spent()
     open_calls: dict[str, Request | None] = {}
     closed_calls: dict[str, Outcome] = {}
     calls_made: int = 0
+    announced: dict[str, str] = {}
+    handles: list[str] = []
 
     def open_call(self, request: Request | None) -> str:
         """Note that a tool is called for a request; the call's id."""
@@ -36,6 +43,10 @@ class Memory(msgspec.Struct):
         call_id = f"function-call-{self.name}-{self.calls_made}"
         self.open_calls[call_id] = request
         return call_id
+
+    def newer_handles(self, handle: str | None) -> int:
+        """Return how many handles were given after this one."""
+        return len(self.handles) - 1 - self.handles.index(handle) if handle in self.handles else 0
 
     def outcome_of(self, call_id: str) -> Outcome:
         """What a response to a call that comes now counts as."""

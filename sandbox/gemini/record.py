@@ -49,8 +49,10 @@ class SessionRecord(msgspec.Struct):
 
     Attributes:
         conversation: The same for a session and for those that went on with a handle of its.
+        succeeds: The conversation that the same caller has just lost, where this one began anew.
         tokens: What the usage that was sent adds up to.
         resumed: Whether it went on with another session's handle.
+        newer_handles: How many newer handles there were than the one that it came with.
         history_turns: How many turns the client sent as history.
         misbehaviours: Names of the misbehaviours that the session was ordered.
     """
@@ -58,7 +60,9 @@ class SessionRecord(msgspec.Struct):
     started_at: datetime
     model: str
     conversation: str = ""
+    succeeds: str | None = None
     resumed: bool = False
+    newer_handles: int = 0
     tokens: Spent = Spent()
     turns: list[TurnRecord] = []
     history_turns: int = 0
@@ -81,3 +85,53 @@ class ModelRecord(msgspec.Struct):
 
     sessions: list[SessionRecord] = []
     refused: list[RefusalRecord] = []
+
+
+class ConversationRecord(msgspec.Struct, frozen=True):
+    """A conversation that has a connection.
+
+    Attributes:
+        index: Its place among all conversations, from 0; the newest is the last.
+        conversation: Its name, which orders may be aimed at.
+        succeeds: The conversation that the same caller lost before.
+        started_at: When its first connection was made.
+        heard_last: What was last understood of the caller.
+        turns: How many times the caller was heard.
+        connections: How many connections it has had.
+        misbehaviours: What its last connection was ordered to get wrong.
+    """
+
+    index: int
+    conversation: str
+    succeeds: str | None
+    started_at: datetime
+    heard_last: str | None
+    turns: int
+    connections: int
+    misbehaviours: list[str]
+
+
+def live_conversations(record: ModelRecord) -> list[ConversationRecord]:
+    """Return the conversations that have a connection, oldest first."""
+    sessions: dict[str, list[SessionRecord]] = {}
+    for session in record.sessions:
+        sessions.setdefault(session.conversation, []).append(session)
+    return [
+        _conversation(index, connections)
+        for index, connections in enumerate(sessions.values())
+        if any(session.ended_at is None for session in connections)
+    ]
+
+
+def _conversation(index: int, sessions: list[SessionRecord]) -> ConversationRecord:
+    heard = [turn.heard for session in sessions for turn in session.turns if turn.heard]
+    return ConversationRecord(
+        index=index,
+        conversation=sessions[0].conversation,
+        succeeds=sessions[0].succeeds,
+        started_at=sessions[0].started_at,
+        heard_last=heard[-1] if heard else None,
+        turns=sum(len(session.turns) for session in sessions),
+        connections=len(sessions),
+        misbehaviours=sessions[-1].misbehaviours,
+    )

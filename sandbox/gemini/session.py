@@ -102,6 +102,7 @@ class LiveSession:
         self._listener = self._ears.borrow()
         self._listener.begin()
         self._heard_seconds = 0.0
+        await self._conversation.reach("speech")
         await self._conversation.interrupt()
 
     def _hear(self, samples: Samples) -> None:

@@ -44,20 +44,29 @@ class Speaker:
         self._clock = clock
         self._sleep = sleep
 
-    async def speak(self, text: str) -> AsyncIterator[Piece]:
-        """Yield a text's pieces, each when it is time to send it."""
+    async def speak(self, text: str, chunk_seconds: float | None = None) -> AsyncIterator[Piece]:
+        """Yield a text's pieces, each when it is time to send it.
+
+        Args:
+            text: What is said.
+            chunk_seconds: The length of a piece, if it is not the usual one.
+        """
         began_at: float | None = None
         sent = 0.0
         space = ""
         for sentence in sentences(text):
             samples = await asyncio.to_thread(self._voice.say, sentence, SPEAKING_RATE)
             began_at = self._clock() if began_at is None else began_at
-            for piece in cut(samples, space + sentence, self._pacing.chunk):
+            for piece in cut(samples, space + sentence, chunk_seconds or self._pacing.chunk):
                 due_at = began_at + max(0.0, sent - self._pacing.lead) / self._pacing.pace
                 await self._sleep(max(0.0, due_at - self._clock()))
                 yield piece
                 sent += piece.seconds
             space = " "
+
+    async def pause(self, seconds: float) -> None:
+        """Say nothing for this long."""
+        await self._sleep(seconds)
 
     async def wait_until_played(self, began_at: float, seconds: float) -> None:
         """Wait until speech of this length, begun at `began_at`, has been played in real time."""

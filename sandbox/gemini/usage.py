@@ -12,6 +12,8 @@ INPUT_AUDIO_TOKENS_PER_SECOND: Final = 32
 OUTPUT_AUDIO_TOKENS_PER_SECOND: Final = 25
 """ai.google.dev/gemini-api/docs/live-session: audio of the Live API is about 25 tokens a second."""
 
+_MOST_SANE: Final = 2**31
+
 CHARACTERS_PER_TEXT_TOKEN: Final = 4
 """ai.google.dev/gemini-api/docs/tokens: a token is about four characters."""
 
@@ -69,6 +71,17 @@ def spent_in(usage: dict[str, Any]) -> Spent:
         prompt_audio=prompt.get("AUDIO", 0),
         response_audio=_counts(usage["responseTokensDetails"]).get("AUDIO", 0),
     )
+
+
+def sane_spent_in(usage: dict[str, Any]) -> Spent:
+    """Return the tokens in a `usageMetadata`; none if it is not one that an honest model gives."""
+    counts = (usage.get("totalTokenCount"), *(detail["tokenCount"] for detail in _all_details(usage)))
+    sane = all(isinstance(count, int) and 0 <= count < _MOST_SANE for count in counts)
+    return spent_in(usage) if sane else Spent()
+
+
+def _all_details(usage: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*usage["promptTokensDetails"], *usage["responseTokensDetails"]]
 
 
 def _counts(details: list[dict[str, Any]]) -> dict[str, int]:

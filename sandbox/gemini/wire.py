@@ -146,6 +146,11 @@ class Setup(_Message, frozen=True):
     safety_settings: list[dict[str, Any]] | None = None
 
     @property
+    def handle(self) -> str | None:
+        """What the client wants to resume."""
+        return self.session_resumption.handle if self.session_resumption else None
+
+    @property
     def functions(self) -> dict[str, FunctionDeclaration]:
         return {function.name: function for tool in self.tools for function in tool.function_declarations}
 
@@ -166,7 +171,7 @@ class RealtimeInput(_Message, frozen=True):
 
 
 class FunctionResponse(_Message, frozen=True):
-    id: str
+    id: str = ""
     response: dict[str, Any] = {}
     name: str | None = None
     will_continue: bool | None = None
@@ -231,11 +236,20 @@ def _camel(name: str) -> str:
 
 def audio_content(samples: Samples, rate: int) -> dict[str, Any]:
     """A piece of the model's speech."""
+    return model_turn([audio_part(samples, rate)])
+
+
+def audio_part(samples: Samples, rate: int) -> dict[str, Any]:
     blob = {
         "mimeType": f"audio/pcm;rate={rate}",
         "data": base64.b64encode(samples.astype("<i2").tobytes()).decode(),
     }
-    return {"serverContent": {"modelTurn": {"role": "model", "parts": [{"inlineData": blob}]}}}
+    return {"inlineData": blob}
+
+
+def model_turn(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Part of what the model says, as parts of content."""
+    return {"serverContent": {"modelTurn": {"role": "model", "parts": parts}}}
 
 
 def input_transcription(text: str) -> dict[str, Any]:
@@ -258,8 +272,10 @@ def turn_complete(usage: dict[str, Any]) -> dict[str, Any]:
     return {"serverContent": {"turnComplete": True}, "usageMetadata": usage}
 
 
-def tool_call(call_id: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    return {"toolCall": {"functionCalls": [{"id": call_id, "name": name, "args": arguments}]}}
+def tool_call(call_id: str | None, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """A call of one tool; without an id only where the model was ordered to misbehave."""
+    identity = {} if call_id is None else {"id": call_id}
+    return {"toolCall": {"functionCalls": [{**identity, "name": name, "args": arguments}]}}
 
 
 def tool_calls_of(message: dict[str, Any]) -> list[dict[str, Any]]:

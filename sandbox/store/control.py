@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from sandbox.gemini.record import live_conversations
 from sandbox.misbehaviour import Orders
 from sandbox.store.state import SandboxStore
 
@@ -35,6 +36,10 @@ def _add_what_happened(app: web.Application, store: SandboxStore) -> None:
     async def model(_request: web.Request) -> web.Response:
         return _json(store.model)
 
+    async def conversations(_request: web.Request) -> web.Response:
+        return _json({"conversations": live_conversations(store.model)})
+
+    app.router.add_get("/sandbox/conversations", conversations)
     app.router.add_get("/sandbox/requests", requests)
     app.router.add_get("/sandbox/saved", saved)
     app.router.add_get("/sandbox/transcripts", transcripts)

@@ -24,8 +24,9 @@ from controller.credentials.gemini import GeminiTokens
 from podline.contract.model import GEMINI_MODEL
 from sandbox.certificate import make_certificate
 from sandbox.ears import Ears
+from sandbox.gemini.model import Gemini
 from sandbox.gemini.pacing import Pacing
-from sandbox.gemini.server import Gemini, create_gemini_app
+from sandbox.gemini.server import create_gemini_app
 from sandbox.gemini.tokens import EphemeralTokens
 from sandbox.grammar import request_grammar
 from sandbox.voice import Voice

@@ -14,8 +14,9 @@ from aiohttp import web
 from sandbox.certificate import make_certificate
 from sandbox.ears import Ears
 from sandbox.gemini.door import Door
+from sandbox.gemini.model import Gemini
 from sandbox.gemini.pacing import Pacing
-from sandbox.gemini.server import Gemini, create_gemini_app
+from sandbox.gemini.server import create_gemini_app
 from sandbox.gemini.tokens import EphemeralTokens
 from sandbox.grammar import request_grammar
 from sandbox.voice import Voice

@@ -13,7 +13,7 @@ from google import genai
 from google.genai import types
 
 from sandbox.ears import HEARING_RATE
-from sandbox.gemini.server import Gemini
+from sandbox.gemini.model import Gemini
 from sandbox.voice import Samples
 
 MODEL = "models/gemini-3.8-live"
@@ -76,3 +76,11 @@ async def until_turn_complete(session: Any) -> list[Any]:
     """The messages up to and with the one that completes the turn."""
     async with asyncio.timeout(20):
         return [message async for message in session.receive()]
+
+
+async def respond(session: Any, call: Any) -> None:
+    """Send what the application's tool has to say: that product 2 was saved."""
+    saved = {"success": True, "product": {"name": "Trail running shoes"}}
+    await session.send_tool_response(
+        function_responses=types.FunctionResponse(id=call.id, name=call.name, response=saved)
+    )

@@ -7,20 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
-import msgspec
 import pytest
-from google.genai import errors, types
+from google.genai import errors
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from sandbox.gemini.usage import Spent
-from tests.unit.sandbox.sdk import Model, connect, first_tool_call, until_turn_complete
-
-SAVED = {"success": True, "product": {"name": "Trail running shoes"}}
-
-
-async def order(model: Model, name: str, **parameters: Any) -> int:
-    body = {"target": "model", "name": name, **parameters}
-    return await model.gemini.orders.add(msgspec.json.encode(body))
+from tests.unit.sandbox.orders import breaks, order, said_in
+from tests.unit.sandbox.sdk import Model, connect, first_tool_call, respond, until_turn_complete
 
 
 async def fails_to_connect(model: Model, kind: type[BaseException], words: str | None = None) -> Any:
@@ -30,34 +23,12 @@ async def fails_to_connect(model: Model, kind: type[BaseException], words: str |
     return refusal.value
 
 
-async def read_for_ever(session: Any) -> None:
-    while True:
-        await until_turn_complete(session)
-
-
-async def breaks(session: Any) -> errors.APIError:
-    with pytest.raises(errors.APIError) as end:
-        await read_for_ever(session)
-    return end.value
-
-
 async def silent_after(session: Any) -> AsyncIterator[Any]:
     """The messages until none has come for half a second."""
     messages = session.receive()
     with suppress(TimeoutError):
         while True:
             yield await asyncio.wait_for(anext(messages), 0.5)
-
-
-def said_in(messages: list[Any]) -> str:
-    contents = [message.server_content for message in messages if message.server_content]
-    return "".join(content.output_transcription.text for content in contents if content.output_transcription)
-
-
-async def respond(session: Any, call: Any) -> None:
-    await session.send_tool_response(
-        function_responses=types.FunctionResponse(id=call.id, name=call.name, response=SAVED)
-    )
 
 
 @pytest.mark.parametrize(

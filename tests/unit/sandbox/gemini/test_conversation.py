@@ -89,6 +89,10 @@ class Client:
         return "".join(part["text"] for part in self.contents("outputTranscription"))
 
 
+async def nothing_happens(_moment: Any) -> None:
+    """Go on: nothing was ordered for any moment."""
+
+
 @asynccontextmanager
 async def talking(
     voice: Voice, memory: Memory | None = None, setup: dict[str, Any] = SETUP
@@ -102,6 +106,7 @@ async def talking(
             speaker=Speaker(voice, Pacing(chunk=0.5), clock, clock.sleep),
             record=SessionRecord(datetime(2026, 1, 1, tzinfo=UTC), "models/gemini-3.8-live"),
             send=client.send,
+            reach=nothing_happens,
             clock=clock,
             tasks=tasks,
             new_handle=lambda: "a-handle",

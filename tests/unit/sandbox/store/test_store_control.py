@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientTimeout, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from sandbox.gemini.behaviour import no_orders
+from sandbox.gemini.callers import ModelOrders
 from sandbox.gemini.record import ModelRecord
 from sandbox.store.catalogue import load_catalogue
 from sandbox.store.database import Database
@@ -29,7 +29,11 @@ SEARCH = "/searchProductsByVoice"
 async def store(tmp_path: Path) -> AsyncIterator[StoreClient]:
     database = Database(tmp_path)
     state = SandboxStore(
-        load_catalogue(), database, lambda: AT, ModelRecord(), orders_elsewhere={"model": no_orders()}
+        load_catalogue(),
+        database,
+        lambda: AT,
+        ModelRecord(),
+        orders_elsewhere={"model": ModelOrders(time.monotonic)},
     )
     async with TestClient(TestServer(create_store_app(state))) as client:
         yield client

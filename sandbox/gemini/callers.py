@@ -1,0 +1,147 @@
+"""Who talks to the model: each caller's conversations, and the orders that are aimed at one caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from sandbox.gemini.faults import Aimed, Amnesia, Fault, Manner, ModelOrder
+from sandbox.misbehaviour import Orders
+
+COMES_BACK_SECONDS: Final = 10.0
+"""A connection that opens anew this soon after one was lost is taken for the same caller's."""
+
+
+def _orders() -> Orders[Any]:
+    return Orders(ModelOrder)
+
+
+@dataclass(eq=False, kw_only=True)
+class Caller:
+    """Whoever talks to the model, over all connections and conversations.
+
+    Attributes:
+        host: The client's address.
+        conversations: Names of the conversations, oldest first.
+        utterances: How many times the caller has spoken or typed.
+        orders: What is to go wrong for this caller alone.
+        connections: How many connections work.
+        lost_at: When a connection was last lost, if one was and none works.
+    """
+
+    host: str = ""
+    conversations: list[str] = field(default_factory=list)
+    utterances: int = 0
+    orders: Orders[Any] = field(default_factory=_orders)
+    connections: int = 0
+    lost_at: float | None = None
+
+    @contextmanager
+    def connected(self, clock: Callable[[], float], is_lost: Callable[[], bool]) -> Iterator[None]:
+        """Count a connection; `is_lost` says in the end whether the caller may miss it."""
+        self.connections += 1
+        self.lost_at = None
+        try:
+            yield
+        finally:
+            self.connections -= 1
+            if not self.connections and is_lost():
+                self.lost_at = clock()
+
+
+class ModelOrders(Orders[Any]):
+    """What is to go wrong with the model: for whoever comes, or for one caller."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(ModelOrder)
+        self._clock = clock
+        self._callers: list[Caller] = []
+
+    async def accept(self, order: Any) -> int:
+        """Apply an order at once or keep it; return how many connected sessions it was applied to.
+
+        One for a caller who is not connected waits, and so does what is left of its `times`.
+
+        Raises:
+            msgspec.ValidationError: There is no such conversation.
+        """
+        if order.conversation is None:
+            return await super().accept(order)
+        caller = self._caller_of(order.conversation)
+        met = await caller.orders.apply(order) if order.now else 0
+        left = order.times if order.times is None else order.times - min(met, 1)
+        if left != 0:
+            caller.orders.keep(order, left)
+        return met
+
+    def reset(self) -> None:
+        """Forget all orders, and who was expected back. Sessions that already misbehave go on."""
+        super().reset()
+        for caller in self._callers:
+            caller.orders.reset()
+            caller.lost_at = None
+
+    def join(self, caller: Caller, conversation: str) -> None:
+        """Note that a caller has begun a conversation."""
+        caller.conversations.append(conversation)
+        if caller not in self._callers:
+            self._callers.append(caller)
+
+    def expected(self, host: str) -> Caller | None:
+        """Return who has just lost a connection from this address and has not come back."""
+        since = self._clock() - COMES_BACK_SECONDS
+        missing = [
+            caller
+            for caller in self._callers
+            if caller.host == host and caller.lost_at is not None and caller.lost_at >= since
+        ]
+        return max(missing, key=lambda caller: caller.lost_at or 0.0, default=None)
+
+    def take_fault(self, caller: Caller | None, kinds: Any, *, resumed: bool | None) -> Fault | None:
+        """Return the fault that a connection meets, and use it up, if the oldest that fits is of these kinds.
+
+        Args:
+            caller: Whose connection it is, if that is known.
+            kinds: The kinds that can still happen to it.
+            resumed: Whether it came with a handle; None if that is not known yet.
+        """
+        for orders in self._of(caller):
+            oldest = orders.first(
+                lambda order: not isinstance(order, Manner) and _fits(order, resumed=resumed)
+            )
+            if oldest is not None:
+                return _take(orders, oldest) if isinstance(oldest, kinds) else None
+        return None
+
+    def take_manners(self, caller: Caller, *, resumed: bool) -> list[Manner]:
+        """Return the manners that a connection has, and use each up once."""
+        return [
+            manner
+            for orders in self._of(caller)
+            for manner in orders.take_all(
+                lambda order: isinstance(order, Manner) and _fits(order, resumed=resumed)
+            )
+        ]
+
+    def _of(self, caller: Caller | None) -> list[Orders[Any]]:
+        return [self] if caller is None else [caller.orders, self]
+
+    def _caller_of(self, conversation: str) -> Caller:
+        for caller in self._callers:
+            if conversation in caller.conversations:
+                return caller
+        raise msgspec.ValidationError(f"there is no conversation {conversation}")
+
+
+def _take(orders: Orders[Any], wanted: Any) -> Any:
+    return orders.take(lambda order: order is wanted)
+
+
+def _fits(order: Aimed, *, resumed: bool | None) -> bool:
+    if order.connection == "any":
+        return resumed is True or not isinstance(order, Amnesia)
+    return resumed is not None and order.connection == ("resumed" if resumed else "fresh")

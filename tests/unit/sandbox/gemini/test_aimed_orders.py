@@ -1,0 +1,146 @@
+"""Orders aimed at one caller's conversation, over all of the caller's connections; and who is listed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from google.genai import errors
+from websockets.exceptions import InvalidStatus
+
+from sandbox.gemini.record import live_conversations
+from tests.unit.sandbox.orders import breaks, order, said_in
+from tests.unit.sandbox.sdk import Model, connect, until_turn_complete
+
+
+def newest(model: Model) -> str:
+    return model.gemini.record.sessions[-1].conversation
+
+
+async def handle_in(session: Any) -> str:
+    update = (await anext(session.receive())).session_resumption_update
+    return str(update.new_handle)
+
+
+async def answer_to(session: Any, text: str) -> list[Any]:
+    await session.send_realtime_input(text=text)
+    return await until_turn_complete(session)
+
+
+async def test_an_order_for_one_conversation_leaves_the_others_alone(model: Model) -> None:
+    async with connect(model) as first:
+        name = newest(model)
+        async with connect(model) as second:
+            assert await order(model, "drop", conversation=name, now=True) == 1
+            assert (await breaks(first)).code == 1006
+            assert any(message.data for message in await answer_to(second, "hello"))
+
+
+async def test_an_order_meets_a_conversation_at_its_next_matching_moment(model: Model) -> None:
+    async with connect(model) as session:
+        await order(model, "drop", conversation=newest(model), now=True, after="turn_start", utterance=2)
+        assert said_in(await answer_to(session, "hello")).startswith("Hello")
+        await session.send_realtime_input(text="hello")
+        assert (await breaks(session)).code == 1006
+
+
+async def test_an_order_for_a_conversation_waits_for_its_resumption(model: Model) -> None:
+    async with connect(model) as session:
+        name, handle = newest(model), await handle_in(session)
+        assert await order(model, "refuse_setup", conversation=name) == 0
+        async with connect(model):
+            pass
+    with pytest.raises(errors.APIError) as refusal:
+        async with connect(model, session_resumption={"handle": handle}):
+            pass
+    assert refusal.value.code == 1007
+    async with connect(model, session_resumption={"handle": handle}):
+        assert newest(model) == name
+
+
+@pytest.mark.parametrize("code", [1007, 1008, 1011])
+async def test_a_handle_can_be_refused_and_a_fresh_connection_not(model: Model, code: int) -> None:
+    async with connect(model) as session:
+        handle = await handle_in(session)
+        await order(
+            model, "drop", after="connect", code=code, reason="handle", connection="resumed", times=2,
+            conversation=newest(model),
+        )  # fmt: skip
+    async with connect(model):
+        pass
+    for _ in range(2):
+        with pytest.raises(errors.APIError, match="handle") as refusal:
+            async with connect(model, session_resumption={"handle": handle}):
+                pass
+        assert refusal.value.code == code
+    async with connect(model, session_resumption={"handle": handle}):
+        pass
+    assert [refused.misbehaviour for refused in model.gemini.record.refused] == ["drop", "drop"]
+
+
+async def test_an_order_follows_the_caller_into_the_conversation_after_a_loss(model: Model) -> None:
+    async with connect(model) as session:
+        name = newest(model)
+        await order(model, "drop", conversation=name, now=True, times=3)
+        await breaks(session)
+    async with connect(model) as session:
+        assert (await breaks(session)).code == 1006
+    second = model.gemini.record.sessions[-1]
+    await order(model, "http_status", status=503, conversation=name)
+    # The drop is older, so the status comes after it.
+    async with connect(model) as session:
+        assert (await breaks(session)).code == 1006
+    with pytest.raises(InvalidStatus) as refusal:
+        async with connect(model):
+            pass
+    assert b"overloaded" in refusal.value.response.body
+    async with connect(model):
+        assert model.gemini.record.sessions[-1].misbehaviours == []
+    assert (second.conversation != name, second.succeeds) == (True, name)
+
+
+async def test_a_caller_who_has_left_is_not_taken_for_the_next_one(model: Model) -> None:
+    async with connect(model):
+        await order(model, "drop", conversation=newest(model))
+    async with connect(model) as session:
+        assert await answer_to(session, "hello")
+        assert model.gemini.record.sessions[-1].succeeds is None
+
+
+async def test_forgetting_the_orders_forgets_those_for_one_caller_and_whom_they_were_for(
+    model: Model,
+) -> None:
+    async with connect(model) as session:
+        await order(model, "drop", conversation=newest(model), now=True, times=None)
+        await breaks(session)
+    model.gemini.orders.reset()
+    async with connect(model) as session:
+        assert await answer_to(session, "hello")
+        assert model.gemini.record.sessions[-1].succeeds is None
+
+
+async def test_a_conversation_that_never_was_can_not_be_aimed_at(model: Model) -> None:
+    with pytest.raises(msgspec.ValidationError, match="no conversation nobodys"):
+        await order(model, "drop", conversation="nobodys")
+
+
+async def test_older_handles_are_told_from_the_newest(model: Model) -> None:
+    async with connect(model) as session:
+        old = await handle_in(session)
+        await answer_to(session, "hello")
+    async with connect(model, session_resumption={"handle": old}):
+        assert model.gemini.record.sessions[-1].newer_handles == 1
+
+
+async def test_the_conversations_that_go_on_are_listed(model: Model) -> None:
+    async with connect(model) as gone:
+        await answer_to(gone, "hello")
+    async with connect(model) as session:
+        handle = await handle_in(session)
+        await answer_to(session, "find lamps")
+        async with connect(model, session_resumption={"handle": handle}):
+            [listed] = live_conversations(model.gemini.record)
+    assert (listed.index, listed.conversation) == (1, newest(model))
+    assert (listed.heard_last, listed.turns, listed.connections) == ("find lamps", 1, 2)
+    assert live_conversations(model.gemini.record) == []
