@@ -56,8 +56,7 @@ async def bot(session: BotSession) -> None:
                 ),
                 tools=tools,
                 function_call_timeout_secs=TOOL_TIMEOUT_SECONDS,
-                on_lost=session.fail,
-                on_reconnected=session.model_reconnected,
+                mute_seconds=session.mute_seconds,
             )
             user, assistant = LLMContextAggregatorPair(
                 LLMContext([{"role": "user", "content": greeting_request(persona)}]),

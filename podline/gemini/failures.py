@@ -1,10 +1,14 @@
-"""The bot's errors for exceptions of the Google SDK and its socket."""
+"""What an exception of the Google SDK or its socket means for the call, and the error to end it with."""
 
-from typing import TYPE_CHECKING, Final
+from __future__ import annotations
 
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
 
-from podline.errors import BotError, ModelRefused, ModelUnreachable
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from podline.errors import BotError, ModelLost, ModelRefused, ModelUnreachable
 from podline.extras import optional
 
 if TYPE_CHECKING:
@@ -13,51 +17,140 @@ else:
     genai_errors = optional("google", "google.genai.errors")
 
 
-CONNECTION_ERRORS: Final = (genai_errors.APIError, OSError, TypeError, ValueError, WebSocketException)
-"""The exceptions of the Google SDK and its socket when a connection can't be made or breaks.
+# Close codes of RFC 6455, section 7.4.1, and its registry: 1003, 1007 and 1008 for key, model and setup;
+# 1011 to 1013 for quota, overload and the server's own errors.
+_REFUSALS: Final = frozenset({1003, 1007, 1008})
+_QUOTA_STATUS: Final = 429
+_OVERLOAD_STATUS: Final = 503
+_OVERLOADS: Final = frozenset({1011, 1012, 1013})
+_QUOTA_WORDS: Final = ("quota", "resource_exhausted", "rate limit")
+_MOST_CHARACTERS: Final = 200
 
-The SDK raises `TypeError` for a message that has only unknown fields, and `ValueError` if it isn't JSON.
-"""
 
-# Close codes with which Gemini Live refuses a session: RFC 6455, section 7.4.1
-# (1007 and 1008 for key, model and setup, 1011 for quota and internal errors).
-_REFUSALS: Final = frozenset({1003, 1007, 1008, 1011})
+@dataclass(frozen=True)
+class Failure:
+    """Why a connection to Gemini could not be made, or broke.
+
+    Attributes:
+        kind: `refused` for good; `quota` and `overloaded` may pass; `unreachable` means no usable answer.
+        words: What happened, in a few words that quote nothing of the conversation.
+        code: The close code or status that was received or sent; None if there was neither.
+    """
+
+    kind: Literal["refused", "quota", "overloaded", "unreachable"]
+    words: str
+    code: int | None = None
+
+    @property
+    def may_pass(self) -> bool:
+        """True if Gemini answered that it can't now, so that another attempt is worth it."""
+        return self.kind in ("quota", "overloaded")
+
+    def before_the_call(self) -> BotError:
+        """Return the error for a call that never had a session with the model."""
+        match self.kind:
+            case "refused":
+                return ModelRefused(
+                    f"Gemini refused the session ({self.words}); check GOOGLE_API_KEY and the model."
+                )
+            case "unreachable":
+                return ModelUnreachable(f"Gemini could not be reached ({self.words}); {self._advice}.")
+            case _:
+                return ModelUnreachable(f"{self._state} ({self.words}); {self._advice}.")
+
+    def during_the_call(self) -> ModelLost:
+        """Return the error for a call whose connections broke one after another."""
+        if self.may_pass:
+            return ModelLost(f"The connection to Gemini broke: {self._state} ({self.words}); {self._advice}.")
+        return ModelLost(
+            f"The connection to Gemini broke several times in a row ({self.words}); {self._advice}."
+        )
+
+    @property
+    def _state(self) -> str:
+        return "Gemini's quota is used up" if self.kind == "quota" else "Gemini is overloaded or failing"
+
+    @property
+    def _advice(self) -> str:
+        match self.kind:
+            case "refused":
+                return "check GOOGLE_API_KEY and the model"
+            case "quota":
+                return "raise the quota of GOOGLE_API_KEY's project, or allow fewer calls at once"
+            case "overloaded":
+                return "call again in a minute; if it lasts, see Google's status page"
+            case "unreachable":
+                return "check the network and GOOGLE_GEMINI_BASE_URL, then call again"
 
 
-def why_no_session(error: Exception) -> BotError:
-    """Return the error for a session that was refused, or for a server that can't be reached."""
+def failure_of(error: Exception) -> Failure:
+    """Return what this exception means."""
     if isinstance(error, InvalidStatus):
         status = error.response.status_code
-        if status < 500 or status == 503:
-            return ModelRefused(
-                f"Gemini refused the connection with status {status}; check GOOGLE_API_KEY and its quota."
-            )
-        return ModelUnreachable(f"Gemini answered with status {status}; try again later.")
-    code, reason = _close(error)
-    if code in _REFUSALS or (code is not None and 400 <= code < 500):
-        return ModelRefused(
-            f"Gemini refused the session: {reason.rstrip('.') or code}; "
-            "check GOOGLE_API_KEY, its quota and the model."
-        )
-    return ModelUnreachable(
-        f"Gemini could not be reached ({cause(error)}); check the network and GOOGLE_GEMINI_BASE_URL."
+        return Failure(_kind_of_status(status), f"status {status}", status)
+    for cause in _causes(error):
+        if isinstance(cause, ConnectionClosed) and (cause.rcvd or cause.sent):
+            return _of_close(cause)
+    if isinstance(error, genai_errors.APIError):
+        reason = _cut(str(error.details or ""))
+        return Failure(_kind_of_code(error.code, reason), _with_code(error.code, reason), error.code)
+    return Failure("unreachable", _words_for(error))
+
+
+def _words_for(error: Exception) -> str:
+    if isinstance(error, (TypeError, ValueError)):
+        # The SDK raises TypeError for a message of unknown fields, ValueError for one that isn't JSON. Their
+        # texts would quote what was said.
+        return "an unreadable answer"
+    if isinstance(error, TimeoutError):
+        return _cut(str(error)) or "no answer in time"
+    return (_cut(str(error)) if isinstance(error, OSError) else "") or type(error).__name__
+
+
+def _of_close(closed: ConnectionClosed) -> Failure:
+    """Return what a close frame says: the server's own, or ours, which carries why this side closed."""
+    if closed.rcvd is not None and closed.rcvd_then_sent is not False:
+        code, reason = closed.rcvd.code, _cut(closed.rcvd.reason)
+        return Failure(_kind_of_code(code, reason), _with_code(code, reason), code)
+    ours = closed.sent or closed.rcvd
+    if ours is None:
+        return Failure("unreachable", "the connection broke")
+    return Failure(
+        "unreachable", f"closed by the bot with {_with_code(ours.code, _cut(ours.reason))}", ours.code
     )
 
 
-def _close(error: Exception) -> tuple[int | None, str]:
-    """Return close code and reason, from the socket's exception or the SDK's."""
-    if isinstance(error, ConnectionClosed) and error.rcvd is not None:
-        return error.rcvd.code, error.rcvd.reason
-    if isinstance(error, genai_errors.APIError):
-        return error.code, str(error.details)
-    return None, ""
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Return the exception and those it was raised for: the SDK hides the socket's own behind another."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
-def cause(error: Exception) -> str:
-    """Describe the error in a few words, without quoting the conversation."""
-    code, reason = _close(error)
-    if code is not None:
-        return f"code {code}: {reason}" if reason else f"code {code}"
-    if isinstance(error, (TypeError, ValueError)):
-        return "an unreadable answer"  # its text would quote what was said
-    return str(error) or type(error).__name__
+def _kind_of_status(status: int) -> Literal["refused", "quota", "overloaded", "unreachable"]:
+    if status == _QUOTA_STATUS:
+        return "quota"
+    if status == _OVERLOAD_STATUS:
+        return "overloaded"
+    return "refused" if status < 500 else "unreachable"
+
+
+def _kind_of_code(code: int | None, reason: str) -> Literal["refused", "quota", "overloaded", "unreachable"]:
+    if any(word in reason.lower() for word in _QUOTA_WORDS):
+        return "quota"
+    if code is None:
+        return "unreachable"
+    if code in _REFUSALS:
+        return "refused"
+    if code in _OVERLOADS:
+        return "overloaded"
+    # An HTTP status as the SDK passes it on.
+    return _kind_of_status(code) if 400 <= code < 600 else "unreachable"
+
+
+def _with_code(code: int | None, reason: str) -> str:
+    return f"code {code}: {reason}" if reason else f"code {code}"
+
+
+def _cut(words: str) -> str:
+    return " ".join(words.split())[:_MOST_CHARACTERS].rstrip(" .")

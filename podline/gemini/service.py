@@ -1,277 +1,357 @@
-"""Pipecat's Gemini Live service, hardened: it reports a model that can't be reached or heard, and reconnects.
+"""Pipecat's Gemini Live service, hardened: it answers each turn so that it can be heard, or gives up.
 
-Pipecat's own service keeps a mute bot running when the first connection fails, when too many in a row
-break, or when the model falls silent; and it forgets a tool's result if its connection is lost.
+Pipecat's own service keeps a mute bot running when a connection fails or the model falls silent, takes any
+message for an answer, and forgets tools' results and what the caller said with a lost connection.
 """
 
 import asyncio
-from collections.abc import Callable
+import json
+import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from pipecat.frames.frames import LLMFullResponseEndFrame, TTSStoppedFrame
+from loguru import logger
+from pipecat.frames.frames import FunctionCallCancelFrame
+from pipecat.processors.frame_processor import FrameDirection
 
-from podline.errors import BotError, ModelLost
+from podline.contract.messages import AnswerRequested, TurnUnanswered
+from podline.errors import ModelLost
 from podline.extras import optional
-from podline.gemini.failures import CONNECTION_ERRORS, cause, why_no_session
+from podline.gemini.calls import ResultFate, CallTable
+from podline.gemini.connections import GeminiConnections
+from podline.gemini.history import last_request, result_as_text
+from podline.gemini.incoming import RATE, IncomingMessages
+from podline.gemini.reply import Cause, OwedReply
+from podline.gemini.turn_audio import TurnAudio
 from podline.tool_calls import AnsweredToolCalls
 
 if TYPE_CHECKING:
-    from google.genai import live as genai_live
     from google.genai import types as genai_types
-    from pipecat.services.google.gemini_live import llm as gemini_live
 else:
-    genai_live = optional("google", "google.genai.live")
     genai_types = optional("google", "google.genai.types")
-    gemini_live = optional("google", "pipecat.services.google.gemini_live.llm")
 
 
-SETUP_SECONDS: Final = 10.0
-"""How long a session may take to set up."""
-STALL_SECONDS: Final = 8.0
-"""How long the caller may wait for any sign of an answer. Answers take about one second."""
+MUTE_SECONDS: Final = 8.0
+"""How long a caller waits for audible sound before the call ends. Answers take about one second."""
 BEGINNING_SECONDS: Final = 1.5
 """How much audio from before the detection of speech the model hears. Detection usually takes 0.3 s, and 1 s
 when it is unsure: with Pipecat's 0.3 s, `save` sometimes began in its vowel and was heard as `remove`."""
-PAUSES_SECONDS: Final = (0.5, 2.0)
-"""Pauses before the first and second reconnection. After the third failure in a row Pipecat gives up."""
+UNENDED_SECONDS: Final = 2.0
+"""How long after the last sound of a generated answer the model may take to complete its turn."""
+
+ANSWER_AGAIN: Final = "The caller heard no answer. Say your answer to what they said last, aloud, now."
 GO_ON: Final = (
     "The connection was interrupted for a moment. Go on where you stopped. "
     "If you did not hear what the caller said last, apologize and ask them to say it again."
 )
 
+# How often an answer has been missing: after the first time it is asked for again, after the second over
+# another connection. The next is the last.
+_ASKED_AGAIN: Final = 1
+_RECONNECTED: Final = 2
 
-class GeminiLive(AnsweredToolCalls, gemini_live.GeminiLiveLLMService):
+_OBSERVED: Final[dict[Cause, str]] = {
+    "empty_turn": "Gemini completed its turns without a word",
+    "inaudible": "Gemini sent sound that can't be heard",
+    "no_answer": "Gemini fell silent",
+}
+
+
+class GeminiLive(AnsweredToolCalls, GeminiConnections):
     """Speaks and hears through Gemini Live, over several sessions in a row if it must.
 
-    Turns must be driven by the bot's own voice activity detection (`GeminiVADParams(disabled=True)`).
+    If a turn is not answered audibly, it asks again, then reconnects with the conversation so far, and at
+    last pushes a permanent error whose exception is a `BotError`. `ModelEventFrame`s report what it does.
 
-    Args:
-        api_key: A key, or a token for one call.
-        on_lost: Called once if no session can be opened, or it is lost for good.
-        on_reconnected: Called when a lost connection has been restored.
-        options: As for Pipecat's service.
+    Turns should be driven by the bot's own voice activity detection (`GeminiVADParams(disabled=True)`): only
+    then can a turn that was lost with a connection be sent again.
     """
 
-    def __init__(
-        self,
-        *,
-        api_key: str,
-        on_lost: Callable[[BotError], None],
-        on_reconnected: Callable[[], None],
-        **options: Any,
-    ) -> None:
-        super().__init__(
-            api_key=api_key,
-            http_options=_http_options(api_key),
-            **{"user_audio_preroll_secs": BEGINNING_SECONDS, **options},
-        )
-        self._on_lost = on_lost
-        self._on_reconnected = on_reconnected
-        self._has_been_ready = False
-        self._is_lost = False
-        self._reply_is_due = False
-        self._stalls = 0
-        self._watch: asyncio.TimerHandle | None = None
-        self._moves_on = False
-        self._is_cut_short = False
-        self._open_calls: set[str] = set()
-        self._forgotten_calls: set[str] = set()
-        self._unanswered_results: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+    def __init__(self, *, api_key: str, mute_seconds: float = MUTE_SECONDS, **options: Any) -> None:
+        """Prepare.
+
+        Args:
+            api_key: A key, or a token for one call.
+            mute_seconds: How long the caller may wait for audible sound; 0 for a bot that may stay silent.
+            options: As for Pipecat's service.
+        """
+        super().__init__(api_key=api_key, **{"user_audio_preroll_secs": BEGINNING_SECONDS, **options})
+        # One half is for the first connection, the other for the second.
+        self._reply = OwedReply(mute_seconds / 2 or None, self._clock)
+        self._calls = CallTable(lambda: str(uuid.uuid4()))
+        self._incoming = IncomingMessages()
+        self._turn_audio = TurnAudio(BEGINNING_SECONDS)
         self._unanswered_texts: list[str] = []
+        self._unanswered_results: dict[str, tuple[str, dict[str, Any], bool]] = {}
+        self._misses = 0
+        self._is_asked = False
+        self._watch: asyncio.TimerHandle | None = None
+        self._unended: asyncio.TimerHandle | None = None
 
-    # Connecting and reconnecting.
+    # Connections.
 
-    async def _connection_task_handler(self, config: genai_types.LiveConnectConfig) -> None:
-        try:
-            await super()._connection_task_handler(config)
-        except CONNECTION_ERRORS as error:
-            if not self._has_been_ready:
-                await self._give_up(why_no_session(error))
-            elif await self._handle_connection_error(error):
-                await self._reconnect()
+    @property
+    def _is_quiet(self) -> bool:
+        return not (
+            self._reply.is_owed or self._bot_is_responding or self._user_is_speaking or self._calls.running
+        )
 
-    async def _connect(self, session_resumption_handle: str | None = None) -> None:
-        await super()._connect(session_resumption_handle)
-        self._watch_for(SETUP_SECONDS)
+    @property
+    def _is_answer_due(self) -> bool:
+        return self._reply.is_owed
 
-    async def _handle_session_ready(self, session: genai_live.AsyncSession) -> None:
+    def _connection_ended(self) -> None:
         self._cancel_watch()
-        is_first, self._has_been_ready = not self._has_been_ready, True
-        is_resumed = self._session_resumption_handle is not None
-        await super()._handle_session_ready(session)
-        if is_first:
-            return
-        self._on_reconnected()
+        self._cancel_unended()
+        self._is_asked = False
+        self._incoming = IncomingMessages()
+
+    async def _create_initial_response(self, for_reconnect: bool = False) -> None:  # noqa: FBT001, FBT002 - Pipecat's
+        if not for_reconnect and self._context is not None:
+            self._unanswered_texts = [last_request(self._context.get_messages())]
+        await super()._create_initial_response(for_reconnect)
+        if not for_reconnect:
+            self._expect_reply()
+
+    async def _session_opened(self) -> None:
+        self._calls.session_opened(is_resumed=self._session_resumption_handle is not None)
         if self._user_is_speaking:
             # Sound outside of an activity is discarded, and this session knows of none.
-            await super()._handle_user_started_speaking(None)  # type: ignore[no-untyped-call]
-        if not is_resumed:
-            # A freshly seeded session doesn't know the calls that tools have yet to answer.
-            self._forgotten_calls |= self._open_calls | self._unanswered_results.keys()
-            self._open_calls.clear()
-            self._unanswered_results.clear()
-        if self._reply_is_due:
-            await self._go_on()
+            await self._send_turn(is_complete=False)
+        elif self._reply.is_owed and (self._turn_audio or not self._is_asked):
+            await self._repeat_requests()
+            self._expect_reply()
 
-    async def _go_on(self) -> None:
-        """Send the model what it has not answered, so that it answers on this connection."""
-        if self._unanswered_results:
-            for args, options in self._unanswered_results.values():
-                await super()._tool_result(*args, **options)
-            self._expect_reply()
-        elif self._unanswered_texts:
-            await super()._send_user_text(" ".join(self._unanswered_texts))
-            self._expect_reply()
-        elif not self._open_calls:
+    async def _repeat_requests(self) -> None:
+        """Send a session what the one before has not answered."""
+        results, texts = (
+            tuple(self._unanswered_results.items()),
+            " ".join(filter(None, self._unanswered_texts)),
+        )
+        has_turn = self._vad_disabled and bool(self._turn_audio)
+        for key, (name, result, is_final) in results:
+            await self._send_result(key, name, result, is_final=is_final, spoken=True)
+        if has_turn:
+            await self._send_turn(is_complete=True)
+        if texts:
+            await super()._send_user_text(texts)
+        if not (results or has_turn or texts):
             await super()._send_user_text(GO_ON)
-            self._expect_reply()
 
-    async def _handle_connection_error(self, error: Exception) -> bool:
-        # Nothing more goes to the lost connection: each sound sent there would be another error.
-        self._session = None
-        self._cancel_watch()
-        await self._close_response()
-        # Pipecat logs the error's text. If a message was unreadable, that is the message itself.
-        if not await super()._handle_connection_error(ConnectionError(cause(error))):
-            await self._give_up(
-                ModelLost(
-                    f"The connection to Gemini broke several times in a row ({cause(error)}); "
-                    "the caller can call again."
-                )
-            )
-            return False
-        await asyncio.sleep(PAUSES_SECONDS[min(self._consecutive_failures, len(PAUSES_SECONDS)) - 1])
-        return True
-
-    async def _disconnect(self) -> None:
-        self._cancel_watch()
-        await super()._disconnect()  # type: ignore[no-untyped-call]
-
-    async def _reconnect(self) -> None:
-        completed, names = self._completed_tool_calls, self._tool_call_id_to_name
-        await super()._reconnect()  # type: ignore[no-untyped-call]
-        # Pipecat forgets them with the connection, and would send all of the call's results again.
-        self._completed_tool_calls, self._tool_call_id_to_name = completed, names
-
-    async def _give_up(self, error: BotError) -> None:
-        if self._is_lost:
+    async def _send_turn(self, *, is_complete: bool) -> None:
+        """Send the caller's latest turn from its beginning."""
+        session = self._session
+        if session is None or not self._vad_disabled:
             return
-        self._is_lost = True
-        self._session = None
-        self._cancel_watch()
-        self._on_lost(error)
-        await self.push_error(error.message, force_treat_as_permanent=True)
-
-    async def _close_response(self) -> None:
-        """End the answer that the lost connection left open."""
-        if self._bot_is_responding:
-            await self._set_bot_is_responding(responding=False)
-            await self.push_frame(TTSStoppedFrame())
-            await self.push_frame(LLMFullResponseEndFrame())
+        try:
+            await session.send_realtime_input(activity_start=genai_types.ActivityStart())
+            for audio, rate in self._turn_audio.chunks():
+                blob = genai_types.Blob(data=audio, mime_type=f"audio/pcm;rate={rate}")
+                await session.send_realtime_input(audio=blob)
+            if is_complete:
+                await session.send_realtime_input(activity_end=genai_types.ActivityEnd())
+        except Exception as error:  # noqa: BLE001 - the SDK may raise anything
+            await self._handle_send_error(error)
 
     # The model's messages.
 
     async def _handle_server_message(self, message: genai_types.LiveServerMessage) -> None:
-        self._note_answer(message)
-        await super()._handle_server_message(message)
-        content = message.server_content
-        # Pipecat reads usage only if it shares a message with the end of a turn.
-        if message.usage_metadata and not (content and content.turn_complete):
-            await self._handle_msg_usage_metadata(message)
-        if message.go_away:
-            self._moves_on = True
-        if self._moves_on and not (self._reply_is_due or self._bot_is_responding or self._user_is_speaking):
-            self._moves_on = False
-            self.create_task(self._reconnect(), "move on to another connection")
+        for part in self._incoming.prepare(message):
+            await self._handle_part(part)
+        self._move_on_if_quiet()
 
-    def _note_answer(self, message: genai_types.LiveServerMessage) -> None:
-        """Note what has been answered, and whether more of the answer is to come."""
+    async def _handle_part(self, message: genai_types.LiveServerMessage) -> None:
+        """Handle a message that has one part at most."""
         content = message.server_content or genai_types.LiveServerContent()
         if content.interrupted:
-            self._is_cut_short = True
-        is_reply = message.tool_call or content.model_turn
-        # An interrupted answer is complete as well, but the interruption still needs an answer.
-        is_complete = content.turn_complete and not self._is_cut_short
-        if is_reply or is_complete or content.generation_complete:
-            self._stalls = 0
-            self._unanswered_texts.clear()
-            self._unanswered_results.clear()
-            self._cancel_watch()
-        if content.model_turn and not (content.generation_complete or content.turn_complete):
-            self._watch_for(STALL_SECONDS)
-        if is_complete:
-            self._reply_is_due = False
+            self._reply.interrupted()
+        for part in (content.model_turn.parts if content.model_turn else None) or []:
+            if part.inline_data is not None and part.inline_data.data:
+                self._reply.heard(part.inline_data.data, RATE)
         if message.tool_call:
-            self._open_calls |= {call.id for call in message.tool_call.function_calls or [] if call.id}
-        if is_reply or content.turn_complete:
-            self._is_cut_short = False
+            message = self._with_accepted_calls(message, message.tool_call.function_calls or [])
+        await super()._handle_server_message(message)
+        if message.tool_call_cancellation:
+            await self._cancel_calls(message.tool_call_cancellation.ids or [])
+        if content.generation_complete:
+            self._note_generated()
+        if content.turn_complete:
+            await self._note_completed(message.usage_metadata)
+
+    def _note_generated(self) -> None:
+        was_owed = self._reply.is_owed
+        self._reply.generation_completed()
+        if was_owed and not self._reply.is_owed:
+            self._settle()
+        if self._unended is None:
+            wait = max(0.0, self._reply.heard_until - self._clock()) + UNENDED_SECONDS
+            self._unended = asyncio.get_running_loop().call_later(wait, self._end_unended)
+
+    def _end_unended(self) -> None:
+        self._unended = None
+        if not (self._calls.running or self._reply.is_owed):
+            self.create_task(self._close_response(), "close the model's answer")
+
+    async def _note_completed(self, usage: genai_types.UsageMetadata | None) -> None:
+        self._cancel_unended()
+        is_cut_short, was_owed = self._reply.is_cut_short, self._reply.is_owed
+        cause = self._reply.turn_completed()
+        if usage is not None and self._resumption.has_forgotten(
+            usage.prompt_token_count or 0, 0 if is_cut_short else usage.response_token_count or 0
+        ):
+            logger.warning("model forgot the conversation")
+            self._expect_reply()
+            self._restart(resumes=False)
+        elif cause is not None and not self._calls.running:
+            await self._answer_is_missing(cause)
+        elif was_owed and not self._reply.is_owed:
+            self._settle()
+        else:
+            self._rearm()
+
+    def _settle(self) -> None:
+        """Forget what was asked: the caller hears the answer."""
+        self._misses = self._failures = 0
+        self._unanswered_texts.clear()
+        self._unanswered_results.clear()
+        self._turn_audio.forget()
+        self._cancel_watch()
+
+    # Tool calls.
+
+    def _with_accepted_calls(
+        self, message: genai_types.LiveServerMessage, asked: list[genai_types.FunctionCall]
+    ) -> genai_types.LiveServerMessage:
+        accepted = []
+        for call in asked:
+            key = self._calls.accept(call.id, call.name or "")
+            if key is None:
+                logger.warning("tool call refused")
+            else:
+                accepted.append(call.model_copy(update={"id": key}))
+        if accepted:
+            self._reply.called_tool()
+            self._unanswered_texts.clear()
+            self._turn_audio.forget()
+        tool_call = genai_types.LiveServerToolCall(function_calls=accepted) if accepted else None
+        return message.model_copy(update={"tool_call": tool_call})
+
+    async def _cancel_calls(self, model_ids: list[str]) -> None:
+        for key in self._calls.cancel(model_ids):
+            self._unanswered_results.pop(key, None)
+            await self._cancel_function_calls_by_tool_call_id(key)
+
+    async def push_frame(self, frame: Any, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
+        if isinstance(frame, FunctionCallCancelFrame) and direction is FrameDirection.DOWNSTREAM:
+            self._calls.stopped(frame.tool_call_id)
+            if not self._calls.running:
+                self._expect_reply()
+        await super().push_frame(frame, direction)
+
+    async def _tool_result(
+        self,
+        tool_call_id: str,
+        tool_name: str,
+        tool_result_message: dict[str, Any],
+        *,
+        is_final: bool = True,
+        spoken: bool = True,
+    ) -> None:
+        if self._calls.finish(tool_call_id, is_final=is_final) is ResultFate.IS_DROPPED:
+            return
+        if spoken:
+            self._unanswered_results[tool_call_id] = (tool_name, tool_result_message, is_final)
+        await self._send_result(
+            tool_call_id, tool_name, tool_result_message, is_final=is_final, spoken=spoken
+        )
+        if spoken and not self._calls.running:
+            self._expect_reply()
+
+    async def _send_result(self, key: str, name: str, result: dict[str, Any], **options: bool) -> None:
+        """Send a result as the answer to its call, or as text to a session that doesn't know the call."""
+        model_id = self._calls.model_id(key)
+        if model_id is not None:
+            await super()._tool_result(model_id, name, result, **options)
+        else:
+            await super()._send_user_text(result_as_text(name, json.dumps(result, ensure_ascii=False)))
 
     # What the model has to answer.
 
     async def _handle_user_started_speaking(self, frame: Any) -> None:
         self._cancel_watch()
-        self._reply_is_due = False
+        self._reply.withdraw()
+        self._unanswered_texts.clear()
+        self._turn_audio.begin()
         await super()._handle_user_started_speaking(frame)  # type: ignore[no-untyped-call]
 
     async def _handle_user_stopped_speaking(self, frame: Any) -> None:
+        self._turn_audio.end()
         await super()._handle_user_stopped_speaking(frame)  # type: ignore[no-untyped-call]
         self._expect_reply()
+
+    async def _send_user_audio(self, frame: Any) -> None:
+        self._turn_audio.hear(frame.audio, frame.sample_rate)
+        await super()._send_user_audio(frame)  # type: ignore[no-untyped-call]
 
     async def _send_user_text(self, text: str) -> None:
         # Kept, because between two connections the text would be lost.
         self._unanswered_texts.append(text)
         await super()._send_user_text(text)
-        self._expect_reply()
+        self._expect_reply(while_answering=self._bot_is_responding)
 
-    async def _create_initial_response(self, for_reconnect: bool = False) -> None:  # noqa: FBT001, FBT002 - Pipecat's
-        await super()._create_initial_response(for_reconnect)
-        if not for_reconnect:
-            self._expect_reply()
+    def _expect_reply(self, *, while_answering: bool = False) -> None:
+        # While the caller speaks nothing is due: the wait begins with the end of their turn.
+        if not self._user_is_speaking:
+            self._reply.ask(while_answering=while_answering)
+            self._is_asked = self._session is not None
+            self._rearm()
 
-    async def _tool_result(self, tool_call_id: str, *args: Any, **options: Any) -> None:
-        self._open_calls.discard(tool_call_id)
-        if tool_call_id in self._forgotten_calls:
-            return
-        self._unanswered_results[tool_call_id] = ((tool_call_id, *args), options)
-        await super()._tool_result(tool_call_id, *args, **options)
-        self._expect_reply()
+    # A missing answer.
 
-    # A silent model.
-
-    def _expect_reply(self) -> None:
-        self._reply_is_due = True
-        # While the caller speaks nothing is due yet: the watch begins with the end of their turn.
-        if self._session is not None and not self._user_is_speaking:
-            self._watch_for(STALL_SECONDS)
-
-    def _watch_for(self, seconds: float) -> None:
+    def _rearm(self) -> None:
         self._cancel_watch()
-        loop = asyncio.get_running_loop()
-        self._watch = loop.call_later(
-            seconds, lambda: self.create_task(self._handle_silence(seconds), "answer a model's silence")
-        )
+        due = self._reply.due_at
+        if due is not None and self._session is not None:
+            loop = asyncio.get_running_loop()
+            self._watch = loop.call_later(max(0.0, due - self._clock()), self._look_at_the_time)
+
+    def _look_at_the_time(self) -> None:
+        self._watch = None
+        due = self._reply.due_at
+        if due is None or self._session is None or self._calls.running:
+            return
+        if due > self._clock():
+            self._rearm()
+        else:
+            self.create_task(self._answer_is_missing(self._reply.cause), "ask for the missing answer")
+
+    async def _answer_is_missing(self, cause: Cause) -> None:
+        """Ask again on this connection if it works, then on another, then give up."""
+        if self._misses == 0:
+            await self._push_event(TurnUnanswered(cause))
+        if self._misses == 0 and cause != "no_answer":
+            self._misses = _ASKED_AGAIN
+            await self._push_event(AnswerRequested())
+            await super()._send_user_text(ANSWER_AGAIN)
+            self._expect_reply()
+        elif self._misses < _RECONNECTED:
+            self._misses = _RECONNECTED
+            self._restart(resumes=False)
+        elif self._reply.is_audible:
+            # The model doesn't complete its turns, and the caller has heard the answer.
+            self._reply.withdraw()
+            self._settle()
+            await self._close_response()
+        else:
+            await self._give_up(
+                ModelLost(f"{_OBSERVED[cause]}, even on a second connection; the caller can call again.")
+            )
 
     def _cancel_watch(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
 
-    async def _handle_silence(self, seconds: float) -> None:
-        """Try another connection once; a model that is silent on that one too is lost."""
-        silence = TimeoutError(f"no answer for {seconds:g} seconds")
-        self._stalls += 1
-        if not self._has_been_ready:
-            await self._give_up(why_no_session(silence))
-        elif self._stalls > 1:
-            await self._give_up(
-                ModelLost(
-                    f"Gemini fell silent, even on a second connection ({silence}); the caller can call again."
-                )
-            )
-        elif await self._handle_connection_error(silence):
-            await self._reconnect()
-
-
-def _http_options(api_key: str) -> genai_types.HttpOptions | None:
-    """Return the API version that accepts a token for one call; keys work with the default."""
-    return genai_types.HttpOptions(api_version="v1alpha") if api_key.startswith("auth_tokens/") else None
+    def _cancel_unended(self) -> None:
+        if self._unended is not None:
+            self._unended.cancel()
+            self._unended = None

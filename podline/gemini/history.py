@@ -1,0 +1,73 @@
+"""The conversation so far as text, for a session that begins without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from podline.extras import optional
+
+if TYPE_CHECKING:
+    from google.genai import types as genai_types
+else:
+    genai_types = optional("google", "google.genai.types")
+
+MOST_TURNS: Final = 80
+MOST_CHARACTERS: Final = 40_000
+"""About 10,000 tokens, an hour of conversation. The latest turns are kept."""
+LONGEST_RESULT: Final = 4_000
+
+_UNSETTLED: Final = frozenset({"IN_PROGRESS", "CANCELLED", '"CANCELLED"'})
+
+
+def as_turns(messages: Iterable[Any]) -> list[genai_types.Content]:
+    """Return the turns of a context's messages, oldest first. Instructions are the session's, not a turn.
+
+    Tools' results become text: a session doesn't know the calls of another.
+    """
+    turns = [turn for message in messages if (turn := _turn_of(message)) is not None]
+    kept: list[genai_types.Content] = []
+    characters = 0
+    for role, text in reversed(turns[-MOST_TURNS:]):
+        characters += len(text)
+        if characters > MOST_CHARACTERS:
+            break
+        kept.append(genai_types.Content(role=role, parts=[genai_types.Part(text=text)]))
+    return kept[::-1]
+
+
+def last_request(messages: Iterable[Any]) -> str:
+    """Return the text of the last user's turn."""
+    turns = [turn for message in messages if (turn := _turn_of(message)) is not None]
+    return next((text for role, text in reversed(turns) if role == "user"), "")
+
+
+def result_as_text(name: str, result: str) -> str:
+    """Return what a tool returned as a sentence for the model."""
+    return f"[{name} returned: {result[:LONGEST_RESULT]}]"
+
+
+def _turn_of(message: Any) -> tuple[Literal["user", "model"], str] | None:
+    if not isinstance(message, dict):
+        return None
+    text = _text_of(message.get("content")).strip()
+    match message.get("role"):
+        case _ if not text:
+            return None
+        case "assistant":
+            return "model", text
+        case "user" | "developer":
+            return "user", text
+        case "tool" if text not in _UNSETTLED:
+            return "user", result_as_text("A tool", text)
+        case _:
+            return None
+
+
+def _text_of(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        texts = (part.get("text") for part in content if isinstance(part, dict))
+        return " ".join(text for text in texts if isinstance(text, str))
+    return ""

@@ -1,0 +1,188 @@
+"""The model's messages as Pipecat's service understands them: one part each, calls as calls, audio at 24 kHz.
+
+Pipecat reads the first part of a message only, and drops audio of another rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import soxr
+from loguru import logger
+
+from podline.extras import optional
+
+if TYPE_CHECKING:
+    from google.genai import types as genai_types
+else:
+    genai_types = optional("google", "google.genai.types")
+
+RATE: Final = 24_000
+"""Samples per second that Pipecat's service takes: ai.google.dev/gemini-api/docs/live, audio formats."""
+LOWEST_RATE: Final = 8_000
+HIGHEST_RATE: Final = 48_000
+AUDIO_TYPE: Final = f"audio/pcm;rate={RATE}"
+
+_SAMPLE_BYTES: Final = 2
+_MOST_PARTS: Final = 64
+"""Parts of one message beyond these are dropped. Gemini sends one, sometimes two."""
+_MOST_TYPES_LOGGED: Final = 10
+
+
+class IncomingMessages:
+    """Prepares one connection's messages, in order."""
+
+    def __init__(self) -> None:
+        self._audio = _AudioStream()
+        self._logged: set[str] = set()
+
+    def prepare(self, message: genai_types.LiveServerMessage) -> Iterator[genai_types.LiveServerMessage]:
+        """Yield the message, split into one for each part that can be used.
+
+        The first carries what precedes the parts (`interrupted`), the last everything else.
+        """
+        content = message.server_content
+        if content is not None and (content.interrupted or content.turn_complete):
+            self._audio.end()
+        if content is None or content.model_turn is None or not content.model_turn.parts:
+            yield message
+            return
+        parts, calls = self._usable(content.model_turn.parts, _calls_of(message))
+        if len(parts) > 1:
+            yield from self._before_the_last(content, parts)
+        yield _last(message, content, parts[-1:], calls, keeps_interrupted=len(parts) <= 1)
+
+    def _usable(
+        self, parts: list[genai_types.Part], calls: list[genai_types.FunctionCall]
+    ) -> tuple[list[genai_types.Part], list[genai_types.FunctionCall]]:
+        """Return the parts that Pipecat can use, and all calls: those in parts follow the message's own."""
+        usable, calls = [], list(calls)
+        for part in parts[:_MOST_PARTS]:
+            call = part.function_call
+            if call is not None:
+                if not any(_is_same(call, other) for other in calls):
+                    calls.append(call)
+            elif part.inline_data is not None:
+                audio = self._audio_of(part.inline_data)
+                if audio:
+                    usable.append(_audio_part(audio))
+            elif part.thought and part.text:
+                usable.append(part)
+            else:
+                # Nobody hears a text, and Pipecat would take the turn for a written one.
+                self._log_once("text" if part.text else "unknown")
+        return usable, calls
+
+    def _audio_of(self, blob: genai_types.Blob) -> bytes:
+        """Return the blob's samples at `RATE`; nothing if it is no audio that can be played."""
+        rate = _rate_of(blob.mime_type or "")
+        if rate is None:
+            self._log_once(blob.mime_type or "no type")
+            return b""
+        return self._audio.at_our_rate(blob.data or b"", rate)
+
+    def _log_once(self, kind: str) -> None:
+        kind = "".join(letter for letter in kind[:60] if letter.isprintable())
+        if kind not in self._logged and len(self._logged) < _MOST_TYPES_LOGGED:
+            self._logged.add(kind)
+            logger.warning("unplayable part from the model", kind=kind)
+
+    @staticmethod
+    def _before_the_last(
+        content: genai_types.LiveServerContent, parts: list[genai_types.Part]
+    ) -> Iterator[genai_types.LiveServerMessage]:
+        for index, part in enumerate(parts[:-1]):
+            yield genai_types.LiveServerMessage(
+                server_content=genai_types.LiveServerContent(
+                    model_turn=genai_types.Content(role="model", parts=[part]),
+                    interrupted=content.interrupted if index == 0 else None,
+                )
+            )
+
+
+class _AudioStream:
+    """Turns an answer's chunks into whole samples at `RATE`."""
+
+    def __init__(self) -> None:
+        self._rate = RATE
+        self._rest = b""
+        self._resampler: soxr.ResampleStream | None = None
+
+    def end(self) -> None:
+        """Forget the answer's unfinished sample and what the resampler holds back: a few milliseconds."""
+        self._rest = b""
+        self._resampler = None
+
+    def at_our_rate(self, chunk: bytes, rate: int) -> bytes:
+        if rate != self._rate:
+            self.end()
+            self._rate = rate
+        audio = self._rest + chunk
+        whole = len(audio) - len(audio) % _SAMPLE_BYTES
+        self._rest = audio[whole:]
+        if rate == RATE:
+            return audio[:whole]
+        if self._resampler is None:
+            self._resampler = soxr.ResampleStream(rate, RATE, 1, dtype="int16")
+        return bytes(self._resampler.resample_chunk(np.frombuffer(audio, "<i2", whole // _SAMPLE_BYTES)))
+
+
+@dataclass(frozen=True)
+class _Type:
+    name: str
+    parameters: dict[str, str]
+
+
+def _rate_of(mime_type: str) -> int | None:
+    """Return the sample rate of mono 16-bit PCM; None for anything else, or a rate nobody speaks at."""
+    kind = _parsed(mime_type)
+    if kind.name != "audio/pcm" or kind.parameters.get("channels", "1") != "1":
+        return None
+    rate = kind.parameters.get("rate", str(RATE))
+    if not rate.isascii() or not rate.isdigit() or len(rate) > len(str(HIGHEST_RATE)):
+        return None
+    return int(rate) if LOWEST_RATE <= int(rate) <= HIGHEST_RATE else None
+
+
+def _parsed(mime_type: str) -> _Type:
+    name, *parameters = mime_type[:200].lower().split(";")
+    pairs = (parameter.partition("=") for parameter in parameters)
+    return _Type(name.strip(), {key.strip(): value.strip().strip('"') for key, _, value in pairs})
+
+
+def _audio_part(audio: bytes) -> genai_types.Part:
+    return genai_types.Part(inline_data=genai_types.Blob(data=audio, mime_type=AUDIO_TYPE))
+
+
+def _calls_of(message: genai_types.LiveServerMessage) -> list[genai_types.FunctionCall]:
+    return [] if message.tool_call is None else list(message.tool_call.function_calls or [])
+
+
+def _is_same(call: genai_types.FunctionCall, other: genai_types.FunctionCall) -> bool:
+    """Return whether a message means the same call twice: by id or, if one has none, by what it asks."""
+    if call.id and other.id:
+        return call.id == other.id
+    return call.name == other.name and call.args == other.args
+
+
+def _last(
+    message: genai_types.LiveServerMessage,
+    content: genai_types.LiveServerContent,
+    parts: list[genai_types.Part],
+    calls: list[genai_types.FunctionCall],
+    *,
+    keeps_interrupted: bool,
+) -> genai_types.LiveServerMessage:
+    turn = genai_types.Content(role="model", parts=parts) if parts else None
+    changed: dict[str, object] = {"model_turn": turn}
+    if not keeps_interrupted:
+        changed["interrupted"] = None
+    return message.model_copy(
+        update={
+            "server_content": content.model_copy(update=changed),
+            "tool_call": genai_types.LiveServerToolCall(function_calls=calls) if calls else None,
+        }
+    )

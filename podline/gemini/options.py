@@ -1,0 +1,45 @@
+"""How a connection to Gemini Live is made: API version, sizes, keepalive and timeouts, each for a reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from podline.extras import optional
+
+if TYPE_CHECKING:
+    from google.genai import types as genai_types
+else:
+    genai_types = optional("google", "google.genai.types")
+
+SETUP_SECONDS: Final = 10.0
+"""How long a session may take to set up. It takes 0.3 s, in a cold pod longer."""
+CLOSE_SECONDS: Final = 0.5
+"""How long to wait for the other side's close frame: the default of 10 s would delay each reconnection."""
+MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+"""Four minutes of 24 kHz audio as base64. The default of 1 MiB is 16 s, which one message may exceed."""
+PING_SECONDS: Final = 20.0
+"""Keeps the way through NATs and proxies open, which forget idle connections after a minute or more."""
+
+_EPHEMERAL_PREFIX: Final = "auth_tokens/"
+"""ai.google.dev/gemini-api/docs/ephemeral-tokens."""
+
+
+def http_options(api_key: str) -> genai_types.HttpOptions:
+    """Return the options of the SDK's client. It passes on what websockets' `connect()` has a parameter for.
+
+    A missing pong closes nothing: with audio flowing, pongs queue behind it, and a dead connection shows by
+    the answer that is due (https://websockets.readthedocs.io/en/stable/topics/keepalive.html). Audio does not
+    compress, so `permessage-deflate` would only cost time.
+    """
+    return genai_types.HttpOptions(
+        # Tokens for one call exist in v1alpha only.
+        api_version="v1alpha" if api_key.startswith(_EPHEMERAL_PREFIX) else None,
+        async_client_args={
+            "max_size": MAX_MESSAGE_BYTES,
+            "ping_interval": PING_SECONDS,
+            "ping_timeout": None,
+            "open_timeout": SETUP_SECONDS,
+            "close_timeout": CLOSE_SECONDS,
+            "compression": None,
+        },
+    )

@@ -1,0 +1,139 @@
+"""What the model owes the caller: an answer that can be heard, within a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+from podline.audibility import Audibility
+
+Cause = Literal["empty_turn", "inaudible", "no_answer"]
+
+GRACE_SECONDS: Final = 1.0
+"""How long a turn that called a tool may be over before the answer to the tool's result begins."""
+_SAMPLE_BYTES: Final = 2
+
+
+class OwedReply:
+    """The reply that is due, if one is. Thoughts, transcriptions and sounds nobody hears don't pay it.
+
+    Attributes:
+        is_owed: True from the caller's turn until an answer to it was heard and is complete.
+    """
+
+    def __init__(self, patience: float | None, clock: Callable[[], float]) -> None:
+        """Prepare.
+
+        Args:
+            patience: Seconds without audible audio after which a reply is overdue; None for never.
+            clock: Seconds on a monotonic clock.
+        """
+        self._patience = patience
+        self._clock = clock
+        self._audibility = Audibility()
+        self._since = 0.0
+        self._queued_until = 0.0
+        self._heard_until = 0.0
+        self._must_begin_by: float | None = None
+        self._has_sound = False
+        self._called_tool = False
+        self._is_cut_short = False
+        self._is_stale = False
+        self.is_owed = False
+
+    @property
+    def is_audible(self) -> bool:
+        """True once the caller hears something of the answer."""
+        return self._audibility.is_audible
+
+    @property
+    def heard_until(self) -> float:
+        """When the last audible sound so far will have been played."""
+        return self._heard_until
+
+    @property
+    def cause(self) -> Cause:
+        """What the model did instead of an answer that can be heard."""
+        if self._has_sound and not self.is_audible:
+            return "inaudible"
+        return "no_answer" if self._must_begin_by is None else "empty_turn"
+
+    @property
+    def due_at(self) -> float | None:
+        """The moment from which the reply is overdue; None if there is none."""
+        if self._patience is None or not self.is_owed:
+            return None
+        due = max(self._since, self._heard_until if self.is_audible else self._since) + self._patience
+        return due if self._must_begin_by is None else min(due, self._must_begin_by)
+
+    @property
+    def is_cut_short(self) -> bool:
+        """True from an interruption until the turn it cuts short is over."""
+        return self._is_cut_short
+
+    def ask(self, *, while_answering: bool = False) -> None:
+        """Note that an answer is due from now on.
+
+        `while_answering`: what the model still sends of another answer is not this one.
+        """
+        self.is_owed = True
+        self._since = self._clock()
+        self._is_stale = while_answering
+        self._begin()
+
+    def withdraw(self) -> None:
+        """Note that nothing is due: the caller speaks again."""
+        self.is_owed = False
+        self._called_tool = False
+        self._queued_until = self._clock()
+        self._begin()
+
+    def heard(self, pcm: bytes, sample_rate: int) -> None:
+        """Take a chunk of the answer's audio on its way to the caller."""
+        now = self._clock()
+        self._queued_until = max(self._queued_until, now) + len(pcm) / _SAMPLE_BYTES / sample_rate
+        if self._is_stale:
+            return
+        self._is_cut_short = False
+        self._has_sound = True
+        if self._audibility.hear(pcm, sample_rate, 1, now):
+            self._heard_until = self._queued_until
+            self._must_begin_by = None
+
+    def called_tool(self) -> None:
+        """Note that a tool call was accepted, which counts as an answer until the tool returns."""
+        self._is_cut_short = self._is_stale = False
+        self._called_tool = True
+        self.is_owed = False
+
+    def interrupted(self) -> None:
+        """Note that the model cuts its answer short. That turn's completion completes no reply."""
+        self._is_cut_short = True
+        self._is_stale = False
+        self._queued_until = self._heard_until = self._clock()
+
+    def generation_completed(self) -> None:
+        """Note that all of the answer was sent."""
+        if self.is_owed and self.is_audible and not (self._is_stale or self._is_cut_short):
+            self.is_owed = False
+
+    def turn_completed(self) -> Cause | None:
+        """Note that a turn is over; return why, if it was the one that should have been the answer."""
+        is_another = self._is_cut_short or self._is_stale
+        called_tool, self._called_tool = self._called_tool, False
+        self._is_cut_short = self._is_stale = False
+        if is_another or not self.is_owed:
+            return None
+        if self.is_audible or self._patience is None:
+            self.is_owed = False
+            return None
+        if called_tool and not self._has_sound:
+            # The tool was fast: this completes the turn that called it, and the answer is yet to begin.
+            self._must_begin_by = self._clock() + GRACE_SECONDS
+            return None
+        return "inaudible" if self._has_sound else "empty_turn"
+
+    def _begin(self) -> None:
+        self._audibility.begin_utterance()
+        self._has_sound = False
+        self._must_begin_by = None

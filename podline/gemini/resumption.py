@@ -1,0 +1,58 @@
+"""Which resumption handle, if any, brings the whole conversation back."""
+
+from __future__ import annotations
+
+from typing import Final
+
+LONGEST_HANDLE: Final = 4096
+COMPRESSED_FROM: Final = 50_000
+"""Tokens from which a shorter context may mean compression: by default at 80% of a window of 128,000 tokens
+(ai.google.dev/gemini-api/docs/live-session)."""
+_LEAST_KEPT: Final = 0.9
+"""How much of the known context a session must still have. Counts of the same context vary a little."""
+
+
+class Resumption:
+    """The handle of one conversation, and what is known about what it brings back.
+
+    A handle stands for the conversation when it was made. It is used only if no turn was completed since, and
+    at least one before: a handle from before the first turn brings back nothing.
+    """
+
+    def __init__(self) -> None:
+        self._handle: str | None = None
+        self._turns = 0
+        self._turns_in_handle = 0
+        self._known_tokens = 0
+        self._is_untried = False
+
+    @property
+    def usable(self) -> str | None:
+        """The handle that brings back everything said so far."""
+        return self._handle if self._turns and self._turns_in_handle == self._turns else None
+
+    def opened(self, *, is_resumed: bool) -> None:
+        """Note that a session has opened."""
+        if not is_resumed:
+            self._handle = None
+            self._turns = self._turns_in_handle = self._known_tokens = 0
+        self._is_untried = is_resumed
+
+    def offered(self, handle: str) -> None:
+        """Take a handle from the model."""
+        if len(handle) <= LONGEST_HANDLE:
+            self._handle = handle
+            self._turns_in_handle = self._turns
+
+    def turn_completed(self) -> None:
+        self._turns += 1
+
+    def refused(self) -> None:
+        """Forget the handle."""
+        self._handle = None
+
+    def has_forgotten(self, prompt_tokens: int, response_tokens: int) -> bool:
+        """Take a turn's counts; return whether those of a resumed session's first turn lack its context."""
+        is_first, self._is_untried = self._is_untried, False
+        known, self._known_tokens = self._known_tokens, prompt_tokens + response_tokens
+        return is_first and prompt_tokens < known * _LEAST_KEPT and known < COMPRESSED_FROM
