@@ -16,7 +16,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from podline.contract.messages import AnswerRequested, TurnUnanswered
 from podline.errors import ModelLost
 from podline.extras import optional
-from podline.gemini.calls import ResultFate, CallTable
+from podline.gemini.calls import CallTable, ResultFate
 from podline.gemini.connections import GeminiConnections
 from podline.gemini.history import last_request, result_as_text
 from podline.gemini.incoming import RATE, IncomingMessages

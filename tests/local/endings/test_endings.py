@@ -113,10 +113,10 @@ ENDINGS_OF_CALLS = [
     Ending(
         "model-refuses-quota",
         "troubled",
-        causes.model_gets_wrong("refuse_quota"),
-        "model_refused",
+        causes.model_gets_wrong("refuse_quota", times=3),
+        "model_unreachable",
         "exceeded your current quota",
-        67,
+        68,
         20,
     ),
     Ending(
@@ -140,10 +140,10 @@ ENDINGS_OF_CALLS = [
     Ending(
         "model-status-429",
         "troubled",
-        causes.model_gets_wrong("http_status", status=429),
-        "model_refused",
+        causes.model_gets_wrong("http_status", status=429, times=3),
+        "model_unreachable",
         "status 429",
-        67,
+        68,
         20,
     ),
     Ending(
