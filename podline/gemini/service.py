@@ -225,7 +225,7 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
         for call in asked:
             key = self._calls.accept(call.id, call.name or "")
             if key is None:
-                logger.warning("tool call refused")
+                logger.warning("tool call not accepted")
             else:
                 accepted.append(call.model_copy(update={"id": key}))
         if accepted:
