@@ -4,8 +4,6 @@ import os
 from typing import Any, Final
 
 import aiohttp
-from pipecat.audio.vad.silero import SileroVADAnalyzer
-from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.frames.frames import InputTextRawFrame, LLMRunFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -26,6 +24,7 @@ from bot.store import Store
 from bot.tools.ending import end_call_tool
 from bot.tools.products import ProductTools
 from bot.transcript import Transcript
+from bot.voice import CallerVoice
 from podline.contract.model import GEMINI_MODEL
 from podline.gemini.service import GeminiLive
 from podline.runner.session import BotSession, Cues
@@ -85,7 +84,7 @@ async def bot(session: BotSession) -> None:
 def _turns_by_voice(stop_secs: float) -> LLMUserAggregatorParams:
     """End turns by voice activity alone: the model hears the audio itself, so no transcript is needed."""
     return LLMUserAggregatorParams(
-        vad_analyzer=SileroVADAnalyzer(params=VADParams(stop_secs=stop_secs)),
+        vad_analyzer=CallerVoice(stop_secs),
         user_turn_strategies=UserTurnStrategies(
             start=[VADUserTurnStartStrategy()],
             stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.0, wait_for_transcript=False)],
