@@ -20,9 +20,9 @@ class CallerVoice(SileroVADAnalyzer):
     """Silero's, with a volume that isn't smoothed.
 
     Pipecat smooths the volume of the last 0.4 s a second time, over about six windows. After silence it
-    passes the limit 0.2 to 0.4 s late, when a short or quiet word is over: of ten tries (five voices, two noises),
-    three are missed with "two" at full level, and seven at 18 dB below. Without smoothing all are heard down to
-    22 dB below, after 0.13 to 0.26 s instead of 0.36 to 0.58.
+    passes the limit 0.2 to 0.4 s late, when a short or quiet word is over: of ten tries (five voices, two
+    noises), three are missed with "two" at full level, and seven at 18 dB below. Without smoothing, all are
+    heard down to 22 dB below, after 0.13 to 0.26 s instead of 0.36 to 0.58.
     """
 
     def __init__(self, stop_secs: float) -> None:

@@ -126,7 +126,8 @@ def keys(size: int) -> Sound:
     sound = np.zeros(size)
     for start in random.integers(0, size - 160, size // RATE * 8):
         sound[start : start + 160] += random.normal(size=160) * np.exp(-np.arange(160) / 30)
-    return sound / np.abs(sound).max()
+    scaled: Sound = sound / np.abs(sound).max()
+    return scaled
 
 
 def hum(size: int) -> Sound:
