@@ -77,8 +77,8 @@ ANSWERS: Final = Row(
     [
         lines(
             "Turns unanswered",
-            "Times a caller was owed an answer and had not heard it, by cause. The bot then asks again or "
-            "reconnects, so one answer counts once for each attempt; the last one's call ends as model_lost.",
+            "Times a caller was owed an answer and had not heard it, by cause. The bot asks again, then "
+            "reconnects; if that doesn't help either, the call ends as model_lost.",
             PER_MINUTE,
             [per_minute("podline_turns_unanswered_total{SCOPE}", "{{cause}}", "cause")],
             stacked=True,

@@ -65,7 +65,7 @@ ALERTS: Final = (
     Alert(
         name="PodlineCallersWait",
         severity="page",
-        # An answer counts once for each attempt to get it: more than four means more than one answer.
+        # One answer counts once or twice: more than four are the trouble of several.
         expression=f"{_UNANSWERED} > 4\nand\n{_UNANSWERED} > 0.05 * {_OWED}",
         summary="Callers wait in silence.",
         description=(

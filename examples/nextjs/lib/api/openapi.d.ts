@@ -513,7 +513,7 @@ export interface components {
          * @description A session in its current state.
          *
          *     `turns_unanswered` counts the times that the caller was owed an answer and had not heard it: after a turn,
-         *     the greeting or a tool's result, and again after each attempt of the bot to get one.
+         *     the greeting or a tool's result. Most are answered after all, because the bot asks again and reconnects.
          */
         SessionOut: {
             /** Id */
