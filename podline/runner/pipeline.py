@@ -4,11 +4,20 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pipecat.frames.frames import (
+    BotSpeakingFrame,
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
     ErrorFrame,
     Frame,
     InputAudioRawFrame,
     InputTextRawFrame,
+    InterimTranscriptionFrame,
     LLMMessagesAppendFrame,
+    TranscriptionFrame,
+    TTSAudioRawFrame,
+    UserSpeakingFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
 )
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.pipeline.pipeline import Pipeline
@@ -20,6 +29,21 @@ from pipecat.processors.frameworks.rtvi.models import Error, ErrorData
 from podline.runner.room.hearing import Hearing
 
 SOMETHING_FAILED: Final = "Something went wrong at the assistant's end. If it stays silent, call again."
+
+_ACTIVITY: Final = (
+    BotSpeakingFrame,
+    InterimTranscriptionFrame,
+    TranscriptionFrame,
+    UserSpeakingFrame,
+    UserStartedSpeakingFrame,
+    # Pipecat's own end here. It paces the frames of who is speaking by the wall clock, and sends none for as
+    # long as that was set back.
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    TTSAudioRawFrame,
+    UserStoppedSpeakingFrame,
+)
+"""Frames that show that a call is not idle."""
 
 
 def call_worker(
@@ -48,6 +72,7 @@ def call_worker(
         ),
         observers=list(observers),
         idle_timeout_secs=idle_seconds,
+        idle_timeout_frames=_ACTIVITY,
         cancel_on_idle_timeout=False,
         enable_tracing=traced_as is not None,
         conversation_id=traced_as,

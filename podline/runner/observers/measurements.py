@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.observers.error_observer import ErrorEvent, ErrorObserver
@@ -38,6 +39,9 @@ from podline.runner.observers.silences import Silences
 
 RecordEvent = Callable[[Event], None]
 OnLatency = Callable[[float], Awaitable[None]]
+
+_DETECTION_SECONDS: Final = 5.0
+"""More than a detector takes to be sure that speech has begun or ended, and its frame to come."""
 
 _SETTLED = {
     FunctionCallEventKind.COMPLETED,
@@ -109,7 +113,7 @@ def _latency(record: RecordEvent, on_latency: OnLatency) -> BaseObserver:
 
 
 def _tool_calls(record: RecordEvent) -> BaseObserver:
-    observer = FunctionCallObserver(include_arguments=False, include_results=True)
+    observer = FunctionCallObserver(include_arguments=False, include_results=True, time_source=time.monotonic)
 
     @observer.event_handler("on_function_call_event")
     async def on_function_call_event(_observer: BaseObserver, call: FunctionCallEvent) -> None:
@@ -133,13 +137,13 @@ def tool_called(call: FunctionCallEvent) -> ToolCalled:
 
 
 def _speech(record: RecordEvent, silences: Silences) -> BaseObserver:
-    observer = SpeakingObserver()
+    observer = SpeakingObserver(time_source=time.monotonic)
     bot_is_speaking = False
+    caller_began: float | None = None
 
     @observer.event_handler("on_speech_event")
     async def on_speech_event(_observer: BaseObserver, moment: SpeechEvent) -> None:
-        nonlocal bot_is_speaking
-        seconds = max(0.0, moment.timestamp - (moment.started_at or moment.timestamp))
+        nonlocal bot_is_speaking, caller_began
         match moment.kind:
             case SpeechEventKind.USER_TURN_STARTED if bot_is_speaking:
                 record(Interrupted())
@@ -147,18 +151,35 @@ def _speech(record: RecordEvent, silences: Silences) -> BaseObserver:
                 record(TurnEnded())
             case SpeechEventKind.USER_SPEECH_STARTED:
                 silences.began("caller")
+                caller_began = time.monotonic() - _heard_ago(moment)
             case SpeechEventKind.USER_SPEECH_STOPPED:
-                silences.stopped("caller", time.time() - moment.timestamp)
-                record(Talked(side="caller", seconds=seconds))
+                ago = _heard_ago(moment)
+                silences.stopped("caller", ago)
+                record(Talked(side="caller", seconds=_between(caller_began, time.monotonic() - ago)))
+                caller_began = None
             case SpeechEventKind.BOT_SPEECH_STARTED:
                 bot_is_speaking = True
                 silences.began("bot")
             case SpeechEventKind.BOT_SPEECH_STOPPED:
                 bot_is_speaking = False
-                silences.stopped("bot", time.time() - moment.timestamp)
-                record(Talked(side="bot", seconds=seconds))
+                silences.stopped("bot", time.monotonic() - moment.timestamp)
+                record(Talked(side="bot", seconds=_between(moment.started_at, moment.timestamp)))
 
     return observer
+
+
+def _heard_ago(moment: SpeechEvent) -> float:
+    """Return how long ago the caller began or ceased to speak, by a moment on the wall clock.
+
+    The detector's frame has just come, so the clock has been set in between if the difference is large.
+    """
+    ago = time.time() - moment.timestamp
+    return ago if 0.0 <= ago <= _DETECTION_SECONDS else 0.0
+
+
+def _between(began: float | None, ended: float) -> float:
+    """Return the seconds between two moments; none if nobody saw the first one."""
+    return 0.0 if began is None else max(0.0, ended - began)
 
 
 def _errors(record: RecordEvent) -> BaseObserver:

@@ -2,10 +2,23 @@
 
 import time
 
-from pipecat.frames.frames import InputTextRawFrame, LLMMessagesAppendFrame
+import pytest
+from pipecat.frames.frames import (
+    BotStoppedSpeakingFrame,
+    Frame,
+    InputTextRawFrame,
+    LLMMessagesAppendFrame,
+    TTSAudioRawFrame,
+    UserStoppedSpeakingFrame,
+)
+from pipecat.observers.base_observer import FramePushed
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import IdleFrameObserver
+from pipecat.processors.filters.identity_filter import IdentityFilter
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.tests.utils import run_test
 
-from podline.runner.pipeline import CallerInput
+from podline.runner.pipeline import CallerInput, DiscreetRTVI, call_worker
 from podline.runner.room.hearing import Hearing
 
 
@@ -43,3 +56,17 @@ async def test_an_empty_line_is_no_turn() -> None:
     )
 
     assert typed_words == []
+
+
+@pytest.mark.parametrize(
+    "frame", [TTSAudioRawFrame(bytes(2), 24_000, 1), BotStoppedSpeakingFrame(), UserStoppedSpeakingFrame()]
+)
+async def test_a_call_is_not_idle_while_somebody_speaks_whatever_the_wall_clock_does(frame: Frame) -> None:
+    """Pipecat counts only frames that it sends at intervals of the wall clock."""
+    processor = IdentityFilter()
+    worker = call_worker(Pipeline([processor]), observers=[], idle_seconds=60, rtvi=DiscreetRTVI())
+    [observer] = [each for each in worker._observer._observers if isinstance(each, IdleFrameObserver)]
+
+    await observer.on_push_frame(FramePushed(processor, processor, frame, FrameDirection.DOWNSTREAM, 0))
+
+    assert worker._idle_event.is_set()

@@ -1,5 +1,9 @@
 """What Pipecat observes becomes events that can be counted."""
 
+import asyncio
+import time
+from collections.abc import Callable
+
 import pytest
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
@@ -8,10 +12,14 @@ from pipecat.frames.frames import (
     MetricsFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
 )
 from pipecat.metrics.metrics import LLMTokenUsage, LLMUsageMetricsData
+from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.observers.function_call_observer import FunctionCallEvent, FunctionCallEventKind
 from pipecat.processors.filters.identity_filter import IdentityFilter
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.tests.utils import run_test
 
 from podline.contract.messages import (
@@ -27,7 +35,10 @@ from podline.contract.messages import (
 )
 from podline.contract.usage import Tokens
 from podline.frames import ModelEvent, ModelEventFrame
-from podline.runner.observers.measurements import observers, tool_called
+from podline.runner.observers.measurements import _speech, observers, tool_called
+from podline.runner.observers.silences import Silences
+
+PATIENCE_SECONDS = 20
 
 
 async def events_of(*frames: Frame) -> list[Event]:
@@ -75,6 +86,48 @@ async def test_speaking_over_the_bot_is_an_interruption() -> None:
     assert events[0] == Interrupted()
     assert isinstance(events[1], Talked)
     assert events[1].side == "bot"
+
+
+@pytest.mark.parametrize("seconds", [-3600.0, 3600.0])
+@pytest.mark.parametrize(
+    ("begins", "ends", "talked"),
+    [
+        (BotStartedSpeakingFrame, BotStoppedSpeakingFrame, 0.0),
+        (
+            lambda: VADUserStartedSpeakingFrame(start_secs=4.0, timestamp=time.time()),
+            lambda: VADUserStoppedSpeakingFrame(timestamp=time.time()),
+            4.0,
+        ),
+    ],
+)
+async def test_talk_time_is_right_when_the_wall_clock_is_set_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    begins: Callable[[], Frame],
+    ends: Callable[[], Frame],
+    talked: float,
+) -> None:
+    recorded = asyncio.Queue[Event]()
+    observer = _speech(recorded.put_nowait, Silences(recorded.put_nowait, lambda: True))
+    await observe(observer, begins())
+
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + seconds)
+    await observe(observer, ends())
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        event = await recorded.get()
+    assert isinstance(event, Talked)
+    # By as much as a machine may be slow, which is less than any step.
+    assert event.seconds == pytest.approx(talked, abs=2.0)
+    assert recorded.empty()
+
+
+async def observe(observer: BaseObserver, frame: Frame) -> None:
+    """Let the observer see a frame, and what it does about it happen."""
+    processor = IdentityFilter()
+    await observer.on_push_frame(FramePushed(processor, processor, frame, FrameDirection.DOWNSTREAM, 0))
+    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
 
 
 async def test_speaking_after_the_bot_is_no_interruption() -> None:
