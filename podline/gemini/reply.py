@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal
 
-from podline.audibility import Audibility
+from podline.audibility import SOUND_SECONDS, Audibility
 
 Cause = Literal["empty_turn", "inaudible", "no_answer"]
 
@@ -35,7 +35,7 @@ class OwedReply:
         self._queued_until = 0.0
         self._heard_until = 0.0
         self._must_begin_by: float | None = None
-        self._has_sound = False
+        self._sound_seconds = 0.0
         self._called_tool = False
         self._is_cut_short = False
         self._is_stale = False
@@ -45,6 +45,11 @@ class OwedReply:
     def is_audible(self) -> bool:
         """True once the caller hears something of the answer."""
         return self._audibility.is_audible
+
+    @property
+    def _has_sound(self) -> bool:
+        """True if the answer has had time to become audible."""
+        return self._sound_seconds > SOUND_SECONDS
 
     @property
     def heard_until(self) -> float:
@@ -91,11 +96,12 @@ class OwedReply:
     def heard(self, pcm: bytes, sample_rate: int) -> None:
         """Take a chunk of the answer's audio on its way to the caller."""
         now = self._clock()
-        self._queued_until = max(self._queued_until, now) + len(pcm) / _SAMPLE_BYTES / sample_rate
+        seconds = len(pcm) / _SAMPLE_BYTES / sample_rate
+        self._queued_until = max(self._queued_until, now) + seconds
         if self._is_stale:
             return
         self._is_cut_short = False
-        self._has_sound = True
+        self._sound_seconds += seconds
         if self._audibility.hear(pcm, sample_rate, 1, now):
             self._heard_until = self._queued_until
             self._must_begin_by = None
@@ -127,7 +133,7 @@ class OwedReply:
         if self.is_audible or self._patience is None:
             self.is_owed = False
             return None
-        if called_tool and not self._has_sound:
+        if called_tool and not self._sound_seconds:
             # The tool was fast: this completes the turn that called it, and the answer is yet to begin.
             self._must_begin_by = self._clock() + GRACE_SECONDS
             return None
@@ -135,5 +141,5 @@ class OwedReply:
 
     def _begin(self) -> None:
         self._audibility.begin_utterance()
-        self._has_sound = False
+        self._sound_seconds = 0.0
         self._must_begin_by = None

@@ -202,7 +202,7 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
             self._expect_reply()
             self._restart(resumes=False)
         elif cause is not None and not self._calls.running:
-            await self._answer_is_missing(cause)
+            await self._turn_was_no_answer(cause)
         elif was_owed and not self._reply.is_owed:
             self._settle()
         else:
@@ -322,18 +322,24 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
         if due > self._clock():
             self._rearm()
         else:
-            self.create_task(self._answer_is_missing(self._reply.cause), "ask for the missing answer")
+            self.create_task(self._answer_is_late(self._reply.cause), "ask for the late answer")
 
-    async def _answer_is_missing(self, cause: Cause) -> None:
-        """Ask again on this connection if it works, then on another, then give up."""
+    async def _turn_was_no_answer(self, cause: Cause) -> None:
+        """Ask again on a connection that works; the second time, on another one."""
+        if self._misses > 0:
+            await self._answer_is_late(cause)
+            return
+        await self._push_event(TurnUnanswered(cause))
+        self._misses = _ASKED_AGAIN
+        await self._push_event(AnswerRequested())
+        await super()._send_user_text(ANSWER_AGAIN)
+        self._expect_reply()
+
+    async def _answer_is_late(self, cause: Cause) -> None:
+        """Ask over another connection; give up if this is the second."""
         if self._misses == 0:
             await self._push_event(TurnUnanswered(cause))
-        if self._misses == 0 and cause != "no_answer":
-            self._misses = _ASKED_AGAIN
-            await self._push_event(AnswerRequested())
-            await super()._send_user_text(ANSWER_AGAIN)
-            self._expect_reply()
-        elif self._misses < _RECONNECTED:
+        if self._misses < _RECONNECTED:
             self._misses = _RECONNECTED
             self._restart(resumes=False)
         elif self._reply.is_audible:

@@ -301,8 +301,8 @@ async def model_drops_and_has_forgotten(scene: Scene) -> None:
 async def model_falls_silent(scene: Scene) -> None:
     await scene.site.misbehave("model", "stall", after="audio")
     await scene.site.misbehave("model", "stall", after="setup", times=10)
-    async with scene.call() as caller:
-        caller.write("find running shoes")
+    await scene.start()
+    async with scene.joined() as caller:
         scene.it_happens()
         await _is_told(caller, "model_lost")
 
