@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
@@ -14,6 +15,18 @@ from sandbox.voice import Voice
 from testing.processes import ended_session, eventually
 
 CALLS = 3
+OF_ANSWERS = (
+    "podline_turns_unanswered_total",
+    "podline_answers_requested_total",
+    "podline_model_reconnects_total",
+    "podline_model_reseeds_total",
+)
+LOGGED = [
+    "turn unanswered",
+    "answer requested again",
+    "conversation given to the model again",
+    "model reconnected",
+]
 KINDS = {
     "prompt_text": ("input", "text"),
     "prompt_audio": ("input", "audio"),
@@ -78,3 +91,29 @@ async def test_counters_are_equal_to_the_token_with_what_the_model_sent(
     assert more("podline_session_ends_total ended caller_left") == CALLS
     stages = sum(more(name) for name in after if name.startswith("podline_session_start_stage_seconds_sum"))
     assert abs(stages - more("podline_session_start_seconds_sum")) < 1e-3
+
+
+async def test_an_owed_answer_is_in_counters_record_and_log(
+    controller_url: str, controller: httpx.AsyncClient, store: httpx.AsyncClient, voice: Voice
+) -> None:
+    """The greeting is empty, is asked for again and is empty again, and comes over another connection."""
+    before = await counted(controller)
+    order = {"target": "model", "name": "empty_turn", "turns": 2}
+    (await store.post("/sandbox/behaviour", json=order)).raise_for_status()
+    async with calling(controller_url, voice, user_id="unanswered") as (caller, session_id):
+        assert session_id is not None
+        await caller.hears_bot()
+    record = await eventually(lambda: ended_session(controller, session_id), "the session's end")
+    after = await counted(controller)
+    log = (await controller.get(f"/v1/sessions/{session_id}/logs")).text
+
+    grown = {name: after[name] - before.get(name, 0.0) for name in after if name.startswith(OF_ANSWERS)}
+    assert {name: by for name, by in grown.items() if by} == {
+        "podline_turns_unanswered_total empty_turn": 1,
+        "podline_answers_requested_total": 1,
+        "podline_model_reconnects_total no": 1,
+        "podline_model_reseeds_total": 1,
+    }
+    assert (record["turns_unanswered"], record["reason"]) == (1, "caller_left")
+    events = [json.loads(line)["event"] for line in log.splitlines() if line.startswith("{")]
+    assert [event for event in events if event in LOGGED] == LOGGED
