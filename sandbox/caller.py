@@ -80,6 +80,11 @@ class Caller:
         self._turn_ended = 0.0
 
     @property
+    def line(self) -> CallerLine | LiveKitLine:
+        """The present connection, for what only one kind of it can do."""
+        return self._line
+
+    @property
     def connected_at(self) -> float | None:
         """When the call, or the last connection of it, was connected."""
         return self._line.connected_at

@@ -41,6 +41,7 @@ class LiveKitLine:
         self._was_open = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = rtc.Room()
+        self._microphone: rtc.LocalTrackPublication
         self._source = rtc.AudioSource(RATE, 1, queue_size_ms=QUEUE_MILLISECONDS)
         self._room.on("data_received", lambda packet: on_message(packet.data.decode()))
         self._room.on("disconnected", self._note_end)
@@ -73,10 +74,25 @@ class LiveKitLine:
         except rtc.ConnectError as error:
             raise CallFailedError(f"LiveKit did not let the caller in: {error.message}") from None
         self.connected_at = time.monotonic()
-        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-        track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)
-        await self._room.local_participant.publish_track(track, options)
+        self._microphone = await self._publish()
         self._own(self._speak())
+
+    async def republish(self, *, is_overlapping: bool = False) -> None:
+        """Publish the microphone as another track, as pages do when a device changes, until it is received.
+
+        With `is_overlapping` the former track goes when the bot receives the other, not before.
+        """
+        former = self._microphone.sid
+        if not is_overlapping:
+            await self._room.local_participant.unpublish_track(former)
+        self._microphone = await self._publish()
+        await self._microphone.wait_for_subscription()
+        if is_overlapping:
+            await self._room.local_participant.unpublish_track(former)
+
+    def let_be_heard(self, *, is_allowed: bool) -> None:
+        """Allow everybody to subscribe to the microphone, or nobody: LiveKit then refuses subscriptions."""
+        self._room.local_participant.set_track_subscription_permissions(allow_all_participants=is_allowed)
 
     def send(self, text: str) -> None:
         self._own(self._room.local_participant.publish_data(text, reliable=True))
@@ -93,6 +109,11 @@ class LiveKitLine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._source.aclose()
+
+    async def _publish(self) -> rtc.LocalTrackPublication:
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)
+        return await self._room.local_participant.publish_track(track, options)
 
     async def _speak(self) -> None:
         size = RATE * QUEUE_MILLISECONDS // 1000

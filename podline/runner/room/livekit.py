@@ -1,10 +1,11 @@
-"""The bot in a LiveKit room: who the caller is there, when they have gone, and when the room is lost."""
+"""Pipecat's transport for a LiveKit room, which hears only the caller and joins at once or not at all."""
 
 import asyncio
 import contextlib
 import inspect
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pipecat.frames.frames import InputAudioRawFrame, UserAudioRawFrame
 from pipecat.processors.frame_processor import FrameProcessorSetup
@@ -12,8 +13,9 @@ from pipecat.transports.base_transport import BaseTransport
 
 from podline.extras import optional
 from podline.runner.room.client_messages import ClientMessages
-from podline.runner.room.grants import granted, missing_permission, missing_permission_of
-from podline.runner.room.membership import Membership
+from podline.runner.room.grants import granted, missing_permission_of
+from podline.runner.room.livekit_call import LiveKitCall
+from podline.runner.room.livekit_tracks import track_to_hear
 from podline.runner.room.protocols import END_SILENCE_SECONDS, Presence
 from podline.runner.settings import LiveKitRoomAccess
 
@@ -28,15 +30,9 @@ else:
 JOIN_SECONDS: Final = 10.0
 """How long joining may take; a refusal takes one second. Pipecat stops a setup after 20 s."""
 
-RECOVERY_SECONDS: Final = 10.0
-"""How long the connection may be interrupted. LiveKit's client tries for 21 s to reconnect."""
-
 OUT_QUEUE_MILLISECONDS: Final = 100
 """How much of the bot's speech may wait to be played. With Pipecat's 1,000 the bot considers itself silent
 0.6 s before the caller has heard the end."""
-
-_CALLERS: Final = (rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP)
-"""The kinds of participants that are people. Others are recorders, streams and bots."""
 
 _LAST_SENDS_SECONDS: Final = 0.3
 """How long the last messages and sounds may take: LiveKit's client drops unsent ones when it leaves."""
@@ -50,14 +46,6 @@ _MOST_UNSENT: Final = 256
 _connect_once: Final = inspect.unwrap(pipecat_livekit.LiveKitTransportClient.connect)
 """No retries by Pipecat: three take ten seconds, and a refusal stays a refusal."""
 
-_CAUSES: Final = {
-    rtc.DisconnectReason.DUPLICATE_IDENTITY: "somebody else joined as the bot, with its identity",
-    rtc.DisconnectReason.SERVER_SHUTDOWN: "LiveKit's server shut down",
-    rtc.DisconnectReason.PARTICIPANT_REMOVED: "somebody removed the bot",
-    rtc.DisconnectReason.ROOM_DELETED: "somebody deleted the room",
-    rtc.DisconnectReason.ROOM_CLOSED: "LiveKit closed the room",
-}
-
 
 def livekit_transport(room: LiveKitRoomAccess, presence: Presence, messages: ClientMessages) -> BaseTransport:
     """Return a transport that joins the room when its pipeline is set up and notifies `presence`."""
@@ -65,88 +53,6 @@ def livekit_transport(room: LiveKitRoomAccess, presence: Presence, messages: Cli
     transport = _LiveKitCallerTransport(room, call, messages)
     transport.add_event_handler("on_before_disconnect", call.leaving)
     return transport
-
-
-class LiveKitCall:
-    """Translates LiveKit's events for `Presence`.
-
-    The first person to join is the caller. Others may join and leave. Once the caller has left, the next to
-    join is the caller. A participant who joins with the caller's identity replaces the caller.
-    """
-
-    def __init__(self, room: LiveKitRoomAccess, presence: Presence) -> None:
-        self._presence = presence
-        self._membership = Membership("LiveKit", "LiveKit's server", room.token, presence)
-        self._has_joined = False
-        self._caller: str | None = None
-        self._room: rtc.Room
-
-    def is_caller(self, identity: str | None) -> bool:
-        return identity is not None and identity == self._caller
-
-    def is_stranger(self, identity: str | None) -> bool:
-        """Return whether this is certainly someone else: a message may arrive before its sender's join."""
-        return self._caller is not None and not self.is_caller(identity)
-
-    def follow(self, room: rtc.Room) -> None:
-        """Subscribe to the events of a room that is about to be joined."""
-        self._room = room
-        room.on("participant_connected", self.participant_joined)
-        room.on("participant_disconnected", self.participant_left)
-        room.on("participant_permissions_changed", self.permissions_changed)
-        room.on("connection_state_changed", self.connection_changed)
-        room.on("disconnected", self.disconnected)
-
-    def joined(self) -> None:
-        if not self._membership.is_over:
-            self._has_joined = True
-            self._presence.joined()
-            for participant in self._room.remote_participants.values():
-                self.participant_joined(participant)
-
-    def participant_joined(self, participant: rtc.RemoteParticipant) -> None:
-        if self._caller is None and participant.kind in _CALLERS:
-            self._caller = participant.identity
-            self._presence.caller_joined()
-
-    def participant_left(self, participant: rtc.RemoteParticipant) -> None:
-        # During a reconnection LiveKit reports that everybody left, and then that those present joined.
-        if self.is_caller(participant.identity) and not self._membership.is_interrupted:
-            self._miss_caller(abruptly=_was_lost(participant))
-
-    def permissions_changed(self, participant: rtc.Participant, permissions: Any) -> None:
-        if isinstance(participant, rtc.LocalParticipant) and self._has_joined:
-            what = missing_permission(
-                may_publish=permissions.can_publish,
-                may_subscribe=permissions.can_subscribe,
-                # A participant's sources are numbers; LiveKit's protocol has their names.
-                sources=[str(source) for source in permissions.can_publish_sources],
-                microphone=str(rtc.TrackSource.SOURCE_MICROPHONE),
-            )
-            if what is not None:
-                self._membership.lose(f"someone revoked the bot's permission to {what}")
-
-    def connection_changed(self, state: int) -> None:
-        if state == rtc.ConnectionState.CONN_RECONNECTING:
-            self._membership.interrupted(RECOVERY_SECONDS)
-        elif state == rtc.ConnectionState.CONN_CONNECTED and self._membership.is_interrupted:
-            self._membership.recovered()
-            if self._caller is not None and self._caller not in self._room.remote_participants:
-                self._miss_caller(abruptly=True)
-
-    def disconnected(self, reason: Any) -> None:
-        if self._has_joined:
-            self._membership.lose(_CAUSES.get(reason, "the connection to LiveKit's server ended"))
-
-    def leaving(self, _transport: BaseTransport) -> None:
-        self._membership.finish()
-
-    def refused(self, words: str, remedy: str) -> None:
-        self._membership.refuse(words, remedy)
-
-    def _miss_caller(self, *, abruptly: bool) -> None:
-        self._caller = None
-        self._presence.caller_left(abruptly=abruptly)
 
 
 class _LiveKitCallerTransport(pipecat_livekit.LiveKitTransport):
@@ -192,6 +98,7 @@ class _LiveKitCallClient(pipecat_livekit.LiveKitTransportClient):
         self._call = call
         self._joining = asyncio.Lock()
         self._was_tried = False
+        self._hearing = asyncio.Lock()
         self._unsent: deque[tuple[bytes, str | None]] = deque(maxlen=_MOST_UNSENT)
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
@@ -227,6 +134,61 @@ class _LiveKitCallClient(pipecat_livekit.LiveKitTransportClient):
             self._call.refused(type(error).__name__, "see the bot's log")
         else:
             self._call.joined()
+
+    async def mute_participant(self, participant_id: str) -> None:
+        self._call.mute(participant_id)
+        await super().mute_participant(participant_id)
+
+    async def unmute_participant(self, participant_id: str) -> None:
+        await super().unmute_participant(participant_id)
+        self._call.unmute(participant_id)
+
+    async def _async_on_track_subscribed(
+        self, track: Any, publication: Any, participant: "rtc.RemoteParticipant"
+    ) -> None:
+        if publication.kind == rtc.TrackKind.KIND_AUDIO:
+            await self._hear(participant.identity)
+        else:
+            await super()._async_on_track_subscribed(track, publication, participant)
+
+    async def _async_on_track_unsubscribed(
+        self, track: Any, publication: Any, participant: "rtc.RemoteParticipant"
+    ) -> None:
+        if publication.kind == rtc.TrackKind.KIND_AUDIO:
+            await self._hear(participant.identity)
+        else:
+            await super()._async_on_track_unsubscribed(track, publication, participant)
+
+    async def _async_on_participant_disconnected(self, participant: "rtc.RemoteParticipant") -> None:
+        await self._hear(participant.identity)
+        await super()._async_on_participant_disconnected(participant)
+
+    async def _process_audio_stream(self, audio_stream: "rtc.AudioStream", participant_id: str) -> None:
+        await super()._process_audio_stream(
+            cast("rtc.AudioStream", self._noted(audio_stream, participant_id)), participant_id
+        )
+
+    async def _noted(
+        self, audio_stream: "rtc.AudioStream", identity: str
+    ) -> "AsyncIterator[rtc.AudioFrameEvent]":
+        async for event in audio_stream:
+            self._call.heard(identity)
+            yield event
+
+    async def _hear(self, identity: str) -> None:
+        """Listen to the track that this participant has now, whatever came and went before.
+
+        Pipecat stops listening when any track of a participant ends, even if another has replaced it.
+        """
+        async with self._hearing:
+            participant = self.room.remote_participants.get(identity)
+            chosen = track_to_hear(participant)
+            if participant is None or chosen is None or chosen.track is None:
+                if self._audio_tracks.pop(identity, None) is not None:
+                    await self._close_audio_stream(identity)
+                    await self._callbacks.on_audio_track_unsubscribed(identity)
+            elif chosen.track is not self._audio_tracks.get(identity):
+                await super()._async_on_track_subscribed(chosen.track, chosen, participant)
 
     async def send_data(self, data: bytes, participant_id: str | None = None) -> None:
         """Send the waiting messages, or keep them for the next time during a reconnection.
@@ -281,11 +243,3 @@ def explain_failed_join(words: str) -> tuple[str, str]:
             "set LIVEKIT_TOKEN to an agent's, because agents are not counted",
         )
     return f"there was no connection ({words})", "check the network and LIVEKIT_URL"
-
-
-def _was_lost(participant: rtc.RemoteParticipant) -> bool:
-    """Return whether a participant's connection died, as opposed to hanging up or being removed."""
-    return participant.disconnect_reason not in (
-        rtc.DisconnectReason.CLIENT_INITIATED,
-        rtc.DisconnectReason.PARTICIPANT_REMOVED,
-    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import numpy as np
@@ -19,6 +21,8 @@ from testing.callers.livekit_guest import guest
 from testing.processes import eventually, launch_of
 from testing.servers.livekit import LiveKitServer
 from tests.local.endings.scene import Scene, finds_products
+
+MOST_GROWTH_MB = 16
 
 
 def _server(scene: Scene) -> LiveKitServer:
@@ -43,6 +47,19 @@ async def _callers_process(scene: Scene, *options: str) -> AsyncIterator[asyncio
     assert scene.room.token is not None
     async with guest(scene.room.url, scene.room.token, *options) as process:
         yield process
+
+
+def _line(caller: Caller) -> LiveKitLine:
+    assert isinstance(caller.line, LiveKitLine)
+    return caller.line
+
+
+async def _is_heard(caller: Caller) -> None:
+    """What the caller asks aloud is answered."""
+    await caller.bot_quiet()
+    await caller.say("find running shoes")
+    await caller.message(lambda message: message.is_server_message("products_found"))
+    await caller.bot_says("I found")
 
 
 async def _goes_on(caller: Caller) -> None:
@@ -138,6 +155,78 @@ async def _speaks(words: str, url: str, token: str, voice: Voice) -> None:
 
 def _nothing(*_: object) -> None:
     """What comes of the bot is of no interest."""
+
+
+async def bot_is_there_before_the_caller(scene: Scene) -> None:
+    await scene.start()
+    await scene.reaches("joined")
+    async with scene.joined() as caller:
+        await caller.hears_bot()
+        await _is_heard(caller)
+        scene.it_happens()
+
+
+async def microphone_is_republished(scene: Scene) -> None:
+    """Twenty times, half of them with a moment in which there are two tracks."""
+    async with scene.call() as caller:
+        bot = await scene.bot()
+        before = _memory(bot)
+        for number in range(20):
+            await _line(caller).republish(is_overlapping=number % 2 == 1)
+        grown = _memory(bot) - before
+        assert grown < MOST_GROWTH_MB, grown
+        await _is_heard(caller)
+        scene.it_happens()
+
+
+def _memory(process: int) -> float:
+    """A process's resident memory, in MB."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+async def caller_can_not_be_heard_for_a_while(scene: Scene) -> None:
+    async with scene.call() as caller:
+        _line(caller).let_be_heard(is_allowed=False)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_line(caller).republish())
+
+            async def is_missed() -> bool:
+                return "caller's track not received, requested again" in await scene.log()
+
+            await eventually(is_missed, "the bot's request for the track")
+            _line(caller).let_be_heard(is_allowed=True)
+        await _is_heard(caller)
+        scene.it_happens()
+
+
+async def caller_can_not_be_heard_any_more(scene: Scene) -> None:
+    async with scene.call() as caller:
+        _line(caller).let_be_heard(is_allowed=False)
+        scene.it_happens()
+        await scene.ended(within=20)
+
+
+async def caller_is_put_out(scene: Scene) -> None:
+    async with scene.call():
+        await _server(scene).remove(await _name(scene), "caller")
+        scene.it_happens()
+        await scene.ended(within=10)
+
+
+async def caller_is_put_out_and_returns(scene: Scene) -> None:
+    """With another token, as a web app asks for when a connection is refused."""
+    request = {"session_id": f"{scene.user_id}-1"}
+    await scene.start(**request)
+    async with _callers_process(scene):
+        await scene.reaches("first_speech")
+        await _server(scene).remove(await _name(scene), "caller")
+        await scene.start(**request)
+        async with scene.joined() as caller:
+            await _is_heard(caller)
+            # Nobody waits for them any more.
+            await finds_products(caller)
+            scene.it_happens()
 
 
 async def room_is_deleted(scene: Scene) -> None:

@@ -147,6 +147,7 @@ async def open_site(
             "PODLINE_BOTS_PORT": str(bots_port),
             "PODLINE_CONTROLLER_URL": url_for_bots,
             "PODLINE_PERSONAS": str(personas),
+            "XDG_STATE_HOME": str(directory / "state"),
         }
         controller = Program.start(
             "controller", [sys.executable, "-m", "controller", "serve"], directory, variables

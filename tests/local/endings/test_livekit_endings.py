@@ -23,6 +23,9 @@ SITES = {"rooms": LIVEKIT, "killed": LIVEKIT, "strict": {**LIVEKIT, "LIVEKIT_AUT
 LEFT = ("caller_left", "The caller left the call.", 0, 6)
 """How a call ends that went on."""
 
+UNHEARD = ("room_lost", "the caller's microphone", 66, 16)
+"""How a call ends whose bot can't subscribe to what the caller says."""
+
 LIVEKIT_MISSES = 30
 """LiveKit tells of a caller who was killed after some twenty seconds."""
 
@@ -42,6 +45,20 @@ ENDINGS_OF_ROOMS = [
     Ending("caller-back-at-once", "rooms", livekit_causes.caller_is_killed_and_back_at_once, *LEFT),
     Ending("caller-back-when-missed", "strict", livekit_causes.caller_is_killed_and_back_when_missed, *LEFT),
     Ending("no-microphone", "rooms", livekit_causes.caller_has_no_microphone, "stopped", "on request", 0, 8),
+    Ending("bot-first", "strict", livekit_causes.bot_is_there_before_the_caller, *LEFT),
+    Ending("republished", "strict", livekit_causes.microphone_is_republished, *LEFT),
+    Ending("unheard-for-a-while", "strict", livekit_causes.caller_can_not_be_heard_for_a_while, *LEFT),
+    Ending("unheard", "strict", livekit_causes.caller_can_not_be_heard_any_more, *UNHEARD),
+    Ending(
+        "caller-put-out",
+        "strict",
+        livekit_causes.caller_is_put_out,
+        "caller_left",
+        "did not come back within 3 seconds",
+        0,
+        9,
+    ),
+    Ending("caller-back-when-put-out", "strict", livekit_causes.caller_is_put_out_and_returns, *LEFT),
     Ending("caller-twice", "rooms", livekit_causes.caller_joins_twice, *LEFT),
     Ending("two-callers", "rooms", livekit_causes.two_callers, *LEFT),
     Ending(

@@ -10,13 +10,9 @@ from livekit import rtc
 from livekit.rtc import ConnectionState, DisconnectReason, ParticipantKind
 from pipecat.transports.livekit.transport import LiveKitParams, LiveKitTransport
 
-from podline.runner.room import livekit
-from podline.runner.room.livekit import (
-    LiveKitCall,
-    _LiveKitCallClient,
-    explain_failed_join,
-    livekit_transport,
-)
+from podline.runner.room import livekit_call
+from podline.runner.room.livekit import _LiveKitCallClient, explain_failed_join, livekit_transport
+from podline.runner.room.livekit_call import LiveKitCall
 from podline.runner.settings import LiveKitRoomAccess
 from testing.callers.client_messages import typed, unhurried_messages
 from tests.unit.podline.runner.room.test_daily import Observed
@@ -109,13 +105,13 @@ async def test_somebody_on_the_phone_is_a_caller() -> None:
     ("reason", "reported"),
     [
         (DisconnectReason.CLIENT_INITIATED, "caller left"),
-        (DisconnectReason.PARTICIPANT_REMOVED, "caller left"),
+        (DisconnectReason.PARTICIPANT_REMOVED, "caller lost"),
         (DisconnectReason.SIGNAL_CLOSE, "caller lost"),
         (DisconnectReason.CONNECTION_TIMEOUT, "caller lost"),
         (None, "caller lost"),
     ],
 )
-async def test_who_hangs_up_is_told_from_whose_network_died(reason: int | None, reported: str) -> None:
+async def test_who_hangs_up_is_told_from_who_may_come_back(reason: int | None, reported: str) -> None:
     scene = Scene(Somebody("ana"))
     scene.room.leaves("ana", reason)
 
@@ -149,7 +145,7 @@ async def test_a_caller_who_is_missing_when_the_connection_is_back_is_lost_and_m
 
 
 async def test_a_connection_that_is_not_back_in_time_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(livekit, "RECOVERY_SECONDS", 0.01)
+    monkeypatch.setattr(livekit_call, "RECOVERY_SECONDS", 0.01)
     scene = Scene()
     scene.room.is_connecting_again()
 
