@@ -46,6 +46,9 @@ class CallTable:
         self._session = 0
         self._calls: dict[str, _Call] = {}
 
+    def __len__(self) -> int:
+        return len(self._calls)
+
     @property
     def running(self) -> list[str]:
         """The names of the tools that run."""
@@ -53,9 +56,7 @@ class CallTable:
 
     def session_opened(self, *, is_resumed: bool) -> None:
         """Note another session. One that isn't resumed knows no earlier call, and may use its id again."""
-        if not is_resumed:
-            self._session += 1
-            self._calls = {key: call for key, call in self._calls.items() if not call.is_settled}
+        self._session += not is_resumed
 
     def accept(self, model_id: str | None, name: str) -> str | None:
         """Return the bot's id for a call that is to run; None if it ran before, or must not."""

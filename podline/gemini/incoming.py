@@ -30,6 +30,7 @@ _SAMPLE_BYTES: Final = 2
 _MOST_PARTS: Final = 64
 """Parts of one message beyond these are dropped. Gemini sends one, sometimes two."""
 _MOST_TYPES_LOGGED: Final = 10
+_NO_SAMPLES: Final = np.zeros(0, "<i2")
 
 
 class IncomingMessages:
@@ -45,12 +46,19 @@ class IncomingMessages:
         The first carries what precedes the parts (`interrupted`), the last everything else.
         """
         content = message.server_content
-        if content is not None and (content.interrupted or content.turn_complete):
-            self._audio.end()
-        if content is None or content.model_turn is None or not content.model_turn.parts:
+        if content is None:
             yield message
             return
-        parts, calls = self._usable(content.model_turn.parts, _calls_of(message))
+        if content.interrupted:
+            self._audio.end()
+        sent = (content.model_turn.parts if content.model_turn else None) or []
+        parts, calls = self._usable(sent, _calls_of(message))
+        rest = self._audio.end() if content.generation_complete or content.turn_complete else b""
+        if rest:
+            parts.append(_audio_part(rest))
+        elif not sent:
+            yield message
+            return
         if len(parts) > 1:
             yield from self._before_the_last(content, parts)
         yield _last(message, content, parts[-1:], calls, keeps_interrupted=len(parts) <= 1)
@@ -111,10 +119,10 @@ class _AudioStream:
         self._rest = b""
         self._resampler: soxr.ResampleStream | None = None
 
-    def end(self) -> None:
-        """Forget the answer's unfinished sample and what the resampler holds back: a few milliseconds."""
-        self._rest = b""
-        self._resampler = None
+    def end(self) -> bytes:
+        """End the answer; return the samples that the resampler held back."""
+        resampler, self._resampler, self._rest = self._resampler, None, b""
+        return b"" if resampler is None else bytes(resampler.resample_chunk(_NO_SAMPLES, last=True))
 
     def at_our_rate(self, chunk: bytes, rate: int) -> bytes:
         if rate != self._rate:

@@ -1,0 +1,107 @@
+"""A resumption handle is used only for what it brings back."""
+
+import pytest
+
+from podline.gemini.resumption import COMPRESSED_FROM, LONGEST_HANDLE, Resumption
+
+
+def after_a_turn() -> Resumption:
+    resumption = Resumption()
+    resumption.opened(is_resumed=False)
+    resumption.turn_completed()
+    resumption.offered("first")
+    return resumption
+
+
+def test_a_handle_of_the_latest_turn_is_used() -> None:
+    assert after_a_turn().usable == "first"
+
+
+def test_a_handle_from_before_the_first_turn_brings_back_nothing() -> None:
+    resumption = Resumption()
+    resumption.opened(is_resumed=False)
+    resumption.offered("empty")
+
+    assert resumption.usable is None
+
+
+def test_a_handle_is_not_used_while_that_of_a_completed_turn_is_on_its_way() -> None:
+    resumption = after_a_turn()
+
+    resumption.turn_completed()
+    assert resumption.usable is None
+
+    resumption.offered("second")
+    assert resumption.usable == "second"
+
+
+def test_a_refused_handle_is_forgotten() -> None:
+    resumption = after_a_turn()
+
+    resumption.refused()
+
+    assert resumption.usable is None
+
+
+def test_a_session_that_began_anew_does_not_use_the_handle_of_another() -> None:
+    resumption = after_a_turn()
+
+    resumption.opened(is_resumed=False)
+
+    assert resumption.usable is None
+
+
+def test_a_resumed_session_can_be_resumed_again() -> None:
+    resumption = after_a_turn()
+
+    resumption.opened(is_resumed=True)
+
+    assert resumption.usable == "first"
+
+
+def test_a_handle_beyond_all_measure_is_not_kept() -> None:
+    resumption = after_a_turn()
+
+    resumption.offered("x" * (LONGEST_HANDLE + 1))
+
+    assert resumption.usable == "first"
+
+
+@pytest.mark.parametrize(
+    ("known", "prompt", "forgotten"),
+    [
+        (1000, 1050, False),
+        (1000, 950, False),  # counts vary
+        (1000, 400, True),
+        (1000, 0, True),
+        (2 * COMPRESSED_FROM, 1000, False),  # compressed
+        (0, 0, False),  # a model that counts nothing
+    ],
+)
+def test_a_resumed_session_without_its_context_is_noticed(
+    known: int,
+    prompt: int,
+    forgotten: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    resumption = after_a_turn()
+    resumption.has_forgotten(known, 0)
+    resumption.opened(is_resumed=True)
+
+    assert resumption.has_forgotten(prompt, 10) is forgotten
+
+
+def test_only_the_first_turn_after_resuming_shows_it() -> None:
+    resumption = after_a_turn()
+    resumption.has_forgotten(1000, 0)
+    resumption.opened(is_resumed=True)
+    resumption.has_forgotten(1000, 0)
+
+    assert not resumption.has_forgotten(100, 0)
+
+
+def test_a_session_that_began_anew_has_nothing_to_forget() -> None:
+    resumption = after_a_turn()
+    resumption.has_forgotten(1000, 0)
+    resumption.opened(is_resumed=False)
+
+    assert not resumption.has_forgotten(100, 0)
