@@ -1,5 +1,7 @@
 """What the model sends, as Pipecat's service can use it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from google.genai import types
@@ -23,7 +25,7 @@ def call(name: str, call_id: str | None = None) -> types.FunctionCall:
     return types.FunctionCall(id=call_id, name=name, args={})
 
 
-def turn(*parts: types.Part, **fields: bool) -> types.LiveServerMessage:
+def turn(*parts: types.Part, **fields: Any) -> types.LiveServerMessage:
     content = types.LiveServerContent(model_turn=types.Content(role="model", parts=list(parts)), **fields)
     return types.LiveServerMessage(server_content=content)
 
