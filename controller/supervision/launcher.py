@@ -79,17 +79,18 @@ class Launcher:
         record.launch_started(launching)
         return await asyncio.shield(launching)
 
-    async def admit(self, session: Session) -> str | None:
+    async def admit(self, record: Record) -> str | None:
         """Return another token for the caller of a launched session; None if it is not ours to issue."""
+        session = record.session
         if session.room_url and not session.phase.is_end:
-            return await self._rooms.admit(session, lifetime_seconds=self.seconds_left(session))
+            return await self._rooms.admit(session, lifetime_seconds=self.seconds_left(record))
         return None
 
-    def seconds_left(self, session: Session) -> float:
+    def seconds_left(self, record: Record) -> float:
         """Return for how many seconds from now a caller may need tokens for the room and the relays."""
-        since = session.timeline.launched or self._clock.now()
-        passed = (self._clock.now() - since).total_seconds()
-        return max(1.0, self._lifetime(session) - passed)
+        since = record.handed_over_at
+        passed = 0.0 if since is None else self._clock.monotonic() - since
+        return max(1.0, self._lifetime(record.session) - passed)
 
     async def launch_adopted(self, record: Record) -> None:
         """Hand over the launch of an adopted session again, until the runtime accepts or refuses it.

@@ -30,12 +30,14 @@ class Record:
     """
 
     __slots__ = (
+        "_accepted_at",
         "_attempts",
         "_changed",
         "_check_at",
         "_claims",
         "_ended_at",
         "_gone",
+        "_handed_over_at",
         "_heard_at",
         "_inbox",
         "_intent",
@@ -50,7 +52,8 @@ class Record:
         "_unknown_outcome",
     )
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, accepted_at: float) -> None:
+        self._accepted_at = accepted_at
         self._inbox = Inbox()
         self._ledger = ReportLedger()
         self._claims = Claims()
@@ -63,6 +66,7 @@ class Record:
         self._refusal: ControllerError | None = None
         self._unknown_outcome: UnknownOutcome | None = None
         self._intent: Ending | None = None
+        self._handed_over_at: float | None = None
         self._launched_at: float | None = None
         self._heard_at: float | None = None
         self._check_at = 0.0
@@ -80,9 +84,9 @@ class Record:
             ended_at: when it ended; None while it runs.
             now: when it was found. A live bot's silence counts from then, as its last report is not known.
         """
-        record = cls(session)
+        record = cls(session, accepted_at)
         record._ledger = ReportLedger(is_whole=False)
-        record._launched_at = accepted_at
+        record._handed_over_at = record._launched_at = accepted_at
         record._ended_at = ended_at
         # If the bot has joined, the other controller may have measured its start.
         record._start_is_measured = False if session.timeline.joined is None else None
@@ -156,8 +160,18 @@ class Record:
         return self._intent
 
     @property
+    def accepted_at(self) -> float:
+        """When the session was accepted. Its bot cannot have been running for longer."""
+        return self._accepted_at
+
+    @property
+    def handed_over_at(self) -> float | None:
+        """When the launch was handed to the runtime."""
+        return self._handed_over_at
+
+    @property
     def launched_at(self) -> float | None:
-        """When the launch was handed to the runtime, not counting time for which we were held up."""
+        """The same, not counting time for which we were held up."""
         return self._launched_at
 
     @property
@@ -204,7 +218,7 @@ class Record:
     def handed_over(self, now: float) -> None:
         """The runtime is asked to launch the bot."""
         self._attempts += 1
-        self._launched_at = now
+        self._handed_over_at = self._launched_at = now
         self._launch_to_repeat = self._unknown_outcome = None
 
     def launched(self, at: datetime) -> None:

@@ -10,7 +10,7 @@ from controller.core.deadlines import Limits
 from controller.core.errors import RateLimited
 from controller.core.primitives.clock import Clock
 from controller.core.runtime import Exit, Runtime
-from controller.core.session import Diagnostics, Ending, Session
+from controller.core.session import Diagnostics, Ending
 from controller.core.tracing import Tracing
 from controller.observe.metrics import Metrics
 from controller.supervision.channel.claims import at_least, with_few_names
@@ -61,13 +61,13 @@ class Recorder:
         Raises:
             RateLimited: more batches came than any bot sends.
         """
-        if not record.claims.take_batch(self._age(record.session)):
+        if not record.claims.take_batch(self._age(record)):
             self._note_refusals(record, Counter(batch=1))
             raise RateLimited(1.0)
         if record.ledger.has_counted(report):
             self._metrics.batch_repeated()
             return record.ledger.counted
-        report, refusals = record.claims.judge(report, self._age(record.session), self._metrics.declared)
+        report, refusals = record.claims.judge(report, self._age(record), self._metrics.declared)
         record.ledger.count(report)
         self._add_usage(record, report, refusals)
         self._metrics.batch_added(record.session, report, record.ledger.last)
@@ -128,7 +128,7 @@ class Recorder:
         Never less than its batches add up to: tokens, which cost money, at any time, all else at the end.
         """
         counted = record.ledger.used
-        totals = record.claims.totals(claimed, self._age(record.session))
+        totals = record.claims.totals(claimed, self._age(record))
         if totals is None:
             refusals["totals"] += 1
             totals = NOTHING
@@ -136,10 +136,10 @@ class Recorder:
             counted = Usage(models=counted.models)
         return with_few_names(at_least(furthest(record.session.usage, totals), counted))
 
-    def _age(self, session: Session) -> float:
+    def _age(self, record: Record) -> float:
         """Return for how many seconds its bot can have been running, by our own clock."""
-        age = (self._clock.now() - session.timeline.accepted).total_seconds()
-        return min(max(0.0, age), self._limits.backstop(session.max_duration_seconds))
+        age = self._clock.monotonic() - record.accepted_at
+        return min(max(0.0, age), self._limits.backstop(record.session.max_duration_seconds))
 
     def _note_refusals(self, record: Record, refusals: Counter[str]) -> None:
         """Count refused claims, and log them once for each session."""

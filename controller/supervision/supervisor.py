@@ -178,7 +178,7 @@ class Supervisor:
             raise ShuttingDown
         if (not_ready_reason := self.not_ready_reason()) is not None:
             raise RuntimeUnavailable(not_ready_reason)
-        record = Record(self._acceptance.session_for(request))
+        record = Record(self._acceptance.session_for(request), self._clock.monotonic())
         self._recorder.add(record, request.address_tags)
         session_at_work.set(record.session.id)
         self._tracing.is_about(record.session.id)
@@ -195,12 +195,13 @@ class Supervisor:
         if record.open_outcome is not None:
             await self._launcher.launch(record, request)
         _raise_failure(record)
-        caller_token = await self._launcher.admit(record.session)
+        caller_token = await self._launcher.admit(record)
         return Started(session=record.session, caller_token=caller_token, is_new=False)
 
     def seconds_left(self, session: Session) -> float:
         """Return for how many more seconds a session may last at most."""
-        return self._launcher.seconds_left(session)
+        record = self.registry.find(session.id)
+        return 0.0 if record is None else self._launcher.seconds_left(record)
 
     # --- tracking: observations of the runtime ---
 

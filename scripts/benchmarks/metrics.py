@@ -90,7 +90,7 @@ def _of_scrape(sessions: int) -> str:
     metrics = _metrics()
     registry = SessionRegistry(sessions, sessions)
     for number in range(sessions):
-        registry.add(Record(session=_session(number)))
+        registry.add(Record(_session(number), 0.0))
         metrics.started(_session(number))
         metrics.usage.observe(_session(number), TURN)
     metrics.registry.register(SessionGauges(registry.counts, lambda: 0, lambda: None, "bench"))

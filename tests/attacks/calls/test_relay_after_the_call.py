@@ -5,29 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from controller.core.primitives.clock import Clock
 from testing.fakes.controllers.site import serve_site
+from testing.fakes.controllers.stepped_time import SteppedTime
 
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LONGEST = 30 + 600 + 20
 """The start timeout, the session's own length, and the grace period."""
 
 
-class Hours:
-    """A wall clock that a test puts forward."""
-
-    def __init__(self) -> None:
-        self.now = BEGAN
-
-
 async def test_asking_again_late_in_a_call_lengthens_no_password() -> None:
-    hours = Hours()
+    time = SteppedTime(BEGAN)
     body = {"user_id": "mallory", "session_id": "s-1", "max_duration_seconds": 600}
     async with serve_site(
-        clock=Clock(now=lambda: hours.now, monotonic=time.monotonic),
+        clock=time.clock,
         ice_servers=("turn:turn.example.com",),
         turn_secret="hush",
         start_timeout_seconds=30,
@@ -35,7 +27,7 @@ async def test_asking_again_late_in_a_call_lengthens_no_password() -> None:
     ) as site:
         answers = []
         for seconds in (0, 300, 599):
-            hours.now = BEGAN + timedelta(seconds=seconds)
+            time.passed = seconds
             answer = await site.client.post("/v1/sessions", json=body)
             answers.append(answer.json()["room"]["ice_servers"][0])
 

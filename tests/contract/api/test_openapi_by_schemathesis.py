@@ -49,7 +49,7 @@ def application() -> FastAPI:
         max_duration_seconds=60,
         timeline=Timeline(accepted=datetime.now(UTC)),
     )
-    record = Record(session=session)
+    record = Record(session, 0.0)
     record.settled()
     app.state.services.supervisor.registry.add(record)
     return app

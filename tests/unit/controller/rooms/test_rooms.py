@@ -171,7 +171,7 @@ class SweptRooms(FakeRooms):
 async def test_rooms_are_swept_again_and_again_but_only_while_all_sessions_are_known() -> None:
     rooms, registry = SweptRooms(), SessionRegistry(capacity=5, per_user=5)
     reason: list[str] = ["Not all Jobs are listed yet."]
-    registry.add(Record(session=some_session("live", room_url="https://rooms.example/live")))
+    registry.add(Record(some_session("live", room_url="https://rooms.example/live"), 0.0))
     keeper = RoomKeeper(rooms, registry, lambda: reason[0] if reason else None, sweep_seconds=0.001)
     running = asyncio.create_task(keeper.run())
     rooms.failures = 1

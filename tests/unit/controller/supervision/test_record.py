@@ -35,7 +35,7 @@ class Events(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.record = Record(some_session("launch-1"))
+        self.record = Record(some_session("launch-1"), 0.0)
         self.published = [self.record.session]
         self.record.registered(lambda record: self.published.append(record.session))
         self.now = 0.0
@@ -147,11 +147,11 @@ TestEvents = Events.TestCase
 @pytest.mark.parametrize("name", READABLE)
 def test_what_is_read_can_not_be_set_from_outside(name: str) -> None:
     with pytest.raises(AttributeError):
-        setattr(Record(some_session("launch-1")), name, None)
+        setattr(Record(some_session("launch-1"), 0.0), name, None)
 
 
 async def test_a_bot_that_is_asked_to_leave_finds_a_stop_in_its_inbox_and_after_the_end_nothing() -> None:
-    record = Record(some_session("launch-1"))
+    record = Record(some_session("launch-1"), 0.0)
     record.stopping(ending_for(Reason.IDLE))
     record.stopping(ending_for(Reason.STOPPED))
 
@@ -165,7 +165,7 @@ async def test_a_bot_that_is_asked_to_leave_finds_a_stop_in_its_inbox_and_after_
 
 
 async def test_who_waits_for_a_launch_goes_on_when_it_is_settled_and_not_while_it_is_made_again() -> None:
-    record = Record(some_session("launch-1"))
+    record = Record(some_session("launch-1"), 0.0)
     making = asyncio.create_task(asyncio.sleep(0))
     record.launch_started(making)
     waiting = asyncio.create_task(record.until_settled())
@@ -182,7 +182,7 @@ async def test_who_waits_for_a_launch_goes_on_when_it_is_settled_and_not_while_i
 
 
 async def test_who_waits_for_the_end_goes_on_at_the_end() -> None:
-    record = Record(some_session("launch-1"))
+    record = Record(some_session("launch-1"), 0.0)
     waiting = asyncio.create_task(record.until_ended())
     await asyncio.sleep(0)
     assert not waiting.done()
@@ -192,7 +192,7 @@ async def test_who_waits_for_the_end_goes_on_at_the_end() -> None:
 
 
 def test_time_in_which_we_were_held_up_does_not_count_and_what_was_not_launched_has_none() -> None:
-    record = Record(some_session("launch-1"))
+    record = Record(some_session("launch-1"), 0.0)
     record.we_were_held_up(10)
     assert record.launched_at is None
 

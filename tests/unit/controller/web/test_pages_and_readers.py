@@ -39,7 +39,7 @@ def test_no_session_is_missed_or_told_twice_while_others_come(
     registry = SessionRegistry(capacity=1000, per_user=1000)
     number = 0
     for number in range(before):
-        registry.add(Record(session=session(number)))
+        registry.add(Record(session(number), 0.0))
     number, listed, cursor = before + 3, [], None
     coming = iter(meanwhile)
     while True:
@@ -48,7 +48,7 @@ def test_no_session_is_missed_or_told_twice_while_others_come(
         if cursor is None:
             break
         for _ in range(next(coming, 0)):
-            registry.add(Record(session=session(number)))
+            registry.add(Record(session(number), 0.0))
             number += 1
 
     assert len(listed) == len(set(listed))
@@ -59,7 +59,7 @@ async def test_a_reader_that_does_not_read_is_owed_one_event_for_each_session() 
     app = compose(settings_of(), fake_parts())
     async with app.router.lifespan_context(app):
         registry = app.state.services.supervisor.registry
-        record = Record(session=session(1))
+        record = Record(session(1), 0.0)
         record.settled()
         registry.add(record)
         reads, events, received = asyncio.Event(), [], asyncio.Event()
