@@ -5,12 +5,15 @@ import contextlib
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from pipecat.frames.frames import Frame
+from loguru import logger
+from pipecat.frames.frames import CancelFrame, EndFrame, Frame
 from pipecat.pipeline.worker import PipelineWorker
 
 from podline.contract.reasons import TERMINATED, Phase, Reason
 from podline.runner.attendance import Attendance
 from podline.runner.ending import UNHURRIED_SECONDS, CallEnding
+from podline.runner.health.verdicts import name_of
+from podline.runner.health.watch import Health
 from podline.runner.observers.voice import VoiceObserver
 
 SENTENCE_SECONDS: Final = 6.0
@@ -23,6 +26,12 @@ FLUSH_SECONDS: Final = 0.5
 """How long the last message to the caller's page may take through the pipeline."""
 CLOSING_SECONDS: Final = 2.0
 """Reserved from the grace period for closing the pipeline and for the last report."""
+END_SECONDS: Final = 1.0
+"""How long the pipeline's end may take. It takes 0.3 s."""
+PAST_SECONDS: Final = 0.2
+"""How long a processor may keep the end from those after it, once the end is overdue."""
+LEAVING_SECONDS: Final = 2.0
+"""How long the processors may then take to release what they hold."""
 
 FAILED: Final = "Something went wrong on our side. Please call again."
 """What the caller reads if a call failed."""
@@ -32,11 +41,17 @@ class Closing:
     """Closes one call once its ending is decided."""
 
     def __init__(
-        self, ending: CallEnding, attendance: Attendance, worker: PipelineWorker, voice: VoiceObserver
+        self,
+        ending: CallEnding,
+        attendance: Attendance,
+        worker: PipelineWorker,
+        health: Health,
+        voice: VoiceObserver,
     ) -> None:
         self._ending = ending
         self._attendance = attendance
         self._worker = worker
+        self._health = health
         self._voice = voice
 
     async def say_goodbye(self, farewell: Frame, grace_seconds: float) -> None:
@@ -45,17 +60,44 @@ class Closing:
             await _first_of(self._say_goodbye(farewell, grace_seconds), self._attendance.caller_gone.wait())
 
     async def close(self, pipeline: asyncio.Task[None]) -> None:
-        """Close the pipeline: after its last sounds if somebody is there to hear them, otherwise at once."""
+        """Close the pipeline: after its last sounds if somebody is there to hear them, otherwise at once.
+
+        A processor that keeps the end to itself is passed over. A pipeline that does not close even so is
+        left to the end of the process.
+        """
         if self._attendance.caller_is_here:
             await self._worker.rtvi.send_server_message(self._message_to_page())
-        if self._ending.goodbye != "none" and self._voice.quiet.is_set():
+        is_orderly = self._ending.goodbye != "none" and self._voice.quiet.is_set()
+        if is_orderly:
             await self._worker.stop_when_done()
         else:
-            await self._worker.flush_pipeline(FLUSH_SECONDS)
+            await self._flush()
             await self._worker.cancel()
-        done, _ = await asyncio.wait([pipeline], timeout=CLOSING_SECONDS)
-        if not done:
-            await self._worker.cancel()
+        if not await _is_done(pipeline, END_SECONDS):
+            self._report_withholder(EndFrame if is_orderly else CancelFrame)
+            await self._force(pipeline)
+
+    async def _flush(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await self._worker.flush_pipeline(FLUSH_SECONDS)
+
+    async def _force(self, pipeline: asyncio.Task[None]) -> None:
+        """Cancel each processor, past those that keep even that to themselves."""
+        # The worker's own cancellation would wait behind the frame that has not come through.
+        await self._worker.pipeline.queue_frame(CancelFrame())
+        while not await _is_done(pipeline, PAST_SECONDS):
+            withholder = self._health.who_withholds(CancelFrame)
+            if withholder is None:
+                break
+            await self._health.cancel_past(withholder)
+        if not await _is_done(pipeline, LEAVING_SECONDS):
+            logger.error("the pipeline does not close")
+
+    def _report_withholder(self, kind: type[Frame]) -> None:
+        withholder = self._health.who_withholds(kind)
+        if withholder is not None:
+            logger.error("a processor withholds the end of the call", processor=name_of(withholder))
 
     async def _say_goodbye(self, farewell: Frame, grace_seconds: float) -> None:
         """Let the bot finish its sentence and its goodbye, as far as the grace period allows."""
@@ -77,6 +119,12 @@ class Closing:
         # The details of a failure are for the operator.
         message = FAILED if reason.phase is Phase.FAILED else ending.message
         return {"type": "call_ended", "reason": reason, "message": message}
+
+
+async def _is_done(task: asyncio.Task[None], within: float) -> bool:
+    """Wait for the task, at most this long, and return whether it is done."""
+    done, _ = await asyncio.wait([task], timeout=within)
+    return bool(done)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

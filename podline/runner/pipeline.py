@@ -45,6 +45,9 @@ _ACTIVITY: Final = (
 )
 """Frames that show that a call is not idle."""
 
+_MONITOR_SECONDS: Final = 3600.0
+"""Pipecat's own monitor only warns of late heartbeats, and those behind speech are late as well."""
+
 
 def call_worker(
     pipeline: Pipeline,
@@ -69,6 +72,9 @@ def call_worker(
             enable_metrics=True,
             enable_usage_metrics=True,
             send_initial_empty_metrics=False,
+            # `podline.runner.health` follows them.
+            enable_heartbeats=True,
+            heartbeats_monitor_secs=_MONITOR_SECONDS,
         ),
         observers=list(observers),
         idle_timeout_secs=idle_seconds,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from loguru import logger
-from pipecat.frames.frames import ErrorFrame, Frame
+from pipecat.frames.frames import Frame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.workers.runner import WorkerRunner
@@ -29,6 +29,7 @@ from podline.runner.channel.inbox import InboxReader
 from podline.runner.channel.outbox import Outbox
 from podline.runner.closing import Closing
 from podline.runner.ending import CallEnding
+from podline.runner.health.watch import Health
 from podline.runner.observers.measurements import observers
 from podline.runner.observers.voice import VoiceObserver
 from podline.runner.pipeline import CallerInput, DiscreetRTVI, call_worker
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
 
 REFUSALS_SECONDS: Final = 2.0
 """How often refused client messages are recorded: an event for each would crowd out others."""
-
-_UNCAUGHT: Final = ("Error processing frame", "Uncaught exception")
-"""How Pipecat's reports of a processor's exception begin: pipecat/processors/frame_processor.py."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +89,7 @@ class BotSession:
         self._messages = ClientMessages(time.monotonic, self._rtvi.report_refusal)
         self._hearing = Hearing(time.monotonic)
         self._worker: PipelineWorker
+        self._health: Health
         self.session_id = settings.session_id
         self.user_id = settings.user_id
         self.mute_seconds = settings.mute_seconds
@@ -115,10 +114,11 @@ class BotSession:
             controller = await self._open_channel(stack)
             if self._peer is not None:
                 stack.push_async_callback(self._peer.close)
+            # Not one of the group's tasks, which would wait for a pipeline that does not close.
+            running = asyncio.create_task(self._guard(self._run_worker()), name="pipeline")
             async with asyncio.TaskGroup() as tasks:
-                running = tasks.create_task(self._run_worker(), name="pipeline")
                 helpers = [tasks.create_task(self._guard(work)) for work in self._helpers(cues, controller)]
-                await self._end(await self._attendance.ending, running, cues)
+                await self._end(await self._ending(running), running, cues)
                 for helper in helpers:
                     helper.cancel()
             self._record_refusals()
@@ -154,21 +154,12 @@ class BotSession:
             rtvi=self._rtvi,
             traced_as=None if self._traces is None else settings.session_id,
         )
+        self._health = Health(self._worker, attendance, settings.mute_seconds)
 
         @self._worker.event_handler("on_pipeline_started")
         async def on_pipeline_started(_worker: PipelineWorker, _frame: Any) -> None:
             if self._peer is not None:
                 attendance.joined()
-
-        @self._worker.event_handler("on_pipeline_error")
-        async def on_pipeline_error(_worker: PipelineWorker, frame: ErrorFrame) -> None:
-            # Pipecat would continue without this processor, so the bot would be mute or deaf.
-            # Without memory, everything that follows fails as well.
-            error = frame.exception
-            if isinstance(error, BotError):
-                attendance.end(CallEnding.of(error))
-            elif error is not None and (frame.error.startswith(_UNCAUGHT) or isinstance(error, MemoryError)):
-                attendance.end(CallEnding.of_bug(error))
 
         @self._worker.event_handler("on_idle_timeout")
         async def on_idle_timeout(_worker: PipelineWorker) -> None:
@@ -181,24 +172,44 @@ class BotSession:
         return await stack.enter_async_context(ControllerClient(self._outbox, self._settings.channel, http))
 
     async def _run_worker(self) -> None:
-        runner = WorkerRunner(handle_sigint=False)
+        runner = WorkerRunner(handle_sigint=False, task_manager=self._health.tasks)
         await runner.add_workers(self._worker)
         await runner.run()
         self._attendance.end(CallEnding(Reason.CRASHED, "The pipeline ended by itself; see the bot's log."))
+
+    async def _ending(self, running: asyncio.Task[None]) -> CallEnding:
+        """Wait for the ending; if the bot cancels the call instead, close the pipeline first."""
+        try:
+            return await asyncio.shield(self._attendance.ending)
+        except asyncio.CancelledError:
+            cancelled = CallEnding(
+                Reason.CRASHED, "The bot's own code cancelled the call; see the bot's log."
+            )
+            self._attendance.end(cancelled)
+            await self._closing(cancelled).close(running)
+            raise
+
+    def _closing(self, ending: CallEnding) -> Closing:
+        return Closing(ending, self._attendance, self._worker, self._health, self._voice)
 
     async def _end(self, ending: CallEnding, running: asyncio.Task[None], cues: Cues) -> None:
         logger.info("call ending", reason=str(ending.reason), message=ending.message)
         if ending.reason is Reason.BUDGET_SPENT:
             self._messages.close()
             self._hearing.close()
-        closing = Closing(ending, self._attendance, self._worker, self._voice)
-        await closing.say_goodbye(cues.farewell, self._settings.grace_seconds)
-        await closing.close(running)
+        closing = self._closing(ending)
+        await self._guard(closing.say_goodbye(cues.farewell, self._settings.grace_seconds))
+        await self._guard(closing.close(running))
 
     # What runs beside the conversation.
 
     def _helpers(self, cues: Cues, controller: ControllerClient | None) -> list[Coroutine[Any, Any, None]]:
-        helpers = [self._greet(cues.greeting), self._warn(cues.warning), self._watch_refusals()]
+        helpers = [
+            self._greet(cues.greeting),
+            self._warn(cues.warning),
+            self._watch_refusals(),
+            self._health.run(),
+        ]
         if controller is not None:
             inbox = InboxReader(controller, self._peer, self._stop)
             helpers += [inbox.run(), self._end_with_launch(controller)]

@@ -1,0 +1,1 @@
+"""Whether each of the pipeline's processors still works."""

@@ -1,0 +1,84 @@
+"""Pipecat's tasks, watched: one that dies is reported instead of logged and forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from dataclasses import dataclass
+from typing import Any
+
+from pipecat.services.llm_service import LLMService
+from pipecat.utils.asyncio.task_manager import TaskManager
+
+
+@dataclass(frozen=True)
+class DeadTask:
+    """A task that ended because of an exception that nobody caught.
+
+    Attributes:
+        owner: The name of the processor, or another part of Pipecat, that began it.
+        name: What the owner calls it.
+        module: Where its code is.
+        error: What it raised.
+    """
+
+    owner: str
+    name: str
+    module: str
+    error: BaseException
+
+
+class WatchedTasks(TaskManager):
+    """Runs the tasks of a pipeline, all of them: processors, observers, transports and the worker."""
+
+    def __init__(self, died: Callable[[DeadTask], None]) -> None:
+        """Begin; `died` is called at once for each task that dies."""
+        super().__init__()
+        self._died = died
+
+    def create_task(
+        self, coroutine: Coroutine[Any, Any, Any], name: str, context: Context | None = None
+    ) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = super().create_task(self._watched(coroutine, name), name, context)
+        # A task that is cancelled before its first step never runs its coroutine.
+        task.add_done_callback(lambda _task: coroutine.close())
+        return task
+
+    async def _watched(self, coroutine: Coroutine[Any, Any, Any], name: str) -> Any:
+        try:
+            return await coroutine
+        except asyncio.CancelledError as error:
+            # Not cancelled itself, but by the cancellation of something that it awaited.
+            if not _is_being_cancelled() and not _is_tool(coroutine):
+                self._report(name, error)
+            raise
+        except SystemExit as error:
+            # It would leave the event loop, and the process would be gone without its final report.
+            self._report(name, error)
+        except Exception as error:
+            self._report(name, error)
+            raise
+
+    def _report(self, name: str, error: BaseException) -> None:
+        owner, _, own_name = name.partition("::")
+        self._died(DeadTask(owner, own_name or name, _module(error), error))
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _is_tool(coroutine: Coroutine[Any, Any, Any]) -> bool:
+    """Return whether the task runs a tool: whatever a tool awaits, only its own call ends with it."""
+    return inspect.iscoroutine(coroutine) and coroutine.cr_code is LLMService._run_function_call.__code__  # noqa: SLF001 - Pipecat has no other sign
+
+
+def _module(error: BaseException) -> str:
+    """Return the module of the task's outermost function, below this one."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__name__") == __name__:
+        trace = trace.tb_next
+    return "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))

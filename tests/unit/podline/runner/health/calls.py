@@ -1,0 +1,191 @@
+"""Calls over a whole pipeline, whose room and model behave as real ones do, and ways to break its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipecat.adapters.llm.services.gemini_adapter import GeminiLLMAdapter
+from pipecat.frames.frames import (
+    Frame,
+    InputAudioRawFrame,
+    InputTextRawFrame,
+    LLMContextFrame,
+    LLMRunFrame,
+    OutputAudioRawFrame,
+    StartFrame,
+    TTSAudioRawFrame,
+    TTSStartedFrame,
+    TTSStoppedFrame,
+)
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.llm_service import LLMService
+from pipecat.transports.base_input import BaseInputTransport
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import TransportParams
+from pipecat.turns.user_start import VADUserTurnStartStrategy
+from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+from podline.runner.attendance import Attendance, CallLimits
+from podline.runner.channel.outbox import Outbox
+from podline.runner.ending import CallEnding
+from podline.runner.session import BotSession, Cues
+from podline.runner.settings import read_settings
+
+ENVIRONMENT = {
+    "SESSION_ID": "call-1",
+    "USER_ID": "ana",
+    "PODLINE_CONTROLLER_URL": "http://controller",
+    "PODLINE_LAUNCH_ID": "launch-1",
+    "PODLINE_LAUNCH_TOKEN": "launch-secret",
+}
+
+PARTS = (
+    "RTVI",
+    "RoomInput",
+    "CallerInput",
+    "LLMUserAggregator",
+    "Model",
+    "RoomOutput",
+    "LLMAssistantAggregator",
+    "OfTheAuthor",
+)
+"""The processors of the pipeline, by what their classes' names contain."""
+
+_RATE = 16000
+
+
+class RoomInput(BaseInputTransport):
+    """The room's microphone."""
+
+    def __init__(self) -> None:
+        super().__init__(TransportParams(audio_in_enabled=True))
+
+    async def start(self, frame: StartFrame) -> None:
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+
+    async def hear(self, seconds: float) -> None:
+        """Take this much audio from the caller, all at once."""
+        for _ in range(round(seconds * 50)):
+            await self.push_audio_frame(InputAudioRawFrame(bytes(640), _RATE, 1))
+
+
+class RoomOutput(BaseOutputTransport):
+    """The room's loudspeaker, which plays in real time."""
+
+    def __init__(self) -> None:
+        super().__init__(TransportParams(audio_out_enabled=True, audio_out_end_silence_secs=0))
+
+    async def start(self, frame: StartFrame) -> None:
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        await asyncio.sleep(frame.num_frames / frame.sample_rate)
+        return True
+
+
+class Model(LLMService[Any]):
+    """Answers each request with a short sound."""
+
+    adapter_class = GeminiLLMAdapter
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMContextFrame | InputTextRawFrame):
+            await self.push_frame(TTSStartedFrame())
+            await self.push_frame(TTSAudioRawFrame(bytes(4800), 24000, 1))
+            await self.push_frame(TTSStoppedFrame())
+        else:
+            await self.push_frame(frame, direction)
+
+
+class OfTheAuthor(FrameProcessor):
+    """What the author of a bot might add."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        await self.push_frame(frame, direction)
+
+
+def processors(caller_input: FrameProcessor) -> list[FrameProcessor]:
+    """Make the processors of a bot like the shopping assistant, and one more."""
+    user, assistant = LLMContextAggregatorPair(
+        LLMContext(),
+        user_params=LLMUserAggregatorParams(
+            user_turn_strategies=UserTurnStrategies(
+                start=[VADUserTurnStartStrategy()],
+                stop=[SpeechTimeoutUserTurnStopStrategy(wait_for_transcript=False)],
+            )
+        ),
+    )
+    return [RoomInput(), caller_input, user, Model(), RoomOutput(), assistant, OfTheAuthor()]
+
+
+def find(root: FrameProcessor, part: str) -> FrameProcessor:
+    """Find the processor whose class's name contains this."""
+    return next(each for each in everything(root) if part in type(each).__name__)
+
+
+def everything(root: FrameProcessor) -> list[FrameProcessor]:
+    inner = [found for each in root.processors for found in everything(each)]
+    return [*inner, *root.processors]
+
+
+@dataclass
+class Call:
+    """A call that is going on."""
+
+    session: BotSession
+    attendance: Attendance
+    running: asyncio.Task[None]
+
+    def part(self, name: str) -> FrameProcessor:
+        return find(self.session._worker.pipeline, name)
+
+    async def settled(self) -> None:
+        """Wait until what was pushed before has gone through the whole pipeline."""
+        assert await self.session._worker.flush_pipeline()
+
+    async def ended(self) -> CallEnding:
+        """Wait until the call is over, and return how it ended."""
+        async with asyncio.timeout(20):
+            await self.running
+        return self.attendance.ending.result()
+
+
+@contextlib.asynccontextmanager
+async def on_the_phone() -> AsyncIterator[Call]:
+    """A call whose caller has been greeted."""
+    outbox = Outbox(lambda: 1.0)
+    attendance = Attendance(outbox, CallLimits(no_caller=60, return_grace=10, max_duration=1800))
+    settings = replace(read_settings(ENVIRONMENT), channel=None)
+    session = BotSession(settings, outbox, attendance)
+    cues = Cues(
+        greeting=LLMRunFrame(),
+        warning=lambda _seconds: InputTextRawFrame("Time is short."),
+        farewell=InputTextRawFrame("Say goodbye."),
+    )
+    pipeline = Pipeline(processors(session.caller_input))
+    running = asyncio.create_task(session.run(pipeline, cues))
+    attendance.caller_joined()
+    try:
+        async with asyncio.timeout(10):
+            await session._voice.speaking.wait()
+            await session._voice.quiet.wait()
+        yield Call(session, attendance, running)
+    finally:
+        attendance.stop()
+        async with asyncio.timeout(20):
+            await asyncio.wait([running])
