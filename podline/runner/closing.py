@@ -13,7 +13,7 @@ from podline.contract.reasons import TERMINATED, Phase, Reason
 from podline.runner.attendance import Attendance
 from podline.runner.ending import UNHURRIED_SECONDS, CallEnding
 from podline.runner.health.verdicts import name_of
-from podline.runner.health.watch import Health
+from podline.runner.health.watch import PipelineHealth
 from podline.runner.observers.voice import VoiceObserver
 
 SENTENCE_SECONDS: Final = 6.0
@@ -45,7 +45,7 @@ class Closing:
         ending: CallEnding,
         attendance: Attendance,
         worker: PipelineWorker,
-        health: Health,
+        health: PipelineHealth,
         voice: VoiceObserver,
     ) -> None:
         self._ending = ending

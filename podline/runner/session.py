@@ -29,7 +29,7 @@ from podline.runner.channel.inbox import InboxReader
 from podline.runner.channel.outbox import Outbox
 from podline.runner.closing import Closing
 from podline.runner.ending import CallEnding
-from podline.runner.health.watch import Health
+from podline.runner.health.watch import PipelineHealth
 from podline.runner.observers.measurements import observers
 from podline.runner.observers.voice import VoiceObserver
 from podline.runner.pipeline import CallerInput, DiscreetRTVI, call_worker
@@ -89,7 +89,7 @@ class BotSession:
         self._messages = ClientMessages(time.monotonic, self._rtvi.report_refusal)
         self._hearing = Hearing(time.monotonic)
         self._worker: PipelineWorker
-        self._health: Health
+        self._health: PipelineHealth
         self.session_id = settings.session_id
         self.user_id = settings.user_id
         self.mute_seconds = settings.mute_seconds
@@ -154,7 +154,7 @@ class BotSession:
             rtvi=self._rtvi,
             traced_as=None if self._traces is None else settings.session_id,
         )
-        self._health = Health(self._worker, attendance, settings.mute_seconds)
+        self._health = PipelineHealth(self._worker, attendance, settings.mute_seconds)
 
         @self._worker.event_handler("on_pipeline_started")
         async def on_pipeline_started(_worker: PipelineWorker, _frame: Any) -> None:

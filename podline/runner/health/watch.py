@@ -31,7 +31,7 @@ DEAF_SECONDS: Final = 15.0
 _CHECK_SECONDS: Final = 1.0
 
 
-class Health:
+class PipelineHealth:
     """Watches the processors of one pipeline.
 
     Attributes:
