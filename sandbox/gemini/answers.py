@@ -10,6 +10,9 @@ from sandbox.gemini.intents import Remove, Save, Search
 GREETING: Final = "Hello! I can find, save and remove products for you. What are you looking for?"
 FAREWELL: Final = "Thank you for calling. Goodbye!"
 SORRY: Final = "Sorry, I did not understand that. You can say, for example: find running shoes."
+ONE_MOMENT: Final = "One moment, please."
+NOTHING_YET: Final = "You have not asked me for anything yet."
+FOUND_SOME: Final = "I found some products. What else can I find for you?"
 NO_TOOL: Final = "Sorry, I can't do that here."
 _FAILED: Final = "Sorry, that did not work. Please try again."
 
@@ -30,6 +33,11 @@ def answer_from(request: Request, response: dict[str, Any]) -> str:
     if isinstance(request, Search):
         return _found(request, result)
     return _changed(request, result)
+
+
+def recalled(search: Search | None) -> str:
+    """What to say to a caller who asks what they looked for."""
+    return NOTHING_YET if search is None else f"You asked me for {search.query}."
 
 
 def sentences(text: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 from sandbox.gemini.bending import Message, Outgoing, bend, blobs_of, holds
 from sandbox.gemini.faults import (
@@ -89,7 +89,7 @@ class Behaviour:
             if self._turn.concerns(order) and (standing.left is None or isinstance(order, OfCalls)):
                 self._active.append(standing)
 
-    def begin(self, kind: Literal["greeting", "answer", "tool_result"], utterance: int) -> None:
+    def begin(self, kind: TurnKind, utterance: int) -> None:
         """Begin a turn of the model."""
         self._turn = Turn(kind, utterance)
         self._audio_seconds = 0.0

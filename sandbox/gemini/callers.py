@@ -28,6 +28,7 @@ class Caller:
         host: The client's address.
         conversations: Names of the conversations, oldest first.
         utterances: How many times the caller has spoken or typed.
+        unanswered: The words of the last utterance, as long as it is not answered.
         orders: What is to go wrong for this caller alone.
         connections: How many connections work.
         lost_at: When a connection was last lost, if one was and none works.
@@ -36,9 +37,16 @@ class Caller:
     host: str = ""
     conversations: list[str] = field(default_factory=list)
     utterances: int = 0
+    unanswered: str | None = None
     orders: Orders[Any] = field(default_factory=_orders)
     connections: int = 0
     lost_at: float | None = None
+
+    def count(self, words: str | None) -> None:
+        """Count an utterance, unless it is one that is sent again because nobody has answered it."""
+        if words is None or words != self.unanswered:
+            self.utterances += 1
+        self.unanswered = words
 
     @contextmanager
     def connected(self, clock: Callable[[], float], is_lost: Callable[[], bool]) -> Iterator[None]:

@@ -77,10 +77,11 @@ class Connection:
             await self.reach(moment)
         return any(sent)
 
-    async def reach(self, moment: Moment) -> None:
-        """Do what was ordered for this moment."""
+    async def reach(self, moment: Moment) -> bool:
+        """Do what was ordered for this moment; return whether the connection outlives it."""
         for fault in self._behaviour.due(moment):
             await self._schedule(fault)
+        return not self._is_gone
 
     async def order(self, order: Aimed) -> None:
         """Misbehave from now on, at once if it concerns the connection itself."""
@@ -120,13 +121,17 @@ class Connection:
         task.add_done_callback(self._later.discard)
 
     async def _transmit(self, message: dict[str, Any]) -> bool:
-        if self._stalled or self._line.socket.closed or self._line.transport.is_closing():
+        if self._stalled or self._is_gone:
             return False
         # Count first: the sender may be interrupted once it is written.
         if "usageMetadata" in message:
             self._record.tokens = self._record.tokens.plus(sane_spent_in(message["usageMetadata"]))
         await self._write(msgspec.json.encode(message))
         return True
+
+    @property
+    def _is_gone(self) -> bool:
+        return self._line.socket.closed or self._line.transport.is_closing()
 
     async def _write(self, data: bytes) -> None:
         with suppress(ConnectionResetError):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -39,7 +40,24 @@ class Greet(msgspec.Struct, frozen=True):
     """The application, or a caller's hello, asks for a greeting."""
 
 
-Intent = Search | Save | Remove | Goodbye | Say | Greet
+class Recall(msgspec.Struct, frozen=True):
+    """The caller wants to hear what they looked for."""
+
+
+class AnswerAgain(msgspec.Struct, frozen=True):
+    """The application wants the answer to what was asked last."""
+
+
+class ToolReturned(msgspec.Struct, frozen=True):
+    """The application says in words what a tool has returned; None if that is cut off.
+
+    A session that began without the call takes no other form.
+    """
+
+    response: dict[str, Any] | None
+
+
+Intent = Search | Save | Remove | Goodbye | Say | Greet | Recall | AnswerAgain | ToolReturned
 
 SEARCH_VERBS: Final = ("find", "search for", "show me", "look for", "i want", "i need", "do you have")
 SAVE_VERBS: Final = ("save", "keep", "bookmark", "put aside", "add")
@@ -80,6 +98,13 @@ _PRICE: Final = re.compile(
 _BELOW: Final = frozenset({"under", "below", "less than", "cheaper than", "at most", "up to"})
 _SAY: Final = re.compile(r"\b(?:say|tell|greet)\b[^\"“]{0,120}[\"“](?P<words>[^\"”]+)[\"”]", re.IGNORECASE)
 _LONGEST_INSTRUCTION: Final = 400
+_AGAIN: Final = re.compile(
+    r"\b(again|repeat|go on|carry on|continue|(heard|got|was|gave) no (answer|reply)|(said|asked|wanted) last"
+    r"|(did|do|was|were)(n't| not) (hear|heard|answer|answered))\b",
+    re.IGNORECASE,
+)
+_RETURNED: Final = re.compile(r"\[[^\[\]]{1,200} returned: (?P<json>.*)\]", re.DOTALL)
+_RECALL: Final = re.compile(r"what (was i looking for|did i (ask for|look for|want|say))")
 
 
 def parse(text: str, categories: Collection[str]) -> Intent | None:
@@ -94,6 +119,7 @@ def parse(text: str, categories: Collection[str]) -> Intent | None:
         _read_goodbye,
         _read_greeting,
         _read_change,
+        _read_recall,
         lambda plain: _read_search(plain, categories),
     )
     return next((intent for read in readers if (intent := read(words)) is not None), None)
@@ -104,6 +130,8 @@ def parse_instruction(text: str) -> Intent | None:
 
     A long text is no instruction: it is the persona, which some clients send as the first turn.
     """
+    if returned := _RETURNED.fullmatch(text.strip()):
+        return ToolReturned(_object_in(returned["json"]))
     if len(text) > _LONGEST_INSTRUCTION:
         return None
     if quoted := _SAY.search(text):
@@ -112,7 +140,15 @@ def parse_instruction(text: str) -> Intent | None:
         return Goodbye()
     if re.search(r"\b(greet|greeting|welcome|introduce)\b", text, re.IGNORECASE):
         return Greet()
-    return None
+    return AnswerAgain() if _AGAIN.search(text) else None
+
+
+def _object_in(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _plain(text: str) -> str:
@@ -130,6 +166,10 @@ def _read_goodbye(words: str) -> Goodbye | None:
 
 def _read_greeting(words: str) -> Greet | None:
     return Greet() if words in _GREETINGS else None
+
+
+def _read_recall(words: str) -> Recall | None:
+    return Recall() if _RECALL.fullmatch(words) else None
 
 
 def _read_change(words: str) -> Save | Remove | None:

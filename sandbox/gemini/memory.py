@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from sandbox.gemini.answers import Request
 from sandbox.gemini.callers import Caller
+from sandbox.gemini.intents import Intent, Search
 from sandbox.gemini.record import Outcome
 from sandbox.gemini.usage import Spent
+
+TurnKind = Literal["greeting", "answer", "tool_result"]
+
+
+class Asked(msgspec.Struct):
+    """What the model was asked last.
+
+    Attributes:
+        kind: What kind of turn answers it.
+        intent: What it asks for; None if that was not understood.
+        answer: The answer, if it is known without asking a tool.
+    """
+
+    kind: TurnKind
+    intent: Intent | None
+    answer: str | None = None
 
 
 class Memory(msgspec.Struct):
@@ -18,6 +37,9 @@ class Memory(msgspec.Struct):
         caller: Who talks.
         instructed: Whether the system instruction is part of the context.
         greeted: Whether anything has been said yet.
+        asked: What was asked last.
+        owes: Whether that is not answered yet.
+        search: What the caller looked for last.
         context: Tokens of the conversation so far, all of them prompt for the next turn.
         open_calls: Requests waiting for their tool's result, by call id; None if there is nothing to say.
         closed_calls: What another response to a call that is open no more counts as, by id.
@@ -30,6 +52,9 @@ class Memory(msgspec.Struct):
     caller: Caller = msgspec.field(default_factory=Caller)
     instructed: bool = False
     greeted: bool = False
+    asked: Asked | None = None
+    owes: bool = False
+    search: Search | None = None
     context: Spent = Spent()
     open_calls: dict[str, Request | None] = {}
     closed_calls: dict[str, Outcome] = {}
@@ -47,6 +72,26 @@ class Memory(msgspec.Struct):
     def newer_handles(self, handle: str | None) -> int:
         """Return how many handles were given after this one."""
         return len(self.handles) - 1 - self.handles.index(handle) if handle in self.handles else 0
+
+    def remember(self, tokens: Spent) -> None:
+        """Add to the context."""
+        self.context = self.context.plus(tokens)
+
+    def ask(self, asked: Asked) -> None:
+        """Note what was asked, or how that is to be answered."""
+        self.asked = asked
+        self.owes = True
+        if isinstance(asked.intent, Search):
+            self.search = asked.intent
+
+    def announced_id(self, call_id: str) -> str:
+        """Return the id with which a call was made."""
+        return next((other for other, own in self.announced.items() if own == call_id), call_id)
+
+    def answer(self) -> None:
+        """Note that what was asked is answered."""
+        self.owes = False
+        self.caller.unanswered = None
 
     def outcome_of(self, call_id: str) -> Outcome:
         """What a response to a call that comes now counts as."""

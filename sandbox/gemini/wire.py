@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Any, Final, cast
 
 import msgspec
@@ -18,6 +19,8 @@ WRONG_ARGUMENT: Final = 1007
 
 REFUSED: Final = 1008
 """WebSocket close code for what Google calls a failed precondition or an unknown model."""
+
+_GOES_ON_FROM: Final = (3, 8)
 
 _FREE_FORM: Final = frozenset({"properties", "args", "response"})
 """Objects with the user's own names as keys."""
@@ -104,6 +107,17 @@ class FunctionDeclaration(_Message, frozen=True):
     response: dict[str, Any] | None = None
     response_json_schema: dict[str, Any] | None = None
     behavior: str | None = None
+
+    def blocks(self, model: str) -> bool:
+        """Whether a model says nothing until the function's result has come.
+
+        Models before 3.8 wait unless they are told not to, later ones only if they are told to:
+        ai.google.dev/gemini-api/docs/live-api/tools.
+        """
+        if self.behavior in ("BLOCKING", "NON_BLOCKING"):
+            return self.behavior == "BLOCKING"
+        version = re.search(r"gemini-(\d+)\.(\d+)", model)
+        return version is None or (int(version[1]), int(version[2])) < _GOES_ON_FROM
 
     @property
     def parameter_names(self) -> frozenset[str]:

@@ -21,6 +21,7 @@ SAVE_TOOL = {
     "function_declarations": [
         {
             "name": "save_product",
+            "behavior": "BLOCKING",
             "description": "Save a product.",
             "parameters": {"type": "object", "properties": {"productNumber": {"type": "integer"}}},
         }
@@ -76,6 +77,12 @@ async def until_turn_complete(session: Any) -> list[Any]:
     """The messages up to and with the one that completes the turn."""
     async with asyncio.timeout(20):
         return [message async for message in session.receive()]
+
+
+async def handle_in(session: Any) -> str:
+    """Return the handle that a session begins with."""
+    update = (await anext(session.receive())).session_resumption_update
+    return str(update.new_handle)
 
 
 async def respond(session: Any, call: Any) -> None:

@@ -11,16 +11,11 @@ from websockets.exceptions import InvalidStatus
 
 from sandbox.gemini.record import live_conversations
 from tests.unit.sandbox.orders import breaks, order, said_in
-from tests.unit.sandbox.sdk import Model, connect, until_turn_complete
+from tests.unit.sandbox.sdk import Model, connect, handle_in, until_turn_complete
 
 
 def newest(model: Model) -> str:
     return model.gemini.record.sessions[-1].conversation
-
-
-async def handle_in(session: Any) -> str:
-    update = (await anext(session.receive())).session_resumption_update
-    return str(update.new_handle)
 
 
 async def answer_to(session: Any, text: str) -> list[Any]:
