@@ -92,7 +92,7 @@ async def _run(directory: Path, options: argparse.Namespace, key: str) -> None:
         gemini = await _make_gemini(catalogue, key, stack)
         database = Database(directory)
         stack.callback(database.close)
-        daily = DailyServer(_new_key(), time.time, time.monotonic)
+        daily = DailyServer(_new_key(), time.time, time.monotonic)  # noqa: TID251 - tokens expire by it
         orders_elsewhere: dict[str, Orders[Any]] = {"model": gemini.orders, "daily": daily.orders}
         store_secrets = _store_secrets(os.environ.get(_STORE_SECRETS, ""))
         store = SandboxStore(

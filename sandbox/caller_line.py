@@ -99,7 +99,7 @@ class CallerLine:
 
     async def _keep_in_touch(self) -> None:
         while self._channel.readyState == "open":
-            self._channel.send(f"ping: {time.time():.0f}")
+            self._channel.send(f"ping: {time.monotonic():.0f}")
             await asyncio.sleep(_PING_SECONDS)
 
     def _listen(self, track: MediaStreamTrack) -> None:
