@@ -26,6 +26,8 @@ class Caller:
 
     Attributes:
         host: The client's address.
+        instruction: The system instruction of the last connection.
+        aim: The text in it by which orders mean this caller.
         conversations: Names of the conversations, oldest first.
         utterances: How many times the caller has spoken or typed.
         unanswered: The words of the last utterance, as long as it is not answered.
@@ -35,6 +37,8 @@ class Caller:
     """
 
     host: str = ""
+    instruction: str = ""
+    aim: str | None = None
     conversations: list[str] = field(default_factory=list)
     utterances: int = 0
     unanswered: str | None = None
@@ -77,9 +81,9 @@ class ModelOrders(Orders[Any]):
         Raises:
             msgspec.ValidationError: There is no such conversation.
         """
-        if order.conversation is None:
+        if order.conversation is None and order.instruction is None:
             return await super().accept(order)
-        caller = self._caller_of(order.conversation)
+        caller = self._caller_meant(order)
         met = await caller.orders.apply(order) if order.now else 0
         left = order.times if order.times is None else order.times - min(met, 1)
         if left != 0:
@@ -105,9 +109,16 @@ class ModelOrders(Orders[Any]):
         missing = [
             caller
             for caller in self._callers
-            if caller.host == host and caller.lost_at is not None and caller.lost_at >= since
+            if caller.host == host
+            and caller.aim is None
+            and caller.lost_at is not None
+            and caller.lost_at >= since
         ]
         return max(missing, key=lambda caller: caller.lost_at or 0.0, default=None)
+
+    def known_by(self, instruction: str) -> Caller | None:
+        """Return the caller whom orders mean by a text in this system instruction."""
+        return next((caller for caller in self._callers if caller.aim and caller.aim in instruction), None)
 
     def take_fault(self, caller: Caller | None, kinds: Any, *, resumed: bool | None) -> Fault | None:
         """Return the fault that a connection meets, and use it up, if the oldest that fits is of these kinds.
@@ -138,11 +149,23 @@ class ModelOrders(Orders[Any]):
     def _of(self, caller: Caller | None) -> list[Orders[Any]]:
         return [self] if caller is None else [caller.orders, self]
 
-    def _caller_of(self, conversation: str) -> Caller:
+    def _caller_meant(self, order: Aimed) -> Caller:
+        if order.instruction is not None:
+            return self._caller_with(order.instruction)
         for caller in self._callers:
-            if conversation in caller.conversations:
+            if order.conversation in caller.conversations:
                 return caller
-        raise msgspec.ValidationError(f"there is no conversation {conversation}")
+        raise msgspec.ValidationError(f"there is no conversation {order.conversation}")
+
+    def _caller_with(self, text: str) -> Caller:
+        """Return the caller with this text in the system instruction, also one who has yet to come."""
+        for caller in self._callers:
+            if caller.aim == text or (caller.aim is None and text in caller.instruction):
+                caller.aim = text
+                return caller
+        caller = Caller(aim=text)
+        self._callers.append(caller)
+        return caller
 
 
 def _take(orders: Orders[Any], wanted: Any) -> Any:

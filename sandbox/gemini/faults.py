@@ -75,10 +75,12 @@ class Aimed(Misbehaviour, frozen=True, kw_only=True):
 
     Attributes:
         conversation: Whose call: the caller of this conversation, also where a reconnect began another one.
+        instruction: Whose call: the caller whose system instruction contains this text, also one yet to come.
         connection: Which connections: those that open anew, those that come with a handle, or all.
     """
 
     conversation: str | None = None
+    instruction: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] | None = None
     connection: Literal["any", "fresh", "resumed"] = "any"
 
 

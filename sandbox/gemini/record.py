@@ -50,6 +50,7 @@ class SessionRecord(msgspec.Struct):
     Attributes:
         conversation: The same for a session and for those that went on with a handle of its.
         succeeds: The conversation that the same caller has just lost, where this one began anew.
+        instruction_ends: The last characters of the system instruction.
         tokens: What the usage that was sent adds up to.
         resumed: Whether it went on with another session's handle.
         newer_handles: How many newer handles there were than the one that it came with.
@@ -61,6 +62,7 @@ class SessionRecord(msgspec.Struct):
     model: str
     conversation: str = ""
     succeeds: str | None = None
+    instruction_ends: str = ""
     resumed: bool = False
     newer_handles: int = 0
     tokens: Spent = Spent()

@@ -39,6 +39,8 @@ from sandbox.gemini.tokens import Token
 
 _AFTER_SETUP: Final = AcceptAndHang | Refusal | AtMoment
 
+_INSTRUCTION_END: Final = 40
+
 _CLEAN_CLOSES: Final = (1000, 1001)
 
 _HAS_NOT_GONE: Final = (
@@ -57,7 +59,7 @@ async def serve(gemini: Gemini, request: web.Request, line: Line) -> None:
         setup, token = _let_in(gemini, request, first)
         memory = gemini.recall(setup)
         host = request.remote or ""
-        known = gemini.orders.expected(host) if memory is None else memory.caller
+        known = _known(gemini, setup, host) if memory is None else memory.caller
         fault = gemini.orders.take_fault(known, _AFTER_SETUP, resumed=memory is not None)
         if fault is not None and _refuses(fault):
             gemini.note_refusal(fault.name, known)
@@ -66,6 +68,10 @@ async def serve(gemini: Gemini, request: web.Request, line: Line) -> None:
         await _Visit(gemini, setup, token, line, known or Caller(host=host)).hold(messages, memory, fault)
     except wire.ProtocolError as error:
         await line.close(error.code, str(error))
+
+
+def _known(gemini: Gemini, setup: wire.Setup, host: str) -> Caller | None:
+    return gemini.orders.known_by(setup.instruction) or gemini.orders.expected(host)
 
 
 def _let_in(
@@ -136,6 +142,7 @@ class _Visit:
         fault: Fault | None,
     ) -> None:
         """Hold the session: with what is remembered of the conversation, or anew."""
+        self.caller.instruction = self.setup.instruction
         manners = self.gemini.orders.take_manners(self.caller, resumed=remembered is not None)
         orders: list[Fault | Manner] = [*manners, *([] if fault is None else [fault])]
         lost = self.caller.conversations[-1] if remembered is None and self.caller.conversations else None
@@ -146,6 +153,7 @@ class _Visit:
             conversation=memory.name,
             succeeds=lost,
             resumed=remembered is not None,
+            instruction_ends=self.setup.instruction[-_INSTRUCTION_END:],
             newer_handles=0 if remembered is None else remembered.newer_handles(self.setup.handle),
             misbehaviours=[order.name for order in orders],
         )

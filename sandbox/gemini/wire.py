@@ -160,6 +160,10 @@ class Setup(_Message, frozen=True):
     safety_settings: list[dict[str, Any]] | None = None
 
     @property
+    def instruction(self) -> str:
+        return "" if self.system_instruction is None else self.system_instruction.text
+
+    @property
     def handle(self) -> str | None:
         """What the client wants to resume."""
         return self.session_resumption.handle if self.session_resumption else None

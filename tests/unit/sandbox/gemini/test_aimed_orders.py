@@ -120,6 +120,33 @@ async def test_a_conversation_that_never_was_can_not_be_aimed_at(model: Model) -
         await order(model, "drop", conversation="nobodys")
 
 
+async def test_an_order_for_an_instruction_meets_its_caller_alone_whenever_they_connect(model: Model) -> None:
+    await order(model, "drop", instruction="[ana]", times=2)
+    async with connect(model, system_instruction="Be kind. [bo]") as bo:
+        async with connect(model, system_instruction="Be kind. [ana]") as ana:
+            await breaks(ana)
+        async with connect(model, system_instruction="Be kind. [ana]") as ana:
+            await breaks(ana)
+        async with connect(model, system_instruction="Be kind. [ana]") as ana:
+            assert await answer_to(ana, "hello")
+            assert model.gemini.record.sessions[-1].instruction_ends == "Be kind. [ana]"
+        assert await answer_to(bo, "hello")
+
+
+async def test_an_order_for_an_instruction_meets_a_caller_who_is_connected(model: Model) -> None:
+    async with (
+        connect(model, system_instruction="Be kind. [ana]") as ana,
+        connect(model, system_instruction="Be kind. [bo]") as bo,
+    ):
+        assert await order(model, "drop", instruction="[ana]", now=True) == 1
+        await breaks(ana)
+        assert await answer_to(bo, "hello")
+        # Whoever opens a connection from the same address next is somebody else, by the instruction.
+        await order(model, "drop", instruction="[ana]")
+        async with connect(model, system_instruction="Be kind. [cy]") as cy:
+            assert await answer_to(cy, "hello")
+
+
 async def test_older_handles_are_told_from_the_newest(model: Model) -> None:
     async with connect(model) as session:
         old = await handle_in(session)
