@@ -321,8 +321,10 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
             return
         if due > self._clock():
             self._rearm()
-        else:
-            self.create_task(self._answer_is_late(self._reply.cause), "ask for the late answer")
+            return
+        cause = self._reply.cause
+        missing = self._turn_was_no_answer if cause == "empty_turn" else self._answer_is_late
+        self.create_task(missing(cause), "ask for the late answer")
 
     async def _turn_was_no_answer(self, cause: Cause) -> None:
         """Ask again on a connection that works; the second time, on another one."""
