@@ -32,7 +32,7 @@ _EVENT_SECONDS = 10.0
 """Only a hang takes this long."""
 
 
-class Session:
+class ScriptedSession:
     """One session, as the SDK hands it out.
 
     Attributes:
@@ -130,7 +130,7 @@ class ScriptedGemini(GeminiLive):
 
     def __init__(self, **options: Any) -> None:
         self.refuses: Callable[[str | None], Exception | None] = lambda _handle: None
-        self.sessions: list[Session] = []
+        self.sessions: list[ScriptedSession] = []
         self._opened = asyncio.Event()
         super().__init__(
             api_key="key",
@@ -144,8 +144,8 @@ class ScriptedGemini(GeminiLive):
         self.live = self
 
     @contextlib.asynccontextmanager
-    async def connect(self, *, model: str, config: types.LiveConnectConfig) -> AsyncIterator[Session]:  # noqa: ARG002 - the SDK's
-        session = Session(config)
+    async def connect(self, *, model: str, config: types.LiveConnectConfig) -> AsyncIterator[ScriptedSession]:  # noqa: ARG002 - the SDK's
+        session = ScriptedSession(config)
         error = self.refuses(session.handle)
         if error is not None:
             raise error
@@ -153,7 +153,7 @@ class ScriptedGemini(GeminiLive):
         self._opened.set()
         yield session
 
-    async def session(self, number: int) -> Session:
+    async def session(self, number: int) -> ScriptedSession:
         """Return the session with this number, from 1, once it is open."""
         async with asyncio.timeout(_EVENT_SECONDS):
             while len(self.sessions) < number:
@@ -162,7 +162,7 @@ class ScriptedGemini(GeminiLive):
         return self.sessions[number - 1]
 
 
-class Seen(FrameProcessor):
+class PassedFrames(FrameProcessor):
     """Stands where the transport's output is, and keeps what passes."""
 
     def __init__(self) -> None:
@@ -199,7 +199,7 @@ class Seen(FrameProcessor):
 class ScriptedCall:
     """A call over a scripted model, greeted on request."""
 
-    def __init__(self, worker: PipelineWorker, model: ScriptedGemini, seen: Seen) -> None:
+    def __init__(self, worker: PipelineWorker, model: ScriptedGemini, seen: PassedFrames) -> None:
         self.model = model
         self.seen = seen
         self.errors: asyncio.Queue[ErrorFrame] = asyncio.Queue()
@@ -235,7 +235,7 @@ class ScriptedCall:
 @contextlib.asynccontextmanager
 async def scripted_call(model: ScriptedGemini) -> AsyncIterator[ScriptedCall]:
     """Run the service in a pipeline of its own."""
-    seen = Seen()
+    seen = PassedFrames()
     worker = PipelineWorker(Pipeline([model, seen]), params=PipelineParams(), enable_rtvi=False)
     call = ScriptedCall(worker, model, seen)
     worker.add_event_handler("on_pipeline_error", lambda _worker, frame: call.errors.put_nowait(frame))

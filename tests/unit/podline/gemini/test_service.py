@@ -13,7 +13,13 @@ from pipecat.services.llm_service import FunctionCallParams
 from podline.contract.messages import AnswerRequested, ModelReconnected, ModelReseeded, TurnUnanswered
 from podline.errors import ModelLost, ModelRefused, ModelUnreachable
 from podline.gemini.service import ANSWER_AGAIN, GO_ON
-from testing.fakes.model.scripted_gemini import GREETING, ScriptedCall, ScriptedGemini, Session, scripted_call
+from testing.fakes.model.scripted_gemini import (
+    GREETING,
+    ScriptedCall,
+    ScriptedGemini,
+    ScriptedSession,
+    scripted_call,
+)
 
 SOUND = (8000 * np.sin(np.arange(24_000) * 2 * math.pi * 300 / 24_000)).astype("<i2").tobytes()
 ZEROS = bytes(48_000)
@@ -23,7 +29,7 @@ PATIENT = 60.0
 HASTY = 0.4
 
 
-async def greeted(call: ScriptedCall, handle: str | None = "first") -> Session:
+async def greeted(call: ScriptedCall, handle: str | None = "first") -> ScriptedSession:
     """Let the model greet, and return its session."""
     await call.greet()
     session = await call.model.session(len(call.model.sessions) or 1)
@@ -32,7 +38,7 @@ async def greeted(call: ScriptedCall, handle: str | None = "first") -> Session:
     return session
 
 
-def answers(session: Session, handle: str | None = None) -> None:
+def answers(session: ScriptedSession, handle: str | None = None) -> None:
     session.speaks(SOUND)
     session.says(generation_complete=True)
     session.completes()
