@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from podline.contract.reasons import TERMINATED, Reason
@@ -28,6 +29,7 @@ class Attendance:
         caller_came: Set once the caller has joined for the first time.
         caller_gone: Set while a caller who had joined is away.
         time_is_short: Set when at most `warning_seconds` of the maximum duration are left.
+        on_presence: Called when the caller has come or gone.
     """
 
     def __init__(self, outbox: Outbox, limits: CallLimits) -> None:
@@ -41,6 +43,7 @@ class Attendance:
         self.caller_came = asyncio.Event()
         self.caller_gone = asyncio.Event()
         self.time_is_short = asyncio.Event()
+        self.on_presence: Callable[[], None] = lambda: None
 
     @property
     def caller_is_here(self) -> bool:
@@ -73,9 +76,11 @@ class Attendance:
         for deadline in (self._no_caller, self._return):
             if deadline is not None:
                 deadline.cancel()
+        self.on_presence()
 
     def caller_left(self, *, abruptly: bool) -> None:
         self.caller_gone.set()
+        self.on_presence()
         if not abruptly:
             self.end(CallEnding(Reason.CALLER_LEFT, "The caller left the call."))
             return

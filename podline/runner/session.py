@@ -18,8 +18,10 @@ from podline.contract.messages import (
     AudioDropped,
     ClientMessagesRefused,
     ModelReconnected,
+    ResponseLatency,
     StopMessage,
     TurnEnded,
+    TurnUnanswered,
 )
 from podline.contract.reasons import Reason
 from podline.errors import BotError
@@ -30,7 +32,10 @@ from podline.runner.channel.outbox import Outbox
 from podline.runner.closing import Closing
 from podline.runner.ending import CallEnding
 from podline.runner.health.watch import PipelineHealth
+from podline.runner.mute import MuteWatch
+from podline.runner.observers.answers import AnswerObserver, transcribes
 from podline.runner.observers.measurements import observers
+from podline.runner.observers.model_events import log_model_event
 from podline.runner.observers.voice import VoiceObserver
 from podline.runner.pipeline import CallerInput, DiscreetRTVI, call_worker
 from podline.runner.room.client_messages import ClientMessages
@@ -90,12 +95,13 @@ class BotSession:
         self._hearing = Hearing(time.monotonic)
         self._worker: PipelineWorker
         self._health: PipelineHealth
+        self._answers: AnswerObserver
         self.session_id = settings.session_id
         self.user_id = settings.user_id
         self.mute_seconds = settings.mute_seconds
         self.transport, self._peer = import_transport(settings)(attendance, self._messages)
         self.caller_input = CallerInput(self._hearing)
-        self.caller_input.add_event_handler("on_typed_text", lambda _input, _text: outbox.record(TurnEnded()))
+        self.caller_input.add_event_handler("on_typed_text", self._note_typed_text)
 
     # What the bot calls.
 
@@ -146,7 +152,15 @@ class BotSession:
         record = (
             self._outbox.record if self._traces is None else self._traces.noting(self._outbox.record, tools)
         )
-        measurements = observers(record, self._send_latency, lambda: attendance.caller_is_here)
+        self._answers = AnswerObserver(
+            MuteWatch(settings.mute_seconds),
+            self.transport.output(),
+            asyncio.get_running_loop().time,
+            self._note_latency,
+            transcribes=transcribes(pipeline),
+        )
+        attendance.on_presence = lambda: self._answers.note_presence(is_here=attendance.caller_is_here)
+        measurements = observers(record, self._answers, lambda: attendance.caller_is_here)
         self._worker = call_worker(
             pipeline,
             observers=[self._voice, *measurements],
@@ -207,6 +221,7 @@ class BotSession:
         helpers = [
             self._greet(cues.greeting),
             self._warn(cues.warning),
+            self._watch_answers(),
             self._watch_refusals(),
             self._health.run(),
         ]
@@ -230,9 +245,10 @@ class BotSession:
 
     async def _greet(self, greeting: Frame) -> None:
         await self._attendance.caller_came.wait()
+        await self._answers.owe()
         await self._worker.queue_frame(greeting)
-        await self._voice.speaking.wait()
-        self._outbox.mark("first_speech")
+        heard_at = await self._answers.first_sound
+        self._outbox.mark("first_speech", asyncio.get_running_loop().time() - heard_at)
 
     async def _warn(self, warning: Callable[[float], Frame]) -> None:
         """Warn the caller that time is nearly up, as soon as the bot is quiet."""
@@ -240,6 +256,17 @@ class BotSession:
         await self._voice.quiet.wait()
         if self._attendance.caller_is_here:
             await self._worker.queue_frame(warning(self._attendance.warning_seconds))
+
+    async def _watch_answers(self) -> None:
+        """End the call once the caller has waited in vain for an answer; but an ending call may be silent."""
+        unanswered = await self._answers.unanswered()
+        if self._attendance.ending.done():
+            return
+        if not unanswered.is_reported:
+            event = TurnUnanswered(cause=unanswered.cause)
+            self._outbox.record(event)
+            log_model_event(event)
+        self.fail(unanswered.error)
 
     async def _watch_refusals(self) -> None:
         while True:
@@ -262,7 +289,12 @@ class BotSession:
         await controller.launch_ended.wait()
         self._attendance.terminate()
 
-    async def _send_latency(self, seconds: float) -> None:
+    async def _note_typed_text(self, _input: CallerInput, _text: str) -> None:
+        self._outbox.record(TurnEnded())
+        await self._answers.owe()
+
+    async def _note_latency(self, seconds: float) -> None:
+        self._outbox.record(ResponseLatency(seconds=seconds))
         await self.send({"type": "response_latency", "seconds": round(seconds, 3)})
 
 

@@ -60,10 +60,10 @@ class Outbox:
             self._pending.popleft()
             self.dropped += 1
 
-    def mark(self, moment: Moment) -> None:
-        """Record when this moment was reached; only the first time counts."""
+    def mark(self, moment: Moment, ago: float = 0.0) -> None:
+        """Record when this moment was reached, `ago` seconds before now; only the first time counts."""
         if moment not in self._moments:
-            self._moments[moment] = self._uptime()
+            self._moments[moment] = max(0.0, self._uptime() - ago)
             self.moment_reached.set()
 
     @property

@@ -1,7 +1,7 @@
 """The events that a bot reports, from Pipecat's observers: tokens, latencies, turns, tools, talk time."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 from pipecat.observers.base_observer import BaseObserver
@@ -19,14 +19,12 @@ from pipecat.observers.service_metrics_observer import (
     ServiceUsageRecord,
 )
 from pipecat.observers.speaking_observer import SpeakingObserver, SpeechEvent, SpeechEventKind
-from pipecat.observers.user_bot_latency_observer import UserBotLatencyObserver
 
 from podline.contract.messages import (
     ErrorSeen,
     Event,
     FirstByte,
     Interrupted,
-    ResponseLatency,
     Talked,
     TokensUsed,
     ToolCalled,
@@ -38,7 +36,6 @@ from podline.runner.observers.model_events import ModelEventObserver
 from podline.runner.observers.silences import Silences
 
 RecordEvent = Callable[[Event], None]
-OnLatency = Callable[[float], Awaitable[None]]
 
 _DETECTION_SECONDS: Final = 5.0
 """More than a detector takes to be sure that speech has begun or ended, and its frame to come."""
@@ -52,18 +49,18 @@ _SETTLED = {
 
 
 def observers(
-    record: RecordEvent, on_latency: OnLatency, caller_is_here: Callable[[], bool]
+    record: RecordEvent, answers: BaseObserver, caller_is_here: Callable[[], bool]
 ) -> list[BaseObserver]:
     """Return the observers that a pipeline worker needs.
 
     Args:
         record: Takes each event as it happens.
-        on_latency: Takes the seconds from the end of the caller's speech to the first sound of the answer.
+        answers: Follows the answers that are owed.
         caller_is_here: Returns False while silence means nothing.
     """
     each = (
         _service_metrics(record),
-        _latency(record, on_latency),
+        answers,
         _tool_calls(record),
         _speech(record, Silences(record, caller_is_here)),
         _errors(record),
@@ -99,17 +96,6 @@ def tokens(usage: ServiceUsageRecord) -> Tokens:
         cache_read_input_audio_tokens=usage.cache_read_input_audio_tokens or 0,
         reasoning_tokens=usage.reasoning_tokens or 0,
     )
-
-
-def _latency(record: RecordEvent, on_latency: OnLatency) -> BaseObserver:
-    observer = UserBotLatencyObserver()
-
-    @observer.event_handler("on_latency_measured")
-    async def on_latency_measured(_observer: BaseObserver, seconds: float) -> None:
-        record(ResponseLatency(seconds=max(0.0, seconds)))
-        await on_latency(seconds)
-
-    return observer
 
 
 def _tool_calls(record: RecordEvent) -> BaseObserver:

@@ -32,7 +32,12 @@ async def measure(directory: Path, pairs: int) -> str:
     """The table of figures, over so many pairs of calls, and one more call that is replayed."""
     voice = Voice()
     figures = directory / "figures.json"
-    settings = {"PYTHONPATH": f"{INSIDE}{os.pathsep}{ROOT}", FIGURES: str(figures)}
+    settings = {
+        "PYTHONPATH": f"{INSIDE}{os.pathsep}{ROOT}",
+        FIGURES: str(figures),
+        # A bot that is not observed can't know what its caller hears.
+        "PODLINE_MUTE_SECONDS": "0",
+    }
     observed, unobserved = [], []
     with programs(directory, with_bare=False, **settings) as machine:
         for number in range(pairs + 1):

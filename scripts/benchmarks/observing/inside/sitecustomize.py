@@ -65,7 +65,7 @@ def record_what_they_see() -> None:
     async def announce() -> None:
         with_, without = [], []
         for _ in range(TURNS):
-            with_.append(await replay(seen, make(lambda _: None, ignore, lambda: True)))
+            with_.append(await replay(seen, make(lambda _: None, answers(), lambda: True)))
             without.append(await replay(seen, []))
         seconds = moments[-1] - moments[0]
         figures = {"seconds": seconds, "frames": len(seen), "with": with_, "without": without}
@@ -86,7 +86,18 @@ def record_what_they_see() -> None:
     measurements.observers = lambda *given: [*make(*given), PushRecorder()]
 
 
-async def ignore(*_: Any) -> None: ...
+def answers() -> Any:
+    """Return what follows answers, with an output that plays nothing."""
+    from pipecat.processors.filters.identity_filter import IdentityFilter
+
+    from podline.runner.mute import MuteWatch
+    from podline.runner.observers.answers import AnswerObserver
+
+    clock = asyncio.get_running_loop().time
+    return AnswerObserver(MuteWatch(0), IdentityFilter(), clock, ignore, transcribes=False)
+
+
+async def ignore(_seconds: float) -> None: ...
 
 
 async def replay(seen: Iterable[Any], observers: list[Any]) -> float:

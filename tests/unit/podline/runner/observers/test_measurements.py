@@ -35,6 +35,8 @@ from podline.contract.messages import (
 )
 from podline.contract.usage import Tokens
 from podline.frames import ModelEvent, ModelEventFrame
+from podline.runner.mute import MuteWatch
+from podline.runner.observers.answers import AnswerObserver
 from podline.runner.observers.measurements import _speech, observers, tool_called
 from podline.runner.observers.silences import Silences
 
@@ -47,8 +49,10 @@ async def events_of(*frames: Frame) -> list[Event]:
 
     async def ignore(_seconds: float) -> None: ...
 
+    clock = asyncio.get_running_loop().time
+    answers = AnswerObserver(MuteWatch(8.0), IdentityFilter(), clock, ignore, transcribes=False)
     await run_test(
-        IdentityFilter(), frames_to_send=frames, observers=observers(events.append, ignore, lambda: True)
+        IdentityFilter(), frames_to_send=frames, observers=observers(events.append, answers, lambda: True)
     )
     return events
 
