@@ -155,7 +155,8 @@ def tool_returns(call: str = "1", *, goes_on: bool | None = None, is_final: bool
 
 
 def about(seconds: float) -> object:
-    return pytest.approx(seconds, abs=0.1)
+    """Also on a machine with much else to do, whose real time is added to the loop's."""
+    return pytest.approx(seconds, abs=1.0)
 
 
 @at_once
@@ -176,13 +177,13 @@ async def test_the_latency_is_from_the_caller_s_last_sound_to_the_first_that_is_
     async with Call.held() as call:
         await call.caller_speaks(stop_secs=0.5)
         await asyncio.sleep(1.0)
-        await call.passes(LLMFullResponseStartFrame(), audio(0.5, amplitude=0.0), audio(2.0))
+        await call.passes(LLMFullResponseStartFrame(), audio(3.0, amplitude=0.0), audio(2.0))
         await call.passes(TTSStoppedFrame(), LLMFullResponseEndFrame())
         await asyncio.sleep(5.0)
         await call.passes(*spoken(1.0))
 
         assert await call.is_content()
-        assert call.latencies == [about(0.5 + 1.0 + 0.5)]
+        assert call.latencies == [about(0.5 + 1.0 + 3.0)]
 
 
 @pytest.mark.parametrize(
