@@ -18,7 +18,7 @@ def test_the_sdk_passes_each_option_on() -> None:
     arguments = http_options("key").async_client_args or {}
     client = Client(api_key="key", http_options=http_options("key"))
 
-    passed_on = client._api_client._websocket_ssl_ctx  # noqa: SLF001 - what the SDK connects with
+    passed_on = client._api_client._websocket_ssl_ctx
 
     assert arguments.items() <= passed_on.items()
 
