@@ -17,7 +17,6 @@ from pipecat.workers.runner import WorkerRunner
 from podline.contract.messages import (
     AudioDropped,
     ClientMessagesRefused,
-    ModelReconnected,
     ResponseLatency,
     StopMessage,
     TurnEnded,
@@ -140,10 +139,6 @@ class BotSession:
     def fail(self, error: BotError) -> None:
         """End the call because of an error that it can't continue with."""
         self._attendance.end(CallEnding.of(error))
-
-    def model_reconnected(self) -> None:
-        """Record that a lost connection to the model was restored."""
-        self._outbox.record(ModelReconnected())
 
     # The parts of a call.
 
