@@ -20,9 +20,13 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.base_pipeline import BasePipeline
 from pipecat.pipeline.pipeline import PipelineSink, PipelineSource
 from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 
 _FOLLOWED: Final = (HeartbeatFrame, InputAudioRawFrame, StartFrame, EndFrame, StopFrame, CancelFrame)
+
+_WAITING_FRAMES: Final = 25
+"""More of the caller's audio than waits for a moment: half a second."""
 
 Kind = type[Frame]
 
@@ -84,7 +88,15 @@ class Progress:
         """
         if self._muted:
             return None
-        return next((each for each in self.processors if self._held_audio.get(each, 0.0) >= seconds), None)
+        return next((each for each in self.processors if self._keeps_audio(each, seconds)), None)
+
+    def _keeps_audio(self, processor: FrameProcessor, seconds: float) -> bool:
+        if not isinstance(processor, BaseInputTransport):
+            return self._held_audio.get(processor, 0.0) >= seconds
+        # What a room's input takes is no frame of the pipeline yet, but waits in a queue of its own.
+        waiting = getattr(processor, "_audio_in_queue", None)
+        passed = max(self._passed.get((InputAudioRawFrame, processor), 0.0), self._started)
+        return waiting is not None and waiting.qsize() >= _WAITING_FRAMES and self._now() - passed >= seconds
 
     @property
     def _started(self) -> float:

@@ -1,4 +1,4 @@
-"""Pipecat's tasks, watched: one that dies is reported instead of logged and forgotten."""
+"""Pipecat's tasks, watched: one that ends is reported instead of logged and forgotten."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from pipecat.utils.asyncio.task_manager import TaskManager
 
 
 @dataclass(frozen=True)
-class DeadTask:
-    """A task that ended because of an exception that nobody caught.
+class EndedTask:
+    """A task that ended although nobody cancelled it.
 
     Attributes:
         owner: The name of the processor, or another part of Pipecat, that began it.
         name: What the owner calls it.
         module: Where its code is.
-        error: What it raised.
+        error: What it raised, and nobody caught; None if it returned.
     """
 
     owner: str
     name: str
     module: str
-    error: BaseException
+    error: BaseException | None = None
 
 
 class WatchedTasks(TaskManager):
     """Runs the tasks of a pipeline, all of them: processors, observers, transports and the worker."""
 
-    def __init__(self, died: Callable[[DeadTask], None]) -> None:
-        """Begin; `died` is called at once for each task that dies."""
+    def __init__(self, ended: Callable[[EndedTask], None]) -> None:
+        """Begin; `ended` is called at once for each task that ends by itself."""
         super().__init__()
-        self._died = died
+        self._ended = ended
 
     def create_task(
         self, coroutine: Coroutine[Any, Any, Any], name: str, context: Context | None = None
@@ -48,7 +48,7 @@ class WatchedTasks(TaskManager):
 
     async def _watched(self, coroutine: Coroutine[Any, Any, Any], name: str) -> Any:
         try:
-            return await coroutine
+            result = await coroutine
         except asyncio.CancelledError as error:
             # Not cancelled itself, but by the cancellation of something that it awaited.
             if not _is_being_cancelled() and not _is_tool(coroutine):
@@ -60,10 +60,13 @@ class WatchedTasks(TaskManager):
         except Exception as error:
             self._report(name, error)
             raise
+        else:
+            self._report(name)
+            return result
 
-    def _report(self, name: str, error: BaseException) -> None:
+    def _report(self, name: str, error: BaseException | None = None) -> None:
         owner, _, own_name = name.partition("::")
-        self._died(DeadTask(owner, own_name or name, _module(error), error))
+        self._ended(EndedTask(owner, own_name or name, _module(error), error))
 
 
 def _is_being_cancelled() -> bool:
@@ -76,9 +79,9 @@ def _is_tool(coroutine: Coroutine[Any, Any, Any]) -> bool:
     return inspect.iscoroutine(coroutine) and coroutine.cr_code is LLMService._run_function_call.__code__  # noqa: SLF001 - Pipecat has no other sign
 
 
-def _module(error: BaseException) -> str:
+def _module(error: BaseException | None) -> str:
     """Return the module of the task's outermost function, below this one."""
-    trace = error.__traceback__
+    trace = None if error is None else error.__traceback__
     while trace is not None and trace.tb_frame.f_globals.get("__name__") == __name__:
         trace = trace.tb_next
     return "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))

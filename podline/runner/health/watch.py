@@ -13,12 +13,13 @@ from pipecat.frames.frames import CancelFrame, ErrorFrame, Frame, StartFrame
 from pipecat.pipeline.service_switcher import ServiceSwitcher
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.transports.base_input import BaseInputTransport
 
 from podline.contract.reasons import Reason
 from podline.runner.attendance import Attendance
 from podline.runner.ending import CallEnding
 from podline.runner.health.progress import Progress
-from podline.runner.health.tasks import DeadTask, WatchedTasks
+from podline.runner.health.tasks import EndedTask, WatchedTasks
 from podline.runner.health.verdicts import ending_after, ending_of, ending_of_crash, name_of
 
 STUCK_SECONDS: Final = 15.0
@@ -56,7 +57,7 @@ class PipelineHealth:
         self._attendance = attendance
         self._stuck_seconds = max(STUCK_SECONDS, 2 * mute_seconds) if mute_seconds else SILENT_STUCK_SECONDS
         self._progress = Progress(worker.pipeline, now)
-        self.tasks = WatchedTasks(self._task_died)
+        self.tasks = WatchedTasks(self._task_ended)
         for each in _answerable(worker.pipeline):
             each.add_event_handler("on_error", self._error)
             each.add_event_handler("on_usable_changed", self._usable_changed)
@@ -77,6 +78,11 @@ class PipelineHealth:
                 self._end(stuck, ending_of(stuck, f"has been stuck for {self._stuck_seconds:g} seconds"))
             elif (deaf := self._progress.deaf_for(DEAF_SECONDS)) is not None:
                 self._end(deaf, ending_of(deaf, "stopped passing on what the caller says"))
+
+    def ending_if_stuck(self, seconds: float) -> CallEnding | None:
+        """Return the ending for a processor that has been stuck for this long, if there is one."""
+        stuck = self._progress.stuck_for(seconds)
+        return None if stuck is None else ending_of(stuck, f"has been stuck for at least {seconds:g} seconds")
 
     def who_withholds(self, kind: type[Frame]) -> FrameProcessor | None:
         """Return the processor that has not passed on a frame of this kind, if one has not."""
@@ -99,12 +105,16 @@ class PipelineHealth:
         if not is_usable:
             self._end(processor, ending_of(processor, "reported that it can no longer work"))
 
-    def _task_died(self, task: DeadTask) -> None:
+    def _task_ended(self, task: EndedTask) -> None:
         owner = next((each for each in self._progress.processors if each.name == task.owner), None)
-        if owner is not None:
+        if task.error is None:
+            # A room's input listens in its tasks, and some of Pipecat's return from what they can't handle.
+            if isinstance(owner, BaseInputTransport):
+                self._end(owner, ending_of(owner, f"stopped listening: its task {task.name} returned"))
+        elif owner is not None:
             self._end(owner, ending_of_crash(owner, task.error, task.name), task.error)
         else:
-            self._end(None, _ending_without_processor(task), task.error)
+            self._end(None, _ending_without_processor(task.error, task.module), task.error)
 
     def _not_set_up(self, _worker: PipelineWorker) -> None:
         self._end_start("could not be set up in time")
@@ -143,9 +153,9 @@ def _answerable(processor: FrameProcessor) -> Iterator[FrameProcessor]:
             yield from _answerable(each)
 
 
-def _ending_without_processor(task: DeadTask) -> CallEnding:
+def _ending_without_processor(error: BaseException, module: str) -> CallEnding:
     """Return the ending for a dead task of the worker, an observer, or a transport's client."""
-    ending = CallEnding.of_bug(task.error)
-    if ending.reason is Reason.CRASHED and task.module.startswith("pipecat.transports."):
+    ending = CallEnding.of_bug(error)
+    if ending.reason is Reason.CRASHED and module.startswith("pipecat.transports."):
         return replace(ending, reason=Reason.ROOM_LOST)
     return ending

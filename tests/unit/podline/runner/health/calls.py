@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -143,6 +143,38 @@ def everything(root: FrameProcessor) -> list[FrameProcessor]:
     return [*inner, *root.processors]
 
 
+Process = Callable[[Frame, FrameDirection], Awaitable[None]]
+
+
+def spoil(part: FrameProcessor, process: Process) -> None:
+    """Let the processor do this with each frame, as a bug in its code would."""
+    setattr(part, "process_frame", process)  # noqa: B010 - so does a bug that nobody declared
+
+
+def keeps(*kinds: type[Frame]) -> Callable[[FrameProcessor], None]:
+    """The processor drops these frames, and does everything else."""
+
+    def keep(part: FrameProcessor) -> None:
+        does = part.process_frame
+
+        async def process(frame: Frame, direction: FrameDirection) -> None:
+            if not isinstance(frame, kinds):
+                await does(frame, direction)
+
+        spoil(part, process)
+
+    return keep
+
+
+def blocks(part: FrameProcessor) -> None:
+    """The processor waits for ever in whatever comes first."""
+
+    async def process(_frame: Frame, _direction: FrameDirection) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    spoil(part, process)
+
+
 @dataclass
 class Call:
     """A call that is going on."""
@@ -166,11 +198,11 @@ class Call:
 
 
 @contextlib.asynccontextmanager
-async def on_the_phone() -> AsyncIterator[Call]:
+async def on_the_phone(grace_seconds: float = 30.0) -> AsyncIterator[Call]:
     """A call whose caller has been greeted."""
     outbox = Outbox(lambda: 1.0)
     attendance = Attendance(outbox, CallLimits(no_caller=60, return_grace=10, max_duration=1800))
-    settings = replace(read_settings(ENVIRONMENT), channel=None)
+    settings = replace(read_settings(ENVIRONMENT), channel=None, grace_seconds=grace_seconds)
     session = BotSession(settings, outbox, attendance)
     cues = Cues(
         greeting=LLMRunFrame(),

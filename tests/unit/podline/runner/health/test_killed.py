@@ -13,15 +13,10 @@ from pipecat.utils.errors import ErrorCategory
 from podline.contract.reasons import Reason
 from podline.errors import ModelLost
 from podline.runner.ending import CallEnding
-from tests.unit.podline.runner.health.calls import PARTS, Call, on_the_phone
+from tests.unit.podline.runner.health.calls import PARTS, Call, on_the_phone, spoil
 
 Way = Callable[[Call, FrameProcessor], Awaitable[None]]
 Kill = Callable[[Callable[[], BaseException]], Way]
-
-
-def spoil(part: FrameProcessor, process: Callable[[Frame, FrameDirection], Awaitable[None]]) -> None:
-    """Let the processor do this with each frame, as a bug in its code would."""
-    setattr(part, "process_frame", process)  # noqa: B010 - so does a bug that nobody declared
 
 
 def raises(error: Callable[[], BaseException]) -> Way:
