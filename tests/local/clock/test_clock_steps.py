@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,27 +53,47 @@ def wall_clock(tmp_path: Path) -> WallClock:
     return WallClock(tmp_path / "clock")
 
 
-@pytest.fixture(params=["webrtc", "livekit"])
-def url(
-    request: pytest.FixtureRequest, sandbox: Sandbox, wall_clock: WallClock, tmp_path: Path
-) -> Iterator[str]:
-    """A controller whose bots live by that clock."""
+@pytest.fixture
+def urls(
+    sandbox: Sandbox,
+    livekit: LiveKitServer,
+    wall_clock: WallClock,
+    tmp_path: Path,
+    pytestconfig: pytest.Config,
+) -> Iterator[dict[str, str]]:
+    """Controllers whose bots live by that clock, by how these meet their callers."""
     variables = {
         "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{ROOT}",
         "PYTHON_CLOCK": str(wall_clock.path),
         # A caller who seems to be gone for a moment ends the call.
         "PODLINE_RETURN_GRACE_SECONDS": "0.1",
     }
-    if request.param == "livekit":
-        server: LiveKitServer = request.getfixturevalue("livekit")
-        variables |= server.variables
-    with serving(sandbox, tmp_path, request.config.stash[PROGRAMS], variables) as url:
-        yield url
+    rooms: dict[str, Mapping[str, str]] = {"webrtc": {}, "livekit": livekit.variables}
+    with contextlib.ExitStack() as stack:
+        served = {}
+        for name, more in rooms.items():
+            directory = tmp_path / name
+            directory.mkdir()
+            site = serving(sandbox, directory, pytestconfig.stash[PROGRAMS], {**variables, **more})
+            served[name] = stack.enter_context(site)
+        yield served
 
 
 async def test_the_bot_speaks_on_and_the_caller_stays_when_the_clock_is_set(
-    url: str, wall_clock: WallClock, voice: Voice
+    urls: dict[str, str], wall_clock: WallClock, voice: Voice
 ) -> None:
+    told = asyncio.Barrier(len(urls) + 1)
+    async with asyncio.TaskGroup() as tasks:
+        for name, url in urls.items():
+            tasks.create_task(call(url, voice, told), name=name)
+        await told.wait()
+        for seconds in STEPS:
+            await asyncio.sleep(BETWEEN_SECONDS)
+            wall_clock.step(seconds)
+
+
+async def call(url: str, voice: Voice, told: asyncio.Barrier) -> None:
+    """Have the bot tell the story, and meet the others when it begins."""
     async with httpx.AsyncClient(base_url=url) as controller:
         async with calling(url, voice, user_id="kai") as (caller, session_id):
             assert session_id is not None
@@ -81,9 +102,7 @@ async def test_the_bot_speaks_on_and_the_caller_stays_when_the_clock_is_set(
 
             caller.write(f'say "{STORY}"')
             began = await caller.hears_bot()
-            for seconds in STEPS:
-                await asyncio.sleep(BETWEEN_SECONDS)
-                wall_clock.step(seconds)
+            await told.wait()
             await caller.bot_quiet(LONGEST_GAP_SECONDS)
             assert caller.bot_turns()[-1] == STORY
             assert_heard_whole(caller.ear, began, length_of(STORY, voice))
