@@ -19,13 +19,12 @@ from podline.gemini.failures import Failure, failure_of
 from podline.gemini.history import as_turns
 from podline.gemini.options import SETUP_SECONDS, http_options
 from podline.gemini.resumption import Resumption
+from podline.gemini.sending import SendingSession
 
 if TYPE_CHECKING:
-    from google.genai import live as genai_live
     from google.genai import types as genai_types
     from pipecat.services.google.gemini_live import llm as gemini_live
 else:
-    genai_live = optional("google", "google.genai.live")
     genai_types = optional("google", "google.genai.types")
     gemini_live = optional("google", "pipecat.services.google.gemini_live.llm")
 
@@ -97,14 +96,14 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
                 async with asyncio.timeout(SETUP_SECONDS):
                     connecting = self._client.aio.live.connect(model=settings.model or "", config=config)
                     session = await stack.enter_async_context(connecting)
-                await self._handle_session_ready(session)
+                await self._handle_session_ready(SendingSession(session))
                 while True:
                     async for message in session.receive():
                         await self._handle_server_message(message)
         except Exception as error:  # noqa: BLE001 - after any error there is no model
             await self._connection_failed(failure_of(error))
 
-    async def _handle_session_ready(self, session: genai_live.AsyncSession) -> None:
+    async def _handle_session_ready(self, session: Any) -> None:
         is_resumed = self._session_resumption_handle is not None
         is_first, self._has_been_ready = not self._has_been_ready, True
         self._ready_at = self._clock()

@@ -25,6 +25,10 @@ RATE: Final = 24_000
 LOWEST_RATE: Final = 8_000
 HIGHEST_RATE: Final = 48_000
 AUDIO_TYPE: Final = f"audio/pcm;rate={RATE}"
+LONGEST_TRANSCRIPTION: Final = 4_000
+"""Characters of one message: minutes of speech."""
+MOST_TOKENS: Final = 10_000_000
+"""Tokens of one turn: ten times the largest context there is."""
 
 _SAMPLE_BYTES: Final = 2
 _MOST_PARTS: Final = 64
@@ -45,6 +49,7 @@ class IncomingMessages:
 
         The first carries what precedes the parts (`interrupted`), the last everything else.
         """
+        message = self._bounded(message)
         content = message.server_content
         if content is None:
             yield message
@@ -63,6 +68,22 @@ class IncomingMessages:
             yield from self._before_the_last(content, parts)
         yield _last(message, content, parts[-1:], calls, keeps_interrupted=len(parts) <= 1)
 
+    def _bounded(self, message: genai_types.LiveServerMessage) -> genai_types.LiveServerMessage:
+        """Cut transcriptions to a length that somebody can say, and leave out counts that can't be."""
+        content, usage = message.server_content, message.usage_metadata
+        if usage is not None and not _is_possible(usage):
+            self._log_once("usage")
+            message = message.model_copy(update={"usage_metadata": None})
+        if content is not None and (
+            _is_long(content.input_transcription) or _is_long(content.output_transcription)
+        ):
+            cut = {
+                "input_transcription": _cut(content.input_transcription),
+                "output_transcription": _cut(content.output_transcription),
+            }
+            message = message.model_copy(update={"server_content": content.model_copy(update=cut)})
+        return message
+
     def _usable(
         self, parts: list[genai_types.Part], calls: list[genai_types.FunctionCall]
     ) -> tuple[list[genai_types.Part], list[genai_types.FunctionCall]]:
@@ -78,7 +99,7 @@ class IncomingMessages:
                 if audio:
                     usable.append(_audio_part(audio))
             elif part.thought and part.text:
-                usable.append(part)
+                usable.append(genai_types.Part(text=part.text[:LONGEST_TRANSCRIPTION], thought=True))
             else:
                 # Nobody hears a text, and Pipecat would take the turn for a written one.
                 self._log_once("text" if part.text else "unknown")
@@ -136,6 +157,33 @@ class _AudioStream:
         if self._resampler is None:
             self._resampler = soxr.ResampleStream(rate, RATE, 1, dtype="int16")
         return bytes(self._resampler.resample_chunk(np.frombuffer(audio, "<i2", whole // _SAMPLE_BYTES)))
+
+
+def _is_long(said: genai_types.Transcription | None) -> bool:
+    return said is not None and len(said.text or "") > LONGEST_TRANSCRIPTION
+
+
+def _cut(said: genai_types.Transcription | None) -> genai_types.Transcription | None:
+    if said is None or said.text is None:
+        return said
+    return said.model_copy(update={"text": said.text[:LONGEST_TRANSCRIPTION]})
+
+
+def _is_possible(usage: genai_types.UsageMetadata) -> bool:
+    details = (
+        *(usage.prompt_tokens_details or []),
+        *(usage.response_tokens_details or []),
+        *(usage.cache_tokens_details or []),
+    )
+    counts = (
+        usage.prompt_token_count,
+        usage.response_token_count,
+        usage.cached_content_token_count,
+        usage.tool_use_prompt_token_count,
+        usage.thoughts_token_count,
+        *(detail.token_count for detail in details),
+    )
+    return all(count is None or 0 <= count <= MOST_TOKENS for count in counts)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 else:
     genai_types = optional("google", "google.genai.types")
 
-SETUP_SECONDS: Final = 10.0
-"""How long a session may take to set up. It takes 0.3 s, in a cold pod longer."""
+SETUP_SECONDS: Final = 6.0
+"""How long a session may take to set up: less than a caller waits for the greeting. It takes 0.3 s."""
 CLOSE_SECONDS: Final = 0.5
 """How long to wait for the other side's close frame: the default of 10 s would delay each reconnection."""
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024

@@ -50,7 +50,7 @@ _ASKED_AGAIN: Final = 1
 _RECONNECTED: Final = 2
 
 _OBSERVED: Final[dict[Cause, str]] = {
-    "empty_turn": "Gemini completed its turns without a word",
+    "empty_turn": "Gemini completed its turns without audio that can be played",
     "inaudible": "Gemini sent sound that can't be heard",
     "no_answer": "Gemini fell silent",
 }
@@ -339,16 +339,17 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
 
     async def _answer_is_late(self, cause: Cause) -> None:
         """Ask over another connection; give up if this is the second."""
+        if self._misses >= _RECONNECTED and self._reply.is_audible:
+            # The model doesn't complete its turns, and the caller has heard the answer.
+            self._reply.withdraw()
+            self._settle()
+            await self._close_response()
+            return
         if self._misses == 0:
             await self._push_event(TurnUnanswered(cause))
         if self._misses < _RECONNECTED:
             self._misses = _RECONNECTED
             self._restart(resumes=False)
-        elif self._reply.is_audible:
-            # The model doesn't complete its turns, and the caller has heard the answer.
-            self._reply.withdraw()
-            self._settle()
-            await self._close_response()
         else:
             await self._give_up(
                 ModelLost(f"{_OBSERVED[cause]}, even on a second connection; the caller can call again.")

@@ -8,7 +8,7 @@ from google.genai import types
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podline.gemini.incoming import AUDIO_TYPE, RATE, IncomingMessages
+from podline.gemini.incoming import AUDIO_TYPE, LONGEST_TRANSCRIPTION, RATE, IncomingMessages
 
 HALF_SECOND = (8000 * np.sin(np.arange(RATE // 2) / 10)).astype("<i2").tobytes()
 
@@ -154,6 +154,42 @@ def test_two_calls_of_one_tool_are_two() -> None:
 
 def test_parts_beyond_all_measure_are_dropped() -> None:
     assert len(parts_of(prepared(turn(*[audio(HALF_SECOND[:2])] * 1000)))) < 100
+
+
+def test_a_transcription_beyond_all_measure_is_cut() -> None:
+    content = types.LiveServerContent(
+        input_transcription=types.Transcription(text="a" * 10**6),
+        output_transcription=types.Transcription(text="b" * 10**6, finished=True),
+    )
+    [message] = prepared(types.LiveServerMessage(server_content=content))
+
+    cut = message.server_content
+    assert cut is not None
+    assert cut.input_transcription is not None
+    assert cut.output_transcription is not None
+    assert len(cut.input_transcription.text or "") == LONGEST_TRANSCRIPTION
+    assert (len(cut.output_transcription.text or ""), cut.output_transcription.finished) == (4000, True)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        types.UsageMetadata(prompt_token_count=-1),
+        types.UsageMetadata(response_token_count=10**18),
+        types.UsageMetadata(prompt_tokens_details=[types.ModalityTokenCount(token_count=-5)]),
+    ],
+)
+def test_counts_that_cannot_be_are_left_out(usage: types.UsageMetadata) -> None:
+    [message] = prepared(types.LiveServerMessage(usage_metadata=usage))
+
+    assert message.usage_metadata is None
+
+
+def test_counts_that_can_be_are_kept() -> None:
+    usage = types.UsageMetadata(prompt_token_count=900_000, response_token_count=0)
+    [message] = prepared(types.LiveServerMessage(usage_metadata=usage))
+
+    assert message.usage_metadata == usage
 
 
 mime_types = st.sampled_from(["audio/pcm", "audio/pcm;rate=16000", "audio/opus"]) | st.text(max_size=30)

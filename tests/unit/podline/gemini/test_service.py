@@ -92,7 +92,7 @@ async def test_a_second_empty_turn_brings_another_connection_and_a_third_gives_u
 
         error = await call.is_given_up()
         assert isinstance(error, ModelLost)
-        assert error.message.startswith("Gemini completed its turns without a word, even on a second")
+        assert error.message.startswith("Gemini completed its turns without audio that can be played, even")
 
 
 async def test_an_answer_on_the_second_connection_is_as_good() -> None:
