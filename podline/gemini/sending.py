@@ -1,4 +1,4 @@
-"""A session to which no message takes longer than a limit: a server that reads nothing would block the bot."""
+"""A session whose sending has a time limit, because a server that reads nothing would block the bot."""
 
 from __future__ import annotations
 
