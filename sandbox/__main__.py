@@ -21,6 +21,7 @@ from aiohttp import web
 
 from podline.contract import environment
 from sandbox.certificate import load_certificate, make_certificate
+from sandbox.control import ENVIRONMENT_FILE
 from sandbox.daily.rooms import DOMAIN
 from sandbox.daily.server import PREFIX as DAILY_PREFIX
 from sandbox.daily.server import DailyServer, create_daily_app
@@ -41,7 +42,6 @@ from sandbox.voice import Voice
 
 _LOOPBACK: Final = "127.0.0.1"
 _EVERYWHERE: Final = "0.0.0.0"
-_ENVIRONMENT: Final = "sandbox.env"
 _STORE_SECRETS: Final = "SANDBOX_STORE_SECRETS"
 _KEY: Final = "SANDBOX_KEY"
 """Not GOOGLE_API_KEY: a real one in somebody's shell must not end up in `sandbox.env`."""
@@ -54,7 +54,8 @@ def main() -> None:
         prog="python -m sandbox",
         description=__doc__,
         epilog=f"{_KEY} sets the key that the model accepts, {_STORE_SECRETS} the comma-separated secrets "
-        "that the store accepts signatures of. By default, each run makes its own.",
+        "that the store accepts signatures of. By default, each run makes its own. "
+        "`python -m sandbox.control` orders a running sandbox to misbehave.",
     )
     parser.add_argument("--directory", type=Path, required=True, help="the directory to write files to")
     parser.add_argument(
@@ -73,7 +74,7 @@ def main() -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         # A program that waits for this file must not find an earlier run's.
-        (directory / _ENVIRONMENT).unlink(missing_ok=True)
+        (directory / ENVIRONMENT_FILE).unlink(missing_ok=True)
         asyncio.run(_run(directory, options, os.environ.get(_KEY) or _new_key()))
     except OSError as error:
         sys.exit(f"sandbox: {error}")
@@ -110,7 +111,7 @@ async def _run(directory: Path, options: argparse.Namespace, key: str) -> None:
         daily_socket = socket.create_server((options.host, 0))
         daily_url = await _serve(create_daily_app(daily), daily_socket, None, stack)
         _write_environment(
-            directory / _ENVIRONMENT,
+            directory / ENVIRONMENT_FILE,
             {
                 environment.GOOGLE_API_KEY: gemini.key,
                 environment.GOOGLE_GEMINI_BASE_URL: model_url,

@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from sandbox.gemini.bending import Message, Outgoing, bend, blobs_of, holds
-from sandbox.gemini.faults import (
-    Aimed,
-    AtMoment,
+from sandbox.gemini.faults import Aimed, AtMoment, Moment, TurnKind
+from sandbox.gemini.manners import (
     Content,
     EmptyTurn,
     Manner,
-    Moment,
     OfCalls,
     OfTurns,
     RepeatedToolCall,
     Thoughts,
     ToolCallCancellation,
-    TurnKind,
     WrongAudio,
     WrongToolCallId,
 )

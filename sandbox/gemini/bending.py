@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from sandbox.gemini.faults import (
+from sandbox.gemini.manners import (
     Content,
     Delayed,
     LongTranscriptions,

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from sandbox.gemini.faults import Aimed, Amnesia, Fault, Manner, ModelOrder
+from sandbox.gemini.faults import Aimed, Fault
+from sandbox.gemini.manners import Amnesia, Manner, ModelOrder
 from sandbox.misbehaviour import Orders
 
 COMES_BACK_SECONDS: Final = 10.0

@@ -11,8 +11,8 @@ from typing import Any, Final
 from sandbox.gemini import answers, wire
 from sandbox.gemini.answers import Request
 from sandbox.gemini.behaviour import Behaviour
-from sandbox.gemini.faults import ToolCallCancellation
 from sandbox.gemini.intents import Remove, Save, Search
+from sandbox.gemini.manners import ToolCallCancellation
 from sandbox.gemini.memory import Asked, Memory, TurnKind
 from sandbox.gemini.record import SessionRecord, ToolResponseRecord, TurnRecord
 from sandbox.gemini.usage import Spent, text_tokens

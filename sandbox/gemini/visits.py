@@ -18,17 +18,16 @@ from sandbox.gemini.connection import Connection
 from sandbox.gemini.conversation import Conversation
 from sandbox.gemini.faults import (
     AcceptAndHang,
-    Amnesia,
     AtMoment,
     Drop,
     Fault,
-    Manner,
     Refusal,
     RefuseKey,
     RefuseQuota,
     RefuseSetup,
 )
 from sandbox.gemini.line import Line
+from sandbox.gemini.manners import Amnesia, Manner
 from sandbox.gemini.memory import Memory
 from sandbox.gemini.model import Gemini
 from sandbox.gemini.record import SessionRecord

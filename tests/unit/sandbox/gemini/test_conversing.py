@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.gemini.behaviour import Behaviour
-from sandbox.gemini.faults import EmptyTurn, WrongAudio
+from sandbox.gemini.manners import EmptyTurn, WrongAudio
 from sandbox.gemini.wire import ClientContent, Content, ContentPart, FunctionResponse
 from sandbox.voice import Voice
 from tests.unit.sandbox.gemini.conversations import (

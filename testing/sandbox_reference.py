@@ -1,0 +1,246 @@
+"""What the sandbox's model can be ordered to do, as a document, from the orders' classes.
+
+Run as `python -m testing.sandbox_reference`, writes docs/sandbox-model.md.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import msgspec
+from msgspec import inspect
+
+from sandbox.gemini.faults import Aimed, AtMoment, OfTurn
+from sandbox.gemini.manners import Manner, ModelOrder, OfCalls, OfTurns
+from sandbox.misbehaviour import Misbehaviour
+
+PAGE: Final = Path(__file__).parent.parent / "docs" / "sandbox-model.md"
+_SHARED: Final[tuple[tuple[str, type[msgspec.Struct]], ...]] = (
+    ("all", Misbehaviour),
+    ("all", Aimed),
+    ("those with a moment or turns", OfTurn),
+    ("those with a moment", AtMoment),
+    ("those of turns", OfTurns),
+    ("those of calls", OfCalls),
+)
+
+_BEGINS: Final = """\
+# What the sandbox's model can be ordered to do
+
+<!-- Made by scripts/generate from sandbox/gemini/faults.py, manners.py and testing/sandbox_reference.py. -->
+
+```sh
+python -m sandbox.control --directory DIR conversations
+python -m sandbox.control --directory DIR order empty_turn conversation=0 turn=greeting turns=1 now=true
+python -m sandbox.control --directory DIR forget
+```
+
+`DIR` is where the sandbox wrote its `sandbox.env`; `--url URL` names the store's address instead.
+`conversation=` takes a name or an index from the list. The same over HTTP, at the store's address: `GET
+/sandbox/conversations`, `POST /sandbox/behaviour` with `{"target": "model", "name": "empty_turn",
+"conversation": NAME, "now": true, ...}` and `DELETE /sandbox/behaviour`
+([sandbox/README.md](../sandbox/README.md)).
+
+## Whose call, and when
+
+An order without `conversation` is for whoever comes: for the next `times` connections, or with `now` for
+all that are open. With `conversation` it is for that caller alone: for the caller's next `times`
+connections, or with `now` for the open one and, if `times` is more, for those that follow. It follows the
+caller where a handle resumes the conversation, and where a reconnect begins another: a connection that
+opens anew from the same address within 10 seconds after one was lost is taken for the same caller's
+(`succeeds` in the records). Lost is a connection that something was ordered of, or that broke; a client
+that closes an honest one has left. `DELETE /sandbox/behaviour` forgets who was lost, too.
+
+Of the faults that wait, a connection takes one, the oldest; of the manners all. What is ordered with `now`
+adds up.
+"""
+
+_TABLE: Final = "| {} | Parameters | What the model does |\n| --- | --- | --- |"
+
+SITUATIONS: Final[tuple[tuple[str, tuple[dict[str, Any], ...]], ...]] = (
+    ("A turn is answered by `turnComplete` alone, once", ({"name": "empty_turn", "turns": 1},)),
+    ("... in every turn, over all reconnects", ({"name": "empty_turn", "times": None},)),
+    (
+        "... without the transcription of what was heard",
+        ({"name": "empty_turn"}, {"name": "withheld", "what": ["input_transcription"]}),
+    ),
+    ("A greeting is empty", ({"name": "empty_turn", "turn": "greeting"},)),
+    ("Nothing follows a tool's result", ({"name": "empty_turn", "turn": "tool_result"},)),
+    ("A thought every 5 s for ever", ({"name": "thoughts", "every_seconds": 5},)),
+    ("Three thoughts, then the answer", ({"name": "thoughts", "every_seconds": 1, "count": 3},)),
+    ("Audio of zeros", ({"name": "wrong_audio", "sound": "zeros"},)),
+    ("Audio of amplitude 40", ({"name": "wrong_audio", "sound": "noise", "amplitude": 40},)),
+    ("A direct current", ({"name": "wrong_audio", "sound": "offset", "amplitude": 2000},)),
+    ("Audio at 8000 per second", ({"name": "wrong_audio", "rate": 8000},)),
+    ("No rate in the type", ({"name": "wrong_audio", "mime_type": "audio/pcm"},)),
+    ("Opus", ({"name": "wrong_audio", "mime_type": "audio/opus"},)),
+    ("Odd byte counts", ({"name": "wrong_audio", "odd_bytes": True},)),
+    ("Parts `[thought, audio]`", ({"name": "parts", "order": ["thought", "audio"]},)),
+    ("A call only in `modelTurn.parts`", ({"name": "parts", "order": ["function_call"]},)),
+    (
+        "... and in a message of its own",
+        ({"name": "parts", "order": ["text", "audio", "function_call"], "repeat_call": True},),
+    ),
+    (
+        "The answer stops in mid-sentence, and nothing follows",
+        ({"name": "withheld", "what": ["everything"], "after_audio_seconds": 1, "turns": 1},),
+    ),
+    ("`generationComplete` is missing", ({"name": "withheld", "what": ["generation_complete"]},)),
+    ("`turnComplete` is missing", ({"name": "withheld", "what": ["turn_complete"]},)),
+    (
+        "The handle is refused twice",
+        ({"name": "drop", "after": "connect", "connection": "resumed", "code": 1007, "times": 2},),
+    ),
+    ("A resumed session has forgotten everything", ({"name": "amnesia"},)),
+    ("The handle comes 3 s late", ({"name": "delayed", "what": ["resumption_update"], "seconds": 3},)),
+    ("... or never", ({"name": "no_resumption_handles"},)),
+    (
+        "A goAway while the turn's handle is on its way",
+        (
+            {"name": "delayed", "what": ["resumption_update"], "seconds": 3},
+            {"name": "go_away", "after": "turn_complete", "time_left_seconds": 10},
+        ),
+    ),
+    (
+        "A drop before the greeting is heard",
+        ({"name": "drop", "after": "turn_start", "turn": "greeting"},),
+    ),
+    ("... in mid-answer", ({"name": "drop", "after": "audio", "turn": "answer", "delay_seconds": 1},)),
+    ("... while a tool runs", ({"name": "drop", "after": "tool_call"},)),
+    ("... before the tool's result is taken", ({"name": "drop", "after": "tool_response"},)),
+    ("... after it", ({"name": "drop", "after": "turn_start", "turn": "tool_result"},)),
+    ("... after a barge-in over a running tool", ({"name": "drop", "after": "tool_call_cancellation"},)),
+    (
+        "... after the caller's second turn",
+        ({"name": "drop", "after": "turn_start", "turn": "answer", "utterance": 2},),
+    ),
+    ("One id in two messages", ({"name": "repeated_tool_call", "how": "two_messages"},)),
+    ("... again after the answer", ({"name": "repeated_tool_call", "how": "after_turn"},)),
+    ("A call is cancelled after 1 s", ({"name": "tool_call_cancellation", "delay_seconds": 1},)),
+    ("... after its result", ({"name": "tool_call_cancellation", "after_result": True},)),
+    ("An unknown id is cancelled", ({"name": "tool_call_cancellation", "id": "nobodys"},)),
+    ("A call without an id", ({"name": "wrong_tool_call_id"},)),
+    ("... with a very long one", ({"name": "wrong_tool_call_id", "length": 100_000},)),
+    (
+        "Slow transcriptions",
+        ({"name": "delayed", "what": ["input_transcription", "output_transcription"], "seconds": 5},),
+    ),
+    ("Huge transcriptions", ({"name": "long_transcriptions", "bytes": 500_000},)),
+    ("A message over 1 MiB", ({"name": "huge_message", "bytes": 2_000_000, "after": "turn_start"},)),
+    ("... over 16 MiB", ({"name": "huge_message", "bytes": 20_000_000, "after": "turn_start"},)),
+    ("No pongs", ({"name": "withhold_pongs"},)),
+    ("TCP stalls", ({"name": "stall", "reads": False, "after": "turn_start"},)),
+    ("Closed as try again later", ({"name": "drop", "code": 1013, "reason": "Try again later"},)),
+    ("Overloaded at connect, twice", ({"name": "http_status", "status": 503, "times": 2},)),
+    ("Out of quota at connect", ({"name": "http_status", "status": 429},)),
+    ("The setup is never answered", ({"name": "accept_and_hang"},)),
+    ("No usage", ({"name": "withheld", "what": ["usage"]},)),
+    ("Absurd usage", ({"name": "wrong_usage", "tokens": -1},)),
+)
+"""Situations that calls have met, and what to order for each."""
+
+
+def page() -> str:
+    """What should be in the document."""
+    faults = [kind for kind in get_args(ModelOrder) if not issubclass(kind, Manner)]
+    manners = [kind for kind in get_args(ModelOrder) if issubclass(kind, Manner)]
+    return "\n".join(
+        [
+            _BEGINS,
+            "| Parameter of | | |\n| --- | --- | --- |",
+            *_shared_rows(),
+            "\n## Faults: they spoil a connection\n",
+            _TABLE.format("Fault"),
+            *map(_row, faults),
+            "\n## Manners: they change what is sent\n",
+            _TABLE.format("Manner"),
+            *map(_row, manners),
+            '\n## Situations\n\n| Situation | Orders, with `"target": "model"` |\n| --- | --- |',
+            *(f"| {situation} | {'<br>'.join(map(_as_json, orders))} |" for situation, orders in SITUATIONS),
+            "",
+        ]
+    )
+
+
+def _as_json(order: dict[str, Any]) -> str:
+    return f"`{json.dumps(order)}`"
+
+
+def _shared_rows() -> Iterator[str]:
+    for whose, kind in _SHARED:
+        notes = _attributes_of(kind)
+        for field in _own_fields(kind):
+            if field.name != "target":
+                yield f"| {whose} | {_parameter(field)} | {notes[field.name]} |"
+
+
+def _row(kind: type[Aimed]) -> str:
+    notes = _attributes_of(kind)
+    parameters = [
+        f"{_parameter(field)}{': ' + notes[field.name] if field.name in notes else ''}"
+        for field in _own_fields(kind)
+    ]
+    scope = "moment" if issubclass(kind, AtMoment) else "turns" if issubclass(kind, OfTurns) else "calls"
+    shared = [f"*{scope}*"] if issubclass(kind, AtMoment | OfTurns | OfCalls) else []
+    does = " ".join((kind.__doc__ or "").split("\n\n", 1)[0].split())
+    return f"| `{kind.__struct_config__.tag}` | {'<br>'.join([*shared, *parameters])} | {does} |"
+
+
+def _own_fields(kind: type[msgspec.Struct]) -> list[Any]:
+    """Return the fields that a class adds to those of its bases."""
+    [base] = kind.__bases__
+    inherited = set(getattr(base, "__struct_fields__", ()))
+    info = inspect.type_info(kind)
+    assert isinstance(info, inspect.StructType)
+    return [field for field in info.fields if field.name not in inherited]
+
+
+def _attributes_of(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """Return what a class's docstring says about its fields."""
+    _, _, listed = (kind.__doc__ or "").partition("Attributes:\n")
+    found = re.findall(r"^        (\w+): (.*(?:\n            .*)*)", listed, re.MULTILINE)
+    return {name: " ".join(note.split()) for name, note in found}
+
+
+def _parameter(field: Any) -> str:
+    default = "" if field.required else f", by default {_value(field.default)}"
+    return f"`{field.encode_name}` ({_range(field.type)}{default})"
+
+
+def _value(value: Any) -> str:
+    return f"`{json.dumps(value)}`"
+
+
+def _range(kind: Any) -> str:
+    """Return what values a type has, in words."""
+    match kind:
+        case inspect.UnionType():
+            words = " or ".join(_range(each) for each in kind.types)
+        case inspect.LiteralType():
+            words = ", ".join(_value(value) for value in kind.values)
+        case inspect.IntType() | inspect.FloatType():
+            words = f"{kind.ge} to {kind.le}" if kind.le is not None else f"from {kind.ge}"
+        case inspect.StrType():
+            words = "text" if kind.max_length is None else f"text of at most {kind.max_length}"
+        case inspect.ListType():
+            words = f"list of {_range(kind.item_type)}"
+        case inspect.BoolType():
+            words = "`true`, `false`"
+        case inspect.NoneType():
+            words = "`null`"
+        case _:
+            words = "any JSON"
+    return words
+
+
+def main() -> None:
+    """Write the document."""
+    PAGE.write_text(page())
+
+
+if __name__ == "__main__":
+    main()
