@@ -43,7 +43,7 @@ Kind = TypeVar("Kind", bound=Manner)
 
 
 @dataclass(frozen=True)
-class Turn:
+class ModelTurn:
     """What the model is about to say: of which kind, and to which of the caller's utterances."""
 
     kind: TurnKind = "any"
@@ -66,7 +66,7 @@ class Behaviour:
     """What one connection gets wrong: nothing, unless it was ordered."""
 
     def __init__(self, orders: Iterable[Aimed] = ()) -> None:
-        self._turn = Turn()
+        self._turn = ModelTurn()
         self._standing: list[_Standing] = []
         self._active: list[_Standing] = []
         self._moments: list[AtMoment] = []
@@ -88,7 +88,7 @@ class Behaviour:
 
     def begin(self, kind: TurnKind, utterance: int) -> None:
         """Begin a turn of the model."""
-        self._turn = Turn(kind, utterance)
+        self._turn = ModelTurn(kind, utterance)
         self._audio_seconds = 0.0
         self._active = [
             standing

@@ -16,8 +16,8 @@ from sandbox.gemini.manners import (
     LongTranscriptions,
     Manner,
     NoResumptionHandles,
-    Parts,
     RepeatedToolCall,
+    SeveralParts,
     UnknownMessages,
     UnknownTool,
     UsageApart,
@@ -167,7 +167,7 @@ def _sounding(manner: WrongAudio, samples: Samples, audio_seconds: float) -> Sam
 
 
 @_bent.register
-def _(manner: Parts, message: Message, _audio_seconds: float) -> list[Message]:
+def _(manner: SeveralParts, message: Message, _audio_seconds: float) -> list[Message]:
     calls = tool_calls_of(message)
     if calls and "function_call" in manner.order:
         audio = _tone()

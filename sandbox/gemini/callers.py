@@ -22,7 +22,7 @@ def _orders() -> Orders[Any]:
 
 
 @dataclass(eq=False, kw_only=True)
-class Caller:
+class ModelCaller:
     """Whoever talks to the model, over all connections and conversations.
 
     Attributes:
@@ -72,7 +72,7 @@ class ModelOrders(Orders[Any]):
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(ModelOrder)
         self._clock = clock
-        self._callers: list[Caller] = []
+        self._callers: list[ModelCaller] = []
 
     async def accept(self, order: Any) -> int:
         """Apply an order at once or keep it; return how many connected sessions it was applied to.
@@ -98,13 +98,13 @@ class ModelOrders(Orders[Any]):
             caller.orders.reset()
             caller.lost_at = None
 
-    def join(self, caller: Caller, conversation: str) -> None:
+    def join(self, caller: ModelCaller, conversation: str) -> None:
         """Note that a caller has begun a conversation."""
         caller.conversations.append(conversation)
         if caller not in self._callers:
             self._callers.append(caller)
 
-    def expected(self, host: str) -> Caller | None:
+    def expected(self, host: str) -> ModelCaller | None:
         """Return who has just lost a connection from this address and has not come back."""
         since = self._clock() - COMES_BACK_SECONDS
         missing = [
@@ -117,11 +117,11 @@ class ModelOrders(Orders[Any]):
         ]
         return max(missing, key=lambda caller: caller.lost_at or 0.0, default=None)
 
-    def known_by(self, instruction: str) -> Caller | None:
+    def known_by(self, instruction: str) -> ModelCaller | None:
         """Return the caller whom orders mean by a text in this system instruction."""
         return next((caller for caller in self._callers if caller.aim and caller.aim in instruction), None)
 
-    def take_fault(self, caller: Caller | None, kinds: Any, *, resumed: bool | None) -> Fault | None:
+    def take_fault(self, caller: ModelCaller | None, kinds: Any, *, resumed: bool | None) -> Fault | None:
         """Return the fault that a connection meets, and use it up, if the oldest that fits is of these kinds.
 
         Args:
@@ -137,7 +137,7 @@ class ModelOrders(Orders[Any]):
                 return _take(orders, oldest) if isinstance(oldest, kinds) else None
         return None
 
-    def take_manners(self, caller: Caller, *, resumed: bool) -> list[Manner]:
+    def take_manners(self, caller: ModelCaller, *, resumed: bool) -> list[Manner]:
         """Return the manners that a connection has, and use each up once."""
         return [
             manner
@@ -147,10 +147,10 @@ class ModelOrders(Orders[Any]):
             )
         ]
 
-    def _of(self, caller: Caller | None) -> list[Orders[Any]]:
+    def _of(self, caller: ModelCaller | None) -> list[Orders[Any]]:
         return [self] if caller is None else [caller.orders, self]
 
-    def _caller_meant(self, order: Aimed) -> Caller:
+    def _caller_meant(self, order: Aimed) -> ModelCaller:
         if order.instruction is not None:
             return self._caller_with(order.instruction)
         for caller in self._callers:
@@ -158,13 +158,13 @@ class ModelOrders(Orders[Any]):
                 return caller
         raise msgspec.ValidationError(f"there is no conversation {order.conversation}")
 
-    def _caller_with(self, text: str) -> Caller:
+    def _caller_with(self, text: str) -> ModelCaller:
         """Return the caller with this text in the system instruction, also one who has yet to come."""
         for caller in self._callers:
             if caller.aim == text or (caller.aim is None and text in caller.instruction):
                 caller.aim = text
                 return caller
-        caller = Caller(aim=text)
+        caller = ModelCaller(aim=text)
         self._callers.append(caller)
         return caller
 

@@ -26,7 +26,7 @@ from sandbox.gemini.faults import (
     Stall,
     WithholdPongs,
 )
-from sandbox.gemini.line import Line
+from sandbox.gemini.line import ClientLine
 from sandbox.gemini.record import SessionRecord
 from sandbox.gemini.usage import sane_spent_in
 
@@ -36,7 +36,7 @@ class Connection:
 
     def __init__(
         self,
-        line: Line,
+        line: ClientLine,
         behaviour: Behaviour,
         record: SessionRecord,
         *,

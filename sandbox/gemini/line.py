@@ -17,7 +17,7 @@ _LONGEST_CLOSE_REASON: Final = 123
 
 
 @dataclass(eq=False)
-class Line:
+class ClientLine:
     """The model's end of a client's socket.
 
     Attributes:

@@ -84,7 +84,7 @@ class WrongAudio(OfTurns, frozen=True, kw_only=True):
     chunk_seconds: Annotated[float, msgspec.Meta(ge=0.001, le=600)] | None = None
 
 
-class Parts(OfTurns, frozen=True, kw_only=True):
+class SeveralParts(OfTurns, frozen=True, kw_only=True, tag="parts"):
     """Sends audio, and a tool call if `function_call` is listed, as these parts of one `modelTurn`.
 
     Attributes:
@@ -183,7 +183,7 @@ ModelOrder = (
     | EmptyTurn
     | Thoughts
     | WrongAudio
-    | Parts
+    | SeveralParts
     | Withheld
     | Delayed
     | LongTranscriptions

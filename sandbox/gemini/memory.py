@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from sandbox.gemini.answers import Request
-from sandbox.gemini.callers import Caller
+from sandbox.gemini.callers import ModelCaller
 from sandbox.gemini.intents import Intent, Search
 from sandbox.gemini.record import Outcome
 from sandbox.gemini.usage import Spent
@@ -49,7 +49,7 @@ class Memory(msgspec.Struct):
     """
 
     name: str = "1"
-    caller: Caller = msgspec.field(default_factory=Caller)
+    caller: ModelCaller = msgspec.field(default_factory=ModelCaller)
     instructed: bool = False
     greeted: bool = False
     asked: Asked | None = None

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sandbox.ears import Ears
 from sandbox.gemini import wire
-from sandbox.gemini.callers import Caller, ModelOrders
+from sandbox.gemini.callers import ModelCaller, ModelOrders
 from sandbox.gemini.faults import Unreachable
 from sandbox.gemini.memory import Memory
 from sandbox.gemini.pacing import Pacing
@@ -57,7 +57,7 @@ class Gemini:
             self.note_refusal(fault.name, caller)
         return fault is not None
 
-    def note_refusal(self, misbehaviour: str, caller: Caller | None) -> None:
+    def note_refusal(self, misbehaviour: str, caller: ModelCaller | None) -> None:
         """Record that a caller, if it is known who, does not get a connection."""
         self.record.refused.append(RefusalRecord(self.now(), misbehaviour))
         if caller is not None:
@@ -81,7 +81,7 @@ class Gemini:
         """Whether a session goes on with another's memory, and is not merely said to."""
         return setup.handle in self.memories
 
-    def begin_conversation(self, caller: Caller) -> Memory:
+    def begin_conversation(self, caller: ModelCaller) -> Memory:
         """Return the memory of a conversation that begins."""
         memory = Memory(name=secrets.token_hex(4), caller=caller)
         self.orders.join(caller, memory.name)

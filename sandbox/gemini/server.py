@@ -9,7 +9,7 @@ from aiohttp import WSCloseCode, web
 
 from sandbox.gemini import wire
 from sandbox.gemini.faults import HttpStatus
-from sandbox.gemini.line import Line
+from sandbox.gemini.line import ClientLine
 from sandbox.gemini.model import Gemini
 from sandbox.gemini.setup import check_key
 from sandbox.gemini.tokens import TokenRequestError
@@ -42,7 +42,7 @@ def create_gemini_app(gemini: Gemini) -> web.Application:
         await socket.prepare(request)
         open_sockets.add(socket)
         try:
-            await serve(gemini, request, Line(socket, _transport(request)))
+            await serve(gemini, request, ClientLine(socket, _transport(request)))
         finally:
             open_sockets.discard(socket)
         return socket

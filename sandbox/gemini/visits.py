@@ -13,7 +13,7 @@ from aiohttp import web
 
 from sandbox.gemini import wire
 from sandbox.gemini.behaviour import Behaviour
-from sandbox.gemini.callers import Caller
+from sandbox.gemini.callers import ModelCaller
 from sandbox.gemini.connection import Connection
 from sandbox.gemini.conversation import Conversation
 from sandbox.gemini.faults import (
@@ -26,7 +26,7 @@ from sandbox.gemini.faults import (
     RefuseQuota,
     RefuseSetup,
 )
-from sandbox.gemini.line import Line
+from sandbox.gemini.line import ClientLine
 from sandbox.gemini.manners import Amnesia, Manner
 from sandbox.gemini.memory import Memory
 from sandbox.gemini.model import Gemini
@@ -48,7 +48,7 @@ _HAS_NOT_GONE: Final = (
 _HAS_EXPIRED: Final = "The token has expired."
 
 
-async def serve(gemini: Gemini, request: web.Request, line: Line) -> None:
+async def serve(gemini: Gemini, request: web.Request, line: ClientLine) -> None:
     """Serve a client whose socket has just opened."""
     messages = line.messages()
     try:
@@ -64,12 +64,14 @@ async def serve(gemini: Gemini, request: web.Request, line: Line) -> None:
             gemini.note_refusal(fault.name, known)
             await _refuse(gemini, fault, line, messages)
             return
-        await _Visit(gemini, setup, token, line, known or Caller(host=host)).hold(messages, memory, fault)
+        await _Visit(gemini, setup, token, line, known or ModelCaller(host=host)).hold(
+            messages, memory, fault
+        )
     except wire.ProtocolError as error:
         await line.close(error.code, str(error))
 
 
-def _known(gemini: Gemini, setup: wire.Setup, host: str) -> Caller | None:
+def _known(gemini: Gemini, setup: wire.Setup, host: str) -> ModelCaller | None:
     return gemini.orders.known_by(setup.instruction) or gemini.orders.expected(host)
 
 
@@ -111,7 +113,7 @@ def _refuses(fault: Fault) -> bool:
 
 
 async def _refuse(
-    gemini: Gemini, fault: Fault, line: Line, messages: AsyncIterator[wire.ClientMessage]
+    gemini: Gemini, fault: Fault, line: ClientLine, messages: AsyncIterator[wire.ClientMessage]
 ) -> None:
     match fault:
         case RefuseKey() | RefuseQuota() | RefuseSetup():
@@ -131,8 +133,8 @@ class _Visit:
     gemini: Gemini
     setup: wire.Setup
     token: Token | None
-    line: Line
-    caller: Caller
+    line: ClientLine
+    caller: ModelCaller
 
     async def hold(
         self,

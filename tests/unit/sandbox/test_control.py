@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestServer
 
-from sandbox.gemini.callers import Caller, ModelOrders
+from sandbox.gemini.callers import ModelCaller, ModelOrders
 from sandbox.gemini.record import ModelRecord, SessionRecord, TurnRecord
 from sandbox.store.catalogue import load_catalogue
 from sandbox.store.database import Database
@@ -28,7 +28,7 @@ class Running:
     """A sandbox's store, and the orders of its model, to which one caller talks."""
 
     url: str
-    caller: Caller
+    caller: ModelCaller
 
     async def control(self, *arguments: str, where: str = "") -> tuple[int | None, str, str]:
         process = await asyncio.create_subprocess_exec(
@@ -43,7 +43,7 @@ class Running:
 
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
-    orders, caller = ModelOrders(time.monotonic), Caller()
+    orders, caller = ModelOrders(time.monotonic), ModelCaller()
     orders.join(caller, "12e45678")
     heard = TurnRecord("find lamps", 0.5)
     gone = SessionRecord(AT, "models/gemini-3.8-live", conversation="gone", ended_at=AT)
