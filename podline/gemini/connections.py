@@ -116,10 +116,12 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
         await self._session_opened()
 
     async def _create_initial_response(self, for_reconnect: bool = False) -> None:  # noqa: FBT001, FBT002 - Pipecat's
-        if for_reconnect and self._context is not None:
+        if for_reconnect:
             await self._push_event(ModelReseeded())
+        if for_reconnect and self._context is not None and self._is_gemini_3:
             await self._seed(as_turns(self._context.get_messages()))
         else:
+            # Pipecat knows what an earlier model needs to take notice of its history.
             await super()._create_initial_response(for_reconnect)
 
     async def _seed(self, turns: list[genai_types.Content]) -> None:
