@@ -1,0 +1,80 @@
+"""What the bot's client makes of a caller's tracks in a room of a real LiveKit server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import aiohttp
+import numpy as np
+from livekit.rtc._ffi_client import FfiClient
+from pipecat.clocks.system_clock import SystemClock
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.frame_processor import FrameProcessorSetup
+from pipecat.utils.asyncio.task_manager import TaskManager
+
+from podline.runner.room.livekit import _LiveKitCallClient, livekit_transport
+from podline.runner.settings import LiveKitRoomAccess
+from sandbox.caller_audio import Ear
+from sandbox.caller_livekit import LiveKitLine
+from sandbox.caller_signalling import RoomAddress
+from testing.callers.client_messages import unhurried_messages
+from testing.servers.livekit import LiveKitServer, livekit_server
+from tests.unit.podline.runner.room.test_daily import Observed
+
+ROOM = "ours"
+
+
+@asynccontextmanager
+async def bot_in(server: LiveKitServer) -> AsyncIterator[_LiveKitCallClient]:
+    """The bot's client in the room, without a pipeline."""
+    access = LiveKitRoomAccess(server.url, server.token(ROOM, "bot", kind="agent"))
+    transport = livekit_transport(access, Observed(), unhurried_messages())
+    client: _LiveKitCallClient = transport._client  # type: ignore[attr-defined]
+    without_pipeline = cast("PipelineWorker", None)
+    await client.setup(FrameProcessorSetup(SystemClock(), TaskManager(), without_pipeline))
+    await client.connect()
+    try:
+        yield client
+    finally:
+        await client.disconnect()
+
+
+@asynccontextmanager
+async def caller_in(server: LiveKitServer) -> AsyncIterator[LiveKitLine]:
+    line = LiveKitLine(np.random.default_rng(1), Ear(_nothing), _nothing, _nothing)
+    async with aiohttp.ClientSession() as http:
+        await line.open(http, RoomAddress(server.url, server.token(ROOM, "caller"), "livekit"), _nothing)
+    try:
+        yield line
+    finally:
+        await line.close()
+
+
+def _nothing(*_: object) -> None:
+    """Nobody listens to the bot."""
+
+
+async def hears(client: _LiveKitCallClient) -> None:
+    """Return once a frame of the caller's arrives that was not there before."""
+    while not client._audio_queue.empty():
+        client._audio_queue.get_nowait()
+    async with asyncio.timeout(10):
+        _, identity = await client._audio_queue.get()
+    assert identity == "caller"
+
+
+async def test_a_microphone_that_is_published_again_is_heard_through_one_stream(tmp_path: Path) -> None:
+    with livekit_server(tmp_path, lambda _: None) as server:
+        async with bot_in(server) as client, caller_in(server) as caller:
+            await hears(client)
+            readers = len(FfiClient.instance.queue._subscribers)
+            for number in range(20):
+                await caller.republish(is_overlapping=number % 2 == 1)
+                await hears(client)
+
+            assert len(client._audio_streams) == 1
+            assert len(FfiClient.instance.queue._subscribers) == readers
