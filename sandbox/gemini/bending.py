@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from functools import singledispatch
 from typing import Any, Final, cast
 
@@ -68,7 +67,10 @@ def bend(manner: Manner, outgoing: Outgoing, audio_seconds: float) -> list[Outgo
 
 def holds(message: Message, content: Content) -> bool:
     """Return whether a message holds this."""
-    return bool(_split(message, [content])[1])
+    *outer, name = _FIELDS[content]
+    for key in outer:
+        message = message.get(key, {})
+    return name in message
 
 
 def blobs_of(message: Message) -> list[dict[str, str]]:
@@ -105,22 +107,23 @@ def _split(message: Message, contents: list[Content]) -> tuple[Message, Message]
     """Return a message without these contents, and the contents alone."""
     if "everything" in contents:
         return {}, message
-    rest, taken = json.loads(json.dumps(message)), Message()
+    rest: Message = {name: dict(value) for name, value in message.items()}
+    taken: Message = {}
     for content in contents:
-        *outer, name = _FIELDS[content]
-        source, target = rest, taken
-        for key in outer:
-            source = source.get(key, {})
-            target = target.setdefault(key, {})
-        if name in source:
-            target[name] = source.pop(name)
-    return _without_empty(rest), _without_empty(taken)
+        if holds(message, content):
+            _move(_FIELDS[content], rest, taken)
+    return rest, taken
 
 
-def _without_empty(message: Message) -> Message:
-    if message.get("serverContent") == {}:
-        return {name: value for name, value in message.items() if name != "serverContent"}
-    return message
+def _move(path: tuple[str, ...], source: Message, target: Message) -> None:
+    """Move a field from one message to another, and leave no empty object behind."""
+    name, *rest = path
+    if not rest:
+        target[name] = source.pop(name)
+        return
+    _move(tuple(rest), source[name], target.setdefault(name, {}))
+    if not source[name]:
+        del source[name]
 
 
 def _parts_of(message: Message) -> list[Message]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -33,7 +32,7 @@ class ModelCaller:
         utterances: How many times the caller has spoken or typed.
         unanswered: The words of the last utterance, as long as it is not answered.
         orders: What is to go wrong for this caller alone.
-        connections: How many connections work.
+        connections: The connections that work.
         lost_at: When a connection was last lost, if one was and none works.
     """
 
@@ -44,7 +43,7 @@ class ModelCaller:
     utterances: int = 0
     unanswered: str | None = None
     orders: Orders[Any] = field(default_factory=_orders)
-    connections: int = 0
+    connections: set[object] = field(default_factory=set)
     lost_at: float | None = None
 
     def count(self, words: str | None) -> None:
@@ -53,17 +52,16 @@ class ModelCaller:
             self.utterances += 1
         self.unanswered = words
 
-    @contextmanager
-    def connected(self, clock: Callable[[], float], is_lost: Callable[[], bool]) -> Iterator[None]:
-        """Count a connection; `is_lost` says in the end whether the caller may miss it."""
-        self.connections += 1
+    def came(self, connection: object) -> None:
+        """Note that a connection works."""
+        self.connections.add(connection)
         self.lost_at = None
-        try:
-            yield
-        finally:
-            self.connections -= 1
-            if not self.connections and is_lost():
-                self.lost_at = clock()
+
+    def went(self, connection: object, lost_at: float | None) -> None:
+        """Note that a connection works no more, and when the caller has lost it, if that is so."""
+        self.connections.discard(connection)
+        if not self.connections and lost_at is not None:
+            self.lost_at = lost_at
 
 
 class ModelOrders(Orders[Any]):

@@ -48,6 +48,8 @@ def asked_in_writing(memory: Memory, text: str, categories: Collection[str], *, 
     asked = _asked(memory, request, intent, typed=typed)
     if asked.kind == "answer":
         memory.caller.count(text or None)
+    else:
+        memory.caller.utterances = 0
     return _remembered(memory, asked)
 
 

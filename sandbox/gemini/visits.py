@@ -159,11 +159,13 @@ class _Visit:
             misbehaviours=[order.name for order in orders],
         )
         self.gemini.record.sessions.append(record)
+        self.caller.came(self)
         try:
-            with self.caller.connected(self.gemini.clock, lambda: self._is_lost(record)):
-                await self._converse(messages, memory, record, Behaviour(orders))
+            await self._converse(messages, memory, record, Behaviour(orders))
         finally:
             record.ended_at = self.gemini.now()
+            if self in self.caller.connections:
+                self.caller.went(self, self.gemini.clock() if self._is_lost(record) else None)
 
     def _memory(self, remembered: Memory | None, manners: list[Manner]) -> Memory:
         if remembered is None:
@@ -217,7 +219,7 @@ class _Visit:
             await self.line.close(wire.REFUSED, _HAS_EXPIRED if token_limit.expired() else _HAS_NOT_GONE)
 
     def _note_loss(self) -> None:
-        self.caller.lost_at = self.gemini.clock()
+        self.caller.went(self, self.gemini.clock())
 
     async def _run(self, session: LiveSession, messages: AsyncIterator[wire.ClientMessage]) -> None:
         try:

@@ -95,6 +95,41 @@ async def test_an_order_follows_the_caller_into_the_conversation_after_a_loss(mo
     assert (second.conversation != name, second.succeeds) == (True, name)
 
 
+@pytest.mark.parametrize("reads", [True, False])
+async def test_an_order_follows_the_caller_who_gives_a_stalled_connection_up(
+    model: Model, reads: Any
+) -> None:
+    async with connect(model) as stalled:
+        name = newest(model)
+        await order(model, "stall", reads=reads, conversation=name, now=True)
+        async with connect(model) as second:
+            await order(model, "drop", conversation=name, now=True)
+            await breaks(second)
+            async with connect(model):
+                assert (
+                    model.gemini.record.sessions[-1].succeeds == model.gemini.record.sessions[-2].conversation
+                )
+        stalled._ws.transport.abort()
+
+
+async def test_a_callers_utterances_are_counted_over_reconnects_and_from_a_greeting_on(model: Model) -> None:
+    async with connect(model) as session:
+        name = newest(model)
+        await answer_to(session, " ")
+        await answer_to(session, "hello")
+        await order(model, "drop", conversation=name, now=True)
+        await breaks(session)
+    async with connect(model) as session:
+        await order(model, "drop", conversation=name, now=True, after="turn_start", utterance=2)
+        await session.send_realtime_input(text="hello")
+        await breaks(session)
+    await order(model, "drop", after="turn_start", utterance=1)
+    async with connect(model) as session:
+        await answer_to(session, " ")
+        await session.send_realtime_input(text="hello")
+        assert (await breaks(session)).code == 1006
+
+
 async def test_a_caller_who_has_left_is_not_taken_for_the_next_one(model: Model) -> None:
     async with connect(model):
         await order(model, "drop", conversation=newest(model))
