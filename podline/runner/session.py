@@ -261,7 +261,7 @@ class BotSession:
             event = TurnUnanswered(cause=unanswered.cause)
             self._outbox.record(event)
             log_model_event(event)
-        self.fail(unanswered.error)
+        self._attendance.end(self._health.ending_of_silence() or CallEnding.of(unanswered.error))
 
     async def _watch_refusals(self) -> None:
         while True:

@@ -11,6 +11,7 @@ from pipecat.frames.frames import (
     Frame,
     HeartbeatFrame,
     InputAudioRawFrame,
+    InterruptionFrame,
     OutputAudioRawFrame,
     StartFrame,
     StopFrame,
@@ -23,7 +24,15 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 
-_FOLLOWED: Final = (HeartbeatFrame, InputAudioRawFrame, StartFrame, EndFrame, StopFrame, CancelFrame)
+_FOLLOWED: Final = (
+    HeartbeatFrame,
+    InputAudioRawFrame,
+    OutputAudioRawFrame,
+    StartFrame,
+    EndFrame,
+    StopFrame,
+    CancelFrame,
+)
 
 _WAITING_FRAMES: Final = 25
 """More of the caller's audio than waits for a moment: half a second."""
@@ -80,6 +89,17 @@ class Progress:
                 return each
         return None
 
+    def silencer(self, seconds: float) -> FrameProcessor | None:
+        """Return the first processor, up to the room's output, that took sound this long ago and kept it."""
+        for each in self.processors:
+            took = self._took.get((OutputAudioRawFrame, each), 0.0)
+            passed = self._passed.get((OutputAudioRawFrame, each), 0.0)
+            if passed < took <= self._now() - seconds:
+                return each
+            if isinstance(each, BaseOutputTransport):
+                break
+        return None
+
     def deaf_for(self, seconds: float) -> FrameProcessor | None:
         """Return the first processor that has taken this much of the caller's audio and passed none of it on.
 
@@ -112,19 +132,21 @@ class Progress:
             self._held_audio[processor] += frame.num_frames / max(1, frame.sample_rate)
 
     def _pass(self, processor: FrameProcessor, frame: Frame) -> None:
-        if isinstance(frame, OutputAudioRawFrame):
-            if isinstance(processor, BaseOutputTransport):
-                self._spoke = self._now()
-            return
         if isinstance(frame, UserMuteStartedFrame | UserMuteStoppedFrame):
             self._muted = isinstance(frame, UserMuteStartedFrame)
             self._held_audio = dict.fromkeys(self._held_audio, 0.0)
+            return
+        if isinstance(frame, InterruptionFrame):
+            # What was to be said before is dropped.
+            self._passed[OutputAudioRawFrame, processor] = self._now()
             return
         kind = self._kind(frame)
         if kind is not None:
             self._passed[kind, processor] = self._now()
             if kind is InputAudioRawFrame and not _is_filter(processor):
                 self._held_audio[processor] = 0.0
+            elif kind is OutputAudioRawFrame and isinstance(processor, BaseOutputTransport):
+                self._spoke = self._now()
 
     def _kind(self, frame: Frame) -> Kind | None:
         actual = type(frame)

@@ -29,6 +29,8 @@ SILENT_STUCK_SECONDS: Final = 60.0
 """The same for a bot that is silent by design, whose models may take their time."""
 DEAF_SECONDS: Final = 15.0
 """How much of the caller's audio a processor may keep in a row if it passes audio on otherwise."""
+BLAME_SECONDS: Final = 2.0
+"""How long a processor must have done nothing to be to blame for a silence that the caller has heard."""
 _CHECK_SECONDS: Final = 1.0
 
 
@@ -79,10 +81,13 @@ class PipelineHealth:
             elif (deaf := self._progress.deaf_for(DEAF_SECONDS)) is not None:
                 self._end(deaf, ending_of(deaf, "stopped passing on what the caller says"))
 
-    def ending_if_stuck(self, seconds: float) -> CallEnding | None:
-        """Return the ending for a processor that has been stuck for this long, if there is one."""
-        stuck = self._progress.stuck_for(seconds)
-        return None if stuck is None else ending_of(stuck, f"has been stuck for at least {seconds:g} seconds")
+    def ending_of_silence(self) -> CallEnding | None:
+        """Return the ending if it is a processor's fault that the caller hears nothing."""
+        if (stuck := self._progress.stuck_for(BLAME_SECONDS)) is not None:
+            return ending_of(stuck, "has been stuck while the caller waited for an answer")
+        if (silencer := self._progress.silencer(BLAME_SECONDS)) is not None:
+            return ending_of(silencer, "did not pass on what the bot says")
+        return None
 
     def who_withholds(self, kind: type[Frame]) -> FrameProcessor | None:
         """Return the processor that has not passed on a frame of this kind, if one has not."""

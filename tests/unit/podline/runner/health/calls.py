@@ -31,7 +31,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import LLMService
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
-from pipecat.transports.base_transport import TransportParams
+from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.turns.user_start import VADUserTurnStartStrategy
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
@@ -56,13 +56,15 @@ PARTS = (
     "CallerInput",
     "LLMUserAggregator",
     "Model",
+    "OfTheAuthor",
     "RoomOutput",
     "LLMAssistantAggregator",
-    "OfTheAuthor",
 )
 """The processors of the pipeline, by what their classes' names contain."""
 
 _RATE = 16000
+_TONE = (bytes([0, 32] * 30) + bytes([0, 224] * 30)) * 80
+"""Two tenths of a second that anybody hears: 400 Hz."""
 
 
 class RoomInput(BaseInputTransport):
@@ -105,7 +107,7 @@ class Model(LLMService[Any]):
         await super().process_frame(frame, direction)
         if isinstance(frame, LLMContextFrame | InputTextRawFrame):
             await self.push_frame(TTSStartedFrame())
-            await self.push_frame(TTSAudioRawFrame(bytes(4800), 24000, 1))
+            await self.push_frame(TTSAudioRawFrame(_TONE, 24000, 1))
             await self.push_frame(TTSStoppedFrame())
         else:
             await self.push_frame(frame, direction)
@@ -119,7 +121,21 @@ class OfTheAuthor(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
-def processors(caller_input: FrameProcessor) -> list[FrameProcessor]:
+class Room(BaseTransport):
+    """A room whose other side only listens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._microphone, self._loudspeaker = RoomInput(), RoomOutput()
+
+    def input(self) -> RoomInput:
+        return self._microphone
+
+    def output(self) -> RoomOutput:
+        return self._loudspeaker
+
+
+def processors(room: Room, caller_input: FrameProcessor) -> list[FrameProcessor]:
     """Make the processors of a bot like the shopping assistant, and one more."""
     user, assistant = LLMContextAggregatorPair(
         LLMContext(),
@@ -130,7 +146,7 @@ def processors(caller_input: FrameProcessor) -> list[FrameProcessor]:
             )
         ),
     )
-    return [RoomInput(), caller_input, user, Model(), RoomOutput(), assistant, OfTheAuthor()]
+    return [room.input(), caller_input, user, Model(), OfTheAuthor(), room.output(), assistant]
 
 
 def find(root: FrameProcessor, part: str) -> FrameProcessor:
@@ -198,18 +214,21 @@ class Call:
 
 
 @contextlib.asynccontextmanager
-async def on_the_phone(grace_seconds: float = 30.0) -> AsyncIterator[Call]:
+async def on_the_phone(grace_seconds: float = 30.0, mute_seconds: float = 0.0) -> AsyncIterator[Call]:
     """A call whose caller has been greeted."""
     outbox = Outbox(lambda: 1.0)
     attendance = Attendance(outbox, CallLimits(no_caller=60, return_grace=10, max_duration=1800))
-    settings = replace(read_settings(ENVIRONMENT), channel=None, grace_seconds=grace_seconds)
+    settings = replace(
+        read_settings(ENVIRONMENT), channel=None, grace_seconds=grace_seconds, mute_seconds=mute_seconds
+    )
     session = BotSession(settings, outbox, attendance)
     cues = Cues(
         greeting=LLMRunFrame(),
         warning=lambda _seconds: InputTextRawFrame("Time is short."),
         farewell=InputTextRawFrame("Say goodbye."),
     )
-    pipeline = Pipeline(processors(session.caller_input))
+    room = session.transport = Room()
+    pipeline = Pipeline(processors(room, session.caller_input))
     running = asyncio.create_task(session.run(pipeline, cues))
     attendance.caller_joined()
     try:

@@ -21,7 +21,7 @@ from podline.runner.ending import CallEnding
 from podline.runner.health.watch import PipelineHealth
 from podline.runner.pipeline import CallerInput
 from podline.runner.room.hearing import Hearing
-from tests.unit.podline.runner.health.calls import PARTS, find, keeps, processors
+from tests.unit.podline.runner.health.calls import PARTS, Room, find, keeps, processors
 
 
 def is_never_set_up(part: FrameProcessor) -> None:
@@ -49,7 +49,7 @@ async def ending_of_start(name: str, way: Callable[[FrameProcessor], None]) -> C
     outbox = Outbox(lambda: 1.0)
     attendance = Attendance(outbox, CallLimits(no_caller=60, return_grace=10, max_duration=1800))
     worker = PipelineWorker(
-        Pipeline(processors(CallerInput(Hearing(lambda: 1.0)))),
+        Pipeline(processors(Room(), CallerInput(Hearing(lambda: 1.0)))),
         rtvi_processor=RTVIProcessor(),
         setup_timeout_secs=1.0,
         start_timeout_secs=1.0,

@@ -29,7 +29,16 @@ from podline.runner.ending import CallEnding
 from podline.runner.health.watch import PipelineHealth
 from podline.runner.pipeline import CallerInput, call_worker
 from podline.runner.room.hearing import Hearing
-from tests.unit.podline.runner.health.calls import PARTS, RoomInput, blocks, find, keeps, processors, spoil
+from tests.unit.podline.runner.health.calls import (
+    PARTS,
+    Room,
+    RoomInput,
+    blocks,
+    find,
+    keeps,
+    processors,
+    spoil,
+)
 
 FASTER = 10.0
 """How much faster the watch's clock runs."""
@@ -42,7 +51,7 @@ class Watched:
         outbox = Outbox(lambda: 1.0)
         self.attendance = Attendance(outbox, CallLimits(no_caller=60, return_grace=10, max_duration=1800))
         self.worker: PipelineWorker = call_worker(
-            Pipeline(processors(CallerInput(Hearing(lambda: FASTER * time.monotonic())))),
+            Pipeline(processors(Room(), CallerInput(Hearing(lambda: FASTER * time.monotonic())))),
             observers=[],
             idle_seconds=300,
             rtvi=RTVIProcessor(),

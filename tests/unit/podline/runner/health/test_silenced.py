@@ -1,0 +1,36 @@
+"""A caller who waits in vain because of a processor: the call's end blames it, not the model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from pipecat.frames.frames import InputTextRawFrame, LLMMessagesAppendFrame, OutputAudioRawFrame
+from pipecat.processors.frame_processor import FrameProcessor
+
+from podline.contract.reasons import Reason
+from podline.runner.ending import CallEnding
+from tests.unit.podline.runner.health.calls import blocks, keeps, on_the_phone
+
+
+async def ending_of_silence(spoil: Callable[[FrameProcessor], None], name: str) -> tuple[str, CallEnding]:
+    """The name of the spoilt processor, and how the call ends after the caller has typed something."""
+    async with on_the_phone(mute_seconds=4) as call:
+        part = call.part(name)
+        spoil(part)
+        typed = LLMMessagesAppendFrame(messages=[{"role": "user", "content": "find a lamp"}], run_llm=True)
+        await call.session._worker.queue_frame(typed)
+        return part.name, await call.ended()
+
+
+async def test_who_keeps_the_answer_from_the_caller_is_named() -> None:
+    (sticks, stuck), (drops, dropped), (_, unanswered) = await asyncio.gather(
+        ending_of_silence(blocks, "OfTheAuthor"),
+        ending_of_silence(keeps(OutputAudioRawFrame), "OfTheAuthor"),
+        ending_of_silence(keeps(InputTextRawFrame), "Model"),
+    )
+
+    assert f"{sticks} has been stuck while the caller waited for an answer" in stuck.message
+    assert f"{drops} did not pass on what the bot says" in dropped.message
+    assert stuck.reason is dropped.reason is Reason.CRASHED
+    assert unanswered.reason is Reason.MODEL_LOST, "a model that does not answer is to blame itself"
