@@ -334,7 +334,7 @@ async def model_means_no_product(scene: Scene) -> None:
     await scene.site.misbehave("model", "wrong_tool_arguments", arguments={"productNumber": {"of": "shoes"}})
     async with scene.call() as caller:
         caller.write("save product two")
-        await caller.bot_says("That is no product number.")
+        await caller.bot_says("Which product number do you mean?")
         await _saves_a_product(caller)
         scene.it_happens()
 
