@@ -55,6 +55,12 @@ opens anew from the same address within 10 seconds after one was lost is taken f
 (`succeeds` in the records). Lost is a connection that something was ordered of, or that broke; a client
 that closes an honest one has left. `DELETE /sandbox/behaviour` forgets who was lost, too.
 
+An order with `"instruction": TEXT` is for the one caller whose system instruction contains the text, also if
+that caller has yet to connect. It follows the caller in the same way, and goes by the instruction where a
+connection opens anew, so that many callers of one address may lose connections at the same time. What happens
+before the setup (`unreachable`, `http_status`) goes by time and address all the same, and meets a caller only
+after a loss.
+
 Of the faults that wait, a connection takes one, the oldest; of the manners all. What is ordered with `now`
 adds up.
 """

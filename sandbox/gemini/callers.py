@@ -25,7 +25,7 @@ class ModelCaller:
     """Whoever talks to the model, over all connections and conversations.
 
     Attributes:
-        host: The client's address.
+        host: The client's last address.
         instruction: The system instruction of the last connection.
         aim: The text in it by which orders mean this caller.
         conversations: Names of the conversations, oldest first.
@@ -104,20 +104,20 @@ class ModelOrders(Orders[Any]):
 
     def expected(self, host: str) -> ModelCaller | None:
         """Return who has just lost a connection from this address and has not come back."""
-        since = self._clock() - COMES_BACK_SECONDS
-        missing = [
-            caller
-            for caller in self._callers
-            if caller.host == host
-            and caller.aim is None
-            and caller.lost_at is not None
-            and caller.lost_at >= since
-        ]
-        return max(missing, key=lambda caller: caller.lost_at or 0.0, default=None)
+        return self._last_lost(host, self._callers)
 
-    def known_by(self, instruction: str) -> ModelCaller | None:
-        """Return the caller whom orders mean by a text in this system instruction."""
-        return next((caller for caller in self._callers if caller.aim and caller.aim in instruction), None)
+    def known(self, host: str, instruction: str) -> ModelCaller | None:
+        """Return whom orders mean by a text in this system instruction, or else who is expected."""
+        named = next((caller for caller in self._callers if caller.aim and caller.aim in instruction), None)
+        return named or self._last_lost(host, [caller for caller in self._callers if caller.aim is None])
+
+    def _last_lost(self, host: str, callers: list[ModelCaller]) -> ModelCaller | None:
+        since = self._clock() - COMES_BACK_SECONDS
+        lost = {
+            caller.lost_at: caller for caller in callers if caller.host == host and caller.lost_at is not None
+        }
+        last = max(lost, default=since)
+        return lost.get(last) if last > since else None
 
     def take_fault(self, caller: ModelCaller | None, kinds: Any, *, resumed: bool | None) -> Fault | None:
         """Return the fault that a connection meets, and use it up, if the oldest that fits is of these kinds.

@@ -51,6 +51,7 @@ class SessionRecord(msgspec.Struct):
         conversation: The same for a session and for those that went on with a handle of its.
         succeeds: The conversation that the same caller has just lost, where this one began anew.
         instruction_ends: The last characters of the system instruction.
+        compresses_context: Whether the client asked for a sliding context window.
         tokens: What the usage that was sent adds up to.
         resumed: Whether it went on with another session's handle.
         newer_handles: How many newer handles there were than the one that it came with.
@@ -65,6 +66,7 @@ class SessionRecord(msgspec.Struct):
     instruction_ends: str = ""
     resumed: bool = False
     newer_handles: int = 0
+    compresses_context: bool = False
     tokens: Spent = Spent()
     turns: list[TurnRecord] = []
     history_turns: int = 0
@@ -101,6 +103,7 @@ class ConversationRecord(msgspec.Struct, frozen=True):
         turns: How many times the caller was heard.
         connections: How many connections it has had.
         misbehaviours: What its last connection was ordered to get wrong.
+        instruction_ends: The last characters of the system instruction.
     """
 
     index: int
@@ -111,6 +114,7 @@ class ConversationRecord(msgspec.Struct, frozen=True):
     turns: int
     connections: int
     misbehaviours: list[str]
+    instruction_ends: str
 
 
 def live_conversations(record: ModelRecord) -> list[ConversationRecord]:
@@ -136,4 +140,5 @@ def _conversation(index: int, sessions: list[SessionRecord]) -> ConversationReco
         turns=sum(len(session.turns) for session in sessions),
         connections=len(sessions),
         misbehaviours=sessions[-1].misbehaviours,
+        instruction_ends=sessions[-1].instruction_ends,
     )

@@ -58,21 +58,17 @@ async def serve(gemini: Gemini, request: web.Request, line: ClientLine) -> None:
         setup, token = _let_in(gemini, request, first)
         memory = gemini.recall(setup)
         host = request.remote or ""
-        known = _known(gemini, setup, host) if memory is None else memory.caller
+        known = gemini.orders.known(host, setup.instruction) if memory is None else memory.caller
         fault = gemini.orders.take_fault(known, _AFTER_SETUP, resumed=memory is not None)
         if fault is not None and _refuses(fault):
             gemini.note_refusal(fault.name, known)
             await _refuse(gemini, fault, line, messages)
             return
-        await _Visit(gemini, setup, token, line, known or ModelCaller(host=host)).hold(
-            messages, memory, fault
-        )
+        caller = known or ModelCaller()
+        caller.host = host
+        await _Visit(gemini, setup, token, line, caller).hold(messages, memory, fault)
     except wire.ProtocolError as error:
         await line.close(error.code, str(error))
-
-
-def _known(gemini: Gemini, setup: wire.Setup, host: str) -> ModelCaller | None:
-    return gemini.orders.known_by(setup.instruction) or gemini.orders.expected(host)
 
 
 def _let_in(
@@ -156,6 +152,7 @@ class _Visit:
             resumed=remembered is not None,
             instruction_ends=self.setup.instruction[-_INSTRUCTION_END:],
             newer_handles=0 if remembered is None else remembered.newer_handles(self.setup.handle),
+            compresses_context=self.setup.context_window_compression is not None,
             misbehaviours=[order.name for order in orders],
         )
         self.gemini.record.sessions.append(record)

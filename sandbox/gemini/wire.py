@@ -138,6 +138,17 @@ class SessionResumption(_Message, frozen=True):
     transparent: bool | None = None
 
 
+class SlidingWindow(_Message, frozen=True):
+    target_tokens: int | str | None = None
+
+
+class ContextWindowCompression(_Message, frozen=True):
+    """What lets a session outlast its context window. Numbers of 64 bits are strings in Google's JSON."""
+
+    trigger_tokens: int | str | None = None
+    sliding_window: SlidingWindow | None = None
+
+
 class HistoryConfig(_Message, frozen=True):
     """Whether the first contents are what was said before, until one completes its turn."""
 
@@ -151,7 +162,7 @@ class Setup(_Message, frozen=True):
     tools: list[Tool] = []
     realtime_input_config: RealtimeInputConfig = RealtimeInputConfig()
     session_resumption: SessionResumption | None = None
-    context_window_compression: dict[str, Any] | None = None
+    context_window_compression: ContextWindowCompression | None = None
     input_audio_transcription: dict[str, Any] | None = None
     output_audio_transcription: dict[str, Any] | None = None
     proactivity: dict[str, Any] | None = None

@@ -182,6 +182,20 @@ async def test_an_order_for_an_instruction_meets_a_caller_who_is_connected(model
             assert await answer_to(cy, "hello")
 
 
+async def test_a_status_meets_the_caller_with_an_instruction_after_a_loss(model: Model) -> None:
+    async with connect(model, system_instruction="Be kind. [ana]") as ana:
+        await order(model, "http_status", status=503, instruction="[ana]")
+        async with connect(model, system_instruction="Be kind. [bo]"):
+            pass
+        await order(model, "drop", instruction="[ana]", now=True)
+        await breaks(ana)
+    with pytest.raises(InvalidStatus):
+        async with connect(model, system_instruction="Be kind. [ana]"):
+            pass
+    async with connect(model, system_instruction="Be kind. [ana]"):
+        pass
+
+
 async def test_older_handles_are_told_from_the_newest(model: Model) -> None:
     async with connect(model) as session:
         old = await handle_in(session)
@@ -201,3 +215,11 @@ async def test_the_conversations_that_go_on_are_listed(model: Model) -> None:
     assert (listed.index, listed.conversation) == (1, newest(model))
     assert (listed.heard_last, listed.turns, listed.connections) == ("find lamps", 1, 2)
     assert live_conversations(model.gemini.record) == []
+
+
+async def test_a_session_that_compresses_its_context_is_on_record(model: Model) -> None:
+    async with connect(model, context_window_compression={"sliding_window": {}}):
+        pass
+    async with connect(model):
+        pass
+    assert [session.compresses_context for session in model.gemini.record.sessions] == [True, False]

@@ -116,3 +116,17 @@ def test_a_malformed_message_is_refused_with_a_sentence(message: Any) -> None:
     with pytest.raises(ProtocolError, match="Invalid JSON payload received") as refusal:
         read_message(message)
     assert refusal.value.code == WRONG_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    "compression",
+    [{}, {"slidingWindow": {}}, {"triggerTokens": "25600", "sliding_window": {"target_tokens": 12800}}],
+)
+def test_a_sliding_context_window_is_accepted(compression: Any) -> None:
+    check_setup(setup_of(contextWindowCompression=compression), "v1beta")
+
+
+def test_a_context_window_that_google_does_not_know_is_refused() -> None:
+    with pytest.raises(ProtocolError, match="unknown field") as refusal:
+        setup_of(contextWindowCompression={"slidingDoor": {}})
+    assert refusal.value.code == WRONG_ARGUMENT
