@@ -5,11 +5,12 @@ import gc
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from loguru import logger
 
@@ -20,6 +21,7 @@ from podline.runner.bot_file import find_bot_file, load_bot_file
 from podline.runner.channel.outbox import Outbox
 from podline.runner.ending import CallEnding
 from podline.runner.logs import configure_logging
+from podline.runner.loop_watch import Blocked, watched_loop
 from podline.runner.process_exit import FORCED_EXIT_SECONDS, ProcessExit
 from podline.runner.settings import RunnerSettings, read_settings
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
     LoadBot = Callable[[], Bot]
     HoldCall = Callable[[RunnerSettings, Outbox, Attendance, Traces | None], Awaitable[CallEnding]]
+
+LOG_SECONDS: Final = 1.0
+"""How long a line of the log may take that explains a forced exit."""
 
 Check = Callable[[Mapping[str, str]], object]
 """Reads a bot's own settings from the environment; raises a `BotError` if they are wrong."""
@@ -59,7 +64,13 @@ def run_bot(load: "LoadBot", check: Check) -> NoReturn:
         process_exit.now(CallEnding.of(error))
     if env.traces_are_wanted(os.environ) and not settings.traced:
         logger.warning("traces can't be sent", problem=env.why_no_traces(os.environ))
-    asyncio.run(_run(load, settings, outbox, process_exit))
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(_run(load, settings, outbox, process_exit))
+        except SystemExit as error:
+            # Raised in any task, it stops the loop at once. The runner would wait for the other tasks.
+            logger.opt(exception=error).error("call crashed")
+            process_exit.now(CallEnding.of_bug(error))
     raise AssertionError("a bot ends by its own exit")
 
 
@@ -98,9 +109,27 @@ async def _hold_call(
         if not decided.cancelled():
             process_exit.prepare(decided.result(), settings.grace_seconds)
 
+    def give_up(blocked: Blocked) -> None:
+        # An ending that is decided has its own watchdog.
+        if not attendance.ending.done():
+            process_exit.now(_ending_of_blocked(blocked))
+
     attendance.ending.add_done_callback(prepare_exit)
-    async with _traces(traced=settings.traced) as traces:
+    async with watched_loop(give_up), _traces(traced=settings.traced) as traces:
         return await hold_call(settings, outbox, attendance, traces)
+
+
+def _ending_of_blocked(blocked: Blocked) -> CallEnding:
+    """Log what blocks the event loop, unless that is the log, and return the ending that names it."""
+    from podline.runner.health.verdicts import ending_of_block  # noqa: PLC0415 - imports Pipecat
+
+    def log() -> None:
+        logger.error("the event loop is blocked", through=blocked.through)
+
+    logging = threading.Thread(target=log, daemon=True)
+    logging.start()
+    logging.join(LOG_SECONDS)
+    return ending_of_block(blocked.objects)
 
 
 def _load(load: "LoadBot", settings: RunnerSettings) -> "HoldCall":

@@ -11,6 +11,7 @@ The rule:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from pipecat.frames.frames import ErrorFrame
@@ -62,6 +63,15 @@ def ending_of(processor: FrameProcessor, what: str, *, refused: bool = False) ->
     """
     reason = _reason(processor, refused=refused)
     return CallEnding(reason, f"The processor {name_of(processor)} {what}; see the bot's log.")
+
+
+def ending_of_block(objects: Iterable[object]) -> CallEnding:
+    """Return the ending for an event loop that code blocks, in the methods of these objects."""
+    what = "blocks the whole bot: it waits or computes without giving way"
+    processor = next((each for each in objects if isinstance(each, FrameProcessor)), None)
+    if processor is not None:
+        return ending_of(processor, what)
+    return CallEnding(Reason.CRASHED, f"Some code {what}; see the bot's log.")
 
 
 def name_of(processor: FrameProcessor) -> str:

@@ -8,6 +8,7 @@ only its parent, the controller, gets to see.
 import importlib.abc
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -54,6 +55,10 @@ async def fail(*_: Any) -> None:
     raise RuntimeError("a fault in the middle of the call")
 
 
+async def exit_at_once(*_: Any) -> NoReturn:
+    sys.exit(0)
+
+
 kept: list[bytearray] = []
 
 
@@ -61,6 +66,20 @@ async def hoard(*_: Any) -> NoReturn:
     """Take all memory there is, but for what a few words need, and keep it."""
     while True:
         kept.append(bytearray(16 * 1024 * 1024))
+
+
+async def block(*_: Any) -> None:
+    time.sleep(60)  # noqa: ASYNC251 - the fault
+
+
+def keeping_ends(process_frame: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that handles frames as this one, but for those that end a call."""
+
+    async def process(processor: Any, frame: Any, direction: Any) -> None:
+        if type(frame).__name__ not in ("EndFrame", "CancelFrame"):
+            await process_frame(processor, frame, direction)
+
+    return process
 
 
 def bring_about(fault: str) -> None:
@@ -79,10 +98,22 @@ def bring_about(fault: str) -> None:
             from podline.runner.pipeline import CallerInput
 
             setattr(CallerInput, "_say", fail)  # noqa: B010 - likewise
+        case "blocks-the-loop":
+            from podline.runner.pipeline import CallerInput
+
+            setattr(CallerInput, "_say", block)  # noqa: B010 - likewise
+        case "end-withheld" | "end-withheld-from-a-signal":
+            from podline.runner.pipeline import CallerInput
+
+            setattr(CallerInput, "process_frame", keeping_ends(CallerInput.process_frame))  # noqa: B010 - likewise
         case "crash-in-the-main-flow":
             from podline.runner.room.webrtc import Peer
 
             setattr(Peer, "watch", fail)  # noqa: B010 - likewise
+        case "exits-by-itself":
+            from podline.runner.room.webrtc import Peer
+
+            setattr(Peer, "watch", exit_at_once)  # noqa: B010 - likewise
         case "wrong-variable":
             os.environ["CONVEX_URL"] = "the-shop"
 

@@ -1,0 +1,75 @@
+"""A watch over the event loop: code that blocks it stops the whole call, and no task can notice that."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import threading
+import traceback
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+TICK_SECONDS: Final = 1.0
+BLOCKED_TICKS: Final = 10
+"""How many ticks the loop may miss. A controller gives a bot up that has sent nothing for 20 s."""
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """Where the event loop was blocked.
+
+    Attributes:
+        objects: What the methods that are running belong to, innermost first.
+        through: The lines of code, innermost first.
+    """
+
+    objects: tuple[Any, ...]
+    through: str
+
+
+@contextlib.asynccontextmanager
+async def watched_loop(
+    blocked: Callable[[Blocked], None], tick_seconds: float = TICK_SECONDS
+) -> AsyncIterator[None]:
+    """Watch the running loop from a thread; call `blocked` there, once, if it misses too many ticks.
+
+    Ticks are counted instead of seconds: a process that was frozen, or had no processor, is not to blame.
+    """
+    ticks = 0
+    over = threading.Event()
+    loop_thread = threading.get_ident()
+
+    async def beat() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(tick_seconds)
+
+    def watch() -> None:
+        seen, missed = 0, 0
+        while not over.wait(tick_seconds):
+            missed = missed + 1 if ticks == seen else 0
+            seen = ticks
+            if missed >= BLOCKED_TICKS:
+                blocked(_where(loop_thread))
+                return
+
+    beating = asyncio.create_task(beat(), name="heartbeat of the event loop")
+    threading.Thread(target=watch, name="watch over the event loop", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+        beating.cancel()
+
+
+def _where(thread: int) -> Blocked:
+    """Return what a thread is doing."""
+    frame = sys._current_frames().get(thread)  # noqa: SLF001 - the documented way
+    frames = [each for each, _line in traceback.walk_stack(frame)]
+    objects = tuple(each.f_locals["self"] for each in frames if "self" in each.f_locals)
+    lines = (f"{Path(each.f_code.co_filename).name}:{each.f_lineno}" for each in frames)
+    return Blocked(objects, " < ".join(lines))
