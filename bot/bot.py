@@ -18,7 +18,7 @@ from pipecat.turns.user_start import VADUserTurnStartStrategy
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
-from bot.persona import farewell_request, greeting_request, load_persona, warning_request
+from bot.persona import REPETITION_REQUEST, farewell_request, greeting_request, load_persona, warning_request
 from bot.settings import read_settings
 from bot.store import Store
 from bot.tools.ending import end_call_tool
@@ -77,6 +77,7 @@ async def bot(session: BotSession) -> None:
                 greeting=LLMRunFrame(),
                 warning=lambda seconds: InputTextRawFrame(warning_request(seconds)),
                 farewell=InputTextRawFrame(farewell_request(persona)),
+                repetition=InputTextRawFrame(REPETITION_REQUEST),
             )
             await session.run(pipeline, cues, [tool.name for tool in tools])
 

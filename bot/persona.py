@@ -10,6 +10,12 @@ from podline.errors import ConfigInvalid
 
 DEFAULT_PERSONA: Final = Path(__file__).parent / "personas" / "shopping.toml"
 
+REPETITION_REQUEST: Final = (
+    "The caller lost the connection, has returned, and did not hear what you said last. "
+    "Say it again, in the language of this conversation."
+)
+"""What the model is asked when a lost caller has returned and it has spoken to nobody meanwhile."""
+
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _LONGEST: Final = {"instructions": 32_000, "greeting": 500, "farewell": 500}

@@ -12,6 +12,9 @@ from podline.frames import ModelEvent
 MAX_TOOL_SECONDS: Final = 60.0
 """How long tools may keep one answer waiting. Beyond this a caller waits for a tool as for the model."""
 
+LOSS_SECONDS: Final = 4.0
+"""How late a lost connection may be noticed. Nobody heard an answer that began since."""
+
 Sent = Literal["nothing", "thoughts", "text", "inaudible", "audible"]
 """What the model sent instead of an answer, or as one: whatever comes closest to being heard."""
 Afterwards = Literal["answer", "nothing", "undecided"]
@@ -21,7 +24,7 @@ _OBSERVED: Final[dict[Sent, str]] = {
     "nothing": "the model sent nothing",
     "thoughts": "the model sent only thoughts",
     "text": "the model sent text but no audio",
-    "inaudible": "the model's audio was too quiet to hear",
+    "inaudible": "the model's audio was too quiet or too short to hear",
     "audible": "the model's audio was heard by nobody",
 }
 _CLOSENESS: Final = tuple(_OBSERVED)
@@ -72,6 +75,7 @@ class MuteWatch:
         self._paused = 0.0
         self._quiet_since: float | None = None
         self._is_owed = False
+        self._answered_at: float | None = None
         self._caller_speaks = False
         self._caller_is_away = False
         self._response_is_open = False
@@ -92,6 +96,7 @@ class MuteWatch:
         self._advance(now)
         self._caller_speaks = True
         self._is_owed = self._response_was_heard = False
+        self._answered_at = None
 
     def caller_finished(self, now: float) -> None:
         """Note that the caller's turn ended; `owe` says whether it needs an answer."""
@@ -100,19 +105,26 @@ class MuteWatch:
         self._quiet_since = now
 
     def caller_left(self, now: float) -> None:
+        """Note that the caller is away, perhaps for some seconds already."""
         self._advance(now)
         self._caller_is_away = True
+        if self._answered_at is not None and now - self._answered_at <= LOSS_SECONDS:
+            self._is_owed = True
 
-    def caller_returned(self, now: float) -> None:
-        """Let the wait begin anew, unless the model answered meanwhile and nobody was there to hear it."""
-        if not self._caller_is_away:
-            return
+    def caller_returned(self, now: float, *, bot_speaks: bool) -> bool:
+        """Let the wait begin anew. Return whether an answer was missed: it was played while nobody was there.
+
+        What was missed is no longer owed, because the model takes it for said.
+        """
         self._advance(now)
+        if not self._caller_is_away:
+            return False
         self._caller_is_away = False
         self._waited = 0.0
         self._response_was_heard = False
-        if self._observed.sent == "audible":
-            self._is_owed = False
+        is_missed = self._is_owed and self._observed.sent == "audible" and not bot_speaks
+        self._is_owed = self._is_owed and not is_missed
+        return is_missed
 
     # What is owed, and what is heard.
 
@@ -123,17 +135,22 @@ class MuteWatch:
             self._waited = self._paused = 0.0
             self._observed = _Observed()
         self._is_owed = True
+        self._answered_at = None
         self._observed.sent = "nothing"
         self._calls = {call: at for call, at in self._calls.items() if now - at < MAX_TOOL_SECONDS}
 
     def heard(self, now: float, *, is_answer: bool) -> None:
         """Note audible sound that left the output: no answer if the model made it before that was owed."""
         self._advance(now)
+        if self._caller_is_away:
+            return
         self._waited = 0.0
         self._quiet_since = now
         self._response_was_heard = self._response_is_open
-        if is_answer:
+        if is_answer and self._is_owed:
             self._is_owed = False
+            self._answered_at = now
+            self._observed.sent = "audible"
             self._paused = 0.0
 
     # What the model does.

@@ -59,11 +59,13 @@ class Cues:
         greeting: Queued when the caller has joined.
         warning: Called with the seconds left; its frame is queued when the time limit is near.
         farewell: Queued when the call is about to end for a reason that the bot doesn't know.
+        repetition: Queued when a caller who was lost returns, and the bot spoke to nobody meanwhile.
     """
 
     greeting: Frame
     warning: Callable[[float], Frame]
     farewell: Frame
+    repetition: Frame | None = None
 
 
 class BotSession:
@@ -220,6 +222,8 @@ class BotSession:
             self._watch_refusals(),
             self._health.run(),
         ]
+        if cues.repetition is not None:
+            helpers.append(self._repeat(cues.repetition))
         if controller is not None:
             inbox = InboxReader(controller, self._peer, self._stop)
             helpers += [inbox.run(), self._end_with_launch(controller)]
@@ -251,6 +255,14 @@ class BotSession:
         await self._voice.quiet.wait()
         if self._attendance.caller_is_here:
             await self._worker.queue_frame(warning(self._attendance.warning_seconds))
+
+    async def _repeat(self, repetition: Frame) -> None:
+        """Have the bot repeat what a lost caller missed."""
+        while True:
+            await self._answers.missed.wait()
+            self._answers.missed.clear()
+            await self._answers.owe()
+            await self._worker.queue_frame(repetition)
 
     async def _watch_answers(self) -> None:
         """End the call once the caller has waited in vain for an answer; but an ending call may be silent."""

@@ -57,6 +57,8 @@ class AnswerObserver(BaseObserver):
 
     Attributes:
         first_sound: When the caller first heard the bot, on the clock.
+        missed: Set when the caller returns and an answer was played while nobody was there. Who acts on it
+            clears it.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class AnswerObserver(BaseObserver):
         self._speech_ended: float | None = None
         self._latency_from: float | None = None
         self.first_sound: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self.missed = asyncio.Event()
 
     # What the runner knows.
 
@@ -106,7 +109,8 @@ class AnswerObserver(BaseObserver):
     def note_presence(self, *, is_here: bool) -> None:
         """Note that the caller left or returned."""
         if is_here:
-            self._watch.caller_returned(self._clock())
+            if self._watch.caller_returned(self._clock(), bot_speaks=self._output_is_busy):
+                self.missed.set()
         else:
             self._watch.caller_left(self._clock())
         self._has_changed.set()

@@ -16,7 +16,7 @@ from podline.contract.messages import (
 )
 from podline.contract.reasons import Reason
 from podline.frames import ModelEvent
-from podline.runner.mute import MAX_TOOL_SECONDS, Afterwards, MuteWatch, Sent, Unanswered
+from podline.runner.mute import LOSS_SECONDS, MAX_TOOL_SECONDS, Afterwards, MuteWatch, Sent, Unanswered
 
 BOUND = 8.0
 
@@ -202,23 +202,47 @@ def test_a_caller_who_is_away_does_not_wait() -> None:
     watch = owed()
     watch.caller_left(105.0)
     assert watch.deadline(200.0) is None
-    watch.caller_returned(200.0)
+    assert not watch.caller_returned(200.0, bot_speaks=False)
 
     assert end_of(watch, 200.0)[0] == 200.0 + BOUND
 
 
-def test_a_caller_who_was_answered_while_away_is_owed_nothing() -> None:
+def test_an_answer_that_was_played_to_nobody_is_missed() -> None:
     watch = owed()
     watch.caller_left(101.0)
     watch.sent("audible")
-    watch.caller_returned(110.0)
 
+    assert watch.caller_returned(110.0, bot_speaks=False)
     assert watch.deadline(110.0) is None
+
+
+def test_an_answer_whose_end_the_caller_returns_to_is_not_missed() -> None:
+    watch = owed()
+    watch.caller_left(101.0)
+    watch.sent("audible")
+    watch.heard(102.0, is_answer=True)
+    assert not watch.caller_returned(103.0, bot_speaks=True)
+
+    assert watch.is_due
+    watch.heard(103.5, is_answer=True)
+    assert not watch.is_due
+
+
+def test_an_answer_that_began_just_before_the_loss_was_noticed_is_missed() -> None:
+    watch = owed()
+    watch.heard(101.0, is_answer=True)
+    watch.caller_left(104.0)
+    assert watch.caller_returned(110.0, bot_speaks=False)
+
+    watch.owe(110.0)
+    watch.heard(111.0, is_answer=True)
+    watch.caller_left(120.0)
+    assert not watch.caller_returned(130.0, bot_speaks=False)
 
 
 def test_that_the_caller_is_still_here_is_no_return() -> None:
     watch = owed()
-    watch.caller_returned(105.0)
+    assert not watch.caller_returned(105.0, bot_speaks=False)
 
     assert end_of(watch, 105.0)[0] == 100.0 + BOUND
 
@@ -265,7 +289,7 @@ def test_a_connection_that_moves_while_nothing_is_owed_owes_nothing(event: Model
         (["thoughts"], 1, None, "empty_turn", "the model sent only thoughts"),
         (["thoughts"], 0, "no_answer", "no_answer", "the model sent only thoughts"),
         (["text", "thoughts"], 0, None, "no_answer", "the model sent text but no audio"),
-        (["inaudible", "text"], 1, None, "inaudible", "the model's audio was too quiet to hear"),
+        (["inaudible", "text"], 1, None, "inaudible", "the model's audio was too quiet or too short to hear"),
         ([], 0, "connection_lost", "connection_lost", "the connection to the model was lost"),
     ],
 )
@@ -334,6 +358,7 @@ class Account:
         self.watch = MuteWatch(BOUND)
         self.is_owed = self.speaks = self.is_away = False
         self.is_open = self.open_was_heard = self.was_answered_while_owed = False
+        self.answered_at: float | None = None
         self.calls: set[str] = set()
         self.forget()
 
@@ -350,6 +375,7 @@ class Account:
         if not self.is_due:
             self.forget()
         self.is_owed = True
+        self.answered_at = None
         self.was_answered_while_owed = False
 
     def wait(self, seconds: float) -> None:
@@ -377,6 +403,7 @@ class Account:
         self.watch.caller_began(self.now)
         self.speaks = True
         self.is_owed = self.open_was_heard = False
+        self.answered_at = None
         self.forget()
 
     def caller_finishes(self) -> None:
@@ -390,9 +417,13 @@ class Account:
 
     def sound_leaves(self, *, is_answer: bool) -> None:
         self.watch.heard(self.now, is_answer=is_answer)
+        if self.is_away:
+            return
         self.forget()
         self.open_was_heard = self.is_open
-        self.is_owed = self.is_owed and not is_answer
+        if self.is_owed and is_answer:
+            self.is_owed = False
+            self.answered_at = self.now
 
     def model_sends(self, what: Sent) -> None:
         self.watch.sent(what)
@@ -432,9 +463,11 @@ class Account:
     def caller_leaves(self) -> None:
         self.watch.caller_left(self.now)
         self.is_away = True
+        if self.answered_at is not None and self.now - self.answered_at <= LOSS_SECONDS:
+            self.is_owed = self.was_answered_while_owed = True
 
     def caller_returns(self) -> None:
-        self.watch.caller_returned(self.now)
+        self.watch.caller_returned(self.now, bot_speaks=False)
         if self.is_away:
             self.is_away = self.open_was_heard = False
             self.is_owed = self.is_owed and not self.was_answered_while_owed

@@ -190,9 +190,9 @@ async def test_the_latency_is_from_the_caller_s_last_sound_to_the_first_that_is_
     ("frames", "cause", "words"),
     [
         ([], "no_answer", "sent nothing"),
-        (spoken(3.0, 0.0), "inaudible", "too quiet to hear"),
-        (spoken(3.0, 40.0), "inaudible", "too quiet to hear"),
-        (spoken(0.05), "inaudible", "too quiet to hear"),
+        (spoken(3.0, 0.0), "inaudible", "too short to hear"),
+        (spoken(3.0, 40.0), "inaudible", "too short to hear"),
+        (spoken(0.05), "inaudible", "too short to hear"),
         ([LLMThoughtTextFrame("hm")], "no_answer", "only thoughts"),
         ([LLMFullResponseStartFrame(), LLMFullResponseEndFrame()], "empty_turn", "turn without audio"),
         ([TTSTextFrame("Yes.", text_type="word")], "no_answer", "text but no audio"),
@@ -343,7 +343,22 @@ async def test_a_caller_who_is_away_does_not_end_the_call() -> None:
         assert await call.is_content()
 
         call.answers.note_presence(is_here=True)
+        assert not call.answers.missed.is_set()
         assert (await call.unanswered())[0] == about(BOUND)
+
+
+@at_once
+async def test_what_the_bot_said_while_nobody_was_there_is_missed() -> None:
+    async with Call.held() as call:
+        await call.caller_speaks()
+        call.answers.note_presence(is_here=False)
+        call.loudspeaker.is_broken = True
+        await call.passes(*spoken(2.0))
+        await asyncio.sleep(5.0)
+        call.answers.note_presence(is_here=True)
+
+        assert call.answers.missed.is_set()
+        assert await call.is_content()
 
 
 @at_once
