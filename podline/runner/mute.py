@@ -114,14 +114,14 @@ class MuteWatch:
     def caller_returned(self, now: float, *, bot_speaks: bool) -> bool:
         """Let the wait begin anew. Return whether an answer was missed: it was played while nobody was there.
 
-        What was missed is no longer owed, because the model takes it for said.
+        A caller who returns at once was not noticed to be away. What was missed is no longer owed, because
+        the model takes it for said.
         """
         self._advance(now)
-        if not self._caller_is_away:
-            return False
-        self._caller_is_away = False
-        self._waited = 0.0
-        self._response_was_heard = False
+        if self._caller_is_away:
+            self._caller_is_away = False
+            self._waited = 0.0
+            self._response_was_heard = False
         is_missed = self._is_owed and self._observed.sent == "audible" and not bot_speaks
         self._is_owed = self._is_owed and not is_missed
         return is_missed

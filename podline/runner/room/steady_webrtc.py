@@ -20,6 +20,7 @@ from podline.extras import optional
 if TYPE_CHECKING:
     from aioice import turn
     from aiortc import rtcrtpreceiver, rtcrtpsender, rtcsctptransport
+    from pipecat.transports.base_transport import TransportParams
     from pipecat.transports.smallwebrtc import connection as smallwebrtc_connection
     from pipecat.transports.smallwebrtc import transport as smallwebrtc_transport
 else:
@@ -65,6 +66,25 @@ class SteadyAudioTrack(smallwebrtc_transport.RawAudioTrack):
         self._sleep = sleep
         self._began = clock()
 
+    def add_audio_bytes(self, audio_bytes: bytes) -> Any:
+        """Return a future that is done when the audio is sent, or when nobody will send it."""
+        sent = super().add_audio_bytes(audio_bytes)
+        if self.readyState == "ended":
+            self._release()
+        return sent
+
+    def stop(self) -> None:
+        super().stop()
+        self._release()
+
+    def _release(self) -> None:
+        """Let go of those who wait for their audio to be sent: nobody will, once the connection is gone."""
+        super().stop()
+        while self._chunk_queue:
+            _, sent = self._chunk_queue.popleft()
+            if sent is not None and not sent.done():
+                sent.set_result(False)
+
     async def recv(self) -> Any:
         early = self._began + self._timestamp / self._sample_rate - self._clock()
         if early > 0:
@@ -95,14 +115,34 @@ class SteadyMicrophone(smallwebrtc_connection.SmallWebRTCTrack):
 
 
 class SteadyTransport(smallwebrtc_transport.SmallWebRTCTransport):
-    """Gives the bot a `SteadyAudioTrack` to speak on, for each connection."""
+    """Gives the bot a `SteadyAudioTrack` to speak on, for each connection, and stops the former one.
+
+    Pipecat abandons the former track with the audio that is on it. A write that waited for that would take
+    10 s, and then no audio would be sent for the rest of the call.
+    """
+
+    def __init__(
+        self,
+        webrtc_connection: smallwebrtc_connection.SmallWebRTCConnection,
+        params: TransportParams,
+    ) -> None:
+        super().__init__(webrtc_connection, params)
+        self._track: SteadyAudioTrack | None = None
+        for event in ("disconnected", "closed"):
+            webrtc_connection.add_event_handler(event, self._stop_track)
+
+    def _stop_track(self, _connection: smallwebrtc_connection.SmallWebRTCConnection) -> None:
+        if self._track is not None:
+            self._track.stop()
+            self._track = None
 
     async def _on_client_connected(
         self, webrtc_connection: smallwebrtc_connection.SmallWebRTCConnection
     ) -> None:
         # Pipecat's client has just made a track of its own, on which nothing has been sent yet.
+        self._stop_track(webrtc_connection)
         client = self._client
-        track = SteadyAudioTrack(
+        self._track = track = SteadyAudioTrack(
             client._out_sample_rate,  # noqa: SLF001 - Pipecat makes its client itself
             auto_silence=self._params.audio_out_auto_silence,
         )

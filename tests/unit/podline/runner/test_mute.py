@@ -240,6 +240,12 @@ def test_an_answer_that_began_just_before_the_loss_was_noticed_is_missed() -> No
     assert not watch.caller_returned(130.0, bot_speaks=False)
 
 
+def test_an_answer_that_was_lost_while_the_caller_returned_at_once_is_missed() -> None:
+    watch = owed()
+    watch.sent("audible")
+    assert watch.caller_returned(102.0, bot_speaks=False)
+
+
 def test_that_the_caller_is_still_here_is_no_return() -> None:
     watch = owed()
     assert not watch.caller_returned(105.0, bot_speaks=False)
@@ -470,8 +476,8 @@ class Account:
         self.watch.caller_returned(self.now, bot_speaks=False)
         if self.is_away:
             self.is_away = self.open_was_heard = False
-            self.is_owed = self.is_owed and not self.was_answered_while_owed
             self.forget()
+        self.is_owed = self.is_owed and not self.was_answered_while_owed
 
 
 A_MOMENT = 0.001

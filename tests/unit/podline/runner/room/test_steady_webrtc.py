@@ -80,6 +80,18 @@ async def test_audio_is_sent_in_real_time_when_the_wall_clock_is_set(
     assert clock.now - began == pytest.approx(99 * PIECE_SECONDS)
 
 
+async def test_nobody_waits_for_audio_whose_connection_is_gone(clock: FakeTime) -> None:
+    track = track_on(clock)
+    before = track.add_audio_bytes(bytes(4 * 480))
+    await track.recv()
+    assert not before.done()
+    track.stop()
+    after = track.add_audio_bytes(bytes(4 * 480))
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await asyncio.gather(before, after)
+
+
 async def test_audio_makes_up_for_a_short_stall(clock: FakeTime) -> None:
     track, began = track_on(clock), clock.now
     await send(track, 10)
