@@ -7,6 +7,7 @@ message for an answer, and forgets tools' results and what the caller said with 
 import asyncio
 import json
 import uuid
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from loguru import logger
@@ -16,6 +17,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from podline.contract.messages import AnswerRequested, TurnUnanswered
 from podline.errors import ModelLost
 from podline.extras import optional
+from podline.frames import ModelNoteFrame
 from podline.gemini.calls import CallTable, ResultFate
 from podline.gemini.connections import GeminiConnections
 from podline.gemini.history import last_request, result_as_text
@@ -35,6 +37,8 @@ MUTE_SECONDS: Final = 8.0
 BEGINNING_SECONDS: Final = 1.5
 """How much audio from before the detection of speech the model hears. Detection usually takes 0.3 s, and 1 s
 when it is unsure: with Pipecat's 0.3 s, `save` sometimes began in its vowel and was heard as `remove`."""
+MOST_NOTES: Final = 32
+"""Notes that wait for the model to be quiet. Of more, the latest are kept."""
 UNENDED_SECONDS: Final = 2.0
 """How long after the last sound of a generated answer the model may take to complete its turn."""
 
@@ -82,6 +86,7 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
         self._turn_audio = TurnAudio(BEGINNING_SECONDS)
         self._unanswered_texts: list[str] = []
         self._unanswered_results: dict[str, tuple[str, dict[str, Any], bool]] = {}
+        self._notes: deque[ModelNoteFrame] = deque(maxlen=MOST_NOTES)
         self._misses = 0
         self._is_asked = False
         self._watch: asyncio.TimerHandle | None = None
@@ -113,7 +118,12 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
             self._expect_reply()
 
     async def _session_opened(self) -> None:
-        self._calls.session_opened(is_resumed=self._session_resumption_handle is not None)
+        is_resumed = self._session_resumption_handle is not None
+        self._calls.session_opened(is_resumed=is_resumed)
+        if not is_resumed:
+            self._notes.clear()  # they are in the conversation that this session was given
+        if self._is_quiet or self._user_is_speaking:
+            await self._send_notes()
         if self._user_is_speaking:
             # Sound outside of an activity is discarded, and this session knows of none.
             await self._send_turn(is_complete=False)
@@ -157,6 +167,8 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
     async def _handle_server_message(self, message: genai_types.LiveServerMessage) -> None:
         for part in self._incoming.prepare(message):
             await self._handle_part(part)
+        if self._is_quiet:
+            await self._send_notes()
         self._move_on_if_quiet()
 
     async def _handle_part(self, message: genai_types.LiveServerMessage) -> None:
@@ -276,7 +288,23 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
 
     # What the model has to answer.
 
+    async def _handle_messages_append(self, frame: Any) -> None:
+        if not isinstance(frame, ModelNoteFrame):
+            await super()._handle_messages_append(frame)
+            return
+        self._notes.append(frame)
+        if self._is_quiet or self._user_is_speaking:
+            await self._send_notes()
+
+    async def _send_notes(self) -> None:
+        """Send notes while no answer is being made, which they would cut short (see `ClientContent`)."""
+        while self._notes and self._session is not None:
+            await super()._handle_messages_append(self._notes.popleft())
+            # Pipecat would ask for an answer to them with the next tool's result.
+            self._content_awaiting_response = False
+
     async def _handle_user_started_speaking(self, frame: Any) -> None:
+        await self._send_notes()
         self._cancel_watch()
         self._reply.withdraw()
         self._unanswered_texts.clear()

@@ -83,17 +83,21 @@ class Conversation:
     async def take_content(self, content: wire.ClientContent) -> None:
         """Take turns written by the application, and answer once it says that they are complete.
 
-        What a client sends as history is not answered until it asks in another way.
+        What a client sends as history is not answered until it asks in another way. Anything else cuts the
+        answer short that is being given: ai.google.dev/api/live#BidiGenerateContentClientContent.
         """
+        if not self._in_history:
+            await self.interrupt()
         for turn in content.turns:
             self._read(turn)
         if not content.turn_complete:
+            if not self._in_history:
+                self.record.notes += [turn.text for turn in content.turns]
             return
         if self._in_history:
             self._in_history = False
             return
         text, self._unanswered = self._unanswered, ""
-        await self.interrupt()
         self._begin(self._answer_written(text))
 
     async def take_text(self, text: str) -> None:

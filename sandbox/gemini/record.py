@@ -55,7 +55,9 @@ class SessionRecord(msgspec.Struct):
         tokens: What the usage that was sent adds up to.
         resumed: Whether it went on with another session's handle.
         newer_handles: How many newer handles there were than the one that it came with.
+        tools: The functions that the client declared, and how it wants to wait for each.
         history_turns: How many turns the client sent as history.
+        notes: Texts that the client wrote during the conversation, without asking for an answer.
         misbehaviours: Names of the misbehaviours that the session was ordered.
     """
 
@@ -69,7 +71,9 @@ class SessionRecord(msgspec.Struct):
     compresses_context: bool = False
     tokens: Spent = Spent()
     turns: list[TurnRecord] = []
+    tools: dict[str, str | None] = {}
     history_turns: int = 0
+    notes: list[str] = []
     interruptions: int = 0
     tool_calls: list[str] = []
     tool_responses: list[ToolResponseRecord] = []

@@ -147,6 +147,7 @@ class _Visit:
         record = SessionRecord(
             started_at=self.gemini.now(),
             model=self.setup.model,
+            tools={name: function.behavior for name, function in self.setup.functions.items()},
             conversation=memory.name,
             succeeds=lost,
             resumed=remembered is not None,

@@ -49,6 +49,10 @@ async def test_a_caller_is_greeted_and_finds_saves_and_hangs_up(
     assert tokens["input_audio_tokens"] > 0
     assert tokens["output_audio_tokens"] > 0
 
+    log = (await controller.get(f"/v1/sessions/{session_id}/logs")).text
+    assert "call ending" in log
+    assert "is deprecated since" not in log, "a later Pipecat removes something that is used"
+
     kept = (await store.get("/sandbox/saved", params={"userId": "ana"})).json()
     assert [product["number"] for product in kept["products"]] == [2]
     saved = (await store.get("/sandbox/transcripts", params={"sessionId": session_id})).json()
