@@ -7,6 +7,7 @@ The rule:
 - An error that a processor catches and reports is its own judgement: the call goes on, unless the processor
   says that it can't be used any more (`is_usable`).
 - What a tool raises, and what a caller's client sends, is neither: Pipecat answers the model, and the client.
+  What an event handler raises is logged, and whoever called it works on.
 """
 
 from __future__ import annotations

@@ -31,6 +31,8 @@ DEAF_SECONDS: Final = 15.0
 """How much of the caller's audio a processor may keep in a row if it passes audio on otherwise."""
 BLAME_SECONDS: Final = 2.0
 """How long a processor must have done nothing to be to blame for a silence that the caller has heard."""
+_EVENT_TASKS: Final = "_async_on_"
+"""How Pipecat's LiveKit client names tasks that handle one event, which others in the room may cause."""
 _CHECK_SECONDS: Final = 1.0
 
 
@@ -118,7 +120,7 @@ class PipelineHealth:
                 self._end(owner, ending_of(owner, f"stopped listening: its task {task.name} returned"))
         elif owner is not None:
             self._end(owner, ending_of_crash(owner, task.error, task.name), task.error)
-        else:
+        elif not task.name.startswith(_EVENT_TASKS):
             self._end(None, _ending_without_processor(task.error, task.module), task.error)
 
     def _not_set_up(self, _worker: PipelineWorker) -> None:
