@@ -14,7 +14,7 @@ from typing import Any, Final, get_args
 import msgspec
 from msgspec import inspect
 
-from sandbox.gemini.faults import Aimed, AtMoment, OfTurn
+from sandbox.gemini.faults import Aimed, AtMoment, Moment, OfTurn
 from sandbox.gemini.manners import Manner, ModelOrder, OfCalls, OfTurns
 from sandbox.misbehaviour import Misbehaviour
 
@@ -64,6 +64,21 @@ after a loss.
 Of the faults that wait, a connection takes one, the oldest; of the manners all. What is ordered with `now`
 adds up.
 """
+
+MOMENTS: Final[dict[Moment, str]] = {
+    "connect": "the client's setup has come; a `drop` is a refusal",
+    "setup": "the setup was answered",
+    "turn_start": "the model begins a turn, and has sent nothing of it: the caller's words were understood",
+    "audio": "a turn's first audio was sent",
+    "tool_call": "a tool call was sent",
+    "tool_response": "a tool's result has come; a `drop` loses it",
+    "tool_call_cancellation": "a cancellation was sent, such as after a barge-in over a running tool",
+    "interrupted": "an interruption was sent",
+    "speech": "the caller begins to speak",
+    "generation_complete": "the end of what is generated was sent",
+    "turn_complete": "the end of a turn was sent",
+    "resumption_update": "a handle was sent",
+}
 
 _TABLE: Final = "| {} | Parameters | What the model does |\n| --- | --- | --- |"
 
@@ -159,6 +174,8 @@ def page() -> str:
             _BEGINS,
             "| Parameter of | | |\n| --- | --- | --- |",
             *_shared_rows(),
+            "\n| `after` | The moment |\n| --- | --- |",
+            *(f"| `{moment}` | {words} |" for moment, words in MOMENTS.items()),
             "\n## Faults: they spoil a connection\n",
             _TABLE.format("Fault"),
             *map(_row, faults),
@@ -209,7 +226,7 @@ def _attributes_of(kind: type[msgspec.Struct]) -> dict[str, str]:
     """Return what a class's docstring says about its fields."""
     _, _, listed = (kind.__doc__ or "").partition("Attributes:\n")
     found = re.findall(r"^        (\w+): (.*(?:\n            .*)*)", listed, re.MULTILINE)
-    return {name: " ".join(note.split()) for name, note in found}
+    return {name: " ".join(note.split()).replace("None", "`null`") for name, note in found}
 
 
 def _parameter(field: Any) -> str:

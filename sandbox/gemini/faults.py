@@ -130,7 +130,8 @@ class OfTurn(Aimed, frozen=True, kw_only=True):
     """Something that goes wrong in certain turns of the model.
 
     Attributes:
-        turn: In turns of this kind.
+        turn: In turns of this kind: the model speaks first, answers the caller or calls a tool for them, or
+            goes on with the tool's result.
         utterance: In turns that answer the caller's utterance of this number; the greeting's is 0.
     """
 

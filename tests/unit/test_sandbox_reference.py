@@ -7,12 +7,17 @@ import msgspec
 import pytest
 
 from sandbox.gemini.callers import ModelOrders
+from sandbox.gemini.faults import Moment
 from sandbox.gemini.manners import ModelOrder
-from testing.sandbox_reference import PAGE, SITUATIONS, page
+from testing.sandbox_reference import MOMENTS, PAGE, SITUATIONS, page
 
 
 def test_the_document_is_as_generated() -> None:
     assert PAGE.read_text() == page(), "run scripts/generate"
+
+
+def test_every_moment_is_explained() -> None:
+    assert set(MOMENTS) == set(get_args(Moment))
 
 
 @pytest.mark.parametrize(("situation", "orders"), SITUATIONS, ids=[situation for situation, _ in SITUATIONS])
