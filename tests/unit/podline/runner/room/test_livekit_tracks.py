@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 import pytest
 from livekit import rtc
 from livekit.rtc import TrackKind, TrackSource
 
+from podline.runner.room.livekit_call import LiveKitCall
 from podline.runner.room.livekit_tracks import MOST_REQUESTS, CallerReception, track_to_hear
+from podline.runner.settings import LiveKitRoomAccess
 from testing.fakes.controllers.clockwork import at_once, at_once_with_sockets
+from tests.unit.podline.runner.room.test_daily import Observed
+from tests.unit.podline.runner.room.test_livekit import FakeRoom, Somebody
 
 
 @dataclass
@@ -40,18 +44,16 @@ class Publication:
         self.track = None if self.is_refused else f"track of {self.name}"
 
 
-@dataclass
-class Somebody:
-    identity: str = "ana"
-    published: list[Publication] = field(default_factory=list)
+class Someone(Somebody):
+    """A participant of a room, who publishes these tracks."""
 
-    @property
-    def track_publications(self) -> dict[str, Publication]:
-        return {each.name: each for each in self.published}
+    def __init__(self, identity: str, *published: Publication) -> None:
+        super().__init__(identity)
+        self.track_publications = {each.name: each for each in published}
 
 
 def heard_of(*published: Publication) -> str | None:
-    chosen = track_to_hear(cast("rtc.RemoteParticipant", Somebody(published=list(published))))
+    chosen = track_to_hear(cast("rtc.RemoteParticipant", Someone("ana", *published)))
     return None if chosen is None else cast("Publication", chosen).name
 
 
@@ -81,7 +83,7 @@ class Listening:
     """A watch over a caller's tracks, and what it gave up for."""
 
     def __init__(self, *published: Publication) -> None:
-        self.caller: Somebody | None = Somebody(published=list(published))
+        self.caller: Someone | None = Someone("ana", *published)
         self.lost: list[str] = []
         self.reception = CallerReception(
             lambda: cast("rtc.RemoteParticipant | None", self.caller), self.lost.append
@@ -145,9 +147,9 @@ async def test_a_track_that_is_delivered_at_last_is_lost_only_after_as_many_requ
     "quiet",
     [
         lambda listening: setattr(listening, "caller", None),
-        lambda listening: listening.caller.published.clear(),
-        lambda listening: setattr(listening.caller.published[0], "muted", True),
-        lambda listening: setattr(listening.caller.published[0], "kind", TrackKind.KIND_VIDEO),
+        lambda listening: listening.caller.track_publications.clear(),
+        lambda listening: setattr(listening.caller.track_publications["mic"], "muted", True),
+        lambda listening: setattr(listening.caller.track_publications["mic"], "kind", TrackKind.KIND_VIDEO),
         lambda listening: listening.reception.stop(),
     ],
     ids=["nobody", "no track", "muted", "video only", "stopped"],
@@ -160,3 +162,38 @@ async def test_nothing_is_missed_of_a_caller_who_sends_no_sound(quiet: Callable[
     await asyncio.sleep(60)
 
     assert (track.requests, listening.lost) == (0, [])
+
+
+def call_with(publication: Publication) -> tuple[LiveKitCall, Observed]:
+    """A bot's call with a caller who publishes this track."""
+    presence = Observed()
+    call = LiveKitCall(LiveKitRoomAccess("ws://livekit", "h.p.s"), presence)
+    room = FakeRoom({"ana": cast("Any", Someone("ana", publication))})
+    call.follow(cast("rtc.Room", room))
+    call.joined()
+    return call, presence
+
+
+@at_once
+async def test_a_caller_whom_the_bot_itself_does_not_want_to_hear_is_not_missed() -> None:
+    call, presence = call_with(Publication("mic", is_refused=True))
+    call.mute("ana")
+    await asyncio.sleep(60)
+    assert presence.rest() == ["joined", "caller joined"]
+
+    call.unmute("ana")
+    await asyncio.sleep(60)
+    [lost] = presence.rest()
+    assert lost.startswith("room_lost: ")
+    assert lost.endswith("LiveKit's server does not deliver the caller's microphone to the bot.")
+
+
+@at_once
+async def test_nobody_is_missed_while_the_bot_leaves() -> None:
+    publication = Publication("mic", is_refused=True)
+    call, presence = call_with(publication)
+    call.leaving(cast("Any", None))
+    await asyncio.sleep(60)
+
+    assert presence.rest() == ["joined", "caller joined"]
+    assert publication.requests == 0
