@@ -95,6 +95,11 @@ SITUATIONS: Final[tuple[tuple[str, tuple[dict[str, Any], ...]], ...]] = (
     ("Three thoughts, then the answer", ({"name": "thoughts", "every_seconds": 1, "count": 3},)),
     ("Audio of zeros", ({"name": "wrong_audio", "sound": "zeros"},)),
     ("Audio of amplitude 40", ({"name": "wrong_audio", "sound": "noise", "amplitude": 40},)),
+    ("A whisper", ({"name": "wrong_audio", "sound": "whisper", "amplitude": 3000},)),
+    (
+        "The first two seconds of an answer are silent",
+        ({"name": "wrong_audio", "sound": "zeros", "until_seconds": 2},),
+    ),
     ("A direct current", ({"name": "wrong_audio", "sound": "offset", "amplitude": 2000},)),
     ("Audio at 8000 per second", ({"name": "wrong_audio", "rate": 8000},)),
     ("No rate in the type", ({"name": "wrong_audio", "mime_type": "audio/pcm"},)),
@@ -111,6 +116,11 @@ SITUATIONS: Final[tuple[tuple[str, tuple[dict[str, Any], ...]], ...]] = (
         ({"name": "withheld", "what": ["everything"], "after_audio_seconds": 1, "turns": 1},),
     ),
     ("`generationComplete` is missing", ({"name": "withheld", "what": ["generation_complete"]},)),
+    ("`turnComplete` comes twice", ({"name": "repeated", "what": ["turn_complete"]},)),
+    (
+        "The model interrupts itself in mid-answer",
+        ({"name": "false_interruption", "after": "audio", "delay_seconds": 1},),
+    ),
     ("`turnComplete` is missing", ({"name": "withheld", "what": ["turn_complete"]},)),
     (
         "The handle is refused twice",
@@ -119,6 +129,7 @@ SITUATIONS: Final[tuple[tuple[str, tuple[dict[str, Any], ...]], ...]] = (
     ("A resumed session has forgotten everything", ({"name": "amnesia"},)),
     ("The handle comes 3 s late", ({"name": "delayed", "what": ["resumption_update"], "seconds": 3},)),
     ("... or never", ({"name": "no_resumption_handles"},)),
+    ("... or the session can't be resumed", ({"name": "no_resumption_handles", "says_so": True},)),
     (
         "A goAway while the turn's handle is on its way",
         (
@@ -158,6 +169,7 @@ SITUATIONS: Final[tuple[tuple[str, tuple[dict[str, Any], ...]], ...]] = (
     ("Closed as try again later", ({"name": "drop", "code": 1013, "reason": "Try again later"},)),
     ("Overloaded at connect, twice", ({"name": "http_status", "status": 503, "times": 2},)),
     ("Out of quota at connect", ({"name": "http_status", "status": 429},)),
+    ("The setup is answered after 5 s", ({"name": "delayed", "what": ["setup"], "seconds": 5},)),
     ("The setup is never answered", ({"name": "accept_and_hang"},)),
     ("No usage", ({"name": "withheld", "what": ["usage"]},)),
     ("Absurd usage", ({"name": "wrong_usage", "tokens": -1},)),

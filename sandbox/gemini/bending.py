@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from functools import singledispatch
 from typing import Any, Final, cast
 
@@ -15,6 +16,7 @@ from sandbox.gemini.manners import (
     LongTranscriptions,
     Manner,
     NoResumptionHandles,
+    Repeated,
     RepeatedToolCall,
     SeveralParts,
     UnknownMessages,
@@ -42,6 +44,7 @@ _TONE_AMPLITUDE: Final = 6000
 _TONE_SECONDS: Final = 0.4
 
 _FIELDS: Final[dict[Content, tuple[str, ...]]] = {
+    "setup": ("setupComplete",),
     "audio": ("serverContent", "modelTurn"),
     "input_transcription": ("serverContent", "inputTranscription"),
     "output_transcription": ("serverContent", "outputTranscription"),
@@ -93,8 +96,16 @@ def _(manner: Withheld, message: Message, audio_seconds: float) -> list[Message]
 
 
 @_bent.register
-def _(_manner: NoResumptionHandles, message: Message, _audio_seconds: float) -> list[Message]:
-    return [] if "sessionResumptionUpdate" in message else [message]
+def _(manner: NoResumptionHandles, message: Message, _audio_seconds: float) -> list[Message]:
+    if "sessionResumptionUpdate" not in message:
+        return [message]
+    return [{"sessionResumptionUpdate": {"resumable": False}}] if manner.says_so else []
+
+
+@_bent.register
+def _(manner: Repeated, message: Message, _audio_seconds: float) -> list[Message]:
+    _rest, taken = _split(message, manner.what)
+    return [message, taken] if taken else [message]
 
 
 @_bent.register
@@ -134,7 +145,8 @@ def _parts_of(message: Message) -> list[Message]:
 @_bent.register
 def _(manner: WrongAudio, message: Message, audio_seconds: float) -> list[Message]:
     blobs = blobs_of(message)
-    if not blobs:
+    until = math.inf if manner.until_seconds is None else manner.until_seconds
+    if not blobs or not manner.from_seconds <= audio_seconds < until:
         return [message]
     mime_type = f"audio/pcm;rate={manner.rate}" if manner.mime_type is None else manner.mime_type
     data = [
@@ -156,6 +168,8 @@ def _sounding(manner: WrongAudio, samples: Samples, audio_seconds: float) -> Sam
     match manner.sound:
         case "speech":
             return samples
+        case "whisper":
+            return _loud(samples / np.iinfo(np.int16).max, manner.amplitude)
         case "zeros":
             shape = np.zeros(samples.size)
         case "noise":

@@ -16,6 +16,7 @@ from sandbox.gemini.faults import (
     Aimed,
     AtMoment,
     Drop,
+    FalseInterruption,
     GoAway,
     HugeMessage,
     Moment,
@@ -156,6 +157,8 @@ class Connection:
             case HugeMessage():
                 thought = {**THOUGHT, "text": "x" * fault.bytes}
                 await self._transmit(wire.model_turn([thought]))
+            case FalseInterruption():
+                await self._transmit(wire.interrupted())
             case WithholdPongs():
                 self._line.answers_pings = False
             case _:

@@ -188,11 +188,15 @@ class HugeMessage(AtMoment, frozen=True, kw_only=True):
     bytes: Bytes
 
 
+class FalseInterruption(AtMoment, frozen=True):
+    """Says that it was interrupted, and goes on."""
+
+
 class WithholdPongs(AtMoment, frozen=True):
     """Answers no more pings."""
 
 
 Refusal = RefuseKey | RefuseQuota | RefuseSetup
-Momentary = Drop | GoAway | Stall | Nonsense | HugeMessage | WithholdPongs
+Momentary = Drop | GoAway | Stall | Nonsense | HugeMessage | FalseInterruption | WithholdPongs
 Fault = Unreachable | HttpStatus | AcceptAndHang | Refusal | Momentary
 """Spoils a connection. Of those that wait, each connection takes one."""

@@ -10,6 +10,7 @@ from sandbox.gemini.faults import Bytes, Count, Fault, OfTurn, Seconds
 
 Content = Literal[
     "everything",
+    "setup",
     "audio",
     "input_transcription",
     "output_transcription",
@@ -69,19 +70,23 @@ class WrongAudio(OfTurns, frozen=True, kw_only=True):
 
     Attributes:
         sound: What is heard, for as long as the answer would be.
-        amplitude: How loud it is, unless it is speech or zeros.
+        amplitude: How loud it is, unless it is speech or zeros. A whisper is speech whose full scale this is.
         rate: Samples per second.
         mime_type: What it is said to be, if not PCM of that rate.
         odd_bytes: Cuts each message's audio in two, in the middle of a sample.
         chunk_seconds: Length of the audio in one message; by default 0.04.
+        from_seconds: Where in the turn's audio this begins.
+        until_seconds: Where it ends.
     """
 
-    sound: Literal["speech", "zeros", "noise", "tone", "offset", "click"] = "speech"
+    sound: Literal["speech", "whisper", "zeros", "noise", "tone", "offset", "click"] = "speech"
     amplitude: Annotated[int, msgspec.Meta(ge=0, le=32_767)] = 40
     rate: Annotated[int, msgspec.Meta(ge=1000, le=192_000)] = 24_000
     mime_type: Annotated[str, msgspec.Meta(max_length=200)] | None = None
     odd_bytes: bool = False
     chunk_seconds: Annotated[float, msgspec.Meta(ge=0.001, le=600)] | None = None
+    from_seconds: Seconds = 0.0
+    until_seconds: Seconds | None = None
 
 
 class SeveralParts(OfTurns, frozen=True, kw_only=True, tag="parts"):
@@ -110,6 +115,12 @@ class Delayed(OfTurns, frozen=True, kw_only=True):
     seconds: Seconds
 
 
+class Repeated(OfTurns, frozen=True, kw_only=True):
+    """Sends these twice."""
+
+    what: Contents
+
+
 class LongTranscriptions(OfTurns, frozen=True, kw_only=True):
     """Makes each transcription this long."""
 
@@ -132,8 +143,10 @@ class UnknownMessages(OfTurns, frozen=True, kw_only=True):
     only_fields: bool = False
 
 
-class NoResumptionHandles(OfTurns, frozen=True):
-    """Gives no handles."""
+class NoResumptionHandles(OfTurns, frozen=True, kw_only=True):
+    """Gives no handles, or updates that say that the session can't be resumed."""
+
+    says_so: bool = False
 
 
 class Amnesia(Manner, frozen=True):
@@ -186,6 +199,7 @@ ModelOrder = (
     | SeveralParts
     | Withheld
     | Delayed
+    | Repeated
     | LongTranscriptions
     | WrongUsage
     | UsageApart

@@ -247,3 +247,36 @@ async def test_transcriptions_come_after_all_that_they_are_of(model: Model) -> N
     await order(model, "delayed", what=["output_transcription"], seconds=0.2)
     async with connect(model) as session:
         assert said_in(await ask(session, "hello"))
+
+
+async def test_a_turn_ends_twice(model: Model) -> None:
+    await order(model, "repeated", what=["turn_complete"], turns=1)
+    async with connect(model) as session:
+        await handle_in(session)
+        assert any(message.data for message in await ask(session, "hello"))
+        [again] = await until_turn_complete(session)
+        assert again.usage_metadata is None
+
+
+async def test_a_model_interrupts_itself_and_goes_on(model: Model) -> None:
+    await order(model, "false_interruption", after="audio")
+    async with connect(model) as session:
+        messages = await ask(session, "hello")
+    interrupted = [
+        bool(message.server_content and message.server_content.interrupted) for message in messages
+    ]
+    assert interrupted.count(True) == 1
+    assert any(message.data for message in messages[interrupted.index(True) :])
+
+
+async def test_a_session_says_that_it_can_not_be_resumed(model: Model) -> None:
+    await order(model, "no_resumption_handles", says_so=True)
+    async with connect(model) as session:
+        update = (await anext(session.receive())).session_resumption_update
+    assert (update.resumable, update.new_handle) == (False, None)
+
+
+async def test_a_setup_is_answered_late(model: Model) -> None:
+    await order(model, "delayed", what=["setup", "resumption_update"], seconds=0.01)
+    async with connect(model) as session:
+        assert any(message.data for message in await ask(session, "hello"))

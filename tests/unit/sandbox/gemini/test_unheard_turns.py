@@ -112,6 +112,23 @@ async def test_audio_sounds_as_it_was_ordered(model: Model, sound: str, amplitud
         assert (samples == 500).all()
 
 
+async def test_a_whisper_is_speech_of_a_lower_level(model: Model) -> None:
+    async with connect(model) as session:
+        whole = samples_in(await answer_to(session, "hello"))
+        await order(model, "wrong_audio", sound="whisper", amplitude=3277, now=True)
+        whisper = samples_in(await answer_to(session, "hello"))
+    assert loudness(whisper) == pytest.approx(loudness(whole) / 10, rel=0.1)
+
+
+async def test_part_of_an_answer_sounds_otherwise(model: Model) -> None:
+    await order(model, "wrong_audio", sound="zeros", from_seconds=0.5, until_seconds=1.5)
+    async with connect(model) as session:
+        samples = samples_in(await answer_to(session, "hello"))
+    assert not samples[14_000:35_000].any()
+    assert samples[:12_000].any()
+    assert samples[38_000:].any()
+
+
 @pytest.mark.parametrize("rate", [8000, 16_000, 22_050, 48_000])
 async def test_audio_comes_at_another_rate(model: Model, rate: int) -> None:
     async with connect(model) as session:
