@@ -40,8 +40,13 @@ class LingeringTransport(asyncio.Transport):
             self._transport.close()
             return
         self._is_closing = True
-        self._transport.write_eof()
-        self._loop.call_later(self._linger_seconds, self._transport.close)
+        try:
+            self._transport.write_eof()
+        except OSError:
+            # The client has reset the connection, and nobody reads the answer.
+            self._transport.close()
+        else:
+            self._loop.call_later(self._linger_seconds, self._transport.close)
 
     def abort(self) -> None:
         self._transport.abort()
