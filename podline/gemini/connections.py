@@ -71,6 +71,11 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
     def _is_answer_due(self) -> bool:
         """True if the caller waits for an answer."""
 
+    @property
+    @abstractmethod
+    def _last_words(self) -> str:
+        """What the caller said last, if only words of it can be sent to another session."""
+
     @abstractmethod
     async def _session_opened(self) -> None:
         """Send what the session has to know. The conversation's turns are there already."""
@@ -119,7 +124,7 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
         if for_reconnect:
             await self._push_event(ModelReseeded())
         if for_reconnect and self._context is not None and self._is_gemini_3:
-            await self._seed(as_turns(self._context.get_messages()))
+            await self._seed(as_turns(self._context.get_messages(), self._last_words))
         else:
             # Pipecat knows what an earlier model needs to take notice of its history.
             await super()._create_initial_response(for_reconnect)

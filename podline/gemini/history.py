@@ -17,15 +17,24 @@ MOST_CHARACTERS: Final = 40_000
 """About 10,000 tokens, an hour of conversation. The latest turns are kept."""
 LONGEST_RESULT: Final = 4_000
 
+_RECENT_TURNS: Final = 4
+_Turn = tuple[Literal["user", "model"], str]
+
 _UNSETTLED: Final = frozenset({"IN_PROGRESS", "CANCELLED", '"CANCELLED"'})
 
 
-def as_turns(messages: Iterable[Any]) -> list[genai_types.Content]:
+def as_turns(messages: Iterable[Any], last_words: str = "") -> list[genai_types.Content]:
     """Return the turns of a context's messages, oldest first. Instructions are the session's, not a turn.
 
     Tools' results become text: a session doesn't know the calls of another.
+
+    Args:
+        messages: The context's.
+        last_words: What the caller said last, if the context may not have it yet.
     """
-    turns = [turn for message in messages if (turn := _turn_of(message)) is not None]
+    turns = _turns_of(messages)
+    if last_words and not any(last_words in text for _, text in turns[-_RECENT_TURNS:]):
+        turns.append(("user", last_words))
     kept: list[genai_types.Content] = []
     characters = 0
     for role, text in reversed(turns[-MOST_TURNS:]):
@@ -38,8 +47,7 @@ def as_turns(messages: Iterable[Any]) -> list[genai_types.Content]:
 
 def last_request(messages: Iterable[Any]) -> str:
     """Return the text of the last user's turn."""
-    turns = [turn for message in messages if (turn := _turn_of(message)) is not None]
-    return next((text for role, text in reversed(turns) if role == "user"), "")
+    return next((text for role, text in reversed(_turns_of(messages)) if role == "user"), "")
 
 
 def result_as_text(name: str, result: str) -> str:
@@ -47,9 +55,13 @@ def result_as_text(name: str, result: str) -> str:
     return f"[{name} returned: {result[:LONGEST_RESULT]}]"
 
 
-def _turn_of(message: Any) -> tuple[Literal["user", "model"], str] | None:
-    if not isinstance(message, dict):
-        return None
+def _turns_of(messages: Iterable[Any]) -> list[_Turn]:
+    known = [message for message in messages if isinstance(message, dict)]
+    tools = {call.get("id"): _name_of(call) for message in known for call in message.get("tool_calls") or []}
+    return [turn for message in known if (turn := _turn_of(message, tools)) is not None]
+
+
+def _turn_of(message: dict[str, Any], tools: dict[Any, str]) -> _Turn | None:
     text = _text_of(message.get("content")).strip()
     match message.get("role"):
         case _ if not text:
@@ -59,9 +71,13 @@ def _turn_of(message: Any) -> tuple[Literal["user", "model"], str] | None:
         case "user" | "developer":
             return "user", text
         case "tool" if text not in _UNSETTLED:
-            return "user", result_as_text("A tool", text)
+            return "user", result_as_text(tools.get(message.get("tool_call_id"), "A tool"), text)
         case _:
             return None
+
+
+def _name_of(call: dict[str, Any]) -> str:
+    return str((call.get("function") or {}).get("name") or "A tool")
 
 
 def _text_of(content: Any) -> str:

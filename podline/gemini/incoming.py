@@ -5,7 +5,7 @@ Pipecat reads the first part of a message only, and drops audio of another rate.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -167,6 +167,15 @@ def _cut(said: genai_types.Transcription | None) -> genai_types.Transcription | 
     if said is None or said.text is None:
         return said
     return said.model_copy(update={"text": said.text[:LONGEST_TRANSCRIPTION]})
+
+
+def tokens_by_modality(details: Sequence[genai_types.ModalityTokenCount] | None) -> dict[str, int]:
+    """Return the counts of a turn's tokens; nothing if the model doesn't say."""
+    counts: dict[str, int] = {}
+    for detail in details or []:
+        kind = str(detail.modality.value if detail.modality else "")
+        counts[kind] = counts.get(kind, 0) + (detail.token_count or 0)
+    return counts
 
 
 def _is_possible(usage: genai_types.UsageMetadata) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 LONGEST_HANDLE: Final = 4096
 COMPRESSED_FROM: Final = 50_000
 """Tokens from which a shorter context may mean compression: by default at 80% of a window of 128,000 tokens
 (ai.google.dev/gemini-api/docs/live-session)."""
-_LEAST_KEPT: Final = 0.9
+_LEAST_KEPT: Final = 0.95
 """How much of the known context a session must still have. Counts of the same context vary a little."""
 
 
@@ -23,7 +24,7 @@ class Resumption:
         self._handle: str | None = None
         self._turns = 0
         self._turns_in_handle = 0
-        self._known_tokens = 0
+        self._known_tokens: Mapping[str, int] = {}
         self._is_untried = False
 
     @property
@@ -35,7 +36,8 @@ class Resumption:
         """Note that a session has opened."""
         if not is_resumed:
             self._handle = None
-            self._turns = self._turns_in_handle = self._known_tokens = 0
+            self._turns = self._turns_in_handle = 0
+            self._known_tokens = {}
         self._is_untried = is_resumed
 
     def offered(self, handle: str) -> None:
@@ -51,8 +53,16 @@ class Resumption:
         """Forget the handle."""
         self._handle = None
 
-    def has_forgotten(self, prompt_tokens: int, response_tokens: int) -> bool:
-        """Take a turn's counts; return whether those of a resumed session's first turn lack its context."""
+    def has_forgotten(self, prompt: Mapping[str, int], response: Mapping[str, int]) -> bool:
+        """Take a turn's tokens by modality; return whether a resumed session's first turn lacks its context.
+
+        Each modality counts on its own: the audio of a long turn would hide a text that is gone.
+        """
         is_first, self._is_untried = self._is_untried, False
-        known, self._known_tokens = self._known_tokens, prompt_tokens + response_tokens
-        return is_first and prompt_tokens < known * _LEAST_KEPT and known < COMPRESSED_FROM
+        known = self._known_tokens
+        self._known_tokens = {kind: count + response.get(kind, 0) for kind, count in prompt.items()}
+        return is_first and any(
+            prompt.get(kind, 0) < count * _LEAST_KEPT
+            for kind, count in known.items()
+            if count < COMPRESSED_FROM
+        )

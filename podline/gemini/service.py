@@ -21,7 +21,7 @@ from podline.frames import ModelNoteFrame
 from podline.gemini.calls import CallTable, ResultFate
 from podline.gemini.connections import GeminiConnections
 from podline.gemini.history import last_request, result_as_text
-from podline.gemini.incoming import RATE, IncomingMessages
+from podline.gemini.incoming import LONGEST_TRANSCRIPTION, RATE, IncomingMessages, tokens_by_modality
 from podline.gemini.reply import Cause, OwedReply
 from podline.gemini.turn_audio import TurnAudio
 from podline.tool_calls import AnsweredToolCalls
@@ -84,6 +84,7 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
         self._calls = CallTable(lambda: str(uuid.uuid4()))
         self._incoming = IncomingMessages()
         self._turn_audio = TurnAudio(BEGINNING_SECONDS)
+        self._words = ""
         self._unanswered_texts: list[str] = []
         self._unanswered_results: dict[str, tuple[str, dict[str, Any], bool]] = {}
         self._notes: deque[ModelNoteFrame] = deque(maxlen=MOST_NOTES)
@@ -116,6 +117,11 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
         await super()._create_initial_response(for_reconnect)
         if not for_reconnect:
             self._expect_reply()
+
+    @property
+    def _last_words(self) -> str:
+        # A turn that is sent again needs no words for it.
+        return "" if self._turn_audio else self._words.strip()
 
     async def _session_opened(self) -> None:
         is_resumed = self._session_resumption_handle is not None
@@ -176,6 +182,8 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
         content = message.server_content or genai_types.LiveServerContent()
         if content.interrupted:
             self._reply.interrupted()
+        if content.input_transcription:
+            self._words = (self._words + (content.input_transcription.text or ""))[-LONGEST_TRANSCRIPTION:]
         for part in (content.model_turn.parts if content.model_turn else None) or []:
             if part.inline_data is not None and part.inline_data.data:
                 self._reply.heard(part.inline_data.data, RATE)
@@ -208,7 +216,8 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
         is_cut_short, was_owed = self._reply.is_cut_short, self._reply.is_owed
         cause = self._reply.turn_completed()
         if usage is not None and self._resumption.has_forgotten(
-            usage.prompt_token_count or 0, 0 if is_cut_short else usage.response_token_count or 0
+            tokens_by_modality(usage.prompt_tokens_details),
+            {} if is_cut_short else tokens_by_modality(usage.response_tokens_details),
         ):
             logger.warning("model forgot the conversation")
             self._expect_reply()
@@ -308,6 +317,7 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
         self._cancel_watch()
         self._reply.withdraw()
         self._unanswered_texts.clear()
+        self._words = ""
         self._turn_audio.begin()
         await super()._handle_user_started_speaking(frame)  # type: ignore[no-untyped-call]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from sandbox.gemini import answers
 from sandbox.gemini.intents import (
@@ -78,6 +79,16 @@ def _result(memory: Memory, returned: ToolReturned) -> Asked:
     """Return the answer that a tool's result, given in words, is to what was asked before it."""
     asked: Intent | None = None if memory.asked is None else memory.asked.intent
     request = asked if isinstance(asked, Search | Save | Remove) else memory.search or _SOMETHING
+    request = _changed(returned.response or {}) or request
     if returned.response is None:
         return Asked("tool_result", request, answers.FOUND_SOME)
     return Asked("tool_result", request, answers.answer_from(request, returned.response))
+
+
+def _changed(response: dict[str, Any]) -> Save | Remove | None:
+    """Return the request that a result belongs to, if the result itself says so."""
+    for kind, subject in ((Save, "saved"), (Remove, "removed")):
+        product = response.get(subject)
+        if isinstance(product, dict) and isinstance(number := product.get("number"), int):
+            return kind(number)
+    return None

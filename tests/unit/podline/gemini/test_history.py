@@ -32,7 +32,22 @@ def test_a_tool_s_result_is_text_for_a_session_that_does_not_know_the_call() -> 
         {"role": "tool", "tool_call_id": "1", "content": '{"total": 2}'},
     ]
 
-    assert told(messages) == [("user", '[A tool returned: {"total": 2}]')]
+    assert told(messages) == [("user", '[search returned: {"total": 2}]')]
+
+
+def test_what_the_caller_said_last_is_told_although_the_context_does_not_have_it_yet() -> None:
+    messages = [{"role": "assistant", "content": "Hello"}]
+
+    assert [turn.parts[0].text for turn in as_turns(messages, "save two") if turn.parts] == [
+        "Hello",
+        "save two",
+    ]
+
+
+def test_what_the_caller_said_last_is_told_once() -> None:
+    messages = [{"role": "user", "content": "Please save two."}, {"role": "tool", "content": "done"}]
+
+    assert len(as_turns(messages, "save two")) == 2
 
 
 def test_calls_without_a_result_are_left_out() -> None:

@@ -70,38 +70,47 @@ def test_a_handle_beyond_all_measure_is_not_kept() -> None:
 @pytest.mark.parametrize(
     ("known", "prompt", "forgotten"),
     [
-        (1000, 1050, False),
-        (1000, 950, False),  # counts vary
-        (1000, 400, True),
-        (1000, 0, True),
-        (2 * COMPRESSED_FROM, 1000, False),  # compressed
-        (0, 0, False),  # a model that counts nothing
+        ({"TEXT": 400}, {"TEXT": 420}, False),
+        ({"TEXT": 400}, {"TEXT": 390}, False),  # counts vary
+        ({"TEXT": 400}, {"TEXT": 350, "AUDIO": 500}, True),  # the caller's turn is long
+        ({"TEXT": 400, "AUDIO": 300}, {"TEXT": 400, "AUDIO": 90}, True),
+        ({"TEXT": 400}, {}, True),
+        ({"TEXT": 2 * COMPRESSED_FROM}, {"TEXT": 1000}, False),  # compressed
+        ({}, {}, False),  # a model that counts nothing
     ],
 )
 def test_a_resumed_session_without_its_context_is_noticed(
-    known: int,
-    prompt: int,
+    known: dict[str, int],
+    prompt: dict[str, int],
     forgotten: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     resumption = after_a_turn()
-    resumption.has_forgotten(known, 0)
+    resumption.has_forgotten(known, {})
     resumption.opened(is_resumed=True)
 
-    assert resumption.has_forgotten(prompt, 10) is forgotten
+    assert resumption.has_forgotten(prompt, {"AUDIO": 10}) is forgotten
+
+
+def test_the_model_s_own_answer_is_part_of_what_it_should_know() -> None:
+    resumption = after_a_turn()
+    resumption.has_forgotten({"AUDIO": 100}, {"AUDIO": 100})
+    resumption.opened(is_resumed=True)
+
+    assert resumption.has_forgotten({"AUDIO": 150}, {})
 
 
 def test_only_the_first_turn_after_resuming_shows_it() -> None:
     resumption = after_a_turn()
-    resumption.has_forgotten(1000, 0)
+    resumption.has_forgotten({"TEXT": 1000}, {})
     resumption.opened(is_resumed=True)
-    resumption.has_forgotten(1000, 0)
+    resumption.has_forgotten({"TEXT": 1000}, {})
 
-    assert not resumption.has_forgotten(100, 0)
+    assert not resumption.has_forgotten({"TEXT": 100}, {})
 
 
 def test_a_session_that_began_anew_has_nothing_to_forget() -> None:
     resumption = after_a_turn()
-    resumption.has_forgotten(1000, 0)
+    resumption.has_forgotten({"TEXT": 1000}, {})
     resumption.opened(is_resumed=False)
 
-    assert not resumption.has_forgotten(100, 0)
+    assert not resumption.has_forgotten({"TEXT": 100}, {})

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,10 @@ async def greeted(call: ScriptedCall, handle: str | None = "first") -> ScriptedS
     await session.got("answer_this")
     answers(session, handle)
     return session
+
+
+def tokens(**counts: int) -> dict[str, Any]:
+    return {"prompt_tokens_details": [{"modality": kind, "token_count": n} for kind, n in counts.items()]}
 
 
 def answers(session: ScriptedSession, handle: str | None = None) -> None:
@@ -260,7 +265,7 @@ async def test_a_resumed_session_that_has_forgotten_everything_is_told_again() -
         await call.caller_says(WORDS)
         await session.got("activity_end")
         session.speaks(SOUND)
-        session.completes(usage_metadata={"prompt_token_count": 900, "response_token_count": 100})
+        session.completes(usage_metadata=tokens(TEXT=400))
         session.hands_out("second")
         await call.caller_says(WORDS)
         await session.got("activity_end", 2)
@@ -270,7 +275,7 @@ async def test_a_resumed_session_that_has_forgotten_everything_is_told_again() -
         await second.got("activity_end")
 
         second.speaks(SOUND)
-        second.completes(usage_metadata={"prompt_token_count": 300, "response_token_count": 50})
+        second.completes(usage_metadata=tokens(TEXT=350, AUDIO=500))
 
         third = await call.model.session(3)
         assert third.handle is None
