@@ -138,6 +138,15 @@ def timed_out(name: str) -> Answer:
     )
 
 
+def cut_off(name: str) -> Answer:
+    """Return what Pipecat's context calls `CANCELLED`: the caller spoke while the function ran."""
+    return _failure(
+        f"{name} was stopped because the caller spoke.",
+        "unknown",
+        "If the caller still wants it; otherwise not.",
+    )
+
+
 def refused(name: str, problem: str) -> Answer:
     return _failure(f"{name} was not run: {problem}.", "no", "At once, with only what the function declares.")
 

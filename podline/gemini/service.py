@@ -24,7 +24,7 @@ from podline.gemini.history import last_request, result_as_text
 from podline.gemini.incoming import LONGEST_TRANSCRIPTION, RATE, IncomingMessages, tokens_by_modality
 from podline.gemini.reply import Cause, OwedReply
 from podline.gemini.turn_audio import TurnAudio
-from podline.tool_calls import AnsweredToolCalls
+from podline.tool_calls import AnsweredToolCalls, cut_off
 
 if TYPE_CHECKING:
     from google.genai import types as genai_types
@@ -52,6 +52,9 @@ GO_ON: Final = (
 # another connection. The next is the last.
 _ASKED_AGAIN: Final = 1
 _RECONNECTED: Final = 2
+
+_CANCELLED: Final = {"value": "CANCELLED"}
+"""What Pipecat's context has for a call that was cancelled, and sends with the next one's result."""
 
 _OBSERVED: Final[dict[Cause, str]] = {
     "empty_turn": "Gemini completed its turns without audio that can be played",
@@ -124,10 +127,7 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
         return "" if self._turn_audio else self._words.strip()
 
     async def _session_opened(self) -> None:
-        is_resumed = self._session_resumption_handle is not None
-        self._calls.session_opened(is_resumed=is_resumed)
-        if not is_resumed:
-            self._notes.clear()  # they are in the conversation that this session was given
+        self._calls.session_opened(is_resumed=self._session_resumption_handle is not None)
         if self._is_quiet or self._user_is_speaking:
             await self._send_notes()
         if self._user_is_speaking:
@@ -279,6 +279,8 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
     ) -> None:
         if self._calls.finish(tool_call_id, is_final=is_final) is ResultFate.IS_DROPPED:
             return
+        if tool_result_message == _CANCELLED:
+            tool_result_message = cut_off(tool_name)
         if spoken:
             self._unanswered_results[tool_call_id] = (tool_name, tool_result_message, is_final)
         await self._send_result(

@@ -38,6 +38,7 @@ class ScriptedSession:
     Attributes:
         handle: The resumption handle that the client presented.
         sent: What the client sent, in order: `(kind, value)`.
+        results: What the client's tools returned, by the id of the call.
     """
 
     def __init__(self, config: types.LiveConnectConfig) -> None:
@@ -45,6 +46,7 @@ class ScriptedSession:
         self.config = config
         self.handle = resumption.handle if isinstance(resumption, types.SessionResumptionConfig) else None
         self.sent: list[tuple[str, Any]] = []
+        self.results: dict[str, Any] = {}
         self.can_send = True
         self._messages: asyncio.Queue[types.LiveServerMessage | Exception] = asyncio.Queue()
         self._was_sent = asyncio.Event()
@@ -100,7 +102,8 @@ class ScriptedSession:
             yield message
 
     async def send_client_content(self, *, turns: Any = None, turn_complete: bool = True) -> None:
-        texts = [turn.parts[0].text for turn in turns or []]
+        contents = [types.Content.model_validate(turn) for turn in turns or []]
+        texts = [part.text for content in contents for part in content.parts or []]
         self._note("answer_this" if turn_complete else "history", texts)
 
     async def send_realtime_input(self, **given: Any) -> None:
@@ -109,6 +112,7 @@ class ScriptedSession:
             self._note(kind, value)
 
     async def send_tool_response(self, *, function_responses: types.FunctionResponse) -> None:
+        self.results[function_responses.id or ""] = function_responses.response
         self._note("tool_response", function_responses.id)
 
     async def close(self) -> None:
@@ -188,12 +192,13 @@ class PassedFrames(FrameProcessor):
                 await self._came.wait()
         return found[0]
 
-    async def frame(self, kind: type[Frame]) -> Frame:
+    async def frame(self, kind: type[Frame], number: int = 1) -> Frame:
+        """Return the frame of this kind with this number, from 1, once it is there."""
         async with asyncio.timeout(_EVENT_SECONDS):
-            while not (found := [frame for frame in self.frames if isinstance(frame, kind)]):
+            while len(found := [frame for frame in self.frames if isinstance(frame, kind)]) < number:
                 self._came.clear()
                 await self._came.wait()
-        return found[0]
+        return found[number - 1]
 
 
 class ScriptedCall:
@@ -207,6 +212,11 @@ class ScriptedCall:
         self.context = LLMContext([{"role": "user", "content": GREETING}])
 
     async def greet(self) -> None:
+        await self._worker.queue_frame(LLMContextFrame(self.context))
+
+    async def settles_cancelled(self, call_id: str) -> None:
+        """Bring a context with a cancelled call, as Pipecat's aggregator does with the next result."""
+        self.context.add_message({"role": "tool", "content": "CANCELLED", "tool_call_id": call_id})
         await self._worker.queue_frame(LLMContextFrame(self.context))
 
     async def caller_begins(self) -> None:

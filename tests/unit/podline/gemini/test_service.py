@@ -480,3 +480,17 @@ async def test_a_lost_connection_after_a_cancelled_tool_is_not_waited_for(tool: 
         second = await call.model.session(2)
 
         assert await second.got("text") == [GO_ON]
+
+
+async def test_a_call_that_pipecat_cancelled_and_the_model_did_not_is_answered_with_a_sentence(
+    tool: Tool,
+) -> None:
+    async with scripted_call(with_tool(tool)) as call:
+        session = await greeted(call)
+        session.calls("1", "search")
+        await tool.running.wait()
+        await call.model.cancel_function_calls(reason="barge-in")
+        await call.settles_cancelled("1")
+
+        assert await session.got("tool_response") == ["1"]
+        assert session.results["1"]["error"] == "search was stopped because the caller spoke."
