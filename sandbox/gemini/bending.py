@@ -8,7 +8,6 @@ from functools import singledispatch
 from typing import Any, Final, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from sandbox.gemini.manners import (
     Content,
@@ -27,6 +26,7 @@ from sandbox.gemini.manners import (
     WrongToolArguments,
     WrongUsage,
 )
+from sandbox.gemini.sounds import sounding, tone
 from sandbox.gemini.speech import SPEAKING_RATE
 from sandbox.gemini.usage import Spent, sane_spent_in, usage_metadata
 from sandbox.gemini.wire import audio_part, model_turn, tool_calls_of
@@ -39,9 +39,6 @@ Outgoing = tuple[Message, float]
 THOUGHT: Final[Message] = {"text": "I wonder what to say.", "thought": True}
 _TEXT: Final[Message] = {"text": "One moment, please."}
 _UNKNOWN: Final[Message] = {"moodUpdate": {"mood": "cheerful"}}
-_TONE_HERTZ: Final = 440
-_TONE_AMPLITUDE: Final = 6000
-_TONE_SECONDS: Final = 0.4
 
 _FIELDS: Final[dict[Content, tuple[str, ...]]] = {
     "setup": ("setupComplete",),
@@ -150,7 +147,7 @@ def _(manner: WrongAudio, message: Message, audio_seconds: float) -> list[Messag
         return [message]
     mime_type = f"audio/pcm;rate={manner.rate}" if manner.mime_type is None else manner.mime_type
     data = [
-        resample(_sounding(manner, _samples(blob), audio_seconds), SPEAKING_RATE, manner.rate).tobytes()
+        resample(sounding(manner, _samples(blob), audio_seconds), SPEAKING_RATE, manner.rate).tobytes()
         for blob in blobs
     ]
     if not manner.odd_bytes:
@@ -161,33 +158,11 @@ def _(manner: WrongAudio, message: Message, audio_seconds: float) -> list[Messag
     ]
 
 
-def _sounding(manner: WrongAudio, samples: Samples, audio_seconds: float) -> Samples:
-    """Return as many samples of what is heard instead."""
-    began = round(audio_seconds * SPEAKING_RATE)
-    times = np.arange(began, began + samples.size)
-    match manner.sound:
-        case "speech":
-            return samples
-        case "whisper":
-            return _loud(samples / np.iinfo(np.int16).max, manner.amplitude)
-        case "zeros":
-            shape = np.zeros(samples.size)
-        case "noise":
-            shape = np.random.default_rng(began).uniform(-1.0, 1.0, samples.size)
-        case "tone":
-            shape = np.sin(2 * np.pi * _TONE_HERTZ / SPEAKING_RATE * times)
-        case "offset":
-            shape = np.ones(samples.size)
-        case _:
-            shape = (times % SPEAKING_RATE == 0).astype(float)
-    return _loud(shape, manner.amplitude)
-
-
 @_bent.register
 def _(manner: SeveralParts, message: Message, _audio_seconds: float) -> list[Message]:
     calls = tool_calls_of(message)
     if calls and "function_call" in manner.order:
-        audio = _tone()
+        audio = tone()
         built = [part for kind in manner.order for part in _call_parts(kind, calls, audio)]
         return [model_turn(built), *([message] if manner.repeat_call else [])]
     blobs = blobs_of(message)
@@ -212,16 +187,6 @@ def _call_parts(kind: str, calls: list[Message], audio: Samples) -> list[Message
 
 def _words(kind: str) -> Message:
     return THOUGHT if kind == "thought" else _TEXT
-
-
-def _tone() -> Samples:
-    times = np.arange(round(_TONE_SECONDS * SPEAKING_RATE))
-    return _loud(np.sin(2 * np.pi * _TONE_HERTZ / SPEAKING_RATE * times), _TONE_AMPLITUDE)
-
-
-def _loud(shape: npt.NDArray[np.float64], amplitude: int) -> Samples:
-    rounded: npt.NDArray[np.float64] = np.round(shape * amplitude)
-    return rounded.astype(np.int16)
 
 
 def _samples(blob: dict[str, str]) -> Samples:
