@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from loguru import logger
 from pipecat.frames.frames import (
@@ -32,14 +32,16 @@ MAX_NAME_CHARACTERS: Final = 64
 """As many as Gemini allows in a declared function's name."""
 MAX_CALLS_AT_ONCE: Final = 16
 
+_APOLOGY: Final = "Something went wrong on my side."
+
 Answer = dict[str, Any]
 
 
 class AnsweredToolCalls(LLMService[Any]):
     """Mixed into a Pipecat model service, before it: `class Model(AnsweredToolCalls, SomeLLMService)`.
 
-    An answer of this class has the key `error` (what failed), `done` (`no` or `unknown`), and `retry`
-    (whether calling again helps).
+    An answer of this class has the keys `error` (what failed), `done` (`no` or `unknown`), `retry` (whether
+    calling again helps) and `say` (what to tell the caller).
     """
 
     async def run_function_calls(self, function_calls: Sequence[FunctionCallFromLLM]) -> None:
@@ -107,12 +109,18 @@ def sendable(name: str, result: Any) -> Any:
     if size is None:
         logger.error("tool result is unreadable", function=name, kind=type(result).__name__)
         return _failure(
-            f"{name} has finished, but its result could not be read.", "unknown", "No: it fails the same way."
+            f"{name} has finished, but its result could not be read.",
+            done="unknown",
+            retry="No: it fails the same way.",
+            say=_APOLOGY,
         )
     if size > MAX_RESULT_BYTES:
         logger.error("tool result is too large", function=name, bytes=size, limit=MAX_RESULT_BYTES)
         return _failure(
-            f"{name} has finished, but its result is too large.", "unknown", "Only with a narrower request."
+            f"{name} has finished, but its result is too large.",
+            done="unknown",
+            retry="Only with a narrower request.",
+            say="That is too much at once. Can you be more specific?",
         )
     return result
 
@@ -120,21 +128,27 @@ def sendable(name: str, result: Any) -> Any:
 def unknown_function(name: str, known: Sequence[str]) -> Answer:
     names = ", ".join(known[:MAX_CALLS_AT_ONCE]) or "none"
     return _failure(
-        f"There is no function {name}. The functions are: {names}.", "no", "Only with one of these."
+        f"There is no function {name}. The functions are: {names}.",
+        retry="Only with one of these.",
+        say="I can't do that here.",
     )
 
 
 def crashed(name: str) -> Answer:
     return _failure(
-        f"{name} failed because of an error in it.", "unknown", "Once, if the caller agrees; then not again."
+        f"{name} failed because of an error in it.",
+        done="unknown",
+        retry="Once, if the caller agrees; then not again.",
+        say=f"{_APOLOGY} Shall I try again?",
     )
 
 
 def timed_out(name: str) -> Answer:
     return _failure(
         f"{name} took too long and was stopped.",
-        "unknown",
-        "Once, if the caller agrees; it may take as long.",
+        done="unknown",
+        retry="Once, if the caller agrees; it may take as long.",
+        say="That takes too long right now. Shall I try again?",
     )
 
 
@@ -142,17 +156,22 @@ def cut_off(name: str) -> Answer:
     """Return what Pipecat's context calls `CANCELLED`: the caller spoke while the function ran."""
     return _failure(
         f"{name} was stopped because the caller spoke.",
-        "unknown",
-        "If the caller still wants it; otherwise not.",
+        done="unknown",
+        retry="If the caller still wants it; otherwise not.",
+        say="Do you still want that?",
     )
 
 
 def refused(name: str, problem: str) -> Answer:
-    return _failure(f"{name} was not run: {problem}.", "no", "At once, with only what the function declares.")
+    return _failure(
+        f"{name} was not run: {problem}.",
+        retry="At once, with only what the function declares.",
+        say="One moment, please.",
+    )
 
 
-def _failure(error: str, done: str, retry: str) -> Answer:
-    return {"error": error, "done": done, "retry": retry}
+def _failure(error: str, *, done: Literal["no", "unknown"] = "no", retry: str, say: str) -> Answer:
+    return {"error": error, "done": done, "retry": retry, "say": say}
 
 
 def _size(value: Any) -> int | None:

@@ -227,7 +227,7 @@ async def breaks_when_asked(scene: Scene) -> None:
 async def tool_crashes(scene: Scene) -> None:
     async with scene.call() as caller:
         caller.write("find running shoes")
-        await caller.bot_says("failed and returned no result.")
+        await caller.bot_says("Something went wrong on my side.")
         await _saves_a_product(caller)
         scene.it_happens()
 

@@ -109,6 +109,7 @@ async def test_an_unknown_function_is_answered_with_those_there_are() -> None:
         "error": "There is no function fly. The functions are: search.",
         "done": "no",
         "retry": "Only with one of these.",
+        "say": "I can't do that here.",
     }
     assert answers["call-1"].result == {"total": 1}
 
