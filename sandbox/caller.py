@@ -137,15 +137,23 @@ class Caller:
         options = {"run_immediately": True, "audio_response": True}
         self._send("send-text", {"content": words, "options": options})
 
-    async def hears_bot(self, within: float = PATIENCE_SECONDS) -> float:
+    async def hears_bot(self, within: float = PATIENCE_SECONDS, since: float | None = None) -> float:
         """Wait for the bot's voice and return the moment it began.
 
-        What is waited for is the first sound since this caller last stopped speaking or wrote: an answer,
-        or at the beginning the greeting. Let the bot finish (`bot_quiet`) before that, or its last words
-        are taken for the answer.
+        What is waited for is the first sound since a given moment, or since this caller last stopped speaking
+        or wrote: an answer, or at the beginning the greeting. Let the bot finish (`bot_quiet`) before that,
+        or its last words are taken for the answer.
         """
-        since = self._turn_ended
-        return await self._until(lambda: self.ear.first_sound(since), "the bot's voice", within)
+        start = self._turn_ended if since is None else since
+        return await self._until(lambda: self.ear.first_sound(start), "the bot's voice", within)
+
+    async def hears_bot_for(self, seconds: float, since: float, within: float = PATIENCE_SECONDS) -> float:
+        """Wait until so much sound of the bot's was heard since then, and return the moment it was."""
+
+        def find() -> float | None:
+            return time.monotonic() if self.ear.sound_heard(since) >= seconds else None
+
+        return await self._until(find, f"{seconds:g} s of the bot's voice", within)
 
     async def bot_quiet(self, seconds: float = 1.0, within: float = 2 * PATIENCE_SECONDS) -> None:
         """Wait until nothing has been heard of the bot for so many seconds."""

@@ -104,11 +104,13 @@ class Stretch:
 
     Attributes:
         is_audible: Whether a person would have noticed it.
+        frames: How many of its frames were sound.
     """
 
     began: float
     ended: float
     is_audible: bool = False
+    frames: int = 0
 
     @property
     def seconds(self) -> float:
@@ -151,6 +153,11 @@ class Ear:
         heard = (stretch for stretch in self.stretches if stretch.is_audible)
         return next((stretch.began for stretch in heard if stretch.began >= since), None)
 
+    def sound_heard(self, since: float) -> float:
+        """Seconds of sound in the audible stretches that began at `since` or later, whatever came between."""
+        heard = (stretch for stretch in self.stretches if stretch.is_audible)
+        return sum(stretch.frames for stretch in heard if stretch.began >= since) * FRAME_SECONDS
+
     def quiet_for(self, now: float) -> float:
         """Seconds since the last sound; without any so far, no time at all."""
         return now - self.stretches[-1].ended if self.stretches else 0.0
@@ -171,9 +178,16 @@ class Ear:
                 self._loud.clear()
             self._loud.append(now)
             self.stretches[-1].ended = now
+            self.stretches[-1].frames += 1
             if len(self._loud) == _AUDIBLE_FRAMES and now - self._loud[0] < _AUDIBLE_WITHIN:
                 self.stretches[-1].is_audible = True
         self.on_frame()
+
+
+def sound_in(speech: Samples) -> float:
+    """Seconds of sound in speech at `RATE`, counted as an ear counts what it hears."""
+    frames = (speech[start : start + _FRAME] for start in range(0, speech.size, _FRAME))
+    return sum(loudness(frame) >= _SOUND for frame in frames) * FRAME_SECONDS
 
 
 def trimmed(speech: Samples) -> Samples:

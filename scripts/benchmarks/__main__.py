@@ -13,6 +13,7 @@ from typing import Final
 from scripts.benchmarks import against, call, load, metrics, rooms, starts
 from scripts.benchmarks.cluster import figures as cluster
 from scripts.benchmarks.fuzz import figures as fuzz
+from scripts.benchmarks.never_mute import figures as never_mute
 from scripts.benchmarks.node import figures as node
 from scripts.benchmarks.observing import figures as observing
 
@@ -28,6 +29,9 @@ _BENCHES: Final[dict[str, Callable[[Path, Options], str]]] = {
     "metrics": lambda *_: asyncio.run(metrics.measure()),
     "observing": lambda directory, options: asyncio.run(observing.measure(directory, options.calls)),
     "rooms": lambda directory, options: asyncio.run(rooms.measure(directory, options.calls)),
+    "never-mute": lambda directory, options: asyncio.run(
+        never_mute.measure(directory, options.faults, options.seed)
+    ),
     "fuzz": lambda _, options: fuzz.measure(options.inputs, options.seed),
     "against": lambda directory, options: against.measure(
         directory, options.revision, options.rounds, min(options.calls, _CALLS_A_ROUND)
@@ -55,7 +59,8 @@ def parse_arguments() -> Options:
     number("--starts", 20, "node: how many of each kind, one after another")
     number("--rounds", 5, "against: how many in either checkout")
     number("--inputs", 1_000_000, "fuzz: how many in all")
-    number("--seed", secrets.randbelow(2**32), "fuzz: to repeat a run")
+    number("--faults", 200, "never-mute: how many calls, one random fault each")
+    number("--seed", secrets.randbelow(2**32), "fuzz, never-mute: to repeat a run")
     return parser.parse_args()
 
 

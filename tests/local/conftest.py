@@ -24,16 +24,19 @@ ENDINGS = pytest.StashKey[list[str]]()
 """Lines of the table that is shown when all tests are done."""
 COUNTED = pytest.StashKey[list[str]]()
 """Likewise, of what was counted."""
+MODEL_FAULTS = pytest.StashKey[list[str]]()
+"""Likewise, of what was heard of a model that misbehaves."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[PROGRAMS] = []
     config.stash[ENDINGS] = []
     config.stash[COUNTED] = []
+    config.stash[MODEL_FAULTS] = []
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for title, table in (("endings", ENDINGS), ("counted", COUNTED)):
+    for title, table in (("endings", ENDINGS), ("counted", COUNTED), ("model faults", MODEL_FAULTS)):
         if lines := config.stash[table]:
             terminalreporter.section(title)
             for line in lines:
@@ -76,7 +79,6 @@ def serving(
         **sandbox.variables,
         "PODLINE_PORT": str(port),
         "PODLINE_GRACE_SECONDS": "3",
-        "XDG_STATE_HOME": str(directory / "state"),
         **variables,
     }
     command = [sys.executable, "-m", "controller", "serve"]

@@ -12,7 +12,7 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
-from sandbox.caller_audio import FRAME_SECONDS, RATE, Ear, Mouth, trimmed
+from sandbox.caller_audio import FRAME_SECONDS, RATE, Ear, Mouth, sound_in, trimmed
 from sandbox.voice import Samples, loudness
 
 FRAME = int(RATE * FRAME_SECONDS)
@@ -114,6 +114,16 @@ async def test_clicks_are_sound_that_is_not_heard() -> None:
 
     assert [stretch.is_audible for stretch in ear.stretches] == [False]
     assert ear.first_sound(since=0.0) is None
+
+
+async def test_sound_is_counted_by_frames_and_without_what_is_not_heard() -> None:
+    word, gap, pause = [LOUD] * 5, [QUIET] * 10, [QUIET] * 30
+    ear = await hear(*word, *pause, LOUD, *pause, *word, *gap, *word)
+
+    assert ear.sound_heard(since=0.0) == pytest.approx(15 * FRAME_SECONDS)
+    assert ear.sound_heard(since=0.1) == pytest.approx(10 * FRAME_SECONDS)
+    speech = np.concatenate([*word, *gap, *word])
+    assert sound_in(speech) == pytest.approx(10 * FRAME_SECONDS)
 
 
 async def test_quiet_counts_from_the_last_sound_and_not_before_any() -> None:

@@ -1,0 +1,1 @@
+"""Calls in a row, each with one random fault of the model's."""

@@ -1,0 +1,1 @@
+"""Calls whose model misbehaves: the situations, how each is played, and what its caller heard."""

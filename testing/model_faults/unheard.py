@@ -1,0 +1,141 @@
+"""Situations in which the model sends something, and the caller would hear nothing of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from testing.model_faults.situations import (
+    LOST,
+    Order,
+    Play,
+    Situation,
+    greeted,
+    heard_in_full,
+    spoken,
+    spoken_and_finished,
+    spoken_for_a_tool,
+    typed,
+    wrong,
+)
+
+
+@dataclass(frozen=True)
+class SpoiltAnswer:
+    """One of the model's answers that something may be wrong with.
+
+    Attributes:
+        name: What it is called.
+        turn: The sandbox's name for such turns.
+        meets: What the caller does to get it.
+    """
+
+    name: str
+    turn: Literal["greeting", "answer", "tool_result"]
+    meets: Play
+
+    def spoilt(
+        self, how: str, order: Order, *, meets: Play | None = None, connections: int | None = 0
+    ) -> Situation:
+        """It is spoilt, and the call goes on."""
+        return Situation(
+            f"{self.name} {how}",
+            ({"turn": self.turn, **order},),
+            meets or self.meets,
+            at="greeting" if self.turn == "greeting" else "turn",
+            connections=connections,
+            reseeds=connections == 1,
+        )
+
+    def lost(self, how: str, order: Order, message: str) -> Situation:
+        """It is spoilt in all turns, on this connection and on each one after it."""
+        return Situation(
+            f"{self.name} {how}",
+            ({**order, "turns": None, "times": None},),
+            self.meets,
+            at="greeting" if self.turn == "greeting" else "turn",
+            connections=None,
+            reason=LOST,
+            message=message,
+        )
+
+
+GREETING: Final = SpoiltAnswer("The greeting", "greeting", greeted)
+SPOKEN: Final = SpoiltAnswer("The answer to what was said", "answer", spoken)
+TYPED: Final = SpoiltAnswer("The answer to what was typed", "answer", typed)
+TOLD: Final = SpoiltAnswer("The answer after a tool's result", "tool_result", spoken_for_a_tool)
+
+_ZEROS: Final = wrong("wrong_audio", sound="zeros")
+_FAINT: Final = wrong("wrong_audio", sound="noise", amplitude=40)
+_EMPTY: Final = wrong("empty_turn")
+_THOUGHTS: Final = wrong("thoughts", every_seconds=5)
+_SILENCE: Final = wrong("withheld", what=["everything"])
+
+
+def once(order: Order) -> Order:
+    """In one turn: asked again, the model does better."""
+    return {**order, "turns": 1}
+
+
+def _same_for(answer: SpoiltAnswer) -> list[Situation]:
+    """What is the same for a greeting, a turn of the caller's and a tool's result."""
+    return [
+        answer.spoilt("is turnComplete alone", once(_EMPTY)),
+        # The sound lasts longer than anybody waits before something is done.
+        answer.spoilt("is all zeros", once(_ZEROS), connections=None),
+        answer.spoilt("is a thought every five seconds, for ever", _THOUGHTS, connections=1),
+        answer.spoilt("shares its messages with thoughts", once(wrong("parts", order=["thought", "audio"]))),
+    ]
+
+
+UNHEARD: Final = [
+    *_same_for(SPOKEN),
+    *_same_for(GREETING),
+    *_same_for(TOLD),
+    *(
+        answer.spoilt(
+            "is turnComplete alone, also when asked again",
+            {**_EMPTY, "turn": "any", "turns": 2},
+            connections=1,
+        )
+        for answer in (SPOKEN, GREETING)
+    ),
+    # Other sounds that are none.
+    TYPED.spoilt("has an amplitude of 40", once(_FAINT)),
+    TYPED.spoilt("is a direct current", once(wrong("wrong_audio", sound="offset", amplitude=8000))),
+    TYPED.spoilt("is a click a second", once(wrong("wrong_audio", sound="click", amplitude=8000))),
+    TYPED.spoilt("is of a type that is no PCM", once(wrong("wrong_audio", mime_type="audio/mpeg"))),
+    TYPED.spoilt("has words and no audio", once(wrong("withheld", what=["audio"]))),
+    # Whatever is done.
+    SPOKEN.lost("is turnComplete alone, whatever is done", _EMPTY, "without audio that can be played"),
+    GREETING.lost("is turnComplete alone, whatever is done", _EMPTY, "without audio that can be played"),
+    TYPED.lost("is all zeros, whatever is done", _ZEROS, "can't be heard"),
+    TYPED.lost("is a thought every five seconds, whatever is done", _THOUGHTS, "only thoughts"),
+    TYPED.lost("never comes, whatever is done", _SILENCE, "the model sent nothing"),
+    # Of which each sound is heard.
+    TYPED.spoilt(
+        "comes in two parts of each message",
+        once(wrong("parts", order=["audio", "audio"])),
+        meets=heard_in_full,
+    ),
+    TYPED.spoilt(
+        "comes as thought, audio, text and audio in each message",
+        once(wrong("parts", order=["thought", "audio", "text", "audio"])),
+        meets=heard_in_full,
+    ),
+    TYPED.spoilt("comes at 16 kHz", once(wrong("wrong_audio", rate=16_000)), meets=heard_in_full),
+    TYPED.spoilt("comes at 44.1 kHz", once(wrong("wrong_audio", rate=44_100)), meets=heard_in_full),
+    TYPED.spoilt("comes in odd byte counts", once(wrong("wrong_audio", odd_bytes=True)), meets=heard_in_full),
+    # Which begins, or ends, otherwise than it should.
+    TYPED.spoilt("never comes", _SILENCE, connections=1),
+    TYPED.spoilt(
+        "comes twenty seconds late", wrong("delayed", what=["everything"], seconds=20), connections=1
+    ),
+    TYPED.spoilt("is never complete", once(wrong("withheld", what=["generation_complete", "turn_complete"]))),
+    SPOKEN.spoilt(
+        "breaks off, and nothing follows",
+        wrong("withheld", what=["everything"], after_audio_seconds=1.5),
+        meets=spoken_and_finished,
+        connections=1,
+    ),
+]
