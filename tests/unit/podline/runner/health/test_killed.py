@@ -13,7 +13,7 @@ from pipecat.utils.errors import ErrorCategory
 from podline.contract.reasons import Reason
 from podline.errors import ModelLost
 from podline.runner.ending import CallEnding
-from tests.unit.podline.runner.health.calls import PARTS, Call, on_the_phone, spoil
+from tests.unit.podline.runner.health.calls import PARTS, Call, on_the_phone, side_by_side, spoil
 
 Way = Callable[[Call, FrameProcessor], Awaitable[None]]
 Kill = Callable[[Callable[[], BaseException]], Way]
@@ -97,7 +97,7 @@ def reason_of(name: str, way: str) -> Reason:
 async def test_a_processor_that_dies_ends_the_call_by_name(way: str) -> None:
     kill, what = WAYS[way]
 
-    endings = await asyncio.gather(*(killed(name, kill) for name in PARTS))
+    endings = await side_by_side(killed(name, kill) for name in PARTS)
 
     for name, ending in zip(PARTS, endings, strict=True):
         assert name in ending.message
@@ -110,7 +110,7 @@ async def test_a_processor_that_dies_ends_the_call_by_name(way: str) -> None:
 async def test_without_memory_the_call_ends_as_out_of_memory() -> None:
     kills: list[Kill] = [raises, raises_in_a_task]
 
-    endings = await asyncio.gather(*(killed("OfTheAuthor", kill(MemoryError)) for kill in kills))
+    endings = await side_by_side(killed("OfTheAuthor", kill(MemoryError)) for kill in kills)
 
     assert {ending.reason for ending in endings} == {Reason.OUT_OF_MEMORY}
 
@@ -119,7 +119,7 @@ async def test_an_error_of_ours_says_itself_why() -> None:
     kills: list[Kill] = [raises, raises_in_a_task]
     lost = ModelLost("The model is gone.")
 
-    endings = await asyncio.gather(*(killed("Model", kill(lambda: lost)) for kill in kills))
+    endings = await side_by_side(killed("Model", kill(lambda: lost)) for kill in kills)
 
     assert {(ending.reason, ending.message) for ending in endings} == {
         (Reason.MODEL_LOST, "The model is gone.")

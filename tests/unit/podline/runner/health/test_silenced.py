@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from pipecat.frames.frames import InputTextRawFrame, LLMMessagesAppendFrame, OutputAudioRawFrame
@@ -10,7 +9,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 
 from podline.contract.reasons import Reason
 from podline.runner.ending import CallEnding
-from tests.unit.podline.runner.health.calls import blocks, keeps, on_the_phone
+from tests.unit.podline.runner.health.calls import blocks, keeps, on_the_phone, side_by_side
 
 
 async def ending_of_silence(spoil: Callable[[FrameProcessor], None], name: str) -> tuple[str, CallEnding]:
@@ -24,10 +23,12 @@ async def ending_of_silence(spoil: Callable[[FrameProcessor], None], name: str) 
 
 
 async def test_who_keeps_the_answer_from_the_caller_is_named() -> None:
-    (sticks, stuck), (drops, dropped), (_, unanswered) = await asyncio.gather(
-        ending_of_silence(blocks, "OfTheAuthor"),
-        ending_of_silence(keeps(OutputAudioRawFrame), "OfTheAuthor"),
-        ending_of_silence(keeps(InputTextRawFrame), "Model"),
+    (sticks, stuck), (drops, dropped), (_, unanswered) = await side_by_side(
+        [
+            ending_of_silence(blocks, "OfTheAuthor"),
+            ending_of_silence(keeps(OutputAudioRawFrame), "OfTheAuthor"),
+            ending_of_silence(keeps(InputTextRawFrame), "Model"),
+        ]
     )
 
     assert f"{sticks} has been stuck while the caller waited for an answer" in stuck.message

@@ -21,7 +21,7 @@ from podline.runner.ending import CallEnding
 from podline.runner.health.watch import PipelineHealth
 from podline.runner.pipeline import CallerInput
 from podline.runner.room.hearing import Hearing
-from tests.unit.podline.runner.health.calls import PARTS, Room, find, keeps, processors
+from tests.unit.podline.runner.health.calls import PARTS, Room, find, keeps, processors, side_by_side
 
 
 def is_never_set_up(part: FrameProcessor) -> None:
@@ -70,7 +70,7 @@ async def ending_of_start(name: str, way: Callable[[FrameProcessor], None]) -> C
 async def test_a_processor_that_does_not_start_ends_the_call_by_name(way: str) -> None:
     spoil, what = WAYS[way]
 
-    endings = await asyncio.gather(*(ending_of_start(name, spoil) for name in PARTS))
+    endings = await side_by_side(ending_of_start(name, spoil) for name in PARTS)
 
     for name, ending in zip(PARTS, endings, strict=True):
         assert name in ending.message

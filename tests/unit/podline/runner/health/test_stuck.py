@@ -37,6 +37,8 @@ from tests.unit.podline.runner.health.calls import (
     find,
     keeps,
     processors,
+    release,
+    side_by_side,
     spoil,
 )
 
@@ -96,6 +98,7 @@ async def watched() -> AsyncIterator[Watched]:
             await call.health.cancel_past(withholder)
             await asyncio.sleep(0.1)
         await asyncio.wait([running, watching], timeout=20)
+        await release(call.worker)
 
 
 def blocks_behind_its_queue(part: FrameProcessor) -> None:
@@ -121,7 +124,7 @@ async def stuck(name: str, way: Callable[[FrameProcessor], None]) -> CallEnding:
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_processor_that_waits_for_ever_ends_the_call_by_name(way: str) -> None:
-    endings = await asyncio.gather(*(stuck(name, WAYS[way]) for name in PARTS))
+    endings = await side_by_side(stuck(name, WAYS[way]) for name in PARTS)
 
     for name, ending in zip(PARTS, endings, strict=True):
         assert name in ending.message
@@ -152,7 +155,7 @@ async def deaf(name: str) -> CallEnding:
 
 async def test_a_processor_that_stops_passing_the_callers_audio_on_ends_the_call_by_name() -> None:
     names = ("LLMUserAggregator", "Model")
-    endings = await asyncio.gather(*map(deaf, names))
+    endings = await side_by_side(map(deaf, names))
 
     for name, ending in zip(names, endings, strict=True):
         assert name in ending.message

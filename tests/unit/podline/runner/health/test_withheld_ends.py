@@ -10,7 +10,7 @@ from pipecat.frames.frames import CancelFrame, EndFrame, Frame, StopFrame
 
 from podline.contract.reasons import TERMINATED, Reason
 from podline.runner.attendance import Attendance
-from tests.unit.podline.runner.health.calls import PARTS, blocks, keeps, on_the_phone
+from tests.unit.podline.runner.health.calls import PARTS, blocks, keeps, on_the_phone, side_by_side
 
 WAYS = {
     "drops the end": keeps(EndFrame, StopFrame),
@@ -38,7 +38,7 @@ async def reason_of_end(name: str, way: str, order: Order) -> str:
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_no_processor_can_withhold_the_end_of_a_call(way: str, logged: list[str]) -> None:
-    reasons = await asyncio.gather(*(reason_of_end(name, way, Attendance.stop) for name in PARTS))
+    reasons = await side_by_side(reason_of_end(name, way, Attendance.stop) for name in PARTS)
 
     assert set(reasons) == {Reason.STOPPED}
     for name in PARTS:
@@ -47,9 +47,7 @@ async def test_no_processor_can_withhold_the_end_of_a_call(way: str, logged: lis
 
 
 async def test_a_call_whose_end_is_withheld_keeps_its_reason() -> None:
-    reasons = await asyncio.gather(
-        *(reason_of_end("OfTheAuthor", "drops everything", give) for give, _ in ORDERS)
-    )
+    reasons = await side_by_side(reason_of_end("OfTheAuthor", "drops everything", give) for give, _ in ORDERS)
 
     assert reasons == [reason for _, reason in ORDERS]
 
