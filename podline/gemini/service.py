@@ -5,26 +5,20 @@ message for an answer, and forgets tools' results and what the caller said with 
 """
 
 import asyncio
-import json
-import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from loguru import logger
-from pipecat.frames.frames import FunctionCallCancelFrame
-from pipecat.processors.frame_processor import FrameDirection
 
 from podline.contract.messages import AnswerRequested, TurnUnanswered
 from podline.errors import ModelLost
 from podline.extras import optional
 from podline.frames import ModelNoteFrame
-from podline.gemini.calls import CallTable, ResultFate
-from podline.gemini.connections import GeminiConnections
-from podline.gemini.history import last_request, result_as_text
+from podline.gemini.history import last_request
 from podline.gemini.incoming import LONGEST_TRANSCRIPTION, RATE, IncomingMessages, tokens_by_modality
 from podline.gemini.reply import Cause, OwedReply
+from podline.gemini.tool_use import GeminiToolUse
 from podline.gemini.turn_audio import TurnAudio
-from podline.tool_calls import AnsweredToolCalls, cut_off
 
 if TYPE_CHECKING:
     from google.genai import types as genai_types
@@ -53,9 +47,6 @@ GO_ON: Final = (
 _ASKED_AGAIN: Final = 1
 _RECONNECTED: Final = 2
 
-_CANCELLED: Final = {"value": "CANCELLED"}
-"""What Pipecat's context has for a call that was cancelled, and sends with the next one's result."""
-
 _OBSERVED: Final[dict[Cause, str]] = {
     "empty_turn": "Gemini completed its turns without audio that can be played",
     "inaudible": "Gemini sent sound that can't be heard",
@@ -63,7 +54,7 @@ _OBSERVED: Final[dict[Cause, str]] = {
 }
 
 
-class GeminiLive(AnsweredToolCalls, GeminiConnections):
+class GeminiLive(GeminiToolUse):
     """Speaks and hears through Gemini Live, over several sessions in a row if it must.
 
     If a turn is not answered audibly, it asks again, then reconnects with the conversation so far, and at
@@ -84,12 +75,10 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
         super().__init__(api_key=api_key, **{"user_audio_preroll_secs": BEGINNING_SECONDS, **options})
         # One half is for the first connection, the other for the second.
         self._reply = OwedReply(mute_seconds / 2 or None, self._clock)
-        self._calls = CallTable(lambda: str(uuid.uuid4()))
         self._incoming = IncomingMessages()
         self._turn_audio = TurnAudio(BEGINNING_SECONDS)
         self._words = ""
         self._unanswered_texts: list[str] = []
-        self._unanswered_results: dict[str, tuple[str, dict[str, Any], bool]] = {}
         self._notes: deque[ModelNoteFrame] = deque(maxlen=MOST_NOTES)
         self._misses = 0
         self._is_asked = False
@@ -127,7 +116,7 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
         return "" if self._turn_audio else self._words.strip()
 
     async def _session_opened(self) -> None:
-        self._calls.session_opened(is_resumed=self._session_resumption_handle is not None)
+        await super()._session_opened()
         if self._is_quiet or self._user_is_speaking:
             await self._send_notes()
         if self._user_is_speaking:
@@ -139,18 +128,14 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
 
     async def _repeat_requests(self) -> None:
         """Send a session what the one before has not answered."""
-        results, texts = (
-            tuple(self._unanswered_results.items()),
-            " ".join(filter(None, self._unanswered_texts)),
-        )
+        texts = " ".join(filter(None, self._unanswered_texts))
         has_turn = self._vad_disabled and bool(self._turn_audio)
-        for key, (name, result, is_final) in results:
-            await self._send_result(key, name, result, is_final=is_final, spoken=True)
+        has_results = await self._repeat_results()
         if has_turn:
             await self._send_turn(is_complete=True)
         if texts:
             await super()._send_user_text(texts)
-        if not (results or has_turn or texts):
+        if not (has_results or has_turn or texts):
             await super()._send_user_text(GO_ON)
 
     async def _send_turn(self, *, is_complete: bool) -> None:
@@ -237,66 +222,6 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
         self._turn_audio.forget()
         self._cancel_watch()
 
-    # Tool calls.
-
-    def _with_accepted_calls(
-        self, message: genai_types.LiveServerMessage, asked: list[genai_types.FunctionCall]
-    ) -> genai_types.LiveServerMessage:
-        accepted = []
-        for call in asked:
-            key = self._calls.accept(call.id, call.name or "")
-            if key is None:
-                logger.warning("tool call not accepted")
-            else:
-                accepted.append(call.model_copy(update={"id": key}))
-        if accepted:
-            self._reply.called_tool()
-            self._unanswered_texts.clear()
-            self._turn_audio.forget()
-        tool_call = genai_types.LiveServerToolCall(function_calls=accepted) if accepted else None
-        return message.model_copy(update={"tool_call": tool_call})
-
-    async def _cancel_calls(self, model_ids: list[str]) -> None:
-        for key in self._calls.cancel(model_ids):
-            self._unanswered_results.pop(key, None)
-            await self._cancel_function_calls_by_tool_call_id(key)
-
-    async def push_frame(self, frame: Any, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
-        if isinstance(frame, FunctionCallCancelFrame) and direction is FrameDirection.DOWNSTREAM:
-            self._calls.stopped(frame.tool_call_id)
-            if not self._calls.running:
-                self._expect_reply()
-        await super().push_frame(frame, direction)
-
-    async def _tool_result(
-        self,
-        tool_call_id: str,
-        tool_name: str,
-        tool_result_message: dict[str, Any],
-        *,
-        is_final: bool = True,
-        spoken: bool = True,
-    ) -> None:
-        if self._calls.finish(tool_call_id, is_final=is_final) is ResultFate.IS_DROPPED:
-            return
-        if tool_result_message == _CANCELLED:
-            tool_result_message = cut_off(tool_name)
-        if spoken:
-            self._unanswered_results[tool_call_id] = (tool_name, tool_result_message, is_final)
-        await self._send_result(
-            tool_call_id, tool_name, tool_result_message, is_final=is_final, spoken=spoken
-        )
-        if spoken and not self._calls.running:
-            self._expect_reply()
-
-    async def _send_result(self, key: str, name: str, result: dict[str, Any], **options: bool) -> None:
-        """Send a result as the answer to its call, or as text to a session that doesn't know the call."""
-        model_id = self._calls.model_id(key)
-        if model_id is not None:
-            await super()._tool_result(model_id, name, result, **options)
-        else:
-            await super()._send_user_text(result_as_text(name, json.dumps(result, ensure_ascii=False)))
-
     # What the model has to answer.
 
     async def _handle_messages_append(self, frame: Any) -> None:
@@ -337,6 +262,11 @@ class GeminiLive(AnsweredToolCalls, GeminiConnections):
         self._unanswered_texts.append(text)
         await super()._send_user_text(text)
         self._expect_reply(while_answering=self._bot_is_responding)
+
+    def _tool_was_called(self) -> None:
+        self._reply.called_tool()
+        self._unanswered_texts.clear()
+        self._turn_audio.forget()
 
     def _expect_reply(self, *, while_answering: bool = False) -> None:
         # While the caller speaks nothing is due: the wait begins with the end of their turn.
