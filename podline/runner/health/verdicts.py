@@ -68,7 +68,7 @@ def ending_of(processor: FrameProcessor, what: str, *, refused: bool = False) ->
 
 def ending_of_block(objects: Iterable[object]) -> CallEnding:
     """Return the ending for an event loop that code blocks, in the methods of these objects."""
-    what = "blocks the whole bot: it waits or computes without giving way"
+    what = "blocks the whole bot: it waits or computes without yielding"
     processor = next((each for each in objects if isinstance(each, FrameProcessor)), None)
     if processor is not None:
         return ending_of(processor, what)
