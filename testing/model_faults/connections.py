@@ -77,18 +77,23 @@ async def asks_for_longer_than_a_pong_takes(call: FaultyCall) -> None:
         await call.caller.bot_quiet(10.0)
 
 
-def _broken(when: str, *orders: Order, meets: Play = spoken, reseeds: bool = False) -> Situation:
+def _broken(
+    when: str, *orders: Order, meets: Play = spoken, connections: int | None = 1, reseeds: bool = False
+) -> Situation:
     name = f"The connection breaks {when}"
     at: Final = "greeting" if meets is greeted else "turn"
-    return Situation(name, orders, meets, at=at, connections=1, reseeds=reseeds)
+    return Situation(name, orders, meets, at=at, connections=connections, reseeds=reseeds)
 
 
 CONNECTIONS: Final = [
+    # The longest, so that others are played beside it.
+    Situation("The model answers no ping", (wrong("withhold_pongs"),), asks_for_longer_than_a_pong_takes),
     _broken("before an answer begins", _BREAKS),
     _broken(
         "in the middle of an answer",
         _breaks("audio", "answer", delay_seconds=1.0),
         meets=spoken_and_finished,
+        connections=None,
     ),
     _broken("when an answer is complete", _breaks("turn_complete"), meets=typed),
     _broken("while the caller speaks", _breaks("speech")),
@@ -182,5 +187,4 @@ CONNECTIONS: Final = [
         spoken,
         connections=1,
     ),
-    Situation("The model answers no ping", (wrong("withhold_pongs"),), asks_for_longer_than_a_pong_takes),
 ]

@@ -14,7 +14,7 @@ from typing import Final
 from testing.model_faults.call import FaultSite, FaultyCall, Wait
 from testing.model_faults.situations import Situation
 
-CALLS_AT_ONCE: Final = 3
+CALLS_AT_ONCE: Final = 4
 MOST_SITUATIONS: Final = 5
 MOST_RECONNECTING: Final = 2
 """How many situations of a call may reconnect: several reconnects in a row end a call, and should."""

@@ -9,7 +9,7 @@ from testing.model_faults.messages import MESSAGES
 from testing.model_faults.tool_calls import TOOL_CALLS
 from testing.model_faults.unheard import UNHEARD
 
-SITUATIONS: Final = [*UNHEARD, *CONNECTIONS, *TOOL_CALLS, *MESSAGES]
+SITUATIONS: Final = [*CONNECTIONS, *UNHEARD, *TOOL_CALLS, *MESSAGES]
 
 _IN_ROOMS: Final = (
     "The greeting is all zeros",
