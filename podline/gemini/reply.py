@@ -86,6 +86,10 @@ class OwedReply:
         self._is_stale = while_answering
         self._begin()
 
+    def ask_again(self) -> None:
+        """Note that the answer was asked for again. How late it is counts from when it was first due."""
+        self._begin()
+
     def withdraw(self) -> None:
         """Note that nothing is due: the caller speaks again."""
         self.is_owed = False

@@ -305,7 +305,8 @@ class GeminiLive(GeminiToolUse):
         self._misses = _ASKED_AGAIN
         await self._push_event(AnswerRequested())
         await super()._send_user_text(ANSWER_AGAIN)
-        self._expect_reply()
+        self._reply.ask_again()
+        self._rearm()
 
     async def _answer_is_late(self, cause: Cause) -> None:
         """Ask over another connection; give up if this is the second."""

@@ -15,6 +15,9 @@ MAX_TOOL_SECONDS: Final = 60.0
 LOSS_SECONDS: Final = 4.0
 """How late a lost connection may be noticed. Nobody heard an answer that began since."""
 
+PLAYING_SECONDS: Final = 1.0
+"""How long the output may take to play an answer. One that is on its way at the bound is waited for."""
+
 Sent = Literal["nothing", "thoughts", "text", "inaudible", "audible"]
 """What the model sent instead of an answer, or as one: whatever comes closest to being heard."""
 Afterwards = Literal["answer", "nothing", "undecided"]
@@ -50,6 +53,7 @@ class _Observed:
     """What happened since an answer was owed."""
 
     sent: Sent = "nothing"
+    sent_at: float = 0.0
     has_completed: bool = False
     asked: int = 0
     reconnected: int = 0
@@ -170,10 +174,11 @@ class MuteWatch:
         self._advance(now)
         self._response_is_open = self._response_was_heard = False
 
-    def sent(self, what: Sent) -> None:
+    def sent(self, what: Sent, now: float) -> None:
         """Note something that the model sent."""
         if _CLOSENESS.index(what) > _CLOSENESS.index(self._observed.sent):
             self._observed.sent = what
+            self._observed.sent_at = now
 
     def tool_began(self, call: str, now: float) -> None:
         self._advance(now)
@@ -226,7 +231,10 @@ class MuteWatch:
         if not self._seconds or not self._is_waiting:
             return None
         tools = max(0.0, MAX_TOOL_SECONDS - self._paused) if self._calls else 0.0
-        return now + max(0.0, self._seconds - self._waited) + tools
+        deadline = now + max(0.0, self._seconds - self._waited) + tools
+        if self._is_owed and self._observed.sent == "audible":
+            return max(deadline, self._observed.sent_at + PLAYING_SECONDS)
+        return deadline
 
     def unanswered(self, now: float) -> Unanswered | None:
         """Return what happened if the caller has waited too long."""

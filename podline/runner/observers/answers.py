@@ -148,8 +148,9 @@ class AnswerObserver(BaseObserver):
 
     def _note_queued(self, frame: OutputAudioRawFrame) -> None:
         self._output_is_busy = True
-        self._queued.hear(frame.audio, frame.sample_rate, frame.num_channels, self._clock())
-        self._watch.sent("audible" if self._queued.is_audible else "inaudible")
+        now = self._clock()
+        self._queued.hear(frame.audio, frame.sample_rate, frame.num_channels, now)
+        self._watch.sent("audible" if self._queued.is_audible else "inaudible", now)
 
     async def _note_played(self, frame: OutputAudioRawFrame) -> None:
         now = self._clock()
@@ -215,9 +216,9 @@ class AnswerObserver(BaseObserver):
             case InterruptionFrame():
                 self._watch.interrupted(now)
             case LLMThoughtTextFrame():
-                self._watch.sent("thoughts")
+                self._watch.sent("thoughts", now)
             case LLMTextFrame() | TTSTextFrame():
-                self._watch.sent("text")
+                self._watch.sent("text", now)
             case ModelEventFrame():
                 if self._watch.model_did(frame.event, now):
                     await self._separate_answer()

@@ -166,6 +166,17 @@ def test_a_late_answer_has_a_cause(
     assert reply.cause == cause
 
 
+def test_an_answer_that_is_asked_for_again_is_as_late_as_before(reply: OwedReply, clock: Clock) -> None:
+    clock.now += 3
+    reply.heard(zeros(1), RATE)
+    reply.turn_completed()
+
+    reply.ask_again()
+
+    assert reply.due_at == 100 + PATIENCE
+    assert reply.turn_completed() == "empty_turn"
+
+
 def test_nothing_is_due_while_the_caller_speaks(reply: OwedReply) -> None:
     reply.withdraw()
 

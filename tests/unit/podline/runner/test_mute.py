@@ -16,7 +16,15 @@ from podline.contract.messages import (
 )
 from podline.contract.reasons import Reason
 from podline.frames import ModelEvent
-from podline.runner.mute import LOSS_SECONDS, MAX_TOOL_SECONDS, Afterwards, MuteWatch, Sent, Unanswered
+from podline.runner.mute import (
+    LOSS_SECONDS,
+    MAX_TOOL_SECONDS,
+    PLAYING_SECONDS,
+    Afterwards,
+    MuteWatch,
+    Sent,
+    Unanswered,
+)
 
 BOUND = 8.0
 
@@ -43,7 +51,7 @@ def end_of(watch: MuteWatch, now: float) -> tuple[float, Unanswered]:
 def test_nothing_is_owed_to_a_caller_who_has_not_spoken() -> None:
     watch = MuteWatch(BOUND)
     watch.response_began(1.0)
-    watch.sent("thoughts")
+    watch.sent("thoughts", 1.0)
 
     assert watch.deadline(1000.0) is None
     assert watch.unanswered(1000.0) is None
@@ -210,7 +218,7 @@ def test_a_caller_who_is_away_does_not_wait() -> None:
 def test_an_answer_that_was_played_to_nobody_is_missed() -> None:
     watch = owed()
     watch.caller_left(101.0)
-    watch.sent("audible")
+    watch.sent("audible", 101.0)
 
     assert watch.caller_returned(110.0, bot_speaks=False)
     assert watch.deadline(110.0) is None
@@ -219,7 +227,7 @@ def test_an_answer_that_was_played_to_nobody_is_missed() -> None:
 def test_an_answer_whose_end_the_caller_returns_to_is_not_missed() -> None:
     watch = owed()
     watch.caller_left(101.0)
-    watch.sent("audible")
+    watch.sent("audible", 101.0)
     watch.heard(102.0, is_answer=True)
     assert not watch.caller_returned(103.0, bot_speaks=True)
 
@@ -242,7 +250,7 @@ def test_an_answer_that_began_just_before_the_loss_was_noticed_is_missed() -> No
 
 def test_an_answer_that_was_lost_while_the_caller_returned_at_once_is_missed() -> None:
     watch = owed()
-    watch.sent("audible")
+    watch.sent("audible", 101.0)
     assert watch.caller_returned(102.0, bot_speaks=False)
 
 
@@ -304,7 +312,7 @@ def test_the_ending_says_what_the_model_did_instead(
 ) -> None:
     watch = owed()
     for each in sent:
-        watch.sent(each)
+        watch.sent(each, 101.0)
     for _ in range(completed):
         watch.response_ended(102.0)
     if reported:
@@ -331,7 +339,7 @@ def test_the_ending_says_what_the_bot_tried() -> None:
 
 def test_an_answer_that_never_leaves_the_output_is_not_the_model_s_fault() -> None:
     watch = owed()
-    watch.sent("audible")
+    watch.sent("audible", 101.0)
     watch.response_ended(102.0)
 
     unanswered = end_of(watch, 102.0)[1]
@@ -339,9 +347,27 @@ def test_an_answer_that_never_leaves_the_output_is_not_the_model_s_fault() -> No
     assert "see the bot's log" in unanswered.error.message
 
 
+def test_an_answer_that_is_on_its_way_at_the_bound_is_waited_for() -> None:
+    watch = owed()
+    watch.sent("audible", 100.0 + BOUND - 0.1)
+
+    assert watch.unanswered(100.0 + BOUND) is None
+    watch.heard(100.0 + BOUND + 0.2, is_answer=True)
+    assert not watch.is_due
+
+
+def test_an_answer_that_is_on_its_way_for_too_long_was_not_played() -> None:
+    watch = owed()
+    watch.sent("audible", 100.0 + BOUND - 0.1)
+
+    deadline, unanswered = end_of(watch, 100.0 + BOUND)
+    assert deadline == 100.0 + BOUND - 0.1 + PLAYING_SECONDS
+    assert unanswered.cause == "not_played"
+
+
 def test_what_happened_in_one_turn_is_not_told_of_the_next() -> None:
     watch = owed()
-    watch.sent("inaudible")
+    watch.sent("inaudible", 101.0)
     watch.model_did(AnswerRequested(), 101.0)
     watch.heard(102.0, is_answer=True)
     watch.caller_began(150.0)
@@ -402,8 +428,8 @@ class Account:
             if not self.calls:
                 self.silence_without_tools += seconds
         # Nobody waits in silence beyond the bound.
-        assert self.silence_without_tools <= BOUND + A_MOMENT
-        assert self.silence <= BOUND + MAX_TOOL_SECONDS + A_MOMENT
+        assert self.silence_without_tools <= BOUND + PLAYING_SECONDS + A_MOMENT
+        assert self.silence <= BOUND + MAX_TOOL_SECONDS + PLAYING_SECONDS + A_MOMENT
 
     def caller_speaks(self) -> None:
         self.watch.caller_began(self.now)
@@ -432,7 +458,7 @@ class Account:
             self.answered_at = self.now
 
     def model_sends(self, what: Sent) -> None:
-        self.watch.sent(what)
+        self.watch.sent(what, self.now)
         self.was_answered_while_owed |= self.is_owed and what == "audible"
 
     def response_begins(self) -> None:
