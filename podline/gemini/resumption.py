@@ -9,8 +9,10 @@ LONGEST_HANDLE: Final = 4096
 COMPRESSED_FROM: Final = 50_000
 """Tokens from which a shorter context may mean compression: by default at 80% of a window of 128,000 tokens
 (ai.google.dev/gemini-api/docs/live-session)."""
-_LEAST_KEPT: Final = 0.95
-"""How much of the known context a session must still have. Counts of the same context vary a little."""
+_LEAST_KEPT: Final = {"AUDIO": 0.5}
+_LEAST_KEPT_OF_OTHERS: Final = 0.95
+"""How much of the known context a session must still have. Counts of the same context vary a little, and the
+audio of an answer that was cut off is counted although the context doesn't keep it."""
 
 
 class Resumption:
