@@ -64,7 +64,7 @@ class Resumption:
         known = self._known_tokens
         self._known_tokens = {kind: count + response.get(kind, 0) for kind, count in prompt.items()}
         return is_first and any(
-            prompt.get(kind, 0) < count * _LEAST_KEPT
+            prompt.get(kind, 0) < count * _LEAST_KEPT.get(kind, _LEAST_KEPT_OF_OTHERS)
             for kind, count in known.items()
             if count < COMPRESSED_FROM
         )

@@ -74,6 +74,7 @@ def test_a_handle_beyond_all_measure_is_not_kept() -> None:
         ({"TEXT": 400}, {"TEXT": 390}, False),  # counts vary
         ({"TEXT": 400}, {"TEXT": 350, "AUDIO": 500}, True),  # the caller's turn is long
         ({"TEXT": 400, "AUDIO": 300}, {"TEXT": 400, "AUDIO": 90}, True),
+        ({"TEXT": 400, "AUDIO": 165}, {"TEXT": 411, "AUDIO": 90}, False),  # an answer was cut off
         ({"TEXT": 400}, {}, True),
         ({"TEXT": 2 * COMPRESSED_FROM}, {"TEXT": 1000}, False),  # compressed
         ({}, {}, False),  # a model that counts nothing
@@ -93,10 +94,10 @@ def test_a_resumed_session_without_its_context_is_noticed(
 
 def test_the_model_s_own_answer_is_part_of_what_it_should_know() -> None:
     resumption = after_a_turn()
-    resumption.has_forgotten({"AUDIO": 100}, {"AUDIO": 100})
+    resumption.has_forgotten({"AUDIO": 100}, {"AUDIO": 200})
     resumption.opened(is_resumed=True)
 
-    assert resumption.has_forgotten({"AUDIO": 150}, {})
+    assert resumption.has_forgotten({"AUDIO": 120}, {})
 
 
 def test_only_the_first_turn_after_resuming_shows_it() -> None:
