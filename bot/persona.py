@@ -14,7 +14,7 @@ REPETITION_REQUEST: Final = (
     "The caller lost the connection, has returned, and did not hear what you said last. "
     "Say it again, in the language of this conversation."
 )
-"""What the model is asked when a lost caller has returned and it has spoken to nobody meanwhile."""
+"""The request to the model when a lost caller has returned and the bot spoke in their absence."""
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")

@@ -76,7 +76,7 @@ class Changed:
 
     Attributes:
         product: The product, if the backend returns it.
-        is_repeat: True if the list was already as requested, so that nothing changed.
+        is_repeat: True if the list was already as requested.
     """
 
     product: Product | None

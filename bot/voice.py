@@ -10,14 +10,14 @@ START_SECONDS: Final = 0.13
 MIN_VOLUME: Final = 0.63
 """On Pipecat's scale, -47 LUFS. The bot's echo, 30 dB below a caller at -20 dBFS, reaches 0.62.
 
-Silero alone keeps noise out (tests/unit/bot/test_voice.py): the limit is for speech of somebody else.
+Silero alone keeps noise out (tests/unit/bot/test_voice.py). This limit keeps out other people's speech.
 """
 CONFIDENCE: Final = 0.7
-"""Pipecat's. White and pink noise at -30 dBFS, breathing and keys reach 0.25; 0.6 hears no word more."""
+"""Pipecat's. White and pink noise at -30 dBFS, breathing and keys reach 0.25; 0.6 hears no more words."""
 
 
 class CallerVoice(SileroVADAnalyzer):
-    """Silero's, with a volume that isn't smoothed.
+    """Silero's analyzer, with a volume that isn't smoothed.
 
     Pipecat smooths the volume of the last 0.4 s a second time, over about six windows. After silence it
     passes the limit 0.2 to 0.4 s late, when a short or quiet word is over: of ten tries (five voices, two
@@ -26,7 +26,7 @@ class CallerVoice(SileroVADAnalyzer):
     """
 
     def __init__(self, stop_secs: float) -> None:
-        """`stop_secs` is the silence that ends a turn, in seconds."""
+        """Analyze the caller's voice. `stop_secs` is the silence that ends a turn, in seconds."""
         super().__init__(
             params=VADParams(
                 confidence=CONFIDENCE, start_secs=START_SECONDS, stop_secs=stop_secs, min_volume=MIN_VOLUME

@@ -1,4 +1,4 @@
-"""Whether a person can hear an utterance, judged from its PCM audio as it passes."""
+"""The judgement whether a person can hear an utterance, made from its PCM audio as it passes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 THRESHOLD: Final = 146.0
 """How loud 20 ms must be to count as sound: the root mean square of 16-bit samples, -47 dB of full scale.
 
-Telephony plays speech at -26 dB (ITU-T P.56, G.191), so this is speech turned down by 21 dB: about what a
-quiet room drowns. Noise of amplitude 40, which nobody hears, is at least 11 dB below it.
+Telephony plays speech at -26 dB (ITU-T P.56, G.191), so this is speech turned down by 21 dB, about as loud
+as a quiet room. Noise of amplitude 40, which nobody hears, is at least 11 dB below it.
 """
 WINDOW_SECONDS: Final = 0.02
 SOUND_SECONDS: Final = 0.1
@@ -65,7 +65,7 @@ class Audibility:
             now: Seconds on a monotonic clock.
 
         Returns:
-            Whether audible sound is in this chunk: `last_at` is `now`.
+            Whether this chunk contains audible sound; then `last_at` is `now`.
         """
         if sample_rate <= 0 or channels <= 0:
             return False

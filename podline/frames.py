@@ -1,4 +1,4 @@
-"""Frames with which a bot's parts report to the runner and to the model, in any Pipecat pipeline."""
+"""Frames by which a bot's parts notify the runner and the model, in any Pipecat pipeline."""
 
 from dataclasses import dataclass, field
 from typing import Self
@@ -14,7 +14,7 @@ ModelEvent = TurnUnanswered | AnswerRequested | ModelReconnected | ModelReseeded
 class ModelEventFrame(SystemFrame):
     """What a model service did about an answer that was owed. The runner records the event.
 
-    A service pushes it downstream as soon as it happens; a system frame passes others and no interruption
+    A service pushes it downstream at once. As a system frame it overtakes others, and no interruption
     discards it.
     """
 
@@ -25,8 +25,8 @@ class ModelEventFrame(SystemFrame):
 class ModelNoteFrame(LLMMessagesAppendFrame):
     """Something that the model should know when it next speaks, and that needs no answer by itself.
 
-    Queue it to the model's service (`await params.llm.queue_frame(...)` in a tool): from the beginning of the
-    pipeline it would be taken for typed text.
+    Queue it to the model's service (`await params.llm.queue_frame(...)` in a tool). From the beginning of the
+    pipeline it would pass for typed text.
     """
 
     interruptible: bool = field(default=False, init=False)

@@ -1,4 +1,4 @@
-"""Answers to the model where Pipecat's say too little or nothing: every tool call gets one that is usable.
+"""Answers to the model's tool calls where Pipecat's say too little or nothing.
 
 Pipecat answers a call that took too long with `CANCELLED`, an unknown or crashed function with one short
 sentence, and a result that isn't JSON not at all. It passes on arguments and results of any size.
@@ -40,8 +40,7 @@ Answer = dict[str, Any]
 class AnsweredToolCalls(LLMService[Any]):
     """Mixed into a Pipecat model service, before it: `class Model(AnsweredToolCalls, SomeLLMService)`.
 
-    An answer of this class has the keys `error` (what failed), `done` (`no` or `unknown`), `retry` (whether
-    calling again helps) and `say` (what to tell the caller).
+    It answers with `failure` what can't be answered otherwise.
     """
 
     async def run_function_calls(self, function_calls: Sequence[FunctionCallFromLLM]) -> None:
@@ -108,7 +107,7 @@ def sendable(name: str, result: Any) -> Any:
     size = None if is_too_deep(result) else _size(result)
     if size is None:
         logger.error("tool result is unreadable", function=name, kind=type(result).__name__)
-        return _failure(
+        return failure(
             f"{name} has finished, but its result could not be read.",
             done="unknown",
             retry="No: it fails the same way.",
@@ -116,7 +115,7 @@ def sendable(name: str, result: Any) -> Any:
         )
     if size > MAX_RESULT_BYTES:
         logger.error("tool result is too large", function=name, bytes=size, limit=MAX_RESULT_BYTES)
-        return _failure(
+        return failure(
             f"{name} has finished, but its result is too large.",
             done="unknown",
             retry="Only with a narrower request.",
@@ -127,7 +126,7 @@ def sendable(name: str, result: Any) -> Any:
 
 def unknown_function(name: str, known: Sequence[str]) -> Answer:
     names = ", ".join(known[:MAX_CALLS_AT_ONCE]) or "none"
-    return _failure(
+    return failure(
         f"There is no function {name}. The functions are: {names}.",
         retry="Only with one of these.",
         say="I can't do that here.",
@@ -135,7 +134,7 @@ def unknown_function(name: str, known: Sequence[str]) -> Answer:
 
 
 def crashed(name: str) -> Answer:
-    return _failure(
+    return failure(
         f"{name} failed because of an error in it.",
         done="unknown",
         retry="Once, if the caller agrees; then not again.",
@@ -144,7 +143,7 @@ def crashed(name: str) -> Answer:
 
 
 def timed_out(name: str) -> Answer:
-    return _failure(
+    return failure(
         f"{name} took too long and was stopped.",
         done="unknown",
         retry="Once, if the caller agrees; it may take as long.",
@@ -154,7 +153,7 @@ def timed_out(name: str) -> Answer:
 
 def cut_off(name: str) -> Answer:
     """Return what Pipecat's context calls `CANCELLED`: the caller spoke while the function ran."""
-    return _failure(
+    return failure(
         f"{name} was stopped because the caller spoke.",
         done="unknown",
         retry="If the caller still wants it; otherwise not.",
@@ -163,14 +162,22 @@ def cut_off(name: str) -> Answer:
 
 
 def refused(name: str, problem: str) -> Answer:
-    return _failure(
+    return failure(
         f"{name} was not run: {problem}.",
         retry="At once, with only what the function declares.",
         say="One moment, please.",
     )
 
 
-def _failure(error: str, *, done: Literal["no", "unknown"] = "no", retry: str, say: str) -> Answer:
+def failure(error: str, *, done: Literal["no", "unknown"] = "no", retry: str, say: str) -> Answer:
+    """Return an answer that is no success.
+
+    Args:
+        error: What failed.
+        done: `no` if nothing was changed, `unknown` if it may have been.
+        retry: Whether calling again helps, and when.
+        say: What to say to the caller.
+    """
     return {"error": error, "done": done, "retry": retry, "say": say}
 
 

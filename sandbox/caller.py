@@ -81,7 +81,7 @@ class Caller:
 
     @property
     def line(self) -> CallerLine | LiveKitLine:
-        """The present connection, for what only one kind of it can do."""
+        """The present connection, for what only one kind of connection can do."""
         return self._line
 
     @property
@@ -148,7 +148,7 @@ class Caller:
         return await self._until(lambda: self.ear.first_sound(start), "the bot's voice", within)
 
     async def hears_bot_for(self, seconds: float, since: float, within: float = PATIENCE_SECONDS) -> float:
-        """Wait until so much sound of the bot's was heard since then, and return the moment it was."""
+        """Wait until the bot has been heard for so long since then, and return that moment."""
 
         def find() -> float | None:
             return time.monotonic() if self.ear.sound_heard(since) >= seconds else None

@@ -36,7 +36,7 @@ _PAUSE: Final = 0.4
 
 _AUDIBLE_FRAMES: Final = 5
 _AUDIBLE_WITHIN: Final = 0.5
-"""So many frames of sound within so many seconds are heard; a click, or some of them, isn't."""
+"""So many frames of sound within so many seconds are audible. A few clicks are not."""
 
 
 class Mouth(MediaStreamTrack):
@@ -149,12 +149,12 @@ class Ear:
             self._note(loudness(frame.to_ndarray().ravel()), now)
 
     def first_sound(self, since: float) -> float | None:
-        """When the first audible stretch of sound that began at `since` or later began."""
+        """Return when the first audible stretch of sound since this moment began."""
         heard = (stretch for stretch in self.stretches if stretch.is_audible)
         return next((stretch.began for stretch in heard if stretch.began >= since), None)
 
     def sound_heard(self, since: float) -> float:
-        """Seconds of sound in the audible stretches that began at `since` or later, whatever came between."""
+        """Return the seconds of sound, without pauses, in audible stretches that began since this moment."""
         heard = (stretch for stretch in self.stretches if stretch.is_audible)
         return sum(stretch.frames for stretch in heard if stretch.began >= since) * FRAME_SECONDS
 
@@ -185,7 +185,7 @@ class Ear:
 
 
 def sound_in(speech: Samples) -> float:
-    """Seconds of sound in speech at `RATE`, counted as an ear counts what it hears."""
+    """Return the seconds of sound in speech at `RATE`, counted as an ear counts them."""
     frames = (speech[start : start + _FRAME] for start in range(0, speech.size, _FRAME))
     return sum(loudness(frame) >= _SOUND for frame in frames) * FRAME_SECONDS
 

@@ -80,7 +80,7 @@ class LiveKitLine:
     async def republish(self, *, is_overlapping: bool = False) -> None:
         """Publish the microphone as another track, as pages do when a device changes, until it is received.
 
-        With `is_overlapping` the former track goes when the bot receives the other, not before.
+        With `is_overlapping` the former track stays until the bot receives the other.
         """
         former = self._microphone.sid
         if not is_overlapping:

@@ -45,28 +45,27 @@ python -m sandbox.control --directory DIR forget
 "conversation": NAME, "now": true, ...}` and `DELETE /sandbox/behaviour`
 ([sandbox/README.md](../sandbox/README.md)).
 
-## Whose call, and when
+## In which call, and when
 
-An order without `conversation` is for whoever comes: for the next `times` connections, or with `now` for
-all that are open. With `conversation` it is for that caller alone: for the caller's next `times`
-connections, or with `now` for the open one and, if `times` is more, for those that follow. It follows the
-caller where a handle resumes the conversation, and where a reconnect begins another: a connection that
-opens anew from the same address within 10 seconds after one was lost is taken for the same caller's
-(`succeeds` in the records). Lost is a connection that something was ordered of, or that broke; a client
-that closes an honest one has left. `DELETE /sandbox/behaviour` forgets who was lost, too.
+An order without `conversation` applies to all callers: to the next `times` connections, or with `now` to
+all that are open. With `conversation` it applies to that caller alone: to the caller's next `times`
+connections, or with `now` to the open one and, if `times` is more, to those that follow. It follows the
+caller if a handle resumes the conversation, and if a reconnect begins another one: a connection that
+begins anew from the same address within 10 seconds after one was lost counts as the same caller's
+(`succeeds` in the records). A connection is lost if it broke, or if an order applied to it; a client that
+closes any other connection has left. `DELETE /sandbox/behaviour` also forgets who lost a connection.
 
-An order with `"instruction": TEXT` is for the one caller whose system instruction contains the text, also if
-that caller has yet to connect. It follows the caller in the same way, and goes by the instruction where a
-connection opens anew, so that many callers of one address may lose connections at the same time. What happens
-before the setup (`unreachable`, `http_status`) goes by time and address all the same, and meets a caller only
-after a loss.
+An order with `"instruction": TEXT` applies to the one caller whose system instruction contains the text, even
+if that caller has yet to connect. It follows the caller in the same way, but recognizes them by the
+instruction when a connection begins anew, so that many callers of one address may lose connections at the
+same time. What happens before the setup (`unreachable`, `http_status`) still goes by time and address, and
+applies to a caller only after a loss.
 
-Of the faults that wait, a connection takes one, the oldest; of the manners all. What is ordered with `now`
-adds up.
+A connection takes the oldest of the faults that wait, and all manners. Orders with `now` add up.
 """
 
 MOMENTS: Final[dict[Moment, str]] = {
-    "connect": "the client's setup has come; a `drop` is a refusal",
+    "connect": "the client's setup has come; a `drop` then is a refusal",
     "setup": "the setup was answered",
     "turn_start": "the model begins a turn, and has sent nothing of it: the caller's words were understood",
     "audio": "a turn's first audio was sent",
@@ -100,7 +99,7 @@ SITUATIONS: Final[tuple[tuple[str, tuple[dict[str, Any], ...]], ...]] = (
         "The first two seconds of an answer are silent",
         ({"name": "wrong_audio", "sound": "zeros", "until_seconds": 2},),
     ),
-    ("A direct current", ({"name": "wrong_audio", "sound": "offset", "amplitude": 2000},)),
+    ("A constant offset", ({"name": "wrong_audio", "sound": "offset", "amplitude": 2000},)),
     ("Audio at 8000 per second", ({"name": "wrong_audio", "rate": 8000},)),
     ("No rate in the type", ({"name": "wrong_audio", "mime_type": "audio/pcm"},)),
     ("Opus", ({"name": "wrong_audio", "mime_type": "audio/opus"},)),
@@ -154,7 +153,7 @@ SITUATIONS: Final[tuple[tuple[str, tuple[dict[str, Any], ...]], ...]] = (
     ("... again after the answer", ({"name": "repeated_tool_call", "how": "after_turn"},)),
     ("A call is cancelled after 1 s", ({"name": "tool_call_cancellation", "delay_seconds": 1},)),
     ("... after its result", ({"name": "tool_call_cancellation", "after_result": True},)),
-    ("An unknown id is cancelled", ({"name": "tool_call_cancellation", "id": "nobodys"},)),
+    ("An unknown id is cancelled", ({"name": "tool_call_cancellation", "id": "unknown"},)),
     ("A call without an id", ({"name": "wrong_tool_call_id"},)),
     ("... with a very long one", ({"name": "wrong_tool_call_id", "length": 100_000},)),
     (
@@ -178,7 +177,7 @@ SITUATIONS: Final[tuple[tuple[str, tuple[dict[str, Any], ...]], ...]] = (
 
 
 def page() -> str:
-    """What should be in the document."""
+    """Return the document."""
     faults = [kind for kind in get_args(ModelOrder) if not issubclass(kind, Manner)]
     manners = [kind for kind in get_args(ModelOrder) if issubclass(kind, Manner)]
     return "\n".join(

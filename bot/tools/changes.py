@@ -1,4 +1,4 @@
-"""Changes that are finished once begun, though the function call that asked for them is cut off."""
+"""Changes that are finished once begun, even if the function call that asked for them is cut off."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Changes:
     """
 
     def __init__(self, finish_within: float) -> None:
-        """`finish_within` is how many seconds the end of the call waits."""
+        """Begin with none. `finish_within` is how many seconds the end of the call waits for them."""
         self._finish_within = finish_within
         self._one_at_a_time = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -40,9 +40,9 @@ class Changes:
     async def make(
         self, change: Callable[[], Awaitable[T]], within: float, report: Callable[[T], Awaitable[None]]
     ) -> T | None:
-        """Make a change, and return its result if it is there in time.
+        """Make a change, and return its result if it is ready in time.
 
-        Otherwise return None, or pass on the cancellation, and let `report` have the result later.
+        Otherwise return None, or pass on a cancellation, and call `report` with the result later.
 
         Args:
             change: What to do.

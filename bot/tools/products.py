@@ -22,7 +22,7 @@ from podline.frames import ModelNoteFrame
 Announce = Callable[[dict[str, Any]], Awaitable[None]]
 
 TOOL_SECONDS: Final = 8.0
-"""After which the model gets an answer in any case. A store's request takes up to 5 s, and changes queue."""
+"""How long an answer to the model may take. A request to the store takes up to 5 s, and changes queue."""
 
 _NUMBER: Final = {
     "productNumber": {
@@ -55,7 +55,7 @@ class ProductTools:
             store: The product backend.
             user_id: Whose list it is.
             announce: Takes messages for the page.
-            answer_within: Seconds after which the model gets an answer in any case.
+            answer_within: How many seconds an answer to the model may take.
             finish_within: Seconds that the end of the call waits for changes.
         """
         self._store = store

@@ -1,12 +1,4 @@
-"""What the model gets back from a product tool: what happened, and what it can do about it. Pure.
-
-A result that is no success has these keys:
-
-* `error`: what failed
-* `done`: `no` if nothing was changed, `unknown` if it may have been
-* `retry`: whether calling again helps, and when
-* `say`: what to tell the caller
-"""
+"""Results of the product tools for the model: what happened, and what it can do about it. Pure."""
 
 from __future__ import annotations
 
@@ -18,6 +10,7 @@ from typing import Any, Final, Literal
 
 from bot.store import Changed, Found, Product, StoreError
 from bot.tools.arguments import MAX_PRODUCT_NUMBER, Wanted
+from podline.tool_calls import failure
 
 Result = dict[str, Any]
 
@@ -37,10 +30,10 @@ _WHERE: Final[dict[Change, str]] = {"saved": "saved to the caller's list", "remo
 
 
 def found(wanted: Wanted, result: Found) -> Result:
-    """Return the products of a search, or what was searched for in vain and what to try."""
+    """Return the products of a search; if there are none, what was searched and what to try."""
     if result.products:
         return _within_limit(result.products, result.total)
-    return {"products": [], "total": 0, "searched": _searched(wanted), "message": _in_vain(wanted)}
+    return {"products": [], "total": 0, "searched": _searched(wanted), "message": _nothing_found(wanted)}
 
 
 def changed(change: Change, number: int, made: Changed) -> Result:
@@ -55,12 +48,12 @@ def changed(change: Change, number: int, made: Changed) -> Result:
 
 def search_failed(error: StoreError) -> Result:
     if error.may_pass:
-        return _failure(
+        return failure(
             "The shop did not answer the search.",
             retry=_IN_A_MOMENT,
             say=f"{SHOP_IS_AWAY} Shall I try again?",
         )
-    return _failure(
+    return failure(
         "The shop refused the search, or its answer was unreadable.",
         retry=_IN_A_MOMENT if error.is_unsettled else _NO_MORE,
         say=f"{SHOP_IS_AWAY} I can't search it for you at the moment.",
@@ -69,19 +62,19 @@ def search_failed(error: StoreError) -> Result:
 
 def change_failed(change: Change, error: StoreError) -> Result:
     if error.is_unsettled:
-        return _failure(
+        return failure(
             f"The shop did not confirm the request: it may or may not be {_WHERE[change]}.",
             done="unknown",
             retry=AGAIN_IS_SAFE,
             say=f"{SHOP_IS_AWAY} I can't tell whether it worked. Shall I try again?",
         )
     if error.may_pass:
-        return _failure(
+        return failure(
             f"The shop could not be reached: nothing was {change}.",
             retry=_IN_A_MOMENT,
             say=f"{SHOP_IS_AWAY} Nothing was {change}. Shall I try again?",
         )
-    return _failure(
+    return failure(
         f"The shop refused the request: nothing was {change}.",
         retry=_NO_MORE,
         say=f"The shop does not let me do that in this call. Nothing was {change}.",
@@ -89,7 +82,7 @@ def change_failed(change: Change, error: StoreError) -> Result:
 
 
 def unknown_product(number: int) -> Result:
-    return _failure(
+    return failure(
         f"There is no product number {number}. Nothing was changed.",
         retry=_AFTER_THE_CALLER,
         say=f"There is no product number {number}. Which number do you mean?",
@@ -97,7 +90,7 @@ def unknown_product(number: int) -> Result:
 
 
 def no_number() -> Result:
-    return _failure(
+    return failure(
         f"productNumber must be a whole number from 1 to {MAX_PRODUCT_NUMBER}. Nothing was changed.",
         retry="With the number that search_products gave, or the one that the caller names.",
         say="Which product number do you mean?",
@@ -105,13 +98,13 @@ def no_number() -> Result:
 
 
 def no_query() -> Result:
-    return _failure(
+    return failure(
         "query is empty. Nothing was searched.", retry=_AFTER_THE_CALLER, say="What are you looking for?"
     )
 
 
 def not_text(name: str) -> Result:
-    return _failure(
+    return failure(
         f"{name} must be a text. Nothing was searched.",
         retry="At once, with a text, or without it if the caller did not mention one.",
         say="One moment, please.",
@@ -119,7 +112,7 @@ def not_text(name: str) -> Result:
 
 
 def search_unfinished(seconds: float) -> Result:
-    return _failure(
+    return failure(
         f"The search did not finish within {seconds:g} seconds.",
         retry=_IN_A_MOMENT,
         say=f"{SHOP_IS_AWAY} Shall I try again?",
@@ -127,7 +120,7 @@ def search_unfinished(seconds: float) -> Result:
 
 
 def change_unfinished(seconds: float) -> Result:
-    return _failure(
+    return failure(
         f"The request is not finished after {seconds:g} seconds, but goes on. A message follows when it is.",
         done="unknown",
         retry="No: wait for the message.",
@@ -136,7 +129,7 @@ def change_unfinished(seconds: float) -> Result:
 
 
 def late(change: Change, number: int, result: Result) -> str:
-    """Return the message that tells the model how a change ended after its call was cut off."""
+    """Return the note by which the model learns how a change ended after its call was cut off."""
     if "error" in result:
         outcome = f"has failed. {result['error']} Retry: {result['retry']}"
     elif "message" in result:
@@ -149,15 +142,11 @@ def late(change: Change, number: int, result: Result) -> str:
     )
 
 
-def _failure(error: str, *, done: Literal["no", "unknown"] = "no", retry: str, say: str) -> Result:
-    return {"error": error, "done": done, "retry": retry, "say": say}
-
-
 def _searched(wanted: Wanted) -> Result:
     return {"query": wanted.words, "category": wanted.category, "priceRange": wanted.price_range}
 
 
-def _in_vain(wanted: Wanted) -> str:
+def _nothing_found(wanted: Wanted) -> str:
     within = f" in the category '{wanted.category}'" if wanted.category else ""
     priced = f", priced '{wanted.price_range}'" if wanted.price_range else ""
     hints = ["another word for it, or a more general one"]

@@ -41,7 +41,7 @@ _USUAL: Final[dict[Reason, tuple[str, str]]] = {
         "Check the network between the bot and the model, and the model's status and quota.",
     ),
     Reason.MODEL_LOST: (
-        "The bot lost its connection to the model, or got no answer from it that can be heard.",
+        "The bot lost its connection to the model, or got no audible answer from it.",
         "Start another session.",
     ),
     Reason.CRASHED: ("The bot crashed with an unexpected error.", "Read its log for the details."),

@@ -97,7 +97,7 @@ class Runtime(Protocol):
         """Return the id that this installation keeps and no other has; it is not secret.
 
         Raises:
-            RuntimeUnavailable: it is not known yet. A runtime that is ready knows it.
+            RuntimeUnavailable: the id is not known yet. A runtime that is ready knows it.
         """
 
     def watch(self) -> AsyncGenerator[Observation, None]:

@@ -23,7 +23,7 @@ _RESUMED: Final = {True: "yes", False: "no", None: "unknown"}
 
 
 class AnswerMetrics:
-    """Observes whether an answer came, how fast, and what a bot did when it did not."""
+    """Observes whether answers came, how fast, and what bots did if they didn't."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, what: str, *labels: str) -> Counter:

@@ -113,7 +113,7 @@ UnansweredCause = Literal["empty_turn", "inaudible", "no_answer", "connection_lo
 
 @dataclass(frozen=True, slots=True)
 class TurnUnanswered:
-    """The caller was owed an answer and did not hear one yet. The bot tries again, or gives up.
+    """The caller was owed an answer and had not heard one. The bot tries again, or gives up.
 
     An answer is owed after a caller's turn, after the greeting was requested, and after a tool's result.
 
@@ -138,7 +138,7 @@ class AnswerRequested:
 class ModelReconnected:
     """The connection to the model was lost and reopened.
 
-    `resumed` says whether the model was given a handle of the earlier session. Older bots don't say.
+    `resumed` says whether the model was given a handle of the earlier session. Older bots don't report it.
     """
 
     resumed: bool | None = None

@@ -1,6 +1,6 @@
-"""The model's tool calls: each id runs once and is answered once, and a cancelled one is not answered.
+"""The model's tool calls. Each id runs once and is answered once; a cancelled call is not answered.
 
-The model's ids mean something in its session only. Inside the bot each call has an id of its own.
+The model's ids are valid only in its session. Inside the bot each call has an id of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import Final
 
 MOST_RUNNING: Final = 32
-"""Calls at a time. A model that asks for more at once has lost its way."""
+"""Calls at a time. A model that makes more has lost its way."""
 LONGEST_ID: Final = 1024
 MOST_REMEMBERED: Final = 1000
 """Settled calls of one session. A call is repeated soon after the first, if at all."""
@@ -41,7 +41,7 @@ class CallTable:
     """The table of one conversation's calls."""
 
     def __init__(self, new_id: Callable[[], str]) -> None:
-        """`new_id` makes an id for a call that has none, and for one whose id was used in another session."""
+        """Make an empty table. `new_id` makes ids for calls without one, or with one of another session."""
         self._new_id = new_id
         self._session = 0
         self._calls: dict[str, _Call] = {}
@@ -59,7 +59,7 @@ class CallTable:
         self._session += not is_resumed
 
     def accept(self, model_id: str | None, name: str) -> str | None:
-        """Return the bot's id for a call that is to run; None if it ran before, or must not."""
+        """Return the bot's id for a call that is to run; None if it ran before or exceeds a limit."""
         model_id = model_id or self._new_id()
         if len(model_id) > LONGEST_ID or len(self.running) >= MOST_RUNNING or self._key(model_id) is not None:
             return None

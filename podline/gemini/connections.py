@@ -1,4 +1,4 @@
-"""The connections to Gemini Live, one after another: made, lost, moved, and given up for a reason."""
+"""The connections to Gemini Live, one after another: how they begin, break, are replaced and given up."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ PAUSES_SECONDS: Final = (0.5, 2.0)
 STABLE_SECONDS: Final = 10.0
 """A connection that lasted this long ends a row of failures, as in Pipecat."""
 LEAVE_SECONDS: Final = 1.0
-"""How long before the end that a goAway announces the bot moves on at the latest."""
+"""How long before the end that a goAway announces the bot leaves at the latest."""
 HANDLE_SECONDS: Final = 2.0
 """How long the handle of a completed turn may take before the bot moves on without one."""
 
@@ -64,7 +64,7 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
     @property
     @abstractmethod
     def _is_quiet(self) -> bool:
-        """True while nothing is being said, asked or waited for, so that no one would notice a move."""
+        """True while nothing is said, asked or awaited, so that nobody would notice a reconnection."""
 
     @property
     @abstractmethod
@@ -74,7 +74,7 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
     @property
     @abstractmethod
     def _last_words(self) -> str:
-        """What the caller said last, if only words of it can be sent to another session."""
+        """What the caller said last, if another session can be given only its words."""
 
     @abstractmethod
     async def _session_opened(self) -> None:
@@ -84,7 +84,7 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
     def _connection_ended(self) -> None:
         """Forget what concerned the connection."""
 
-    # Making them.
+    # Connecting.
 
     async def _connect(self, session_resumption_handle: str | None = None) -> None:
         self._session_resumption_handle = session_resumption_handle
@@ -138,7 +138,7 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
                 await self._handle_send_error(error)
         self._ready_for_realtime_input = True
 
-    # Losing them.
+    # Failures.
 
     async def _handle_send_error(self, error: Exception) -> None:
         if self._session is not None and not self._disconnecting:
@@ -152,7 +152,7 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
         if was_ready and self._is_answer_due:
             await self._push_event(TurnUnanswered("connection_lost"))
         if not was_ready and self._session_resumption_handle is not None and failure.code is not None:
-            # The server answered, so it is this handle that it doesn't take.
+            # The server answered, so what it refuses is this handle.
             self._resumption.refused()
             self._restart()
             return
@@ -223,7 +223,7 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
             await self.push_frame(TTSStoppedFrame())
             await self.push_frame(LLMFullResponseEndFrame())
 
-    # Moving on.
+    # Leaving after a goAway.
 
     async def _handle_server_message(self, message: genai_types.LiveServerMessage) -> None:
         await super()._handle_server_message(message)
@@ -245,7 +245,7 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
             self._resumption.offered(update.new_handle)
 
     def _move_on_if_quiet(self) -> None:
-        """After a goAway, move to another connection when all is quiet, with the latest turn's handle."""
+        """Move to another connection after a goAway, when all is quiet, with the latest turn's handle."""
         if self._leave_by is None or not self._is_quiet or self._session is None:
             return
         self._cancel_move()

@@ -1,4 +1,4 @@
-"""What an exception of the Google SDK or its socket means for the call, and the error to end it with."""
+"""The meaning of exceptions of the Google SDK and its socket, and the errors to end a call with."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Failure:
 
     @property
     def may_pass(self) -> bool:
-        """True if Gemini answered that it can't now, so that another attempt is worth it."""
+        """True if Gemini answered that it can't serve the bot now, so that another attempt is worthwhile."""
         return self.kind in ("quota", "overloaded")
 
     def before_the_call(self) -> BotError:
@@ -108,7 +108,7 @@ def _words_for(error: Exception) -> str:
 
 
 def _of_close(closed: ConnectionClosed) -> Failure:
-    """Return what a close frame says: the server's own, or ours, which carries why this side closed."""
+    """Return what a close frame says: the server's, or our own, which has the reason why this side closed."""
     if closed.rcvd is not None and closed.rcvd_then_sent is not False:
         code, reason = closed.rcvd.code, _cut(closed.rcvd.reason)
         return Failure(_kind_of_code(code, reason), _with_code(code, reason), code)
@@ -121,7 +121,7 @@ def _of_close(closed: ConnectionClosed) -> Failure:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Return the exception and those it was raised for: the SDK hides the socket's own behind another."""
+    """Yield the exception and those that caused it: the SDK hides the socket's own behind another."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -1,4 +1,4 @@
-"""The model's messages as Pipecat's service understands them: one part each, calls as calls, audio at 24 kHz.
+"""The model's messages as Pipecat's service reads them: one part each, calls as calls, audio at 24 kHz.
 
 Pipecat reads the first part of a message only, and drops audio of another rate.
 """
@@ -69,7 +69,7 @@ class IncomingMessages:
         yield _last(message, content, parts[-1:], calls, keeps_interrupted=len(parts) <= 1)
 
     def _bounded(self, message: genai_types.LiveServerMessage) -> genai_types.LiveServerMessage:
-        """Cut transcriptions to a length that somebody can say, and leave out counts that can't be."""
+        """Cut transcriptions to a length that somebody can say, and leave out impossible counts of tokens."""
         content, usage = message.server_content, message.usage_metadata
         if usage is not None and not _is_possible(usage):
             self._log_once("usage")
@@ -101,7 +101,7 @@ class IncomingMessages:
             elif part.thought and part.text:
                 usable.append(genai_types.Part(text=part.text[:LONGEST_TRANSCRIPTION], thought=True))
             else:
-                # Nobody hears a text, and Pipecat would take the turn for a written one.
+                # Text can't be heard, and Pipecat would treat the turn as a written one.
                 self._log_once("text" if part.text else "unknown")
         return usable, calls
 
@@ -202,7 +202,7 @@ class _Type:
 
 
 def _rate_of(mime_type: str) -> int | None:
-    """Return the sample rate of mono 16-bit PCM; None for anything else, or a rate nobody speaks at."""
+    """Return the sample rate of mono 16-bit PCM; None for anything else, or an implausible rate."""
     kind = _parsed(mime_type)
     if kind.name != "audio/pcm" or kind.parameters.get("channels", "1") != "1":
         return None
@@ -227,7 +227,7 @@ def _calls_of(message: genai_types.LiveServerMessage) -> list[genai_types.Functi
 
 
 def _is_same(call: genai_types.FunctionCall, other: genai_types.FunctionCall) -> bool:
-    """Return whether a message means the same call twice: by id or, if one has none, by what it asks."""
+    """Return whether two calls of a message are one: by id or, if one has none, by name and arguments."""
     if call.id and other.id:
         return call.id == other.id
     return call.name == other.name and call.args == other.args

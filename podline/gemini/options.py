@@ -18,7 +18,7 @@ CLOSE_SECONDS: Final = 0.5
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 """Four minutes of 24 kHz audio as base64. The default of 1 MiB is 16 s, which one message may exceed."""
 PING_SECONDS: Final = 20.0
-"""Keeps the way through NATs and proxies open, which forget idle connections after a minute or more."""
+"""Keeps NATs and proxies from dropping the connection as idle, after a minute or more."""
 
 _EPHEMERAL_PREFIX: Final = "auth_tokens/"
 """ai.google.dev/gemini-api/docs/ephemeral-tokens."""
@@ -27,9 +27,9 @@ _EPHEMERAL_PREFIX: Final = "auth_tokens/"
 def http_options(api_key: str) -> genai_types.HttpOptions:
     """Return the options of the SDK's client. It passes on what websockets' `connect()` has a parameter for.
 
-    A missing pong closes nothing: with audio flowing, pongs queue behind it, and a dead connection shows by
-    the answer that is due (https://websockets.readthedocs.io/en/stable/topics/keepalive.html). Audio does not
-    compress, so `permessage-deflate` would only cost time.
+    A missing pong doesn't close the connection: while audio flows, pongs queue behind it, and the missing
+    answer reveals a dead connection (https://websockets.readthedocs.io/en/stable/topics/keepalive.html).
+    Audio does not compress, so `permessage-deflate` would only cost time.
     """
     return genai_types.HttpOptions(
         # Tokens for one call exist in v1alpha only.

@@ -1,4 +1,4 @@
-"""What the model owes the caller: an answer that can be heard, within a time."""
+"""The answer that the model owes the caller: one that can be heard, in time."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from podline.audibility import SOUND_SECONDS, Audibility
 Cause = Literal["empty_turn", "inaudible", "no_answer"]
 
 GRACE_SECONDS: Final = 1.0
-"""How long a turn that called a tool may be over before the answer to the tool's result begins."""
+"""How long the answer to a tool's result may take to begin once the turn that called the tool is over."""
 _SAMPLE_BYTES: Final = 2
 
 
 class OwedReply:
-    """The reply that is due, if one is. Thoughts, transcriptions and sounds nobody hears don't pay it.
+    """The reply that is due, if one is. Thoughts, transcriptions and inaudible sounds don't count.
 
     Attributes:
         is_owed: True from the caller's turn until an answer to it was heard and is complete.
@@ -79,7 +79,7 @@ class OwedReply:
     def ask(self, *, while_answering: bool = False) -> None:
         """Note that an answer is due from now on.
 
-        `while_answering`: what the model still sends of another answer is not this one.
+        With `while_answering`, what the model still sends belongs to another answer.
         """
         self.is_owed = True
         self._since = self._clock()
@@ -117,7 +117,7 @@ class OwedReply:
         self.is_owed = False
 
     def interrupted(self) -> None:
-        """Note that the model cuts its answer short. That turn's completion completes no reply."""
+        """Note that the model cuts its answer short. The completion of that turn is no reply."""
         self._is_cut_short = True
         self._is_stale = False
         self._queued_until = self._heard_until = self._clock()
@@ -128,7 +128,7 @@ class OwedReply:
             self.is_owed = False
 
     def turn_completed(self) -> Cause | None:
-        """Note that a turn is over; return why, if it was the one that should have been the answer."""
+        """Note that a turn is over; if it should have been the answer and was none, return the cause."""
         is_another = self._is_cut_short or self._is_stale
         called_tool, self._called_tool = self._called_tool, False
         self._is_cut_short = self._is_stale = False

@@ -1,4 +1,4 @@
-"""Which resumption handle, if any, brings the whole conversation back."""
+"""The resumption handle that brings back the whole conversation, if there is one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ audio of an answer that was cut off is counted although the context doesn't keep
 class Resumption:
     """The handle of one conversation, and what is known about what it brings back.
 
-    A handle stands for the conversation when it was made. It is used only if no turn was completed since, and
-    at least one before: a handle from before the first turn brings back nothing.
+    A handle stands for the conversation up to when it was made. It is used only if no turn was completed
+    since, and at least one before: a handle from before the first turn brings back nothing.
     """
 
     def __init__(self) -> None:
@@ -56,9 +56,9 @@ class Resumption:
         self._handle = None
 
     def has_forgotten(self, prompt: Mapping[str, int], response: Mapping[str, int]) -> bool:
-        """Take a turn's tokens by modality; return whether a resumed session's first turn lacks its context.
+        """Take a turn's tokens by modality; return whether a resumed session has lost its context.
 
-        Each modality counts on its own: the audio of a long turn would hide a text that is gone.
+        Each modality is compared on its own: the audio of a long turn would hide that text is missing.
         """
         is_first, self._is_untried = self._is_untried, False
         known = self._known_tokens

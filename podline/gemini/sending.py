@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Final
 
 SEND_SECONDS: Final = 2.0
-"""How long a message may wait. Before it does, the socket's buffers have taken seconds of audio."""
+"""How long a message may wait. It waits only once seconds of audio have filled the socket's buffers."""
 
 
 class SendingSession:

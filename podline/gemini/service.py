@@ -1,7 +1,7 @@
-"""Pipecat's Gemini Live service, hardened: it answers each turn so that it can be heard, or gives up.
+"""Pipecat's Gemini Live service, hardened: it answers each turn audibly, or gives up.
 
-Pipecat's own service keeps a mute bot running when a connection fails or the model falls silent, takes any
-message for an answer, and forgets tools' results and what the caller said with a lost connection.
+Pipecat's own service keeps a mute bot running when a connection fails or the model falls silent, treats any
+message as an answer, and loses tools' results and the caller's words with a connection.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ BEGINNING_SECONDS: Final = 1.5
 """How much audio from before the detection of speech the model hears. Detection usually takes 0.3 s, and 1 s
 when it is unsure: with Pipecat's 0.3 s, `save` sometimes began in its vowel and was heard as `remove`."""
 MOST_NOTES: Final = 32
-"""Notes that wait for the model to be quiet. Of more, the latest are kept."""
+"""How many notes may wait for the model to be quiet. The latest are kept."""
 UNENDED_SECONDS: Final = 2.0
 """How long after the last sound of a generated answer the model may take to complete its turn."""
 
@@ -42,8 +42,8 @@ GO_ON: Final = (
     "If you did not hear what the caller said last, apologize and ask them to say it again."
 )
 
-# How often an answer has been missing: after the first time it is asked for again, after the second over
-# another connection. The next is the last.
+# How often an answer has been missing: after the first time the bot asks again, after the second it asks
+# over another connection, after the third it gives up.
 _ASKED_AGAIN: Final = 1
 _RECONNECTED: Final = 2
 

@@ -1,4 +1,4 @@
-"""The model's tool calls, from its message to the answer, over as many sessions as it takes."""
+"""The model's tool calls, from its message to the answer, even if that takes several sessions."""
 
 import json
 import uuid
@@ -21,7 +21,7 @@ else:
     genai_types = optional("google", "google.genai.types")
 
 _CANCELLED: Final = {"value": "CANCELLED"}
-"""What Pipecat's context has for a call that was cancelled, and sends with the next one's result."""
+"""The result of a cancelled call in Pipecat's context, which it sends with the next call's result."""
 
 
 class GeminiToolUse(AnsweredToolCalls, GeminiConnections):

@@ -12,7 +12,7 @@ _BYTES_PER_SAMPLE: Final = 2
 
 
 class TurnAudio:
-    """Keeps the latest turn, and of the silence before it as much as a turn may have begun in."""
+    """Keeps the latest turn, and as much of the silence before it as may hide the turn's beginning."""
 
     def __init__(self, beginning_seconds: float) -> None:
         self._beginning_seconds = beginning_seconds

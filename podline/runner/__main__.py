@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     HoldCall = Callable[[RunnerSettings, Outbox, Attendance, Traces | None], Awaitable[CallEnding]]
 
 LOG_SECONDS: Final = 1.0
-"""How long a line of the log may take that explains a forced exit."""
+"""How long it may take to log why the process is about to exit."""
 
 Check = Callable[[Mapping[str, str]], object]
 """Reads a bot's own settings from the environment; raises a `BotError` if they are wrong."""

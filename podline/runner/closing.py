@@ -29,7 +29,7 @@ CLOSING_SECONDS: Final = 2.0
 END_SECONDS: Final = 1.0
 """How long the pipeline's end may take. It takes 0.3 s."""
 PAST_SECONDS: Final = 0.2
-"""How long a processor may keep the end from those after it, once the end is overdue."""
+"""How long each processor may hold up the end once it is overdue."""
 LEAVING_SECONDS: Final = 2.0
 """How long the processors may then take to release what they hold."""
 
@@ -62,8 +62,8 @@ class Closing:
     async def close(self, pipeline: asyncio.Task[None]) -> None:
         """Close the pipeline: after its last sounds if somebody is there to hear them, otherwise at once.
 
-        A processor that keeps the end to itself is passed over. A pipeline that does not close even so is
-        left to the end of the process.
+        A processor that withholds the end is bypassed. A pipeline that still does not close is left to the
+        end of the process.
         """
         if self._attendance.caller_is_here:
             await self._worker.rtvi.send_server_message(self._message_to_page())
@@ -83,7 +83,7 @@ class Closing:
                 await self._worker.flush_pipeline(FLUSH_SECONDS)
 
     async def _force(self, pipeline: asyncio.Task[None]) -> None:
-        """Cancel each processor, past those that keep even that to themselves."""
+        """Cancel each processor, bypassing those that withhold even that."""
         # The worker's own cancellation would wait behind the frame that has not come through.
         await self._worker.pipeline.queue_frame(CancelFrame())
         while not await _is_done(pipeline, PAST_SECONDS):

@@ -22,7 +22,7 @@ class Blocked:
     """Where the event loop was blocked.
 
     Attributes:
-        objects: What the methods that are running belong to, innermost first.
+        objects: The objects whose methods are running, innermost first.
         through: The lines of code, innermost first.
     """
 
@@ -36,7 +36,7 @@ async def watched_loop(
 ) -> AsyncIterator[None]:
     """Watch the running loop from a thread; call `blocked` there, once, if it misses too many ticks.
 
-    Ticks are counted instead of seconds: a process that was frozen, or had no processor, is not to blame.
+    It counts ticks, not seconds: a process that was frozen or got no processor time is not to blame.
     """
     ticks = 0
     over = threading.Event()

@@ -1,4 +1,4 @@
-"""How long a caller who is owed an answer has heard nothing. Pure: each moment is an argument."""
+"""The wait of a caller who is owed an answer and hears nothing. Pure: each moment is an argument."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PLAYING_SECONDS: Final = 1.0
 """How long the output may take to play an answer. One that is on its way at the bound is waited for."""
 
 Sent = Literal["nothing", "thoughts", "text", "inaudible", "audible"]
-"""What the model sent instead of an answer, or as one: whatever comes closest to being heard."""
+"""The closest that the model came to an audible answer."""
 Afterwards = Literal["answer", "nothing", "undecided"]
-"""What follows a tool call: an answer to its result, nothing, or what was due before if it was cancelled."""
+"""What is due after a tool call: an answer to its result, nothing, or what was due before a cancelled one."""
 
 _OBSERVED: Final[dict[Sent, str]] = {
     "nothing": "the model sent nothing",
@@ -64,7 +64,7 @@ class MuteWatch:
     """Measures a caller's wait for sound, from events in the order in which they happen.
 
     An answer is owed after the caller's turn, after typed text, after a request for the greeting and after a
-    tool's result. Audible sound pays for it once it has left the output. If the model's response stays open
+    tool's result. It is given once audible sound has left the output. If the model's response stays open
     after that, the wait begins again with the last sound.
 
     The wait doesn't count while the caller speaks or is away, nor while tools run, up to `MAX_TOOL_SECONDS`
@@ -103,7 +103,7 @@ class MuteWatch:
         self._answered_at = None
 
     def caller_finished(self, now: float) -> None:
-        """Note that the caller's turn ended; `owe` says whether it needs an answer."""
+        """Note that the caller's turn ended. If it needs an answer, `owe` follows."""
         self._advance(now)
         self._caller_speaks = False
         self._quiet_since = now
@@ -116,10 +116,10 @@ class MuteWatch:
             self._is_owed = True
 
     def caller_returned(self, now: float, *, bot_speaks: bool) -> bool:
-        """Let the wait begin anew. Return whether an answer was missed: it was played while nobody was there.
+        """Let the wait begin anew. Return whether the caller missed an answer, played in their absence.
 
-        A caller who returns at once was not noticed to be away. What was missed is no longer owed, because
-        the model takes it for said.
+        Of a caller who returns at once, the absence was not noticed. A missed answer is not owed any more,
+        because the model assumes that it was heard.
         """
         self._advance(now)
         if self._caller_is_away:
@@ -144,7 +144,7 @@ class MuteWatch:
         self._calls = {call: at for call, at in self._calls.items() if now - at < MAX_TOOL_SECONDS}
 
     def heard(self, now: float, *, is_answer: bool) -> None:
-        """Note audible sound that left the output: no answer if the model made it before that was owed."""
+        """Note audible sound that left the output. What the model sent before it owed an answer is none."""
         self._advance(now)
         if self._caller_is_away:
             return

@@ -59,7 +59,7 @@ class Cues:
         greeting: Queued when the caller has joined.
         warning: Called with the seconds left; its frame is queued when the time limit is near.
         farewell: Queued when the call is about to end for a reason that the bot doesn't know.
-        repetition: Queued when a caller who was lost returns, and the bot spoke to nobody meanwhile.
+        repetition: Queued when a lost caller returns and the bot spoke in their absence.
     """
 
     greeting: Frame
@@ -265,7 +265,7 @@ class BotSession:
             await self._worker.queue_frame(repetition)
 
     async def _watch_answers(self) -> None:
-        """End the call once the caller has waited in vain for an answer; but an ending call may be silent."""
+        """End the call once the caller has waited in vain for an answer. An ending call may be silent."""
         unanswered = await self._answers.unanswered()
         if self._attendance.ending.done():
             return

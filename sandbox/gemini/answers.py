@@ -21,7 +21,7 @@ Request = Search | Save | Remove
 
 _WRAPPERS: Final = ("result", "output", "value")
 _SUBJECT: Final[dict[type[Request], str]] = {Search: "products", Save: "saved", Remove: "removed"}
-"""What a result of the shopping assistant's tools is about. A `message` beside it is for the model alone."""
+"""The key of a success in a result of the bot's tools. A `message` beside it is for the model alone."""
 
 
 def answer_from(request: Request, response: dict[str, Any]) -> str:
@@ -36,7 +36,7 @@ def answer_from(request: Request, response: dict[str, Any]) -> str:
 
 
 def recalled(search: Search | None) -> str:
-    """What to say to a caller who asks what they looked for."""
+    """Return what to say to a caller who asks what they looked for."""
     return NOTHING_YET if search is None else f"You asked me for {search.query}."
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from sandbox.gemini.bending import Message, Outgoing, bend, blobs_of, holds
-from sandbox.gemini.faults import Aimed, AtMoment, Moment, TurnKind
+from sandbox.gemini.faults import Aimed, AtMoment, Moment, TurnChoice
 from sandbox.gemini.manners import (
     Content,
     EmptyTurn,
@@ -46,7 +46,7 @@ Kind = TypeVar("Kind", bound=Manner)
 class ModelTurn:
     """What the model is about to say: of which kind, and to which of the caller's utterances."""
 
-    kind: TurnKind = "any"
+    kind: TurnChoice = "any"
     utterance: int | None = None
 
     def concerns(self, order: AtMoment | Manner) -> bool:
@@ -56,14 +56,14 @@ class ModelTurn:
 
 @dataclass(eq=False)
 class _Standing:
-    """A manner that was ordered, and in how many turns or calls it is still to be had; None for all."""
+    """A manner that was ordered, and in how many more turns or calls it applies; None for all."""
 
     manner: Manner
     left: int | None
 
 
 class Behaviour:
-    """What one connection gets wrong: nothing, unless it was ordered."""
+    """What goes wrong in one connection: nothing, unless it was ordered."""
 
     def __init__(self, orders: Iterable[Aimed] = ()) -> None:
         self._turn = ModelTurn()
@@ -76,7 +76,7 @@ class Behaviour:
             self.order(order)
 
     def order(self, order: Aimed) -> None:
-        """Get something else wrong as well."""
+        """Take another order."""
         if isinstance(order, AtMoment):
             self._moments.append(order)
         elif isinstance(order, Manner):
@@ -86,7 +86,7 @@ class Behaviour:
             if self._turn.concerns(order) and (standing.left is None or isinstance(order, OfCalls)):
                 self._active.append(standing)
 
-    def begin(self, kind: TurnKind, utterance: int) -> None:
+    def begin(self, kind: TurnChoice, utterance: int) -> None:
         """Begin a turn of the model."""
         self._turn = ModelTurn(kind, utterance)
         self._audio_seconds = 0.0
@@ -114,7 +114,7 @@ class Behaviour:
         return outgoing
 
     def moments_in(self, message: Message) -> list[Moment]:
-        """Return which moments it will be once a message is sent."""
+        """Return the moments that are reached once a message is sent."""
         if "setupComplete" in message:
             return ["setup"]
         moments: list[Moment] = ["audio"] if not self._audio_seconds and blobs_of(message) else []
@@ -131,7 +131,7 @@ class Behaviour:
         return self._first(EmptyTurn) is not None
 
     def thoughts(self) -> Thoughts | None:
-        """Return what is thought before the turn that has begun is spoken."""
+        """Return the thoughts that precede the speech of the turn that has begun."""
         return self._first(Thoughts)
 
     def chunk_seconds(self) -> float | None:
@@ -169,7 +169,7 @@ class Behaviour:
 
 
 def is_met(order: Aimed) -> bool:
-    """Return whether the moment of a fault that is ordered for now is now: a session is past its setup."""
+    """Return whether a fault that is ordered for now happens at once: a session is past its setup."""
     return not isinstance(order, AtMoment) or order.after in ("connect", "setup")
 
 

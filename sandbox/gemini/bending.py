@@ -26,10 +26,10 @@ from sandbox.gemini.manners import (
     WrongToolArguments,
     WrongUsage,
 )
+from sandbox.gemini.server_messages import audio_part, model_turn, tool_calls_of
 from sandbox.gemini.sounds import sounding, tone
 from sandbox.gemini.speech import SPEAKING_RATE
 from sandbox.gemini.usage import Spent, sane_spent_in, usage_metadata
-from sandbox.gemini.wire import audio_part, model_turn, tool_calls_of
 from sandbox.voice import Samples, resample
 
 Message = dict[str, Any]
@@ -80,7 +80,7 @@ def blobs_of(message: Message) -> list[dict[str, str]]:
 
 @singledispatch
 def _bent(_manner: Manner, message: Message, _audio_seconds: float) -> list[Message]:
-    """Return the messages that a manner makes of one; most concern other messages, or what is said."""
+    """Return the messages that a manner makes of one. By default it leaves the message as it is."""
     return [message]
 
 
@@ -199,7 +199,7 @@ def _blob(data: bytes, mime_type: str) -> dict[str, str]:
 
 
 def _with_blobs(message: Message, blobs: list[dict[str, str]]) -> Message:
-    """Return a message with other audio in the places of its own."""
+    """Return a message with its audio replaced."""
     fresh = iter(blobs)
     return model_turn(
         [{"inlineData": next(fresh)} if "inlineData" in part else part for part in _parts_of(message)]
@@ -225,7 +225,7 @@ def _(manner: WrongUsage, message: Message, _audio_seconds: float) -> list[Messa
 
 
 def _counting(value: Any, tokens: Any) -> Any:
-    """Return the same structure with another count in each place of one."""
+    """Return the same structure with each count replaced."""
     match value:
         case dict():
             return {name: _counting(inner, tokens) for name, inner in cast("Message", value).items()}

@@ -1,4 +1,4 @@
-"""Who talks to the model: each caller's conversations, and the orders that are aimed at one caller."""
+"""The model's callers: the conversations of each, and the orders that are aimed at one caller."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.gemini.manners import Amnesia, Manner, ModelOrder
 from sandbox.misbehaviour import Orders
 
 COMES_BACK_SECONDS: Final = 10.0
-"""A connection that opens anew this soon after one was lost is taken for the same caller's."""
+"""A connection that begins anew this soon after one was lost counts as the same caller's."""
 
 
 def _orders() -> Orders[Any]:
@@ -22,12 +22,12 @@ def _orders() -> Orders[Any]:
 
 @dataclass(eq=False, kw_only=True)
 class ModelCaller:
-    """Whoever talks to the model, over all connections and conversations.
+    """One caller of the model, over all connections and conversations.
 
     Attributes:
         host: The client's last address.
         instruction: The system instruction of the last connection.
-        aim: The text in it by which orders mean this caller.
+        aim: The text in the instruction by which orders are aimed at this caller.
         conversations: Names of the conversations, oldest first.
         utterances: How many times the caller has spoken or typed.
         unanswered: The words of the last utterance, as long as it is not answered.
@@ -47,7 +47,7 @@ class ModelCaller:
     lost_at: float | None = None
 
     def count(self, words: str | None) -> None:
-        """Count an utterance, unless it is one that is sent again because nobody has answered it."""
+        """Count an utterance, unless it is sent again because it was not answered."""
         if words is None or words != self.unanswered:
             self.utterances += 1
         self.unanswered = words
@@ -58,14 +58,14 @@ class ModelCaller:
         self.lost_at = None
 
     def went(self, connection: object, lost_at: float | None) -> None:
-        """Note that a connection works no more, and when the caller has lost it, if that is so."""
+        """Note that a connection has ended, and when the caller lost it, if they did."""
         self.connections.discard(connection)
         if not self.connections and lost_at is not None:
             self.lost_at = lost_at
 
 
 class ModelOrders(Orders[Any]):
-    """What is to go wrong with the model: for whoever comes, or for one caller."""
+    """What is to go wrong with the model, for all callers or for one."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(ModelOrder)
@@ -75,7 +75,7 @@ class ModelOrders(Orders[Any]):
     async def accept(self, order: Any) -> int:
         """Apply an order at once or keep it; return how many connected sessions it was applied to.
 
-        One for a caller who is not connected waits, and so does what is left of its `times`.
+        An order for a caller who is not connected waits, and so do the rest of its `times`.
 
         Raises:
             msgspec.ValidationError: There is no such conversation.
@@ -103,11 +103,11 @@ class ModelOrders(Orders[Any]):
             self._callers.append(caller)
 
     def expected(self, host: str) -> ModelCaller | None:
-        """Return who has just lost a connection from this address and has not come back."""
+        """Return the caller who has just lost a connection from this address and has not come back."""
         return self._last_lost(host, self._callers)
 
     def known(self, host: str, instruction: str) -> ModelCaller | None:
-        """Return whom orders mean by a text in this system instruction, or else who is expected."""
+        """Return the caller at whom orders are aimed by this instruction, or else who is expected."""
         named = next((caller for caller in self._callers if caller.aim and caller.aim in instruction), None)
         return named or self._last_lost(host, [caller for caller in self._callers if caller.aim is None])
 
@@ -120,11 +120,11 @@ class ModelOrders(Orders[Any]):
         return lost.get(last) if last > since else None
 
     def take_fault(self, caller: ModelCaller | None, kinds: Any, *, resumed: bool | None) -> Fault | None:
-        """Return the fault that a connection meets, and use it up, if the oldest that fits is of these kinds.
+        """Return the oldest fault that applies to a connection, and use it up, if it is of these kinds.
 
         Args:
             caller: Whose connection it is, if that is known.
-            kinds: The kinds that can still happen to it.
+            kinds: The kinds that can happen at this point.
             resumed: Whether it came with a handle; None if that is not known yet.
         """
         for orders in self._of(caller):
@@ -136,7 +136,7 @@ class ModelOrders(Orders[Any]):
         return None
 
     def take_manners(self, caller: ModelCaller, *, resumed: bool) -> list[Manner]:
-        """Return the manners that a connection has, and use each up once."""
+        """Return the manners of a connection, and use each up once."""
         return [
             manner
             for orders in self._of(caller)
@@ -157,7 +157,7 @@ class ModelOrders(Orders[Any]):
         raise msgspec.ValidationError(f"there is no conversation {order.conversation}")
 
     def _caller_with(self, text: str) -> ModelCaller:
-        """Return the caller with this text in the system instruction, also one who has yet to come."""
+        """Return the caller with this text in the system instruction, even one who has yet to connect."""
         for caller in self._callers:
             if caller.aim == text or (caller.aim is None and text in caller.instruction):
                 caller.aim = text

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sandbox.gemini import wire
+from sandbox.gemini import server_messages
 from sandbox.gemini.behaviour import NONSENSE, Behaviour, is_met
 from sandbox.gemini.bending import THOUGHT
 from sandbox.gemini.faults import (
@@ -49,13 +49,13 @@ class Connection:
         """Make a connection.
 
         Args:
-            line: Where the client is.
+            line: The client's socket.
             behaviour: What is to go wrong.
             record: What has happened.
-            tasks: What goes wrong later.
+            tasks: Runs what goes wrong later.
             time_limit: Ends the session when it was sent a goAway and has not closed by itself.
             sleep: Waits for so many seconds.
-            on_failing: Called when a client that looks closely would give the connection up.
+            on_failing: Called when an attentive client would give up the connection.
         """
         self._line = line
         self._behaviour = behaviour
@@ -144,7 +144,7 @@ class Connection:
                 await self._line.drop(fault.code, fault.sentence)
             case GoAway():
                 self._on_failing()
-                await self._transmit(wire.go_away(fault.time_left_seconds))
+                await self._transmit(server_messages.go_away(fault.time_left_seconds))
                 self._time_limit.reschedule(asyncio.get_running_loop().time() + fault.time_left_seconds)
             case Stall():
                 self._on_failing()
@@ -156,9 +156,9 @@ class Connection:
                     await self._write(data)
             case HugeMessage():
                 thought = {**THOUGHT, "text": "x" * fault.bytes}
-                await self._transmit(wire.model_turn([thought]))
+                await self._transmit(server_messages.model_turn([thought]))
             case FalseInterruption():
-                await self._transmit(wire.interrupted())
+                await self._transmit(server_messages.interrupted())
             case WithholdPongs():
                 self._line.answers_pings = False
             case _:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sandbox.gemini import answers, wire
+from sandbox.gemini import answers, server_messages, wire
 from sandbox.gemini.behaviour import Behaviour
 from sandbox.gemini.bending import THOUGHT
 from sandbox.gemini.faults import Moment
@@ -24,10 +24,10 @@ Send = Callable[[dict[str, Any]], Awaitable[bool]]
 """Sends a message, and returns whether it went out."""
 
 Reach = Callable[[Moment], Awaitable[bool]]
-"""Says that a moment has come at which something may go wrong; returns whether the connection is left."""
+"""Reports a moment at which something may go wrong; returns whether the connection still works."""
 
 _INTERRUPT: Final = "INTERRUPT"
-"""How a result asks to be spoken of at once; by default that is when the model is idle."""
+"""The scheduling of a result that the model speaks of at once instead of when it is idle."""
 
 
 @dataclass(kw_only=True)
@@ -146,7 +146,7 @@ class Conversation:
         await asyncio.wait([self._answer])
         self.record.interruptions += 1
         await self._tools.cancel_awaited()
-        await self.send(wire.interrupted())
+        await self.send(server_messages.interrupted())
         await self._complete_turn()
 
     def stop(self) -> None:
@@ -176,7 +176,7 @@ class Conversation:
             await self._say(late)
 
     async def _say_nothing(self) -> None:
-        """Answer nothing: what tools have brought is all there is to say."""
+        """Say nothing before the results that tools have brought."""
 
     async def _answer_spoken(self, words: Awaitable[str | None], silence: float, asked_at: float) -> None:
         heard = await words
@@ -197,12 +197,12 @@ class Conversation:
         self.behaviour.begin(kind, self.memory.caller.utterances)
         await self.reach("turn_start")
         if heard and self.setup.input_audio_transcription is not None:
-            await self.send(wire.input_transcription(f"{heard.capitalize()}."))
+            await self.send(server_messages.input_transcription(f"{heard.capitalize()}."))
         thoughts = self.behaviour.thoughts()
         if thoughts is None:
             return
         for _ in itertools.count() if thoughts.count is None else range(thoughts.count):
-            await self.send(wire.model_turn([THOUGHT]))
+            await self.send(server_messages.model_turn([THOUGHT]))
             await self.speaker.pause(thoughts.every_seconds)
 
     def _open_turn(self, heard: str | None, silence: float) -> TurnRecord:
@@ -242,14 +242,14 @@ class Conversation:
         self.memory.greeted = True
         began_at = self.clock()
         async for piece in self.speaker.speak(text or "", self.behaviour.chunk_seconds()):
-            sent = await self.send(wire.audio_content(piece.samples, self.speaker.rate))
+            sent = await self.send(server_messages.audio_content(piece.samples, self.speaker.rate))
             self._turn_audio_seconds += piece.seconds
             if sent and turn is not None and turn.think_seconds is None and asked_at is not None:
                 turn.think_seconds = self.clock() - asked_at
             if piece.words and self.setup.output_audio_transcription is not None:
-                await self.send(wire.output_transcription(piece.words))
+                await self.send(server_messages.output_transcription(piece.words))
         self.memory.answer()
-        await self.send(wire.generation_complete())
+        await self.send(server_messages.generation_complete())
         await self.speaker.wait_until_played(began_at, self._turn_audio_seconds)
         await self._complete_turn()
 
@@ -259,9 +259,9 @@ class Conversation:
         context = self.memory.context
         spent = Spent(context.prompt_text, context.prompt_audio, spoken)
         self.memory.remember(Spent(prompt_audio=spoken))
-        await self.send(wire.turn_complete(usage_metadata(spent)))
+        await self.send(server_messages.turn_complete(usage_metadata(spent)))
         await self._send_handle()
 
     async def _send_handle(self) -> None:
         if self.setup.session_resumption is not None:
-            await self.send(wire.resumption_update(self.new_handle()))
+            await self.send(server_messages.resumption_update(self.new_handle()))

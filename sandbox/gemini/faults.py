@@ -1,4 +1,4 @@
-"""Faults that the model can be ordered to have: whose connection, at which moment, and what becomes of it."""
+"""Faults that can be ordered of the model: in which call, at which moment, and what happens then."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Moment = Literal[
     "turn_complete",
     "resumption_update",
 ]
-"""The client's setup has come, or it was answered; the model begins a turn, and has sent nothing of it; it
+"""The client's setup has come, or was answered; the model begins a turn, and has sent nothing of it; it
 has just sent the turn's first audio, a tool call, a cancellation, an interruption, an end or a handle; a
 tool's result has just come; the caller begins to speak."""
 
-TurnKind = Literal["any", "greeting", "answer", "tool_result"]
-"""The model speaks first, answers the caller, or goes on with a tool's result."""
+TurnChoice = Literal["any", "greeting", "answer", "tool_result"]
+"""All turns, or those in which the model speaks first, answers the caller, or answers a tool's result."""
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=3600)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
@@ -52,12 +52,12 @@ _STATUS_SENTENCES: Final = {
 
 
 class Aimed(Misbehaviour, frozen=True, kw_only=True):
-    """What every order of the model may say about the calls that it concerns.
+    """An order for the model, with the calls that it applies to.
 
     Attributes:
-        conversation: Whose call: the caller of this conversation, also where a reconnect began another one.
-        instruction: Whose call: the caller whose system instruction contains this text, also one yet to come.
-        connection: Which connections: those that open anew, those that come with a handle, or all.
+        conversation: Only for the caller of this conversation, also after a reconnect that began another one.
+        instruction: Only for the caller whose system instruction contains this text, even one yet to come.
+        connection: Which connections: those that begin anew, those that resume with a handle, or all.
     """
 
     conversation: str | None = None
@@ -135,7 +135,7 @@ class OfTurn(Aimed, frozen=True, kw_only=True):
         utterance: In turns that answer the caller's utterance of this number; the greeting's is 0.
     """
 
-    turn: TurnKind = "any"
+    turn: TurnChoice = "any"
     utterance: Annotated[int, msgspec.Meta(ge=0, le=10_000)] | None = None
 
 
@@ -199,4 +199,4 @@ class WithholdPongs(AtMoment, frozen=True):
 Refusal = RefuseKey | RefuseQuota | RefuseSetup
 Momentary = Drop | GoAway | Stall | Nonsense | HugeMessage | FalseInterruption | WithholdPongs
 Fault = Unreachable | HttpStatus | AcceptAndHang | Refusal | Momentary
-"""Spoils a connection. Of those that wait, each connection takes one."""
+"""Spoils a connection. Of several that wait, each connection takes one."""

@@ -49,9 +49,9 @@ class AnswerAgain(msgspec.Struct, frozen=True):
 
 
 class ToolReturned(msgspec.Struct, frozen=True):
-    """The application says in words what a tool has returned; None if that is cut off.
+    """The application sends a tool's result as text; `response` is None if the text was cut off.
 
-    A session that began without the call takes no other form.
+    A session that didn't make the call takes a result in no other form.
     """
 
     response: dict[str, Any] | None

@@ -1,4 +1,4 @@
-"""Manners that the model can be ordered to have: what its messages are like, and in which turns and calls."""
+"""Manners that can be ordered of the model: what its messages are like, in which turns and calls."""
 
 from __future__ import annotations
 

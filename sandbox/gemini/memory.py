@@ -38,13 +38,13 @@ class Memory(msgspec.Struct):
         instructed: Whether the system instruction is part of the context.
         greeted: Whether anything has been said yet.
         asked: What was asked last.
-        owes: Whether that is not answered yet.
+        owes: True until that is answered.
         search: What the caller looked for last.
         context: Tokens of the conversation so far, all of them prompt for the next turn.
         open_calls: Requests waiting for their tool's result, by call id; None if there is nothing to say.
         closed_calls: What another response to a call that is open no more counts as, by id.
         calls_made: How many tool calls there were, for their ids.
-        announced: Calls that were made with another id than their own, by that one; by "" without any.
+        announced: Calls that were made under a wrong id, by that id; "" stands for none.
         handles: The handles that lead here, oldest first.
     """
 

@@ -1,4 +1,4 @@
-"""What all connections to the model share."""
+"""The model: what all connections to it share."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Gemini:
         self.orders = ModelOrders(self.clock)
 
     def turns_away(self, host: str) -> bool:
-        """Whether the connection that is just being made from an address is reset at once."""
+        """Return whether the connection that is just being made from an address is reset at once."""
         caller = self.orders.expected(host)
         fault = self.orders.take_fault(caller, Unreachable, resumed=None)
         if fault is not None:
@@ -58,13 +58,13 @@ class Gemini:
         return fault is not None
 
     def note_refusal(self, misbehaviour: str, caller: ModelCaller | None) -> None:
-        """Record that a caller, if it is known who, does not get a connection."""
+        """Record that a caller, if known, does not get a connection."""
         self.record.refused.append(RefusalRecord(self.now(), misbehaviour))
         if caller is not None:
             caller.lost_at = self.clock()
 
     def recall(self, setup: wire.Setup) -> Memory | None:
-        """Return what a client's handle brings back, if it has shown one.
+        """Return what a client's handle brings back, if it presents one.
 
         Raises:
             ProtocolError: The handle is unknown.
@@ -78,7 +78,7 @@ class Gemini:
         return memory
 
     def recalls(self, setup: wire.Setup) -> bool:
-        """Whether a session goes on with another's memory, and is not merely said to."""
+        """Return whether a session's handle is known, so that it continues another's memory."""
         return setup.handle in self.memories
 
     def begin_conversation(self, caller: ModelCaller) -> Memory:
@@ -88,7 +88,7 @@ class Gemini:
         return memory
 
     def new_handle(self, memory: Memory) -> str:
-        """Return another handle each time, all of them to the same memory."""
+        """Return another handle to a memory."""
         handle = secrets.token_urlsafe(16)
         self.memories[handle] = memory
         memory.handles.append(handle)

@@ -54,7 +54,7 @@ class SessionRecord(msgspec.Struct):
         compresses_context: Whether the client asked for a sliding context window.
         tokens: What the usage that was sent adds up to.
         resumed: Whether it went on with another session's handle.
-        newer_handles: How many newer handles there were than the one that it came with.
+        newer_handles: How many handles were given after the one that it presented.
         tools: The functions that the client declared, and how it wants to wait for each.
         history_turns: How many turns the client sent as history.
         notes: Texts that the client wrote during the conversation, without asking for an answer.

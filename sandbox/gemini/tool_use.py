@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sandbox.gemini import answers, wire
+from sandbox.gemini import answers, server_messages, wire
 from sandbox.gemini.answers import Request
 from sandbox.gemini.behaviour import Behaviour
 from sandbox.gemini.intents import Remove, Save, Search
@@ -19,7 +19,7 @@ from sandbox.gemini.usage import Spent, text_tokens
 
 _FAREWELL_TOOLS: Final = ("end_call", "goodbye")
 _SILENT: Final = "SILENT"
-"""How a result asks not to be spoken of."""
+"""The scheduling of a result that the model doesn't speak of."""
 
 
 @dataclass(kw_only=True)
@@ -44,9 +44,9 @@ class ToolUse:
     _cancelled_late: dict[str, ToolCallCancellation] = field(init=False, default_factory=dict)
 
     async def use(self, request: Request, turn: TurnRecord) -> str | None:
-        """Call the tool for a request and say what came of it; None where the client wants silence.
+        """Call the tool for a request; return what to say of the result, None if the client wants silence.
 
-        A model that doesn't wait for the result says so, and speaks of it later.
+        A model that doesn't wait for the result returns a few words, and speaks of the result later.
         """
         name, arguments = _tool_for(request)
         declared = self.setup.functions.get(name)
@@ -76,7 +76,7 @@ class ToolUse:
             await self._call(self.memory.open_call(None), name, {})
 
     def take(self, response: wire.FunctionResponse) -> bool:
-        """Take a result; return whether it is one to speak of that no turn waits for."""
+        """Take a result; return whether the model should speak of it although no turn waits for it."""
         call_id = self.memory.announced.get(response.id, response.id)
         outcome = self.memory.outcome_of(call_id)
         self.record.tool_responses.append(ToolResponseRecord(call_id, outcome))
@@ -110,7 +110,7 @@ class ToolUse:
         announced = self.behaviour.announced(call_id)
         if announced != call_id:
             self.memory.announced[announced or ""] = call_id
-        await self.send(wire.tool_call(announced, name, arguments))
+        await self.send(server_messages.tool_call(announced, name, arguments))
 
     async def _cancel(self, call_ids: list[str]) -> None:
         announced = [self.memory.announced_id(call_id) for call_id in call_ids]
@@ -118,10 +118,10 @@ class ToolUse:
             if waiting := self._waiting.pop(call_id, None):
                 waiting.cancel()
             self.memory.close_call(call_id, "cancelled")
-        await self.send(wire.tool_call_cancellation(announced))
+        await self.send(server_messages.tool_call_cancellation(announced))
 
     async def _is_cancelled(self, call_id: str, ordered: ToolCallCancellation) -> bool:
-        """Cancel what was ordered; return whether that is the call itself, and there is nothing to say."""
+        """Cancel what was ordered; return whether that was this call, so that there is nothing to say."""
         if ordered.after_result:
             self._cancelled_late[call_id] = ordered
             return False
@@ -129,15 +129,19 @@ class ToolUse:
         if ordered.id is None and call_id in self.memory.open_calls:
             await self._cancel([call_id])
             return True
-        await self.send(wire.tool_call_cancellation([ordered.id or self.memory.announced_id(call_id)]))
+        await self._send_cancellation(call_id, ordered)
         return False
 
     async def _begin_result(self, call_id: str) -> None:
         """Begin the turn that a result brings, after a cancellation that was ordered to come too late."""
         if ordered := self._cancelled_late.pop(call_id, None):
             await self.pause(ordered.delay_seconds)
-            await self.send(wire.tool_call_cancellation([ordered.id or self.memory.announced_id(call_id)]))
+            await self._send_cancellation(call_id, ordered)
         await self.begin_turn("tool_result")
+
+    async def _send_cancellation(self, call_id: str, ordered: ToolCallCancellation) -> None:
+        cancelled = ordered.id or self.memory.announced_id(call_id)
+        await self.send(server_messages.tool_call_cancellation([cancelled]))
 
     def _answer(self, request: Request, response: dict[str, Any]) -> str:
         """Return the answer that a result brings; it is what the model owes from now on."""
@@ -147,7 +151,7 @@ class ToolUse:
 
 
 def _tool_for(request: Request) -> tuple[str, dict[str, Any]]:
-    """The tool's name and its arguments, without those the caller said nothing about."""
+    """Return the tool's name and arguments, without those that the caller didn't mention."""
     match request:
         case Search():
             arguments = {

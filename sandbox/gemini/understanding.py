@@ -33,9 +33,9 @@ def asked_in_writing(memory: Memory, text: str, categories: Collection[str], *, 
 
     Args:
         memory: What the model knows.
-        text: The text; empty for a mere nudge.
+        text: The text; empty for a request without words.
         categories: The shop's categories.
-        typed: Whether it came as the caller's words do, or as the application's.
+        typed: True if it came as the caller's words, False if as the application's.
     """
     request = parse(text, categories)
     intent = parse_instruction(text) if request is None else request
@@ -76,7 +76,7 @@ def _remembered(memory: Memory, asked: Asked) -> Asked:
 
 
 def _result(memory: Memory, returned: ToolReturned) -> Asked:
-    """Return the answer that a tool's result, given in words, is to what was asked before it."""
+    """Return how a tool's result that came as text answers what was asked before it."""
     asked: Intent | None = None if memory.asked is None else memory.asked.intent
     request = asked if isinstance(asked, Search | Save | Remove) else memory.search or _SOMETHING
     request = _changed(returned.response or {}) or request
@@ -86,7 +86,7 @@ def _result(memory: Memory, returned: ToolReturned) -> Asked:
 
 
 def _changed(response: dict[str, Any]) -> Save | Remove | None:
-    """Return the request that a result belongs to, if the result itself says so."""
+    """Return the request that a result answers, if the result shows it."""
     for kind, subject in ((Save, "saved"), (Remove, "removed")):
         product = response.get(subject)
         if isinstance(product, dict) and isinstance(number := product.get("number"), int):

@@ -138,7 +138,7 @@ class _Visit:
         remembered: Memory | None,
         fault: Fault | None,
     ) -> None:
-        """Hold the session: with what is remembered of the conversation, or anew."""
+        """Hold the session, with what is remembered of the conversation if there is anything."""
         self.caller.instruction = self.setup.instruction
         manners = self.gemini.orders.take_manners(self.caller, resumed=remembered is not None)
         orders: list[Fault | Manner] = [*manners, *([] if fault is None else [fault])]
@@ -173,7 +173,7 @@ class _Visit:
         return remembered
 
     def _is_lost(self, record: SessionRecord) -> bool:
-        """Whether the client may miss this connection, instead of having left."""
+        """Return whether the client lost this connection, instead of leaving."""
         return bool(record.misbehaviours) or self.line.socket.close_code not in _CLEAN_CLOSES
 
     async def _converse(

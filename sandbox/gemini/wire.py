@@ -1,4 +1,4 @@
-"""The messages of the Gemini Live protocol, read from and written to JSON.
+"""The messages of a client of the Gemini Live protocol, read from JSON, and the close codes.
 
 Source of the fields: ai.google.dev/api/live, and what google-genai 2.34 sends.
 """
@@ -11,8 +11,6 @@ import re
 from typing import Any, Final, cast
 
 import msgspec
-
-from sandbox.voice import Samples
 
 WRONG_ARGUMENT: Final = 1007
 """WebSocket close code for what Google calls INVALID_ARGUMENT."""
@@ -109,9 +107,9 @@ class FunctionDeclaration(_Message, frozen=True):
     behavior: str | None = None
 
     def blocks(self, model: str) -> bool:
-        """Whether a model says nothing until the function's result has come.
+        """Return whether a model says nothing until the function's result has come.
 
-        Models before 3.8 wait unless they are told not to, later ones only if they are told to:
+        Models before 3.8 wait unless the declaration says NON_BLOCKING, later ones only if it says BLOCKING:
         ai.google.dev/gemini-api/docs/live-api/tools.
         """
         if self.behavior in ("BLOCKING", "NON_BLOCKING"):
@@ -261,66 +259,3 @@ def _schemas_camel_cased(properties: Any) -> Any:
 def _camel(name: str) -> str:
     head, *tail = name.split("_")
     return head + "".join(word.capitalize() for word in tail)
-
-
-def audio_content(samples: Samples, rate: int) -> dict[str, Any]:
-    """A piece of the model's speech."""
-    return model_turn([audio_part(samples, rate)])
-
-
-def audio_part(samples: Samples, rate: int) -> dict[str, Any]:
-    blob = {
-        "mimeType": f"audio/pcm;rate={rate}",
-        "data": base64.b64encode(samples.astype("<i2").tobytes()).decode(),
-    }
-    return {"inlineData": blob}
-
-
-def model_turn(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Part of what the model says, as parts of content."""
-    return {"serverContent": {"modelTurn": {"role": "model", "parts": parts}}}
-
-
-def input_transcription(text: str) -> dict[str, Any]:
-    return {"serverContent": {"inputTranscription": {"text": text}}}
-
-
-def output_transcription(text: str) -> dict[str, Any]:
-    return {"serverContent": {"outputTranscription": {"text": text}}}
-
-
-def interrupted() -> dict[str, Any]:
-    return {"serverContent": {"interrupted": True}}
-
-
-def generation_complete() -> dict[str, Any]:
-    return {"serverContent": {"generationComplete": True}}
-
-
-def turn_complete(usage: dict[str, Any]) -> dict[str, Any]:
-    return {"serverContent": {"turnComplete": True}, "usageMetadata": usage}
-
-
-def tool_call(call_id: str | None, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """A call of one tool; without an id only where the model was ordered to misbehave."""
-    identity = {} if call_id is None else {"id": call_id}
-    return {"toolCall": {"functionCalls": [{**identity, "name": name, "args": arguments}]}}
-
-
-def tool_calls_of(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """The calls in a message to the client, if it is about calls."""
-    calls: list[dict[str, Any]] = message.get("toolCall", {}).get("functionCalls", [])
-    return calls
-
-
-def go_away(time_left: float) -> dict[str, Any]:
-    """Announce that the connection will be closed in so many seconds."""
-    return {"goAway": {"timeLeft": f"{time_left:g}s"}}
-
-
-def tool_call_cancellation(call_ids: list[str]) -> dict[str, Any]:
-    return {"toolCallCancellation": {"ids": call_ids}}
-
-
-def resumption_update(handle: str) -> dict[str, Any]:
-    return {"sessionResumptionUpdate": {"newHandle": handle, "resumable": True}}

@@ -1,4 +1,4 @@
-"""One call whose model misbehaves: what is asked, what the caller hears and when, and what is on record."""
+"""One call whose model misbehaves: what the caller asks and hears, when, and what is on record."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Session = dict[str, Any]
 
 
 def site_variables(personas: Path) -> dict[str, str]:
-    """What the controller of such calls needs."""
+    """Return the variables that the controller of such calls needs."""
     return {"PODLINE_PERSONAS": str(personas), "PODLINE_MUTE_SECONDS": str(MUTE_SECONDS)}
 
 
@@ -126,7 +126,7 @@ class FaultyCall:
         return self._end_at() is not None
 
     def next_product(self) -> int:
-        """The number of a product that was not saved yet."""
+        """Return the number of a product that was not saved yet."""
         return next(self._products)
 
     async def misbehave(self, fault: str, **parameters: Any) -> None:
@@ -142,13 +142,13 @@ class FaultyCall:
         (await self.site.control.post("/sandbox/behaviour", json=order)).raise_for_status()
 
     async def model_sessions(self) -> list[dict[str, Any]]:
-        """The connections to the model in this call so far, oldest first, as the sandbox records them."""
+        """Return the call's connections to the model so far, oldest first, as the sandbox records them."""
         answer = await self.site.control.get("/sandbox/model")
         sessions: list[dict[str, Any]] = answer.raise_for_status().json()["sessions"]
         return [session for session in sessions if session["instruction_ends"].endswith(self.mark)]
 
     async def tool_calls(self) -> int:
-        """How many tool calls the model has made in this call so far."""
+        """Return how many tool calls the model has made in this call so far."""
         return sum(len(session["tool_calls"]) for session in await self.model_sessions())
 
     async def start(self) -> None:
@@ -171,24 +171,24 @@ class FaultyCall:
             await self._read_what_is_left()
 
     async def is_greeted(self) -> bool:
-        """Wait for the greeting; whether it was heard before the call was over."""
+        """Wait for the greeting; return whether it was heard before the call was over."""
         assert self.caller.connected_at is not None
         return await self._hears(Wait("the greeting", self.caller.connected_at))
 
     async def says(self, words: str, *, over_the_bot: bool = False) -> bool:
-        """Say this once the bot is quiet, or at once, and wait for the answer; whether it was heard."""
+        """Say this once the bot is quiet, or at once; return whether the answer was heard."""
         if not over_the_bot:
             await self.caller.bot_quiet(QUIET_SECONDS)
         return await self._hears(Wait(f"the answer to “{words}”", await self.caller.say(words)))
 
     async def writes(self, words: str) -> bool:
-        """Write this once the bot is quiet, and wait for the answer; whether it was heard."""
+        """Write this once the bot is quiet; return whether the answer was heard."""
         await self.caller.bot_quiet(QUIET_SECONDS)
         self.caller.write(words)
         return await self._hears(Wait(f"the answer to “{words}”, in writing", time.monotonic()))
 
     async def goes_on(self) -> bool:
-        """Ask for words that nobody would say otherwise; whether they were heard."""
+        """Ask for words that nobody would say otherwise; return whether they were heard."""
         if not await self.writes("say “Still here.”"):
             return False
         await self.caller.bot_says("Still here.")
@@ -199,12 +199,12 @@ class FaultyCall:
         await self.caller.message(lambda _: self.times_shown(number) > 0)
 
     def times_shown(self, number: int) -> int:
-        """How often the page has been shown that a product was saved."""
+        """Return how often the page has been shown that a product was saved."""
         shown = (each for each in self.caller.messages if each.is_server_message("product_saved"))
         return sum(each.data["number"] == number for each in shown)
 
     async def hears_in_all(self, seconds: float, what: str, after: float) -> bool:
-        """Wait until so much of an answer that had begun was heard; whether it was.
+        """Wait until so much of an answer that had begun was heard; return whether it was.
 
         Args:
             seconds: How much.
@@ -222,7 +222,7 @@ class FaultyCall:
         return await self._wait(wait, self.caller.hears_bot(PATIENCE_SECONDS, since=wait.since))
 
     async def _wait(self, wait: Wait, sound: Awaitable[float]) -> bool:
-        """Wait for a sound or the call's end; whether it was the sound."""
+        """Wait for a sound or the call's end; return whether it was the sound."""
         self.waits.append(wait)
         try:
             wait.sound_at = await sound
@@ -238,13 +238,13 @@ class FaultyCall:
             await self.caller.bot_leaves(within=PATIENCE_SECONDS)
 
     def events(self, since: datetime, until: datetime) -> list[str]:
-        """What the bot's log says of unanswered turns and of what the bot did about them, in order."""
+        """Return what the bot's log says of unanswered turns and what the bot did about them, in order."""
         lines = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
         within = [line for line in lines if since <= datetime.fromisoformat(line["at"]) <= until]
         return [_EVENTS[line["event"]].format(**line) for line in within if line["event"] in _EVENTS]
 
     def account(self) -> str:
-        """What the caller heard when, and what session, model and bot have on record of it."""
+        """Return what the caller heard when, and the records of session, model and bot."""
         parts = {
             "waits": [str(wait) for wait in self.waits],
             "the caller's side": self.caller.account() if hasattr(self, "caller") else ["never joined"],

@@ -35,7 +35,7 @@ _FORGOTTEN: Final = wrong("amnesia", now=False)
 
 
 async def _barges_in(call: FaultyCall) -> None:
-    """The caller says something else while a tool is running."""
+    """Type a request whose tool takes long, so that the caller can speak over it."""
     await call.slow_down_saving(2.0)
     await call.caller.bot_quiet(QUIET_SECONDS)
     before = await call.tool_calls()
@@ -48,14 +48,14 @@ async def _has_called(call: FaultyCall, times: int) -> bool:
 
 
 async def barges_in_and_loses_it(call: FaultyCall) -> None:
-    """The connection breaks before what the caller said instead is answered."""
+    """Speak over a tool, and lose the connection before the answer."""
     await _barges_in(call)
     await call.misbehave(now=True, **_BREAKS)
     await call.says(CHAT, over_the_bot=True)
 
 
 async def barges_in_and_loses_it_later(call: FaultyCall) -> None:
-    """What the caller said instead is answered, and the connection breaks when they say more."""
+    """Speak over a tool, get the answer, and lose the connection in the next turn."""
     await _barges_in(call)
     await call.says(CHAT, over_the_bot=True)
     await call.misbehave(now=True, **_BREAKS)
@@ -63,7 +63,7 @@ async def barges_in_and_loses_it_later(call: FaultyCall) -> None:
 
 
 async def loses_a_long_conversation(call: FaultyCall) -> None:
-    """The connection breaks when much has been said."""
+    """Lose the connection when much has been said."""
     for _ in range(3):
         await call.writes(f"say “{COUNT}”")
     await call.misbehave(now=True, **_BREAKS)
@@ -71,7 +71,7 @@ async def loses_a_long_conversation(call: FaultyCall) -> None:
 
 
 async def asks_for_longer_than_a_pong_takes(call: FaultyCall) -> None:
-    """The caller goes on for longer than a client waits for a pong."""
+    """Talk for longer than a client waits for a pong."""
     for _ in range(4):
         await call.goes_on()
         await call.caller.bot_quiet(10.0)

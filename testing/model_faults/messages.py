@@ -8,13 +8,13 @@ from testing.model_faults.situations import Situation, saved_once, spoken, typed
 
 MESSAGES: Final = [
     Situation(
-        "The model sends messages that nobody can read",
+        "The model sends unreadable messages",
         (wrong("nonsense", after="audio"),),
         spoken,
         connections=1,
     ),
     Situation(
-        "The model sends messages and fields that nobody knows",
+        "The model sends unknown messages and fields",
         (wrong("unknown_messages", turns=1),),
         spoken,
         connections=1,
@@ -37,7 +37,7 @@ MESSAGES: Final = [
         connections=1,
     ),
     Situation(
-        "The model's transcriptions are of 100 kB",
+        "The model's transcriptions are 100 kB long",
         (wrong("long_transcriptions", bytes=100_000, turns=1),),
         spoken,
     ),

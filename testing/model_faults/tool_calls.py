@@ -39,7 +39,7 @@ TOOL_CALLS: Final = [
         spoken_for_a_tool,
     ),
     Situation(
-        "A tool call is cancelled that was never made",
+        "A tool call that was never made is cancelled",
         (wrong("tool_call_cancellation", id="never-made"),),
         saved_once,
     ),
@@ -51,7 +51,7 @@ TOOL_CALLS: Final = [
         spoken_for_a_tool,
         connections=1,
     ),
-    Situation("A tool is called that does not exist", (wrong("unknown_tool"),), spoken_for_a_tool),
+    Situation("A tool that does not exist is called", (wrong("unknown_tool"),), spoken_for_a_tool),
     Situation(
         "A tool is called with arguments of the wrong kind",
         (wrong("wrong_tool_arguments", arguments={"productNumber": {"of": "shoes"}}),),

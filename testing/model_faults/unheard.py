@@ -37,7 +37,7 @@ class SpoiltAnswer:
     def spoilt(
         self, how: str, order: Order, *, meets: Play | None = None, connections: int | None = 0
     ) -> Situation:
-        """It is spoilt, and the call goes on."""
+        """Return a situation in which it is spoilt, and the call goes on."""
         return Situation(
             f"{self.name} {how}",
             ({"turn": self.turn, **order},),
@@ -48,7 +48,7 @@ class SpoiltAnswer:
         )
 
     def lost(self, how: str, order: Order, message: str) -> Situation:
-        """It is spoilt in all turns, on this connection and on each one after it."""
+        """Return a situation in which it is spoilt in all turns, on this connection and on all later ones."""
         return Situation(
             f"{self.name} {how}",
             ({**order, "turns": None, "times": None},),
@@ -73,12 +73,12 @@ _SILENCE: Final = wrong("withheld", what=["everything"])
 
 
 def once(order: Order) -> Order:
-    """In one turn: asked again, the model does better."""
+    """Limit an order to one turn: asked again, the model does better."""
     return {**order, "turns": 1}
 
 
 def _same_for(answer: SpoiltAnswer) -> list[Situation]:
-    """What is the same for a greeting, a turn of the caller's and a tool's result."""
+    """Return the situations of a greeting, of a caller's turn, and of a tool's result."""
     return [
         answer.spoilt("is turnComplete alone", once(_EMPTY)),
         # The sound lasts longer than anybody waits before something is done.
@@ -100,11 +100,11 @@ UNHEARD: Final = [
         )
         for answer in (SPOKEN, GREETING)
     ),
-    # Other sounds that are none.
+    # Other sounds that nobody hears.
     TYPED.spoilt("has an amplitude of 40", once(_FAINT)),
-    TYPED.spoilt("is a direct current", once(wrong("wrong_audio", sound="offset", amplitude=8000))),
+    TYPED.spoilt("is a constant offset", once(wrong("wrong_audio", sound="offset", amplitude=8000))),
     TYPED.spoilt("is a click a second", once(wrong("wrong_audio", sound="click", amplitude=8000))),
-    TYPED.spoilt("is of a type that is no PCM", once(wrong("wrong_audio", mime_type="audio/mpeg"))),
+    TYPED.spoilt("is not PCM", once(wrong("wrong_audio", mime_type="audio/mpeg"))),
     TYPED.spoilt("has words and no audio", once(wrong("withheld", what=["audio"]))),
     # Whatever is done.
     SPOKEN.lost("is turnComplete alone, whatever is done", _EMPTY, "without audio that can be played"),
@@ -112,7 +112,7 @@ UNHEARD: Final = [
     TYPED.lost("is all zeros, whatever is done", _ZEROS, "can't be heard"),
     TYPED.lost("is a thought every five seconds, whatever is done", _THOUGHTS, "only thoughts"),
     TYPED.lost("never comes, whatever is done", _SILENCE, "the model sent nothing"),
-    # Of which each sound is heard.
+    # All of it is heard.
     TYPED.spoilt(
         "comes in two parts of each message",
         once(wrong("parts", order=["audio", "audio"])),
@@ -126,7 +126,7 @@ UNHEARD: Final = [
     TYPED.spoilt("comes at 16 kHz", once(wrong("wrong_audio", rate=16_000)), meets=heard_in_full),
     TYPED.spoilt("comes at 44.1 kHz", once(wrong("wrong_audio", rate=44_100)), meets=heard_in_full),
     TYPED.spoilt("comes in odd byte counts", once(wrong("wrong_audio", odd_bytes=True)), meets=heard_in_full),
-    # Which begins, or ends, otherwise than it should.
+    # It begins or ends wrongly.
     TYPED.spoilt("never comes", _SILENCE, connections=1),
     TYPED.spoilt(
         "comes twenty seconds late", wrong("delayed", what=["everything"], seconds=20), connections=1

@@ -1,1 +1,1 @@
-"""Whether each of the pipeline's processors still works."""
+"""The health of a pipeline's processors."""

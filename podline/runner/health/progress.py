@@ -1,4 +1,4 @@
-"""Where each kind of frame that tells something of a pipeline's health was seen last."""
+"""When each processor of a pipeline last took and passed on the frames that show its health."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _FOLLOWED: Final = (
 )
 
 _WAITING_FRAMES: Final = 25
-"""More of the caller's audio than waits for a moment: half a second."""
+"""More of the caller's audio than ever waits in a healthy call: half a second."""
 
 Kind = type[Frame]
 
 
 class Progress:
-    """Follows a few kinds of frames through each processor, with the processors' own events.
+    """Follows a few kinds of frames through each processor, by the processors' own events.
 
     An observer would get every push of every frame through a queue of its own, which costs more.
     """
@@ -75,9 +75,9 @@ class Progress:
     def stuck_for(self, seconds: float) -> FrameProcessor | None:
         """Return the first processor that has let a heartbeat wait for this long.
 
-        A processor that takes each heartbeat and drops it is a filter, and works. But a transport's output
-        takes it at once, and passes it on after what it has to play. While it plays, nothing counts as
-        waiting: speech services hold back what comes next.
+        A processor that takes each heartbeat and drops it is a filter, and works. A transport's output takes
+        it at once and passes it on after what it has to play, so for an output only passing on counts.
+        While it plays, nothing counts as waiting, because speech services hold back what comes next.
         """
         for each in self.processors:
             given = self._passed.get((HeartbeatFrame, each.previous)) if each.previous else None
@@ -103,8 +103,8 @@ class Progress:
     def deaf_for(self, seconds: float) -> FrameProcessor | None:
         """Return the first processor that has taken this much of the caller's audio and passed none of it on.
 
-        One that never passes any on uses it up: a model, or what hears for it. Pipecat's filters and muted
-        callers are meant to be kept out.
+        A processor that never passes audio on is not meant: it is a model, or hears for one. Nor are
+        Pipecat's filters, and nothing counts while the caller is muted.
         """
         if self._muted:
             return None
@@ -113,7 +113,7 @@ class Progress:
     def _keeps_audio(self, processor: FrameProcessor, seconds: float) -> bool:
         if not isinstance(processor, BaseInputTransport):
             return self._held_audio.get(processor, 0.0) >= seconds
-        # What a room's input takes is no frame of the pipeline yet, but waits in a queue of its own.
+        # Audio that a room's input takes is not in the pipeline yet: it waits in a queue of the input's own.
         waiting = getattr(processor, "_audio_in_queue", None)
         passed = max(self._passed.get((InputAudioRawFrame, processor), 0.0), self._started)
         return waiting is not None and waiting.qsize() >= _WAITING_FRAMES and self._now() - passed >= seconds
@@ -156,7 +156,7 @@ class Progress:
 
 
 def _within(pipeline: FrameProcessor) -> Iterator[FrameProcessor]:
-    """Yield the processors of a pipeline in their order; a pipeline in it comes after what it holds."""
+    """Yield the processors of a pipeline in their order; a pipeline within it follows its own processors."""
     for each in pipeline.processors:
         yield from _within(each)
         yield each

@@ -1,4 +1,4 @@
-"""Pipecat's tasks, watched: one that ends is reported instead of logged and forgotten."""
+"""Pipecat's tasks, watched: a task that ends is reported instead of only logged."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class EndedTask:
 
     Attributes:
         owner: The name of the processor, or another part of Pipecat, that began it.
-        name: What the owner calls it.
-        module: Where its code is.
-        error: What it raised, and nobody caught; None if it returned.
+        name: The owner's name for it.
+        module: The module of its code.
+        error: The uncaught exception; None if it returned.
     """
 
     owner: str
@@ -34,7 +34,7 @@ class WatchedTasks(TaskManager):
     """Runs the tasks of a pipeline, all of them: processors, observers, transports and the worker."""
 
     def __init__(self, ended: Callable[[EndedTask], None]) -> None:
-        """Begin; `ended` is called at once for each task that ends by itself."""
+        """Watch each task; call `ended` at once for one that ends by itself."""
         super().__init__()
         self._ended = ended
 
@@ -50,12 +50,12 @@ class WatchedTasks(TaskManager):
         try:
             result = await coroutine
         except asyncio.CancelledError as error:
-            # Not cancelled itself, but by the cancellation of something that it awaited.
+            # The task itself was not cancelled, but something that it awaited was.
             if not _is_being_cancelled() and not _is_tool(coroutine):
                 self._report(name, error)
             raise
         except SystemExit as error:
-            # It would leave the event loop, and the process would be gone without its final report.
+            # It would stop the event loop, and the process would exit without its final report.
             self._report(name, error)
         except Exception as error:
             self._report(name, error)
@@ -75,7 +75,7 @@ def _is_being_cancelled() -> bool:
 
 
 def _is_tool(coroutine: Coroutine[Any, Any, Any]) -> bool:
-    """Return whether the task runs a tool: whatever a tool awaits, only its own call ends with it."""
+    """Return whether the task runs a tool, whose end concerns only its own call."""
     return inspect.iscoroutine(coroutine) and coroutine.cr_code is LLMService._run_function_call.__code__  # noqa: SLF001 - Pipecat has no other sign
 
 

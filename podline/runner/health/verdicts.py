@@ -1,13 +1,13 @@
-"""Decide what a processor's failure means for the call.
+"""The ending that a processor's failure means for the call.
 
 The rule:
 
 - An exception that nobody catches ends the call, in a processor's handling of a frame, in its setup or in one
   of its tasks. Pipecat would go on without what has just failed, and the bot would be mute or deaf.
-- An error that a processor catches and reports is its own judgement: the call goes on, unless the processor
-  says that it can't be used any more (`is_usable`).
-- What a tool raises, and what a caller's client sends, is neither: Pipecat answers the model, and the client.
-  What an event handler raises is logged, and whoever called it works on.
+- An error that a processor catches and reports is its own affair: the call goes on, unless the processor says
+  that it is no longer usable (`is_usable`).
+- Exceptions in tools and refused messages of a caller's client end nothing: Pipecat answers the model, or the
+  client. An exception in an event handler is logged, and its caller works on.
 """
 
 from __future__ import annotations

@@ -23,14 +23,14 @@ from podline.runner.health.tasks import EndedTask, WatchedTasks
 from podline.runner.health.verdicts import ending_after, ending_of, ending_of_crash, name_of
 
 STUCK_SECONDS: Final = 15.0
-"""How long a processor may let a heartbeat wait while the bot is silent, at least: a model that isn't
+"""How long a processor may at least let a heartbeat wait while the bot is silent: a model that isn't
 realtime thinks while it processes a frame."""
 SILENT_STUCK_SECONDS: Final = 60.0
 """The same for a bot that is silent by design, whose models may take their time."""
 DEAF_SECONDS: Final = 15.0
-"""How much of the caller's audio a processor may keep in a row if it passes audio on otherwise."""
+"""How much of the caller's audio a processor may withhold in a row if it usually passes audio on."""
 BLAME_SECONDS: Final = 2.0
-"""How long a processor must have done nothing to be to blame for a silence that the caller has heard."""
+"""How long a processor must have done nothing before it is blamed for a caller's wait in silence."""
 _EVENT_TASKS: Final = "_async_on_"
 """How Pipecat's LiveKit client names tasks that handle one event, which others in the room may cause."""
 _CHECK_SECONDS: Final = 1.0
@@ -75,7 +75,7 @@ class PipelineHealth:
             worker.add_event_handler(event, handler)
 
     async def run(self) -> None:
-        """Look for processors that do nothing any more, for as long as the call lasts."""
+        """Look for stuck processors for as long as the call lasts."""
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
             if (stuck := self._progress.stuck_for(self._stuck_seconds)) is not None:
@@ -84,7 +84,7 @@ class PipelineHealth:
                 self._end(deaf, ending_of(deaf, "stopped passing on what the caller says"))
 
     def ending_of_silence(self) -> CallEnding | None:
-        """Return the ending if it is a processor's fault that the caller hears nothing."""
+        """Return the ending if a processor is to blame that the caller hears nothing."""
         if (stuck := self._progress.stuck_for(BLAME_SECONDS)) is not None:
             return ending_of(stuck, "has been stuck while the caller waited for an answer")
         if (silencer := self._progress.silencer(BLAME_SECONDS)) is not None:
@@ -96,7 +96,7 @@ class PipelineHealth:
         return self._progress.holder_of(kind)
 
     async def cancel_past(self, withholder: FrameProcessor) -> None:
-        """Cancel what comes after a processor that does not pass a `CancelFrame` on."""
+        """Cancel the processors after one that withholds a `CancelFrame`."""
         self._progress.skip(withholder, CancelFrame)
         if withholder.next is not None:
             await withholder.next.queue_frame(CancelFrame())
@@ -144,7 +144,7 @@ class PipelineHealth:
         self, processor: FrameProcessor | None, ending: CallEnding, error: BaseException | None = None
     ) -> None:
         if self._attendance.ending.done():
-            # What is being closed may fail in any way.
+            # A pipeline that is being closed may fail in any way.
             return
         name = "" if processor is None else name_of(processor)
         logger.opt(exception=error).error("a processor can no longer work", processor=name)
@@ -152,7 +152,7 @@ class PipelineHealth:
 
 
 def _answerable(processor: FrameProcessor) -> Iterator[FrameProcessor]:
-    """Yield the processors that answer for themselves: a switcher answers for the services in it."""
+    """Yield the processors whose failures count: a switcher stands for the services in it."""
     for each in processor.processors:
         if isinstance(each, ServiceSwitcher) or not each.processors:
             yield each

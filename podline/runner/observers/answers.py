@@ -1,4 +1,4 @@
-"""What callers hear of the answers they are owed, observed where audio leaves the output."""
+"""The answers that callers are owed, observed where audio leaves the output."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class AnswerObserver(BaseObserver):
 
     Attributes:
         first_sound: When the caller first heard the bot, on the clock.
-        missed: Set when the caller returns and an answer was played while nobody was there. Who acts on it
+        missed: Set when the caller returns after an answer was played in their absence. Whoever acts on it
             clears it.
     """
 
@@ -124,7 +124,7 @@ class AnswerObserver(BaseObserver):
                     await self._has_changed.wait()
         return unanswered
 
-    # What Pipecat's frames say.
+    # What Pipecat's frames show.
 
     async def on_push_frame(self, data: FramePushed) -> None:
         frame = data.frame
@@ -244,7 +244,7 @@ class AnswerObserver(BaseObserver):
         return True
 
     async def _separate_answer(self) -> None:
-        """Tell the answer that is owed now from what the output has yet to play."""
+        """Separate the answer that is owed now from what the output has yet to play."""
         self._mark += 1
         self._queued.begin_utterance()
         self._is_behind_mark = self._output_is_busy

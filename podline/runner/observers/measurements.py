@@ -38,7 +38,7 @@ from podline.runner.observers.silences import Silences
 RecordEvent = Callable[[Event], None]
 
 _DETECTION_SECONDS: Final = 5.0
-"""More than a detector takes to be sure that speech has begun or ended, and its frame to come."""
+"""More than a detector needs to recognize that speech has begun or ended, and its frame to arrive."""
 
 _SETTLED = {
     FunctionCallEventKind.COMPLETED,

@@ -39,7 +39,7 @@ MAX_REFUSALS: Final = 300
 """After this many refusals a client is abusive: nothing more that it sends is read or answered."""
 
 PING: Final = "ping"
-"""What the regular messages begin with by which a client shows that it is there."""
+"""The beginning of the messages by which a client regularly shows that it is there."""
 _MAX_PING_CHARACTERS: Final = 64
 
 Cause = Literal["rate", "total", "size", "malformed", "unsupported"]

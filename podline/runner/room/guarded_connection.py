@@ -1,6 +1,6 @@
 """Pipecat's SmallWebRTC connection, which passes on admitted messages and decodes only the caller's voice.
 
-It tells by a clock that never jumps whether the caller is there.
+It decides by a monotonic clock whether the caller is there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_CHANNELS: Final = 4
 """How many data channels of one connection the bot listens to. Clients open one."""
 
 PING_SECONDS: Final = 3.0
-"""For how long a caller counts as connected after a ping, as in Pipecat. Clients send one every second."""
+"""How long a caller counts as connected after a ping, as in Pipecat. Clients send one every second."""
 
 _MESSAGE: Final = "message"
 

@@ -1,4 +1,4 @@
-"""The caller's tracks in a LiveKit room: which one the bot hears, and what happens if it hears none."""
+"""The caller's tracks in a LiveKit room: the one that the bot hears, and what happens if it hears none."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,8 +14,8 @@ else:
     rtc = optional("livekit", "livekit.rtc")
 
 RECEPTION_SECONDS: Final = 2.0
-"""How long nothing may arrive of a track that is sent. On a working connection the first sound takes 0.2 s,
-and then a frame arrives every 10 ms, even if the caller is silent."""
+"""How long no frame of a published track may arrive. On a working connection the first takes 0.2 s, and then
+one arrives every 10 ms, even if the caller is silent."""
 
 MOST_REQUESTS: Final = 2
 """How often LiveKit may leave a requested track undelivered before the room counts as lost."""
@@ -32,8 +32,8 @@ class CallerReception:
     """Watches that sound arrives from a caller who sends it. If none does, it subscribes again, or gives up.
 
     LiveKit reports a failed subscription in several ways, and one that the caller's permissions end not at
-    all. So what counts is whether frames arrive. A track that LiveKit delivers again without any sound is
-    the caller's own trouble, and LiveKit notices that; one that it does not deliver is lost to the bot.
+    all. So what counts is whether frames arrive. If LiveKit delivers a track again without any frame, the
+    caller's own network is gone, which LiveKit notices; if it does not deliver the track, the room is lost.
     """
 
     def __init__(

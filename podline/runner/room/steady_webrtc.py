@@ -1,7 +1,8 @@
 """Pipecat's SmallWebRTC transport and its tracks, and aiortc, on a clock that never jumps.
 
-They pace, wait and measure by the wall clock. Set back by 5 s, it silenced the bot for 5 s; set back further,
-it made the bot's output unusable; set forward, it sent the rest of an answer in a burst or not at all.
+By themselves they pace, wait and measure by the wall clock. If it is set back by 5 s, the bot is silent for
+5 s; set back further, the bot's output becomes unusable; set forward, the rest of an answer is sent in a
+burst or not at all.
 `docs/upstream/` has the reports.
 """
 
@@ -60,14 +61,14 @@ class SteadyAudioTrack(smallwebrtc_transport.RawAudioTrack):
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         super().__init__(sample_rate, auto_silence)
-        # Pipecat waits until this moment of the wall clock plus the length of what was sent: never, then.
+        # Pipecat waits until this moment plus the length of what was sent, so it never waits.
         self._start = -math.inf
         self._clock = clock
         self._sleep = sleep
         self._began = clock()
 
     def add_audio_bytes(self, audio_bytes: bytes) -> Any:
-        """Return a future that is done when the audio is sent, or when nobody will send it."""
+        """Return a future that is done once the audio is sent, or can't be sent any more."""
         sent = super().add_audio_bytes(audio_bytes)
         if self.readyState == "ended":
             self._release()
@@ -78,7 +79,7 @@ class SteadyAudioTrack(smallwebrtc_transport.RawAudioTrack):
         self._release()
 
     def _release(self) -> None:
-        """Let go of those who wait for their audio to be sent: nobody will, once the connection is gone."""
+        """Release those who wait for their audio to be sent: it can't be once the connection is gone."""
         super().stop()
         while self._chunk_queue:
             _, sent = self._chunk_queue.popleft()

@@ -1,4 +1,4 @@
-"""One call with one random fault: what its caller asks, and whether they were answered or heard why not."""
+"""One call with one random fault: what its caller asks, and whether they got an answer or a reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from testing.model_faults.situations import CHAT, SAVE
 QUESTIONS: Final = 2
 
 TRUE_REASONS: Final = frozenset({"model_lost", "model_unreachable", "model_refused"})
-"""What a call may end for, if it is not the caller who ends it: nothing is wrong but the model."""
+"""Reasons that a call may end with although its caller stayed: only the model is at fault."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class CallOutcome:
     Attributes:
         waits: How long the caller waited, each time, in seconds.
         reason: The reason on record.
-        trouble: What must not be, if anything is; and all that is known of the call then.
+        trouble: What went wrong with the call itself; empty if nothing did.
     """
 
     name: str
@@ -69,7 +69,7 @@ async def _converse(call: FaultyCall, chance: Random) -> None:
 def _outcome(call: FaultyCall, fault: Fault, trouble: str) -> CallOutcome:
     reason = call.session.get("reason") or "none"
     if reason in TRUE_REASONS and not any(wait.is_too_long for wait in call.waits):
-        # Whatever the caller waited for last, they have heard why it never came.
+        # The caller has learned why what they waited for never came.
         trouble = "" if call.session["message"].endswith(".") else "the record says nothing"
     elif not trouble and (late := [str(wait) for wait in call.waits if wait.is_too_long]):
         trouble = f"silent beyond the bound: {late}"

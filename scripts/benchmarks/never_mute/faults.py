@@ -44,7 +44,7 @@ class Fault:
 
     Attributes:
         name: Its kind.
-        orders: What the sandbox's model is told.
+        orders: What is ordered of the sandbox's model.
     """
 
     name: str
@@ -64,7 +64,7 @@ def draw(chance: Random) -> Fault:
 
 
 def _what_comes_back(chance: Random) -> Order:
-    """What may be wrong with the connection after one that broke."""
+    """Draw what is wrong with the connection after one that broke."""
     times = chance.choice((1, 2, None))
     return chance.choice(
         (
@@ -143,4 +143,4 @@ _KINDS: Final[dict[str, Draw]] = {
 }
 _BREAKS: Final = frozenset({"drop", "stall", "go_away"})
 _UNTIMED: Final = frozenset({"refuse_quota", "withhold_pongs"})
-"""Which no turn has."""
+"""Faults that concern no turn."""

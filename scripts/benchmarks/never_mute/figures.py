@@ -1,6 +1,6 @@
 """`scripts/bench never-mute`: calls in a row, each with one random fault of the model's, from a seed.
 
-It fails where a caller is silent beyond the bound after their turn, or a call ends without a true reason.
+It fails if a caller waits in silence beyond the bound, or a call ends without a true reason.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ AT_ONCE: Final = 3
 
 
 async def measure(directory: Path, calls: int, seed: int) -> str:
-    """The table of what callers heard, by fault."""
+    """Make the calls, and print what callers heard, by fault."""
     personas = directory / "personas"
     personas.mkdir()
     outcomes: list[CallOutcome] = []
@@ -64,7 +64,7 @@ def progress(outcomes: Sequence[CallOutcome], calls: int, seed: int) -> None:
 
 
 def table(outcomes: Sequence[CallOutcome], seed: int) -> str:
-    """One line for each kind of fault."""
+    """Return a line for each kind of fault."""
     by_fault: dict[str, list[CallOutcome]] = defaultdict(list)
     for outcome in outcomes:
         by_fault[outcome.fault.name].append(outcome)
