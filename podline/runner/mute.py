@@ -79,6 +79,7 @@ class MuteWatch:
         self._paused = 0.0
         self._quiet_since: float | None = None
         self._is_owed = False
+        self._owed_at = 0.0
         self._answered_at: float | None = None
         self._caller_speaks = False
         self._caller_is_away = False
@@ -86,6 +87,7 @@ class MuteWatch:
         self._response_was_heard = False
         self._calls: dict[str, float] = {}
         self._result_is_due = False
+        self._tool_was_the_answer = False
         self._observed = _Observed()
 
     @property
@@ -139,6 +141,8 @@ class MuteWatch:
             self._waited = self._paused = 0.0
             self._observed = _Observed()
         self._is_owed = True
+        self._owed_at = now
+        self._tool_was_the_answer = False
         self._answered_at = None
         self._observed.sent = "nothing"
         self._calls = {call: at for call, at in self._calls.items() if now - at < MAX_TOOL_SECONDS}
@@ -187,15 +191,18 @@ class MuteWatch:
     def tool_ended(self, call: str, now: float, afterwards: Afterwards) -> bool:
         """Note that a tool returned or was stopped. Return whether an answer is owed because of it."""
         self._advance(now)
-        if self._calls.pop(call, None) is None:
+        began = self._calls.pop(call, None)
+        if began is None:
             return False
         self._result_is_due |= afterwards == "answer"
+        # What the caller asked while the tool ran is still to be answered.
+        self._tool_was_the_answer |= afterwards == "nothing" and self._owed_at <= began
         if self._calls:
             return False
         is_due, self._result_is_due = self._result_is_due, False
         if is_due:
             self.owe(now)
-        elif afterwards == "nothing":
+        elif self._tool_was_the_answer:
             self._is_owed = False
         return is_due
 

@@ -188,6 +188,26 @@ def test_a_tool_whose_result_wants_no_answer_was_the_answer() -> None:
     assert watch.deadline(103.0) is None
 
 
+def test_what_the_caller_asks_while_such_a_tool_runs_is_still_owed() -> None:
+    watch = owed()
+    watch.tool_began("a", 101.0)
+    watch.owe(102.0)
+    assert not watch.tool_ended("a", 103.0, "nothing")
+
+    assert watch.deadline(103.0) == 103.0 + BOUND - 1.0
+
+
+def test_such_a_tool_may_end_before_one_that_began_before_the_question() -> None:
+    watch = MuteWatch(BOUND)
+    watch.tool_began("a", 99.0)
+    watch.owe(100.0)
+    watch.tool_began("b", 101.0)
+    assert not watch.tool_ended("b", 102.0, "nothing")
+    assert not watch.tool_ended("a", 103.0, "nothing")
+
+    assert watch.deadline(103.0) is None
+
+
 def test_a_cancelled_tool_leaves_the_answer_owed() -> None:
     watch = owed()
     watch.tool_began("a", 101.0)
