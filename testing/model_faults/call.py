@@ -232,7 +232,7 @@ class FaultyCall:
                 raise
         return wait.sound_at is not None
 
-    async def is_told_of_its_end(self) -> None:
+    async def learns_of_the_end(self) -> None:
         """Wait until the bot has left, if it has not."""
         with contextlib.suppress(CallFailedError):
             await self.caller.bot_leaves(within=PATIENCE_SECONDS)

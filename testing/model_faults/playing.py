@@ -191,6 +191,6 @@ async def _meet(situation: Situation, call: FaultyCall) -> Played:
     await situation.meets(call)
     goes_on = situation.reason is None and not call.is_over and await call.goes_on()
     if not goes_on:
-        await call.is_told_of_its_end()
+        await call.learns_of_the_end()
     model = slice(connected, len(await call.model_sessions()))
     return Played(situation, call, call.waits[began:], model, since, datetime.now(UTC), goes_on)

@@ -63,7 +63,7 @@ class SpoiltAnswer:
 GREETING: Final = SpoiltAnswer("The greeting", "greeting", greeted)
 SPOKEN: Final = SpoiltAnswer("The answer to what was said", "answer", spoken)
 TYPED: Final = SpoiltAnswer("The answer to what was typed", "answer", typed)
-TOLD: Final = SpoiltAnswer("The answer after a tool's result", "tool_result", spoken_for_a_tool)
+AFTER_TOOL: Final = SpoiltAnswer("The answer after a tool's result", "tool_result", spoken_for_a_tool)
 
 _ZEROS: Final = wrong("wrong_audio", sound="zeros")
 _FAINT: Final = wrong("wrong_audio", sound="noise", amplitude=40)
@@ -91,7 +91,7 @@ def _same_for(answer: SpoiltAnswer) -> list[Situation]:
 UNHEARD: Final = [
     *_same_for(SPOKEN),
     *_same_for(GREETING),
-    *_same_for(TOLD),
+    *_same_for(AFTER_TOOL),
     *(
         answer.spoilt(
             "is turnComplete alone, also when asked again",

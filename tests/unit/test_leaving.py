@@ -49,7 +49,7 @@ def test_pytest_ends_with_the_code_of_its_session(
     assert "shut down" not in run.stderr
 
 
-def test_the_witness_would_tell() -> None:
+def test_the_witness_notices_a_shutdown() -> None:
     run = subprocess.run(  # noqa: S603 - likewise
         [sys.executable, "-c", TESTS], capture_output=True, text=True, timeout=60, check=True
     )

@@ -64,6 +64,6 @@ def test_the_page_has_a_row_for_each_situation_with_its_reason_and_the_rooms_it_
 
 
 def _reason_in(cell: str) -> str | None:
-    """The session's reason that a row names first."""
+    """Return the session's reason that a row names first."""
     named = re.match(r"`(\w+)`", cell)
     return None if named is None else named[1]

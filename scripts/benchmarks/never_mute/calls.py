@@ -63,7 +63,7 @@ async def _converse(call: FaultyCall, chance: Random) -> None:
         ask = chance.choice((call.says, call.writes))
         is_heard = await ask(chance.choice((SAVE, CHAT, "say “All right.”" if ask == call.writes else CHAT)))
     if not is_heard:
-        await call.is_told_of_its_end()
+        await call.learns_of_the_end()
 
 
 def _outcome(call: FaultyCall, fault: Fault, trouble: str) -> CallOutcome:

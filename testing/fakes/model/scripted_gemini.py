@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 from google.genai import types
 from pipecat.frames.frames import (
     ErrorFrame,
@@ -28,6 +30,10 @@ from podline.frames import ModelEvent, ModelEventFrame
 from podline.gemini.service import GeminiLive
 
 GREETING = "Say hello."
+SOUND: Final = (8000 * np.sin(np.arange(24_000) * 2 * math.pi * 300 / 24_000)).astype("<i2").tobytes()
+"""A second of the model's audio that everybody hears."""
+WORDS: Final = bytes(range(256)) * 10
+"""What the caller says."""
 _EVENT_SECONDS = 10.0
 """Only a hang takes this long."""
 
@@ -70,6 +76,14 @@ class ScriptedSession:
 
     def completes(self, **fields: Any) -> None:
         self.says(turn_complete=True, **fields)
+
+    def answers(self, handle: str | None = None) -> None:
+        """Give an answer that is heard, and a handle if one is named."""
+        self.speaks(SOUND)
+        self.says(generation_complete=True)
+        self.completes()
+        if handle is not None:
+            self.hands_out(handle)
 
     def calls(self, call_id: str | None, name: str) -> None:
         self.says(tool_call={"function_calls": [{"id": call_id, "name": name, "args": {}}]})

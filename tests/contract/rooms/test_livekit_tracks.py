@@ -33,7 +33,7 @@ FRAMES = 15
 
 @asynccontextmanager
 async def bot_in(server: LiveKitServer) -> AsyncIterator[_LiveKitCallClient]:
-    """The bot's client in the room, without a pipeline."""
+    """Put the bot's client into the room, without a pipeline."""
     access = LiveKitRoomAccess(server.url, server.token(ROOM, "bot", kind="agent"))
     transport = livekit_transport(access, Observed(), unhurried_messages())
     client: _LiveKitCallClient = transport._client  # type: ignore[attr-defined]
@@ -58,7 +58,7 @@ async def caller_in(server: LiveKitServer) -> AsyncIterator[LiveKitLine]:
 
 
 def _nothing(*_: object) -> None:
-    """Nobody listens to the bot."""
+    """Do nothing: nobody listens to the bot."""
 
 
 async def hears(client: _LiveKitCallClient) -> None:
@@ -72,7 +72,7 @@ async def hears(client: _LiveKitCallClient) -> None:
 
 
 def open_streams() -> int:
-    """The number of audio streams in this process, of bot and caller."""
+    """Return the number of audio streams in this process, of bot and caller."""
     gc.collect()
     return sum(isinstance(each, rtc.AudioStream) for each in gc.get_objects())
 

@@ -32,7 +32,7 @@ MakeRooms = Callable[[Callable[[], str]], Rooms]
 
 @contextlib.asynccontextmanager
 async def controller(make_rooms: MakeRooms, directory: Path) -> AsyncIterator[Rooms]:
-    """The rooms of a controller of this machine's only user."""
+    """Return the rooms of a controller of this machine's only user."""
     work = Path(tempfile.mkdtemp(dir=directory))  # removed with the runtime
     runtime = LocalRuntime(
         command=("true",),

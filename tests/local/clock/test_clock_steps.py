@@ -61,7 +61,7 @@ def urls(
     tmp_path: Path,
     pytestconfig: pytest.Config,
 ) -> Iterator[dict[str, str]]:
-    """Controllers whose bots live by that clock, by how these meet their callers."""
+    """Serve controllers whose bots use that clock, one for each kind of room."""
     variables = {
         "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{ROOT}",
         "PYTHON_CLOCK": str(wall_clock.path),
@@ -82,17 +82,17 @@ def urls(
 async def test_the_bot_speaks_on_and_the_caller_stays_when_the_clock_is_set(
     urls: dict[str, str], wall_clock: WallClock, voice: Voice
 ) -> None:
-    told = asyncio.Barrier(len(urls) + 1)
+    speaking = asyncio.Barrier(len(urls) + 1)
     async with asyncio.TaskGroup() as tasks:
         for name, url in urls.items():
-            tasks.create_task(call(url, voice, told), name=name)
-        await told.wait()
+            tasks.create_task(call(url, voice, speaking), name=name)
+        await speaking.wait()
         for seconds in STEPS:
             await asyncio.sleep(BETWEEN_SECONDS)
             wall_clock.step(seconds)
 
 
-async def call(url: str, voice: Voice, told: asyncio.Barrier) -> None:
+async def call(url: str, voice: Voice, speaking: asyncio.Barrier) -> None:
     """Have the bot tell the story, and meet the others when it begins."""
     async with httpx.AsyncClient(base_url=url) as controller:
         async with calling(url, voice, user_id="kai") as (caller, session_id):
@@ -102,7 +102,7 @@ async def call(url: str, voice: Voice, told: asyncio.Barrier) -> None:
 
             caller.write(f'say "{STORY}"')
             began = await caller.hears_bot()
-            await told.wait()
+            await speaking.wait()
             await caller.bot_quiet(LONGEST_GAP_SECONDS)
             assert caller.bot_turns()[-1] == STORY
             assert_heard_whole(caller.ear, began, length_of(STORY, voice))
@@ -115,7 +115,7 @@ async def call(url: str, voice: Voice, told: asyncio.Barrier) -> None:
 
 
 def assert_heard_whole(ear: Ear, began: float, seconds: float) -> None:
-    """Neither in pieces, nor all at once."""
+    """Check that the bot was heard neither in pieces nor all at once."""
     stretches = [stretch for stretch in ear.stretches if stretch.began >= began]
     gaps = [round(after.began - before.ended, 2) for before, after in pairwise(stretches)]
     assert max(gaps, default=0.0) < LONGEST_GAP_SECONDS, gaps
@@ -124,5 +124,5 @@ def assert_heard_whole(ear: Ear, began: float, seconds: float) -> None:
 
 
 def length_of(text: str, voice: Voice) -> float:
-    """How long it takes to say this, at least."""
+    """Return how long it takes to say this, at least."""
     return sum(seconds_of(trimmed(voice.say(each, RATE)), RATE) for each in sentences(text))

@@ -55,7 +55,7 @@ def _line(caller: Caller) -> LiveKitLine:
 
 
 async def _is_heard(caller: Caller) -> None:
-    """What the caller asks aloud is answered."""
+    """Ask aloud, and wait for the answer."""
     await caller.bot_quiet()
     await caller.say("find running shoes")
     await caller.message(lambda message: message.is_server_message("products_found"))
@@ -167,7 +167,7 @@ async def bot_is_there_before_the_caller(scene: Scene) -> None:
 
 
 async def microphone_is_republished(scene: Scene) -> None:
-    """Twenty times, half of them with a moment in which there are two tracks."""
+    """Republish twenty times, every second time with a moment in which there are two tracks."""
     async with scene.call() as caller:
         bot = await scene.bot()
         before = _memory(bot)
@@ -180,7 +180,7 @@ async def microphone_is_republished(scene: Scene) -> None:
 
 
 def _memory(process: int) -> float:
-    """A process's resident memory, in MB."""
+    """Return a process's resident memory, in MB."""
     pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -215,7 +215,7 @@ async def caller_is_put_out(scene: Scene) -> None:
 
 
 async def caller_is_put_out_and_returns(scene: Scene) -> None:
-    """With another token, as a web app asks for when a connection is refused."""
+    """Return with another token, as a web app does when a connection is refused."""
     request = {"session_id": f"{scene.user_id}-1"}
     await scene.start(**request)
     async with _callers_process(scene):

@@ -37,7 +37,7 @@ async def playing_chosen(
 
 
 def _situation_of(item: pytest.Item) -> Situation | None:
-    """What a test is given as its situation, if it is given one."""
+    """Return the situation that is a test's parameter, if it has one."""
     call = getattr(item, "callspec", None)
     found = None if call is None else call.params.get("situation")
     return found if isinstance(found, Situation) else None

@@ -33,7 +33,7 @@ def rooms_url(
     tmp_path_factory: pytest.TempPathFactory,
     pytestconfig: pytest.Config,
 ) -> Iterator[str]:
-    """A controller whose callers meet their bots in rooms, and each have a persona of their own."""
+    """Serve a controller whose callers meet their bots in rooms, each with a persona of its own."""
     directory = tmp_path_factory.mktemp("livekit-model-faults")
     variables = {**livekit.variables, **site_variables(room_personas)}
     with serving(sandbox, directory, pytestconfig.stash[PROGRAMS], variables) as url:

@@ -28,7 +28,7 @@ def personas(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def faulty_url(
     sandbox: Sandbox, personas: Path, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 ) -> Iterator[str]:
-    """A controller whose calls each have a persona of their own."""
+    """Serve a controller whose calls have a persona each."""
     directory = tmp_path_factory.mktemp("model-faults")
     with serving(sandbox, directory, pytestconfig.stash[PROGRAMS], site_variables(personas)) as url:
         yield url

@@ -224,7 +224,7 @@ async def test_an_unknown_number_is_said_as_such(call: Call, fake: FakeStore) ->
         ("remove_product", {"removed": {"number": 2}}, {}),
     ],
 )
-async def test_a_change_that_changed_nothing_is_said_as_such(
+async def test_a_change_that_changed_nothing_is_reported_as_such(
     call: Call, fake: FakeStore, tool: str, detail: dict[str, Any], told: dict[str, Any]
 ) -> None:
     fake.details = detail

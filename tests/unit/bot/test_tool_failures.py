@@ -127,7 +127,7 @@ async def test_a_backend_that_hangs_keeps_the_caller_waiting_no_longer_than_the_
     assert len(fake.requests) == 1
 
 
-async def test_a_backend_that_is_not_there_is_said_as_such(http: aiohttp.ClientSession) -> None:
+async def test_a_backend_that_is_not_there_is_reported_as_such(http: aiohttp.ClientSession) -> None:
     call = Call(Store(http, "http://127.0.0.1:1", None, QUICK))
 
     assert is_failure(await call.ask("search_products", query="tea"), say=results.SHOP_IS_AWAY)
@@ -246,4 +246,4 @@ async def test_the_end_of_a_call_waits_for_a_change_only_so_long(
 
 
 async def print_nothing(_: dict[str, Any]) -> None:
-    """A page that nobody looks at."""
+    """Do nothing: nobody looks at the page."""

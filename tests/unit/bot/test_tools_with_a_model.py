@@ -114,7 +114,7 @@ class Conversation:
         await self.worker.queue_frame(InputTextRawFrame(text))
 
     async def interrupts(self) -> None:
-        """The caller begins to speak over the bot, as their voice's detection would say it."""
+        """Begin to speak over the bot, as voice detection would report it."""
         cough = np.random.default_rng(1).normal(0, 300, HEARING_RATE // 2).astype(np.int16).tobytes()
         await self.worker.queue_frames(
             [
@@ -256,7 +256,7 @@ async def test_a_note_waits_until_the_model_has_said_what_it_is_saying(
     assert call.listener.heard() == SAVED  # and not an answer to the note with it
 
 
-async def test_a_store_that_hangs_is_said_and_the_model_never_hears_of_a_cancellation(
+async def test_a_store_that_hangs_is_mentioned_and_the_model_never_hears_of_a_cancellation(
     gemini: Gemini, fake: FakeStore, http: aiohttp.ClientSession
 ) -> None:
     fake.faults.append("hang")

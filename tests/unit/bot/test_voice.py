@@ -37,7 +37,7 @@ def voice() -> Voice:
 
 
 def through_opus(sound: Sound) -> Samples:
-    """What arrives of a sound that a browser sends: Opus for voice, 32 kbit/s."""
+    """Return what arrives of a sound that a browser sends: Opus for voice, 32 kbit/s."""
     samples = resample(sound.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16), RATE, OPUS_RATE)
     encoder: Any = av.CodecContext.create("libopus", "w")
     encoder.sample_rate, encoder.layout, encoder.format = OPUS_RATE, "mono", "s16"
@@ -61,7 +61,7 @@ def to_pcm(samples: npt.NDArray[Any]) -> Samples:
 
 
 async def turns(sound: Sound) -> list[float]:
-    """When turns begin, in seconds from the beginning of the sound."""
+    """Return when turns begin, in seconds from the beginning of the sound."""
     random = np.random.default_rng(5)
     around = int(BEFORE * RATE)
     room = random.normal(0, 10.0, around + len(sound) + around)
@@ -82,7 +82,7 @@ async def turns(sound: Sound) -> list[float]:
 
 
 def spoken(voice: Voice, text: str, name: str) -> Sound:
-    """Speech without the silence around it."""
+    """Return speech without the silence around it."""
     speech = voice.say(text, RATE, name).astype(np.float64)
     loud = np.flatnonzero(np.abs(speech) > 300)
     return speech[loud[0] : loud[-1] + 1]
@@ -111,7 +111,7 @@ def pink(size: int) -> Sound:
 
 
 def breath(size: int) -> Sound:
-    """Air between 300 and 2,500 Hz, in for two seconds and out after two more."""
+    """Return air between 300 and 2,500 Hz, in for two seconds and out after two more."""
     spectrum = np.fft.rfft(white(size))
     pitch = np.fft.rfftfreq(size, 1 / RATE)
     spectrum[(pitch < 300) | (pitch > 2500)] = 0
@@ -121,7 +121,7 @@ def breath(size: int) -> Sound:
 
 
 def keys(size: int) -> Sound:
-    """Eight keys a second, each a burst that is over after 10 ms."""
+    """Return eight keys a second, each a burst that is over after 10 ms."""
     random = np.random.default_rng(2)
     sound = np.zeros(size)
     for start in random.integers(0, size - 160, size // RATE * 8):

@@ -66,7 +66,7 @@ async def result_of(
 
 
 def is_failure(result: Any, *, done: str = "no", say: str = "") -> bool:
-    """Whether a result says what failed, whether it happened, whether to retry, and what to say."""
+    """Return whether a result says what failed, if it happened, whether to retry, and what to say."""
     assert set(result) == {"error", "done", "retry", "say"}
     assert all(isinstance(value, str) and 0 < len(value) <= 400 for value in result.values())
     return result["done"] == done and say in result["say"]

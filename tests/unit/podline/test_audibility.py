@@ -32,7 +32,7 @@ def noise(amplitude: float, seconds: float = 2.0) -> npt.NDArray[np.float64]:
 
 
 def clicks(every_seconds: float, seconds: float = 10.0) -> npt.NDArray[np.float64]:
-    """Loud clicks of 2 ms each."""
+    """Return loud clicks of 2 ms each."""
     samples = np.zeros(round(seconds * RATE))
     for at in range(0, samples.size, round(every_seconds * RATE)):
         samples[at : at + 48] = 30_000
@@ -162,7 +162,7 @@ def test_a_rate_that_changes_within_an_utterance() -> None:
 
 @st.composite
 def cut(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
-    """Audio made of loud and faint stretches, whole and cut anywhere, within samples too."""
+    """Draw audio of loud and faint stretches, whole and cut anywhere, within samples too."""
     stretches = draw(st.lists(st.tuples(st.sampled_from([0, 40, 10_000]), st.integers(1, 60)), max_size=6))
     whole = pcm(np.concatenate([np.zeros(0), *(tone(loud, tenth / 100) for loud, tenth in stretches)]))
     places = sorted(draw(st.lists(st.integers(0, len(whole)), max_size=12)))

@@ -72,7 +72,7 @@ class Model(AnsweredToolCalls):
 async def answers_to(
     *calls: tuple[str, Any], handlers: dict[str, Handler] | None = None, **options: Any
 ) -> dict[str, FunctionCallResultFrame]:
-    """What the model gets for these calls, by the id of the call, and that none is merely cancelled."""
+    """Return the model's answers by the id of the call, and check that none is merely a cancellation."""
     model = Model(calls, **options)
     for name, handler in (handlers or {}).items():
         model.register_function(name, handler)
@@ -198,7 +198,7 @@ async def test_a_flood_of_calls_is_answered_and_only_its_beginning_runs() -> Non
     assert "at once" in answers[f"call-{MAX_CALLS_AT_ONCE}"].result["error"]
 
 
-async def test_a_name_without_end_is_cut_wherever_it_is_repeated() -> None:
+async def test_a_long_name_is_cut_wherever_it_is_repeated() -> None:
     [frame] = (await answers_to(("\x1b[31m" + "fly" * 100_000, {}))).values()
 
     assert len(frame.function_name) == 64
@@ -219,6 +219,6 @@ def test_whatever_is_sent_is_json_within_the_limit(result: Any) -> None:
 
 
 @given(st.dictionaries(st.text(), JSON), st.text())
-def test_no_argument_and_no_name_is_too_strange_to_be_judged(arguments: dict[str, Any], name: str) -> None:
+def test_any_arguments_and_any_name_can_be_judged(arguments: dict[str, Any], name: str) -> None:
     arguments_problem(arguments)
     assert shown_name(name).isprintable()

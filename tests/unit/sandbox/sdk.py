@@ -74,9 +74,15 @@ async def first_tool_call(session: Any) -> Any:
 
 
 async def until_turn_complete(session: Any) -> list[Any]:
-    """The messages up to and with the one that completes the turn."""
+    """Return the messages up to and with the one that completes the turn."""
     async with asyncio.timeout(20):
         return [message async for message in session.receive()]
+
+
+async def answer_to(session: Any, text: str) -> list[Any]:
+    """Type this, and return the messages of the answer."""
+    await session.send_realtime_input(text=text)
+    return await until_turn_complete(session)
 
 
 async def handle_in(session: Any) -> str:

@@ -109,7 +109,7 @@ async def test_words_with_short_gaps_are_one_stretch_and_a_pause_begins_another(
     assert ear.first_sound(since=2.0) is None
 
 
-async def test_clicks_are_sound_that_is_not_heard() -> None:
+async def test_clicks_are_sound_that_is_not_audible() -> None:
     ear = await hear(*[LOUD, LOUD, *[QUIET] * 13] * 10)
 
     assert [stretch.is_audible for stretch in ear.stretches] == [False]

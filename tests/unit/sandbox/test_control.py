@@ -93,7 +93,7 @@ async def test_orders_are_forgotten(running: Running) -> None:
         (("slow", "target=elsewhere"), "target is one of"),
     ],
 )
-async def test_an_order_that_is_none_is_a_sentence(
+async def test_an_invalid_order_is_answered_with_a_sentence(
     running: Running, order: tuple[str, ...], words: str
 ) -> None:
     status, said, complaint = await running.control("order", *order)
@@ -103,7 +103,9 @@ async def test_an_order_that_is_none_is_a_sentence(
     assert "Traceback" not in complaint
 
 
-async def test_a_sandbox_that_is_not_there_is_a_sentence(running: Running, tmp_path: Path) -> None:
+async def test_a_sandbox_that_is_not_there_is_reported_in_a_sentence(
+    running: Running, tmp_path: Path
+) -> None:
     for where in ("--url=http://127.0.0.1:9", f"--directory={tmp_path / 'nowhere'}"):
         status, _, complaint = await running.control("conversations", where=where)
         assert status == 1

@@ -17,7 +17,7 @@ STEPS = pytest.mark.parametrize("step", [-3600.0, 0.0, 3600.0])
 
 
 @STEPS
-async def test_who_asks_again_gets_passwords_for_the_rest_of_the_session(step: float) -> None:
+async def test_a_caller_who_asks_again_gets_passwords_for_the_rest_of_the_session(step: float) -> None:
     time = SteppedTime(BEGAN)
     async with serve_site(
         clock=time.clock,
@@ -36,7 +36,7 @@ async def test_who_asks_again_gets_passwords_for_the_rest_of_the_session(step: f
 
 
 @STEPS
-async def test_a_bot_is_believed_what_it_can_have_used_by_now_and_no_more(step: float) -> None:
+async def test_a_bot_s_claims_are_accepted_up_to_what_it_can_have_used_by_now(step: float) -> None:
     time = SteppedTime(BEGAN)
     async with serve_site(clock=time.clock) as site:
         session = await site.start(max_duration_seconds=1200)

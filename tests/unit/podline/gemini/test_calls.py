@@ -118,11 +118,11 @@ def test_a_call_without_an_id_runs_under_one_of_ours() -> None:
     assert calls.accept("", "search") == "own-2"
 
 
-def test_an_id_beyond_all_measure_does_not_run() -> None:
+def test_a_call_with_too_long_an_id_does_not_run() -> None:
     assert table().accept("x" * (LONGEST_ID + 1), "search") is None
 
 
-def test_a_model_that_asks_for_ever_more_at_once_is_not_followed() -> None:
+def test_calls_beyond_the_most_at_once_do_not_run() -> None:
     calls = table()
     for number in range(MOST_RUNNING):
         assert calls.accept(str(number), "search") is not None

@@ -26,7 +26,7 @@ def answered(status: int) -> InvalidStatus:
 
 
 def as_the_sdk_raises(closing: ConnectionClosedError) -> APIError:
-    """The SDK calls everything 1006 that the server did not close."""
+    """Return the SDK's error: it calls everything 1006 that the server did not close."""
     try:
         try:
             raise closing

@@ -152,11 +152,11 @@ def test_two_calls_of_one_tool_are_two() -> None:
     assert prepared(both) == [both]
 
 
-def test_parts_beyond_all_measure_are_dropped() -> None:
+def test_parts_beyond_the_limit_are_dropped() -> None:
     assert len(parts_of(prepared(turn(*[audio(HALF_SECOND[:2])] * 1000)))) < 100
 
 
-def test_a_transcription_beyond_all_measure_is_cut() -> None:
+def test_a_long_transcription_is_cut() -> None:
     content = types.LiveServerContent(
         input_transcription=types.Transcription(text="a" * 10**6),
         output_transcription=types.Transcription(text="b" * 10**6, finished=True),
@@ -179,13 +179,13 @@ def test_a_transcription_beyond_all_measure_is_cut() -> None:
         types.UsageMetadata(prompt_tokens_details=[types.ModalityTokenCount(token_count=-5)]),
     ],
 )
-def test_counts_that_cannot_be_are_left_out(usage: types.UsageMetadata) -> None:
+def test_impossible_counts_are_left_out(usage: types.UsageMetadata) -> None:
     [message] = prepared(types.LiveServerMessage(usage_metadata=usage))
 
     assert message.usage_metadata is None
 
 
-def test_counts_that_can_be_are_kept() -> None:
+def test_possible_counts_are_kept() -> None:
     usage = types.UsageMetadata(prompt_token_count=900_000, response_token_count=0)
     [message] = prepared(types.LiveServerMessage(usage_metadata=usage))
 

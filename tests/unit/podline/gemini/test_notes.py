@@ -1,16 +1,18 @@
 """Notes for the model reach it, and never while it makes an answer, which they would cut short."""
 
-import math
-
-import numpy as np
 from pipecat.frames.frames import TTSAudioRawFrame
 
 from podline.frames import ModelNoteFrame
 from podline.gemini.service import MOST_NOTES
-from testing.fakes.model.scripted_gemini import ScriptedCall, ScriptedGemini, ScriptedSession, scripted_call
+from testing.fakes.model.scripted_gemini import (
+    SOUND,
+    WORDS,
+    ScriptedCall,
+    ScriptedGemini,
+    ScriptedSession,
+    scripted_call,
+)
 
-SOUND = (8000 * np.sin(np.arange(24_000) * 2 * math.pi * 300 / 24_000)).astype("<i2").tobytes()
-WORDS = bytes(range(256)) * 10
 NOTE = "Product 2 is on the list."
 
 
@@ -25,13 +27,6 @@ async def greeted(call: ScriptedCall) -> ScriptedSession:
     return session
 
 
-def completes(session: ScriptedSession) -> None:
-    session.speaks(SOUND)
-    session.says(generation_complete=True)
-    session.completes()
-    session.hands_out("a handle")
-
-
 async def note(call: ScriptedCall, text: str = NOTE, number: int = 1) -> None:
     await call.model.queue_frame(ModelNoteFrame.of(text))
     await call.seen.frame(ModelNoteFrame, number)
@@ -44,7 +39,7 @@ async def test_a_note_waits_until_the_answer_is_complete() -> None:
         await call.seen.frame(TTSAudioRawFrame)
         await note(call)
         assert "history" not in session.kinds
-        completes(session)
+        session.answers("a handle")
 
         assert await session.got("history") == [[NOTE]]
         assert session.kinds.count("answer_this") == 1
@@ -53,7 +48,7 @@ async def test_a_note_waits_until_the_answer_is_complete() -> None:
 async def test_a_note_that_comes_while_the_caller_speaks_is_known_to_the_next_answer() -> None:
     async with scripted_call(patient()) as call:
         session = await greeted(call)
-        completes(session)
+        session.answers("a handle")
         await call.caller_begins()
         await session.got("activity_start")
         await note(call)
@@ -78,7 +73,7 @@ async def test_a_note_that_waits_when_the_caller_speaks_again_is_known_to_the_ne
 async def test_a_note_outlives_the_connection() -> None:
     async with scripted_call(patient()) as call:
         session = await greeted(call)
-        completes(session)
+        session.answers("a handle")
         await call.caller_says(WORDS)
         await session.got("activity_end")
         await note(call)
@@ -86,7 +81,7 @@ async def test_a_note_outlives_the_connection() -> None:
         second = await call.model.session(2)
         await second.got("activity_end")
         assert "history" not in second.kinds
-        completes(second)
+        second.answers("a handle")
 
         assert await second.got("history") == [[NOTE]]
 
@@ -98,7 +93,7 @@ async def test_of_too_many_notes_the_latest_are_kept() -> None:
         await call.seen.frame(TTSAudioRawFrame)
         for number in range(1, MOST_NOTES + 6):
             await note(call, f"note {number}", number)
-        completes(session)
+        session.answers("a handle")
 
         notes = await session.got("history", MOST_NOTES)
         assert [notes[0], notes[-1]] == [["note 6"], [f"note {MOST_NOTES + 5}"]]

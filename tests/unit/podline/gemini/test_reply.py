@@ -53,7 +53,7 @@ def test_sound_that_nobody_hears_is_no_answer(reply: OwedReply, sound: bytes) ->
     assert reply.turn_completed() == "inaudible"
 
 
-def test_an_answer_that_was_heard_and_is_complete_is_one(reply: OwedReply) -> None:
+def test_an_audible_answer_that_is_complete_counts(reply: OwedReply) -> None:
     reply.heard(tone(1), RATE)
 
     assert reply.turn_completed() is None
@@ -61,7 +61,7 @@ def test_an_answer_that_was_heard_and_is_complete_is_one(reply: OwedReply) -> No
     assert reply.due_at is None
 
 
-def test_generated_is_complete_enough(reply: OwedReply) -> None:
+def test_an_answer_that_was_heard_is_complete_once_it_is_generated(reply: OwedReply) -> None:
     reply.heard(tone(1), RATE)
     reply.generation_completed()
 

@@ -59,7 +59,7 @@ def test_a_resumed_session_can_be_resumed_again() -> None:
     assert resumption.usable == "first"
 
 
-def test_a_handle_beyond_all_measure_is_not_kept() -> None:
+def test_a_handle_that_is_too_long_is_not_kept() -> None:
     resumption = after_a_turn()
 
     resumption.offered("x" * (LONGEST_HANDLE + 1))

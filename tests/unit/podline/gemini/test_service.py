@@ -1,10 +1,8 @@
 """Whatever the model does, a turn is answered so that it can be heard, or the service says why not."""
 
 import asyncio
-import math
 from typing import Any
 
-import numpy as np
 import pytest
 from google.genai.errors import APIError
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
@@ -16,15 +14,15 @@ from podline.errors import ModelLost, ModelRefused, ModelUnreachable
 from podline.gemini.service import ANSWER_AGAIN, GO_ON
 from testing.fakes.model.scripted_gemini import (
     GREETING,
+    SOUND,
+    WORDS,
     ScriptedCall,
     ScriptedGemini,
     ScriptedSession,
     scripted_call,
 )
 
-SOUND = (8000 * np.sin(np.arange(24_000) * 2 * math.pi * 300 / 24_000)).astype("<i2").tobytes()
 ZEROS = bytes(48_000)
-WORDS = bytes(range(256)) * 10
 PATIENT = 60.0
 """`mute_seconds` in a test in which nothing should come too late."""
 HASTY = 0.4
@@ -35,20 +33,12 @@ async def greeted(call: ScriptedCall, handle: str | None = "first") -> ScriptedS
     await call.greet()
     session = await call.model.session(len(call.model.sessions) or 1)
     await session.got("answer_this")
-    answers(session, handle)
+    session.answers(handle)
     return session
 
 
 def tokens(**counts: int) -> dict[str, Any]:
     return {"prompt_tokens_details": [{"modality": kind, "token_count": n} for kind, n in counts.items()]}
-
-
-def answers(session: ScriptedSession, handle: str | None = None) -> None:
-    session.speaks(SOUND)
-    session.says(generation_complete=True)
-    session.completes()
-    if handle is not None:
-        session.hands_out(handle)
 
 
 async def test_a_turn_without_a_word_is_asked_for_again_on_the_same_connection() -> None:
@@ -109,7 +99,7 @@ async def test_an_answer_on_the_second_connection_is_as_good() -> None:
             session.completes()
         second = await call.model.session(2)
         await second.got("activity_end")
-        answers(second)
+        second.answers()
         await call.caller_says(WORDS)
         await second.got("activity_end", 2)
 
@@ -204,7 +194,7 @@ async def test_what_the_caller_says_between_two_connections_is_heard() -> None:
 
 
 @pytest.mark.parametrize("code", [1007, 1008, 1011])
-async def test_a_handle_that_is_refused_is_forgotten_and_the_conversation_told_again(code: int) -> None:
+async def test_a_handle_that_is_refused_is_forgotten_and_the_conversation_given_again(code: int) -> None:
     model = ScriptedGemini(mute_seconds=PATIENT)
     model.refuses = lambda handle: APIError(code, "session not found", None) if handle else None
     async with scripted_call(model) as call:
@@ -227,7 +217,7 @@ async def test_after_a_go_away_the_bot_waits_for_the_latest_handle() -> None:
         await call.caller_says(WORDS)
         await session.got("activity_end")
         session.says(go_away={"time_left": "30s"})
-        answers(session)
+        session.answers()
         session.hands_out("second")
 
         assert (await call.model.session(2)).handle == "second"
@@ -241,7 +231,7 @@ async def test_one_go_away_moves_the_bot_once() -> None:
         await call.seen.event(ModelReconnected)
         await call.caller_says(WORDS)
         await second.got("activity_end")
-        answers(second, "third")
+        second.answers("third")
         await call.caller_says(WORDS)
         await second.got("activity_end", 2)
 
@@ -259,7 +249,7 @@ async def test_a_go_away_whose_handle_never_comes_moves_the_bot_with_the_convers
         await second.got("history")
 
 
-async def test_a_resumed_session_that_has_forgotten_everything_is_told_again() -> None:
+async def test_a_resumed_session_that_has_forgotten_everything_gets_the_conversation_again() -> None:
     async with scripted_call(ScriptedGemini(mute_seconds=PATIENT)) as call:
         session = await greeted(call, handle=None)
         await call.caller_says(WORDS)

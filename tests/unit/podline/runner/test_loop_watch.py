@@ -21,7 +21,7 @@ class Impolite(FrameProcessor):
             time.sleep(TICK_SECONDS)
 
 
-async def test_who_blocks_the_loop_is_named() -> None:
+async def test_the_code_that_blocks_the_loop_is_named() -> None:
     found: list[Blocked] = []
 
     async with watched_loop(found.append, TICK_SECONDS):

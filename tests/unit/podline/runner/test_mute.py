@@ -30,7 +30,7 @@ BOUND = 8.0
 
 
 def owed(at: float = 100.0) -> MuteWatch:
-    """A watch over a caller whose turn ended at this moment."""
+    """Return a watch over a caller whose turn ended at this moment."""
     watch = MuteWatch(BOUND)
     watch.caller_began(at - 2)
     watch.caller_finished(at)
@@ -274,7 +274,7 @@ def test_an_answer_that_was_lost_while_the_caller_returned_at_once_is_missed() -
     assert watch.caller_returned(102.0, bot_speaks=False)
 
 
-def test_that_the_caller_is_still_here_is_no_return() -> None:
+def test_a_caller_who_is_still_here_does_not_return() -> None:
     watch = owed()
     assert not watch.caller_returned(105.0, bot_speaks=False)
 
@@ -385,7 +385,7 @@ def test_an_answer_that_is_on_its_way_for_too_long_was_not_played() -> None:
     assert unanswered.cause == "not_played"
 
 
-def test_what_happened_in_one_turn_is_not_told_of_the_next() -> None:
+def test_what_happened_in_one_turn_is_not_reported_of_the_next() -> None:
     watch = owed()
     watch.sent("inaudible", 101.0)
     watch.model_did(AnswerRequested(), 101.0)
@@ -406,7 +406,7 @@ class Account:
         self.begin()
 
     def begin(self) -> None:
-        """Another call."""
+        """Begin another call."""
         self.watch = MuteWatch(BOUND)
         self.is_owed = self.speaks = self.is_away = False
         self.is_open = self.open_was_heard = self.was_answered_while_owed = False
@@ -415,7 +415,7 @@ class Account:
         self.forget()
 
     def forget(self) -> None:
-        """The caller heard something, or has nothing to wait for."""
+        """Note that the caller heard something, or has nothing to wait for."""
         self.silence = self.silence_without_tools = 0.0
         self.had_half = False
 

@@ -91,7 +91,7 @@ class Client:
 
 
 async def nothing_happens(_moment: Any) -> bool:
-    """Go on: nothing was ordered for any moment."""
+    """Do nothing: nothing was ordered for any moment."""
     return True
 
 

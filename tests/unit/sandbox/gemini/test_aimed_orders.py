@@ -11,16 +11,11 @@ from websockets.exceptions import InvalidStatus
 
 from sandbox.gemini.record import live_conversations
 from tests.unit.sandbox.orders import breaks, order, said_in
-from tests.unit.sandbox.sdk import Model, connect, handle_in, until_turn_complete
+from tests.unit.sandbox.sdk import Model, answer_to, connect, handle_in
 
 
 def newest(model: Model) -> str:
     return model.gemini.record.sessions[-1].conversation
-
-
-async def answer_to(session: Any, text: str) -> list[Any]:
-    await session.send_realtime_input(text=text)
-    return await until_turn_complete(session)
 
 
 async def test_an_order_for_one_conversation_leaves_the_others_alone(model: Model) -> None:
@@ -96,9 +91,7 @@ async def test_an_order_follows_the_caller_into_the_conversation_after_a_loss(mo
 
 
 @pytest.mark.parametrize("reads", [True, False])
-async def test_an_order_follows_the_caller_who_gives_a_stalled_connection_up(
-    model: Model, reads: Any
-) -> None:
+async def test_an_order_follows_a_caller_who_gives_up_a_stalled_connection(model: Model, reads: Any) -> None:
     async with connect(model) as stalled:
         name = newest(model)
         await order(model, "stall", reads=reads, conversation=name, now=True)
@@ -138,7 +131,7 @@ async def test_a_caller_who_has_left_is_not_taken_for_the_next_one(model: Model)
         assert model.gemini.record.sessions[-1].succeeds is None
 
 
-async def test_forgetting_the_orders_forgets_those_for_one_caller_and_whom_they_were_for(
+async def test_forgetting_the_orders_forgets_those_for_one_caller_and_the_caller(
     model: Model,
 ) -> None:
     async with connect(model) as session:
@@ -150,7 +143,7 @@ async def test_forgetting_the_orders_forgets_those_for_one_caller_and_whom_they_
         assert model.gemini.record.sessions[-1].succeeds is None
 
 
-async def test_a_conversation_that_never_was_can_not_be_aimed_at(model: Model) -> None:
+async def test_an_order_for_an_unknown_conversation_is_refused(model: Model) -> None:
     with pytest.raises(msgspec.ValidationError, match="no conversation nobodys"):
         await order(model, "drop", conversation="nobodys")
 
@@ -196,7 +189,7 @@ async def test_a_status_meets_the_caller_with_an_instruction_after_a_loss(model:
         pass
 
 
-async def test_older_handles_are_told_from_the_newest(model: Model) -> None:
+async def test_an_older_handle_is_recorded_as_older(model: Model) -> None:
     async with connect(model) as session:
         old = await handle_in(session)
         await answer_to(session, "hello")

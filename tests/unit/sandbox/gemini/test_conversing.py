@@ -100,7 +100,7 @@ async def test_a_seeded_model_knows_what_was_looked_for_and_is_not_greeting(voic
         assert client.said() == "You asked me for lamps."
 
 
-async def test_a_seeded_model_answers_the_last_request_when_told_to_go_on(voice: Voice) -> None:
+async def test_a_seeded_model_answers_the_last_request_when_asked_to_go_on(voice: Voice) -> None:
     async with talking(voice, setup=SEEDED) as (conversation, client, _clock):
         await conversation.take_content(turns(("model", "Hello!"), ("user", "save product 2")))
         await conversation.take_text(GO_ON)
@@ -108,7 +108,7 @@ async def test_a_seeded_model_answers_the_last_request_when_told_to_go_on(voice:
 
 
 @pytest.mark.parametrize("where", ["history", "text"])
-async def test_a_seeded_model_speaks_of_a_result_that_it_is_told(voice: Voice, where: str) -> None:
+async def test_a_seeded_model_speaks_of_a_result_that_it_gets_as_text(voice: Voice, where: str) -> None:
     result = '[save_product returned: {"success": true, "product": {"name": "Trail running shoes"}}]'
     async with talking(voice, setup=SEEDED) as (conversation, client, _clock):
         told = [("model", "Hello!"), ("user", "save product 2")]
@@ -145,7 +145,7 @@ async def test_a_model_goes_on_talking_while_a_tool_runs(voice: Voice, behavior:
         assert client.said().endswith("Saved number 2, Trail running shoes.")
 
 
-async def test_a_model_before_3_8_waits_for_tools_unless_told_otherwise(voice: Voice) -> None:
+async def test_a_model_before_3_8_waits_for_tools_that_declare_nothing_else(voice: Voice) -> None:
     setup = {**without_waiting_for_tools(None), "model": "models/gemini-2.5-flash-native-audio"}
     async with talking(voice, setup=setup) as (conversation, client, _clock):
         await conversation.take_text("save product 2")

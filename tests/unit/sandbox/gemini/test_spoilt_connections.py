@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.unit.sandbox.orders import breaks, order, said_in
 from tests.unit.sandbox.sdk import (
     Model,
+    answer_to,
     connect,
     first_tool_call,
     handle_in,
@@ -19,10 +20,7 @@ from tests.unit.sandbox.sdk import (
     until_turn_complete,
 )
 
-
-async def ask(session: Any, text: str) -> list[Any]:
-    await session.send_realtime_input(text=text)
-    return await until_turn_complete(session)
+RECALL = "what was i looking for"
 
 
 async def until_end(session: Any) -> list[Any]:
@@ -69,7 +67,7 @@ async def test_a_connection_breaks_between_a_tools_result_and_the_answer(model: 
         await respond(session, await first_tool_call(session))
         assert not any(message.data for message in await until_end(session))
     async with connect(model, session_resumption={"handle": handle}) as session:
-        assert said_in(await ask(session, "Go on where you stopped.")).startswith("Saved number 2")
+        assert said_in(await answer_to(session, "Go on where you stopped.")).startswith("Saved number 2")
     assert [session.tool_calls for session in model.gemini.record.sessions] == [["save_product"], []]
 
 
@@ -107,15 +105,15 @@ async def test_an_answer_breaks_off_some_time_after_it_began(model: Model) -> No
 async def test_a_resumed_session_can_have_forgotten_everything(model: Model) -> None:
     async with connect(model) as session:
         handle = await handle_in(session)
-        await ask(session, "find running shoes")
-        assert said_in(await ask(session, "what was i looking for")) == "You asked me for running shoes."
+        await answer_to(session, "find running shoes")
+        assert said_in(await answer_to(session, RECALL)) == "You asked me for running shoes."
     async with connect(model, session_resumption={"handle": handle}) as session:
-        assert said_in(await ask(session, "what was i looking for")) == "You asked me for running shoes."
+        assert said_in(await answer_to(session, RECALL)) == "You asked me for running shoes."
     await order(model, "amnesia")
     async with connect(model):
         assert model.gemini.record.sessions[-1].misbehaviours == []
     async with connect(model, session_resumption={"handle": handle}) as session:
-        messages = await ask(session, "what was i looking for")
+        messages = await answer_to(session, RECALL)
     assert said_in(messages) == "You have not asked me for anything yet."
     assert model.gemini.record.sessions[-1].resumed
 
@@ -129,7 +127,7 @@ async def test_a_handle_comes_late_or_never(
 ) -> None:
     await order(model, name, what=["resumption_update"], **parameters)
     async with connect(model) as session:
-        messages = [*await ask(session, "hello"), *await ask(session, "hello")]
+        messages = [*await answer_to(session, "hello"), *await answer_to(session, "hello")]
     assert sum(message.session_resumption_update is not None for message in messages) >= updates
     if not updates:
         assert not any(message.session_resumption_update for message in messages)
@@ -140,7 +138,7 @@ async def test_a_go_away_comes_before_the_turns_own_handle(model: Model) -> None
     await order(model, "go_away", after="turn_complete", time_left_seconds=60)
     async with connect(model) as session:
         first = await handle_in(session)
-        await ask(session, "hello")
+        await answer_to(session, "hello")
         told = session.receive()
         announced, update = await anext(told), await anext(told)
     assert announced.go_away.time_left == "60s"
@@ -159,7 +157,7 @@ async def test_part_of_a_turn_is_missing(model: Model, what: str, missing: str) 
     await order(model, "withheld", what=[what])
     async with connect(model) as session:
         contents = [
-            message.server_content for message in await ask(session, "hello") if message.server_content
+            message.server_content for message in await answer_to(session, "hello") if message.server_content
         ]
     assert contents
     assert not any(getattr(content, missing) for content in contents)
@@ -174,17 +172,17 @@ async def test_a_turn_stops_in_mid_sentence_and_the_next_does_not(model: Model) 
         while len(audio) < 48_000:
             audio += (await anext(messages)).data or b""
         assert len(audio) < 2 * 48_000
-        assert (await ask(session, "hello"))[-1].server_content.turn_complete
+        assert (await answer_to(session, "hello"))[-1].server_content.turn_complete
 
 
 async def test_usage_is_missing_or_absurd(model: Model) -> None:
     async with connect(model) as session:
         await order(model, "withheld", what=["usage"], turns=1, now=True)
-        assert (await ask(session, "hello"))[-1].usage_metadata is None
+        assert (await answer_to(session, "hello"))[-1].usage_metadata is None
         await order(model, "wrong_usage", tokens=-5, turns=1, now=True)
-        usage = (await ask(session, "hello"))[-1].usage_metadata
+        usage = (await answer_to(session, "hello"))[-1].usage_metadata
         assert (usage.prompt_token_count, usage.total_token_count) == (-5, -5)
-        spent = (await ask(session, "hello"))[-1].usage_metadata
+        spent = (await answer_to(session, "hello"))[-1].usage_metadata
     assert model.gemini.record.sessions[0].tokens.total == spent.total_token_count
 
 
@@ -203,13 +201,13 @@ async def test_a_status_comes_with_googles_words_or_others(model: Model, status:
     assert "out of quota" in refusals[2]
 
 
-async def test_pings_are_answered_until_they_are_not(model: Model) -> None:
+async def test_pings_are_answered_until_pongs_are_withheld(model: Model) -> None:
     async with connect(model) as session:
         async with asyncio.timeout(10):
             await (await session._ws.ping())
         await order(model, "withhold_pongs", now=True)
         unanswered = await session._ws.ping()
-        assert any(message.data for message in await ask(session, "hello"))
+        assert any(message.data for message in await answer_to(session, "hello"))
         assert not unanswered.done()
         unanswered.cancel()
 
@@ -240,20 +238,20 @@ async def test_a_model_stops_reading(model: Model) -> None:
 async def test_a_transcription_is_long(model: Model) -> None:
     await order(model, "long_transcriptions", bytes=50_000)
     async with connect(model) as session:
-        assert len(said_in(await ask(session, "hello"))) % 50_000 == 0
+        assert len(said_in(await answer_to(session, "hello"))) % 50_000 == 0
 
 
 async def test_transcriptions_come_after_all_that_they_are_of(model: Model) -> None:
     await order(model, "delayed", what=["output_transcription"], seconds=0.2)
     async with connect(model) as session:
-        assert said_in(await ask(session, "hello"))
+        assert said_in(await answer_to(session, "hello"))
 
 
 async def test_a_turn_ends_twice(model: Model) -> None:
     await order(model, "repeated", what=["turn_complete"], turns=1)
     async with connect(model) as session:
         await handle_in(session)
-        assert any(message.data for message in await ask(session, "hello"))
+        assert any(message.data for message in await answer_to(session, "hello"))
         [again] = await until_turn_complete(session)
         assert again.usage_metadata is None
 
@@ -261,7 +259,7 @@ async def test_a_turn_ends_twice(model: Model) -> None:
 async def test_a_model_interrupts_itself_and_goes_on(model: Model) -> None:
     await order(model, "false_interruption", after="audio")
     async with connect(model) as session:
-        messages = await ask(session, "hello")
+        messages = await answer_to(session, "hello")
     interrupted = [
         bool(message.server_content and message.server_content.interrupted) for message in messages
     ]
@@ -279,4 +277,4 @@ async def test_a_session_says_that_it_can_not_be_resumed(model: Model) -> None:
 async def test_a_setup_is_answered_late(model: Model) -> None:
     await order(model, "delayed", what=["setup", "resumption_update"], seconds=0.01)
     async with connect(model) as session:
-        assert any(message.data for message in await ask(session, "hello"))
+        assert any(message.data for message in await answer_to(session, "hello"))

@@ -9,12 +9,7 @@ import pytest
 
 from sandbox.voice import loudness
 from tests.unit.sandbox.orders import order, said_in
-from tests.unit.sandbox.sdk import Model, connect, first_tool_call, respond, until_turn_complete
-
-
-async def answer_to(session: Any, text: str) -> list[Any]:
-    await session.send_realtime_input(text=text)
-    return await until_turn_complete(session)
+from tests.unit.sandbox.sdk import Model, answer_to, connect, first_tool_call, respond, until_turn_complete
 
 
 def parts_in(messages: list[Any]) -> list[list[Any]]:

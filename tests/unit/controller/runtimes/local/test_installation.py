@@ -16,7 +16,7 @@ from controller.runtimes.local.installation import LocalInstallation, state_dire
 
 @pytest.fixture
 def of() -> Iterator[Callable[[Path | None], LocalInstallation]]:
-    """Installations, each of which would make another id. They are closed at the end."""
+    """Return a way to make installations, each of which would make another id. Close them at the end."""
     numbers = count(1)
     opened: list[LocalInstallation] = []
 

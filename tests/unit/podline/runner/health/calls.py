@@ -172,7 +172,7 @@ def spoil(part: FrameProcessor, process: Process) -> None:
 
 
 def keeps(*kinds: type[Frame]) -> Callable[[FrameProcessor], None]:
-    """The processor drops these frames, and does everything else."""
+    """Have the processor drop these frames, and do everything else."""
 
     def keep(part: FrameProcessor) -> None:
         does = part.process_frame
@@ -187,7 +187,7 @@ def keeps(*kinds: type[Frame]) -> Callable[[FrameProcessor], None]:
 
 
 def blocks(part: FrameProcessor) -> None:
-    """The processor waits for ever in whatever comes first."""
+    """Have the processor wait for ever in whatever comes first."""
 
     async def process(_frame: Frame, _direction: FrameDirection) -> None:
         await asyncio.get_running_loop().create_future()
@@ -219,7 +219,7 @@ class Call:
 
 @contextlib.asynccontextmanager
 async def on_the_phone(grace_seconds: float = 30.0, mute_seconds: float = 0.0) -> AsyncIterator[Call]:
-    """A call whose caller has been greeted."""
+    """Hold a call whose caller has been greeted."""
     outbox = Outbox(lambda: 1.0)
     attendance = Attendance(outbox, CallLimits(no_caller=60, return_grace=10, max_duration=1800))
     settings = replace(

@@ -40,7 +40,7 @@ def raises_in_a_task(error: Callable[[], BaseException]) -> Way:
 
 
 async def awaits_what_was_cancelled(_call: Call, part: FrameProcessor) -> None:
-    """The cancellation of something else goes through the processor's own task, which ends silently."""
+    """Have the cancellation of something else end the processor's own task silently."""
     elsewhere = asyncio.get_running_loop().create_future()
     elsewhere.cancel()
 
@@ -78,7 +78,7 @@ WAYS: dict[str, tuple[Way, str]] = {
 
 
 async def killed(name: str, way: Way) -> CallEnding:
-    """How a call ends in which this part is killed in this way, and then asked for something."""
+    """Return how a call ends if this part is killed in this way and the caller asks for something."""
     async with on_the_phone() as call:
         await way(call, call.part(name))
         await call.session._worker.queue_frame(InputTextRawFrame("Are you there?"))
@@ -115,7 +115,7 @@ async def test_without_memory_the_call_ends_as_out_of_memory() -> None:
     assert {ending.reason for ending in endings} == {Reason.OUT_OF_MEMORY}
 
 
-async def test_an_error_of_ours_says_itself_why() -> None:
+async def test_an_error_of_ours_ends_the_call_with_its_own_message() -> None:
     kills: list[Kill] = [raises, raises_in_a_task]
     lost = ModelLost("The model is gone.")
 
@@ -126,7 +126,7 @@ async def test_an_error_of_ours_says_itself_why() -> None:
     }
 
 
-async def test_an_error_that_a_processor_copes_with_changes_nothing() -> None:
+async def test_an_error_that_a_processor_handles_changes_nothing() -> None:
     async with on_the_phone() as call:
         for name in PARTS:
             await call.part(name).push_error("one message was odd", exception=ValueError("odd"))

@@ -13,7 +13,7 @@ from tests.unit.podline.runner.health.calls import blocks, keeps, on_the_phone, 
 
 
 async def ending_of_silence(spoil: Callable[[FrameProcessor], None], name: str) -> tuple[str, CallEnding]:
-    """The name of the spoilt processor, and how the call ends after the caller has typed something."""
+    """Return the spoilt processor's name, and how the call ends after the caller has typed something."""
     async with on_the_phone(mute_seconds=4) as call:
         part = call.part(name)
         spoil(part)
@@ -22,7 +22,7 @@ async def ending_of_silence(spoil: Callable[[FrameProcessor], None], name: str) 
         return part.name, await call.ended()
 
 
-async def test_who_keeps_the_answer_from_the_caller_is_named() -> None:
+async def test_the_processor_that_withholds_the_answer_is_named() -> None:
     (sticks, stuck), (drops, dropped), (_, unanswered) = await side_by_side(
         [
             ending_of_silence(blocks, "OfTheAuthor"),

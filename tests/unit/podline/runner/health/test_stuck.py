@@ -102,7 +102,7 @@ async def watched() -> AsyncIterator[Watched]:
 
 
 def blocks_behind_its_queue(part: FrameProcessor) -> None:
-    """What is urgent passes, and the caller's audio is; everything else waits."""
+    """Let urgent frames pass, such as the caller's audio; have everything else wait."""
     does = part.process_frame
 
     async def process(frame: Frame, direction: FrameDirection) -> None:
@@ -131,7 +131,7 @@ async def test_a_processor_that_waits_for_ever_ends_the_call_by_name(way: str) -
         assert "has been stuck for 16 seconds" in ending.message
 
 
-async def test_a_loudspeaker_that_does_not_come_to_what_is_next_is_stuck() -> None:
+async def test_an_output_that_never_gets_to_the_next_frame_is_stuck() -> None:
     async def waits(_frame: Frame) -> None:
         await asyncio.get_running_loop().create_future()
 
@@ -162,7 +162,7 @@ async def test_a_processor_that_stops_passing_the_callers_audio_on_ends_the_call
         assert "stopped passing on what the caller says" in ending.message
 
 
-async def test_who_mutes_the_caller_may_keep_the_audio() -> None:
+async def test_a_processor_that_mutes_the_caller_may_keep_the_audio() -> None:
     async with watched() as call:
         await call.hear(1)
         assert await call.worker.flush_pipeline()

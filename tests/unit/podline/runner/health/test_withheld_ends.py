@@ -29,7 +29,7 @@ ORDERS: list[tuple[Order, str]] = [
 
 
 async def reason_of_end(name: str, way: str, order: Order) -> str:
-    """The reason of a call that is ended while this processor doesn't let its end through."""
+    """Return the reason of a call that is ended while this processor withholds its end."""
     async with on_the_phone(grace_seconds=3) as call:
         WAYS[way](call.part(name))
         order(call.attendance)
@@ -52,7 +52,7 @@ async def test_a_call_whose_end_is_withheld_keeps_its_reason() -> None:
     assert reasons == [reason for _, reason in ORDERS]
 
 
-async def test_two_processors_that_withhold_it_are_both_passed_over(logged: list[str]) -> None:
+async def test_two_processors_that_withhold_it_are_both_bypassed(logged: list[str]) -> None:
     async with on_the_phone(grace_seconds=3) as call:
         for name in ("CallerInput", "RoomOutput"):
             keeps(Frame)(call.part(name))

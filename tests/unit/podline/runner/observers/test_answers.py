@@ -136,7 +136,7 @@ def audio(seconds: float, amplitude: float = 5000.0) -> TTSAudioRawFrame:
 
 
 def spoken(seconds: float, amplitude: float = 5000.0) -> list[Frame]:
-    """A whole response."""
+    """Return a whole response."""
     return [
         LLMFullResponseStartFrame(),
         audio(seconds, amplitude),
@@ -155,7 +155,7 @@ def tool_returns(call: str = "1", *, goes_on: bool | None = None, is_final: bool
 
 
 def about(seconds: float) -> object:
-    """Also on a machine with much else to do, whose real time is added to the loop's."""
+    """Return about these seconds: a busy machine's real time is added to the loop's."""
     return pytest.approx(seconds, abs=1.0)
 
 

@@ -75,7 +75,7 @@ def test_the_latest_microphone_that_is_delivered_is_heard(
     assert heard_of(*published) == heard
 
 
-def test_nobody_has_no_track() -> None:
+def test_without_a_participant_there_is_no_track() -> None:
     assert track_to_hear(None) is None
 
 
@@ -165,7 +165,7 @@ async def test_nothing_is_missed_of_a_caller_who_sends_no_sound(quiet: Callable[
 
 
 def call_with(publication: Publication) -> tuple[LiveKitCall, Observed]:
-    """A bot's call with a caller who publishes this track."""
+    """Return a bot's call with a caller who publishes this track."""
     presence = Observed()
     call = LiveKitCall(LiveKitRoomAccess("ws://livekit", "h.p.s"), presence)
     room = FakeRoom({"ana": cast("Any", Someone("ana", publication))})

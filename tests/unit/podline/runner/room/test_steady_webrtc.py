@@ -173,7 +173,7 @@ async def test_a_microphone_that_nobody_reads_is_turned_off_and_emptied(
 
 
 async def read_microphone(clock: FakeTime) -> tuple[SteadyMicrophone, Any, Any]:
-    """A microphone that was read once, its receiver, and a way to wait until its watcher has looked."""
+    """Return a microphone that was read once, its receiver, and a wait for its watcher to look."""
     looks = asyncio.Semaphore(0)
 
     def watched_clock() -> float:
