@@ -65,7 +65,7 @@ ALERTS: Final = (
     Alert(
         name="PodlineCallersWait",
         severity="page",
-        # One answer counts once or twice: more than four are the trouble of several.
+        # A turn counts once or twice, so more than four are the turns of several.
         expression=f"{_UNANSWERED} > 4\nand\n{_UNANSWERED} > 0.05 * {_OWED}",
         summary="Callers wait in silence.",
         description=(

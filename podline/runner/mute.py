@@ -120,8 +120,8 @@ class MuteWatch:
     def caller_returned(self, now: float, *, bot_speaks: bool) -> bool:
         """Let the wait begin anew. Return whether the caller missed an answer, played in their absence.
 
-        Of a caller who returns at once, the absence was not noticed. A missed answer is not owed any more,
-        because the model assumes that it was heard.
+        The absence of a caller who returns at once goes unnoticed. A missed answer is no longer owed, because
+        the model assumes that it was heard.
         """
         self._advance(now)
         if self._caller_is_away:
@@ -230,7 +230,7 @@ class MuteWatch:
                 pass
         return False
 
-    # What becomes of it.
+    # The outcome.
 
     def deadline(self, now: float) -> float | None:
         """Return when the caller will have waited too long if nothing else happens; None if never."""
