@@ -56,6 +56,7 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
         self._ready_at = 0.0
         self._quiet_at = 0.0
         self._leave_by: float | None = None
+        self._moved_at = -math.inf
         self._move: asyncio.TimerHandle | None = None
         self._restarting: asyncio.Task[None] | None = None
 
@@ -101,9 +102,13 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
                 async with asyncio.timeout(SETUP_SECONDS):
                     connecting = self._client.aio.live.connect(model=settings.model or "", config=config)
                     session = await stack.enter_async_context(connecting)
-                await self._handle_session_ready(SendingSession(session))
+                ours: Any = SendingSession(session)
+                await self._handle_session_ready(ours)
                 while True:
                     async for message in session.receive():
+                        if self._session is not ours:
+                            # The bot has left this session: the next one answers.
+                            return
                         await self._handle_server_message(message)
         except Exception as error:  # noqa: BLE001 - after any error there is no model
             await self._connection_failed(failure_of(error))
@@ -245,15 +250,21 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
             self._resumption.offered(update.new_handle)
 
     def _move_on_if_quiet(self) -> None:
-        """Move to another connection after a goAway, when all is quiet, with the latest turn's handle."""
+        """Move to another connection after a goAway, when all is quiet, with the latest turn's handle.
+
+        A model that announces it on each connection is not followed at once.
+        """
         if self._leave_by is None or not self._is_quiet or self._session is None:
             return
         self._cancel_move()
         now = self._clock()
-        latest = min(self._leave_by, self._quiet_at + HANDLE_SECONDS)
-        if self._resumption.usable is None and now < latest:
-            self._move = asyncio.get_running_loop().call_later(latest - now, self._move_on_if_quiet)
+        earliest = self._moved_at + STABLE_SECONDS
+        if self._resumption.usable is None:
+            earliest = max(earliest, min(self._leave_by, self._quiet_at + HANDLE_SECONDS))
+        if now < earliest:
+            self._move = asyncio.get_running_loop().call_later(earliest - now, self._move_on_if_quiet)
         else:
+            self._moved_at = now
             self._restart()
 
     def _cancel_move(self) -> None:

@@ -76,15 +76,22 @@ class OwedReply:
         """True from an interruption until the turn it cuts short is over."""
         return self._is_cut_short
 
-    def ask(self, *, while_answering: bool = False) -> None:
+    def ask(self, *, while_answering: bool = False, has_begun: bool = False) -> None:
         """Note that an answer is due from now on.
 
-        With `while_answering`, what the model still sends belongs to another answer.
+        Args:
+            while_answering: True if what the model still sends belongs to another answer.
+            has_begun: True if what the model sends already belongs to this answer.
         """
         self.is_owed = True
         self._since = self._clock()
         self._is_stale = while_answering
-        self._begin()
+        if not has_begun:
+            self._begin()
+
+    def wait_anew(self) -> None:
+        """Note that the wait begins now: the model could not answer before."""
+        self._since = self._clock()
 
     def ask_again(self) -> None:
         """Note that the answer was asked for again. How late it is counts from when it was first due."""
@@ -117,10 +124,14 @@ class OwedReply:
         self.is_owed = False
 
     def interrupted(self) -> None:
-        """Note that the model cuts its answer short. The completion of that turn is no reply."""
+        """Note that the model cuts its answer short. Neither what it said nor its completion is a reply."""
+        now = self._clock()
+        if self.is_audible:
+            self._since = now
         self._is_cut_short = True
         self._is_stale = False
-        self._queued_until = self._heard_until = self._clock()
+        self._queued_until = self._heard_until = now
+        self._begin()
 
     def generation_completed(self) -> None:
         """Note that all of the answer was sent."""

@@ -77,6 +77,7 @@ class GeminiLive(GeminiToolUse):
         self._reply = OwedReply(mute_seconds / 2 or None, self._clock)
         self._incoming = IncomingMessages()
         self._turn_audio = TurnAudio(BEGINNING_SECONDS)
+        self._turn_order = asyncio.Lock()
         self._words = ""
         self._unanswered_texts: list[str] = []
         self._notes: deque[ModelNoteFrame] = deque(maxlen=MOST_NOTES)
@@ -84,6 +85,7 @@ class GeminiLive(GeminiToolUse):
         self._is_asked = False
         self._watch: asyncio.TimerHandle | None = None
         self._unended: asyncio.TimerHandle | None = None
+        self._usage: genai_types.UsageMetadata | None = None
 
     # Connections.
 
@@ -101,6 +103,7 @@ class GeminiLive(GeminiToolUse):
         self._cancel_watch()
         self._cancel_unended()
         self._is_asked = False
+        self._usage = None
         self._incoming = IncomingMessages()
 
     async def _create_initial_response(self, for_reconnect: bool = False) -> None:  # noqa: FBT001, FBT002 - Pipecat's
@@ -113,33 +116,41 @@ class GeminiLive(GeminiToolUse):
     @property
     def _last_words(self) -> str:
         # A turn that is sent again needs no words for it.
-        return "" if self._turn_audio else self._words.strip()
+        return "" if self._vad_disabled and self._turn_audio else self._words.strip()
 
     async def _session_opened(self) -> None:
         await super()._session_opened()
         if self._is_quiet or self._user_is_speaking:
             await self._send_notes()
-        if self._user_is_speaking:
-            # Sound outside of an activity is discarded, and this session knows of none.
-            await self._send_turn(is_complete=False)
-        elif self._reply.is_owed and (self._turn_audio or not self._is_asked):
-            await self._repeat_requests()
-            self._expect_reply()
+        # What the caller says meanwhile follows what they said before.
+        async with self._turn_order:
+            if self._user_is_speaking:
+                await self._repeat_texts()
+                # Sound outside of an activity is discarded, and this session knows of none.
+                await self._send_turn(is_complete=False)
+            elif self._reply.is_owed and (self._turn_audio or not self._is_asked):
+                await self._repeat_requests()
+                self._expect_reply()
 
     async def _repeat_requests(self) -> None:
         """Send a session what the one before has not answered."""
-        texts = " ".join(filter(None, self._unanswered_texts))
         has_turn = self._vad_disabled and bool(self._turn_audio)
         has_results = await self._repeat_results()
+        has_texts = await self._repeat_texts()
         if has_turn:
             await self._send_turn(is_complete=True)
-        if texts:
-            await super()._send_user_text(texts)
-        if not (has_results or has_turn or texts):
+        if not (has_results or has_turn or has_texts):
             await super()._send_user_text(GO_ON)
 
+    async def _repeat_texts(self) -> bool:
+        """Send a session the texts that the one before has not answered; return whether there are any."""
+        texts = " ".join(filter(None, self._unanswered_texts))
+        if texts:
+            await super()._send_user_text(texts)
+        return bool(texts)
+
     async def _send_turn(self, *, is_complete: bool) -> None:
-        """Send the caller's latest turn from its beginning."""
+        """Send the caller's unanswered turns from their beginning."""
         session = self._session
         if session is None or not self._vad_disabled:
             return
@@ -179,8 +190,9 @@ class GeminiLive(GeminiToolUse):
             await self._cancel_calls(message.tool_call_cancellation.ids or [])
         if content.generation_complete:
             self._note_generated()
+        self._usage = message.usage_metadata or self._usage
         if content.turn_complete:
-            await self._note_completed(message.usage_metadata)
+            await self._note_completed()
 
     def _note_generated(self) -> None:
         was_owed = self._reply.is_owed
@@ -196,8 +208,10 @@ class GeminiLive(GeminiToolUse):
         if not (self._calls.running or self._reply.is_owed):
             self.create_task(self._close_response(), "close the model's answer")
 
-    async def _note_completed(self, usage: genai_types.UsageMetadata | None) -> None:
+    async def _note_completed(self) -> None:
         self._cancel_unended()
+        # It may come in a message of its own.
+        usage, self._usage = self._usage, None
         is_cut_short, was_owed = self._reply.is_cut_short, self._reply.is_owed
         cause = self._reply.turn_completed()
         if usage is not None and self._resumption.has_forgotten(
@@ -240,22 +254,28 @@ class GeminiLive(GeminiToolUse):
             self._content_awaiting_response = False
 
     async def _handle_user_started_speaking(self, frame: Any) -> None:
-        await self._send_notes()
-        self._cancel_watch()
-        self._reply.withdraw()
-        self._unanswered_texts.clear()
-        self._words = ""
-        self._turn_audio.begin()
-        await super()._handle_user_started_speaking(frame)  # type: ignore[no-untyped-call]
+        async with self._turn_order:
+            await self._send_notes()
+            self._cancel_watch()
+            if self._reply.is_audible or not self._reply.is_owed:
+                self._unanswered_texts.clear()
+                self._words = ""
+                self._turn_audio.forget()
+            self._reply.withdraw()
+            self._turn_audio.begin()
+            await super()._handle_user_started_speaking(frame)  # type: ignore[no-untyped-call]
 
     async def _handle_user_stopped_speaking(self, frame: Any) -> None:
-        self._turn_audio.end()
-        await super()._handle_user_stopped_speaking(frame)  # type: ignore[no-untyped-call]
-        self._expect_reply()
+        async with self._turn_order:
+            self._turn_audio.end()
+            await super()._handle_user_stopped_speaking(frame)  # type: ignore[no-untyped-call]
+        # A model that detects the turn's end itself may be the first to notice it.
+        self._expect_reply(has_begun=self._bot_is_responding and not self._vad_disabled)
 
     async def _send_user_audio(self, frame: Any) -> None:
-        self._turn_audio.hear(frame.audio, frame.sample_rate)
-        await super()._send_user_audio(frame)  # type: ignore[no-untyped-call]
+        async with self._turn_order:
+            self._turn_audio.hear(frame.audio, frame.sample_rate)
+            await super()._send_user_audio(frame)  # type: ignore[no-untyped-call]
 
     async def _send_user_text(self, text: str) -> None:
         # Kept, because between two connections the text would be lost.
@@ -268,10 +288,14 @@ class GeminiLive(GeminiToolUse):
         self._unanswered_texts.clear()
         self._turn_audio.forget()
 
-    def _expect_reply(self, *, while_answering: bool = False) -> None:
+    def _wait_anew(self) -> None:
+        self._reply.wait_anew()
+        self._rearm()
+
+    def _expect_reply(self, *, while_answering: bool = False, has_begun: bool = False) -> None:
         # While the caller speaks nothing is due: the wait begins with the end of their turn.
         if not self._user_is_speaking:
-            self._reply.ask(while_answering=while_answering)
+            self._reply.ask(while_answering=while_answering, has_begun=has_begun)
             self._is_asked = self._session is not None
             self._rearm()
 

@@ -40,6 +40,10 @@ class GeminiToolUse(AnsweredToolCalls, GeminiConnections):
     def _expect_reply(self, *, while_answering: bool = False) -> None:
         """Note that an answer is due from now on."""
 
+    @abstractmethod
+    def _wait_anew(self) -> None:
+        """Begin the wait for an answer anew, if one is due: tools have kept the model from it."""
+
     async def _session_opened(self) -> None:
         self._calls.session_opened(is_resumed=self._session_resumption_handle is not None)
 
@@ -86,7 +90,10 @@ class GeminiToolUse(AnsweredToolCalls, GeminiConnections):
         is_final: bool = True,
         spoken: bool = True,
     ) -> None:
-        if self._calls.finish(tool_call_id, is_final=is_final) is ResultFate.IS_DROPPED:
+        fate = self._calls.finish(tool_call_id, is_final=is_final)
+        if not self._calls.running:
+            self._wait_anew()
+        if fate is ResultFate.IS_DROPPED:
             return
         if tool_result_message == _CANCELLED:
             tool_result_message = cut_off(tool_name)

@@ -1,4 +1,4 @@
-"""The audio of the caller's turn, kept until it is answered, for a connection that has not heard it."""
+"""The audio of the caller's turns, kept until they are answered, for a connection that has not heard them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BYTES_PER_SAMPLE: Final = 2
 
 
 class TurnAudio:
-    """Keeps the latest turn, and as much of the silence before it as may hide the turn's beginning."""
+    """Keeps the unanswered turns, and as much of the silence before one as may hide its beginning."""
 
     def __init__(self, beginning_seconds: float) -> None:
         self._beginning_seconds = beginning_seconds
@@ -39,10 +39,11 @@ class TurnAudio:
             self._before_seconds = _trim(self._before, self._before_seconds, self._beginning_seconds)
 
     def begin(self) -> None:
-        """Begin a turn with the audio just before."""
+        """Begin a turn with the audio just before. It follows those that were not answered."""
         if not self._is_open:
-            self._turn = self._before
-            self._turn_seconds = self._before_seconds
+            self._turn += self._before
+            self._turn_seconds += self._before_seconds
+            self._turn_seconds = _trim(self._turn, self._turn_seconds, LONGEST_SECONDS)
             self._before, self._before_seconds = deque(), 0.0
             self._is_open = True
 
@@ -50,13 +51,13 @@ class TurnAudio:
         self._is_open = False
 
     def forget(self) -> None:
-        """Drop a turn that was answered. One that has begun since is kept."""
+        """Drop the turns that were answered. One that has begun since is kept."""
         if not self._is_open:
             self._turn = deque()
             self._turn_seconds = 0.0
 
     def chunks(self) -> Iterator[tuple[bytes, int]]:
-        """Yield the turn's audio with its sample rate."""
+        """Yield the turns' audio with its sample rate."""
         yield from tuple(self._turn)
 
 

@@ -11,9 +11,11 @@ from typing import Any, Final
 import numpy as np
 from google.genai import types
 from pipecat.frames.frames import (
+    EndFrame,
     ErrorFrame,
     Frame,
     InputAudioRawFrame,
+    InputTextRawFrame,
     LLMContextFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
@@ -121,6 +123,8 @@ class ScriptedSession:
         self._note("answer_this" if turn_complete else "history", texts)
 
     async def send_realtime_input(self, **given: Any) -> None:
+        # A socket whose buffer is full lets others go first.
+        await asyncio.sleep(0)
         [(kind, value)] = given.items()
         if kind != "text" or value.strip():
             self._note(kind, value)
@@ -146,13 +150,15 @@ class ScriptedGemini(GeminiLive):
         refuses: Called with each session's handle; returns the error to refuse it with, or None.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, server_detects_speech: bool = False, **options: Any) -> None:
         self.refuses: Callable[[str | None], Exception | None] = lambda _handle: None
         self.sessions: list[ScriptedSession] = []
         self._opened = asyncio.Event()
         super().__init__(
             api_key="key",
-            settings=GeminiLive.Settings(model=GEMINI_MODEL, vad=GeminiVADParams(disabled=True)),
+            settings=GeminiLive.Settings(
+                model=GEMINI_MODEL, vad=GeminiVADParams(disabled=not server_detects_speech)
+            ),
             **options,
         )
 
@@ -241,6 +247,12 @@ class ScriptedCall:
 
     async def caller_ends(self) -> None:
         await self._worker.queue_frame(UserStoppedSpeakingFrame())
+
+    async def caller_types(self, text: str) -> None:
+        await self._worker.queue_frame(InputTextRawFrame(text=text))
+
+    async def ends(self) -> None:
+        await self._worker.queue_frame(EndFrame())
 
     async def caller_says(self, audio: bytes) -> None:
         await self.caller_begins()

@@ -112,6 +112,14 @@ def test_the_rest_of_an_interrupted_answer_is_not_the_answer(reply: OwedReply) -
     assert reply.turn_completed() == "empty_turn"
 
 
+def test_what_was_on_its_way_of_an_interrupted_answer_is_not_the_answer(reply: OwedReply) -> None:
+    reply.heard(tone(1), RATE)
+    reply.interrupted()
+
+    assert reply.turn_completed() is None
+    assert reply.turn_completed() == "empty_turn"
+
+
 def test_what_is_still_sent_of_another_answer_is_not_this_one(reply: OwedReply) -> None:
     reply.ask(while_answering=True)
     reply.heard(tone(1), RATE)

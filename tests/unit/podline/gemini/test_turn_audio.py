@@ -55,11 +55,12 @@ def test_a_turn_that_has_begun_since_is_kept() -> None:
     assert kept(audio) == [1]
 
 
-def test_another_turn_takes_the_place_of_the_one_before() -> None:
+def test_another_turn_takes_the_place_of_one_that_was_answered() -> None:
     audio = TurnAudio(0.5)
     audio.begin()
     audio.hear(second(1), RATE)
     audio.end()
+    audio.forget()
     audio.begin()
     audio.hear(second(2), RATE)
 
@@ -83,3 +84,14 @@ def test_audio_of_no_rate_is_not_kept() -> None:
     audio.hear(b"", RATE)
 
     assert not audio
+
+
+def test_another_turn_follows_one_that_was_not_answered() -> None:
+    audio = TurnAudio(0.5)
+    audio.begin()
+    audio.hear(second(1), RATE)
+    audio.end()
+    audio.begin()
+    audio.hear(second(2), RATE)
+
+    assert kept(audio) == [1, 2]
