@@ -19,6 +19,7 @@ class OwedReply:
 
     Attributes:
         is_owed: True from the caller's turn until an answer to it was heard and is complete.
+        has_called_tool: True from a tool call until the turn that made it is over.
     """
 
     def __init__(self, patience: float | None, clock: Callable[[], float]) -> None:
@@ -31,12 +32,13 @@ class OwedReply:
         self._patience = patience
         self._clock = clock
         self._audibility = Audibility()
+        self._other_answer = Audibility()
         self._since = 0.0
         self._queued_until = 0.0
         self._heard_until = 0.0
         self._must_begin_by: float | None = None
         self._sound_seconds = 0.0
-        self._called_tool = False
+        self.has_called_tool = False
         self._is_cut_short = False
         self._is_stale = False
         self.is_owed = False
@@ -86,6 +88,10 @@ class OwedReply:
         self.is_owed = True
         self._since = self._clock()
         self._is_stale = while_answering
+        if while_answering:
+            # The caller waits once the other answer has been played.
+            self._since = max(self._since, self._heard_until)
+            self._other_answer.begin_utterance()
         if not has_begun:
             self._begin()
 
@@ -100,7 +106,7 @@ class OwedReply:
     def withdraw(self) -> None:
         """Note that nothing is due: the caller speaks again."""
         self.is_owed = False
-        self._called_tool = False
+        self.has_called_tool = False
         self._queued_until = self._clock()
         self._begin()
 
@@ -110,6 +116,8 @@ class OwedReply:
         seconds = len(pcm) / _SAMPLE_BYTES / sample_rate
         self._queued_until = max(self._queued_until, now) + seconds
         if self._is_stale:
+            if self._other_answer.hear(pcm, sample_rate, 1, now):
+                self._since = self._queued_until
             return
         self._is_cut_short = False
         self._sound_seconds += seconds
@@ -120,14 +128,13 @@ class OwedReply:
     def called_tool(self) -> None:
         """Note that a tool call was accepted, which counts as an answer until the tool returns."""
         self._is_cut_short = self._is_stale = False
-        self._called_tool = True
+        self.has_called_tool = True
         self.is_owed = False
 
     def interrupted(self) -> None:
         """Note that the model cuts its answer short. Neither what it said nor its completion is a reply."""
         now = self._clock()
-        if self.is_audible:
-            self._since = now
+        self._since = now if self.is_audible else min(self._since, now)
         self._is_cut_short = True
         self._is_stale = False
         self._queued_until = self._heard_until = now
@@ -141,7 +148,7 @@ class OwedReply:
     def turn_completed(self) -> Cause | None:
         """Note that a turn is over; if it should have been the answer and was none, return the cause."""
         is_another = self._is_cut_short or self._is_stale
-        called_tool, self._called_tool = self._called_tool, False
+        called_tool, self.has_called_tool = self.has_called_tool, False
         self._is_cut_short = self._is_stale = False
         if is_another or not self.is_owed:
             return None

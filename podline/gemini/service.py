@@ -99,6 +99,10 @@ class GeminiLive(GeminiToolUse):
     def _is_answer_due(self) -> bool:
         return self._reply.is_owed
 
+    @property
+    def _is_answering_something_else(self) -> bool:
+        return self._bot_is_responding and not self._reply.has_called_tool
+
     def _connection_ended(self) -> None:
         self._cancel_watch()
         self._cancel_unended()

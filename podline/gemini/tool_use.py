@@ -40,6 +40,11 @@ class GeminiToolUse(AnsweredToolCalls, GeminiConnections):
     def _expect_reply(self, *, while_answering: bool = False) -> None:
         """Note that an answer is due from now on."""
 
+    @property
+    @abstractmethod
+    def _is_answering_something_else(self) -> bool:
+        """True while the model makes an answer that can't be one to a tool's result."""
+
     @abstractmethod
     def _wait_anew(self) -> None:
         """Begin the wait for an answer anew, if one is due: tools have kept the model from it."""
@@ -103,7 +108,7 @@ class GeminiToolUse(AnsweredToolCalls, GeminiConnections):
             tool_call_id, tool_name, tool_result_message, is_final=is_final, spoken=spoken
         )
         if spoken and not self._calls.running:
-            self._expect_reply()
+            self._expect_reply(while_answering=self._is_answering_something_else)
 
     async def _send_result(self, key: str, name: str, result: dict[str, Any], **options: bool) -> None:
         """Send a result as the answer to its call, or as text to a session that doesn't know the call."""

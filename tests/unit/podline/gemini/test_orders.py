@@ -3,8 +3,11 @@
 import asyncio
 
 import pytest
+from pipecat.adapters.llm.schemas.direct_function import tool_options
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.frames.frames import (
+    EndFrame,
+    FunctionCallCancelFrame,
     FunctionCallResultProperties,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
@@ -14,7 +17,8 @@ from pipecat.frames.frames import (
 from pipecat.services.llm_service import FunctionCallParams
 
 from podline.contract.messages import AnswerRequested, ModelReconnected, TurnUnanswered
-from podline.gemini.service import GO_ON
+from podline.errors import ModelLost
+from podline.gemini.service import ANSWER_AGAIN, GO_ON
 from testing.fakes.model.scripted_gemini import GREETING, SOUND, WORDS, ScriptedGemini, scripted_call
 from tests.unit.podline.gemini.test_service import HASTY, PATIENT, greeted, tokens
 
@@ -218,3 +222,139 @@ async def test_a_late_completion_of_what_the_caller_interrupted_is_no_empty_answ
         assert call.seen.events[:1] == [TurnUnanswered("empty_turn")]
         await call.seen.event(AnswerRequested)
         assert len(call.model.sessions) == 1
+
+
+class Tools:
+    """Tools that return when the test says so."""
+
+    def __init__(self) -> None:
+        self.may_return = {"search": asyncio.Event(), "details": asyncio.Event()}
+        self.running = {"search": asyncio.Event(), "details": asyncio.Event()}
+
+    @tool_options(cancel_on_interruption=False)
+    async def handle_meanwhile(self, params: FunctionCallParams) -> None:
+        await self.handle(params)
+
+    async def handle(self, params: FunctionCallParams) -> None:
+        self.running[params.function_name].set()
+        await self.may_return[params.function_name].wait()
+        await params.result_callback({"found": params.function_name})
+
+    def schemas(self, *, is_async: bool = False) -> list[FunctionSchema]:
+        return [
+            FunctionSchema(
+                name=name,
+                description=name,
+                properties={},
+                required=[],
+                handler=self.handle_meanwhile if is_async else self.handle,
+            )
+            for name in self.running
+        ]
+
+
+@pytest.mark.parametrize("returns_first", [True, False])
+async def test_of_two_calls_one_is_cancelled_and_the_other_is_answered(*, returns_first: bool) -> None:
+    tools = Tools()
+    async with scripted_call(ScriptedGemini(mute_seconds=PATIENT, tools=tools.schemas())) as call:
+        session = await greeted(call)
+        asked = [{"id": name, "name": name, "args": {}} for name in tools.running]
+        session.says(tool_call={"function_calls": asked})
+        for running in tools.running.values():
+            await running.wait()
+        if returns_first:
+            tools.may_return["details"].set()
+            await session.got("tool_response")
+        session.says(tool_call_cancellation={"ids": ["search"]})
+        await call.seen.frame(FunctionCallCancelFrame)
+        tools.may_return["details"].set()
+        assert await session.got("tool_response") == ["details"]
+        session.speaks(SOUND[:9600])
+        session.completes()
+        await call.caller_says(WORDS)
+        await session.got("activity_end")
+        session.completes()
+
+        assert await session.got("text") == [ANSWER_AGAIN]
+        assert session.kinds.count("tool_response") == 1
+
+
+async def test_a_fast_tool_s_result_is_answered_though_its_turn_is_complete_already() -> None:
+    tools = Tools()
+    tools.may_return["search"].set()
+    async with scripted_call(ScriptedGemini(mute_seconds=PATIENT, tools=tools.schemas())) as call:
+        session = await greeted(call)
+        await call.caller_says(WORDS)
+        await session.got("activity_end")
+        session.says(
+            turn_complete=True, tool_call={"function_calls": [{"id": "1", "name": "search", "args": {}}]}
+        )
+        await session.got("tool_response")
+        session.speaks(SOUND)
+        session.completes()
+        await call.seen.frame(LLMFullResponseEndFrame, 2)
+
+        assert "text" not in session.kinds
+        assert call.seen.events == []
+
+
+async def test_a_result_that_comes_during_another_answer_is_not_missed_when_that_is_complete() -> None:
+    tools = Tools()
+    model = ScriptedGemini(mute_seconds=PATIENT, tools=tools.schemas(is_async=True))
+    async with scripted_call(model) as call:
+        session = await greeted(call)
+        session.calls("1", "search")
+        session.completes()
+        await tools.running["search"].wait()
+        await call.caller_says(WORDS)
+        await session.got("activity_end")
+        session.speaks(SOUND)
+        session.says(generation_complete=True)
+        await call.seen.frame(LLMFullResponseStartFrame, 2)
+        tools.may_return["search"].set()
+        await session.got("tool_response")
+        session.completes()
+        session.speaks(SOUND)
+        session.completes()
+        await call.seen.frame(LLMFullResponseEndFrame, 3)
+
+        assert "text" not in session.kinds
+        assert call.seen.events == []
+
+
+async def test_a_call_that_ends_in_an_answer_ends_though_the_connection_breaks() -> None:
+    async with scripted_call(ScriptedGemini(mute_seconds=PATIENT)) as call:
+        await call.greet()
+        session = await call.model.session(1)
+        session.speaks(SOUND)
+        await call.seen.frame(LLMFullResponseStartFrame)
+        await call.ends()
+        session.breaks()
+        await call.seen.frame(EndFrame)
+
+    assert len(call.model.sessions) == 1
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_session_that_breaks_whenever_it_is_open_is_given_up() -> None:
+    model = ScriptedGemini(mute_seconds=0)
+    async with scripted_call(model) as call:
+        await greeted(call)
+        for number in (1, 2, 3):
+            (await call.model.session(number)).breaks()
+
+        assert isinstance(await call.is_given_up(), ModelLost)
+        assert len(call.model.sessions) == 3
+
+
+async def test_handles_without_end_bring_no_other_connection() -> None:
+    async with scripted_call(ScriptedGemini(mute_seconds=PATIENT)) as call:
+        session = await greeted(call)
+        for number in range(1000):
+            session.hands_out(f"handle {number}")
+        session.says(go_away={"time_left": "NaNs"})
+
+        second = await call.model.session(2)
+
+        assert second.handle == "handle 999"
+        assert len(call.model.sessions) == 2

@@ -120,6 +120,22 @@ def test_what_was_on_its_way_of_an_interrupted_answer_is_not_the_answer(reply: O
     assert reply.turn_completed() == "empty_turn"
 
 
+def test_a_reply_is_overdue_only_after_the_end_of_another_that_the_caller_still_hears(
+    reply: OwedReply, clock: Clock
+) -> None:
+    reply.heard(tone(3), RATE)
+    reply.ask(while_answering=True)
+    assert reply.due_at == pytest.approx(100 + 3 + PATIENCE)
+    clock.now += 1
+    reply.heard(tone(5), RATE)
+    reply.heard(zeros(5), RATE)
+    assert reply.due_at == pytest.approx(100 + 8 + PATIENCE)
+
+    reply.interrupted()
+
+    assert reply.due_at == pytest.approx(101 + PATIENCE)
+
+
 def test_what_is_still_sent_of_another_answer_is_not_this_one(reply: OwedReply) -> None:
     reply.ask(while_answering=True)
     reply.heard(tone(1), RATE)
