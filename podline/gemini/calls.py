@@ -12,6 +12,8 @@ from typing import Final
 
 MOST_RUNNING: Final = 32
 """Calls at a time. A model that makes more has lost its way."""
+LONGEST_RUN_SECONDS: Final = 60.0
+"""How long the model may wait for a call. A tool may keep its call open and never answer it."""
 LONGEST_ID: Final = 1024
 MOST_REMEMBERED: Final = 1000
 """Settled calls of one session. A call is repeated soon after the first, if at all."""
@@ -33,6 +35,7 @@ class _Call:
     model_id: str
     name: str
     session: int
+    began_at: float
     is_running: bool = True
     is_settled: bool = False
 
@@ -40,9 +43,10 @@ class _Call:
 class CallTable:
     """The table of one conversation's calls."""
 
-    def __init__(self, new_id: Callable[[], str]) -> None:
+    def __init__(self, new_id: Callable[[], str], clock: Callable[[], float]) -> None:
         """Make an empty table. `new_id` makes ids for calls without one, or with one of another session."""
         self._new_id = new_id
+        self._clock = clock
         self._session = 0
         self._calls: dict[str, _Call] = {}
 
@@ -51,8 +55,9 @@ class CallTable:
 
     @property
     def running(self) -> list[str]:
-        """The names of the tools that run."""
-        return [call.name for call in self._calls.values() if call.is_running]
+        """The names of the tools that run, and have not for too long."""
+        earliest = self._clock() - LONGEST_RUN_SECONDS
+        return [call.name for call in self._calls.values() if call.is_running and call.began_at > earliest]
 
     def session_opened(self, *, is_resumed: bool) -> None:
         """Note another session. One that isn't resumed knows no earlier call, and may use its id again."""
@@ -64,7 +69,7 @@ class CallTable:
         if len(model_id) > LONGEST_ID or len(self.running) >= MOST_RUNNING or self._key(model_id) is not None:
             return None
         key = self._new_id() if model_id in self._calls else model_id
-        self._calls[key] = _Call(model_id, name, self._session)
+        self._calls[key] = _Call(model_id, name, self._session, self._clock())
         self._forget_the_oldest()
         return key
 

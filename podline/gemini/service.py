@@ -33,6 +33,8 @@ BEGINNING_SECONDS: Final = 1.5
 when it is unsure: with Pipecat's 0.3 s, `save` sometimes began in its vowel and was heard as `remove`."""
 MOST_NOTES: Final = 32
 """How many notes may wait for the model to be quiet. The latest are kept."""
+TOOL_SECONDS: Final = 1.0
+"""How often to look whether a tool that delays an answer still runs."""
 UNENDED_SECONDS: Final = 2.0
 """How long after the last sound of a generated answer the model may take to complete its turn."""
 
@@ -315,7 +317,10 @@ class GeminiLive(GeminiToolUse):
     def _look_at_the_time(self) -> None:
         self._watch = None
         due = self._reply.due_at
-        if due is None or self._session is None or self._calls.running:
+        if due is None or self._session is None:
+            return
+        if self._calls.running:
+            self._watch = asyncio.get_running_loop().call_later(TOOL_SECONDS, self._look_at_the_time)
             return
         if due > self._clock():
             self._rearm()

@@ -29,7 +29,7 @@ class GeminiToolUse(AnsweredToolCalls, GeminiConnections):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._calls = CallTable(lambda: str(uuid.uuid4()))
+        self._calls = CallTable(lambda: str(uuid.uuid4()), self._clock)
         self._unanswered_results: dict[str, tuple[str, dict[str, Any], bool]] = {}
 
     @abstractmethod

@@ -18,7 +18,7 @@ from podline.gemini.calls import LONGEST_ID, MOST_REMEMBERED, MOST_RUNNING, Call
 
 def table() -> CallTable:
     ids = count(1)
-    return CallTable(lambda: f"own-{next(ids)}")
+    return CallTable(lambda: f"own-{next(ids)}", clock=lambda: 0.0)
 
 
 def test_a_call_that_comes_twice_runs_once() -> None:

@@ -1,6 +1,7 @@
 """Whatever happens in between, and in whatever order, each turn is answered once."""
 
 import asyncio
+import time
 
 import pytest
 from pipecat.adapters.llm.schemas.direct_function import tool_options
@@ -18,6 +19,7 @@ from pipecat.services.llm_service import FunctionCallParams
 
 from podline.contract.messages import AnswerRequested, ModelReconnected, TurnUnanswered
 from podline.errors import ModelLost
+from podline.gemini.calls import LONGEST_RUN_SECONDS
 from podline.gemini.service import ANSWER_AGAIN, GO_ON
 from testing.fakes.model.scripted_gemini import GREETING, SOUND, WORDS, ScriptedGemini, scripted_call
 from tests.unit.podline.gemini.test_service import HASTY, PATIENT, greeted, tokens
@@ -358,3 +360,26 @@ async def test_handles_without_end_bring_no_other_connection() -> None:
 
         assert second.handle == "handle 999"
         assert len(call.model.sessions) == 2
+
+
+async def test_a_tool_that_never_reports_does_not_keep_later_turns_from_being_asked_for_again() -> None:
+    waited = 0.0
+    began = asyncio.Event()
+
+    async def forget(_params: FunctionCallParams) -> None:
+        began.set()
+
+    schema = FunctionSchema(name="forget", description="Do.", properties={}, required=[], handler=forget)
+    model = ScriptedGemini(mute_seconds=PATIENT, tools=[schema], clock=lambda: time.monotonic() + waited)
+    async with scripted_call(model) as call:
+        session = await greeted(call)
+        session.calls("1", "forget")
+        session.completes()
+        await began.wait()
+        waited = LONGEST_RUN_SECONDS
+        await call.caller_says(WORDS)
+        await session.got("activity_end")
+
+        session.completes()
+
+        assert await session.got("text") == [ANSWER_AGAIN]
