@@ -140,6 +140,10 @@ class OwedReply:
         self._queued_until = self._heard_until = now
         self._begin()
 
+    def connection_ended(self) -> None:
+        """Note that nothing more comes of the turns that the model has begun."""
+        self._is_cut_short = self._is_stale = self.has_called_tool = False
+
     def generation_completed(self) -> None:
         """Note that all of the answer was sent."""
         if self.is_owed and self.is_audible and not (self._is_stale or self._is_cut_short):

@@ -109,6 +109,7 @@ class GeminiLive(GeminiToolUse):
         self._cancel_watch()
         self._cancel_unended()
         self._is_asked = False
+        self._reply.connection_ended()
         self._usage = None
         self._incoming = IncomingMessages()
 

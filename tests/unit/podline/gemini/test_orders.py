@@ -383,3 +383,75 @@ async def test_a_tool_that_never_reports_does_not_keep_later_turns_from_being_as
         session.completes()
 
         assert await session.got("text") == [ANSWER_AGAIN]
+
+
+async def test_an_interruption_on_a_lost_connection_excuses_no_empty_turn_on_the_next() -> None:
+    async with scripted_call(ScriptedGemini(mute_seconds=PATIENT)) as call:
+        session = await greeted(call)
+        await call.caller_says(WORDS)
+        await session.got("activity_end")
+        session.says(interrupted=True)
+        session.breaks()
+        second = await call.model.session(2)
+        await second.got("activity_end")
+
+        second.completes()
+
+        assert await second.got("text") == [ANSWER_AGAIN]
+
+
+async def test_a_tool_called_while_the_caller_speaks_runs_once_and_the_turn_is_answered() -> None:
+    tools = Tools()
+    async with scripted_call(ScriptedGemini(mute_seconds=PATIENT, tools=tools.schemas())) as call:
+        session = await greeted(call)
+        await call.caller_begins()
+        await session.got("activity_start")
+        session.calls("1", "search")
+        session.completes()
+        await tools.running["search"].wait()
+        tools.may_return["search"].set()
+        await session.got("tool_response")
+        await call.caller_ends()
+        await session.got("activity_end")
+
+        session.completes()
+
+        assert await session.got("text") == [ANSWER_AGAIN]
+        assert session.kinds.count("tool_response") == 1
+
+
+async def test_an_answer_that_breaks_off_on_both_connections_leaves_the_next_turn_answered() -> None:
+    async with scripted_call(ScriptedGemini(mute_seconds=2 * HASTY)) as call:
+        session = await greeted(call)
+        await call.caller_says(WORDS)
+        await session.got("activity_end")
+        session.speaks(SOUND[:9600])
+        second = await call.model.session(2)
+        await second.got("activity_end")
+        second.speaks(SOUND[:9600])
+        await call.seen.frame(LLMFullResponseEndFrame, 3)
+        await call.caller_says(WORDS)
+        await second.got("activity_end", 2)
+
+        second.completes()
+
+        assert await second.got("text") == [ANSWER_AGAIN]
+
+
+async def test_each_fault_has_its_remedy_where_the_server_detects_speech() -> None:
+    model = ScriptedGemini(mute_seconds=PATIENT, server_detects_speech=True)
+    async with scripted_call(model) as call:
+        session = await greeted(call)
+        await call.caller_says(WORDS)
+        await session.got("audio")
+        await call.seen.frame(UserStoppedSpeakingFrame)
+        session.completes()
+        assert await session.got("text") == [ANSWER_AGAIN]
+        session.completes()
+
+        second = await call.model.session(2)
+        assert await second.got("text") == [GO_ON]
+        second.completes()
+
+        assert isinstance(await call.is_given_up(), ModelLost)
+        assert len(model.sessions) == 2
