@@ -147,12 +147,17 @@ class ScriptedGemini(GeminiLive):
     """The product's service, whose SDK connects to this model.
 
     Attributes:
+        may_open: While it is clear, no session is set up.
+        is_asked_to_open: Set when a session is asked for meanwhile.
         refuses: Called with each session's handle; returns the error to refuse it with, or None.
     """
 
     def __init__(self, *, server_detects_speech: bool = False, **options: Any) -> None:
         self.refuses: Callable[[str | None], Exception | None] = lambda _handle: None
         self.sessions: list[ScriptedSession] = []
+        self.may_open = asyncio.Event()
+        self.may_open.set()
+        self.is_asked_to_open = asyncio.Event()
         self._opened = asyncio.Event()
         super().__init__(
             api_key="key",
@@ -170,6 +175,9 @@ class ScriptedGemini(GeminiLive):
     @contextlib.asynccontextmanager
     async def connect(self, *, model: str, config: types.LiveConnectConfig) -> AsyncIterator[ScriptedSession]:  # noqa: ARG002 - the SDK's
         session = ScriptedSession(config)
+        if not self.may_open.is_set():
+            self.is_asked_to_open.set()
+        await self.may_open.wait()
         error = self.refuses(session.handle)
         if error is not None:
             raise error

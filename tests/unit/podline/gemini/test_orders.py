@@ -455,3 +455,48 @@ async def test_each_fault_has_its_remedy_where_the_server_detects_speech() -> No
 
         assert isinstance(await call.is_given_up(), ModelLost)
         assert len(model.sessions) == 2
+
+
+async def test_a_text_is_sent_until_it_is_answered_whatever_breaks() -> None:
+    async with scripted_call(ScriptedGemini(mute_seconds=0)) as call:
+        session = await greeted(call)
+        session.breaks()
+        await call.seen.frame(LLMFullResponseEndFrame)
+        await call.caller_types("The red ones.")
+        second = await call.model.session(2)
+        await second.got("text")
+        second.breaks()
+
+        third = await call.model.session(3)
+
+        assert await third.got("text") == ["The red ones."]
+
+
+async def test_a_call_ends_while_a_session_is_set_up() -> None:
+    async with scripted_call(ScriptedGemini(mute_seconds=PATIENT)) as call:
+        session = await greeted(call)
+        call.model.may_open.clear()
+        session.breaks()
+        await call.model.is_asked_to_open.wait()
+        await call.ends()
+        await call.seen.frame(EndFrame)
+
+    assert len(call.model.sessions) == 1
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_go_away_waits_for_a_tool_whose_result_the_next_session_may_get() -> None:
+    tools = Tools()
+    async with scripted_call(ScriptedGemini(mute_seconds=PATIENT, tools=tools.schemas())) as call:
+        session = await greeted(call)
+        session.calls("1", "search")
+        await tools.running["search"].wait()
+        session.says(go_away={"time_left": "0s"})
+        session.says(output_transcription={"text": "Well"})
+        await call.seen.frame(LLMFullResponseStartFrame, 2)
+        assert len(call.model.sessions) == 1
+        session.breaks()
+        second = await call.model.session(2)
+        tools.may_return["search"].set()
+
+        assert await second.got("tool_response") == ["1"]
