@@ -43,7 +43,7 @@ def asked_in_writing(memory: Memory, text: str, categories: Collection[str], *, 
         return _remembered(memory, _result(memory, intent))
     again = memory.asked
     if again is not None and (
-        isinstance(intent, AnswerAgain) or (intent is None and again.intent and memory.owes)
+        isinstance(intent, AnswerAgain) or (not text.strip() and again.intent and memory.owes)
     ):
         return again
     asked = _asked(memory, request, intent, typed=typed)
