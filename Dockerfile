@@ -62,7 +62,8 @@ COPY podline podline
 COPY sandbox sandbox
 # Controller and sandbox need podline without what runs bots, which needs Pipecat.
 RUN python -m compileall -q . && chmod -R u=rwX,go=rX . \
-    && cp -a podline /opt/podline/podline && rm -r /opt/podline/podline/gemini /opt/podline/podline/runner
+    && cp -a podline /opt/podline/podline && cd /opt/podline/podline \
+    && rm -r gemini runner audibility.py frames.py tool_calls.py
 
 # What the three have in common. The public image has no bytecode of the standard library, and no user of ours
 # could write any. This is the last RUN: what builds the rest stays behind.
