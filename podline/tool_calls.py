@@ -31,6 +31,9 @@ MAX_ARGUMENTS_BYTES: Final = 16 * 1024
 MAX_NAME_CHARACTERS: Final = 64
 """As many as Gemini allows in a declared function's name."""
 MAX_CALLS_AT_ONCE: Final = 16
+MAX_TOOL_SECONDS: Final = 60.0
+"""How long tools may keep one answer waiting. Beyond this a caller waits for a tool as for the model: a tool
+may keep its call open and never answer it."""
 
 _APOLOGY: Final = "Something went wrong on my side."
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+from podline.tool_calls import MAX_TOOL_SECONDS
+
 MOST_RUNNING: Final = 32
 """Calls at a time. A model that makes more has lost its way."""
-LONGEST_RUN_SECONDS: Final = 60.0
-"""How long the model may wait for a call. A tool may keep its call open and never answer it."""
 LONGEST_ID: Final = 1024
 MOST_REMEMBERED: Final = 1000
 """Settled calls of one session. A call is repeated soon after the first, if at all."""
@@ -56,7 +56,7 @@ class CallTable:
     @property
     def running(self) -> list[str]:
         """The names of the tools that run, and have not for too long."""
-        earliest = self._clock() - LONGEST_RUN_SECONDS
+        earliest = self._clock() - MAX_TOOL_SECONDS
         return [call.name for call in self._calls.values() if call.is_running and call.began_at > earliest]
 
     def session_opened(self, *, is_resumed: bool) -> None:

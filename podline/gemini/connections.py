@@ -20,6 +20,7 @@ from podline.gemini.history import as_turns
 from podline.gemini.options import SETUP_SECONDS, http_options
 from podline.gemini.resumption import Resumption
 from podline.gemini.sending import SendingSession
+from podline.timer import Timer
 
 if TYPE_CHECKING:
     from google.genai import types as genai_types
@@ -57,7 +58,7 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
         self._quiet_at = 0.0
         self._leave_by: float | None = None
         self._moved_at = -math.inf
-        self._move: asyncio.TimerHandle | None = None
+        self._move = Timer()
         self._restarting: asyncio.Task[None] | None = None
 
     # What the subclass decides.
@@ -80,10 +81,6 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
     @abstractmethod
     async def _session_opened(self) -> None:
         """Send what the session has to know. The conversation's turns are there already."""
-
-    @abstractmethod
-    def _connection_ended(self) -> None:
-        """Forget what concerned the connection."""
 
     # Connecting.
 
@@ -182,7 +179,6 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
             return
         # Nothing more goes to the former connection: each sound sent there would be another error.
         self._session = None
-        self._cancel_move()
         self._connection_ended()
         self._restarting = self.create_task(self._run_restart(pause, resumes=resumes), "reconnect")
 
@@ -204,7 +200,6 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
     async def _disconnect(self) -> None:
         """Disconnect for good, because the pipeline ends."""
         self._is_over = True
-        self._cancel_move()
         self._connection_ended()
         if self._restarting is not None:
             await self.cancel_task(self._restarting)
@@ -216,10 +211,13 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
             return
         self._is_over = True
         self._session = None
-        self._cancel_move()
         self._connection_ended()
         await self._close_response()
         await self.push_error(error.message, exception=error, force_treat_as_permanent=True)
+
+    def _connection_ended(self) -> None:
+        """Forget what concerned the connection."""
+        self._move.cancel()
 
     async def _close_response(self) -> None:
         """End the answer that the model left open."""
@@ -256,21 +254,15 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
         """
         if self._leave_by is None or not self._is_quiet or self._session is None:
             return
-        self._cancel_move()
         now = self._clock()
         earliest = self._moved_at + STABLE_SECONDS
         if self._resumption.usable is None:
             earliest = max(earliest, min(self._leave_by, self._quiet_at + HANDLE_SECONDS))
         if now < earliest:
-            self._move = asyncio.get_running_loop().call_later(earliest - now, self._move_on_if_quiet)
+            self._move.start(earliest - now, self._move_on_if_quiet)
         else:
             self._moved_at = now
             self._restart()
-
-    def _cancel_move(self) -> None:
-        if self._move is not None:
-            self._move.cancel()
-            self._move = None
 
     async def _push_event(self, event: ModelEvent) -> None:
         await self.push_frame(ModelEventFrame(event=event))

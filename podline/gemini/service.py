@@ -19,6 +19,7 @@ from podline.gemini.incoming import LONGEST_TRANSCRIPTION, RATE, IncomingMessage
 from podline.gemini.reply import Cause, OwedReply
 from podline.gemini.tool_use import GeminiToolUse
 from podline.gemini.turn_audio import TurnAudio
+from podline.timer import Timer
 
 if TYPE_CHECKING:
     from google.genai import types as genai_types
@@ -85,8 +86,8 @@ class GeminiLive(GeminiToolUse):
         self._notes: deque[ModelNoteFrame] = deque(maxlen=MOST_NOTES)
         self._misses = 0
         self._is_asked = False
-        self._watch: asyncio.TimerHandle | None = None
-        self._unended: asyncio.TimerHandle | None = None
+        self._watch = Timer()
+        self._unended = Timer()
         self._usage: genai_types.UsageMetadata | None = None
 
     # Connections.
@@ -106,8 +107,9 @@ class GeminiLive(GeminiToolUse):
         return self._bot_is_responding and not self._reply.has_called_tool
 
     def _connection_ended(self) -> None:
-        self._cancel_watch()
-        self._cancel_unended()
+        super()._connection_ended()
+        self._watch.cancel()
+        self._unended.cancel()
         self._is_asked = False
         self._reply.connection_ended()
         self._usage = None
@@ -206,17 +208,16 @@ class GeminiLive(GeminiToolUse):
         self._reply.generation_completed()
         if was_owed and not self._reply.is_owed:
             self._settle()
-        if self._unended is None:
-            wait = max(0.0, self._reply.heard_until - self._clock()) + UNENDED_SECONDS
-            self._unended = asyncio.get_running_loop().call_later(wait, self._end_unended)
+        if not self._unended.is_running:
+            unplayed = max(0.0, self._reply.heard_until - self._clock())
+            self._unended.start(unplayed + UNENDED_SECONDS, self._end_unended)
 
     def _end_unended(self) -> None:
-        self._unended = None
         if not (self._calls.running or self._reply.is_owed):
             self.create_task(self._close_response(), "close the model's answer")
 
     async def _note_completed(self) -> None:
-        self._cancel_unended()
+        self._unended.cancel()
         # It may come in a message of its own.
         usage, self._usage = self._usage, None
         is_cut_short, was_owed = self._reply.is_cut_short, self._reply.is_owed
@@ -241,7 +242,7 @@ class GeminiLive(GeminiToolUse):
         self._unanswered_texts.clear()
         self._unanswered_results.clear()
         self._turn_audio.forget()
-        self._cancel_watch()
+        self._watch.cancel()
 
     # What the model has to answer.
 
@@ -263,7 +264,7 @@ class GeminiLive(GeminiToolUse):
     async def _handle_user_started_speaking(self, frame: Any) -> None:
         async with self._turn_order:
             await self._send_notes()
-            self._cancel_watch()
+            self._watch.cancel()
             if self._reply.is_audible or not self._reply.is_owed:
                 self._unanswered_texts.clear()
                 self._words = ""
@@ -309,19 +310,17 @@ class GeminiLive(GeminiToolUse):
     # A missing answer.
 
     def _rearm(self) -> None:
-        self._cancel_watch()
+        self._watch.cancel()
         due = self._reply.due_at
         if due is not None and self._session is not None:
-            loop = asyncio.get_running_loop()
-            self._watch = loop.call_later(max(0.0, due - self._clock()), self._look_at_the_time)
+            self._watch.start(due - self._clock(), self._look_at_the_time)
 
     def _look_at_the_time(self) -> None:
-        self._watch = None
         due = self._reply.due_at
         if due is None or self._session is None:
             return
         if self._calls.running:
-            self._watch = asyncio.get_running_loop().call_later(TOOL_SECONDS, self._look_at_the_time)
+            self._watch.start(TOOL_SECONDS, self._look_at_the_time)
             return
         if due > self._clock():
             self._rearm()
@@ -359,13 +358,3 @@ class GeminiLive(GeminiToolUse):
             await self._give_up(
                 ModelLost(f"{_OBSERVED[cause]}, even on a second connection; the caller can call again.")
             )
-
-    def _cancel_watch(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-
-    def _cancel_unended(self) -> None:
-        if self._unended is not None:
-            self._unended.cancel()
-            self._unended = None

@@ -43,3 +43,7 @@ class CallEnding:
         if isinstance(error, MemoryError):
             return cls(Reason.OUT_OF_MEMORY, "The bot ran out of memory; give it more.")
         return cls(Reason.CRASHED, f"The bot crashed with {type(error).__name__}; see the bot's log.")
+
+
+PIPELINE_ENDED: Final = CallEnding(Reason.CRASHED, "The pipeline ended by itself; see the bot's log.")
+"""The ending of a call whose pipeline ends though nothing asked for it."""

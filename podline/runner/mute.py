@@ -8,9 +8,7 @@ from typing import Final, Literal
 from podline.contract.messages import AnswerRequested, ModelReconnected, TurnUnanswered, UnansweredCause
 from podline.errors import BotError, ModelLost, RoomLost
 from podline.frames import ModelEvent
-
-MAX_TOOL_SECONDS: Final = 60.0
-"""How long tools may keep one answer waiting. Beyond this a caller waits for a tool as for the model."""
+from podline.tool_calls import MAX_TOOL_SECONDS
 
 LOSS_SECONDS: Final = 4.0
 """How late a lost connection may be noticed. Nobody heard an answer that began since."""

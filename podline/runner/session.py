@@ -29,7 +29,7 @@ from podline.runner.channel.client import ControllerClient
 from podline.runner.channel.inbox import InboxReader
 from podline.runner.channel.outbox import Outbox
 from podline.runner.closing import Closing
-from podline.runner.ending import CallEnding
+from podline.runner.ending import PIPELINE_ENDED, CallEnding
 from podline.runner.health.watch import PipelineHealth
 from podline.runner.mute import MuteWatch
 from podline.runner.observers.answers import AnswerObserver, transcribes
@@ -186,7 +186,7 @@ class BotSession:
         runner = WorkerRunner(handle_sigint=False, task_manager=self._health.tasks)
         await runner.add_workers(self._worker)
         await runner.run()
-        self._attendance.end(CallEnding(Reason.CRASHED, "The pipeline ended by itself; see the bot's log."))
+        self._attendance.end(PIPELINE_ENDED)
 
     async def _ending(self, running: asyncio.Task[None]) -> CallEnding:
         """Wait for the ending; if the bot cancels the call instead, close the pipeline first."""

@@ -17,7 +17,7 @@ from pipecat.transports.base_input import BaseInputTransport
 
 from podline.contract.reasons import Reason
 from podline.runner.attendance import Attendance
-from podline.runner.ending import CallEnding
+from podline.runner.ending import PIPELINE_ENDED, CallEnding
 from podline.runner.health.progress import Progress
 from podline.runner.health.tasks import EndedTask, WatchedTasks
 from podline.runner.health.verdicts import ending_after, ending_of, ending_of_crash, name_of
@@ -138,7 +138,7 @@ class PipelineHealth:
             self._end(holder, ending_of(holder, what))
 
     def _finished(self, _worker: PipelineWorker, _frame: Frame) -> None:
-        self._attendance.end(CallEnding(Reason.CRASHED, "The pipeline ended by itself; see the bot's log."))
+        self._attendance.end(PIPELINE_ENDED)
 
     def _end(
         self, processor: FrameProcessor | None, ending: CallEnding, error: BaseException | None = None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Literal
 
 from podline.contract.messages import SILENCE_SECONDS, Silence
+from podline.timer import Timer
 
 Side = Literal["caller", "bot"]
 
@@ -18,26 +18,20 @@ class Silences:
         self._record = record
         self._caller_is_here = caller_is_here
         self._speaking: set[Side] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = Timer()
 
     def began(self, side: Side) -> None:
         """Note that this side began to speak."""
         self._speaking.add(side)
-        self._cancel()
+        self._timer.cancel()
 
     def stopped(self, side: Side, ago: float) -> None:
         """Note that this side stopped speaking this many seconds ago."""
         self._speaking.discard(side)
-        self._cancel()
+        self._timer.cancel()
         if not self._speaking:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, SILENCE_SECONDS - ago), self._is_silent, side)
+            self._timer.start(SILENCE_SECONDS - ago, self._is_silent, side)
 
     def _is_silent(self, after: Side) -> None:
         if self._caller_is_here():
             self._record(Silence(after=after))
-
-    def _cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from loguru import logger
 
 from podline.extras import optional
+from podline.timer import Timer
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -17,7 +18,7 @@ RECEPTION_SECONDS: Final = 2.0
 """How long no frame of a published track may arrive. On a working connection the first takes 0.2 s, and then
 one arrives every 10 ms, even if the caller is silent."""
 
-MOST_REQUESTS: Final = 2
+MOST_REQUESTS: Final = 3
 """How often LiveKit may leave a requested track undelivered before the room counts as lost."""
 
 
@@ -53,7 +54,7 @@ class CallerReception:
         self._lost = lost
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
-        self._check: asyncio.TimerHandle | None = None
+        self._check = Timer()
         self._has_heard = False
         self._silent_since: float | None = None
         self._undelivered = 0
@@ -64,11 +65,10 @@ class CallerReception:
 
     def start(self) -> None:
         """Look at regular intervals from now on."""
-        self._check = self._loop.call_later(self._seconds / 4, self._look)
+        self._check.start(self._seconds / 4, self._look)
 
     def stop(self) -> None:
-        if self._check is not None:
-            self._check.cancel()
+        self._check.cancel()
 
     def _look(self) -> None:
         self.start()

@@ -1,10 +1,10 @@
 """The bot's membership in a provider's room: refused or lost once, and kept while a connection recovers."""
 
-import asyncio
 from typing import Final
 
 from podline.errors import BotError, RoomLost, RoomRefused
 from podline.runner.room.protocols import Presence
+from podline.timer import Timer
 
 _MAX_CHARACTERS: Final = 200
 
@@ -18,14 +18,13 @@ class Membership:
         self._server = server
         self._token = token
         self._presence = presence
-        self._loop = asyncio.get_running_loop()
-        self._recovery: asyncio.TimerHandle | None = None
+        self._recovery = Timer()
         self.is_over = False
 
     @property
     def is_interrupted(self) -> bool:
         """True while waiting for the connection to recover."""
-        return self._recovery is not None
+        return self._recovery.is_running
 
     def refuse(self, words: str, remedy: str) -> None:
         """Report that the bot was refused. `words` is the provider's reason, `remedy` says what to do."""
@@ -37,15 +36,13 @@ class Membership:
 
     def interrupted(self, seconds: float) -> None:
         """Note a broken connection; the room is lost unless it recovers in time."""
-        if not self.is_over and self._recovery is None:
+        if not (self.is_over or self.is_interrupted):
             words = f"the connection to {self._server} was interrupted for {seconds:g} seconds"
-            self._recovery = self._loop.call_later(seconds, self.lose, words)
+            self._recovery.start(seconds, self.lose, words)
 
     def recovered(self) -> None:
         """Note that the connection works."""
-        if self._recovery is not None:
-            self._recovery.cancel()
-            self._recovery = None
+        self._recovery.cancel()
 
     def finish(self) -> None:
         """Ignore everything that the provider reports from now on."""

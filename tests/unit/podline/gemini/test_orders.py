@@ -19,8 +19,8 @@ from pipecat.services.llm_service import FunctionCallParams
 
 from podline.contract.messages import AnswerRequested, ModelReconnected, TurnUnanswered
 from podline.errors import ModelLost
-from podline.gemini.calls import LONGEST_RUN_SECONDS
 from podline.gemini.service import ANSWER_AGAIN, GO_ON
+from podline.tool_calls import MAX_TOOL_SECONDS
 from testing.fakes.model.scripted_gemini import GREETING, SOUND, WORDS, ScriptedGemini, scripted_call
 from tests.unit.podline.gemini.test_service import HASTY, PATIENT, greeted, tokens
 
@@ -376,7 +376,7 @@ async def test_a_tool_that_never_reports_does_not_keep_later_turns_from_being_as
         session.calls("1", "forget")
         session.completes()
         await began.wait()
-        waited = LONGEST_RUN_SECONDS
+        waited = MAX_TOOL_SECONDS
         await call.caller_says(WORDS)
         await session.got("activity_end")
 

@@ -18,13 +18,13 @@ from podline.contract.reasons import Reason
 from podline.frames import ModelEvent
 from podline.runner.mute import (
     LOSS_SECONDS,
-    MAX_TOOL_SECONDS,
     PLAYING_SECONDS,
     Afterwards,
     MuteWatch,
     Sent,
     Unanswered,
 )
+from podline.tool_calls import MAX_TOOL_SECONDS
 
 BOUND = 8.0
 
