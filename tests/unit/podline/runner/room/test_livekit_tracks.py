@@ -130,7 +130,7 @@ async def test_a_track_that_is_delivered_without_a_sound_is_the_callers_trouble_
 async def test_a_track_that_is_delivered_at_last_is_lost_only_after_as_many_requests_again() -> None:
     track = Publication("mic", is_refused=True)
     listening = Listening(track)
-    await asyncio.sleep(6)
+    await asyncio.sleep(8)
     assert track.requests == MOST_REQUESTS
     track.is_refused = False
     listening.reception.heard()
