@@ -27,11 +27,13 @@ WORKDIR /build
 COPY pyproject.toml uv.lock ./
 
 # Without our own code, which is a layer of its own: a change of it builds in seconds and is little to pull.
-# What is removed is what nothing imports; docs/images.md says how much it is.
+# What is left out or removed is what nothing imports; docs/images.md says how much it is.
 FROM builder AS bot-packages
 ARG SSL_CERT_FILE
 RUN --mount=type=secret,id=certificates --mount=type=cache,target=/root/.cache/uv \
     uv sync --quiet --frozen --no-dev --no-install-project --extra bot \
+        --no-install-package openai --no-install-package jiter \
+        --no-install-package httpx2 --no-install-package httpcore2 --no-install-package truststore \
     && cd /opt/podline/lib/python3*/site-packages \
     && find . -type d -name tests -prune -exec rm -r {} + \
     && find . -type f -name '*.pyi' -delete \
