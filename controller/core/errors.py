@@ -4,6 +4,7 @@
 * ControllerError
   - Unauthorized       401
   - Forbidden          403
+  - AgentNotFound      404
   - SessionNotFound    404
   - SessionConflict    409
   - OfferRefused       409
@@ -18,6 +19,7 @@
   - UnknownOutcome     503
   - RoomsUnavailable   503
   - ModelUnavailable   503
+  - AgentInvalid       503
   - BotUnavailable     503
   - ShuttingDown       503
 
@@ -66,6 +68,15 @@ class Forbidden(ControllerError):
     """The key is valid but doesn't allow this."""
 
     status, code, title = 403, "forbidden", "This is not allowed"
+
+
+class AgentNotFound(ControllerError):
+    """No agent has this name."""
+
+    status, code, title = 404, "agent_not_found", "Agent not found"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no agent {name!r}. GET /v1/agents lists them; `agent` names one of them.")
 
 
 class SessionNotFound(ControllerError):
@@ -233,6 +244,17 @@ class ModelUnavailable(ControllerError):
         super().__init__(sentence)
         if retry_after is not None:
             self.retry_after = retry_after
+
+
+class AgentInvalid(ControllerError):
+    """The agent has no valid definition."""
+
+    status, code, title = 503, "agent_invalid", "The agent has no valid definition"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The definition of the agent {name!r} can't be used. GET /v1/agents says what is wrong with it."
+        )
 
 
 class BotUnavailable(ControllerError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
+from controller.core.agents import BUILT_IN, AgentVersion
 from controller.core.session import Diagnostics, Ending, Session
 from podline.contract import environment
 from podline.contract.messages import FinalReport
@@ -23,12 +24,14 @@ class Launch:
 
     Attributes:
         session: the whole session, so that a runtime can store it with the bot.
+        agent: the version of its agent that the bot is launched from.
         environment: variables anyone may read.
         secrets: variables that only the bot may read; None if they are no longer known.
         deadline_seconds: how long it may exist at most, from the launch on.
     """
 
     session: Session
+    agent: AgentVersion = BUILT_IN
     environment: Mapping[str, str]
     secrets: Mapping[str, str] | None = field(repr=False)
     deadline_seconds: float

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Final
 
+from controller.core.agents import DEFAULT_AGENT
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Usage
 
@@ -108,6 +109,10 @@ class Session:
         usage_is_partial: the bot left no final report, so it may have used more than `usage` says.
         diagnostics: of a session that failed, if its runtime has any.
         address_tag: stands for the address of a caller without a name; None for all others.
+        agent: the name of its agent.
+        agent_version: the id of the version that it was accepted with; None for one of an earlier release.
+        body: JSON for the bot, which nobody else is shown; None if there is none, or once it has ended.
+        body_is_lost: there is a body, but only the controller that accepted the session knew it.
         trace: the W3C headers that continue the request's trace; empty if it is not traced.
     """
 
@@ -119,6 +124,10 @@ class Session:
     room_url: str | None = None
     room_is_brought: bool = False
     room_name: str | None = None
+    agent: str = DEFAULT_AGENT
+    agent_version: str | None = None
+    body: str | None = field(default=None, repr=False)
+    body_is_lost: bool = False
     persona: str | None = None
     max_duration_seconds: int
     budget: Budget = NO_BUDGET
@@ -153,5 +162,8 @@ class Session:
         if self.phase.is_end:
             return self
         return replace(
-            self.moved(ending.reason.phase), ending=ending, timeline=self.timeline.marked(ended=at)
+            self.moved(ending.reason.phase),
+            ending=ending,
+            timeline=self.timeline.marked(ended=at),
+            body=None,
         )

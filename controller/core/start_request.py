@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from controller.core.agents import DEFAULT_AGENT
 from controller.core.session import NO_BUDGET, Budget, Session
 
 
@@ -16,11 +17,15 @@ class StartRequest:
     """A checked request for a session. Equal requests with the same id are the same session.
 
     Attributes:
+        agent: the name of an agent; a request that names none is one for the default.
+        body: JSON for the bot; None for none.
         address_tags: of a caller without a name: the tags of their address in records, newest first.
     """
 
     user_id: str
     session_id: str | None = None
+    agent: str = DEFAULT_AGENT
+    body: str | None = field(default=None, repr=False)
     room: tuple[str, str] | None = None
     max_duration_seconds: int
     budget: Budget = NO_BUDGET
@@ -35,6 +40,9 @@ class StartRequest:
         if self.budget != NO_BUDGET:
             # Without a budget the hash is that of releases without budgets: hashes on their Jobs stay valid.
             asked.append([self.budget.tokens, self.budget.cost])
+        if self.agent != DEFAULT_AGENT or self.body is not None:
+            # Likewise that of releases without agents. No budget is an object.
+            asked.append({"agent": self.agent, "body": self.body})
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

@@ -56,7 +56,7 @@ class Agent(BaseModel):
     room_url: str | None
 
 
-class Agents(BaseModel):
+class RunningAgents(BaseModel):
     """All running bots."""
 
     agents: list[Agent]
@@ -98,10 +98,10 @@ async def stop_agent(session_id: SessionIdDep, supervisor: SupervisorDep) -> Age
 
 
 @router.get("/agents", dependencies=[requires(KeyScope.READ)], responses=refusals(*WITHOUT_THE_SCOPE))
-async def list_agents(supervisor: SupervisorDep) -> Agents:
+async def list_agents(supervisor: SupervisorDep) -> RunningAgents:
     """List all bots that are not confirmed gone."""
     sessions = [record.session for record in supervisor.registry.running()]
-    return Agents(
+    return RunningAgents(
         agents=[Agent(session_id=each.id, user_id=each.user_id, room_url=each.room_url) for each in sessions]
     )
 

@@ -340,14 +340,6 @@ export interface components {
             status: "stopped" | "not_found";
         };
         /**
-         * Agents
-         * @description All running bots.
-         */
-        Agents: {
-            /** Agents */
-            agents: components["schemas"]["Agent"][];
-        };
-        /**
          * BudgetOut
          * @description The most that the session may use before it ends as `budget_spent`; null if there is no limit.
          */
@@ -507,6 +499,14 @@ export interface components {
             token: string | null;
             /** Ice Servers */
             ice_servers?: components["schemas"]["IceServerOut"][] | null;
+        };
+        /**
+         * RunningAgents
+         * @description All running bots.
+         */
+        RunningAgents: {
+            /** Agents */
+            agents: components["schemas"]["Agent"][];
         };
         /**
          * SessionOut
@@ -2351,7 +2351,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Agents"];
+                    "application/json": components["schemas"]["RunningAgents"];
                 };
             };
             /** @description The key or token is missing or not valid. */
