@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from sandbox.gemini.intents import GOODBYES, REMOVE_VERBS, SAVE_VERBS
+from sandbox.mind.intents import GOODBYES, REMOVE_VERBS, SAVE_VERBS
 from sandbox.numbers import words_for_number
 
 _CHANGE_VERBS: Final = tuple(verb for verb in (*SAVE_VERBS, *REMOVE_VERBS) if verb != "add")

@@ -8,17 +8,21 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sandbox.gemini import answers, server_messages, wire
+from sandbox.gemini import server_messages, wire
 from sandbox.gemini.behaviour import Behaviour
 from sandbox.gemini.bending import THOUGHT
 from sandbox.gemini.faults import Moment
-from sandbox.gemini.intents import Goodbye, Greet, Intent, Recall, Remove, Save, Say, Search
-from sandbox.gemini.memory import Asked, Memory, TurnKind
+from sandbox.gemini.memory import Memory
 from sandbox.gemini.record import SessionRecord, TurnRecord
 from sandbox.gemini.speech import Speaker
 from sandbox.gemini.tool_use import ToolUse
-from sandbox.gemini.understanding import asked_by_voice, asked_in_writing, read_history
-from sandbox.gemini.usage import Spent, heard_tokens, spoken_tokens, text_tokens, usage_metadata
+from sandbox.gemini.understanding import asked_by_voice, asked_in_writing
+from sandbox.gemini.usage import Spent, heard_tokens, spoken_tokens, usage_metadata
+from sandbox.mind import answers
+from sandbox.mind.dialogue import Asked, TurnKind
+from sandbox.mind.intents import Goodbye, Greet, Intent, Recall, Remove, Save, Say, Search
+from sandbox.mind.tokens import text_tokens
+from sandbox.mind.understanding import read_history
 
 Send = Callable[[dict[str, Any]], Awaitable[bool]]
 """Sends a message, and returns whether it went out."""

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
-from sandbox.gemini.answers import Request
 from sandbox.gemini.callers import ModelCaller
-from sandbox.gemini.intents import Intent, Search
 from sandbox.gemini.record import Outcome
 from sandbox.gemini.usage import Spent
-
-TurnKind = Literal["greeting", "answer", "tool_result"]
-
-
-class Asked(msgspec.Struct):
-    """What the model was asked last.
-
-    Attributes:
-        kind: What kind of turn answers it.
-        intent: What it asks for; None if that was not understood.
-        answer: The answer, if it is known without asking a tool.
-    """
-
-    kind: TurnKind
-    intent: Intent | None
-    answer: str | None = None
+from sandbox.mind.answers import Request
+from sandbox.mind.dialogue import Dialogue
 
 
-class Memory(msgspec.Struct):
+class Memory(Dialogue):
     """What one conversation has come to, over all its connections.
 
     Attributes:
         name: Sets its tool calls' ids apart from those of other sessions.
         caller: Who talks.
         instructed: Whether the system instruction is part of the context.
-        greeted: Whether anything has been said yet.
-        asked: What was asked last.
-        owes: True until that is answered.
-        search: What the caller looked for last.
         context: Tokens of the conversation so far, all of them prompt for the next turn.
         open_calls: Requests waiting for their tool's result, by call id; None if there is nothing to say.
         closed_calls: What another response to a call that is open no more counts as, by id.
@@ -51,16 +29,12 @@ class Memory(msgspec.Struct):
     name: str = "1"
     caller: ModelCaller = msgspec.field(default_factory=ModelCaller)
     instructed: bool = False
-    greeted: bool = False
-    asked: Asked | None = None
-    owes: bool = False
-    search: Search | None = None
     context: Spent = Spent()
-    open_calls: dict[str, Request | None] = {}
-    closed_calls: dict[str, Outcome] = {}
+    open_calls: dict[str, Request | None] = msgspec.field(default_factory=dict)
+    closed_calls: dict[str, Outcome] = msgspec.field(default_factory=dict)
     calls_made: int = 0
-    announced: dict[str, str] = {}
-    handles: list[str] = []
+    announced: dict[str, str] = msgspec.field(default_factory=dict)
+    handles: list[str] = msgspec.field(default_factory=list)
 
     def open_call(self, request: Request | None) -> str:
         """Note that a tool is called for a request; the call's id."""
@@ -77,20 +51,13 @@ class Memory(msgspec.Struct):
         """Add to the context."""
         self.context = self.context.plus(tokens)
 
-    def ask(self, asked: Asked) -> None:
-        """Note what was asked, or how that is to be answered."""
-        self.asked = asked
-        self.owes = True
-        if isinstance(asked.intent, Search):
-            self.search = asked.intent
-
     def announced_id(self, call_id: str) -> str:
         """Return the id with which a call was made."""
         return next((other for other, own in self.announced.items() if own == call_id), call_id)
 
     def answer(self) -> None:
         """Note that what was asked is answered."""
-        self.owes = False
+        super().answer()
         self.caller.unanswered = None
 
     def outcome_of(self, call_id: str) -> Outcome:

@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from sandbox.gemini.answers import sentences
 from sandbox.gemini.pacing import Pacing
+from sandbox.mind.answers import sentences
 from sandbox.voice import Samples, Voice, seconds_of
 
 SPEAKING_RATE: Final = 24_000

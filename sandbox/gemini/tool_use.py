@@ -8,16 +8,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sandbox.gemini import answers, server_messages, wire
-from sandbox.gemini.answers import Request
+from sandbox.gemini import server_messages, wire
 from sandbox.gemini.behaviour import Behaviour
-from sandbox.gemini.intents import Remove, Save, Search
 from sandbox.gemini.manners import ToolCallCancellation
-from sandbox.gemini.memory import Asked, Memory, TurnKind
+from sandbox.gemini.memory import Memory
 from sandbox.gemini.record import SessionRecord, ToolResponseRecord, TurnRecord
-from sandbox.gemini.usage import Spent, text_tokens
+from sandbox.gemini.usage import Spent
+from sandbox.mind import answers
+from sandbox.mind.answers import Request
+from sandbox.mind.dialogue import Asked, TurnKind
+from sandbox.mind.tokens import text_tokens
+from sandbox.mind.tools import arguments_for, farewell_tool, tool_named
 
-_FAREWELL_TOOLS: Final = ("end_call", "goodbye")
 _SILENT: Final = "SILENT"
 """The scheduling of a result that the model doesn't speak of."""
 
@@ -48,18 +50,18 @@ class ToolUse:
 
         A model that doesn't wait for the result returns a few words, and speaks of the result later.
         """
-        name, arguments = _tool_for(request)
+        name = tool_named(request)
         declared = self.setup.functions.get(name)
         if declared is None:
             return answers.NO_TOOL
-        known = {key: value for key, value in arguments.items() if key in declared.parameter_names}
+        arguments = arguments_for(request, declared.parameter_names)
         call_id = self.memory.open_call(request)
         waiting: asyncio.Future[wire.FunctionResponse] | None = None
         if declared.blocks(self.setup.model):
             waiting = self._waiting[call_id] = asyncio.get_running_loop().create_future()
         asked_at = self.clock()
         cancellation = self.behaviour.cancellation()
-        await self._call(call_id, name, known)
+        await self._call(call_id, name, arguments)
         if cancellation is not None and await self._is_cancelled(call_id, cancellation):
             return None
         if waiting is None:
@@ -71,7 +73,7 @@ class ToolUse:
 
     async def announce_farewell(self) -> None:
         """Call the application's tool for a goodbye, if it declared one."""
-        name = next((name for name in _FAREWELL_TOOLS if name in self.setup.functions), None)
+        name = farewell_tool(self.setup.functions)
         if name is not None:
             await self._call(self.memory.open_call(None), name, {})
 
@@ -148,19 +150,3 @@ class ToolUse:
         answer = answers.answer_from(request, response)
         self.memory.ask(Asked("tool_result", request, answer))
         return answer
-
-
-def _tool_for(request: Request) -> tuple[str, dict[str, Any]]:
-    """Return the tool's name and arguments, without those that the caller didn't mention."""
-    match request:
-        case Search():
-            arguments = {
-                "query": request.query,
-                "category": request.category,
-                "priceRange": request.price_range,
-            }
-            return "search_products", {key: value for key, value in arguments.items() if value is not None}
-        case Save():
-            return "save_product", {"productNumber": request.number}
-        case Remove():
-            return "remove_product", {"productNumber": request.number}

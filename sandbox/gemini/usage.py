@@ -14,9 +14,6 @@ OUTPUT_AUDIO_TOKENS_PER_SECOND: Final = 25
 
 _MOST_SANE: Final = 2**31
 
-CHARACTERS_PER_TEXT_TOKEN: Final = 4
-"""ai.google.dev/gemini-api/docs/tokens: a token is about four characters."""
-
 
 class Spent(msgspec.Struct, frozen=True):
     """Tokens by modality: what went in, what came out."""
@@ -35,11 +32,6 @@ class Spent(msgspec.Struct, frozen=True):
             self.prompt_audio + other.prompt_audio,
             self.response_audio + other.response_audio,
         )
-
-
-def text_tokens(text: str) -> int:
-    """Tokens of a text, rounded up."""
-    return -(-len(text) // CHARACTERS_PER_TEXT_TOKEN)
 
 
 def heard_tokens(seconds: float) -> int:

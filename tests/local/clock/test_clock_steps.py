@@ -15,7 +15,7 @@ import pytest
 
 from sandbox.caller import calling
 from sandbox.caller_audio import RATE, Ear, trimmed
-from sandbox.gemini.answers import sentences
+from sandbox.mind.answers import sentences
 from sandbox.voice import Voice, seconds_of
 from testing.processes import ROOT, Sandbox, ended_session, eventually
 from testing.servers.livekit import LiveKitServer

@@ -42,7 +42,6 @@ from podline.frames import ModelNoteFrame
 from podline.gemini.service import GeminiLive
 from sandbox.certificate import make_certificate
 from sandbox.ears import HEARING_RATE, Ears
-from sandbox.gemini.answers import ONE_MOMENT, SORRY
 from sandbox.gemini.door import Door
 from sandbox.gemini.model import Gemini
 from sandbox.gemini.pacing import Pacing
@@ -50,6 +49,7 @@ from sandbox.gemini.record import SessionRecord
 from sandbox.gemini.server import create_gemini_app
 from sandbox.gemini.tokens import EphemeralTokens
 from sandbox.grammar import request_grammar
+from sandbox.mind.answers import ONE_MOMENT, SORRY
 from sandbox.voice import Voice
 from testing.fakes.bots.bot_store import FakeStore
 

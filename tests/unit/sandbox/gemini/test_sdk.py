@@ -8,7 +8,7 @@ from google.genai import errors, types
 
 from sandbox.caller_audio import trimmed
 from sandbox.ears import HEARING_RATE
-from sandbox.gemini.answers import SORRY
+from sandbox.mind.answers import SORRY
 from sandbox.voice import Voice
 from tests.unit.sandbox.sdk import Model, connect, first_tool_call, send, speak, until_turn_complete
 

@@ -1,8 +1,9 @@
 """What the model takes a text for, given what it still owes."""
 
-from sandbox.gemini.intents import Search
-from sandbox.gemini.memory import Asked, Memory
+from sandbox.gemini.memory import Memory
 from sandbox.gemini.understanding import asked_in_writing
+from sandbox.mind.dialogue import Asked
+from sandbox.mind.intents import Search
 
 OWED = Asked("answer", Search("shoes"))
 

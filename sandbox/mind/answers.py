@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, assert_never
 
-from sandbox.gemini.intents import Remove, Save, Search
+from sandbox.mind.intents import Remove, Save, Search
 
 GREETING: Final = "Hello! I can find, save and remove products for you. What are you looking for?"
 FAREWELL: Final = "Thank you for calling. Goodbye!"

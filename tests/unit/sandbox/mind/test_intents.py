@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.gemini.intents import (
+from sandbox.mind.intents import (
     GOODBYES,
     REMOVE_VERBS,
     SAVE_VERBS,

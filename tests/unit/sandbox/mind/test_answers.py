@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.gemini.answers import answer_from, sentences
-from sandbox.gemini.intents import Remove, Save, Search
+from sandbox.mind.answers import answer_from, sentences
+from sandbox.mind.intents import Remove, Save, Search
 
 SHOES = {"number": 2, "name": "Trail running shoes", "price": 89.0}
 LAMP = {"number": 6, "name": "Oak desk lamp", "price": 79.5}
