@@ -99,4 +99,5 @@ def _supervisor(settings: Settings, parts: Parts, ice: IceServers) -> Supervisor
         metrics=parts.metrics,
         tracing=parts.tracing,
         credentials=parts.credentials,
+        agents=parts.agents,
     )

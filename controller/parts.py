@@ -15,6 +15,8 @@ import httpx
 import msgspec
 from prometheus_client import CollectorRegistry
 
+from controller.agents.built_in import BuiltInAgents
+from controller.core.agents import Agents
 from controller.core.credentials import Credentials, Issuer
 from controller.core.primitives.clock import Clock, system_clock
 from controller.core.rooms import Rooms
@@ -51,6 +53,7 @@ class Parts:
         credentials: what each bot is issued for its own call.
     """
 
+    agents: Agents
     runtime: Runtime
     rooms: Rooms
     signer: Signer
@@ -81,6 +84,7 @@ def choose_parts(settings: Settings, variables: Mapping[str, str], directory: Pa
     tracing = choose_tracing(variables)
     runtime = choose_runtime(settings, variables, directory, clock, metrics.registry, tracing)
     return Parts(
+        agents=BuiltInAgents(),
         runtime=runtime,
         rooms=choose_rooms(settings, signer, runtime.installation_id),
         signer=signer,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from controller.core.agents import Agents
 from controller.core.errors import SessionConflict
 from controller.core.primitives.clock import Clock
 from controller.core.rooms import Rooms
@@ -21,6 +22,7 @@ class Acceptance:
     def __init__(
         self,
         *,
+        agents: Agents,
         rooms: Rooms,
         registry: SessionRegistry,
         personas: Personas,
@@ -28,6 +30,7 @@ class Acceptance:
         clock: Clock,
         tracing: Tracing,
     ) -> None:
+        self._agents = agents
         self._rooms = rooms
         self._registry = registry
         self._personas = personas
@@ -39,6 +42,7 @@ class Acceptance:
         """Return the session that a request asks for. It takes no slot yet.
 
         Raises:
+            AgentNotFound, AgentInvalid: there is no such agent, or it can't be used.
             InvalidRequest: the persona or the room can't be used here.
             SessionConflict: another session's bot is already in the caller's room.
         """
@@ -61,6 +65,9 @@ class Acceptance:
             request_hash=request.hash,
             room_provider=self._rooms.provider,
             room_is_brought=request.room is not None,
+            agent=request.agent,
+            agent_version=self._agents.current(request.agent).id,
+            body=request.body,
             persona=request.persona,
             max_duration_seconds=request.max_duration_seconds,
             budget=request.budget,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.core.agents import AgentDefinition, AgentVersion, GoodbyeRule
 from controller.core.errors import InvalidRequest
 from controller.core.rooms import Room
 from controller.core.runtime import Launch
@@ -53,11 +54,17 @@ class Assigner:
     refuse_private_candidates: bool = False
 
     def launch(
-        self, session: Session, room: Room, deadline_seconds: float, issued: Mapping[str, str]
+        self,
+        session: Session,
+        agent: AgentVersion,
+        room: Room,
+        deadline_seconds: float,
+        issued: Mapping[str, str],
     ) -> Launch:
         """Return the launch of a session's bot. `issued` is secret, like the room's secrets."""
         plain = {
             **room.environment,
+            **_of_agent(agent.definition),
             environment.SESSION_ID: session.id,
             environment.USER_ID: session.user_id,
             environment.CONTROLLER_URL: self.controller_url,
@@ -70,11 +77,40 @@ class Assigner:
         if self.refuse_private_candidates:
             plain[environment.REFUSE_PRIVATE_CANDIDATES] = "true"
         secrets = None
-        if room.secrets is not None:
+        if room.secrets is not None and not session.body_is_lost:
             secrets = {**room.secrets, **issued, **self._ice(session, deadline_seconds)}
             secrets[environment.LAUNCH_TOKEN] = self.signer.launch_token(session.launch_id)
-        return Launch(session=session, environment=plain, secrets=secrets, deadline_seconds=deadline_seconds)
+            if session.body is not None:
+                secrets[environment.BODY] = session.body
+        return Launch(
+            session=session,
+            agent=agent,
+            environment=plain,
+            secrets=secrets,
+            deadline_seconds=deadline_seconds,
+        )
 
     def _ice(self, session: Session, deadline_seconds: float) -> dict[str, str]:
         servers = [each.as_configuration() for each in self.ice.for_session(session.id, deadline_seconds)]
         return {environment.ICE_CONFIG: json.dumps({"iceServers": servers})} if servers else {}
+
+
+def _of_agent(definition: AgentDefinition) -> dict[str, str]:
+    """Return what an agent's definition tells its bot's runner."""
+    seconds = {
+        environment.IDLE_SECONDS: definition.idle_seconds,
+        environment.NO_CALLER_SECONDS: definition.no_caller_seconds,
+        environment.MUTE_SECONDS: definition.mute_seconds,
+    }
+    variables = {name: f"{value:g}" for name, value in seconds.items() if value is not None}
+    variables[environment.AGENT] = definition.name
+    if definition.file is not None:
+        variables[environment.BOT_FILE] = definition.file
+    if definition.goodbye is not None:
+        variables[environment.GOODBYE] = _goodbye(definition.goodbye)
+    return variables
+
+
+def _goodbye(rule: GoodbyeRule) -> str:
+    given = {"request": rule.request, "sentence": rule.sentence}
+    return json.dumps({key: text for key, text in given.items() if text is not None} or False)

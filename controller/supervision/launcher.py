@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from controller.core.agents import Agents, AgentVersion
 from controller.core.credentials import Credentials
 from controller.core.deadlines import Limits
 from controller.core.endings import ending_for
@@ -41,6 +42,7 @@ class Launcher:
     def __init__(  # noqa: PLR0913 - the parts it is composed of
         self,
         *,
+        agents: Agents,
         runtime: Runtime,
         rooms: Rooms,
         registry: SessionRegistry,
@@ -54,6 +56,7 @@ class Launcher:
         own: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         """`own` runs work in the background."""
+        self._agents = agents
         self._runtime = runtime
         self._rooms = rooms
         self._registry = registry
@@ -105,7 +108,7 @@ class Launcher:
                     room = await self._rooms.enter_again(session, lifetime_seconds=lifetime)
                     # The secrets of a brought room's bot are lost with its token; no others are issued.
                     issued = {} if room.secrets is None else await self._issue(session)
-                    launch = self._assigner.launch(session, room, lifetime, issued)
+                    launch = self._assigner.launch(session, self._version(session), room, lifetime, issued)
                 await self._launch_bot(launch)
             except (UnknownOutcome, RoomsUnavailable, ModelUnavailable):
                 await asyncio.sleep(_PAUSE_SECONDS)
@@ -139,7 +142,8 @@ class Launcher:
                 record.room_opened(room)
                 caller_token = room.caller_token
                 lifetime = self._lifetime(record.session)
-                launch = self._assigner.launch(record.session, room, lifetime, issued)
+                version = self._version(record.session)
+                launch = self._assigner.launch(record.session, version, room, lifetime, issued)
             await self._hand_over(record, launch, _ADOPTION_SECONDS if request.session_id else 0)
         except ControllerError as error:
             record.refused(error)
@@ -154,6 +158,11 @@ class Launcher:
 
     async def _issue(self, session: Session) -> dict[str, str]:
         return await self._credentials.issue(session, lifetime_seconds=self._lifetime(session))
+
+    def _version(self, session: Session) -> AgentVersion:
+        """Return the version that a session was accepted with; the active one if that is not kept."""
+        accepted = self._agents.version(session.agent, session.agent_version or "")
+        return accepted or self._agents.current(session.agent)
 
     async def _room(self, session: Session, request: StartRequest) -> Room:
         if request.room is not None:

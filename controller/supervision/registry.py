@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from controller.core.errors import CapacityReached, InvalidRequest, SessionNotFound, UserLimitReached
@@ -90,6 +90,13 @@ class SessionRegistry:
     def running(self) -> list[Record]:
         return list(self._running.values())
 
+    def phases_by_agent(self) -> dict[str, Counter[Phase]]:
+        """Return how many sessions each agent has right now, by phase. Agents without any are left out."""
+        agents: defaultdict[str, Counter[Phase]] = defaultdict(Counter)
+        for record in self._running.values():
+            agents[record.session.agent][record.session.phase] += 1
+        return dict(agents)
+
     def counts(self) -> SessionCounts:
         running = self._running.values()
         return SessionCounts(
@@ -128,9 +135,14 @@ class SessionRegistry:
         self._feed.close()
 
     def page(
-        self, phase: Phase | None, user_id: str | None, limit: int, cursor: str | None
+        self, wanted: Mapping[str, object], limit: int, cursor: str | None
     ) -> tuple[list[Session], str | None]:
         """Return sessions, newest first, and the cursor of the next page if there is one.
+
+        Args:
+            wanted: what a listed session's fields are.
+            limit: the most sessions of a page.
+            cursor: of the page; None for the first.
 
         Raises:
             InvalidRequest: the cursor is not one of ours.
@@ -140,8 +152,7 @@ class SessionRegistry:
             (
                 each.session
                 for each in self._records.values()
-                if phase in (None, each.session.phase)
-                and user_id in (None, each.session.user_id)
+                if all(getattr(each.session, name) == value for name, value in wanted.items())
                 and (before is None or _position(each.session) < before)
             ),
             key=_position,

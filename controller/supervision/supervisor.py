@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from controller.agents.built_in import BuiltInAgents
+from controller.core.agents import Agents
 from controller.core.credentials import Credentials
 from controller.core.deadlines import Limits
 from controller.core.endings import decide_ending, ending_for
@@ -21,6 +23,7 @@ from controller.observe.logs import about, session_at_work
 from controller.observe.metrics import Metrics
 from controller.supervision.acceptance import Acceptance
 from controller.supervision.adoption import adopt
+from controller.supervision.agent_watch import log_changes
 from controller.supervision.assignment import Assigner
 from controller.supervision.budgets import BudgetKeeper
 from controller.supervision.launcher import Launcher
@@ -51,9 +54,11 @@ class Supervisor:
         metrics: Metrics,
         tracing: Tracing | None = None,
         credentials: Credentials | None = None,
+        agents: Agents | None = None,
     ) -> None:
         self.registry = registry
         self.limits = limits
+        self.agents = agents or BuiltInAgents()
         self.started = asyncio.Event()
         self._runtime = runtime
         self._rooms = rooms
@@ -63,6 +68,7 @@ class Supervisor:
         self._tasks: asyncio.TaskGroup | None = None
         self._is_closing = False
         self._acceptance = Acceptance(
+            agents=self.agents,
             rooms=rooms,
             registry=registry,
             personas=assigner.personas,
@@ -82,6 +88,7 @@ class Supervisor:
         )
         self._stopper = SessionStopper(runtime, registry, limits, self._own)
         self._launcher = Launcher(
+            agents=self.agents,
             runtime=runtime,
             rooms=rooms,
             registry=registry,
@@ -109,6 +116,7 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._watch_bots())
+                self._tasks.create_task(log_changes(self.agents))
                 self._tasks.create_task(self._room_keeper.run())
                 self.started.set()
                 await self._watchdog.run()
@@ -125,7 +133,7 @@ class Supervisor:
             return "The controller has failed and must be restarted."
         if self._is_closing:
             return "The controller is shutting down."
-        return self._runtime.not_ready_reason()
+        return self._runtime.not_ready_reason() or self.agents.not_ready_reason()
 
     async def close(self) -> None:
         """Accept no more sessions, and stop the bots unless they outlive the controller.
@@ -163,6 +171,7 @@ class Supervisor:
         Raises:
             SessionConflict: the id belongs to a different request, or there is a bot in the caller's room.
             InvalidRequest: the persona or the room can't be used here.
+            AgentNotFound, AgentInvalid: there is no such agent, or it can't be used.
             CapacityReached, UserLimitReached: all slots are taken.
             UnknownOutcome: there may be a bot. The same request with the same id adopts it.
             RoomsUnavailable, ModelUnavailable, RuntimeUnavailable, ShuttingDown: nothing was launched; a

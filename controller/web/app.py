@@ -24,13 +24,13 @@ from controller.web.middleware.browsers import restricted
 from controller.web.middleware.own_pages import OwnPagesOnly
 from controller.web.middleware.ports import PathsByPort
 from controller.web.problems import answer_error, complete
-from controller.web.routes import agents, health, launches, metrics, offers, sessions, start
+from controller.web.routes import agent_list, agents, health, launches, metrics, offers, sessions, start
 from controller.web.services import Services
 from podline.contract.version import VERSION
 
 MAX_BODY_BYTES: Final = 64 * 1024
 PAGE: Final = Path(__file__).parent / "page"
-_GROUPS: Final = (sessions, start, offers, agents, launches, health, metrics)
+_GROUPS: Final = (sessions, agent_list, start, offers, agents, launches, health, metrics)
 ROUTES: Final = tuple(route for group in _GROUPS for route in group.router.routes if isinstance(route, Route))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -15,6 +16,7 @@ from podline.contract.nesting import MOST_LEVELS, is_too_deep
 from podline.contract.reasons import Phase, Reason
 
 MAX_METADATA_BYTES = 4096
+MAX_BODY_BYTES = 16 * 1024
 _JOINERS = "\u200c\u200d"
 """Not printable by themselves, yet part of words in Persian and in the scripts of India."""
 
@@ -31,16 +33,26 @@ def _no_directory(text: str) -> str:
     return text
 
 
-def _small(metadata: dict[str, Any]) -> dict[str, Any]:
-    try:
-        size = len(json.dumps(metadata, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode())
-    except (ValueError, RecursionError):
-        raise ValueError("only JSON values are allowed") from None
-    if is_too_deep(metadata):
-        raise ValueError(f"at most {MOST_LEVELS} levels of lists and objects are allowed")
-    if size > MAX_METADATA_BYTES:
-        raise ValueError(f"at most {MAX_METADATA_BYTES} bytes of JSON are allowed, this is {size}")
-    return metadata
+def json_of(value: Any) -> str:
+    """Return a value of a request as compact JSON."""
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def at_most(most_bytes: int) -> Callable[[Any], Any]:
+    """Return the check of the size and the depth of JSON that is kept or passed on."""
+
+    def check(value: Any) -> Any:
+        try:
+            size = len(json_of(value).encode())
+        except (ValueError, RecursionError):
+            raise ValueError("only JSON values are allowed") from None
+        if is_too_deep(value):
+            raise ValueError(f"at most {MOST_LEVELS} levels of lists and objects are allowed")
+        if size > most_bytes:
+            raise ValueError(f"at most {most_bytes} bytes of JSON are allowed, this is {size}")
+        return value
+
+    return check
 
 
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_printable)]
@@ -48,6 +60,13 @@ SessionId = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,128}$"), AfterValidator(_no_directory)
 ]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(_printable)]
+
+
+AgentName = Annotated[str, StringConstraints(max_length=64)]
+"""Not checked against the pattern of names: a name that breaks it is the name of no agent."""
+
+BotBody = Annotated[Any, AfterValidator(at_most(MAX_BODY_BYTES))]
+"""What the bot receives as `runner_args.body`; null is none."""
 
 
 class Strict(BaseModel):
@@ -63,8 +82,14 @@ class ListSessions(BaseModel):
 
     phase: Phase | None = None
     user_id: str | None = None
+    agent: str | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 100
     cursor: str | None = None
+
+    def wanted(self) -> dict[str, object]:
+        """Return the values that a session's fields must have."""
+        filters = {"phase": self.phase, "user_id": self.user_id, "agent": self.agent}
+        return {name: value for name, value in filters.items() if value is not None}
 
 
 class ReadLogs(BaseModel):
@@ -102,12 +127,16 @@ class StartSession(Strict):
     )
 
     user_id: UserId
+    agent: AgentName | None = None
+    body: BotBody = None
     session_id: SessionId | None = None
     room: OwnRoom | None = None
     max_duration_seconds: PositiveInt | None = None
     budget: BudgetRequest | None = None
     persona: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
-    metadata: Annotated[dict[str, Any], AfterValidator(_small)] = Field(default_factory=dict)
+    metadata: Annotated[dict[str, Any], AfterValidator(at_most(MAX_METADATA_BYTES))] = Field(
+        default_factory=dict
+    )
 
 
 def _is_none(value: object) -> bool:
@@ -231,10 +260,13 @@ class SessionOut(BaseModel):
 
     `turns_unanswered` counts the times that the caller was owed an answer and had not heard it: after a turn,
     the greeting or a tool's result. Most are answered after all, because the bot asks again and reconnects.
+    `agent_version` is the version of the agent's definition that it was accepted with.
     """
 
     id: str
     user_id: str
+    agent: str
+    agent_version: str | None
     phase: Phase
     reason: Reason | None
     message: str | None
@@ -263,6 +295,8 @@ class SessionOut(BaseModel):
         return cls(
             id=session.id,
             user_id=session.user_id,
+            agent=session.agent,
+            agent_version=session.agent_version,
             phase=session.phase,
             reason=session.ending.reason if session.ending else None,
             message=session.ending.message if session.ending else None,

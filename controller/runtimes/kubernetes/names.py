@@ -16,6 +16,8 @@ LAUNCH_ID: Final = f"{OURS}launch-id"
 
 SESSION_LABEL: Final = f"{OURS}session"
 USER_LABEL: Final = f"{OURS}user"
+AGENT_LABEL: Final = f"{OURS}agent"
+AGENT_VERSION_LABEL: Final = f"{OURS}agent-version"
 PHASE_LABEL: Final = f"{OURS}phase"
 REASON_LABEL: Final = f"{OURS}reason"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from controller.core.errors import (
+    AgentInvalid,
+    AgentNotFound,
     CapacityReached,
     Forbidden,
     InvalidRequest,
@@ -26,6 +28,8 @@ OF_A_START: Final = (
     *WITHOUT_THE_SCOPE,
     UnsupportedMediaType,
     InvalidRequest,
+    AgentNotFound,
+    AgentInvalid,
     CapacityReached,
     UserLimitReached,
     RuntimeUnavailable,

@@ -55,9 +55,7 @@ async def start_session(body: StartSession, services: ServicesDep, response: Res
 )
 async def list_sessions(services: ServicesDep, query: Annotated[ListSessions, Query()]) -> SessionPage:
     """List running sessions and those that ended and are still kept, newest first."""
-    sessions, next_cursor = services.supervisor.registry.page(
-        query.phase, query.user_id, query.limit, query.cursor
-    )
+    sessions, next_cursor = services.supervisor.registry.page(query.wanted(), query.limit, query.cursor)
     return SessionPage(sessions=[services.shown(each) for each in sessions], next_cursor=next_cursor)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Request, Security
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from controller.core.errors import (
     InvalidRequest,
@@ -14,7 +14,14 @@ from controller.core.errors import (
 )
 from controller.core.tokens import with_token
 from controller.web.auth import Starter
-from controller.web.models import IceServerOut, StartSession, UserId
+from controller.web.models import (
+    MAX_BODY_BYTES,
+    AgentName,
+    IceServerOut,
+    StartSession,
+    UserId,
+    at_most,
+)
 from controller.web.problems import refusals
 from controller.web.routes.dependencies import ServicesDep, is_json, note_session
 from controller.web.routes.refusals import OF_A_START
@@ -25,7 +32,9 @@ router = APIRouter(tags=["Pipecat's clients"], dependencies=[Depends(note_sessio
 
 
 class StartDetails(BaseModel):
-    """Fields that a client adds. Podline reads only the user."""
+    """What the bot receives as `runner_args.body`. Podline itself reads only the user."""
+
+    model_config = ConfigDict(extra="allow")
 
     user_id: UserId | None = None
 
@@ -35,8 +44,9 @@ class StartBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
+    agent: AgentName | None = None
     transport: str | None = None
-    body: StartDetails | None = None
+    body: Annotated[StartDetails | None, BeforeValidator(at_most(MAX_BODY_BYTES))] = None
 
 
 class IceConfig(BaseModel):
@@ -74,7 +84,10 @@ async def start(
     asked = body or StartBody()
     _insist_on_provider(asked, services.supervisor.provider)
     user_id = by.user(asked.body.user_id if asked.body else None, services.anonymous_name())
-    start_request = start_request_of(StartSession(user_id=user_id), services)
+    details = asked.body.model_dump(exclude_unset=True) if asked.body else None
+    start_request = start_request_of(
+        StartSession(user_id=user_id, agent=asked.agent, body=details or None), services
+    )
     if by.is_public:
         start_request = replace(start_request, address_tags=address_tags(request, services))
     started = await services.supervisor.start(start_request)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from controller.core.agents import DEFAULT_AGENT
 from controller.core.errors import InvalidRequest
 from controller.core.session import Budget
 from controller.core.start_request import StartRequest
-from controller.web.models import BudgetRequest, StartSession
+from controller.web.models import BudgetRequest, StartSession, json_of
 from controller.web.services import Services
 
 
@@ -21,6 +22,8 @@ def start_request_of(body: StartSession, services: Services) -> StartRequest:
         raise InvalidRequest(f"max_duration_seconds: a session may last {longest} seconds at most.")
     return StartRequest(
         user_id=body.user_id,
+        agent=body.agent or DEFAULT_AGENT,
+        body=None if body.body is None else json_of(body.body),
         session_id=body.session_id,
         room=(body.room.url, body.room.token) if body.room else None,
         max_duration_seconds=duration,

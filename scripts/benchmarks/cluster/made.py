@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from uuid_utils import uuid7
 
+from controller.core.agents import BUILT_IN
 from controller.core.primitives.clock import system_clock
 from controller.core.runtime import Launch
 from controller.core.session import Ending, Session, Timeline
@@ -53,7 +54,7 @@ async def new_launch() -> Launch:
         timeline=Timeline(accepted=datetime.now(UTC)),
     )
     room = await _ROOMS.open(session, lifetime_seconds=1950)
-    return _ASSIGNER.launch(replace(session, room_url=room.url), room, 1950, {})
+    return _ASSIGNER.launch(replace(session, room_url=room.url), BUILT_IN, room, 1950, {})
 
 
 @cache

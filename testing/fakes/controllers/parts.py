@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from controller.agents.built_in import BuiltInAgents
+from controller.core.agents import Agents
 from controller.core.credentials import Credentials
 from controller.core.primitives.clock import Clock, system_clock
 from controller.core.rooms import Rooms
@@ -22,6 +24,7 @@ SIGNER: Final = Signer(b"a secret for tests")
 
 def fake_parts(
     *,
+    agents: Agents | None = None,
     runtime: Runtime | None = None,
     rooms: Rooms | None = None,
     signer: Signer = SIGNER,
@@ -34,6 +37,7 @@ def fake_parts(
 ) -> Parts:
     """Return these parts, with a fake or the least that works for each that is left out."""
     return Parts(
+        agents=agents or BuiltInAgents(),
         runtime=runtime or FakeRuntime(),
         rooms=rooms or FakeRooms(),
         signer=signer,

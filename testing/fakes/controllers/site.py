@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from controller.composition import compose
+from controller.core.agents import Agents
 from controller.core.credentials import Credentials
 from controller.core.primitives.clock import Clock
 from controller.core.rooms import Rooms
@@ -73,10 +74,12 @@ async def serve_site(
     *,
     clock: Clock | None = None,
     credentials: Credentials | None = None,
+    agents: Agents | None = None,
     **settings: Any,
 ) -> AsyncIterator[Site]:
     runtime, fakes, metrics = FakeRuntime(), FakeRooms(), some_metrics(prices)
     parts = fake_parts(
+        agents=agents,
         runtime=runtime,
         rooms=rooms or fakes,
         signer=signer,

@@ -17,7 +17,16 @@ ALWAYS = {413: {"body_too_large"}, 500: {"internal_error"}}
 BODY = {415: {"unsupported_media_type"}, 422: {"invalid_request"}}
 NOT_FOUND = {404: {"session_not_found"}}
 ADMISSION = {"capacity_reached", "user_limit_reached", "rate_limited"}
-LAUNCH = {503: {"runtime_unavailable", "rooms_unavailable", "model_unavailable", "shutting_down"}}
+LAUNCH = {
+    404: {"agent_not_found"},
+    503: {
+        "agent_invalid",
+        "runtime_unavailable",
+        "rooms_unavailable",
+        "model_unavailable",
+        "shutting_down",
+    },
+}
 CONFLICT = {409: {"session_conflict"}}
 OFFER = {
     **KEY,
@@ -44,6 +53,7 @@ DESCRIBED = {
     },
     ("get", "/v1/sessions/{session_id}/events"): {**KEY, **NOT_FOUND},
     ("get", "/v1/events"): KEY,
+    ("get", "/v1/agents"): KEY,
     ("post", "/start"): {**KEY, **BODY, **LAUNCH, 429: ADMISSION},
     ("post", "/sessions/{session_id}/api/offer"): OFFER,
     ("patch", "/sessions/{session_id}/api/offer"): CANDIDATES,

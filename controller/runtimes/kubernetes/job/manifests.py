@@ -87,7 +87,8 @@ def _bot(container: dict[str, Any], launch: Launch, secret: str) -> dict[str, An
     """
     variables = {**launch.environment, environment.LAST_WORD: LAST_WORD_FILE}
     stamped = [{"name": key, "value": _literal(value)} for key, value in variables.items()]
-    shared = [each for each in container.get("env") or [] if each.get("name") not in (launch.secrets or {})]
+    own = variables.keys() | (launch.secrets or {}).keys()
+    shared = [each for each in container.get("env") or [] if each.get("name") not in own]
     return {
         **container,
         "env": [*shared, *stamped],

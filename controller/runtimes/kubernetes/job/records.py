@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from pydantic import TypeAdapter
 
+from controller.core.agents import DEFAULT_AGENT
 from controller.core.endings import read_ending
 from controller.core.session import Budget, Diagnostics, Ending, Session, Timeline
 from controller.runtimes.kubernetes import names
@@ -35,6 +36,9 @@ class _Request(msgspec.Struct, frozen=True, omit_defaults=True):
     trace: dict[str, str] = {}
     budget_tokens: int | None = None
     budget_cost: float | None = None
+    agent: str = DEFAULT_AGENT
+    agent_version: str | None = None
+    has_body: bool = False
 
 
 class _Usage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -61,11 +65,15 @@ _MARKS: Final = tuple(field.name for field in msgspec.structs.fields(_Timeline))
 
 def identity_labels(session: Session) -> dict[str, str]:
     """Return the labels by which a Job and its pod are found."""
-    return {
+    labels = {
         names.LAUNCH_ID: session.launch_id,
         names.SESSION_LABEL: names.label_value(session.id),
         names.USER_LABEL: names.label_value(session.user_id),
+        names.AGENT_LABEL: session.agent,
     }
+    if session.agent_version is not None:
+        labels[names.AGENT_VERSION_LABEL] = session.agent_version
+    return labels
 
 
 def identity_annotations(session: Session) -> dict[str, str]:
@@ -88,6 +96,9 @@ def request_annotation(session: Session) -> dict[str, str]:
         trace=session.trace,
         budget_tokens=session.budget.tokens,
         budget_cost=session.budget.cost,
+        agent=session.agent,
+        agent_version=session.agent_version,
+        has_body=session.body is not None or session.body_is_lost,
     )
     return {names.REQUEST: _json(request)}
 
@@ -158,6 +169,10 @@ def read_session(job: Job) -> Session | None:
         usage_is_partial=is_partial,
         diagnostics=_decoded(meta.annotations.diagnostics, Diagnostics),
         trace=request.trace,
+        agent=request.agent,
+        agent_version=request.agent_version,
+        # Only the bot's Secret has it, which the controller may not read.
+        body_is_lost=request.has_body,
     )
 
 

@@ -112,6 +112,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/agents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Agent Definitions
+         * @description List the agents that a session may be started with.
+         */
+        get: operations["list_agent_definitions_v1_agents_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/start": {
         parameters: {
             query?: never;
@@ -315,6 +335,43 @@ export interface components {
             room_url: string | null;
         };
         /**
+         * AgentList
+         * @description All agents, by name.
+         */
+        AgentList: {
+            /** Agents */
+            agents: components["schemas"]["AgentOut"][];
+        };
+        /**
+         * AgentOut
+         * @description An agent. `version` is the active one; null if it never had a valid definition.
+         *
+         *     `problem` is what is wrong with its latest definition, and null if that is the active one. `notes` are
+         *     keys that have no effect here.
+         */
+        AgentOut: {
+            /** Name */
+            name: string;
+            version: components["schemas"]["AgentVersionOut"] | null;
+            /** Problem */
+            problem: string | null;
+            /** Notes */
+            notes: string[];
+            sessions: components["schemas"]["AgentSessionsOut"];
+        };
+        /**
+         * AgentSessionsOut
+         * @description How many sessions an agent has right now.
+         */
+        AgentSessionsOut: {
+            /** Starting */
+            starting: number;
+            /** Live */
+            live: number;
+            /** Stopping */
+            stopping: number;
+        };
+        /**
          * AgentStarted
          * @description The bot was launched.
          */
@@ -338,6 +395,24 @@ export interface components {
              * @enum {string}
              */
             status: "stopped" | "not_found";
+        };
+        /**
+         * AgentVersionOut
+         * @description A version of an agent's definition.
+         *
+         *     `definition` has the keys that are given, without the patch of the Job template, which may hold secrets.
+         */
+        AgentVersionOut: {
+            /** Id */
+            id: string;
+            /** Serial */
+            serial: number;
+            /** Hash */
+            hash: string;
+            /** Definition */
+            definition: {
+                [key: string]: unknown;
+            };
         };
         /**
          * BudgetOut
@@ -514,12 +589,17 @@ export interface components {
          *
          *     `turns_unanswered` counts the times that the caller was owed an answer and had not heard it: after a turn,
          *     the greeting or a tool's result. Most are answered after all, because the bot asks again and reconnects.
+         *     `agent_version` is the version of the agent's definition that it was accepted with.
          */
         SessionOut: {
             /** Id */
             id: string;
             /** User Id */
             user_id: string;
+            /** Agent */
+            agent: string;
+            /** Agent Version */
+            agent_version: string | null;
             phase: components["schemas"]["Phase"];
             reason: components["schemas"]["Reason"] | null;
             /** Message */
@@ -601,17 +681,21 @@ export interface components {
          * @description What a client asks for. Fields for other launchers are ignored.
          */
         StartBody: {
+            /** Agent */
+            agent?: string | null;
             /** Transport */
             transport?: string | null;
             body?: components["schemas"]["StartDetails"] | null;
         };
         /**
          * StartDetails
-         * @description Fields that a client adds. Podline reads only the user.
+         * @description What the bot receives as `runner_args.body`. Podline itself reads only the user.
          */
         StartDetails: {
             /** User Id */
             user_id?: string | null;
+        } & {
+            [key: string]: unknown;
         };
         /**
          * StartSession
@@ -627,6 +711,10 @@ export interface components {
         StartSession: {
             /** User Id */
             user_id: string;
+            /** Agent */
+            agent?: string | null;
+            /** Body */
+            body?: unknown;
             /** Session Id */
             session_id?: string | null;
             room?: components["schemas"]["OwnRoom"] | null;
@@ -756,6 +844,7 @@ export interface operations {
             query?: {
                 phase?: components["schemas"]["Phase"] | null;
                 user_id?: string | null;
+                agent?: string | null;
                 limit?: number;
                 cursor?: string | null;
             };
@@ -919,6 +1008,20 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description No agent has this name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 404;
+                        /** @enum {unknown} */
+                        code?: "agent_not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description Another session has this id, or another session's bot is in this room. */
             409: {
                 headers: {
@@ -1005,7 +1108,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
+            /** @description The agent has no valid definition. The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
             503: {
                 headers: {
                     /** @description Seconds to wait before trying again */
@@ -1017,7 +1120,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
+                        code?: "agent_invalid" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1582,6 +1685,96 @@ export interface operations {
             };
         };
     };
+    list_agent_definitions_v1_agents_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentList"];
+                };
+            };
+            /** @description The key or token is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 401;
+                        /** @enum {unknown} */
+                        code?: "unauthorized";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is valid but doesn't allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 403;
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than any request needs. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 413;
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client sends too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description The controller itself failed. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 500;
+                        /** @enum {unknown} */
+                        code?: "internal_error";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     start_start_post: {
         parameters: {
             query?: never;
@@ -1629,6 +1822,20 @@ export interface operations {
                         status?: 403;
                         /** @enum {unknown} */
                         code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description No agent has this name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 404;
+                        /** @enum {unknown} */
+                        code?: "agent_not_found";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1704,7 +1911,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
+            /** @description The agent has no valid definition. The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
             503: {
                 headers: {
                     /** @description Seconds to wait before trying again */
@@ -1716,7 +1923,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
+                        code?: "agent_invalid" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2112,6 +2319,20 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description No agent has this name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 404;
+                        /** @enum {unknown} */
+                        code?: "agent_not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description Another session has this id, or another session's bot is in this room. */
             409: {
                 headers: {
@@ -2198,7 +2419,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
+            /** @description The agent has no valid definition. The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
             503: {
                 headers: {
                     /** @description Seconds to wait before trying again */
@@ -2210,7 +2431,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
+                        code?: "agent_invalid" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };

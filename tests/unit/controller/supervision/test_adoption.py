@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
+from controller.core.agents import BUILT_IN
 from controller.core.credentials import Credentials
 from controller.core.endings import ending_for
 from controller.core.errors import RuntimeUnavailable, UnknownOutcome
@@ -42,6 +43,16 @@ async def observe(site: Site, session: Session, **more: Any) -> None:
 
 async def is_known(site: Site) -> bool:
     return (await site.client.get("/v1/sessions/mine")).status_code == 200
+
+
+async def test_a_launch_whose_body_is_lost_is_handed_over_without_secrets() -> None:
+    async with serve_site() as site:
+        await observe(site, found(agent_version="7-gone", body_is_lost=True))
+        await settled()
+        [launch] = site.runtime.launches
+
+    assert launch.secrets is None
+    assert launch.agent == BUILT_IN
 
 
 async def settled() -> None:

@@ -36,6 +36,7 @@ async def test_the_bot_receives_its_session_and_the_way_back(site: Site) -> None
     assert launch.environment == {
         "SESSION_ID": "s-1",
         "USER_ID": "ana",
+        "PODLINE_AGENT": "shopping",
         "DAILY_ROOM_URL": session["room"]["url"],
         "PODLINE_CONTROLLER_URL": "http://127.0.0.1:7860",
         "PODLINE_LAUNCH_ID": launch.session.launch_id,

@@ -43,7 +43,7 @@ def test_no_session_is_missed_or_told_twice_while_others_come(
     number, listed, cursor = before + 3, [], None
     coming = iter(meanwhile)
     while True:
-        page, cursor = registry.page(None, None, limit, cursor)
+        page, cursor = registry.page({}, limit, cursor)
         listed += [each.id for each in page]
         if cursor is None:
             break

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
+from controller.core.agents import NAME_PATTERN
 from controller.core.runtime import Launch
 from controller.core.session import Budget, Diagnostics, Ending, Session, Timeline
 from controller.runtimes.kubernetes.client.objects import Job
@@ -32,6 +33,8 @@ def session(**fields: Any) -> Session:
         "user_id": "ana",
         "launch_id": "launch-1",
         "request_hash": "abc",
+        "agent": "shop",
+        "agent_version": "2-0123abcd",
         "room_provider": "webrtc",
         "max_duration_seconds": 1800,
         "timeline": Timeline(accepted=NOW),
@@ -99,6 +102,10 @@ SESSIONS = st.builds(
     room_provider=st.sampled_from(["webrtc", "daily"]),
     room_url=st.none() | TEXTS,
     room_is_brought=st.booleans(),
+    agent=st.from_regex(NAME_PATTERN, fullmatch=True),
+    agent_version=st.none() | st.from_regex(r"[1-9][0-9]{0,5}-[0-9a-f]{8}", fullmatch=True),
+    body=st.none(),
+    body_is_lost=st.booleans(),
     persona=st.none() | TEXTS,
     max_duration_seconds=st.integers(1, 86_400),
     budget=st.builds(

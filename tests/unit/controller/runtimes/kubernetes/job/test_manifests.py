@@ -21,6 +21,8 @@ LABELS = {
     "podline.dev/launch-id": "launch-1",
     "podline.dev/session": "cart-7",
     "podline.dev/user": "ana",
+    "podline.dev/agent": "shop",
+    "podline.dev/agent-version": "2-0123abcd",
     "app.kubernetes.io/name": "podline-bot",
 }
 SECRET = secret_name("cart-7", "launch-1")

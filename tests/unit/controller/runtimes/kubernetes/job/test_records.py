@@ -57,6 +57,15 @@ def test_a_session_that_is_live_is_read_back_live_and_not_accounted_for(session:
     assert not is_accounted(job)
 
 
+def test_a_job_says_that_there_is_a_body_but_not_what_it_is() -> None:
+    manifest = made.manifest(made.launch(session=made.session(body='"a secret"')))
+    found = read_session(made.job(manifest))
+
+    assert "a secret" not in str(manifest)
+    assert found is not None
+    assert (found.body, found.body_is_lost) == (None, True)
+
+
 GARBAGE = st.text(max_size=30) | st.sampled_from(["null", "[]", "{}", '{"hash": 1}', "[" * 5000])
 
 

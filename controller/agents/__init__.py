@@ -1,0 +1,1 @@
+"""Sources of agents, and what reads their definitions."""

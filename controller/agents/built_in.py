@@ -1,0 +1,32 @@
+"""The agent of a controller without any definition: the assistant in `bot/`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+from controller.core.agents import BUILT_IN, AgentStatus, AgentVersion
+from controller.core.errors import AgentNotFound
+
+
+class BuiltInAgents:
+    """Implements `Agents` with one agent that never changes."""
+
+    def current(self, name: str) -> AgentVersion:
+        if name != BUILT_IN.name:
+            raise AgentNotFound(name)
+        return BUILT_IN
+
+    def version(self, name: str, version_id: str) -> AgentVersion | None:
+        return BUILT_IN if (name, version_id) == (BUILT_IN.name, BUILT_IN.id) else None
+
+    def all(self) -> Sequence[AgentStatus]:
+        return [AgentStatus(name=BUILT_IN.name, version=BUILT_IN)]
+
+    def not_ready_reason(self) -> str | None:
+        return None
+
+    async def watch(self) -> AsyncGenerator[AgentStatus, None]:
+        for status in self.all():
+            yield status
+        await asyncio.Event().wait()

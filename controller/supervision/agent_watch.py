@@ -1,0 +1,24 @@
+"""The log of agents: which versions became active, and which definitions can't be used."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import aclosing
+
+from controller.core.agents import Agents
+
+log = logging.getLogger("podline.agents")
+
+
+async def log_changes(agents: Agents) -> None:
+    """Follow a source of agents for as long as this is awaited, and log each change."""
+    async with aclosing(agents.watch()) as changes:
+        async for status in changes:
+            version = status.version.id if status.version is not None else None
+            about = {"agent": status.name, "agent_version": version}
+            if status.problem is not None:
+                log.warning("agent definition invalid", extra={**about, "problem": status.problem})
+            elif version is not None:
+                log.info("agent deployed", extra={**about, "notes": list(status.notes)})
+            else:
+                log.info("agent removed", extra={"agent": status.name})
