@@ -33,6 +33,7 @@ ARG SSL_CERT_FILE
 RUN --mount=type=secret,id=certificates --mount=type=cache,target=/root/.cache/uv \
     uv sync --quiet --frozen --no-dev --no-install-project --extra bot \
         --no-install-package openai --no-install-package jiter \
+        --no-install-package num2words --no-install-package docopt \
         --no-install-package httpx2 --no-install-package httpcore2 --no-install-package truststore \
     && cd /opt/podline/lib/python3*/site-packages \
     && find . -type d -name tests -prune -exec rm -r {} + \
