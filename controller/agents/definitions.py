@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from controller.agents.keys import DEPLOY_FILE, KEYS, PODLINE_FILE, PROFILES, Key
+from controller.agents.keys import DEPLOY_FILE, KEYS, PODLINE_FILE, PROFILES, DefinitionKey
 from controller.core.agents import NAME_PATTERN, AgentDefinition
 from podline.contract.nesting import MOST_LEVELS, is_too_deep
 
@@ -68,7 +68,7 @@ def read_definition(name: str, files: Mapping[str, bytes], *, may_patch_job: boo
     return ReadDefinition(definition=AgentDefinition(**values), notes=tuple(notes))
 
 
-def _keys_of(file: str, content: bytes, problems: list[str]) -> Iterator[tuple[Key, Any]]:
+def _keys_of(file: str, content: bytes, problems: list[str]) -> Iterator[tuple[DefinitionKey, Any]]:
     """Yield the valid keys of a file with their values, and add what is wrong with the others."""
     try:
         document = _document(content)
@@ -105,7 +105,7 @@ def _document(content: bytes) -> dict[str, Any]:
     return document
 
 
-def _flat(document: Mapping[str, Any], known: Mapping[str, Key]) -> Iterator[tuple[str, Any]]:
+def _flat(document: Mapping[str, Any], known: Mapping[str, DefinitionKey]) -> Iterator[tuple[str, Any]]:
     """Yield each key with its table's name. A table that is one key's value is not taken apart."""
     tables = {name.partition(".")[0] for name in known if "." in name}
     for name, value in document.items():
@@ -140,7 +140,7 @@ def _unknown(file: str, name: str) -> str:
     return f"{file}: {shown}: there is no such key, so remove it{suggestion}"
 
 
-def _wrong(file: str, key: Key) -> str:
+def _wrong(file: str, key: DefinitionKey) -> str:
     return f"{file}: {key.name}: write {key.expects}."
 
 

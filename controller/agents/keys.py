@@ -32,7 +32,7 @@ _GOODBYE_CHARACTERS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class DefinitionKey:
     """One key of a file.
 
     Attributes:
@@ -144,35 +144,35 @@ _A_RESOURCE_NAME: Final = (
 _A_TABLE: Final = "a table"
 
 DEPLOY_KEYS: Final = (
-    Key(
+    DefinitionKey(
         name="agent_name",
         type=_type(_matching(rf"{NAME_PATTERN}")),
         expects="a name of at most 40 lower-case letters, digits and hyphens, not beginning with `start`",
         meaning="The agent's name. If it is left out, that of the directory or the ConfigMap's label.",
         field="name",
     ),
-    Key(
+    DefinitionKey(
         name="image",
         type=_type(_matching(r"[!-~]{1,400}:[!-~]{1,111}")),
         expects='an image with its tag, such as "registry.example.com/shop:1.4"',
         meaning="The image that its Jobs run. If it is left out, that of the Job template.",
         field="image",
     ),
-    Key(
+    DefinitionKey(
         name="image_credentials",
         type=_RESOURCE_NAME,
         expects=_A_RESOURCE_NAME,
         meaning="The Secret with which a cluster pulls the image.",
         field="image_credentials",
     ),
-    Key(
+    DefinitionKey(
         name="secret_set",
         type=_RESOURCE_NAME,
         expects=_A_RESOURCE_NAME,
         meaning="The set of variables that this agent's bots get, and no other's.",
         field="secret_set",
     ),
-    Key(
+    DefinitionKey(
         name="agent_profile",
         type=_type(Literal[tuple(PROFILES)]),
         expects=f"{', '.join(PROFILES)}, or leave it out and set [resources]",
@@ -180,101 +180,101 @@ DEPLOY_KEYS: Final = (
         + ", ".join(f"{name} is {cpu} and {memory}" for name, (cpu, memory) in PROFILES.items())
         + ".",
     ),
-    Key(
+    DefinitionKey(
         name="resources.cpu",
         type=_type(Annotated[str | int | float, AfterValidator(_quantity(Decimal("0.001"), 256))]),
         expects='a quantity from "1m" to "256", such as "500m"',
         meaning="Processors. Needs `resources.memory`, and no `agent_profile`.",
         field="cpu",
     ),
-    Key(
+    DefinitionKey(
         name="resources.memory",
         type=_type(Annotated[str | int | float, AfterValidator(_quantity(64 * 1024**2, 4 * 1024**4))]),
         expects='a quantity from "64Mi" to "4Ti", such as "2Gi"',
         meaning="Memory. Needs `resources.cpu`, and no `agent_profile`.",
         field="memory",
     ),
-    Key(
+    DefinitionKey(
         name="scaling.min_agents",
         type=_type(_whole(0, 1000)),
         expects="a whole number from 0 to 1000",
         meaning="Warm bots to keep.",
         field="min_agents",
     ),
-    Key(
+    DefinitionKey(
         name="scaling.max_agents",
         type=_type(_whole(1, 10_000)),
         expects="a whole number from 1 to 10000",
         meaning="The most sessions at the same time. At least `scaling.min_agents`.",
         field="max_agents",
     ),
-    Key(
+    DefinitionKey(
         name="max_session_duration",
         type=_type(_whole(60, 14_400)),
         expects="a whole number of seconds from 60 to 14400",
         meaning="The longest session, in seconds. PODLINE_MAX_DURATION_SECONDS is the limit for all agents.",
         field="max_session_duration",
     ),
-    Key(
+    DefinitionKey(
         name="architecture",
         type=_type(Literal["amd64", "arm64"]),
         expects='"amd64" or "arm64"',
         meaning="The nodes' architecture.",
         field="architecture",
     ),
-    Key(
+    DefinitionKey(
         name="region",
         type=_type(_text(64)),
         expects="a text of at most 64 characters",
         meaning="Accepted for Pipecat Cloud.",
         note="There are no regions here: an agent runs where its controller does.",
     ),
-    Key(
+    DefinitionKey(
         name="websocket_auth",
         type=_type(_text(64)),
         expects="a text of at most 64 characters",
         meaning="Accepted for Pipecat Cloud.",
         note="Bots here accept no connections, so there is none to protect.",
     ),
-    Key(
+    DefinitionKey(
         name="krisp_viva.audio_filter",
         type=_type(Literal["tel", "pro"]),
         expects='"tel" or "pro"',
         meaning="Accepted for Pipecat Cloud.",
         note="Krisp's filter comes with Pipecat Cloud's images only; callers' sound isn't filtered.",
     ),
-    Key(
+    DefinitionKey(
         name="build_id",
         type=_type(_text(128)),
         expects="a text of at most 128 characters",
         meaning="Accepted for Pipecat Cloud.",
         note="Builds of Pipecat Cloud can't be fetched: name an image.",
     ),
-    Key(
+    DefinitionKey(
         name="git",
         type=_TABLE,
         expects=_A_TABLE,
         meaning="Accepted for Pipecat Cloud.",
         note="Nothing is built from a repository here: build an image and name it.",
     ),
-    Key(
+    DefinitionKey(
         name="docker",
         type=_TABLE,
         expects=_A_TABLE,
         meaning="For Pipecat Cloud's client, which builds images.",
     ),
-    Key(name="build", type=_TABLE, expects=_A_TABLE, meaning="Likewise."),
+    DefinitionKey(name="build", type=_TABLE, expects=_A_TABLE, meaning="Likewise."),
 )
 
 PODLINE_KEYS: Final = (
-    Key(
+    DefinitionKey(
         name="file",
         type=_type(Annotated[_text(256), AfterValidator(_file_within)]),
         expects='the path of a Python file below the agent\'s directory, such as "server/bot.py"',
         meaning="The bot's file. If it is left out, `bot.py`; in an image also `/app/bot.py`.",
         field="file",
     ),
-    Key(
+    DefinitionKey(
         name="python",
         type=_type(_text(256)),
         expects='an interpreter, such as ".venv/bin/python"',
@@ -282,7 +282,7 @@ PODLINE_KEYS: Final = (
         "left out, the controller's own on this machine, and `python` in an image.",
         field="python",
     ),
-    Key(
+    DefinitionKey(
         name="rooms",
         type=_type(
             Annotated[list[RoomKind], Field(min_length=1, max_length=3), AfterValidator(_without_repetition)]
@@ -291,35 +291,35 @@ PODLINE_KEYS: Final = (
         meaning="The kinds of rooms that the bot supports. If it is left out, all.",
         field="rooms",
     ),
-    Key(
+    DefinitionKey(
         name="buffer",
         type=_type(_whole(0, 1000) | Literal["auto"]),
         expects='a whole number from 0 to 1000, or "auto"',
         meaning="Warm bots to keep above those in use.",
         field="buffer",
     ),
-    Key(
+    DefinitionKey(
         name="preload",
         type=_type(bool),
         expects="true or false",
         meaning="False if the bot reads its session's variables when it is imported.",
         field="preload",
     ),
-    Key(
+    DefinitionKey(
         name="idle_seconds",
         type=_type(_number(1, 86_400)),
         expects="a number from 1 to 86400",
         meaning="How long both sides may be silent. If it is left out, PODLINE_IDLE_SECONDS.",
         field="idle_seconds",
     ),
-    Key(
+    DefinitionKey(
         name="no_caller_seconds",
         type=_type(_number(1, 86_400)),
         expects="a number from 1 to 86400",
         meaning="How long a bot waits for its caller. If it is left out, PODLINE_NO_CALLER_SECONDS.",
         field="no_caller_seconds",
     ),
-    Key(
+    DefinitionKey(
         name="mute_seconds",
         type=_type(Annotated[_number(0, 300), AfterValidator(_mute_seconds)]),
         expects="0, or a number from 2 to 300",
@@ -327,7 +327,7 @@ PODLINE_KEYS: Final = (
         "design. If it is left out, PODLINE_MUTE_SECONDS.",
         field="mute_seconds",
     ),
-    Key(
+    DefinitionKey(
         name="goodbye",
         type=_type(Annotated[Any, AfterValidator(_goodbye)]),
         expects='{request = "..."} or {sentence = "..."} of at most 1000 characters, or false',
@@ -335,21 +335,21 @@ PODLINE_KEYS: Final = (
         "say, what its speech synthesis says, or nothing.",
         field="goodbye",
     ),
-    Key(
+    DefinitionKey(
         name="activity",
         type=_type(Redaction),
         expects='"none", "values" or "all"',
         meaning="What is left out of the calls' activity: nothing, values, or all of it.",
         field="activity",
     ),
-    Key(
+    DefinitionKey(
         name="job",
         type=_type(Annotated[dict[str, Any], AfterValidator(_json_only)]),
         expects="a table without dates and infinite numbers",
         meaning="A patch of the Job template. Only for definitions that an operator applies.",
         field="job",
     ),
-    Key(
+    DefinitionKey(
         name="panel",
         type=_type(_matching(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")),
         expects="a name of at most 40 lower-case letters, digits and hyphens",
