@@ -30,6 +30,7 @@ from controller.runtimes.local.bounded_log import BoundedLog
 from controller.runtimes.local.guardian import Guardian
 from controller.runtimes.local.installation import LocalInstallation
 from controller.runtimes.local.memory import oom_kills
+from controller.runtimes.local.strays import kill_strays
 from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract import environment
 from podline.contract.reasons import Reason
@@ -232,7 +233,7 @@ class LocalRuntime:
             async with asyncio.TaskGroup() as tasks:
                 copying = tasks.create_task(_copy(output, bot.log))
                 stopping = tasks.create_task(self._stop_when_asked(bot))
-                await self._until_gone(bot, guardian)
+                await self._until_gone(launch_id, bot, guardian)
                 stopping.cancel()
                 await asyncio.wait([copying], timeout=_OUTPUT_SECONDS)
                 copying.cancel()
@@ -243,12 +244,13 @@ class LocalRuntime:
         del self._bots[launch_id]
         shutil.rmtree(bot.directory, ignore_errors=True)
 
-    async def _until_gone(self, bot: _BotProcess, guardian: Guardian) -> None:
+    async def _until_gone(self, launch_id: str, bot: _BotProcess, guardian: Guardian) -> None:
         try:
             await bot.process.wait()
         finally:
             # Even if the controller is shutting down in haste: no process outlives it.
             _kill_group(bot.process.pid)
+            kill_strays(launch_id)
             await bot.process.wait()
             guardian.remove(bot.process.pid)
 
