@@ -26,7 +26,7 @@ from bot.tools.products import ProductTools
 from bot.transcript import Transcript
 from bot.voice import CallerVoice
 from podline.contract.model import GEMINI_MODEL
-from podline.gemini.service import GeminiLive
+from podline.gemini import GeminiLiveLLMService
 from podline.runner.session import BotSession, Cues
 
 TOOL_TIMEOUT_SECONDS: Final = 10.0
@@ -44,9 +44,9 @@ async def bot(session: BotSession) -> None:
             ProductTools(store, session.user_id, session.send) as products,
         ):
             tools = [*products.functions, end_call_tool(session.complete)]
-            model = GeminiLive(
+            model = GeminiLiveLLMService(
                 api_key=settings.google_api_key,
-                settings=GeminiLive.Settings(
+                settings=GeminiLiveLLMService.Settings(
                     model=GEMINI_MODEL,
                     system_instruction=persona.instructions,
                     voice=persona.voice,

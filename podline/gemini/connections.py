@@ -17,7 +17,8 @@ from podline.extras import optional
 from podline.frames import ModelEvent, ModelEventFrame
 from podline.gemini.failures import Failure, failure_of
 from podline.gemini.history import as_turns
-from podline.gemini.options import SETUP_SECONDS, http_options
+from podline.gemini.options import SETUP_SECONDS
+from podline.gemini.options import http_options as connection_options
 from podline.gemini.resumption import Resumption
 from podline.gemini.sending import SendingSession
 from podline.timer import Timer
@@ -41,10 +42,17 @@ HANDLE_SECONDS: Final = 2.0
 
 
 class GeminiConnections(gemini_live.GeminiLiveLLMService):
-    """Pipecat's service with its connections managed here. `GeminiLive` decides what is said over them."""
+    """Pipecat's service with its connections managed here. Its subclasses decide what is said over them."""
 
-    def __init__(self, *, api_key: str, clock: Callable[[], float] = time.monotonic, **options: Any) -> None:
-        super().__init__(api_key=api_key, http_options=http_options(api_key), **options)
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        http_options: genai_types.HttpOptions | dict[str, Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        **options: Any,
+    ) -> None:
+        super().__init__(api_key=api_key, http_options=connection_options(api_key, http_options), **options)
         settings: Any = self._settings
         if not settings.context_window_compression:
             # Without it an audio session ends after 15 minutes: ai.google.dev/gemini-api/docs/live-session.
@@ -188,6 +196,13 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
         await self._reopen(self._resumption.usable if resumes else None)
 
     async def _reconnect(self) -> None:
+        """Connect anew, because the context brings instructions or tools that the first session lacks."""
+        if self._restarting is not None:
+            await self.cancel_task(self._restarting)
+            self._restarting = None
+        self._connection_ended()
+        # No session has been used, so the caller loses none.
+        self._has_been_ready = False
         await self._reopen(None)
 
     async def _reopen(self, handle: str | None) -> None:
@@ -222,25 +237,46 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
     async def _close_response(self) -> None:
         """End the answer that the model left open."""
         if self._bot_is_responding:
+            self._bot_text_buffer = ""
             await self._set_bot_is_responding(responding=False)
-            await self.push_frame(TTSStoppedFrame())
+            if not self._is_written:
+                await self.push_frame(TTSStoppedFrame())
             await self.push_frame(LLMFullResponseEndFrame())
+
+    @property
+    def _is_written(self) -> bool:
+        """True if the model writes its answers, for a text-to-speech service to speak."""
+        settings: Any = self._settings
+        return bool(settings.modalities == gemini_live.GeminiModalities.TEXT)
 
     # Leaving after a goAway.
 
     async def _handle_server_message(self, message: genai_types.LiveServerMessage) -> None:
+        was_held = self._is_turn_held
         await super()._handle_server_message(message)
+        # Nothing reads what Pipecat collects here, half a minute of speech being 1.4 MB.
+        self._bot_audio_buffer.clear()
         content = message.server_content
         # Pipecat reads usage only if it shares a message with the end of a turn.
         if message.usage_metadata and not (content and content.turn_complete):
             await self._handle_msg_usage_metadata(message)
-        if content and content.turn_complete:
+        if self._is_turn_over(message, was_held=was_held):
             self._quiet_at = self._clock()
             self._resumption.turn_completed()
         if message.go_away:
             left = _seconds(message.go_away.time_left)
             logger.info("model announces a reconnection", seconds_left=left)
             self._leave_by = self._clock() + max(0.0, left - LEAVE_SECONDS)
+
+    @property
+    def _is_turn_held(self) -> bool:
+        """True while the model has completed a part of its turn and thinks about the next."""
+        return self._turn_complete_pending_idle is not None
+
+    def _is_turn_over(self, message: genai_types.LiveServerMessage, *, was_held: bool) -> bool:
+        """Return whether a message, which Pipecat has handled, ended the model's turn."""
+        content = message.server_content
+        return not self._is_turn_held and (was_held or bool(content and content.turn_complete))
 
     def _handle_msg_resumption_update(self, message: genai_types.LiveServerMessage) -> None:
         update = message.session_resumption_update

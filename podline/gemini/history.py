@@ -50,6 +50,12 @@ def last_request(messages: Iterable[Any]) -> str:
     return next((text for role, text in reversed(_turns_of(messages)) if role == "user"), "")
 
 
+def text_of_messages(messages: Iterable[Any]) -> str:
+    """Return the text of messages that are to be said as one."""
+    texts = (text_of(message.get("content")).strip() for message in messages if isinstance(message, dict))
+    return "\n".join(filter(None, texts))
+
+
 def result_as_text(name: str, result: str) -> str:
     """Return what a tool returned as a sentence for the model."""
     return f"[{name} returned: {result[:LONGEST_RESULT]}]"
@@ -62,7 +68,7 @@ def _turns_of(messages: Iterable[Any]) -> list[_Turn]:
 
 
 def _turn_of(message: dict[str, Any], tools: dict[Any, str]) -> _Turn | None:
-    text = _text_of(message.get("content")).strip()
+    text = text_of(message.get("content")).strip()
     match message.get("role"):
         case _ if not text:
             return None
@@ -80,7 +86,8 @@ def _name_of(call: dict[str, Any]) -> str:
     return str((call.get("function") or {}).get("name") or "A tool")
 
 
-def _text_of(content: Any) -> str:
+def text_of(content: Any) -> str:
+    """Return the text of a message's content, without its images and files."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):

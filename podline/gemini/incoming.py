@@ -40,7 +40,9 @@ _NO_SAMPLES: Final = np.zeros(0, "<i2")
 class IncomingMessages:
     """Prepares one connection's messages, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, takes_text: bool = False) -> None:
+        """Prepare for the first message. `takes_text` is True for a model that writes its answers."""
+        self._takes_text = takes_text
         self._audio = _AudioStream()
         self._logged: set[str] = set()
 
@@ -100,6 +102,8 @@ class IncomingMessages:
                     usable.append(_audio_part(audio))
             elif part.thought and part.text:
                 usable.append(genai_types.Part(text=part.text[:LONGEST_TRANSCRIPTION], thought=True))
+            elif self._takes_text and part.text:
+                usable.append(genai_types.Part(text=part.text[:LONGEST_TRANSCRIPTION]))
             else:
                 # Text can't be heard, and Pipecat would treat the turn as a written one.
                 self._log_once("text" if part.text else "unknown")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from podline.extras import optional
 
@@ -24,22 +24,33 @@ _EPHEMERAL_PREFIX: Final = "auth_tokens/"
 """ai.google.dev/gemini-api/docs/ephemeral-tokens."""
 
 
-def http_options(api_key: str) -> genai_types.HttpOptions:
+def http_options(
+    api_key: str, given: genai_types.HttpOptions | dict[str, Any] | None = None
+) -> genai_types.HttpOptions:
     """Return the options of the SDK's client. It passes on what websockets' `connect()` has a parameter for.
 
     A missing pong doesn't close the connection: while audio flows, pongs queue behind it, and the missing
     answer reveals a dead connection (https://websockets.readthedocs.io/en/stable/topics/keepalive.html).
     Audio does not compress, so `permessage-deflate` would only cost time.
+
+    Args:
+        api_key: A key, or a token for one call.
+        given: A bot's own options. They take precedence.
     """
-    return genai_types.HttpOptions(
-        # Tokens for one call exist in v1alpha only.
-        api_version="v1alpha" if api_key.startswith(_EPHEMERAL_PREFIX) else None,
-        async_client_args={
-            "max_size": MAX_MESSAGE_BYTES,
-            "ping_interval": PING_SECONDS,
-            "ping_timeout": None,
-            "open_timeout": SETUP_SECONDS,
-            "close_timeout": CLOSE_SECONDS,
-            "compression": None,
-        },
+    options = genai_types.HttpOptions.model_validate(given or {})
+    ours: dict[str, Any] = {
+        "max_size": MAX_MESSAGE_BYTES,
+        "ping_interval": PING_SECONDS,
+        "ping_timeout": None,
+        "open_timeout": SETUP_SECONDS,
+        "close_timeout": CLOSE_SECONDS,
+        "compression": None,
+    }
+    # Tokens for one call exist in v1alpha only.
+    version = "v1alpha" if api_key.startswith(_EPHEMERAL_PREFIX) else None
+    return options.model_copy(
+        update={
+            "api_version": options.api_version or version,
+            "async_client_args": ours | (options.async_client_args or {}),
+        }
     )

@@ -41,12 +41,13 @@ class OwedReply:
         self.has_called_tool = False
         self._is_cut_short = False
         self._is_stale = False
+        self._is_written = False
         self.is_owed = False
 
     @property
     def is_audible(self) -> bool:
-        """True once the caller hears something of the answer."""
-        return self._audibility.is_audible
+        """True once the caller hears something of the answer, or a text-to-speech service has some of it."""
+        return self._is_written or self._audibility.is_audible
 
     @property
     def _has_sound(self) -> bool:
@@ -125,6 +126,17 @@ class OwedReply:
             self._heard_until = self._queued_until
             self._must_begin_by = None
 
+    def wrote(self) -> None:
+        """Note some of an answer that is written for a text-to-speech service to speak."""
+        now = self._clock()
+        if self._is_stale:
+            self._since = now
+            return
+        self._is_cut_short = False
+        self._is_written = True
+        self._heard_until = now
+        self._must_begin_by = None
+
     def called_tool(self) -> None:
         """Note that a tool call was accepted, which counts as an answer until the tool returns."""
         self._is_cut_short = self._is_stale = False
@@ -167,5 +179,6 @@ class OwedReply:
 
     def _begin(self) -> None:
         self._audibility.begin_utterance()
+        self._is_written = False
         self._sound_seconds = 0.0
         self._must_begin_by = None

@@ -5,20 +5,19 @@ message as an answer, and loses tools' results and the caller's words with a con
 """
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from loguru import logger
 
 from podline.contract.messages import AnswerRequested, TurnUnanswered
+from podline.current_call import call
 from podline.errors import ModelLost
 from podline.extras import optional
-from podline.frames import ModelNoteFrame
-from podline.gemini.history import last_request
 from podline.gemini.incoming import LONGEST_TRANSCRIPTION, RATE, IncomingMessages, tokens_by_modality
 from podline.gemini.reply import Cause, OwedReply
-from podline.gemini.tool_use import GeminiToolUse
+from podline.gemini.server_turns import ServerTurns
 from podline.gemini.turn_audio import TurnAudio
+from podline.gemini.writing import GeminiWriting
 from podline.timer import Timer
 
 if TYPE_CHECKING:
@@ -27,13 +26,9 @@ else:
     genai_types = optional("google", "google.genai.types")
 
 
-MUTE_SECONDS: Final = 8.0
-"""How long a caller waits for audible sound before the call ends. Answers take about one second."""
 BEGINNING_SECONDS: Final = 1.5
 """How much audio from before the detection of speech the model hears. Detection usually takes 0.3 s, and 1 s
 when it is unsure: with Pipecat's 0.3 s, `save` sometimes began in its vowel and was heard as `remove`."""
-MOST_NOTES: Final = 32
-"""How many notes may wait for the model to be quiet. The latest are kept."""
 TOOL_SECONDS: Final = 1.0
 """How often to look whether a tool that delays an answer still runs."""
 UNENDED_SECONDS: Final = 2.0
@@ -57,33 +52,39 @@ _OBSERVED: Final[dict[Cause, str]] = {
 }
 
 
-class GeminiLive(GeminiToolUse):
+class GeminiLiveLLMService(GeminiWriting):
     """Speaks and hears through Gemini Live, over several sessions in a row if it must.
 
-    If a turn is not answered audibly, it asks again, then reconnects with the conversation so far, and at
-    last pushes a permanent error whose exception is a `BotError`. `ModelEventFrame`s report what it does.
+    It takes the place of Pipecat's class of this name, with the same arguments. If a turn is not answered
+    audibly, it asks again, then reconnects with the conversation so far, and at last pushes a permanent error
+    whose exception is a `BotError`. `ModelEventFrame`s report what it does.
 
-    Turns should be driven by the bot's own voice activity detection (`GeminiVADParams(disabled=True)`): only
-    then can a turn that was lost with a connection be sent again.
+    Best driven by the bot's own voice activity detection (`GeminiVADParams(disabled=True)`): only then can a
+    turn that was lost with a connection be sent again.
     """
 
-    def __init__(self, *, api_key: str, mute_seconds: float = MUTE_SECONDS, **options: Any) -> None:
+    def __init__(self, *, api_key: str, mute_seconds: float | None = None, **options: Any) -> None:
         """Prepare.
 
         Args:
             api_key: A key, or a token for one call.
             mute_seconds: How long the caller may wait for audible sound; 0 for a bot that may stay silent.
+                By default as in the call's settings.
             options: As for Pipecat's service.
         """
-        super().__init__(api_key=api_key, **{"user_audio_preroll_secs": BEGINNING_SECONDS, **options})
+        super().__init__(api_key=api_key, **options)
+        if mute_seconds is None:
+            mute_seconds = call().mute_seconds
+        if self._user_audio_preroll_secs_override is None:
+            self._user_audio_preroll_secs = BEGINNING_SECONDS
         # One half is for the first connection, the other for the second.
         self._reply = OwedReply(mute_seconds / 2 or None, self._clock)
         self._incoming = IncomingMessages()
         self._turn_audio = TurnAudio(BEGINNING_SECONDS)
         self._turn_order = asyncio.Lock()
+        self._has_local_turns = False
+        self._server_turns = ServerTurns(self._clock)
         self._words = ""
-        self._unanswered_texts: list[str] = []
-        self._notes: deque[ModelNoteFrame] = deque(maxlen=MOST_NOTES)
         self._misses = 0
         self._is_asked = False
         self._watch = Timer()
@@ -113,19 +114,16 @@ class GeminiLive(GeminiToolUse):
         self._is_asked = False
         self._reply.connection_ended()
         self._usage = None
-        self._incoming = IncomingMessages()
 
-    async def _create_initial_response(self, for_reconnect: bool = False) -> None:  # noqa: FBT001, FBT002 - Pipecat's
-        if not for_reconnect and self._context is not None:
-            self._unanswered_texts = [last_request(self._context.get_messages())]
-        await super()._create_initial_response(for_reconnect)
-        if not for_reconnect:
-            self._expect_reply()
+    async def _connect(self, session_resumption_handle: str | None = None) -> None:
+        self._incoming = IncomingMessages(takes_text=self._is_written)
+        await super()._connect(session_resumption_handle)
 
     @property
     def _last_words(self) -> str:
-        # A turn that is sent again needs no words for it.
-        return "" if self._vad_disabled and self._turn_audio else self._words.strip()
+        # What is sent again as audio or text needs no words in the history.
+        is_sent_again = self._turn_audio if self._vad_disabled else self._reply.is_owed
+        return "" if is_sent_again else self._words.strip()
 
     async def _session_opened(self) -> None:
         await super()._session_opened()
@@ -149,14 +147,8 @@ class GeminiLive(GeminiToolUse):
         if has_turn:
             await self._send_turn(is_complete=True)
         if not (has_results or has_turn or has_texts):
-            await super()._send_user_text(GO_ON)
-
-    async def _repeat_texts(self) -> bool:
-        """Send a session the texts that the one before has not answered; return whether there are any."""
-        texts = " ".join(filter(None, self._unanswered_texts))
-        if texts:
-            await super()._send_user_text(texts)
-        return bool(texts)
+            words = "" if self._vad_disabled else self._words.strip()
+            await self._say_to_model(words or GO_ON)
 
     async def _send_turn(self, *, is_complete: bool) -> None:
         """Send the caller's unanswered turns from their beginning."""
@@ -187,21 +179,46 @@ class GeminiLive(GeminiToolUse):
         content = message.server_content or genai_types.LiveServerContent()
         if content.interrupted:
             self._reply.interrupted()
+        self._follow_server_turns(message, content)
         if content.input_transcription:
             self._words = (self._words + (content.input_transcription.text or ""))[-LONGEST_TRANSCRIPTION:]
         for part in (content.model_turn.parts if content.model_turn else None) or []:
             if part.inline_data is not None and part.inline_data.data:
                 self._reply.heard(part.inline_data.data, RATE)
+            elif self._is_written and part.text and not part.thought:
+                self._reply.wrote()
         if message.tool_call:
             message = self._with_accepted_calls(message, message.tool_call.function_calls or [])
+        was_held = self._is_turn_held
         await super()._handle_server_message(message)
         if message.tool_call_cancellation:
             await self._cancel_calls(message.tool_call_cancellation.ids or [])
         if content.generation_complete:
             self._note_generated()
         self._usage = message.usage_metadata or self._usage
-        if content.turn_complete:
+        if self._is_turn_over(message, was_held=was_held):
             await self._note_completed()
+
+    def _follow_server_turns(
+        self, message: genai_types.LiveServerMessage, content: genai_types.LiveServerContent
+    ) -> None:
+        """Note that an answer is due to what the server alone has noticed."""
+        if self._vad_disabled or self._has_local_turns:
+            return
+        said = [content.input_transcription, content.interim_input_transcription]
+        is_said = any(each is not None and (each.text or "").strip() for each in said)
+        is_answer = (self._bot_is_responding and not content.interrupted) or self._reply.has_called_tool
+        if not (content.interrupted or ((is_said or message.voice_activity) and not is_answer)):
+            return
+        was_open = self._server_turns.is_open
+        if not self._server_turns.noticed():
+            return
+        if not was_open:
+            self._words = ""
+        if self._reply.is_owed:
+            self._wait_anew()
+        else:
+            self._expect_reply()
 
     def _note_generated(self) -> None:
         was_owed = self._reply.is_owed
@@ -218,6 +235,7 @@ class GeminiLive(GeminiToolUse):
 
     async def _note_completed(self) -> None:
         self._unended.cancel()
+        self._server_turns.answered()
         # It may come in a message of its own.
         usage, self._usage = self._usage, None
         is_cut_short, was_owed = self._reply.is_cut_short, self._reply.is_owed
@@ -239,29 +257,16 @@ class GeminiLive(GeminiToolUse):
     def _settle(self) -> None:
         """Forget what was asked: the caller hears the answer."""
         self._misses = self._failures = 0
-        self._unanswered_texts.clear()
+        self._settle_texts()
         self._unanswered_results.clear()
         self._turn_audio.forget()
+        self._server_turns.closed()
         self._watch.cancel()
 
     # What the model has to answer.
 
-    async def _handle_messages_append(self, frame: Any) -> None:
-        if not isinstance(frame, ModelNoteFrame):
-            await super()._handle_messages_append(frame)
-            return
-        self._notes.append(frame)
-        if self._is_quiet or self._user_is_speaking:
-            await self._send_notes()
-
-    async def _send_notes(self) -> None:
-        """Send notes while no answer is being made, which they would cut short (see `ClientContent`)."""
-        while self._notes and self._session is not None:
-            await super()._handle_messages_append(self._notes.popleft())
-            # Pipecat would ask for an answer to them with the next tool's result.
-            self._content_awaiting_response = False
-
     async def _handle_user_started_speaking(self, frame: Any) -> None:
+        self._has_local_turns = True
         async with self._turn_order:
             await self._send_notes()
             self._watch.cancel()
@@ -277,19 +282,27 @@ class GeminiLive(GeminiToolUse):
         async with self._turn_order:
             self._turn_audio.end()
             await super()._handle_user_stopped_speaking(frame)  # type: ignore[no-untyped-call]
+        if self._audio_input_paused:
+            # The model has heard nothing of this.
+            return
         # A model that detects the turn's end itself may be the first to notice it.
         self._expect_reply(has_begun=self._bot_is_responding and not self._vad_disabled)
 
+    def _handle_speech_control_params(self, frame: Any) -> None:
+        super()._handle_speech_control_params(frame)
+        if self._user_audio_preroll_secs_override is None:
+            self._user_audio_preroll_secs = max(self._user_audio_preroll_secs, BEGINNING_SECONDS)
+
     async def _send_user_audio(self, frame: Any) -> None:
+        if self._audio_input_paused:
+            return
         async with self._turn_order:
             self._turn_audio.hear(frame.audio, frame.sample_rate)
+            if not self._vad_disabled and self._server_turns.heard(
+                frame.audio, frame.sample_rate, frame.num_channels
+            ):
+                self._wait_anew()
             await super()._send_user_audio(frame)  # type: ignore[no-untyped-call]
-
-    async def _send_user_text(self, text: str) -> None:
-        # Kept, because between two connections the text would be lost.
-        self._unanswered_texts.append(text)
-        await super()._send_user_text(text)
-        self._expect_reply(while_answering=self._bot_is_responding)
 
     def _tool_was_called(self) -> None:
         self._reply.called_tool()
@@ -302,7 +315,7 @@ class GeminiLive(GeminiToolUse):
 
     def _expect_reply(self, *, while_answering: bool = False, has_begun: bool = False) -> None:
         # While the caller speaks nothing is due: the wait begins with the end of their turn.
-        if not self._user_is_speaking:
+        if self._has_begun and not self._user_is_speaking:
             self._reply.ask(while_answering=while_answering, has_begun=has_begun)
             self._is_asked = self._session is not None
             self._rearm()
@@ -337,7 +350,7 @@ class GeminiLive(GeminiToolUse):
         await self._push_event(TurnUnanswered(cause))
         self._misses = _ASKED_AGAIN
         await self._push_event(AnswerRequested())
-        await super()._send_user_text(ANSWER_AGAIN)
+        await self._say_to_model(ANSWER_AGAIN)
         self._reply.ask_again()
         self._rearm()
 

@@ -25,7 +25,7 @@ _CANCELLED: Final = {"value": "CANCELLED"}
 
 
 class GeminiToolUse(AnsweredToolCalls, GeminiConnections):
-    """Runs each call once and answers it once. `GeminiLive` decides when an answer is due."""
+    """Runs each call once and answers it once. A subclass decides when an answer is due."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

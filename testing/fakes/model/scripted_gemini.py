@@ -24,12 +24,11 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.services.google.gemini_live.llm import GeminiVADParams
 from pipecat.workers.runner import WorkerRunner
 
 from podline.contract.model import GEMINI_MODEL
 from podline.frames import ModelEvent, ModelEventFrame
-from podline.gemini.service import GeminiLive
+from podline.gemini import GeminiLiveLLMService, GeminiModalities, GeminiVADParams
 
 GREETING = "Say hello."
 SOUND: Final = (8000 * np.sin(np.arange(24_000) * 2 * math.pi * 300 / 24_000)).astype("<i2").tobytes()
@@ -143,8 +142,8 @@ class ScriptedSession:
         self._was_sent.set()
 
 
-class ScriptedGemini(GeminiLive):
-    """The product's service, whose SDK connects to this model.
+class ScriptedService:
+    """Mixed into a Gemini Live service, before it: its SDK connects to this model.
 
     Attributes:
         may_open: While it is clear, no session is set up.
@@ -152,20 +151,14 @@ class ScriptedGemini(GeminiLive):
         refuses: Called with each session's handle; returns the error to refuse it with, or None.
     """
 
-    def __init__(self, *, server_detects_speech: bool = False, **options: Any) -> None:
+    def __init__(self, **options: Any) -> None:
         self.refuses: Callable[[str | None], Exception | None] = lambda _handle: None
         self.sessions: list[ScriptedSession] = []
         self.may_open = asyncio.Event()
         self.may_open.set()
         self.is_asked_to_open = asyncio.Event()
         self._opened = asyncio.Event()
-        super().__init__(
-            api_key="key",
-            settings=GeminiLive.Settings(
-                model=GEMINI_MODEL, vad=GeminiVADParams(disabled=not server_detects_speech)
-            ),
-            **options,
-        )
+        super().__init__(**options)
 
     def create_client(self) -> None:
         self._client: Any = self
@@ -192,6 +185,23 @@ class ScriptedGemini(GeminiLive):
                 self._opened.clear()
                 await self._opened.wait()
         return self.sessions[number - 1]
+
+
+class ScriptedGemini(ScriptedService, GeminiLiveLLMService):
+    """The product's service over a scripted model."""
+
+    def __init__(
+        self, *, server_detects_speech: bool = False, modalities: Any = GeminiModalities.AUDIO, **options: Any
+    ) -> None:
+        super().__init__(
+            api_key="key",
+            settings=GeminiLiveLLMService.Settings(
+                model=GEMINI_MODEL,
+                vad=GeminiVADParams(disabled=not server_detects_speech),
+                modalities=modalities,
+            ),
+            **options,
+        )
 
 
 class PassedFrames(FrameProcessor):
@@ -238,6 +248,9 @@ class ScriptedCall:
         self.errors: asyncio.Queue[ErrorFrame] = asyncio.Queue()
         self._worker = worker
         self.context = LLMContext([{"role": "user", "content": GREETING}])
+
+    async def gets(self, frame: Frame) -> None:
+        await self._worker.queue_frame(frame)
 
     async def greet(self) -> None:
         await self._worker.queue_frame(LLMContextFrame(self.context))

@@ -39,7 +39,7 @@ from bot.tools.ending import end_call_tool
 from bot.tools.products import ProductTools
 from podline.contract.model import GEMINI_MODEL
 from podline.frames import ModelNoteFrame
-from podline.gemini.service import GeminiLive
+from podline.gemini import GeminiLiveLLMService
 from sandbox.certificate import make_certificate
 from sandbox.ears import HEARING_RATE, Ears
 from sandbox.gemini.door import Door
@@ -97,7 +97,9 @@ class Listener(FrameProcessor):
 class Conversation:
     """A call's pipeline after the greeting, without a room."""
 
-    def __init__(self, worker: PipelineWorker, model: GeminiLive, listener: Listener, gemini: Gemini) -> None:
+    def __init__(
+        self, worker: PipelineWorker, model: GeminiLiveLLMService, listener: Listener, gemini: Gemini
+    ) -> None:
         self.worker = worker
         self.model = model
         self.listener = listener
@@ -167,9 +169,9 @@ async def conversation(
         announced.append(message)
 
     async with ProductTools(store, "ana", announce) as products:
-        model = GeminiLive(
+        model = GeminiLiveLLMService(
             api_key="the-right-key",
-            settings=GeminiLive.Settings(
+            settings=GeminiLiveLLMService.Settings(
                 model=GEMINI_MODEL,
                 system_instruction="Help shoppers.",
                 vad=GeminiVADParams(disabled=True),

@@ -3,7 +3,7 @@
 from pipecat.frames.frames import TTSAudioRawFrame
 
 from podline.frames import ModelNoteFrame
-from podline.gemini.service import MOST_NOTES
+from podline.gemini.writing import MOST_NOTES
 from testing.fakes.model.scripted_gemini import (
     SOUND,
     WORDS,
