@@ -70,7 +70,7 @@ WATCHED: Final = (
 """What a bot and its transport see of the model."""
 NOT_COMPARED: Final = ("context_window_compression", "session_resumption")
 """Ours asks for compression, without which a session ends after a quarter of an hour."""
-GREETING: Final = {"role": "user", "content": "Say hello."}
+GREETING: Final[Any] = {"role": "user", "content": "Say hello."}
 BLACK: Final = bytes(3 * 4 * 4)
 
 
@@ -348,7 +348,8 @@ def context_with_tool(**properties: Any) -> LLMContext:
         await params.result_callback({"found": 3}, **properties)
 
     schema = FunctionSchema("find", "Find.", {}, [], handler=find)
-    return LLMContext([{"role": "system", "content": "Be brief."}, GREETING], tools=[schema])
+    instructions: Any = {"role": "system", "content": "Be brief."}
+    return LLMContext([instructions, GREETING], tools=[schema])
 
 
 async def test_a_first_context_that_is_to_be_taken_in_without_an_answer() -> None:

@@ -40,7 +40,7 @@ from testing.fakes.model.scripted_gemini import (
 from tests.unit.podline.gemini.test_service import HASTY, PATIENT, greeted
 
 
-def said(text: str) -> dict[str, Any]:
+def said(text: str) -> Any:
     return {"role": "user", "content": text}
 
 
