@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import Final
 
 from fastapi import FastAPI
 from uuid_utils import uuid7
 
+from controller.core.admission import SessionAdmission, SessionLimits, limits_of
 from controller.core.deadlines import Limits
 from controller.core.session import ANONYMOUS
 from controller.observe.gauges import SessionGauges
@@ -42,7 +44,11 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
     supervisor = _supervisor(settings, parts, ice)
     offer_limit = OfferLimit(_CANDIDATES_HELD_FOR_ONE)
     gauges = SessionGauges(
-        supervisor.registry.counts, lambda: offer_limit.total, supervisor.not_ready_reason, VERSION
+        supervisor.registry.counts,
+        lambda: offer_limit.total,
+        supervisor.not_ready_reason,
+        supervisor.limits_now,
+        VERSION,
     )
     metrics.registry.register(gauges)
     services = Services(
@@ -72,13 +78,23 @@ def _ice_servers(settings: Settings, parts: Parts) -> IceServers:
     return IceServers(parts.clock.now, webrtc.ice_servers, turn_secret)
 
 
+def _session_limits(settings: Settings) -> SessionLimits:
+    limits = settings.limits
+    return SessionLimits(
+        capacity=limits.capacity,
+        per_user=limits.sessions_per_user,
+        per_address=limits.anonymous_sessions_per_address,
+        per_model_key=limits.model_keys,
+    )
+
+
 def _supervisor(settings: Settings, parts: Parts, ice: IceServers) -> Supervisor:
     limits = settings.limits
     return Supervisor(
         runtime=parts.runtime,
         rooms=parts.rooms,
         registry=SessionRegistry(
-            limits.capacity, limits.sessions_per_user, limits.anonymous_sessions_per_address
+            SessionAdmission(_session_limits(settings), partial(limits_of, parts.agents))
         ),
         assigner=Assigner(
             controller_url=settings.listeners.url_for_bots,

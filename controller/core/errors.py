@@ -31,6 +31,8 @@ from __future__ import annotations
 from math import ceil
 from typing import ClassVar
 
+from controller.core.limits import Limit, LimitName
+
 
 class ControllerError(Exception):
     """Base of all errors that are returned to a client.
@@ -40,12 +42,14 @@ class ControllerError(Exception):
         code: the stable name that programs may compare.
         title: what kind of thing went wrong, the same for each error of its code.
         retry_after: seconds after which a retry may help; None if it won't.
+        limit: the limit that is reached; None if it is not about one.
     """
 
     status: ClassVar[int]
     code: ClassVar[str]
     title: ClassVar[str]
     retry_after: int | None = None
+    limit: LimitName | None = None
 
     @property
     def detail(self) -> str:
@@ -165,20 +169,21 @@ class SessionEnded(ControllerError):
 
 
 class CapacityReached(ControllerError):
-    """The maximum number of sessions is running."""
+    """One more session would exceed a limit, which `limit` names."""
 
-    status, code, title, retry_after = 429, "capacity_reached", "All session slots are in use", 10
+    status, code, title, retry_after = 429, "capacity_reached", "A limit on sessions is reached", 10
 
-    def __init__(self, capacity: int) -> None:
-        super().__init__(
-            f"All {capacity} session slots are in use. Try again when one is free, or raise PODLINE_CAPACITY."
-        )
+    def __init__(self, limit: Limit, agent: str) -> None:
+        """`agent` is the one that was asked for."""
+        self.limit, self.retry_after = limit.name, limit.wait_seconds
+        super().__init__(_of_limit(limit, agent))
 
 
 class UserLimitReached(ControllerError):
     """The user already has the maximum number of sessions."""
 
     status, code, title, retry_after = 429, "user_limit_reached", "The user's session limit is reached", 10
+    limit = LimitName.USER
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"This user already has {limit} sessions. End one of them first.")
@@ -187,6 +192,7 @@ class UserLimitReached(ControllerError):
     def by_address(cls, limit: int) -> UserLimitReached:
         """Anonymous callers share one limit per address."""
         error = cls(limit)
+        error.limit = LimitName.ADDRESS
         detail = (
             f"Anonymous callers from your address already have {limit} sessions. End one of them first, "
             "or start with a key with scope 'start' or a signed identity. "
@@ -273,3 +279,39 @@ class ShuttingDown(ControllerError):
 
     def __init__(self) -> None:
         super().__init__("The controller is shutting down. Try again in a few seconds.")
+
+
+def _of_limit(limit: Limit, agent: str) -> str:
+    """Say which limit is reached and what to do. Names of model keys are for operators only."""
+    match limit.name:
+        case LimitName.AGENT:
+            return (
+                f"All {limit.most} sessions that agent {agent!r} may have at once are running. Try again "
+                "when one has ended, or raise max_agents in its definition."
+            )
+        case LimitName.MODEL_KEY if limit.is_lowered:
+            return (
+                f"A provider refused requests of agent {agent!r} because its key's quota was used up: only "
+                f"{limit.most} sessions instead of {limit.full} may use the key for a while. Try again "
+                f"in {limit.wait_seconds} seconds; the operator can have the quota raised."
+            )
+        case LimitName.MODEL_KEY:
+            return (
+                f"All {limit.most} sessions that may share the model key of agent {agent!r} are running. Try "
+                "again when one has ended, or raise PODLINE_MODEL_KEY_SESSIONS."
+            )
+        case LimitName.ROOM_PROVIDER if limit.is_lowered:
+            return (
+                f"The room provider refused requests as too many, so it is sent {limit.most} a second "
+                f"instead of {limit.full} for a while. Try again in {limit.wait_seconds} seconds."
+            )
+        case LimitName.ROOM_PROVIDER:
+            return (
+                f"More rooms are wanted than the provider's limit of {limit.full} requests a second allows. "
+                f"Try again in {limit.wait_seconds} seconds."
+            )
+        case _:
+            return (
+                f"All {limit.most} session slots are in use. Try again when one is free, or raise "
+                "PODLINE_CAPACITY."
+            )

@@ -28,6 +28,27 @@ class Room:
     secrets: Mapping[str, str] | None = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """Requests per second: as many as are made now, and without refusals from the provider."""
+
+    per_second: float
+    full_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomLoad:
+    """How busy a provider is.
+
+    Attributes:
+        wait_seconds: how long the last room asked about would wait for its turn.
+        rate: of requests to the provider.
+    """
+
+    wait_seconds: float
+    rate: Rate
+
+
 class Rooms(Protocol):
     """One provider of rooms. `lifetime_seconds` is how long, from now on, a session may need its room."""
 
@@ -81,6 +102,9 @@ class Rooms(Protocol):
         Raises:
             RoomsUnavailable: the provider refused or did not answer.
         """
+
+    def load(self, rooms: int) -> RoomLoad | None:
+        """Return how busy the provider is if so many rooms are requested now; None without a provider."""
 
     async def aclose(self) -> None:
         """Close the connections to the provider."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from controller.core.limits import Limit, LimitName
 from podline.contract.reasons import Phase
 
 
@@ -39,12 +40,22 @@ class SessionGauges(Collector):
         counts: Callable[[], SessionCounts],
         offers_waiting: Callable[[], int],
         not_ready_reason: Callable[[], str | None],
+        limits: Callable[[], Iterable[Limit]],
         version: str,
     ) -> None:
-        """`not_ready_reason` returns why the controller is not ready; None while it is."""
+        """Collect from these.
+
+        Args:
+            counts: returns how many sessions there are.
+            offers_waiting: returns how many offers are held.
+            not_ready_reason: returns why the controller is not ready; None while it is.
+            limits: returns the limits of agents and of what is upstream.
+            version: Podline's.
+        """
         self._counts = counts
         self._offers_waiting = offers_waiting
         self._not_ready_reason = not_ready_reason
+        self._limits = limits
         self._version = version
 
     def collect(self) -> Iterator[Metric]:
@@ -72,3 +83,23 @@ class SessionGauges(Collector):
         backlog.add_metric(("offers",), self._offers_waiting())
         backlog.add_metric(("messages",), counts.messages_waiting)
         yield backlog
+        yield from self._of_limits()
+
+    def _of_limits(self) -> Iterator[Metric]:
+        labels = ("limit", "name")
+        most = GaugeMetricFamily(
+            "podline_limit", "What a limit of agents or upstream admits now.", labels=labels
+        )
+        used = GaugeMetricFamily(
+            "podline_limit_used", "Running sessions that count against a limit.", labels=labels
+        )
+        lowered = GaugeMetricFamily(
+            "podline_limit_lowered", "1 while refusals from upstream have lowered a limit.", labels=labels
+        )
+        for limit in self._limits():
+            named = (str(limit.name), limit.subject)
+            most.add_metric(named, limit.most)
+            lowered.add_metric(named, limit.is_lowered)
+            if limit.name is not LimitName.ROOM_PROVIDER:
+                used.add_metric(named, limit.used)
+        yield from (most, used, lowered)

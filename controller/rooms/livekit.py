@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Final, TypeVar
 
 import aiohttp
-from aiolimiter import AsyncLimiter
 from jwt import PyJWTError
 from livekit.api.access_token import AccessToken, TokenVerifier, VideoGrants
 from livekit.api.room_service import RoomService
@@ -21,10 +20,11 @@ from livekit.protocol.room import CreateRoomRequest, DeleteRoomRequest, ListRoom
 
 from controller.core.errors import InvalidRequest
 from controller.core.primitives.addresses import normal_host, split_url
-from controller.core.rooms import Room
+from controller.core.rooms import Room, RoomLoad
 from controller.core.session import Session
 from controller.rooms.hosts import read_room_url
 from controller.rooms.names import RoomNames
+from controller.rooms.pace import RequestPace
 from controller.rooms.provider import ProviderError, ask
 from podline.contract import environment
 
@@ -81,7 +81,7 @@ class LiveKitRooms:
         self._account = account
         self._names = names
         self._now = now
-        self._pace = AsyncLimiter(*_REQUESTS)
+        self._pace = RequestPace(*_REQUESTS)
 
     async def open(self, session: Session, *, lifetime_seconds: float) -> Room:
         name = self._names.of(session.launch_id)
@@ -144,6 +144,9 @@ class LiveKitRooms:
         for name in names:
             await self._delete(name)
         return len(names)
+
+    def load(self, rooms: int) -> RoomLoad:
+        return RoomLoad(wait_seconds=self._pace.wait_seconds(rooms), rate=self._pace.rate)
 
     async def aclose(self) -> None:
         if "_http" in self.__dict__:
@@ -259,7 +262,9 @@ def _refusal(error: ServerError) -> ProviderError:
     if status in (401, 403):
         return ProviderError("LiveKit did not accept the key; check LIVEKIT_API_KEY and LIVEKIT_API_SECRET.")
     if status == 429:
-        return ProviderError("LiveKit received too many requests with this key; try again.", is_passing=True)
+        return ProviderError(
+            "LiveKit received too many requests with this key; try again.", is_passing=True, is_too_many=True
+        )
     if status >= 500:
         return ProviderError(f"LiveKit failed with status {status}; try again.", is_passing=True)
     return ProviderError(f"LiveKit refused with status {status} ({error.code}).")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from math import ceil
 from typing import Final, TypeVar
 
-from aiolimiter import AsyncLimiter
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from controller.core.errors import RoomsUnavailable
+from controller.rooms.pace import RequestPace
 
 PAUSES_SECONDS: Final = (0.3, 1.0)
 """Before the second attempt and the third."""
@@ -23,23 +24,36 @@ PATIENCE_SECONDS: Final = 20.0
 
 T = TypeVar("T")
 
+log = logging.getLogger("podline.rooms")
+
 
 class ProviderError(Exception):
     """A request to a provider failed. The message says why and what to do.
 
     Attributes:
         is_passing: whether the same request may succeed in a moment.
+        is_too_many: whether the provider gets too many requests.
         retry_after: the pause that the provider asks for, in seconds, if it does.
     """
 
-    def __init__(self, sentence: str, *, is_passing: bool = False, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        is_passing: bool = False,
+        is_too_many: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(sentence)
         self.is_passing = is_passing
+        self.is_too_many = is_too_many
         self.retry_after = retry_after
 
 
-async def ask(request: Callable[[], Awaitable[T]], pace: AsyncLimiter, provider: str) -> T:
+async def ask(request: Callable[[], Awaitable[T]], pace: RequestPace, provider: str) -> T:
     """Make a request that may be repeated, within the provider's rate limit.
+
+    A 429 lowers that rate for a while.
 
     Raises:
         RoomsUnavailable: it failed for good, or at every attempt.
@@ -47,7 +61,14 @@ async def ask(request: Callable[[], Awaitable[T]], pace: AsyncLimiter, provider:
 
     async def paced() -> T:
         async with pace:
-            return await request()
+            try:
+                return await request()
+            except ProviderError as error:
+                if error.is_too_many:
+                    pace.refused(error.retry_after)
+                    extra = {"provider": provider, "per_second": round(pace.rate.per_second, 1)}
+                    log.warning("room requests slowed down", extra=extra)
+                raise
 
     retrying = AsyncRetrying(
         retry=retry_if_exception(_is_worth_another_try),

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from controller.core.errors import InvalidRequest
-from controller.core.rooms import Room
+from controller.core.rooms import Room, RoomLoad
 from controller.core.session import Session
 from controller.core.tokens import Signer
 from podline.contract import environment
@@ -46,6 +46,9 @@ class WebRtcRooms:
 
     async def sweep(self, live: Collection[str]) -> int:  # noqa: ARG002 - likewise
         return 0
+
+    def load(self, rooms: int) -> RoomLoad | None:  # noqa: ARG002 - there is no provider
+        return None
 
     async def aclose(self) -> None:
         """Close nothing: there are no connections."""

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from pydantic import PositiveFloat, PositiveInt
+import re
+from collections import Counter
+from typing import Annotated, Final, Self
 
-from controller.settings.variables import Group, variable
+from pydantic import AfterValidator, PositiveFloat, PositiveInt, model_validator
+
+from controller.core.admission import ModelKeyLimit
+from controller.settings.variables import COMMA_SEPARATED, Group, variable
+
+_SET: Final = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
+_MODEL_KEY: Final = re.compile(rf"({_SET}(?:\+{_SET})*)=([1-9][0-9]{{0,5}})")
+
+
+def _model_key(text: str) -> str:
+    if not _MODEL_KEY.fullmatch(text):
+        raise ValueError("a key's limit looks like default=10 or support+sales=6")
+    return text
+
+
+ModelKeySessions = Annotated[str, AfterValidator(_model_key)]
 
 
 class LimitSettings(Group):
@@ -20,6 +37,14 @@ class LimitSettings(Group):
         "PODLINE_ANONYMOUS_SESSIONS_PER_ADDRESS",
         "The maximum number of concurrent sessions of all anonymous callers at one address.",
         default=4,
+    )
+    model_key_sessions: Annotated[tuple[ModelKeySessions, ...], COMMA_SEPARATED] = variable(
+        "PODLINE_MODEL_KEY_SESSIONS",
+        "How many sessions may use one model key at once: comma-separated `SET=SESSIONS`. SET is the "
+        "`secret_set` of the agents that use the key, `default` for agents without one; join sets that hold "
+        "the same key with `+`. A key that is not listed has no limit of its own.",
+        default=(),
+        example="default=10,support+sales=6",
     )
     start_timeout_seconds: PositiveFloat = variable(
         "PODLINE_START_TIMEOUT_SECONDS",
@@ -53,3 +78,21 @@ class LimitSettings(Group):
         default=3600,
         unit="seconds",
     )
+
+    @model_validator(mode="after")
+    def _each_set_has_one_key(self) -> Self:
+        sets = Counter(each for key in self.model_keys for each in key.sets)
+        for name, times in sets.items():
+            if times > 1:
+                raise ValueError(f"PODLINE_MODEL_KEY_SESSIONS: {name} is listed {times} times; list it once")
+        return self
+
+    @property
+    def model_keys(self) -> tuple[ModelKeyLimit, ...]:
+        """The limits in `model_key_sessions`."""
+        return tuple(_read_model_key(text) for text in self.model_key_sessions)
+
+
+def _read_model_key(text: str) -> ModelKeyLimit:
+    sets, _, sessions = text.partition("=")
+    return ModelKeyLimit(sets=tuple(sets.split("+")), sessions=int(sessions))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from controller.core.deadlines import Limits
 from controller.core.errors import RateLimited
 from controller.core.primitives.clock import Clock
+from controller.core.rooms import RoomLoad
 from controller.core.runtime import Exit, Runtime
 from controller.core.session import Diagnostics, Ending
 from controller.core.tracing import Tracing
@@ -19,7 +20,7 @@ from controller.supervision.record import Record
 from controller.supervision.registry import SessionRegistry
 from controller.supervision.room_keeper import RoomKeeper
 from podline.contract.arithmetic import NOTHING
-from podline.contract.messages import Report
+from podline.contract.messages import QUOTA_KINDS, ErrorSeen, Report
 from podline.contract.reasons import Phase
 from podline.contract.usage import Usage
 
@@ -48,9 +49,9 @@ class Recorder:
         self._clock = clock
         self._limits = limits
 
-    def add(self, record: Record, address_tags: Sequence[str] = ()) -> None:
+    def add(self, record: Record, address_tags: Sequence[str], room_load: RoomLoad | None) -> None:
         """Take a slot for a session. Takes and raises what `SessionRegistry.add` does."""
-        self._registry.add(record, address_tags)
+        self._registry.add(record, address_tags, now=self._clock.monotonic(), room_load=room_load)
         self._metrics.started(record.session)
 
     def report(self, record: Record, report: Report, unknown: Sequence[str] = ()) -> int:
@@ -69,6 +70,7 @@ class Recorder:
             return record.ledger.counted
         report, refusals = record.claims.judge(report, self._age(record), self._metrics.declared)
         record.ledger.count(report)
+        self._note_quota(record, report)
         self._add_usage(record, report, refusals)
         self._metrics.batch_added(record.session, report, record.ledger.last)
         self._metrics.events_unknown(record.claims.unknown(unknown))
@@ -109,6 +111,15 @@ class Recorder:
         log.info("session ended", extra={"session_id": session.id, "reason": str(ending.reason)})
         if session.room_url and not session.room_is_brought:
             self._room_keeper.close(session)
+
+    def _note_quota(self, record: Record, report: Report) -> None:
+        """Lower the limit of the session's model key if its bot reports that the quota is used up."""
+        if not any(isinstance(event, ErrorSeen) and event.kind in QUOTA_KINDS for event in report.events):
+            return
+        limit = self._registry.admission.model_refused(record.session, self._clock.monotonic())
+        if limit is not None:
+            extra = {"session_id": record.session.id, "model_key": limit.subject, "sessions": limit.most}
+            log.warning("model key limited", extra=extra)
 
     def _add_usage(self, record: Record, report: Report, refusals: Counter[str]) -> None:
         before = record.session

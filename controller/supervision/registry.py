@@ -8,8 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
+from controller.core.admission import SessionAdmission, room_limit
 from controller.core.errors import CapacityReached, InvalidRequest, SessionNotFound, UserLimitReached
-from controller.core.session import ANONYMOUS, Session
+from controller.core.limits import Limit, LimitName
+from controller.core.rooms import RoomLoad
+from controller.core.session import Session
 from controller.observe.gauges import SessionCounts
 from controller.supervision.events import Feed
 from controller.supervision.record import Record
@@ -19,37 +22,37 @@ from podline.contract.reasons import Phase
 class SessionRegistry:
     """Holds the records. A running session takes a slot, from `add` until its bot is confirmed gone."""
 
-    def __init__(self, capacity: int, per_user: int, per_address: int | None = None) -> None:
-        """`per_address` limits anonymous callers of one address; None for no limit."""
-        self.capacity = capacity
-        self._per_user = per_user
-        self._per_address = per_address
+    def __init__(self, admission: SessionAdmission) -> None:
+        """`admission` decides which sessions may be added."""
+        self.admission = admission
         self._records: dict[str, Record] = {}
         self._by_launch: dict[str, Record] = {}
         self._running: dict[str, Record] = {}
-        self._of_user: Counter[str] = Counter()
-        self._of_address: Counter[str] = Counter()
         self._feed: Feed[Session] = Feed()
 
-    def add(self, record: Record, address_tags: Sequence[str] = ()) -> None:
+    def add(
+        self,
+        record: Record,
+        address_tags: Sequence[str] = (),
+        *,
+        now: float,
+        room_load: RoomLoad | None = None,
+    ) -> None:
         """Take a slot for a session.
 
         Args:
             record: the session's.
             address_tags: all tags of its caller's address, if the caller is limited by address only.
+            now: on the monotonic clock.
+            room_load: how busy the room provider is with this session's room; None if it makes none.
 
         Raises:
-            CapacityReached: all slots are taken.
+            CapacityReached: a limit of the installation, the agent or of something upstream is reached.
             UserLimitReached: this user, or this address's anonymous callers, have reached their limit.
         """
-        session = record.session
-        if len(self._running) >= self.capacity:
-            raise CapacityReached(self.capacity)
-        if self._of_user[session.user_id] >= self._per_user and session.user_id != ANONYMOUS:
-            raise UserLimitReached(self._per_user)
-        from_address = sum(self._of_address[tag] for tag in address_tags)
-        if self._per_address is not None and address_tags and from_address >= self._per_address:
-            raise UserLimitReached.by_address(self._per_address)
+        limit = self.admission.reached(record.session, address_tags, now) or room_limit(room_load)
+        if limit is not None:
+            raise _refusal(limit, record.session.agent)
         self.adopt(record)
 
     def adopt(self, record: Record) -> None:
@@ -61,9 +64,7 @@ class SessionRegistry:
         record.registered(self._changed)
         if not session.phase.is_end:
             self._running[session.id] = record
-            self._of_user[session.user_id] += 1
-            if session.address_tag is not None:
-                self._of_address[session.address_tag] += 1
+            self.admission.hold(session)
         self._feed.put(session.id, session)
 
     def drop(self, record: Record) -> None:
@@ -97,12 +98,19 @@ class SessionRegistry:
             agents[record.session.agent][record.session.phase] += 1
         return dict(agents)
 
+    def rooms_wanted(self) -> int:
+        """Return how many sessions wait for a room from the provider."""
+        return sum(
+            record.session.room_url is None and not record.session.room_is_brought and not record.is_settled
+            for record in self._running.values()
+        )
+
     def counts(self) -> SessionCounts:
         running = self._running.values()
         return SessionCounts(
             by_phase=Counter(record.session.phase for record in self._records.values()),
             running=len(running),
-            capacity=self.capacity,
+            capacity=self.admission.limits.capacity,
             launches_waiting=sum(not record.is_settled for record in running),
             messages_waiting=sum(record.inbox.waiting for record in running),
         )
@@ -118,13 +126,7 @@ class SessionRegistry:
         session = record.session
         if self._running.get(session.id) is record:
             del self._running[session.id]
-            self._of_user[session.user_id] -= 1
-            if not self._of_user[session.user_id]:
-                del self._of_user[session.user_id]
-            if session.address_tag is not None:
-                self._of_address[session.address_tag] -= 1
-                if not self._of_address[session.address_tag]:
-                    del self._of_address[session.address_tag]
+            self.admission.release(session)
 
     def follow(self, session_id: str | None, last_event_id: str | None) -> AsyncIterator[tuple[str, Session]]:
         """Yield (event id, session): first the current state, then each change. See `Feed.follow`."""
@@ -160,6 +162,16 @@ class SessionRegistry:
         )
         page = matching[:limit]
         return page, _write_cursor(page[-1]) if len(matching) > limit else None
+
+
+def _refusal(limit: Limit, agent: str) -> CapacityReached | UserLimitReached:
+    match limit.name:
+        case LimitName.USER:
+            return UserLimitReached(limit.most)
+        case LimitName.ADDRESS:
+            return UserLimitReached.by_address(limit.most)
+        case _:
+            return CapacityReached(limit, agent)
 
 
 def _position(session: Session) -> tuple[datetime, str]:

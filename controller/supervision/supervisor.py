@@ -8,11 +8,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from controller.agents.built_in import BuiltInAgents
+from controller.core.admission import provider_limit
 from controller.core.agents import Agents
 from controller.core.credentials import Credentials
 from controller.core.deadlines import Limits
 from controller.core.endings import decide_ending, ending_for
 from controller.core.errors import LaunchEnded, RuntimeUnavailable, SessionConflict, ShuttingDown
+from controller.core.limits import Limit
 from controller.core.primitives.clock import Clock
 from controller.core.rooms import Rooms
 from controller.core.runtime import Observation, Runtime
@@ -109,6 +111,14 @@ class Supervisor:
         """The provider of rooms, which is the callers' transport."""
         return self._rooms.provider
 
+    def limits_now(self) -> list[Limit]:
+        """Return the limits of agents, model keys and the room provider as they are now."""
+        known = {status.name for status in self.agents.all()} | set(self.registry.phases_by_agent())
+        limits = self.registry.admission.shared(known, self._clock.monotonic())
+        if (load := self._rooms.load(1)) is not None:
+            limits.append(provider_limit(load, self.provider))
+        return limits
+
     # --- running ---
 
     async def run(self) -> None:
@@ -172,7 +182,7 @@ class Supervisor:
             SessionConflict: the id belongs to a different request, or there is a bot in the caller's room.
             InvalidRequest: the persona or the room can't be used here.
             AgentNotFound, AgentInvalid: there is no such agent, or it can't be used.
-            CapacityReached, UserLimitReached: all slots are taken.
+            CapacityReached, UserLimitReached: one more session would exceed a limit.
             UnknownOutcome: there may be a bot. The same request with the same id adopts it.
             RoomsUnavailable, ModelUnavailable, RuntimeUnavailable, ShuttingDown: nothing was launched; a
                 retry may help.
@@ -188,7 +198,9 @@ class Supervisor:
         if (not_ready_reason := self.not_ready_reason()) is not None:
             raise RuntimeUnavailable(not_ready_reason)
         record = Record(self._acceptance.session_for(request), self._clock.monotonic())
-        self._recorder.add(record, request.address_tags)
+        wants_room = request.room is None
+        load = self._rooms.load(self.registry.rooms_wanted() + 1) if wants_room else None
+        self._recorder.add(record, request.address_tags, load)
         session_at_work.set(record.session.id)
         self._tracing.is_about(record.session.id)
         caller_token = await self._launcher.launch(record, request)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from opentelemetry.trace import get_current_span
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from controller.core.errors import ControllerError, InvalidRequest, RateLimited, Unauthorized
+from controller.core.limits import LimitName
 from controller.core.primitives.validation import describe_errors
-from controller.observe.requests import CODE_IN_SCOPE
+from controller.observe.requests import CODE_IN_SCOPE, LIMIT_IN_SCOPE
 from controller.web.errors import (
     BodyTooLarge,
     InternalError,
@@ -28,13 +29,17 @@ from controller.web.errors import (
 
 
 class Problem(BaseModel):
-    """What went wrong. `code` is stable, for programs; `detail` says what to do, for people."""
+    """What went wrong. `code` is stable, for programs; `detail` says what to do, for people.
+
+    `limit` names the limit that a start would have exceeded.
+    """
 
     type: str
     title: str
     status: int
     detail: str
     code: str
+    limit: Annotated[LimitName, WithJsonSchema({"type": "string", "enum": [*LimitName]})] | None = None
 
 
 PROBLEM_TYPE: Final = "application/problem+json"
@@ -136,12 +141,13 @@ def _example(error: type[ControllerError]) -> dict[str, Any]:
 
 
 class _ProblemDocument(JSONResponse):
-    """Passes its code to the middleware around it: see CODE_IN_SCOPE."""
+    """Passes its code and limit to the middleware around it: see CODE_IN_SCOPE."""
 
     code: str
+    limit: LimitName | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope[CODE_IN_SCOPE] = self.code
+        scope[CODE_IN_SCOPE], scope[LIMIT_IN_SCOPE] = self.code, self.limit
         get_current_span().set_attribute(CODE_IN_SCOPE, self.code)
         await super().__call__(scope, receive, send)
 
@@ -152,14 +158,15 @@ def problem(error: ControllerError, more_headers: Mapping[str, str] | None = Non
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    body = _body(error.status, error.title, error.detail, error.code)
+    body = _body(error.status, error.title, error.detail, error.code, error.limit)
     document = _ProblemDocument(body, error.status, headers=headers, media_type=PROBLEM_TYPE)
-    document.code = error.code
+    document.code, document.limit = error.code, error.limit
     return document
 
 
-def _body(status: int, title: str, detail: str, code: str) -> dict[str, Any]:
-    return Problem(type="about:blank", title=title, status=status, detail=detail, code=code).model_dump()
+def _body(status: int, title: str, detail: str, code: str, limit: LimitName | None = None) -> dict[str, Any]:
+    document = Problem(type="about:blank", title=title, status=status, detail=detail, code=code, limit=limit)
+    return document.model_dump(exclude_none=True)
 
 
 def _summary(error: type[ControllerError]) -> str:

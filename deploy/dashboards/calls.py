@@ -86,11 +86,11 @@ STARTING: Final = Row(
     [
         lines(
             "Starts and refusals",
-            "Sessions that got capacity, and requests that were refused, by code.",
+            "Sessions that got capacity, and requests that were refused, by code and limit.",
             PER_MINUTE,
             [
                 per_minute("podline_session_starts_total{SCOPE}", "started"),
-                per_minute("podline_session_refusals_total{SCOPE}", "{{code}}", "code"),
+                per_minute("podline_session_refusals_total{SCOPE}", "{{code}} {{limit}}", "code, limit"),
             ],
         ),
         lines(

@@ -99,6 +99,17 @@ ALERTS: Final = (
         description="{{ $value | humanizePercentage }} of it is in use; at 100 % calls are refused.",
     ),
     Alert(
+        name="PodlineLimitLowered",
+        severity="ticket",
+        expression="max by (namespace, limit, name) (podline_limit_lowered) == 1",
+        lasts="5m",
+        summary="A provider refuses requests, so fewer calls are admitted.",
+        description=(
+            "The limit {{ $labels.limit }} of {{ $labels.name }} has been lowered for 5 minutes because its "
+            "provider answers that a quota or a rate is used up."
+        ),
+    ),
+    Alert(
         name="PodlineRoomsUnavailable",
         severity="page",
         expression=(

@@ -160,6 +160,10 @@ class ErrorSeen:
     type: Literal["error"] = "error"
 
 
+QUOTA_KINDS: Final = frozenset({"quota", "rate_limit"})
+"""The kinds of errors by which a service says that its key is used too much."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClientMessagesRefused:
     """The bot refused this many messages from the caller's client since its last event of this kind."""

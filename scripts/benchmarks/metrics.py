@@ -10,6 +10,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
+from controller.core.admission import SessionAdmission, SessionLimits
 from controller.core.session import Session, Timeline
 from controller.observe.gauges import SessionGauges
 from controller.observe.metrics import Metrics
@@ -88,12 +89,12 @@ def _of_batch(name: str, events: tuple[Event, ...]) -> str:
 
 def _of_scrape(sessions: int) -> str:
     metrics = _metrics()
-    registry = SessionRegistry(sessions, sessions)
+    registry = SessionRegistry(SessionAdmission(SessionLimits(capacity=sessions, per_user=sessions)))
     for number in range(sessions):
-        registry.add(Record(_session(number), 0.0))
+        registry.add(Record(_session(number), 0.0), now=0.0)
         metrics.started(_session(number))
         metrics.usage.observe(_session(number), TURN)
-    metrics.registry.register(SessionGauges(registry.counts, lambda: 0, lambda: None, "bench"))
+    metrics.registry.register(SessionGauges(registry.counts, lambda: 0, lambda: None, list, "bench"))
     took = _microseconds(lambda: metrics.show(OPENMETRICS, exemplars=True), _SCRAPES) / 1000
     shown, _ = metrics.show(OPENMETRICS, exemplars=True)
     return f"a scrape of {sessions} sessions: {took:.1f} ms, {len(shown) / 1024:.1f} KB"

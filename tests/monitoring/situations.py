@@ -47,6 +47,8 @@ def unanswered(cause: str) -> str:
 CRASHED = ends("failed", "crashed")
 RUNNING = 'podline_sessions_running{namespace="voice"}'
 CAPACITY = 'podline_sessions_capacity{namespace="voice"}'
+LOWERED = 'podline_limit_lowered{namespace="voice",limit="model_key",name="default"}'
+NOT_LOWERED = 'podline_limit_lowered{namespace="voice",limit="room_provider",name="daily"}'
 READY = 'podline_ready{namespace="voice"}'
 WATCH = 'podline_kubernetes_watch_age_seconds{namespace="voice",resource="jobs"}'
 PARTIAL = 'podline_sessions_partial_usage_total{namespace="voice"}'
@@ -157,6 +159,16 @@ CAUSES = [
     ),
     Situation("PodlineCapacity", "18 of 20", {RUNNING: "18x20", CAPACITY: "20x20"}, "15m"),
     Situation("PodlineCapacity", "all, for a moment", {RUNNING: "20x5 9x20", CAPACITY: "20x25"}, "12m"),
+    Situation(
+        "PodlineLimitLowered",
+        "a model's quota is used up",
+        {LOWERED: "0x5 1x10", NOT_LOWERED: "0x15"},
+        "12m",
+        "The limit model_key of default has been lowered for 5 minutes because its provider answers that a "
+        "quota or a rate is used up.",
+        labels={"namespace": "voice", "limit": "model_key", "name": "default"},
+    ),
+    Situation("PodlineLimitLowered", "for a moment", {LOWERED: "0x5 1x3 0x10", NOT_LOWERED: "0x18"}, "9m"),
     Situation(
         "PodlineRoomsUnavailable",
         "three starts found no room",

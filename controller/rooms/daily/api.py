@@ -39,7 +39,12 @@ class DailyError(Exception):
     @property
     def is_passing(self) -> bool:
         """Whether the same request may succeed in a moment."""
-        return self.status is None or self.status == httpx.codes.TOO_MANY_REQUESTS or self.status >= 500
+        return self.status is None or self.is_too_many or self.status >= 500
+
+    @property
+    def is_too_many(self) -> bool:
+        """Whether Daily gets too many requests with this key."""
+        return self.status == httpx.codes.TOO_MANY_REQUESTS
 
 
 class DailyRoom(msgspec.Struct, frozen=True):

@@ -14,15 +14,15 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
-from aiolimiter import AsyncLimiter
 
 from controller.core.errors import InvalidRequest
-from controller.core.rooms import Room
+from controller.core.rooms import Room, RoomLoad
 from controller.core.session import Session
 from controller.rooms.daily import api as daily_api
 from controller.rooms.daily.api import DailyApi, DailyError
 from controller.rooms.hosts import RoomUrl, read_room_url
 from controller.rooms.names import RoomNames
+from controller.rooms.pace import RequestPace
 from controller.rooms.provider import ProviderError, ask
 from podline.contract import environment
 
@@ -39,6 +39,8 @@ _YOUNGEST_SWEPT_SECONDS: Final = 60.0
 # 30 s. A burst plus what is regained within the window stays below that.
 _REQUESTS: Final = (20, 1.25)
 _DELETIONS: Final = (10, 7.5)
+_REQUESTS_PER_ROOM: Final = 3
+"""The room and a token for each side."""
 
 _ROOM_PATH: Final = re.compile(r"/([A-Za-z0-9_-]{1,128})")
 T = TypeVar("T")
@@ -64,8 +66,8 @@ class DailyRooms:
         self._api = api
         self._names = names
         self._now = now
-        self._requests = AsyncLimiter(*_REQUESTS)
-        self._deletions = AsyncLimiter(*_DELETIONS)
+        self._requests = RequestPace(*_REQUESTS)
+        self._deletions = RequestPace(*_DELETIONS)
 
     async def open(self, session: Session, *, lifetime_seconds: float) -> Room:
         name = self._names.of(session.launch_id)
@@ -123,6 +125,11 @@ class DailyRooms:
             await self._delete(name)
         return len(names)
 
+    def load(self, rooms: int) -> RoomLoad:
+        return RoomLoad(
+            wait_seconds=self._requests.wait_seconds(rooms * _REQUESTS_PER_ROOM), rate=self._requests.rate
+        )
+
     async def aclose(self) -> None:
         await self._api.aclose()
 
@@ -151,13 +158,16 @@ class DailyRooms:
     async def _delete(self, name: str) -> None:
         await self._ask(lambda: self._api.delete_room(name), self._deletions)
 
-    async def _ask(self, request: Callable[[], Awaitable[T]], pace: AsyncLimiter | None = None) -> T:
+    async def _ask(self, request: Callable[[], Awaitable[T]], pace: RequestPace | None = None) -> T:
         async def request_or_provider_error() -> T:
             try:
                 return await request()
             except DailyError as error:
                 raise ProviderError(
-                    str(error), is_passing=error.is_passing, retry_after=error.retry_after
+                    str(error),
+                    is_passing=error.is_passing,
+                    is_too_many=error.is_too_many,
+                    retry_after=error.retry_after,
                 ) from error
 
         return await ask(request_or_provider_error, pace or self._requests, "Daily")

@@ -9,19 +9,24 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.observe.requests import CODE_IN_SCOPE, START_PATHS
+from controller.core.limits import LimitName
+from controller.observe.requests import CODE_IN_SCOPE, LIMIT_IN_SCOPE, START_PATHS
 
 REPORTS: Final = "/internal/launches/{launch_id}/reports"
 
 _EXPECTED: Final = (
-    "capacity_reached",
-    "user_limit_reached",
-    "rate_limited",
-    "runtime_unavailable",
-    "rooms_unavailable",
-    "shutting_down",
+    ("capacity_reached", LimitName.CAPACITY),
+    ("capacity_reached", LimitName.AGENT),
+    ("capacity_reached", LimitName.MODEL_KEY),
+    ("capacity_reached", LimitName.ROOM_PROVIDER),
+    ("user_limit_reached", LimitName.USER),
+    ("user_limit_reached", LimitName.ADDRESS),
+    ("rate_limited", ""),
+    ("runtime_unavailable", ""),
+    ("rooms_unavailable", ""),
+    ("shutting_down", ""),
 )
-"""Codes shown from the start, so that the first refusal is an increase."""
+"""Codes and limits shown from the start, so that the first refusal is an increase."""
 
 _BEFORE_ROUTES: Final = (
     "malformed_request",
@@ -68,7 +73,7 @@ class RequestMetrics:
             buckets=_SECONDS,
         )
         self._refusals = Counter(
-            "podline_session_refusals", "Starts that were refused.", ("code",), registry=registry
+            "podline_session_refusals", "Starts that were refused.", ("code", "limit"), registry=registry
         )
         self._connection_refusals = Counter(
             "podline_connection_refusals",
@@ -78,8 +83,8 @@ class RequestMetrics:
         )
         for code in _BEFORE_ROUTES:
             self._connection_refusals.labels(code)
-        for code in _EXPECTED:
-            self._refusals.labels(code)
+        for code, limit in _EXPECTED:
+            self._refusals.labels(code, limit)
 
     def connection_refused(self, code: str) -> None:
         """Count a refusal by the code of its error."""
@@ -107,7 +112,7 @@ class RequestMetrics:
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
         if method == "POST" and route in START_PATHS and (code := scope.get(CODE_IN_SCOPE)):
-            self._refusals.labels(code).inc()
+            self._refusals.labels(code, scope.get(LIMIT_IN_SCOPE) or "").inc()
         if route == REPORTS and 400 <= status < 500:
             self._refused_batch()
 

@@ -31,12 +31,12 @@ class Scrape:
             if not sample.name.endswith("_created")
         }
 
-    def value(self, name: str, **labels: str) -> float:
+    def value(self, name: str, /, **labels: str) -> float:
         """Return one sample; 0 if there is none."""
         sample = self.samples.get((name, frozenset(labels.items())))
         return 0.0 if sample is None else sample.value
 
-    def total(self, name: str, **labels: str) -> float:
+    def total(self, name: str, /, **labels: str) -> float:
         """All samples of this name that have these labels, added up."""
         wanted = labels.items()
         return sum(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from controller.core.errors import ControllerError, InvalidRequest
-from controller.core.rooms import Room
+from controller.core.rooms import Room, RoomLoad
 from controller.core.runtime import Exit, Launch, Observation
 from controller.core.session import Ending, Session
 from controller.runtimes.observation_queue import ObservationQueue
@@ -100,7 +100,10 @@ async def _a_line() -> AsyncIterator[bytes]:
 
 
 class FakeRooms:
-    """A provider called daily, whose rooms are addresses under rooms.example."""
+    """A provider called daily, whose rooms are addresses under rooms.example.
+
+    `busy` is how long one room waits for its turn; several wait as many times as long.
+    """
 
     provider = "daily"
 
@@ -108,11 +111,17 @@ class FakeRooms:
         self.closed: list[str] = []
         self.is_closed = False
         self.refusal: ControllerError | None = None
+        self.busy: RoomLoad | None = None
+        self.opened = 0
+        self.may_open = asyncio.Event()
+        self.may_open.set()
         self._tokens = 0
 
     async def open(self, session: Session, *, lifetime_seconds: float) -> Room:  # noqa: ARG002
+        await self.may_open.wait()
         if self.refusal is not None:
             raise self.refusal
+        self.opened += 1
         return self._room(f"https://rooms.example/{session.id}", "bot-token", self._token())
 
     def bring(self, session: Session, url: str, token: str) -> Room:  # noqa: ARG002
@@ -132,6 +141,9 @@ class FakeRooms:
 
     async def sweep(self, live: Collection[str]) -> int:  # noqa: ARG002
         return 0
+
+    def load(self, rooms: int) -> RoomLoad | None:
+        return self.busy and replace(self.busy, wait_seconds=self.busy.wait_seconds * rooms)
 
     async def aclose(self) -> None:
         self.is_closed = True

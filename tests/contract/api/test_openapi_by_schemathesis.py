@@ -51,7 +51,7 @@ def application() -> FastAPI:
     )
     record = Record(session, 0.0)
     record.settled()
-    app.state.services.supervisor.registry.add(record)
+    app.state.services.supervisor.registry.add(record, now=0.0)
     return app
 
 

@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from controller.core.admission import SessionAdmission, SessionLimits
 from controller.core.deadlines import Limits
 from controller.core.errors import (
     CapacityReached,
@@ -75,7 +76,7 @@ class Sessions(RuleBasedStateMachine):
         self.supervisor = Supervisor(
             runtime=self.runtime,
             rooms=self.rooms,
-            registry=SessionRegistry(CAPACITY, PER_USER),
+            registry=SessionRegistry(SessionAdmission(SessionLimits(capacity=CAPACITY, per_user=PER_USER))),
             assigner=Assigner(
                 controller_url="http://controller",
                 grace_seconds=LIMITS.grace,

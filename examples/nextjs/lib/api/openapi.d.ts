@@ -817,6 +817,8 @@ export interface components {
         /**
          * Problem
          * @description What went wrong. `code` is stable, for programs; `detail` says what to do, for people.
+         *
+         *     `limit` names the limit that a start would have exceeded.
          */
         Problem: {
             /** Type */
@@ -829,6 +831,8 @@ export interface components {
             detail: string;
             /** Code */
             code: string;
+            /** @default null */
+            limit: ("capacity" | "user" | "address" | "agent" | "model_key" | "room_provider") | null;
         };
     };
     responses: never;
@@ -1078,7 +1082,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The maximum number of sessions is running. The user already has the maximum number of sessions. The client sends too many requests. */
+            /** @description One more session would exceed a limit, which `limit` names. The user already has the maximum number of sessions. The client sends too many requests. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again */
@@ -1881,7 +1885,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The maximum number of sessions is running. The user already has the maximum number of sessions. The client sends too many requests. */
+            /** @description One more session would exceed a limit, which `limit` names. The user already has the maximum number of sessions. The client sends too many requests. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again */
@@ -2389,7 +2393,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The maximum number of sessions is running. The user already has the maximum number of sessions. The client sends too many requests. */
+            /** @description One more session would exceed a limit, which `limit` names. The user already has the maximum number of sessions. The client sends too many requests. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again */

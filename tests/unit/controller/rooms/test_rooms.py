@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.core.admission import SessionAdmission, SessionLimits
 from controller.core.errors import RoomsUnavailable
 from controller.core.rooms import Room
 from controller.core.runtime import Observation
@@ -169,9 +170,9 @@ class SweptRooms(FakeRooms):
 
 
 async def test_rooms_are_swept_again_and_again_but_only_while_all_sessions_are_known() -> None:
-    rooms, registry = SweptRooms(), SessionRegistry(capacity=5, per_user=5)
+    rooms, registry = SweptRooms(), SessionRegistry(SessionAdmission(SessionLimits(capacity=5, per_user=5)))
     reason: list[str] = ["Not all Jobs are listed yet."]
-    registry.add(Record(some_session("live", room_url="https://rooms.example/live"), 0.0))
+    registry.add(Record(some_session("live", room_url="https://rooms.example/live"), 0.0), now=0.0)
     keeper = RoomKeeper(rooms, registry, lambda: reason[0] if reason else None, sweep_seconds=0.001)
     running = asyncio.create_task(keeper.run())
     rooms.failures = 1
@@ -189,7 +190,8 @@ async def test_rooms_are_swept_again_and_again_but_only_while_all_sessions_are_k
 
 async def test_a_room_that_can_not_be_closed_takes_nothing_along(caplog: pytest.LogCaptureFixture) -> None:
     rooms = SweptRooms()
-    keeper = RoomKeeper(rooms, SessionRegistry(capacity=5, per_user=5), lambda: None)
+    registry = SessionRegistry(SessionAdmission(SessionLimits(capacity=5, per_user=5)))
+    keeper = RoomKeeper(rooms, registry, lambda: None)
     running = asyncio.create_task(keeper.run())
     await asyncio.sleep(0)
     rooms.failures = 1

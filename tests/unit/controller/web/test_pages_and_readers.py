@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.composition import compose
+from controller.core.admission import SessionAdmission, SessionLimits
 from controller.core.session import Session, Timeline
 from controller.supervision.record import Record
 from controller.supervision.registry import SessionRegistry
@@ -36,10 +37,10 @@ def session(number: int) -> Session:
 def test_no_session_is_missed_or_told_twice_while_others_come(
     before: int, limit: int, meanwhile: list[int]
 ) -> None:
-    registry = SessionRegistry(capacity=1000, per_user=1000)
+    registry = SessionRegistry(SessionAdmission(SessionLimits(capacity=1000, per_user=1000)))
     number = 0
     for number in range(before):
-        registry.add(Record(session(number), 0.0))
+        registry.add(Record(session(number), 0.0), now=0.0)
     number, listed, cursor = before + 3, [], None
     coming = iter(meanwhile)
     while True:
@@ -48,7 +49,7 @@ def test_no_session_is_missed_or_told_twice_while_others_come(
         if cursor is None:
             break
         for _ in range(next(coming, 0)):
-            registry.add(Record(session(number), 0.0))
+            registry.add(Record(session(number), 0.0), now=0.0)
             number += 1
 
     assert len(listed) == len(set(listed))
@@ -61,7 +62,7 @@ async def test_a_reader_that_does_not_read_is_owed_one_event_for_each_session() 
         registry = app.state.services.supervisor.registry
         record = Record(session(1), 0.0)
         record.settled()
-        registry.add(record)
+        registry.add(record, now=0.0)
         reads, events, received = asyncio.Event(), [], asyncio.Event()
 
         async def send(message: MutableMapping[str, Any]) -> None:
