@@ -105,6 +105,7 @@ FROM common AS controller
 COPY --from=controller-packages /opt/podline /opt/podline
 COPY --from=code /opt/podline/podline podline
 COPY --from=code /opt/podline/code/controller controller
+COPY --from=code /opt/podline/code/bot/products.html bot/products.html
 # Else glibc raises this threshold by itself and gives less memory back. Measured after a controller's first list of
 # 10,000 Jobs: it keeps 4.4 KB for each session instead of 5.3.
 ENV MALLOC_MMAP_THRESHOLD_=131072

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Final
 
 from controller.core.agents import BUILT_IN, AgentStatus, AgentVersion
 from controller.core.errors import AgentNotFound
+
+_PANEL: Final = Path(__file__).parents[2] / "bot" / f"{BUILT_IN.definition.panel}.html"
 
 
 class BuiltInAgents:
@@ -21,7 +26,7 @@ class BuiltInAgents:
         return BUILT_IN if (name, version_id) == (BUILT_IN.name, BUILT_IN.id) else None
 
     def all(self) -> Sequence[AgentStatus]:
-        return [AgentStatus(name=BUILT_IN.name, version=BUILT_IN)]
+        return [AgentStatus(name=BUILT_IN.name, version=BUILT_IN, panel=self._panel)]
 
     def not_ready_reason(self) -> str | None:
         return None
@@ -30,3 +35,7 @@ class BuiltInAgents:
         for status in self.all():
             yield status
         await asyncio.Event().wait()
+
+    @cached_property
+    def _panel(self) -> str:
+        return _PANEL.read_text(encoding="utf-8")

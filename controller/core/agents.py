@@ -63,7 +63,7 @@ class AgentDefinition:
         goodbye: how its bot ends a call politely; None for the runner's own way.
         activity: what is left out of its calls' activity.
         job: a patch of the Job template.
-        panel: the name of the panel that the page shows for it; None for none.
+        panel: the name of the panel that the page shows for it: NAME.html beside its definition; or None.
     """
 
     name: str
@@ -123,7 +123,7 @@ class AgentVersion:
         return f"{self.serial}-{self.definition.hash[:_ID_DIGITS]}"
 
 
-BUILT_IN: Final = AgentVersion(definition=AgentDefinition(name=DEFAULT_AGENT), serial=1)
+BUILT_IN: Final = AgentVersion(definition=AgentDefinition(name=DEFAULT_AGENT, panel="products"), serial=1)
 """The assistant in `bot/`, as it is without any definition."""
 
 
@@ -136,12 +136,14 @@ class AgentStatus:
         version: the active version; None if it never had a valid one.
         problem: what is wrong with the latest definition, as a sentence with file, key and remedy.
         notes: keys of the active version that have no effect here, a sentence each.
+        panel: the HTML of its panel, if it has one.
     """
 
     name: str
     version: AgentVersion | None = None
     problem: str | None = None
     notes: tuple[str, ...] = ()
+    panel: str | None = field(default=None, repr=False)
 
 
 class Agents(Protocol):

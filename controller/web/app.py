@@ -18,19 +18,20 @@ from starlette.types import ASGIApp
 from controller.core.errors import ControllerError
 from controller.core.primitives.addresses import is_loopback
 from controller.core.tracing import Tracing
+from controller.settings import Settings
 from controller.supervision.supervisor import Supervisor
 from controller.web.middleware.body_limit import BodyLimit
 from controller.web.middleware.browsers import restricted
 from controller.web.middleware.own_pages import OwnPagesOnly
 from controller.web.middleware.ports import PathsByPort
 from controller.web.problems import answer_error, complete
-from controller.web.routes import agent_list, agents, health, launches, metrics, offers, sessions, start
+from controller.web.routes import agent_list, agents, health, launches, metrics, offers, page, sessions, start
 from controller.web.services import Services
 from podline.contract.version import VERSION
 
 MAX_BODY_BYTES: Final = 64 * 1024
 PAGE: Final = Path(__file__).parent / "page"
-_GROUPS: Final = (sessions, agent_list, start, offers, agents, launches, health, metrics)
+_GROUPS: Final = (sessions, agent_list, start, page, offers, agents, launches, health, metrics)
 ROUTES: Final = tuple(route for group in _GROUPS for route in group.router.routes if isinstance(route, Route))
 
 
@@ -54,9 +55,15 @@ class Application(FastAPI):
             # On other hosts Prometheus may use any name or address of the port.
             keyless_port=listeners.metrics_port if is_loopback(listeners.host) else None,
         )
-        app = restricted(app, listeners.cors_origins)
+        app = restricted(app, listeners.cors_origins, _page_connects_to(services.settings))
         app = PathsByPort(app, listeners.bots_port, listeners.metrics_port)
         return services.requests.around(app)
+
+
+def _page_connects_to(settings: Settings) -> str | None:
+    """Return where our page meets callers and bots, besides this server."""
+    livekit = settings.livekit
+    return (livekit.public_url or livekit.url) if settings.rooms.kind == "livekit" else None
 
 
 def create_app(services: Services, tracing: Tracing) -> FastAPI:
@@ -77,7 +84,7 @@ def create_app(services: Services, tracing: Tracing) -> FastAPI:
         app.include_router(group.router)
     for kind in (ControllerError, RequestValidationError, HTTPException, ClientDisconnect, Exception):
         app.add_exception_handler(kind, answer_error)
-    if not services.gate.asks_for_keys or services.settings.access.public_start:
+    if services.has_page:
         app.frontend("/", directory=PAGE, fallback=None, check_dir=False)
     return app
 

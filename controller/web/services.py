@@ -41,6 +41,11 @@ class Services:
     metrics: Metrics
     requests: RequestMetrics
 
+    @property
+    def has_page(self) -> bool:
+        """Whether our page is served: to this machine without keys, to everybody with public starts."""
+        return not self.gate.asks_for_keys or self.settings.access.public_start
+
     def shown(
         self,
         session: Session,

@@ -23,20 +23,22 @@ async def test_a_spoken_call_in_a_browser(
         async with page.expect_response("**/start") as started:
             await page.get_by_role("button", name="Start talking").click()
         session_id = (await (await started.value).json())["sessionId"]
-        await expect(page.get_by_role("status")).to_have_text("Connected", timeout=20_000)
+        await expect(page.locator("p.status")).to_have_text("Connected", timeout=20_000)
 
         conversation = page.get_by_role("log", name="Conversation")
+        products = page.frame_locator("iframe[title='Panel of shopping']")
         await expect(conversation).to_contain_text("Hello", timeout=20_000)
         greeting = await eventually(lambda: page.evaluate(HEARD), "the greeting's sound")
 
         await expect(conversation).to_contain_text("running shoes under one hundred", timeout=30_000)
-        await expect(page.get_by_role("button", name="Save Trail running shoes")).to_be_visible()
+        await expect(products.get_by_role("button", name="Save Trail running shoes")).to_be_visible()
         await expect(conversation).to_contain_text("I found", timeout=20_000)
         await expect(conversation).to_contain_text("answered in")
         assert await page.evaluate(HEARD) > greeting
 
         await expect(conversation).to_contain_text("Save product two", timeout=40_000)
-        await expect(page.locator("#saved")).to_contain_text("Trail running shoes", timeout=20_000)
+        saved = products.get_by_role("list", name="Saved products")
+        await expect(saved).to_contain_text("Trail running shoes", timeout=20_000)
 
         await page.get_by_role("button", name="Hang up").click()
         session = await eventually(
@@ -64,12 +66,16 @@ async def test_without_a_microphone_one_can_type(controller_url: str, chromium: 
     async with opened(controller_url, chromium, microphone=False) as page:
         await page.get_by_role("button", name="Start talking").click()
         await expect(page.get_by_role("alert")).to_contain_text("The microphone is blocked")
-        await expect(page.get_by_role("status")).to_have_text("Connected", timeout=20_000)
+        await expect(page.locator("p.status")).to_have_text("Connected", timeout=20_000)
         await expect(page.get_by_role("log")).to_contain_text("Hello", timeout=20_000)
 
-        await page.get_by_label("Type to the assistant").fill("find running shoes")
+        await page.get_by_label("Type to the bot").fill("find running shoes")
         await page.get_by_role("button", name="Send").click()
-        await expect(page.get_by_role("button", name="Save Trail running shoes")).to_be_visible()
+        products = page.frame_locator("iframe[title='Panel of shopping']")
+        await products.get_by_role("button", name="Save Trail running shoes").click()
+        saved = products.get_by_role("list", name="Saved products")
+        await expect(saved).to_contain_text("Trail running shoes", timeout=20_000)
+        await expect(page.get_by_role("tab", name="Tools")).to_contain_text("2")
 
 
 async def test_a_closed_tab_ends_the_call_at_once(
@@ -79,7 +85,7 @@ async def test_a_closed_tab_ends_the_call_at_once(
         async with page.expect_response("**/start") as started:
             await page.get_by_role("button", name="Start talking").click()
         session_id = (await (await started.value).json())["sessionId"]
-        await expect(page.get_by_role("status")).to_have_text("Connected", timeout=20_000)
+        await expect(page.locator("p.status")).to_have_text("Connected", timeout=20_000)
         await page.close(run_before_unload=True)
         session = await eventually(
             lambda: ended_session(controller, session_id), "the session's end", within=3

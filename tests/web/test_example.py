@@ -1,10 +1,12 @@
 """What a web developer would check of the example before using it."""
 
+import json
 import re
 import subprocess
 
 import pytest
 
+from controller.web.app import PAGE
 from testing.builds import web_example as example
 from testing.builds.web_example import EXAMPLE, NodeUnavailableError
 from testing.leaving_out import leave_out
@@ -31,6 +33,15 @@ def test_it_builds_and_its_server_alone_knows_key_and_controller() -> None:
         pytest.fail(str(error))
     for path in (EXAMPLE / ".next" / "static").rglob("*.js"):
         assert not re.search("ORCHESTRATOR_URL|PODLINE_API_KEY|SESSION_SECRET", path.read_text()), path.name
+
+
+def test_the_controllers_page_has_livekits_client_as_npm_verified_it() -> None:
+    """Both name one version, so an update of the example's lock is one of the page's copy too."""
+    package = EXAMPLE / "node_modules" / "livekit-client"
+    ours = PAGE / "vendor" / "livekit-client.esm.mjs"
+    assert ours.read_bytes() == (package / "dist" / ours.name).read_bytes()
+    version = json.loads((package / "package.json").read_text())["version"]
+    assert f"livekit-client {version}," in (ours.parent / "LICENSES.txt").read_text()
 
 
 def test_its_lock_names_no_registry() -> None:

@@ -1,76 +1,116 @@
 // The page: one call at a time, from the button to the summary.
 
+import { Agents } from "./agents.js";
 import { Call } from "./call.js";
 import { Conversation } from "./conversation.js";
-import { clock, describeEnding, summarise } from "./ending.js";
+import { Devices } from "./devices.js";
+import { describeEnding, summarise } from "./ending.js";
+import { Events } from "./events.js";
+import { Facts } from "./facts.js";
+import { takeKey } from "./key.js";
 import { Levels } from "./levels.js";
-import { Shelf } from "./products.js";
-import { readEndedSession } from "./signalling.js";
+import { Messages } from "./messages.js";
+import { Panel } from "./panel.js";
+import { Record } from "./record.js";
+import { Services } from "./services.js";
+import { Tabs } from "./tabs.js";
+import { clipped, clock, figure } from "./text.js";
+import { ToolCalls } from "./tools.js";
 
 const STATUS = {
   idle: "Not connected",
   microphone: "Asking for the microphone…",
-  starting: "Starting the assistant…",
+  starting: "Starting the bot…",
   connecting: "Connecting…",
   live: "Connected",
+  elsewhere: "On another page",
   ended: "Call ended",
 };
+const CAN_CHOOSE = ["idle", "ended"];
+const LONGEST_NOTICE = 1000;
 
 const $ = (id) => document.getElementById(id);
 
+takeKey();
 const conversation = new Conversation($("turns"));
-const shelf = new Shelf(
-  { found: $("found"), foundNote: $("found-note"), saved: $("saved"), savedNote: $("saved-note") },
-  say,
-);
 const levels = new Levels($("line"), { you: $("you-level"), bot: $("bot-level") });
+const devices = new Devices({
+  microphones: $("microphones"), speakers: $("speakers"), voice: $("voice"), note: $("devices-note"),
+});
+const tabs = new Tabs($("tabs"));
+const panel = new Panel($("panel"), say);
+const services = new Services({
+  answers: $("answers"), rows: $("services"), tokens: $("tokens"), note: $("services-note"),
+});
+const tools = new ToolCalls({ list: $("tools"), note: $("tools-note"), count: $("tools-count") });
+const events = new Events({
+  list: $("events"), search: $("events-search"), note: $("events-note"), copy: $("events-copy"),
+});
+const facts = new Facts({
+  session: $("session"), models: $("models"), timeline: $("timeline"), note: $("record-note"), copy: $("session-copy"),
+});
+const messages = new Messages({ conversation, services, tools, panel, showNotice });
+const agents = new Agents($("agent"));
 let call = null;
+let record = null;
 let state = "idle";
 let audioContext = null;
-let lastMessage = null; // the bot's call_ended
-let answerTimes = [];
 let liveSince = null;
 let ticking = 0;
 
 $("connect").addEventListener("click", connect);
 $("again").addEventListener("click", connect);
 $("disconnect").addEventListener("click", () => call.hangUp());
-$("mute").addEventListener("click", toggleMute);
-$("notice-retry").addEventListener("click", () => call.retryMicrophone());
+$("mute").addEventListener("click", () => setMuted($("mute").getAttribute("aria-pressed") !== "true"));
+$("notice-retry").addEventListener("click", () => useMicrophone(devices.microphone));
+devices.addEventListener("microphone", ({ detail }) => useMicrophone(detail));
 $("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   say($("words").value.trim());
   $("words").value = "";
 });
-$("hints").addEventListener("click", ({ target }) => {
-  if (target.tagName === "BUTTON") say(target.textContent);
-});
+tabs.addEventListener("shown", () => events.draw());
+agents.addEventListener("chosen", ({ detail }) => showAgent(detail));
+agents.load();
 // Ends the call at once when the tab closes; otherwise the bot would notice after half a minute.
-addEventListener("pagehide", () => call?.hangUp());
+addEventListener("pagehide", () => {
+  if (state !== "elsewhere") call?.hangUp();
+});
 
 function connect() {
   // Browsers let a page play sound only after a click.
   audioContext ??= new AudioContext();
   audioContext.resume();
-  clearLastCall();
+  const agent = agents.chosen;
+  clearLastCall(agent);
 
-  call = new Call(audioContext);
+  call = new Call(audioContext, agent.name, devices.microphone);
   call.addEventListener("state", ({ detail }) => showState(detail));
+  call.addEventListener("session", ({ detail }) => follow(detail));
   call.addEventListener("track", ({ detail: { side, track } }) => useTrack(side, track));
   call.addEventListener("microphone", ({ detail }) => showMicrophone(detail));
   call.addEventListener("shaky", ({ detail }) => showShaky(detail));
-  call.addEventListener("message", ({ detail }) => handleMessage(detail));
-  call.addEventListener("ended", ({ detail }) => finish(call.sessionId, detail));
+  call.addEventListener("sent", ({ detail }) => events.add("sent", detail));
+  call.addEventListener("received", ({ detail }) => {
+    events.add("received", detail);
+    if (detail.message !== null) messages.handle(detail.message);
+  });
+  call.addEventListener("elsewhere", ({ detail }) => showRoomLink(detail));
+  call.addEventListener("wordless", () => {
+    showNotice("This bot sends no RTVI messages. You can talk to it, but the page can show only its sound.");
+  });
+  call.addEventListener("ended", ({ detail }) => finish(detail));
   call.start();
 }
 
-function clearLastCall() {
-  conversation.clear();
-  shelf.clear();
-  lastMessage = null;
-  answerTimes = [];
+function clearLastCall(agent) {
+  record?.stop();
+  record = null;
+  for (const part of [messages, services, tools, events, facts]) part.begin();
+  conversation.begin(agent.name ?? "Bot");
+  facts.know({ Agent: agent.name });
+  showPanel(agent);
   liveSince = null;
-  showAnswerTimes();
   $("clock").textContent = "0:00";
   $("notice").hidden = true;
 }
@@ -81,75 +121,42 @@ function say(text) {
   call.sendText(text);
 }
 
-function toggleMute() {
-  const muted = !$("mute").classList.contains("muted");
-  call.mute(muted);
-  showMuted(muted);
+function follow(sessionId) {
+  // The part after ~ is the caller's token, which is not for showing.
+  facts.know({ Session: sessionId.split("~")[0] });
+  record = new Record(sessionId);
+  const current = call;
+  record.addEventListener("change", ({ detail, target }) => {
+    if (call !== current) return;
+    facts.read(detail);
+    if (target.hasEnded) current.recordEnded();
+  });
 }
 
 function useTrack(side, track) {
   levels.listen(side, track, audioContext);
   if (side === "bot") $("voice").srcObject = new MediaStream([track]);
+  else devices.refresh(); // now that the browser names them
 }
 
-function handleMessage({ type, data }) {
-  switch (type) {
-    case "user-started-speaking":
-      return conversation.callerStartedSpeaking();
-    case "user-input":
-      return conversation.callerSaid(data.text, { kind: data.input_type, final: data.final });
-    case "bot-output":
-      return isLastOfSegment(data) ? conversation.botSaid(data.text) : undefined;
-    case "bot-stopped-speaking":
-      return conversation.botStoppedSpeaking();
-    case "bot-interrupted":
-      return conversation.botInterrupted();
-    case "server-message":
-      return handleServerMessage(data);
-    case "error":
-      return showNotice(data.error);
-    default:
-      return undefined;
-  }
+function useMicrophone(deviceId) {
+  if (state === "live" || state === "connecting") call.useMicrophone(deviceId);
 }
 
-/** Text that will be spoken is sent again while it is spoken; other text is sent once. */
-function isLastOfSegment({ will_be_spoken: followed, spoken_status: status }) {
-  return followed ? status === "completed" : status === "new";
-}
-
-function handleServerMessage(data) {
-  switch (data.type) {
-    case "products_found":
-      return shelf.showFound(data);
-    case "product_saved":
-      return shelf.keep(data.number, data.product);
-    case "product_removed":
-      return shelf.forget(data.number);
-    case "response_latency":
-      answerTimes.push(data.seconds);
-      conversation.answeredAfter(data.seconds);
-      return showAnswerTimes();
-    case "call_ended":
-      lastMessage = data;
-      return undefined;
-    default:
-      return undefined;
-  }
-}
-
-async function finish(sessionId, outcome) {
+async function finish(outcome) {
+  const followed = record;
   levels.stop();
   conversation.close();
+  tools.close();
   $("voice").srcObject = null;
   $("notice").hidden = true;
   clearInterval(ticking);
-  showEnding(describeEnding(outcome, lastMessage, null), []);
+  showEnding(describeEnding(outcome, messages.ending, null), []);
   $("ending-title").focus();
-  const record = sessionId === null ? null : await readEndedSession(sessionId);
-  if (record !== null && state === "ended") {
-    showEnding(describeEnding(outcome, lastMessage, record), summarise(record));
-  }
+  const session = (await followed?.ended()) ?? null;
+  if (session === null || record !== followed) return;
+  facts.read(session);
+  showEnding(describeEnding(outcome, messages.ending, session), summarise(session));
 }
 
 function showState(now) {
@@ -157,8 +164,11 @@ function showState(now) {
   document.body.dataset.state = now;
   $("status").textContent = STATUS[now];
   $("welcome").hidden = now !== "idle";
+  $("elsewhere").hidden = now !== "elsewhere";
   $("ending").hidden = now !== "ended";
   for (const id of ["words", "send", "mute"]) $(id).disabled = now !== "live";
+  agents.disabled = !CAN_CHOOSE.includes(now);
+  panel.send({ type: "call", state: now });
   if (now === "microphone") showMuted(false);
   if (now === "live" && liveSince === null) {
     liveSince = performance.now();
@@ -168,36 +178,45 @@ function showState(now) {
   }
 }
 
+function setMuted(muted) {
+  call.mute(muted);
+  showMuted(muted);
+}
+
 function showMuted(muted) {
-  $("mute").classList.toggle("muted", muted);
+  $("mute").setAttribute("aria-pressed", String(muted));
   $("mute").textContent = muted ? "Unmute" : "Mute";
+}
+
+function showAgent(agent) {
+  for (const place of document.querySelectorAll("[data-agent]")) place.textContent = agent.name ?? "the bot";
+  if (CAN_CHOOSE.includes(state)) showPanel(agent);
+}
+
+function showPanel({ name, has_panel: hasPanel }) {
+  panel.show(hasPanel ? name : null);
+  tabs.offer($("tab-panel"), hasPanel);
+  tabs.choose(hasPanel ? $("tab-panel") : $("tab-services"));
 }
 
 function showMicrophone(problem) {
   $("notice").hidden = problem === null;
   $("notice-retry").hidden = problem === null;
   if (problem !== null) $("notice-text").textContent = problem;
-  document.body.classList.toggle("typing-only", problem !== null);
 }
 
 function showNotice(text) {
-  $("notice-text").textContent = text;
+  $("notice-text").textContent = clipped(text, LONGEST_NOTICE);
   $("notice-retry").hidden = true;
   $("notice").hidden = false;
 }
 
-function showShaky(shaky) {
-  if (state === "live") $("status").textContent = shaky ? "Connection interrupted…" : STATUS.live;
+function showRoomLink(address) {
+  $("room-link").href = address;
 }
 
-function showAnswerTimes() {
-  const sorted = [...answerTimes].sort((a, b) => a - b);
-  const median = sorted[Math.floor((sorted.length - 1) / 2)];
-  $("speed").replaceChildren(
-    ...(sorted.length === 0 ? [] : [["Last", answerTimes.at(-1)], ["Median", median]]).map(([label, seconds]) =>
-      figure(label, `${seconds.toFixed(2)} s`),
-    ),
-  );
+function showShaky(shaky) {
+  if (state === "live") $("status").textContent = shaky ? "Connection interrupted…" : STATUS.live;
 }
 
 function showEnding({ title, text, reason, failed }, summary) {
@@ -207,14 +226,4 @@ function showEnding({ title, text, reason, failed }, summary) {
   $("ending-reason").textContent = reason ?? "";
   $("ending-reason").parentElement.hidden = reason === null;
   $("ending-summary").replaceChildren(...summary.map(([label, value]) => figure(label, value)));
-}
-
-function figure(label, value) {
-  const pair = document.createElement("div");
-  const term = document.createElement("dt");
-  const description = document.createElement("dd");
-  term.textContent = label;
-  description.textContent = value;
-  pair.append(term, description);
-  return pair;
 }

@@ -1,39 +1,46 @@
-// One call: microphone, session, peer connection, and the RTVI messages on its data channel.
+// One call: microphone, session, room, and the RTVI messages in it.
 
 import { openMicrophone, silentTrack, MicrophoneError } from "./microphone.js";
-import { abandonSession, CallError, readEndedSession, sendCandidates, sendOffer, startSession } from "./signalling.js";
+import { abandonSession, CallError, startSession } from "./requests.js";
+import { dailyPage } from "./rooms/daily.js";
+import { LiveKitRoom } from "./rooms/livekit.js";
+import { WebRtcRoom } from "./rooms/webrtc.js";
+import * as rtvi from "./rtvi.js";
 
-const RTVI_LABEL = "rtvi-ai";
-const RTVI_VERSION = "2.2.0";
-const PING_MS = 1000; // Pipecat considers a caller gone after 3 s without one
-const GATHERING_MS = 800; // later candidates follow by PATCH
+const READY_WITHIN_MS = 10_000; // from the connection to the bot's own word that it is ready
 
 /**
  * Events, each with its content in `detail`:
- * `state` one of microphone, starting, connecting, live, ended;
+ * `state` one of microphone, starting, connecting, live, elsewhere, ended; `session` its id and token as ID~TOKEN;
  * `track` {side: "you" | "bot", track}; `microphone` a sentence if there is none, otherwise null;
- * `message` an RTVI message {type, data}; `shaky` true while the connection is interrupted;
+ * `sent` and `received` {raw, message}, the latter null if it is no RTVI message; `shaky` true while the connection is
+ * interrupted; `elsewhere` the address of the page where the call takes place; `wordless` if the bot sends no messages;
  * `ended` {by: "caller" | "bot" | "lost" | "failed", sentence}, once and last; the sentence may be null.
+ *
+ * A room reports `ready` when messages can be sent, `connected`, `track`, `message` (a text as received), `shaky`,
+ * `left` when the bot went, and `lost` with a sentence or null.
  */
 export class Call extends EventTarget {
   sessionId = null;
   #audioContext;
-  #connection = null;
-  #channel = null;
-  #sender = null;
+  #agent;
+  #microphoneId;
+  #room = null;
   #track = null;
   #muted = false;
-  #pcId = null;
-  #lateCandidates = [];
-  #ping = 0;
-  #sent = 0;
   #connected = false;
+  #isElsewhere = false;
+  #live = false;
   #ended = false;
+  #waiting = 0;
   #abort = new AbortController();
 
-  constructor(audioContext) {
+  /** `agent` is a name, or null for the default; `microphoneId` a device's id, "" for the browser's default. */
+  constructor(audioContext, agent, microphoneId) {
     super();
     this.#audioContext = audioContext;
+    this.#agent = agent;
+    this.#microphoneId = microphoneId;
   }
 
   /** Start the session and connect. Any error ends the call; none is thrown. */
@@ -42,14 +49,15 @@ export class Call extends EventTarget {
       this.#emit("state", "microphone");
       await this.#openTrack();
       this.#emit("state", "starting");
-      const { sessionId, iceConfig } = await startSession(this.#abort.signal);
-      this.sessionId = sessionId;
+      const answer = await startSession(this.#agent, this.#abort.signal);
+      this.sessionId = answer.sessionId;
       if (this.#ended) {
-        abandonSession(sessionId);
+        abandonSession(this.sessionId);
         return;
       }
-      this.#emit("state", "connecting");
-      await this.#connect(iceConfig?.iceServers ?? []);
+      this.#emit("session", answer.sessionId);
+      if (answer.dailyRoom) this.#goElsewhere(answer);
+      else await this.#connect(answer);
     } catch (error) {
       if (this.#ended) return;
       this.#end("failed", error instanceof CallError ? error.message : `The call could not start: ${error.message}`);
@@ -57,7 +65,7 @@ export class Call extends EventTarget {
   }
 
   sendText(text) {
-    this.#send("send-text", { content: text, options: { run_immediately: true, audio_response: true } });
+    this.#send(rtvi.sendText(text));
   }
 
   mute(muted) {
@@ -65,22 +73,35 @@ export class Call extends EventTarget {
     this.#track.enabled = !muted;
   }
 
-  /** Replace the silent track with the microphone, in the middle of a call. */
-  async retryMicrophone() {
+  /** Use another microphone, or try the same one again, in the middle of a call. */
+  async useMicrophone(deviceId) {
+    this.#microphoneId = deviceId;
+    const before = this.#track;
     await this.#openTrack();
-    await this.#sender?.replaceTrack(this.#track);
+    if (this.#track === before) return;
+    await this.#room?.replaceTrack(this.#track);
+    before?.stop();
   }
 
   /** End the call at once, without waiting for anything: the page may be going away. */
   hangUp() {
+    if (this.#isElsewhere) abandonSession(this.sessionId);
     this.#end("caller", null);
+  }
+
+  /** End the call because the session's record says that it is over. */
+  recordEnded() {
+    this.#end("bot", null);
   }
 
   async #openTrack() {
     let problem = null;
     try {
-      this.#track = await openMicrophone();
-      this.#track.addEventListener("ended", () => this.#emit("microphone", "The microphone was disconnected. You can still type."));
+      const track = await openMicrophone(this.#microphoneId);
+      track.addEventListener("ended", () => {
+        if (track === this.#track) this.#emit("microphone", "The microphone was disconnected. You can still type.");
+      });
+      this.#track = track;
     } catch (error) {
       if (!(error instanceof MicrophoneError)) throw error;
       problem = error.message;
@@ -95,109 +116,68 @@ export class Call extends EventTarget {
     this.#emit("track", { side: "you", track: this.#track });
   }
 
-  async #connect(iceServers) {
-    const connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
-    this.#connection = connection;
-    // Pipecat treats the first transceiver as the caller's audio.
-    this.#sender = connection.addTransceiver(this.#track, { direction: "sendrecv" }).sender;
-    this.#openChannel(connection.createDataChannel("chat", { ordered: true }));
-    connection.addEventListener("track", ({ track }) => this.#emit("track", { side: "bot", track }));
-    connection.addEventListener("connectionstatechange", () => this.#connectionChanged(connection.connectionState));
-    connection.addEventListener("icecandidate", ({ candidate }) => this.#candidateFound(candidate));
-    await this.#negotiate();
-  }
-
-  async #negotiate() {
-    const connection = this.#connection;
-    await connection.setLocalDescription();
-    await gathered(connection);
-    this.#lateCandidates = [];
-    const offer = { sdp: connection.localDescription.sdp, type: connection.localDescription.type };
-    if (this.#pcId !== null) offer.pc_id = this.#pcId;
-    const answer = await sendOffer(this.sessionId, offer, this.#abort.signal);
-    if (this.#ended) return;
-    await connection.setRemoteDescription({ sdp: answer.sdp, type: answer.type });
-    this.#pcId = answer.pc_id;
-    this.#sendLateCandidates();
-  }
-
-  #candidateFound(candidate) {
-    if (!candidate?.candidate) return;
-    this.#lateCandidates.push(candidate);
-    if (this.#pcId !== null) this.#sendLateCandidates();
-  }
-
-  #sendLateCandidates() {
-    const candidates = this.#lateCandidates.splice(0);
-    if (candidates.length === 0) return;
-    // A lost candidate is one path fewer; the connection's own state shows whether another works.
-    sendCandidates(this.sessionId, this.#pcId, candidates, this.#abort.signal).catch(() => {});
-  }
-
-  #connectionChanged(state) {
-    if (state === "connected") this.#connected = true;
-    this.#emit("shaky", state === "disconnected");
-    if (state === "disconnected") this.#askWhetherEnded();
-    if (state === "failed") {
-      this.#end("lost", this.#connected ? null : "Your browser found no path to the assistant: a network in between blocks the connection.");
+  async #connect(answer) {
+    this.#emit("state", "connecting");
+    const room = answer.url ? await LiveKitRoom.load(answer) : new WebRtcRoom(answer);
+    if (this.#ended) {
+      room.close();
+      return;
     }
+    this.#room = room;
+    room.addEventListener("connected", () => this.#nowConnected());
+    room.addEventListener("ready", () => this.#send(rtvi.clientReady()));
+    room.addEventListener("message", ({ detail }) => this.#receive(detail));
+    room.addEventListener("track", ({ detail }) => this.#emit("track", { side: "bot", track: detail }));
+    room.addEventListener("shaky", ({ detail }) => this.#emit("shaky", detail));
+    room.addEventListener("left", () => this.#end("bot", null));
+    room.addEventListener("lost", ({ detail }) => this.#end("lost", detail));
+    await room.connect(this.#track);
   }
 
-  // A browser gives up a dead peer after half a minute; the controller knows sooner.
-  async #askWhetherEnded() {
-    const session = await readEndedSession(this.sessionId);
-    if (session !== null) this.#end("bot", null);
+  #goElsewhere(answer) {
+    const page = dailyPage(answer);
+    if (page === null) throw new CallError("The server named a room that a browser can’t open.");
+    this.#isElsewhere = true;
+    this.#track.stop();
+    this.#emit("state", "elsewhere");
+    this.#emit("elsewhere", page);
   }
 
-  #openChannel(channel) {
-    this.#channel = channel;
-    channel.addEventListener("open", () => {
-      this.#sendPing();
-      this.#ping = setInterval(() => this.#sendPing(), PING_MS);
-      this.#send("client-ready", {
-        version: RTVI_VERSION,
-        about: { library: "podline-page", platform: "web" },
-      });
-    });
-    channel.addEventListener("message", ({ data }) => this.#receive(JSON.parse(data)));
-    channel.addEventListener("close", () => this.#end("lost", null));
+  #nowConnected() {
+    this.#connected = true;
+    this.#waiting = setTimeout(() => {
+      this.#emit("wordless", null);
+      this.#nowLive();
+    }, READY_WITHIN_MS);
   }
 
-  #receive(message) {
-    if (message.type === "signalling") {
-      this.#receiveSignal(message.message);
-    } else if (message.label === RTVI_LABEL) {
-      if (message.type === "bot-ready") this.#emit("state", "live");
-      this.#emit("message", { type: message.type, data: message.data ?? {} });
-    }
+  #nowLive() {
+    clearTimeout(this.#waiting);
+    if (this.#live) return;
+    this.#live = true;
+    this.#emit("state", "live");
   }
 
-  #receiveSignal(signal) {
-    if (signal.type === "peerLeft") {
-      this.#end("bot", null);
-    } else if (signal.type === "renegotiate") {
-      this.#negotiate().catch((error) => this.#end("lost", error.message));
-    }
+  #receive(raw) {
+    const message = rtvi.parse(raw);
+    if (message?.type === "bot-ready") this.#nowLive();
+    this.#emit("received", { raw, message });
   }
 
-  #sendPing() {
-    if (this.#channel.readyState === "open") this.#channel.send(`ping: ${Date.now()}`);
-  }
-
-  #send(type, data) {
-    if (this.#channel?.readyState !== "open") return;
-    this.#sent += 1;
-    this.#channel.send(JSON.stringify({ label: RTVI_LABEL, type, id: `${type}-${this.#sent}`, data }));
+  #send(message) {
+    const raw = JSON.stringify(message);
+    this.#room?.send(raw);
+    this.#emit("sent", { raw, message });
   }
 
   #end(by, sentence) {
     if (this.#ended) return;
     this.#ended = true;
     this.#abort.abort();
-    clearInterval(this.#ping);
-    this.#connection?.close();
+    clearTimeout(this.#waiting);
+    this.#room?.close();
     this.#track?.stop();
-    if (this.sessionId !== null && !this.#connected) abandonSession(this.sessionId);
+    if (this.sessionId !== null && !this.#connected && !this.#isElsewhere) abandonSession(this.sessionId);
     this.#emit("state", "ended");
     this.#emit("ended", { by, sentence });
   }
@@ -206,14 +186,4 @@ export class Call extends EventTarget {
     if (this.#ended && type !== "state" && type !== "ended") return;
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-function gathered(connection) {
-  if (connection.iceGatheringState === "complete") return Promise.resolve();
-  return new Promise((resolve) => {
-    setTimeout(resolve, GATHERING_MS);
-    connection.addEventListener("icegatheringstatechange", () => {
-      if (connection.iceGatheringState === "complete") resolve();
-    });
-  });
 }

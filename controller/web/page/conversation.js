@@ -1,6 +1,10 @@
 // Both sides' words as turns, in the order in which they were spoken, growing as words arrive.
 
+import { clipped, element } from "./text.js";
+
 const NEAR_END_PIXELS = 120;
+const MOST_TURNS = 500;
+const LONGEST_TURN = 8000;
 
 export class Conversation {
   #list;
@@ -9,6 +13,7 @@ export class Conversation {
   #typed = []; // typed words already shown, which the bot will echo
   #pendingLatency = null;
   #atEnd = true; // false while the reader has scrolled up
+  #bot = "Assistant";
 
   constructor(list) {
     this.#list = list;
@@ -16,7 +21,9 @@ export class Conversation {
     new ResizeObserver(() => this.#keepEndInSight()).observe(list);
   }
 
-  clear() {
+  /** Begin another conversation, with a bot of this name. */
+  begin(bot) {
+    this.#bot = bot;
     this.#list.replaceChildren();
     this.#yours = this.#bots = this.#pendingLatency = null;
     this.#typed = [];
@@ -34,6 +41,7 @@ export class Conversation {
 
   typed(text) {
     this.#typed.push(text);
+    if (this.#typed.length > MOST_TURNS) this.#typed.shift();
     const turn = this.#addTurn("you", "You, typed");
     turn.text.textContent = text;
     announce(turn);
@@ -57,7 +65,7 @@ export class Conversation {
     turn.item.classList.remove("waiting");
     turn.item.classList.toggle("interim", !final);
     turn.settled ??= "";
-    turn.text.textContent = joined(turn.settled, text);
+    turn.text.textContent = clipped(joined(turn.settled, text), LONGEST_TURN);
     if (final) {
       turn.settled = turn.text.textContent;
       announce(turn);
@@ -68,10 +76,10 @@ export class Conversation {
   botSaid(text) {
     if (this.#bots === null) {
       if (text.trim() === "") return;
-      this.#bots = this.#addTurn("bot", "Assistant");
+      this.#bots = this.#addTurn("bot", this.#bot);
       if (this.#pendingLatency !== null) this.answeredAfter(this.#pendingLatency);
     }
-    this.#bots.text.textContent = joined(this.#bots.text.textContent, text);
+    this.#bots.text.textContent = clipped(joined(this.#bots.text.textContent, text), LONGEST_TURN);
     this.#keepEndInSight();
   }
 
@@ -92,10 +100,8 @@ export class Conversation {
       return;
     }
     this.#pendingLatency = null;
-    const mark = document.createElement("span");
-    mark.className = "after";
-    mark.textContent = `answered in ${seconds.toFixed(1)} s`;
-    this.#bots.who.append(mark);
+    this.#bots.who.querySelector(".after")?.remove();
+    this.#bots.who.append(element("span", "after", `answered in ${seconds.toFixed(1)} s`));
   }
 
   /** Mark all turns as complete. */
@@ -106,16 +112,13 @@ export class Conversation {
   }
 
   #addTurn(side, name) {
-    const item = document.createElement("li");
-    item.className = `turn ${side}`;
+    const item = element("li", `turn ${side}`);
     item.setAttribute("aria-busy", "true");
-    const who = document.createElement("p");
-    who.className = "who";
-    who.textContent = name;
-    const text = document.createElement("p");
-    text.className = "text";
+    const who = element("p", "who", name);
+    const text = element("p", "text");
     item.append(who, text);
     this.#list.append(item);
+    if (this.#list.children.length > MOST_TURNS) this.#list.firstElementChild.remove();
     this.#keepEndInSight();
     return { item, who, text };
   }

@@ -1,19 +1,22 @@
 // How a call ended, in words, and its figures.
 
-const TITLES = {
-  caller_left: "You hung up",
-  completed: "Goodbye",
-  stopped: "The call was stopped",
-  no_caller: "Nobody joined in time",
-  idle: "It went quiet",
-  max_duration: "Time is up",
-  budget_spent: "The call's budget is used up",
-};
+import { costOf } from "./facts.js";
+import { clock, number } from "./text.js";
+
+const TITLES = new Map([
+  ["caller_left", "You hung up"],
+  ["completed", "Goodbye"],
+  ["stopped", "The call was stopped"],
+  ["no_caller", "Nobody joined in time"],
+  ["idle", "It went quiet"],
+  ["max_duration", "Time is up"],
+  ["budget_spent", "The call’s budget is used up"],
+]);
 
 const PLAIN = {
   caller: ["You hung up", "The call is over."],
-  bot: ["Call ended", "The assistant left the call."],
-  lost: ["Connection lost", "The connection to the assistant was lost. Check your network and call again."],
+  bot: ["Call ended", "The bot left the call."],
+  lost: ["Connection lost", "The connection to the bot was lost. Check your network and call again."],
   failed: ["The call did not start", "Something went wrong before the call began."],
 };
 
@@ -28,7 +31,7 @@ export function describeEnding({ by, sentence }, lastMessage, record) {
   const reason = known?.reason ?? null;
   const failed = by === "failed" || record?.phase === "failed" || (by === "lost" && reason === null);
   return {
-    title: TITLES[reason] ?? (reason !== null && failed ? "The call failed" : plainTitle),
+    title: TITLES.get(reason) ?? (reason !== null && failed ? "The call failed" : plainTitle),
     text: sentence ?? known?.message ?? plainText,
     reason,
     failed,
@@ -36,7 +39,7 @@ export function describeEnding({ by, sentence }, lastMessage, record) {
 }
 
 /** Return the record's figures of the call as pairs of a label and a value. */
-export function summarise({ timeline, usage }) {
+export function summarise({ timeline, usage, cost }) {
   const began = timeline?.caller_joined ?? timeline?.accepted;
   const seconds = began && timeline.ended ? (Date.parse(timeline.ended) - Date.parse(began)) / 1000 : null;
   const models = Object.values(usage?.models ?? {});
@@ -44,17 +47,13 @@ export function summarise({ timeline, usage }) {
   return [
     ["Length", seconds === null ? "–" : clock(seconds)],
     ["Your turns", count(usage?.turns)],
-    ["Tool calls", count(tools.reduce((sum, [, { ok, error }]) => sum + ok + error, 0))],
-    ["Tokens heard", count(models.reduce((sum, model) => sum + model.prompt_tokens, 0))],
-    ["Tokens spoken", count(models.reduce((sum, model) => sum + model.completion_tokens, 0))],
+    ["Tool calls", count(tools.reduce((sum, [, { ok, error }]) => sum + (ok ?? 0) + (error ?? 0), 0))],
+    ["Tokens in", count(models.reduce((sum, model) => sum + (model.prompt_tokens ?? 0), 0))],
+    ["Tokens out", count(models.reduce((sum, model) => sum + (model.completion_tokens ?? 0), 0))],
+    ...(costOf(cost) === null ? [] : [["Cost", costOf(cost)]]),
   ];
 }
 
-export function clock(seconds) {
-  const whole = Math.max(0, Math.round(seconds));
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
-}
-
-function count(number) {
-  return new Intl.NumberFormat().format(number ?? 0);
+function count(value) {
+  return number(value ?? 0);
 }

@@ -73,6 +73,18 @@ def requires(scope: KeyScope) -> params.Security:
     return params.Security(check, scopes=[str(scope)])
 
 
+async def _may_start(request: Request, services: ServicesDep, _: KeyOf) -> None:
+    if services.gate.asks_for_keys and not services.settings.access.public_start:
+        with _failures_counted(request, services, bearer_of(request.headers)):
+            key = services.gate.find(request.headers)
+            if key is None or KeyScope.PUBLIC_START not in key.scopes:
+                insist_on_scope(key, KeyScope.START)
+
+
+may_start: Final = params.Security(_may_start, scopes=["start"])
+"""Requires what a start would, and counts as none."""
+
+
 async def may_read_metrics(request: Request, services: ServicesDep, _: KeyOf) -> None:
     """Require a key for metrics at the public port, if there are keys. The separate port needs none."""
     if services.settings.listeners.metrics_port is None and services.gate.asks_for_keys:

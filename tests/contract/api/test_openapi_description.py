@@ -54,6 +54,7 @@ DESCRIBED = {
     ("get", "/v1/sessions/{session_id}/events"): {**KEY, **NOT_FOUND},
     ("get", "/v1/events"): KEY,
     ("get", "/v1/agents"): KEY,
+    ("get", "/start/agents"): KEY,
     ("post", "/start"): {**KEY, **BODY, **LAUNCH, 429: ADMISSION},
     ("post", "/sessions/{session_id}/api/offer"): OFFER,
     ("patch", "/sessions/{session_id}/api/offer"): CANDIDATES,

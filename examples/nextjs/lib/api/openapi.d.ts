@@ -152,6 +152,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/start/agents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Startable Agents
+         * @description List the agents that a page can start here, and the kind of room that they meet their callers in.
+         */
+        get: operations["list_startable_agents_start_agents_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sessions/{session_id}/api/offer": {
         parameters: {
             query?: never;
@@ -727,6 +747,28 @@ export interface components {
             metadata?: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * Startable
+         * @description What /start can start. `default` is the agent of a request that names none; null if it isn't listed.
+         */
+        Startable: {
+            /** Room */
+            room: string;
+            /** Default */
+            default: string | null;
+            /** Agents */
+            agents: components["schemas"]["StartableAgent"][];
+        };
+        /**
+         * StartableAgent
+         * @description An agent's name, and whether its panel is at /panels/NAME.
+         */
+        StartableAgent: {
+            /** Name */
+            name: string;
+            /** Has Panel */
+            has_panel: boolean;
         };
         /**
          * TalkSecondsOut
@@ -1928,6 +1970,96 @@ export interface operations {
                         status?: 503;
                         /** @enum {unknown} */
                         code?: "agent_invalid" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_startable_agents_start_agents_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Startable"];
+                };
+            };
+            /** @description The key or token is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 401;
+                        /** @enum {unknown} */
+                        code?: "unauthorized";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is valid but doesn't allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 403;
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than any request needs. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 413;
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description The client sends too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description The controller itself failed. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 500;
+                        /** @enum {unknown} */
+                        code?: "internal_error";
                     } & components["schemas"]["Problem"];
                 };
             };

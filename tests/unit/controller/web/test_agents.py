@@ -103,7 +103,7 @@ async def test_agents_are_listed_with_versions_problems_and_sessions_but_no_job_
     assert shop["version"]["definition"]["image"] == "shop:1"
     assert shop["notes"] == ["region: no effect."]
     assert "a secret" not in json.dumps(shop)
-    assert shopping["version"]["definition"] == {"name": "shopping"}
+    assert shopping["version"]["definition"] == {"name": "shopping", "panel": "products"}
 
 
 async def test_sessions_are_listed_by_agent(shops: Site) -> None:

@@ -1,9 +1,9 @@
-// The controller's HTTP calls, as Pipecat's SmallWebRTC client makes them, with readable errors.
+// The controller's HTTP calls, as Pipecat's clients make them, with readable errors.
+
+import { authorization } from "./key.js";
 
 const OFFER_TRIES = 3;
 const OFFER_PAUSE_MS = 2000;
-const RECORD_TRIES = 12;
-const RECORD_PAUSE_MS = 400;
 
 /** A request failed; `message` is a sentence for the person at the page. */
 export class CallError extends Error {
@@ -13,12 +13,15 @@ export class CallError extends Error {
   }
 }
 
-/** Start a session and return {sessionId, iceConfig?}. */
-export async function startSession(signal) {
-  return request("POST", "/start", {
-    signal,
-    body: { createDailyRoom: false, enableDefaultIceServers: true, transport: "webrtc", body: {} },
-  });
+/** Return what this page may start: {room, agents: [{name, has_panel}], default}. */
+export async function readStartable() {
+  return request("GET", "/start/agents", {});
+}
+
+/** Start a session with an agent, null for the default. The answer says how to continue, by the kind of room. */
+export async function startSession(agent, signal) {
+  const body = { createDailyRoom: true, enableDefaultIceServers: true, body: {} };
+  return request("POST", "/start", { signal, body: agent === null ? body : { ...body, agent } });
 }
 
 /** Send the offer to the bot and return its answer {sdp, type, pc_id}. A 4xx is final, a 5xx is retried. */
@@ -48,24 +51,16 @@ export async function sendCandidates(sessionId, pcId, candidates, signal) {
   });
 }
 
-/** Give up a session before anybody talked in it. Don't wait for it: the page may be closing. */
+/** Give up a session that nobody talks in. Don't wait for it: the page may be closing. */
 export function abandonSession(sessionId) {
-  fetch(recordPath(sessionId), { method: "DELETE", keepalive: true }).catch(() => {});
+  fetch(recordPath(sessionId), { method: "DELETE", keepalive: true, headers: authorization() }).catch(() => {});
 }
 
-/** Return the session's record once it has ended, or null if this page may not read it or it takes too long. */
-export async function readEndedSession(sessionId) {
-  for (let attempt = 0; attempt < RECORD_TRIES; attempt += 1) {
-    let session;
-    try {
-      session = await request("GET", recordPath(sessionId), {});
-    } catch (error) {
-      if (error instanceof CallError) return null;
-      throw error;
-    }
-    if (session.phase === "ended" || session.phase === "failed") return session;
-    await pause(RECORD_PAUSE_MS);
-  }
+/** Return the stream of the session's changes, or null if this page may not read them. */
+export async function openRecord(sessionId, signal) {
+  const response = await fetch(`${recordPath(sessionId)}/events`, { signal, headers: authorization() });
+  if (response.ok) return response.body;
+  response.body?.cancel();
   return null;
 }
 
@@ -78,12 +73,14 @@ function recordPath(sessionId) {
 }
 
 async function request(method, path, { body, signal }) {
+  // An offer is authorised by the token in its session's id.
+  const key = path.startsWith("/sessions/") ? {} : authorization();
   let response;
   try {
     response = await fetch(path, {
       method,
       signal,
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers: body === undefined ? key : { ...key, "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch (error) {

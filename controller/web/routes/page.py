@@ -1,0 +1,59 @@
+"""The routes for our page: which agents it can start, and their panels."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from controller.core.agents import DEFAULT_AGENT
+from controller.core.errors import AgentNotFound
+from controller.web.panels import panel_policy
+from controller.web.problems import refusals
+from controller.web.routes.dependencies import ServicesDep
+from controller.web.routes.refusals import WITHOUT_THE_SCOPE
+from controller.web.routes.security import may_start
+
+router = APIRouter(tags=["Pipecat's clients"])
+
+_PANEL: Final = "text/html; charset=utf-8"
+
+
+class StartableAgent(BaseModel):
+    """An agent's name, and whether its panel is at /panels/NAME."""
+
+    name: str
+    has_panel: bool
+
+
+class Startable(BaseModel):
+    """What /start can start. `default` is the agent of a request that names none; null if it isn't listed."""
+
+    room: str
+    default: str | None
+    agents: list[StartableAgent]
+
+
+@router.get("/start/agents", dependencies=[may_start], responses=refusals(*WITHOUT_THE_SCOPE))
+async def list_startable_agents(services: ServicesDep) -> Startable:
+    """List the agents that a page can start here, and the kind of room that they meet their callers in."""
+    room = services.supervisor.provider
+    agents = [
+        StartableAgent(name=each.name, has_panel=each.panel is not None)
+        for each in services.supervisor.agents.all()
+        if each.version is not None and room in each.version.definition.rooms
+    ]
+    has_default = any(each.name == DEFAULT_AGENT for each in agents)
+    return Startable(room=room, default=DEFAULT_AGENT if has_default else None, agents=agents)
+
+
+@router.get("/panels/{name}", include_in_schema=False)
+async def panel(name: str, services: ServicesDep) -> Response:
+    """Return an agent's panel to a frame of our page, which has no key to show."""
+    agents = services.supervisor.agents.all() if services.has_page else ()
+    for each in agents:
+        if each.name == name and each.panel is not None:
+            headers = {"Content-Security-Policy": panel_policy(each.panel), "X-DNS-Prefetch-Control": "off"}
+            return Response(each.panel, media_type=_PANEL, headers=headers)
+    raise AgentNotFound(name)
