@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import ssl
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from controller.agents.built_in import BuiltInAgents
-from controller.core.agents import Agents
+from controller.agents.files import AgentFiles
+from controller.core.agents import AgentHome, Agents, AgentVersion
 from controller.core.credentials import Credentials, Issuer
 from controller.core.primitives.clock import Clock, system_clock
 from controller.core.rooms import Rooms
@@ -33,7 +33,8 @@ from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.local.hiding import hide_this_process
 from controller.runtimes.local.installation import state_directory
 from controller.runtimes.local.memory import own_memory_events
-from controller.runtimes.local.runtime import LocalRuntime, bot_variables
+from controller.runtimes.local.programs import AgentPrograms, bot_variables
+from controller.runtimes.local.runtime import LocalRuntime
 from controller.settings import Settings
 from controller.web.auth import Identities, Key, read_keys
 from podline.contract import environment
@@ -82,9 +83,11 @@ def choose_parts(settings: Settings, variables: Mapping[str, str], directory: Pa
     declared = Declared(tools=settings.metrics.tools, models=settings.metrics.models)
     metrics = Metrics(CollectorRegistry(), prices, declared)
     tracing = choose_tracing(variables)
-    runtime = choose_runtime(settings, variables, directory, clock, metrics.registry, tracing)
+    agents, runtime = choose_agents_and_runtime(
+        settings, variables, directory, clock, metrics.registry, tracing
+    )
     return Parts(
-        agents=BuiltInAgents(),
+        agents=agents,
         runtime=runtime,
         rooms=choose_rooms(settings, signer, runtime.installation_id),
         signer=signer,
@@ -140,29 +143,30 @@ def choose_tracing(variables: Mapping[str, str]) -> Tracing:
         raise ConfigurationError(f"{error}.") from error
 
 
-def choose_runtime(
+def choose_agents_and_runtime(
     settings: Settings,
     variables: Mapping[str, str],
     directory: Path,
     clock: Clock,
     registry: CollectorRegistry,
     tracing: Tracing,
-) -> Runtime:
-    """Choose where bots run."""
+) -> tuple[Agents, Runtime]:
+    """Choose where agents are defined, and where their bots run."""
     if settings.runtime.kind == "kubernetes":
         # Takes half as much memory as the rest of the controller, so only if it is needed.
         from controller.runtimes.kubernetes.build_runtime import build_runtime  # noqa: PLC0415
         from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid  # noqa: PLC0415
 
         try:
-            return build_runtime(settings, clock, registry, tracing)
+            return BuiltInAgents(), build_runtime(settings, clock, registry, tracing)
         except ConfigurationInvalid as error:
             raise ConfigurationError(str(error)) from error
     # Before the first bot exists.
     hide_this_process()
-    return LocalRuntime(
-        command=(sys.executable, "-m", "bot"),
-        variables=bot_variables(variables),
+    files = AgentFiles(settings.local.agents) if settings.local.agents is not None else None
+    home_of = files.home_of if files is not None else _no_home
+    runtime = LocalRuntime(
+        program_of=AgentPrograms(bot_variables(variables), home_of, directory).program_of,
         directory=directory,
         grace_seconds=settings.limits.grace_seconds,
         keep_ended_seconds=settings.limits.keep_ended_seconds,
@@ -171,6 +175,12 @@ def choose_runtime(
         memory_events=own_memory_events(),
         state=state_directory(variables),
     )
+    return files or BuiltInAgents(), runtime
+
+
+def _no_home(_agent: AgentVersion) -> AgentHome | None:
+    """Return None: without a directory of agents, none lives in one."""
+    return None
 
 
 def choose_credentials(settings: Settings, variables: Mapping[str, str], clock: Clock) -> Credentials:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 NAME_PATTERN: Final = "(?!start)[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?"
@@ -144,6 +145,19 @@ class AgentStatus:
     problem: str | None = None
     notes: tuple[str, ...] = ()
     panel: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentHome:
+    """Where an agent of this machine lives.
+
+    Attributes:
+        directory: of its bot.
+        secret_set: the variables that its bots get, and no other's.
+    """
+
+    directory: Path
+    secret_set: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Agents(Protocol):

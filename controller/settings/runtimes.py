@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import PositiveInt, model_validator
+from pydantic import DirectoryPath, PositiveInt, model_validator
 
 from controller.settings.variables import Group, variable
 
@@ -41,6 +41,12 @@ class KubernetesSettings(Group):
 class LocalSettings(Group):
     """Processes on this machine."""
 
+    agents: DirectoryPath | None = variable(
+        "PODLINE_AGENTS",
+        "A directory with one directory for each agent: docs/agents.md. The next call picks up changed "
+        "files. If not set, the shopping assistant is the only agent.",
+        example="/path/to/agents",
+    )
     bot_memory_megabytes: PositiveInt | None = variable(
         "PODLINE_BOT_MEMORY_MEGABYTES",
         "The maximum data memory of a bot: one that needs more ends as out_of_memory. Only on Linux; no "

@@ -140,6 +140,10 @@ class Settings(BaseModel):
         for name, (value, why) in needed.items():
             if value is None:
                 raise ValueError(f"PODLINE_RUNTIME=kubernetes needs {name}: {why}")
+        if self.local.agents is not None:
+            raise ValueError(
+                "PODLINE_AGENTS is for processes on this machine; in a cluster each agent has a ConfigMap"
+            )
         if self.local.bot_memory_megabytes is not None:
             raise ValueError(
                 "PODLINE_BOT_MEMORY_MEGABYTES is for processes on this machine; "

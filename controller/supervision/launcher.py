@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from controller.core.agents import Agents, AgentVersion
+from controller.core.agents import DEFAULT_AGENT, Agents, AgentVersion
 from controller.core.credentials import Credentials
 from controller.core.deadlines import Limits
 from controller.core.endings import ending_for
@@ -157,6 +157,9 @@ class Launcher:
         return caller_token
 
     async def _issue(self, session: Session) -> dict[str, str]:
+        """Have credentials issued for the model and the store of the assistant, whose they are."""
+        if session.agent != DEFAULT_AGENT:
+            return {}
         return await self._credentials.issue(session, lifetime_seconds=self._lifetime(session))
 
     def _version(self, session: Session) -> AgentVersion:

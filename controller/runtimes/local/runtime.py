@@ -13,12 +13,13 @@ import os
 import secrets
 import shutil
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from controller.core.agents import AgentVersion
 from controller.core.endings import ending_for
 from controller.core.errors import RuntimeUnavailable
 from controller.core.primitives.clock import Clock
@@ -30,6 +31,7 @@ from controller.runtimes.local.bounded_log import BoundedLog
 from controller.runtimes.local.guardian import Guardian
 from controller.runtimes.local.installation import LocalInstallation
 from controller.runtimes.local.memory import oom_kills
+from controller.runtimes.local.programs import BotProgram
 from controller.runtimes.local.strays import kill_strays
 from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract import environment
@@ -47,34 +49,6 @@ _ANNOUNCE_AND_RUN: Final = 'echo "+$$" >&0 && exec "$@" < /dev/null'
 """Run by the shell that becomes the bot. With the guardian's pipe as its standard input, it announces the
 process group before the bot exists, so that a killed controller never leaves an unknown one."""
 
-_MACHINE: Final = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "TZ",
-    "TMPDIR",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "NO_PROXY",
-    "SSL_CERT_DIR",
-)
-"""The machine's variables that any program needs, in either case. LC_*, PYTHON* and OTEL_* are added."""
-
-
-def bot_variables(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that bots inherit: the machine's and the shared ones, none of our secrets."""
-    return {
-        name: value
-        for name, value in variables.items()
-        if value
-        and (
-            name.upper() in _MACHINE
-            or name in environment.SHARED
-            or name.startswith(("LC_", "PYTHON", environment.OTEL))
-        )
-        and name not in environment.OTEL_OF_ONE_SERVICE
-    }
-
 
 @dataclass(slots=True, eq=False)
 class _BotProcess:
@@ -88,15 +62,14 @@ class _BotProcess:
 
 
 class LocalRuntime:
-    """Runs `command` once for each launch."""
+    """Runs one process for each launch."""
 
     outlives_us = False
 
     def __init__(  # noqa: PLR0913 - the parts it is composed of
         self,
         *,
-        command: Sequence[str],
-        variables: Mapping[str, str],
+        program_of: Callable[[AgentVersion], BotProgram],
         directory: Path,
         grace_seconds: float,
         keep_ended_seconds: float,
@@ -108,8 +81,7 @@ class LocalRuntime:
         """Start nothing yet.
 
         Args:
-            command: what to run.
-            variables: the environment that all bots share.
+            program_of: what runs the bots of an agent.
             directory: exists and gets a working directory for each launch. It is removed with the controller.
             grace_seconds: from SIGTERM to SIGKILL.
             keep_ended_seconds: how long the log of a bot outlives it.
@@ -118,8 +90,7 @@ class LocalRuntime:
             memory_events: the kernel's count of processes killed because memory ran out, if there is one.
             state: where the installation's id is kept; if None, each runtime has another.
         """
-        self._command = tuple(command)
-        self._variables = dict(variables)
+        self._program_of = program_of
         self._directory = directory
         self._grace_seconds = grace_seconds
         self._keep_ended_seconds = keep_ended_seconds
@@ -199,22 +170,24 @@ class LocalRuntime:
 
     async def _spawn(self, launch: Launch, log_: BoundedLog, entrance: int) -> tuple[_BotProcess, int]:
         """Start the process. Return it with the reading end of its output."""
-        if shutil.which(self._command[0]) is None:
+        program = self._program_of(launch.agent)
+        if shutil.which(program.command[0]) is None:
             # The shell could report this only in the bot's log.
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         oom_kills_before = oom_kills(self._memory_events)
         reading, writing = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *(_SHELL, "-c", self._script, "podline", *self._command),
+                *(_SHELL, "-c", self._script, "podline", *program.command),
                 stdin=entrance,
                 stdout=writing,
                 stderr=writing,
-                cwd=log_.directory,
+                cwd=program.directory or log_.directory,
                 env={
-                    **self._variables,
+                    **program.defaults,
                     **launch.environment,
                     **(launch.secrets or {}),
+                    **program.variables,
                     environment.LAST_WORD: str(log_.directory / _LAST_WORD),
                 },
                 start_new_session=True,

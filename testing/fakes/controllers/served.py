@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -11,13 +12,16 @@ from typing import Any
 
 import httpx
 
+from controller.agents.files import AgentFiles
 from controller.composition import compose
+from controller.core.agents import AgentVersion
 from controller.core.primitives.clock import system_clock
 from controller.core.tokens import Signer
 from controller.observe.prices import PriceList
 from controller.parts import choose_credentials
 from controller.rooms.webrtc import WebRtcRooms
-from controller.runtimes.local.runtime import LocalRuntime, bot_variables
+from controller.runtimes.local.programs import AgentPrograms, BotProgram, bot_variables
+from controller.runtimes.local.runtime import LocalRuntime
 from controller.settings import Settings
 from controller.web.auth import Identities, Key, read_keys
 from controller.web.http.limit_values import HttpLimits
@@ -112,6 +116,7 @@ async def serve_controller(
     signer: Signer = SIGNER,
     identities: Identities | None = None,
     limits: HttpLimits | None = None,
+    agents: AgentFiles | None = None,
     **settings: Any,
 ) -> AsyncIterator[Controller]:
     """Serve a controller whose bots behave as the words say; see testing/fakes/bots/bot.py."""
@@ -129,6 +134,7 @@ async def serve_controller(
         signer=signer,
         identities=identities,
         limits=limits,
+        agents=agents,
     )
     serving = asyncio.create_task(server.serve())
     async with httpx.AsyncClient(
@@ -155,14 +161,15 @@ def make_server(
     signer: Signer = SIGNER,
     identities: Identities | None = None,
     limits: HttpLimits | None = None,
+    agents: AgentFiles | None = None,
 ) -> Server:
     """Put a controller together as `podline serve` does, with the fake bot."""
     clock = system_clock()
     sockets = bind(settings)
     settings = with_bots_port(settings, sockets)
+    program = BotProgram(command=command, defaults=bot_variables({}) | {"FAKE_BOT": words})
     runtime = LocalRuntime(
-        command=command,
-        variables=bot_variables({}) | {"FAKE_BOT": words},
+        program_of=(lambda _agent: program) if agents is None else _programs(agents, directory),
         directory=directory,
         grace_seconds=settings.limits.grace_seconds,
         keep_ended_seconds=settings.limits.keep_ended_seconds,
@@ -174,6 +181,7 @@ def make_server(
     if keys is None and settings.access.keys_file:
         keys = read_keys(settings.access.keys_file)
     parts = fake_parts(
+        agents=agents,
         runtime=runtime,
         rooms=rooms,
         signer=signer,
@@ -184,3 +192,7 @@ def make_server(
         identities=identities,
     )
     return Server(compose(settings, parts), sockets, limits)
+
+
+def _programs(agents: AgentFiles, directory: Path) -> Callable[[AgentVersion], BotProgram]:
+    return AgentPrograms(bot_variables(os.environ), agents.home_of, directory).program_of

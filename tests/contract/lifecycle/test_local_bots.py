@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from controller.runtimes.local.runtime import bot_variables
+from controller.runtimes.local.programs import bot_variables
 from podline.contract.encoding import encode
 from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.usage import Usage

@@ -16,6 +16,7 @@ from controller.core.rooms import Rooms
 from controller.parts import choose_rooms
 from controller.rooms.livekit import LiveKitAccount, LiveKitRooms
 from controller.rooms.names import RoomNames
+from controller.runtimes.local.programs import BotProgram
 from controller.runtimes.local.runtime import LocalRuntime
 from sandbox.daily.rooms import DOMAIN
 from sandbox.daily.server import DailyServer, create_daily_app
@@ -35,8 +36,7 @@ async def controller(make_rooms: MakeRooms, directory: Path) -> AsyncIterator[Ro
     """Return the rooms of a controller of this machine's only user."""
     work = Path(tempfile.mkdtemp(dir=directory))  # removed with the runtime
     runtime = LocalRuntime(
-        command=("true",),
-        variables={},
+        program_of=lambda _agent: BotProgram(command=("true",)),
         directory=work,
         grace_seconds=1,
         keep_ended_seconds=1,

@@ -13,7 +13,7 @@ from controller.core.rooms import Room
 from controller.core.runtime import Observation
 from controller.core.session import Session
 from controller.rooms.names import RoomNames
-from controller.runtimes.local.runtime import bot_variables
+from controller.runtimes.local.programs import bot_variables
 from controller.supervision import launcher
 from controller.supervision.record import Record
 from controller.supervision.registry import SessionRegistry

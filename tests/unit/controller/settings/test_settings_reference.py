@@ -46,7 +46,11 @@ def test_the_example_shows_the_defaults() -> None:
 def test_the_examples_of_variables_without_a_default_can_be_used(tmp_path: Path) -> None:
     # Those that need another variable are set with it.
     shown = {name: value for name, value in LINE.findall(example()) if name in OWN and value}
-    shown |= {"PODLINE_TURN_SECRET": "hush", "PODLINE_PERSONAS": str(tmp_path)}
+    shown |= {
+        "PODLINE_TURN_SECRET": "hush",
+        "PODLINE_PERSONAS": str(tmp_path),
+        "PODLINE_AGENTS": str(tmp_path),
+    }
     settings_of(**shown)
 
 
