@@ -96,9 +96,9 @@ BROKEN_CALLS: Final = [
     BrokenBot(
         "lacks-a-variable-in-bot",
         "reads a variable that is not set, in bot()",
-        'import os\n\n\nasync def bot(runner_args):\n    os.environ["PODLINE_TEST_SHELF_KEY"]  # here\n',
+        'import os\n\n\nasync def bot(runner_args):\n    os.environ["SHELF_TEST_KEY"]  # here\n',
         Reason.CONFIG_INVALID,
-        "bot.py needs the variable PODLINE_TEST_SHELF_KEY, which is not set (bot.py line {line}); "
+        "bot.py needs the variable SHELF_TEST_KEY, which is not set (bot.py line {line}); "
         "add it to the agent's secret set or its .env file.",
     ),
     BrokenBot(

@@ -65,9 +65,9 @@ BROKEN_IMPORTS: Final = [
     BrokenBot(
         "lacks-a-variable",
         "reads a variable that is not set, on import",
-        pipeline_bot(top='SHELF_KEY = os.environ["PODLINE_TEST_SHELF_KEY"]  # here'),
+        pipeline_bot(top='SHELF_KEY = os.environ["SHELF_TEST_KEY"]  # here'),
         _INVALID,
-        "bot.py needs the variable PODLINE_TEST_SHELF_KEY, which is not set (bot.py line {line}); "
+        "bot.py needs the variable SHELF_TEST_KEY, which is not set (bot.py line {line}); "
         "add it to the agent's secret set or its .env file.",
         is_called=False,
     ),
