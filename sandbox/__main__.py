@@ -1,4 +1,4 @@
-"""Start stand-ins for Gemini, the store and Daily, and write `sandbox.env` with the variables to use them."""
+"""Start stand-ins for Gemini, OpenAI, the store and Daily; write `sandbox.env` with what to reach them by."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ from sandbox.gemini.server import create_gemini_app
 from sandbox.gemini.tokens import EphemeralTokens
 from sandbox.grammar import request_grammar
 from sandbox.misbehaviour import Orders
+from sandbox.openai.server import PREFIX as OPENAI_PREFIX
+from sandbox.openai.server import create_openai_app
+from sandbox.openai.service import OpenAI
 from sandbox.store.access import StoreAccess
 from sandbox.store.catalogue import Catalogue, load_catalogue
 from sandbox.store.database import Database
@@ -53,8 +56,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
         description=__doc__,
-        epilog=f"{_KEY} sets the key that the model accepts, {_STORE_SECRETS} the comma-separated secrets "
-        "that the store accepts signatures of. By default, each run makes its own. "
+        epilog=f"{_KEY} sets the key that Gemini and OpenAI accept, {_STORE_SECRETS} the comma-separated "
+        "secrets that the store accepts signatures of. By default, each run makes its own. "
         "`python -m sandbox.control` orders a running sandbox to misbehave.",
     )
     parser.add_argument("--directory", type=Path, required=True, help="the directory to write files to")
@@ -68,6 +71,7 @@ def main() -> None:
         help="the directory with the model's tls.crt and tls.key (default: a certificate made for loopback)",
     )
     parser.add_argument("--model-port", type=int, default=0, help="the model's port (default: any free one)")
+    parser.add_argument("--openai-port", type=int, default=0, help="OpenAI's port (default: any free one)")
     parser.add_argument("--store-port", type=int, default=0, help="the store's port (default: any free one)")
     options = parser.parse_args()
     directory = options.directory.resolve()
@@ -91,16 +95,29 @@ async def _run(directory: Path, options: argparse.Namespace, key: str) -> None:
         certificate, tls = load_certificate(options.certificate.resolve())
     async with AsyncExitStack() as stack:
         gemini = await _make_gemini(catalogue, key, stack)
+        openai = OpenAI(
+            key=key,
+            ears=gemini.ears,
+            voice=gemini.voice,
+            categories=catalogue.categories,
+            sleep=asyncio.sleep,
+            now=_now,
+        )
         database = Database(directory)
         stack.callback(database.close)
         daily = DailyServer(_new_key(), time.time, time.monotonic)  # noqa: TID251 - tokens expire by it
-        orders_elsewhere: dict[str, Orders[Any]] = {"model": gemini.orders, "daily": daily.orders}
+        orders_elsewhere: dict[str, Orders[Any]] = {
+            "model": gemini.orders,
+            "openai": openai.orders,
+            "daily": daily.orders,
+        }
         store_secrets = _store_secrets(os.environ.get(_STORE_SECRETS, ""))
         store = SandboxStore(
             catalogue,
             database,
             _now,
             gemini.record,
+            openai=openai.record,
             access=StoreAccess(store_secrets),
             orders_elsewhere=orders_elsewhere,
         )
@@ -108,6 +125,8 @@ async def _run(directory: Path, options: argparse.Namespace, key: str) -> None:
         store_url = await _serve(create_store_app(store), store_socket, None, stack)
         model_socket = Door(options.host, options.model_port, gemini.turns_away)
         model_url = await _serve(create_gemini_app(gemini), model_socket, tls, stack)
+        openai_socket = socket.create_server((options.host, options.openai_port))
+        openai_url = await _serve(create_openai_app(openai), openai_socket, None, stack)
         daily_socket = socket.create_server((options.host, 0))
         daily_url = await _serve(create_daily_app(daily), daily_socket, None, stack)
         _write_environment(
@@ -116,6 +135,8 @@ async def _run(directory: Path, options: argparse.Namespace, key: str) -> None:
                 environment.GOOGLE_API_KEY: gemini.key,
                 environment.GOOGLE_GEMINI_BASE_URL: model_url,
                 environment.SSL_CERT_FILE: str(certificate),
+                "OPENAI_API_KEY": openai.key,
+                "OPENAI_BASE_URL": f"{openai_url}{OPENAI_PREFIX}",
                 environment.CONVEX_URL: store_url,
                 "PODLINE_STORE_SECRET": store_secrets[0],
                 "DAILY_API_KEY": daily.key,

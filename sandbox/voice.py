@@ -56,13 +56,14 @@ class Voice:
         if self._engine_rate <= 0:
             raise VoiceError("espeak-ng did not start: its data could not be read")
 
-    def say(self, text: str, rate: int, voice: str = "en-us") -> Samples:
+    def say(self, text: str, rate: int, voice: str = "en-us", speed: float = 1.0) -> Samples:
         """Speak `text` as samples at `rate` per second.
 
         Args:
             text: What to say, in plain words.
             rate: Samples per second of the result.
             voice: An espeak-ng voice: `en`, `en-us`, or one with a variant, such as `en-us+f3`.
+            speed: How much faster than usual.
 
         Raises:
             VoiceError: There is no such voice, or the engine could not speak the text.
@@ -71,7 +72,7 @@ class Voice:
         with self._engine_lock:
             self._chunks.clear()
             self._engine.espeak_SetSynthCallback(self._callback)
-            self._engine.espeak_SetParameter(_PARAMETER_RATE, self._words_per_minute, 0)
+            self._engine.espeak_SetParameter(_PARAMETER_RATE, round(self._words_per_minute * speed), 0)
             if self._engine.espeak_SetVoiceByName(voice.encode()) != 0:
                 raise VoiceError(f"espeak-ng has no voice named {voice}")
             status = self._engine.espeak_Synth(

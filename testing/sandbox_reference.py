@@ -5,18 +5,15 @@ Run as `python -m testing.sandbox_reference`, writes docs/sandbox-model.md.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, get_args
 
 import msgspec
-from msgspec import inspect
 
 from sandbox.gemini.faults import Aimed, AtMoment, Moment, OfTurn
 from sandbox.gemini.manners import Manner, ModelOrder, OfCalls, OfTurns
 from sandbox.misbehaviour import Misbehaviour
+from testing.order_tables import as_json, order_row, shared_rows
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "sandbox-model.md"
 _SHARED: Final[tuple[tuple[str, type[msgspec.Struct]], ...]] = (
@@ -184,7 +181,7 @@ def page() -> str:
         [
             _BEGINS,
             "| Parameter of | | |\n| --- | --- | --- |",
-            *_shared_rows(),
+            *(row for whose, kind in _SHARED for row in shared_rows(whose, kind)),
             "\n| `after` | The moment |\n| --- | --- |",
             *(f"| `{moment}` | {words} |" for moment, words in MOMENTS.items()),
             "\n## Faults: they spoil a connection\n",
@@ -194,81 +191,15 @@ def page() -> str:
             _TABLE.format("Manner"),
             *map(_row, manners),
             '\n## Situations\n\n| Situation | Orders, with `"target": "model"` |\n| --- | --- |',
-            *(f"| {situation} | {'<br>'.join(map(_as_json, orders))} |" for situation, orders in SITUATIONS),
+            *(f"| {situation} | {'<br>'.join(map(as_json, orders))} |" for situation, orders in SITUATIONS),
             "",
         ]
     )
 
 
-def _as_json(order: dict[str, Any]) -> str:
-    return f"`{json.dumps(order)}`"
-
-
-def _shared_rows() -> Iterator[str]:
-    for whose, kind in _SHARED:
-        notes = _attributes_of(kind)
-        for field in _own_fields(kind):
-            if field.name != "target":
-                yield f"| {whose} | {_parameter(field)} | {notes[field.name]} |"
-
-
 def _row(kind: type[Aimed]) -> str:
-    notes = _attributes_of(kind)
-    parameters = [
-        f"{_parameter(field)}{': ' + notes[field.name] if field.name in notes else ''}"
-        for field in _own_fields(kind)
-    ]
     scope = "moment" if issubclass(kind, AtMoment) else "turns" if issubclass(kind, OfTurns) else "calls"
-    shared = [f"*{scope}*"] if issubclass(kind, AtMoment | OfTurns | OfCalls) else []
-    does = " ".join((kind.__doc__ or "").split("\n\n", 1)[0].split())
-    return f"| `{kind.__struct_config__.tag}` | {'<br>'.join([*shared, *parameters])} | {does} |"
-
-
-def _own_fields(kind: type[msgspec.Struct]) -> list[Any]:
-    """Return the fields that a class adds to those of its bases."""
-    [base] = kind.__bases__
-    inherited = set(getattr(base, "__struct_fields__", ()))
-    info = inspect.type_info(kind)
-    assert isinstance(info, inspect.StructType)
-    return [field for field in info.fields if field.name not in inherited]
-
-
-def _attributes_of(kind: type[msgspec.Struct]) -> dict[str, str]:
-    """Return what a class's docstring says about its fields."""
-    _, _, listed = (kind.__doc__ or "").partition("Attributes:\n")
-    found = re.findall(r"^        (\w+): (.*(?:\n            .*)*)", listed, re.MULTILINE)
-    return {name: " ".join(note.split()).replace("None", "`null`") for name, note in found}
-
-
-def _parameter(field: Any) -> str:
-    default = "" if field.required else f", by default {_value(field.default)}"
-    return f"`{field.encode_name}` ({_range(field.type)}{default})"
-
-
-def _value(value: Any) -> str:
-    return f"`{json.dumps(value)}`"
-
-
-def _range(kind: Any) -> str:
-    """Return what values a type has, in words."""
-    match kind:
-        case inspect.UnionType():
-            words = " or ".join(_range(each) for each in kind.types)
-        case inspect.LiteralType():
-            words = ", ".join(_value(value) for value in kind.values)
-        case inspect.IntType() | inspect.FloatType():
-            words = f"{kind.ge} to {kind.le}" if kind.le is not None else f"from {kind.ge}"
-        case inspect.StrType():
-            words = "text" if kind.max_length is None else f"text of at most {kind.max_length}"
-        case inspect.ListType():
-            words = f"list of {_range(kind.item_type)}"
-        case inspect.BoolType():
-            words = "`true`, `false`"
-        case inspect.NoneType():
-            words = "`null`"
-        case _:
-            words = "any JSON"
-    return words
+    return order_row(kind, [f"*{scope}*"] if issubclass(kind, AtMoment | OfTurns | OfCalls) else [])
 
 
 def main() -> None:

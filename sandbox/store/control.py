@@ -36,6 +36,9 @@ def _add_what_happened(app: web.Application, store: SandboxStore) -> None:
     async def model(_request: web.Request) -> web.Response:
         return _json(store.model)
 
+    async def openai(_request: web.Request) -> web.Response:
+        return _json(store.openai)
+
     async def conversations(_request: web.Request) -> web.Response:
         return _json({"conversations": live_conversations(store.model)})
 
@@ -44,6 +47,7 @@ def _add_what_happened(app: web.Application, store: SandboxStore) -> None:
     app.router.add_get("/sandbox/saved", saved)
     app.router.add_get("/sandbox/transcripts", transcripts)
     app.router.add_get("/sandbox/model", model)
+    app.router.add_get("/sandbox/openai", openai)
 
 
 def _add_what_goes_wrong(app: web.Application, targets: dict[str, Orders[Any]]) -> None:

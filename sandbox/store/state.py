@@ -10,6 +10,7 @@ import msgspec
 
 from sandbox.gemini.record import ModelRecord
 from sandbox.misbehaviour import Orders
+from sandbox.openai.record import OpenAIRecords
 from sandbox.store.access import StoreAccess
 from sandbox.store.behaviour import StoreOrders, no_orders
 from sandbox.store.catalogue import Catalogue
@@ -34,6 +35,7 @@ class SandboxStore(msgspec.Struct):
         orders: What is to go wrong in the store.
         orders_elsewhere: What is to go wrong in other parts of the sandbox, by target.
         requests: Each request of a bot, oldest first.
+        openai: What OpenAI did.
     """
 
     catalogue: Catalogue
@@ -44,3 +46,4 @@ class SandboxStore(msgspec.Struct):
     orders: StoreOrders = msgspec.field(default_factory=no_orders)
     orders_elsewhere: dict[str, Orders[Any]] = {}
     requests: list[RequestRecord] = []
+    openai: OpenAIRecords = msgspec.field(default_factory=OpenAIRecords)

@@ -41,9 +41,30 @@ async def test_the_sandbox_says_where_it_is_and_ends_when_told(tmp_path: Path, e
             key = {"Authorization": f"Bearer {variables['DAILY_API_KEY']}"}
             async with session.get(f"{variables['DAILY_API_URL']}/rooms", headers=key) as answer:
                 assert await answer.json() == {"total_count": 0, "data": []}
+            key = {"Authorization": f"Bearer {variables['OPENAI_API_KEY']}"}
+            async with session.get(f"{variables['OPENAI_BASE_URL']}/models", headers=key) as answer:
+                assert (await answer.json())["object"] == "list"
+            speech = {
+                "model": "tts-1",
+                "input": "find running shoes",
+                "voice": "alloy",
+                "response_format": "wav",
+            }
+            url = f"{variables['OPENAI_BASE_URL']}/audio/speech"
+            async with session.post(url, headers=key, json=speech) as answer:
+                assert (await answer.read()).startswith(b"RIFF")
+            async with session.get(f"{variables['CONVEX_URL']}/sandbox/openai") as answer:
+                [asked] = (await answer.json())["requests"]
+                assert (asked["endpoint"], asked["ending"]) == ("speech", "answered")
             order = {"target": "daily", "name": "status", "status": 500}
             async with session.post(f"{variables['CONVEX_URL']}/sandbox/behaviour", json=order) as answer:
                 assert answer.status == 200
+            order = {"target": "openai", "name": "invalid_key"}
+            async with session.post(f"{variables['CONVEX_URL']}/sandbox/behaviour", json=order) as answer:
+                assert await answer.json() == {"applied_now": 0}
+            async with session.post(url, headers=key, json=speech) as answer:
+                assert answer.status == 401
+            key = {"Authorization": f"Bearer {variables['DAILY_API_KEY']}"}
             async with session.get(f"{variables['DAILY_API_URL']}/rooms", headers=key) as answer:
                 assert answer.status == 500
         process.send_signal(end)
@@ -52,7 +73,14 @@ async def test_the_sandbox_says_where_it_is_and_ends_when_told(tmp_path: Path, e
     assert (process.returncode, complaints) == (0, b"")
     assert set(variables) == {
         *("GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "SSL_CERT_FILE", "CONVEX_URL"),
-        *("DAILY_API_KEY", "DAILY_API_URL", "PODLINE_ROOM_HOSTS", "PODLINE_STORE_SECRET"),
+        *(
+            "OPENAI_API_KEY",
+            "OPENAI_BASE_URL",
+            "DAILY_API_KEY",
+            "DAILY_API_URL",
+            "PODLINE_ROOM_HOSTS",
+            "PODLINE_STORE_SECRET",
+        ),
     }
     assert (variables["GOOGLE_GEMINI_BASE_URL"], variables["CONVEX_URL"]) == found.groups()
     assert (directory / "sandbox.env").stat().st_mode & 0o077 == 0
