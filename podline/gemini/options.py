@@ -47,7 +47,7 @@ def http_options(
         "compression": None,
     }
     # Tokens for one call exist in v1alpha only.
-    version = "v1alpha" if api_key.startswith(_EPHEMERAL_PREFIX) else None
+    version = "v1alpha" if (api_key or "").startswith(_EPHEMERAL_PREFIX) else None
     return options.model_copy(
         update={
             "api_version": options.api_version or version,

@@ -12,8 +12,8 @@ LATE_SECONDS: Final = 0.5
 order with answers (`LiveServerContent`), and those of a turn that follows continue for longer."""
 LONGEST_SECONDS: Final = 30.0
 """How long the caller's sound postpones the moment at which an answer is due. Noise may go on for ever."""
-RECENT_SECONDS: Final = 1.0
-"""How long ago the caller was heard, if they may still be speaking."""
+RECENT_SECONDS: Final = 3.0
+"""How long ago the caller was heard, if the server has yet to notice. It waits for the end of a turn."""
 
 
 class ServerTurns:
@@ -30,9 +30,13 @@ class ServerTurns:
         self._began_at: float | None = None
 
     @property
-    def may_go_on(self) -> bool:
-        """True if the caller was heard a moment ago."""
-        return self._sound.last_at is not None and self._clock() - self._sound.last_at < RECENT_SECONDS
+    def is_unnoticed(self) -> bool:
+        """True if the caller was heard a moment ago, after the last answer, and the server said nothing."""
+        heard_at = self._sound.last_at
+        if heard_at is None or self._began_at is not None:
+            return False
+        is_recent = self._clock() - heard_at < RECENT_SECONDS
+        return is_recent and (self._answered_at is None or heard_at > self._answered_at)
 
     @property
     def is_open(self) -> bool:

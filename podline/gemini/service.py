@@ -13,6 +13,7 @@ from podline.contract.messages import AnswerRequested, TurnUnanswered
 from podline.current_call import call
 from podline.errors import ModelLost
 from podline.extras import optional
+from podline.gemini.failures import Failure
 from podline.gemini.incoming import LONGEST_TRANSCRIPTION, RATE, IncomingMessages, tokens_by_modality
 from podline.gemini.reply import Cause, OwedReply
 from podline.gemini.server_turns import ServerTurns
@@ -107,6 +108,12 @@ class GeminiLiveLLMService(GeminiWriting):
     def _is_answering_something_else(self) -> bool:
         return self._bot_is_responding and not self._reply.has_called_tool
 
+    async def _connection_failed(self, failure: Failure) -> None:
+        if self._server_turns.is_unnoticed and self._follows_server and self._is_quiet:
+            # With the connection goes what the caller said over it.
+            self._expect_reply()
+        await super()._connection_failed(failure)
+
     def _connection_ended(self) -> None:
         super()._connection_ended()
         self._watch.cancel()
@@ -199,11 +206,16 @@ class GeminiLiveLLMService(GeminiWriting):
         if self._is_turn_over(message, was_held=was_held):
             await self._note_completed()
 
+    @property
+    def _follows_server(self) -> bool:
+        """True if only the server detects the caller's turns."""
+        return not (self._vad_disabled or self._has_local_turns)
+
     def _follow_server_turns(
         self, message: genai_types.LiveServerMessage, content: genai_types.LiveServerContent
     ) -> None:
         """Note that an answer is due to what the server alone has noticed."""
-        if self._vad_disabled or self._has_local_turns:
+        if not self._follows_server:
             return
         said = [content.input_transcription, content.interim_input_transcription]
         is_said = any(each is not None and (each.text or "").strip() for each in said)
@@ -298,7 +310,7 @@ class GeminiLiveLLMService(GeminiWriting):
             return
         async with self._turn_order:
             self._turn_audio.hear(frame.audio, frame.sample_rate)
-            if not self._vad_disabled and self._server_turns.heard(
+            if self._follows_server and self._server_turns.heard(
                 frame.audio, frame.sample_rate, frame.num_channels
             ):
                 self._wait_anew()

@@ -120,6 +120,29 @@ async def test_while_the_caller_goes_on_nothing_is_late() -> None:
         assert len(call.model.sessions) == 1
 
 
+async def test_what_was_said_just_before_the_connection_broke_is_asked_for() -> None:
+    async with scripted_call(model(PATIENT)) as call:
+        session = await listening(call)
+        await call.caller_is_heard(SOUND)
+        await session.got("audio")
+        session.breaks()
+
+        second = await call.model.session(2)
+        assert await second.got("text") == [GO_ON]
+
+
+async def test_silence_before_the_connection_broke_asks_for_nothing() -> None:
+    async with scripted_call(model(PATIENT)) as call:
+        session = await listening(call)
+        await call.caller_is_heard(bytes(len(SOUND)))
+        await session.got("audio")
+        session.breaks()
+
+        second = await call.model.session(2)
+        await call.caller_types("Hello?")
+        assert await second.got("text") == ["Hello?"]
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 100.0
@@ -148,12 +171,24 @@ def test_sound_is_no_turn_by_itself_and_silence_postpones_nothing() -> None:
     assert not turns.is_open
 
 
-def test_a_caller_who_was_just_heard_may_go_on() -> None:
+def test_what_the_server_has_said_nothing_about_is_unnoticed_for_a_while() -> None:
     clock = Clock()
     turns = ServerTurns(clock)
-    assert not turns.may_go_on
+    assert not turns.is_unnoticed
 
     turns.heard(SOUND, 24_000, 1)
-    assert turns.may_go_on
+    assert turns.is_unnoticed
     clock.now += RECENT_SECONDS
-    assert not turns.may_go_on
+    assert not turns.is_unnoticed
+
+
+def test_what_was_noticed_or_answered_is_not_unnoticed() -> None:
+    clock = Clock()
+    turns = ServerTurns(clock)
+    turns.heard(SOUND, 24_000, 1)
+    turns.noticed()
+    assert not turns.is_unnoticed
+
+    clock.now += 1
+    turns.answered()
+    assert not turns.is_unnoticed
