@@ -1,6 +1,6 @@
 """A project of `pipecat init` in Pipecat's own runner, with one import line changed: `podline.gemini`.
 
-Of its own voice detection it is relieved: what the model's server alone detects is harder to follow.
+Its own voice detection is taken out, because turns that only the model's server detects are harder to follow.
 """
 
 from __future__ import annotations
