@@ -12,6 +12,7 @@ from uuid_utils import uuid7
 from controller.core.admission import SessionAdmission, SessionLimits, limits_of
 from controller.core.deadlines import Limits
 from controller.core.session import ANONYMOUS
+from controller.observe.agent_gauges import AgentGauges
 from controller.observe.gauges import SessionGauges
 from controller.parts import Parts
 from controller.rooms.ice import IceServers
@@ -51,6 +52,8 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
         VERSION,
     )
     metrics.registry.register(gauges)
+    registry = supervisor.registry
+    metrics.registry.register(AgentGauges(supervisor.agents.all, registry.phases_by_agent))
     services = Services(
         settings=settings,
         supervisor=supervisor,

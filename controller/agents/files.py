@@ -23,6 +23,7 @@ _SERVER: Final = "server"
 """The directory of the bot in a project of `pipecat init`."""
 
 _PAUSE_SECONDS: Final = 1.0
+_PANEL_BYTES: Final = 256 * 1024
 
 _Changed = tuple[int | None, int | None]
 """When each of the two files was last changed, in nanoseconds; None if there is none."""
@@ -54,6 +55,7 @@ class _Agent:
     owner: str
     versions: Versions = field(default_factory=Versions)
     notes: tuple[str, ...] = ()
+    panel: str | None = None
 
 
 class AgentFiles:
@@ -97,6 +99,7 @@ class AgentFiles:
                     version=agent.versions.active,
                     problem=directory.problem,
                     notes=agent.notes,
+                    panel=agent.panel,
                 )
         return [statuses[name] for name in sorted(statuses)]
 
@@ -175,6 +178,7 @@ class AgentFiles:
         agent = self._agents.setdefault(definition.name, _Agent(owner=key))
         agent.owner = key
         agent.notes = (*directory.found.notes, *self._notes(definition))
+        agent.panel = None if definition.panel is None else _panel(directory.path, definition.panel)
         agent.versions.deploy(definition, str(directory.changed))
         return None
 
@@ -194,6 +198,11 @@ class AgentFiles:
         python = definition.python
         if python is not None and shutil.which(path / python if "/" in python else python) is None:
             return f"{PODLINE_FILE}: python: there is no such interpreter; install it, or write another."
+        if definition.panel is not None and _panel(path, definition.panel) is None:
+            return (
+                f"{PODLINE_FILE}: panel: write {definition.panel}.html beside this file, as UTF-8 and in at "
+                f"most {_PANEL_BYTES} bytes."
+            )
         if definition.secret_set is not None:
             try:
                 read_secret_set(path_of(self._root, definition.secret_set))
@@ -225,6 +234,15 @@ def _read(key: str, path: Path) -> ReadDefinition | str:
         return read_definition(key, files)
     except InvalidDefinition as error:
         return str(error)
+
+
+def _panel(path: Path, name: str) -> str | None:
+    """Return the HTML of a panel; None if it can't be shown."""
+    try:
+        content = read_bounded(path / f"{name}.html", _PANEL_BYTES)
+        return content.decode() if len(content) <= _PANEL_BYTES else None
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _has_an_agent(path: Path) -> bool:

@@ -13,6 +13,9 @@ from podline.contract.messages import EVENT_KINDS, UnansweredCause
 MAX_VALUES: Final = 32
 """The most kinds of errors."""
 
+MAX_AGENTS: Final = 200
+"""The most agents with counters of their own."""
+
 ERROR_KINDS: Final = (
     "unknown",
     "authentication",

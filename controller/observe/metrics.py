@@ -11,8 +11,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, Pro
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from controller.core.agents import DEFAULT_AGENT
 from controller.core.session import Session, Timeline
-from controller.observe.labels import REFUSED_KINDS, BoundedValues, Declared
+from controller.observe.labels import MAX_AGENTS, REFUSED_KINDS, BoundedValues, Declared
 from controller.observe.prices import PriceList
 from controller.observe.usage_metrics import UsageMetrics, exemplar_of, with_prices
 from podline.contract.messages import Report
@@ -53,13 +54,14 @@ class Metrics:
         self.prices = prices
         self.declared = with_prices(declared or Declared(), prices)
         self.usage = UsageMetrics(registry, prices, self.declared)
+        self._agents = BoundedValues(limit=MAX_AGENTS)
         ProcessCollector(registry=registry)
 
         def counter(name: str, what: str, *labels: str) -> Counter:
             return Counter(f"podline_{name}", what, labels, registry=registry)
 
-        self._starts = counter("session_starts", "Sessions that were accepted.")
-        self._ends = counter("session_ends", "Sessions that ended, by reason.", "phase", "reason")
+        self._starts = counter("session_starts", "Sessions that were accepted.", "agent")
+        self._ends = counter("session_ends", "Sessions that ended, by reason.", "phase", "reason", "agent")
         self._furthest = counter(
             "session_furthest_stage",
             "Sessions that ended, by the last stage that their start reached.",
@@ -99,8 +101,7 @@ class Metrics:
 
     def _begin_at_zero(self) -> None:
         """Create series before their first event, so that its increase shows."""
-        for reason in Reason:
-            self._ends.labels(str(reason.phase), str(reason))
+        self.agent_known(DEFAULT_AGENT)
         for phase in (Phase.ENDED, Phase.FAILED):
             self._duration.labels(str(phase))
             for stage in (*STAGES, UNKNOWN):
@@ -124,9 +125,16 @@ class Metrics:
 
     # --- events that the supervisor reports ---
 
+    def agent_known(self, name: str) -> None:
+        """Create the series of an agent. Those beyond a number that no installation needs share one."""
+        agent = self._agents.bounded(name)
+        self._starts.labels(agent)
+        for reason in Reason:
+            self._ends.labels(str(reason.phase), str(reason), agent)
+
     def started(self, session: Session) -> None:
         """Count a session that got capacity."""
-        self._starts.inc(exemplar=exemplar_of(session))
+        self._starts.labels(self._agents.bounded(session.agent)).inc(exemplar=exemplar_of(session))
 
     def batch_added(self, session: Session, report: Report, used: Usage) -> None:
         """Count a batch that arrived for the first time; `used` is the sum of its events."""
@@ -165,7 +173,8 @@ class Metrics:
             return
         exemplar = exemplar_of(session)
         phase = str(session.phase)
-        self._ends.labels(phase, str(session.ending.reason)).inc(exemplar=exemplar)
+        agent = self._agents.bounded(session.agent)
+        self._ends.labels(phase, str(session.ending.reason), agent).inc(exemplar=exemplar)
         furthest = _furthest(session.timeline)
         is_known = is_start_known or furthest == STAGES[-1]
         self._furthest.labels(phase, furthest if is_known else UNKNOWN).inc()

@@ -28,6 +28,8 @@ from podline.spans import ERROR_TYPE, SESSION_ID, last_spans, tracer_provider
 
 SERVICE: Final = "podline-controller"
 _REASON: Final = "podline.session.reason"
+_AGENT: Final = "podline.agent"
+_AGENT_VERSION: Final = "podline.agent.version"
 _STAGES: Final = tuple(field.name for field in fields(Timeline))[1:-1]
 """The stages between `accepted` and `ended`."""
 
@@ -40,6 +42,8 @@ LISTED: Final = frozenset(
         ERROR_TYPE,
         SESSION_ID,
         _REASON,
+        _AGENT,
+        _AGENT_VERSION,
     }
 )
 _LAST_SPANS_SECONDS: Final = 2.0
@@ -102,6 +106,9 @@ class Traced:
             "session", self._read(session.trace), start_time=_nanoseconds(timeline.accepted)
         )
         span.set_attribute(SESSION_ID, session.id)
+        span.set_attribute(_AGENT, session.agent)
+        if session.agent_version is not None:
+            span.set_attribute(_AGENT_VERSION, session.agent_version)
         for stage in _STAGES:
             if (at := getattr(timeline, stage)) is not None:
                 span.add_event(stage, timestamp=_nanoseconds(at))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import aclosing
 
 from controller.core.agents import Agents
@@ -10,11 +11,16 @@ from controller.core.agents import Agents
 log = logging.getLogger("podline.agents")
 
 
-async def log_changes(agents: Agents) -> None:
-    """Follow a source of agents for as long as this is awaited, and log each change."""
+async def log_changes(agents: Agents, deployed: Callable[[str], None]) -> None:
+    """Follow a source of agents for as long as this is awaited, and log each change.
+
+    `deployed` is called with the name of each agent that has an active version.
+    """
     async with aclosing(agents.watch()) as changes:
         async for status in changes:
             version = status.version.id if status.version is not None else None
+            if version is not None:
+                deployed(status.name)
             about = {"agent": status.name, "agent_version": version}
             if status.problem is not None:
                 log.warning("agent definition invalid", extra={**about, "problem": status.problem})

@@ -64,6 +64,7 @@ class Supervisor:
         self.started = asyncio.Event()
         self._runtime = runtime
         self._rooms = rooms
+        self._metrics = metrics
         self._clock = clock
         self._tracing = tracing or Untraced()
         self._credentials = credentials or Credentials()
@@ -126,7 +127,7 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._watch_bots())
-                self._tasks.create_task(log_changes(self.agents))
+                self._tasks.create_task(log_changes(self.agents, self._metrics.agent_known))
                 self._tasks.create_task(self._room_keeper.run())
                 self.started.set()
                 await self._watchdog.run()

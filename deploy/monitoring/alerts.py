@@ -139,6 +139,17 @@ ALERTS: Final = (
         description="{{ $value | humanizePercentage }} of report batches were refused and changed no figure.",
     ),
     Alert(
+        name="PodlineAgentInvalid",
+        severity="ticket",
+        expression="max by (namespace, agent) (podline_agent_definition_invalid) == 1",
+        lasts="5m",
+        summary="The latest definition of an agent can't be used.",
+        description=(
+            "The definition of {{ $labels.agent }} can't be used, so its last valid version stays active; "
+            "GET /v1/agents names file, key and remedy."
+        ),
+    ),
+    Alert(
         name="PodlineRecordsUnwritten",
         severity="ticket",
         expression="max by (namespace) (min_over_time(podline_kubernetes_writes_pending[10m])) > 0",

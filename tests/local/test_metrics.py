@@ -88,7 +88,7 @@ async def test_counters_are_equal_to_the_token_with_what_the_model_sent(
     assert more("podline_response_latency_seconds_count") >= CALLS
     assert more("podline_silences_total bot") >= CALLS
     assert more("podline_session_start_seconds_count") == CALLS
-    assert more("podline_session_ends_total ended caller_left") == CALLS
+    assert more("podline_session_ends_total shopping ended caller_left") == CALLS
     stages = sum(more(name) for name in after if name.startswith("podline_session_start_stage_seconds_sum"))
     assert abs(stages - more("podline_session_start_seconds_sum")) < 1e-3
 

@@ -48,6 +48,8 @@ CRASHED = ends("failed", "crashed")
 RUNNING = 'podline_sessions_running{namespace="voice"}'
 CAPACITY = 'podline_sessions_capacity{namespace="voice"}'
 LOWERED = 'podline_limit_lowered{namespace="voice",limit="model_key",name="default"}'
+INVALID = 'podline_agent_definition_invalid{namespace="voice",agent="shop"}'
+VALID = 'podline_agent_definition_invalid{namespace="voice",agent="shopping"}'
 NOT_LOWERED = 'podline_limit_lowered{namespace="voice",limit="room_provider",name="daily"}'
 READY = 'podline_ready{namespace="voice"}'
 WATCH = 'podline_kubernetes_watch_age_seconds{namespace="voice",resource="jobs"}'
@@ -203,6 +205,16 @@ CAUSES = [
         {batches("refused"): "0+1x60", batches("added"): "0+400x60", batches("repeated"): "0+100x60"},
         "55m",
     ),
+    Situation(
+        "PodlineAgentInvalid",
+        "for longer than it takes to correct a typo",
+        {INVALID: "0x5 1x10", VALID: "0x15"},
+        "12m",
+        "The definition of shop can't be used, so its last valid version stays active; GET /v1/agents names "
+        "file, key and remedy.",
+        labels={"namespace": "voice", "agent": "shop"},
+    ),
+    Situation("PodlineAgentInvalid", "for a moment", {INVALID: "0x5 1x3 0x10", VALID: "0x18"}, "9m"),
     Situation(
         "PodlineRecordsUnwritten",
         "the API server takes none",

@@ -133,6 +133,10 @@ def test_an_agent_that_was_never_valid_is_listed_and_cannot_be_started(
             "podline.toml: It is no regular file; make it a readable file.",
         ),
         (
+            {"bot.py": "", "podline.toml": 'panel = "cards"', "cards.html": "x" * 262_145},
+            "podline.toml: panel: write cards.html beside this file, as UTF-8 and in at most 262144 bytes.",
+        ),
+        (
             {"bot.py": "", "pcc-deploy.toml": 'secret_set = "broken"'},
             "secrets/broken.env: entry 2: write NAME=VALUE.",
         ),
@@ -204,6 +208,16 @@ def test_an_agent_that_is_renamed_or_removed_is_gone(agents: AgentFiles, write: 
     (root / "shop").rename(root / ".hidden")
     assert agents.all() == []
     assert agents.home_of(first) is None
+
+
+def test_a_panel_is_read_from_beside_the_definition(agents: AgentFiles, write: Write) -> None:
+    write("shop/bot.py", "")
+    write("shop/podline.toml", 'panel = "cards"')
+    write("shop/cards.html", "<p>one</p>")
+    assert only(agents).panel == "<p>one</p>"
+    write("shop/cards.html", "<p>two</p>")
+    assert only(agents).panel == "<p>two</p>"
+    assert agents.current("shop").serial == 1
 
 
 def test_a_directory_that_cannot_be_read_keeps_what_is_known(

@@ -114,6 +114,7 @@ async def test_each_line_that_a_session_causes_names_it(lines: io.StringIO, site
         (line["event"], line.get("session_id")) for line in parsed(lines) if "podline" in line["logger"]
     }
     assert events == {
+        ("agent deployed", None),
         ("session launched", "mine"),
         ("session ended", "mine"),
         ("launch failed unexpectedly", "other"),

@@ -37,7 +37,7 @@ async def test_a_start_is_counted_and_so_is_each_refusal_by_its_code() -> None:
         await site.client.post("/v1/sessions", content=b" " * 65537)
 
     seen = scrape(site)
-    assert seen.value("session_starts_total") == 1
+    assert seen.total("session_starts_total") == 1
     codes = {"capacity_reached": 1, "session_conflict": 1, "invalid_request": 2, "body_too_large": 1}
     for code, times in codes.items():
         assert seen.total("session_refusals_total", code=code) == times, code
@@ -50,7 +50,7 @@ async def test_rooms_that_cannot_be_made_are_a_refusal_and_a_failed_end(site: Si
 
     seen = scrape(site)
     assert seen.total("session_refusals_total", code="rooms_unavailable") == 1
-    assert seen.value("session_ends_total", phase="failed", reason="launch_failed") == 1
+    assert seen.total("session_ends_total", phase="failed", reason="launch_failed") == 1
     assert seen.value("session_furthest_stage_total", phase="failed", stage="accepted") == 1
 
 

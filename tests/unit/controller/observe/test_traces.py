@@ -156,6 +156,8 @@ async def test_a_session_is_told_at_its_end_with_its_stages(site: Site, received
     assert received.parent("session") == "POST /v1/sessions"
     assert attributes_of(ended)["podline.session.id"] == session["id"]
     assert attributes_of(ended)["podline.session.reason"] == record["reason"]
+    assert attributes_of(ended)["podline.agent"] == "shopping"
+    assert attributes_of(ended)["podline.agent.version"] == record["agent_version"]
     reached = [stage for stage, at in record["timeline"].items() if at]
     assert [event.name for event in ended.events] == reached[1:-1]
     moments = [ended.start_time or 0, *(event.timestamp for event in ended.events), ended.end_time or 0]

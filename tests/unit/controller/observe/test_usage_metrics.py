@@ -122,7 +122,7 @@ async def test_a_killed_bot_lacks_at_most_what_it_had_not_reported_and_is_told_a
     seen = scrape(site)
     assert seen.value("turns_total") == 2
     assert seen.value("sessions_partial_usage_total") == 1
-    assert seen.value("session_ends_total", phase="failed", reason="vanished") == 1
+    assert seen.total("session_ends_total", phase="failed", reason="vanished") == 1
 
 
 ACCEPTED = datetime.now(UTC) - timedelta(minutes=5)
@@ -164,7 +164,7 @@ async def test_a_session_found_again_is_no_start_and_its_start_was_told_before(s
     await site.runtime.exit("launch-of-theirs", exit_code=0)
 
     seen = scrape(site)
-    assert seen.value("session_starts_total") == 0
+    assert seen.total("session_starts_total") == 0
     assert seen.total("session_start_stage_seconds_count") == 0
     assert seen.total("session_ends_total") == 1
     assert seen.value("session_furthest_stage_total", phase="failed", stage="first_speech") == 1
@@ -185,7 +185,7 @@ async def test_a_first_speech_while_no_controller_was_there_is_told_by_the_one_t
     assert seen.value("session_start_seconds_count") == 1
     assert seen.value("session_start_stage_seconds_count", stage="first_speech") == 1
     assert seen.value("session_furthest_stage_total", phase="ended", stage="first_speech") == 1
-    assert seen.value("session_ends_total", phase="ended", reason="completed") == 1
+    assert seen.total("session_ends_total", phase="ended", reason="completed") == 1
     assert seen.value("session_duration_seconds_count", phase="ended") == 1
     assert (await site.read(theirs.id))["timeline"]["first_speech"] is not None
 
@@ -197,7 +197,7 @@ async def test_a_start_that_got_nowhere_while_no_controller_was_there_is_told_on
     seen = scrape(site)
     assert seen.value("session_start_stage_seconds_count", stage="scheduled") == 1
     assert seen.value("session_furthest_stage_total", phase="failed", stage="scheduled") == 1
-    assert seen.value("session_ends_total", phase="failed", reason="model_refused") == 1
+    assert seen.total("session_ends_total", phase="failed", reason="model_refused") == 1
 
 
 async def test_how_far_a_start_came_is_unknown_of_a_bot_killed_while_no_controller_was_there(

@@ -1,0 +1,54 @@
+"""Gauges about agents, read from their source and their sessions at the moment of a scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from controller.core.agents import AgentStatus
+from podline.contract.reasons import Phase
+
+_RUNNING = (Phase.STARTING, Phase.LIVE, Phase.STOPPING)
+
+
+class AgentGauges(Collector):
+    """Each agent's current state. Only agents that are defined have series."""
+
+    def __init__(
+        self,
+        agents: Callable[[], Sequence[AgentStatus]],
+        phases: Callable[[], Mapping[str, Mapping[Phase, int]]],
+    ) -> None:
+        """Collect from these.
+
+        Args:
+            agents: returns all agents.
+            phases: returns how many sessions each agent has, by phase.
+        """
+        self._agents = agents
+        self._phases = phases
+
+    def collect(self) -> Iterator[Metric]:
+        invalid = GaugeMetricFamily(
+            "podline_agent_definition_invalid",
+            "1 while an agent's latest definition can't be used.",
+            labels=("agent",),
+        )
+        info = GaugeMetricFamily(
+            "podline_agent_info", "The active version of an agent.", labels=("agent", "version")
+        )
+        sessions = GaugeMetricFamily(
+            "podline_agent_sessions", "Sessions of an agent, by phase.", labels=("agent", "phase")
+        )
+        phases = self._phases()
+        for status in self._agents():
+            invalid.add_metric((status.name,), status.problem is not None)
+            if status.version is not None:
+                info.add_metric((status.name, status.version.id), 1)
+            counts = phases.get(status.name, {})
+            for phase in _RUNNING:
+                sessions.add_metric((status.name, str(phase)), counts.get(phase, 0))
+        yield from (invalid, info, sessions)
