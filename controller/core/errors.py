@@ -117,13 +117,11 @@ class SessionConflict(ControllerError):
         return error
 
     @classmethod
-    def by_room(cls, session_id: str) -> SessionConflict:
-        """A bot is already in the room that the caller brought."""
-        error = cls(session_id)
-        detail = (
-            f"The bot of session {session_id!r} is already in this room. "
-            "End that session first, or use another room."
-        )
+    def by_room(cls, session_id: str | None) -> SessionConflict:
+        """A bot is already in the room that the caller brought. Another agent's session is not named."""
+        error = cls(session_id or "")
+        whose = "Another agent's bot" if session_id is None else f"The bot of session {session_id!r}"
+        detail = f"{whose} is already in this room. End that session first, or use another room."
         error.args = (detail,)
         return error
 

@@ -54,7 +54,8 @@ class Acceptance:
         name = self._rooms.bring(session, *request.room).name
         for other in self._registry.running():
             if other.session.room_name == name:
-                raise SessionConflict.by_room(other.session.id)
+                is_of_this_agent = other.session.agent == session.agent
+                raise SessionConflict.by_room(other.session.id if is_of_this_agent else None)
         return replace(session, room_name=name)
 
     def _session(self, request: StartRequest) -> Session:

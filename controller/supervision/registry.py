@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime
 
 from controller.core.admission import SessionAdmission, room_limit
@@ -128,7 +128,9 @@ class SessionRegistry:
             del self._running[session.id]
             self.admission.release(session)
 
-    def follow(self, session_id: str | None, last_event_id: str | None) -> AsyncIterator[tuple[str, Session]]:
+    def follow(
+        self, session_id: str | None, last_event_id: str | None
+    ) -> AsyncGenerator[tuple[str, Session]]:
         """Yield (event id, session): first the current state, then each change. See `Feed.follow`."""
         return self._feed.follow(session_id, last_event_id)
 
@@ -137,7 +139,11 @@ class SessionRegistry:
         self._feed.close()
 
     def page(
-        self, wanted: Mapping[str, object], limit: int, cursor: str | None
+        self,
+        wanted: Mapping[str, object],
+        limit: int,
+        cursor: str | None,
+        is_visible: Callable[[Session], bool] = lambda _: True,
     ) -> tuple[list[Session], str | None]:
         """Return sessions, newest first, and the cursor of the next page if there is one.
 
@@ -145,6 +151,7 @@ class SessionRegistry:
             wanted: what a listed session's fields are.
             limit: the most sessions of a page.
             cursor: of the page; None for the first.
+            is_visible: returns False for sessions that are listed in no case.
 
         Raises:
             InvalidRequest: the cursor is not one of ours.
@@ -155,6 +162,7 @@ class SessionRegistry:
                 each.session
                 for each in self._records.values()
                 if all(getattr(each.session, name) == value for name, value in wanted.items())
+                and is_visible(each.session)
                 and (before is None or _position(each.session) < before)
             ),
             key=_position,

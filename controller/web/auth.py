@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Final, Protocol
 
 import msgspec
 from starlette.datastructures import Headers
 
-from controller.core.errors import Forbidden, Unauthorized
+from controller.core.agents import DEFAULT_AGENT, NAME_PATTERN
+from controller.core.errors import AgentNotFound, Forbidden, Unauthorized
 from controller.core.session import ANONYMOUS
 from controller.web.errors import UnsupportedMediaType
 
@@ -32,15 +33,52 @@ class KeyScope(StrEnum):
     ADMIN = "admin"
 
 
+_MOST_AGENTS: Final = 1000
+AgentPattern = Annotated[str, msgspec.Meta(pattern=rf"^(?:{NAME_PATTERN})\Z")]
+
+
 class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One caller's key: a name for people, the hex SHA-256 of the key itself, and its scopes."""
+    """One caller's key: a name for people, the hex SHA-256 of the key itself, its scopes and its agents.
+
+    `agents` are those that it is limited to; None for all.
+    """
 
     name: str
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     scopes: frozenset[KeyScope]
+    agents: Annotated[frozenset[AgentPattern], msgspec.Meta(min_length=1, max_length=_MOST_AGENTS)] | None = (
+        None
+    )
 
     def may(self, scope: KeyScope) -> bool:
         return bool(self.scopes & {scope, KeyScope.ADMIN})
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAccess:
+    """Which agents a request may start, see and stop. To it the others don't exist.
+
+    Attributes:
+        agents: their names; None for all.
+    """
+
+    agents: frozenset[str] | None = None
+
+    def includes(self, agent: str) -> bool:
+        return self.agents is None or agent in self.agents
+
+    def chosen(self, agent: str | None) -> str:
+        """Return the agent to start: the default if the request names none, or the only one of the key.
+
+        Raises:
+            AgentNotFound: it is not one of these.
+        """
+        if agent is None and self.agents is not None and len(self.agents) == 1:
+            [agent] = self.agents
+        chosen = agent or DEFAULT_AGENT
+        if not self.includes(chosen):
+            raise AgentNotFound(chosen)
+        return chosen
 
 
 class Identities(Protocol):
@@ -105,6 +143,11 @@ class Gate:
     @property
     def asks_for_keys(self) -> bool:
         return self._keys is not None
+
+    def access(self, headers: Headers) -> AgentAccess:
+        """Return which agents a request may know of: all, unless its key is limited to some."""
+        key = self.find(headers)
+        return AgentAccess(None if key is None else key.agents)
 
     def check(self, headers: Headers, scope: KeyScope) -> None:
         """Check that a request may do what `scope` says.

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from controller.core.agents import AgentDefinition, AgentStatus, AgentVersion
 from controller.web.auth import KeyScope
 from controller.web.problems import refusals
-from controller.web.routes.dependencies import ServicesDep
+from controller.web.routes.dependencies import AccessDep, ServicesDep, SessionsDep
 from controller.web.routes.refusals import WITHOUT_THE_SCOPE
 from controller.web.routes.security import requires
 from podline.contract.reasons import Phase
@@ -83,12 +83,15 @@ class AgentList(BaseModel):
 
 
 @router.get("/agents", dependencies=[requires(KeyScope.READ)], responses=refusals(*WITHOUT_THE_SCOPE))
-async def list_agent_definitions(services: ServicesDep) -> AgentList:
+async def list_agent_definitions(services: ServicesDep, access: AccessDep, visible: SessionsDep) -> AgentList:
     """List the agents that a session may be started with."""
-    supervisor = services.supervisor
-    phases = supervisor.registry.phases_by_agent()
+    phases = visible.phases_by_agent()
     return AgentList(
-        agents=[AgentOut.of(each, phases.get(each.name, {})) for each in supervisor.agents.all()]
+        agents=[
+            AgentOut.of(each, phases.get(each.name, {}))
+            for each in services.supervisor.agents.all()
+            if access.includes(each.name)
+        ]
     )
 
 

@@ -13,7 +13,9 @@ from controller.web.errors import UnsupportedMediaType
 from controller.web.models import OwnRoom, SessionId, ShortText, StartSession, Strict, UserId
 from controller.web.problems import refusals
 from controller.web.routes.dependencies import (
+    AccessDep,
     ServicesDep,
+    SessionsDep,
     SupervisorDep,
     is_json,
     is_json_if_any,
@@ -74,11 +76,11 @@ class Health(BaseModel):
     dependencies=[requires(KeyScope.START), Depends(is_json)],
     responses=refusals(*OF_A_START, SessionConflict),
 )
-async def start_agent(body: StartAgent, services: ServicesDep) -> AgentStarted:
+async def start_agent(body: StartAgent, services: ServicesDep, access: AccessDep) -> AgentStarted:
     """Launch one bot into the web app's room."""
     room = OwnRoom(url=body.room_url, token=body.token)
     request = StartSession(user_id=body.user_id, session_id=body.session_id, room=room)
-    started = await services.supervisor.start(start_request_of(request, services))
+    started = await services.supervisor.start(start_request_of(request, services, access))
     return AgentStarted(session_id=started.session.id)
 
 
@@ -87,10 +89,12 @@ async def start_agent(body: StartAgent, services: ServicesDep) -> AgentStarted:
     dependencies=[requires(KeyScope.STOP), Depends(is_json_if_any)],
     responses=refusals(*OF_ONE_SESSION, UnsupportedMediaType),
 )
-async def stop_agent(session_id: SessionIdDep, supervisor: SupervisorDep) -> AgentStopped:
+async def stop_agent(
+    session_id: SessionIdDep, supervisor: SupervisorDep, visible: SessionsDep
+) -> AgentStopped:
     """Ask one bot to end."""
     try:
-        was_running = not supervisor.registry.get(session_id).session.phase.is_end
+        was_running = not visible.get(session_id).phase.is_end
         await supervisor.stop(session_id)
     except SessionNotFound:
         was_running = False
@@ -98,15 +102,17 @@ async def stop_agent(session_id: SessionIdDep, supervisor: SupervisorDep) -> Age
 
 
 @router.get("/agents", dependencies=[requires(KeyScope.READ)], responses=refusals(*WITHOUT_THE_SCOPE))
-async def list_agents(supervisor: SupervisorDep) -> RunningAgents:
+async def list_agents(visible: SessionsDep) -> RunningAgents:
     """List all bots that are not confirmed gone."""
-    sessions = [record.session for record in supervisor.registry.running()]
     return RunningAgents(
-        agents=[Agent(session_id=each.id, user_id=each.user_id, room_url=each.room_url) for each in sessions]
+        agents=[
+            Agent(session_id=each.id, user_id=each.user_id, room_url=each.room_url)
+            for each in visible.running()
+        ]
     )
 
 
 @router.get("/health", dependencies=[requires(KeyScope.READ)], responses=refusals(*WITHOUT_THE_SCOPE))
-async def read_health(supervisor: SupervisorDep) -> Health:
+async def read_health(visible: SessionsDep) -> Health:
     """Return how many bots are running."""
-    return Health(active_agents=len(supervisor.registry.running()))
+    return Health(active_agents=len(visible.running()))

@@ -12,8 +12,9 @@ from starlette.requests import ClientDisconnect
 from controller.core.tokens import split_token
 from controller.observe.logs import session_at_work
 from controller.supervision.supervisor import Supervisor
-from controller.web.auth import insist_on_json
+from controller.web.auth import AgentAccess, insist_on_json
 from controller.web.services import Services
+from controller.web.visible_sessions import VisibleSessions
 
 T = TypeVar("T")
 
@@ -31,6 +32,20 @@ async def get_supervisor(services: ServicesDep) -> Supervisor:
 
 
 SupervisorDep = Annotated[Supervisor, Depends(get_supervisor)]
+
+
+async def get_access(request: Request, services: ServicesDep) -> AgentAccess:
+    return services.gate.access(request.headers)
+
+
+AccessDep = Annotated[AgentAccess, Depends(get_access)]
+
+
+async def get_sessions(services: ServicesDep, access: AccessDep) -> VisibleSessions:
+    return VisibleSessions(services.supervisor.registry, access)
+
+
+SessionsDep = Annotated[VisibleSessions, Depends(get_sessions)]
 
 
 async def note_session(request: Request, services: ServicesDep) -> None:

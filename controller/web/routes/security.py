@@ -10,7 +10,7 @@ from fastapi import Depends, Request, Security, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import TypeAdapter, ValidationError
 
-from controller.core.errors import RuntimeUnavailable, SessionNotFound, Unauthorized
+from controller.core.errors import Forbidden, RuntimeUnavailable, SessionNotFound, Unauthorized
 from controller.core.session import ANONYMOUS
 from controller.core.tokens import split_token
 from controller.web.auth import Identities, KeyScope, Starter, bearer_of, insist_on_scope
@@ -90,6 +90,8 @@ async def may_read_metrics(request: Request, services: ServicesDep, _: KeyOf) ->
     if services.settings.listeners.metrics_port is None and services.gate.asks_for_keys:
         with _failures_counted(request, services, bearer_of(request.headers)):
             services.gate.check(request.headers, KeyScope.READ)
+        if services.gate.access(request.headers).agents is not None:
+            raise Forbidden("This key is limited to some agents, and metrics are about all of them.")
 
 
 async def bare_id(session_id: str, request: Request, services: ServicesDep) -> str:

@@ -14,11 +14,12 @@ from controller.web.auth import KeyScope
 from controller.web.models import ListSessions, ReadLogs, SessionOut, SessionPage, StartSession
 from controller.web.problems import refusals
 from controller.web.readable import readable
-from controller.web.routes.dependencies import ServicesDep, SupervisorDep, is_json, note_session
+from controller.web.routes.dependencies import AccessDep, ServicesDep, SessionsDep, is_json, note_session
 from controller.web.routes.refusals import OF_A_START, OF_ONE_SESSION, WITHOUT_THE_SCOPE
 from controller.web.routes.security import SessionIdDep, requires
 from controller.web.routes.start_requests import start_request_of
 from controller.web.services import Services
+from controller.web.visible_sessions import VisibleSessions
 
 router = APIRouter(prefix="/v1", tags=["sessions"], dependencies=[Depends(note_session)])
 
@@ -41,9 +42,11 @@ _LOGS: Final = {
     dependencies=[requires(KeyScope.START), Depends(is_json)],
     responses=_STARTED,
 )
-async def start_session(body: StartSession, services: ServicesDep, response: Response) -> SessionOut:
+async def start_session(
+    body: StartSession, services: ServicesDep, access: AccessDep, response: Response
+) -> SessionOut:
     """Launch one bot, and return where the caller meets it. At that point it has launched, but not joined."""
-    started = await services.supervisor.start(start_request_of(body, services))
+    started = await services.supervisor.start(start_request_of(body, services, access))
     response.status_code = 201 if started.is_new else 200
     return services.shown(started.session, started.caller_token, services.ice_servers(started.session))
 
@@ -53,16 +56,18 @@ async def start_session(body: StartSession, services: ServicesDep, response: Res
     dependencies=[requires(KeyScope.READ)],
     responses=refusals(*WITHOUT_THE_SCOPE, InvalidRequest),
 )
-async def list_sessions(services: ServicesDep, query: Annotated[ListSessions, Query()]) -> SessionPage:
+async def list_sessions(
+    services: ServicesDep, visible: SessionsDep, query: Annotated[ListSessions, Query()]
+) -> SessionPage:
     """List running sessions and those that ended and are still kept, newest first."""
-    sessions, next_cursor = services.supervisor.registry.page(query.wanted(), query.limit, query.cursor)
+    sessions, next_cursor = visible.page(query.wanted(), query.limit, query.cursor)
     return SessionPage(sessions=[services.shown(each) for each in sessions], next_cursor=next_cursor)
 
 
 @router.get("/sessions/{session_id}", dependencies=[requires(KeyScope.READ)], responses=_OF_ONE)
-async def read_session(session_id: SessionIdDep, services: ServicesDep) -> SessionOut:
+async def read_session(session_id: SessionIdDep, services: ServicesDep, visible: SessionsDep) -> SessionOut:
     """Return one session's current state."""
-    return services.shown(services.supervisor.registry.get(session_id).session)
+    return services.shown(visible.get(session_id))
 
 
 @router.delete(
@@ -71,9 +76,11 @@ async def read_session(session_id: SessionIdDep, services: ServicesDep) -> Sessi
     dependencies=[requires(KeyScope.STOP)],
     responses=_STOPPED,
 )
-async def stop_session(session_id: SessionIdDep, services: ServicesDep, response: Response) -> SessionOut:
+async def stop_session(
+    session_id: SessionIdDep, services: ServicesDep, visible: SessionsDep, response: Response
+) -> SessionOut:
     """Ask the bot to end. The session is `stopping` until the bot is confirmed gone."""
-    session = await services.supervisor.stop(session_id)
+    session = await services.supervisor.stop(visible.get(session_id).id)
     response.status_code = 200 if session.phase.is_end else 202
     return services.shown(session)
 
@@ -85,17 +92,20 @@ async def stop_session(session_id: SessionIdDep, services: ServicesDep, response
     responses=_LOGS,
 )
 async def read_logs(
-    session_id: SessionIdDep, services: ServicesDep, query: Annotated[ReadLogs, Query()]
+    session_id: SessionIdDep,
+    services: ServicesDep,
+    visible: SessionsDep,
+    query: Annotated[ReadLogs, Query()],
 ) -> StreamingResponse:
     """Return the bot's output, with control characters escaped; with `follow`, until the bot is gone."""
-    session = services.supervisor.registry.get(session_id).session
+    session = visible.get(session_id)
     logs = await services.runtime.logs(session.launch_id, follow=query.follow)
     return StreamingResponse(readable(logs), media_type="text/plain; charset=utf-8")
 
 
-async def known_session(session_id: SessionIdDep, supervisor: SupervisorDep) -> str:
+async def known_session(session_id: SessionIdDep, visible: SessionsDep) -> str:
     """Check that the session exists before its stream begins: after that no error can be returned."""
-    return supervisor.registry.get(session_id).session.id
+    return visible.get(session_id).id
 
 
 @router.get(
@@ -105,10 +115,13 @@ async def known_session(session_id: SessionIdDep, supervisor: SupervisorDep) -> 
     responses=_OF_ONE,
 )
 async def watch_session(
-    session_id: SessionIdDep, services: ServicesDep, last_event_id: LastEventId = None
+    session_id: SessionIdDep,
+    services: ServicesDep,
+    visible: SessionsDep,
+    last_event_id: LastEventId = None,
 ) -> AsyncIterable[ServerSentEvent]:
     """Stream one session: its current state, then the whole at each change. Events are named `session`."""
-    async for event in _events(services, session_id, last_event_id):
+    async for event in _events(services, visible, session_id, last_event_id):
         yield event
 
 
@@ -119,15 +132,15 @@ async def watch_session(
     responses=refusals(*WITHOUT_THE_SCOPE),
 )
 async def watch_sessions(
-    services: ServicesDep, last_event_id: LastEventId = None
+    services: ServicesDep, visible: SessionsDep, last_event_id: LastEventId = None
 ) -> AsyncIterable[ServerSentEvent]:
     """Stream all sessions: their current states, then each as it changes. Events are named `session`."""
-    async for event in _events(services, None, last_event_id):
+    async for event in _events(services, visible, None, last_event_id):
         yield event
 
 
 async def _events(
-    services: Services, session_id: str | None, last_event_id: str | None
+    services: Services, visible: VisibleSessions, session_id: str | None, last_event_id: str | None
 ) -> AsyncIterator[ServerSentEvent]:
-    async for event_id, session in services.supervisor.registry.follow(session_id, last_event_id):
+    async for event_id, session in visible.follow(session_id, last_event_id):
         yield ServerSentEvent(event="session", id=event_id, data=services.shown(session))

@@ -23,7 +23,7 @@ from controller.web.models import (
     at_most,
 )
 from controller.web.problems import refusals
-from controller.web.routes.dependencies import ServicesDep, is_json, note_session
+from controller.web.routes.dependencies import AccessDep, ServicesDep, is_json, note_session
 from controller.web.routes.refusals import OF_A_START
 from controller.web.routes.security import address_tags, starter
 from controller.web.routes.start_requests import start_request_of
@@ -77,6 +77,7 @@ class StartAnswer(BaseModel):
 async def start(
     request: Request,
     services: ServicesDep,
+    access: AccessDep,
     by: Annotated[Starter, Security(starter, scopes=["start"])],
     body: Annotated[StartBody | None, Body()] = None,
 ) -> StartAnswer:
@@ -86,7 +87,7 @@ async def start(
     user_id = by.user(asked.body.user_id if asked.body else None, services.anonymous_name())
     details = asked.body.model_dump(exclude_unset=True) if asked.body else None
     start_request = start_request_of(
-        StartSession(user_id=user_id, agent=asked.agent, body=details or None), services
+        StartSession(user_id=user_id, agent=asked.agent, body=details or None), services, access
     )
     if by.is_public:
         start_request = replace(start_request, address_tags=address_tags(request, services))

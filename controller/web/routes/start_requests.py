@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from controller.core.agents import DEFAULT_AGENT
 from controller.core.errors import InvalidRequest
 from controller.core.session import Budget
 from controller.core.start_request import StartRequest
+from controller.web.auth import AgentAccess
 from controller.web.models import BudgetRequest, StartSession, json_of
 from controller.web.services import Services
 
 
-def start_request_of(body: StartSession, services: Services) -> StartRequest:
-    """Check a request against the operator's limits.
+def start_request_of(body: StartSession, services: Services, access: AgentAccess) -> StartRequest:
+    """Check a request against the operator's limits and the agents of its key.
 
     Raises:
+        AgentNotFound: it names no agent that it may know of.
         InvalidRequest: it asks for too long a session, or a budget that is too large or can't be enforced.
     """
+    agent = access.chosen(body.agent)
     longest = services.settings.limits.max_duration_seconds
     duration = body.max_duration_seconds or longest
     if duration > longest:
         raise InvalidRequest(f"max_duration_seconds: a session may last {longest} seconds at most.")
     return StartRequest(
         user_id=body.user_id,
-        agent=body.agent or DEFAULT_AGENT,
+        agent=agent,
         body=None if body.body is None else json_of(body.body),
         session_id=body.session_id,
         room=(body.room.url, body.room.token) if body.room else None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from controller.composition import compose
 from controller.core.agents import Agents
@@ -31,6 +32,7 @@ class Site:
     runtime: FakeRuntime
     rooms: FakeRooms
     metrics: Metrics
+    app: FastAPI
 
     async def start(self, user_id: str = "ana", **fields: Any) -> dict[str, Any]:
         answer = await self.client.post("/v1/sessions", json={"user_id": user_id, **fields})
@@ -96,4 +98,4 @@ async def serve_site(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7860") as client,
     ):
-        yield Site(client, runtime, fakes, metrics)
+        yield Site(client, runtime, fakes, metrics, app)
