@@ -31,8 +31,8 @@ class AccessSettings(Group):
         "PODLINE_KEYS_FILE",
         'A JSON list of `{"name": "web", "sha256": "<hex SHA-256 of the key>", "scopes": ["start", "read", '
         '"stop"]}`. Scopes: start, public_start, read, stop, admin. A public_start key may be used in a '
-        'browser: it can only start calls at /start for anonymous users. `"agents": ["support"]` limits a key '
-        "to some agents. Without the file, "
+        'browser: it can only start calls at /start for anonymous users. `"agents": ["support"]` limits a '
+        "key to some agents. Without the file, "
         "anybody on this machine may do everything, and nobody else may do anything.",
         example="/path/to/keys.json",
     )

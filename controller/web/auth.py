@@ -67,15 +67,18 @@ class AgentAccess:
     def includes(self, agent: str) -> bool:
         return self.agents is None or agent in self.agents
 
+    @property
+    def default(self) -> str:
+        """The agent of a request that names none. It may be one that the request can't start."""
+        return next(iter(self.agents)) if self.agents is not None and len(self.agents) == 1 else DEFAULT_AGENT
+
     def chosen(self, agent: str | None) -> str:
-        """Return the agent to start: the default if the request names none, or the only one of the key.
+        """Return the agent to start, given the one that the request names.
 
         Raises:
             AgentNotFound: it is not one of these.
         """
-        if agent is None and self.agents is not None and len(self.agents) == 1:
-            [agent] = self.agents
-        chosen = agent or DEFAULT_AGENT
+        chosen = agent or self.default
         if not self.includes(chosen):
             raise AgentNotFound(chosen)
         return chosen

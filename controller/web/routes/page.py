@@ -7,11 +7,10 @@ from typing import Final
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from controller.core.agents import DEFAULT_AGENT
 from controller.core.errors import AgentNotFound
 from controller.web.panels import panel_policy
 from controller.web.problems import refusals
-from controller.web.routes.dependencies import ServicesDep
+from controller.web.routes.dependencies import AccessDep, ServicesDep
 from controller.web.routes.refusals import WITHOUT_THE_SCOPE
 from controller.web.routes.security import may_start
 
@@ -36,16 +35,17 @@ class Startable(BaseModel):
 
 
 @router.get("/start/agents", dependencies=[may_start], responses=refusals(*WITHOUT_THE_SCOPE))
-async def list_startable_agents(services: ServicesDep) -> Startable:
+async def list_startable_agents(services: ServicesDep, access: AccessDep) -> Startable:
     """List the agents that a page can start here, and the kind of room that they meet their callers in."""
     room = services.supervisor.provider
     agents = [
         StartableAgent(name=each.name, has_panel=each.panel is not None)
         for each in services.supervisor.agents.all()
-        if each.version is not None and room in each.version.definition.rooms
+        if each.version is not None and room in each.version.definition.rooms and access.includes(each.name)
     ]
-    has_default = any(each.name == DEFAULT_AGENT for each in agents)
-    return Startable(room=room, default=DEFAULT_AGENT if has_default else None, agents=agents)
+    default = access.default
+    has_default = any(each.name == default for each in agents)
+    return Startable(room=room, default=default if has_default else None, agents=agents)
 
 
 @router.get("/panels/{name}", include_in_schema=False)

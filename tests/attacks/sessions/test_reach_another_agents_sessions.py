@@ -78,6 +78,9 @@ async def test_no_route_leads_to_another_agents_session(site: Site, method: str,
         unknown = await ask(site, method, path.format(session_id="nobody"))
         assert hidden == (unknown[0], unknown[1].replace("nobody", HIDDEN))
         assert unknown[0] == 404 or "not_found" in unknown[1]
+    elif path == "/panels/{name}":
+        hidden = await ask(site, method, "/panels/sales")
+        assert hidden == (404, (await ask(site, method, "/panels/nowhere"))[1].replace("nowhere", "sales"))
     elif path in START_PATHS and method == "POST":
         await starts_neither_that_nor_any_unknown_agent(site, path)
     elif path == "/metrics":
