@@ -290,17 +290,18 @@ def _line_of(provider: str) -> NewLine:
 
 
 def _bot_turns(messages: list[Message]) -> list[tuple[float, str]]:
-    """What the bot said, turn by turn; its words come in pieces, with the spaces between them."""
+    """What the bot said, turn by turn. Sentences come without the spaces between them, other pieces with."""
     turns: list[tuple[float, str]] = []
     in_turn = False
     for message in messages:
         if message.is_bot_text:
             at, words = turns.pop() if in_turn else (message.at, "")
-            turns.append((at, words + message.data["text"]))
+            space = " " if words and message.data.get("aggregated_by") == "sentence" else ""
+            turns.append((at, words + space + message.data["text"]))
             in_turn = True
         elif message.type in ("bot-stopped-speaking", "bot-interrupted"):
             in_turn = False
-    return [(at, words.strip()) for at, words in turns]
+    return [(at, " ".join(words.split())) for at, words in turns]
 
 
 def _heard(sound: Stretch) -> str:

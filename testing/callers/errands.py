@@ -40,6 +40,17 @@ async def says_until(caller: Caller, words: str, kind: str) -> None:
     raise AssertionError(f'"{words}" was not understood; the call:\n' + "\n".join(caller.account()))
 
 
+async def says_until_answered(caller: Caller, words: str, answer: str) -> None:
+    """Say something, and repeat it if it was not understood, until the bot answers with this."""
+    for _ in range(3):
+        await caller.say(words)
+        with contextlib.suppress(CallFailedError):
+            await caller.bot_says(answer, within=15)
+            return
+        await caller.bot_quiet()
+    raise AssertionError(f'"{words}" was not answered; the call:\n' + "\n".join(caller.account()))
+
+
 async def runs_errand(caller: Caller, errand: Errand) -> None:
     """From the greeting on: asked, found, saved, and nothing of anybody else's was heard of."""
     await caller.hears_bot(within=60)
