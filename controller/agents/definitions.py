@@ -56,7 +56,8 @@ def read_definition(name: str, files: Mapping[str, bytes], *, may_patch_job: boo
                 values[key.field] = value
             if key.note is not None:
                 notes.append(f"{file}: {key.name} has no effect. {key.note}")
-    problems += _contradictions(given)
+    if not problems:
+        problems += _contradictions(given)
     if "job" in given and not may_patch_job:
         problems.append(f"{PODLINE_FILE}: job: remove it; only an operator's definition may patch the Job.")
     if re.fullmatch(NAME_PATTERN, values["name"]) is None:
@@ -146,5 +147,5 @@ def _wrong(file: str, key: DefinitionKey) -> str:
 
 def _listed(problems: list[str]) -> str:
     more = len(problems) - _MOST_PROBLEMS
-    rest = f" There are {more} more problems." if more > 0 else ""
+    rest = f" Problems not shown: {more}." if more > 0 else ""
     return " ".join(problems[:_MOST_PROBLEMS]) + rest
