@@ -7,7 +7,8 @@ from urllib.parse import unquote
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("**/README.md")]
+EXAMPLES = [page for page in (ROOT / "examples").glob("**/README.md") if "node_modules" not in page.parts]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *EXAMPLES]
 PACKAGES = "bot|controller|deploy|docs|examples|podline|sandbox|scripts|testing|tests"
 TO_BE_MADE = {"deploy/overlays/ours"}
 """What a page has its reader create."""
