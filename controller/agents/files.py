@@ -6,10 +6,11 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from controller.agents.built_in import BuiltInAgents
 from controller.agents.definitions import MOST_BYTES, InvalidDefinition, ReadDefinition, read_definition
 from controller.agents.keys import DEPLOY_FILE, PODLINE_FILE
 from controller.agents.secret_sets import DIRECTORY as SECRETS
@@ -59,7 +60,10 @@ class _Agent:
 
 
 class AgentFiles:
-    """Implements `Agents`. Each call notices files that have changed."""
+    """Implements `Agents`. Each call notices files that have changed.
+
+    The assistant is there without a directory, too, until one of its name has a valid definition.
+    """
 
     def __init__(self, root: Path, pause_seconds: float = _PAUSE_SECONDS) -> None:
         """Read nothing yet.
@@ -73,6 +77,7 @@ class AgentFiles:
         self._directories: dict[str, _Directory] = {}
         self._agents: dict[str, _Agent] = {}
         self._unreadable: str | None = None
+        self._built_in = BuiltInAgents()
 
     def current(self, name: str) -> AgentVersion:
         status = next((each for each in self.all() if each.name == name), None)
@@ -84,15 +89,17 @@ class AgentFiles:
 
     def version(self, name: str, version_id: str) -> AgentVersion | None:
         agent = self._agents.get(name)
-        return None if agent is None else agent.versions.find(version_id)
+        found = agent.versions.find(version_id) if agent is not None else None
+        return found or self._built_in.version(name, version_id)
 
     def all(self) -> Sequence[AgentStatus]:
         self._look()
-        statuses: dict[str, AgentStatus] = {}
+        statuses = {status.name: status for status in self._built_in.all()}
         for key, directory in self._directories.items():
             agent = self._agents.get(directory.name)
             if agent is None or agent.owner != key:
-                statuses.setdefault(key, AgentStatus(name=key, problem=directory.problem))
+                known = statuses.get(key, AgentStatus(name=key))
+                statuses[key] = replace(known, problem=directory.problem)
             else:
                 statuses[directory.name] = AgentStatus(
                     name=directory.name,

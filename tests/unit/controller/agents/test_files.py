@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from controller.agents.files import AgentFiles
-from controller.core.agents import AgentStatus
+from controller.core.agents import BUILT_IN, AgentStatus
 from controller.core.errors import AgentInvalid, AgentNotFound
 
 Write = Callable[[str, str], Path]
@@ -46,8 +46,13 @@ def agents(root: Path) -> AgentFiles:
 
 
 def only(agents: AgentFiles) -> AgentStatus:
-    [status] = agents.all()
+    """Return the only agent beside the assistant."""
+    [status] = others(agents)
     return status
+
+
+def others(agents: AgentFiles) -> list[AgentStatus]:
+    return [status for status in agents.all() if status.name != BUILT_IN.name]
 
 
 def test_a_bot_alone_is_an_agent_of_its_directorys_name(agents: AgentFiles, write: Write, root: Path) -> None:
@@ -202,12 +207,32 @@ def test_an_agent_that_is_renamed_or_removed_is_gone(agents: AgentFiles, write: 
     write("shop/bot.py", "")
     first = agents.current("shop")
     write("shop/pcc-deploy.toml", 'agent_name = "store"')
-    assert [status.name for status in agents.all()] == ["store"]
+    assert only(agents).name == "store"
     assert agents.version("shop", first.id) is first
 
     (root / "shop").rename(root / ".hidden")
-    assert agents.all() == []
+    assert others(agents) == []
     assert agents.home_of(first) is None
+
+
+def test_the_assistant_is_there_until_a_directory_of_its_name_is_valid(
+    agents: AgentFiles, write: Write, root: Path
+) -> None:
+    assert agents.current("shopping") is BUILT_IN
+    write("shopping/podline.toml", "idle_seconds = true")
+    assert agents.current("shopping") is BUILT_IN
+    assert agents.home_of(BUILT_IN) is None
+    [status] = agents.all()
+    assert status.problem is not None
+
+    write("shopping/bot.py", "")
+    write("shopping/podline.toml", "idle_seconds = 20")
+    version = agents.current("shopping")
+    home = agents.home_of(version)
+    assert version.definition.idle_seconds == 20
+    assert home is not None
+    assert home.directory == root / "shopping"
+    assert agents.version("shopping", BUILT_IN.id) is BUILT_IN
 
 
 def test_a_panel_is_read_from_beside_the_definition(agents: AgentFiles, write: Write) -> None:
@@ -235,7 +260,7 @@ def test_a_directory_that_cannot_be_read_keeps_what_is_known(
 async def test_changes_are_watched(agents: AgentFiles, write: Write, root: Path) -> None:
     write("shop/bot.py", "")
     async with asyncio.timeout(10), contextlib.aclosing(agents.watch()) as changes:
-        assert (await anext(changes)).version is not None
+        assert {(await anext(changes)).name for _ in range(2)} == {"shop", "shopping"}
         write("shop/podline.toml", "idle_seconds = true")
         assert (await anext(changes)).problem is not None
         (root / "shop").rename(root / ".hidden")
