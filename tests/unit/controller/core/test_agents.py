@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from controller.core.agents import BUILT_IN, AgentDefinition, AgentVersion, GoodbyeRule
+from controller.core.agents import AgentDefinition, AgentVersion, GoodbyeRule
 from controller.core.start_request import StartRequest
 
 SHOP = AgentDefinition(name="shop", image="shop:1", goodbye=GoodbyeRule(request="Say goodbye."))
@@ -22,7 +22,7 @@ def test_a_version_is_named_by_its_serial_number_and_its_hash() -> None:
     assert first.id == f"1-{SHOP.hash[:8]}"
     assert first.id != again.id
     # Stays as it is: sessions on Jobs name it.
-    assert BUILT_IN.id == "1-9f33c60a"
+    assert AgentVersion(definition=AgentDefinition(name="shopping"), serial=1).id == "1-9f33c60a"
 
 
 def test_a_request_without_agent_and_body_has_the_hash_of_releases_without_agents() -> None:
