@@ -144,7 +144,7 @@ class AgentStatus:
     version: AgentVersion | None = None
     problem: str | None = None
     notes: tuple[str, ...] = ()
-    panel: str | None = field(default=None, repr=False)
+    panel: str | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,11 @@ _SEALED: Final = (
 """An origin of its own, and no address to load from or send to."""
 
 
+def as_read_by_browsers(panel: str) -> str:
+    """Return a panel with the line ends that a browser makes of it, on which the hashes of scripts depend."""
+    return panel.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def panel_policy(panel: str) -> str:
     """Return the Content-Security-Policy of a panel, which lets the scripts in its HTML run and no others.
 

@@ -12,7 +12,8 @@ import numpy as np
 from playwright.async_api import Page, async_playwright
 
 from sandbox.voice import Voice
-from testing.callers.browser import FLAGS
+from testing.callers.browser import FLAGS, find_chromium
+from testing.leaving_out import leave_out
 
 SCRIPT: Final = (("find running shoes under one hundred dollars", 17), ("save product two", 8))
 """What is said, and the seconds left for the answer."""
@@ -35,6 +36,14 @@ _RATE: Final = 48_000
 _NOISE: Final = 30
 _LEAD_SECONDS: Final = 10
 """The recording starts with the click, not with the call: this long a bot has to come and greet."""
+
+
+def chromium_here() -> Path:
+    """Return where Chromium is. Where there is none, the test is left out."""
+    found = find_chromium()
+    if found is None:
+        leave_out("no Chromium on this machine: scripts/test says how to get one")
+    return found
 
 
 def record(voice: Voice, path: Path) -> Path:

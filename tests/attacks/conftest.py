@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from testing.callers.browsing import chromium_here
 from testing.fakes.controllers.served import ServeController, serve_controller
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    return chromium_here()
 
 
 @pytest.fixture

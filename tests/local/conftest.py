@@ -12,9 +12,7 @@ import pytest
 from dotenv import dotenv_values
 
 from sandbox.voice import Voice
-from testing.callers.browser import find_chromium
-from testing.callers.browsing import record
-from testing.leaving_out import leave_out
+from testing.callers.browsing import chromium_here, record
 from testing.processes import Program, Sandbox, answers, free_port, processes_of
 from testing.servers.livekit import LiveKitServer, livekit_server
 
@@ -129,10 +127,7 @@ def voice() -> Voice:
 
 @pytest.fixture(scope="session")
 def chromium() -> Path:
-    found = find_chromium()
-    if found is None:
-        leave_out("no Chromium on this machine: scripts/test says how to get one")
-    return found
+    return chromium_here()
 
 
 @pytest.fixture(scope="session")

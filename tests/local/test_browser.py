@@ -8,6 +8,7 @@ import httpx
 from playwright.async_api import expect
 
 from testing.callers.browsing import HEARD, opened, speaking
+from testing.callers.page_bot import SESSION, called, rtvi, said
 from testing.processes import ended_session, eventually
 
 
@@ -91,6 +92,70 @@ async def test_a_closed_tab_ends_the_call_at_once(
             lambda: ended_session(controller, session_id), "the session's end", within=3
         )
     assert session["reason"] == "caller_left"
+
+
+async def test_what_a_bot_reports_is_shown(controller_url: str, chromium: Path) -> None:
+    call = {"tool_call_id": "1", "function_name": "find_seat"}
+    service = {"processor": "OpenAILLMService#0", "model": "gpt-x"}
+    messages = [
+        rtvi("user-input", {"text": "Is there a seat?", "input_type": "transcription", "final": True}),
+        rtvi("llm-function-call-in-progress", {**call, "arguments": {"row": 7}}),
+        rtvi("llm-function-call-stopped", {**call, "cancelled": False, "result": {"seat": "7A"}}),
+        rtvi("metrics", {"ttfb": [{**service, "value": 0.25}], "tokens": [{"prompt_tokens": 1234}]}),
+        rtvi("metrics", {"characters": [{"processor": "OpenAITTSService#0", "value": 90}]}),
+        rtvi("error", {"error": "The seats can't be reached.", "fatal": False}),
+        said("Seat 7A is free."),
+    ]
+    async with opened(controller_url, chromium) as page, called(page, messages):
+        conversation = page.get_by_role("log", name="Conversation")
+        await expect(conversation).to_contain_text("Seat 7A is free.", timeout=20_000)
+        await expect(conversation).to_contain_text("Is there a seat?")
+        await expect(page.get_by_role("alert")).to_contain_text("The seats can't be reached.")
+
+        await page.get_by_role("tab", name="Speed").click()
+        services = page.get_by_role("tabpanel", name="Speed")
+        await expect(services.get_by_role("row", name="OpenAILLMService")).to_contain_text("0.25 s")
+        await expect(services.get_by_role("row", name="OpenAITTSService")).to_contain_text("90 characters")
+        await expect(services).to_contain_text("1,234")
+        await page.keyboard.press("ArrowRight")
+        tools = page.get_by_role("tabpanel", name="Tools")
+        for shown in ("find_seat", '"row": 7', '"seat": "7A"', " s"):
+            await expect(tools).to_contain_text(shown)
+        await page.keyboard.press("ArrowRight")
+        await page.get_by_label("Search the events").fill("find_seat stopped")
+        await expect(page.locator("#events > li")).to_have_count(1)
+        await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await page.get_by_role("button", name="Copy", exact=True).click()
+        await expect(page.get_by_role("button", name="Copied 1")).to_be_visible()
+        copied = await page.evaluate("navigator.clipboard.readText()")
+        await page.get_by_role("tab", name="Session").click()
+        await expect(page.get_by_role("tabpanel", name="Session")).to_contain_text(SESSION)
+
+        await page.get_by_text("Devices").click()
+        microphones = page.get_by_label("Microphone")
+        names = await microphones.locator("option").all_inner_texts()
+        assert len(names) > 1, "the browser's fake microphones"
+        await microphones.select_option(index=1)
+        await page.get_by_label("Speaker").select_option(index=1)
+        await expect(page.locator("#devices-note")).to_be_empty()
+        await page.get_by_role("button", name="Hang up").click()
+        await expect(page.locator("#ending")).to_contain_text("You hung up")
+    assert copied.endswith(messages[2])
+
+
+async def test_a_room_at_daily_is_a_link_with_the_callers_token(controller_url: str, chromium: Path) -> None:
+    answer = {"sessionId": "one~two", "dailyRoom": "https://shop.daily.co/room?a=1", "dailyToken": "a b"}
+    async with opened(controller_url, chromium) as page:
+        await page.route("**/start", lambda route: route.fulfill(json=answer))
+        await page.get_by_role("button", name="Start talking").click()
+        link = page.get_by_role("link", name="Open the room")
+        await expect(link).to_have_attribute("href", "https://shop.daily.co/room?a=1&t=a+b")
+        await page.get_by_role("button", name="Hang up").click()
+        await page.route(
+            "**/start", lambda route: route.fulfill(json={**answer, "dailyRoom": "javascript:alert(1)"})
+        )
+        await page.get_by_role("button", name="Call again").click()
+        await expect(page.locator("#ending")).to_contain_text("The server named a room")
 
 
 async def test_a_refused_start_is_told_in_a_sentence(controller_url: str, chromium: Path) -> None:

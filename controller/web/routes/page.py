@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from controller.core.errors import AgentNotFound
-from controller.web.panels import panel_policy
+from controller.web.panels import as_read_by_browsers, panel_policy
 from controller.web.problems import refusals
 from controller.web.routes.dependencies import AccessDep, ServicesDep
 from controller.web.routes.refusals import WITHOUT_THE_SCOPE
@@ -54,6 +54,7 @@ async def panel(name: str, services: ServicesDep) -> Response:
     agents = services.supervisor.agents.all() if services.has_page else ()
     for each in agents:
         if each.name == name and each.panel is not None:
-            headers = {"Content-Security-Policy": panel_policy(each.panel), "X-DNS-Prefetch-Control": "off"}
-            return Response(each.panel, media_type=_PANEL, headers=headers)
+            html = as_read_by_browsers(each.panel)
+            headers = {"Content-Security-Policy": panel_policy(html), "X-DNS-Prefetch-Control": "off"}
+            return Response(html, media_type=_PANEL, headers=headers)
     raise AgentNotFound(name)

@@ -12,7 +12,9 @@ export class LiveKitRoom extends EventTarget {
 
   /** Load LiveKit's client, which only these calls need, and return a room that is not connected yet. */
   static async load({ url, token }) {
-    return new LiveKitRoom(await import("../vendor/livekit-client.esm.mjs"), url, token);
+    const client = await import("../vendor/livekit-client.esm.mjs");
+    client.setLogLevel("warn");
+    return new LiveKitRoom(client, url, token);
   }
 
   constructor(client, url, token) {
