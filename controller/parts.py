@@ -80,7 +80,8 @@ def choose_parts(settings: Settings, variables: Mapping[str, str], directory: Pa
     prices, keys, identities = _read_prices(settings), _read_keys(settings), choose_identities(settings)
     clock = system_clock()
     signer = choose_signer(settings)
-    declared = Declared(tools=settings.metrics.tools, models=settings.metrics.models)
+    names = settings.metrics
+    declared = Declared(tools=names.tools, models=names.models, services=names.services)
     metrics = Metrics(CollectorRegistry(), prices, declared)
     tracing = choose_tracing(variables)
     agents, runtime = choose_agents_and_runtime(

@@ -51,6 +51,7 @@ class Declared:
 
     tools: Collection[str] = default_agent.TOOLS
     models: Collection[str] = default_agent.MODELS
+    services: Collection[str] = default_agent.SERVICES
 
 
 class DeclaredValues:

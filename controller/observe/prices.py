@@ -1,4 +1,4 @@
-"""The cost of tokens: the operator's price file, and usage in money. Pure, except for reading the file."""
+"""The cost of usage: the operator's price file, and usage in money. Pure, except for reading the file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from podline.contract.usage import Tokens, Usage
+from podline.contract.arithmetic import by_service
+from podline.contract.usage import ModelUsage, Tokens, Usage
 
 Direction = Literal["input", "cached_input", "output", "reasoning"]
 Modality = Literal["text", "audio"]
 Kind = tuple[Direction, Modality]
+Unit = Kind | Literal["audio_seconds", "characters"]
 
 KINDS: Final[tuple[Kind, ...]] = (
     ("input", "text"),
@@ -28,6 +30,7 @@ KINDS: Final[tuple[Kind, ...]] = (
 )
 
 _PER: Final = 1_000_000
+_SECONDS_OF_A_MINUTE: Final = 60
 _PLACES: Final = 9
 """A billionth of the currency, less than any token costs."""
 
@@ -46,21 +49,38 @@ class PerModality(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}):
-    """The prices of one model from a day on.
+    """The prices of one model from a day on, of one service or of all: of tokens, of audio, of characters.
 
     By default cached input costs as much as input, and reasoning as much as text.
     """
 
     model: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
     since: date
-    input: PerModality
-    output: PerModality
+    input: PerModality | None = None
+    output: PerModality | None = None
     cached_input: PerModality | None = None
     reasoning: Price | None = None
+    audio_minute: Price | None = None
+    characters: Price | None = None
+    service: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
 
-    def of(self, kind: Kind) -> float:
-        """Return the price of a million tokens of this kind."""
-        direction, modality = kind
+    def __post_init__(self) -> None:
+        if (self.input is None) != (self.output is None):
+            raise ValueError("`input` and `output` need each other")
+        if self.input is None and (self.cached_input is not None or self.reasoning is not None):
+            raise ValueError("`cached_input` and `reasoning` need `input` and `output`")
+        if self.input is None and self.audio_minute is None and self.characters is None:
+            raise ValueError("it has no price: give `input` and `output`, `audio_minute` or `characters`")
+
+    def of(self, unit: Unit) -> float | None:
+        """Return the price of a million tokens or characters, or of a minute; None if there is none."""
+        if unit == "audio_seconds":
+            return self.audio_minute
+        if unit == "characters":
+            return self.characters
+        if self.input is None or self.output is None:
+            return None
+        direction, modality = unit
         if direction == "reasoning":
             return self.output.text if self.reasoning is None else self.reasoning
         prices = {
@@ -71,6 +91,23 @@ class ModelPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
         return prices.text if modality == "text" else prices.audio
 
 
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """The cost of some usage, and how much of it has no price.
+
+    Attributes:
+        amount: the cost; None if nothing of it has a price.
+        unpriced: what it does not include.
+    """
+
+    amount: float | None
+    unpriced: Mapping[Unit, float]
+
+    @property
+    def unpriced_tokens(self) -> float:
+        return sum(count for unit, count in self.unpriced.items() if unit in KINDS)
+
+
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
     prices: Annotated[list[ModelPrices], msgspec.Meta(min_length=1, max_length=1000)]
@@ -78,11 +115,15 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """The cost of a session. It names models without a price, whose tokens are not included."""
+    """The cost of a session. It names models that were used in a way that has no price and is not included.
+
+    What services cost adds up to what models cost, except where it is not known which service used a model.
+    """
 
     currency: str
     amount: float
     models: Mapping[str, float]
+    services: Mapping[str, float]
     unpriced_models: tuple[str, ...]
 
 
@@ -91,41 +132,65 @@ class PriceList:
 
     def __init__(self, currency: str, prices: list[ModelPrices]) -> None:
         self.currency = currency
-        self._of_model: dict[str, list[ModelPrices]] = {}
+        self._prices = tuple(prices)
+        self._of: dict[tuple[str | None, str], list[ModelPrices]] = {}
         for each in sorted(prices, key=lambda each: each.since, reverse=True):
-            self._of_model.setdefault(_plain(each.model), []).append(each)
+            self._of.setdefault((each.service, _plain(each.model)), []).append(each)
 
     @property
     def models(self) -> frozenset[str]:
-        return frozenset(self._of_model)
+        return frozenset(model for _, model in self._of)
 
-    def amount(self, model: str, tokens: Tokens, on: date) -> float | None:
-        """Return the cost of these tokens at the prices of that day; None if there are no prices."""
-        prices = next((each for each in self._of_model.get(model, ()) if each.since <= on), None)
+    @property
+    def services(self) -> frozenset[str]:
+        return frozenset(service for service, _ in self._of if service is not None)
+
+    def charged(self, service: str | None, model: str, used: ModelUsage, on: date) -> Charged:
+        """Return the cost of this usage at the prices of that day: of the service, otherwise of any."""
+        amounts = units(used)
+        prices = self._valid((service, model), on) or self._valid((None, model), on)
         if prices is None:
-            return None
-        return sum(count * prices.of(kind) for kind, count in split(tokens)) / _PER
+            return Charged(None, amounts)
+        priced = [(unit, count, prices.of(unit)) for unit, count in amounts.items()]
+        costs = [_cost(unit, count, price) for unit, count, price in priced if price is not None]
+        unpriced = {unit: count for unit, count, price in priced if price is None}
+        return Charged(sum(costs) if costs or not unpriced else None, unpriced)
 
     def charge(self, usage: Usage, on: date) -> float:
-        """Return what a session's budget is charged: models without a price cost the highest of each kind."""
-        amounts = ((self.amount(model, tokens, on), tokens) for model, tokens in usage.models.items())
-        return sum(self._at_most(tokens) if known is None else known for known, tokens in amounts)
-
-    def _at_most(self, tokens: Tokens) -> float:
-        entries = [each for of_model in self._of_model.values() for each in of_model]
-        highest = (count * max(each.of(kind) for each in entries) for kind, count in split(tokens))
-        return sum(highest) / _PER
+        """Return what a session's budget is charged: what has no price costs the highest of its kind."""
+        parts = by_service(usage).items()
+        charged = [self.charged(service, model, used, on) for (service, model), used in parts]
+        return sum((each.amount or 0.0) + self._at_most(each.unpriced) for each in charged)
 
     def cost(self, usage: Usage, on: date) -> Cost:
         """Return the cost of a session that was accepted on that day."""
-        amounts = {model: self.amount(model, tokens, on) for model, tokens in usage.models.items()}
-        priced = {model: round(each, _PLACES) for model, each in amounts.items() if each is not None}
+        models: dict[str, float] = {}
+        services: dict[str, float] = {}
+        unpriced: dict[str, None] = {}
+        for (service, model), used in by_service(usage).items():
+            charged = self.charged(service, model, used, on)
+            if charged.unpriced:
+                unpriced[model] = None
+            if charged.amount is not None:
+                models[model] = models.get(model, 0.0) + charged.amount
+                if service is not None:
+                    services[service] = services.get(service, 0.0) + charged.amount
         return Cost(
             currency=self.currency,
-            amount=round(sum(priced.values()), _PLACES),
-            models=priced,
-            unpriced_models=tuple(model for model, each in amounts.items() if each is None),
+            amount=round(sum(models.values()), _PLACES),
+            models={name: round(each, _PLACES) for name, each in models.items()},
+            services={name: round(each, _PLACES) for name, each in services.items()},
+            unpriced_models=tuple(unpriced),
         )
+
+    def _valid(self, key: tuple[str | None, str], on: date) -> ModelPrices | None:
+        return next((each for each in self._of.get(key, ()) if each.since <= on), None)
+
+    def _at_most(self, amounts: Mapping[Unit, float]) -> float:
+        return sum(_cost(unit, count, self._highest(unit)) for unit, count in amounts.items())
+
+    def _highest(self, unit: Unit) -> float:
+        return max((each.of(unit) or 0.0 for each in self._prices), default=0.0)
 
 
 def read_prices(path: Path) -> PriceList:
@@ -143,17 +208,28 @@ def read_prices(path: Path) -> PriceList:
     except msgspec.ValidationError as error:
         # The path within the document counts entries from 0: `$.prices[0].input.text`.
         raise InvalidPricesError(f"{path}: {error}.") from error
-    seen: set[tuple[str, date]] = set()
+    seen: set[tuple[str | None, str, date]] = set()
     for number, each in enumerate(file.prices):
-        key = (_plain(each.model), each.since)
+        key = (each.service, _plain(each.model), each.since)
         if key in seen:
-            twice = f"{each.model!r} has two entries from {each.since}"
+            of_service = f" of {each.service!r}" if each.service else ""
+            twice = f"{each.model!r}{of_service} has two entries from {each.since}"
             raise InvalidPricesError(f"{path}: {twice} - at `$.prices[{number}]`.")
         seen.add(key)
     return PriceList(file.currency, file.prices)
 
 
-def split(tokens: Tokens) -> Iterator[tuple[Kind, int]]:
+def units(used: ModelUsage) -> dict[Unit, float]:
+    """Return the parts of this usage that can have a price of their own, without those that are zero."""
+    amounts: dict[Unit, float] = {kind: count for kind, count in split(used) if count}
+    if used.audio_seconds:
+        amounts["audio_seconds"] = used.audio_seconds
+    if used.characters:
+        amounts["characters"] = used.characters
+    return amounts
+
+
+def split(tokens: Tokens | ModelUsage) -> Iterator[tuple[Kind, int]]:
     """Return tokens by kind, each in one kind only: together they are the prompt and the completion.
 
     A part that is reported as larger than its whole counts as the whole.
@@ -168,6 +244,10 @@ def split(tokens: Tokens) -> Iterator[tuple[Kind, int]]:
     written = tokens.completion_tokens - said - thought
     counts = (text - cached_text, audio - cached_audio, cached_text, cached_audio, written, said, thought)
     return zip(KINDS, counts, strict=True)
+
+
+def _cost(unit: Unit, count: float, price: float) -> float:
+    return count * price / (_SECONDS_OF_A_MINUTE if unit == "audio_seconds" else _PER)
 
 
 def _plain(model: str) -> str:

@@ -14,6 +14,7 @@ from controller.core.session import Session
 from controller.observe.answer_metrics import LATENCY, AnswerMetrics
 from controller.observe.labels import ERROR_KINDS, REFUSAL_CAUSES, BoundedValues, Declared, DeclaredValues
 from controller.observe.prices import PriceList, split
+from podline.contract.arithmetic import OTHER, by_service
 from podline.contract.messages import (
     AudioDropped,
     ClientMessagesRefused,
@@ -23,7 +24,7 @@ from podline.contract.messages import (
     Silence,
     ToolCalled,
 )
-from podline.contract.usage import TalkSeconds, Tokens, ToolCalls, Usage
+from podline.contract.usage import ModelUsage, TalkSeconds, ToolCalls, Usage
 
 log = logging.getLogger("podline.metrics")
 
@@ -40,9 +41,12 @@ def exemplar_of(session: Session) -> dict[str, str] | None:
 
 
 def with_prices(declared: Declared, prices: PriceList | None) -> Declared:
-    """Return the declared names, and the models that have a price."""
-    models = frozenset(declared.models) | (prices.models if prices else frozenset())
-    return Declared(tools=frozenset(declared.tools), models=models)
+    """Return the declared names, and the models and services that have a price."""
+    return Declared(
+        tools=frozenset(declared.tools),
+        models=frozenset(declared.models) | (prices.models if prices else frozenset()),
+        services=frozenset(declared.services) | (prices.services if prices else frozenset()),
+    )
 
 
 class UsageMetrics:
@@ -52,6 +56,7 @@ class UsageMetrics:
         self._prices = prices
         self._models = DeclaredValues(declared.models)
         self._tools = DeclaredValues(declared.tools)
+        self._services = DeclaredValues(declared.services)
         self._kinds = BoundedValues(ERROR_KINDS)
         self._unpriced: set[str] = set()
 
@@ -63,7 +68,11 @@ class UsageMetrics:
 
         self._answers = AnswerMetrics(registry)
         self._first_byte = histogram(
-            "model_first_byte_seconds", "Time until the first byte of the model's answer.", LATENCY, "model"
+            "model_first_byte_seconds",
+            "Time until the first byte of a service's answer.",
+            LATENCY,
+            "service",
+            "model",
         )
         self._turns = counter("turns", "Turns finished by callers.")
         self._interruptions = counter("interruptions", "Times a caller interrupted the bot.")
@@ -71,10 +80,24 @@ class UsageMetrics:
         self._tool_calls = counter("tool_calls", "Finished tool calls.", "tool", "outcome")
         self._tool_seconds = histogram("tool_call_duration_seconds", "Duration of tool calls.", _TOOL, "tool")
         self._errors = counter("bot_errors", "Errors inside bots whose calls continued.", "kind")
-        self._tokens = counter("tokens", "Tokens, each counted once.", "model", "direction", "modality")
+        self._tokens = counter(
+            "tokens", "Tokens, each counted once.", "service", "model", "direction", "modality"
+        )
+        self._transcribed = counter(
+            "transcribed_seconds", "Audio sent to speech-to-text services.", "service", "model"
+        )
+        self._synthesized = counter(
+            "synthesized_characters", "Characters given to text-to-speech services.", "service", "model"
+        )
         self._talk = counter("talk_seconds", "Time that each side spoke.", "side")
-        self._cost = counter("cost", "Cost of tokens according to the price file.", "model", "currency")
-        self._unpriced_tokens = counter("unpriced_tokens", "Tokens of models without a price.", "model")
+        self._cost = counter("cost", "Cost of usage by the price file.", "service", "model", "currency")
+        self._unpriced_tokens = counter("unpriced_tokens", "Tokens without a price.", "service", "model")
+        self._unpriced_seconds = counter(
+            "unpriced_transcribed_seconds", "Transcribed audio without a price.", "service", "model"
+        )
+        self._unpriced_characters = counter(
+            "unpriced_synthesized_characters", "Spoken characters without a price.", "service", "model"
+        )
         self._client_messages_refused = counter(
             "client_messages_refused", "Messages from callers' clients that bots refused.", "cause"
         )
@@ -91,8 +114,9 @@ class UsageMetrics:
         exemplar = exemplar_of(session)
         for event in events:
             match event:
-                case FirstByte(model=model, seconds=seconds):
-                    self._first_byte.labels(self._models.bounded(model)).observe(seconds, exemplar)
+                case FirstByte(model=model, seconds=seconds, service=service):
+                    labels = self._labels(service, model)
+                    self._first_byte.labels(*labels).observe(seconds, exemplar)
                 case ToolCalled(name=name, seconds=seconds):
                     self._tool_seconds.labels(self._tools.bounded(name)).observe(seconds, exemplar)
                 case Silence(after=after):
@@ -109,8 +133,8 @@ class UsageMetrics:
     def add(self, session: Session, usage: Usage) -> None:
         """Add a session's usage since the last call."""
         day = session.timeline.accepted.date()
-        for model, tokens in usage.models.items():
-            self._add_tokens(model, tokens, day)
+        for (service, model), used in by_service(usage).items():
+            self._add_used(service, model, used, day)
         for name, calls in usage.tool_calls.items():
             self._add_calls(self._tools.bounded(name), calls)
         if usage.turns:
@@ -119,21 +143,29 @@ class UsageMetrics:
             self._interruptions.inc(usage.interruptions)
         self._add_talk(usage.talk_seconds)
 
-    def _add_tokens(self, model: str, tokens: Tokens, day: date) -> None:
-        label = self._models.bounded(model)
-        for (direction, modality), count in split(tokens):
+    def _labels(self, service: str | None, model: str) -> tuple[str, str]:
+        return OTHER if service is None else self._services.bounded(service), self._models.bounded(model)
+
+    def _add_used(self, service: str | None, model: str, used: ModelUsage, day: date) -> None:
+        labels = self._labels(service, model)
+        for (direction, modality), count in split(used):
             if count:
-                self._tokens.labels(label, direction, modality).inc(count)
+                self._tokens.labels(*labels, direction, modality).inc(count)
+        _inc(self._transcribed, labels, used.audio_seconds)
+        _inc(self._synthesized, labels, used.characters)
         if self._prices is None:
             return
-        amount = self._prices.amount(model, tokens, day)
-        if amount is not None:
-            self._cost.labels(label, self._prices.currency).inc(amount)
+        charged = self._prices.charged(service, model, used, day)
+        if charged.amount is not None:
+            self._cost.labels(*labels, self._prices.currency).inc(charged.amount)
+        if not charged.unpriced:
             return
-        self._unpriced_tokens.labels(label).inc(tokens.prompt_tokens + tokens.completion_tokens)
+        _inc(self._unpriced_tokens, labels, charged.unpriced_tokens)
+        _inc(self._unpriced_seconds, labels, charged.unpriced.get("audio_seconds", 0.0))
+        _inc(self._unpriced_characters, labels, charged.unpriced.get("characters", 0.0))
         if model not in self._unpriced and len(self._unpriced) < _MAX_UNPRICED:
             self._unpriced.add(model)
-            log.warning("model without a price", extra={"model": model})
+            log.warning("model without a price", extra={"model": model, "service": service})
 
     def _add_calls(self, tool: str, calls: ToolCalls) -> None:
         for outcome, count in (("ok", calls.ok), ("error", calls.error)):
@@ -144,3 +176,8 @@ class UsageMetrics:
         for side, seconds in (("caller", talk.caller), ("bot", talk.bot)):
             if seconds:
                 self._talk.labels(side).inc(seconds)
+
+
+def _inc(counter: Counter, labels: tuple[str, str], amount: float) -> None:
+    if amount:
+        counter.labels(*labels).inc(amount)

@@ -28,7 +28,8 @@ class MetricsSettings(Group):
 
     prices_file: Path | None = variable(
         "PODLINE_PRICES_FILE",
-        "The prices of tokens: a copy of deploy/prices.example.toml with your vendor's prices.",
+        "The prices of tokens, transcription and speech: a copy of deploy/prices.example.toml with your "
+        "vendors' prices.",
         example="/path/to/prices.toml",
     )
     tools: Annotated[tuple[Label, ...], COMMA_SEPARATED] = variable(
@@ -42,5 +43,12 @@ class MetricsSettings(Group):
         "PODLINE_MODELS",
         "The same for models. Those in the price file always have their own series.",
         default=default_agent.MODELS,
+        max_length=MAX_LABELS,
+    )
+    services: Annotated[tuple[Label, ...], COMMA_SEPARATED] = variable(
+        "PODLINE_SERVICES",
+        "The same for services, by the names of Pipecat's classes. Those in the price file always have their "
+        "own series.",
+        default=default_agent.SERVICES,
         max_length=MAX_LABELS,
     )

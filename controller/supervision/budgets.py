@@ -34,7 +34,7 @@ class BudgetKeeper:
 
 def spent(budget: Budget, usage: Usage, prices: PriceList | None, on: date) -> Ending | None:
     """Return why a session accepted on that day must end, given its usage; None if it may continue."""
-    tokens = sum(each.prompt_tokens + each.completion_tokens for each in usage.models.values())
+    tokens = sum(each.tokens for each in usage.models.values())
     if budget.tokens is not None and tokens >= budget.tokens:
         return _ending(f"{tokens:,} tokens", f"{budget.tokens:,}")
     if budget.cost is not None and prices is not None:

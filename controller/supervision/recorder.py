@@ -136,7 +136,7 @@ class Recorder:
     def _usage(self, record: Record, claimed: Usage, refusals: Counter[str], *, is_last: bool) -> Usage:
         """Return what a session has used: the totals that its bot claims, as far as they are plausible.
 
-        Never less than its batches add up to: tokens, which cost money, at any time, all else at the end.
+        Never less than its batches add up to: what costs money at any time, all else at the end.
         """
         counted = record.ledger.used
         totals = record.claims.totals(claimed, self._age(record))
@@ -144,7 +144,7 @@ class Recorder:
             refusals["totals"] += 1
             totals = NOTHING
         elif not is_last:
-            counted = Usage(models=counted.models)
+            counted = Usage(models=counted.models, services=counted.services)
         return with_few_names(at_least(furthest(record.session.usage, totals), counted))
 
     def _age(self, record: Record) -> float:

@@ -12,8 +12,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 
 from controller.core.session import Session
 from controller.observe.prices import PriceList
+from podline.contract.arithmetic import by_service
 from podline.contract.nesting import MOST_LEVELS, is_too_deep
 from podline.contract.reasons import Phase, Reason
+from podline.contract.usage import Usage
 
 MAX_METADATA_BYTES = 4096
 MAX_BODY_BYTES = 16 * 1024
@@ -180,8 +182,13 @@ class TimelineOut(BaseModel):
     ended: datetime | None
 
 
-class TokensOut(BaseModel):
-    """Tokens of one model. Prompt and completion include their parts (audio, cached, reasoning)."""
+class ModelUsageOut(BaseModel):
+    """The usage of one model. Prompt and completion include their parts (audio, cached, reasoning).
+
+    Speech-to-text models have `audio_seconds`, the audio they were sent; text-to-speech models `characters`.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
 
     prompt_tokens: int
     completion_tokens: int
@@ -190,6 +197,14 @@ class TokensOut(BaseModel):
     cache_read_input_tokens: int
     cache_read_input_audio_tokens: int
     reasoning_tokens: int
+    audio_seconds: float
+    characters: int
+
+
+class ServiceUsageOut(BaseModel):
+    """The usage of one of the bot's services, by model."""
+
+    models: dict[str, ModelUsageOut]
 
 
 class ToolCallsOut(BaseModel):
@@ -207,9 +222,13 @@ class TalkSecondsOut(BaseModel):
 
 
 class UsageOut(BaseModel):
-    """What the call has used so far. `partial`: there is no final report, so the bot may have used more."""
+    """What the call has used so far. `partial`: there is no final report, so the bot may have used more.
 
-    models: dict[str, TokensOut]
+    `services` breaks `models` down by the class of the service, as far as the bot says which it was.
+    """
+
+    models: dict[str, ModelUsageOut]
+    services: dict[str, ServiceUsageOut]
     turns: int
     interruptions: int
     tool_calls: dict[str, ToolCallsOut]
@@ -217,10 +236,20 @@ class UsageOut(BaseModel):
     partial: bool
 
 
+def _services(usage: Usage) -> dict[str, ServiceUsageOut]:
+    services: dict[str, ServiceUsageOut] = {}
+    for (service, model), used in by_service(usage).items():
+        if service is not None:
+            of_service = services.setdefault(service, ServiceUsageOut(models={}))
+            of_service.models[model] = ModelUsageOut.model_validate(used)
+    return services
+
+
 class CostOut(BaseModel):
     """What the usage costs by the operator's price file, at the prices of the day it was accepted.
 
-    `unpriced_models` have no price in the file, and no amount includes them.
+    `services` breaks `amount` down by service, as far as that is known. `unpriced_models` were used in a way
+    that has no price in the file, and no amount includes it.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -228,6 +257,7 @@ class CostOut(BaseModel):
     currency: str
     amount: float
     models: dict[str, float]
+    services: dict[str, float]
     unpriced_models: list[str]
 
     @classmethod
@@ -292,6 +322,7 @@ class SessionOut(BaseModel):
     ) -> Self:
         usage = msgspec.to_builtins(session.usage)
         turns_unanswered = usage.pop("turns_unanswered")
+        usage["services"] = _services(session.usage)
         return cls(
             id=session.id,
             user_id=session.user_id,

@@ -109,11 +109,11 @@ ANSWERS: Final = Row(
             (1, 2),
         ),
         lines(
-            "The model's first byte",
-            "The 95th percentile of the model's time to the first byte of an answer: the part of the latency "
-            "that is not ours.",
+            "First byte by service",
+            "The 95th percentile of the time to the first byte of a service's answer: the part of the latency "
+            "that is not ours. Those of a cascaded bot's ears, model and voice add up.",
             SECONDS,
-            quantiles("podline_model_first_byte_seconds_bucket{MODEL}", "model", (0.95,)),
+            quantiles("podline_model_first_byte_seconds_bucket{MODEL}", "service", (0.95,)),
             (1, 2),
         ),
         distribution(

@@ -15,6 +15,7 @@ from deploy.dashboards.parts import (
     grown,
     lines,
     per_minute,
+    per_second,
     share,
 )
 
@@ -23,7 +24,7 @@ NOW: Final = Row(
     [
         figure(
             "Cost",
-            "Cost of tokens at the prices of the day their session was accepted, by currency.",
+            "Cost of tokens, transcribed audio and speech, at the prices of the day their session was accepted.",
             COUNT,
             "sum by (currency) (increase(podline_cost_total{MODEL}[$__range]))",
             decimals=2,
@@ -54,7 +55,8 @@ NOW: Final = Row(
         ),
         figure(
             "Tokens without a price",
-            "Tokens of models that the price file does not name; no cost includes them.",
+            "Tokens that have no price in the file; no cost includes them. Audio and characters without one "
+            "raise the same alert.",
             COUNT,
             "sum(increase(podline_unpriced_tokens_total{MODEL}[$__range])) or vector(0)",
             (1,),
@@ -80,6 +82,19 @@ OVER_TIME: Final = Row(
                 Query(
                     "sum by (model, currency) (increase(podline_cost_total{MODEL}[1h]))",
                     "{{model}} {{currency}}",
+                )
+            ],
+            stacked=True,
+            span=12,
+        ),
+        lines(
+            "Cost per hour by service",
+            "Cost of the past hour at each moment, stacked: what a cascaded bot's ears, model and voice cost.",
+            COUNT,
+            [
+                Query(
+                    "sum by (service, currency) (increase(podline_cost_total{MODEL}[1h]))",
+                    "{{service}} {{currency}}",
                 )
             ],
             stacked=True,
@@ -121,6 +136,25 @@ OVER_TIME: Final = Row(
             "input.",
             PER_MINUTE,
             [per_minute("podline_tokens_total{MODEL}", "{{direction}} {{modality}}", "direction, modality")],
+            stacked=True,
+        ),
+        lines(
+            "Audio transcribed",
+            "Audio that speech-to-text services were sent, in seconds per second: how many callers are listened "
+            "to at once.",
+            COUNT,
+            [per_second("podline_transcribed_seconds_total{MODEL}", "{{service}} {{model}}", "service, model")],
+            stacked=True,
+        ),
+        lines(
+            "Characters spoken",
+            "Characters that text-to-speech services were given.",
+            PER_MINUTE,
+            [
+                per_minute(
+                    "podline_synthesized_characters_total{MODEL}", "{{service}} {{model}}", "service, model"
+                )
+            ],
             stacked=True,
         ),
     ],

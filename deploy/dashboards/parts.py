@@ -238,7 +238,8 @@ def board(
         .with_variable(_values("namespace", "Namespace", "label_values(podline_ready, namespace)"))
     )
     if by_model:
-        query = f"label_values(podline_tokens_total{{{SCOPE}}}, model)"
+        used = "podline_(tokens|transcribed_seconds|synthesized_characters)_total"
+        query = f'label_values({{__name__=~"{used}",{SCOPE}}}, model)'
         built = built.with_variable(_values("model", "Model", query))
     identity = 0
     for row in rows:

@@ -174,11 +174,14 @@ ALERTS: Final = (
     Alert(
         name="PodlineUnpriced",
         severity="ticket",
-        expression="sum by (namespace, model) (increase(podline_unpriced_tokens_total[1h])) > 0",
+        expression="\nor ".join(
+            f"sum by (namespace, model) (increase(podline_unpriced_{used}_total[1h])) > 0"
+            for used in ("tokens", "transcribed_seconds", "synthesized_characters")
+        ),
         summary="A model has no price.",
         description=(
-            f"{_NUMBER} tokens of {{{{ $labels.model }}}} in an hour have no cost and don't count toward its "
-            "alert: the price file does not name that model."
+            f"{_NUMBER} tokens, seconds of audio or characters of {{{{ $labels.model }}}} in an hour have no cost "
+            "and don't count toward its alert: the price file has no price for them."
         ),
     ),
 )

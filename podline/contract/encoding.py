@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from podline.contract import messages, usage
 from podline.contract.messages import EVENT_KINDS, BotTimeline, FinalReport, InboxAnswer, InboxPage
+from podline.contract.usage import ModelUsage
 
 T = TypeVar("T")
 
@@ -71,7 +72,7 @@ def _defaults(kind: type[Any]) -> dict[str, Any]:
 
 
 _DEFAULTS: Final[dict[type[Any], dict[str, Any]]] = {
-    kind: _defaults(kind) for kind in (BotTimeline, FinalReport, InboxAnswer, InboxPage)
+    kind: _defaults(kind) for kind in (BotTimeline, FinalReport, InboxAnswer, InboxPage, ModelUsage)
 }
 """The messages that leave out fields with default values."""
 

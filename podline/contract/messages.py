@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import Field
 
-from podline.contract.usage import Count, Name, Seconds, Tokens, Usage
+from podline.contract.usage import Count, Name, Seconds, ServiceName, Tokens, Usage
 
 MAX_REPORT_BYTES = 64 * 1024
 MAX_LAST_WORD_BYTES = 4096
@@ -43,19 +43,41 @@ class BotTimeline:
 
 @dataclass(frozen=True, slots=True)
 class TokensUsed:
-    """The model reported the usage of an answer."""
+    """The model reported the usage of an answer. Older bots don't report the service."""
 
     model: Name
     tokens: Tokens
+    service: ServiceName | None = None
     type: Literal["tokens"] = "tokens"
 
 
 @dataclass(frozen=True, slots=True)
-class FirstByte:
-    """The first byte of the model's answer arrived, this long after the request."""
+class Transcribed:
+    """A speech-to-text service was sent this much more audio."""
 
     model: Name
     seconds: Seconds
+    service: ServiceName | None = None
+    type: Literal["transcribed"] = "transcribed"
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesized:
+    """A text-to-speech service was given this many more characters to speak."""
+
+    model: Name
+    characters: Count
+    service: ServiceName | None = None
+    type: Literal["synthesized"] = "synthesized"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstByte:
+    """The first byte of a service's answer arrived, this long after the request."""
+
+    model: Name
+    seconds: Seconds
+    service: ServiceName | None = None
     type: Literal["first_byte"] = "first_byte"
 
 
@@ -183,6 +205,8 @@ class AudioDropped:
 
 Event = (
     TokensUsed
+    | Transcribed
+    | Synthesized
     | FirstByte
     | ResponseLatency
     | TurnEnded

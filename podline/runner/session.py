@@ -33,7 +33,7 @@ from podline.runner.ending import PIPELINE_ENDED, CallEnding
 from podline.runner.health.watch import PipelineHealth
 from podline.runner.mute import MuteWatch
 from podline.runner.observers.answers import AnswerObserver, transcribes
-from podline.runner.observers.measurements import observers
+from podline.runner.observers.measurements import SessionObservers
 from podline.runner.observers.model_events import log_model_event
 from podline.runner.observers.voice import VoiceObserver
 from podline.runner.pipeline import CallerInput, DiscreetRTVI, call_worker
@@ -157,10 +157,10 @@ class BotSession:
             transcribes=transcribes(pipeline),
         )
         attendance.on_presence = lambda: self._answers.note_presence(is_here=attendance.caller_is_here)
-        measurements = observers(record, self._answers, lambda: attendance.caller_is_here)
+        observers = SessionObservers(record, lambda: attendance.caller_is_here)
         self._worker = call_worker(
             pipeline,
-            observers=[self._voice, *measurements],
+            observers=[self._voice, *observers.of_call(self._answers)],
             idle_seconds=settings.idle_seconds,
             rtvi=self._rtvi,
             traced_as=None if self._traces is None else settings.session_id,

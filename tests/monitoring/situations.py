@@ -55,10 +55,11 @@ READY = 'podline_ready{namespace="voice"}'
 WATCH = 'podline_kubernetes_watch_age_seconds{namespace="voice",resource="jobs"}'
 PARTIAL = 'podline_sessions_partial_usage_total{namespace="voice"}'
 PENDING = 'podline_kubernetes_writes_pending{namespace="voice"}'
-COST = 'podline_cost_total{namespace="voice",model="gemini",currency="USD"}'
+COST = 'podline_cost_total{namespace="voice",service="other",model="gemini",currency="USD"}'
 TURNS = 'podline_turns_total{namespace="voice"}'
 STARTS = 'podline_session_starts_total{namespace="voice"}'
-UNPRICED = 'podline_unpriced_tokens_total{namespace="voice",model="gemini"}'
+UNPRICED = 'podline_unpriced_tokens_total{namespace="voice",service="other",model="gemini"}'
+UNPRICED_SPEECH = 'podline_unpriced_synthesized_characters_total{namespace="voice",service="a",model="voice"}'
 
 
 def after_ends(alert: str, reason: str, says: str) -> list[Situation]:
@@ -240,9 +241,18 @@ CAUSES = [
         "a model that the price file does not name",
         {UNPRICED: "0x5 100x10"},
         "10m",
-        "100 tokens of gemini in an hour have no cost and don't count toward its alert: the price file does "
-        "not name that model.",
+        "100 tokens, seconds of audio or characters of gemini in an hour have no cost and don't count toward "
+        "its alert: the price file has no price for them.",
         labels={"namespace": "voice", "model": "gemini"},
+    ),
+    Situation(
+        "PodlineUnpriced",
+        "characters without a price were spoken",
+        {UNPRICED: "0x15", UNPRICED_SPEECH: "0x5 40x10"},
+        "10m",
+        "40 tokens, seconds of audio or characters of voice in an hour have no cost and don't count toward "
+        "its alert: the price file has no price for them.",
+        labels={"namespace": "voice", "model": "voice"},
     ),
     Situation("PodlineUnpriced", "all have a price", {UNPRICED: "0x10", COST: "0+0.1x10"}, "10m"),
 ]

@@ -27,6 +27,8 @@ TOKENS = {
 EVENTS = [
     {"type": "tokens", "model": MODEL, "tokens": TOKENS},
     {"type": "first_byte", "model": MODEL, "seconds": 0.3},
+    {"type": "transcribed", "model": "whisper", "seconds": 6, "service": "OpenAISTTService"},
+    {"type": "synthesized", "model": "voice", "characters": 30, "service": "OpenAITTSService"},
     {"type": "response_latency", "seconds": 0.7},
     {"type": "turn"},
     {"type": "interruption"},
@@ -45,9 +47,14 @@ EVENTS = [
 
 
 def used(times: int) -> dict[str, Any]:
+    models = {
+        MODEL: {name: count * times for name, count in TOKENS.items()},
+        "whisper": {"audio_seconds": 6.0 * times},
+        "voice": {"characters": 30 * times},
+    }
     calls = {"search_products": {"ok": times, "error": times}}
     return {
-        "models": {MODEL: {name: count * times for name, count in TOKENS.items()}} if times else {},
+        "models": models if times else {},
         "turns": times,
         "turns_unanswered": times,
         "interruptions": times,

@@ -15,7 +15,18 @@ from functools import reduce
 from typing import Any, Final, NamedTuple, TypeVar
 
 from controller.observe.labels import ERROR_KINDS, Declared
-from podline.contract.arithmetic import MAX_MODELS, MAX_TOOLS, NOTHING, OTHER, added, beyond, plus, together
+from podline.contract.arithmetic import (
+    MAX_MODELS,
+    MAX_SERVICES,
+    MAX_TOOLS,
+    NOTHING,
+    OTHER,
+    added,
+    beyond,
+    key_of,
+    plus,
+    together,
+)
 from podline.contract.messages import (
     AnswerRequested,
     AudioDropped,
@@ -31,15 +42,18 @@ from podline.contract.messages import (
     Report,
     ResponseLatency,
     Silence,
+    Synthesized,
     Talked,
     TokensUsed,
     ToolCalled,
+    Transcribed,
     TurnEnded,
     TurnUnanswered,
 )
-from podline.contract.usage import Tokens, ToolCalls, Usage
+from podline.contract.usage import ModelUsage, Tokens, ToolCalls, Usage
 
-T = TypeVar("T", Tokens, ToolCalls)
+T = TypeVar("T", ModelUsage, ToolCalls)
+Used = TokensUsed | Transcribed | Synthesized
 
 
 class Allowance(NamedTuple):
@@ -61,6 +75,10 @@ MOST_PROMPT_TOKENS: Final = 2 * 1024 * 1024
 """In one answer: twice the largest context."""
 MOST_COMPLETION_TOKENS: Final = 128 * 1024
 """In one answer: twice the longest."""
+TRANSCRIBED_SECONDS: Final = Allowance(600, 8)
+"""Of audio: eight transcriptions at a time."""
+SYNTHESIZED_CHARACTERS: Final = Allowance(100_000, 1_000)
+"""Speech is 15 to 20 characters a second, and much of it is cut short."""
 TALK_SECONDS: Final = Allowance(60, 1.2)
 """By either side."""
 WAITING_SECONDS: Final = Allowance(60, 1.0)
@@ -73,7 +91,9 @@ DROPPED_SECONDS: Final = Allowance(600, 100)
 
 EVENTS: Final[Mapping[type[Event], Allowance]] = {
     TokensUsed: Allowance(500, 5),
-    FirstByte: Allowance(500, 5),
+    Transcribed: Allowance(500, 10),
+    Synthesized: Allowance(500, 10),
+    FirstByte: Allowance(500, 20),
     ResponseLatency: Allowance(500, 5),
     TurnEnded: Allowance(500, 5),
     Interrupted: Allowance(500, 5),
@@ -116,8 +136,11 @@ class Claims:
     _events: Counter[type[Event]] = field(default_factory=Counter)
     _prompt: int = 0
     _completion: int = 0
+    _transcribed: float = 0.0
+    _synthesized: int = 0
     _talk: dict[str, float] = field(default_factory=dict)
     _models: set[str] = field(default_factory=set)
+    _services: set[str] = field(default_factory=set)
     _tools: set[str] = field(default_factory=set)
     _kinds: set[str] = field(default_factory=set)
 
@@ -169,6 +192,12 @@ class Claims:
         match event:
             case TokensUsed(tokens=tokens):
                 is_taken = self._take_tokens(tokens, age_seconds)
+            case Transcribed(seconds=seconds):
+                is_taken = self._transcribed + seconds <= TRANSCRIBED_SECONDS.after(age_seconds)
+                self._transcribed += seconds if is_taken else 0.0
+            case Synthesized(characters=characters):
+                is_taken = self._synthesized + characters <= SYNTHESIZED_CHARACTERS.after(age_seconds)
+                self._synthesized += characters if is_taken else 0
             case Talked(side=side, seconds=seconds):
                 talked = self._talk.get(side, 0.0) + seconds
                 is_taken = talked <= TALK_SECONDS.after(age_seconds)
@@ -201,19 +230,30 @@ class Claims:
     def _named(self, event: Event, declared: Declared) -> Event:
         """Return the event, renamed to `OTHER` if its name is not printable or exceeds the limit of names."""
         match event:
-            case TokensUsed(model=name) if name not in declared.models:
-                known = _bounded(name, self._models, MAX_MODELS)
-                return event if known == name else replace(event, model=known)
+            case TokensUsed() | Transcribed() | Synthesized():
+                return self._with_few_services(self._with_few_models(event, declared))
             case ToolCalled(name=name) if name not in declared.tools:
                 known = _bounded(name, self._tools, MAX_TOOLS)
                 return event if known == name else replace(event, name=known)
-            case FirstByte(model=name) if not name.isprintable():
-                return replace(event, model=OTHER)
+            case FirstByte(model=name, service=service) if not f"{name}{service}".isprintable():
+                return replace(event, model=OTHER, service=OTHER)
             case ErrorSeen(kind=name):
                 known = self._kind(name)
                 return event if known == name else replace(event, kind=known)
             case _:
                 return event
+
+    def _with_few_models(self, event: Used, declared: Declared) -> Used:
+        if event.model in declared.models:
+            return event
+        known = _bounded(event.model, self._models, MAX_MODELS)
+        return event if known == event.model else replace(event, model=known)
+
+    def _with_few_services(self, event: Used) -> Used:
+        if event.service is None:
+            return event
+        key = key_of(event.service, event.model)
+        return event if _bounded(key, self._services, MAX_SERVICES) == key else replace(event, service=OTHER)
 
     def _kind(self, name: str) -> str:
         return name if name in ERROR_KINDS else _bounded(name, self._kinds, MAX_KINDS + 1)
@@ -236,6 +276,10 @@ def is_plausible(usage: Usage, age_seconds: float) -> bool:
     return (
         sum(prompt for prompt, _ in extents) <= PROMPT_TOKENS.after(age_seconds)
         and sum(completion for _, completion in extents) <= COMPLETION_TOKENS.after(age_seconds)
+        and sum(each.audio_seconds for each in usage.models.values())
+        <= TRANSCRIBED_SECONDS.after(age_seconds)
+        and sum(each.characters for each in usage.models.values())
+        <= SYNTHESIZED_CHARACTERS.after(age_seconds)
         and usage.turns <= EVENTS[TurnEnded].after(age_seconds)
         and usage.turns_unanswered <= EVENTS[TurnUnanswered].after(age_seconds)
         and usage.interruptions <= EVENTS[Interrupted].after(age_seconds)
@@ -252,21 +296,30 @@ def at_least(usage: Usage, counted: Usage) -> Usage:
 
 def with_plain_names(usage: Usage) -> Usage:
     """Return the usage, with names that are not printable merged under `OTHER`."""
-    if all(name.isprintable() for name in (*usage.models, *usage.tool_calls)):
+    if all(name.isprintable() for name in (*usage.models, *usage.tool_calls, *usage.services)):
         return usage
     return replace(
-        usage, models=_plainly(usage.models, Tokens()), tool_calls=_plainly(usage.tool_calls, ToolCalls())
+        usage,
+        models=_plainly(usage.models, ModelUsage()),
+        tool_calls=_plainly(usage.tool_calls, ToolCalls()),
+        services=_plainly(usage.services, ModelUsage()),
     )
 
 
 def with_few_names(usage: Usage) -> Usage:
     """Return the usage with no more names than allowed: the rest are summed up under `OTHER`."""
-    if len(usage.models) <= MAX_MODELS and len(usage.tool_calls) <= MAX_TOOLS:
+    few = (
+        len(usage.models) <= MAX_MODELS,
+        len(usage.tool_calls) <= MAX_TOOLS,
+        len(usage.services) <= MAX_SERVICES,
+    )
+    if all(few):
         return usage
     return replace(
         usage,
-        models=_few(usage.models, Tokens(), MAX_MODELS),
+        models=_few(usage.models, ModelUsage(), MAX_MODELS),
         tool_calls=_few(usage.tool_calls, ToolCalls(), MAX_TOOLS),
+        services=_few(usage.services, ModelUsage(), MAX_SERVICES),
     )
 
 
@@ -296,7 +349,7 @@ def _bounded(name: str, known: set[str], limit: int) -> str:
     return name
 
 
-def _extent(tokens: Tokens) -> tuple[int, int]:
+def _extent(tokens: Tokens | ModelUsage) -> tuple[int, int]:
     """Return the size of a claim, prompt and completion. A part may be claimed to exceed the whole."""
     prompt = max(
         tokens.prompt_tokens,

@@ -15,7 +15,7 @@ from podline.contract.arithmetic import OTHER, added
 from podline.contract.encoding import encode
 from podline.contract.messages import MAX_LAST_WORD_BYTES, FinalReport
 from podline.contract.reasons import Reason
-from podline.contract.usage import Tokens, ToolCalls, Usage
+from podline.contract.usage import ModelUsage, ToolCalls, Usage
 from podline.runner.channel.outbox import Outbox
 
 MAX_MESSAGE_BYTES: Final = 600
@@ -26,14 +26,16 @@ def final_report(
 ) -> FinalReport:
     """Return how the call ended and all that it used, in less than `MAX_LAST_WORD_BYTES` of JSON.
 
-    If that is too much, first the tools, then the models too are merged under `other`, in both totals alike,
-    so that their difference stays correct.
+    If that is too much, first the tools are merged under `other`, then the services are left out, then the
+    models are merged too, in both totals alike, so that their difference stays correct.
     """
     totals, acked = outbox.totals, outbox.acked_totals
+    few_tools = (_one_tool(totals), _one_tool(acked))
     candidates = (
         (totals, acked),
-        (_one_tool(totals), _one_tool(acked)),
-        (_one_model(_one_tool(totals)), _one_model(_one_tool(acked))),
+        few_tools,
+        tuple(replace(each, services={}) for each in few_tools),
+        tuple(_one_model(each) for each in few_tools),
     )
     reports = (
         FinalReport(
@@ -97,8 +99,8 @@ def _one_tool(usage: Usage) -> Usage:
 
 
 def _one_model(usage: Usage) -> Usage:
-    one = reduce(added, usage.models.values(), Tokens())
-    return replace(usage, models={OTHER: one})
+    one = reduce(added, usage.models.values(), ModelUsage())
+    return replace(usage, models={OTHER: one}, services={})
 
 
 def _cut(message: str) -> str:

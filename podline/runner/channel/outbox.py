@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Final, Literal
 
-from podline.contract.arithmetic import MAX_MODELS, MAX_TOOLS, NOTHING, OTHER, plus
-from podline.contract.messages import BotTimeline, Event, Report, TokensUsed, ToolCalled
-from podline.contract.usage import Tokens, ToolCalls, Usage
+from podline.contract.arithmetic import MAX_MODELS, MAX_SERVICES, MAX_TOOLS, NOTHING, OTHER, key_of, plus
+from podline.contract.messages import (
+    BotTimeline,
+    Event,
+    Report,
+    Synthesized,
+    TokensUsed,
+    ToolCalled,
+    Transcribed,
+)
+from podline.contract.usage import Usage
 
 Moment = Literal["process_up", "joined", "caller_joined", "first_speech"]
 
@@ -21,7 +29,7 @@ MAX_PENDING_EVENTS: Final = 5000
 """About an hour of a lively call without a controller."""
 
 URGENT_TOKENS: Final = 5_000
-"""This many unreported tokens are reported at once, because the controller enforces the session's budget."""
+"""This many unreported tokens or characters are reported at once: the controller enforces the budget."""
 
 
 class Outbox:
@@ -120,10 +128,15 @@ class Outbox:
             self._close_batch()
 
     def _hurry_if_costly(self, event: Event) -> None:
-        if isinstance(event, TokensUsed):
-            self._tokens_waiting += event.tokens.prompt_tokens + event.tokens.completion_tokens
-            if self._tokens_waiting >= URGENT_TOKENS:
-                self.moment_reached.set()
+        match event:
+            case TokensUsed(tokens=tokens):
+                self._tokens_waiting += tokens.prompt_tokens + tokens.completion_tokens
+            case Synthesized(characters=characters):
+                self._tokens_waiting += characters
+            case _:
+                return
+        if self._tokens_waiting >= URGENT_TOKENS:
+            self.moment_reached.set()
 
     def _close_batch(self) -> None:
         self._batch = None
@@ -131,15 +144,21 @@ class Outbox:
 
 
 def _within_limits(event: Event, totals: Usage) -> Event:
-    """Return the event, renamed to `OTHER` if its own name would be one too many for `Usage`."""
+    """Return the event, renamed to `OTHER` if one of its own names would be one too many for `Usage`."""
     match event:
-        case TokensUsed(model=model) if _is_beyond(model, totals.models, MAX_MODELS):
-            return replace(event, model=OTHER)
+        case TokensUsed() | Transcribed() | Synthesized():
+            if _is_beyond(event.model, totals.models, MAX_MODELS):
+                event = replace(event, model=OTHER)
+            if event.service and _is_beyond(
+                key_of(event.service, event.model), totals.services, MAX_SERVICES
+            ):
+                event = replace(event, service=OTHER)
+            return event
         case ToolCalled(name=name) if _is_beyond(name, totals.tool_calls, MAX_TOOLS):
             return replace(event, name=OTHER)
         case _:
             return event
 
 
-def _is_beyond(name: str, known: dict[str, Tokens] | dict[str, ToolCalls], limit: int) -> bool:
+def _is_beyond(name: str, known: Collection[str], limit: int) -> bool:
     return name not in known and len(known) >= limit - 1

@@ -1,38 +1,33 @@
-"""The events that a bot reports, from Pipecat's observers: tokens, latencies, turns, tools, talk time."""
+"""The events that a bot reports, from Pipecat's observers: usage, latencies, turns, tools, talk time."""
 
 import time
+import weakref
 from collections.abc import Callable
 from typing import Final
 
-from pipecat.observers.base_observer import BaseObserver
+from pipecat.frames.frames import (
+    ErrorFrame,
+    Frame,
+    FunctionCallCancelFrame,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
+    FunctionCallsStartedFrame,
+    MetricsFrame,
+)
+from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.observers.error_observer import ErrorEvent, ErrorObserver
 from pipecat.observers.function_call_observer import (
     FunctionCallEvent,
     FunctionCallEventKind,
     FunctionCallObserver,
 )
-from pipecat.observers.service_metrics_observer import (
-    ServiceLatencyKind,
-    ServiceLatencyRecord,
-    ServiceMetricsObserver,
-    ServiceUsageKind,
-    ServiceUsageRecord,
-)
 from pipecat.observers.speaking_observer import SpeakingObserver, SpeechEvent, SpeechEventKind
+from pipecat.utils.asyncio.task_manager import BaseTaskManager
 
-from podline.contract.messages import (
-    ErrorSeen,
-    Event,
-    FirstByte,
-    Interrupted,
-    Talked,
-    TokensUsed,
-    ToolCalled,
-    TurnEnded,
-)
-from podline.contract.usage import Tokens
+from podline.contract.messages import ErrorSeen, Event, Interrupted, Talked, ToolCalled, TurnEnded
 from podline.runner.observers.group import ObserverGroup
 from podline.runner.observers.model_events import ModelEventObserver
+from podline.runner.observers.services import ServiceObserver
 from podline.runner.observers.silences import Silences
 
 RecordEvent = Callable[[Event], None]
@@ -48,54 +43,89 @@ _SETTLED = {
 }
 
 
-def observers(
-    record: RecordEvent, answers: BaseObserver, caller_is_here: Callable[[], bool]
-) -> list[BaseObserver]:
-    """Return the observers that a pipeline worker needs.
+_FROM_SERVICES: Final = (
+    MetricsFrame,
+    ErrorFrame,
+    FunctionCallsStartedFrame,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
+    FunctionCallCancelFrame,
+)
 
-    Args:
-        record: Takes each event as it happens.
-        answers: Follows the answers that are owed.
-        caller_is_here: Returns False while silence means nothing.
+
+class SessionObservers:
+    """Makes the observers of a session's pipeline workers, which count each thing once between them.
+
+    A bot may have several workers, and a frame that crosses the bus from one to another is seen in both.
     """
-    each = (
-        _service_metrics(record),
-        answers,
-        _tool_calls(record),
-        _speech(record, Silences(record, caller_is_here)),
-        _errors(record),
-        ModelEventObserver(record),
-    )
-    return [ObserverGroup(each)]
+
+    def __init__(self, record: RecordEvent, caller_is_here: Callable[[], bool]) -> None:
+        """Make observers for one session.
+
+        Args:
+            record: Takes each event as it happens.
+            caller_is_here: Returns False while silence means nothing.
+        """
+        self._record = record
+        self._caller_is_here = caller_is_here
+        self._services = (ServiceObserver(record), _tool_calls(record), _errors(record))
+        self._seen: weakref.WeakValueDictionary[int, Frame] = weakref.WeakValueDictionary()
+
+    def of_services(self) -> list[BaseObserver]:
+        """Return the observers of what a worker's services do: usage, first bytes, tool calls, errors."""
+        return [_EachFrameOnce(self._services, self._seen)]
+
+    def of_call(self, answers: BaseObserver) -> list[BaseObserver]:
+        """Return the observers of the worker with the caller's transport: of its services and of the call.
+
+        Args:
+            answers: Follows the answers that are owed.
+        """
+        each = (
+            *self.of_services(),
+            answers,
+            _speech(self._record, Silences(self._record, self._caller_is_here)),
+            ModelEventObserver(self._record),
+        )
+        return [ObserverGroup(each)]
 
 
-def _service_metrics(record: RecordEvent) -> BaseObserver:
-    observer = ServiceMetricsObserver()
+class _EachFrameOnce(BaseObserver):
+    """Passes frames that services send to observers that several workers share, each frame once."""
 
-    @observer.event_handler("on_service_usage")
-    async def on_service_usage(_observer: BaseObserver, usage: ServiceUsageRecord) -> None:
-        if usage.kind is ServiceUsageKind.LLM:
-            record(TokensUsed(model=_model(usage.model), tokens=tokens(usage)))
+    def __init__(
+        self, observers: tuple[BaseObserver, ...], seen: weakref.WeakValueDictionary[int, Frame]
+    ) -> None:
+        """Share observers.
 
-    @observer.event_handler("on_service_latency")
-    async def on_service_latency(_observer: BaseObserver, latency: ServiceLatencyRecord) -> None:
-        if latency.kind is ServiceLatencyKind.TTFB:
-            record(FirstByte(model=_model(latency.model), seconds=max(0.0, latency.seconds)))
+        Args:
+            observers: See the frames of all workers.
+            seen: The frames that they have seen, by id. It forgets those that are gone.
+        """
+        super().__init__()
+        self._observers = observers
+        self._seen = seen
 
-    return observer
+    @property
+    def observe_every_push(self) -> bool:
+        return False
 
+    async def setup(self, task_manager: BaseTaskManager) -> None:
+        await super().setup(task_manager)
+        for each in self._observers:
+            await each.setup(task_manager)
 
-def tokens(usage: ServiceUsageRecord) -> Tokens:
-    """Return the counts of one record; a count that the service leaves out is zero."""
-    return Tokens(
-        prompt_tokens=usage.prompt_tokens or 0,
-        completion_tokens=usage.completion_tokens or 0,
-        input_audio_tokens=usage.input_audio_tokens or 0,
-        output_audio_tokens=usage.output_audio_tokens or 0,
-        cache_read_input_tokens=usage.cache_read_input_tokens or 0,
-        cache_read_input_audio_tokens=usage.cache_read_input_audio_tokens or 0,
-        reasoning_tokens=usage.reasoning_tokens or 0,
-    )
+    async def cleanup(self) -> None:
+        await super().cleanup()  # type: ignore[no-untyped-call]  # theirs has no annotation
+        for each in self._observers:
+            await each.cleanup()
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        frame = data.frame
+        if isinstance(frame, _FROM_SERVICES) and frame.id not in self._seen:
+            self._seen[frame.id] = frame
+            for each in self._observers:
+                await each.on_push_frame(data)
 
 
 def _tool_calls(record: RecordEvent) -> BaseObserver:
@@ -176,8 +206,3 @@ def _errors(record: RecordEvent) -> BaseObserver:
         record(ErrorSeen(kind=error.category.value))
 
     return observer
-
-
-def _model(name: str | None) -> str:
-    """Return the model's name as in prices and records, without the API's prefix."""
-    return (name or "unknown").removeprefix("models/")[:128]

@@ -23,7 +23,7 @@ from controller.runtimes.kubernetes.job.records import progress_patch
 from controller.runtimes.kubernetes.job.template import JobTemplate, read_template
 from controller.supervision.assignment import Assigner, Personas
 from podline.contract.reasons import Phase, Reason
-from podline.contract.usage import Tokens, Usage
+from podline.contract.usage import ModelUsage, Usage
 
 TEMPLATE: Final = Path(__file__).parents[3] / "deploy" / "base" / "bot-job.yaml"
 SECRET: Final = "a secret that outlives controllers"  # noqa: S105 - of the benchmark's own controllers
@@ -166,7 +166,9 @@ def scheduled() -> dict[str, Any]:
 def record_of(session: Session, *, has_ended: bool) -> dict[str, Any]:
     """What the controller writes onto the Job of a call that goes on, or has come to its end."""
     now = datetime.now(UTC)
-    usage = Usage(models={"models/gemini-live": Tokens(prompt_tokens=3_000, completion_tokens=900)}, turns=12)
+    usage = Usage(
+        models={"models/gemini-live": ModelUsage(prompt_tokens=3_000, completion_tokens=900)}, turns=12
+    )
     session = session.marked(launched=now, scheduled=now, process_up=now, joined=now).used(usage)
     assert session.phase is Phase.LIVE  # noqa: S101 - of the benchmark's own
     if has_ended:

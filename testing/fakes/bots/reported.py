@@ -13,11 +13,18 @@ from testing.fakes.controllers.metered import Scrape
 from testing.fakes.controllers.site import Site
 
 PRICES: Final = PriceList(
-    "EUR", [ModelPrices("gemini", date(2020, 1, 1), PerModality(1.0, 10.0), PerModality(100.0, 1000.0))]
+    "EUR",
+    [
+        ModelPrices("gemini", date(2020, 1, 1), PerModality(1.0, 10.0), PerModality(100.0, 1000.0)),
+        ModelPrices("whisper", date(2020, 1, 1), audio_minute=0.002),
+        ModelPrices("voice", date(2020, 1, 1), characters=20.0),
+    ],
 )
 EVENTS: Final[list[dict[str, Any]]] = [
     {"type": "tokens", "model": "gemini", "tokens": {"prompt_tokens": 100, "input_audio_tokens": 80}},
     {"type": "first_byte", "model": "gemini", "seconds": 0.4},
+    {"type": "transcribed", "model": "whisper", "seconds": 30, "service": "OpenAISTTService"},
+    {"type": "synthesized", "model": "voice", "characters": 50, "service": "OpenAITTSService"},
     {"type": "response_latency", "seconds": 0.9},
     {"type": "turn"},
     {"type": "interruption"},
@@ -34,7 +41,15 @@ EVENTS: Final[list[dict[str, Any]]] = [
     {"type": "audio_dropped", "seconds": 1.5},
 ]
 TOTALS: Final[dict[str, Any]] = {
-    "models": {"gemini": {"prompt_tokens": 100, "input_audio_tokens": 80}},
+    "models": {
+        "gemini": {"prompt_tokens": 100, "input_audio_tokens": 80},
+        "whisper": {"audio_seconds": 30},
+        "voice": {"characters": 50},
+    },
+    "services": {
+        "OpenAISTTService/whisper": {"audio_seconds": 30},
+        "OpenAITTSService/voice": {"characters": 50},
+    },
     "turns": 1,
     "turns_unanswered": 1,
     "interruptions": 1,

@@ -16,7 +16,9 @@ TOOL, MODEL = "search_products", "gemini-3.8-live"
 def events(name: str) -> list[dict[str, Any]]:
     return [
         {"type": "tokens", "model": name, "tokens": {"prompt_tokens": 1}},
-        {"type": "first_byte", "model": name, "seconds": 0.1},
+        {"type": "first_byte", "model": name, "seconds": 0.1, "service": name[:64]},
+        {"type": "transcribed", "model": name, "seconds": 0.1, "service": name[:64]},
+        {"type": "synthesized", "model": name, "characters": 1, "service": name[:64]},
         {"type": "tool_call", "name": name, "outcome": "ok", "seconds": 0.1},
         {"type": "error", "kind": name},
         {"type": name},
@@ -43,13 +45,14 @@ async def test_names_that_nobody_declared_make_no_series(tmp_path: Path) -> None
         text = await bot.metrics()
         assert 'tool="junk' not in text
         assert 'model="junk' not in text
+        assert 'service="junk' not in text
         assert await bot.value("tool_calls_total", tool="other") == 110
 
 
 async def test_declared_names_stay_told_apart_after_the_flood(tmp_path: Path) -> None:
     async with serve_bad_bot(tmp_path) as bot:
         await flood(bot, (f"junk-{number}" for number in range(100)))
-        await bot.report(*events(TOOL)[2:3], *events(MODEL)[:1], {"type": "error", "kind": "connectivity"})
+        await bot.report(*events(TOOL)[4:5], *events(MODEL)[:1], {"type": "error", "kind": "connectivity"})
 
         assert await bot.value("tool_calls_total", tool=TOOL) == 1
         assert await bot.value("tokens_total", model=MODEL) == 1
@@ -73,6 +76,7 @@ async def test_a_record_names_no_more_than_a_few_however_many_are_reported(tmp_p
         usage = (await bot.controller.until_over(bot.session_id))["usage"]
 
         assert len(usage["models"]) <= 16
+        assert len(usage["services"]) <= 16
         assert len(usage["tool_calls"]) <= 32
         assert sum(each["prompt_tokens"] for each in usage["models"].values()) == 100
         assert sum(each["ok"] for each in usage["tool_calls"].values()) == 100
@@ -84,6 +88,7 @@ async def test_final_reports_make_no_series_either(tmp_path: Path) -> None:
         "message": "",
         "totals": {
             "models": {f"junk-{number}": {"prompt_tokens": 1} for number in range(16)},
+            "services": {f"junk-{number}/junk-{number}": {"prompt_tokens": 1} for number in range(16)},
             "tool_calls": {f"junk-{number}": {"ok": 1, "error": 0} for number in range(32)},
         },
         "acked_totals": {},

@@ -43,6 +43,8 @@ HONEST = tokens(prompt_tokens=100, completion_tokens=20)
         {"type": "tool_call", "name": "save_product", "outcome": "ok", "seconds": 9_999},
         {"type": "response_latency", "seconds": 10_000_000},
         {"type": "first_byte", "model": MODEL, "seconds": 9_999},
+        {"type": "transcribed", "model": MODEL, "seconds": 10_000_000},
+        {"type": "synthesized", "model": MODEL, "characters": MOST},
     ],
 )
 async def test_an_event_that_cannot_have_happened_is_in_no_counter_record_or_cost(
@@ -124,6 +126,8 @@ async def test_what_can_only_be_counted_is_counted_no_faster_than_it_can_happen(
         {"models": {MODEL: {"prompt_tokens": MOST}}},
         {"models": {f"model-{number}": {"completion_tokens": 50_000} for number in range(16)}},
         {"models": {MODEL: {"input_audio_tokens": MOST}}},
+        {"models": {MODEL: {"audio_seconds": 10_000_000}}},
+        {"models": {MODEL: {"characters": MOST}}},
         {"turns": MOST},
         {"turns_unanswered": 5000},
         {"interruptions": 5000},
@@ -179,6 +183,21 @@ async def test_numbers_that_are_none_refuse_the_whole_batch(tmp_path: Path, body
 
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
         assert (await bot.record())["usage"]["models"] == {}
+
+
+async def test_services_that_claim_more_than_their_model_are_on_record_with_what_the_model_has(
+    tmp_path: Path,
+) -> None:
+    forged = {f"Service{number}/{MODEL}": {"prompt_tokens": MOST} for number in range(16)}
+    totals = {"models": {MODEL: {"prompt_tokens": 100, "completion_tokens": 20}}, "services": forged}
+    async with serve_bad_bot(tmp_path, prices=PRICES) as bot:
+        await bot.report(HONEST, totals=totals)
+        record = await bot.record()
+
+        services = record["usage"]["services"].values()
+        assert [each["models"][MODEL]["prompt_tokens"] for each in services] == [100]
+        assert record["cost"]["amount"] == pytest.approx(140e-6)
+        assert await bot.value("cost_total") == pytest.approx(140e-6)
 
 
 async def test_a_flood_of_batches_is_turned_away_before_it_is_counted(tmp_path: Path) -> None:

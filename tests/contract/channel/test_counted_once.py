@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -25,25 +26,46 @@ from podline.contract.messages import (
     FinalReport,
     Interrupted,
     Report,
+    Synthesized,
     Talked,
     TokensUsed,
     ToolCalled,
+    Transcribed,
     TurnEnded,
 )
 from podline.contract.reasons import Reason
-from podline.contract.usage import TalkSeconds, Tokens, ToolCalls, Usage
+from podline.contract.usage import ModelUsage, TalkSeconds, Tokens, ToolCalls, Usage, service_key
 from podline.runner.channel.final_report import final_report
 from podline.runner.channel.outbox import Outbox
 from testing.fakes.controllers.metered import Scrape, some_metrics
 from tests.searching import narrow_or_wide
 
 MODELS = ("a", "b")
+SERVICES = ("S", "T")
+PAIRS = tuple(itertools.product(SERVICES, MODELS))
 FEW_TOOLS = ("x", "y")
 MANY_TOOLS = tuple(f"{number:02}".ljust(120, "t") for number in range(16))
 """Too much for a final report, which then sums them up."""
 
 PLAIN_EVENTS = st.one_of(
-    st.builds(TokensUsed, model=st.sampled_from(MODELS), tokens=st.builds(Tokens, *[st.integers(0, 50)] * 2)),
+    st.builds(
+        TokensUsed,
+        model=st.sampled_from(MODELS),
+        tokens=st.builds(Tokens, *[st.integers(0, 50)] * 2),
+        service=st.sampled_from((None, *SERVICES)),
+    ),
+    st.builds(
+        Transcribed,
+        model=st.sampled_from(MODELS),
+        seconds=st.integers(0, 9).map(float),
+        service=st.sampled_from((None, *SERVICES)),
+    ),
+    st.builds(
+        Synthesized,
+        model=st.sampled_from(MODELS),
+        characters=st.integers(0, 50),
+        service=st.sampled_from((None, *SERVICES)),
+    ),
     st.builds(Talked, side=st.sampled_from(["caller", "bot"]), seconds=st.integers(0, 9).map(float)),
     st.builds(TurnEnded),
     st.builds(Interrupted),
@@ -66,27 +88,33 @@ SESSION = Session(
 )
 
 
-DECLARED = Declared(tools=(*FEW_TOOLS, *MANY_TOOLS), models=MODELS)
+DECLARED = Declared(tools=(*FEW_TOOLS, *MANY_TOOLS), models=MODELS, services=SERVICES)
 
 
 def shown(registry: CollectorRegistry) -> Usage:
     """Usage as the counters have it; the parts of prompt and completion are left out."""
     scrape = Scrape(registry)
 
-    def tokens(model: str) -> Tokens:
+    def used(**labels: str) -> ModelUsage:
         kinds = {
-            kind: scrape.value("tokens_total", model=model, direction=kind[0], modality=kind[1])
+            kind: scrape.total("tokens_total", direction=kind[0], modality=kind[1], **labels)
             for kind in KINDS
         }
         prompt = sum(count for kind, count in kinds.items() if kind[0].endswith("input"))
-        return Tokens(int(prompt), int(sum(kinds.values()) - prompt))
+        return ModelUsage(
+            int(prompt),
+            int(sum(kinds.values()) - prompt),
+            audio_seconds=scrape.total("transcribed_seconds_total", **labels),
+            characters=int(scrape.total("synthesized_characters_total", **labels)),
+        )
 
     def calls(tool: str) -> ToolCalls:
         outcomes = (scrape.value("tool_calls_total", tool=tool, outcome=each) for each in ("ok", "error"))
         return ToolCalls(*map(int, outcomes))
 
     return Usage(
-        models={model: tokens(model) for model in MODELS},
+        models={model: used(model=model) for model in MODELS},
+        services={service_key(*pair): used(service=pair[0], model=pair[1]) for pair in PAIRS},
         turns=int(scrape.value("turns_total")),
         interruptions=int(scrape.value("interruptions_total")),
         tool_calls={tool: calls(tool) for tool in (*FEW_TOOLS, *MANY_TOOLS, OTHER)},
@@ -104,8 +132,9 @@ def is_within(one: Usage, other: Usage) -> bool:
 def plain(usage: Usage) -> Usage:
     calls = usage.tool_calls.values()
     summed = ToolCalls(sum(each.ok for each in calls), sum(each.error for each in calls))
-    models = {model: usage.models.get(model, Tokens()) for model in MODELS}
-    return replace(usage, tool_calls={OTHER: summed}, models=models)
+    models = {model: usage.models.get(model, ModelUsage()) for model in MODELS}
+    services = {key: usage.services.get(key, ModelUsage()) for key in itertools.starmap(service_key, PAIRS)}
+    return replace(usage, tool_calls={OTHER: summed}, models=models, services=services)
 
 
 def sent(message: Report | FinalReport) -> Any:

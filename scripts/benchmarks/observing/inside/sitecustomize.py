@@ -38,17 +38,17 @@ class AtImport(importlib.abc.MetaPathFinder):
 
 
 def take_observers_away() -> None:
-    from podline.runner.observers import measurements
+    from podline.runner.observers.measurements import SessionObservers
 
-    measurements.observers = lambda *_: []
+    setattr(SessionObservers, "of_call", lambda *_: [])  # noqa: B010 - replaces a class's method
 
 
 def record_what_they_see() -> None:
     from pipecat.observers.base_observer import BaseObserver, FrameProcessed, FramePushed
 
-    from podline.runner.observers import measurements
+    from podline.runner.observers.measurements import SessionObservers
 
-    make = measurements.observers
+    make = SessionObservers.of_call
     seen: deque[FramePushed | FrameProcessed] = deque(maxlen=MOST_EVENTS)
     moments: deque[float] = deque(maxlen=MOST_EVENTS)
     one_tells = threading.Lock()
@@ -65,7 +65,7 @@ def record_what_they_see() -> None:
     async def announce() -> None:
         with_, without = [], []
         for _ in range(TURNS):
-            with_.append(await replay(seen, make(lambda _: None, answers(), lambda: True)))
+            with_.append(await replay(seen, make(SessionObservers(lambda _: None, lambda: True), answers())))
             without.append(await replay(seen, []))
         seconds = moments[-1] - moments[0]
         figures = {"seconds": seconds, "frames": len(seen), "with": with_, "without": without}
@@ -83,7 +83,7 @@ def record_what_they_see() -> None:
 
     leave = os._exit
     setattr(os, "_exit", report_and_exit)  # noqa: B010 - replaces another's function
-    measurements.observers = lambda *given: [*make(*given), PushRecorder()]
+    setattr(SessionObservers, "of_call", lambda *given: [*make(*given), PushRecorder()])  # noqa: B010 - likewise
 
 
 def answers() -> Any:

@@ -1,5 +1,6 @@
 """What tokens cost: each kind at its own price, by the day, from a file whose faults are named."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -7,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.observe.prices import InvalidPricesError, PriceList, read_prices, split
-from podline.contract.usage import Tokens, Usage
+from controller.observe.prices import InvalidPricesError, PriceList, read_prices, split, units
+from podline.contract.usage import ModelUsage, Tokens, Usage, service_key
 
 EXAMPLE = Path(__file__).parents[4] / "deploy" / "prices.example.toml"
 ENTRY = """
@@ -27,6 +28,10 @@ def written(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "prices.toml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def cost_of(prices: PriceList, used: ModelUsage, on: date = DAY) -> float | None:
+    return prices.charged(None, "gemini-3.8-live", used, on).amount
 
 
 def prices(tmp_path: Path, text: str = FILE) -> PriceList:
@@ -66,16 +71,16 @@ def test_what_contains_what_is_taken_apart() -> None:
 
 
 def test_each_modality_has_its_price_for_a_million(tmp_path: Path) -> None:
-    tokens = Tokens(
+    used = ModelUsage(
         prompt_tokens=3_000_000, input_audio_tokens=2_000_000, completion_tokens=5, output_audio_tokens=4
     )
 
-    amount = prices(tmp_path).amount("gemini-3.8-live", tokens, DAY)
+    amount = cost_of(prices(tmp_path), used)
     assert amount == pytest.approx(1 + 20 + 100e-6 + 4 * 1000e-6)
 
 
 def test_cached_and_reasoning_tokens_may_have_prices_of_their_own(tmp_path: Path) -> None:
-    tokens = Tokens(
+    used = ModelUsage(
         prompt_tokens=1_000_000,
         cache_read_input_tokens=1_000_000,
         completion_tokens=1_000_000,
@@ -83,8 +88,8 @@ def test_cached_and_reasoning_tokens_may_have_prices_of_their_own(tmp_path: Path
     )
     own = FILE + "cached_input = { text = 0.25, audio = 2.5 }\nreasoning = 7\n"
 
-    assert prices(tmp_path).amount("gemini-3.8-live", tokens, DAY) == pytest.approx(101)
-    assert prices(tmp_path, own).amount("gemini-3.8-live", tokens, DAY) == pytest.approx(7.25)
+    assert cost_of(prices(tmp_path), used) == pytest.approx(101)
+    assert cost_of(prices(tmp_path, own), used) == pytest.approx(7.25)
 
 
 @pytest.mark.parametrize(
@@ -99,13 +104,13 @@ def test_cached_and_reasoning_tokens_may_have_prices_of_their_own(tmp_path: Path
 )
 def test_the_price_is_the_one_that_holds_on_the_day(tmp_path: Path, day: date, amount: float | None) -> None:
     later = ENTRY.replace("2026-01-01", "2026-07-01").replace("text = 1.0", "text = 2.0")
-    tokens = Tokens(prompt_tokens=1_000_000)
+    used = ModelUsage(prompt_tokens=1_000_000)
 
-    assert prices(tmp_path, FILE + later).amount("gemini-3.8-live", tokens, day) == amount
+    assert cost_of(prices(tmp_path, FILE + later), used, day) == amount
 
 
 def test_a_model_nobody_priced_is_named_and_costs_nothing(tmp_path: Path) -> None:
-    million = Tokens(prompt_tokens=1_000_000)
+    million = ModelUsage(prompt_tokens=1_000_000)
     cost = prices(tmp_path).cost(Usage(models={"gemini-3.8-live": million, "new": million}), DAY)
 
     assert (cost.currency, cost.amount) == ("EUR", 1.0)
@@ -118,16 +123,116 @@ def test_the_example_is_valid_and_says_that_it_is_one() -> None:
     assert "EXAMPLES" in text
     assert "Check" in text
     assert read_prices(EXAMPLE).models == {"gemini-3.8-live"}
-    assert len(read_prices_uncommented(text)) == 2
 
 
-def read_prices_uncommented(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.lstrip("# ").startswith("model = ")]
+def test_the_example_is_valid_with_all_that_it_shows(tmp_path: Path) -> None:
+    shown = re.sub(r"^# (?=\[\[|\w+ = )", "", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+    list_ = prices(tmp_path, shown)
+    assert list_.models == {"gemini-3.8-live", "gpt-4o-transcribe", "gpt-4o-mini-tts", "whisper-large-v3"}
+    assert list_.services == {"GroqSTTService"}
+
+
+SPEECH = """
+[[prices]]
+model = "whisper"
+from = 2026-01-01
+audio_minute = 0.6
+
+[[prices]]
+model = "whisper"
+service = "CheapSTTService"
+from = 2026-02-01
+audio_minute = 0.06
+
+[[prices]]
+model = "voice"
+from = 2026-01-01
+characters = 12.0
+"""
+HEARD, SPOKEN = ModelUsage(audio_seconds=90.0), ModelUsage(characters=500_000)
+
+
+@pytest.mark.parametrize(
+    ("service", "model", "used", "amount"),
+    [
+        ("OpenAISTTService", "whisper", HEARD, 0.9),
+        ("CheapSTTService", "whisper", HEARD, 0.09),
+        (None, "whisper", HEARD, 0.9),
+        ("OpenAITTSService", "voice", SPOKEN, 6.0),
+        ("OpenAITTSService", "voice", HEARD, None),
+        ("OpenAITTSService", "unheard-of", SPOKEN, None),
+    ],
+)
+def test_audio_costs_by_the_minute_and_speech_by_the_million_characters_of_a_service_or_any(
+    tmp_path: Path, service: str | None, model: str, used: ModelUsage, amount: float | None
+) -> None:
+    charged = prices(tmp_path, FILE + SPEECH).charged(service, model, used, DAY)
+
+    assert charged.amount == (amount if amount is None else pytest.approx(amount))
+    assert charged.unpriced == ({} if amount is not None else units(used))
+
+
+def test_a_service_whose_own_price_is_still_to_come_pays_that_of_any(tmp_path: Path) -> None:
+    charged = prices(tmp_path, FILE + SPEECH).charged("CheapSTTService", "whisper", HEARD, date(2026, 1, 5))
+
+    assert charged.amount == pytest.approx(0.9)
+
+
+def test_a_session_s_cost_is_that_of_its_models_and_of_its_services(tmp_path: Path) -> None:
+    usage = Usage(
+        models={
+            "whisper": ModelUsage(audio_seconds=120.0),
+            "voice": SPOKEN,
+            "gemini-3.8-live": ModelUsage(prompt_tokens=1_000_000, characters=7),
+        },
+        services={
+            service_key("OpenAISTTService", "whisper"): ModelUsage(audio_seconds=60.0),
+            service_key("CheapSTTService", "whisper"): ModelUsage(audio_seconds=60.0),
+            service_key("OpenAITTSService", "voice"): SPOKEN,
+        },
+    )
+    cost = prices(tmp_path, FILE + SPEECH).cost(usage, DAY)
+
+    assert cost.models == {"whisper": 0.66, "voice": 6.0, "gemini-3.8-live": 1.0}
+    assert cost.services == {"OpenAISTTService": 0.6, "CheapSTTService": 0.06, "OpenAITTSService": 6.0}
+    assert cost.amount == 7.66
+    assert cost.unpriced_models == ("gemini-3.8-live",), "its characters"
+
+
+def test_a_budget_is_charged_the_highest_price_for_what_has_none(tmp_path: Path) -> None:
+    list_ = prices(tmp_path, FILE + SPEECH)
+
+    assert list_.charge(Usage(models={"unheard-of": HEARD}), DAY) == pytest.approx(0.9)
+    assert list_.charge(Usage(models={"unheard-of": SPOKEN}), DAY) == pytest.approx(6.0)
+    assert list_.charge(Usage(models={"voice": HEARD}), DAY) == pytest.approx(0.9)
+    assert prices(tmp_path).charge(Usage(models={"unheard-of": SPOKEN}), DAY) == 0.0, "nothing has one"
+
+
+USED = st.builds(
+    ModelUsage, COUNTS, COUNTS, audio_seconds=COUNTS.map(float), characters=COUNTS, reasoning_tokens=COUNTS
+)
+
+
+@given(USED)
+def test_all_that_is_used_has_one_unit(used: ModelUsage) -> None:
+    amounts = dict(units(used))
+
+    assert amounts.pop("audio_seconds", 0.0) == used.audio_seconds
+    assert amounts.pop("characters", 0) == used.characters
+    assert sum(amounts.values()) == used.tokens
 
 
 @pytest.mark.parametrize(
     ("text", "position"),
     [
+        (FILE + SPEECH.replace("characters = 12.0", ""), "`$.prices[3]`"),
+        (FILE + SPEECH.replace("characters = 12.0", "characters = -1"), "$.prices[3].characters"),
+        (FILE + SPEECH.replace("audio_minute = 0.06", "audio_minute = inf"), "$.prices[2].audio_minute"),
+        (FILE + SPEECH.replace('"CheapSTTService"', '""'), "$.prices[2].service"),
+        (FILE + SPEECH + "reasoning = 1.0", "`reasoning` need"),
+        (FILE + SPEECH + "input = { text = 1, audio = 1 }", "`input` and `output` need each other"),
+        (FILE + SPEECH + SPEECH.split("[[prices]]")[2].join(["[[prices]]", ""]), "of 'CheapSTTService'"),
         ("currency = EUR", "line 1"),
         ('currency = "EUR"', "`prices`"),
         ('currency = "euro"' + ENTRY, "$.currency"),

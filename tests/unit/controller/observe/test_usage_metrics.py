@@ -19,7 +19,7 @@ from controller.supervision.channel.claims import MAX_KINDS
 from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.reading import read_report
 from podline.contract.reasons import Phase, Reason
-from podline.contract.usage import Tokens, Usage
+from podline.contract.usage import ModelUsage, Usage
 from testing.fakes.bots.reported import EVENTS, PRICES, TOTALS, batch, gone, scrape
 from testing.fakes.controllers.parts import SIGNER
 from testing.fakes.controllers.runtimes_and_rooms import secrets_of
@@ -37,11 +37,16 @@ async def test_each_event_of_a_batch_is_in_its_metric(priced_site: Site) -> None
     await priced_site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS))
 
     seen = scrape(priced_site)
-    assert seen.value("tokens_total", model="gemini", direction="input", modality="audio") == 80
-    assert seen.value("tokens_total", model="gemini", direction="input", modality="text") == 20
+    assert seen.total("tokens_total", model="gemini", direction="input", modality="audio") == 80
+    assert seen.total("tokens_total", model="gemini", direction="input", modality="text") == 20
     assert seen.total("tokens_total") == 100
-    assert seen.value("cost_total", model="gemini", currency="EUR") == pytest.approx(820e-6)
-    assert seen.value("model_first_byte_seconds_sum", model="gemini") == 0.4
+    assert seen.total("cost_total", model="gemini", currency="EUR") == pytest.approx(820e-6)
+    heard, spoke = ({"service": f"OpenAI{each}Service"} for each in ("STT", "TTS"))
+    assert seen.value("transcribed_seconds_total", model="whisper", **heard) == 30
+    assert seen.value("synthesized_characters_total", model="voice", **spoke) == 50
+    assert seen.value("cost_total", model="whisper", currency="EUR", **heard) == pytest.approx(0.001)
+    assert seen.value("cost_total", model="voice", currency="EUR", **spoke) == pytest.approx(0.001)
+    assert seen.total("model_first_byte_seconds_sum", model="gemini") == 0.4
     assert seen.value("response_latency_seconds_sum") == 0.9
     assert (seen.value("turns_total"), seen.value("interruptions_total")) == (1, 1)
     assert seen.value("silences_total", after="caller") == 1
@@ -88,13 +93,19 @@ async def test_the_last_word_adds_what_no_batch_carried_and_nothing_twice(site: 
     session = await site.start()
     await site.as_bot(session["id"], "POST", "reports", json=batch(1, EVENTS, TOTALS))
     # The acknowledgement never came: the bot does not know that the batch was counted.
-    tokens = {"gemini": Tokens(prompt_tokens=150, input_audio_tokens=80)}
-    totals = Usage(models=tokens, turns=3, turns_unanswered=2, interruptions=1)
+    models = {
+        "gemini": ModelUsage(prompt_tokens=150, input_audio_tokens=80),
+        "whisper": ModelUsage(audio_seconds=30),
+        "voice": ModelUsage(characters=90),
+    }
+    totals = Usage(models=models, turns=3, turns_unanswered=2, interruptions=1)
     await gone(site, session, FinalReport("completed", "Bye.", totals, Usage(), BotTimeline(now=9), acked=0))
 
     seen = scrape(site)
     assert seen.value("turns_total") == 3
     assert seen.total("tokens_total") == 150
+    assert seen.total("transcribed_seconds_total") == 30
+    assert seen.total("synthesized_characters_total") == 90
     assert seen.total("tool_calls_total") == 2
     record = await site.read(session["id"])
     assert record["usage"]["models"]["gemini"]["prompt_tokens"] == 150
@@ -291,7 +302,9 @@ async def test_names_from_outside_that_nobody_declared_make_no_series_of_their_o
             for name in names
             for event in (
                 {"type": "tokens", "model": name, "tokens": {"prompt_tokens": 1}},
-                {"type": "first_byte", "model": name, "seconds": 1},
+                {"type": "first_byte", "model": name, "seconds": 1, "service": name[:64]},
+                {"type": "transcribed", "model": name, "seconds": 1, "service": name[:64]},
+                {"type": "synthesized", "model": name, "characters": 1, "service": name[:64]},
                 {"type": "tool_call", "name": name, "outcome": "ok", "seconds": 1},
                 {"type": "error", "kind": name},
                 {"type": name},
@@ -305,13 +318,15 @@ async def test_names_from_outside_that_nobody_declared_make_no_series_of_their_o
 
     seen = scrape(priced_site)
     assert seen.series == before + 2, "the priced model's tokens and cost, and nothing else"
-    assert seen.value("tokens_total", model="gemini", direction="input", modality="text") == 1
+    assert seen.total("tokens_total", model="gemini", direction="input", modality="text") == 1
     assert seen.total("tokens_total") == seen.total("tool_calls_total") + 1 == 261
     for counter, label, values in (
         ("tool_calls_total", "tool", 1),
         ("bot_errors_total", "kind", MAX_KINDS + 1),
         ("report_events_unknown_total", "kind", MAX_KINDS + 1),
         ("tokens_total", "model", 2),
+        ("transcribed_seconds_total", "service", 1),
+        ("synthesized_characters_total", "service", 1),
     ):
         listed = {dict(labels)[label] for name, labels in seen.samples if name == counter}
         assert len(listed) == values, "the few that one session may bring up, the priced model, and other"
@@ -331,11 +346,51 @@ async def test_a_model_nobody_priced_counts_tokens_costs_nothing_and_is_logged_o
 
     seen = scrape(priced_site)
     assert seen.total("tokens_total", model="other") == 154
-    assert seen.value("unpriced_tokens_total", model="other") == 154, "nobody has declared it"
+    assert seen.total("unpriced_tokens_total", model="other") == 154, "nobody has declared it"
     assert seen.total("cost_total") == 0
     assert [record.__dict__["model"] for record in caplog.records] == ["new"]
     cost = (await priced_site.read(session["id"]))["cost"]
-    assert cost == {"currency": "EUR", "amount": 0.0, "models": {}, "unpriced_models": ["new"]}
+    nothing: dict[str, float] = {}
+    unpriced = {"models": nothing, "services": nothing, "unpriced_models": ["new"]}
+    assert cost == {"currency": "EUR", "amount": 0.0, **unpriced}
+
+
+async def test_what_is_used_in_a_way_without_a_price_is_counted_by_its_unit(priced_site: Site) -> None:
+    session = await priced_site.start()
+    events = [
+        {"type": "transcribed", "model": "gemini", "seconds": 12, "service": "OpenAISTTService"},
+        {"type": "synthesized", "model": "gemini", "characters": 34, "service": "OpenAITTSService"},
+    ]
+    await priced_site.as_bot(session["id"], "POST", "reports", json=batch(1, events))
+
+    seen = scrape(priced_site)
+    assert seen.total("unpriced_transcribed_seconds_total", service="OpenAISTTService") == 12
+    assert seen.total("unpriced_synthesized_characters_total", service="OpenAITTSService") == 34
+    assert seen.total("unpriced_tokens_total") == seen.total("cost_total") == 0
+    assert (await priced_site.read(session["id"]))["cost"]["unpriced_models"] == ["gemini"]
+
+
+def used(models: dict[str, Any]) -> dict[str, Any]:
+    """What a record says of models, without what is zero."""
+    return {model: {unit: count for unit, count in each.items() if count} for model, each in models.items()}
+
+
+async def test_the_record_breaks_usage_down_by_service_and_model(site: Site) -> None:
+    session = await site.start()
+    told = [
+        {"type": "tokens", "model": "m", "tokens": {"prompt_tokens": 3}, "service": "OpenAILLMService"},
+        {"type": "tokens", "model": "m", "tokens": {"prompt_tokens": 4}},
+        *EVENTS[2:4],
+    ]
+    await site.as_bot(session["id"], "POST", "reports", json=batch(1, told))
+
+    usage = (await site.read(session["id"]))["usage"]
+    assert {service: used(each["models"]) for service, each in usage["services"].items()} == {
+        "OpenAILLMService": {"m": {"prompt_tokens": 3}},
+        "OpenAISTTService": {"whisper": {"audio_seconds": 30}},
+        "OpenAITTSService": {"voice": {"characters": 50}},
+    }
+    assert usage["models"]["m"]["prompt_tokens"] == 7
 
 
 async def test_the_record_has_its_cost_beside_its_usage(priced_site: Site, site: Site) -> None:
@@ -344,7 +399,8 @@ async def test_the_record_has_its_cost_beside_its_usage(priced_site: Site, site:
     await gone(priced_site, session)
 
     record = await priced_site.read(session["id"])
-    assert record["cost"]["amount"] == pytest.approx(820e-6)
+    assert record["cost"]["amount"] == pytest.approx(2820e-6)
+    assert record["cost"]["services"] == {"OpenAISTTService": 0.001, "OpenAITTSService": 0.001}
     assert record["cost"]["amount"] == pytest.approx(scrape(priced_site).total("cost_total"))
     assert "cost" not in record["usage"]
     assert (await site.start())["cost"] is None

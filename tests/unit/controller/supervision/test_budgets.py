@@ -16,7 +16,7 @@ from controller.core.start_request import StartRequest
 from controller.supervision.budgets import spent
 from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.reasons import Phase, Reason
-from podline.contract.usage import Tokens, Usage
+from podline.contract.usage import ModelUsage, Usage
 from testing.fakes.bots.reported import PRICES, batch, gone, until
 from testing.fakes.controllers.parts import SIGNER
 from testing.fakes.controllers.sessions import some_session
@@ -26,7 +26,7 @@ DAY = date(2026, 6, 1)
 
 
 def used(**models: int) -> Usage:
-    return Usage(models={name: Tokens(prompt_tokens=count) for name, count in models.items()})
+    return Usage(models={name: ModelUsage(prompt_tokens=count) for name, count in models.items()})
 
 
 def tokens(count: int, model: str = "gemini") -> dict[str, Any]:
@@ -55,6 +55,18 @@ def totals(count: int, model: str = "gemini") -> dict[str, Any]:
         ),
         # A model without a price costs what the dearest one does.
         (Budget(cost=0.01), used(unknown=10_000), "The session used 0.0100 EUR; its budget was 0.0100."),
+        # So does speech.
+        (
+            Budget(tokens=10, cost=0.01),
+            Usage(models={"voice": ModelUsage(characters=500)}),
+            "The session used 0.0100 EUR; its budget was 0.0100.",
+        ),
+        (Budget(cost=0.01), Usage(models={"voice": ModelUsage(characters=499)}), None),
+        (
+            Budget(cost=0.01),
+            Usage(models={"unknown": ModelUsage(audio_seconds=300.0)}),
+            "The session used 0.0100 EUR; its budget was 0.0100.",
+        ),
         (Budget(tokens=10, cost=0.5), used(gemini=11), "The session used 11 tokens; its budget was 10."),
     ],
 )
@@ -67,7 +79,7 @@ def test_a_budget_is_spent_when_it_is_reached(budget: Budget, usage: Usage, mess
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9))
 def test_a_model_without_a_price_is_never_charged_less_than_one_with_one(prompt: int, written: int) -> None:
-    each = Tokens(prompt_tokens=prompt, completion_tokens=written)
+    each = ModelUsage(prompt_tokens=prompt, completion_tokens=written)
 
     known = PRICES.charge(Usage(models={"gemini": each}), DAY)
     assert PRICES.charge(Usage(models={"unknown": each}), DAY) >= known

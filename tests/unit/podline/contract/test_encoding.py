@@ -20,7 +20,7 @@ from podline.contract.messages import (
     TurnEnded,
 )
 from podline.contract.reading import read_answer, read_final_report, read_report
-from podline.contract.usage import Tokens, Usage
+from podline.contract.usage import ModelUsage, Usage
 
 VALID: dict[str, Any] = {"seq": 1, "acked": 0, "events": [], "totals": {}, "timeline": {"now": 1.0}}
 LARGEST = 2**53
@@ -54,8 +54,8 @@ def test_what_stands_at_its_default_is_left_out_where_that_was_agreed(
     assert json.loads(encode(message)) == expected
 
 
-def test_usage_is_written_in_full() -> None:
-    written = json.loads(encode(Usage(models={"gemini": Tokens(prompt_tokens=3)})))
+def test_usage_is_written_in_full_except_for_what_a_model_did_not_use() -> None:
+    written = json.loads(encode(Usage(models={"gemini": ModelUsage(prompt_tokens=3)})))
 
     assert written.keys() == {
         "models",
@@ -64,8 +64,9 @@ def test_usage_is_written_in_full() -> None:
         "interruptions",
         "tool_calls",
         "talk_seconds",
+        "services",
     }
-    assert written["models"]["gemini"]["reasoning_tokens"] == 0
+    assert written["models"] == {"gemini": {"prompt_tokens": 3}}
 
 
 def test_text_beyond_ascii_takes_no_more_room_than_in_utf_8() -> None:
@@ -98,6 +99,10 @@ def test_messages_come_back_as_they_were() -> None:
         {"totals": {"models": {"m" * 128: {"prompt_tokens": LARGEST}}}},
         {"totals": {"models": {f"m{number}": {} for number in range(16)}}},
         {"totals": {"tool_calls": {f"t{number}": {} for number in range(32)}}},
+        {"totals": {"services": {f"{'s' * 61}{number:03}/{'m' * 128}": {} for number in range(16)}}},
+        {"totals": {"models": {"m": {"audio_seconds": 10_000_000, "characters": LARGEST}}}},
+        {"events": [{"type": "transcribed", "model": "m", "seconds": 1.5}]},
+        {"events": [{"type": "synthesized", "model": "m", "characters": 3, "service": "s" * 64}]},
         {"events": [{"type": "turn", "mood": "fine"}] * MAX_EVENTS},
         {"events": [talked(seconds=0)]},
     ],
@@ -140,6 +145,14 @@ def test_a_report_within_bounds_is_read(changes: dict[str, Any]) -> None:
         {"totals": {"models": {"m" * 129: {}}}},
         {"totals": {"models": {f"m{number}": {} for number in range(17)}}},
         {"totals": {"tool_calls": {f"t{number}": {} for number in range(33)}}},
+        {"totals": {"services": {f"s{number}/m": {} for number in range(17)}}},
+        {"totals": {"services": {"s" * 194: {}}}},
+        {"totals": {"models": {"m": {"audio_seconds": -0.1}}}},
+        {"totals": {"models": {"m": {"characters": 1.5}}}},
+        {"events": [{"type": "transcribed", "model": "m", "seconds": float("inf")}]},
+        {"events": [{"type": "synthesized", "model": "m", "characters": -1}]},
+        {"events": [{"type": "synthesized", "model": "m", "characters": 1, "service": "s" * 65}]},
+        {"events": [{"type": "first_byte", "model": "m", "seconds": 1, "service": ""}]},
         {"totals": {"turns": -1}},
         {"timeline": {}},
         {"timeline": {"now": float("nan")}},
@@ -216,6 +229,8 @@ def test_a_refusal_says_where_and_why_and_repeats_nothing(changes: dict[str, Any
 def test_the_kinds_of_events_are_those_of_the_contract() -> None:
     assert set(EVENT_KINDS) == {
         "tokens",
+        "transcribed",
+        "synthesized",
         "first_byte",
         "response_latency",
         "turn",

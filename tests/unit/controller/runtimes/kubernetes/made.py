@@ -17,7 +17,7 @@ from controller.runtimes.kubernetes.client.objects import Job
 from controller.runtimes.kubernetes.job.manifests import session_job
 from controller.runtimes.kubernetes.job.template import JobTemplate, read_template
 from podline.contract.reasons import Reason
-from podline.contract.usage import Tokens, ToolCalls, Usage
+from podline.contract.usage import ModelUsage, ToolCalls, Usage
 
 TEMPLATE = Path(__file__).parents[5] / "deploy" / "base" / "bot-job.yaml"
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -78,7 +78,10 @@ METADATA = st.dictionaries(
 )
 USAGE = st.builds(
     Usage,
-    models=st.dictionaries(st.just("gemini"), st.builds(Tokens, prompt_tokens=st.integers(0, 2**40))),
+    models=st.dictionaries(st.just("gemini"), st.builds(ModelUsage, prompt_tokens=st.integers(0, 2**40))),
+    services=st.dictionaries(
+        st.just("OpenAISTTService/whisper"), st.builds(ModelUsage, audio_seconds=st.floats(0, 10**6))
+    ),
     turns=st.integers(0, 1000),
     tool_calls=st.dictionaries(st.just("search"), st.builds(ToolCalls, ok=st.integers(0, 9))),
 )

@@ -18,24 +18,28 @@ from controller.supervision.channel.claims import (
     with_few_names,
     with_plain_names,
 )
-from podline.contract.arithmetic import MAX_MODELS, MAX_TOOLS, NOTHING, OTHER, beyond, used_by
+from podline.contract.arithmetic import MAX_MODELS, MAX_SERVICES, MAX_TOOLS, NOTHING, OTHER, beyond, used_by
 from podline.contract.messages import (
     BotTimeline,
     ErrorSeen,
     Event,
     Report,
+    Synthesized,
     Talked,
     TokensUsed,
     ToolCalled,
+    Transcribed,
     TurnEnded,
 )
 from podline.contract.usage import Tokens, ToolCalls, Usage
 
 HOUR = 3600
 COUNTS = st.integers(0, 2**53)
+MODELS = st.builds(ModelUsage, *[COUNTS] * 7, COUNTS.map(float), COUNTS)
 USAGES = st.builds(
     Usage,
-    models=st.dictionaries(st.text(min_size=1, max_size=3), st.builds(Tokens, *[COUNTS] * 7), max_size=16),
+    models=st.dictionaries(st.text(min_size=1, max_size=3), MODELS, max_size=16),
+    services=st.dictionaries(st.text(min_size=1, max_size=3), MODELS, max_size=16),
     turns=COUNTS,
     tool_calls=st.dictionaries(
         st.text(min_size=1, max_size=3), st.builds(ToolCalls, COUNTS, COUNTS), max_size=32
@@ -56,6 +60,8 @@ def a_lively_hour() -> list[Event]:
         Talked("caller", 1.9),
         TokensUsed("gemini-3.8-live", Tokens(128_000, 120, 100_000, 100)),
         ToolCalled("search_products", "ok", 0.5),
+        Transcribed("whisper", 4.0, "OpenAISTTService"),
+        Synthesized("voice", 400, "OpenAITTSService"),
         Talked("bot", 2.0),
     ]
     return turn * (HOUR // 4)
@@ -91,20 +97,33 @@ def test_totals_that_pass_are_bounded_by_the_time(usage: Usage, age_seconds: flo
         assert (
             sum(each.prompt_tokens for each in totals.models.values()) <= 10_000_000 + 100_000 * age_seconds
         )
-        assert all(name.isprintable() for name in (*totals.models, *totals.tool_calls))
+        assert sum(each.characters for each in totals.models.values()) <= 100_000 + 1_000 * age_seconds
+        assert sum(each.audio_seconds for each in totals.models.values()) <= 600 + 8 * age_seconds
+        assert all(name.isprintable() for name in (*totals.models, *totals.tool_calls, *totals.services))
 
 
 @given(USAGES)
 def test_names_are_made_plain_and_few_and_nothing_is_lost(usage: Usage) -> None:
     plain = with_plain_names(usage)
-    assert all(name.isprintable() for name in (*plain.models, *plain.tool_calls))
+    assert all(name.isprintable() for name in (*plain.models, *plain.tool_calls, *plain.services))
     assert sum(each.ok for each in plain.tool_calls.values()) == sum(
         each.ok for each in usage.tool_calls.values()
     )
 
     more = {f"more-{number}": ToolCalls(ok=1) for number in range(40)}
-    few = with_few_names(Usage(models=plain.models, tool_calls={**plain.tool_calls, **more}))
+    voices = {f"more/{number}": ModelUsage(characters=1) for number in range(40)}
+    few = with_few_names(
+        Usage(
+            models=plain.models,
+            tool_calls={**plain.tool_calls, **more},
+            services={**plain.services, **voices},
+        )
+    )
     assert len(few.models) <= MAX_MODELS
+    assert len(few.services) <= MAX_SERVICES
+    assert sum(each.characters for each in few.services.values()) == 40 + sum(
+        each.characters for each in plain.services.values()
+    )
     assert len(few.tool_calls) <= MAX_TOOLS
     assert sum(each.ok for each in few.tool_calls.values()) == 40 + sum(
         each.ok for each in plain.tool_calls.values()
@@ -127,6 +146,16 @@ def test_a_session_may_use_many_names_that_are_declared_and_a_few_that_are_not()
     names = [event.name for event in report.events if isinstance(event, ToolCalled)]
     assert names[:100] == [f"tool-{number}" for number in range(100)]
     assert names.count(OTHER) == 100 - (MAX_TOOLS - 1)
+
+
+def test_a_session_may_use_many_voices_and_no_more_than_a_few_are_named() -> None:
+    spoken: list[Event] = [Synthesized("gemini-3.8-live", 1, f"Service{number}") for number in range(100)]
+    events, refusals = judged(Claims(), 10, *spoken)
+
+    names = [event.service for event in events if isinstance(event, Synthesized)]
+    assert names.count(OTHER) == 100 - (MAX_SERVICES - 1)
+    assert refusals == {}
+    assert judged(Claims(), 10, Synthesized("m", 1, "\x1b[31m"))[0] == [Synthesized("m", 1, OTHER)]
 
 
 def test_each_kind_of_event_has_a_limit() -> None:

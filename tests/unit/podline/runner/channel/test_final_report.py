@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from podline.contract.arithmetic import OTHER
 from podline.contract.encoding import encode
-from podline.contract.messages import FinalReport, TokensUsed, ToolCalled, TurnEnded
+from podline.contract.messages import FinalReport, Synthesized, TokensUsed, ToolCalled, Transcribed, TurnEnded
 from podline.contract.reading import read_final_report
 from podline.contract.reasons import TERMINATED, Reason
-from podline.contract.usage import Tokens, ToolCalls
+from podline.contract.usage import ModelUsage, Tokens, ToolCalls
 from podline.runner.channel.final_report import FinalReportFile, final_report
 from podline.runner.channel.outbox import Outbox
 
@@ -130,21 +130,53 @@ def test_where_space_is_short_tools_are_summed_up_before_models(outbox: Outbox) 
 
     assert word.totals.tool_calls == {OTHER: ToolCalls(ok=20, error=1)}
     assert word.acked_totals.tool_calls == {OTHER: ToolCalls(ok=20)}
-    assert word.totals.models == {"gemini": Tokens(prompt_tokens=1)}
+    assert word.totals.models == {"gemini": ModelUsage(prompt_tokens=1)}
+
+
+def test_then_services_are_left_out_before_models_are_summed_up(outbox: Outbox) -> None:
+    for count in range(12):
+        outbox.record(Synthesized(f"{count}".ljust(64, "m"), 1, f"{count}".ljust(64, "s")))
+    outbox.acknowledge(outbox.report().seq)
+
+    word = final_report(outbox, Reason.COMPLETED, "x" * 600)
+
+    assert word.totals.services == word.acked_totals.services == {}
+    assert word.totals.models == word.acked_totals.models == outbox.totals.models
+
+
+def test_the_services_of_a_cascaded_bot_are_in_it(outbox: Outbox) -> None:
+    for _ in range(100):
+        outbox.record(Transcribed("gpt-4o-transcribe", 3.21, "OpenAISTTService"))
+        outbox.record(TokensUsed("gpt-4.1", Tokens(50_000, 300, 0, 0, 40_000), "OpenAILLMService"))
+        outbox.record(Synthesized("gpt-4o-mini-tts", 250, "OpenAITTSService"))
+        outbox.record(ToolCalled("search_products", "ok", 0.5))
+        outbox.record(ToolCalled("save_product", "ok", 0.5))
+    while not outbox.is_settled:
+        outbox.acknowledge(outbox.report().seq)
+
+    word = final_report(outbox, Reason.MODEL_LOST, "The model was lost. " * 30)
+
+    assert (word.totals, word.acked_totals) == (outbox.totals, outbox.totals)
 
 
 @given(
     st.text(max_size=2000),
     st.lists(st.text(min_size=1, max_size=128), max_size=40),
     st.lists(st.text(min_size=1, max_size=128), max_size=20),
+    st.lists(st.text(min_size=1, max_size=64), max_size=20),
     st.integers(0, 2**53),
 )
-def test_it_is_never_too_long(message: str, tools: list[str], models: list[str], count: int) -> None:
+def test_it_is_never_too_long(
+    message: str, tools: list[str], models: list[str], services: list[str], count: int
+) -> None:
     outbox = Outbox(lambda: 1234.56789012345)
     for name in tools:
         outbox.record(ToolCalled(name, "error", 1.0))
     for name in models:
         outbox.record(TokensUsed(name, Tokens(*[count] * 7)))
+    for name in services:
+        outbox.record(Synthesized(name, count, name))
+        outbox.record(Transcribed(name, count / 1e9, name))
     outbox.acknowledge(outbox.report().seq)
 
     assert len(encode(final_report(outbox, Reason.CRASHED, message))) < 4096

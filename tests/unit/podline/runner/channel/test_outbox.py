@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from podline.contract.arithmetic import OTHER
+from podline.contract.arithmetic import MAX_SERVICES, OTHER
 from podline.contract.encoding import encode
 from podline.contract.messages import (
     MAX_REPORT_BYTES,
@@ -19,6 +19,7 @@ from podline.contract.messages import (
     FirstByte,
     Interrupted,
     Report,
+    Synthesized,
     Talked,
     TokensUsed,
     ToolCalled,
@@ -26,7 +27,7 @@ from podline.contract.messages import (
     TurnUnanswered,
 )
 from podline.contract.reading import read_report
-from podline.contract.usage import Tokens, ToolCalls, Usage
+from podline.contract.usage import ModelUsage, Tokens, ToolCalls, Usage
 from podline.runner.channel.outbox import MAX_BATCH_EVENTS, MAX_PENDING_EVENTS, URGENT_TOKENS, Outbox
 from testing.fakes.bots.bot_controller import Counter
 from tests.searching import narrow_or_wide
@@ -81,7 +82,7 @@ def test_totals_add_up_what_was_recorded(outbox: Outbox) -> None:
         outbox.record(event)
 
     totals = outbox.totals
-    assert totals.models == {"gemini": Tokens(prompt_tokens=15, output_audio_tokens=4)}
+    assert totals.models == {"gemini": ModelUsage(prompt_tokens=15, output_audio_tokens=4)}
     assert (totals.turns, totals.turns_unanswered, totals.interruptions) == (1, 2, 1)
     assert totals.tool_calls == {"save_product": ToolCalls(ok=1, error=1)}
     assert (totals.talk_seconds.caller, totals.talk_seconds.bot) == (2.5, 2.0)
@@ -107,6 +108,14 @@ def test_many_tokens_wake_whoever_reports_and_few_wait(outbox: Outbox) -> None:
     assert not outbox.moment_reached.is_set()
 
     outbox.record(tokens(1))
+    assert outbox.moment_reached.is_set()
+
+
+def test_so_do_many_characters_to_speak(outbox: Outbox) -> None:
+    outbox.record(Synthesized("a-voice", URGENT_TOKENS - 1))
+    assert not outbox.moment_reached.is_set()
+
+    outbox.record(Synthesized("a-voice", 1))
     assert outbox.moment_reached.is_set()
 
 
@@ -163,9 +172,13 @@ def test_more_models_and_tools_than_a_usage_may_name_are_counted_together(outbox
     for count in range(100):
         outbox.record(TokensUsed(f"model-{count}", Tokens(prompt_tokens=1)))
         outbox.record(ToolCalled(f"tool-{count}", "ok", 0.1))
+        outbox.record(Synthesized("a-model", 2, f"Service{count}"))
 
     report = read_report(encode(outbox.report()))[0]
-    assert report.totals.models[OTHER].prompt_tokens == 100 - 15
+    assert report.totals.models[OTHER].prompt_tokens == 100 - 14
+    assert report.totals.models["a-model"].characters == 200
+    assert len(report.totals.services) == MAX_SERVICES
+    assert report.totals.services[OTHER].characters == 2 * (100 - 15)
     assert report.totals.tool_calls[OTHER].ok == 100 - 31
 
 
@@ -178,7 +191,7 @@ def test_the_largest_report_is_small_enough_for_the_controller(outbox: Outbox) -
     outbox.acknowledge(1)
     for count in range(MAX_BATCH_EVENTS):
         name = f"{count:03}".ljust(128, "x")
-        outbox.record(TokensUsed(name, Tokens(*[most] * 7)))
+        outbox.record(TokensUsed(name, Tokens(*[most] * 7), f"{count:03}".ljust(64, "s")))
 
     assert max(len(body), len(encode(outbox.report()))) < MAX_REPORT_BYTES
 
@@ -240,14 +253,14 @@ class Delivery(RuleBasedStateMachine):
 
     @invariant()
     def totals_hold_all_that_was_recorded(self) -> None:
-        assert self.outbox.totals.models.get("gemini", Tokens()).prompt_tokens == sum(
+        assert self.outbox.totals.models.get("gemini", ModelUsage()).prompt_tokens == sum(
             event.tokens.prompt_tokens for event in self.recorded
         )
 
     @invariant()
     def what_counts_as_acknowledged_has_been_counted(self) -> None:
         counted = {event.tokens.prompt_tokens for event in numbered(self.controller.counted)}
-        assert self.outbox.acked_totals.models.get("gemini", Tokens()).prompt_tokens <= sum(counted)
+        assert self.outbox.acked_totals.models.get("gemini", ModelUsage()).prompt_tokens <= sum(counted)
 
     def teardown(self) -> None:
         while not self.outbox.is_settled:

@@ -8,14 +8,17 @@ import pytest
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
+    ErrorFrame,
     Frame,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
     MetricsFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
-from pipecat.metrics.metrics import LLMTokenUsage, LLMUsageMetricsData
+from pipecat.metrics.metrics import TTSUsageMetricsData
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.observers.function_call_observer import FunctionCallEvent, FunctionCallEventKind
 from pipecat.processors.filters.identity_filter import IdentityFilter
@@ -24,20 +27,21 @@ from pipecat.tests.utils import run_test
 
 from podline.contract.messages import (
     AnswerRequested,
+    ErrorSeen,
     Event,
     Interrupted,
     ModelReconnected,
     ModelReseeded,
+    Synthesized,
     Talked,
-    TokensUsed,
+    ToolCalled,
     TurnEnded,
     TurnUnanswered,
 )
-from podline.contract.usage import Tokens
 from podline.frames import ModelEvent, ModelEventFrame
 from podline.runner.mute import MuteWatch
 from podline.runner.observers.answers import AnswerObserver
-from podline.runner.observers.measurements import _speech, observers, tool_called
+from podline.runner.observers.measurements import SessionObservers, _speech, tool_called
 from podline.runner.observers.silences import Silences
 
 PATIENCE_SECONDS = 20
@@ -51,9 +55,8 @@ async def events_of(*frames: Frame) -> list[Event]:
 
     clock = asyncio.get_running_loop().time
     answers = AnswerObserver(MuteWatch(8.0), IdentityFilter(), clock, ignore, transcribes=False)
-    await run_test(
-        IdentityFilter(), frames_to_send=frames, observers=observers(events.append, answers, lambda: True)
-    )
+    observers = SessionObservers(events.append, lambda: True).of_call(answers)
+    await run_test(IdentityFilter(), frames_to_send=frames, observers=observers)
     return events
 
 
@@ -68,16 +71,62 @@ def call(kind: FunctionCallEventKind, result: object = None) -> FunctionCallEven
     )
 
 
-async def test_tokens_are_recorded_under_the_model_s_plain_name() -> None:
-    usage = LLMTokenUsage(prompt_tokens=10, completion_tokens=5, total_tokens=15, output_audio_tokens=4)
-    frame = MetricsFrame(
-        data=[LLMUsageMetricsData(processor="llm", model="models/gemini-3.8-live", value=usage)]
-    )
+def metered(characters: int) -> MetricsFrame:
+    return MetricsFrame(data=[TTSUsageMetricsData(processor="AcmeTTS#0", model="loud", value=characters)])
 
-    events = await events_of(frame)
 
-    tokens = Tokens(prompt_tokens=10, completion_tokens=5, output_audio_tokens=4)
-    assert events == [TokensUsed(model="gemini-3.8-live", tokens=tokens)]
+def settled_call() -> list[Frame]:
+    """A tool call from its beginning to its end, as a service sends it."""
+    return [
+        FunctionCallInProgressFrame(function_name="search", tool_call_id="1", arguments={}),
+        FunctionCallResultFrame(function_name="search", tool_call_id="1", arguments={}, result={}),
+    ]
+
+
+async def test_what_services_measure_is_recorded() -> None:
+    assert await events_of(metered(12)) == [Synthesized("loud", 12, "AcmeTTS")]
+
+
+async def test_of_several_workers_each_frame_is_counted_once_however_many_it_passes() -> None:
+    """A frame that crosses the bus is seen in two workers, and by some Pipecats' observers at each hop."""
+    events: list[Event] = []
+    session = SessionObservers(events.append, lambda: True)
+    workers = [*session.of_services(), *session.of_services()]
+    frames = [metered(1), metered(2), *settled_call(), ErrorFrame("It broke."), ErrorFrame("It broke.")]
+    for frame in frames:
+        for observer in (workers[0], workers[0], workers[1]):
+            await observe(observer, frame)
+
+    assert [event for event in events if isinstance(event, Synthesized)] == [
+        Synthesized("loud", 1, "AcmeTTS"),
+        Synthesized("loud", 2, "AcmeTTS"),
+    ]
+    assert [event.name for event in events if isinstance(event, ToolCalled)] == ["search"]
+    assert events.count(ErrorSeen("unknown")) == 2
+
+
+async def test_a_call_that_one_worker_sees_begin_and_another_sees_end_has_its_duration() -> None:
+    events: list[Event] = []
+    session = SessionObservers(events.append, lambda: True)
+    began, ended = settled_call()
+    first, second = *session.of_services(), *session.of_services()
+    await observe(first, began)
+    await asyncio.sleep(0.01)
+    await observe(second, ended)
+
+    [called] = events
+    assert isinstance(called, ToolCalled)
+    assert called.seconds >= 0.01
+
+
+async def test_two_sessions_of_one_process_count_apart() -> None:
+    events: list[Event] = []
+    frame = metered(1)
+    for _ in range(2):
+        [observer] = SessionObservers(events.append, lambda: True).of_services()
+        await observe(observer, frame)
+
+    assert len(events) == 2
 
 
 async def test_a_turn_is_counted_when_the_caller_has_finished() -> None:
