@@ -110,8 +110,8 @@ ANSWERS: Final = Row(
         ),
         lines(
             "First byte by service",
-            "The 95th percentile of the time to the first byte of a service's answer: the part of the latency "
-            "that is not ours. Those of a cascaded bot's ears, model and voice add up.",
+            "The 95th percentile of the time to the first byte of a service's answer: the part of the "
+            "latency that is not ours. Those of a cascaded bot's ears, model and voice add up.",
             SECONDS,
             quantiles("podline_model_first_byte_seconds_bucket{MODEL}", "service", (0.95,)),
             (1, 2),

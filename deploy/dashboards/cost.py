@@ -24,7 +24,7 @@ NOW: Final = Row(
     [
         figure(
             "Cost",
-            "Cost of tokens, transcribed audio and speech, at the prices of the day their session was accepted.",
+            "Of tokens, transcribed audio and speech, at the prices of the day their session was accepted.",
             COUNT,
             "sum by (currency) (increase(podline_cost_total{MODEL}[$__range]))",
             decimals=2,
@@ -88,19 +88,6 @@ OVER_TIME: Final = Row(
             span=12,
         ),
         lines(
-            "Cost per hour by service",
-            "Cost of the past hour at each moment, stacked: what a cascaded bot's ears, model and voice cost.",
-            COUNT,
-            [
-                Query(
-                    "sum by (service, currency) (increase(podline_cost_total{MODEL}[1h]))",
-                    "{{service}} {{currency}}",
-                )
-            ],
-            stacked=True,
-            span=12,
-        ),
-        lines(
             "Cost per hour, and its limit",
             "Above the limit, the alert PodlineCost wakes somebody; docs/operations.md says how to set it.",
             COUNT,
@@ -109,6 +96,18 @@ OVER_TIME: Final = Row(
                 Query("max(podline:cost_per_hour:limit)", "limit"),
             ],
             span=12,
+        ),
+        lines(
+            "Cost per hour by service",
+            "Cost of the past hour at each moment: what a cascaded bot's ears, model and voice cost.",
+            COUNT,
+            [
+                Query(
+                    "sum by (service, currency) (increase(podline_cost_total{MODEL}[1h]))",
+                    "{{service}} {{currency}}",
+                )
+            ],
+            stacked=True,
         ),
         lines(
             "Cost of a minute of talk",
@@ -140,10 +139,14 @@ OVER_TIME: Final = Row(
         ),
         lines(
             "Audio transcribed",
-            "Audio that speech-to-text services were sent, in seconds per second: how many callers are listened "
-            "to at once.",
+            "Audio that speech-to-text services were sent, in seconds per second: how many callers are "
+            "listened to at once.",
             COUNT,
-            [per_second("podline_transcribed_seconds_total{MODEL}", "{{service}} {{model}}", "service, model")],
+            [
+                per_second(
+                    "podline_transcribed_seconds_total{MODEL}", "{{service}} {{model}}", "service, model"
+                )
+            ],
             stacked=True,
         ),
         lines(

@@ -180,8 +180,8 @@ ALERTS: Final = (
         ),
         summary="A model has no price.",
         description=(
-            f"{_NUMBER} tokens, seconds of audio or characters of {{{{ $labels.model }}}} in an hour have no cost "
-            "and don't count toward its alert: the price file has no price for them."
+            f"{_NUMBER} tokens, seconds of audio or characters of {{{{ $labels.model }}}} in an hour have no "
+            "cost and don't count toward its alert: the price file has no price for them."
         ),
     ),
 )

@@ -474,7 +474,8 @@ export interface components {
          * CostOut
          * @description What the usage costs by the operator's price file, at the prices of the day it was accepted.
          *
-         *     `unpriced_models` have no price in the file, and no amount includes them.
+         *     `services` breaks `amount` down by service, as far as that is known. `unpriced_models` were used in a way
+         *     that has no price in the file, and no amount includes it.
          */
         CostOut: {
             /** Currency */
@@ -483,6 +484,10 @@ export interface components {
             amount: number;
             /** Models */
             models: {
+                [key: string]: number;
+            };
+            /** Services */
+            services: {
                 [key: string]: number;
             };
             /** Unpriced Models */
@@ -531,6 +536,32 @@ export interface components {
             username?: string | null;
             /** Credential */
             credential?: string | null;
+        };
+        /**
+         * ModelUsageOut
+         * @description The usage of one model. Prompt and completion include their parts (audio, cached, reasoning).
+         *
+         *     Speech-to-text models have `audio_seconds`, the audio they were sent; text-to-speech models `characters`.
+         */
+        ModelUsageOut: {
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /** Input Audio Tokens */
+            input_audio_tokens: number;
+            /** Output Audio Tokens */
+            output_audio_tokens: number;
+            /** Cache Read Input Tokens */
+            cache_read_input_tokens: number;
+            /** Cache Read Input Audio Tokens */
+            cache_read_input_audio_tokens: number;
+            /** Reasoning Tokens */
+            reasoning_tokens: number;
+            /** Audio Seconds */
+            audio_seconds: number;
+            /** Characters */
+            characters: number;
         };
         /**
          * OfferBody
@@ -602,6 +633,16 @@ export interface components {
         RunningAgents: {
             /** Agents */
             agents: components["schemas"]["Agent"][];
+        };
+        /**
+         * ServiceUsageOut
+         * @description The usage of one of the bot's services, by model.
+         */
+        ServiceUsageOut: {
+            /** Models */
+            models: {
+                [key: string]: components["schemas"]["ModelUsageOut"];
+            };
         };
         /**
          * SessionOut
@@ -806,26 +847,6 @@ export interface components {
             ended: string | null;
         };
         /**
-         * TokensOut
-         * @description Tokens of one model. Prompt and completion include their parts (audio, cached, reasoning).
-         */
-        TokensOut: {
-            /** Prompt Tokens */
-            prompt_tokens: number;
-            /** Completion Tokens */
-            completion_tokens: number;
-            /** Input Audio Tokens */
-            input_audio_tokens: number;
-            /** Output Audio Tokens */
-            output_audio_tokens: number;
-            /** Cache Read Input Tokens */
-            cache_read_input_tokens: number;
-            /** Cache Read Input Audio Tokens */
-            cache_read_input_audio_tokens: number;
-            /** Reasoning Tokens */
-            reasoning_tokens: number;
-        };
-        /**
          * ToolCallsOut
          * @description Calls of one tool, by outcome.
          */
@@ -838,11 +859,17 @@ export interface components {
         /**
          * UsageOut
          * @description What the call has used so far. `partial`: there is no final report, so the bot may have used more.
+         *
+         *     `services` breaks `models` down by the class of the service, as far as the bot says which it was.
          */
         UsageOut: {
             /** Models */
             models: {
-                [key: string]: components["schemas"]["TokensOut"];
+                [key: string]: components["schemas"]["ModelUsageOut"];
+            };
+            /** Services */
+            services: {
+                [key: string]: components["schemas"]["ServiceUsageOut"];
             };
             /** Turns */
             turns: number;

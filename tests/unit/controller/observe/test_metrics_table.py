@@ -54,8 +54,12 @@ async def served() -> dict[str, tuple[str, set[str]]]:
         assert all(hasattr(KubernetesRuntime, name) for name in ("watches", "writes_pending"))
         registry.register(ClusterCollector(runtime))
         session = await site.start()
-        unpriced = {"type": "tokens", "model": "new", "tokens": {"prompt_tokens": 1}}
-        events = [*EVENTS, unpriced, {"type": "mood"}]
+        unpriced = [
+            {"type": "tokens", "model": "new", "tokens": {"prompt_tokens": 1}},
+            {"type": "transcribed", "model": "new", "seconds": 1},
+            {"type": "synthesized", "model": "new", "characters": 1},
+        ]
+        events = [*EVENTS, *unpriced, {"type": "mood"}]
         await site.as_bot(session["id"], "POST", "reports", json=batch(1, events, TOTALS, first_speech=9))
         await gone(site, session)
         metrics = [each for each in registry.collect() if not each.name.startswith("process_")]

@@ -31,11 +31,11 @@ from podline.contract.messages import (
     Transcribed,
     TurnEnded,
 )
-from podline.contract.usage import Tokens, ToolCalls, Usage
+from podline.contract.usage import ModelUsage, Tokens, ToolCalls, Usage
 
 HOUR = 3600
 COUNTS = st.integers(0, 2**53)
-MODELS = st.builds(ModelUsage, *[COUNTS] * 7, COUNTS.map(float), COUNTS)
+MODELS = st.builds(ModelUsage, *[COUNTS] * 7, st.integers(0, 10**7).map(float), COUNTS)
 USAGES = st.builds(
     Usage,
     models=st.dictionaries(st.text(min_size=1, max_size=3), MODELS, max_size=16),
