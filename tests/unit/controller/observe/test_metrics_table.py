@@ -54,7 +54,7 @@ async def served() -> dict[str, tuple[str, set[str]]]:
         assert all(hasattr(KubernetesRuntime, name) for name in ("watches", "writes_pending"))
         registry.register(ClusterCollector(runtime))
         session = await site.start()
-        unpriced = [
+        unpriced: list[dict[str, Any]] = [
             {"type": "tokens", "model": "new", "tokens": {"prompt_tokens": 1}},
             {"type": "transcribed", "model": "new", "seconds": 1},
             {"type": "synthesized", "model": "new", "characters": 1},

@@ -24,11 +24,13 @@ from pipecat.metrics.metrics import (
 from pipecat.processors.filters.identity_filter import IdentityFilter
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.google.gemini_live.llm import GeminiLiveLLMService
+from pipecat.services.openai.llm import OpenAILLMService
+from pipecat.services.openai.stt import OpenAISTTService
 from pipecat.services.stt_service import STTService
 
 from podline.contract.messages import Event, FirstByte, Synthesized, TokensUsed, Transcribed
 from podline.contract.usage import Tokens
-from podline.gemini.service import GeminiLive
+from podline.gemini.service import GeminiLiveLLMService as HardenedGemini
 from podline.runner.observers.services import service_event, service_name, tokens
 
 
@@ -53,7 +55,9 @@ def usage(**counts: int) -> LLMTokenUsage:
         (lambda: GeminiLiveLLMService(api_key="none"), "GeminiLiveLLMService"),
         (lambda: GeminiLiveLLMService(api_key="none", name="the model"), "GeminiLiveLLMService"),
         (lambda: BotsOwnModel(api_key="none"), "GeminiLiveLLMService"),
-        (lambda: GeminiLive(api_key="none"), "GeminiLiveLLMService"),
+        (lambda: HardenedGemini(api_key="none"), "GeminiLiveLLMService"),
+        (lambda: OpenAISTTService(api_key="none"), "OpenAISTTService"),
+        (lambda: OpenAILLMService(api_key="none"), "OpenAILLMService"),
         (AcmeSTTService, "AcmeSTTService"),
     ],
 )
