@@ -74,10 +74,13 @@ async def test_counters_are_equal_to_the_token_with_what_the_model_sent(
     def more(name: str) -> float:
         return after.get(name, 0.0) - before.get(name, 0.0)
 
-    [model] = records[0]["usage"]["models"]
+    [(service, of_service)] = records[0]["usage"]["services"].items()
+    [model] = of_service["models"]
+    assert service == "GeminiLiveLLMService"
+    assert of_service["models"] == records[0]["usage"]["models"]
     for kind, (direction, modality) in KINDS.items():
         assert (
-            more(f"podline_tokens_total {direction} {modality} {model}")
+            more(f"podline_tokens_total {direction} {modality} {model} {service}")
             == sent_after[kind] - sent_before[kind]
         )
     on_record = [record["usage"]["models"][model] for record in records]
