@@ -162,5 +162,8 @@ async def test_a_refused_start_is_told_in_a_sentence(controller_url: str, chromi
     detail = "No bot can be started now; try again in a minute."
     async with opened(controller_url, chromium) as page:
         await page.route("**/start", lambda route: route.fulfill(json={"detail": detail}, status=503))
-        await page.get_by_role("button", name="Start talking").click()
+        await expect(page.get_by_label("Agent")).to_have_value("shopping")
+        async with page.expect_request("**/start") as asked:
+            await page.get_by_role("button", name="Start talking").click()
+        assert '"agent":"shopping"' in ((await asked.value).post_data or "")
         await expect(page.locator("#ending")).to_contain_text(detail)

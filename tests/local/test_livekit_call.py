@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
+from playwright.async_api import expect
 
 from sandbox.caller import calling
 from sandbox.caller_signalling import RoomAddress
 from sandbox.voice import Voice
+from testing.callers.browsing import opened
 from testing.callers.errands import ERRANDS, runs_errand, says_until
 from testing.processes import Sandbox, ended_session, eventually
 from testing.servers.livekit import LiveKitServer
@@ -82,3 +85,19 @@ async def test_calls_at_the_same_time_hear_nothing_of_each_other(
             kept = (await store.get("/sandbox/saved", params={"userId": user_id})).json()
             assert [product["number"] for product in kept["products"]] == [ERRANDS[user_id].number]
     assert await eventually(livekit.is_empty, "the rooms' end")
+
+
+async def test_the_controllers_page_calls_in_a_room(
+    livekit_controller: str, livekit: LiveKitServer, chromium: Path
+) -> None:
+    """LiveKit's own client, under the page's strict policy."""
+    server = livekit.url.removeprefix("ws")
+    async with opened(livekit_controller, chromium, partners=(f"ws{server}", f"http{server}")) as page:
+        await page.get_by_role("button", name="Start talking").click()
+        await expect(page.get_by_role("log")).to_contain_text("Hello", timeout=30_000)
+        await page.get_by_label("Type to the bot").fill("find running shoes")
+        await page.get_by_role("button", name="Send").click()
+        save = page.frame_locator("iframe").get_by_role("button", name="Save Trail running shoes")
+        await expect(save).to_be_visible(timeout=20_000)
+        await page.get_by_role("button", name="Hang up").click()
+        await expect(page.locator("#ending")).to_contain_text("caller_left", timeout=20_000)
