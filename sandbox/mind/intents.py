@@ -48,6 +48,10 @@ class AnswerAgain(msgspec.Struct, frozen=True):
     """The application wants the answer to what was asked last."""
 
 
+class AskToRepeat(msgspec.Struct, frozen=True):
+    """The application could not hear the caller, and wants them asked to say it again."""
+
+
 class ToolReturned(msgspec.Struct, frozen=True):
     """The application sends a tool's result as text; `response` is None if the text was cut off.
 
@@ -57,7 +61,7 @@ class ToolReturned(msgspec.Struct, frozen=True):
     response: dict[str, Any] | None
 
 
-Intent = Search | Save | Remove | Goodbye | Say | Greet | Recall | AnswerAgain | ToolReturned
+Intent = Search | Save | Remove | Goodbye | Say | Greet | Recall | AnswerAgain | AskToRepeat | ToolReturned
 
 SEARCH_VERBS: Final = ("find", "search for", "show me", "look for", "i want", "i need", "do you have")
 SAVE_VERBS: Final = ("save", "keep", "bookmark", "put aside", "add")
@@ -98,11 +102,22 @@ _PRICE: Final = re.compile(
 _BELOW: Final = frozenset({"under", "below", "less than", "cheaper than", "at most", "up to"})
 _SAY: Final = re.compile(r"\b(?:say|tell|greet)\b[^\"“]{0,120}[\"“](?P<words>[^\"”]+)[\"”]", re.IGNORECASE)
 _LONGEST_INSTRUCTION: Final = 400
-_AGAIN: Final = re.compile(
-    r"\b(again|repeat|go on|carry on|continue|(heard|got|was|gave) no (answer|reply)|(said|asked|wanted) last"
-    r"|(did|do|was|were)(n't| not) (hear|heard|answer|answered))\b",
-    re.IGNORECASE,
+_WISHES: Final[tuple[tuple[re.Pattern[str], Intent], ...]] = (
+    # What Pipecat asks the model for after a caller's turn without words.
+    (re.compile(r"\bask (them|the (caller|user)) to repeat\b", re.IGNORECASE), AskToRepeat()),
+    (re.compile(r"\b(good-?\s?bye|farewell|bye)\b", re.IGNORECASE), Goodbye()),
+    (re.compile(r"\b(greet|greeting|welcome|introduce)\b", re.IGNORECASE), Greet()),
+    (
+        re.compile(
+            r"\b(again|repeat|go on|carry on|continue|(heard|got|was|gave) no (answer|reply)"
+            r"|(said|asked|wanted) last|(did|do|was|were)(n't| not) (hear|heard|answer|answered))\b",
+            re.IGNORECASE,
+        ),
+        AnswerAgain(),
+    ),
 )
+"""What an application may ask for, by the words that it asks with; the first that fits counts."""
+
 _RETURNED: Final = re.compile(r"\[[^\[\]]{1,200} returned: (?P<json>.*)\]", re.DOTALL)
 _RECALL: Final = re.compile(r"what (was i looking for|did i (ask for|look for|want|say))")
 
@@ -136,11 +151,7 @@ def parse_instruction(text: str) -> Intent | None:
         return None
     if quoted := _SAY.search(text):
         return Say(quoted["words"].strip())
-    if re.search(r"\b(good-?\s?bye|farewell|bye)\b", text, re.IGNORECASE):
-        return Goodbye()
-    if re.search(r"\b(greet|greeting|welcome|introduce)\b", text, re.IGNORECASE):
-        return Greet()
-    return AnswerAgain() if _AGAIN.search(text) else None
+    return next((wish for wished, wish in _WISHES if wished.search(text)), None)
 
 
 def _object_in(text: str) -> dict[str, Any] | None:

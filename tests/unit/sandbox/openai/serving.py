@@ -57,6 +57,11 @@ class Served:
         while any(record.ending is None for record in self.openai.record.requests):  # noqa: ASYNC110 - a record
             await asyncio.sleep(0)
 
+    async def misbehaves(self) -> None:
+        """Wait until all that was ordered has begun."""
+        while self.openai.orders.first(lambda _order: True) is not None:  # noqa: ASYNC110 - it notifies nobody
+            await asyncio.sleep(0.01)
+
     async def stream(self, messages: list[dict[str, Any]], **options: Any) -> Any:
         """Ask for a completion, as a stream with its usage."""
         asked = {"stream_options": {"include_usage": True}, **options}

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pipecat.turns.empty_user_turn import DEFAULT_EMPTY_USER_TURN_INTERRUPTED_PROMPT
 
 from sandbox.mind import answers
 from sandbox.openai.chat import ChatMessage, ChatRequest, check_messages
@@ -61,6 +62,11 @@ def test_a_conversation_is_answered(messages: list[dict[str, Any]], turn: str, s
 def test_a_question_that_was_not_answered_is_answered_when_it_is_asked_for_again() -> None:
     again = {"role": "developer", "content": "The caller heard no answer."}
     assert reply_to(asked([*ASKS_FOR_SHOES, again]), ()).calls
+
+
+def test_a_caller_who_was_not_understood_is_asked_to_repeat_it() -> None:
+    missed = {"role": "developer", "content": DEFAULT_EMPTY_USER_TURN_INTERRUPTED_PROMPT}
+    assert reply_to(asked([*ASKS_FOR_SHOES, *GREETED[1:], missed]), ()).text == answers.SORRY
 
 
 def test_a_search_calls_the_tool_with_the_parameters_that_it_has() -> None:
