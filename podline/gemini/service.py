@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loguru import logger
 
-from podline.contract.messages import AnswerRequested, TurnUnanswered
-from podline.current_call import call
-from podline.errors import ModelLost
 from podline.extras import optional
+from podline.gemini.answering import GeminiAnswering
 from podline.gemini.failures import Failure
 from podline.gemini.incoming import LONGEST_TRANSCRIPTION, RATE, IncomingMessages, tokens_by_modality
-from podline.gemini.reply import Cause, OwedReply
 from podline.gemini.server_turns import ServerTurns
 from podline.gemini.turn_audio import TurnAudio
-from podline.gemini.writing import GeminiWriting
 from podline.timer import Timer
 
 if TYPE_CHECKING:
@@ -30,30 +26,16 @@ else:
 BEGINNING_SECONDS: Final = 1.5
 """How much audio from before the detection of speech the model hears. Detection usually takes 0.3 s, and 1 s
 when it is unsure: with Pipecat's 0.3 s, `save` sometimes began in its vowel and was heard as `remove`."""
-TOOL_SECONDS: Final = 1.0
-"""How often to look whether a tool that delays an answer still runs."""
 UNENDED_SECONDS: Final = 2.0
 """How long after the last sound of a generated answer the model may take to complete its turn."""
 
-ANSWER_AGAIN: Final = "The caller heard no answer. Say your answer to what they said last, aloud, now."
 GO_ON: Final = (
     "The connection was interrupted for a moment. Go on where you stopped. "
     "If you did not hear what the caller said last, apologize and ask them to say it again."
 )
 
-# How often an answer has been missing: after the first time the bot asks again, after the second it asks
-# over another connection, after the third it gives up.
-_ASKED_AGAIN: Final = 1
-_RECONNECTED: Final = 2
 
-_OBSERVED: Final[dict[Cause, str]] = {
-    "empty_turn": "Gemini completed its turns without audio that can be played",
-    "inaudible": "Gemini sent sound that can't be heard",
-    "no_answer": "Gemini fell silent",
-}
-
-
-class GeminiLiveLLMService(GeminiWriting):
+class GeminiLiveLLMService(GeminiAnswering):
     """Speaks and hears through Gemini Live, over several sessions in a row if it must.
 
     It takes the place of Pipecat's class of this name, with the same arguments. If a turn is not answered
@@ -73,40 +55,19 @@ class GeminiLiveLLMService(GeminiWriting):
                 By default as in the call's settings.
             options: As for Pipecat's service.
         """
-        super().__init__(api_key=api_key, **options)
-        if mute_seconds is None:
-            mute_seconds = call().mute_seconds
+        super().__init__(api_key=api_key, mute_seconds=mute_seconds, **options)
         if self._user_audio_preroll_secs_override is None:
             self._user_audio_preroll_secs = BEGINNING_SECONDS
-        # One half is for the first connection, the other for the second.
-        self._reply = OwedReply(mute_seconds / 2 or None, self._clock)
         self._incoming = IncomingMessages()
         self._turn_audio = TurnAudio(BEGINNING_SECONDS)
         self._turn_order = asyncio.Lock()
         self._has_local_turns = False
         self._server_turns = ServerTurns(self._clock)
         self._words = ""
-        self._misses = 0
-        self._is_asked = False
-        self._watch = Timer()
         self._unended = Timer()
         self._usage: genai_types.UsageMetadata | None = None
 
     # Connections.
-
-    @property
-    def _is_quiet(self) -> bool:
-        return not (
-            self._reply.is_owed or self._bot_is_responding or self._user_is_speaking or self._calls.running
-        )
-
-    @property
-    def _is_answer_due(self) -> bool:
-        return self._reply.is_owed
-
-    @property
-    def _is_answering_something_else(self) -> bool:
-        return self._bot_is_responding and not self._reply.has_called_tool
 
     async def _connection_failed(self, failure: Failure) -> None:
         if self._server_turns.is_unnoticed and self._follows_server and self._is_quiet:
@@ -116,10 +77,7 @@ class GeminiLiveLLMService(GeminiWriting):
 
     def _connection_ended(self) -> None:
         super()._connection_ended()
-        self._watch.cancel()
         self._unended.cancel()
-        self._is_asked = False
-        self._reply.connection_ended()
         self._usage = None
 
     async def _connect(self, session_resumption_handle: str | None = None) -> None:
@@ -184,9 +142,9 @@ class GeminiLiveLLMService(GeminiWriting):
     async def _handle_part(self, message: genai_types.LiveServerMessage) -> None:
         """Handle a message that has one part at most."""
         content = message.server_content or genai_types.LiveServerContent()
+        self._follow_server_turns(message, content)
         if content.interrupted:
             self._reply.interrupted()
-        self._follow_server_turns(message, content)
         if content.input_transcription:
             self._words = (self._words + (content.input_transcription.text or ""))[-LONGEST_TRANSCRIPTION:]
         for part in (content.model_turn.parts if content.model_turn else None) or []:
@@ -222,10 +180,10 @@ class GeminiLiveLLMService(GeminiWriting):
         is_answer = (self._bot_is_responding and not content.interrupted) or self._reply.has_called_tool
         if not (content.interrupted or ((is_said or message.voice_activity) and not is_answer)):
             return
-        was_open = self._server_turns.is_open
+        begins = not self._server_turns.is_open or (content.interrupted and self._reply.is_audible)
         if not self._server_turns.noticed():
             return
-        if not was_open:
+        if begins:
             self._words = ""
         if self._reply.is_owed:
             self._wait_anew()
@@ -247,11 +205,12 @@ class GeminiLiveLLMService(GeminiWriting):
 
     async def _note_completed(self) -> None:
         self._unended.cancel()
-        self._server_turns.answered()
         # It may come in a message of its own.
         usage, self._usage = self._usage, None
         is_cut_short, was_owed = self._reply.is_cut_short, self._reply.is_owed
         cause = self._reply.turn_completed()
+        if not is_cut_short:
+            self._server_turns.answered()
         if usage is not None and self._resumption.has_forgotten(
             tokens_by_modality(usage.prompt_tokens_details),
             {} if is_cut_short else tokens_by_modality(usage.response_tokens_details),
@@ -267,13 +226,9 @@ class GeminiLiveLLMService(GeminiWriting):
             self._rearm()
 
     def _settle(self) -> None:
-        """Forget what was asked: the caller hears the answer."""
-        self._misses = self._failures = 0
-        self._settle_texts()
-        self._unanswered_results.clear()
+        super()._settle()
         self._turn_audio.forget()
         self._server_turns.closed()
-        self._watch.cancel()
 
     # What the model has to answer.
 
@@ -317,69 +272,5 @@ class GeminiLiveLLMService(GeminiWriting):
             await super()._send_user_audio(frame)  # type: ignore[no-untyped-call]
 
     def _tool_was_called(self) -> None:
-        self._reply.called_tool()
-        self._unanswered_texts.clear()
+        super()._tool_was_called()
         self._turn_audio.forget()
-
-    def _wait_anew(self) -> None:
-        self._reply.wait_anew()
-        self._rearm()
-
-    def _expect_reply(self, *, while_answering: bool = False, has_begun: bool = False) -> None:
-        # While the caller speaks nothing is due: the wait begins with the end of their turn.
-        if self._has_begun and not self._user_is_speaking:
-            self._reply.ask(while_answering=while_answering, has_begun=has_begun)
-            self._is_asked = self._session is not None
-            self._rearm()
-
-    # A missing answer.
-
-    def _rearm(self) -> None:
-        self._watch.cancel()
-        due = self._reply.due_at
-        if due is not None and self._session is not None:
-            self._watch.start(due - self._clock(), self._look_at_the_time)
-
-    def _look_at_the_time(self) -> None:
-        due = self._reply.due_at
-        if due is None or self._session is None:
-            return
-        if self._calls.running:
-            self._watch.start(TOOL_SECONDS, self._look_at_the_time)
-            return
-        if due > self._clock():
-            self._rearm()
-            return
-        cause = self._reply.cause
-        missing = self._turn_was_no_answer if cause == "empty_turn" else self._answer_is_late
-        self.create_task(missing(cause), "ask for the late answer")
-
-    async def _turn_was_no_answer(self, cause: Cause) -> None:
-        """Ask again on a connection that works; the second time, on another one."""
-        if self._misses > 0:
-            await self._answer_is_late(cause)
-            return
-        await self._push_event(TurnUnanswered(cause))
-        self._misses = _ASKED_AGAIN
-        await self._push_event(AnswerRequested())
-        await self._say_to_model(ANSWER_AGAIN)
-        self._reply.ask_again()
-        self._rearm()
-
-    async def _answer_is_late(self, cause: Cause) -> None:
-        """Ask over another connection; give up if this is the second."""
-        if self._misses >= _RECONNECTED and self._reply.is_audible:
-            # The model doesn't complete its turns, and the caller has heard the answer.
-            self._reply.withdraw()
-            self._settle()
-            await self._close_response()
-            return
-        if self._misses == 0:
-            await self._push_event(TurnUnanswered(cause))
-        if self._misses < _RECONNECTED:
-            self._misses = _RECONNECTED
-            self._restart(resumes=False)
-        else:
-            await self._give_up(
-                ModelLost(f"{_OBSERVED[cause]}, even on a second connection; the caller can call again.")
-            )

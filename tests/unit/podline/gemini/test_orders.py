@@ -19,7 +19,8 @@ from pipecat.services.llm_service import FunctionCallParams
 
 from podline.contract.messages import AnswerRequested, ModelReconnected, TurnUnanswered
 from podline.errors import ModelLost
-from podline.gemini.service import ANSWER_AGAIN, GO_ON
+from podline.gemini.answering import ANSWER_AGAIN
+from podline.gemini.service import GO_ON
 from podline.tool_calls import MAX_TOOL_SECONDS
 from testing.fakes.model.scripted_gemini import GREETING, SOUND, WORDS, ScriptedGemini, scripted_call
 from tests.unit.podline.gemini.test_service import HASTY, PATIENT, greeted, tokens

@@ -9,8 +9,9 @@ from pipecat.frames.frames import InterruptionFrame, LLMFullResponseEndFrame, TT
 
 from podline.contract.messages import TurnUnanswered
 from podline.errors import ModelLost
+from podline.gemini.answering import ANSWER_AGAIN
 from podline.gemini.server_turns import LATE_SECONDS, LONGEST_SECONDS, RECENT_SECONDS, ServerTurns
-from podline.gemini.service import ANSWER_AGAIN, GO_ON
+from podline.gemini.service import GO_ON
 from testing.fakes.model.scripted_gemini import (
     SOUND,
     ScriptedCall,
@@ -80,6 +81,21 @@ async def test_an_interruption_without_words_is_owed_an_answer() -> None:
         assert await call.seen.event(TurnUnanswered) == TurnUnanswered("no_answer")
 
 
+async def test_what_is_said_over_an_answer_is_not_taken_for_a_part_of_its_question() -> None:
+    async with scripted_call(model(PATIENT)) as call:
+        session = await listening(call)
+        session.says(input_transcription=QUESTION)
+        session.speaks(SOUND)
+        await call.seen.frame(TTSAudioRawFrame, 2)
+        session.says(interrupted=True)
+        session.completes()
+        session.says(input_transcription={"text": "Stop."})
+        session.breaks()
+
+        second = await call.model.session(2)
+        assert await second.got("text") == ["Stop."]
+
+
 async def test_a_transcription_that_comes_late_asks_for_nothing() -> None:
     async with scripted_call(model(HASTY)) as call:
         session = await listening(call)
@@ -110,12 +126,12 @@ async def test_the_words_of_one_turn_are_not_repeated_with_the_next() -> None:
 
 
 async def test_while_the_caller_goes_on_nothing_is_late() -> None:
-    async with scripted_call(model(HASTY)) as call:
+    async with scripted_call(model(6 * HASTY)) as call:
         session = await listening(call)
         session.says(input_transcription=QUESTION)
-        for _ in range(6):
+        for _ in range(8):
             await call.caller_is_heard(SOUND)
-            await asyncio.sleep(HASTY / 4)
+            await asyncio.sleep(HASTY / 2)
 
         assert len(call.model.sessions) == 1
 

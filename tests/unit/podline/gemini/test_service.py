@@ -11,7 +11,8 @@ from pipecat.services.llm_service import FunctionCallParams
 
 from podline.contract.messages import AnswerRequested, ModelReconnected, ModelReseeded, TurnUnanswered
 from podline.errors import ModelLost, ModelRefused, ModelUnreachable
-from podline.gemini.service import ANSWER_AGAIN, GO_ON
+from podline.gemini.answering import ANSWER_AGAIN
+from podline.gemini.service import GO_ON
 from testing.fakes.model.scripted_gemini import (
     GREETING,
     SOUND,

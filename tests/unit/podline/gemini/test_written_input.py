@@ -24,8 +24,8 @@ from pipecat.workers.runner import WorkerRunner
 
 from podline.contract.messages import AnswerRequested
 from podline.gemini import GeminiModalities
+from podline.gemini.answering import ANSWER_AGAIN
 from podline.gemini.known_messages import KnownMessages
-from podline.gemini.service import ANSWER_AGAIN
 from podline.runner.pipeline import CallerInput
 from podline.runner.room.hearing import Hearing
 from testing.fakes.controllers.process_table import until
