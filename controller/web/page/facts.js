@@ -6,7 +6,7 @@ const LONGEST = 400;
 const MOST_MODELS = 20;
 const STAGES = [
   ["Launched", "launched"],
-  ["Bot's process up", "process_up"],
+  ["Bot’s process up", "process_up"],
   ["Bot in the room", "joined"],
   ["You in the room", "caller_joined"],
   ["First words", "first_speech"],
@@ -66,8 +66,8 @@ export class Facts {
       Interruptions: record.usage?.interruptions,
       Cost: costOf(record.cost),
     });
-    const models = Object.entries(record.usage?.models ?? {}).slice(0, MOST_MODELS);
-    this.#models.replaceChildren(...models.map(([name, tokens]) => figure(clipped(name, LONGEST), tokensOf(tokens))));
+    const models = modelsOf(record.usage ?? {}).slice(0, MOST_MODELS);
+    this.#models.replaceChildren(...models.map(([name, used]) => figure(clipped(name, LONGEST), usageOf(used))));
     this.#timeline.replaceChildren(...stagesOf(record.timeline ?? {}));
   }
 
@@ -96,8 +96,21 @@ export function costOf(cost) {
   }
 }
 
-function tokensOf({ prompt_tokens: prompt, completion_tokens: completion }) {
-  return `${number(prompt ?? 0)} tokens in, ${number(completion ?? 0)} out`;
+/** Return pairs of a model's name and its usage, with the service's where the bot says which it was. */
+function modelsOf({ models = {}, services = {} }) {
+  const ofServices = Object.entries(services).flatMap(([service, { models: own = {} }]) =>
+    Object.entries(own).map(([model, used]) => [model === service ? service : `${service}, ${model}`, used]),
+  );
+  return ofServices.length > 0 ? ofServices : Object.entries(models);
+}
+
+function usageOf({ prompt_tokens: prompt, completion_tokens: completion, audio_seconds: seconds, characters }) {
+  const used = [
+    prompt > 0 || completion > 0 ? `${number(prompt ?? 0)} tokens in, ${number(completion ?? 0)} out` : "",
+    seconds > 0 ? `${seconds.toFixed(1)} s of sound` : "",
+    characters > 0 ? `${number(characters)} characters` : "",
+  ].filter(Boolean);
+  return used.join(", ") || "nothing yet";
 }
 
 function stagesOf(timeline) {

@@ -22,6 +22,7 @@ export class Tabs extends EventTarget {
       tab.tabIndex = tab === chosen ? 0 : -1;
       panelOf(tab).hidden = tab !== chosen;
     }
+    this.#list.scrollLeft = chosen.offsetLeft - this.#list.offsetLeft - this.#list.clientWidth / 3; // on a phone
     this.dispatchEvent(new CustomEvent("shown", { detail: panelOf(chosen).id }));
   }
 
