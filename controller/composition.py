@@ -11,7 +11,7 @@ from uuid_utils import uuid7
 
 from controller.core.admission import SessionAdmission, SessionLimits, limits_of
 from controller.core.deadlines import Limits
-from controller.core.session import ANONYMOUS
+from controller.core.session import ANONYMOUS, Budget
 from controller.observe.agent_gauges import AgentGauges
 from controller.observe.gauges import SessionGauges
 from controller.parts import Parts
@@ -92,7 +92,7 @@ def _session_limits(settings: Settings) -> SessionLimits:
 
 
 def _supervisor(settings: Settings, parts: Parts, ice: IceServers) -> Supervisor:
-    limits = settings.limits
+    limits, budgets = settings.limits, settings.budgets
     return Supervisor(
         runtime=parts.runtime,
         rooms=parts.rooms,
@@ -119,4 +119,7 @@ def _supervisor(settings: Settings, parts: Parts, ice: IceServers) -> Supervisor
         tracing=parts.tracing,
         credentials=parts.credentials,
         agents=parts.agents,
+        most_budget=Budget(
+            tokens=budgets.max_tokens or budgets.tokens, cost=budgets.max_cost or budgets.cost
+        ),
     )

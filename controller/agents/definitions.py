@@ -126,6 +126,10 @@ def _contradictions(given: Mapping[str, Any]) -> Iterator[str]:
     least, most = given.get("scaling.min_agents", 0), given.get("scaling.max_agents")
     if most is not None and most < least:
         yield f"{DEPLOY_FILE}: scaling.max_agents: write at least scaling.min_agents, which is {least}."
+    for unit in ("tokens", "cost"):
+        usual, most = given.get(f"budget.{unit}"), given.get(f"budget.max_{unit}")
+        if usual is not None and most is not None and most < usual:
+            yield f"{PODLINE_FILE}: budget.max_{unit}: write at least budget.{unit}, which is {usual:g}."
 
 
 def _unknown(file: str, name: str) -> str:

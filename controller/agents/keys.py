@@ -306,6 +306,35 @@ PODLINE_KEYS: Final = (
         field="preload",
     ),
     DefinitionKey(
+        name="budget.tokens",
+        type=_type(_whole(1, 2**53)),
+        expects="a whole number of tokens",
+        meaning="The budget of a session that asks for none. If it is left out, PODLINE_BUDGET_TOKENS. The "
+        "operator's maximum applies to it too.",
+        field="budget_tokens",
+    ),
+    DefinitionKey(
+        name="budget.cost",
+        type=_type(_number(0.000_001, 1_000_000_000)),
+        expects="an amount in the price file's currency",
+        meaning="Likewise as an amount of money. If it is left out, PODLINE_BUDGET_COST.",
+        field="budget_cost",
+    ),
+    DefinitionKey(
+        name="budget.max_tokens",
+        type=_type(_whole(1, 2**53)),
+        expects="a whole number of tokens, at least budget.tokens",
+        meaning="The largest budget that a request may ask for. If it is left out, `budget.tokens`.",
+        field="max_budget_tokens",
+    ),
+    DefinitionKey(
+        name="budget.max_cost",
+        type=_type(_number(0.000_001, 1_000_000_000)),
+        expects="an amount in the price file's currency, at least budget.cost",
+        meaning="Likewise as an amount of money. If it is left out, `budget.cost`.",
+        field="max_budget_cost",
+    ),
+    DefinitionKey(
         name="idle_seconds",
         type=_type(_number(1, 86_400)),
         expects="a number from 1 to 86400",

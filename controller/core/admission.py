@@ -15,9 +15,6 @@ from controller.core.lowering import Lowered, lower
 from controller.core.rooms import RoomLoad
 from controller.core.session import ANONYMOUS, Session
 
-DEFAULT_KEY: Final = "default"
-"""The model key of agents without a secret set: they use the variables that all bots receive."""
-
 LONGEST_ROOM_WAIT_SECONDS: Final = 5.0
 """A caller would rather hear that it is busy than wait longer for a room alone."""
 
@@ -27,15 +24,15 @@ class ModelKeyLimit:
     """How many sessions may share one model key.
 
     Attributes:
-        sets: the secret sets that hold this key. Its name is theirs, joined by `+`.
+        holders: what holds this key: secret sets, and agents without one. Its name is theirs, joined by `+`.
     """
 
-    sets: tuple[str, ...]
+    holders: tuple[str, ...]
     sessions: int
 
     @property
     def name(self) -> str:
-        return "+".join(self.sets)
+        return "+".join(self.holders)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +41,7 @@ class AgentLimits:
 
     Attributes:
         most: its `max_agents`; None if it has no limit of its own.
-        secret_set: holds its model key; None if it has none of its own.
+        secret_set: holds its model key; None if that is the agent's alone.
     """
 
     most: int | None = None
@@ -171,8 +168,8 @@ class SessionAdmission:
         )
 
     def _key_of(self, agent: str) -> str:
-        secret_set = self.of_agent(agent).secret_set or DEFAULT_KEY
-        return next((each.name for each in self.limits.per_model_key if secret_set in each.sets), secret_set)
+        holder = self.of_agent(agent).secret_set or agent
+        return next((each.name for each in self.limits.per_model_key if holder in each.holders), holder)
 
     def _key_limit(self, key: str, now: float) -> Limit:
         """Return a key's limit. One without a limit of its own may have as many sessions as there are."""

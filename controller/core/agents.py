@@ -57,6 +57,10 @@ class AgentDefinition:
         rooms: the kinds of rooms that its bot supports.
         buffer: warm bots to keep above those in use; `auto` computes it.
         preload: True if its bot may be imported before its session is known.
+        budget_tokens: the budget of a session that asks for none; None for the installation's.
+        budget_cost: likewise, as an amount of money.
+        max_budget_tokens: the largest that a request may ask for; None for budget_tokens.
+        max_budget_cost: likewise.
         idle_seconds: how long both sides may be silent; None for the installation's.
         no_caller_seconds: how long a bot waits for its caller; None likewise.
         mute_seconds: how long a caller who is owed an answer may hear nothing; 0 for bots that are silent by
@@ -82,6 +86,10 @@ class AgentDefinition:
     rooms: tuple[RoomKind, ...] = ROOM_KINDS
     buffer: int | Literal["auto"] = 0
     preload: bool = True
+    budget_tokens: int | None = None
+    budget_cost: float | None = None
+    max_budget_tokens: int | None = None
+    max_budget_cost: float | None = None
     idle_seconds: float | None = None
     no_caller_seconds: float | None = None
     mute_seconds: float | None = None

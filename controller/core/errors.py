@@ -244,8 +244,10 @@ class ModelUnavailable(ControllerError):
 
     status, code, title, retry_after = 503, "model_unavailable", "No credentials for the model", 5
 
-    def __init__(self, sentence: str, retry_after: int | None = None) -> None:
+    def __init__(self, sentence: str, retry_after: int | None = None, *, is_quota: bool = False) -> None:
+        """`is_quota` says that the key is used too much: fewer sessions should share it for a while."""
         super().__init__(sentence)
+        self.is_quota = is_quota
         if retry_after is not None:
             self.retry_after = retry_after
 

@@ -19,6 +19,10 @@ class StartRequest:
     Attributes:
         agent: the name of an agent; a request that names none is one for the default.
         body: JSON for the bot; None for none.
+        max_duration_seconds: as asked, or the operator's default; an agent may have less.
+        budget: likewise.
+        asked_seconds: the duration that the request itself asks for; None if it asks for none.
+        asked_budget: likewise.
         address_tags: of a caller without a name: the tags of their address in records, newest first.
     """
 
@@ -29,6 +33,8 @@ class StartRequest:
     room: tuple[str, str] | None = None
     max_duration_seconds: int
     budget: Budget = NO_BUDGET
+    asked_seconds: int | None = None
+    asked_budget: Budget = NO_BUDGET
     persona: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     address_tags: tuple[str, ...] = ()

@@ -111,7 +111,9 @@ def _refused(response: httpx.Response) -> ModelUnavailable:
     status = response.status_code
     if status == httpx.codes.TOO_MANY_REQUESTS:
         return ModelUnavailable(
-            "Gemini issued no token: the key's quota is used up (status 429).", _retry_after(response)
+            "Gemini issued no token: the key's quota is used up (status 429).",
+            _retry_after(response),
+            is_quota=True,
         )
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return ModelUnavailable(f"Gemini issued no token (status {status}). Try again later.")

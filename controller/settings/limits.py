@@ -11,13 +11,13 @@ from pydantic import AfterValidator, PositiveFloat, PositiveInt, model_validator
 from controller.core.admission import ModelKeyLimit
 from controller.settings.variables import COMMA_SEPARATED, Group, variable
 
-_SET: Final = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
-_MODEL_KEY: Final = re.compile(rf"({_SET}(?:\+{_SET})*)=([1-9][0-9]{{0,5}})")
+_HOLDER: Final = r"[A-Za-z0-9](?:[-A-Za-z0-9_]{0,61}[A-Za-z0-9])?"
+_MODEL_KEY: Final = re.compile(rf"({_HOLDER}(?:\+{_HOLDER})*)=([1-9][0-9]{{0,5}})")
 
 
 def _model_key(text: str) -> str:
     if not _MODEL_KEY.fullmatch(text):
-        raise ValueError("a key's limit looks like default=10 or support+sales=6")
+        raise ValueError("a key's limit looks like shopping=10 or support+sales=6")
     return text
 
 
@@ -40,11 +40,11 @@ class LimitSettings(Group):
     )
     model_key_sessions: Annotated[tuple[ModelKeySessions, ...], COMMA_SEPARATED] = variable(
         "PODLINE_MODEL_KEY_SESSIONS",
-        "How many sessions may use one model key at once: comma-separated `SET=SESSIONS`. SET is the "
-        "`secret_set` of the agents that use the key, `default` for agents without one; join sets that hold "
-        "the same key with `+`. A key that is not listed has no limit of its own.",
+        "How many sessions may use one model key at once: comma-separated `HOLDER=SESSIONS`. HOLDER is the "
+        "`secret_set` of the agents that use the key, or an agent without one; join holders of the "
+        "same key with `+`. A key that is not listed has no limit of its own.",
         default=(),
-        example="default=10,support+sales=6",
+        example="shopping=10,support+sales=6",
     )
     start_timeout_seconds: PositiveFloat = variable(
         "PODLINE_START_TIMEOUT_SECONDS",
@@ -80,9 +80,9 @@ class LimitSettings(Group):
     )
 
     @model_validator(mode="after")
-    def _each_set_has_one_key(self) -> Self:
-        sets = Counter(each for key in self.model_keys for each in key.sets)
-        for name, times in sets.items():
+    def _each_holder_has_one_key(self) -> Self:
+        holders = Counter(each for key in self.model_keys for each in key.holders)
+        for name, times in holders.items():
             if times > 1:
                 raise ValueError(f"PODLINE_MODEL_KEY_SESSIONS: {name} is listed {times} times; list it once")
         return self
@@ -94,5 +94,5 @@ class LimitSettings(Group):
 
 
 def _read_model_key(text: str) -> ModelKeyLimit:
-    sets, _, sessions = text.partition("=")
-    return ModelKeyLimit(sets=tuple(sets.split("+")), sessions=int(sessions))
+    holders, _, sessions = text.partition("=")
+    return ModelKeyLimit(holders=tuple(holders.split("+")), sessions=int(sessions))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from controller.core.agent_terms import BudgetBounds, terms_of
 from controller.core.agents import Agents
 from controller.core.errors import SessionConflict
 from controller.core.primitives.clock import Clock
@@ -19,7 +20,7 @@ from controller.supervision.registry import SessionRegistry
 class Acceptance:
     """Turns requests into sessions."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it is composed of
         self,
         *,
         agents: Agents,
@@ -29,6 +30,7 @@ class Acceptance:
         new_id: Callable[[], str],
         clock: Clock,
         tracing: Tracing,
+        budgets: BudgetBounds,
     ) -> None:
         self._agents = agents
         self._rooms = rooms
@@ -37,13 +39,14 @@ class Acceptance:
         self._new_id = new_id
         self._clock = clock
         self._tracing = tracing
+        self._budgets = budgets
 
     def session_for(self, request: StartRequest) -> Session:
         """Return the session that a request asks for. It takes no slot yet.
 
         Raises:
             AgentNotFound, AgentInvalid: there is no such agent, or it can't be used.
-            InvalidRequest: the persona or the room can't be used here.
+            InvalidRequest: the persona or the room can't be used here, or the agent doesn't allow this.
             SessionConflict: another session's bot is already in the caller's room.
         """
         session = self._session(request)
@@ -59,6 +62,8 @@ class Acceptance:
         return replace(session, room_name=name)
 
     def _session(self, request: StartRequest) -> Session:
+        version = self._agents.current(request.agent)
+        terms = terms_of(request, version.definition, self._rooms.provider, self._budgets)
         return Session(
             id=request.session_id or self._new_id(),
             user_id=request.user_id,
@@ -67,11 +72,11 @@ class Acceptance:
             room_provider=self._rooms.provider,
             room_is_brought=request.room is not None,
             agent=request.agent,
-            agent_version=self._agents.current(request.agent).id,
+            agent_version=version.id,
             body=request.body,
             persona=request.persona,
-            max_duration_seconds=request.max_duration_seconds,
-            budget=request.budget,
+            max_duration_seconds=terms.max_duration_seconds,
+            budget=terms.budget,
             metadata=dict(request.metadata),
             address_tag=request.address_tags[0] if request.address_tags else None,
             timeline=Timeline(accepted=self._clock.now()),

@@ -160,7 +160,19 @@ class Launcher:
         """Have credentials issued for the model and the store of the assistant, whose they are."""
         if session.agent != DEFAULT_AGENT:
             return {}
-        return await self._credentials.issue(session, lifetime_seconds=self._lifetime(session))
+        try:
+            return await self._credentials.issue(session, lifetime_seconds=self._lifetime(session))
+        except ModelUnavailable as error:
+            if error.is_quota:
+                self._note_quota(session, error.retry_after)
+            raise
+
+    def _note_quota(self, session: Session, pause_seconds: float | None) -> None:
+        """Lower the limit of the model key, which its provider has refused."""
+        now = self._clock.monotonic()
+        limit = self._registry.admission.key_refused(session.agent, now, pause_seconds or 0.0)
+        extra = {"session_id": session.id, "model_key": limit.subject, "sessions": limit.most}
+        log.warning("model key limited", extra=extra)
 
     def _version(self, session: Session) -> AgentVersion:
         """Return the version that a session was accepted with; the active one if that is not kept."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from controller.agents.built_in import BuiltInAgents
 from controller.core.admission import provider_limit
+from controller.core.agent_terms import BudgetBounds
 from controller.core.agents import Agents
 from controller.core.credentials import Credentials
 from controller.core.deadlines import Limits
@@ -18,7 +19,7 @@ from controller.core.limits import Limit
 from controller.core.primitives.clock import Clock
 from controller.core.rooms import Rooms
 from controller.core.runtime import Observation, Runtime
-from controller.core.session import Session
+from controller.core.session import NO_BUDGET, Budget, Session
 from controller.core.start_request import Started, StartRequest
 from controller.core.tracing import Tracing, Untraced
 from controller.observe.logs import about, session_at_work
@@ -57,6 +58,7 @@ class Supervisor:
         tracing: Tracing | None = None,
         credentials: Credentials | None = None,
         agents: Agents | None = None,
+        most_budget: Budget = NO_BUDGET,
     ) -> None:
         self.registry = registry
         self.limits = limits
@@ -78,6 +80,7 @@ class Supervisor:
             new_id=new_id,
             clock=clock,
             tracing=self._tracing,
+            budgets=BudgetBounds(most=most_budget, has_prices=metrics.prices is not None),
         )
         self._room_keeper = RoomKeeper(rooms, registry, self.not_ready_reason)
         self._recorder = Recorder(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loguru import logger
 from pipecat.frames.frames import LLMFullResponseEndFrame, TTSStoppedFrame
+from pipecat.utils.errors import ErrorCategory
 
 from podline.contract.messages import ModelReconnected, ModelReseeded, TurnUnanswered
 from podline.errors import BotError, ModelRefused
@@ -171,9 +172,9 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
         self._failures += 1
         is_last = self._failures > len(PAUSES_SECONDS)
         if not self._has_been_ready and (is_last or not failure.may_pass):
-            await self._give_up(failure.before_the_call())
+            await self._give_up(failure.before_the_call(), failure.category)
         elif is_last:
-            await self._give_up(failure.during_the_call())
+            await self._give_up(failure.during_the_call(), failure.category)
         else:
             self._restart(pause=PAUSES_SECONDS[self._failures - 1])
 
@@ -221,14 +222,16 @@ class GeminiConnections(gemini_live.GeminiLiveLLMService):
             self._restarting = None
         await super()._disconnect()  # type: ignore[no-untyped-call]
 
-    async def _give_up(self, error: BotError) -> None:
+    async def _give_up(self, error: BotError, category: ErrorCategory | None = None) -> None:
         if self._is_over:
             return
         self._is_over = True
         self._session = None
         self._connection_ended()
         await self._close_response()
-        await self.push_error(error.message, exception=error, force_treat_as_permanent=True)
+        await self.push_error(
+            error.message, exception=error, category=category, force_treat_as_permanent=True
+        )
 
     def _connection_ended(self) -> None:
         """Forget what concerned the connection."""

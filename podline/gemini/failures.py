@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from pipecat.utils.errors import ErrorCategory
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from podline.errors import BotError, ModelLost, ModelRefused, ModelUnreachable
@@ -45,6 +46,11 @@ class Failure:
     def may_pass(self) -> bool:
         """True if Gemini answered that it can't serve the bot now, so that another attempt is worthwhile."""
         return self.kind in ("quota", "overloaded")
+
+    @property
+    def category(self) -> ErrorCategory | None:
+        """Pipecat's name for a used-up quota, by which the controller learns of it; None for all else."""
+        return ErrorCategory.QUOTA if self.kind == "quota" else None
 
     def before_the_call(self) -> BotError:
         """Return the error for a call that never had a session with the model."""

@@ -27,6 +27,8 @@ SLACK_SECONDS: Final = 6.0
 """What a loaded machine and the end of a call may add to the bound; only a hang adds more."""
 PATIENCE_SECONDS: Final = MUTE_SECONDS + SLACK_SECONDS
 GREETING: Final = "Hello from the shop."
+STARTING_SECONDS: Final = 90.0
+"""How long a call waits for others to end while a used-up quota lets fewer begin."""
 QUIET_SECONDS: Final = 1.0
 _LOG_LINES: Final = 80
 
@@ -154,10 +156,7 @@ class FaultyCall:
     async def start(self) -> None:
         """Start a session of this name."""
         self._write_persona()
-        body = {"user_id": self.name, "persona": self.name}
-        answer = await self.site.controller.post("/v1/sessions", json=body)
-        assert answer.status_code == 201, answer.text
-        self.session = answer.json()
+        self.session = await eventually(self._started, "a session within the limits", within=STARTING_SECONDS)
 
     @contextlib.asynccontextmanager
     async def joined(self) -> AsyncIterator[None]:
@@ -267,6 +266,16 @@ class FaultyCall:
         # A TOML string is written as JSON's are.
         lines = [f"{key} = {json.dumps(value)}" for key, value in persona.items()]
         (self.site.personas / f"{self.name}.toml").write_text("\n".join(lines))
+
+    async def _started(self) -> Session | None:
+        """Return a session; None while a used-up quota, one of the faults, lets fewer calls begin."""
+        body = {"user_id": self.name, "persona": self.name}
+        answer = await self.site.controller.post("/v1/sessions", json=body)
+        if answer.status_code == 429 and answer.json().get("limit") == "model_key":
+            return None
+        assert answer.status_code == 201, answer.text
+        session: Session = answer.json()
+        return session
 
     async def _ended(self) -> Session | None:
         return await ended_session(self.site.controller, self.session["id"])

@@ -47,7 +47,7 @@ def unanswered(cause: str) -> str:
 CRASHED = ends("failed", "crashed")
 RUNNING = 'podline_sessions_running{namespace="voice"}'
 CAPACITY = 'podline_sessions_capacity{namespace="voice"}'
-LOWERED = 'podline_limit_lowered{namespace="voice",limit="model_key",name="default"}'
+LOWERED = 'podline_limit_lowered{namespace="voice",limit="model_key",name="shopping"}'
 INVALID = 'podline_agent_definition_invalid{namespace="voice",agent="shop"}'
 VALID = 'podline_agent_definition_invalid{namespace="voice",agent="shopping"}'
 NOT_LOWERED = 'podline_limit_lowered{namespace="voice",limit="room_provider",name="daily"}'
@@ -167,9 +167,9 @@ CAUSES = [
         "a model's quota is used up",
         {LOWERED: "0x5 1x10", NOT_LOWERED: "0x15"},
         "12m",
-        "The limit model_key of default has been lowered for 5 minutes because its provider answers that a "
+        "The limit model_key of shopping has been lowered for 5 minutes because its provider answers that a "
         "quota or a rate is used up.",
-        labels={"namespace": "voice", "limit": "model_key", "name": "default"},
+        labels={"namespace": "voice", "limit": "model_key", "name": "shopping"},
     ),
     Situation("PodlineLimitLowered", "for a moment", {LOWERED: "0x5 1x3 0x10", NOT_LOWERED: "0x18"}, "9m"),
     Situation(

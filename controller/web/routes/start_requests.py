@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.core.errors import InvalidRequest
-from controller.core.session import Budget
+from controller.core.session import NO_BUDGET, Budget
 from controller.core.start_request import StartRequest
 from controller.web.auth import AgentAccess
 from controller.web.models import BudgetRequest, StartSession, json_of
@@ -30,6 +30,8 @@ def start_request_of(body: StartSession, services: Services, access: AgentAccess
         room=(body.room.url, body.room.token) if body.room else None,
         max_duration_seconds=duration,
         budget=_budget_of(body.budget or BudgetRequest(), services),
+        asked_seconds=body.max_duration_seconds,
+        asked_budget=Budget(tokens=body.budget.tokens, cost=body.budget.cost) if body.budget else NO_BUDGET,
         persona=body.persona,
         metadata=body.metadata,
     )

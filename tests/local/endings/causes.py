@@ -259,6 +259,17 @@ def model_gets_wrong(name: str, **parameters: Any) -> Cause:
     return cause
 
 
+async def model_s_quota_is_used_up(scene: Scene) -> None:
+    """And the controller learns of it from the bot: it admits fewer sessions of this key for a while."""
+    await model_gets_wrong("refuse_quota", times=3)(scene)
+
+    async def is_lowered() -> bool:
+        metrics = (await scene.site.controller.get("/metrics")).text
+        return 'podline_limit_lowered{limit="model_key",name="shopping"} 1.0' in metrics
+
+    await eventually(is_lowered, "a lowered limit of the model key")
+
+
 def call_survives(name: str, **parameters: Any) -> Cause:
     """The model gets this wrong, and the call goes on: two questions are answered, and no second greeting."""
 

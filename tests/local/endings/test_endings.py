@@ -133,7 +133,7 @@ ENDINGS_OF_CALLS = [
     Ending(
         "model-refuses-quota",
         "troubled",
-        causes.model_gets_wrong("refuse_quota", times=3),
+        causes.model_s_quota_is_used_up,
         "model_unreachable",
         "exceeded your current quota",
         68,

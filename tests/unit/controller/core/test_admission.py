@@ -31,12 +31,12 @@ LIMITS = SessionLimits(
     per_user=3,
     per_address=2,
     per_model_key=(
-        ModelKeyLimit(sets=("google", "google-copy"), sessions=5),
-        ModelKeyLimit(sets=("default",), sessions=7),
+        ModelKeyLimit(holders=("google", "google-copy"), sessions=5),
+        ModelKeyLimit(holders=("shopping",), sessions=7),
     ),
 )
 KEYS = {
-    "shopping": "default",
+    "shopping": "shopping",
     "support": "google+google-copy",
     "sales": "google+google-copy",
     "kiosk": "openai",
@@ -71,7 +71,7 @@ class Naive:
             LimitName.USER: one.user_id != ANONYMOUS and users[one.user_id] >= 3,
             LimitName.ADDRESS: one.address_tag is not None and tags[one.address_tag] >= 2,
             LimitName.AGENT: most_of_agent is not None and agents[one.agent] >= most_of_agent,
-            LimitName.MODEL_KEY: keys[key] >= {"default": 7, "google+google-copy": 5, "openai": 9}[key],
+            LimitName.MODEL_KEY: keys[key] >= {"shopping": 7, "google+google-copy": 5, "openai": 9}[key],
         }
         return next((name for name, is_reached in checks.items() if is_reached), None)
 
@@ -140,10 +140,10 @@ def test_a_bot_lowers_its_own_key_once_however_often_it_complains() -> None:
         real.hold(one)
     first = real.model_refused(liar, 0.0)
     assert first is not None
-    assert (first.subject, first.used, first.most) == ("default", 6, 4)
+    assert (first.subject, first.used, first.most) == ("shopping", 6, 4)
     assert [real.model_refused(liar, BURST_SECONDS * n) for n in range(1, 50)] == [None] * 49
     by_name = {limit.subject: limit for limit in real.shared(AGENTS, 1.0)}
-    assert [name for name, limit in by_name.items() if limit.is_lowered] == ["default"]
+    assert [name for name, limit in by_name.items() if limit.is_lowered] == ["shopping"]
 
 
 def test_a_key_that_two_agents_share_is_limited_for_both() -> None:

@@ -1,15 +1,22 @@
 """Limits on starts, as callers meet them: refused before a room is made, with the limit's name."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from controller.core.agents import AgentDefinition
+from controller.core.credentials import Credentials
+from controller.core.errors import ModelUnavailable
 from controller.core.lowering import HOLD_SECONDS
 from controller.core.rooms import Rate, RoomLoad
+from controller.core.session import Session
 from testing.fakes.bots.reported import batch, scrape
+from testing.fakes.controllers.agents import NamedAgents
 from testing.fakes.controllers.site import Serve, Site
 from testing.fakes.controllers.stepped_time import SteppedTime
 from testing.settings import settings_of
@@ -36,7 +43,7 @@ async def complain(site: Site, session_id: str, kind: str, seq: int = 1) -> None
 
 
 async def test_each_limit_has_its_name(serve: Serve) -> None:
-    async with serve(capacity=3, sessions_per_user=1, model_key_sessions="default=2") as site:
+    async with serve(capacity=3, sessions_per_user=1, model_key_sessions="shopping=2") as site:
         await site.start("ana")
         of_user = (await refused(site, "ana")).json()
         await site.start("bo")
@@ -80,21 +87,21 @@ async def test_a_used_up_quota_lowers_the_key_s_limit_for_a_while(serve: Serve, 
         )
         assert answer.headers["retry-after"] == "60"
         seen = scrape(site)
-        assert seen.value("limit", limit="model_key", name="default") == 3
-        assert seen.value("limit_used", limit="model_key", name="default") == 4
-        assert seen.value("limit_lowered", limit="model_key", name="default") == 1
+        assert seen.value("limit", limit="model_key", name="shopping") == 3
+        assert seen.value("limit_used", limit="model_key", name="shopping") == 4
+        assert seen.value("limit_lowered", limit="model_key", name="shopping") == 1
         assert seen.value("session_refusals_total", code="capacity_reached", limit="model_key") == 1
 
         steps.passed += HOLD_SECONDS
         await site.start("ana")
-        assert scrape(site).value("limit", limit="model_key", name="default") == 5
+        assert scrape(site).value("limit", limit="model_key", name="shopping") == 5
 
 
 async def test_other_errors_lower_nothing(site: Site) -> None:
     session = await site.start("ana")
     for number, kind in enumerate(("server", "connectivity", "quotas", "application"), 1):
         await complain(site, session["id"], kind, number)
-    assert scrape(site).value("limit_lowered", limit="model_key", name="default") == 0
+    assert scrape(site).value("limit_lowered", limit="model_key", name="shopping") == 0
 
 
 async def test_a_start_is_refused_once_rooms_would_wait_too_long(site: Site) -> None:
@@ -130,8 +137,118 @@ async def test_starts_that_wait_for_their_rooms_count_against_the_provider(site:
 
 
 @pytest.mark.parametrize(
-    "value", ["default", "default=0", "Default=1", "default=1,default=2", "a+b=1,b=2", "=3", "a=1.5", "a+=2"]
+    "value",
+    ["shopping", "shopping=0", "shop ping=1", "shopping=1,shopping=2", "a+b=1,b=2", "=3", "a=1.5", "a+=2"],
 )
 def test_a_limit_that_can_not_be_meant_is_refused_at_the_start(value: str) -> None:
     with pytest.raises(ValueError, match=r"PODLINE_MODEL_KEY_SESSIONS|a key's limit looks like"):
         settings_of(model_key_sessions=value)
+
+
+SUPPORT = AgentDefinition(
+    name="support",
+    max_agents=2,
+    secret_set="google",
+    max_session_duration=600,
+    budget_tokens=1_000,
+    max_budget_tokens=5_000,
+    idle_seconds=20,
+)
+SALES = AgentDefinition(name="sales", secret_set="google-copy")
+KIOSK = AgentDefinition(name="kiosk", rooms=("livekit", "webrtc"))
+
+
+async def test_an_agent_has_no_more_sessions_than_its_definition_allows(serve: Serve) -> None:
+    async with serve(agents=NamedAgents(SUPPORT, SALES)) as site:
+        first = await site.start("ana", agent="support")
+        await site.start("bo", agent="support")
+        answer = await refused(site, "cem", agent="support")
+        await site.start("cem", agent="sales")
+        seen = scrape(site)
+        await site.client.delete(f"/v1/sessions/{first['id']}")
+        await site.start("dee", agent="support")
+
+    assert (answer.json()["code"], answer.json()["limit"]) == ("capacity_reached", "agent")
+    assert answer.json()["detail"] == (
+        "All 2 sessions that agent 'support' may have at once are running. Try again when one has ended, or "
+        "raise max_agents in its definition."
+    )
+    assert seen.value("limit", limit="agent", name="support") == 2
+    assert seen.value("limit_used", limit="agent", name="support") == 2
+
+
+async def test_two_agents_with_one_key_share_its_limit_and_its_name_is_not_told(serve: Serve) -> None:
+    agents = NamedAgents(SUPPORT, SALES)
+    async with serve(agents=agents, model_key_sessions="google+google-copy=1") as site:
+        await site.start("ana", agent="support")
+        answer = await refused(site, "bo", agent="sales")
+        await site.start("cem")
+
+    assert answer.json()["limit"] == "model_key"
+    assert "google" not in answer.text
+
+
+async def test_an_agent_of_other_rooms_is_not_started(serve: Serve) -> None:
+    async with serve(agents=NamedAgents(KIOSK)) as site:
+        answer = await site.client.post("/v1/sessions", json={"user_id": "ana", "agent": "kiosk"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert answer.json()["detail"] == (
+        "agent: 'kiosk' supports rooms of kind livekit and webrtc, and this controller has only daily "
+        "(PODLINE_ROOMS). Start another agent, or ask a controller with such rooms."
+    )
+
+
+async def test_an_agent_s_own_duration_budget_and_silence_apply_to_its_sessions(serve: Serve) -> None:
+    async with serve(agents=NamedAgents(SUPPORT), budget_tokens=3_000, max_budget_tokens=4_000) as site:
+        usual = await site.start("ana", agent="support", session_id="usual")
+        repeated = await site.start("ana", agent="support", session_id="usual")
+        most = await site.start("bo", agent="support", max_duration_seconds=90, budget={"tokens": 4_000})
+        shopping = await site.start("cem")
+        of_usual = site.runtime.launch_of("usual").environment
+        answers = [
+            await site.client.post("/v1/sessions", json={"user_id": "dee", "agent": "support", **asked})
+            for asked in ({"max_duration_seconds": 601}, {"budget": {"tokens": 4_001}})
+        ]
+
+    assert (usual["max_duration_seconds"], usual["budget"]["tokens"]) == (600, 1_000)
+    assert repeated["id"] == usual["id"]
+    assert (of_usual["PODLINE_MAX_DURATION_SECONDS"], of_usual["PODLINE_IDLE_SECONDS"]) == ("600", "20")
+    assert (most["max_duration_seconds"], most["budget"]["tokens"]) == (90, 4_000)
+    assert (shopping["max_duration_seconds"], shopping["budget"]["tokens"]) == (1800, 3_000)
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert answers[0].json()["detail"] == (
+        "max_duration_seconds: a session of agent 'support' may last 600 seconds at most."
+    )
+
+
+async def test_a_definition_that_allows_less_ends_no_session_and_keeps_its_repeats(serve: Serve) -> None:
+    agents = NamedAgents(SUPPORT)
+    async with serve(agents=agents) as site:
+        first = await site.start("ana", agent="support", session_id="mine", max_duration_seconds=600)
+        agents.definitions["support"] = replace(SUPPORT, max_agents=1, max_session_duration=60)
+        again = await site.start("ana", agent="support", session_id="mine", max_duration_seconds=600)
+        answer = await refused(site, "bo", agent="support", max_duration_seconds=60)
+
+    assert again["timeline"]["accepted"] == first["timeline"]["accepted"]
+    assert answer.json()["limit"] == "agent"
+
+
+class UsedUpKey:
+    """Issues nothing: the provider answers 429."""
+
+    async def issue(self, session: Session, *, lifetime_seconds: float) -> Mapping[str, str]:  # noqa: ARG002
+        raise ModelUnavailable("The quota is used up.", 120, is_quota=True)
+
+    async def aclose(self) -> None:
+        """Close nothing."""
+
+
+async def test_a_provider_that_issues_no_more_tokens_lowers_its_key_too(serve: Serve) -> None:
+    async with serve(credentials=Credentials([UsedUpKey()])) as site:
+        failed = await site.client.post("/v1/sessions", json={"user_id": "ana"})
+        seen = scrape(site)
+
+    assert (failed.status_code, failed.json()["code"]) == (503, "model_unavailable")
+    assert seen.value("limit", limit="model_key", name="shopping") == 1
+    assert seen.value("limit_lowered", limit="model_key", name="shopping") == 1

@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 from google.genai.errors import APIError
+from pipecat.utils.errors import ErrorCategory
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.frames import Close
 from websockets.http11 import Response
 
+from podline.contract.messages import QUOTA_KINDS
 from podline.contract.reasons import Reason
 from podline.gemini.failures import failure_of
 
@@ -80,6 +82,15 @@ def test_what_may_pass_is_tried_again_and_named(error: Exception, word: str) -> 
     assert failure.may_pass
     assert word in failure.before_the_call().message
     assert word in failure.during_the_call().message
+
+
+def test_only_a_used_up_quota_has_the_category_that_the_controller_acts_on() -> None:
+    assert failure_of(answered(429)).category is ErrorCategory.QUOTA
+    assert failure_of(closed(1011, "You exceeded your current quota")).category is ErrorCategory.QUOTA
+    assert failure_of(answered(503)).category is None
+    assert failure_of(answered(403)).category is None
+    assert ErrorCategory.QUOTA.value in QUOTA_KINDS
+    assert ErrorCategory.RATE_LIMIT.value in QUOTA_KINDS
 
 
 def test_quota_and_overload_are_advised_differently() -> None:
