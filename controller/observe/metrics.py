@@ -53,8 +53,8 @@ class Metrics:
         self.registry = registry
         self.prices = prices
         self.declared = with_prices(declared or Declared(), prices)
-        self.usage = UsageMetrics(registry, prices, self.declared)
         self._agents = BoundedValues(limit=MAX_AGENTS)
+        self.usage = UsageMetrics(registry, prices, self.declared, self._agents)
         ProcessCollector(registry=registry)
 
         def counter(name: str, what: str, *labels: str) -> Counter:

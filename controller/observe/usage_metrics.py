@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
-from datetime import date
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -13,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from controller.core.session import Session
 from controller.observe.answer_metrics import LATENCY, AnswerMetrics
 from controller.observe.labels import ERROR_KINDS, REFUSAL_CAUSES, BoundedValues, Declared, DeclaredValues
-from controller.observe.prices import PriceList, split
+from controller.observe.prices import Charged, PriceList, split
 from podline.contract.arithmetic import OTHER, by_service
 from podline.contract.messages import (
     AudioDropped,
@@ -52,8 +51,15 @@ def with_prices(declared: Declared, prices: PriceList | None) -> Declared:
 class UsageMetrics:
     """Observes each event once and adds usage once; the supervisor's ledgers ensure that."""
 
-    def __init__(self, registry: CollectorRegistry, prices: PriceList | None, declared: Declared) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        prices: PriceList | None,
+        declared: Declared,
+        agents: BoundedValues,
+    ) -> None:
         self._prices = prices
+        self._agents = agents
         self._models = DeclaredValues(declared.models)
         self._tools = DeclaredValues(declared.tools)
         self._services = DeclaredValues(declared.services)
@@ -90,7 +96,9 @@ class UsageMetrics:
             "synthesized_characters", "Characters given to text-to-speech services.", "service", "model"
         )
         self._talk = counter("talk_seconds", "Time that each side spoke.", "side")
-        self._cost = counter("cost", "Cost of usage by the price file.", "service", "model", "currency")
+        self._cost = counter(
+            "cost", "Cost of usage by the price file.", "agent", "service", "model", "currency"
+        )
         self._unpriced_tokens = counter("unpriced_tokens", "Tokens without a price.", "service", "model")
         self._unpriced_seconds = counter(
             "unpriced_transcribed_seconds", "Transcribed audio without a price.", "service", "model"
@@ -134,7 +142,13 @@ class UsageMetrics:
         """Add a session's usage since the last call."""
         day = session.timeline.accepted.date()
         for (service, model), used in by_service(usage).items():
-            self._add_used(service, model, used, day)
+            labels = self._labels(service, model)
+            self._add_used(labels, used)
+            if self._prices is not None:
+                charged = self._prices.charged(service, model, used, day)
+                self._add_cost(self._agents.bounded(session.agent), labels, charged, self._prices.currency)
+                if charged.unpriced:
+                    self._note_unpriced(service, model)
         for name, calls in usage.tool_calls.items():
             self._add_calls(self._tools.bounded(name), calls)
         if usage.turns:
@@ -146,23 +160,21 @@ class UsageMetrics:
     def _labels(self, service: str | None, model: str) -> tuple[str, str]:
         return OTHER if service is None else self._services.bounded(service), self._models.bounded(model)
 
-    def _add_used(self, service: str | None, model: str, used: ModelUsage, day: date) -> None:
-        labels = self._labels(service, model)
+    def _add_used(self, labels: tuple[str, str], used: ModelUsage) -> None:
         for (direction, modality), count in split(used):
             if count:
                 self._tokens.labels(*labels, direction, modality).inc(count)
         _inc(self._transcribed, labels, used.audio_seconds)
         _inc(self._synthesized, labels, used.characters)
-        if self._prices is None:
-            return
-        charged = self._prices.charged(service, model, used, day)
+
+    def _add_cost(self, agent: str, labels: tuple[str, str], charged: Charged, currency: str) -> None:
         if charged.amount is not None:
-            self._cost.labels(*labels, self._prices.currency).inc(charged.amount)
-        if not charged.unpriced:
-            return
+            self._cost.labels(agent, *labels, currency).inc(charged.amount)
         _inc(self._unpriced_tokens, labels, charged.unpriced_tokens)
         _inc(self._unpriced_seconds, labels, charged.unpriced.get("audio_seconds", 0.0))
         _inc(self._unpriced_characters, labels, charged.unpriced.get("characters", 0.0))
+
+    def _note_unpriced(self, service: str | None, model: str) -> None:
         if model not in self._unpriced and len(self._unpriced) < _MAX_UNPRICED:
             self._unpriced.add(model)
             log.warning("model without a price", extra={"model": model, "service": service})

@@ -98,6 +98,18 @@ OVER_TIME: Final = Row(
             span=12,
         ),
         lines(
+            "Cost per hour by agent",
+            "Cost of the past hour at each moment, stacked; the legend names the currency.",
+            COUNT,
+            [
+                Query(
+                    "sum by (agent, currency) (increase(podline_cost_total{MODEL}[1h]))",
+                    "{{agent}} {{currency}}",
+                )
+            ],
+            stacked=True,
+        ),
+        lines(
             "Cost per hour by service",
             "Cost of the past hour at each moment: what a cascaded bot's ears, model and voice cost.",
             COUNT,

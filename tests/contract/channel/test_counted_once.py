@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import TypeAdapter
 
 from controller.core.session import Session, Timeline
-from controller.observe.labels import Declared
+from controller.observe.labels import BoundedValues, Declared
 from controller.observe.prices import KINDS
 from controller.observe.usage_metrics import UsageMetrics
 from controller.supervision.channel.report_ledger import ReportLedger, furthest
@@ -173,7 +173,7 @@ class Counting(RuleBasedStateMachine):
     def begin(self, ledger: ReportLedger) -> None:
         self.ledger, self.record = ledger, NOTHING
         self.registry = CollectorRegistry()
-        self.metrics = UsageMetrics(self.registry, None, DECLARED)
+        self.metrics = UsageMetrics(self.registry, None, DECLARED, BoundedValues())
         self.here = shown(self.registry)
         """What the counters of this controller show."""
 

@@ -44,8 +44,9 @@ async def test_each_event_of_a_batch_is_in_its_metric(priced_site: Site) -> None
     heard, spoke = ({"service": f"OpenAI{each}Service"} for each in ("STT", "TTS"))
     assert seen.value("transcribed_seconds_total", model="whisper", **heard) == 30
     assert seen.value("synthesized_characters_total", model="voice", **spoke) == 50
-    assert seen.value("cost_total", model="whisper", currency="EUR", **heard) == pytest.approx(0.001)
-    assert seen.value("cost_total", model="voice", currency="EUR", **spoke) == pytest.approx(0.001)
+    priced = {"currency": "EUR", "agent": "shopping"}
+    assert seen.value("cost_total", model="whisper", **priced, **heard) == pytest.approx(0.001)
+    assert seen.value("cost_total", model="voice", **priced, **spoke) == pytest.approx(0.001)
     assert seen.total("model_first_byte_seconds_sum", model="gemini") == 0.4
     assert seen.value("response_latency_seconds_sum") == 0.9
     assert (seen.value("turns_total"), seen.value("interruptions_total")) == (1, 1)
