@@ -1,4 +1,4 @@
-# Three images: `docker build --target bot -t podline-bot .`, likewise controller and sandbox.
+# Five images: `docker build --target bot -t podline-bot .`, likewise controller, sandbox, runner and base.
 # scripts/build-images makes them all; docs/images.md says what is in them and why.
 ARG BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
@@ -63,8 +63,11 @@ COPY bot bot
 COPY controller controller
 COPY podline podline
 COPY sandbox sandbox
-# Controller and sandbox need podline without what runs bots, which needs Pipecat.
-RUN python -m compileall -q . && chmod -R u=rwX,go=rX . \
+# Controller and sandbox need podline without what runs bots, which needs Pipecat. `python /podline` runs the runner:
+# unlike PYTHONPATH, that leaves an image's own paths as they are.
+RUN printf '%s\n' 'from podline.runner.__main__ import main' 'main()' > ../__main__.py \
+    && python -m compileall -q . && chmod -R u=rwX,go=rX . ../__main__.py \
+    && mkdir ../runner && cp -a podline ../__main__.py ../runner \
     && cp -a podline /opt/podline/podline && cd /opt/podline/podline \
     && rm -r gemini runner audibility.py frames.py tool_calls.py
 
@@ -133,6 +136,43 @@ ARG SOURCE=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="podline-sandbox" \
     org.opencontainers.image.description="Stand-ins for the model, the product store and Daily, to try Podline with no account." \
+    org.opencontainers.image.licenses="BSD-2-Clause" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.source="${SOURCE}" \
+    org.opencontainers.image.revision="${REVISION}"
+
+# Podline's own files and nothing else: a bot's Job copies them beside an agent that has an image of its own.
+FROM ${BASE_IMAGE} AS runner
+COPY --from=code /opt/podline/runner /podline
+USER 10001:10001
+# Bytecode is valid only while its source keeps its modification time.
+ENTRYPOINT ["cp", "--recursive", "--preserve=timestamps", "/podline/.", "/copy"]
+ARG VERSION=unknown
+ARG SOURCE=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="podline-runner" \
+    org.opencontainers.image.description="The runner that a bot's Job copies beside an agent's own image." \
+    org.opencontainers.image.licenses="BSD-2-Clause" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.source="${SOURCE}" \
+    org.opencontainers.image.revision="${REVISION}"
+
+# To start an agent's image from, in place of Pipecat Cloud's base: Python, uv and /app, where bot.py belongs. Building
+# on it needs root, so it names no user; pods run it as nobody in particular.
+FROM ${BASE_IMAGE} AS base
+COPY --from=builder /usr/local/bin/uv /usr/local/bin/uv
+ENV PATH=/app/.venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    UV_COMPILE_BYTECODE=1 \
+    UV_LINK_MODE=copy \
+    UV_PYTHON_DOWNLOADS=never
+WORKDIR /app
+CMD ["python", "bot.py"]
+ARG VERSION=unknown
+ARG SOURCE=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="podline-base" \
+    org.opencontainers.image.description="A base for images of agents: Python, uv and /app." \
     org.opencontainers.image.licenses="BSD-2-Clause" \
     org.opencontainers.image.version="${VERSION}" \
     org.opencontainers.image.source="${SOURCE}" \

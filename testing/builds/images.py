@@ -43,6 +43,7 @@ INGREDIENTS: Final = (
 )
 SOURCES: Final = {
     **{name: (*INGREDIENTS, *packages) for name, packages in CODE.items()},
+    "runner": (*INGREDIENTS, "podline"),
     "web": ("scripts/build-images", "examples/nextjs"),
 }
 """What scripts/build-images makes, and the files and folders that each image is made of."""
@@ -69,7 +70,7 @@ def version() -> str:
 
 
 def image_name(name: str) -> str:
-    """The full name of the bot's, the controller's or the sandbox's image, as a node knows it."""
+    """The full name of one of our images, as a node knows it."""
     return f"docker.io/library/podline-{name}:{version()}"
 
 

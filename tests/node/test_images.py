@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -38,6 +39,15 @@ folders = ["/opt/podline/code", *sys.path[-1:], sysconfig.get_path("stdlib") + "
 sources = [source for folder in folders for source in pathlib.Path(folder).rglob("*.py")]
 print(len(sources), *[source for source in sources if not is_current(source)])
 """
+
+WHERE_THE_RUNNER_IS: Final = """
+import sys; sys.path.insert(0, "/podline")
+import podline, pathlib
+source = pathlib.Path(podline.__file__)
+stored = pathlib.Path(podline.__cached__).read_bytes()
+print(source, int.from_bytes(stored[8:12], "little") == int(source.stat().st_mtime))
+"""
+"""And whether the bytecode beside it is still valid."""
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +132,20 @@ def test_all_is_compiled(podman: Podman, image: str) -> None:
 
     assert int(count) > 100
     assert without == []
+
+
+def test_the_runner_is_copied_beside_a_bot_and_runs_there(podman: Podman, tmp_path: Path) -> None:
+    """As the init container of deploy/base/bot-job.yaml does it."""
+    tmp_path.chmod(0o777)
+    runner = in_podman(podman, "runner")
+    podman("run", "--rm", "--network=none", *LOCKED_DOWN, f"--volume={tmp_path}:/copy", runner)
+    beside = ("--network=none", *LOCKED_DOWN, f"--volume={tmp_path}:/podline:ro", "--entrypoint=python")
+
+    copied = podman("run", "--rm", *beside, in_podman(podman, "bot"), "-c", WHERE_THE_RUNNER_IS)
+    ran = podman.attempt("run", "--rm", *beside, in_podman(podman, "bot"), "/podline")
+
+    assert described(podman, runner)["Config"]["User"] == "10001:10001"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["__main__.py", "podline"]
+    assert copied.split() == ["/podline/podline/__init__.py", "True"]
+    assert ran.returncode == 64
+    assert "SESSION_ID" in ran.stderr

@@ -1,7 +1,9 @@
 """Several observers in one, because Pipecat spends more on each than they do themselves."""
 
 from collections.abc import Sequence
+from weakref import WeakValueDictionary
 
+from pipecat.frames.frames import Frame
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.utils.asyncio.task_manager import BaseTaskManager
 
@@ -21,9 +23,11 @@ class ObserverGroup(BaseObserver):
             ValueError: One of them wants every push of a frame.
         """
         super().__init__(observe_every_push=False)
-        if any(each.observe_every_push for each in observers):
+        # An attribute, like the choice itself, of Pipecat 1.12 and later.
+        if any(getattr(each, "observe_every_push", False) for each in observers):
             raise ValueError("an observer of every push can't be in a group")
         self._observers = tuple(observers)
+        self._pushed: WeakValueDictionary[int, Frame] = WeakValueDictionary()
 
     async def setup(self, task_manager: BaseTaskManager) -> None:
         await super().setup(task_manager)
@@ -40,5 +44,16 @@ class ObserverGroup(BaseObserver):
             await each.on_pipeline_started()
 
     async def on_push_frame(self, data: FramePushed) -> None:
+        if not self._is_first_push(data):
+            return
         for each in self._observers:
             await each.on_push_frame(data)
+
+    def _is_first_push(self, data: FramePushed) -> bool:
+        """Return whether a frame is pushed for the first time. Pipecat before 1.12 passes every push on."""
+        if hasattr(data, "first_push"):
+            return True
+        if data.frame.id in self._pushed:
+            return False
+        self._pushed[data.frame.id] = data.frame
+        return True

@@ -51,7 +51,7 @@ def used_by(template: Path) -> Lists:
     [bot] = pod["containers"]
     volumes = pod["volumes"]
     return {
-        "images": {bot["image"].rpartition(":")[0]},
+        "images": {each["image"].rpartition(":")[0] for each in [bot, *pod["initContainers"]]},
         "secrets": {each["secretRef"]["name"] for each in bot["envFrom"]},
         "configMaps": {each["configMap"]["name"] for each in volumes if "configMap" in each},
         "imagePullSecrets": {each["name"] for each in pod.get("imagePullSecrets", [])},

@@ -85,7 +85,7 @@ def test_a_fresh_clone_comes_to_a_call(machine: Machine) -> None:
     done = machine.run("kind-up")
     asked = machine.asked()
 
-    assert (done.returncode, done.stderr.count("Built podline-")) == (0, 4)
+    assert (done.returncode, done.stderr.count("Built podline-")) == (0, 6)
     assert "caller says     find running shoes" in done.stdout
     timeline = done.stdout.partition("ended as caller_left: The caller hung up.\n")[2].splitlines()[:3]
     assert timeline == ["   0.00 s  accepted", "   0.25 s  launched", "   1.50 s  joined"]
@@ -101,8 +101,8 @@ def test_a_fresh_clone_comes_to_a_call(machine: Machine) -> None:
     positions = [next(index for index, line in enumerate(asked) if step in line) for step in order]
     assert positions == sorted(positions)
     [loaded] = [line for line in asked if "kind load docker-image" in line]
-    assert [word.partition(":")[0] for word in loaded.split()[3:7]] == [
-        *("podline-bot", "podline-controller", "podline-sandbox", "podline-web")
+    assert [word.partition(":")[0] for word in loaded.split()[3:8]] == [
+        *("podline-bot", "podline-controller", "podline-sandbox", "podline-web", "podline-runner")
     ]
     assert set(machine.secrets()) == {
         f"secret-podline-{name}"

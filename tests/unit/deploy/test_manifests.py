@@ -30,6 +30,7 @@ POD = "spec.template.spec"
 CONTAINER = f"{POD}.containers.0"
 OF_PRODUCTION = {
     f"{CONTAINER}.image",
+    f"{POD}.initContainers.0.image",
     f"{POD}.imagePullSecrets",
     f"{POD}.nodeSelector",
     f"{POD}.priorityClassName",
@@ -74,7 +75,7 @@ def test_every_pod_has_a_versioned_image_limits_and_a_reason_for_its_token(
     assert spec["enableServiceLinks"] is False
     # Only the controller speaks to the API server.
     assert spec.get("automountServiceAccountToken", True) is (spec.get("serviceAccountName") is not None)
-    for container in spec["containers"]:
+    for container in [*spec["containers"], *spec.get("initContainers", [])]:
         assert re.fullmatch(IMAGE, container["image"])
         assert container["imagePullPolicy"] == "IfNotPresent"
         assert container["resources"]["requests"].keys() == {"cpu", "memory"}, where

@@ -10,6 +10,7 @@ from typing import Any, Final
 from controller.core.runtime import Launch
 from controller.core.session import Ending, Session, Timeline
 from controller.runtimes.kubernetes import names
+from controller.runtimes.kubernetes.job.agent_template import agent_template
 from controller.runtimes.kubernetes.job.records import (
     identity_annotations,
     identity_labels,
@@ -43,18 +44,19 @@ EXAMPLE: Final = Launch(
 def session_job(
     template: JobTemplate, launch: Launch, *, grace_seconds: float, keep_ended_seconds: float
 ) -> dict[str, Any]:
-    """Return the operator's template with identity, deadline and environment added."""
+    """Return the template of the session's agent with identity, deadline and environment added."""
     session = launch.session
+    manifest = agent_template(template.manifest, launch.agent.definition)
     name = names.job_name(session.id)
     secret = names.secret_name(name, session.launch_id)
     labels, annotations = identity_labels(session), identity_annotations(session)
-    template_spec = template.manifest["spec"]
+    template_spec = manifest["spec"]
     pod = template_spec["template"]
     return {
-        **template.manifest,
+        **manifest,
         "metadata": {
             **_marked(
-                template.manifest,
+                manifest,
                 {**labels, names.PHASE_LABEL: str(Phase.STARTING)},
                 {**annotations, **request_annotation(session)},
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import yaml
 
@@ -37,6 +37,7 @@ ONE_ATTEMPT: Final[dict[str, Any]] = {
 LAST_WORD_FILE: Final = "/dev/termination-log"
 
 _STAMPED: Final = ("activeDeadlineSeconds", "ttlSecondsAfterFinished", "suspend")
+_LISTS: Final = ("env", "envFrom", "volumeMounts")
 _FOREIGN: Final = ("selector", "manualSelector", "managedBy", "successPolicy", "backoffLimitPerIndex")
 _OWN_VARIABLES: Final = frozenset(
     value
@@ -68,21 +69,22 @@ def read_template(path: Path, namespace: str) -> JobTemplate:
         raise ConfigurationInvalid(f"{path}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationInvalid(f"{path}: this is not one YAML document: {_where(error)}.") from error
-    for field_path, what in _mistakes(manifest, namespace):
+    for field_path, what in mistakes(manifest, namespace):
         raise ConfigurationInvalid(f"{path}, line {_line(root, field_path)}: {what}.")
     return JobTemplate(manifest)
 
 
-def _mistakes(manifest: Any, namespace: str) -> Iterator[tuple[FieldPath, str]]:
+def mistakes(manifest: Any, namespace: str) -> Iterator[tuple[FieldPath, str]]:
     """Yield each field that must be changed, and what is wrong with it."""
     if not isinstance(manifest, dict) or manifest.get("kind") != "Job":
         yield ("kind",), "this is not a Job; start it with `apiVersion: batch/v1` and `kind: Job`"
         return
     if manifest.get("apiVersion") != "batch/v1":
         yield ("apiVersion",), "a Job's apiVersion is batch/v1"
-    if not isinstance(manifest.get("metadata") or {}, dict):
-        yield ("metadata",), "`metadata` must be present and have fields"
-        return
+    for metadata_path in (("metadata",), ("spec", "template", "metadata")):
+        if not isinstance(_at(manifest, metadata_path) or {}, dict):
+            yield metadata_path, f"`{'.'.join(metadata_path)}` must be present and have fields"
+            return
     for field_path in (("spec",), ("spec", "template"), ("spec", "template", "spec")):
         if not isinstance(_at(manifest, field_path), dict):
             yield field_path, f"`{'.'.join(field_path)}` must be present and have fields"
@@ -104,7 +106,11 @@ def _identity(manifest: dict[str, Any], namespace: str) -> Iterator[tuple[FieldP
         )
     for field_path in (("metadata",), ("spec", "template", "metadata")):
         for kind in ("labels", "annotations"):
-            for key in (_at(manifest, (*field_path, kind)) or {}) if _at(manifest, field_path) else {}:
+            marks = _at(manifest, (*field_path, kind)) or {}
+            if not isinstance(marks, dict):
+                yield (*field_path, kind), f"`{kind}` must have fields"
+                return
+            for key in marks:
                 if str(key).startswith(names.OURS):
                     yield (
                         (*field_path, kind, key),
@@ -137,7 +143,7 @@ def _pod(spec: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
             "leave `terminationGracePeriodSeconds` out: it follows PODLINE_GRACE_SECONDS",
         )
     containers = spec.get("containers")
-    if not isinstance(containers, list) or not all(isinstance(each, dict) for each in containers):
+    if not _is_list_of_tables(containers):
         yield (*field_path, "containers"), f"there must be a container named {names.BOT_CONTAINER}"
         return
     bots = [index for index, each in enumerate(containers) if each.get("name") == names.BOT_CONTAINER]
@@ -159,10 +165,18 @@ def _bot(container: dict[str, Any], field_path: FieldPath) -> Iterator[tuple[Fie
         yield field_path, "the container bot needs an `image`"
     if container.get("terminationMessagePath", LAST_WORD_FILE) != LAST_WORD_FILE:
         yield (*field_path, "terminationMessagePath"), f"the bot writes its final report to {LAST_WORD_FILE}"
+    for field in _LISTS:
+        if not _is_list_of_tables(container.get(field) or []):
+            yield (*field_path, field), f"`{field}` must be a list of things with fields"
+            return
     for index, variable in enumerate(container.get("env") or []):
-        name = variable.get("name") if isinstance(variable, dict) else None
+        name = variable.get("name")
         if name in _OWN_VARIABLES:
             yield (*field_path, "env", index), f"leave `{name}` out: the controller sets it for each session"
+
+
+def _is_list_of_tables(value: Any) -> TypeGuard[list[dict[str, Any]]]:
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
 
 
 def _at(value: Any, field_path: FieldPath) -> Any:
