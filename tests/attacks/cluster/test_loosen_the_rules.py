@@ -80,7 +80,8 @@ async def test_without_its_lists_nothing_is_allowed(plane: ControlPlane, guarded
     try:
         await plane.api("PATCH", path, {"data": {"images": " \n \n", "secrets": None}}, MERGE)
         await until_denied(guarded, "may not run the image registry.example.com/podline-bot:")
-        await plane.api("PATCH", path, {"data": {"images": "registry.example.com/podline-bot"}}, MERGE)
+        allowed = "registry.example.com/podline-bot\nregistry.example.com/podline-runner"
+        await plane.api("PATCH", path, {"data": {"images": allowed}}, MERGE)
         await until_denied(guarded, "may not use the Secret podline-bot:")
         await plane.api("DELETE", path)
         await until_denied(guarded, "no params found")

@@ -124,10 +124,17 @@ async def test_a_template_that_is_denied_is_explained_before_the_first_call_and_
         is_ready=False,
     ) as site:
         before = await until_not_ready(site.client, because="policy")
-        await plane.api("PATCH", lists, {"data": {"images": "podline-bot\nregistry.example.com/mine"}}, MERGE)
+        await plane.api(
+            "PATCH",
+            lists,
+            {"data": {"images": "podline-bot\npodline-runner\nregistry.example.com/mine"}},
+            MERGE,
+        )
         await until_ready(site.client)
         taken = await site.client.post("/v1/sessions", json={"user_id": "ana", "session_id": "one"})
-        await plane.api("PATCH", lists, {"data": {"images": "registry.example.com/other"}}, MERGE)
+        await plane.api(
+            "PATCH", lists, {"data": {"images": "podline-runner\nregistry.example.com/other"}}, MERGE
+        )
         await admission.until_denied(account, "may not run the image podline-bot:")
         refused = await site.client.post("/v1/sessions", json={"user_id": "ben", "session_id": "two"})
         kept = (await site.client.get("/v1/sessions/two")).json()
