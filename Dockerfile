@@ -146,7 +146,7 @@ FROM ${BASE_IMAGE} AS runner
 COPY --from=code /opt/podline/runner /podline
 USER 10001:10001
 # Bytecode is valid only while its source keeps its modification time.
-ENTRYPOINT ["cp", "--recursive", "--preserve=timestamps", "/podline/.", "/copy"]
+ENTRYPOINT ["cp", "--recursive", "--preserve=timestamps", "/podline/__main__.py", "/podline/podline", "/copy"]
 ARG VERSION=unknown
 ARG SOURCE=unknown
 ARG REVISION=unknown
