@@ -82,6 +82,11 @@ def held_up(pod: Pod) -> Ending | None:
     scheduled = pod.condition("PodScheduled")
     if scheduled is not None and not scheduled.holds:
         return _saying(Reason.UNSCHEDULABLE, "No node had room for the bot", scheduled.message)
+    for status in pod.status.init_container_statuses:
+        terminated = status.state.terminated
+        if terminated is not None and terminated.exit_code != 0:
+            what = f"The init container {status.name} failed with exit code {terminated.exit_code}"
+            return _saying(Reason.CRASHED, what, terminated.message, _CORRECT_THE_TEMPLATE)
     for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
         waiting = status.state.waiting
         if waiting is None:

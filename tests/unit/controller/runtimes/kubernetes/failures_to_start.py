@@ -125,6 +125,13 @@ CASES: Final = [
         intent=LATE,
     ),
     Case(
+        "a helper that fails before it",
+        Reason.CRASHED,
+        job(*FAILED_FOR_EXIT[1]),
+        pod("Failed", waiting("PodInitializing"), init_state=terminated(1, "Error", "no space left")),
+        f"The init container helper failed with exit code 1: no space left. {TEMPLATE_ADVICE}",
+    ),
+    Case(
         "no image, and only an event left",
         Reason.IMAGE_PULL,
         FORCED,
