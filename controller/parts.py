@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import secrets
 import ssl
 import time
@@ -155,13 +156,26 @@ def choose_agents_and_runtime(
     """Choose where agents are defined, and where their bots run."""
     if settings.runtime.kind == "kubernetes":
         # Takes half as much memory as the rest of the controller, so only if it is needed.
-        from controller.runtimes.kubernetes.build_runtime import build_runtime  # noqa: PLC0415
+        from controller.agents.config_maps import ConfigMapAgents  # noqa: PLC0415
+        from controller.runtimes.kubernetes.build_runtime import (  # noqa: PLC0415
+            build_check,
+            build_runtime,
+            find_cluster,
+        )
         from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid  # noqa: PLC0415
 
         try:
-            return BuiltInAgents(), build_runtime(settings, clock, registry, tracing)
+            cluster = find_cluster(settings, registry)
         except ConfigurationInvalid as error:
             raise ConfigurationError(str(error)) from error
+        check = build_check(cluster, settings)
+        agents = ConfigMapAgents(
+            check.client,
+            check.problem,
+            clock=clock,
+            rng=random.Random(),  # noqa: S311 - spreads pauses, guards nothing
+        )
+        return agents, build_runtime(cluster, settings, clock, registry, tracing)
     # Before the first bot exists.
     hide_this_process()
     files = AgentFiles(settings.local.agents) if settings.local.agents is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from controller.core.agents import AgentDefinition, AgentVersion
@@ -13,10 +14,34 @@ KEPT: Final = 10
 class Versions:
     """The last versions of one agent, the active one last."""
 
-    def __init__(self, next_serial: int = 1) -> None:
+    def __init__(
+        self, next_serial: int = 1, kept: Iterable[AgentVersion] = (), deployment: str | None = None
+    ) -> None:
+        """Go on from what was kept.
+
+        Args:
+            next_serial: of the next version.
+            kept: the last versions, the active one last.
+            deployment: of the active one.
+        """
         self._next_serial = next_serial
-        self._kept: list[AgentVersion] = []
-        self._deployment: str | None = None
+        self._kept = list(kept)
+        self._deployment = deployment
+
+    @property
+    def next_serial(self) -> int:
+        """The serial number of the next version."""
+        return self._next_serial
+
+    @property
+    def kept(self) -> Sequence[AgentVersion]:
+        """The last versions, the active one last."""
+        return self._kept
+
+    @property
+    def deployment(self) -> str | None:
+        """What the active version was deployed with; None before the first."""
+        return self._deployment
 
     @property
     def active(self) -> AgentVersion | None:
@@ -27,6 +52,11 @@ class Versions:
         """Return a version that is kept."""
         return next((each for each in reversed(self._kept) if each.id == version_id), None)
 
+    def has(self, definition: AgentDefinition, deployment: str) -> bool:
+        """Return whether this is what the active version was made of."""
+        active = self.active
+        return active is not None and (active.definition, self._deployment) == (definition, deployment)
+
     def deploy(self, definition: AgentDefinition, deployment: str) -> AgentVersion | None:
         """Make a definition the active one. Return the version if it is another than before.
 
@@ -34,8 +64,7 @@ class Versions:
             definition: valid.
             deployment: differs if the same definition was deployed again, which is a version of its own.
         """
-        active = self.active
-        if active is not None and (active.definition, self._deployment) == (definition, deployment):
+        if self.has(definition, deployment):
             return None
         version = AgentVersion(definition=definition, serial=self._next_serial)
         self._next_serial += 1

@@ -1,4 +1,4 @@
-"""The queue between a runtime, which observes bots, and the one reader of its observations."""
+"""The queue between what observes bots or agents and the one reader of its observations."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from controller.core.primitives.flag import Flag
-from controller.core.runtime import Observation
+
+T = TypeVar("T")
 
 
-class ObservationQueue:
+class ObservationQueue(Generic[T]):
     """Keeps observations in the order in which they were made. It is unbounded: callbacks can't wait."""
 
     def __init__(self) -> None:
-        self._observations: deque[Observation] = deque()
+        self._observations: deque[T] = deque()
         self._arrived = Flag()
         self._emptied = Flag()
 
-    def put(self, observation: Observation) -> None:
+    def put(self, observation: T) -> None:
         self._observations.append(observation)
         self._arrived.wake()
 
@@ -29,7 +30,7 @@ class ObservationQueue:
         while self._observations:
             await self._emptied.wait()
 
-    async def read_during(self, work: Coroutine[Any, Any, None]) -> AsyncGenerator[Observation, None]:
+    async def read_during(self, work: Coroutine[Any, Any, None]) -> AsyncGenerator[T, None]:
         """Run `work` and yield what it puts into the queue, until it ends; then raise what it raised.
 
         Closing the generator cancels `work` and waits for it.

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
+from controller.agents.config_maps import ConfigMapAgents
 from controller.composition import compose
 from controller.core.primitives.clock import system_clock
 from controller.core.rooms import Rooms
@@ -22,6 +23,8 @@ from controller.core.tracing import Tracing
 from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api
+from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
+from controller.runtimes.kubernetes.definition_check import DefinitionCheck
 from controller.runtimes.kubernetes.job.template import read_template
 from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
@@ -176,16 +179,20 @@ def make_server(
     watch_seconds: float = 45.0,
     rooms: Rooms | None = None,
     tracing: Tracing | None = None,
+    *,
+    has_agents: bool = False,
 ) -> Server:
-    """Put a controller together as `podline serve` does."""
+    """Put a controller together as `podline serve` does, with the agents of the cluster if `has_agents`."""
     clock, signer, metrics = system_clock(), site_signer(), some_metrics()
     sockets = bind(settings)
     settings = with_bots_port(settings, sockets)
     assert settings.kubernetes.job_template is not None
+    answered = ApiMetrics(metrics.registry).answered
+    template = read_template(settings.kubernetes.job_template, namespace)
     runtime = KubernetesRuntime(
-        api=Api(access, ApiMetrics(metrics.registry).answered),
+        api=Api(access, answered),
         namespace=namespace,
-        template=read_template(settings.kubernetes.job_template, namespace),
+        template=template,
         grace_seconds=settings.limits.grace_seconds,
         keep_ended_seconds=settings.limits.keep_ended_seconds,
         clock=clock,
@@ -195,8 +202,29 @@ def make_server(
     )
     metrics.registry.register(ClusterCollector(runtime))
     site_rooms = rooms or WebRtcRooms(settings.listeners.url_for_callers, signer)
+    agents = None
+    if has_agents:
+        check = DefinitionCheck(
+            client=NamespaceClient(Api(access, answered), namespace),
+            template=template,
+            grace_seconds=settings.limits.grace_seconds,
+            keep_ended_seconds=settings.limits.keep_ended_seconds,
+        )
+        agents = ConfigMapAgents(
+            check.client,
+            check.problem,
+            clock=clock,
+            rng=random.Random(1),  # noqa: S311 - spreads pauses
+            watch_seconds=watch_seconds,
+        )
     parts = fake_parts(
-        runtime=runtime, rooms=site_rooms, signer=signer, clock=clock, metrics=metrics, tracing=tracing
+        agents=agents,
+        runtime=runtime,
+        rooms=site_rooms,
+        signer=signer,
+        clock=clock,
+        metrics=metrics,
+        tracing=tracing,
     )
     return Server(compose(settings, parts), sockets)
 
@@ -214,9 +242,12 @@ async def serve(
     tracing: Tracing | None = None,
     is_ready: bool = True,
     is_vast: bool = False,
+    has_agents: bool = False,
     **settings: Any,
 ) -> AsyncIterator[ClusterSite]:
     """Serve a controller; returns when it is ready, unless a test wants to see how it is not."""
+    if has_agents:
+        await plane.kubectl("apply", f"--namespace={namespace}", f"--filename={BASE / 'agents.yaml'}")
     bots_port = free_port()
     chosen = settings_of(
         **{
@@ -232,7 +263,7 @@ async def serve(
         },
     )
     access = Access(str(kubeconfig or plane.kubeconfig))
-    server = make_server(chosen, access, namespace, watch_seconds, rooms, tracing)
+    server = make_server(chosen, access, namespace, watch_seconds, rooms, tracing, has_agents=has_agents)
     serving = asyncio.create_task(server.serve())
     async with httpx.AsyncClient(
         base_url=chosen.listeners.url_for_callers, timeout=PATIENCE_SECONDS * 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
@@ -12,16 +13,30 @@ from controller.core.tracing import Tracing
 from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid
-from controller.runtimes.kubernetes.job.template import read_template
+from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
+from controller.runtimes.kubernetes.definition_check import DefinitionCheck
+from controller.runtimes.kubernetes.job.template import JobTemplate, read_template
 from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
 from controller.settings import Settings
 
 
-def build_runtime(
-    settings: Settings, clock: Clock, registry: CollectorRegistry, tracing: Tracing
-) -> KubernetesRuntime:
-    """Return the runtime, not yet connected. Its metrics are registered in `registry`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """Where bots run, and from what template."""
+
+    access: Access
+    namespace: str
+    template: JobTemplate
+    metrics: ApiMetrics
+
+    def api(self) -> Api:
+        """Return a connection of its own, not yet open."""
+        return Api(self.access, self.metrics.answered)
+
+
+def find_cluster(settings: Settings, registry: CollectorRegistry) -> Cluster:
+    """Return the cluster that the settings and this machine name.
 
     Raises:
         ConfigurationInvalid: the kubeconfig or the Job template can't be used.
@@ -31,10 +46,22 @@ def build_runtime(
     access = Access()
     asyncio.run(access.configuration())
     namespace = settings.kubernetes.namespace or access.namespace()
-    runtime = KubernetesRuntime(
-        api=Api(access, ApiMetrics(registry).answered),
+    return Cluster(
+        access=access,
         namespace=namespace,
         template=read_template(settings.kubernetes.job_template, namespace),
+        metrics=ApiMetrics(registry),
+    )
+
+
+def build_runtime(
+    cluster: Cluster, settings: Settings, clock: Clock, registry: CollectorRegistry, tracing: Tracing
+) -> KubernetesRuntime:
+    """Return the runtime, not yet connected. Its metrics are registered in `registry`."""
+    runtime = KubernetesRuntime(
+        api=cluster.api(),
+        namespace=cluster.namespace,
+        template=cluster.template,
         grace_seconds=settings.limits.grace_seconds,
         keep_ended_seconds=settings.limits.keep_ended_seconds,
         clock=clock,
@@ -43,3 +70,13 @@ def build_runtime(
     )
     registry.register(ClusterCollector(runtime))
     return runtime
+
+
+def build_check(cluster: Cluster, settings: Settings) -> DefinitionCheck:
+    """Return the check of agents' definitions, with a connection of its own, not yet open."""
+    return DefinitionCheck(
+        client=NamespaceClient(cluster.api(), cluster.namespace),
+        template=cluster.template,
+        grace_seconds=settings.limits.grace_seconds,
+        keep_ended_seconds=settings.limits.keep_ended_seconds,
+    )

@@ -28,6 +28,9 @@ TIMELINE: Final = f"{OURS}timeline"
 USAGE: Final = f"{OURS}usage"
 MESSAGE: Final = f"{OURS}message"
 DIAGNOSTICS: Final = f"{OURS}diagnostics"
+REDEPLOY: Final = f"{OURS}redeploy"
+"""Of an agent's ConfigMap: another value deploys the same definition again."""
+
 STOP_REASON: Final = f"{OURS}stop-reason"
 STOP_MESSAGE: Final = f"{OURS}stop-message"
 

@@ -79,7 +79,7 @@ class KubernetesRuntime:
         self._pods = Watch(
             Collection(api, client.pods, Pod, names.LAUNCH_ID), rng, watch_seconds=watch_seconds
         )
-        self._observations = ObservationQueue()
+        self._observations: ObservationQueue[Observation] = ObservationQueue()
         self._tracker = BotTracker(
             client,
             self._jobs,

@@ -47,7 +47,7 @@ class BotTracker:
         jobs: Watch[Job],
         pods: Watch[Pod],
         *,
-        observations: ObservationQueue,
+        observations: ObservationQueue[Observation],
         stopper: JobStopper,
         diagnosis: Diagnosis,
         clock: Clock,

@@ -103,7 +103,7 @@ class LocalRuntime:
         self._bots: dict[str, _BotProcess] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._guardian: Guardian | None = None
-        self._observations = ObservationQueue()
+        self._observations: ObservationQueue[Observation] = ObservationQueue()
 
     def installation_id(self) -> str:
         return self._installation.id

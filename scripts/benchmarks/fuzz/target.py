@@ -46,7 +46,7 @@ class Passing:
     outlives_us = False
 
     def __init__(self) -> None:
-        self._observations = ObservationQueue()
+        self._observations: ObservationQueue[Observation] = ObservationQueue()
 
     def installation_id(self) -> str:
         return "f022ed0000"

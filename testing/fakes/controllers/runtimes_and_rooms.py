@@ -36,7 +36,7 @@ class FakeRuntime:
         self.may_launch.set()
         self._lost = asyncio.Event()
         self._is_watched = False
-        self._observations = ObservationQueue()
+        self._observations: ObservationQueue[Observation] = ObservationQueue()
 
     def installation_id(self) -> str:
         return INSTALLATION

@@ -19,6 +19,7 @@ KINDS: Final = {
     "pods": ("v1", "Pod", "pods"),
     "secrets": ("v1", "Secret", "secrets"),
     "events": ("v1", "Event", "events"),
+    "configmaps": ("v1", "ConfigMap", "configmaps"),
 }
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 

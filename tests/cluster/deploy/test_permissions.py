@@ -40,8 +40,14 @@ async def test_the_role_that_ships_is_enough_for_a_call_and_its_end(
     plane: ControlPlane, namespace: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     kubeconfig = await kubeconfig_of_an_account(plane, namespace)
-    async with serve(plane, namespace, tmp_path, kubeconfig=kubeconfig) as site:
-        await site.live(session_id="one")
+    async with serve(plane, namespace, tmp_path, kubeconfig=kubeconfig, has_agents=True) as site:
+        await define(site, "clerk", 'image = "clerk:1"')
+        await define(site, "usher", "image = 1")
+        await site.plane.until(
+            f"/api/v1/namespaces/{namespace}/configmaps/podline-agents",
+            lambda found: "clerk" in found.get("data", {}),
+        )
+        await site.live(session_id="one", agent="clerk")
         logs = await site.client.get("/v1/sessions/one/logs")
         await site.fate("one", end="exit-67")
         failed = await site.until_over("one")
@@ -53,7 +59,21 @@ async def test_the_role_that_ships_is_enough_for_a_call_and_its_end(
 
     assert logs.status_code == 200
     assert (failed["reason"], stopped["reason"]) == ("model_refused", "stopped")
-    assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+    warnings = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert warnings == ["agent definition invalid"]
+
+
+async def define(site: ClusterSite, agent: str, deploy: str) -> None:
+    manifest = {
+        "metadata": {"name": f"agent-{agent}", "labels": {"podline.dev/agent": agent}},
+        "data": {"pcc-deploy.toml": deploy},
+    }
+    await site.plane.api("POST", f"/api/v1/namespaces/{site.namespace}/configmaps", manifest)
+
+
+async def an_agent(site: ClusterSite) -> str:
+    await define(site, "clerk", 'image = "clerk:1"')
+    return ""
 
 
 async def not_ready(site: ClusterSite) -> str:
@@ -117,6 +137,10 @@ FEATURES: dict[tuple[str, str], Callable[[ClusterSite], Awaitable[str]]] = {
     ("pods", "delete"): a_stop,
     ("pods/log", "get"): a_log,
     ("secrets", "create"): a_start,
+    ("configmaps", "list"): not_ready,
+    ("configmaps", "watch"): not_ready,
+    ("configmaps", "get"): not_ready,
+    ("configmaps", "patch"): an_agent,
     ("events", "list"): a_failure,
     ("events", "create"): a_failure,
 }
@@ -138,7 +162,13 @@ async def test_without_a_verb_what_needs_it_fails_and_says_so(
     kubeconfig = await kubeconfig_of_an_account(plane, namespace, missing, *also)
     feature = FEATURES[missing]
     async with serve(
-        plane, namespace, tmp_path, kubeconfig=kubeconfig, is_ready=feature is not not_ready, grace_seconds=1
+        plane,
+        namespace,
+        tmp_path,
+        kubeconfig=kubeconfig,
+        is_ready=feature is not not_ready,
+        has_agents=True,
+        grace_seconds=1,
     ) as site:
         said = await feature(site)
         advice = f"add `{verb}` on `{resource}` to its Role"

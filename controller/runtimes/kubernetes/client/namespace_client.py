@@ -11,7 +11,7 @@ import msgspec
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.errors import ApiRefused, ApiUnreachable, readable
-from controller.runtimes.kubernetes.client.objects import Event, Job, Namespace, Page, Pod
+from controller.runtimes.kubernetes.client.objects import ConfigMap, Event, Job, Namespace, Page, Pod
 
 _LOG_IDLE_SECONDS: Final = 3600.0
 """A bot may log nothing for as long as its caller is silent."""
@@ -22,7 +22,7 @@ _ALL: Final = {"dryRun": "All"}
 
 
 class NamespaceClient:
-    """One namespace, and its Jobs, pods and Secrets. Each method raises ApiRefused and ApiUnreachable."""
+    """One namespace, and what is in it. Each method raises ApiRefused and ApiUnreachable."""
 
     def __init__(self, api: Api, namespace: str) -> None:
         self.api = api
@@ -30,6 +30,7 @@ class NamespaceClient:
         self._namespace = f"/api/v1/namespaces/{namespace}"
         self.jobs = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         self.pods = f"{self._namespace}/pods"
+        self.config_maps = f"{self._namespace}/configmaps"
         self._secrets = f"{self._namespace}/secrets"
         self._events = f"{self._namespace}/events"
 
@@ -52,6 +53,17 @@ class NamespaceClient:
 
     async def create_event(self, manifest: Mapping[str, Any]) -> None:
         await self.api.request("POST", self._events, body=manifest)
+
+    async def find_config_map(self, name: str) -> ConfigMap | None:
+        try:
+            return await self.api.read("GET", f"{self.config_maps}/{name}", ConfigMap)
+        except ApiRefused as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise
+
+    async def patch_config_map(self, name: str, patch: Mapping[str, Any]) -> None:
+        await self.api.request("PATCH", f"{self.config_maps}/{name}", body=patch)
 
     async def find_job(self, name: str) -> Job | None:
         try:

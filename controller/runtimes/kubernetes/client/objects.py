@@ -24,6 +24,7 @@ class Labels(_Read, frozen=True):
 
     launch_id: str | None = msgspec.field(name=names.LAUNCH_ID, default=None)
     reason: str | None = msgspec.field(name=names.REASON_LABEL, default=None)
+    agent: str | None = msgspec.field(name=names.AGENT_LABEL, default=None)
 
 
 class Annotations(_Read, frozen=True):
@@ -38,6 +39,7 @@ class Annotations(_Read, frozen=True):
     diagnostics: str | None = msgspec.field(name=names.DIAGNOSTICS, default=None)
     stop_reason: str | None = msgspec.field(name=names.STOP_REASON, default=None)
     stop_message: str | None = msgspec.field(name=names.STOP_MESSAGE, default=None)
+    redeploy: str | None = msgspec.field(name=names.REDEPLOY, default=None)
 
 
 _NO_ANNOTATIONS: Final = Annotations()
@@ -63,6 +65,13 @@ class Namespace(_Read, frozen=True):
     """`v1` Namespace."""
 
     metadata: Meta
+
+
+class ConfigMap(_Read, frozen=True):
+    """`v1` ConfigMap. What isn't text is skipped."""
+
+    metadata: Meta
+    data: dict[str, str] = {}
 
 
 class Condition(_Read, frozen=True):

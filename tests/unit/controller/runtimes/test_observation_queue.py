@@ -14,7 +14,7 @@ FIRST, SECOND, THIRD = (Observation(launch_id=each) for each in ("first", "secon
 
 
 async def test_all_is_yielded_in_order_before_the_work_s_own_failure_is_raised() -> None:
-    queue = ObservationQueue()
+    queue: ObservationQueue[Observation] = ObservationQueue()
     read: list[Observation] = []
 
     async def work() -> None:
@@ -35,7 +35,7 @@ async def test_all_is_yielded_in_order_before_the_work_s_own_failure_is_raised()
 
 
 async def test_it_is_empty_only_once_the_reader_has_taken_in_the_last_one() -> None:
-    queue = ObservationQueue()
+    queue: ObservationQueue[Observation] = ObservationQueue()
     taken_in: list[Observation] = []
     at_that_moment: list[list[Observation]] = []
 
@@ -53,7 +53,7 @@ async def test_it_is_empty_only_once_the_reader_has_taken_in_the_last_one() -> N
 
 
 async def test_closing_the_reader_cancels_the_work_and_waits_for_it() -> None:
-    queue = ObservationQueue()
+    queue: ObservationQueue[Observation] = ObservationQueue()
     has_ended = False
 
     async def work() -> None:
