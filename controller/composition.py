@@ -54,7 +54,6 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
     metrics.registry.register(gauges)
     registry = supervisor.registry
     metrics.registry.register(AgentGauges(supervisor.agents.all, registry.phases_by_agent))
-    metrics.registry.register(AgentGauges(parts.agents.all))
     services = Services(
         settings=settings,
         supervisor=supervisor,

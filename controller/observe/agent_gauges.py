@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-"""Gauges of agents: which definitions are active, and which can't be used."""
-
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
@@ -36,13 +31,6 @@ class AgentGauges(Collector):
         self._agents = agents
         self._phases = phases
 
-
-class AgentGauges(Collector):
-    """The agents as their source has them."""
-
-    def __init__(self, agents: Callable[[], Sequence[AgentStatus]]) -> None:
-        self._agents = agents
-
     def collect(self) -> Iterator[Metric]:
         invalid = GaugeMetricFamily(
             "podline_agent_definition_invalid",
@@ -64,16 +52,3 @@ class AgentGauges(Collector):
             for phase in _RUNNING:
                 sessions.add_metric((status.name, str(phase)), counts.get(phase, 0))
         yield from (invalid, info, sessions)
-            "1 if an agent's latest definition can't be used, so that its last valid version stays active.",
-            labels=("agent",),
-        )
-        serial = GaugeMetricFamily(
-            "podline_agent_version",
-            "The serial number of an agent's active version; 0 if it never had a valid definition.",
-            labels=("agent",),
-        )
-        for status in self._agents():
-            invalid.add_metric((status.name,), status.problem is not None)
-            serial.add_metric((status.name,), status.version.serial if status.version is not None else 0)
-        yield invalid
-        yield serial
