@@ -22,7 +22,7 @@ from controller.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cluster:
+class BotCluster:
     """Where bots run, and from what template."""
 
     access: Access
@@ -35,7 +35,7 @@ class Cluster:
         return Api(self.access, self.metrics.answered)
 
 
-def find_cluster(settings: Settings, registry: CollectorRegistry) -> Cluster:
+def find_cluster(settings: Settings, registry: CollectorRegistry) -> BotCluster:
     """Return the cluster that the settings and this machine name.
 
     Raises:
@@ -46,7 +46,7 @@ def find_cluster(settings: Settings, registry: CollectorRegistry) -> Cluster:
     access = Access()
     asyncio.run(access.configuration())
     namespace = settings.kubernetes.namespace or access.namespace()
-    return Cluster(
+    return BotCluster(
         access=access,
         namespace=namespace,
         template=read_template(settings.kubernetes.job_template, namespace),
@@ -55,7 +55,7 @@ def find_cluster(settings: Settings, registry: CollectorRegistry) -> Cluster:
 
 
 def build_runtime(
-    cluster: Cluster, settings: Settings, clock: Clock, registry: CollectorRegistry, tracing: Tracing
+    cluster: BotCluster, settings: Settings, clock: Clock, registry: CollectorRegistry, tracing: Tracing
 ) -> KubernetesRuntime:
     """Return the runtime, not yet connected. Its metrics are registered in `registry`."""
     runtime = KubernetesRuntime(
@@ -72,7 +72,7 @@ def build_runtime(
     return runtime
 
 
-def build_check(cluster: Cluster, settings: Settings) -> DefinitionCheck:
+def build_check(cluster: BotCluster, settings: Settings) -> DefinitionCheck:
     """Return the check of agents' definitions, with a connection of its own, not yet open."""
     return DefinitionCheck(
         client=NamespaceClient(cluster.api(), cluster.namespace),
