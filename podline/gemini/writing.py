@@ -4,7 +4,8 @@ from abc import abstractmethod
 from collections import deque
 from typing import Any, Final
 
-from pipecat.frames.frames import Frame, InputTextRawFrame, LLMContextUserTurnFrame
+from pipecat.frames import frames
+from pipecat.frames.frames import Frame, InputTextRawFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
 
@@ -12,6 +13,9 @@ from podline.frames import ModelNoteFrame
 from podline.gemini.history import last_request, text_of_messages
 from podline.gemini.known_messages import KnownMessages
 from podline.gemini.tool_use import GeminiToolUse
+
+_WITH_TEXT: Final = (InputTextRawFrame, getattr(frames, "LLMContextUserTurnFrame", InputTextRawFrame))
+"""Frames whose words are in the context. Pipecat has the second from 1.13 on."""
 
 MOST_NOTES: Final = 32
 """How many notes may wait for the model to be quiet. The latest are kept."""
@@ -49,7 +53,7 @@ class GeminiWriting(GeminiToolUse):
     # The context.
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        if isinstance(frame, LLMContextUserTurnFrame | InputTextRawFrame) and self._context is not None:
+        if isinstance(frame, _WITH_TEXT) and self._context is not None:
             # Its words are in the context, for the model has heard them or gets them now.
             self._known.learn_text(self._context.get_messages(), frame.text)
         await super().process_frame(frame, direction)

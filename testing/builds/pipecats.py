@@ -38,9 +38,9 @@ def _make(environment: Path, requirement: str, python: str) -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["uv"]
     excluded.write_text("\n".join(settings["exclude-dependencies"]), encoding="utf-8")
     # Relocatable, because it is moved.
-    made = [uv, "venv", "--quiet", "--relocatable", f"--python={python}", unfinished]
+    made: list[str | Path] = [uv, "venv", "--quiet", "--relocatable", f"--python={python}", unfinished]
     subprocess.run(made, check=True)  # noqa: S603 - our own
-    installed = [
+    installed: list[str | Path] = [
         uv,
         "pip",
         "install",
