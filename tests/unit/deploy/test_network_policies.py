@@ -198,3 +198,20 @@ def test_each_component_names_its_policy_and_is_documented() -> None:
     for name in COMPONENTS:
         text = (DEPLOY / "components" / name / "kustomization.yaml").read_text(encoding="utf-8")
         assert yaml.safe_load(text)["resources"] == ["network-policy.yaml"]
+
+
+@pytest.mark.parametrize("agent", ["shopping", "clerk"])
+def test_nothing_can_connect_to_a_bot_of_any_agent_whatever_is_chosen(agent: str) -> None:
+    """So no bot of another agent can either; an ingress without peers would admit everybody."""
+    bot = {**BOT, "podline.dev/agent": agent}
+    overlays = [
+        each for path in DEPLOY.glob("overlays/*/network-policies.yaml") for each in policies_of(path)
+    ]
+    selecting = [
+        policy["spec"]
+        for policy in [*production(COMPONENTS), *overlays]
+        if policy["spec"].get("podSelector", {}).get("matchLabels", {}).items() <= bot.items()
+    ]
+
+    assert any("Ingress" in spec["policyTypes"] for spec in selecting)
+    assert [spec["ingress"] for spec in selecting if spec.get("ingress")] == []
