@@ -57,8 +57,9 @@ def service_event(measured: MetricsData, source: FrameProcessor) -> Event | None
             return Transcribed(model, max(0.0, value.audio_seconds), service)
         case TTSUsageMetricsData(value=characters):
             return Synthesized(model, max(0, characters), service)
-        case TTFBMetricsData(value=seconds):
-            return FirstByte(model, max(0.0, seconds), service)
+        # A pipeline that sends initial metrics begins with a zero for each service, which nobody measured.
+        case TTFBMetricsData(value=seconds) if seconds > 0:
+            return FirstByte(model, seconds, service)
         case _:
             return None
 
