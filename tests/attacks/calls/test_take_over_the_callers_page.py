@@ -17,6 +17,7 @@ from testing.fakes.controllers.served import ServeController
 MARKUP = "<img src=x onerror='top.taken=1'><script>top.taken=1</script><b class=taken>"
 DEEP = "[" * 5000 + "]" * 5000
 LAST = "That was all."
+PATH = "/?agent=shop"
 PATIENCE_MS = 60_000
 """Only a hang takes this long."""
 
@@ -125,7 +126,7 @@ async def test_neither_bot_nor_panel_takes_over_the_page(
 ) -> None:
     async with (
         serve(agents=hostile_agents(tmp_path)) as controller,
-        opened(controller.url, chromium) as page,
+        opened(f"{controller.url}{PATH}", chromium, partners=[controller.url]) as page,
         called(page, hostile_messages()),
     ):
         await expect(page.get_by_role("log")).to_contain_text(LAST, timeout=PATIENCE_MS)
@@ -145,7 +146,7 @@ async def test_neither_bot_nor_panel_takes_over_the_page(
         taken = await told.count()
         await page.get_by_role("button", name="Hang up").click()
         await expect(page.locator("#ending-title")).to_have_text("You hung up", timeout=PATIENCE_MS)
-        assert page.url.endswith("/")
+        assert page.url.endswith(PATH)
 
     assert counted == {
         "turns": 500,
