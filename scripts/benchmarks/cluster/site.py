@@ -35,7 +35,7 @@ class MeasuredCluster:
     _count: int = 0
 
     async def namespace(self, name: str) -> ApiAccess:
-        """A new namespace, with the account that the controller-manager would make in it."""
+        """A new namespace, with what the controller-manager and deploy/base would make in it."""
         self._count += 1
         access = ApiAccess(
             url=self.plane.url,
@@ -47,6 +47,9 @@ class MeasuredCluster:
             await raw.send("POST", "/api/v1/namespaces", {"metadata": {"name": access.namespace}})
             account = {"metadata": {"name": "default"}}
             await raw.send("POST", f"/api/v1/namespaces/{access.namespace}/serviceaccounts", account)
+            # As deploy/base has it.
+            versions = {"metadata": {"name": "podline-agents"}}
+            await raw.send("POST", f"/api/v1/namespaces/{access.namespace}/configmaps", versions)
         return access
 
     @property

@@ -33,6 +33,7 @@ from testing.fakes.controllers.served import PATIENCE_SECONDS
 
 SESSIONS = int(os.environ.get("PODLINE_CHAOS_SESSIONS", "20"))
 LOOP_SESSIONS = 20
+AGENTS = Path(__file__).parents[3] / "deploy/base/agents.yaml"
 FOREIGN = "foreign-job"
 RESTED_SECONDS = 120.0
 """Only a hang takes this long."""
@@ -134,6 +135,7 @@ async def test_after_any_disturbance_there_is_one_bot_for_each_session_and_none_
     chance = random.Random(seed)  # noqa: S311 - a seed that a failure shows
     template = write_template(tmp_path, {})
     await plane.kubectl("create", "job", FOREIGN, "--image=x", "-n", namespace)
+    await plane.kubectl("apply", "-f", str(AGENTS), "-n", namespace)
     async with FaultProxy(plane, seed=seed) as proxy:
         controller = ControllerProcess(
             proxy.kubeconfig, namespace, template,

@@ -251,16 +251,15 @@ class Run:
 
 
 def tokens_of(usage: Mapping[str, Any]) -> Tokens:
-    """A record's or a report's tokens. Nothing is cached here, and nobody thinks."""
-    models = usage.get("models", {}).values()
+    """A record's or a report's tokens. Nothing is cached here, and nobody thinks. A report leaves zeros out."""
     return plus(
         *(
             (
-                each["prompt_tokens"] - each["input_audio_tokens"],
-                each["input_audio_tokens"],
-                each["output_audio_tokens"],
+                each.get("prompt_tokens", 0) - each.get("input_audio_tokens", 0),
+                each.get("input_audio_tokens", 0),
+                each.get("output_audio_tokens", 0),
             )
-            for each in models
+            for each in usage.get("models", {}).values()
         )
     )
 
