@@ -251,7 +251,7 @@ class Run:
 
 
 def tokens_of(usage: Mapping[str, Any]) -> Tokens:
-    """A record's or a report's tokens. Nothing is cached here, and nobody thinks. A report leaves zeros out."""
+    """A record's or a report's tokens, of which zeros are left out. Nothing is cached here, and nobody thinks."""
     return plus(
         *(
             (
