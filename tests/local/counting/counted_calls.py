@@ -251,7 +251,7 @@ class Run:
 
 
 def tokens_of(usage: Mapping[str, Any]) -> Tokens:
-    """A record's or a report's tokens, of which zeros are left out. Nothing is cached here, and nobody thinks."""
+    """The tokens of a record, or of a report, which leaves zeros out. Nothing is cached and nobody thinks."""
     return plus(
         *(
             (
