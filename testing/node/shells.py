@@ -10,7 +10,7 @@ SCRIPT = """
 case $SESSION_ID in
   exit-*) exit "${SESSION_ID##*-}" ;;
   deaf*) trap '' TERM ;;
-  hoarder*) dd if=/dev/zero of=/tmp/file bs=1M count=100 ;;
+  hoarder*) dd if=/dev/zero of=/tmp/file bs=1M count=300 ;;
   glutton*) exec dd if=/dev/zero of=/dev/null bs=128M count=1 ;;
   *) trap 'exit 0' TERM ;;
 esac
