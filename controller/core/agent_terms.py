@@ -77,20 +77,26 @@ def _budget(request: StartRequest, definition: AgentDefinition, bounds: BudgetBo
             f"agent: {definition.name!r} has a budget of money, and this controller has no prices. Set "
             "PODLINE_PRICES_FILE, or remove the agent's budget.cost and budget.max_cost."
         )
-    agent = f"a session of agent {definition.name!r}"
     asked, usual = request.asked_budget, request.budget
-    most_tokens = definition.max_budget_tokens or definition.budget_tokens
-    if asked.tokens is not None and most_tokens is not None and asked.tokens > most_tokens:
-        raise InvalidRequest(f"budget.tokens: {agent} may use {most_tokens} tokens at most.")
-    most_cost = definition.max_budget_cost or definition.budget_cost
-    if asked.cost is not None and most_cost is not None and asked.cost > most_cost:
-        raise InvalidRequest(f"budget.cost: {agent} may cost {most_cost:g} at most.")
+    most = Budget(
+        tokens=definition.max_budget_tokens or definition.budget_tokens,
+        cost=definition.max_budget_cost or definition.budget_cost,
+    )
+    refuse_above(asked, most, f"a session of agent {definition.name!r}")
     return Budget(
         tokens=asked.tokens
-        or _least(definition.budget_tokens or usual.tokens or most_tokens, most_tokens, bounds.most.tokens),
+        or _least(definition.budget_tokens or usual.tokens or most.tokens, most.tokens, bounds.most.tokens),
         cost=asked.cost
-        or _least(definition.budget_cost or usual.cost or most_cost, most_cost, bounds.most.cost),
+        or _least(definition.budget_cost or usual.cost or most.cost, most.cost, bounds.most.cost),
     )
+
+
+def refuse_above(asked: Budget, most: Budget, whose: str) -> None:
+    """Raise InvalidRequest if this budget is above the most that `whose`, such as "a session", may have."""
+    if asked.tokens is not None and most.tokens is not None and asked.tokens > most.tokens:
+        raise InvalidRequest(f"budget.tokens: {whose} may use {most.tokens} tokens at most.")
+    if asked.cost is not None and most.cost is not None and asked.cost > most.cost:
+        raise InvalidRequest(f"budget.cost: {whose} may cost {most.cost:g} at most.")
 
 
 def _least(*amounts: Amount | None) -> Amount | None:

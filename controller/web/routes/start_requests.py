@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from controller.core.agent_terms import refuse_above
 from controller.core.errors import InvalidRequest
 from controller.core.session import NO_BUDGET, Budget
 from controller.core.start_request import StartRequest
 from controller.web.auth import AgentAccess
-from controller.web.models import BudgetRequest, StartSession, json_of
+from controller.web.models import StartSession, json_of
 from controller.web.services import Services
 
 
@@ -18,6 +19,7 @@ def start_request_of(body: StartSession, services: Services, access: AgentAccess
         InvalidRequest: it asks for too long a session, or a budget that is too large or can't be enforced.
     """
     agent = access.chosen(body.agent)
+    asked = Budget(tokens=body.budget.tokens, cost=body.budget.cost) if body.budget else NO_BUDGET
     longest = services.settings.limits.max_duration_seconds
     duration = body.max_duration_seconds or longest
     if duration > longest:
@@ -29,26 +31,22 @@ def start_request_of(body: StartSession, services: Services, access: AgentAccess
         session_id=body.session_id,
         room=(body.room.url, body.room.token) if body.room else None,
         max_duration_seconds=duration,
-        budget=_budget_of(body.budget or BudgetRequest(), services),
+        budget=_budget_of(asked, services),
         asked_seconds=body.max_duration_seconds,
-        asked_budget=Budget(tokens=body.budget.tokens, cost=body.budget.cost) if body.budget else NO_BUDGET,
+        asked_budget=asked,
         persona=body.persona,
         metadata=body.metadata,
     )
 
 
-def _budget_of(asked: BudgetRequest, services: Services) -> Budget:
+def _budget_of(asked: Budget, services: Services) -> Budget:
     budgets, prices = services.settings.budgets, services.metrics.prices
     if asked.cost is not None and prices is None:
         raise InvalidRequest(
             "budget.cost: this controller has no prices (PODLINE_PRICES_FILE). Ask for budget.tokens instead."
         )
-    most_tokens = budgets.max_tokens or budgets.tokens
-    if asked.tokens is not None and most_tokens is not None and asked.tokens > most_tokens:
-        raise InvalidRequest(f"budget.tokens: a session may use {most_tokens} tokens at most.")
-    most_cost = budgets.max_cost or budgets.cost
-    if asked.cost is not None and most_cost is not None and asked.cost > most_cost:
-        raise InvalidRequest(f"budget.cost: a session may cost {most_cost:g} at most.")
+    most = Budget(tokens=budgets.max_tokens or budgets.tokens, cost=budgets.max_cost or budgets.cost)
+    refuse_above(asked, most, "a session")
     # A maximum alone is also the default, so that no request escapes it by asking for nothing.
     return Budget(
         tokens=asked.tokens or budgets.tokens or budgets.max_tokens,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
 import msgspec
@@ -12,6 +12,8 @@ from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.errors import ApiRefused, ApiUnreachable, readable
 from controller.runtimes.kubernetes.client.objects import ConfigMap, Event, Job, Namespace, Page, Pod
+
+T = TypeVar("T")
 
 _LOG_IDLE_SECONDS: Final = 3600.0
 """A bot may log nothing for as long as its caller is silent."""
@@ -55,23 +57,13 @@ class NamespaceClient:
         await self.api.request("POST", self._events, body=manifest)
 
     async def find_config_map(self, name: str) -> ConfigMap | None:
-        try:
-            return await self.api.read("GET", f"{self.config_maps}/{name}", ConfigMap)
-        except ApiRefused as error:
-            if error.status == _NOT_FOUND:
-                return None
-            raise
+        return await self._find(f"{self.config_maps}/{name}", ConfigMap)
 
     async def patch_config_map(self, name: str, patch: Mapping[str, Any]) -> None:
         await self.api.request("PATCH", f"{self.config_maps}/{name}", body=patch)
 
     async def find_job(self, name: str) -> Job | None:
-        try:
-            return await self.api.read("GET", f"{self.jobs}/{name}", Job)
-        except ApiRefused as error:
-            if error.status == _NOT_FOUND:
-                return None
-            raise
+        return await self._find(f"{self.jobs}/{name}", Job)
 
     async def patch_job(self, name: str, uid: str, patch: Mapping[str, Any]) -> Job | None:
         """Change a Job. Return None if it is gone, or another one has its name."""
@@ -123,6 +115,15 @@ class NamespaceClient:
             yield b""
             async for piece in answer.content.iter_any():
                 yield piece
+
+    async def _find(self, path: str, kind: type[T]) -> T | None:
+        """Return an object; None if there is none."""
+        try:
+            return await self.api.read("GET", path, kind)
+        except ApiRefused as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise
 
     async def _delete(self, path: str, body: Mapping[str, Any]) -> None:
         try:
