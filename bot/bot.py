@@ -4,8 +4,9 @@ import os
 from typing import Any, Final
 
 import aiohttp
-from pipecat.frames.frames import InputTextRawFrame, LLMRunFrame
+from pipecat.frames.frames import LLMRunFrame
 from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
     AssistantTurnStoppedMessage,
@@ -13,73 +14,98 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMUserAggregatorParams,
     UserTurnMessageAddedMessage,
 )
-from pipecat.services.google.gemini_live.llm import GeminiVADParams
+from pipecat.runner.types import RunnerArguments
+from pipecat.runner.utils import create_transport
+from pipecat.transports.base_transport import TransportParams
 from pipecat.turns.user_start import VADUserTurnStartStrategy
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
+from pipecat.workers.runner import WorkerRunner
 
-from bot.persona import REPETITION_REQUEST, farewell_request, greeting_request, load_persona, warning_request
-from bot.settings import read_settings
+import podline
+from bot.persona import farewell_request, greeting_request, load_persona
+from bot.settings import TOOL_TIMEOUT_SECONDS, read_settings
 from bot.store import Store
 from bot.tools.ending import end_call_tool
 from bot.tools.products import ProductTools
 from bot.transcript import Transcript
 from bot.voice import CallerVoice
 from podline.contract.model import GEMINI_MODEL
-from podline.gemini import GeminiLiveLLMService
-from podline.runner.session import BotSession, Cues
+from podline.gemini import GeminiLiveLLMService, GeminiVADParams
 
-TOOL_TIMEOUT_SECONDS: Final = 10.0
+SETTINGS: Final = read_settings(os.environ)
+PERSONA: Final = load_persona(SETTINGS.persona)
 
 
-async def bot(session: BotSession) -> None:
+def _daily() -> TransportParams:
+    from pipecat.transports.daily.transport import DailyParams  # noqa: PLC0415 - loads Daily's client
+
+    return DailyParams(audio_in_enabled=True, audio_out_enabled=True)
+
+
+def _livekit() -> TransportParams:
+    from pipecat.transports.livekit.transport import LiveKitParams  # noqa: PLC0415 - loads LiveKit's client
+
+    return LiveKitParams(audio_in_enabled=True, audio_out_enabled=True)
+
+
+def _webrtc() -> TransportParams:
+    return TransportParams(audio_in_enabled=True, audio_out_enabled=True)
+
+
+TRANSPORTS: Final = {"daily": _daily, "livekit": _livekit, "webrtc": _webrtc}
+
+
+PARAMS: Final = PipelineParams(enable_metrics=True, enable_usage_metrics=True)
+
+
+async def bot(runner_args: RunnerArguments) -> None:
     """Hold one call."""
-    settings = read_settings(os.environ)
-    persona = load_persona(settings.persona)
+    call = podline.call()
+    call.set_goodbye(farewell_request(PERSONA))
+    transport = await create_transport(runner_args, TRANSPORTS)
 
     async with aiohttp.ClientSession() as http:
-        store = Store(http, settings.convex_url, settings.convex_token)
+        store = Store(http, SETTINGS.convex_url, SETTINGS.convex_token)
         async with (
-            Transcript(store, session.session_id, session.user_id) as transcript,
-            ProductTools(store, session.user_id, session.send) as products,
+            Transcript(store, call.session_id, call.user_id) as transcript,
+            ProductTools(store, call.user_id, call.send) as products,
         ):
-            tools = [*products.functions, end_call_tool(session.complete)]
             model = GeminiLiveLLMService(
-                api_key=settings.google_api_key,
+                api_key=SETTINGS.google_api_key,
                 settings=GeminiLiveLLMService.Settings(
                     model=GEMINI_MODEL,
-                    system_instruction=persona.instructions,
-                    voice=persona.voice,
-                    language=persona.language,
+                    system_instruction=PERSONA.instructions,
+                    voice=PERSONA.voice,
+                    language=PERSONA.language,
                     vad=GeminiVADParams(disabled=True),
                 ),
-                tools=tools,
+                tools=[*products.functions, end_call_tool(call.end)],
                 function_call_timeout_secs=TOOL_TIMEOUT_SECONDS,
-                mute_seconds=session.mute_seconds,
+                mute_seconds=call.mute_seconds,
             )
             user, assistant = LLMContextAggregatorPair(
-                LLMContext([{"role": "user", "content": greeting_request(persona)}]),
-                user_params=_turns_by_voice(settings.stop_secs),
+                LLMContext([{"role": "user", "content": greeting_request(PERSONA)}]),
+                user_params=_turns_by_voice(SETTINGS.stop_secs),
             )
-            _keep_turns(session, user, assistant, transcript)
+            _keep_turns(user, assistant, transcript)
 
-            pipeline = Pipeline(
-                [
-                    session.transport.input(),
-                    session.caller_input,
-                    user,
-                    model,
-                    session.transport.output(),
-                    assistant,
-                ]
+            worker = PipelineWorker(
+                Pipeline([transport.input(), user, model, transport.output(), assistant]),
+                params=PARAMS,
             )
-            cues = Cues(
-                greeting=LLMRunFrame(),
-                warning=lambda seconds: InputTextRawFrame(warning_request(seconds)),
-                farewell=InputTextRawFrame(farewell_request(persona)),
-                repetition=InputTextRawFrame(REPETITION_REQUEST),
-            )
-            await session.run(pipeline, cues, [tool.name for tool in tools])
+
+            @transport.event_handler("on_client_connected")
+            async def on_client_connected(_transport: Any, _client: Any) -> None:
+                await worker.queue_frame(LLMRunFrame())
+
+            @transport.event_handler("on_client_disconnected")
+            async def on_client_disconnected(_transport: Any, _client: Any) -> None:
+                await worker.cancel()
+
+            runner = WorkerRunner(handle_sigint=False)
+            await runner.add_workers(worker)
+            await runner.run()
 
 
 def _turns_by_voice(stop_secs: float) -> LLMUserAggregatorParams:
@@ -93,15 +119,11 @@ def _turns_by_voice(stop_secs: float) -> LLMUserAggregatorParams:
     )
 
 
-def _keep_turns(session: BotSession, user: Any, assistant: Any, transcript: Transcript) -> None:
+def _keep_turns(user: Any, assistant: Any, transcript: Transcript) -> None:
     @user.event_handler("on_user_turn_message_added")
     async def on_user_turn_message_added(_aggregator: Any, message: UserTurnMessageAddedMessage) -> None:
         if message.content:
             transcript.add("user", message.content)
-
-    @session.caller_input.event_handler("on_typed_text")
-    async def on_typed_text(_input: Any, text: str) -> None:
-        transcript.add("user", text)
 
     @assistant.event_handler("on_assistant_turn_stopped")
     async def on_assistant_turn_stopped(_aggregator: Any, message: AssistantTurnStoppedMessage) -> None:

@@ -10,12 +10,6 @@ from podline.errors import ConfigInvalid
 
 DEFAULT_PERSONA: Final = Path(__file__).parent / "personas" / "shopping.toml"
 
-REPETITION_REQUEST: Final = (
-    "The caller lost the connection, has returned, and did not hear what you said last. "
-    "Say it again, in the language of this conversation."
-)
-"""The request to the model when a lost caller has returned and the bot spoke in their absence."""
-
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _LONGEST: Final = {"instructions": 32_000, "greeting": 500, "farewell": 500}
@@ -69,14 +63,6 @@ def load_persona(path: Path | None) -> Persona:
 def greeting_request(persona: Persona) -> str:
     """Return what the model is asked once the caller has joined."""
     return f"The caller has just joined. Say these words and no others: “{persona.greeting}”"
-
-
-def warning_request(seconds: float) -> str:
-    """Return what the model is asked when the call has only this many seconds left."""
-    return (
-        "The call has a time limit. Tell the caller, in the language of this conversation: "
-        f"“We have about {seconds:.0f} seconds left.”"
-    )
 
 
 def farewell_request(persona: Persona) -> str:

@@ -13,6 +13,8 @@ from pydantic import AfterValidator, Field
 from podline.contract import environment as env
 from podline.variables import HttpUrl, Text, given, read_variables
 
+TOOL_TIMEOUT_SECONDS: Final = 10.0
+
 _FORMER_API_KEY: Final = "GEMINI_API_KEY"
 
 

@@ -51,6 +51,12 @@ class CurrentCall(Protocol):
             reason: One sentence for the session's record: what happened.
         """
 
+    def set_goodbye(self, request: str) -> None:
+        """Have the model asked for its goodbye with these words, whatever the agent's definition says.
+
+        Call it before the pipeline runs.
+        """
+
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send the caller's page an RTVI server message; `message` is its data, JSON with a `type`."""
 
@@ -81,6 +87,9 @@ class UnattachedCall:
 
     def end(self, reason: str | None = None) -> None:
         """Do nothing: the call ends when the bot ends its worker or the caller leaves."""
+
+    def set_goodbye(self, request: str) -> None:
+        """Do nothing: only Podline's runner asks for a goodbye."""
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Do nothing: no page of Podline's listens."""

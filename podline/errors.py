@@ -1,6 +1,7 @@
 """Errors that end a call early, each with the reason that it is reported under.
 
 * BotError
+  - BotCrashed         the bot's own code failed
   - ConfigInvalid      a file that the bot needs is wrong
     - WrongVariables   environment variables are
   - RoomRefused        the room did not let the bot in
@@ -29,6 +30,10 @@ class BotError(Exception):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
+
+
+class BotCrashed(BotError):
+    pass
 
 
 class ConfigInvalid(BotError):

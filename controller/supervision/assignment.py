@@ -82,6 +82,8 @@ class Assigner:
             secrets[environment.LAUNCH_TOKEN] = self.signer.launch_token(session.launch_id)
             if session.body is not None:
                 secrets[environment.BODY] = session.body
+            if session.metadata:
+                secrets[environment.METADATA] = json.dumps(session.metadata)
         return Launch(
             session=session,
             agent=agent,

@@ -25,6 +25,7 @@ LAUNCH_ID: Final = "PODLINE_LAUNCH_ID"
 LAUNCH_TOKEN: Final = "PODLINE_LAUNCH_TOKEN"  # noqa: S105 - likewise
 AGENT: Final = "PODLINE_AGENT"
 BODY: Final = "PODLINE_BODY"
+METADATA: Final = "PODLINE_METADATA"
 BOT_FILE: Final = "PODLINE_BOT_FILE"
 GOODBYE: Final = "PODLINE_GOODBYE"
 PERSONA: Final = "PODLINE_PERSONA"
@@ -67,8 +68,18 @@ SHARED: Final = (
     SSL_CERT_FILE,
 )
 
+_OF_A_CALL: Final = frozenset(
+    {SESSION_ID, USER_ID, DAILY_ROOM_URL, DAILY_TOKEN, LIVEKIT_URL, LIVEKIT_TOKEN, TRACEPARENT, TRACESTATE}
+)
+_OURS: Final = "PODLINE_"
+
 SECRETS: Final = (GOOGLE_API_KEY, CONVEX_TOKEN, DAILY_TOKEN, LIVEKIT_TOKEN, LAUNCH_TOKEN, ICE_CONFIG)
 """Variables whose values must never be shown."""
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether a variable belongs to the runner and its call, so that no bot can change it."""
+    return name.startswith(_OURS) or name in _OF_A_CALL
 
 
 def traces_are_wanted(variables: Mapping[str, str]) -> bool:

@@ -7,58 +7,50 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from loguru import logger
 
 from podline.contract import environment as env
-from podline.errors import BotError, ConfigInvalid, WrongVariables
+from podline.errors import BotError, ConfigInvalid
 from podline.runner.attendance import Attendance, CallLimits
-from podline.runner.bot_file import find_bot_file, load_bot_file
+from podline.runner.bot_errors import ending_of_bot
+from podline.runner.bot_file import find_bot_file
 from podline.runner.channel.outbox import Outbox
-from podline.runner.ending import CallEnding
+from podline.runner.ending import CANCELLED, LOOP_STOPPED, CallEnding
 from podline.runner.logs import configure_logging
 from podline.runner.loop_watch import Blocked, watched_loop
+from podline.runner.masking import mask_standard_streams, secrets_of
 from podline.runner.process_exit import FORCED_EXIT_SECONDS, ProcessExit
 from podline.runner.settings import RunnerSettings, read_settings
 
 if TYPE_CHECKING:
     from podline.runner.observers.spans import Traces
-    from podline.runner.session import Bot
 
-    LoadBot = Callable[[], Bot]
-    HoldCall = Callable[[RunnerSettings, Outbox, Attendance, Traces | None], Awaitable[CallEnding]]
+    HoldCall = Callable[
+        [Path, RunnerSettings, Outbox, Attendance, Callable[[], None], Traces | None], Awaitable[CallEnding]
+    ]
 
 LOG_SECONDS: Final = 1.0
 """How long it may take to log why the process is about to exit."""
 
-Check = Callable[[Mapping[str, str]], object]
-"""Reads a bot's own settings from the environment; raises a `BotError` if they are wrong."""
-
 
 def main() -> NoReturn:
-    """Run the bot in a file: `python -m podline.runner`."""
-    run_bot(lambda: load_bot_file(find_bot_file()), lambda _environment: find_bot_file())
-
-
-def run_bot(load: "LoadBot", check: Check) -> NoReturn:
-    """Run a bot for the call that the environment describes.
-
-    Args:
-        load: Imports the bot, once all settings are right.
-        check: Called first, so that a mistake in the bot's own settings is reported at once.
-    """
+    """Run the bot in its file for the call that the environment describes."""
     began = time.monotonic()
     outbox = Outbox(lambda: time.monotonic() - began)
     outbox.mark("process_up")
     process_exit = ProcessExit(outbox, os.environ.get(env.LAST_WORD, "").strip())
     process_exit.on_early_signal()
-    configure_logging(os.environ.get(env.SESSION_ID, ""), _secrets(os.environ))
+    secrets = secrets_of(os.environ)
+    mask_standard_streams(secrets, sys)
+    keep_logging = configure_logging(os.environ.get(env.SESSION_ID, ""), secrets)
     try:
-        settings = _read_all(os.environ, check)
+        # Wrong variables are named before a missing file.
+        settings, bot_file = read_settings(os.environ), find_bot_file(os.environ)
     except BotError as error:
         logger.error("call not begun", problem=error.message)
         process_exit.now(CallEnding.of(error))
@@ -66,20 +58,30 @@ def run_bot(load: "LoadBot", check: Check) -> NoReturn:
         logger.warning("traces can't be sent", problem=env.why_no_traces(os.environ))
     with asyncio.Runner() as runner:
         try:
-            runner.run(_run(load, settings, outbox, process_exit))
+            runner.run(_run(bot_file, settings, outbox, process_exit, keep_logging))
         except SystemExit as error:
             # Raised in any task, it stops the loop at once. The runner would wait for the other tasks.
             logger.opt(exception=error).error("call crashed")
-            process_exit.now(CallEnding.of_bug(error))
+            process_exit.now(ending_of_bot(error, bot_file))
+        except asyncio.CancelledError:
+            process_exit.now(CANCELLED)
+        except RuntimeError as error:
+            # The loop was stopped: nothing else is raised out of it. To close it would wait for its tasks.
+            logger.opt(exception=error).error("call crashed")
+            process_exit.now(LOOP_STOPPED)
     raise AssertionError("a bot ends by its own exit")
 
 
 async def _run(
-    load: "LoadBot", settings: RunnerSettings, outbox: Outbox, process_exit: ProcessExit
+    bot_file: Path,
+    settings: RunnerSettings,
+    outbox: Outbox,
+    process_exit: ProcessExit,
+    keep_logging: Callable[[], None],
 ) -> NoReturn:
     """Run the call, and exit from within the loop, without waiting for what libraries still run there."""
     try:
-        ending = await _hold_call(load, settings, outbox, process_exit)
+        ending = await _hold_call(bot_file, settings, outbox, process_exit, keep_logging)
     except BotError as error:
         logger.error("call not begun", problem=error.message)
         ending = CallEnding.of(error)
@@ -90,9 +92,13 @@ async def _run(
 
 
 async def _hold_call(
-    load: "LoadBot", settings: RunnerSettings, outbox: Outbox, process_exit: ProcessExit
+    bot_file: Path,
+    settings: RunnerSettings,
+    outbox: Outbox,
+    process_exit: ProcessExit,
+    keep_logging: Callable[[], None],
 ) -> CallEnding:
-    hold_call = _load(load, settings)
+    hold_call = _import_session(settings)
     limits = CallLimits(
         settings.no_caller_seconds, settings.return_grace_seconds, settings.max_duration_seconds
     )
@@ -112,14 +118,14 @@ async def _hold_call(
     def give_up(blocked: Blocked) -> None:
         # An ending that is decided has its own watchdog.
         if not attendance.ending.done():
-            process_exit.now(_ending_of_blocked(blocked))
+            process_exit.now(_ending_of_blocked(blocked, bot_file.parent))
 
     attendance.ending.add_done_callback(prepare_exit)
     async with watched_loop(give_up), _traces(traced=settings.traced) as traces:
-        return await hold_call(settings, outbox, attendance, traces)
+        return await hold_call(bot_file, settings, outbox, attendance, keep_logging, traces)
 
 
-def _ending_of_blocked(blocked: Blocked) -> CallEnding:
+def _ending_of_blocked(blocked: Blocked, directory: Path) -> CallEnding:
     """Log what blocks the event loop, unless that is the log, and return the ending that names it."""
     from podline.runner.health.verdicts import ending_of_block  # noqa: PLC0415 - imports Pipecat
 
@@ -129,48 +135,25 @@ def _ending_of_blocked(blocked: Blocked) -> CallEnding:
     logging = threading.Thread(target=log, daemon=True)
     logging.start()
     logging.join(LOG_SECONDS)
-    return ending_of_block(blocked.objects)
+    return ending_of_block(blocked.objects, blocked.line_below(directory))
 
 
-def _load(load: "LoadBot", settings: RunnerSettings) -> "HoldCall":
-    """Import the bot and the code that runs its call. That takes a second, so variables are checked before.
+def _import_session(settings: RunnerSettings) -> "HoldCall":
+    """Import what runs a call. That takes a second, so variables are checked before.
 
-    Without garbage collection it takes a tenth less (docs/benchmarks.md). What stays in memory is frozen, so
-    that no collection walks through it in the middle of a call.
+    Without garbage collection it takes a tenth less (docs/benchmarks.md). The session turns it on again once
+    the bot is loaded.
     """
     if not settings.traced:
         # Pipecat loads OpenTelemetry if it finds it. Hiding it saves 3 % of this time.
         sys.modules.setdefault("opentelemetry", None)  # type: ignore[arg-type]
     gc.disable()
-    from podline.runner.room.transports import import_transport  # noqa: PLC0415
     from podline.runner.session import hold_call  # noqa: PLC0415
 
-    import_transport(settings)
-    bot = load()
-    gc.freeze()
-    gc.enable()
-    return partial(hold_call, bot)
-
-
-def _read_all(environment: Mapping[str, str], check: Check) -> RunnerSettings:
-    """Read the runner's settings and the bot's, and name everything wrong with either in one line."""
-    problems: list[str] = []
-    settings = None
-    try:
-        settings = read_settings(environment)
-    except WrongVariables as error:
-        problems += error.problems
-    try:
-        check(environment)
-    except WrongVariables as error:
-        problems += error.problems
-    except BotError:
-        # For example about a file that a variable names: irrelevant while variables are wrong.
-        if not problems:
-            raise
-    if settings is None or problems:
-        raise WrongVariables(problems)
-    return settings
+    if sys.modules.get("opentelemetry") is None:
+        # A bot may import it; FastAPI, which Pipecat's own examples import, does.
+        sys.modules.pop("opentelemetry", None)
+    return hold_call
 
 
 def _traces(*, traced: bool) -> AbstractAsyncContextManager["Traces | None"]:
@@ -184,11 +167,6 @@ def _traces(*, traced: bool) -> AbstractAsyncContextManager["Traces | None"]:
         except (ConfigInvalid, ValueError) as error:
             logger.warning("traces can't be sent", problem=str(error))
     return nullcontext()
-
-
-def _secrets(environment: Mapping[str, str]) -> list[str]:
-    """Return the values that must not appear in any log, as they were given, even if a setting is wrong."""
-    return [environment.get(name, "").strip() for name in env.SECRETS]
 
 
 if __name__ == "__main__":

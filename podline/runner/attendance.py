@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from podline.contract.reasons import TERMINATED, Reason
+from podline.contract.text import printable
 from podline.errors import BotError
 from podline.runner.channel.outbox import Outbox
 from podline.runner.ending import CallEnding
+
+MAX_MESSAGE: Final = 500
+"""How many characters of a sentence of the bot's own a session's record keeps."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,10 @@ class Attendance:
             silent = f"Neither side spoke for {seconds:g} seconds."
             self.end(CallEnding(Reason.IDLE, silent, goodbye="ask"))
 
-    def complete(self) -> None:
+    def complete(self, what_happened: str | None = None) -> None:
         """End the call on the bot's own initiative; its goodbye comes next."""
-        self.end(CallEnding(Reason.COMPLETED, "The bot said goodbye and left.", goodbye="awaited"))
+        message = printable(what_happened or "", MAX_MESSAGE) or "The bot said goodbye and left."
+        self.end(CallEnding(Reason.COMPLETED, message, goodbye="awaited"))
 
     def budget_spent(self) -> None:
         """End the call because the controller reports that its budget is used up."""

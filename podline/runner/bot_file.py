@@ -1,50 +1,108 @@
-"""The bot in a file of its own: `bot.py` in the working directory, or else `/app/bot.py`."""
+"""The bot in a file of its own: `bot.py`, with `async def bot(runner_args)`, as Pipecat expects it."""
 
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from types import ModuleType
+from typing import Any, Final
 
-from podline.errors import ConfigInvalid
-
-if TYPE_CHECKING:
-    from podline.runner.session import Bot
+from podline.contract import environment as env
+from podline.errors import BotError, ConfigInvalid
+from podline.runner.bot_errors import import_error
 
 BOT_FILES: Final = (Path("bot.py"), Path("/app/bot.py"))
 _MODULE: Final = "podline_bot"
 """The file's name as a module: under its own name it could hide a package named `bot`."""
 
+BotFunction = Callable[[Any], Awaitable[None]]
+"""`async def bot(runner_args)`."""
 
-def find_bot_file(candidates: Sequence[Path] = BOT_FILES) -> Path:
-    """Return the first of these files that exists.
+
+@dataclass(frozen=True)
+class BotFile:
+    """A loaded bot.
+
+    Attributes:
+        path: Its file.
+        entry_point: Its `bot`.
+    """
+
+    path: Path
+    entry_point: BotFunction
+
+
+def find_bot_file(variables: Mapping[str, str], candidates: Sequence[Path] = BOT_FILES) -> Path:
+    """Return the bot's file: the one that PODLINE_BOT_FILE names, or the first of these that exists.
 
     Raises:
-        ConfigInvalid: None does.
+        ConfigInvalid: There is none.
     """
-    for path in candidates:
+    named = variables.get(env.BOT_FILE, "").strip()
+    paths = (Path(named),) if named else tuple(candidates)
+    for path in paths:
         if path.is_file():
             return path.resolve()
-    looked = " nor ".join(str(path.absolute()) for path in candidates)
-    raise ConfigInvalid(f"No bot found: neither {looked} exists; start the runner in the bot's directory.")
+    looked = " nor ".join(str(path.absolute()) for path in paths)
+    remedy = f"set {env.BOT_FILE} to the bot's file" if named else "start the runner in the bot's directory"
+    raise ConfigInvalid(f"No bot found: {'' if named else 'neither '}{looked} exists; {remedy}.")
 
 
-def load_bot_file(path: Path) -> Bot:
-    """Import the file, which may import other files in its directory, and return its `bot`.
+def load_bot_file(path: Path) -> BotFile:
+    """Import the file, which may import other files in its directory.
+
+    A `.env` file that the bot loads can't change the runner's own variables: they are put back.
 
     Raises:
-        ConfigInvalid: It has none.
+        ConfigInvalid: It has no `async def bot(runner_args)`.
+        BotError: It can't be imported.
     """
     sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location(_MODULE, path)
     if spec is None or spec.loader is None:
-        raise ConfigInvalid(f"{path} is not a Python file.")
+        raise ConfigInvalid(f"{path.name} is not a Python file; set {env.BOT_FILE} to the bot's file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[_MODULE] = module
-    spec.loader.exec_module(module)
-    bot: Bot | None = getattr(module, "bot", None)
+    reserved = reserved_variables(os.environ)
+    try:
+        spec.loader.exec_module(module)
+    except BotError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise import_error(error, path) from error
+    finally:
+        restore(reserved)
+    return BotFile(path, _entry_point(module, path))
+
+
+def reserved_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that belong to the runner and the call, with their values."""
+    return {name: value for name, value in environment.items() if env.is_reserved(name)}
+
+
+def restore(reserved: Mapping[str, str]) -> None:
+    """Put the runner's own variables back, and take away those that it did not have."""
+    for name in list(os.environ):
+        if env.is_reserved(name) and name not in reserved:
+            del os.environ[name]
+    os.environ.update(reserved)
+
+
+def _entry_point(module: ModuleType, path: Path) -> BotFunction:
+    bot = getattr(module, "bot", None)
+    expected = "define `async def bot(runner_args)` in it, as for Pipecat's own runner."
     if bot is None:
-        raise ConfigInvalid(f"{path} has no bot: define `async def bot(session)` in it.")
-    return bot
+        raise ConfigInvalid(f"{path.name} has no bot: {expected}")
+    if not callable(bot) or not inspect.iscoroutinefunction(inspect.unwrap(bot)):
+        raise ConfigInvalid(f"The bot in {path.name} is not an async function: {expected}")
+    try:
+        inspect.signature(bot).bind(object())
+    except TypeError:
+        raise ConfigInvalid(f"The bot in {path.name} does not take one argument: {expected}") from None
+    entry_point: BotFunction = bot
+    return entry_point

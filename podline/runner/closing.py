@@ -7,14 +7,12 @@ from typing import Any, Final
 
 from loguru import logger
 from pipecat.frames.frames import CancelFrame, EndFrame, Frame
-from pipecat.pipeline.worker import PipelineWorker
 
 from podline.contract.reasons import TERMINATED, Phase, Reason
 from podline.runner.attendance import Attendance
 from podline.runner.ending import UNHURRIED_SECONDS, CallEnding
 from podline.runner.health.verdicts import name_of
-from podline.runner.health.watch import PipelineHealth
-from podline.runner.observers.voice import VoiceObserver
+from podline.runner.pipeline import CallPipeline
 
 SENTENCE_SECONDS: Final = 6.0
 """How long the bot may take to finish its sentence once the call has to end."""
@@ -32,6 +30,7 @@ PAST_SECONDS: Final = 0.2
 """How long each processor may hold up the end once it is overdue."""
 LEAVING_SECONDS: Final = 2.0
 """How long the processors may then take to release what they hold."""
+_LOOK_SECONDS: Final = 0.01
 
 FAILED: Final = "Something went wrong on our side. Please call again."
 """What the caller reads if a call failed."""
@@ -40,58 +39,60 @@ FAILED: Final = "Something went wrong on our side. Please call again."
 class Closing:
     """Closes one call once its ending is decided."""
 
-    def __init__(
-        self,
-        ending: CallEnding,
-        attendance: Attendance,
-        worker: PipelineWorker,
-        health: PipelineHealth,
-        voice: VoiceObserver,
-    ) -> None:
+    def __init__(self, ending: CallEnding, attendance: Attendance, pipeline: CallPipeline) -> None:
         self._ending = ending
         self._attendance = attendance
-        self._worker = worker
-        self._health = health
-        self._voice = voice
+        self._pipeline = pipeline
+        self._worker = pipeline.worker
+        self._health = pipeline.health
+        self._voice = pipeline.voice
 
-    async def say_goodbye(self, farewell: Frame, grace_seconds: float) -> None:
+    async def say_goodbye(self, grace_seconds: float) -> None:
         """Say goodbye, unless the ending has none or the caller is gone. Stop once the caller is gone."""
         if self._attendance.caller_is_here and self._ending.goodbye != "none":
-            await _first_of(self._say_goodbye(farewell, grace_seconds), self._attendance.caller_gone.wait())
+            await _first_of(self._say_goodbye(grace_seconds), self._attendance.caller_gone.wait())
 
-    async def close(self, pipeline: asyncio.Task[None]) -> None:
+    async def close(self) -> None:
         """Close the pipeline: after its last sounds if somebody is there to hear them, otherwise at once.
 
         A processor that withholds the end is bypassed. A pipeline that still does not close is left to the
         end of the process.
         """
         if self._attendance.caller_is_here:
-            await self._worker.rtvi.send_server_message(self._message_to_page())
+            await self._pipeline.send(self._message_to_page())
         is_orderly = self._ending.goodbye != "none" and self._voice.quiet.is_set()
         if is_orderly:
             await self._worker.stop_when_done()
         else:
             await self._flush()
             await self._worker.cancel()
-        if not await _is_done(pipeline, END_SECONDS):
+        if not await self._is_closed(END_SECONDS):
             self._report_withholder(EndFrame if is_orderly else CancelFrame)
-            await self._force(pipeline)
+            await self._force()
 
     async def _flush(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_SECONDS):
                 await self._worker.flush_pipeline(FLUSH_SECONDS)
 
-    async def _force(self, pipeline: asyncio.Task[None]) -> None:
+    async def _is_closed(self, within: float) -> bool:
+        """Wait until the worker has finished, at most this long. It reports its end before it is through."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while not self._worker.has_finished():  # noqa: ASYNC110 - Pipecat has no event for it
+                    await asyncio.sleep(_LOOK_SECONDS)
+        return self._worker.has_finished()
+
+    async def _force(self) -> None:
         """Cancel each processor, bypassing those that withhold even that."""
         # The worker's own cancellation would wait behind the frame that has not come through.
         await self._worker.pipeline.queue_frame(CancelFrame())
-        while not await _is_done(pipeline, PAST_SECONDS):
+        while not await self._is_closed(PAST_SECONDS):
             withholder = self._health.who_withholds(CancelFrame)
             if withholder is None:
                 break
             await self._health.cancel_past(withholder)
-        if not await _is_done(pipeline, LEAVING_SECONDS):
+        if not await self._is_closed(LEAVING_SECONDS):
             logger.error("the pipeline does not close")
 
     def _report_withholder(self, kind: type[Frame]) -> None:
@@ -99,7 +100,7 @@ class Closing:
         if withholder is not None:
             logger.error("a processor withholds the end of the call", processor=name_of(withholder))
 
-    async def _say_goodbye(self, farewell: Frame, grace_seconds: float) -> None:
+    async def _say_goodbye(self, grace_seconds: float) -> None:
         """Let the bot finish its sentence and its goodbye, as far as the grace period allows."""
         whole = grace_seconds if self._ending.is_ordered else UNHURRIED_SECONDS
         within = whole - CLOSING_SECONDS
@@ -107,8 +108,10 @@ class Closing:
         if within < SENTENCE_SECONDS + GOODBYE_SECONDS:
             return
         if self._ending.goodbye == "ask":
+            if self._pipeline.cues.farewell is None:
+                return
             self._voice.speaking.clear()
-            await self._worker.queue_frame(farewell)
+            await self._pipeline.say(self._pipeline.cues.farewell())
         await _wait(self._voice.speaking, ANSWER_SECONDS)
         await _wait(self._voice.quiet, GOODBYE_SECONDS - ANSWER_SECONDS)
 
@@ -121,7 +124,7 @@ class Closing:
         return {"type": "call_ended", "reason": reason, "message": message}
 
 
-async def _is_done(task: asyncio.Task[None], within: float) -> bool:
+async def is_done(task: asyncio.Task[None], within: float) -> bool:
     """Wait for the task, at most this long, and return whether it is done."""
     done, _ = await asyncio.wait([task], timeout=within)
     return bool(done)

@@ -45,5 +45,5 @@ class CallEnding:
         return cls(Reason.CRASHED, f"The bot crashed with {type(error).__name__}; see the bot's log.")
 
 
-PIPELINE_ENDED: Final = CallEnding(Reason.CRASHED, "The pipeline ended by itself; see the bot's log.")
-"""The ending of a call whose pipeline ends though nothing asked for it."""
+CANCELLED: Final = CallEnding(Reason.CRASHED, "The bot's own code cancelled the call; see its log.")
+LOOP_STOPPED: Final = CallEnding(Reason.CRASHED, "The bot's own code stopped the event loop; see its log.")

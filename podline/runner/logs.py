@@ -1,11 +1,13 @@
 """A bot's logs: our own lines and libraries' warnings, without secrets and without speech."""
 
+import contextlib
 import logging
 import os
 import sys
+import sysconfig
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from loguru import logger
 
 from podline.logs import BY_A_LIBRARY, Line, form_for
+from podline.runner.masking import without
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -39,11 +42,19 @@ _INTENDED: Final = (
 )
 
 
-def configure_logging(session_id: str, secrets: Iterable[str]) -> None:
+_LIBRARIES: Final = tuple(
+    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
+
+
+def configure_logging(session_id: str, secrets: Iterable[str]) -> Callable[[], None]:
     """Log to standard error, one line per event, with each of `secrets` masked.
 
     Pipecat logs the conversation at DEBUG (services/google/gemini_live/llm.py), which is loguru's default
     level, so call this before Pipecat is imported. The standard library's logging and warnings are included.
+
+    Return a function to call once the bot is imported. A bot that has configured loguru itself, as Pipecat's
+    examples do, keeps what it chose; the runner's own lines are added to that.
     """
     stream = sys.stderr
     form = form_for(stream, os.environ)
@@ -51,7 +62,7 @@ def configure_logging(session_id: str, secrets: Iterable[str]) -> None:
 
     def write(message: "Message") -> None:
         line = line_of(message.record, session_id)
-        clean = {name: without(masked, value) for name, value in line.fields.items()}
+        clean = {name: _masked(masked, value) for name, value in line.fields.items()}
         stream.write(form(replace(line, fields=clean)) + "\n")
 
     def wanted(record: "Record") -> bool:
@@ -60,12 +71,20 @@ def configure_logging(session_id: str, secrets: Iterable[str]) -> None:
         is_intended = any(phrase in record["message"] for phrase in _INTENDED)
         return record["level"].no >= logger.level("WARNING").no and not is_intended
 
+    def keep_logging() -> None:
+        with contextlib.suppress(ValueError):
+            logger.remove(sink)
+            logger.add(write, format="", filter=wanted, backtrace=False, diagnose=False)
+            return
+        logger.add(write, format="", filter=_is_the_runners, backtrace=False, diagnose=False)
+
     logger.remove()
-    logger.add(write, format="", filter=wanted, backtrace=False, diagnose=False)
+    sink = logger.add(write, format="", filter=wanted, backtrace=False, diagnose=False)
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
     threading.excepthook = _log_thread_failure
     sys.unraisablehook = _log_unraisable
+    return keep_logging
 
 
 def line_of(record: "Record", session_id: str) -> Line:
@@ -86,17 +105,20 @@ def line_of(record: "Record", session_id: str) -> Line:
 
 
 def _is_ours(record: "Record") -> bool:
-    return (record["name"] or "").partition(".")[0] in ("bot", "podline", "__main__")
+    """Return whether the line is the runner's, or of the bot's own code."""
+    if _is_the_runners(record):
+        return True
+    file = getattr(sys.modules.get(record["name"] or ""), "__file__", None)
+    return file is not None and not file.startswith(_LIBRARIES)
 
 
-def without(secrets: Iterable[str], value: object) -> object:
+def _is_the_runners(record: "Record") -> bool:
+    return (record["name"] or "").partition(".")[0] in ("podline", "__main__")
+
+
+def _masked(secrets: Iterable[str], value: object) -> object:
     """Return a field's value with each of these masked; numbers and booleans contain none."""
-    if value is None or isinstance(value, int | float):
-        return value
-    text = str(value)
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
+    return value if value is None or isinstance(value, int | float) else without(secrets, str(value))
 
 
 def without_quotes(message: str) -> str:

@@ -23,11 +23,21 @@ class Blocked:
 
     Attributes:
         objects: The objects whose methods are running, innermost first.
-        through: The lines of code, innermost first.
+        lines: The lines of code, innermost first.
     """
 
     objects: tuple[Any, ...]
-    through: str
+    lines: tuple[tuple[Path, int], ...]
+
+    @property
+    def through(self) -> str:
+        """All lines, for the log."""
+        return " < ".join(f"{file.name}:{number}" for file, number in self.lines)
+
+    def line_below(self, directory: Path) -> str | None:
+        """Return the innermost line of a file in this directory, as words; None if there is none."""
+        own = (f"{file.name}, line {number}" for file, number in self.lines if file.is_relative_to(directory))
+        return next(own, None)
 
 
 @contextlib.asynccontextmanager
@@ -71,5 +81,4 @@ def _where(thread: int) -> Blocked:
     frame = sys._current_frames().get(thread)  # noqa: SLF001 - the documented way
     frames = [each for each, _line in traceback.walk_stack(frame)]
     objects = tuple(each.f_locals["self"] for each in frames if "self" in each.f_locals)
-    lines = (f"{Path(each.f_code.co_filename).name}:{each.f_lineno}" for each in frames)
-    return Blocked(objects, " < ".join(lines))
+    return Blocked(objects, tuple((Path(each.f_code.co_filename), each.f_lineno) for each in frames))

@@ -1,137 +1,105 @@
-"""The runner's additions to a bot's pipeline: limits on the caller's input, a discreet RTVI, the worker."""
+"""The pipeline that meets the caller, with everything that watches it and makes it speak."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from __future__ import annotations
 
-from pipecat.frames.frames import (
-    BotSpeakingFrame,
-    BotStartedSpeakingFrame,
-    BotStoppedSpeakingFrame,
-    ErrorFrame,
-    Frame,
-    InputAudioRawFrame,
-    InputTextRawFrame,
-    InterimTranscriptionFrame,
-    LLMMessagesAppendFrame,
-    TranscriptionFrame,
-    TTSAudioRawFrame,
-    UserSpeakingFrame,
-    UserStartedSpeakingFrame,
-    UserStoppedSpeakingFrame,
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pipecat.frames.frames import Frame
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.transports.base_input import BaseInputTransport
+from pipecat.transports.base_output import BaseOutputTransport
+
+from podline.runner.attachment import (
+    announce_client_once,
+    every_processor,
+    first_of,
+    keep_discreet,
+    limit_hearing,
+    observe,
+    rtvi_of,
+    set_up,
 )
-from pipecat.observers.base_observer import BaseObserver
-from pipecat.pipeline.pipeline import Pipeline
-from pipecat.pipeline.worker import PipelineParams, PipelineWorker
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.processors.frameworks.rtvi import RTVIObserverParams, RTVIProcessor
-from pipecat.processors.frameworks.rtvi.models import Error, ErrorData
-
+from podline.runner.attendance import Attendance
+from podline.runner.cues import cues_for
+from podline.runner.health.watch import PipelineHealth
+from podline.runner.mute import MuteWatch
+from podline.runner.observers.answers import AnswerObserver, transcribes
+from podline.runner.observers.idle import IdleObserver
+from podline.runner.observers.measurements import SessionObservers
+from podline.runner.observers.requests import RequestObserver
+from podline.runner.observers.voice import VoiceObserver
 from podline.runner.room.hearing import Hearing
-
-SOMETHING_FAILED: Final = "Something went wrong at the assistant's end. If it stays silent, call again."
-
-_ACTIVITY: Final = (
-    BotSpeakingFrame,
-    InterimTranscriptionFrame,
-    TranscriptionFrame,
-    UserSpeakingFrame,
-    UserStartedSpeakingFrame,
-    # Pipecat's own end here. It paces the frames of who is speaking by the wall clock, and sends none for as
-    # long as that was set back.
-    BotStartedSpeakingFrame,
-    BotStoppedSpeakingFrame,
-    TTSAudioRawFrame,
-    UserStoppedSpeakingFrame,
-)
-"""Frames that show that a call is not idle."""
-
-_MONITOR_SECONDS: Final = 3600.0
-"""Pipecat's own monitor only warns of late heartbeats, and those behind speech are late as well."""
+from podline.runner.settings import RunnerSettings
 
 
-def call_worker(
-    pipeline: Pipeline,
-    *,
-    observers: Sequence[BaseObserver],
-    idle_seconds: float,
-    rtvi: RTVIProcessor,
-    traced_as: str | None = None,
-) -> PipelineWorker:
-    """Make the worker that runs a bot's pipeline, with metrics on, and idle time reported but not acted on.
+class CallPipeline:
+    """A bot's worker in its caller's room, attached to the call before its processors are set up.
 
-    Args:
-        pipeline: The bot's.
-        observers: Watch every frame.
-        idle_seconds: Silence of both sides after which the worker's `on_idle_timeout` fires.
-        rtvi: Talks to the caller's client.
-        traced_as: The conversation's id in its spans; None if there are no spans.
-    """
-    return PipelineWorker(
-        pipeline,
-        params=PipelineParams(
-            enable_metrics=True,
-            enable_usage_metrics=True,
-            send_initial_empty_metrics=False,
-            # `podline.runner.health` follows them.
-            enable_heartbeats=True,
-            heartbeats_monitor_secs=_MONITOR_SECONDS,
-        ),
-        observers=list(observers),
-        idle_timeout_secs=idle_seconds,
-        idle_timeout_frames=_ACTIVITY,
-        cancel_on_idle_timeout=False,
-        enable_tracing=traced_as is not None,
-        conversation_id=traced_as,
-        rtvi_processor=rtvi,
-        # Token counts and the bot's requests to its model are the operator's, not the browser's.
-        rtvi_observer_params=RTVIObserverParams(metrics_enabled=False, user_llm_enabled=False),
-    )
-
-
-class DiscreetRTVI(RTVIProcessor):
-    """Reports that something failed, but not what: an exception's text may contain anything."""
-
-    async def report_refusal(self, sentence: str) -> None:
-        """Send the page an RTVI error that says why a message from its client was refused."""
-        await self.push_transport_message(Error(data=ErrorData(error=sentence, fatal=False)))
-
-    async def _send_error_frame(self, frame: ErrorFrame) -> None:
-        failure = ErrorFrame(error=SOMETHING_FAILED, processor=frame.processor)
-        await super()._send_error_frame(failure)
-
-
-class CallerInput(FrameProcessor):
-    """Passes on the caller's speech and typed text.
-
-    A realtime model takes its context only once, at the beginning, so typed text goes to it as realtime text.
-    It hears no more audio than real time allows.
-
-    Event handlers: `on_typed_text(caller_input, text)`, called in order, before the model gets the text.
+    Attributes:
+        worker: Pipecat's.
+        answers: The answers that the caller is owed.
+        voice: Whether the bot speaks.
+        idle: How long neither side has spoken.
+        health: Whether each processor works.
+        cues: What makes the bot speak.
+        finished: Set once the pipeline has ended, for whatever reason.
     """
 
-    def __init__(self, hearing: Hearing) -> None:
-        super().__init__()
-        self._hearing = hearing
-        self._register_event_handler("on_typed_text", sync=True)
+    def __init__(
+        self,
+        worker: PipelineWorker,
+        settings: RunnerSettings,
+        attendance: Attendance,
+        hearing: Hearing,
+        observers: SessionObservers,
+        on_latency: Callable[[float], Awaitable[None]],
+    ) -> None:
+        set_up(worker)
+        clock = asyncio.get_running_loop().time
+        output = first_of(worker, BaseOutputTransport)
+        if output is None:
+            raise ValueError("a worker without the caller's room is attached by attach_beside()")
+        self.worker = worker
+        self.rtvi = rtvi_of(worker)
+        self.voice = VoiceObserver()
+        self.idle = IdleObserver(clock)
+        self.answers = AnswerObserver(
+            MuteWatch(settings.mute_seconds),
+            output,
+            clock,
+            on_latency,
+            transcribes=transcribes(worker.pipeline),
+        )
+        self.cues = cues_for(every_processor(worker.pipeline), settings.goodbye)
+        observe(
+            worker,
+            self.voice,
+            *observers.of_call(self.answers, self.idle, RequestObserver(self.answers.owe, observers.record)),
+        )
+        self.finished = asyncio.Event()
+        worker.add_event_handler("on_pipeline_finished", lambda *_: self.finished.set())
+        self.health = PipelineHealth(worker, attendance, settings.mute_seconds)
+        worker._task_manager = self.health.tasks  # noqa: SLF001 - its processors' tasks begin after this
+        microphone = first_of(worker, BaseInputTransport)
+        if microphone is not None:
+            limit_hearing(microphone, hearing)
+        if self.rtvi is not None:
+            keep_discreet(self.rtvi)
+            announce_client_once(self.rtvi)
 
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        await super().process_frame(frame, direction)
-        if isinstance(frame, InputAudioRawFrame):
-            if self._hearing.admits(frame.num_frames, frame.sample_rate):
-                if self._hearing.is_closed:
-                    # Without any audio, a turn that has begun would never end.
-                    frame.audio = bytes(len(frame.audio))
-                await self.push_frame(frame, direction)
-        elif isinstance(frame, LLMMessagesAppendFrame) and direction is FrameDirection.DOWNSTREAM:
-            frame.run_llm = False
-            await self.push_frame(frame, direction)
-            for message in frame.messages:
-                await self._say(message)
-        else:
-            await self.push_frame(frame, direction)
+    async def say(self, frame: Frame) -> None:
+        """Have the bot speak because of a cue."""
+        await self.worker.queue_frame(frame)
 
-    async def _say(self, message: Any) -> None:
-        text = message.get("content") if isinstance(message, dict) else None
-        if isinstance(text, str) and text.strip():
-            await self._call_event_handler("on_typed_text", text)
-            await self.push_frame(InputTextRawFrame(text=text))
+    async def send(self, message: Any) -> None:
+        """Send the caller's page an RTVI server message, if the bot has RTVI."""
+        if self.rtvi is not None:
+            await self.rtvi.send_server_message(message)
+
+
+def attach_beside(worker: PipelineWorker, observers: SessionObservers) -> None:
+    """Attach to a worker that does not meet the caller: what its services use counts."""
+    set_up(worker)
+    observe(worker, *observers.of_services())

@@ -1,17 +1,19 @@
-"""One call for one bot: join, converse, end."""
+"""One call for one bot: attach to it, let it converse, end."""
 
 import asyncio
 import contextlib
+import gc
+import os
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from loguru import logger
-from pipecat.frames.frames import Frame
-from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.frameworks.rtvi.models import Error, ErrorData
 from pipecat.workers.runner import WorkerRunner
 
 from podline.contract.messages import (
@@ -19,27 +21,29 @@ from podline.contract.messages import (
     ClientMessagesRefused,
     ResponseLatency,
     StopMessage,
-    TurnEnded,
     TurnUnanswered,
 )
 from podline.contract.reasons import Reason
-from podline.errors import BotError
+from podline.current_call import install_call
+from podline.runner.arguments import runner_arguments
+from podline.runner.attaching import attach_to
+from podline.runner.attachment import KnownTools, meets_caller, trace
 from podline.runner.attendance import Attendance
+from podline.runner.bot_errors import ending_of_bot
+from podline.runner.bot_file import BotFile, load_bot_file
 from podline.runner.channel.client import ControllerClient
 from podline.runner.channel.inbox import InboxReader
 from podline.runner.channel.outbox import Outbox
-from podline.runner.closing import Closing
-from podline.runner.ending import PIPELINE_ENDED, CallEnding
-from podline.runner.health.watch import PipelineHealth
-from podline.runner.mute import MuteWatch
-from podline.runner.observers.answers import AnswerObserver, transcribes
+from podline.runner.closing import Closing, is_done
+from podline.runner.ending import CANCELLED, CallEnding
+from podline.runner.held_call import HeldCall
 from podline.runner.observers.measurements import SessionObservers
 from podline.runner.observers.model_events import log_model_event
-from podline.runner.observers.voice import VoiceObserver
-from podline.runner.pipeline import CallerInput, DiscreetRTVI, call_worker
+from podline.runner.pipeline import CallPipeline, attach_beside
+from podline.runner.room.caller_meeting import CallerMeeting
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.hearing import Hearing
-from podline.runner.room.transports import import_transport
+from podline.runner.room.transports import prepare_transport
 from podline.runner.settings import RunnerSettings
 
 if TYPE_CHECKING:
@@ -48,36 +52,16 @@ if TYPE_CHECKING:
 REFUSALS_SECONDS: Final = 2.0
 """How often refused client messages are recorded: an event for each would crowd out others."""
 
+WORKER_SECONDS: Final = 20.0
+"""How long a bot may take from its call to a pipeline worker in its caller's room. It takes 0.1 s."""
 
-@dataclass(frozen=True)
-class Cues:
-    """Frames that make a bot speak when only the runner knows that it should.
-
-    A realtime model is asked with an `InputTextRawFrame`; a text-to-speech service speaks a `TTSSpeakFrame`.
-
-    Attributes:
-        greeting: Queued when the caller has joined.
-        warning: Called with the seconds left; its frame is queued when the time limit is near.
-        farewell: Queued when the call is about to end for a reason that the bot doesn't know.
-        repetition: Queued when a lost caller returns and the bot spoke in their absence.
-    """
-
-    greeting: Frame
-    warning: Callable[[float], Frame]
-    farewell: Frame
-    repetition: Frame | None = None
+LEAVING_SECONDS: Final = 3.0
+"""How long a bot may take to end its pipeline once its caller has left, and to return once its pipeline is
+closed."""
 
 
 class BotSession:
-    """One call, as the runner gives it to a bot. The bot reports to it.
-
-    Attributes:
-        session_id: The session's id.
-        user_id: Who is calling.
-        transport: The caller's room; its input and output are the ends of the bot's pipeline.
-        caller_input: Goes right after the transport's input in the pipeline: it limits what the caller sends.
-        mute_seconds: How long a caller who is owed an answer may hear nothing; 0 if the bot may be silent.
-    """
+    """One call, attached to the bot that holds it. Implements `podline.runner.attaching.Attaching`."""
 
     def __init__(
         self,
@@ -90,140 +74,142 @@ class BotSession:
         self._outbox = outbox
         self._attendance = attendance
         self._traces = traces
-        self._voice = VoiceObserver()
-        self._rtvi = DiscreetRTVI()
-        self._messages = ClientMessages(time.monotonic, self._rtvi.report_refusal)
+        self._messages = ClientMessages(time.monotonic, self._report_refusal)
         self._hearing = Hearing(time.monotonic)
-        self._worker: PipelineWorker
-        self._health: PipelineHealth
-        self._answers: AnswerObserver
-        self.session_id = settings.session_id
-        self.user_id = settings.user_id
-        self.mute_seconds = settings.mute_seconds
-        self.transport, self._peer = import_transport(settings)(attendance, self._messages)
-        self.caller_input = CallerInput(self._hearing)
-        self.caller_input.add_event_handler("on_typed_text", self._note_typed_text)
+        self._meeting = CallerMeeting(attendance, self._messages)
+        self._tools = KnownTools()
+        record = outbox.record if traces is None else traces.noting(outbox.record, self._tools)
+        self._observers = SessionObservers(record, lambda: attendance.caller_is_here)
+        self._call = HeldCall(settings, attendance, self._send)
+        self._peer = prepare_transport(settings, self._meeting)
+        self._pipeline: asyncio.Future[CallPipeline] = asyncio.get_running_loop().create_future()
+        self._runners: list[WorkerRunner] = []
+        self._other_workers = 0
 
-    # What the bot calls.
+    async def run(self, bot: BotFile) -> None:
+        """Let the bot hold the call.
 
-    async def run(self, pipeline: Pipeline, cues: Cues, tools: Collection[str] = ()) -> None:
-        """Run the call with the bot's pipeline.
-
-        Return when the call has ended, the pipeline is closed and the last report is sent.
-
-        Args:
-            pipeline: From the transport's input to its output.
-            cues: The frames that make the bot speak.
-            tools: Names of the model's tools.
+        Return when the call has ended, the bot's pipeline is closed and the last report is sent.
         """
-        self._build_worker(pipeline, tools)
         async with contextlib.AsyncExitStack() as stack:
             controller = await self._open_channel(stack)
             if self._peer is not None:
                 stack.push_async_callback(self._peer.close)
-            # Not one of the group's tasks, which would wait for a pipeline that does not close.
-            running = asyncio.create_task(self._guard(self._run_worker()), name="pipeline")
+                self._attendance.joined()
+            # Not one of the group's tasks, which would wait for a bot that does not return.
+            running = asyncio.create_task(self._run_bot(bot), name="bot")
             async with asyncio.TaskGroup() as tasks:
-                helpers = [tasks.create_task(self._guard(work)) for work in self._helpers(cues, controller)]
-                await self._end(await self._ending(running), running, cues)
+                helpers = [tasks.create_task(self._guard(work)) for work in self._helpers(controller)]
+                await self._end(await self._ending(), running)
                 for helper in helpers:
                     helper.cancel()
             self._record_refusals()
 
-    async def send(self, message: dict[str, Any]) -> None:
-        """Send the caller's page an RTVI server message."""
-        await self._worker.rtvi.send_server_message(message)
-
-    def complete(self) -> None:
-        """End the call as completed, after the goodbye that the bot is about to say."""
-        self._attendance.complete()
-
-    def fail(self, error: BotError) -> None:
-        """End the call because of an error that it can't continue with."""
-        self._attendance.end(CallEnding.of(error))
-
-    # The parts of a call.
-
-    def _build_worker(self, pipeline: Pipeline, tools: Collection[str]) -> None:
-        settings, attendance = self._settings, self._attendance
-        record = (
-            self._outbox.record if self._traces is None else self._traces.noting(self._outbox.record, tools)
-        )
-        self._answers = AnswerObserver(
-            MuteWatch(settings.mute_seconds),
-            self.transport.output(),
-            asyncio.get_running_loop().time,
-            self._note_latency,
-            transcribes=transcribes(pipeline),
-        )
-        attendance.on_presence = lambda: self._answers.note_presence(is_here=attendance.caller_is_here)
-        observers = SessionObservers(record, lambda: attendance.caller_is_here)
-        self._worker = call_worker(
-            pipeline,
-            observers=[self._voice, *observers.of_call(self._answers)],
-            idle_seconds=settings.idle_seconds,
-            rtvi=self._rtvi,
-            traced_as=None if self._traces is None else settings.session_id,
-        )
-        self._health = PipelineHealth(self._worker, attendance, settings.mute_seconds)
-
-        @self._worker.event_handler("on_pipeline_started")
-        async def on_pipeline_started(_worker: PipelineWorker, _frame: Any) -> None:
-            if self._peer is not None:
-                attendance.joined()
-
-        @self._worker.event_handler("on_idle_timeout")
-        async def on_idle_timeout(_worker: PipelineWorker) -> None:
-            attendance.fell_silent(settings.idle_seconds)
-
-    async def _open_channel(self, stack: contextlib.AsyncExitStack) -> ControllerClient | None:
-        if self._settings.channel is None:
-            return None
-        http = await stack.enter_async_context(aiohttp.ClientSession())
-        return await stack.enter_async_context(ControllerClient(self._outbox, self._settings.channel, http))
-
-    async def _run_worker(self) -> None:
-        runner = WorkerRunner(handle_sigint=False, task_manager=self._health.tasks)
-        await runner.add_workers(self._worker)
-        await runner.run()
-        self._attendance.end(PIPELINE_ENDED)
-
-    async def _ending(self, running: asyncio.Task[None]) -> CallEnding:
-        """Wait for the ending; if the bot cancels the call instead, close the pipeline first."""
+    async def _ending(self) -> CallEnding:
+        """Wait for the ending. Decide it if the bot's own code cancels this task with all others."""
         try:
             return await asyncio.shield(self._attendance.ending)
         except asyncio.CancelledError:
-            cancelled = CallEnding(
-                Reason.CRASHED, "The bot's own code cancelled the call; see the bot's log."
-            )
-            self._attendance.end(cancelled)
-            await self._closing(cancelled).close(running)
+            self._attendance.end(CANCELLED)
             raise
 
-    def _closing(self, ending: CallEnding) -> Closing:
-        return Closing(ending, self._attendance, self._worker, self._health, self._voice)
+    # The bot.
 
-    async def _end(self, ending: CallEnding, running: asyncio.Task[None], cues: Cues) -> None:
-        logger.info("call ending", reason=str(ending.reason), message=ending.message)
-        if ending.reason is Reason.BUDGET_SPENT:
-            self._messages.close()
-            self._hearing.close()
-        closing = self._closing(ending)
-        await self._guard(closing.say_goodbye(cues.farewell, self._settings.grace_seconds))
-        await self._guard(closing.close(running))
+    async def _run_bot(self, bot: BotFile) -> None:
+        """Call the bot, and end the call once it returns, if nothing else did before."""
+        arguments = await runner_arguments(self._settings, self._peer)
+        attach_to(self, os.environ)
+        install_call(self._call)
+        patience = asyncio.timeout(WORKER_SECONDS)
+        try:
+            async with patience:
+                self._pipeline.add_done_callback(lambda _pipeline: patience.reschedule(None))
+                await bot.entry_point(arguments)
+        except TimeoutError as error:
+            ending = self._ending_without_worker() if patience.expired() else ending_of_bot(error, bot.path)
+        except asyncio.CancelledError as error:
+            if self._attendance.ending.done():
+                raise
+            ending = ending_of_bot(error, bot.path)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a bot may raise anything
+            logger.opt(exception=error).error("the bot crashed")
+            ending = ending_of_bot(error, bot.path)
+        else:
+            ending = self._ending_of_return()
+        task = asyncio.current_task()
+        if task is not None and task.cancelling() and not self._attendance.ending.done():
+            # Pipecat's WorkerRunner returns if it is cancelled.
+            ending = CANCELLED
+        self._attendance.end(ending)
+
+    def _ending_of_return(self) -> CallEnding:
+        if not self._pipeline.done():
+            return self._ending_without_worker()
+        if self._attendance.caller_gone.is_set():
+            return CallEnding(Reason.CALLER_LEFT, "The caller left the call.")
+        return CallEnding(Reason.COMPLETED, "The bot ended the call.")
+
+    def _ending_without_worker(self) -> CallEnding:
+        if self._other_workers:
+            what = "The bot runs no pipeline in its caller's room"
+            remedy = "make a transport of its runner_args, and begin and end the pipeline with it"
+        else:
+            what = f"The bot ran no PipelineWorker within {WORKER_SECONDS:g} seconds"
+            remedy = "let bot(runner_args) build a pipeline and run it with a WorkerRunner"
+        return CallEnding(Reason.CRASHED, f"{what}: {remedy}.")
+
+    # What Pipecat's hooks call.
+
+    def attach_runner(self, runner: WorkerRunner) -> None:
+        self._runners.append(runner)
+
+    async def attach_worker(self, worker: PipelineWorker) -> None:
+        try:
+            self._attach_worker(worker)
+        except Exception as error:
+            # Pipecat would only log it, and the call would go on unobserved.
+            self._crash(error)
+            raise
+
+    def _attach_worker(self, worker: PipelineWorker) -> None:
+        self._tools.add(worker)
+        if self._traces is not None:
+            trace(worker, self._settings.session_id)
+        if self._pipeline.done() or not meets_caller(worker):
+            self._other_workers += 1
+            attach_beside(worker, self._observers)
+            return
+        attendance = self._attendance
+        pipeline = CallPipeline(
+            worker,
+            replace(self._settings, goodbye=self._call.goodbye),
+            attendance,
+            self._hearing,
+            self._observers,
+            self._note_latency,
+        )
+        answers = pipeline.answers
+        if not attendance.caller_is_here:
+            answers.note_presence(is_here=False)
+        attendance.on_presence = lambda: answers.note_presence(is_here=attendance.caller_is_here)
+        self._pipeline.set_result(pipeline)
 
     # What runs beside the conversation.
 
-    def _helpers(self, cues: Cues, controller: ControllerClient | None) -> list[Coroutine[Any, Any, None]]:
+    def _helpers(self, controller: ControllerClient | None) -> list[Coroutine[Any, Any, None]]:
         helpers = [
-            self._greet(cues.greeting),
-            self._warn(cues.warning),
-            self._watch_answers(),
-            self._watch_refusals(),
-            self._health.run(),
+            self._with_pipeline(work)
+            for work in (
+                self._mark_first_speech,
+                self._warn,
+                self._repeat,
+                self._watch_answers,
+                self._watch_idleness,
+                self._watch_health,
+                self._watch_end,
+            )
         ]
-        if cues.repetition is not None:
-            helpers.append(self._repeat(cues.repetition))
+        helpers.append(self._watch_refusals())
         if controller is not None:
             inbox = InboxReader(controller, self._peer, self._stop)
             helpers += [inbox.run(), self._end_with_launch(controller)]
@@ -235,45 +221,61 @@ class BotSession:
         """Turn a bug in a helper into the call's ending, so that caller and model are still left properly."""
         try:
             await work
-        except Exception as caught:  # noqa: BLE001 - a bug may be anything
-            error = caught
-            while isinstance(error, ExceptionGroup):
-                error = error.exceptions[0]
-            logger.opt(exception=error).error("a part of the call crashed")
-            self._attendance.end(CallEnding.of_bug(error))
+        except Exception as error:  # noqa: BLE001 - a bug may be anything
+            self._crash(error)
 
-    async def _greet(self, greeting: Frame) -> None:
-        await self._attendance.caller_came.wait()
-        await self._answers.owe()
-        await self._worker.queue_frame(greeting)
-        heard_at = await self._answers.first_sound
+    def _crash(self, caught: BaseException) -> None:
+        error = caught
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        logger.opt(exception=error).error("a part of the call crashed")
+        self._attendance.end(CallEnding.of_bug(error))
+
+    async def _with_pipeline(self, work: Callable[[CallPipeline], Coroutine[Any, Any, None]]) -> None:
+        await work(await asyncio.shield(self._pipeline))
+
+    async def _mark_first_speech(self, pipeline: CallPipeline) -> None:
+        heard_at = await asyncio.shield(pipeline.answers.first_sound)
         self._outbox.mark("first_speech", asyncio.get_running_loop().time() - heard_at)
 
-    async def _warn(self, warning: Callable[[float], Frame]) -> None:
+    async def _warn(self, pipeline: CallPipeline) -> None:
         """Warn the caller that time is nearly up, as soon as the bot is quiet."""
         await self._attendance.time_is_short.wait()
-        await self._voice.quiet.wait()
-        if self._attendance.caller_is_here:
-            await self._worker.queue_frame(warning(self._attendance.warning_seconds))
+        await pipeline.voice.quiet.wait()
+        if self._attendance.caller_is_here and pipeline.cues.warning is not None:
+            await pipeline.say(pipeline.cues.warning(self._attendance.warning_seconds))
 
-    async def _repeat(self, repetition: Frame) -> None:
+    async def _repeat(self, pipeline: CallPipeline) -> None:
         """Have the bot repeat what a lost caller missed."""
-        while True:
-            await self._answers.missed.wait()
-            self._answers.missed.clear()
-            await self._answers.owe()
-            await self._worker.queue_frame(repetition)
+        while pipeline.cues.repetition is not None:
+            await pipeline.answers.missed.wait()
+            pipeline.answers.missed.clear()
+            await pipeline.say(pipeline.cues.repetition())
 
-    async def _watch_answers(self) -> None:
+    async def _watch_answers(self, pipeline: CallPipeline) -> None:
         """End the call once the caller has waited in vain for an answer. An ending call may be silent."""
-        unanswered = await self._answers.unanswered()
+        unanswered = await pipeline.answers.unanswered()
         if self._attendance.ending.done():
             return
         if not unanswered.is_reported:
             event = TurnUnanswered(cause=unanswered.cause)
             self._outbox.record(event)
             log_model_event(event)
-        self._attendance.end(self._health.ending_of_silence() or CallEnding.of(unanswered.error))
+        self._attendance.end(pipeline.health.ending_of_silence() or CallEnding.of(unanswered.error))
+
+    async def _watch_idleness(self, pipeline: CallPipeline) -> None:
+        while True:
+            await pipeline.idle.idle_for(self._settings.idle_seconds)
+            self._attendance.fell_silent(self._settings.idle_seconds)
+
+    async def _watch_health(self, pipeline: CallPipeline) -> None:
+        await pipeline.health.run()
+
+    async def _watch_end(self, pipeline: CallPipeline) -> None:
+        """End the call once the pipeline has ended, even if the bot does not return."""
+        await pipeline.finished.wait()
+        await asyncio.sleep(LEAVING_SECONDS)
+        self._attendance.end(self._ending_of_return())
 
     async def _watch_refusals(self) -> None:
         while True:
@@ -296,33 +298,68 @@ class BotSession:
         await controller.launch_ended.wait()
         self._attendance.terminate()
 
-    async def _note_typed_text(self, _input: CallerInput, _text: str) -> None:
-        self._outbox.record(TurnEnded())
-        await self._answers.owe()
+    async def _open_channel(self, stack: contextlib.AsyncExitStack) -> ControllerClient | None:
+        if self._settings.channel is None:
+            return None
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        return await stack.enter_async_context(ControllerClient(self._outbox, self._settings.channel, http))
 
     async def _note_latency(self, seconds: float) -> None:
         self._outbox.record(ResponseLatency(seconds=seconds))
-        await self.send({"type": "response_latency", "seconds": round(seconds, 3)})
+        await self._send({"type": "response_latency", "seconds": round(seconds, 3)})
 
+    async def _send(self, message: Mapping[str, Any]) -> None:
+        """Send the caller's page an RTVI server message, if there is a page."""
+        if self._pipeline.done():
+            await self._pipeline.result().send(message)
 
-Bot = Callable[[BotSession], Awaitable[None]]
-"""A bot's entry point: `async def bot(session)`."""
+    async def _report_refusal(self, sentence: str) -> None:
+        if self._pipeline.done() and (rtvi := self._pipeline.result().rtvi) is not None:
+            await rtvi.push_transport_message(Error(data=ErrorData(error=sentence, fatal=False)))
+
+    # The end.
+
+    async def _end(self, ending: CallEnding, running: asyncio.Task[None]) -> None:
+        logger.info("call ending", reason=str(ending.reason), message=ending.message)
+        if ending.reason is Reason.BUDGET_SPENT:
+            self._messages.close()
+            self._hearing.close()
+        if ending.reason is Reason.CALLER_LEFT:
+            await self._meeting.events.deliver_held()
+            if await is_done(running, LEAVING_SECONDS):
+                return
+        if self._pipeline.done() and not self._pipeline.result().worker.has_finished():
+            closing = Closing(ending, self._attendance, self._pipeline.result())
+            await self._guard(closing.say_goodbye(self._settings.grace_seconds))
+            await self._guard(closing.close())
+        for runner in self._runners:
+            await runner.cancel(ending.message)
+        if not await is_done(running, LEAVING_SECONDS):
+            running.cancel()
+            if not await is_done(running, LEAVING_SECONDS):
+                logger.warning("the bot does not return, left behind")
 
 
 async def hold_call(
-    bot: Bot,
+    path: Path,
     settings: RunnerSettings,
     outbox: Outbox,
     attendance: Attendance,
+    loaded: Callable[[], None],
     traces: "Traces | None" = None,
 ) -> CallEnding:
-    """Let the bot run one call, and return how it ended.
+    """Let the bot in this file hold one call, and return how it ended.
+
+    `loaded` is called once the bot is imported.
 
     Raises:
         BotError: The call could not begin.
     """
-    await bot(BotSession(settings, outbox, attendance, traces))
-    if not attendance.ending.done():
-        unheld = "The bot returned without running the call: its bot() must await session.run(...)."
-        attendance.end(CallEnding(Reason.CRASHED, unheld))
+    session = BotSession(settings, outbox, attendance, traces)
+    bot = load_bot_file(path)
+    loaded()
+    # What stays in memory is frozen, so that no collection walks through it in the middle of a call.
+    gc.freeze()
+    gc.enable()
+    await session.run(bot)
     return attendance.ending.result()

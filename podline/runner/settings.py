@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from podline.contract import environment as env
+from podline.current_call import MUTE_SECONDS
 from podline.variables import HttpUrl, Text, WebSocketUrl, given, quoted, read_variables
 
 Transport = Literal["daily", "livekit", "webrtc"]
@@ -93,6 +94,46 @@ class Channel:
     token: Annotated[Text, Field(alias=env.LAUNCH_TOKEN)] = field(repr=False)
 
 
+@dataclass(frozen=True)
+class GoodbyeCue:
+    """How a bot ends a call politely: what its model is asked, or what its text-to-speech service says."""
+
+    request: str = ""
+    sentence: str = ""
+    is_none: bool = False
+
+
+def _goodbye(text: str) -> GoodbyeCue:
+    try:
+        given_goodbye = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("is not JSON") from None
+    match given_goodbye:
+        case False:
+            return GoodbyeCue(is_none=True)
+        case {"request": str(request)}:
+            return GoodbyeCue(request=request)
+        case {"sentence": str(sentence)}:
+            return GoodbyeCue(sentence=sentence)
+        case _:
+            raise ValueError("is neither false nor an object with a request or a sentence")
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        # Not shown: it may contain anything.
+        raise ValueError("is not JSON") from None
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    value = _json(text)
+    if not isinstance(value, dict):
+        raise ValueError("is not a JSON object")  # noqa: TRY004 - pydantic takes it for what is wrong
+    return value
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunnerSettings:
     """A runner's settings for its call. Times are in seconds.
@@ -110,6 +151,10 @@ class RunnerSettings:
         return_grace_seconds: How long a caller who was lost abruptly may take to return.
         idle_seconds: How long both sides may be silent.
         mute_seconds: How long a caller who is owed an answer may hear nothing; 0 if the bot may be silent.
+        agent: The name of the agent that the bot runs as.
+        body: What whoever started the session has for the bot.
+        metadata: What they know it by.
+        goodbye: How the agent says goodbye; None for the default.
     """
 
     session_id: Annotated[Identifier, Field(alias=env.SESSION_ID)]
@@ -127,7 +172,13 @@ class RunnerSettings:
     no_caller_seconds: Annotated[Day, Field(alias=env.NO_CALLER_SECONDS)] = 60.0
     return_grace_seconds: Annotated[Hour, Field(alias=env.RETURN_GRACE_SECONDS)] = 10.0
     idle_seconds: Annotated[Day, Field(alias=env.IDLE_SECONDS)] = 300.0
-    mute_seconds: Annotated[MuteSeconds, Field(alias=env.MUTE_SECONDS)] = 8.0
+    mute_seconds: Annotated[MuteSeconds, Field(alias=env.MUTE_SECONDS)] = MUTE_SECONDS
+    agent: Annotated[Text, Field(alias=env.AGENT)] = ""
+    body: Annotated[Any, BeforeValidator(_json), Field(alias=env.BODY)] = field(default_factory=dict)
+    metadata: Annotated[dict[str, Any], BeforeValidator(_json_object), Field(alias=env.METADATA)] = field(
+        default_factory=dict
+    )
+    goodbye: Annotated[GoodbyeCue | None, BeforeValidator(_goodbye), Field(alias=env.GOODBYE)] = None
 
     @property
     def room(self) -> DailyRoomAccess | LiveKitRoomAccess | None:

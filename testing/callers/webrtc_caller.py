@@ -24,13 +24,16 @@ from pipecat.frames.frames import Frame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frameworks.rtvi.models import Error, ErrorData
+from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
 
 from podline.errors import BotError
-from podline.runner.pipeline import CallerInput, DiscreetRTVI
+from podline.runner.attachment import keep_discreet, limit_hearing
+from podline.runner.room.caller_meeting import CallerMeeting
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.hearing import Hearing
-from podline.runner.room.webrtc import Peer
+from podline.runner.room.webrtc import Peer, PeerTransport
 
 PATIENCE_SECONDS = 20.0
 RATE = 48_000
@@ -110,7 +113,7 @@ class Attacker:
 
     def kept_frames(self) -> list[int]:
         """How many frames of each track the bot has decoded and nobody has read."""
-        receivers = [each.receiver for each in self._peer._connection.pc.getTransceivers()]
+        receivers = [each.receiver for each in self._peer.connection.pc.getTransceivers()]
         return [_kept(each.track) for each in receivers]
 
     def send(self, message: object) -> None:
@@ -148,18 +151,19 @@ async def attacking(
     track: MediaStreamTrack | None = None, more: Sequence[MediaStreamTrack] = ()
 ) -> AsyncIterator[Attacker]:
     """A connected attacker, before a bot's pipeline from its transport to where its model would be."""
-    rtvi, reached, hearing = DiscreetRTVI(), Reached(), Hearing(time.monotonic)
-    messages = ClientMessages(time.monotonic, rtvi.report_refusal)
-    peer = Peer(_Nobody(), messages)
-    pipeline = Pipeline(
-        [
-            peer.transport.input(),
-            CallerInput(hearing),
-            reached,
-            peer.transport.output(),
-        ]
-    )
-    worker = PipelineWorker(pipeline, rtvi_processor=rtvi, idle_timeout_secs=None)
+    reached, hearing = Reached(), Hearing(time.monotonic)
+
+    async def report(sentence: str) -> None:
+        await worker.rtvi.push_transport_message(Error(data=ErrorData(error=sentence, fatal=False)))
+
+    meeting = CallerMeeting(_Nobody(), ClientMessages(time.monotonic, report))
+    peer = Peer(meeting)
+    params = TransportParams(audio_in_enabled=True, audio_out_enabled=True)
+    transport = PeerTransport(peer, meeting, peer.connection, params)
+    limit_hearing(transport.input(), hearing)
+    pipeline = Pipeline([transport.input(), reached, transport.output()])
+    worker = PipelineWorker(pipeline, idle_timeout_secs=None)
+    keep_discreet(worker.rtvi)
     attacker = Attacker(reached, hearing, track or Flood(0), peer)
     for each in more:
         attacker.connection.addTransceiver(each, direction="sendrecv")

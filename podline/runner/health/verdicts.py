@@ -27,6 +27,8 @@ from podline.errors import BotError
 from podline.runner.ending import CallEnding
 
 _MAX_CHARACTERS: Final = 80
+_REFUSED: Final = (400, 401, 403, 404, 1007, 1008)
+"""The codes of HTTP and WebSocket by which services' clients say that a key, a model or a setup is wrong."""
 
 
 def ending_after(frame: ErrorFrame) -> CallEnding | None:
@@ -51,7 +53,8 @@ def ending_of_crash(processor: FrameProcessor, error: BaseException, task: str |
     if isinstance(error, MemoryError):
         return CallEnding.of_bug(error)
     where = "" if task is None else f" in its task {_brief(task)}"
-    return ending_of(processor, f"crashed with {type(error).__name__}{where}")
+    refused = getattr(error, "code", None) in _REFUSED
+    return ending_of(processor, f"crashed with {type(error).__name__}{where}", refused=refused)
 
 
 def ending_of(processor: FrameProcessor, what: str, *, refused: bool = False) -> CallEnding:
@@ -66,9 +69,15 @@ def ending_of(processor: FrameProcessor, what: str, *, refused: bool = False) ->
     return CallEnding(reason, f"The processor {name_of(processor)} {what}; see the bot's log.")
 
 
-def ending_of_block(objects: Iterable[object]) -> CallEnding:
-    """Return the ending for an event loop that code blocks, in the methods of these objects."""
-    what = "blocks the whole bot: it waits or computes without yielding"
+def ending_of_block(objects: Iterable[object], line: str | None = None) -> CallEnding:
+    """Return the ending for an event loop that code blocks, in the methods of these objects.
+
+    Args:
+        objects: Innermost first.
+        line: The bot's own line that blocks it, if it is one.
+    """
+    where = "" if line is None else f" in {line}"
+    what = f"blocks the whole bot{where}: it waits or computes without yielding"
     processor = next((each for each in objects if isinstance(each, FrameProcessor)), None)
     if processor is not None:
         return ending_of(processor, what)

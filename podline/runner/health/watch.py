@@ -17,7 +17,7 @@ from pipecat.transports.base_input import BaseInputTransport
 
 from podline.contract.reasons import Reason
 from podline.runner.attendance import Attendance
-from podline.runner.ending import PIPELINE_ENDED, CallEnding
+from podline.runner.ending import CallEnding
 from podline.runner.health.progress import Progress
 from podline.runner.health.tasks import EndedTask, WatchedTasks
 from podline.runner.health.verdicts import ending_after, ending_of, ending_of_crash, name_of
@@ -69,7 +69,6 @@ class PipelineHealth:
             "on_pipeline_error": self._error,
             "on_setup_timeout": self._not_set_up,
             "on_pipeline_timeout": self._not_started,
-            "on_pipeline_finished": self._finished,
         }
         for event, handler in handlers.items():
             worker.add_event_handler(event, handler)
@@ -136,9 +135,6 @@ class PipelineHealth:
             self._end(None, CallEnding(Reason.CRASHED, "The pipeline could not start; see the bot's log."))
         else:
             self._end(holder, ending_of(holder, what))
-
-    def _finished(self, _worker: PipelineWorker, _frame: Frame) -> None:
-        self._attendance.end(PIPELINE_ENDED)
 
     def _end(
         self, processor: FrameProcessor | None, ending: CallEnding, error: BaseException | None = None

@@ -57,6 +57,9 @@ class SessionObservers:
     """Makes the observers of a session's pipeline workers, which count each thing once between them.
 
     A bot may have several workers, and a frame that crosses the bus from one to another is seen in both.
+
+    Attributes:
+        record: Takes each event as it happens.
     """
 
     def __init__(self, record: RecordEvent, caller_is_here: Callable[[], bool]) -> None:
@@ -66,7 +69,7 @@ class SessionObservers:
             record: Takes each event as it happens.
             caller_is_here: Returns False while silence means nothing.
         """
-        self._record = record
+        self.record = record
         self._caller_is_here = caller_is_here
         self._services = (ServiceObserver(record), _tool_calls(record), _errors(record))
         self._seen: weakref.WeakValueDictionary[int, Frame] = weakref.WeakValueDictionary()
@@ -75,17 +78,17 @@ class SessionObservers:
         """Return the observers of what a worker's services do: usage, first bytes, tool calls, errors."""
         return [_EachFrameOnce(self._services, self._seen)]
 
-    def of_call(self, answers: BaseObserver) -> list[BaseObserver]:
+    def of_call(self, *others: BaseObserver) -> list[BaseObserver]:
         """Return the observers of the worker with the caller's transport: of its services and of the call.
 
         Args:
-            answers: Follows the answers that are owed.
+            others: See the same frames.
         """
         each = (
             *self.of_services(),
-            answers,
-            _speech(self._record, Silences(self._record, self._caller_is_here)),
-            ModelEventObserver(self._record),
+            *others,
+            _speech(self.record, Silences(self.record, self._caller_is_here)),
+            ModelEventObserver(self.record),
         )
         return [ObserverGroup(each)]
 

@@ -6,7 +6,7 @@ Loads OpenTelemetry's SDK, so import it only if traces are wanted.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Container, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -113,7 +113,7 @@ class Traces:
         sending = last_spans(self._provider)
         await asyncio.to_thread(sending.join, LAST_SPANS_SECONDS)
 
-    def noting(self, record: Callable[[Event], None], tools: Collection[str]) -> Callable[[Event], None]:
+    def noting(self, record: Callable[[Event], None], tools: Container[str]) -> Callable[[Event], None]:
         """Return `record` with a span for each tool call. A name not in `tools` was made up by the model."""
 
         def note(event: Event) -> None:

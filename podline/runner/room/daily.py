@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from pipecat.frames.frames import InputAudioRawFrame, UserAudioRawFrame
-from pipecat.transports.base_transport import BaseTransport
 
 from podline.extras import optional
-from podline.runner.room.client_messages import ClientMessages
+from podline.runner.room.caller_meeting import CallerMeeting
+from podline.runner.room.client_events import ToldOfCaller
 from podline.runner.room.membership import Membership
-from podline.runner.room.protocols import END_SILENCE_SECONDS, Presence
+from podline.runner.room.protocols import PARAMS, Presence
 from podline.runner.settings import DailyRoomAccess
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 else:
     pipecat_daily = optional("daily", "pipecat.transports.daily.transport")
 
-
-BOT_NAME: Final = "Podline"
-"""The bot's name as others in the room see it."""
 
 JOIN_SECONDS: Final = 15.0
 """How long joining may take. Daily's client itself tries for 19 s without a network, and Pipecat stops a
@@ -30,24 +27,14 @@ RECOVERY_SECONDS: Final = 15.0
 """How long a connection to Daily may be interrupted. Its client reconnects by itself, or never reports."""
 
 
-def daily_transport(room: DailyRoomAccess, presence: Presence, messages: ClientMessages) -> BaseTransport:
-    """Return a transport that joins the room when its pipeline is set up and notifies `presence`."""
-    transport = _DailyCallerTransport(room, messages)
-    call = DailyCall(room, presence, lambda: transport.last_error)
-    transport.is_caller, transport.is_stranger = call.is_caller, call.is_stranger
-    events: dict[str, Callable[..., None]] = {
-        "on_joined": call.joined,
-        "on_participant_joined": call.participant_joined,
-        "on_participant_left": call.participant_left,
-        "on_participant_updated": call.participant_updated,
-        "on_network_connection_status_updated": call.connection_changed,
-        "on_call_state_updated": call.state_changed,
-        "on_before_leave": call.leaving,
-        "on_error": call.failed,
-    }
-    for name, handler in events.items():
-        transport.add_event_handler(name, handler)
-    return transport
+def use_daily(room: DailyRoomAccess, meeting: CallerMeeting) -> None:
+    """Have whoever makes Pipecat's transport for this room get one that knows the call."""
+
+    class DailyTransport(DailyCallerTransport):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(room, meeting, *args, **options)
+
+    setattr(pipecat_daily, "DailyTransport", DailyTransport)  # noqa: B010 - to mypy, a class is no variable
 
 
 class DailyCall:
@@ -57,7 +44,7 @@ class DailyCall:
     owner's token. Others may join and leave. Once the caller has left, the next to join is the caller: to
     Daily, a returning caller is a new participant.
 
-    Each method that takes a transport is an event handler of Pipecat's `DailyTransport`.
+    Its methods take what Pipecat's `DailyTransport` gives the handlers of its events.
     """
 
     def __init__(self, room: DailyRoomAccess, presence: Presence, last_error: Callable[[], str]) -> None:
@@ -77,7 +64,7 @@ class DailyCall:
         """Return whether this is certainly someone else: a message may arrive before its sender's join."""
         return self._caller is not None and not self.is_caller(participant_id)
 
-    def joined(self, _transport: BaseTransport, data: Mapping[str, Any]) -> None:
+    def joined(self, data: Mapping[str, Any]) -> None:
         if self._membership.is_over:
             return
         self._joining.cancel()
@@ -89,23 +76,21 @@ class DailyCall:
                 "the token does not allow it to send audio", "set DAILY_TOKEN to one that does"
             )
 
-    def participant_joined(self, _transport: BaseTransport, participant: Mapping[str, Any]) -> None:
+    def participant_joined(self, participant: Mapping[str, Any]) -> None:
         if self._caller is None:
             self._caller = participant["id"]
             self._presence.caller_joined()
 
-    def participant_left(
-        self, _transport: BaseTransport, participant: Mapping[str, Any], reason: str
-    ) -> None:
+    def participant_left(self, participant: Mapping[str, Any], reason: str) -> None:
         if self.is_caller(participant["id"]):
             self._caller = None
             self._presence.caller_left(abruptly=_was_lost(participant, reason))
 
-    def participant_updated(self, _transport: BaseTransport, participant: Mapping[str, Any]) -> None:
+    def participant_updated(self, participant: Mapping[str, Any]) -> None:
         if participant.get("info", {}).get("isLocal") and not _may_speak(participant):
             self._membership.lose("someone revoked the bot's permission to speak")
 
-    def connection_changed(self, _transport: BaseTransport, status: Mapping[str, Any]) -> None:
+    def connection_changed(self, status: Mapping[str, Any]) -> None:
         """Note the state of one connection: signalling and each direction's transport report separately."""
         connection = str(status.get("connection"))
         if status.get("event") == "interrupted":
@@ -117,16 +102,16 @@ class DailyCall:
         else:
             self._membership.recovered()
 
-    def state_changed(self, _transport: BaseTransport, state: str) -> None:
+    def state_changed(self, state: str) -> None:
         """Note the call's state: `left` without our leaving means ejection, or the end of the room."""
         if state == "left":
             self._membership.lose(self._last_error() or "Daily ended the call for the bot")
 
-    def leaving(self, _transport: BaseTransport) -> None:
+    def leaving(self) -> None:
         self._joining.cancel()
         self._membership.finish()
 
-    def failed(self, _transport: BaseTransport, error: str) -> None:
+    def failed(self, error: str) -> None:
         """Treat an error before the join as a refusal; later the call's state shows what it means."""
         if not self._has_joined:
             words = self._last_error() or error.removeprefix(f"Error joining {self._room.url}: ")
@@ -139,25 +124,35 @@ class DailyCall:
         self._membership.refuse(words, "check the network and DAILY_ROOM_URL")
 
 
-class _DailyCallerTransport(pipecat_daily.DailyTransport):
+class DailyCallerTransport(ToldOfCaller, pipecat_daily.DailyTransport):
     """Pipecat's transport, which hears only the caller and keeps Daily's error messages."""
 
-    def __init__(self, room: DailyRoomAccess, messages: ClientMessages) -> None:
-        super().__init__(
-            room.url,
-            room.token,
-            BOT_NAME,
-            pipecat_daily.DailyParams(
-                audio_in_enabled=True,
-                audio_out_enabled=True,
-                audio_out_end_silence_secs=END_SILENCE_SECONDS,
-                camera_out_enabled=False,
-            ),
-        )
+    def __init__(
+        self,
+        room: DailyRoomAccess,
+        meeting: CallerMeeting,
+        room_url: str,
+        token: str | None,
+        bot_name: str,
+        params: pipecat_daily.DailyParams | None = None,
+        **names: Any,
+    ) -> None:
+        params = (params or pipecat_daily.DailyParams()).model_copy(update=PARAMS)
+        super().__init__(room_url, token, bot_name, params, **names)
         self.last_error = ""
-        self._messages = messages
-        self.is_caller: Callable[[str], bool] = lambda _participant_id: False
-        self.is_stranger: Callable[[str], bool] = lambda _participant_id: False
+        self.client_events = meeting.events
+        self.call = call = DailyCall(room, meeting.presence, lambda: self.last_error)
+        self._messages = meeting.messages
+        self._noted: dict[str, Callable[..., None]] = {
+            "on_joined": call.joined,
+            "on_participant_joined": call.participant_joined,
+            "on_participant_left": call.participant_left,
+            "on_participant_updated": call.participant_updated,
+            "on_network_connection_status_updated": call.connection_changed,
+            "on_call_state_updated": call.state_changed,
+            "on_before_leave": call.leaving,
+            "on_error": call.failed,
+        }
         # Daily's client reports here why it ends a call, but Pipecat's client does not listen.
         self._client.on_error = self._keep_error  # type: ignore[method-assign]
 
@@ -166,8 +161,16 @@ class _DailyCallerTransport(pipecat_daily.DailyTransport):
             self._input = _DailyCallerInput(self, self._client, self._params, name=self._input_name)
         return self._input
 
+    def note_event(self, event: str, *args: Any) -> None:
+        note = self._noted.get(event)
+        if note is not None:
+            note(*args)
+
+    def concerns_caller(self, client: Any) -> bool:
+        return not isinstance(client, Mapping) or not self.call.is_stranger(str(client.get("id")))
+
     async def _on_app_message(self, message: Any, sender: str) -> None:
-        if not self.is_stranger(sender):
+        if not self.call.is_stranger(sender):
             taken = await self._messages.take_parsed(message)
             if taken is not None:
                 await super()._on_app_message(taken, sender)
@@ -181,10 +184,10 @@ class _DailyCallerTransport(pipecat_daily.DailyTransport):
 class _DailyCallerInput(pipecat_daily.DailyInputTransport):
     """Passes on only the caller's audio: interleaved frames of two speakers are not intelligible."""
 
-    _transport: _DailyCallerTransport
+    _transport: DailyCallerTransport
 
     async def push_audio_frame(self, frame: InputAudioRawFrame) -> None:
-        if isinstance(frame, UserAudioRawFrame) and self._transport.is_caller(frame.user_id):
+        if isinstance(frame, UserAudioRawFrame) and self._transport.call.is_caller(frame.user_id):
             await super().push_audio_frame(frame)
 
 

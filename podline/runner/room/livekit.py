@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from pipecat.frames.frames import InputAudioRawFrame, UserAudioRawFrame
 from pipecat.processors.frame_processor import FrameProcessorSetup
-from pipecat.transports.base_transport import BaseTransport
 
 from podline.extras import optional
-from podline.runner.room.client_messages import ClientMessages
+from podline.runner.room.caller_meeting import CallerMeeting
+from podline.runner.room.client_events import ToldOfCaller
 from podline.runner.room.grants import granted, missing_permission_of
 from podline.runner.room.livekit_call import LiveKitCall
 from podline.runner.room.livekit_tracks import track_to_hear
-from podline.runner.room.protocols import END_SILENCE_SECONDS, Presence
+from podline.runner.room.protocols import PARAMS
 from podline.runner.settings import LiveKitRoomAccess
 
 if TYPE_CHECKING:
@@ -47,30 +47,38 @@ _connect_once: Final = inspect.unwrap(pipecat_livekit.LiveKitTransportClient.con
 """No retries by Pipecat: three take ten seconds, and a refusal stays a refusal."""
 
 
-def livekit_transport(room: LiveKitRoomAccess, presence: Presence, messages: ClientMessages) -> BaseTransport:
-    """Return a transport that joins the room when its pipeline is set up and notifies `presence`."""
-    call = LiveKitCall(room, presence)
-    transport = _LiveKitCallerTransport(room, call, messages)
-    transport.add_event_handler("on_before_disconnect", call.leaving)
-    return transport
+def use_livekit(room: LiveKitRoomAccess, meeting: CallerMeeting) -> None:
+    """Have whoever makes Pipecat's transport for this room get one that knows the call."""
+
+    class LiveKitTransport(LiveKitCallerTransport):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(room, meeting, *args, **options)
+
+    setattr(pipecat_livekit, "LiveKitTransport", LiveKitTransport)  # noqa: B010 - to mypy, a class is no variable
 
 
-class _LiveKitCallerTransport(pipecat_livekit.LiveKitTransport):
+class LiveKitCallerTransport(ToldOfCaller, pipecat_livekit.LiveKitTransport):
     """Pipecat's transport, which hears only the caller and joins at once or not at all."""
 
-    def __init__(self, room: LiveKitRoomAccess, call: LiveKitCall, messages: ClientMessages) -> None:
-        params = pipecat_livekit.LiveKitParams(
-            audio_in_enabled=True,
-            audio_out_enabled=True,
-            audio_out_end_silence_secs=END_SILENCE_SECONDS,
-            audio_out_queue_size_ms=OUT_QUEUE_MILLISECONDS,
+    def __init__(
+        self,
+        room: LiveKitRoomAccess,
+        meeting: CallerMeeting,
+        url: str,
+        token: str,
+        room_name: str,
+        params: pipecat_livekit.LiveKitParams | None = None,
+        **names: Any,
+    ) -> None:
+        params = (params or pipecat_livekit.LiveKitParams()).model_copy(
+            update={**PARAMS, "audio_out_queue_size_ms": OUT_QUEUE_MILLISECONDS}
         )
-        name = str(granted(room.token).get("room"))
-        super().__init__(room.url, room.token, name, params)
-        self._call = call
-        self._messages = messages
+        super().__init__(url, token, room_name, params, **names)
+        self.client_events = meeting.events
+        self._call = LiveKitCall(room, meeting.presence)
+        self._messages = meeting.messages
         callbacks = self._client._callbacks  # noqa: SLF001 - Pipecat makes its client itself
-        self._client = _LiveKitCallClient(call, room.url, room.token, name, params, callbacks, self.name)
+        self._client = _LiveKitCallClient(self._call, url, token, room_name, params, callbacks, self.name)
 
     def input(self) -> pipecat_livekit.LiveKitInputTransport:
         if self._input is None:
@@ -78,6 +86,14 @@ class _LiveKitCallerTransport(pipecat_livekit.LiveKitTransport):
                 self._call, self, self._client, self._params, name=self._input_name
             )
         return self._input
+
+    def note_event(self, event: str, *_args: Any) -> None:
+        if event == "on_before_disconnect":
+            self._call.leaving()
+
+    def concerns_caller(self, client: Any) -> bool:
+        identity = client.get("id") if isinstance(client, dict) else client
+        return not self._call.is_stranger(identity if isinstance(identity, str) else None)
 
     async def _on_data_received(self, data: bytes, participant_id: str | None) -> None:
         if not self._call.is_stranger(participant_id):

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pipecat.transports.base_transport import BaseTransport
-
 from podline.extras import optional
 from podline.runner.room.grants import missing_permission
 from podline.runner.room.livekit_tracks import CallerReception
@@ -118,7 +116,7 @@ class LiveKitCall:
         if self.is_caller(identity):
             self._reception.heard()
 
-    def leaving(self, _transport: BaseTransport) -> None:
+    def leaving(self) -> None:
         self._reception.stop()
         self._membership.finish()
 

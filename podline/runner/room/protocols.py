@@ -5,8 +5,9 @@ from typing import Any, Final, Protocol
 
 from podline.errors import BotError
 
-END_SILENCE_SECONDS: Final = 0
-"""Playback paces audio, so nothing is in flight when the pipeline ends, and Pipecat's 2 s only delay that."""
+PARAMS: Final = {"audio_out_end_silence_secs": 0}
+"""The parameters that every transport gets, whatever the bot sets. Playback paces audio, so nothing is in
+flight when the pipeline ends, and Pipecat's 2 s of silence only delay that."""
 
 
 class Presence(Protocol):

@@ -126,8 +126,10 @@ class SteadyTransport(smallwebrtc_transport.SmallWebRTCTransport):
         self,
         webrtc_connection: smallwebrtc_connection.SmallWebRTCConnection,
         params: TransportParams,
+        input_name: str | None = None,
+        output_name: str | None = None,
     ) -> None:
-        super().__init__(webrtc_connection, params)
+        super().__init__(webrtc_connection, params, input_name, output_name)
         self._track: SteadyAudioTrack | None = None
         for event in ("disconnected", "closed"):
             webrtc_connection.add_event_handler(event, self._stop_track)

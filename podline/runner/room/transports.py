@@ -1,51 +1,44 @@
-"""How the bot meets its caller: a Pipecat transport for each provider, imported only if it is used."""
+"""The caller's room for the bot: Pipecat's transport of its kind is prepared before the bot is imported."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pipecat.transports.base_transport import BaseTransport
-
-from podline.runner.room.client_messages import ClientMessages
-from podline.runner.room.protocols import Presence
+from podline.runner.room.caller_meeting import CallerMeeting
 from podline.runner.settings import DailyRoomAccess, LiveKitRoomAccess, RunnerSettings
 
 if TYPE_CHECKING:
     from podline.runner.room.webrtc import Peer
 
 
-MeetCaller = Callable[[Presence, ClientMessages], "tuple[BaseTransport, Peer | None]"]
-"""Makes the transport for the caller's room; without a room, the transport of a peer, and that peer.
+def prepare_transport(settings: RunnerSettings, meeting: CallerMeeting) -> Peer | None:
+    """Prepare Pipecat's transport for this call's room; without a room, return the caller's peer.
 
-Raises `ConfigInvalid` if the extra of Pipecat that it needs is missing.
-"""
+    A bot imports the class by its name in Pipecat, so it has to be another before that.
 
-
-def import_transport(settings: RunnerSettings) -> MeetCaller:
-    """Import what this call's transport needs, and return a function that makes the transport."""
+    Raises:
+        ConfigInvalid: The extra of Pipecat that the room needs is missing.
+    """
     match settings.room:
         case DailyRoomAccess() as daily_room:
-            from podline.runner.room.daily import daily_transport  # noqa: PLC0415
+            from podline.runner.room.daily import use_daily  # noqa: PLC0415
 
-            return lambda presence, messages: (daily_transport(daily_room, presence, messages), None)
+            use_daily(daily_room, meeting)
+            return None
         case LiveKitRoomAccess() as livekit_room:
-            from podline.runner.room.livekit import livekit_transport  # noqa: PLC0415
+            from podline.runner.room.livekit import use_livekit  # noqa: PLC0415
 
-            return lambda presence, messages: (livekit_transport(livekit_room, presence, messages), None)
+            use_livekit(livekit_room, meeting)
+            return None
         case None:
             from podline.runner.room.steady_webrtc import keep_steady_time  # noqa: PLC0415
-            from podline.runner.room.webrtc import Peer  # noqa: PLC0415
+            from podline.runner.room.webrtc import Peer, use_peer  # noqa: PLC0415
 
             keep_steady_time()
-
-            def meet_by_peer(presence: Presence, messages: ClientMessages) -> tuple[BaseTransport, Peer]:
-                peer = Peer(
-                    presence,
-                    messages,
-                    settings.ice_servers,
-                    refuse_private_candidates=settings.refuse_private_candidates,
-                )
-                return peer.transport, peer
-
-            return meet_by_peer
+            peer = Peer(
+                meeting,
+                settings.ice_servers,
+                refuse_private_candidates=settings.refuse_private_candidates,
+            )
+            use_peer(peer, meeting)
+            return peer

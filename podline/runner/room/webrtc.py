@@ -1,7 +1,4 @@
-"""One WebRTC peer connection with the caller, set up before the caller arrives.
-
-Pipecat builds a connection for each offer; here one waits for the offer, with pipeline and model already up.
-"""
+"""One WebRTC peer connection with the caller: it waits for their offer, and knows whether they are there."""
 
 import asyncio
 import struct
@@ -9,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from pipecat.transports.base_transport import BaseTransport, TransportParams
+from pipecat.transports.base_transport import TransportParams
 
 from podline.contract.candidates import CandidateFilter, why_too_much
 from podline.extras import optional
-from podline.runner.room.client_messages import ClientMessages
+from podline.runner.room.caller_meeting import CallerMeeting
+from podline.runner.room.client_events import ToldOfCaller
 from podline.runner.room.guarded_connection import GuardedConnection
-from podline.runner.room.protocols import END_SILENCE_SECONDS, Presence, UnusableOffer
+from podline.runner.room.protocols import PARAMS, UnusableOffer
 from podline.runner.room.steady_webrtc import SteadyTransport
 from podline.runner.settings import PeerIceServer
 
@@ -24,11 +22,13 @@ if TYPE_CHECKING:
     from aiortc import exceptions as aiortc_exceptions
     from aiortc import sdp
     from pipecat.transports.smallwebrtc import connection as smallwebrtc_connection
+    from pipecat.transports.smallwebrtc import transport as smallwebrtc_transport
 else:
     aiortc = optional("webrtc", "aiortc")
     aiortc_exceptions = optional("webrtc", "aiortc.exceptions")
     sdp = optional("webrtc", "aiortc.sdp")
     smallwebrtc_connection = optional("webrtc", "pipecat.transports.smallwebrtc.connection")
+    smallwebrtc_transport = optional("webrtc", "pipecat.transports.smallwebrtc.transport")
 
 
 _WATCH_SECONDS: Final = 0.5
@@ -51,40 +51,28 @@ _UNREADABLE: Final = (
 
 
 class Peer:
-    """The caller's end of the call, over SmallWebRTC."""
+    """The caller's end of the call, over SmallWebRTC.
+
+    Attributes:
+        connection: Pipecat's connection, for the bot.
+        offered: Set once the caller has offered, so that the bot can build its pipeline.
+    """
 
     def __init__(
         self,
-        presence: Presence,
-        messages: ClientMessages,
+        meeting: CallerMeeting,
         ice_servers: Sequence[PeerIceServer] = (),
         *,
         refuse_private_candidates: bool = False,
     ) -> None:
-        self._presence = presence
+        self._presence = meeting.presence
         self._candidates = CandidateFilter(refuse_private=refuse_private_candidates)
-        self._connection: smallwebrtc_connection.SmallWebRTCConnection = GuardedConnection(
-            messages, [aiortc.RTCIceServer(**asdict(each)) for each in ice_servers]
+        self.connection: smallwebrtc_connection.SmallWebRTCConnection = GuardedConnection(
+            meeting.messages, [aiortc.RTCIceServer(**asdict(each)) for each in ice_servers]
         )
-        self._was_offered = False
+        self.offered = asyncio.Event()
         self._away = asyncio.Event()
         self._away.set()
-        self.transport: BaseTransport = SteadyTransport(
-            self._connection,
-            TransportParams(
-                audio_in_enabled=True,
-                audio_out_enabled=True,
-                audio_out_end_silence_secs=END_SILENCE_SECONDS,
-            ),
-        )
-
-        @self.transport.event_handler("on_client_connected")
-        async def on_client_connected(_transport: BaseTransport, _connection: Any) -> None:
-            self._arrive()
-
-        @self.transport.event_handler("on_client_disconnected")
-        async def on_client_disconnected(_transport: BaseTransport, _connection: Any) -> None:
-            self._leave(abruptly=False)
 
     async def answer(self, offer: dict[str, Any], withdrawn: asyncio.Event | None = None) -> dict[str, Any]:
         """Take the caller's offer: their first, a renegotiation, or a new one after they were lost.
@@ -110,21 +98,21 @@ class Peer:
             await _first_within(_MISSED_SECONDS, self._away, withdrawn)
         if withdrawn.is_set():
             raise UnusableOffer("The offer was withdrawn.")
-        if self._is_here and pc_id != self._connection.pc_id:
+        if self._is_here and pc_id != self.connection.pc_id:
             raise UnusableOffer("Another caller is in this call.")
         is_anew = wants_restart or not self._is_here
         if is_anew:
             self._candidates.begin()
         usable = self._candidates.sdp(sdp)
         try:
-            if self._was_offered:
-                await self._connection.renegotiate(usable, "offer", restart_pc=is_anew)
+            if self.offered.is_set():
+                await self.connection.renegotiate(usable, "offer", restart_pc=is_anew)
             else:
-                self._was_offered = True
-                await self._connection.initialize(usable, "offer")
+                await self.connection.initialize(usable, "offer")
+                self.offered.set()
         except _UNREADABLE as error:
             raise UnusableOffer("The offer's sdp cannot be read.") from error
-        return dict(self._connection.get_answer() or {})
+        return dict(self.connection.get_answer() or {})
 
     async def add_candidates(self, patch: dict[str, Any]) -> None:
         """Add the caller's ICE candidates, except forbidden ones.
@@ -132,7 +120,7 @@ class Peer:
         Raises:
             UnusableOffer: They are malformed or for another connection.
         """
-        if patch.get("pc_id") != self._connection.pc_id:
+        if patch.get("pc_id") != self.connection.pc_id:
             raise UnusableOffer("No connection with this pc_id.")
         for item in patch.get("candidates") or []:
             try:
@@ -149,11 +137,11 @@ class Peer:
                 return
         elif self._candidates.has_dropped:
             return
-        await self._connection.add_ice_candidate(candidate)
+        await self.connection.add_ice_candidate(candidate)
 
     async def close(self) -> None:
         """Hang up; a transport closes only what was connected."""
-        await self._connection.disconnect()
+        await self.connection.disconnect()
 
     async def watch(self) -> None:
         """Notice a caller whose browser or network died: aiortc itself takes 30 s.
@@ -162,23 +150,58 @@ class Peer:
         """
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            if self._is_here and not self._connection.is_connected():
-                self._leave(abruptly=True)
-            elif not self._is_here and self._connection.is_connected():
-                self._arrive()
+            if self._is_here and not self.connection.is_connected():
+                self.leave(abruptly=True)
+            elif not self._is_here and self.connection.is_connected():
+                self.arrive()
 
     @property
     def _is_here(self) -> bool:
         return not self._away.is_set()
 
-    def _arrive(self) -> None:
+    def arrive(self) -> None:
+        """Note that the caller's connection works."""
         self._away.clear()
         self._presence.caller_joined()
 
-    def _leave(self, *, abruptly: bool) -> None:
+    def leave(self, *, abruptly: bool) -> None:
+        """Note that the caller's connection has ended, or works no more."""
         if self._is_here:
             self._away.set()
             self._presence.caller_left(abruptly=abruptly)
+
+
+def use_peer(peer: Peer, meeting: CallerMeeting) -> None:
+    """Have whoever makes Pipecat's transport for this peer's connection get one that knows the call."""
+
+    class SmallWebRTCTransport(PeerTransport):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(peer, meeting, *args, **options)
+
+    smallwebrtc_transport.SmallWebRTCTransport = SmallWebRTCTransport  # type: ignore[misc]  # a class is no variable
+
+
+class PeerTransport(ToldOfCaller, SteadyTransport):
+    """Pipecat's transport, on a steady clock, which reports the caller's coming and going to the peer."""
+
+    def __init__(
+        self,
+        peer: Peer,
+        meeting: CallerMeeting,
+        webrtc_connection: "smallwebrtc_connection.SmallWebRTCConnection",
+        params: TransportParams,
+        *names: str | None,
+        **named: str | None,
+    ) -> None:
+        self.client_events = meeting.events
+        self._peer = peer
+        super().__init__(webrtc_connection, params.model_copy(update=PARAMS), *names, **named)
+
+    def note_event(self, event: str, *_args: Any) -> None:
+        if event == "on_client_connected":
+            self._peer.arrive()
+        elif event == "on_client_disconnected":
+            self._peer.leave(abruptly=False)
 
 
 async def _first_within(seconds: float, *events: asyncio.Event) -> None:

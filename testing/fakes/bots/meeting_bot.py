@@ -14,6 +14,7 @@ from podline.errors import BotError
 from podline.runner.channel.client import ControllerClient
 from podline.runner.channel.inbox import InboxReader
 from podline.runner.channel.outbox import Outbox
+from podline.runner.room.caller_meeting import CallerMeeting
 from podline.runner.room.webrtc import Peer
 from podline.runner.settings import Channel
 from testing.callers.client_messages import unhurried_messages
@@ -40,11 +41,10 @@ async def meet() -> None:
     ledger.mark("process_up")
     channel = Channel(os.environ[env.CONTROLLER_URL], os.environ[env.LAUNCH_ID], os.environ[env.LAUNCH_TOKEN])
     peer = Peer(
-        MeetingPresence(ledger),
-        unhurried_messages(),
+        CallerMeeting(MeetingPresence(ledger), unhurried_messages()),
         refuse_private_candidates=os.environ.get(env.REFUSE_PRIVATE_CANDIDATES) == "true",
     )
-    await peer._connection.connect()  # as the pipeline does that isn't here
+    await peer.connection.connect()  # as the pipeline does that isn't here
     stopped = asyncio.Event()
     async with aiohttp.ClientSession() as http, ControllerClient(ledger, channel, http) as controller:
         ledger.mark("joined")

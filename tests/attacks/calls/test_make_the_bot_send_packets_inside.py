@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from podline.runner.channel.outbox import Outbox
+from podline.runner.room.caller_meeting import CallerMeeting
 from podline.runner.room.webrtc import Peer
 from testing.callers.client_messages import unhurried_messages
 from testing.fakes.bots.meeting_bot import MeetingPresence
@@ -80,14 +81,14 @@ async def test_more_candidates_than_a_caller_has_never_reach_the_bot(
 
 @pytest.fixture
 async def peer() -> AsyncIterator[Peer]:
-    peer = Peer(MeetingPresence(Outbox(lambda: 0.0)), unhurried_messages())
+    peer = Peer(CallerMeeting(MeetingPresence(Outbox(lambda: 0.0)), unhurried_messages()))
     yield peer
     await peer.close()
 
 
 def remote(peer: Peer) -> list[str]:
     """Where the bot's own connection would send packets to."""
-    [transceiver] = peer._connection.pc.getTransceivers()
+    [transceiver] = peer.connection.pc.getTransceivers()
     ice = transceiver.receiver.transport.transport
     return [each.ip for each in ice.getRemoteCandidates()]
 

@@ -15,9 +15,11 @@ from livekit import rtc
 from pipecat.clocks.system_clock import SystemClock
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameProcessorSetup
+from pipecat.transports.livekit.transport import LiveKitParams
 from pipecat.utils.asyncio.task_manager import TaskManager
 
-from podline.runner.room.livekit import _LiveKitCallClient, livekit_transport
+from podline.runner.room.caller_meeting import CallerMeeting
+from podline.runner.room.livekit import LiveKitCallerTransport, _LiveKitCallClient
 from podline.runner.settings import LiveKitRoomAccess
 from sandbox.caller_audio import Ear
 from sandbox.caller_livekit import LiveKitLine
@@ -35,8 +37,16 @@ FRAMES = 15
 async def bot_in(server: LiveKitServer) -> AsyncIterator[_LiveKitCallClient]:
     """Put the bot's client into the room, without a pipeline."""
     access = LiveKitRoomAccess(server.url, server.token(ROOM, "bot", kind="agent"))
-    transport = livekit_transport(access, Observed(), unhurried_messages())
-    client: _LiveKitCallClient = transport._client  # type: ignore[attr-defined]
+    transport = LiveKitCallerTransport(
+        access,
+        CallerMeeting(Observed(), unhurried_messages()),
+        access.url,
+        access.token,
+        ROOM,
+        LiveKitParams(audio_in_enabled=True, audio_out_enabled=True),
+    )
+    client = transport._client
+    assert isinstance(client, _LiveKitCallClient)
     without_pipeline = cast("PipelineWorker", None)
     await client.setup(FrameProcessorSetup(SystemClock(), TaskManager(), without_pipeline))
     await client.connect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -250,11 +251,14 @@ async def _is_told(caller: Caller, reason: str) -> None:
 
 
 def model_gets_wrong(name: str, **parameters: Any) -> Cause:
-    """The model turns the bot away."""
+    """The model turns the bot away as soon as its caller has offered, which is when it connects."""
 
     async def cause(scene: Scene) -> None:
         await scene.site.misbehave("model", name, **parameters)
         await scene.start()
+        with contextlib.suppress(CallFailedError):
+            async with scene.joined() as caller:
+                await caller.bot_leaves()
 
     return cause
 

@@ -95,7 +95,7 @@ ENDINGS_OF_CALLS = [
         "patient",
         causes.breaks_when_asked,
         "crashed",
-        "The processor CallerInput#0 blocks the whole bot",
+        "The processor LLMUserAggregator#0 blocks the whole bot",
         1,
         20,
     ),

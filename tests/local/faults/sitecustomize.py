@@ -95,17 +95,18 @@ def bring_about(fault: str) -> None:
 
             setattr(ProductTools, "_search", fail)  # noqa: B010 - so does a bug that nobody declared
         case "crash-in-the-pipeline":
-            from podline.runner.pipeline import CallerInput
+            from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator
 
-            setattr(CallerInput, "_say", fail)  # noqa: B010 - likewise
+            setattr(LLMUserAggregator, "_handle_llm_messages_append", fail)  # noqa: B010 - likewise
         case "blocks-the-loop":
-            from podline.runner.pipeline import CallerInput
+            from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator
 
-            setattr(CallerInput, "_say", block)  # noqa: B010 - likewise
+            setattr(LLMUserAggregator, "_handle_llm_messages_append", block)  # noqa: B010 - likewise
         case "end-withheld" | "end-withheld-from-a-signal":
-            from podline.runner.pipeline import CallerInput
+            from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator
 
-            setattr(CallerInput, "process_frame", keeping_ends(CallerInput.process_frame))  # noqa: B010 - likewise
+            kept_back = keeping_ends(LLMUserAggregator.process_frame)
+            setattr(LLMUserAggregator, "process_frame", kept_back)  # noqa: B010 - likewise
         case "crash-in-the-main-flow":
             from podline.runner.room.webrtc import Peer
 

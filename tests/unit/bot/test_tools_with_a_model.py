@@ -33,7 +33,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.google.gemini_live.llm import GeminiVADParams
 from pipecat.workers.runner import WorkerRunner
 
-from bot.bot import TOOL_TIMEOUT_SECONDS
+from bot.settings import TOOL_TIMEOUT_SECONDS
 from bot.store import Store, StoreTimeouts
 from bot.tools.ending import end_call_tool
 from bot.tools.products import ProductTools

@@ -24,6 +24,8 @@ class HeldCall:
     def end(self, reason: str | None = None) -> None:
         self.reasons.append(reason)
 
+    def set_goodbye(self, request: str) -> None: ...
+
     async def send(self, message: Mapping[str, Any]) -> None:
         self.sent.append(message)
 

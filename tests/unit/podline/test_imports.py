@@ -91,11 +91,12 @@ for module in pkgutil.walk_packages(podline.__path__, "podline."):
 MEET_CALLER: Final = """
 import asyncio, os
 from podline.errors import ConfigInvalid
-from podline.runner.room.transports import import_transport
+from podline.runner.room.caller_meeting import CallerMeeting
+from podline.runner.room.transports import prepare_transport
 from podline.runner.settings import read_settings
 async def meet_caller():
     try:
-        import_transport(read_settings(os.environ))(None, None)
+        prepare_transport(read_settings(os.environ), CallerMeeting(None, None))
     except ConfigInvalid as error:
         print(error.message)
 asyncio.run(meet_caller())

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 from pipecat.frames.frames import (
     Frame,
-    InputTextRawFrame,
     LLMContextUserTurnFrame,
     LLMFullResponseEndFrame,
     LLMMessagesAppendFrame,
@@ -26,8 +24,6 @@ from podline.contract.messages import AnswerRequested
 from podline.gemini import GeminiModalities
 from podline.gemini.answering import ANSWER_AGAIN
 from podline.gemini.known_messages import KnownMessages
-from podline.runner.pipeline import CallerInput
-from podline.runner.room.hearing import Hearing
 from testing.fakes.controllers.process_table import until
 from testing.fakes.model.scripted_gemini import (
     GREETING,
@@ -64,12 +60,12 @@ class Conversation:
 
 
 @contextlib.asynccontextmanager
-async def conversation(*first: CallerInput, **options: Any) -> AsyncIterator[Conversation]:
+async def conversation(**options: Any) -> AsyncIterator[Conversation]:
     model, seen = ScriptedGemini(**{"mute_seconds": PATIENT, **options}), PassedFrames()
     context = LLMContext([said(GREETING)])
     user, assistant = LLMContextAggregatorPair(context)
     worker = PipelineWorker(
-        Pipeline([*first, user, model, seen, assistant]), params=PipelineParams(), enable_rtvi=False
+        Pipeline([user, model, seen, assistant]), params=PipelineParams(), enable_rtvi=False
     )
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
@@ -94,15 +90,6 @@ async def test_typed_text_is_asked_for_again_like_anything_that_was_said() -> No
 
         assert await held.session.got("text", 2) == ["And in red?", ANSWER_AGAIN]
         await held.seen.event(AnswerRequested)
-
-
-async def test_text_that_a_processor_of_ours_has_translated_is_sent_once() -> None:
-    async with conversation(CallerInput(Hearing(time.monotonic))) as held:
-        await held.types("And in red?")
-        await held.session.got("text")
-        await held.gets(LLMRunFrame(), InputTextRawFrame(text="Hello?"))
-
-        assert await held.session.got("text", 2) == ["And in red?", "Hello?"]
 
 
 async def test_the_same_text_typed_twice_is_sent_twice() -> None:

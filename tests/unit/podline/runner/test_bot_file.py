@@ -19,23 +19,23 @@ def bot_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_first_file_that_exists_is_the_bots(bot_file: Path) -> None:
     bot_file.write_text("")
 
-    assert find_bot_file([bot_file.with_name("other.py"), bot_file]) == bot_file
+    assert find_bot_file({}, [bot_file.with_name("other.py"), bot_file]) == bot_file
 
 
 def test_where_no_file_exists_all_that_were_looked_for_are_named(bot_file: Path) -> None:
     with pytest.raises(ConfigInvalid, match=f"neither {bot_file} nor /nowhere/bot.py exists"):
-        find_bot_file([bot_file, Path("/nowhere/bot.py")])
+        find_bot_file({}, [bot_file, Path("/nowhere/bot.py")])
 
 
 def test_a_bot_may_import_its_neighbours(bot_file: Path) -> None:
     bot_file.with_name("its_neighbour.py").write_text("NAME = 'Ana'")
-    bot_file.write_text("from its_neighbour import NAME\n\nasync def bot(session):\n    return NAME\n")
+    bot_file.write_text("from its_neighbour import NAME\n\nasync def bot(runner_args):\n    return NAME\n")
 
-    assert load_bot_file(bot_file).__globals__["NAME"] == "Ana"
+    assert load_bot_file(bot_file).entry_point.__globals__["NAME"] == "Ana"
 
 
 def test_a_file_without_a_bot_is_named(bot_file: Path) -> None:
     bot_file.write_text("def main(): ...")
 
-    with pytest.raises(ConfigInvalid, match=r"bot\.py has no bot: define `async def bot\(session\)`"):
+    with pytest.raises(ConfigInvalid, match=r"bot\.py has no bot: define `async def bot\(runner_args\)`"):
         load_bot_file(bot_file)

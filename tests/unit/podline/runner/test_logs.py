@@ -12,7 +12,7 @@ LOG = """
 import asyncio, logging
 from loguru import logger
 from podline.runner.logs import configure_logging
-configure_logging("s-1", ["sekret"])
+configure_logging("s-1", ["sekret-key"])
 %s
 """
 
@@ -51,7 +51,7 @@ def test_a_crash_is_logged_with_its_type_and_places_and_not_with_its_text() -> N
 
 
 def test_a_secret_is_masked_in_a_library_s_own_logging_too() -> None:
-    [line] = logged("logging.getLogger('some.library').warning('the key is sekret')")
+    [line] = logged("logging.getLogger('some.library').warning('the key is sekret-key')")
 
     assert line["logger"] == "some.library"
     assert (line["event"], line["text"]) == ("library message", "the key is ***")

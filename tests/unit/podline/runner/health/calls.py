@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pipecat.adapters.llm.services.gemini_adapter import GeminiLLMAdapter
@@ -37,25 +38,25 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.turns.user_start import VADUserTurnStartStrategy
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
+from pipecat.workers.runner import WorkerRunner
 
 from podline.runner.attendance import Attendance, CallLimits
+from podline.runner.bot_file import BotFile
 from podline.runner.channel.outbox import Outbox
 from podline.runner.ending import CallEnding
-from podline.runner.session import BotSession, Cues
+from podline.runner.session import BotSession
 from podline.runner.settings import read_settings
 
 ENVIRONMENT = {
     "SESSION_ID": "call-1",
     "USER_ID": "ana",
-    "PODLINE_CONTROLLER_URL": "http://controller",
-    "PODLINE_LAUNCH_ID": "launch-1",
-    "PODLINE_LAUNCH_TOKEN": "launch-secret",
+    "DAILY_ROOM_URL": "https://shop.daily.co/room",
+    "DAILY_TOKEN": "bots-token",
 }
 
 PARTS = (
     "RTVI",
     "RoomInput",
-    "CallerInput",
     "LLMUserAggregator",
     "Model",
     "OfTheAuthor",
@@ -139,7 +140,7 @@ class Room(BaseTransport):
         return self._loudspeaker
 
 
-def processors(room: Room, caller_input: FrameProcessor) -> list[FrameProcessor]:
+def processors(room: Room) -> list[FrameProcessor]:
     """Make the processors of a bot like the shopping assistant, and one more."""
     user, assistant = LLMContextAggregatorPair(
         LLMContext(),
@@ -150,7 +151,7 @@ def processors(room: Room, caller_input: FrameProcessor) -> list[FrameProcessor]
             )
         ),
     )
-    return [room.input(), caller_input, user, Model(), OfTheAuthor(), room.output(), assistant]
+    return [room.input(), user, Model(), OfTheAuthor(), room.output(), assistant]
 
 
 def find(root: FrameProcessor, part: str) -> FrameProcessor:
@@ -199,16 +200,17 @@ def blocks(part: FrameProcessor) -> None:
 class Call:
     """A call that is going on."""
 
-    session: BotSession
+    worker: PipelineWorker
     attendance: Attendance
     running: asyncio.Task[None]
+    bot: asyncio.Task[Any]
 
     def part(self, name: str) -> FrameProcessor:
-        return find(self.session._worker.pipeline, name)
+        return find(self.worker.pipeline, name)
 
     async def settled(self) -> None:
         """Wait until what was pushed before has gone through the whole pipeline."""
-        assert await self.session._worker.flush_pipeline()
+        assert await self.worker.flush_pipeline()
 
     async def ended(self) -> CallEnding:
         """Wait until the call is over, and return how it ended."""
@@ -222,28 +224,32 @@ async def on_the_phone(grace_seconds: float = 30.0, mute_seconds: float = 0.0) -
     """Hold a call whose caller has been greeted."""
     outbox = Outbox(lambda: 1.0)
     attendance = Attendance(outbox, CallLimits(no_caller=60, return_grace=10, max_duration=1800))
-    settings = replace(
-        read_settings(ENVIRONMENT), channel=None, grace_seconds=grace_seconds, mute_seconds=mute_seconds
-    )
-    session = BotSession(settings, outbox, attendance)
-    cues = Cues(
-        greeting=LLMRunFrame(),
-        warning=lambda _seconds: InputTextRawFrame("Time is short."),
-        farewell=InputTextRawFrame("Say goodbye."),
-    )
-    room = session.transport = Room()
-    pipeline = Pipeline(processors(room, session.caller_input))
-    running = asyncio.create_task(session.run(pipeline, cues))
+    settings = replace(read_settings(ENVIRONMENT), grace_seconds=grace_seconds, mute_seconds=mute_seconds)
+    bots: list[asyncio.Task[Any] | None] = []
+
+    async def bot(_runner_args: Any) -> None:
+        bots.append(asyncio.current_task())
+        worker = PipelineWorker(Pipeline(processors(Room())))
+        await worker.queue_frame(LLMRunFrame())
+        runner = WorkerRunner(handle_sigint=False)
+        await runner.add_workers(worker)
+        await runner.run()
+
     attendance.caller_joined()
+    session = BotSession(settings, outbox, attendance)
+    running = asyncio.create_task(session.run(BotFile(Path("bot.py"), bot)))
+    pipeline = await session._pipeline
+    [task] = bots
+    assert task is not None
     try:
         async with asyncio.timeout(10):
-            await session._voice.speaking.wait()
-            await session._voice.quiet.wait()
-        yield Call(session, attendance, running)
+            await pipeline.voice.speaking.wait()
+            await pipeline.voice.quiet.wait()
+        yield Call(pipeline.worker, attendance, running, task)
     finally:
         attendance.stop()
         await asyncio.wait([running], timeout=20)
-        await release(session._worker)
+        await release(pipeline.worker)
 
 
 async def release(worker: PipelineWorker) -> None:

@@ -81,7 +81,7 @@ async def killed(name: str, way: Way) -> CallEnding:
     """Return how a call ends if this part is killed in this way and the caller asks for something."""
     async with on_the_phone() as call:
         await way(call, call.part(name))
-        await call.session._worker.queue_frame(InputTextRawFrame("Are you there?"))
+        await call.worker.queue_frame(InputTextRawFrame("Are you there?"))
         return await call.ended()
 
 
@@ -139,4 +139,4 @@ async def test_a_processor_that_ends_the_pipeline_ends_the_call() -> None:
     async with on_the_phone() as call:
         await call.part("Model").push_frame(EndFrame())
 
-        assert (await call.ended()).reason is Reason.CRASHED
+        assert (await call.ended()).reason is Reason.COMPLETED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipecat.frames.frames import InputTextRawFrame, LLMMessagesAppendFrame, OutputAudioRawFrame
+from pipecat.frames.frames import LLMContextFrame, LLMMessagesAppendFrame, OutputAudioRawFrame
 from pipecat.processors.frame_processor import FrameProcessor
 
 from podline.contract.reasons import Reason
@@ -18,7 +18,7 @@ async def ending_of_silence(spoil: Callable[[FrameProcessor], None], name: str) 
         part = call.part(name)
         spoil(part)
         typed = LLMMessagesAppendFrame(messages=[{"role": "user", "content": "find a lamp"}], run_llm=True)
-        await call.session._worker.queue_frame(typed)
+        await call.worker.queue_frame(typed)
         return part.name, await call.ended()
 
 
@@ -27,7 +27,7 @@ async def test_the_processor_that_withholds_the_answer_is_named() -> None:
         [
             ending_of_silence(blocks, "OfTheAuthor"),
             ending_of_silence(keeps(OutputAudioRawFrame), "OfTheAuthor"),
-            ending_of_silence(keeps(InputTextRawFrame), "Model"),
+            ending_of_silence(keeps(LLMContextFrame), "Model"),
         ]
     )
 

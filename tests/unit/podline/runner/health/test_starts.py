@@ -19,8 +19,6 @@ from podline.runner.attendance import Attendance, CallLimits
 from podline.runner.channel.outbox import Outbox
 from podline.runner.ending import CallEnding
 from podline.runner.health.watch import PipelineHealth
-from podline.runner.pipeline import CallerInput
-from podline.runner.room.hearing import Hearing
 from tests.unit.podline.runner.health.calls import PARTS, Room, find, keeps, processors, side_by_side
 
 
@@ -49,7 +47,7 @@ async def ending_of_start(name: str, way: Callable[[FrameProcessor], None]) -> C
     outbox = Outbox(lambda: 1.0)
     attendance = Attendance(outbox, CallLimits(no_caller=60, return_grace=10, max_duration=1800))
     worker = PipelineWorker(
-        Pipeline(processors(Room(), CallerInput(Hearing(lambda: 1.0)))),
+        Pipeline(processors(Room())),
         rtvi_processor=RTVIProcessor(),
         setup_timeout_secs=1.0,
         start_timeout_secs=1.0,

@@ -23,12 +23,11 @@ from pipecat.processors.frameworks.rtvi import RTVIProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from podline.contract.reasons import Reason
+from podline.runner.attachment import set_up
 from podline.runner.attendance import Attendance, CallLimits
 from podline.runner.channel.outbox import Outbox
 from podline.runner.ending import CallEnding
 from podline.runner.health.watch import PipelineHealth
-from podline.runner.pipeline import CallerInput, call_worker
-from podline.runner.room.hearing import Hearing
 from tests.unit.podline.runner.health.calls import (
     PARTS,
     Room,
@@ -52,12 +51,8 @@ class Watched:
     def __init__(self) -> None:
         outbox = Outbox(lambda: 1.0)
         self.attendance = Attendance(outbox, CallLimits(no_caller=60, return_grace=10, max_duration=1800))
-        self.worker: PipelineWorker = call_worker(
-            Pipeline(processors(Room(), CallerInput(Hearing(lambda: FASTER * time.monotonic())))),
-            observers=[],
-            idle_seconds=300,
-            rtvi=RTVIProcessor(),
-        )
+        self.worker = PipelineWorker(Pipeline(processors(Room())), rtvi_processor=RTVIProcessor())
+        set_up(self.worker)
         self.health = PipelineHealth(self.worker, self.attendance, 8, lambda: FASTER * time.monotonic())
 
     def part(self, name: str) -> FrameProcessor:

@@ -54,7 +54,7 @@ async def test_a_call_whose_end_is_withheld_keeps_its_reason() -> None:
 
 async def test_two_processors_that_withhold_it_are_both_bypassed(logged: list[str]) -> None:
     async with on_the_phone(grace_seconds=3) as call:
-        for name in ("CallerInput", "RoomOutput"):
+        for name in ("OfTheAuthor", "RoomOutput"):
             keeps(Frame)(call.part(name))
         call.attendance.stop()
         await call.ended()
@@ -76,9 +76,7 @@ async def test_a_processor_that_never_lets_go_is_left_to_the_end_of_the_process(
 
 async def test_a_bot_that_cancels_its_call_has_crashed_and_leaves_no_pipeline_behind() -> None:
     async with on_the_phone(grace_seconds=3) as call:
-        call.running.cancel()
-        await asyncio.wait([call.running])
+        call.bot.cancel()
 
-        assert call.running.cancelled()
-        assert call.attendance.ending.result().reason is Reason.CRASHED
-        assert call.session._worker.has_finished()
+        assert (await call.ended()).reason is Reason.CRASHED
+        assert call.worker.has_finished()

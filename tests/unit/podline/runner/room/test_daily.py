@@ -10,11 +10,13 @@ from pipecat.frames.frames import Frame, InputTransportMessageFrame, UserAudioRa
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.transports.daily.transport import DailyParams
 from pipecat.workers.runner import WorkerRunner
 
 from podline.errors import BotError
 from podline.runner.room import daily
-from podline.runner.room.daily import daily_transport
+from podline.runner.room.caller_meeting import CallerMeeting
+from podline.runner.room.daily import DailyCallerTransport
 from podline.runner.settings import DailyRoomAccess
 from testing.callers.client_messages import typed, unhurried_messages
 from testing.fakes.bots.daily_native import BOT_ID, NativeRoom, install, participant
@@ -81,7 +83,14 @@ class Bot:
     def __init__(self) -> None:
         self.presence = Observed()
         self.ears = Ears()
-        transport = daily_transport(SETTINGS, self.presence, unhurried_messages())
+        transport = DailyCallerTransport(
+            SETTINGS,
+            CallerMeeting(self.presence, unhurried_messages()),
+            SETTINGS.url,
+            SETTINGS.token,
+            "Bot",
+            DailyParams(audio_in_enabled=True, audio_out_enabled=True),
+        )
         self.worker = PipelineWorker(Pipeline([transport.input(), self.ears, transport.output()]))
 
     async def run(self) -> None:

@@ -8,10 +8,11 @@ from typing import Any, cast
 import pytest
 from livekit import rtc
 from livekit.rtc import ConnectionState, DisconnectReason, ParticipantKind
-from pipecat.transports.livekit.transport import LiveKitParams, LiveKitTransport
+from pipecat.transports.livekit.transport import LiveKitParams
 
 from podline.runner.room import livekit_call
-from podline.runner.room.livekit import _LiveKitCallClient, explain_failed_join, livekit_transport
+from podline.runner.room.caller_meeting import CallerMeeting
+from podline.runner.room.livekit import LiveKitCallerTransport, _LiveKitCallClient, explain_failed_join
 from podline.runner.room.livekit_call import LiveKitCall
 from podline.runner.settings import LiveKitRoomAccess
 from testing.callers.client_messages import typed, unhurried_messages
@@ -176,7 +177,7 @@ async def test_an_unexpected_end_is_a_lost_room_by_its_cause(reason: int, words:
 
 async def test_nothing_is_lost_when_the_bot_leaves_by_itself() -> None:
     scene = Scene(Somebody("ana"))
-    scene.call.leaving(None)  # type: ignore[arg-type]
+    scene.call.leaving()
     scene.room.ends(DisconnectReason.CLIENT_INITIATED)
 
     assert scene.reported() == ["joined", "caller joined"]
@@ -243,8 +244,9 @@ async def test_what_the_page_is_told_while_the_connection_is_away_reaches_it_aft
     ],
 )
 async def test_what_no_client_of_ours_sends_goes_no_further(data: bytes) -> None:
-    transport = livekit_transport(LiveKitRoomAccess("ws://livekit", TOKEN), Observed(), unhurried_messages())
-    assert isinstance(transport, LiveKitTransport)
+    access = LiveKitRoomAccess("ws://livekit", TOKEN)
+    meeting = CallerMeeting(Observed(), unhurried_messages())
+    transport = LiveKitCallerTransport(access, meeting, access.url, access.token, "ours")
     taken: asyncio.Queue[Any] = asyncio.Queue()
 
     @transport.event_handler("on_app_message")

@@ -1,6 +1,12 @@
 """The transport of a call without a room."""
 
-from podline.runner.room.transports import import_transport
+import pytest
+from pipecat.transports.base_transport import TransportParams
+from pipecat.transports.smallwebrtc import transport
+
+from podline.runner.room.caller_meeting import CallerMeeting
+from podline.runner.room.transports import prepare_transport
+from podline.runner.room.webrtc import PeerTransport
 from podline.runner.settings import read_settings
 from testing.callers.client_messages import unhurried_messages
 
@@ -21,10 +27,17 @@ class Unconcerned:
     def room_failed(self, error: object) -> None: ...
 
 
-async def test_without_a_room_the_caller_is_met_by_a_peer() -> None:
-    meet_caller = import_transport(read_settings({**CALL, **CHANNEL}))
+async def test_without_a_room_the_caller_is_met_by_a_peer_through_the_class_that_bots_import(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        transport, "SmallWebRTCTransport", transport.SmallWebRTCTransport
+    )  # restored afterwards
 
-    transport, peer = meet_caller(Unconcerned(), unhurried_messages())
+    peer = prepare_transport(
+        read_settings({**CALL, **CHANNEL}), CallerMeeting(Unconcerned(), unhurried_messages())
+    )
 
     assert peer is not None
-    assert transport is peer.transport
+    of_the_bot = transport.SmallWebRTCTransport(peer.connection, TransportParams(audio_in_enabled=True))
+    assert isinstance(of_the_bot, PeerTransport)

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from podline.errors import BotError
+from podline.runner.room.caller_meeting import CallerMeeting
 from podline.runner.room.protocols import UnusableOffer
 from podline.runner.room.webrtc import Peer
 from testing.callers.client_messages import unhurried_messages
@@ -57,7 +58,7 @@ async def listening_at(heard: asyncio.Event) -> AsyncIterator[int]:
 
 @pytest.fixture
 async def peer() -> AsyncIterator[Peer]:
-    peer = Peer(Nobody(), unhurried_messages())
+    peer = Peer(CallerMeeting(Nobody(), unhurried_messages()))
     yield peer
     await peer.close()
 
@@ -150,7 +151,7 @@ def mutated(mutations: list[tuple[int, str, str]]) -> str:
 async def test_a_damaged_offer_is_refused_or_answered_and_never_crashes(
     mutations: list[tuple[int, str, str]],
 ) -> None:
-    peer = Peer(Nobody(), unhurried_messages())
+    peer = Peer(CallerMeeting(Nobody(), unhurried_messages()))
 
     with contextlib.suppress(UnusableOffer):
         assert (await peer.answer({"sdp": mutated(mutations), "type": "offer"}))["type"] == "answer"

@@ -1,0 +1,64 @@
+"""What a bot's author reads of an error: its kind and place, never its text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from podline.contract.reasons import Reason
+from podline.runner.bot_errors import ending_of_bot
+
+HERE = Path(__file__)
+
+
+def raised(code: Callable[[], object]) -> BaseException:
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - of any kind
+        code()
+    return caught.value
+
+
+def fails() -> None:
+    raise ValueError("4111 1111 1111 1111")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "words"),
+    [
+        (fails, Reason.CRASHED, "The bot raised ValueError in test_bot_errors.py, line "),
+        (
+            lambda: __import__("no_such_package_9"),
+            Reason.CRASHED,
+            "can't import no_such_package_9 in test_bot_errors.py, line ",
+        ),
+        (
+            lambda: os.environ["NO_SUCH_VARIABLE_9"],
+            Reason.CONFIG_INVALID,
+            "needs the variable NO_SUCH_VARIABLE_9, which is not set, in test_bot_errors.py, line ",
+        ),
+        (lambda: dict[str, str]()["4111"], Reason.CRASHED, "raised KeyError in test_bot_errors.py"),
+        (lambda: compile("def (", "bot.py", "exec"), Reason.CRASHED, "has a syntax error in bot.py, line 1"),
+        (lambda: int("x" * 5), Reason.CRASHED, "raised ValueError"),
+    ],
+)
+def test_an_error_is_named_with_its_place(code: Callable[[], object], reason: Reason, words: str) -> None:
+    ending = ending_of_bot(raised(code), HERE)
+
+    assert ending.reason is reason
+    assert words in ending.message
+    assert "4111" not in ending.message
+
+
+def test_a_name_that_would_write_to_the_operators_terminal_does_not() -> None:
+    ending = ending_of_bot(ModuleNotFoundError(name="\x1b[2Jpackage\n" + "x" * 500), HERE)
+
+    assert "\x1b" not in ending.message
+    assert len(ending.message) < 400
+
+
+def test_the_innermost_line_of_the_bots_own_code_is_named_rather_than_a_librarys() -> None:
+    ending = ending_of_bot(raised(lambda: Path("/nowhere/9").read_text()), HERE)
+
+    assert "raised FileNotFoundError in test_bot_errors.py" in ending.message
