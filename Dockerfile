@@ -69,7 +69,7 @@ RUN printf '%s\n' 'from podline.runner.__main__ import main' 'main()' > ../__mai
     && python -m compileall -q . && chmod -R u=rwX,go=rX . ../__main__.py \
     && mkdir ../runner && cp -a podline ../__main__.py ../runner \
     && cp -a podline /opt/podline/podline && cd /opt/podline/podline \
-    && rm -r gemini runner audibility.py frames.py tool_calls.py
+    && rm -r gemini runner audibility.py end_call.py frames.py tool_calls.py voice.py
 
 # What the three have in common. The public image has no bytecode of the standard library, and no user of ours
 # could write any. This is the last RUN: what builds the rest stays behind.
@@ -93,7 +93,8 @@ COPY --from=bot-packages /opt/podline /opt/podline
 COPY --from=code /opt/podline/code/podline podline
 COPY --from=code /opt/podline/code/bot bot
 USER 10001:10001
-ENTRYPOINT ["tini", "--", "python", "-m", "bot"]
+ENV PODLINE_BOT_FILE=/opt/podline/code/bot/bot.py
+ENTRYPOINT ["tini", "--", "python", "-m", "podline.runner"]
 ARG VERSION=unknown
 ARG SOURCE=unknown
 ARG REVISION=unknown

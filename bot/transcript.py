@@ -8,9 +8,15 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from loguru import logger
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.aggregators.llm_response_universal import (
+    AssistantTurnStoppedMessage,
+    UserTurnMessageAddedMessage,
+)
+from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame
 
 from bot.store import RouteMissing, Store, StoreError, Turn
 from podline.backoff import Retries
@@ -72,6 +78,26 @@ class Transcript:
             self._sending.cancel()
             await asyncio.wait([self._sending])
             await self._flush()
+
+    def follow(self, worker: PipelineWorker, user: Any, assistant: Any) -> None:
+        """Add what is said and typed in a pipeline, as its aggregators report it."""
+        worker.add_reached_downstream_filter((RTVISendTextFrame,))
+
+        @user.event_handler("on_user_turn_message_added")
+        async def on_user_turn_message_added(_aggregator: Any, message: UserTurnMessageAddedMessage) -> None:
+            self._add_text("user", message.content)
+
+        @worker.event_handler("on_frame_reached_downstream")
+        async def on_frame_reached_downstream(_worker: PipelineWorker, frame: RTVISendTextFrame) -> None:
+            self._add_text("user", frame.text)
+
+        @assistant.event_handler("on_assistant_turn_stopped")
+        async def on_assistant_turn_stopped(_aggregator: Any, message: AssistantTurnStoppedMessage) -> None:
+            self._add_text("assistant", message.content)
+
+    def _add_text(self, role: Role, text: str | None) -> None:
+        if text and text.strip():
+            self.add(role, text)
 
     def add(self, role: Role, text: str) -> None:
         """Add a turn that has just ended."""

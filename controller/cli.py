@@ -17,7 +17,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     room = commands.add_parser(
         "room",
         help="create a Daily room and print its URL and a bot's token as shell variables",
-        description="Create a Daily room for a bot that runs alone: export $(podline room); python -m bot",
+        description="Create a Daily room for a bot that runs alone: export $(podline room); "
+        "python -m podline.runner",
     )
     room.add_argument(
         "-k", "--key", help="Daily's API key; by default DAILY_API_KEY from the environment or .env"

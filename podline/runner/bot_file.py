@@ -62,7 +62,7 @@ def load_bot_file(path: Path) -> BotFile:
         ConfigInvalid: It has no `async def bot(runner_args)`.
         BotError: It can't be imported.
     """
-    sys.path.insert(0, str(path.parent))
+    sys.path.insert(0, str(_import_root(path)))
     spec = importlib.util.spec_from_file_location(_MODULE, path)
     if spec is None or spec.loader is None:
         raise ConfigInvalid(f"{path.name} is not a Python file; set {env.BOT_FILE} to the bot's file.")
@@ -78,6 +78,14 @@ def load_bot_file(path: Path) -> BotFile:
     finally:
         restore(reserved)
     return BotFile(path, _entry_point(module, path))
+
+
+def _import_root(path: Path) -> Path:
+    """Return the directory from which the bot's imports begin: its own or, in a package, the package's."""
+    root = path.parent
+    while (root / "__init__.py").is_file():
+        root = root.parent
+    return root
 
 
 def reserved_variables(environment: Mapping[str, str]) -> dict[str, str]:

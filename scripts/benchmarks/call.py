@@ -68,7 +68,7 @@ async def our_call(machine: Machine, http: httpx.AsyncClient, voice: Voice, figu
     session = answer.raise_for_status().json()
     room = RoomAddress(session["room"]["url"], session["room"]["token"])
     async with calling(machine.url, voice, room=room) as (caller, _):
-        bot = child_of(machine.controller.process.pid, "bot")
+        bot = child_of(machine.controller.process.pid, "podline.runner")
         await caller.hears_bot()
         await caller.bot_quiet()
         figures.idle_cores.append(await cores_used(bot))

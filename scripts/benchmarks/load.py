@@ -74,9 +74,8 @@ async def step(machine: Machine, voice: Voice, calls: int) -> Step:
                 asked = await caller.say(QUESTION)
             answered = await caller.hears_bot() - asked
             await caller.bot_quiet()
-            memory = statistics.median(
-                proportional_megabytes(bot) for bot in children_of(machine.controller.process.pid, "bot")
-            )
+            bots = children_of(machine.controller.process.pid, "podline.runner")
+            memory = statistics.median(proportional_megabytes(bot) for bot in bots)
             async with everybody_is_in:
                 share = (caller.ear.gaps - gaps) / (caller.ear.frames - frames)
                 return Heard(share, answered), memory

@@ -21,21 +21,22 @@ class PipecatRunner:
 
 @contextmanager
 def pipecat_runner(
-    bot_file: Path, directory: Path, variables: Mapping[str, str], name: str = "pipecat-runner"
+    bot: Path | str, directory: Path, variables: Mapping[str, str], name: str = "pipecat-runner"
 ) -> Iterator[PipecatRunner]:
     """Run a bot as its README says, `bot.py -t webrtc`, until the block ends.
 
     Args:
-        bot_file: The bot, with its `.env` beside it.
+        bot: The bot's file, with its `.env` beside it, or the name of a module.
         directory: Where the process' output goes.
         variables: Its environment, beside ours.
         name: Of the output's file.
     """
     port = free_port()
+    run = ["-m", bot] if isinstance(bot, str) else [str(bot)]
     # PYTHONPATH: nothing of ours may be found there.
     program = Program.start(
         name,
-        [sys.executable, str(bot_file), "-t", "webrtc", "--host", "127.0.0.1", "--port", str(port)],
+        [sys.executable, *run, "-t", "webrtc", "--host", "127.0.0.1", "--port", str(port)],
         directory,
         {"PYTHONPATH": "", **variables},
     )

@@ -89,7 +89,7 @@ def serving(
     finally:
         program.stop()
         # What is left of this run is the sandbox itself: no bot.
-        assert [line for line in processes_of(sandbox.directory) if "-m bot" in line] == []
+        assert [line for line in processes_of(sandbox.directory) if "-m podline.runner" in line] == []
 
 
 @pytest.fixture(scope="session")

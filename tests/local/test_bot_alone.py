@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from testing.processes import ROOT, Sandbox
 
 PATIENCE_SECONDS = 60
+ROOM = "https://podline.daily.co/room"
 
 
 def run_alone(directory: Path, variables: dict[str, str]) -> tuple[int, str, dict[str, object]]:
@@ -19,11 +22,12 @@ def run_alone(directory: Path, variables: dict[str, str]) -> tuple[int, str, dic
         "PYTHONPATH": str(ROOT),
         "SESSION_ID": "alone",
         "USER_ID": "ana",
+        "PODLINE_BOT_FILE": str(ROOT / "bot" / "bot.py"),
         "PODLINE_LAST_WORD": str(final_report),
         **variables,
     }
     bot = subprocess.run(
-        [sys.executable, "-m", "bot"],
+        [sys.executable, "-m", "podline.runner"],
         cwd=directory,
         env=environment,
         capture_output=True,
@@ -34,23 +38,37 @@ def run_alone(directory: Path, variables: dict[str, str]) -> tuple[int, str, dic
     return bot.returncode, bot.stderr, json.loads(final_report.read_bytes())
 
 
-def test_everything_that_is_wrong_is_named_in_one_line(tmp_path: Path) -> None:
-    code, said, word = run_alone(
-        tmp_path,
-        {
-            "GEMINI_API_KEY": "former",
-            "CONVEX_URL": "ftp://shop",
-            "DAILY_ROOM_URL": "https://podline.daily.co/room",
-        },
-    )
+@pytest.mark.parametrize(
+    ("variables", "problems"),
+    [
+        (
+            {"DAILY_ROOM_URL": ROOM, "PODLINE_IDLE_SECONDS": "no"},
+            ["DAILY_TOKEN is missing", "PODLINE_IDLE_SECONDS"],
+        ),
+        (
+            {
+                "DAILY_ROOM_URL": ROOM,
+                "DAILY_TOKEN": "t",
+                "GEMINI_API_KEY": "former",
+                "CONVEX_URL": "ftp://shop",
+            },
+            [
+                "GOOGLE_API_KEY is missing (GEMINI_API_KEY is set: rename it to GOOGLE_API_KEY)",
+                'CONVEX_URL is "ftp://shop", which is not an http(s) URL',
+            ],
+        ),
+    ],
+    ids=["of the runner", "of the bot"],
+)
+def test_everything_that_is_wrong_is_named_in_one_line(
+    tmp_path: Path, variables: dict[str, str], problems: list[str]
+) -> None:
+    code, said, word = run_alone(tmp_path, variables)
 
-    [printed] = said.splitlines()
-    line = json.loads(printed)["problem"]
+    [line] = [line["problem"] for line in map(json.loads, said.splitlines()) if "problem" in line]
     assert code == 64
     assert word["reason"] == "config_invalid"
-    assert "GOOGLE_API_KEY is missing (GEMINI_API_KEY is set: rename it to GOOGLE_API_KEY)" in line
-    assert 'CONVEX_URL is "ftp://shop", which is not an http(s) URL' in line
-    assert "DAILY_TOKEN is missing" in line
+    assert all(problem in line for problem in problems), line
 
 
 def test_a_daily_room_that_cannot_be_joined_is_refused_with_a_sentence(

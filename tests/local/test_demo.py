@@ -87,7 +87,7 @@ async def test_ctrl_c_ends_the_demo_and_its_bots_and_leaves_no_process(voice: Vo
             assert "Start talking" in (await client.get(f"{url}/")).text
         async with calling(url, voice) as (caller, _):
             await caller.hears_bot()
-            assert any("-m bot" in process for process in demo.left_behind())
+            assert any("-m podline.runner" in process for process in demo.left_behind())
             demo.process.send_signal(signal.SIGINT)
             await demo.ends()
 

@@ -1,7 +1,4 @@
-"""A project of `pipecat init` in Pipecat's own runner, with one import line changed: `podline.gemini`.
-
-Its own voice detection is taken out, because turns that only the model's server detects are harder to follow.
-"""
+"""What Podline gives to bots works in Pipecat's own runner too."""
 
 from __future__ import annotations
 
@@ -20,9 +17,10 @@ OURS = "from podline.gemini import GeminiLiveLLMService"
 LOCAL_DETECTION = "user_params=LLMUserAggregatorParams(vad_analyzer=SileroVADAnalyzer()),"
 
 
-async def test_the_bot_answers_what_is_said_and_typed_also_when_its_model_is_lost(
+async def test_a_project_of_pipecat_init_with_one_import_line_changed_answers_though_its_model_is_lost(
     sandbox: Sandbox, store: httpx.AsyncClient, tmp_path: Path, voice: Voice
 ) -> None:
+    """Its own voice detection is taken out: turns that only the model's server detects are harder to see."""
     server = generate(REALTIME, tmp_path, sandbox.variables)
     bot = server / "bot.py"
     source = bot.read_text()
@@ -44,3 +42,14 @@ async def test_the_bot_answers_what_is_said_and_typed_also_when_its_model_is_los
             asked = await caller.say("what time is it")
             await caller.hears_bot(since=asked)
             assert runner.program.said().count("model connected") > 1, runner.program.said()
+
+
+async def test_the_shopping_assistant_runs_there(sandbox: Sandbox, tmp_path: Path, voice: Voice) -> None:
+    with pipecat_runner("bot.bot", tmp_path, {**sandbox.variables, "PYTHONPATH": str(ROOT)}) as runner:
+        async with calling(runner.url, voice) as (caller, _):
+            await caller.hears_bot()
+            await caller.bot_quiet()
+
+            caller.write("find running shoes")
+            await caller.hears_bot()
+            assert "Calling function [search_products" in runner.program.said()

@@ -95,5 +95,7 @@ async def test_a_wrong_variable_is_named_by_the_bot(installed: NodeCluster) -> N
 def bot_processes(site: NodeSite, pod: dict[str, Any]) -> list[int]:
     """Of the bot itself: neither what holds its network, nor its first process."""
     return [
-        pid for pid in site.processes(pod) if b"bot" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        pid
+        for pid in site.processes(pod)
+        if b"podline.runner" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     ]

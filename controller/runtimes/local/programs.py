@@ -12,9 +12,10 @@ import podline
 from controller.core.agents import DEFAULT_AGENT, AgentHome, AgentVersion
 from podline.contract import environment
 
-_BUILT_IN: Final = (sys.executable, "-m", "bot")
 # -P: the directory of a bot comes first on the path only once the runner has loaded.
 _RUNNER: Final = ("-P", "-m", "podline.runner")
+_BUILT_IN: Final = Path(__file__).parents[3] / "bot" / "bot.py"
+"""The assistant's file. It is installed beside us."""
 _BOT_FILE: Final = "bot.py"
 
 _MACHINE: Final = (
@@ -69,7 +70,7 @@ class BotProgram:
 
 
 class AgentPrograms:
-    """Runs the bots of agents that have a directory in our runner, and all others as `python -m bot`."""
+    """Runs every bot in our runner: that of an agent's directory, or else the assistant."""
 
     def __init__(
         self,
@@ -91,7 +92,11 @@ class AgentPrograms:
     def program_of(self, agent: AgentVersion) -> BotProgram:
         home = self._home_of(agent)
         if home is None:
-            return BotProgram(command=_BUILT_IN, defaults=self._variables)
+            return BotProgram(
+                command=(sys.executable, *_RUNNER),
+                defaults=self._variables,
+                variables={environment.BOT_FILE: str(_BUILT_IN)},
+            )
         file = home.directory / (agent.definition.file or _BOT_FILE)
         python = agent.definition.python
         inherited = self._inherited(agent.name)

@@ -59,7 +59,7 @@ def read(terminal: int) -> bytes:
     ("command", "until", "level"),
     [
         (["controller", "serve"], "Uvicorn running", "INFO   "),
-        (["bot"], "GOOGLE_API_KEY is missing", "ERROR  "),
+        (["podline.runner"], "USER_ID is missing", "ERROR  "),
     ],
     ids=["controller", "bot"],
 )
@@ -75,7 +75,7 @@ async def test_at_a_terminal_each_event_is_a_line_of_words(
 
 @pytest.mark.parametrize(
     ("command", "until"),
-    [(["controller", "serve"], "Uvicorn running"), (["bot"], "GOOGLE_API_KEY is missing")],
+    [(["controller", "serve"], "Uvicorn running"), (["podline.runner"], "USER_ID is missing")],
     ids=["controller", "bot"],
 )
 async def test_a_terminal_that_has_colours_gets_them(tmp_path: Path, command: list[str], until: str) -> None:
@@ -86,7 +86,7 @@ async def test_a_terminal_that_has_colours_gets_them(tmp_path: Path, command: li
 
 async def test_a_file_gets_the_same_event_as_json(tmp_path: Path) -> None:
     bot = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot"),
+        *(sys.executable, "-m", "podline.runner"),
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "SESSION_ID": "s-1"},
         stderr=asyncio.subprocess.PIPE,
@@ -95,4 +95,4 @@ async def test_a_file_gets_the_same_event_as_json(tmp_path: Path) -> None:
 
     [line] = map(json.loads, said.splitlines())
     assert (line["event"], line["session_id"]) == ("call not begun", "s-1")
-    assert "GOOGLE_API_KEY is missing" in line["problem"]
+    assert "USER_ID is missing" in line["problem"]

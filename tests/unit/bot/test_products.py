@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from bot.store import Store
 from bot.tools import results
 from bot.tools.arguments import product_number
-from bot.tools.ending import end_call_tool
 from testing.fakes.bots.bot_store import KETTLE, FakeStore, SeenRequest
-from tests.unit.bot.tool_calls import QUICK, Call, is_failure, result_of
+from tests.unit.bot.tool_calls import QUICK, Call, is_failure
 
 
 @pytest.fixture
@@ -258,14 +257,3 @@ async def test_control_characters_in_the_stores_texts_reach_neither_model_nor_pa
     result = await call.ask("search_products", query="tea")
 
     assert (result["products"][0]["name"], result["products"][0]["description"]) == ("Tea pot evil", "red")
-
-
-async def test_the_call_is_told_of_the_goodbye_before_the_model_may_say_it() -> None:
-    order: list[str] = []
-
-    tool = end_call_tool(lambda: order.append("completed"))
-    assert tool.handler is not None
-    result = await result_of(tool.handler, {})
-
-    assert (tool.name, tool.properties, order) == ("end_call", {}, ["completed"])
-    assert "goodbye" in result["next"]

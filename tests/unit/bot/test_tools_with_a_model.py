@@ -35,9 +35,9 @@ from pipecat.workers.runner import WorkerRunner
 
 from bot.settings import TOOL_TIMEOUT_SECONDS
 from bot.store import Store, StoreTimeouts
-from bot.tools.ending import end_call_tool
 from bot.tools.products import ProductTools
 from podline.contract.model import GEMINI_MODEL
+from podline.end_call import end_call
 from podline.frames import ModelNoteFrame
 from podline.gemini import GeminiLiveLLMService
 from sandbox.certificate import make_certificate
@@ -176,7 +176,7 @@ async def conversation(
                 system_instruction="Help shoppers.",
                 vad=GeminiVADParams(disabled=True),
             ),
-            tools=[*products.functions, end_call_tool(lambda: None)],
+            tools=[*products.functions, end_call],
             function_call_timeout_secs=TOOL_TIMEOUT_SECONDS,
         )
         user, assistant = LLMContextAggregatorPair(

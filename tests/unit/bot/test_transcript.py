@@ -7,6 +7,13 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 from loguru import logger
+from pipecat.frames.frames import LLMFullResponseEndFrame, LLMFullResponseStartFrame, LLMTextFrame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
+from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame
+from pipecat.workers.runner import WorkerRunner
 
 from bot.store import Store, StoreTimeouts
 from bot.transcript import MAX_WAITING_TURNS, Rhythm, Transcript
@@ -42,6 +49,29 @@ async def test_a_turn_is_sent_while_the_call_goes_on(fake: FakeStore, store: Sto
         "turns": [{"index": 0, "role": "assistant", "text": "Hello!", "at": "2026-03-01T12:00:00.250Z"}],
     }
     assert fake.requests[0].authorization == "Bearer convex-secret"
+
+
+async def test_what_is_said_and_typed_in_a_pipeline_is_added(fake: FakeStore, store: Store) -> None:
+    user, assistant = LLMContextAggregatorPair(LLMContext())
+    worker = PipelineWorker(Pipeline([user, assistant]), enable_rtvi=False)
+    async with Transcript(store, "call-1", "ana", rhythm=QUICK) as transcript:
+        transcript.follow(worker, user, assistant)
+        runner = WorkerRunner(handle_sigint=False)
+        await runner.add_workers(worker)
+        running = asyncio.create_task(runner.run())
+        await worker.queue_frame(RTVISendTextFrame(msg_id="1", text="And in red?"))
+        await fake.until(lambda: len(fake.turns) == 1)
+        await worker.queue_frames(
+            [LLMFullResponseStartFrame(), LLMTextFrame("Yes."), LLMFullResponseEndFrame()]
+        )
+        await fake.until(lambda: len(fake.turns) == 2)
+        await worker.cancel()
+        await running
+
+    assert [(turn["role"], turn["text"]) for turn in fake.turns.values()] == [
+        ("user", "And in red?"),
+        ("assistant", "Yes."),
+    ]
 
 
 async def test_turns_go_in_batches_as_soon_as_one_is_full(fake: FakeStore, store: Store) -> None:

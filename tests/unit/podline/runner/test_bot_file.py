@@ -34,6 +34,18 @@ def test_a_bot_may_import_its_neighbours(bot_file: Path) -> None:
     assert load_bot_file(bot_file).entry_point.__globals__["NAME"] == "Ana"
 
 
+def test_a_bot_in_a_package_imports_as_that_package_does(tmp_path: Path, bot_file: Path) -> None:
+    package = tmp_path / "a_shop" / "bots"
+    package.mkdir(parents=True)
+    for directory in (package, package.parent):
+        (directory / "__init__.py").write_text("")
+    (package / "names.py").write_text("NAME = 'Ana'")
+    inner = package / bot_file.name
+    inner.write_text("from a_shop.bots.names import NAME\n\nasync def bot(runner_args): ...\n")
+
+    assert load_bot_file(inner).entry_point.__globals__["NAME"] == "Ana"
+
+
 def test_a_file_without_a_bot_is_named(bot_file: Path) -> None:
     bot_file.write_text("def main(): ...")
 

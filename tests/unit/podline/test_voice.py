@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 from pipecat.audio.vad.vad_analyzer import VADState
 
-from bot.voice import CallerVoice
+from podline.voice import CallerVoice
 from sandbox.voice import Samples, Voice, resample
 
 Sound = npt.NDArray[np.float64]
