@@ -113,9 +113,14 @@ def bots_of(session_id: str) -> list[int]:
 
 def launch_of(bot: int) -> str:
     """The launch that a bot's process was started for."""
-    variables = Path(f"/proc/{bot}/environ").read_bytes().split(b"\0")
-    names = (each.decode().partition("=") for each in variables)
-    return next(value for name, _, value in names if name == "PODLINE_LAUNCH_ID")
+    return variable_of(bot, "PODLINE_LAUNCH_ID")
+
+
+def variable_of(process: int, name: str) -> str:
+    """The value of a variable that a process was started with."""
+    variables = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+    pairs = (each.decode().partition("=") for each in variables)
+    return next(value for found, _, value in pairs if found == name)
 
 
 def answers(url: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from scripts.benchmarks import against, call, load, metrics, rooms, starts
+from scripts.benchmarks import against, call, examples, load, metrics, rooms, runner, starts
 from scripts.benchmarks.cluster import figures as cluster
 from scripts.benchmarks.fuzz import figures as fuzz
 from scripts.benchmarks.never_mute import figures as never_mute
@@ -29,6 +29,8 @@ _BENCHES: Final[dict[str, Callable[[Path, Options], str]]] = {
     "metrics": lambda *_: asyncio.run(metrics.measure()),
     "observing": lambda directory, options: asyncio.run(observing.measure(directory, options.calls)),
     "rooms": lambda directory, options: asyncio.run(rooms.measure(directory, options.calls)),
+    "examples": lambda directory, options: asyncio.run(examples.measure(directory, Path(options.revision))),
+    "runner": lambda directory, options: asyncio.run(runner.measure(directory, options.calls)),
     "never-mute": lambda directory, options: asyncio.run(
         never_mute.measure(directory, options.faults, options.seed)
     ),
@@ -52,8 +54,13 @@ def parse_arguments() -> Options:
         parser.add_argument(name, type=int, default=default, help=f"{meaning} (default: %(default)s)")
 
     parser.add_argument("what", nargs="?", choices=list(_BENCHES), default="call")
-    parser.add_argument("revision", nargs="?", default="HEAD~1", help="against: which (default: %(default)s)")
-    number("--calls", 20, "call, observing, rooms: how many of each kind")
+    parser.add_argument(
+        "revision",
+        nargs="?",
+        default="HEAD~1",
+        help="against: which (default: %(default)s); examples: a checkout of Pipecat's repository",
+    )
+    number("--calls", 20, "call, observing, rooms, runner: how many of each kind")
     number("--most", 12, "load: the most at one time")
     number("--sessions", 10_000, "cluster: how many are found again")
     number("--starts", 20, "node: how many of each kind, one after another")

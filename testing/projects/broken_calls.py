@@ -8,9 +8,14 @@ from podline.contract.reasons import Reason
 from testing.projects.broken_bot import BrokenBot, pipeline_bot
 
 _CRASHED: Final = Reason.CRASHED
-_CALLER_LEFT: Final = "The caller left."
-_STOPPED: Final = "The session was stopped."
-_IN_BOT: Final = "The bot crashed with {error} at bot.py line {line}; see the bot's log."
+_CALLER_LEFT: Final = "The caller left the call."
+_CANCELLED: Final = "The bot's own code cancelled the call; see its log."
+_STOPPED: Final = "The session was stopped on request."
+_NO_WORKER: Final = (
+    "The bot ran no PipelineWorker within 20 seconds: let bot(runner_args) build a pipeline and run it "
+    "with a WorkerRunner."
+)
+_IN_BOT: Final = "The bot raised {error} in bot.py, line {line}; see its log."
 
 _KEEPS_ENDS: Final = """\
 from pipecat.frames.frames import CancelFrame, EndFrame
@@ -42,7 +47,7 @@ from pipecat.services.google.gemini_live.llm import GeminiLiveLLMService
 
 
 def model(key, name):
-    return GeminiLiveLLMService(
+    return GeminiLiveLLMService(  # here
         api_key=key, settings=GeminiLiveLLMService.Settings(model=name, system_instruction="Help.")
     )
 
@@ -59,23 +64,21 @@ BROKEN_CALLS: Final = [
         "returns at once, without a worker",
         "async def bot(runner_args):\n    pass\n",
         _CRASHED,
-        "bot() returned without running a pipeline: create a PipelineWorker, add it to a WorkerRunner "
-        "and await its run().",
+        _NO_WORKER,
     ),
     BrokenBot(
         "creates-no-worker",
         "creates no worker",
         "import asyncio\n\n\nasync def bot(runner_args):\n    await asyncio.Event().wait()\n",
         _CRASHED,
-        "bot() created no PipelineWorker within 20 s: create one, add it to a WorkerRunner "
-        "and await its run().",
+        _NO_WORKER,
     ),
     BrokenBot(
         "never-joins",
         "creates a worker and never runs it",
         pipeline_bot(run="await asyncio.Event().wait()"),
         _CRASHED,
-        "bot() ran no PipelineWorker within 20 s: add it to a WorkerRunner and await its run().",
+        _NO_WORKER,
     ),
     BrokenBot(
         "returns-before-the-end",
@@ -96,10 +99,10 @@ BROKEN_CALLS: Final = [
     BrokenBot(
         "lacks-a-variable-in-bot",
         "reads a variable that is not set, in bot()",
-        'import os\n\n\nasync def bot(runner_args):\n    os.environ["SHELF_TEST_KEY"]  # here\n',
+        'import os\n\n\nasync def bot(runner_args):\n    os.environ["SHELF_KEY"]  # here\n',
         Reason.CONFIG_INVALID,
-        "bot.py needs the variable SHELF_TEST_KEY, which is not set (bot.py line {line}); "
-        "add it to the agent's secret set or its .env file.",
+        "The bot needs the variable SHELF_KEY, which is not set, in bot.py, line {line}; see its log. "
+        "Put SHELF_KEY into the agent's secret set.",
     ),
     BrokenBot(
         "supports-another-room",
@@ -138,9 +141,8 @@ BROKEN_CALLS: Final = [
         "raises-in-a-processor",
         "raises an exception in a processor of its own",
         pipeline_bot(top=_RAISES_AT_AUDIO, processor="Shelf(), "),
-        Reason.CALLER_LEFT,
-        _CALLER_LEFT,
-        ends="hangs up",
+        _CRASHED,
+        "The processor Shelf#0 crashed with ValueError; see the bot's log.",
     ),
     BrokenBot(
         "runs-a-second-loop",
@@ -156,42 +158,43 @@ BROKEN_CALLS: Final = [
             run="asyncio.get_running_loop().call_later(1, asyncio.current_task().cancel)\nawait runner.run()"
         ),
         _CRASHED,
-        "The bot's own code cancelled the call; see the bot's log.",
+        _CANCELLED,
     ),
     BrokenBot(
         "cancels-all-tasks",
         "cancels every task of the process",
         pipeline_bot(connected="await asyncio.sleep(1)\nfor task in asyncio.all_tasks():\n    task.cancel()"),
         _CRASHED,
-        "The bot's own code cancelled the call; see the bot's log.",
+        _CANCELLED,
     ),
     BrokenBot(
         "stops-the-loop",
         "stops the event loop",
         pipeline_bot(connected="asyncio.get_running_loop().stop()"),
         _CRASHED,
-        "The bot's own code stopped the event loop; see the bot's log.",
+        "The bot's own code stopped the event loop; see its log.",
     ),
     BrokenBot(
         "exits",
         "calls sys.exit in the call",
         pipeline_bot(connected="await asyncio.sleep(1)\nraise SystemExit(0)  # here"),
         _CRASHED,
-        _in_bot("SystemExit"),
+        "The bot called sys.exit() in bot.py, line {line}; see its log.",
     ),
     BrokenBot(
         "exits-hard",
         "calls os._exit in the call",
         pipeline_bot(connected="os._exit(0)"),
         Reason.VANISHED,
-        "The bot's process is gone without a final report.",
+        "The bot was terminated by someone else, or exited without a final report. Start another session.",
     ),
     BrokenBot(
         "blocks-the-loop",
         "blocks the event loop",
         pipeline_bot(top="import time", connected="time.sleep(600)  # here"),
         _CRASHED,
-        "The event loop was blocked by bot.py line {line}; see the bot's log.",
+        "Some code blocks the whole bot in bot.py, line {line}: it waits or computes without yielding; "
+        "see the bot's log.",
     ),
     BrokenBot(
         "fills-its-disk",
@@ -291,11 +294,11 @@ BROKEN_CALLS: Final = [
     ),
     BrokenBot(
         "logs-secrets",
-        "logs its key and prints its environment",
+        "logs and prints a secret of the session",
         pipeline_bot(
             top="from loguru import logger",
-            connected="logger.info(f\"my key is {os.environ['GOOGLE_API_KEY']}\")\n"
-            "print(dict(os.environ), flush=True)",
+            connected='logger.info(os.environ["PODLINE_LAUNCH_TOKEN"])\n'
+            'print(os.environ["PODLINE_LAUNCH_TOKEN"], flush=True)',
         ),
         Reason.CALLER_LEFT,
         _CALLER_LEFT,
@@ -320,10 +323,10 @@ BROKEN_CALLS: Final = [
         "names no model, as `.env.example` of `pipecat init` leaves it",
         pipeline_bot(
             top=_NEVER_SPEAKS,
-            processor='model(os.getenv("GOOGLE_API_KEY"), os.getenv("PODLINE_TEST_MODEL")), ',
+            processor='model(os.getenv("GOOGLE_API_KEY"), os.getenv("SHELF_MODEL")), ',
         ),
-        Reason.MODEL_UNREACHABLE,
-        "",
+        _CRASHED,
+        _in_bot("ValueError"),
         limits={"mute_seconds": 4},
     ),
     BrokenBot(
@@ -331,7 +334,8 @@ BROKEN_CALLS: Final = [
         "has a key that its model does not accept",
         pipeline_bot(top=_NEVER_SPEAKS, processor='model("wrong", "models/gemini-live-2.5-flash"), '),
         Reason.MODEL_REFUSED,
-        "",
+        "The processor GeminiLiveLLMService#0 crashed with APIError in its task _connection_task_handler; "
+        "see the bot's log.",
         limits={"mute_seconds": 4},
     ),
 ]

@@ -9,6 +9,7 @@ from testing.projects.broken_bot import BrokenBot, pipeline_bot
 
 _CRASHED: Final = Reason.CRASHED
 _INVALID: Final = Reason.CONFIG_INVALID
+_EXPECTED: Final = "define `async def bot(runner_args)` in it, as for Pipecat's own runner."
 
 BROKEN_IMPORTS: Final = [
     BrokenBot(
@@ -16,7 +17,7 @@ BROKEN_IMPORTS: Final = [
         "raises an exception on import",
         pipeline_bot(top='raise RuntimeError("the shelf is empty")  # here'),
         _CRASHED,
-        "bot.py could not be imported: RuntimeError at bot.py line {line}; see the bot's log.",
+        "bot.py can't be imported: the bot raised RuntimeError in bot.py, line {line}.",
         is_called=False,
     ),
     BrokenBot(
@@ -24,7 +25,7 @@ BROKEN_IMPORTS: Final = [
         "imports a file of its own that raises",
         pipeline_bot(top="import shelf"),
         _CRASHED,
-        "bot.py could not be imported: ZeroDivisionError at shelf.py line {line}; see the bot's log.",
+        "bot.py can't be imported: the bot raised ZeroDivisionError in shelf.py, line {line}.",
         is_called=False,
         files={"shelf.py": "PRODUCTS = []\nAVERAGE = sum(PRODUCTS) / len(PRODUCTS)  # here\n"},
     ),
@@ -33,7 +34,7 @@ BROKEN_IMPORTS: Final = [
         "has a syntax error",
         pipeline_bot(top="def greet(:  # here"),
         _CRASHED,
-        "bot.py could not be imported: SyntaxError at bot.py line {line}; see the bot's log.",
+        "bot.py can't be imported: the bot has a syntax error in bot.py, line {line}.",
         is_called=False,
     ),
     BrokenBot(
@@ -41,8 +42,8 @@ BROKEN_IMPORTS: Final = [
         "imports a package that is not installed",
         pipeline_bot(top="import podline_shelf_scanner  # here"),
         _CRASHED,
-        "bot.py needs the package podline_shelf_scanner, which is not installed (bot.py line {line}); "
-        "add it to what the bot is installed with.",
+        "bot.py can't be imported: the bot can't import podline_shelf_scanner in bot.py, line {line}. "
+        "Add the package of podline_shelf_scanner to the agent's image.",
         is_called=False,
     ),
     BrokenBot(
@@ -50,8 +51,8 @@ BROKEN_IMPORTS: Final = [
         "imports one of Pipecat's services without the package it needs",
         pipeline_bot(top="from pipecat.services.anthropic.llm import AnthropicLLMService  # here"),
         _CRASHED,
-        "bot.py needs the package anthropic, which is not installed (bot.py line {line}); "
-        "add it to what the bot is installed with.",
+        "bot.py can't be imported: the bot can't import anthropic in bot.py, line {line}. "
+        "Add the package of anthropic to the agent's image.",
         is_called=False,
     ),
     BrokenBot(
@@ -59,16 +60,17 @@ BROKEN_IMPORTS: Final = [
         "imports a name that its package does not have",
         pipeline_bot(top="from pipecat.pipeline.worker import PipelineWorkshop  # here"),
         _CRASHED,
-        "bot.py could not be imported: ImportError at bot.py line {line}; see the bot's log.",
+        "bot.py can't be imported: the bot can't import something from pipecat.pipeline.worker in bot.py, "
+        "line {line}.",
         is_called=False,
     ),
     BrokenBot(
         "lacks-a-variable",
         "reads a variable that is not set, on import",
-        pipeline_bot(top='SHELF_KEY = os.environ["SHELF_TEST_KEY"]  # here'),
+        pipeline_bot(top='SHELF_KEY = os.environ["SHELF_KEY"]  # here'),
         _INVALID,
-        "bot.py needs the variable SHELF_TEST_KEY, which is not set (bot.py line {line}); "
-        "add it to the agent's secret set or its .env file.",
+        "bot.py can't be imported: the bot needs the variable SHELF_KEY, which is not set, in bot.py, "
+        "line {line}. Put SHELF_KEY into the agent's secret set.",
         is_called=False,
     ),
     BrokenBot(
@@ -76,7 +78,7 @@ BROKEN_IMPORTS: Final = [
         "has no bot",
         "async def main(runner_args):\n    pass\n",
         _INVALID,
-        "bot.py has no bot: define `async def bot(runner_args)` in it.",
+        f"bot.py has no bot: {_EXPECTED}",
         is_called=False,
     ),
     BrokenBot(
@@ -84,31 +86,31 @@ BROKEN_IMPORTS: Final = [
         "is an empty file",
         "",
         _INVALID,
-        "bot.py has no bot: define `async def bot(runner_args)` in it.",
+        f"bot.py has no bot: {_EXPECTED}",
         is_called=False,
     ),
     BrokenBot(
         "has-a-sync-bot",
         "has a bot that is not async",
-        "def bot(runner_args):  # here\n    pass\n",
+        "def bot(runner_args):\n    pass\n",
         _INVALID,
-        "bot at bot.py line {line} is not async: define `async def bot(runner_args)`.",
+        f"The bot in bot.py is not an async function: {_EXPECTED}",
         is_called=False,
     ),
     BrokenBot(
         "has-a-bot-without-arguments",
         "has a bot that takes no arguments",
-        "async def bot():  # here\n    pass\n",
+        "async def bot():\n    pass\n",
         _INVALID,
-        "bot at bot.py line {line} can't be called with one argument: define `async def bot(runner_args)`.",
+        f"The bot in bot.py does not take one argument: {_EXPECTED}",
         is_called=False,
     ),
     BrokenBot(
         "has-a-bot-of-two-arguments",
         "has a bot that takes two arguments",
-        "async def bot(transport, runner_args):  # here\n    pass\n",
+        "async def bot(transport, runner_args):\n    pass\n",
         _INVALID,
-        "bot at bot.py line {line} can't be called with one argument: define `async def bot(runner_args)`.",
+        f"The bot in bot.py does not take one argument: {_EXPECTED}",
         is_called=False,
     ),
     BrokenBot(
@@ -116,7 +118,7 @@ BROKEN_IMPORTS: Final = [
         "has something else under the name bot",
         'bot = "Pipecat Bot"\n',
         _INVALID,
-        "bot in bot.py is a str, not a function: define `async def bot(runner_args)`.",
+        f"The bot in bot.py is not an async function: {_EXPECTED}",
         is_called=False,
     ),
     BrokenBot(
@@ -124,7 +126,7 @@ BROKEN_IMPORTS: Final = [
         "calls sys.exit on import",
         pipeline_bot(top="import sys\n\nsys.exit(0)  # here"),
         _CRASHED,
-        "bot.py could not be imported: SystemExit at bot.py line {line}; see the bot's log.",
+        "bot.py can't be imported: the bot called sys.exit() in bot.py, line {line}.",
         is_called=False,
     ),
     BrokenBot(
@@ -132,7 +134,7 @@ BROKEN_IMPORTS: Final = [
         "calls os._exit on import",
         pipeline_bot(top="os._exit(3)"),
         _CRASHED,
-        "The bot exited with code 3 without a final report; see the bot's log.",
+        "The bot crashed with an unexpected error. Read its log for the details.",
         is_called=False,
     ),
     BrokenBot(
@@ -140,7 +142,7 @@ BROKEN_IMPORTS: Final = [
         "overrides the session's variables with load_dotenv(override=True), which `pipecat init` writes",
         pipeline_bot(top="from dotenv import load_dotenv\n\nload_dotenv(override=True)"),
         Reason.CALLER_LEFT,
-        "The caller left.",
+        "The caller left the call.",
         ends="hangs up",
         files={
             ".env": "SESSION_ID=mine\nUSER_ID=me\nPODLINE_LAUNCH_TOKEN=none\nPODLINE_CONTROLLER_URL=http://127.0.0.1:9\n"

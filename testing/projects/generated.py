@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_NAME: Final = "shop"
 _WEB: Final = (
     *("--bot-type", "web", "--client-framework", "none"),
     *("--transport", "smallwebrtc", "--transport", "daily", "--transport", "livekit"),
@@ -24,7 +23,7 @@ class Kind:
     """A kind of project.
 
     Attributes:
-        name: The directory's name.
+        name: The project's name, which `pipecat init` makes its agent's.
         options: What `pipecat init` is told about the pipeline.
         variables: What its author writes into `.env`, beside keys and addresses.
         copied: The names of the sandbox's variables that belong there as well.
@@ -50,29 +49,19 @@ CASCADE: Final = Kind(
 )
 
 
-def generate(kind: Kind, directory: Path, sandbox: Mapping[str, str]) -> Path:
-    """Have Pipecat write a project, fill in its `.env`, and return the directory of its `bot.py`.
+def generate(kind: Kind, agents: Path, sandbox: Mapping[str, str]) -> Path:
+    """Have Pipecat write a project among the agents, fill in its `.env`, and return its `server` directory.
 
     Args:
         kind: What the bot consists of.
-        directory: Where the project's own directory is made.
+        agents: Where the project's directory is made.
         sandbox: The sandbox's variables.
     """
-    command = [
-        sys.executable,
-        "-c",
-        _INIT,
-        kind.name,
-        "--no-context-hub",
-        "--name",
-        _NAME,
-        *_WEB,
-        *kind.options,
-    ]
+    command = [sys.executable, "-c", _INIT, kind.name, "--no-context-hub", "--name", kind.name]
     subprocess.run(  # noqa: S603 - the tests' own command
-        command, cwd=directory, capture_output=True, timeout=_SECONDS, check=True
+        [*command, *_WEB, *kind.options], cwd=agents, capture_output=True, timeout=_SECONDS, check=True
     )
-    server = directory / kind.name / "server"
+    server = agents / kind.name / "server"
     variables = {**{name: sandbox[name] for name in kind.copied}, **kind.variables}
     (server / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
     return server

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from testing.projects.broken_bots import BROKEN_BOTS
+from testing.processes import ROOT
+from testing.projects.broken_bots import BROKEN_BOTS, bot_rows, definition_rows
+from testing.projects.broken_calls import BROKEN_CALLS
+from testing.projects.broken_imports import BROKEN_IMPORTS
 from testing.projects.generated import CASCADE, REALTIME, Kind, generate
 
 
@@ -36,3 +39,10 @@ def test_a_broken_bots_file_is_python_unless_that_is_its_fault() -> None:
         except SyntaxError:
             wrong.append(bot.name)
     assert wrong == ["syntax-error"]
+
+
+def test_the_page_has_a_row_for_each_with_what_its_author_reads() -> None:
+    rows = [*bot_rows(BROKEN_IMPORTS), *bot_rows(BROKEN_CALLS), *definition_rows()]
+
+    page = (ROOT / "docs" / "broken-bots.md").read_text()
+    assert [line for line in page.splitlines() if line.startswith("|")] == rows

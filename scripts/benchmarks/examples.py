@@ -1,0 +1,130 @@
+"""`scripts/bench examples CHECKOUT`: ten of Pipecat's own examples, called as they are.
+
+They are read from a checkout of Pipecat's repository: its packages have none.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from dotenv import dotenv_values
+
+from sandbox.caller import Caller, calling
+from sandbox.caller_signalling import CallFailedError, RoomAddress
+from sandbox.voice import Voice
+from scripts.benchmarks.programs import Machine, ended, programs
+from testing.projects.generated import CASCADE, REALTIME
+
+QUESTION: Final = "find running shoes"
+GOODBYE: Final = "goodbye for now"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A file below Pipecat's `examples/`.
+
+    Attributes:
+        path: Where it is.
+        copied: The names of the sandbox's variables that its `.env` needs.
+        greets: False if it says nothing until it is spoken to.
+    """
+
+    path: str
+    copied: tuple[str, ...] = REALTIME.copied
+    greets: bool = True
+
+    @property
+    def name(self) -> str:
+        """The agent's: of at most 40 characters."""
+        return Path(self.path).stem.replace("_", "-")[:40].rstrip("-")
+
+
+EXAMPLES: Final = [
+    Example("realtime/realtime-gemini-live.py"),
+    Example("realtime/realtime-gemini-live-async-tool.py"),
+    Example("realtime/realtime-gemini-live-graceful-end.py"),
+    Example("realtime/realtime-gemini-live-locally-driven-turns.py"),
+    Example("realtime/realtime-gemini-live-google-search.py"),
+    Example("realtime/realtime-gemini-live-grounding-metadata.py"),
+    Example("realtime/realtime-gemini-live-video.py"),
+    Example("update-settings/llm/llm-gemini-live.py"),
+    Example("voice/voice-openai-http.py", CASCADE.copied),
+    Example("video-processing/video-processing-mirror.py", (), greets=False),
+]
+
+
+async def measure(directory: Path, checkout: Path) -> str:
+    """The table: a row for each example."""
+    voice = Voice()
+    agents = directory / "agents"
+    agents.mkdir()
+    rows = ["| Example | Greeting | Answer | Measured | Ended |", "|---|---|---|---|---|"]
+    with programs(directory, with_bare=False, PODLINE_AGENTS=str(agents)) as machine:
+        variables = {name: value or "" for name, value in dotenv_values(directory / "sandbox.env").items()}
+        async with httpx.AsyncClient() as http:
+            for example in EXAMPLES:
+                install(example, checkout, agents, variables)
+                rows.append(await row(example, machine, http, voice))
+                sys.stderr.write(f"{rows[-1]}\n")
+    return "\n".join(rows)
+
+
+def install(example: Example, checkout: Path, agents: Path, variables: Mapping[str, str]) -> None:
+    """Make the example an agent, with the keys that its README asks for in `.env`."""
+    project = agents / example.name
+    project.mkdir()
+    shutil.copyfile(checkout / "examples" / example.path, project / "bot.py")
+    (project / ".env").write_text("".join(f"{name}={variables[name]}\n" for name in example.copied))
+    (project / "podline.toml").write_text("" if example.greets else "mute_seconds = 0\n")
+
+
+async def row(example: Example, machine: Machine, http: httpx.AsyncClient, voice: Voice) -> str:
+    wanted = {"user_id": "bench", "agent": example.name}
+    session = (await http.post(f"{machine.url}/v1/sessions", json=wanted)).raise_for_status().json()
+    heard: list[str] = []
+    try:
+        async with calling(machine.url, voice, room=RoomAddress(**session["room"])) as (caller, _):
+            await converse(example, caller, heard)
+    except CallFailedError as error:
+        heard.append(str(error).partition(";")[0])
+    record = await ended(machine, http, session["id"])
+    heard += ["none"] * (2 - len(heard))
+    cells = [f"`{example.path}`", *heard[:2], measured(record["usage"]), f"`{record['reason']}`"]
+    return f"| {' | '.join(cells)} |"
+
+
+async def converse(example: Example, caller: Caller, heard: list[str]) -> None:
+    """Be greeted, ask, and say goodbye; note how long the caller waited for each sound."""
+    if example.greets:
+        heard.append(f"{await caller.hears_bot() - (caller.connected_at or 0.0):.1f} s")
+        await caller.bot_quiet()
+    else:
+        heard.append("none")
+    asked = await caller.say(QUESTION)
+    if example.greets:
+        heard.append(f"{await caller.hears_bot() - asked:.1f} s")
+    else:
+        began = caller.spoken[-1][0]
+        heard.append(f"an echo after {await caller.hears_bot(since=began) - began:.1f} s")
+    await caller.bot_quiet()
+    await caller.say(GOODBYE)
+    await caller.hears_bot(since=caller.spoken[-1][0])
+
+
+def measured(usage: Mapping[str, Any]) -> str:
+    """Return what is on record of its services, in a few words."""
+    found = [f"{usage['turns']} turns"]
+    for name, counts in usage["models"].items():
+        amounts = {
+            "tokens": counts["prompt_tokens"] + counts["completion_tokens"],
+            "s heard": round(counts["audio_seconds"], 1),
+            "characters": counts["characters"],
+        }
+        found += [f"{name}: {amount} {unit}" for unit, amount in amounts.items() if amount]
+    return ", ".join(found)
