@@ -209,8 +209,14 @@ def _held_up(pod: Pod | None, events: Sequence[Event]) -> Ending | None:
 
 
 def _from_events(events: Sequence[Event]) -> Ending | None:
-    """Return the reason that the last warning gives for there being no bot yet."""
-    for event in reversed(events):
+    """Return the reason that the last warning gives for there being no bot yet.
+
+    A kubelet reports a failed pull twice: with the registry's answer, then as `Error: ErrImagePull`. The second
+    counts only where the first is missing.
+    """
+    explained = [each for each in events if not _only_names_the_error(each)]
+    told = explained if any(each.reason == "Failed" for each in explained) else events
+    for event in reversed(told):
         message = event.message or ""
         if event.reason == "FailedCreate":
             return _saying(Reason.LAUNCH_FAILED, "The Job could not create its pod", message)
@@ -222,6 +228,10 @@ def _from_events(events: Sequence[Event]) -> Ending | None:
             what = "The bot's pod could not be started"
             return _saying(Reason.START_TIMEOUT, what, message, _CORRECT_THE_TEMPLATE)
     return None
+
+
+def _only_names_the_error(event: Event) -> bool:
+    return (event.message or "").removeprefix("Error: ") in _IMAGE
 
 
 def _launch_end(job: Job | None, pod: Pod | None) -> Ending | None:

@@ -17,7 +17,12 @@ LIVEKIT = {
     # Three sites and LiveKit's servers share a machine.
     "PODLINE_START_TIMEOUT_SECONDS": "60",
 }
-SITES = {"rooms": LIVEKIT, "killed": LIVEKIT, "strict": {**LIVEKIT, "LIVEKIT_AUTO_CREATE": "false"}}
+SITES = {
+    "rooms": LIVEKIT,
+    # LiveKit's clients try again every five seconds.
+    "killed": {**LIVEKIT, "PODLINE_GRACE_SECONDS": "8"},
+    "strict": {**LIVEKIT, "LIVEKIT_AUTO_CREATE": "false"},
+}
 """A site has a server of its own; one that makes no room unasked is strict."""
 
 LEFT = ("caller_left", "The caller left the call.", 0, 6)
@@ -38,9 +43,9 @@ ENDINGS_OF_ROOMS = [
         "killed",
         livekit_causes.caller_is_killed,
         "caller_left",
-        "did not come back within 3 seconds",
+        "did not come back within 8 seconds",
         0,
-        LIVEKIT_MISSES + 6,
+        LIVEKIT_MISSES + 11,
     ),
     Ending("caller-back-at-once", "rooms", livekit_causes.caller_is_killed_and_back_at_once, *LEFT),
     Ending("caller-back-when-missed", "strict", livekit_causes.caller_is_killed_and_back_when_missed, *LEFT),

@@ -133,6 +133,21 @@ def test_the_last_warning_has_the_say() -> None:
     assert decide_ending(None, explain(job(), None, events[::-1], NOON)).reason is Reason.UNSCHEDULABLE
 
 
+@pytest.mark.parametrize("bare", ["Error: ErrImagePull", "Error: ImagePullBackOff"])
+def test_the_registry_s_answer_counts_although_a_bare_error_follows(bare: str) -> None:
+    pulled = warning("Failed", 'Failed to pull image "registry.example/shop:2": not found')
+
+    ending = decide_ending(None, explain(job(), None, [pulled, warning("Failed", bare)], NOON))
+
+    assert (ending.reason, "registry.example/shop:2" in ending.message) == (Reason.IMAGE_PULL, True)
+
+
+def test_the_bare_error_counts_where_the_registry_s_answer_is_missing() -> None:
+    events = [warning("FailedScheduling", "no room"), warning("Failed", "Error: ErrImagePull")]
+
+    assert decide_ending(None, explain(job(), None, events, NOON)).reason is Reason.IMAGE_PULL
+
+
 def test_the_last_word_comes_with_what_was_used() -> None:
     seen = explain(job(*COMPLETE), pod("Succeeded", terminated(0, message=word("idle"))), (), NOON)
 
