@@ -19,6 +19,16 @@ def optional(extra: str, module: str) -> Any:
         return _Missing("Missing", (Exception,), {"extra": extra, "why": str(error)})
 
 
+def require(module: Any) -> None:
+    """Check that a module of an extra is there.
+
+    Raises:
+        ConfigInvalid: The extra that installs it is missing.
+    """
+    if isinstance(module, _Missing):
+        module()
+
+
 class _Missing(ABCMeta):
     """The class of all stand-ins: an ABCMeta, as Pipecat's services have, so that both can be bases."""
 

@@ -211,8 +211,8 @@ def _held_up(pod: Pod | None, events: Sequence[Event]) -> Ending | None:
 def _from_events(events: Sequence[Event]) -> Ending | None:
     """Return the reason that the last warning gives for there being no bot yet.
 
-    A kubelet reports a failed pull twice: with the registry's answer, then as `Error: ErrImagePull`. The second
-    counts only where the first is missing.
+    A kubelet reports a failed pull twice: with the registry's answer, then as `Error: ErrImagePull`. The
+    second counts only where the first is missing.
     """
     explained = [each for each in events if not _only_names_the_error(each)]
     told = explained if any(each.reason == "Failed" for each in explained) else events

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipecat.frames.frames import InputAudioRawFrame, UserAudioRawFrame
 
-from podline.extras import optional
+from podline.extras import optional, require
 from podline.runner.room.caller_meeting import CallerMeeting
 from podline.runner.room.client_events import ToldOfCaller
 from podline.runner.room.membership import Membership
@@ -28,7 +28,12 @@ RECOVERY_SECONDS: Final = 15.0
 
 
 def use_daily(room: DailyRoomAccess, meeting: CallerMeeting) -> None:
-    """Have whoever makes Pipecat's transport for this room get one that knows the call."""
+    """Have whoever makes Pipecat's transport for this room get one that knows the call.
+
+    Raises:
+        ConfigInvalid: The extra of Pipecat that this room needs is missing.
+    """
+    require(pipecat_daily)
 
     class DailyTransport(DailyCallerTransport):
         def __init__(self, *args: Any, **options: Any) -> None:

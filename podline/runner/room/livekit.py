@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from pipecat.frames.frames import InputAudioRawFrame, UserAudioRawFrame
 from pipecat.processors.frame_processor import FrameProcessorSetup
 
-from podline.extras import optional
+from podline.extras import optional, require
 from podline.runner.room.caller_meeting import CallerMeeting
 from podline.runner.room.client_events import ToldOfCaller
 from podline.runner.room.grants import granted, missing_permission_of
@@ -48,7 +48,12 @@ _connect_once: Final = inspect.unwrap(pipecat_livekit.LiveKitTransportClient.con
 
 
 def use_livekit(room: LiveKitRoomAccess, meeting: CallerMeeting) -> None:
-    """Have whoever makes Pipecat's transport for this room get one that knows the call."""
+    """Have whoever makes Pipecat's transport for this room get one that knows the call.
+
+    Raises:
+        ConfigInvalid: The extra of Pipecat that this room needs is missing.
+    """
+    require(pipecat_livekit)
 
     class LiveKitTransport(LiveKitCallerTransport):
         def __init__(self, *args: Any, **options: Any) -> None:

@@ -127,11 +127,17 @@ BOT = {
     "USER_ID": "ana",
     "DAILY_ROOM_URL": "https://shop.daily.co/room",
     "DAILY_TOKEN": "daily-secret",
+    "GOOGLE_API_KEY": "google-secret",
+    "CONVEX_URL": "http://127.0.0.1:9",
 }
 LOAD_BOT = f"""
-import bot.__main__
+import os
+from pathlib import Path
 from podline.runner import __main__ as runner
-runner._load(bot.__main__.load, runner.read_settings({BOT!r}))
+runner._import_session(runner.read_settings({BOT!r}))
+from podline.runner.bot_file import load_bot_file
+os.environ.update({BOT!r})
+load_bot_file(Path("bot/bot.py"))
 """
 
 
