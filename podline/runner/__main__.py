@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from podline.runner.observers.spans import Traces
 
     HoldCall = Callable[
-        [Path, RunnerSettings, Outbox, Attendance, Callable[[], None], Traces | None], Awaitable[CallEnding]
+        [Path, RunnerSettings, Outbox, Attendance, Callable[[], None], Traces | None, Callable[[], None]],
+        Awaitable[CallEnding],
     ]
 
 LOG_SECONDS: Final = 1.0
@@ -108,8 +109,11 @@ async def _hold_call(
         attendance.terminate()
         process_exit.by_force(attendance.ending.result(), settings.grace_seconds - FORCED_EXIT_SECONDS)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, terminate)
+    def take_signals() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, terminate)
+
+    take_signals()
 
     def prepare_exit(decided: asyncio.Future[CallEnding]) -> None:
         if not decided.cancelled():
@@ -122,7 +126,7 @@ async def _hold_call(
 
     attendance.ending.add_done_callback(prepare_exit)
     async with watched_loop(give_up), _traces(traced=settings.traced) as traces:
-        return await hold_call(bot_file, settings, outbox, attendance, keep_logging, traces)
+        return await hold_call(bot_file, settings, outbox, attendance, keep_logging, traces, take_signals)
 
 
 def _ending_of_blocked(blocked: Blocked, directory: Path) -> CallEnding:

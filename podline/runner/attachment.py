@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from loguru import logger
@@ -53,7 +53,7 @@ def meets_caller(worker: PipelineWorker) -> bool:
 
 
 def set_up(worker: PipelineWorker) -> None:
-    """Have the worker measure what it does, beat, and leave idle time to the runner.
+    """Have the worker measure what it does, beat, and leave idle time to the runner unless it has its own.
 
     It takes the settings from `worker.params` when it sets its processors up, which comes next.
     """
@@ -67,7 +67,14 @@ def set_up(worker: PipelineWorker) -> None:
     params.heartbeats_monitor_secs = _MONITOR_SECONDS
     if worker._idle_timeout_secs == _DEFAULT_IDLE_SECONDS:  # noqa: SLF001 - Pipecat has no other way
         worker._idle_timeout_secs = None  # noqa: SLF001 - likewise
-    worker._cancel_on_idle_timeout = False  # noqa: SLF001 - the session ends as idle instead
+
+
+def end_when_idle(worker: PipelineWorker, end: Callable[[float], None]) -> None:
+    """Have a worker that would cancel itself after some idle seconds of its own call `end` with them instead."""
+    seconds = worker._idle_timeout_secs  # noqa: SLF001 - Pipecat has no other way
+    if seconds and worker._cancel_on_idle_timeout:  # noqa: SLF001 - likewise
+        worker._cancel_on_idle_timeout = False  # noqa: SLF001 - likewise
+        worker.add_event_handler("on_idle_timeout", lambda *_: end(seconds))
 
 
 def trace(worker: PipelineWorker, session_id: str) -> None:

@@ -30,12 +30,12 @@ def import_error(error: BaseException, path: Path) -> BotError:
 
 def ending_of_bot(error: BaseException, path: Path) -> CallEnding:
     """Return the ending of a call whose bot, in the file at this path, raised this."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     if isinstance(error, BotError):
         return CallEnding.of(error)
     if isinstance(error, MemoryError):
         return CallEnding.of_bug(error)
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
     what = f"The bot {explain(error, path.parent)}; see its log."
     return CallEnding(_reason(error), " ".join((what, advice(error))).strip())
 

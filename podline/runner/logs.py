@@ -79,6 +79,9 @@ def configure_logging(session_id: str, secrets: Iterable[str]) -> Callable[[], N
         logger.add(write, format="", filter=_is_the_runners, backtrace=False, diagnose=False)
 
     logger.remove()
+    # A bot may remove loguru's own sink by its number, as many do: `logger.remove(0)`. This one takes its place.
+    core = logger._core  # type: ignore[attr-defined]  # noqa: SLF001 - loguru has no other way
+    core.handlers_count = type(core.handlers_count)()
     sink = logger.add(write, format="", filter=wanted, backtrace=False, diagnose=False)
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
@@ -145,13 +148,28 @@ def _log_unraisable(failure: "sys.UnraisableHookArgs") -> None:
 
 
 class _ToLoguru(logging.Handler):
-    """Passes the standard library's records to loguru, under their own names."""
+    """Passes the standard library's records to loguru, under their own names.
+
+    No record may raise in the code that logs it, as none does with the standard library's own handlers.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 - arguments may raise anything when they are formatted
+            message = "a message whose arguments don't fit"
 
         def rename(line: "Record") -> None:
             line["name"] = record.name
 
         named = logger.patch(rename).opt(exception=error)
-        named.log(record.levelname, "{}", record.getMessage())
+        named.log(_level_of(record), "{}", message)
+
+
+def _level_of(record: logging.LogRecord) -> str | int:
+    """Return the record's level as loguru knows it: the name only if it has a level of that name."""
+    try:
+        return logger.level(record.levelname).name
+    except ValueError:
+        return max(0, record.levelno)

@@ -13,6 +13,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 
 from podline.runner.attachment import (
     announce_client_once,
+    end_when_idle,
     every_processor,
     first_of,
     keep_discreet,
@@ -57,6 +58,7 @@ class CallPipeline:
         on_latency: Callable[[float], Awaitable[None]],
     ) -> None:
         set_up(worker)
+        end_when_idle(worker, attendance.fell_silent)
         clock = asyncio.get_running_loop().time
         output = first_of(worker, BaseOutputTransport)
         if output is None:

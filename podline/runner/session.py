@@ -69,11 +69,22 @@ class BotSession:
         outbox: Outbox,
         attendance: Attendance,
         traces: "Traces | None" = None,
+        take_signals: Callable[[], None] = lambda: None,
     ) -> None:
+        """Prepare a call.
+
+        Args:
+            settings: The runner's.
+            outbox: Takes what happens.
+            attendance: Who is there, and why the call ends.
+            traces: Takes spans; None if they are not wanted.
+            take_signals: Handles the process's signals, whoever handled them before.
+        """
         self._settings = settings
         self._outbox = outbox
         self._attendance = attendance
         self._traces = traces
+        self._take_signals = take_signals
         self._messages = ClientMessages(time.monotonic, self._report_refusal)
         self._hearing = Hearing(time.monotonic)
         self._meeting = CallerMeeting(attendance, self._messages)
@@ -91,6 +102,9 @@ class BotSession:
 
         Return when the call has ended, the bot's pipeline is closed and the last report is sent.
         """
+        # In the context of each task that begins here: a bot's event handlers run in those of its connection.
+        attach_to(self, os.environ)
+        install_call(self._call)
         async with contextlib.AsyncExitStack() as stack:
             controller = await self._open_channel(stack)
             if self._peer is not None:
@@ -118,8 +132,6 @@ class BotSession:
     async def _run_bot(self, bot: BotFile) -> None:
         """Call the bot, and end the call once it returns, if nothing else did before."""
         arguments = await runner_arguments(self._settings, self._peer)
-        attach_to(self, os.environ)
-        install_call(self._call)
         patience = asyncio.timeout(WORKER_SECONDS)
         try:
             async with patience:
@@ -162,6 +174,8 @@ class BotSession:
 
     def attach_runner(self, runner: WorkerRunner) -> None:
         self._runners.append(runner)
+        # The bot, or this runner by now, may have handlers of its own.
+        self._take_signals()
 
     async def attach_worker(self, worker: PipelineWorker) -> None:
         try:
@@ -347,17 +361,19 @@ async def hold_call(
     attendance: Attendance,
     loaded: Callable[[], None],
     traces: "Traces | None" = None,
+    take_signals: Callable[[], None] = lambda: None,
 ) -> CallEnding:
     """Let the bot in this file hold one call, and return how it ended.
 
-    `loaded` is called once the bot is imported.
+    `loaded` is called once the bot is imported, `take_signals` then and whenever the bot may have taken them.
 
     Raises:
         BotError: The call could not begin.
     """
-    session = BotSession(settings, outbox, attendance, traces)
+    session = BotSession(settings, outbox, attendance, traces, take_signals)
     bot = load_bot_file(path)
     loaded()
+    take_signals()
     # What stays in memory is frozen, so that no collection walks through it in the middle of a call.
     gc.freeze()
     gc.enable()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
@@ -33,6 +34,9 @@ BLAME_SECONDS: Final = 2.0
 """How long a processor must have done nothing before it is blamed for a caller's wait in silence."""
 _EVENT_TASKS: Final = "_async_on_"
 """How Pipecat's LiveKit client names tasks that handle one event, which others in the room may cause."""
+_OBSERVERS: Final = "WorkerObserver"
+"""The owner of the tasks in which Pipecat runs a worker's observers."""
+_RUNNERS_OBSERVERS: Final = "podline.runner.observers."
 _CHECK_SECONDS: Final = 1.0
 
 
@@ -119,7 +123,7 @@ class PipelineHealth:
                 self._end(owner, ending_of(owner, f"stopped listening: its task {task.name} returned"))
         elif owner is not None:
             self._end(owner, ending_of_crash(owner, task.error, task.name), task.error)
-        elif not task.name.startswith(_EVENT_TASKS):
+        elif _concerns_call(task):
             self._end(None, _ending_without_processor(task.error, task.module), task.error)
 
     def _not_set_up(self, _worker: PipelineWorker) -> None:
@@ -154,6 +158,18 @@ def _answerable(processor: FrameProcessor) -> Iterator[FrameProcessor]:
             yield each
         else:
             yield from _answerable(each)
+
+
+def _concerns_call(task: EndedTask) -> bool:
+    """Return whether the call can't go on without a task of no processor's.
+
+    It can without an observer of the bot's own: that only watches. The runner's observers meter and guard it.
+    """
+    if task.owner.startswith(_OBSERVERS):
+        trace = None if task.error is None else task.error.__traceback__
+        modules = (str(frame.f_globals.get("__name__")) for frame, _line in traceback.walk_tb(trace))
+        return any(each.startswith(_RUNNERS_OBSERVERS) for each in modules)
+    return not task.name.startswith(_EVENT_TASKS)
 
 
 def _ending_without_processor(error: BaseException, module: str) -> CallEnding:

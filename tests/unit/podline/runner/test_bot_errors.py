@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from podline.contract.reasons import Reason
+from podline.errors import ModelRefused
 from podline.runner.bot_errors import ending_of_bot
 
 HERE = Path(__file__)
@@ -20,6 +21,10 @@ def raised(code: Callable[[], object]) -> BaseException:
     return caught.value
 
 
+def fails_in_a_group() -> None:
+    raise ExceptionGroup("all", [ModelRefused("The model refused the key.")])
+
+
 def fails() -> None:
     raise ValueError("4111 1111 1111 1111")
 
@@ -27,6 +32,7 @@ def fails() -> None:
 @pytest.mark.parametrize(
     ("code", "reason", "words"),
     [
+        (fails_in_a_group, Reason.MODEL_REFUSED, "The model refused the key."),
         (fails, Reason.CRASHED, "The bot raised ValueError in test_bot_errors.py, line "),
         (
             lambda: __import__("no_such_package_9"),

@@ -102,3 +102,24 @@ def test_what_somebody_sent_is_cut_from_a_library_s_line(message: str, kept: str
 
 def test_levels_below_a_warning_of_a_library_are_not_logged() -> None:
     assert logged("logging.getLogger('some.library').info('chatter')") == []
+
+
+def test_a_bot_may_remove_loguru_s_own_sink_by_its_number() -> None:
+    form = '{{"mine": "{message}"}}'
+    code = f"import sys\nlogger.remove(0)\nlogger.add(sys.stderr, format={form!r})\nlogger.info('hello')"
+
+    assert logged(code) == [{"mine": "hello"}]
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("logging.addLevelName(35, 'NOTICE')\nlogging.log(35, 'closed')", "closed"),
+        ("logging.addLevelName(30, 'Careful')\nlogging.warning('closed')", "closed"),
+        ("logging.warning('%d', 'what the caller said')", "a message whose arguments don't fit"),
+    ],
+)
+def test_no_line_of_the_standard_library_s_raises_where_it_is_logged(code: str, text: str) -> None:
+    [line] = logged(code)
+
+    assert line["text"] == text

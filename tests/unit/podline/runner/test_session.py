@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 from pipecat.frames.frames import EndFrame, LLMRunFrame
+from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.filters.identity_filter import IdentityFilter
@@ -30,14 +33,16 @@ from tests.unit.podline.runner.health.calls import ENVIRONMENT, Room, processors
 Bot = Callable[[Any], Awaitable[None]]
 
 
-async def ending_of(bot: Bot, *, caller_leaves: bool = False) -> CallEnding:
+async def ending_of(
+    bot: Bot, *, caller_leaves: bool = False, take_signals: Callable[[], None] = lambda: None
+) -> CallEnding:
     """Let a bot hold a call whose caller is there, or has just been lost."""
     outbox = Outbox(lambda: 1.0)
     attendance = Attendance(outbox, CallLimits(no_caller=60, return_grace=10, max_duration=1800))
     attendance.caller_joined()
     if caller_leaves:
         attendance.caller_left(abruptly=True)
-    session = BotSession(read_settings(ENVIRONMENT), outbox, attendance)
+    session = BotSession(read_settings(ENVIRONMENT), outbox, attendance, None, take_signals)
     async with asyncio.timeout(20):
         await session.run(BotFile(Path(__file__), bot))
     return attendance.ending.result()
@@ -169,3 +174,72 @@ async def test_a_bot_that_switched_metrics_off_has_them_and_is_told(logged: list
 
     assert workers[0].params.enable_usage_metrics
     assert any("the bot's metrics are off, turned on" in line for line in logged)
+
+
+async def test_a_bot_s_own_idle_timeout_ends_the_call_as_idle() -> None:
+    async def bot(_runner_args: Any) -> None:
+        await run(PipelineWorker(Pipeline(processors(Room())), idle_timeout_secs=0.2))
+
+    ending = await ending_of(bot)
+
+    assert (ending.reason, ending.message) == (Reason.IDLE, "Neither side spoke for 0.2 seconds.")
+
+
+async def test_a_bot_whose_own_observer_fails_goes_on() -> None:
+    class Curious(BaseObserver):
+        async def on_push_frame(self, data: FramePushed) -> None:
+            raise KeyError(data.frame.name)
+
+    async def bot(_runner_args: Any) -> None:
+        worker = PipelineWorker(Pipeline(processors(Room())), observers=[Curious()])
+        await worker.queue_frames([LLMRunFrame(), EndFrame()])
+        await run(worker)
+
+    assert (await ending_of(bot)).reason is Reason.COMPLETED
+
+
+async def test_signals_are_the_runner_s_although_a_bot_handles_them() -> None:
+    loop = asyncio.get_running_loop()
+    taken = asyncio.Event()
+
+    async def bot(_runner_args: Any) -> None:
+        worker = PipelineWorker(Pipeline(processors(Room())))
+        runner = WorkerRunner(handle_sigint=False, handle_sigterm=True)
+        worker.add_event_handler("on_pipeline_started", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        await runner.add_workers(worker)
+        running = asyncio.create_task(runner.run())
+        await taken.wait()
+        podline.call().end("The signal came.")
+        await running
+
+    try:
+        ending = await ending_of(
+            bot, take_signals=lambda: loop.add_signal_handler(signal.SIGTERM, taken.set)
+        )
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+    assert ending.message == "The signal came."
+
+
+async def test_an_event_of_the_connection_finds_the_call_that_the_bot_holds() -> None:
+    outbox = Outbox(lambda: 1.0)
+    attendance = Attendance(outbox, CallLimits(no_caller=60, return_grace=10, max_duration=1800))
+    session = BotSession(read_settings(ENVIRONMENT), outbox, attendance)
+    left = asyncio.Event()
+    users = []
+
+    async def on_client_disconnected() -> None:
+        users.append(podline.call().user_id)
+        left.set()
+
+    async def bot(_runner_args: Any) -> None:
+        await session._meeting.events.pass_on("on_client_disconnected", on_client_disconnected, is_caller=True)
+        attendance.caller_joined()
+        attendance.caller_left(abruptly=False)
+        await left.wait()
+
+    async with asyncio.timeout(20):
+        await session.run(BotFile(Path(__file__), bot))
+
+    assert users == ["ana"]
