@@ -18,20 +18,22 @@ from podline.contract import environment as env
 from podline.errors import BotError, ConfigInvalid
 from podline.runner.attendance import Attendance, CallLimits
 from podline.runner.bot_errors import ending_of_bot
-from podline.runner.bot_file import find_bot_file
+from podline.runner.bot_file import BotFile, find_bot_file, load_bot_file
 from podline.runner.channel.outbox import Outbox
 from podline.runner.ending import CANCELLED, LOOP_STOPPED, CallEnding
 from podline.runner.logs import configure_logging
 from podline.runner.loop_watch import Blocked, watched_loop
 from podline.runner.masking import mask_standard_streams, secrets_of
+from podline.runner.pausing_loop import LoopStopped, PausingLoop
 from podline.runner.process_exit import FORCED_EXIT_SECONDS, ProcessExit
 from podline.runner.settings import RunnerSettings, read_settings
 
 if TYPE_CHECKING:
     from podline.runner.observers.spans import Traces
 
+    LoadBot = Callable[[], Awaitable[BotFile]]
     HoldCall = Callable[
-        [Path, RunnerSettings, Outbox, Attendance, Callable[[], None], Traces | None, Callable[[], None]],
+        [LoadBot, RunnerSettings, Outbox, Attendance, Callable[[], None], Traces | None],
         Awaitable[CallEnding],
     ]
 
@@ -57,23 +59,24 @@ def main() -> NoReturn:
         process_exit.now(CallEnding.of(error))
     if env.traces_are_wanted(os.environ) and not settings.traced:
         logger.warning("traces can't be sent", problem=env.why_no_traces(os.environ))
-    with asyncio.Runner() as runner:
-        try:
-            runner.run(_run(bot_file, settings, outbox, process_exit, keep_logging))
-        except SystemExit as error:
-            # Raised in any task, it stops the loop at once. The runner would wait for the other tasks.
-            logger.opt(exception=error).error("call crashed")
-            process_exit.now(ending_of_bot(error, bot_file))
-        except asyncio.CancelledError:
-            process_exit.now(CANCELLED)
-        except RuntimeError as error:
-            # The loop was stopped: nothing else is raised out of it. To close it would wait for its tasks.
-            logger.opt(exception=error).error("call crashed")
-            process_exit.now(LOOP_STOPPED)
+    loop = PausingLoop(asyncio.new_event_loop())
+    try:
+        loop.run(_run(loop, bot_file, settings, outbox, process_exit, keep_logging))
+    except SystemExit as error:
+        # Raised in any task, it stops the loop at once.
+        logger.opt(exception=error).error("call crashed")
+        process_exit.now(ending_of_bot(error, bot_file))
+    except asyncio.CancelledError:
+        process_exit.now(CANCELLED)
+    except (LoopStopped, RuntimeError) as error:
+        # A closed loop raises a RuntimeError.
+        logger.opt(exception=error).error("call crashed")
+        process_exit.now(LOOP_STOPPED)
     raise AssertionError("a bot ends by its own exit")
 
 
 async def _run(
+    loop: PausingLoop,
     bot_file: Path,
     settings: RunnerSettings,
     outbox: Outbox,
@@ -82,7 +85,7 @@ async def _run(
 ) -> NoReturn:
     """Run the call, and exit from within the loop, without waiting for what libraries still run there."""
     try:
-        ending = await _hold_call(bot_file, settings, outbox, process_exit, keep_logging)
+        ending = await _hold_call(loop, bot_file, settings, outbox, process_exit, keep_logging)
     except BotError as error:
         logger.error("call not begun", problem=error.message)
         ending = CallEnding.of(error)
@@ -93,6 +96,7 @@ async def _run(
 
 
 async def _hold_call(
+    loop: PausingLoop,
     bot_file: Path,
     settings: RunnerSettings,
     outbox: Outbox,
@@ -124,9 +128,15 @@ async def _hold_call(
         if not attendance.ending.done():
             process_exit.now(_ending_of_blocked(blocked, bot_file.parent))
 
+    async def load_bot() -> BotFile:
+        bot = await loop.paused(lambda: load_bot_file(bot_file))
+        keep_logging()
+        take_signals()
+        return bot
+
     attendance.ending.add_done_callback(prepare_exit)
     async with watched_loop(give_up), _traces(traced=settings.traced) as traces:
-        return await hold_call(bot_file, settings, outbox, attendance, keep_logging, traces, take_signals)
+        return await hold_call(load_bot, settings, outbox, attendance, take_signals, traces)
 
 
 def _ending_of_blocked(blocked: Blocked, directory: Path) -> CallEnding:

@@ -70,7 +70,7 @@ def set_up(worker: PipelineWorker) -> None:
 
 
 def end_when_idle(worker: PipelineWorker, end: Callable[[float], None]) -> None:
-    """Have a worker that would cancel itself after some idle seconds of its own call `end` with them instead."""
+    """Have a worker that would cancel itself after some idle seconds call `end` with them instead."""
     seconds = worker._idle_timeout_secs  # noqa: SLF001 - Pipecat has no other way
     if seconds and worker._cancel_on_idle_timeout:  # noqa: SLF001 - likewise
         worker._cancel_on_idle_timeout = False  # noqa: SLF001 - likewise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import inspect
 import os
@@ -18,7 +19,7 @@ from podline.runner.bot_errors import import_error
 
 BOT_FILES: Final = (Path("bot.py"), Path("/app/bot.py"))
 _MODULE: Final = "podline_bot"
-"""The file's name as a module: under its own name it could hide a package named `bot`."""
+"""The file's name as a module if its own name is another's: `bot.py` may stand beside a package `bot`."""
 
 BotFunction = Callable[[Any], Awaitable[None]]
 """`async def bot(runner_args)`."""
@@ -62,15 +63,11 @@ def load_bot_file(path: Path) -> BotFile:
         ConfigInvalid: It has no `async def bot(runner_args)`.
         BotError: It can't be imported.
     """
-    sys.path.insert(0, str(_import_root(path)))
-    spec = importlib.util.spec_from_file_location(_MODULE, path)
-    if spec is None or spec.loader is None:
-        raise ConfigInvalid(f"{path.name} is not a Python file; set {env.BOT_FILE} to the bot's file.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[_MODULE] = module
+    root = _import_root(path)
+    sys.path.insert(0, str(root))
     reserved = reserved_variables(os.environ)
     try:
-        spec.loader.exec_module(module)
+        module = _import(path, root)
     except BotError:
         raise
     except (Exception, SystemExit) as error:
@@ -78,6 +75,23 @@ def load_bot_file(path: Path) -> BotFile:
     finally:
         restore(reserved)
     return BotFile(path, _entry_point(module, path))
+
+
+def _import(path: Path, root: Path) -> ModuleType:
+    """Import the file under the name by which the bot's other files and its child processes find it."""
+    names = path.relative_to(root).with_suffix("").parts
+    name = ".".join(names)
+    if all(each.isidentifier() for each in names) and name not in sys.modules:
+        found = importlib.util.find_spec(name)
+        if found is not None and Path(found.origin or "").resolve() == path.resolve():
+            return importlib.import_module(name)
+    spec = importlib.util.spec_from_file_location(_MODULE, path)
+    if spec is None or spec.loader is None:
+        raise ConfigInvalid(f"{path.name} is not a Python file; set {env.BOT_FILE} to the bot's file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[_MODULE] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def _import_root(path: Path) -> Path:

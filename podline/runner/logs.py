@@ -79,7 +79,7 @@ def configure_logging(session_id: str, secrets: Iterable[str]) -> Callable[[], N
         logger.add(write, format="", filter=_is_the_runners, backtrace=False, diagnose=False)
 
     logger.remove()
-    # A bot may remove loguru's own sink by its number, as many do: `logger.remove(0)`. This one takes its place.
+    # Many bots remove loguru's own sink by its number, `logger.remove(0)`. This one takes its place.
     core = logger._core  # type: ignore[attr-defined]  # noqa: SLF001 - loguru has no other way
     core.handlers_count = type(core.handlers_count)()
     sink = logger.add(write, format="", filter=wanted, backtrace=False, diagnose=False)

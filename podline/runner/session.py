@@ -5,9 +5,8 @@ import contextlib
 import gc
 import os
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -30,7 +29,7 @@ from podline.runner.attaching import attach_to
 from podline.runner.attachment import KnownTools, meets_caller, trace
 from podline.runner.attendance import Attendance
 from podline.runner.bot_errors import ending_of_bot
-from podline.runner.bot_file import BotFile, load_bot_file
+from podline.runner.bot_file import BotFile
 from podline.runner.channel.client import ControllerClient
 from podline.runner.channel.inbox import InboxReader
 from podline.runner.channel.outbox import Outbox
@@ -355,25 +354,22 @@ class BotSession:
 
 
 async def hold_call(
-    path: Path,
+    load_bot: Callable[[], Awaitable[BotFile]],
     settings: RunnerSettings,
     outbox: Outbox,
     attendance: Attendance,
-    loaded: Callable[[], None],
+    take_signals: Callable[[], None],
     traces: "Traces | None" = None,
-    take_signals: Callable[[], None] = lambda: None,
 ) -> CallEnding:
-    """Let the bot in this file hold one call, and return how it ended.
+    """Let a bot hold one call, and return how it ended.
 
-    `loaded` is called once the bot is imported, `take_signals` then and whenever the bot may have taken them.
+    `load_bot` is called once the transport is prepared that the bot imports. For the others see `BotSession`.
 
     Raises:
         BotError: The call could not begin.
     """
     session = BotSession(settings, outbox, attendance, traces, take_signals)
-    bot = load_bot_file(path)
-    loaded()
-    take_signals()
+    bot = await load_bot()
     # What stays in memory is frozen, so that no collection walks through it in the middle of a call.
     gc.freeze()
     gc.enable()

@@ -1,6 +1,7 @@
 """A bot in a file of its own."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ from podline.runner.bot_file import find_bot_file, load_bot_file
 
 
 @pytest.fixture
-def bot_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def bot_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setitem(sys.modules, "podline_bot", sys)  # restored afterwards
-    return tmp_path / "bot.py"
+    modules = set(sys.modules)
+    yield tmp_path / "bot.py"
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
 
 
 def test_the_first_file_that_exists_is_the_bots(bot_file: Path) -> None:
@@ -44,6 +47,47 @@ def test_a_bot_in_a_package_imports_as_that_package_does(tmp_path: Path, bot_fil
     inner.write_text("from a_shop.bots.names import NAME\n\nasync def bot(runner_args): ...\n")
 
     assert load_bot_file(inner).entry_point.__globals__["NAME"] == "Ana"
+
+
+def test_a_bot_in_a_package_may_import_relative_to_it(tmp_path: Path, bot_file: Path) -> None:
+    package = tmp_path / "a_shop"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "names.py").write_text("NAME = 'Ana'")
+    inner = package / bot_file.name
+    inner.write_text("from .names import NAME\n\nasync def bot(runner_args): ...\n")
+
+    assert load_bot_file(inner).entry_point.__globals__["NAME"] == "Ana"
+
+
+def test_a_bot_s_other_files_find_it_under_its_own_name(bot_file: Path) -> None:
+    named = bot_file.with_name("an_assistant.py")
+    named.with_name("a_helper.py").write_text(
+        "def bot():\n    import an_assistant\n    return an_assistant.bot\n"
+    )
+    named.write_text("import a_helper\n\nasync def bot(runner_args): ...\n")
+
+    entry_point = load_bot_file(named).entry_point
+
+    assert entry_point.__globals__["a_helper"].bot() is entry_point
+
+
+@pytest.mark.parametrize("name", ["json.py", "an-assistant.py"])
+def test_a_bot_s_file_may_have_any_name(bot_file: Path, name: str) -> None:
+    named = bot_file.with_name(name)
+    named.write_text("async def bot(runner_args): ...\n")
+
+    assert load_bot_file(named).entry_point.__module__ == "podline_bot"
+
+
+def test_a_bot_may_stand_beside_a_package_of_its_name(bot_file: Path) -> None:
+    named = bot_file.with_name("an_assistant.py")
+    package = named.with_suffix("")
+    package.mkdir()
+    (package / "__init__.py").write_text("NAME = 'Ana'")
+    named.write_text("from an_assistant import NAME\n\nasync def bot(runner_args): ...\n")
+
+    assert load_bot_file(named).entry_point.__globals__["NAME"] == "Ana"
 
 
 def test_a_file_without_a_bot_is_named(bot_file: Path) -> None:

@@ -213,9 +213,7 @@ async def test_signals_are_the_runner_s_although_a_bot_handles_them() -> None:
         await running
 
     try:
-        ending = await ending_of(
-            bot, take_signals=lambda: loop.add_signal_handler(signal.SIGTERM, taken.set)
-        )
+        ending = await ending_of(bot, take_signals=lambda: loop.add_signal_handler(signal.SIGTERM, taken.set))
     finally:
         loop.remove_signal_handler(signal.SIGTERM)
 
@@ -234,7 +232,9 @@ async def test_an_event_of_the_connection_finds_the_call_that_the_bot_holds() ->
         left.set()
 
     async def bot(_runner_args: Any) -> None:
-        await session._meeting.events.pass_on("on_client_disconnected", on_client_disconnected, is_caller=True)
+        await session._meeting.events.pass_on(
+            "on_client_disconnected", on_client_disconnected, is_caller=True
+        )
         attendance.caller_joined()
         attendance.caller_left(abruptly=False)
         await left.wait()
