@@ -103,7 +103,7 @@ async def _hold_call(
     process_exit: ProcessExit,
     keep_logging: Callable[[], None],
 ) -> CallEnding:
-    hold_call = _import_session(settings)
+    hold_call = _import_session()
     limits = CallLimits(
         settings.no_caller_seconds, settings.return_grace_seconds, settings.max_duration_seconds
     )
@@ -152,21 +152,15 @@ def _ending_of_blocked(blocked: Blocked, directory: Path) -> CallEnding:
     return ending_of_block(blocked.objects, blocked.line_below(directory))
 
 
-def _import_session(settings: RunnerSettings) -> "HoldCall":
+def _import_session() -> "HoldCall":
     """Import what runs a call. That takes a second, so variables are checked before.
 
     Without garbage collection it takes a tenth less (docs/benchmarks.md). The session turns it on again once
     the bot is loaded.
     """
-    if not settings.traced:
-        # Pipecat loads OpenTelemetry if it finds it. Hiding it saves 3 % of this time.
-        sys.modules.setdefault("opentelemetry", None)  # type: ignore[arg-type]
     gc.disable()
     from podline.runner.session import hold_call  # noqa: PLC0415
 
-    if sys.modules.get("opentelemetry") is None:
-        # A bot may import it; FastAPI, which Pipecat's own examples import, does.
-        sys.modules.pop("opentelemetry", None)
     return hold_call
 
 

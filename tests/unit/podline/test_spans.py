@@ -122,42 +122,24 @@ def test_a_protocol_that_is_not_spoken_is_named_with_what_to_do() -> None:
     )
 
 
-BOT = {
-    "SESSION_ID": "call-1",
-    "USER_ID": "ana",
-    "DAILY_ROOM_URL": "https://shop.daily.co/room",
-    "DAILY_TOKEN": "daily-secret",
-    "GOOGLE_API_KEY": "google-secret",
-    "CONVEX_URL": "http://127.0.0.1:9",
-}
-LOAD_BOT = f"""
-import os
-from pathlib import Path
-from podline.runner import __main__ as runner
-runner._import_session(runner.read_settings({BOT!r}))
-from podline.runner.bot_file import load_bot_file
-os.environ.update({BOT!r})
-load_bot_file(Path("bot/bot.py"))
-"""
+def test_where_nobody_wants_traces_a_controller_loads_nothing_for_them() -> None:
+    code = "import controller.__main__; from controller.parts import choose_tracing; choose_tracing({})"
+
+    # FastAPI loads OpenTelemetry's API, which does nothing by itself.
+    unloaded = ("opentelemetry.sdk", "opentelemetry.exporter", "google.protobuf")
+    assert [
+        name for name in printed(f"import sys\n{code}\nprint(*sys.modules)") if name.startswith(unloaded)
+    ] == []
 
 
-@pytest.mark.parametrize(
-    ("code", "unloaded"),
-    [
-        # FastAPI loads OpenTelemetry's API, which does nothing by itself.
-        (
-            "import controller.__main__; from controller.parts import choose_tracing; choose_tracing({})",
-            ("opentelemetry.sdk", "opentelemetry.exporter", "google.protobuf"),
-        ),
-        (
-            LOAD_BOT,
-            ("opentelemetry.",),
-        ),
-    ],
-)
-def test_where_nobody_wants_traces_nothing_is_loaded_for_them(code: str, unloaded: tuple[str, ...]) -> None:
-    command = [sys.executable, "-W", "ignore", "-c", f"import sys\n{code}\nprint(*sys.modules)"]
+def test_a_bot_may_send_traces_of_its_own() -> None:
+    importing = "from podline.runner import __main__ as runner; runner._import_session()"
+    asking = "from pipecat.utils.tracing import setup; print(setup.is_tracing_available())"
 
-    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()  # noqa: S603
+    assert printed(f"{importing}\n{asking}") == ["True"]
 
-    assert [name for name in loaded if name.startswith(unloaded)] == []
+
+def printed(code: str) -> list[str]:
+    """Return the words that a process of its own prints."""
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()  # noqa: S603
