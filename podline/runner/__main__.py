@@ -23,7 +23,7 @@ from podline.runner.channel.outbox import Outbox
 from podline.runner.ending import CANCELLED, LOOP_STOPPED, CallEnding
 from podline.runner.logs import configure_logging
 from podline.runner.loop_watch import Blocked, watched_loop
-from podline.runner.masking import mask_standard_streams, secrets_of
+from podline.runner.masking import Secrets, mask_standard_streams
 from podline.runner.pausing_loop import LoopStopped, PausingLoop
 from podline.runner.process_exit import FORCED_EXIT_SECONDS, ProcessExit
 from podline.runner.settings import RunnerSettings, read_settings
@@ -48,7 +48,7 @@ def main() -> NoReturn:
     outbox.mark("process_up")
     process_exit = ProcessExit(outbox, os.environ.get(env.LAST_WORD, "").strip())
     process_exit.on_early_signal()
-    secrets = secrets_of(os.environ)
+    secrets = Secrets(os.environ)
     mask_standard_streams(secrets, sys)
     keep_logging = configure_logging(os.environ.get(env.SESSION_ID, ""), secrets)
     try:

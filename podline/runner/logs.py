@@ -7,7 +7,7 @@ import sys
 import sysconfig
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from loguru import logger
 
 from podline.logs import BY_A_LIBRARY, Line, form_for
-from podline.runner.masking import without
+from podline.runner.masking import Secrets
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -47,8 +47,8 @@ _LIBRARIES: Final = tuple(
 )
 
 
-def configure_logging(session_id: str, secrets: Iterable[str]) -> Callable[[], None]:
-    """Log to standard error, one line per event, with each of `secrets` masked.
+def configure_logging(session_id: str, secrets: Secrets) -> Callable[[], None]:
+    """Log to standard error, one line per event, with the `secrets` masked.
 
     Pipecat logs the conversation at DEBUG (services/google/gemini_live/llm.py), which is loguru's default
     level, so call this before Pipecat is imported. The standard library's logging and warnings are included.
@@ -58,11 +58,10 @@ def configure_logging(session_id: str, secrets: Iterable[str]) -> Callable[[], N
     """
     stream = sys.stderr
     form = form_for(stream, os.environ)
-    masked = [secret for secret in secrets if secret]
 
     def write(message: "Message") -> None:
         line = line_of(message.record, session_id)
-        clean = {name: _masked(masked, value) for name, value in line.fields.items()}
+        clean = {name: _masked(secrets, value) for name, value in line.fields.items()}
         stream.write(form(replace(line, fields=clean)) + "\n")
 
     def wanted(record: "Record") -> bool:
@@ -72,6 +71,8 @@ def configure_logging(session_id: str, secrets: Iterable[str]) -> Callable[[], N
         return record["level"].no >= logger.level("WARNING").no and not is_intended
 
     def keep_logging() -> None:
+        # A `.env` file may have changed the values of variables.
+        secrets.learn()
         with contextlib.suppress(ValueError):
             logger.remove(sink)
             logger.add(write, format="", filter=wanted, backtrace=False, diagnose=False)
@@ -119,9 +120,9 @@ def _is_the_runners(record: "Record") -> bool:
     return (record["name"] or "").partition(".")[0] in ("podline", "__main__")
 
 
-def _masked(secrets: Iterable[str], value: object) -> object:
-    """Return a field's value with each of these masked; numbers and booleans contain none."""
-    return value if value is None or isinstance(value, int | float) else without(secrets, str(value))
+def _masked(secrets: Secrets, value: object) -> object:
+    """Return a field's value with the secrets masked; numbers and booleans contain none."""
+    return value if value is None or isinstance(value, int | float) else secrets.without(str(value))
 
 
 def without_quotes(message: str) -> str:

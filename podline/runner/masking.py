@@ -1,10 +1,17 @@
-"""Secrets kept out of what a bot's process writes, also by code that is not ours."""
+"""Secrets kept out of what a bot's process writes, also by code that is not ours.
+
+What is masked is what Python writes to its standard streams, in one piece. Whoever writes to their file
+descriptors, or a child process, is not masked.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TextIO
+from urllib.parse import quote, urlsplit
 
 from podline.contract import environment as env
 
@@ -12,36 +19,77 @@ _MASK: Final = "***"
 _SHORTEST: Final = 8
 """Characters. A shorter value may be part of any word; it protects nothing either."""
 _SECRET_NAME: Final = re.compile(
-    r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|DSN|PRIVATE_KEY)(?:$|_)", re.IGNORECASE
+    r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|(?:PG)?PASSWORD|PASSWD|PASS|CREDENTIAL|DSN)S?(?:$|_)", re.IGNORECASE
 )
 
 
-def secrets_of(environment: Mapping[str, str]) -> list[str]:
-    """Return the values that must not be written: those of our own secrets, and of variables named like one.
+class Secrets:
+    """The values that must not be written: those of our own secrets, and of variables named like one.
 
-    The longest come first, because one may be part of another.
+    A bot's `.env` file adds variables, as a rule while it is imported.
     """
-    values = {environment.get(name, "").strip() for name in env.SECRETS}
-    values |= {value.strip() for name, value in environment.items() if _SECRET_NAME.search(name)}
-    return sorted((value for value in values if len(value) >= _SHORTEST), key=len, reverse=True)
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._count = -1
+        self._known: set[str] = set()
+        self._longest_first: tuple[str, ...] = ()
+
+    def learn(self) -> None:
+        """Take the secrets of the environment as it is now, in each form in which they may be written."""
+        self._count = len(self._environment)
+        secrets = {part for name, value in self._environment.items() for part in _secrets_in(name, value)}
+        self._known |= {form for secret in secrets for form in _forms_of(secret) if len(form) >= _SHORTEST}
+        # One may be part of another.
+        self._longest_first = tuple(sorted(self._known, key=len, reverse=True))
+
+    def without(self, text: str) -> str:
+        """Return the text with each of them masked."""
+        if len(self._environment) != self._count:
+            self.learn()
+        for secret in self._longest_first:
+            text = text.replace(secret, _MASK)
+        return text
 
 
-def without(secrets: Iterable[str], text: str) -> str:
-    """Return the text with each of these masked."""
-    for secret in secrets:
-        text = text.replace(secret, _MASK)
-    return text
+def _secrets_in(name: str, value: str) -> Iterator[str]:
+    """Yield what is secret of a variable: all of it, what is secret in its JSON, or its URL's password."""
+    if name in env.SECRETS or _SECRET_NAME.search(name):
+        yield value.strip()
+        with contextlib.suppress(ValueError, RecursionError):
+            yield from _secrets_of_json(json.loads(value))
+    elif "://" in value and "@" in value:
+        with contextlib.suppress(ValueError):
+            yield urlsplit(value).password or ""
+
+
+def _secrets_of_json(value: object) -> Iterator[str]:
+    items = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
+    for name, each in items:
+        if isinstance(each, str) and _SECRET_NAME.search(str(name)):
+            yield each.strip()
+        else:
+            yield from _secrets_of_json(each)
+
+
+def _forms_of(secret: str) -> Iterator[str]:
+    """Yield the secret as it is, line by line, and as JSON, Python and URLs quote it."""
+    yield secret
+    yield from (line.strip() for line in secret.splitlines())
+    yield json.dumps(secret)[1:-1]
+    yield repr(secret)[1:-1]
+    yield quote(secret, safe="")
 
 
 class MaskedStream:
     """A standard stream that masks secrets in each write. Everything else is the stream's own."""
 
-    def __init__(self, stream: TextIO, secrets: Iterable[str]) -> None:
+    def __init__(self, stream: TextIO, secrets: Secrets) -> None:
         self._stream = stream
-        self._secrets = tuple(secrets)
+        self._secrets = secrets
 
     def write(self, text: str) -> int:
-        self._stream.write(without(self._secrets, text))
+        self._stream.write(self._secrets.without(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -52,8 +100,7 @@ class MaskedStream:
         return getattr(self._stream, name)
 
 
-def mask_standard_streams(secrets: Iterable[str], streams: Any) -> None:
+def mask_standard_streams(secrets: Secrets, streams: Any) -> None:
     """Mask secrets in what is written to `streams.stdout` and `streams.stderr`, which is `sys`."""
-    masked = tuple(secrets)
-    streams.stdout = MaskedStream(streams.stdout, masked)
-    streams.stderr = MaskedStream(streams.stderr, masked)
+    streams.stdout = MaskedStream(streams.stdout, secrets)
+    streams.stderr = MaskedStream(streams.stderr, secrets)

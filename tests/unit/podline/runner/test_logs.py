@@ -12,7 +12,8 @@ LOG = """
 import asyncio, logging
 from loguru import logger
 from podline.runner.logs import configure_logging
-configure_logging("s-1", ["sekret-key"])
+from podline.runner.masking import Secrets
+configure_logging("s-1", Secrets({"A_KEY": "sekret-key"}))
 %s
 """
 
