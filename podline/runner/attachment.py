@@ -24,6 +24,7 @@ _MONITOR_SECONDS: Final = 3600.0
 _DEFAULT_IDLE_SECONDS: Final = 300.0
 """Pipecat's own idle timeout, which a bot gets that sets none. The runner has one for every bot."""
 
+_OWN_MESSAGE: Final = "on_client_message"
 _READY: Final = "on_client_ready"
 
 Kind = TypeVar("Kind", bound=FrameProcessor)
@@ -124,6 +125,11 @@ def keep_discreet(rtvi: RTVIProcessor) -> None:
         await send(ErrorFrame(error=SOMETHING_FAILED, processor=frame.processor))
 
     rtvi._send_error_frame = send_discreetly  # type: ignore[method-assign]  # noqa: SLF001 - likewise
+
+
+def handles_client_messages(rtvi: RTVIProcessor) -> bool:
+    """Return whether the bot has a handler for what its own page sends besides texts."""
+    return bool(rtvi._event_handlers[_OWN_MESSAGE].handlers)  # noqa: SLF001 - Pipecat has no other way
 
 
 def announce_client_once(rtvi: RTVIProcessor) -> None:

@@ -26,7 +26,7 @@ from podline.contract.reasons import Reason
 from podline.current_call import install_call
 from podline.runner.arguments import runner_arguments
 from podline.runner.attaching import attach_to
-from podline.runner.attachment import KnownTools, meets_caller, trace
+from podline.runner.attachment import KnownTools, handles_client_messages, meets_caller, trace
 from podline.runner.attendance import Attendance
 from podline.runner.bot_errors import ending_of_bot
 from podline.runner.bot_file import BotFile
@@ -205,6 +205,8 @@ class BotSession:
         if not attendance.caller_is_here:
             answers.note_presence(is_here=False)
         attendance.on_presence = lambda: answers.note_presence(is_here=attendance.caller_is_here)
+        if pipeline.rtvi is not None:
+            self._messages.bot_handles_its_own = handles_client_messages(pipeline.rtvi)
         self._pipeline.set_result(pipeline)
 
     # What runs beside the conversation.

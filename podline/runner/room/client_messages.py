@@ -1,6 +1,6 @@
 """Limits on what a caller's client sends besides speech, on every transport.
 
-A message is rebuilt from the fields that this bot uses. Nothing else of it reaches Pipecat: its RTVI
+A message is rebuilt from the fields that bots use. Nothing else of it reaches Pipecat: its RTVI
 processor would also accept tool results, audio, files and key presses from any client.
 """
 
@@ -41,6 +41,8 @@ MAX_REFUSALS: Final = 300
 PING: Final = "ping"
 """The beginning of the messages by which a client regularly shows that it is there."""
 _MAX_PING_CHARACTERS: Final = 64
+
+_UNSUPPORTED: Final = "This assistant does not accept messages of that type."
 
 Cause = Literal["rate", "total", "size", "malformed", "unsupported"]
 
@@ -106,7 +108,19 @@ class Signalling(_Model):
     message: _TrackStatus
 
 
-Message = SendText | ClientReady | Signalling
+class _Custom(_Model):
+    t: Annotated[str, Field(max_length=128)]
+    d: Any = None
+
+
+class ClientMessage(_Rtvi):
+    """What this bot's own page sends to its `on_client_message`."""
+
+    type: Literal["client-message"]
+    data: _Custom
+
+
+Message = SendText | ClientReady | ClientMessage | Signalling
 
 _MESSAGE: Final[TypeAdapter[Message]] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 
@@ -122,7 +136,7 @@ def read_message(text: str) -> Message:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["type"] == "union_tag_invalid" and isinstance(first["input"]["type"], str):
-            raise Refused("unsupported", "This assistant does not accept messages of that type.") from None
+            raise Refused("unsupported", _UNSUPPORTED) from None
         raise Refused("malformed", "The assistant could not read a message from this page.") from None
     if isinstance(message, SendText) and len(message.data.content) > MAX_CHARACTERS:
         raise Refused("size", f"Your message is over {MAX_CHARACTERS:,} characters. Send a shorter one.")
@@ -130,7 +144,11 @@ def read_message(text: str) -> Message:
 
 
 class ClientMessages:
-    """Accepts the messages of one call's client, within limits of size, rate and number."""
+    """Accepts the messages of one call's client, within limits of size, rate and number.
+
+    Attributes:
+        bot_handles_its_own: Whether a `client-message` is taken: only a bot that handles them knows theirs.
+    """
 
     def __init__(self, clock: Clock, answer: Callable[[str], Awaitable[None]]) -> None:
         """`answer` sends the page the reason for a refusal."""
@@ -143,6 +161,7 @@ class ClientMessages:
         self._unreported: Counter[Cause] = Counter()
         self._logged: set[Cause] = set()
         self._is_closed = False
+        self.bot_handles_its_own = False
 
     async def take(self, raw: str | bytes) -> str | None:
         """Return the message in the form that Pipecat may see; None if it is refused."""
@@ -185,6 +204,8 @@ class ClientMessages:
         if len(raw) > MAX_BYTES or (isinstance(raw, str) and len(raw.encode(errors="replace")) > MAX_BYTES):
             raise Refused("size", f"A message is larger than {MAX_BYTES // 1024} KB. Send a shorter one.")
         message = read_message(_decoded(raw))
+        if isinstance(message, ClientMessage) and not self.bot_handles_its_own:
+            raise Refused("unsupported", _UNSUPPORTED)
         if isinstance(message, SendText):
             self._admit_text(message.data.content)
         return message

@@ -22,6 +22,7 @@ import podline
 from podline.contract.reasons import Reason
 from podline.errors import ModelRefused
 from podline.runner import session as runner_session
+from podline.runner.attachment import handles_client_messages
 from podline.runner.attendance import Attendance, CallLimits
 from podline.runner.bot_file import BotFile
 from podline.runner.channel.outbox import Outbox
@@ -243,3 +244,12 @@ async def test_an_event_of_the_connection_finds_the_call_that_the_bot_holds() ->
         await session.run(BotFile(Path(__file__), bot))
 
     assert users == ["ana"]
+
+
+@pytest.mark.parametrize("handles", [True, False])
+async def test_a_bot_gets_the_messages_of_its_own_page_if_it_handles_them(handles: bool) -> None:  # noqa: FBT001
+    worker = PipelineWorker(Pipeline(processors(Room())))
+    if handles:
+        worker.rtvi.add_event_handler("on_client_message", lambda *_: None)
+
+    assert handles_client_messages(worker.rtvi) is handles

@@ -65,6 +65,21 @@ async def test_only_known_fields_reach_pipecat() -> None:
     }
 
 
+OWN = {"label": "rtvi-ai", "type": "client-message", "id": "1", "data": {"t": "page", "d": {"number": [2]}}}
+
+
+async def test_a_page_s_own_messages_reach_only_a_bot_that_handles_them() -> None:
+    call = Call()
+
+    assert await call.messages.take(json.dumps(OWN)) is None
+    assert call.page.received == ["This assistant does not accept messages of that type."]
+
+    call.messages.bot_handles_its_own = True
+
+    assert json.loads(await call.messages.take(json.dumps(OWN)) or "") == OWN
+    assert not await call.send({**OWN, "data": {"t": "page", "d": "x" * MAX_BYTES}})
+
+
 @pytest.mark.parametrize("text", ["x" * MAX_CHARACTERS, "ü" * MAX_CHARACTERS, "🙂" * MAX_CHARACTERS])
 async def test_the_longest_text_is_taken_in_any_script_and_one_character_more_is_not(text: str) -> None:
     call = Call()
