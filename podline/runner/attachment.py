@@ -105,6 +105,9 @@ def observe(worker: PipelineWorker, *observers: BaseObserver) -> None:
 
 def limit_hearing(microphone: BaseInputTransport, hearing: Hearing) -> None:
     """Let a pipeline hear no more audio than real time allows, and silence once the hearing is closed."""
+    if "push_audio_frame" in vars(microphone):
+        # A second pipeline with the same room.
+        return
     push = microphone.push_audio_frame
 
     async def push_admitted(frame: InputAudioRawFrame) -> None:

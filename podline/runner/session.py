@@ -93,6 +93,7 @@ class BotSession:
         self._call = HeldCall(settings, attendance, self._send)
         self._peer = prepare_transport(settings, self._meeting)
         self._pipeline: asyncio.Future[CallPipeline] = asyncio.get_running_loop().create_future()
+        self._pipelines: asyncio.Queue[CallPipeline] = asyncio.Queue()
         self._runners: list[WorkerRunner] = []
         self._other_workers = 0
 
@@ -188,7 +189,8 @@ class BotSession:
         self._tools.add(worker)
         if self._traces is not None:
             trace(worker, self._settings.session_id)
-        if self._pipeline.done() or not meets_caller(worker):
+        is_taken = self._pipeline.done() and not self._pipeline.result().finished.is_set()
+        if is_taken or not meets_caller(worker):
             self._other_workers += 1
             attach_beside(worker, self._observers)
             return
@@ -207,24 +209,15 @@ class BotSession:
         attendance.on_presence = lambda: answers.note_presence(is_here=attendance.caller_is_here)
         if pipeline.rtvi is not None:
             self._messages.bot_handles_its_own = handles_client_messages(pipeline.rtvi)
+        if self._pipeline.done():
+            self._pipeline = asyncio.get_running_loop().create_future()
         self._pipeline.set_result(pipeline)
+        self._pipelines.put_nowait(pipeline)
 
     # What runs beside the conversation.
 
     def _helpers(self, controller: ControllerClient | None) -> list[Coroutine[Any, Any, None]]:
-        helpers = [
-            self._with_pipeline(work)
-            for work in (
-                self._mark_first_speech,
-                self._warn,
-                self._repeat,
-                self._watch_answers,
-                self._watch_idleness,
-                self._watch_health,
-                self._watch_end,
-            )
-        ]
-        helpers.append(self._watch_refusals())
+        helpers = [self._watch_pipelines(), self._watch_refusals()]
         if controller is not None:
             inbox = InboxReader(controller, self._peer, self._stop)
             helpers += [inbox.run(), self._end_with_launch(controller)]
@@ -246,8 +239,24 @@ class BotSession:
         logger.opt(exception=error).error("a part of the call crashed")
         self._attendance.end(CallEnding.of_bug(error))
 
-    async def _with_pipeline(self, work: Callable[[CallPipeline], Coroutine[Any, Any, None]]) -> None:
-        await work(await asyncio.shield(self._pipeline))
+    async def _watch_pipelines(self) -> None:
+        """Watch the pipeline that meets the caller, and each that takes its place once it has ended."""
+        pipeline = await self._pipelines.get()
+        while True:
+            async with asyncio.TaskGroup() as tasks:
+                works = (
+                    self._mark_first_speech(pipeline),
+                    self._warn(pipeline),
+                    self._repeat(pipeline),
+                    self._watch_answers(pipeline),
+                    self._watch_idleness(pipeline),
+                    self._watch_health(pipeline),
+                    self._watch_end(pipeline),
+                )
+                watching = [tasks.create_task(self._guard(work)) for work in works]
+                pipeline = await self._pipelines.get()
+                for task in watching:
+                    task.cancel()
 
     async def _mark_first_speech(self, pipeline: CallPipeline) -> None:
         heard_at = await asyncio.shield(pipeline.answers.first_sound)
@@ -287,7 +296,7 @@ class BotSession:
         await pipeline.health.run()
 
     async def _watch_end(self, pipeline: CallPipeline) -> None:
-        """End the call once the pipeline has ended, even if the bot does not return."""
+        """End the call once the pipeline has ended and none follows, even if the bot does not return."""
         await pipeline.finished.wait()
         await asyncio.sleep(LEAVING_SECONDS)
         self._attendance.end(self._ending_of_return())
