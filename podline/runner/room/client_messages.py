@@ -113,14 +113,14 @@ class _Custom(_Model):
     d: Any = None
 
 
-class ClientMessage(_Rtvi):
+class PageMessage(_Rtvi):
     """What this bot's own page sends to its `on_client_message`."""
 
     type: Literal["client-message"]
     data: _Custom
 
 
-Message = SendText | ClientReady | ClientMessage | Signalling
+Message = SendText | ClientReady | PageMessage | Signalling
 
 _MESSAGE: Final[TypeAdapter[Message]] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 
@@ -204,7 +204,7 @@ class ClientMessages:
         if len(raw) > MAX_BYTES or (isinstance(raw, str) and len(raw.encode(errors="replace")) > MAX_BYTES):
             raise Refused("size", f"A message is larger than {MAX_BYTES // 1024} KB. Send a shorter one.")
         message = read_message(_decoded(raw))
-        if isinstance(message, ClientMessage) and not self.bot_handles_its_own:
+        if isinstance(message, PageMessage) and not self.bot_handles_its_own:
             raise Refused("unsupported", _UNSUPPORTED)
         if isinstance(message, SendText):
             self._admit_text(message.data.content)

@@ -1,4 +1,4 @@
-"""Pipecat's SmallWebRTC connection, which passes on admitted messages and decodes only the caller's voice.
+"""Pipecat's SmallWebRTC connection, which passes on admitted messages and decodes only what the bot reads.
 
 It decides by a monotonic clock whether the caller is there.
 """
@@ -31,12 +31,14 @@ PING_SECONDS: Final = 3.0
 """How long a caller counts as connected after a ping, as in Pipecat. Clients send one every second."""
 
 _MESSAGE: Final = "message"
+_DIRECTIONS: Final = {(0, "audio"): "sendrecv", (1, "video"): "sendrecv", (2, "video"): "recvonly"}
+"""What Pipecat's clients offer: microphone, camera, screen. The bot's own video is the second, too."""
 
 
 class GuardedConnection(smallwebrtc.SmallWebRTCConnection):
     """Checks each message before Pipecat parses it, or logs what it can't parse.
 
-    It receives only the caller's first track: aiortc would decode all, and buffer what is not read.
+    It receives tracks that a bot may read, while it does: aiortc would decode all, and buffer the rest.
     """
 
     def __init__(
@@ -62,7 +64,14 @@ class GuardedConnection(smallwebrtc.SmallWebRTCConnection):
     def force_transceivers_to_send_recv(self) -> None:
         # Called before an offer is answered; aiortc drops an inactive track before decoding it.
         for number, transceiver in enumerate(self._pc.getTransceivers()):
-            transceiver.direction = "inactive" if number else "sendrecv"
+            transceiver.direction = _DIRECTIONS.get((number, transceiver.kind), "inactive")
+
+    async def _create_answer(self, sdp: str, type: str) -> None:  # noqa: A002 - Pipecat's name
+        await super()._create_answer(sdp, type)  # type: ignore[no-untyped-call]  # theirs has no annotation
+        # aiortc has just enabled each. Pipecat's track, once there is one, enables its own to be read.
+        for number, transceiver in enumerate(self._pc.getTransceivers()):
+            if number and number not in self._track_map:
+                transceiver.receiver._enabled = False  # noqa: SLF001 - as Pipecat's track does
 
     def is_connected(self) -> bool:
         if self._last_received_time is None:

@@ -33,6 +33,8 @@ else:
     smallwebrtc_transport = optional("webrtc", "pipecat.transports.smallwebrtc.transport")
 
 
+MAX_VIDEO_FRAMES: Final = 3
+
 MAX_CATCH_UP_SECONDS: Final = 0.5
 """How much lost time the bot's audio makes up for by being sent faster. After a longer stall of the process
 it begins anew, because no player keeps a longer burst."""
@@ -95,6 +97,21 @@ class SteadyAudioTrack(smallwebrtc_transport.RawAudioTrack):
         return await super().recv()  # type: ignore[no-untyped-call]  # theirs has no annotation
 
 
+class LatestFrames(asyncio.Queue[Any]):
+    """The bot's video that is not sent yet, at most a tenth of a second of it.
+
+    Pipecat's own queue would keep every frame for a caller who takes no video.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(MAX_VIDEO_FRAMES)
+
+    def put_nowait(self, item: Any) -> None:
+        while self.full():
+            self.get_nowait()
+        super().put_nowait(item)
+
+
 class SteadyMicrophone(smallwebrtc_connection.SmallWebRTCTrack):
     """The caller's audio. It isn't decoded while nobody reads it."""
 
@@ -151,4 +168,6 @@ class SteadyTransport(smallwebrtc_transport.SmallWebRTCTransport):
         )
         client._audio_output_track = track  # type: ignore[assignment]  # noqa: SLF001 - likewise
         webrtc_connection.replace_audio_track(track)
+        if client._video_output_track is not None:  # noqa: SLF001 - likewise
+            client._video_output_track._video_buffer = LatestFrames()  # noqa: SLF001 - likewise
         await super()._on_client_connected(webrtc_connection)  # type: ignore[no-untyped-call]

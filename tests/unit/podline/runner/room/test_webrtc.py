@@ -5,6 +5,13 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from aiortc import (
+    AudioStreamTrack,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCSessionDescription,
+    VideoStreamTrack,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -157,3 +164,36 @@ async def test_a_damaged_offer_is_refused_or_answered_and_never_crashes(
         assert (await peer.answer({"sdp": mutated(mutations), "type": "offer"}))["type"] == "answer"
 
     await peer.close()
+
+
+async def test_a_bot_sees_its_caller_and_is_seen(peer: Peer) -> None:
+    caller = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    for track in (AudioStreamTrack(), VideoStreamTrack()):
+        caller.addTransceiver(track, direction="sendrecv")
+    await caller.setLocalDescription(await caller.createOffer())
+    try:
+        answer = await peer.answer({"sdp": caller.localDescription.sdp, "type": "offer"})
+        await caller.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+        camera = peer.connection.video_input_track()
+        peer.connection.replace_video_track(VideoStreamTrack())
+        _, screen = caller.getReceivers()
+
+        async with asyncio.timeout(20):
+            assert (await camera.recv()).width > 0
+            assert (await screen.track.recv()).width > 0
+    finally:
+        await caller.close()
+
+
+async def test_a_camera_at_which_no_bot_looks_is_not_decoded(peer: Peer) -> None:
+    caller = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    for kind in ("audio", "video", "video", "video"):
+        caller.addTransceiver(kind, direction="sendrecv")
+    await caller.setLocalDescription(await caller.createOffer())
+
+    await peer.answer({"sdp": caller.localDescription.sdp, "type": "offer"})
+
+    _, *others = peer.connection.pc.getTransceivers()
+    assert [each.direction for each in others] == ["sendrecv", "recvonly", "inactive"]
+    assert not any(each.receiver._enabled for each in others)
+    await caller.close()
