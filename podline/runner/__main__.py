@@ -62,7 +62,7 @@ def main() -> NoReturn:
     loop = PausingLoop(asyncio.new_event_loop())
     try:
         loop.run(_run(loop, bot_file, settings, outbox, process_exit, keep_logging))
-    except SystemExit as error:
+    except (SystemExit, KeyboardInterrupt) as error:
         # Raised in any task, it stops the loop at once.
         logger.opt(exception=error).error("call crashed")
         process_exit.now(ending_of_bot(error, bot_file))

@@ -74,7 +74,7 @@ def _what(error: BaseException) -> str:
             return f"can't import {_brief(name)}"
         case ImportError(name=str(name)):
             return f"can't import something from {_brief(name)}"
-        case SyntaxError():
+        case SyntaxError() if _file_of(error) is not None:
             return "has a syntax error"
         case KeyError() if (variable := _missing_variable(error)) is not None:
             return f"needs the variable {variable}, which is not set,"
@@ -94,11 +94,16 @@ def _missing_variable(error: KeyError) -> str | None:
 
 def _where(error: BaseException, directory: Path) -> str | None:
     """Return the last line of the bot's own code that the error came through, or else of any."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{Path(error.filename).name}, line {error.lineno}"
+    if isinstance(error, SyntaxError) and (file := _file_of(error)) is not None:
+        return f"{file.name}, line {error.lineno}"
     frames = _frames(error)
     last = ([each for each in frames if _is_own(Path(each.filename), directory)] or frames)[-1:]
     return f"{Path(last[0].filename).name}, line {last[0].lineno}" if last else None
+
+
+def _file_of(error: SyntaxError) -> Path | None:
+    """Return the file with the error; None if it is in a text, which may be a caller's or a model's."""
+    return None if error.filename is None or error.filename.startswith("<") else Path(error.filename)
 
 
 def _is_own(file: Path, directory: Path) -> bool:

@@ -46,8 +46,8 @@ class Cues:
 def cues_for(processors: Iterable[FrameProcessor], goodbye: GoodbyeCue | None) -> Cues:
     """Return the cues for a pipeline.
 
-    A model is asked, in the language of the conversation. A bot with a text-to-speech service and no model
-    speaks plain sentences, as does one whose definition has a sentence.
+    A text-to-speech service speaks plain sentences, unless the bot's definition has a request for its model.
+    A model that speaks itself is asked, in the language of the conversation.
 
     Args:
         processors: Those of the pipeline.

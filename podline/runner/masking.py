@@ -104,3 +104,5 @@ def mask_standard_streams(secrets: Secrets, streams: Any) -> None:
     """Mask secrets in what is written to `streams.stdout` and `streams.stderr`, which is `sys`."""
     streams.stdout = MaskedStream(streams.stdout, secrets)
     streams.stderr = MaskedStream(streams.stderr, secrets)
+    # Who restores the first streams, or compares with them, gets the masked ones.
+    streams.__stdout__, streams.__stderr__ = streams.stdout, streams.stderr

@@ -359,6 +359,7 @@ class BotSession:
         for runner in self._runners:
             await runner.cancel(ending.message)
         if not await is_done(running, LEAVING_SECONDS):
+            logger.warning("the bot does not return, cancelled")
             running.cancel()
             if not await is_done(running, LEAVING_SECONDS):
                 logger.warning("the bot does not return, left behind")

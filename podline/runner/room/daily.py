@@ -140,10 +140,11 @@ class DailyCallerTransport(ToldOfCaller, pipecat_daily.DailyTransport):
         token: str | None,
         bot_name: str,
         params: pipecat_daily.DailyParams | None = None,
-        **names: Any,
+        *names: Any,
+        **named: Any,
     ) -> None:
         params = (params or pipecat_daily.DailyParams()).model_copy(update=PARAMS)
-        super().__init__(room_url, token, bot_name, params, **names)
+        super().__init__(room_url, token, bot_name, params, *names, **named)
         self.last_error = ""
         self.client_events = meeting.events
         self.call = call = DailyCall(room, meeting.presence, lambda: self.last_error)

@@ -73,12 +73,13 @@ class LiveKitCallerTransport(ToldOfCaller, pipecat_livekit.LiveKitTransport):
         token: str,
         room_name: str,
         params: pipecat_livekit.LiveKitParams | None = None,
-        **names: Any,
+        *names: Any,
+        **named: Any,
     ) -> None:
         params = (params or pipecat_livekit.LiveKitParams()).model_copy(
             update={**PARAMS, "audio_out_queue_size_ms": OUT_QUEUE_MILLISECONDS}
         )
-        super().__init__(url, token, room_name, params, **names)
+        super().__init__(url, token, room_name, params, *names, **named)
         self.client_events = meeting.events
         self._call = LiveKitCall(room, meeting.presence)
         self._messages = meeting.messages

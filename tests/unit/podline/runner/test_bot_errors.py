@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,11 @@ def fails() -> None:
 @pytest.mark.parametrize(
     ("code", "reason", "words"),
     [
+        (
+            lambda: ast.literal_eval("what the model wrote"),
+            Reason.CRASHED,
+            "The bot raised SyntaxError in test_bot_errors.py, line ",
+        ),
         (fails_in_a_group, Reason.MODEL_REFUSED, "The model refused the key."),
         (fails, Reason.CRASHED, "The bot raised ValueError in test_bot_errors.py, line "),
         (

@@ -233,6 +233,17 @@ async def test_what_the_page_is_told_while_the_connection_is_away_reaches_it_aft
     assert room.sent == [b"before", b"meanwhile", b"after"]
 
 
+async def test_a_transport_takes_what_pipecat_s_own_takes() -> None:
+    access = LiveKitRoomAccess("ws://livekit", TOKEN)
+    meeting = CallerMeeting(Observed(), unhurried_messages())
+
+    transport = LiveKitCallerTransport(
+        access, meeting, access.url, access.token, "ours", None, "ears", "mouth"
+    )
+
+    assert (transport.input().name, transport.output().name) == ("ears", "mouth")
+
+
 @pytest.mark.parametrize(
     "data",
     [
