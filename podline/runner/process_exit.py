@@ -1,5 +1,6 @@
 """The end of a bot's process: its final report, its exit code, and the watchdogs that force an exit."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -56,8 +57,10 @@ class ProcessExit:
         try:
             self._write(ending, is_final=True)
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in (sys.stdout, sys.stderr):
+                # A bot may have closed or replaced them, and their disk may be full.
+                with contextlib.suppress(Exception):
+                    stream.flush()
             os._exit(0 if ending.reason == TERMINATED else EXIT_CODES[Reason(ending.reason)])
 
     def _write(self, ending: CallEnding, *, is_final: bool) -> None:
