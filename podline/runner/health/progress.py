@@ -94,7 +94,7 @@ class Progress:
         for each in self.processors:
             took = self._took.get((OutputAudioRawFrame, each), 0.0)
             passed = self._passed.get((OutputAudioRawFrame, each), 0.0)
-            if passed < took <= self._now() - seconds:
+            if passed < took <= self._now() - seconds and not isinstance(each, PipelineSource | PipelineSink):
                 return each
             if isinstance(each, BaseOutputTransport):
                 break

@@ -220,7 +220,11 @@ class Call:
 
 
 @contextlib.asynccontextmanager
-async def on_the_phone(grace_seconds: float = 30.0, mute_seconds: float = 0.0) -> AsyncIterator[Call]:
+async def on_the_phone(
+    grace_seconds: float = 30.0,
+    mute_seconds: float = 0.0,
+    arrange: Callable[[list[FrameProcessor]], list[FrameProcessor]] = list,
+) -> AsyncIterator[Call]:
     """Hold a call whose caller has been greeted."""
     outbox = Outbox(lambda: 1.0)
     attendance = Attendance(outbox, CallLimits(no_caller=60, return_grace=10, max_duration=1800))
@@ -229,7 +233,7 @@ async def on_the_phone(grace_seconds: float = 30.0, mute_seconds: float = 0.0) -
 
     async def bot(_runner_args: Any) -> None:
         bots.append(asyncio.current_task())
-        worker = PipelineWorker(Pipeline(processors(Room())))
+        worker = PipelineWorker(Pipeline(arrange(processors(Room()))))
         await worker.queue_frame(LLMRunFrame())
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(worker)
