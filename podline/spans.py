@@ -5,7 +5,7 @@ Loads OpenTelemetry's SDK if it is installed, so import it only if traces are wa
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from podline.contract.version import VERSION
@@ -34,15 +34,19 @@ _UNNAMED: Final = "unknown_service"
 log = logging.getLogger("podline.traces")
 
 
+def _never(_span: sdk.ReadableSpan) -> bool:
+    return False
+
+
 def tracer_provider(
-    service_name: str, listed: frozenset[str], unwanted: frozenset[str] = frozenset()
+    service_name: str, listed: frozenset[str], is_unwanted: Callable[[sdk.ReadableSpan], bool] = _never
 ) -> sdk.TracerProvider:
     """Return the tracer provider, configured by OTEL_*: receiver, headers, sampler, resource, batches.
 
     Args:
         service_name: The default if OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES name none.
         listed: The attributes that are sent.
-        unwanted: The names of spans that are not sent.
+        is_unwanted: Whether a span is not sent.
     """
     # The SDK would log every attempt and quote a header that it can't read; we log one line per outage.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL + 1)
@@ -51,7 +55,7 @@ def tracer_provider(
         resource = resource.merge(resources.Resource({resources.SERVICE_NAME: service_name}))
     provider = sdk.TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(
-        sdk_export.BatchSpanProcessor(OnlyListed(otlp.OTLPSpanExporter(), listed, unwanted))
+        sdk_export.BatchSpanProcessor(OnlyListed(otlp.OTLPSpanExporter(), listed, is_unwanted))
     )
     return provider
 
@@ -73,17 +77,15 @@ class OnlyListed(sdk_export.SpanExporter):
         self,
         receiver: sdk_export.SpanExporter,
         listed: frozenset[str],
-        unwanted: frozenset[str] = frozenset(),
+        is_unwanted: Callable[[sdk.ReadableSpan], bool] = _never,
     ) -> None:
         self._receiver = receiver
         self._listed = listed
-        self._unwanted = unwanted
+        self._is_unwanted = is_unwanted
         self._is_lost = False
 
     def export(self, spans: Sequence[sdk.ReadableSpan]) -> sdk_export.SpanExportResult:
-        result = self._receiver.export(
-            [self._bare(span) for span in spans if span.name not in self._unwanted]
-        )
+        result = self._receiver.export([self._bare(span) for span in spans if not self._is_unwanted(span)])
         is_lost = result is not sdk_export.SpanExportResult.SUCCESS
         if is_lost and not self._is_lost:
             log.warning("traces not delivered, all else goes on")

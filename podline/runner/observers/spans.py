@@ -59,9 +59,6 @@ LISTED: Final = frozenset(
 )
 """The only attributes sent. Pipecat also writes speech, instructions, arguments, and results."""
 
-UNWANTED: Final = frozenset({"stt"})
-"""Gemini hears by itself. Pipecat's `stt` span lasts from one turn into the next and means nothing."""
-
 LAST_SPANS_SECONDS: Final = 1.0
 """How long the end of a call waits for the receiver of spans."""
 _TURNS_KEPT: Final = 8
@@ -145,7 +142,17 @@ def traces(variables: Mapping[str, str]) -> Traces:
     Raises:
         ValueError: One of the variables is invalid.
     """
-    return Traces(tracer_provider(SERVICE, LISTED, UNWANTED), variables)
+    return Traces(tracer_provider(SERVICE, LISTED, is_models_hearing), variables)
+
+
+def is_models_hearing(span: sdk.ReadableSpan) -> bool:
+    """Return whether this is the `stt` span of a model that hears by itself, as Gemini Live does.
+
+    It lasts from one turn into the next and means nothing. That of a speech-to-text service lasts from the
+    caller's first word to the transcript. Pipecat names the class of either as the provider.
+    """
+    provider = str((span.attributes or {}).get("gen_ai.provider.name", ""))
+    return span.name == "stt" and provider.endswith("llmservice")
 
 
 class _ParentSpans(sdk.SpanProcessor):

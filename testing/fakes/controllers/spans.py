@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -20,10 +20,12 @@ PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 class Received:
     """A provider of spans, and what of them has come out."""
 
-    def __init__(self, listed: frozenset[str]) -> None:
+    def __init__(
+        self, listed: frozenset[str], is_unwanted: Callable[[ReadableSpan], bool] = lambda _: False
+    ) -> None:
         self._kept = InMemorySpanExporter()
         self.provider = TracerProvider(shutdown_on_exit=False)
-        self.provider.add_span_processor(SimpleSpanProcessor(OnlyListed(self._kept, listed)))
+        self.provider.add_span_processor(SimpleSpanProcessor(OnlyListed(self._kept, listed, is_unwanted)))
 
     @property
     def spans(self) -> list[ReadableSpan]:

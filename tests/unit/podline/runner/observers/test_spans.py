@@ -11,11 +11,15 @@ from opentelemetry.context import attach, detach, get_current
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode
+from pipecat.services.ai_service import AIService
+from pipecat.services.openai.stt import OpenAISTTService
+from pipecat.utils.tracing.service_attributes import add_stt_span_attributes
 
 from podline.contract.messages import Event, ToolCalled, TurnEnded
+from podline.gemini import GeminiLiveLLMService
 from podline.runner import __main__ as main
 from podline.runner.observers import spans as tracing
-from podline.runner.observers.spans import LISTED, Traces
+from podline.runner.observers.spans import LISTED, Traces, is_models_hearing
 from testing.fakes.controllers.spans import PARENT, TRACE, Received, context_of, parent_of
 
 SECOND = 1_000_000_000
@@ -96,6 +100,20 @@ async def test_a_name_that_the_model_has_made_up_is_not_repeated(received: Recei
         traces.noting(lambda _: None, ["save_product"])(search(0.1))
 
     assert received.names == ["execute_tool unknown"]
+
+
+@pytest.mark.parametrize(
+    ("service", "sent"), [(OpenAISTTService, ["stt"]), (GeminiLiveLLMService, [])], ids=["stt", "model"]
+)
+def test_speech_to_text_has_spans_and_a_model_that_hears_by_itself_has_none(
+    service: type[AIService], sent: list[str]
+) -> None:
+    received = Received(LISTED, is_models_hearing)
+    span = received.provider.get_tracer("pipecat").start_span("stt")
+    add_stt_span_attributes(span, service.__name__, "a-model")
+    span.end()
+
+    assert received.names == sent
 
 
 @pytest.mark.parametrize("forged", ["", "garbage", PARENT * 9])
