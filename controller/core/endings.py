@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from controller.core.runtime import Exit
@@ -79,6 +80,9 @@ _ENDINGS: Final[dict[Reason, Ending]] = {
 
 _CONCLUDED_FROM_SILENCE: Final = frozenset({Reason.START_TIMEOUT, Reason.UNRESPONSIVE})
 _SIGNALS_FROM_OUTSIDE: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+_SIGNALS_OF_NATIVE_CRASHES: Final = frozenset(
+    {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
+)
 _MAX_MESSAGE_CHARACTERS: Final = 500
 
 
@@ -154,12 +158,36 @@ def _launch_end(_: Ending | None, exit_: Exit) -> Ending | None:
 
 def _exit_status(_: Ending | None, exit_: Exit) -> Ending | None:
     if exit_.final_report is not None and exit_.final_report.reason == TERMINATED:
-        return _ENDINGS[Reason.VANISHED]
+        return replace(_ENDINGS[Reason.VANISHED], what_happened="The bot was terminated by someone else.")
     if exit_.signal is not None:
-        return _ENDINGS[Reason.VANISHED if exit_.signal in _SIGNALS_FROM_OUTSIDE else Reason.CRASHED]
-    if exit_.exit_code:
-        return _ENDINGS[REASONS_BY_EXIT_CODE.get(exit_.exit_code, Reason.CRASHED)]
+        return _ending_of_signal(exit_.signal)
+    if exit_.exit_code is not None:
+        return _ending_of_code(exit_.exit_code)
     return None
+
+
+def _ending_of_signal(number: int) -> Ending:
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    if number in _SIGNALS_FROM_OUTSIDE:
+        what_happened = f"The bot was terminated by someone else, with {name}."
+        return replace(_ENDINGS[Reason.VANISHED], what_happened=what_happened)
+    what_happened = f"The bot's process was ended by {name}."
+    if number in _SIGNALS_OF_NATIVE_CRASHES:
+        what_happened = f"A native library crashed in the bot's process ({name})."
+    return replace(_ENDINGS[Reason.CRASHED], what_happened=what_happened)
+
+
+def _ending_of_code(code: int) -> Ending:
+    """Return the ending of a process that exited by itself and did not report why."""
+    reason = REASONS_BY_EXIT_CODE.get(code, Reason.CRASHED if code else Reason.VANISHED)
+    if reason not in (Reason.CRASHED, Reason.VANISHED):
+        return _ENDINGS[reason]
+    cause = "its code or a library called os._exit()"
+    if code:
+        cause += ", or the process failed before the runner could report"
+    what_happened = f"The bot's process exited with code {code} without a final report: {cause}."
+    advice = _ENDINGS[reason].advice if code else "Let bot() return instead."
+    return Ending(reason=reason, what_happened=what_happened, advice=advice)
 
 
 _PRECEDENCE: Final[tuple[Callable[[Ending | None, Exit], Ending | None], ...]] = (

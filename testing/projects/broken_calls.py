@@ -186,7 +186,8 @@ BROKEN_CALLS: Final = [
         "calls os._exit in the call",
         pipeline_bot(connected="os._exit(0)"),
         Reason.VANISHED,
-        "The bot was terminated by someone else, or exited without a final report. Start another session.",
+        "The bot's process exited with code 0 without a final report: its code or a library called "
+        "os._exit(). Let bot() return instead.",
     ),
     BrokenBot(
         "blocks-the-loop",

@@ -134,7 +134,8 @@ BROKEN_IMPORTS: Final = [
         "calls os._exit on import",
         pipeline_bot(top="os._exit(3)"),
         _CRASHED,
-        "The bot crashed with an unexpected error. Read its log for the details.",
+        "The bot's process exited with code 3 without a final report: its code or a library called "
+        "os._exit(), or the process failed before the runner could report. Read its log for the details.",
         is_called=False,
     ),
     BrokenBot(

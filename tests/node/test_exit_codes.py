@@ -21,9 +21,9 @@ async def namespace(installed: NodeCluster) -> AsyncIterator[str]:
 @pytest.mark.parametrize(
     ("code", "reason", "said"),
     [
-        (0, "vanished", "without a final report"),
-        (1, "crashed", "unexpected error"),
-        (2, "crashed", "unexpected error"),
+        (0, "vanished", "exited with code 0 without a final report"),
+        (1, "crashed", "exited with code 1"),
+        (2, "crashed", "exited with code 2"),
         (64, "config_invalid", "invalid"),
         (65, "room_refused", "refused the bot"),
         (66, "room_lost", "lost its connection to the room"),

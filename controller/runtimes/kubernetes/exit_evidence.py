@@ -135,9 +135,12 @@ def explain(
 
 
 def _exit_code(job: Job | None, terminated: Terminated | None) -> int | None:
-    """Return the bot's exit code, or the one that the Job has kept if the pod is gone."""
+    """Return the bot's exit code, or the one that the Job has kept if the pod is gone.
+
+    A kubelet that has lost sight of the container makes one up.
+    """
     if terminated is not None:
-        return terminated.exit_code
+        return None if terminated.reason == _NEVER_SEEN else terminated.exit_code
     failed = _failed(job)
     if failed is not None and failed.reason == "PodFailurePolicy":
         found = _EXIT_CODE.search(failed.message or "")

@@ -32,8 +32,10 @@ def is_told(session: dict[str, Any], job: dict[str, Any], reason: str) -> bool:
             for code, reason in REASONS_BY_EXIT_CODE.items()
             if reason is not Reason.OUT_OF_MEMORY
         ),
-        pytest.param("exit-3", "crashed", "unexpected error", id="an exit code that nobody knows"),
-        pytest.param("exit-137", "vanished", "terminated by someone else", id="killed from outside"),
+        pytest.param("exit-3", "crashed", "exited with code 3", id="an exit code that nobody knows"),
+        pytest.param(
+            "exit-137", "vanished", "terminated by someone else, with SIGKILL", id="killed from outside"
+        ),
         pytest.param(Fate.OUT_OF_MEMORY, "out_of_memory", "Raise its memory limit", id="out of memory"),
         pytest.param(Fate.START_ERROR, "crashed", "could not be started", id="no such command"),
         pytest.param(Fate.EVICTED, "evicted", "The node evicted the bot", id="evicted by the kubelet"),

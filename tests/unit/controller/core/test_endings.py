@@ -69,6 +69,45 @@ def test_the_reason_follows_the_precedence(intent: Ending | None, exit_: Exit, r
     assert decide_ending(intent, exit_).reason is reason
 
 
+@pytest.mark.parametrize(
+    ("exit_", "message"),
+    [
+        (
+            seen(exit_code=0),
+            (
+                "The bot's process exited with code 0 without a final report: its code or a library called "
+                "os._exit(). Let bot() return instead."
+            ),
+        ),
+        (
+            seen(exit_code=3),
+            (
+                "The bot's process exited with code 3 without a final report: its code or a library called "
+                "os._exit(), or the process failed before the runner could report. "
+                "Read its log for the details."
+            ),
+        ),
+        (
+            seen(signal=11),
+            "A native library crashed in the bot's process (SIGSEGV). Read its log for the details.",
+        ),
+        (seen(signal=10), "The bot's process was ended by SIGUSR1. Read its log for the details."),
+        (seen(signal=32), "The bot's process was ended by signal 32. Read its log for the details."),
+        (seen(signal=9), "The bot was terminated by someone else, with SIGKILL. Start another session."),
+        (
+            seen(exit_code=0, final_report=report("terminated")),
+            "The bot was terminated by someone else. Start another session.",
+        ),
+        (seen(exit_code=67), ending_for(Reason.MODEL_REFUSED).message),
+        (seen(), ending_for(Reason.VANISHED).message),
+    ],
+)
+def test_an_end_without_a_report_names_the_exit_code_or_signal_and_its_likely_cause(
+    exit_: Exit, message: str
+) -> None:
+    assert decide_ending(None, exit_).message == message
+
+
 def test_the_bots_own_sentence_is_kept_within_bounds() -> None:
     ending = decide_ending(None, seen(final_report=report("crashed", "x" * 4000)))
     assert ending.message == "x" * 500

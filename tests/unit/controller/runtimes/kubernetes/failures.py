@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
-from controller.core.endings import ending_for
+from controller.core.endings import decide_ending, ending_for
+from controller.core.runtime import Exit
 from controller.core.session import Ending
 from controller.runtimes.kubernetes.client.objects import Event, Job, Pod
 from podline.contract.reasons import EXIT_CODES, Reason
@@ -17,6 +19,7 @@ from tests.unit.controller.runtimes.kubernetes.shapes import (
     FAILED_FOR_EXIT,
     NEVER_LOCATED,
     RUNNING,
+    SEEN,
     USED_TO_RUN,
     condition,
     disruption,
@@ -46,6 +49,17 @@ class Case:
         return self.message or ending_for(self.reason).message
 
 
+def exited_with(code: int) -> str:
+    """Return the sentence for an exit code alone."""
+    return decide_ending(None, Exit(at=datetime.fromisoformat(SEEN), exit_code=code)).message
+
+
+def wordless(what: str, reason: Reason, code: int, sentence: str | None = None) -> Case:
+    """Return the case of a bot that exited with this code and no report."""
+    phase, conditions = ("Failed", FAILED_FOR_EXIT[code]) if code else ("Succeeded", COMPLETE)
+    return Case(what, reason, job(*conditions), pod(phase, terminated(code)), sentence or exited_with(code))
+
+
 ONGOING = job(deadline=1951)
 NO_ROOM = (
     "0/3 nodes are available: 3 Insufficient memory. preemption: 0/3 nodes are available: "
@@ -54,15 +68,14 @@ NO_ROOM = (
 UNSCHEDULABLE = pod("Pending", None, condition("PodScheduled", "Unschedulable", NO_ROOM, status="False"))
 ROOM_ADVICE = "Add nodes, or lower the bot's resource requests."
 IMAGE_ADVICE = "Check the image's name and the registry's credentials."
+BY_SIGKILL = "The bot was terminated by someone else, with SIGKILL. Start another session."
 TEMPLATE_ADVICE = "Correct the Job template, or what it refers to."
 BACK_OFF = 'Back-off pulling image "registry.example/podline-bot:9"'
 LOW = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 52Mi"
 
 BY_EXIT: Final = [
     *(
-        Case(
-            f"exit {code} with no word", reason, job(*FAILED_FOR_EXIT[code]), pod("Failed", terminated(code))
-        )
+        wordless(f"exit {code} with no word", reason, code)
         for reason, code in EXIT_CODES.items()
         if code not in (0, 137)
     ),
@@ -77,16 +90,22 @@ BY_EXIT: Final = [
         for reason, code in EXIT_CODES.items()
         if code != 137
     ),
-    Case("an unknown exit code", Reason.CRASHED, job(*FAILED_FOR_EXIT[3]), pod("Failed", terminated(3))),
-    Case("a segmentation fault", Reason.CRASHED, job(*FAILED_FOR_EXIT[139]), pod("Failed", terminated(139))),
-    Case("exit 0 with no word", Reason.VANISHED, job(*COMPLETE), pod("Succeeded", terminated(0))),
-    Case("killed by somebody", Reason.VANISHED, job(*FAILED_FOR_EXIT[137]), pod("Failed", terminated(137))),
-    Case("ended by SIGTERM", Reason.VANISHED, job(*FAILED_FOR_EXIT[143]), pod("Failed", terminated(143))),
+    wordless("an unknown exit code", Reason.CRASHED, 3),
+    wordless(
+        "a segmentation fault",
+        Reason.CRASHED,
+        139,
+        "A native library crashed in the bot's process (SIGSEGV). Read its log for the details.",
+    ),
+    wordless("exit 0 with no word", Reason.VANISHED, 0),
+    wordless("killed by somebody", Reason.VANISHED, 137, BY_SIGKILL),
+    wordless("ended by SIGTERM", Reason.VANISHED, 143, BY_SIGKILL.replace("SIGKILL", "SIGTERM")),
     Case(
         "asked to go by nobody we know",
         Reason.VANISHED,
         job(*COMPLETE),
         pod("Succeeded", terminated(0, message=word("terminated"))),
+        "The bot was terminated by someone else. Start another session.",
     ),
     Case(
         "a final report that is no JSON",
@@ -105,6 +124,7 @@ BY_EXIT: Final = [
         Reason.CRASHED,
         job(*FAILED_FOR_EXIT[1]),
         pod("Failed", terminated(1, message=word("evicted"))),
+        exited_with(1),
     ),
     Case(
         "out of memory",
@@ -264,7 +284,7 @@ BY_CLUSTER: Final = [
         "The Job was stopped by someone else. Start another session.",
     ),
     Case("gone unseen, exit code 67", Reason.MODEL_REFUSED, job(*FAILED_FOR_EXIT[67]), None),
-    Case("gone unseen, exit code 137", Reason.VANISHED, job(*FAILED_FOR_EXIT[137]), None),
+    Case("gone unseen, exit code 137", Reason.VANISHED, job(*FAILED_FOR_EXIT[137]), None, BY_SIGKILL),
     Case("gone unseen, disrupted", Reason.EVICTED, job(*FAILED_FOR_DISRUPTION), None),
     Case("gone unseen, complete", Reason.VANISHED, job(*COMPLETE), None),
     Case("gone unseen, killed", Reason.VANISHED, job(*BACKOFF_LIMIT), None),
