@@ -9,6 +9,7 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
+from pipecat.processors.frameworks.rtvi import RTVIFunctionCallReportLevel, RTVIObserverParams
 from pipecat.runner.types import RunnerArguments
 from pipecat.runner.utils import create_transport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
@@ -60,7 +61,11 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
                 [transport.input(), user_aggregator, llm, transport.output(), assistant_aggregator]
             )
             worker = PipelineWorker(
-                pipeline, params=PipelineParams(enable_metrics=True, enable_usage_metrics=True)
+                pipeline,
+                params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
+                rtvi_observer_params=RTVIObserverParams(
+                    function_call_report_level={"*": RTVIFunctionCallReportLevel.FULL}
+                ),
             )
             transcript.follow(worker, user_aggregator, assistant_aggregator)
 

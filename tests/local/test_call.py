@@ -30,9 +30,12 @@ async def test_a_caller_is_greeted_and_finds_saves_and_hangs_up(
 
         await caller.say("save product two")
         saved = await caller.message(lambda message: message.is_server_message("product_saved"))
+        called = await caller.message(lambda message: message.type == "llm-function-call-stopped")
         await caller.hears_bot()
         await caller.bot_quiet()
         assert saved.data["number"] == 2
+        assert called.data["function_name"] == "save_product", "what the page's list of tool calls shows"
+        assert called.data["result"]["saved"]["number"] == 2
         assert all(message.type != "error" for message in caller.messages), caller.account()
 
     session = await eventually(lambda: ended_session(controller, session_id), "the session's end", within=3)
