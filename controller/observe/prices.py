@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from controller.core.agents import NAME_PATTERN
 from podline.contract.arithmetic import by_service
 from podline.contract.usage import ModelUsage, Tokens, Usage
 
@@ -34,6 +35,9 @@ _SECONDS_OF_A_MINUTE: Final = 60
 _PLACES: Final = 9
 """A billionth of the currency, less than any token costs."""
 
+Key = tuple[str | None, str | None, str]
+"""An agent, a service and a model; None for any."""
+
 Price = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 
 
@@ -49,7 +53,7 @@ class PerModality(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}):
-    """The prices of one model from a day on, of one service or of all: of tokens, of audio, of characters.
+    """The prices of one model from a day on, of one service or agent or of all: tokens, audio, characters.
 
     By default cached input costs as much as input, and reasoning as much as text.
     """
@@ -63,6 +67,11 @@ class ModelPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
     audio_minute: Price | None = None
     characters: Price | None = None
     service: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
+    agent: Annotated[str, msgspec.Meta(pattern=f"^{NAME_PATTERN}$")] | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.agent, self.service, _plain(self.model)
 
     def __post_init__(self) -> None:
         if (self.input is None) != (self.output is None):
@@ -133,22 +142,25 @@ class PriceList:
     def __init__(self, currency: str, prices: list[ModelPrices]) -> None:
         self.currency = currency
         self._prices = tuple(prices)
-        self._of: dict[tuple[str | None, str], list[ModelPrices]] = {}
+        self._of: dict[Key, list[ModelPrices]] = {}
         for each in sorted(prices, key=lambda each: each.since, reverse=True):
-            self._of.setdefault((each.service, _plain(each.model)), []).append(each)
+            self._of.setdefault(each.key, []).append(each)
 
     @property
     def models(self) -> frozenset[str]:
-        return frozenset(model for _, model in self._of)
+        return frozenset(model for _, _, model in self._of)
 
     @property
     def services(self) -> frozenset[str]:
-        return frozenset(service for service, _ in self._of if service is not None)
+        return frozenset(service for _, service, _ in self._of if service is not None)
 
-    def charged(self, service: str | None, model: str, used: ModelUsage, on: date) -> Charged:
-        """Return the cost of this usage at the prices of that day: of the service, otherwise of any."""
+    def charged(self, agent: str, service: str | None, model: str, used: ModelUsage, on: date) -> Charged:
+        """Return the cost of this usage at the prices of that day.
+
+        Those of the agent go before those of any, and then those of the service before those of any.
+        """
         amounts = units(used)
-        prices = self._valid((service, model), on) or self._valid((None, model), on)
+        prices = self._valid(agent, service, model, on)
         if prices is None:
             return Charged(None, amounts)
         priced = [(unit, count, prices.of(unit)) for unit, count in amounts.items()]
@@ -156,19 +168,19 @@ class PriceList:
         unpriced = {unit: count for unit, count, price in priced if price is None}
         return Charged(sum(costs) if costs or not unpriced else None, unpriced)
 
-    def charge(self, usage: Usage, on: date) -> float:
+    def charge(self, agent: str, usage: Usage, on: date) -> float:
         """Return what a session's budget is charged: what has no price costs the highest of its kind."""
         parts = by_service(usage).items()
-        charged = [self.charged(service, model, used, on) for (service, model), used in parts]
-        return sum((each.amount or 0.0) + self._at_most(each.unpriced) for each in charged)
+        charged = [self.charged(agent, service, model, used, on) for (service, model), used in parts]
+        return sum((each.amount or 0.0) + self._at_most(agent, each.unpriced) for each in charged)
 
-    def cost(self, usage: Usage, on: date) -> Cost:
-        """Return the cost of a session that was accepted on that day."""
+    def cost(self, agent: str, usage: Usage, on: date) -> Cost:
+        """Return the cost of a session of this agent that was accepted on that day."""
         models: dict[str, float] = {}
         services: dict[str, float] = {}
         unpriced: dict[str, None] = {}
         for (service, model), used in by_service(usage).items():
-            charged = self.charged(service, model, used, on)
+            charged = self.charged(agent, service, model, used, on)
             if charged.unpriced:
                 unpriced[model] = None
             if charged.amount is not None:
@@ -183,14 +195,16 @@ class PriceList:
             unpriced_models=tuple(unpriced),
         )
 
-    def _valid(self, key: tuple[str | None, str], on: date) -> ModelPrices | None:
-        return next((each for each in self._of.get(key, ()) if each.since <= on), None)
+    def _valid(self, agent: str, service: str | None, model: str, on: date) -> ModelPrices | None:
+        keys = ((owner, seller, model) for owner in (agent, None) for seller in (service, None))
+        return next((each for key in keys for each in self._of.get(key, ()) if each.since <= on), None)
 
-    def _at_most(self, amounts: Mapping[Unit, float]) -> float:
-        return sum(_cost(unit, count, self._highest(unit)) for unit, count in amounts.items())
+    def _at_most(self, agent: str, amounts: Mapping[Unit, float]) -> float:
+        return sum(_cost(unit, count, self._highest(agent, unit)) for unit, count in amounts.items())
 
-    def _highest(self, unit: Unit) -> float:
-        return max((each.of(unit) or 0.0 for each in self._prices), default=0.0)
+    def _highest(self, agent: str, unit: Unit) -> float:
+        prices = (each.of(unit) or 0.0 for each in self._prices if each.agent in (agent, None))
+        return max(prices, default=0.0)
 
 
 def read_prices(path: Path) -> PriceList:
@@ -208,14 +222,15 @@ def read_prices(path: Path) -> PriceList:
     except msgspec.ValidationError as error:
         # The path within the document counts entries from 0: `$.prices[0].input.text`.
         raise InvalidPricesError(f"{path}: {error}.") from error
-    seen: set[tuple[str | None, str, date]] = set()
+    seen: set[tuple[Key, date]] = set()
     for number, each in enumerate(file.prices):
-        key = (each.service, _plain(each.model), each.since)
-        if key in seen:
+        entry = (each.key, each.since)
+        if entry in seen:
             of_service = f" of {each.service!r}" if each.service else ""
-            twice = f"{each.model!r}{of_service} has two entries from {each.since}"
-            raise InvalidPricesError(f"{path}: {twice} - at `$.prices[{number}]`.")
-        seen.add(key)
+            of_agent = f" of agent {each.agent!r}" if each.agent else ""
+            twice = f"{each.model!r}{of_service}{of_agent} has two entries from {each.since}"
+            raise InvalidPricesError(f"{path}: {twice} - at `$.prices[{number}]`; keep one.")
+        seen.add(entry)
     return PriceList(file.currency, file.prices)
 
 

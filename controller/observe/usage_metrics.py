@@ -145,7 +145,7 @@ class UsageMetrics:
             labels = self._labels(service, model)
             self._add_used(labels, used)
             if self._prices is not None:
-                charged = self._prices.charged(service, model, used, day)
+                charged = self._prices.charged(session.agent, service, model, used, day)
                 self._add_cost(self._agents.bounded(session.agent), labels, charged, self._prices.currency)
                 if charged.unpriced:
                     self._note_unpriced(service, model)

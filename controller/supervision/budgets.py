@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 
 from controller.core.endings import ending_for
-from controller.core.session import Budget, Ending
+from controller.core.session import Ending, Session
 from controller.observe.prices import PriceList
 from controller.supervision.channel.report_ledger import furthest
 from controller.supervision.record import Record
@@ -28,17 +27,18 @@ class BudgetKeeper:
             return
         session = record.session
         usage = furthest(session.usage, record.ledger.used)
-        if intent := spent(session.budget, usage, self._prices, session.timeline.accepted.date()):
+        if intent := spent(session, usage, self._prices):
             self._stopper.stop_later(record, intent)
 
 
-def spent(budget: Budget, usage: Usage, prices: PriceList | None, on: date) -> Ending | None:
-    """Return why a session accepted on that day must end, given its usage; None if it may continue."""
+def spent(session: Session, usage: Usage, prices: PriceList | None) -> Ending | None:
+    """Return why this session must end, given its usage so far; None if it may continue."""
+    budget = session.budget
     tokens = sum(each.tokens for each in usage.models.values())
     if budget.tokens is not None and tokens >= budget.tokens:
         return _ending(f"{tokens:,} tokens", f"{budget.tokens:,}")
     if budget.cost is not None and prices is not None:
-        charge = prices.charge(usage, on)
+        charge = prices.charge(session.agent, usage, session.timeline.accepted.date())
         if charge >= budget.cost:
             return _ending(f"{charge:,.4f} {prices.currency}", f"{budget.cost:,.4f}")
     return None

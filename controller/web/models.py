@@ -264,7 +264,8 @@ class CostOut(BaseModel):
     def of(cls, session: Session, prices: PriceList | None) -> Self | None:
         if prices is None:
             return None
-        return cls.model_validate(prices.cost(session.usage, session.timeline.accepted.date()))
+        cost = prices.cost(session.agent, session.usage, session.timeline.accepted.date())
+        return cls.model_validate(cost)
 
 
 class BudgetOut(BaseModel):

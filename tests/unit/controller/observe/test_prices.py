@@ -31,7 +31,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 
 def cost_of(prices: PriceList, used: ModelUsage, on: date = DAY) -> float | None:
-    return prices.charged(None, "gemini-3.8-live", used, on).amount
+    return prices.charged("shopping", None, "gemini-3.8-live", used, on).amount
 
 
 def prices(tmp_path: Path, text: str = FILE) -> PriceList:
@@ -111,7 +111,7 @@ def test_the_price_is_the_one_that_holds_on_the_day(tmp_path: Path, day: date, a
 
 def test_a_model_nobody_priced_is_named_and_costs_nothing(tmp_path: Path) -> None:
     million = ModelUsage(prompt_tokens=1_000_000)
-    cost = prices(tmp_path).cost(Usage(models={"gemini-3.8-live": million, "new": million}), DAY)
+    cost = prices(tmp_path).cost("shopping", Usage(models={"gemini-3.8-live": million, "new": million}), DAY)
 
     assert (cost.currency, cost.amount) == ("EUR", 1.0)
     assert cost.models == {"gemini-3.8-live": 1.0}
@@ -167,14 +167,15 @@ HEARD, SPOKEN = ModelUsage(audio_seconds=90.0), ModelUsage(characters=500_000)
 def test_audio_costs_by_the_minute_and_speech_by_the_million_characters_of_a_service_or_any(
     tmp_path: Path, service: str | None, model: str, used: ModelUsage, amount: float | None
 ) -> None:
-    charged = prices(tmp_path, FILE + SPEECH).charged(service, model, used, DAY)
+    charged = prices(tmp_path, FILE + SPEECH).charged("shopping", service, model, used, DAY)
 
     assert charged.amount == (amount if amount is None else pytest.approx(amount))
     assert charged.unpriced == ({} if amount is not None else units(used))
 
 
 def test_a_service_whose_own_price_is_still_to_come_pays_that_of_any(tmp_path: Path) -> None:
-    charged = prices(tmp_path, FILE + SPEECH).charged("CheapSTTService", "whisper", HEARD, date(2026, 1, 5))
+    list_ = prices(tmp_path, FILE + SPEECH)
+    charged = list_.charged("shopping", "CheapSTTService", "whisper", HEARD, date(2026, 1, 5))
 
     assert charged.amount == pytest.approx(0.9)
 
@@ -192,7 +193,7 @@ def test_a_session_s_cost_is_that_of_its_models_and_of_its_services(tmp_path: Pa
             service_key("OpenAITTSService", "voice"): SPOKEN,
         },
     )
-    cost = prices(tmp_path, FILE + SPEECH).cost(usage, DAY)
+    cost = prices(tmp_path, FILE + SPEECH).cost("shopping", usage, DAY)
 
     assert cost.models == {"whisper": 0.66, "voice": 6.0, "gemini-3.8-live": 1.0}
     assert cost.services == {"OpenAISTTService": 0.6, "CheapSTTService": 0.06, "OpenAITTSService": 6.0}
@@ -203,10 +204,60 @@ def test_a_session_s_cost_is_that_of_its_models_and_of_its_services(tmp_path: Pa
 def test_a_budget_is_charged_the_highest_price_for_what_has_none(tmp_path: Path) -> None:
     list_ = prices(tmp_path, FILE + SPEECH)
 
-    assert list_.charge(Usage(models={"unheard-of": HEARD}), DAY) == pytest.approx(0.9)
-    assert list_.charge(Usage(models={"unheard-of": SPOKEN}), DAY) == pytest.approx(6.0)
-    assert list_.charge(Usage(models={"voice": HEARD}), DAY) == pytest.approx(0.9)
-    assert prices(tmp_path).charge(Usage(models={"unheard-of": SPOKEN}), DAY) == 0.0, "nothing has one"
+    assert list_.charge("shopping", Usage(models={"unheard-of": HEARD}), DAY) == pytest.approx(0.9)
+    assert list_.charge("shopping", Usage(models={"unheard-of": SPOKEN}), DAY) == pytest.approx(6.0)
+    assert list_.charge("shopping", Usage(models={"voice": HEARD}), DAY) == pytest.approx(0.9)
+    assert prices(tmp_path).charge("shopping", Usage(models={"unheard-of": SPOKEN}), DAY) == 0.0, (
+        "nothing has one"
+    )
+
+
+OF_AN_AGENT = """
+[[prices]]
+model = "whisper"
+agent = "clerk"
+from = 2026-02-01
+audio_minute = 0.4
+
+[[prices]]
+model = "whisper"
+service = "OpenAISTTService"
+agent = "clerk"
+from = 2026-02-01
+audio_minute = 0.2
+
+[[prices]]
+model = "voice"
+agent = "clerk"
+from = 2026-02-01
+characters = 100.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("agent", "service", "day", "amount"),
+    [
+        ("shopping", "OpenAISTTService", DAY, 0.9),
+        ("clerk", "OpenAISTTService", DAY, 0.3),
+        ("clerk", "CheapSTTService", DAY, 0.6),
+        ("clerk", "OpenAISTTService", date(2026, 1, 31), 0.9),
+    ],
+    ids=["another agent", "its service", "any service of its own", "before its own"],
+)
+def test_an_agent_s_own_prices_go_before_those_of_all(
+    tmp_path: Path, agent: str, service: str, day: date, amount: float
+) -> None:
+    charged = prices(tmp_path, FILE + SPEECH + OF_AN_AGENT).charged(agent, service, "whisper", HEARD, day)
+
+    assert charged.amount == pytest.approx(amount)
+
+
+def test_an_agent_s_prices_are_no_other_s_highest(tmp_path: Path) -> None:
+    list_ = prices(tmp_path, FILE + SPEECH + OF_AN_AGENT)
+    unheard_of = Usage(models={"unheard-of": SPOKEN})
+
+    assert list_.charge("shopping", unheard_of, DAY) == pytest.approx(6.0)
+    assert list_.charge("clerk", unheard_of, DAY) == pytest.approx(50.0)
 
 
 USED = st.builds(
@@ -233,6 +284,8 @@ def test_all_that_is_used_has_one_unit(used: ModelUsage) -> None:
         (FILE + SPEECH + "reasoning = 1.0", "`reasoning` need"),
         (FILE + SPEECH + "input = { text = 1, audio = 1 }", "`input` and `output` need each other"),
         (FILE + SPEECH + SPEECH.split("[[prices]]")[2].join(["[[prices]]", ""]), "of 'CheapSTTService'"),
+        (FILE + OF_AN_AGENT.replace('"clerk"', '"The Clerk"'), "$.prices[1].agent"),
+        (FILE + OF_AN_AGENT + OF_AN_AGENT, "'whisper' of agent 'clerk' has two entries"),
         ("currency = EUR", "line 1"),
         ('currency = "EUR"', "`prices`"),
         ('currency = "euro"' + ENTRY, "$.currency"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from controller.core.runtime import Observation
 from controller.core.session import NO_BUDGET, Budget
 from controller.core.start_request import StartRequest
+from controller.observe.prices import ModelPrices, PerModality, PriceList
 from controller.supervision.budgets import spent
 from podline.contract.messages import BotTimeline, FinalReport
 from podline.contract.reasons import Phase, Reason
@@ -71,18 +72,30 @@ def totals(count: int, model: str = "gemini") -> dict[str, Any]:
     ],
 )
 def test_a_budget_is_spent_when_it_is_reached(budget: Budget, usage: Usage, message: str | None) -> None:
-    ending = spent(budget, usage, PRICES, DAY)
+    ending = spent(some_session(budget=budget), usage, PRICES)
 
     assert (ending and ending.message) == (message and f"{message} Start another session to continue.")
     assert ending is None or ending.reason is Reason.BUDGET_SPENT
+
+
+def test_a_budget_is_spent_at_the_agents_own_prices() -> None:
+    day, once, twice = date(2020, 1, 1), PerModality(1.0, 1.0), PerModality(2.0, 2.0)
+    own = ModelPrices("gemini", day, twice, twice, agent="clerk")
+    prices = PriceList("EUR", [own, ModelPrices("gemini", day, once, once)])
+
+    def is_spent(agent: str) -> bool:
+        session = some_session(agent=agent, budget=Budget(cost=0.01))
+        return spent(session, used(gemini=5_000), prices) is not None
+
+    assert (is_spent("clerk"), is_spent("shopping")) == (True, False)
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9))
 def test_a_model_without_a_price_is_never_charged_less_than_one_with_one(prompt: int, written: int) -> None:
     each = ModelUsage(prompt_tokens=prompt, completion_tokens=written)
 
-    known = PRICES.charge(Usage(models={"gemini": each}), DAY)
-    assert PRICES.charge(Usage(models={"unknown": each}), DAY) >= known
+    known = PRICES.charge("shopping", Usage(models={"gemini": each}), DAY)
+    assert PRICES.charge("shopping", Usage(models={"unknown": each}), DAY) >= known
 
 
 def test_a_budget_makes_another_request_and_none_leaves_hashes_as_they_were() -> None:
