@@ -10,7 +10,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
-from controller.agents.definitions import InvalidDefinition, ReadDefinition, read_definition
+from controller.agents.built_in import BuiltInAgents
+from controller.agents.definitions import (
+    MOST_PANEL_BYTES,
+    InvalidDefinition,
+    ReadDefinition,
+    read_definition,
+)
 from controller.agents.keys import DEPLOY_FILE, KEYS, PODLINE_FILE
 from controller.agents.version_store import VersionStore
 from controller.agents.versions import Versions
@@ -46,6 +52,7 @@ class _Agent:
         problem: why the latest definition is not the active version; None if it is.
         is_refused: the cluster refuses it, and may change its mind.
         notes: keys of the active version without effect.
+        panel: the HTML of the active version's panel, if it has one.
     """
 
     versions: Versions = field(default_factory=Versions)
@@ -53,6 +60,7 @@ class _Agent:
     problem: str | None = None
     is_refused: bool = False
     notes: tuple[str, ...] = ()
+    panel: str | None = None
 
 
 class ConfigMapAgents:
@@ -79,6 +87,7 @@ class ConfigMapAgents:
             watch_seconds=watch_seconds,
         )
         self._store = VersionStore(client, rng)
+        self._built_in = BuiltInAgents()
         self._agents: dict[str, _Agent] = {}
         self._duplicates: dict[str, ConfigMap] = {}
         self._deploying = asyncio.Lock()
@@ -101,8 +110,8 @@ class ConfigMapAgents:
         return None if agent is None else agent.versions.find(version_id)
 
     def all(self) -> Sequence[AgentStatus]:
-        found = {name: self._status(name) for name, agent in self._agents.items() if agent.owner is not None}
-        found.setdefault(BUILT_IN.name, AgentStatus(name=BUILT_IN.name, version=BUILT_IN))
+        found = {status.name: status for status in self._built_in.all()}
+        found |= {name: self._status(name) for name, agent in self._agents.items() if agent.owner is not None}
         return [found[name] for name in sorted(found)]
 
     def not_ready_reason(self) -> str | None:
@@ -176,7 +185,8 @@ class ConfigMapAgents:
                 return problem, True
             agent.versions.deploy(found.definition, deployment)
             self._store.put(name, agent.versions)
-        agent.notes = (*found.notes, *_ignored_keys(config_map))
+        agent.notes = (*found.notes, *_ignored_keys(found.definition, config_map))
+        agent.panel = _panel(found.definition, config_map)
         return None, False
 
     async def _remove(self, config_map_name: str) -> None:
@@ -187,6 +197,7 @@ class ConfigMapAgents:
         agent = self._agents[name]
         # Its versions stay for the sessions that were accepted with them.
         agent.owner, agent.problem, agent.is_refused = None, None, False
+        agent.panel = None
         heirs = [each for each in self._duplicates.values() if each.metadata.labels.agent == name]
         if heirs:
             del self._duplicates[heirs[0].metadata.name]
@@ -222,7 +233,13 @@ class ConfigMapAgents:
 
     def _status(self, name: str) -> AgentStatus:
         agent = self._agents[name]
-        return AgentStatus(name=name, version=agent.versions.active, problem=agent.problem, notes=agent.notes)
+        return AgentStatus(
+            name=name,
+            version=agent.versions.active,
+            problem=agent.problem,
+            notes=agent.notes,
+            panel=agent.panel,
+        )
 
 
 def _read(name: str, config_map: ConfigMap) -> ReadDefinition:
@@ -236,12 +253,24 @@ def _read(name: str, config_map: ConfigMap) -> ReadDefinition:
             f"{DEPLOY_FILE}: agent_name: write the value of the ConfigMap's label {names.AGENT_LABEL}, "
             f"which is {name!r}."
         )
+    panel = _panel(found.definition, config_map)
+    if found.definition.panel is not None and (panel is None or len(panel.encode()) > MOST_PANEL_BYTES):
+        raise InvalidDefinition(
+            f"{PODLINE_FILE}: panel: write the panel into the key {found.definition.panel}.html of the "
+            f"ConfigMap, in at most {MOST_PANEL_BYTES} bytes."
+        )
     return found
 
 
-def _ignored_keys(config_map: ConfigMap) -> list[str]:
-    shown = sorted(key[:64] for key in config_map.data.keys() - KEYS.keys())[:3]
+def _panel(definition: AgentDefinition, config_map: ConfigMap) -> str | None:
+    """Return the HTML of a definition's panel, if it has one."""
+    return None if definition.panel is None else config_map.data.get(f"{definition.panel}.html")
+
+
+def _ignored_keys(definition: AgentDefinition, config_map: ConfigMap) -> list[str]:
+    read = {*KEYS, f"{definition.panel}.html"} if definition.panel is not None else set(KEYS)
+    shown = sorted(key[:64] for key in config_map.data.keys() - read)[:3]
     return [
-        f"{key} has no effect. In a ConfigMap only {DEPLOY_FILE} and {PODLINE_FILE} are read."
+        f"{key} has no effect. In a ConfigMap only {DEPLOY_FILE}, {PODLINE_FILE} and the panel are read."
         for key in shown
     ]

@@ -18,6 +18,8 @@ from podline.contract.nesting import MOST_LEVELS, is_too_deep
 MOST_BYTES: Final = 64 * 1024
 """Of one file."""
 
+MOST_PANEL_BYTES: Final = 256 * 1024
+
 _MOST_PROBLEMS: Final = 5
 _KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 

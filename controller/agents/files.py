@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from controller.agents.built_in import BuiltInAgents
-from controller.agents.definitions import MOST_BYTES, InvalidDefinition, ReadDefinition, read_definition
+from controller.agents.definitions import (
+    MOST_BYTES,
+    MOST_PANEL_BYTES,
+    InvalidDefinition,
+    ReadDefinition,
+    read_definition,
+)
 from controller.agents.keys import DEPLOY_FILE, PODLINE_FILE
 from controller.agents.secret_sets import DIRECTORY as SECRETS
 from controller.agents.secret_sets import InvalidSecretSet, path_of, read_bounded, read_secret_set
@@ -24,7 +30,6 @@ _SERVER: Final = "server"
 """The directory of the bot in a project of `pipecat init`."""
 
 _PAUSE_SECONDS: Final = 1.0
-_PANEL_BYTES: Final = 256 * 1024
 
 _Changed = tuple[int | None, int | None]
 """When each of the two files was last changed, in nanoseconds; None if there is none."""
@@ -208,7 +213,7 @@ class AgentFiles:
         if definition.panel is not None and _panel(path, definition.panel) is None:
             return (
                 f"{PODLINE_FILE}: panel: write {definition.panel}.html beside this file, as UTF-8 and in at "
-                f"most {_PANEL_BYTES} bytes."
+                f"most {MOST_PANEL_BYTES} bytes."
             )
         if definition.secret_set is not None:
             try:
@@ -246,8 +251,8 @@ def _read(key: str, path: Path) -> ReadDefinition | str:
 def _panel(path: Path, name: str) -> str | None:
     """Return the HTML of a panel; None if it can't be shown."""
     try:
-        content = read_bounded(path / f"{name}.html", _PANEL_BYTES)
-        return content.decode() if len(content) <= _PANEL_BYTES else None
+        content = read_bounded(path / f"{name}.html", MOST_PANEL_BYTES)
+        return content.decode() if len(content) <= MOST_PANEL_BYTES else None
     except (OSError, UnicodeDecodeError):
         return None
 

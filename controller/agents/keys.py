@@ -382,7 +382,7 @@ PODLINE_KEYS: Final = (
         name="panel",
         type=_type(_matching(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")),
         expects="a name of at most 40 lower-case letters, digits and hyphens",
-        meaning="The panel that the page shows beside a call: NAME.html, beside this file.",
+        meaning="What the page shows beside a call: NAME.html, beside this file or in its ConfigMap.",
         field="panel",
     ),
 )

@@ -2,104 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import random
-import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controller.agents.config_maps import ConfigMapAgents
 from controller.agents.version_store import CONFIG_MAP
 from controller.core.agents import AgentStatus
 from controller.core.errors import AgentInvalid, AgentNotFound
-from controller.core.primitives.clock import system_clock
-from controller.runtimes.kubernetes.client.access import Access
-from controller.runtimes.kubernetes.client.api import Api
-from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
-from controller.runtimes.kubernetes.definition_check import DefinitionCheck
-from testing.fakes.kubernetes.api_server import ApiServer, serve_api
-from testing.fakes.kubernetes.kubeconfig import write_kubeconfig
-from tests.unit.controller.runtimes.kubernetes import made
-
-PATIENCE_SECONDS = 30
-"""Only a hang takes this long."""
-
-
-class Followed:
-    """Agents that are watched, and the changes that they have yielded."""
-
-    def __init__(self, agents: ConfigMapAgents) -> None:
-        self.agents = agents
-        self.changes: list[AgentStatus] = []
-        self._news = asyncio.Event()
-
-    async def follow(self) -> None:
-        async with aclosing(self.agents.watch()) as changes:
-            async for change in changes:
-                self.changes.append(change)
-                self._news.set()
-
-    async def until(self, holds: Callable[[], Any]) -> None:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not holds():
-                self._news.clear()
-                await asyncio.wait([asyncio.ensure_future(self._news.wait())], timeout=0.02)
-
-    async def change(self) -> AgentStatus:
-        """The next change."""
-        await self.until(lambda: self.changes)
-        return self.changes.pop(0)
-
-    def status(self, name: str = "clerk") -> AgentStatus:
-        return next(each for each in self.agents.all() if each.name == name)
-
-    def version(self, name: str = "clerk") -> str:
-        return self.agents.current(name).id
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ApiServer]:
-    async with serve_api() as serving:
-        serving.objects.create("configmaps", "podline", {"metadata": {"name": CONFIG_MAP}})
-        yield serving
-
-
-@asynccontextmanager
-async def following(server: ApiServer, *, until_ready: bool = True) -> AsyncIterator[Followed]:
-    with tempfile.TemporaryDirectory() as directory:
-        access = Access(str(write_kubeconfig(Path(directory) / "config", server.url, token="a-token")))
-        client = NamespaceClient(Api(access), "podline")
-        check = DefinitionCheck(
-            client=client, template=made.template(), grace_seconds=30, keep_ended_seconds=60
-        )
-        agents = ConfigMapAgents(
-            client,
-            check.problem,
-            clock=system_clock(),
-            rng=random.Random(1),  # noqa: S311 - the same each time
-            check_again_seconds=0.05,
-        )
-        followed = Followed(agents)
-        running = asyncio.create_task(followed.follow())
-        try:
-            if until_ready:
-                await followed.until(lambda: running.done() or agents.not_ready_reason() is None)
-            yield followed
-        finally:
-            running.cancel()
-            await asyncio.wait([running])
-
-
-def define(server: ApiServer, name: str = "clerk", deploy: str = "", podline: str = "", **more: Any) -> None:
-    data = {"pcc-deploy.toml": deploy, "podline.toml": podline}
-    metadata = {"name": f"agent-{name}", "labels": {"podline.dev/agent": name}, **more}
-    server.objects.create("configmaps", "podline", {"metadata": metadata, "data": data})
+from testing.fakes.kubernetes.api_server import ApiServer
+from tests.unit.controller.agents.followed_agents import Followed, define, following
 
 
 def change(server: ApiServer, deploy: str, name: str = "agent-clerk", **metadata: Any) -> None:

@@ -1,0 +1,17 @@
+"""The cluster that agents are defined in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from controller.agents.version_store import CONFIG_MAP
+from testing.fakes.kubernetes.api_server import ApiServer, serve_api
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ApiServer]:
+    async with serve_api() as serving:
+        serving.objects.create("configmaps", "podline", {"metadata": {"name": CONFIG_MAP}})
+        yield serving

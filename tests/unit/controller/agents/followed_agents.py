@@ -1,0 +1,96 @@
+"""Agents in the ConfigMaps of a cluster that is played, watched as a controller does."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from controller.agents.config_maps import ConfigMapAgents
+from controller.core.agents import AgentStatus
+from controller.core.primitives.clock import system_clock
+from controller.runtimes.kubernetes.client.access import Access
+from controller.runtimes.kubernetes.client.api import Api
+from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
+from controller.runtimes.kubernetes.definition_check import DefinitionCheck
+from testing.fakes.kubernetes.api_server import ApiServer
+from testing.fakes.kubernetes.kubeconfig import write_kubeconfig
+from tests.unit.controller.runtimes.kubernetes import made
+
+PATIENCE_SECONDS = 30
+"""Only a hang takes this long."""
+
+
+class Followed:
+    """Agents that are watched, and the changes that they have yielded."""
+
+    def __init__(self, agents: ConfigMapAgents) -> None:
+        self.agents = agents
+        self.changes: list[AgentStatus] = []
+        self._news = asyncio.Event()
+
+    async def follow(self) -> None:
+        async with aclosing(self.agents.watch()) as changes:
+            async for change in changes:
+                self.changes.append(change)
+                self._news.set()
+
+    async def until(self, holds: Callable[[], Any]) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not holds():
+                self._news.clear()
+                await asyncio.wait([asyncio.ensure_future(self._news.wait())], timeout=0.02)
+
+    async def change(self) -> AgentStatus:
+        """The next change."""
+        await self.until(lambda: self.changes)
+        return self.changes.pop(0)
+
+    def status(self, name: str = "clerk") -> AgentStatus:
+        return next(each for each in self.agents.all() if each.name == name)
+
+    def version(self, name: str = "clerk") -> str:
+        return self.agents.current(name).id
+
+
+@asynccontextmanager
+async def following(server: ApiServer, *, until_ready: bool = True) -> AsyncIterator[Followed]:
+    with tempfile.TemporaryDirectory() as directory:
+        access = Access(str(write_kubeconfig(Path(directory) / "config", server.url, token="a-token")))
+        client = NamespaceClient(Api(access), "podline")
+        check = DefinitionCheck(
+            client=client, template=made.template(), grace_seconds=30, keep_ended_seconds=60
+        )
+        agents = ConfigMapAgents(
+            client,
+            check.problem,
+            clock=system_clock(),
+            rng=random.Random(1),  # noqa: S311 - the same each time
+            check_again_seconds=0.05,
+        )
+        followed = Followed(agents)
+        running = asyncio.create_task(followed.follow())
+        try:
+            if until_ready:
+                await followed.until(lambda: running.done() or agents.not_ready_reason() is None)
+            yield followed
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+
+def define(
+    server: ApiServer,
+    name: str = "clerk",
+    deploy: str = "",
+    podline: str = "",
+    files: Mapping[str, str] | None = None,
+    **more: Any,
+) -> None:
+    data = {"pcc-deploy.toml": deploy, "podline.toml": podline, **(files or {})}
+    metadata = {"name": f"agent-{name}", "labels": {"podline.dev/agent": name}, **more}
+    server.objects.create("configmaps", "podline", {"metadata": metadata, "data": data})
