@@ -32,11 +32,15 @@ class AnswerMetrics:
         self._latency = Histogram(
             "podline_response_latency_seconds",
             "Time from the end of the caller's speech to the first audible sound of the answer.",
+            ("agent",),
             registry=registry,
             buckets=LATENCY,
         )
         self._unanswered = counter(
-            "turns_unanswered", "Times a caller was owed an answer and had not heard it, by cause.", "cause"
+            "turns_unanswered",
+            "Times a caller was owed an answer and had not heard it, by cause.",
+            "agent",
+            "cause",
         )
         self._requested = counter("answers_requested", "Times a bot asked the model again for an answer.")
         self._reconnects = counter(
@@ -45,18 +49,22 @@ class AnswerMetrics:
             "resumed",
         )
         self._reseeds = counter("model_reseeds", "Times a model was given the conversation so far as text.")
-        for cause in UNANSWERED_CAUSES:
-            self._unanswered.labels(cause)
         for resumed in _RESUMED.values():
             self._reconnects.labels(resumed)
 
-    def observe(self, event: Event, exemplar: dict[str, str] | None) -> None:
-        """Observe an event that concerns answers; leave the others out."""
+    def agent_known(self, agent: str) -> None:
+        """Create the series of an agent, given by its label."""
+        self._latency.labels(agent)
+        for cause in UNANSWERED_CAUSES:
+            self._unanswered.labels(agent, cause)
+
+    def observe(self, agent: str, event: Event, exemplar: dict[str, str] | None) -> None:
+        """Observe an event of an agent's bot that concerns answers; leave the others out."""
         match event:
             case ResponseLatency(seconds=seconds):
-                self._latency.observe(seconds, exemplar)
+                self._latency.labels(agent).observe(seconds, exemplar)
             case TurnUnanswered(cause=cause):
-                self._unanswered.labels(cause).inc(exemplar=exemplar)
+                self._unanswered.labels(agent, cause).inc(exemplar=exemplar)
             case AnswerRequested():
                 self._requested.inc(exemplar=exemplar)
             case ModelReconnected(resumed=resumed):

@@ -131,6 +131,7 @@ class Metrics:
         self._starts.labels(agent)
         for reason in Reason:
             self._ends.labels(str(reason.phase), str(reason), agent)
+        self.usage.agent_known(agent)
 
     def started(self, session: Session) -> None:
         """Count a session that got capacity."""

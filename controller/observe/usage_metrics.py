@@ -80,8 +80,8 @@ class UsageMetrics:
             "service",
             "model",
         )
-        self._turns = counter("turns", "Turns finished by callers.")
-        self._interruptions = counter("interruptions", "Times a caller interrupted the bot.")
+        self._turns = counter("turns", "Turns finished by callers.", "agent")
+        self._interruptions = counter("interruptions", "Times a caller interrupted the bot.", "agent")
         self._silences = counter("silences", "Silences of 3 s, by who spoke last.", "after")
         self._tool_calls = counter("tool_calls", "Finished tool calls.", "tool", "outcome")
         self._tool_seconds = histogram("tool_call_duration_seconds", "Duration of tool calls.", _TOOL, "tool")
@@ -117,9 +117,16 @@ class UsageMetrics:
             self._silences.labels(side)
             self._talk.labels(side)
 
+    def agent_known(self, agent: str) -> None:
+        """Create the series of an agent, given by its label."""
+        self._turns.labels(agent)
+        self._interruptions.labels(agent)
+        self._answers.agent_known(agent)
+
     def observe(self, session: Session, events: Iterable[Event]) -> None:
         """Observe an event other than usage; `add` handles usage."""
         exemplar = exemplar_of(session)
+        agent = self._agents.bounded(session.agent)
         for event in events:
             match event:
                 case FirstByte(model=model, seconds=seconds, service=service):
@@ -136,25 +143,24 @@ class UsageMetrics:
                 case AudioDropped(seconds=seconds):
                     self._audio_dropped.inc(seconds)
                 case _:
-                    self._answers.observe(event, exemplar)
+                    self._answers.observe(agent, event, exemplar)
 
     def add(self, session: Session, usage: Usage) -> None:
         """Add a session's usage since the last call."""
         day = session.timeline.accepted.date()
+        agent = self._agents.bounded(session.agent)
         for (service, model), used in by_service(usage).items():
             labels = self._labels(service, model)
             self._add_used(labels, used)
             if self._prices is not None:
                 charged = self._prices.charged(session.agent, service, model, used, day)
-                self._add_cost(self._agents.bounded(session.agent), labels, charged, self._prices.currency)
+                self._add_cost(agent, labels, charged, self._prices.currency)
                 if charged.unpriced:
                     self._note_unpriced(service, model)
         for name, calls in usage.tool_calls.items():
             self._add_calls(self._tools.bounded(name), calls)
-        if usage.turns:
-            self._turns.inc(usage.turns)
-        if usage.interruptions:
-            self._interruptions.inc(usage.interruptions)
+        _inc(self._turns, (agent,), usage.turns)
+        _inc(self._interruptions, (agent,), usage.interruptions)
         self._add_talk(usage.talk_seconds)
 
     def _labels(self, service: str | None, model: str) -> tuple[str, str]:
@@ -190,6 +196,6 @@ class UsageMetrics:
                 self._talk.labels(side).inc(seconds)
 
 
-def _inc(counter: Counter, labels: tuple[str, str], amount: float) -> None:
+def _inc(counter: Counter, labels: tuple[str, ...], amount: float) -> None:
     if amount:
         counter.labels(*labels).inc(amount)

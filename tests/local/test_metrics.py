@@ -86,9 +86,11 @@ async def test_counters_are_equal_to_the_token_with_what_the_model_sent(
     on_record = [record["usage"]["models"][model] for record in records]
     tokens = sum(each["prompt_tokens"] + each["completion_tokens"] for each in on_record)
     assert sum(more(name) for name in after if name.startswith("podline_tokens_total ")) == tokens > 0
-    assert more("podline_turns_total") == sum(record["usage"]["turns"] for record in records) == CALLS
+    assert (
+        more("podline_turns_total shopping") == sum(record["usage"]["turns"] for record in records) == CALLS
+    )
     assert more("podline_tool_calls_total ok search_products") == CALLS
-    assert more("podline_response_latency_seconds_count") >= CALLS
+    assert more("podline_response_latency_seconds_count shopping") >= CALLS
     assert more("podline_silences_total bot") >= CALLS
     assert more("podline_session_start_seconds_count") == CALLS
     assert more("podline_session_ends_total shopping ended caller_left") == CALLS
@@ -112,7 +114,7 @@ async def test_an_owed_answer_is_in_counters_record_and_log(
 
     grown = {name: after[name] - before.get(name, 0.0) for name in after if name.startswith(OF_ANSWERS)}
     assert {name: by for name, by in grown.items() if by} == {
-        "podline_turns_unanswered_total empty_turn": 1,
+        "podline_turns_unanswered_total shopping empty_turn": 1,
         "podline_answers_requested_total": 1,
         "podline_model_reconnects_total no": 1,
         "podline_model_reseeds_total": 1,

@@ -115,8 +115,8 @@ def shown(registry: CollectorRegistry) -> Usage:
     return Usage(
         models={model: used(model=model) for model in MODELS},
         services={service_key(*pair): used(service=pair[0], model=pair[1]) for pair in PAIRS},
-        turns=int(scrape.value("turns_total")),
-        interruptions=int(scrape.value("interruptions_total")),
+        turns=int(scrape.total("turns_total")),
+        interruptions=int(scrape.total("interruptions_total")),
         tool_calls={tool: calls(tool) for tool in (*FEW_TOOLS, *MANY_TOOLS, OTHER)},
         talk_seconds=TalkSeconds(
             *(scrape.value("talk_seconds_total", side=side) for side in ("caller", "bot"))
@@ -321,7 +321,7 @@ def test_a_controller_killed_before_it_acknowledged_costs_that_one_batch_twice()
     last = FinalReport("completed", "Bye.", Usage(turns=4), Usage(turns=3), BotTimeline(now=9), acked=1)
     next_one.usage.add(SESSION, ledger.uncounted(last.totals, last))
 
-    both = Scrape(former.registry).value("turns_total") + Scrape(next_one.registry).value("turns_total")
+    both = Scrape(former.registry).total("turns_total") + Scrape(next_one.registry).total("turns_total")
     assert both == last.totals.turns + 3
 
 

@@ -48,14 +48,15 @@ async def test_each_event_of_a_batch_is_in_its_metric(priced_site: Site) -> None
     assert seen.value("cost_total", model="whisper", **priced, **heard) == pytest.approx(0.001)
     assert seen.value("cost_total", model="voice", **priced, **spoke) == pytest.approx(0.001)
     assert seen.total("model_first_byte_seconds_sum", model="gemini") == 0.4
-    assert seen.value("response_latency_seconds_sum") == 0.9
-    assert (seen.value("turns_total"), seen.value("interruptions_total")) == (1, 1)
+    assert seen.value("response_latency_seconds_sum", agent="shopping") == 0.9
+    assert seen.value("turns_total", agent="shopping") == 1
+    assert seen.value("interruptions_total", agent="shopping") == 1
     assert seen.value("silences_total", after="caller") == 1
     for outcome in ("ok", "error"):
         assert seen.value("tool_calls_total", tool="search_products", outcome=outcome) == 1
     assert seen.value("tool_call_duration_seconds_sum", tool="search_products") == 3.2
     assert seen.value("talk_seconds_total", side="bot") == 2.5
-    assert seen.value("turns_unanswered_total", cause="empty_turn") == 1
+    assert seen.value("turns_unanswered_total", agent="shopping", cause="empty_turn") == 1
     assert seen.value("answers_requested_total") == 1
     assert seen.value("model_reconnects_total", resumed="no") == 1
     assert seen.value("model_reseeds_total") == 1
@@ -103,7 +104,7 @@ async def test_the_last_word_adds_what_no_batch_carried_and_nothing_twice(site: 
     await gone(site, session, FinalReport("completed", "Bye.", totals, Usage(), BotTimeline(now=9), acked=0))
 
     seen = scrape(site)
-    assert seen.value("turns_total") == 3
+    assert seen.total("turns_total") == 3
     assert seen.total("tokens_total") == 150
     assert seen.total("transcribed_seconds_total") == 30
     assert seen.total("synthesized_characters_total") == 90
@@ -132,7 +133,7 @@ async def test_a_killed_bot_lacks_at_most_what_it_had_not_reported_and_is_told_a
     await gone(site, session, exit_code=None, signal=9)
 
     seen = scrape(site)
-    assert seen.value("turns_total") == 2
+    assert seen.total("turns_total") == 2
     assert seen.value("sessions_partial_usage_total") == 1
     assert seen.total("session_ends_total", phase="failed", reason="vanished") == 1
 
@@ -180,7 +181,7 @@ async def test_a_session_found_again_is_no_start_and_its_start_was_told_before(s
     assert seen.total("session_start_stage_seconds_count") == 0
     assert seen.total("session_ends_total") == 1
     assert seen.value("session_furthest_stage_total", phase="failed", stage="first_speech") == 1
-    assert seen.value("turns_total") == 1
+    assert seen.total("turns_total") == 1
 
 
 @pytest.mark.parametrize("heard_of", ["in a report", "in its final report"])
@@ -236,7 +237,7 @@ async def test_an_end_that_is_on_record_is_not_counted_again(site: Site) -> None
 
     seen = scrape(site)
     assert seen.total("session_ends_total") == before.total("session_ends_total") == 0
-    assert seen.value("turns_total") == 0
+    assert seen.total("turns_total") == 0
 
 
 async def test_an_end_while_no_controller_was_there_adds_what_none_had_counted(site: Site) -> None:
@@ -245,7 +246,7 @@ async def test_an_end_while_no_controller_was_there_adds_what_none_had_counted(s
     await site.runtime.exit("launch-of-theirs", exit_code=0, final_report=word)
 
     seen = scrape(site)
-    assert seen.value("turns_total") == 2
+    assert seen.total("turns_total") == 2
     assert seen.total("session_ends_total") == 1
 
 
