@@ -167,3 +167,17 @@ async def test_a_refused_start_is_told_in_a_sentence(controller_url: str, chromi
             await page.get_by_role("button", name="Start talking").click()
         assert '"agent":"shopping"' in ((await asked.value).post_data or "")
         await expect(page.locator("#ending")).to_contain_text(detail)
+
+
+async def test_a_key_in_the_address_is_sent_and_taken_out_of_it(controller_url: str, chromium: Path) -> None:
+    async with opened(controller_url, chromium) as page:
+        await page.route("**/start", lambda route: route.fulfill(json={"detail": "Not now."}, status=503))
+        async with page.expect_request("**/start/agents") as listed:
+            await page.goto(f"{controller_url}/?agent=shopping#key=a%2Bkey")
+        await expect(page.get_by_label("Agent")).to_have_value("shopping")
+        async with page.expect_request("**/start") as started:
+            await page.get_by_role("button", name="Start talking").click()
+        sent = [(await asked.value).headers.get("authorization") for asked in (listed, started)]
+        assert page.url == f"{controller_url}/?agent=shopping"
+
+    assert sent == ["Bearer a+key", "Bearer a+key"]

@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from controller.agents.built_in import BuiltInAgents
@@ -63,6 +64,19 @@ async def test_who_may_start_may_list_what_to_start(serve: Serve, scope: str | N
         headers = {"authorization": f"Bearer {scope}"} if scope else {}
         answer = await site.client.get("/start/agents", headers=headers)
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(("agents", "default"), [({"support"}, "support"), ({"shopping", "sip"}, "shopping")])
+async def test_a_limited_key_is_shown_the_agents_that_it_is_limited_to(
+    serve: Serve, agents: set[str], default: str
+) -> None:
+    limited = msgspec.structs.replace(key("page", KeyScope.PUBLIC_START), agents=frozenset(agents))
+    async with serve(agents=SomeAgents(), keys=(limited,)) as site:
+        answer = await site.client.get("/start/agents", headers={"authorization": "Bearer page"})
+
+    shown = answer.json()
+    assert [each["name"] for each in shown["agents"]] == [default]
+    assert shown["default"] == default
 
 
 async def test_with_public_starts_the_list_is_open_and_costs_none(serve: Serve) -> None:
