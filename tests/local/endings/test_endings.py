@@ -88,7 +88,7 @@ ENDINGS_OF_CALLS = [
     ),
     Ending("crash-at-import", "hasty", causes.breaks_at_its_start, "crashed", "RuntimeError", 1, 10),
     Ending("crash-in-the-main-flow", "hasty", causes.breaks_at_its_start, "crashed", "RuntimeError", 1, 15),
-    Ending("exits-by-itself", "hasty", causes.breaks_at_its_start, "crashed", "SystemExit", 1, 15),
+    Ending("exits-by-itself", "hasty", causes.breaks_at_its_start, "crashed", "called sys.exit()", 1, 15),
     Ending("crash-in-the-pipeline", "hasty", causes.breaks_when_asked, "crashed", "RuntimeError", 1, 20),
     Ending(
         "blocks-the-loop",
