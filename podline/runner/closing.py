@@ -20,8 +20,6 @@ GOODBYE_SECONDS: Final = 8.0
 """How long a goodbye may take, from the request for it to its last sound."""
 ANSWER_SECONDS: Final = 4.0
 """How long of that to wait for its first sound."""
-FLUSH_SECONDS: Final = 0.5
-"""How long the last message to the caller's page may take through the pipeline."""
 CLOSING_SECONDS: Final = 2.0
 """Reserved from the grace period for closing the pipeline and for the last report."""
 END_SECONDS: Final = 1.0
@@ -64,16 +62,11 @@ class Closing:
         if is_orderly:
             await self._worker.stop_when_done()
         else:
-            await self._flush()
+            await self._pipeline.flush()
             await self._worker.cancel()
         if not await self._is_closed(END_SECONDS):
             self._report_withholder(EndFrame if is_orderly else CancelFrame)
             await self._force()
-
-    async def _flush(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FLUSH_SECONDS):
-                await self._worker.flush_pipeline(FLUSH_SECONDS)
 
     async def _is_closed(self, within: float) -> bool:
         """Wait until the worker has finished, at most this long. It reports its end before it is through."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from pipecat.frames.frames import Frame
 from pipecat.pipeline.worker import PipelineWorker
@@ -33,6 +34,9 @@ from podline.runner.observers.requests import RequestObserver
 from podline.runner.observers.voice import VoiceObserver
 from podline.runner.room.hearing import Hearing
 from podline.runner.settings import RunnerSettings
+
+FLUSH_SECONDS: Final = 0.5
+"""How long frames that are under way may take through the pipeline before it is cancelled."""
 
 
 class CallPipeline:
@@ -99,6 +103,12 @@ class CallPipeline:
         """Send the caller's page an RTVI server message, if the bot has RTVI."""
         if self.rtvi is not None:
             await self.rtvi.send_server_message(message)
+
+    async def flush(self) -> None:
+        """Let frames that are under way through: the last message to the page, what services have counted."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await self.worker.flush_pipeline(FLUSH_SECONDS)
 
 
 def attach_beside(worker: PipelineWorker, observers: SessionObservers) -> None:

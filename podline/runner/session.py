@@ -349,6 +349,9 @@ class BotSession:
             self._messages.close()
             self._hearing.close()
         if ending.reason is Reason.CALLER_LEFT:
+            if self._pipeline.done() and not self._pipeline.result().worker.has_finished():
+                # The bot may then cancel its pipeline at once, and with it what is not yet counted.
+                await self._pipeline.result().flush()
             await self._meeting.events.deliver_held()
             if await is_done(running, LEAVING_SECONDS):
                 return
