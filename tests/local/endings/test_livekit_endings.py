@@ -20,7 +20,7 @@ LIVEKIT = {
 SITES = {
     "rooms": LIVEKIT,
     # LiveKit's clients try again every five seconds.
-    "killed": {**LIVEKIT, "PODLINE_GRACE_SECONDS": "8"},
+    "killed": {**LIVEKIT, "PODLINE_RETURN_GRACE_SECONDS": "8"},
     "strict": {**LIVEKIT, "LIVEKIT_AUTO_CREATE": "false"},
 }
 """A site has a server of its own; one that makes no room unasked is strict."""
