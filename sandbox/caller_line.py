@@ -16,6 +16,8 @@ from sandbox.caller_signalling import RoomAddress, connect
 
 _PING_SECONDS: Final = 1.0
 """Pipecat takes a caller for gone after three seconds without a ping."""
+_CLOSING_SECONDS: Final = 5.0
+"""How long aiortc may take to close a connection. It waits for its own tasks without a bound."""
 
 
 class CallerLine:
@@ -84,12 +86,22 @@ class CallerLine:
         assert sctp is not None  # noqa: S101 - there is one since there is a data channel
         # Without a way out, nobody hears the goodbyes that closing says.
         await sctp.transport.transport.stop()
-        await self._connection.close()
+        await self._close_connection()
 
     async def close(self) -> None:
         """Hang up. Repeating it does nothing."""
-        await self._connection.close()
+        await self._close_connection()
         await self._let_go()
+
+    async def _close_connection(self) -> None:
+        try:
+            async with asyncio.timeout(_CLOSING_SECONDS):
+                await self._connection.close()
+        except TimeoutError:
+            sctp = self._connection.sctp
+            if sctp is not None:
+                await sctp.transport.stop()
+                await sctp.transport.transport.stop()
 
     async def _let_go(self) -> None:
         self._on_end = _nothing
