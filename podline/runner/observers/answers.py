@@ -94,6 +94,7 @@ class AnswerObserver(BaseObserver):
         self._output_is_busy = False
         self._caller_speaks = False
         self._has_words = False
+        self._is_answered_early = False
         self._speech_ended: float | None = None
         self._latency_from: float | None = None
         self.first_sound: asyncio.Future[float] = asyncio.get_running_loop().create_future()
@@ -169,12 +170,15 @@ class AnswerObserver(BaseObserver):
         match frame:
             case VADUserStartedSpeakingFrame():
                 self._speech_ended = None
+                if self._is_answered_early:
+                    # The caller speaks on in the same turn, so that no other frame says it.
+                    self._note_turn_began(now)
             case VADUserStoppedSpeakingFrame():
                 self._speech_ended = now - frame.stop_secs
             case UserStartedSpeakingFrame():
-                self._caller_speaks, self._has_words = True, False
-                self._latency_from = None
-                self._watch.caller_began(now)
+                self._note_turn_began(now)
+            case UserStoppedSpeakingFrame() if self._is_answered_early:
+                self._is_answered_early = False
             case UserStoppedSpeakingFrame():
                 self._caller_speaks = False
                 self._watch.caller_finished(now)
@@ -188,6 +192,20 @@ class AnswerObserver(BaseObserver):
             case _:
                 return False
         return True
+
+    def _note_turn_began(self, now: float) -> None:
+        self._caller_speaks, self._has_words, self._is_answered_early = True, False, False
+        self._latency_from = None
+        self._watch.caller_began(now)
+
+    async def _note_early_answer(self, now: float) -> None:
+        """Note that the model answers although the bot's turn analysis still waits for the caller to go on.
+
+        A model that hears the caller decides by itself when a turn is over.
+        """
+        self._is_answered_early, self._caller_speaks = True, False
+        self._watch.caller_finished(now)
+        await self._owe_for_speech(now)
 
     async def _owe_for_speech(self, now: float) -> None:
         self._latency_from = now if self._speech_ended is None else self._speech_ended
@@ -210,6 +228,8 @@ class AnswerObserver(BaseObserver):
         now = self._clock()
         match frame:
             case LLMFullResponseStartFrame():
+                if self._caller_speaks and self._speech_ended is not None and not self._transcribes:
+                    await self._note_early_answer(now)
                 self._watch.response_began(now)
             case LLMFullResponseEndFrame():
                 self._watch.response_ended(now)

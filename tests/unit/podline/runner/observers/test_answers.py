@@ -105,9 +105,12 @@ class Call:
         await self._worker.queue_frames(frames)
         await asyncio.sleep(0.001)
 
-    async def caller_speaks(self, stop_secs: float = 0.5) -> None:
+    async def caller_begins(self) -> None:
         await self.passes(VADUserStartedSpeakingFrame(), UserStartedSpeakingFrame(), InterruptionFrame())
         await asyncio.sleep(2.0)
+
+    async def caller_speaks(self, stop_secs: float = 0.5) -> None:
+        await self.caller_begins()
         await self.passes(VADUserStoppedSpeakingFrame(stop_secs=stop_secs), UserStoppedSpeakingFrame())
 
     async def unanswered(self) -> tuple[float, Unanswered]:
@@ -302,6 +305,60 @@ def test_what_is_owed_after_a_tool(end: Frame, *, is_owed: bool) -> None:
             assert await call.is_content() is not is_owed
 
     play()
+
+
+@at_once
+async def test_an_answer_that_comes_before_the_turn_s_end_is_noticed_answers_it() -> None:
+    """As with Pipecat's Smart Turn, which may wait three seconds for more, and a model that doesn't."""
+    async with Call.held() as call:
+        await call.caller_begins()
+        await call.passes(VADUserStoppedSpeakingFrame(stop_secs=0.2))
+        await asyncio.sleep(1.0)
+        await call.passes(*spoken(1.5))
+        await asyncio.sleep(2.0)
+        await call.passes(UserStoppedSpeakingFrame())
+
+        assert await call.is_content()
+        assert call.latencies == [about(0.2 + 1.0)]
+
+
+@at_once
+async def test_a_caller_who_speaks_on_after_such_an_answer_is_owed_another() -> None:
+    async with Call.held() as call:
+        await call.caller_begins()
+        await call.passes(VADUserStoppedSpeakingFrame(stop_secs=0.2), *spoken(1.0))
+        await asyncio.sleep(2.0)
+        await call.passes(VADUserStartedSpeakingFrame(), InterruptionFrame())
+        await asyncio.sleep(20.0)
+        await call.passes(VADUserStoppedSpeakingFrame(stop_secs=0.2), UserStoppedSpeakingFrame())
+        seconds, unanswered = await call.unanswered()
+
+        assert seconds == about(BOUND)
+        assert unanswered.cause == "no_answer"
+
+
+@at_once
+async def test_such_an_answer_without_sound_is_missed() -> None:
+    async with Call.held() as call:
+        await call.caller_begins()
+        await call.passes(VADUserStoppedSpeakingFrame(stop_secs=0.2))
+        await call.passes(LLMFullResponseStartFrame(), LLMFullResponseEndFrame())
+        await asyncio.sleep(3.0)
+        await call.passes(UserStoppedSpeakingFrame())
+        seconds, unanswered = await call.unanswered()
+
+        assert seconds == about(BOUND - 3.0)
+        assert unanswered.cause == "empty_turn"
+
+
+@at_once
+async def test_what_the_model_still_sends_while_the_caller_speaks_is_no_answer() -> None:
+    async with Call.held() as call:
+        await call.caller_begins()
+        await call.passes(*spoken(1.0))
+        await call.passes(VADUserStoppedSpeakingFrame(stop_secs=0.2), UserStoppedSpeakingFrame())
+
+        assert not await call.is_content()
 
 
 @at_once
