@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -86,7 +87,7 @@ def ensure_images() -> dict[str, Path]:
             for name, path in wanted.items():
                 if not path.exists():
                     _make(name, path)
-            _forget_old(cache, wanted)
+            forget_old(cache, wanted)
     for path in wanted.values():
         # The ones used last are kept.
         path.touch()
@@ -108,8 +109,13 @@ def _own_name(name: str, key: str) -> str:
 
 def _key(name: str) -> str:
     """What decides about an image: how it is made and the code that goes into it."""
+    return key_of(SOURCES[name])
+
+
+def key_of(sources: Iterable[str]) -> str:
+    """Return a key that changes with any of these files and folders."""
     digest = hashlib.sha256()
-    for path in [path for source in SOURCES[name] for path in _files(ROOT / source)]:
+    for path in [path for source in sources for path in _files(ROOT / source)]:
         digest.update(f"{path.relative_to(ROOT)}\0{path.stat().st_size}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
@@ -126,7 +132,7 @@ def _files(source: Path) -> list[Path]:
 
 
 def _make(name: str, path: Path) -> None:
-    """Build it and save it beside its path, then move it there, so that half an archive is never found."""
+    """Build it and save it."""
     require_programs()
     report(f"Making the image '{name}' ...")
     began = time.monotonic()
@@ -145,16 +151,26 @@ def _make(name: str, path: Path) -> None:
     else:
         image = image_name(name)
         _build(podman, name)
+    save(podman, image, path)
+    report(f"Made it in {time.monotonic() - began:.0f} s.")
+
+
+def save(podman: Podman, image: str, path: Path) -> None:
+    """Save an image as an archive, beside its path until it is whole."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         podman("save", "--quiet", "--format", "docker-archive", "--output", str(unfinished), image)
         unfinished.rename(path)
     finally:
         unfinished.unlink(missing_ok=True)
-    report(f"Made it in {time.monotonic() - began:.0f} s.")
 
 
 def _build(podman: Podman, name: str) -> None:
+    podman("tag", build_by_script(podman, name), image_name(name), _own_name(name, _key(name)))
+
+
+def build_by_script(podman: Podman, name: str) -> str:
+    """Build one of our images as a user does, and return its name in Podman."""
     base = ensure_node_base(podman) if name == "web" else ensure_base(podman)
     variable = "PODLINE_NODE_IMAGE" if name == "web" else "PODLINE_BASE_IMAGE"
     variables = {variable: base, "PODLINE_IMAGE_TOOL": "podman"}
@@ -164,8 +180,7 @@ def _build(podman: Podman, name: str) -> None:
         stdout=sys.stderr,
         check=True,
     )
-    built = f"localhost/podline-{name}:{version()}"
-    podman("tag", built, image_name(name), _own_name(name, _key(name)))
+    return f"localhost/podline-{name}:{version()}"
 
 
 def _busybox() -> Path:
@@ -186,7 +201,8 @@ def _build_of_one_file(podman: Podman, program: Path, image: str, command: list[
         podman("import", "--quiet", "--change", f"ENTRYPOINT {json.dumps(command)}", str(archive), image)
 
 
-def _forget_old(cache: Path, wanted: dict[str, Path]) -> None:
+def forget_old(cache: Path, wanted: dict[str, Path]) -> None:
+    """Keep only the wanted images' archives that were used last."""
     podman = Podman(cache)
     for name in wanted:
         archives = sorted(cache.glob(f"{name}-*.tar"), key=lambda path: path.stat().st_mtime, reverse=True)

@@ -30,9 +30,14 @@ def ensure_pipecat(requirement: str, python: str = sys.executable) -> Path:
     return environment / "bin" / "python"
 
 
+def find_uv() -> Path:
+    """Return the uv that scripts/lib.sh has got for this checkout, or the one on the PATH."""
+    return next((ROOT / ".tools").glob("uv-*/bin/uv"), Path("uv"))
+
+
 def _make(environment: Path, requirement: str, python: str) -> None:
     """Make it beside its path, then move it there, so that half of one is never found."""
-    uv = next((ROOT / ".tools").glob("uv-*/bin/uv"), Path("uv"))
+    uv = find_uv()
     unfinished = environment.with_name(f".{environment.name}.{os.getpid()}")
     excluded = unfinished.with_suffix(".excluded")
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["uv"]

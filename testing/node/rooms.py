@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 from typing import Final
 
 from livekit.api import ListRoomsRequest, LiveKitAPI
 
 from testing.node.node_cluster import NodeCluster
-from testing.node.site import OVERLAY_NAMESPACE
+from testing.node.site import OVERLAY_NAMESPACE, secret_values
 
 ROOMS: Final = "http://localhost:30780"
 """A port of the nodes, which scripts/kind-up maps to a person's own machine."""
@@ -18,10 +16,7 @@ ROOMS: Final = "http://localhost:30780"
 
 async def account(cluster: NodeCluster) -> dict[str, str]:
     """LiveKit's key and secret, and where callers reach it, by the names of the controller's variables."""
-    found = await cluster.kubectl(
-        f"--namespace={OVERLAY_NAMESPACE}", "get", "secret", "podline-livekit", "--output=json"
-    )
-    return {name: base64.b64decode(value).decode() for name, value in json.loads(found)["data"].items()}
+    return await secret_values(cluster, "podline-livekit")
 
 
 async def meeting_there(cluster: NodeCluster) -> dict[str, str]:

@@ -123,23 +123,23 @@ def is_owned(secret: dict[str, Any]) -> bool:
 @contextlib.asynccontextmanager
 async def open_site(cluster: NodeCluster, namespace: str) -> AsyncIterator[NodeSite]:
     """Speak to a controller that is installed already, as an operator with every right."""
-    key = await cluster.kubectl(
-        f"--namespace={OVERLAY_NAMESPACE}",
-        "get",
-        "secret",
-        "podline-admin-key",
-        "--output=jsonpath={.data.key}",
-    )
+    key = (await secret_values(cluster, "podline-admin-key"))["key"]
     address = await cluster.kubectl(
         f"--namespace={namespace}", "get", "service", "podline", "--output=jsonpath={.spec.clusterIP}"
     )
     async with httpx.AsyncClient(
         base_url=f"http://{address}",
-        headers={"Authorization": f"Bearer {base64.b64decode(key).decode()}"},
+        headers={"Authorization": f"Bearer {key}"},
         timeout=PATIENCE_SECONDS,
     ) as client:
         await until_reached(client)
         yield NodeSite(client, cluster, namespace)
+
+
+async def secret_values(cluster: NodeCluster, name: str) -> dict[str, str]:
+    """What one of the overlay's Secrets holds."""
+    found = await cluster.kubectl(f"--namespace={OVERLAY_NAMESPACE}", "get", "secret", name, "--output=json")
+    return {key: base64.b64decode(value).decode() for key, value in json.loads(found)["data"].items()}
 
 
 async def let_other_sites_in(cluster: NodeCluster) -> None:
@@ -155,7 +155,7 @@ async def let_other_sites_in(cluster: NodeCluster) -> None:
             "ingress": [
                 {
                     "from": [{"namespaceSelector": {}, "podSelector": bots}],
-                    "ports": [{"port": name, "protocol": "TCP"} for name in ("model", "store")],
+                    "ports": [{"port": name, "protocol": "TCP"} for name in ("model", "openai", "store")],
                 }
             ],
         },

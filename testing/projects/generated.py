@@ -57,11 +57,16 @@ def generate(kind: Kind, agents: Path, sandbox: Mapping[str, str]) -> Path:
         agents: Where the project's directory is made.
         sandbox: The sandbox's variables.
     """
-    command = [sys.executable, "-c", _INIT, kind.name, "--no-context-hub", "--name", kind.name]
-    subprocess.run(  # noqa: S603 - the tests' own command
-        [*command, *_WEB, *kind.options], cwd=agents, capture_output=True, timeout=_SECONDS, check=True
-    )
-    server = agents / kind.name / "server"
+    server = initialize(kind, agents)
     variables = {**{name: sandbox[name] for name in kind.copied}, **kind.variables}
     (server / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
     return server
+
+
+def initialize(kind: Kind, directory: Path) -> Path:
+    """Have Pipecat write a project into the directory, and return the project's `server` directory."""
+    command = [sys.executable, "-c", _INIT, kind.name, "--no-context-hub", "--name", kind.name]
+    subprocess.run(  # noqa: S603 - the tests' own command
+        [*command, *_WEB, *kind.options], cwd=directory, capture_output=True, timeout=_SECONDS, check=True
+    )
+    return directory / kind.name / "server"
