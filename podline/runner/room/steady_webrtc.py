@@ -34,6 +34,7 @@ else:
 
 
 MAX_VIDEO_FRAMES: Final = 3
+"""A tenth of a second."""
 
 MAX_CATCH_UP_SECONDS: Final = 0.5
 """How much lost time the bot's audio makes up for by being sent faster. After a longer stall of the process
@@ -97,19 +98,16 @@ class SteadyAudioTrack(smallwebrtc_transport.RawAudioTrack):
         return await super().recv()  # type: ignore[no-untyped-call]  # theirs has no annotation
 
 
-class LatestFrames(asyncio.Queue[Any]):
-    """The bot's video that is not sent yet, at most a tenth of a second of it.
+def keep_latest(video: smallwebrtc_transport.RawVideoTrack) -> None:
+    """Have the bot's video keep only its latest frames until they are sent: a caller may take no video."""
+    waiting = video._video_buffer  # noqa: SLF001 - Pipecat has no other way
 
-    Pipecat's own queue would keep every frame for a caller who takes no video.
-    """
+    def add(frame: Any) -> None:
+        while waiting.qsize() >= MAX_VIDEO_FRAMES:
+            waiting.get_nowait()
+        waiting.put_nowait(frame)
 
-    def __init__(self) -> None:
-        super().__init__(MAX_VIDEO_FRAMES)
-
-    def put_nowait(self, item: Any) -> None:
-        while self.full():
-            self.get_nowait()
-        super().put_nowait(item)
+    video.add_video_frame = add  # type: ignore[method-assign]  # likewise
 
 
 class SteadyMicrophone(smallwebrtc_connection.SmallWebRTCTrack):
@@ -169,5 +167,5 @@ class SteadyTransport(smallwebrtc_transport.SmallWebRTCTransport):
         client._audio_output_track = track  # type: ignore[assignment]  # noqa: SLF001 - likewise
         webrtc_connection.replace_audio_track(track)
         if client._video_output_track is not None:  # noqa: SLF001 - likewise
-            client._video_output_track._video_buffer = LatestFrames()  # noqa: SLF001 - likewise
+            keep_latest(client._video_output_track)  # noqa: SLF001 - likewise
         await super()._on_client_connected(webrtc_connection)  # type: ignore[no-untyped-call]

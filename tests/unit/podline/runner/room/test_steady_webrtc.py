@@ -9,10 +9,18 @@ import pytest
 from aioice import turn
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from av import AudioFrame
+from pipecat.frames.frames import OutputImageRawFrame
+from pipecat.transports.smallwebrtc.transport import RawVideoTrack
 from pyee.asyncio import AsyncIOEventEmitter
 
 from podline.runner.room.guarded_connection import GuardedConnection
-from podline.runner.room.steady_webrtc import SteadyAudioTrack, SteadyMicrophone, keep_steady_time
+from podline.runner.room.steady_webrtc import (
+    MAX_VIDEO_FRAMES,
+    SteadyAudioTrack,
+    SteadyMicrophone,
+    keep_latest,
+    keep_steady_time,
+)
 from testing.callers.client_messages import unhurried_messages
 
 RATE = 24_000
@@ -221,3 +229,13 @@ async def test_a_relays_channel_is_renewed_in_time_when_the_wall_clock_is_set_ba
     await relay.send_data(b"speech", ("192.0.2.2", 9))
 
     assert len(relay.bound) == 2
+
+
+async def test_video_that_the_caller_does_not_take_fills_no_memory() -> None:
+    video = RawVideoTrack(width=1, height=1)
+    keep_latest(video)
+
+    for number in range(100):
+        video.add_video_frame(OutputImageRawFrame(image=bytes([number] * 3), size=(1, 1), format="RGB"))
+
+    assert (await video.recv()).to_ndarray(format="rgb24")[0, 0, 0] == 100 - MAX_VIDEO_FRAMES
