@@ -67,7 +67,7 @@ class GuardedConnection(smallwebrtc.SmallWebRTCConnection):
             transceiver.direction = _DIRECTIONS.get((number, transceiver.kind), "inactive")
 
     async def _create_answer(self, sdp: str, type: str) -> None:  # noqa: A002 - Pipecat's name
-        await super()._create_answer(sdp, type)  # type: ignore[no-untyped-call]  # theirs has no annotation
+        await super()._create_answer(sdp, type)
         # aiortc has just enabled each. Pipecat's track, once there is one, enables its own to be read.
         for number, transceiver in enumerate(self._pc.getTransceivers()):
             if number and number not in self._track_map:
