@@ -244,7 +244,9 @@ async def go_through_calls(run: Run) -> None:
             os.kill(bot, signal.SIGKILL)
         await run.ended()
     await run.misbehave("model", "refuse_key")
-    await run.start()
+    room = await run.start()
+    async with calling(str(run.api.base_url), run.voice, room=room) as (caller, _):
+        await caller.bot_leaves()
     await run.ended()
 
 
