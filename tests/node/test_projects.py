@@ -76,11 +76,12 @@ async def servers(installed: NodeCluster, tmp_path_factory: pytest.TempPathFacto
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def calls(installed: NodeCluster, servers: dict[str, Path], voice: Voice) -> dict[str, Called]:
     """Both projects, called at the same time."""
-    async with (
-        image_on(installed, NODE, ensure_agent_image(), IMAGE),
-        own_site(installed, "projects") as site,
-        only(installed, NODE),
-    ):
+    async with contextlib.AsyncExitStack() as made:
+        image = image_on(installed, NODE, ensure_agent_image(), IMAGE)
+        site, _ = await asyncio.gather(
+            made.enter_async_context(own_site(installed, "projects")), made.enter_async_context(image)
+        )
+        await made.enter_async_context(only(installed, NODE))
         await let_reach_openai(site)
         [mounted] = PROJECTS.keys() - {PROJECT.name}
         code = f"{mounted}-code"
