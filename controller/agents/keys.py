@@ -292,6 +292,13 @@ PODLINE_KEYS: Final = (
         field="rooms",
     ),
     DefinitionKey(
+        name="sessions_per_user",
+        type=_type(_whole(1, 10_000)),
+        expects="a whole number from 1 to 10000",
+        meaning="The most sessions of one user at the same time, within PODLINE_SESSIONS_PER_USER.",
+        field="sessions_per_user",
+    ),
+    DefinitionKey(
         name="buffer",
         type=_type(_whole(0, 1000) | Literal["auto"]),
         expects='a whole number from 0 to 1000, or "auto"',

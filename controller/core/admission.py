@@ -41,10 +41,12 @@ class AgentLimits:
 
     Attributes:
         most: its `max_agents`; None if it has no limit of its own.
+        per_user: its `sessions_per_user`; None likewise.
         secret_set: holds its model key; None if that is the agent's alone.
     """
 
     most: int | None = None
+    per_user: int | None = None
     secret_set: str | None = None
 
 
@@ -61,11 +63,15 @@ class SessionLimits:
     per_model_key: tuple[ModelKeyLimit, ...] = ()
 
 
+Count = tuple[LimitName, str] | tuple[LimitName, str, str]
+"""What sessions are counted by: a limit and whose it is; with an agent as well, a user's sessions of it."""
+
+
 @dataclass(slots=True)
 class _Held:
     """What one running session counts against, for as long as it runs."""
 
-    counts: tuple[tuple[LimitName, str], ...]
+    counts: tuple[Count, ...]
     model_key: str
     has_lowered: bool = False
 
@@ -82,7 +88,7 @@ class SessionAdmission:
     limits: SessionLimits
     of_agent: Callable[[str], AgentLimits] = lambda _: NO_AGENT_LIMITS
     _held: dict[str, _Held] = field(default_factory=dict)
-    _used: Counter[tuple[LimitName, str]] = field(default_factory=Counter)
+    _used: Counter[Count] = field(default_factory=Counter)
     _lowered: dict[str, Lowered] = field(default_factory=dict)
 
     @property
@@ -103,8 +109,9 @@ class SessionAdmission:
     def hold(self, session: Session) -> None:
         """Count a running session, whatever the limits are."""
         key = self._key_of(session.agent)
-        counts = [
+        counts: list[Count] = [
             (LimitName.USER, session.user_id),
+            (LimitName.USER, session.user_id, session.agent),
             (LimitName.AGENT, session.agent),
             (LimitName.MODEL_KEY, key),
         ]
@@ -154,11 +161,14 @@ class SessionAdmission:
         yield _fixed(LimitName.CAPACITY, "", limits.capacity, self.running)
         if session.user_id != ANONYMOUS:
             yield _fixed(LimitName.USER, "", limits.per_user, self._used[LimitName.USER, session.user_id])
+            if (of_agent := self.of_agent(session.agent).per_user) is not None:
+                used = self._used[LimitName.USER, session.user_id, session.agent]
+                yield _fixed(LimitName.USER, session.agent, of_agent, used)
         if limits.per_address is not None and address_tags:
             used = sum(self._used[LimitName.ADDRESS, tag] for tag in set(address_tags))
             yield _fixed(LimitName.ADDRESS, "", limits.per_address, used)
-        if (of_agent := self._agent_limit(session.agent)) is not None:
-            yield of_agent
+        if (agent_limit := self._agent_limit(session.agent)) is not None:
+            yield agent_limit
         yield self._key_limit(self._key_of(session.agent), now)
 
     def _agent_limit(self, agent: str) -> Limit | None:
@@ -208,7 +218,11 @@ def limits_of(agents: Agents, name: str) -> AgentLimits:
         definition = agents.current(name).definition
     except (AgentNotFound, AgentInvalid):
         return NO_AGENT_LIMITS
-    return AgentLimits(most=definition.max_agents, secret_set=definition.secret_set)
+    return AgentLimits(
+        most=definition.max_agents,
+        per_user=definition.sessions_per_user,
+        secret_set=definition.secret_set,
+    )
 
 
 def room_limit(load: RoomLoad | None) -> Limit | None:

@@ -51,6 +51,7 @@ class AgentDefinition:
         secret_set: the name of the variables that its bots and no others get.
         min_agents: warm bots to keep.
         max_agents: the most sessions at the same time; None for no limit of its own.
+        sessions_per_user: the most sessions of one user at the same time; None likewise.
         max_session_duration: the longest session, in seconds; None for the installation's.
         file: the bot's file, relative to its directory; None for the runner's own search.
         python: the interpreter: a path, or a name on the PATH; None for ours or the image's.
@@ -80,6 +81,7 @@ class AgentDefinition:
     secret_set: str | None = None
     min_agents: int = 0
     max_agents: int | None = None
+    sessions_per_user: int | None = None
     max_session_duration: int | None = None
     file: str | None = None
     python: str | None = None

@@ -183,8 +183,10 @@ class UserLimitReached(ControllerError):
     status, code, title, retry_after = 429, "user_limit_reached", "The user's session limit is reached", 10
     limit = LimitName.USER
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"This user already has {limit} sessions. End one of them first.")
+    def __init__(self, limit: int, agent: str = "") -> None:
+        """`agent` is the one whose own limit it is; empty if it is the installation's."""
+        of_agent = f" of agent {agent!r}" if agent else ""
+        super().__init__(f"This user already has {_sessions(limit)}{of_agent}. End one of them first.")
 
     @classmethod
     def by_address(cls, limit: int) -> UserLimitReached:
@@ -192,7 +194,7 @@ class UserLimitReached(ControllerError):
         error = cls(limit)
         error.limit = LimitName.ADDRESS
         detail = (
-            f"Anonymous callers from your address already have {limit} sessions. End one of them first, "
+            f"Anonymous callers from your address already have {_sessions(limit)}. End one of them first, "
             "or start with a key with scope 'start' or a signed identity. "
             "The limit is PODLINE_ANONYMOUS_SESSIONS_PER_ADDRESS."
         )
@@ -279,6 +281,10 @@ class ShuttingDown(ControllerError):
 
     def __init__(self) -> None:
         super().__init__("The controller is shutting down. Try again in a few seconds.")
+
+
+def _sessions(number: int) -> str:
+    return "1 session" if number == 1 else f"{number} sessions"
 
 
 def _of_limit(limit: Limit, agent: str) -> str:

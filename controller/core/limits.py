@@ -26,7 +26,7 @@ class Limit:
     """A limit on running sessions and its state.
 
     Attributes:
-        subject: whose limit it is: the agent, or the name of the model key; empty if there is only one.
+        subject: whose limit it is: an agent, or the name of a model key; empty for the installation's own.
         most: how many sessions it admits now.
         full: how many it admits while upstream refuses nothing.
         used: how many count against it.

@@ -175,7 +175,7 @@ class SessionRegistry:
 def _refusal(limit: Limit, agent: str) -> CapacityReached | UserLimitReached:
     match limit.name:
         case LimitName.USER:
-            return UserLimitReached(limit.most)
+            return UserLimitReached(limit.most, limit.subject)
         case LimitName.ADDRESS:
             return UserLimitReached.by_address(limit.most)
         case _:

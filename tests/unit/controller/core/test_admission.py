@@ -21,7 +21,7 @@ from controller.core.session import ANONYMOUS, Session
 from testing.fakes.controllers.sessions import some_session
 
 AGENTS = {
-    "shopping": AgentLimits(),
+    "shopping": AgentLimits(per_user=2),
     "support": AgentLimits(most=3, secret_set="google"),
     "sales": AgentLimits(most=4, secret_set="google-copy"),
     "kiosk": AgentLimits(secret_set="openai"),
@@ -64,11 +64,12 @@ class Naive:
         tags = Counter(each.address_tag for each in self.running)
         agents = Counter(each.agent for each in self.running)
         keys = Counter(KEYS[each.agent] for each in self.running)
-        most_of_agent = AGENTS[one.agent].most
+        of_both = sum((each.user_id, each.agent) == (one.user_id, one.agent) for each in self.running)
+        most_of_agent, most_of_both = AGENTS[one.agent].most, AGENTS[one.agent].per_user or 3
         key = KEYS[one.agent]
         checks = {
             LimitName.CAPACITY: len(self.running) >= 9,
-            LimitName.USER: one.user_id != ANONYMOUS and users[one.user_id] >= 3,
+            LimitName.USER: one.user_id != ANONYMOUS and (users[one.user_id] >= 3 or of_both >= most_of_both),
             LimitName.ADDRESS: one.address_tag is not None and tags[one.address_tag] >= 2,
             LimitName.AGENT: most_of_agent is not None and agents[one.agent] >= most_of_agent,
             LimitName.MODEL_KEY: keys[key] >= {"shopping": 7, "google+google-copy": 5, "openai": 9}[key],

@@ -158,6 +158,20 @@ SALES = AgentDefinition(name="sales", secret_set="google-copy")
 KIOSK = AgentDefinition(name="kiosk", rooms=("livekit", "webrtc"))
 
 
+async def test_an_agent_may_have_fewer_sessions_of_one_user(serve: Serve) -> None:
+    agents = NamedAgents(replace(SUPPORT, sessions_per_user=1), SALES)
+    async with serve(agents=agents) as site:
+        await site.start("ana", agent="support")
+        answer = await refused(site, "ana", agent="support")
+        await site.start("ana", agent="sales")
+        await site.start("bo", agent="support")
+
+    assert (answer.json()["code"], answer.json()["limit"]) == ("user_limit_reached", "user")
+    assert answer.json()["detail"] == (
+        "This user already has 1 session of agent 'support'. End one of them first."
+    )
+
+
 async def test_an_agent_has_no_more_sessions_than_its_definition_allows(serve: Serve) -> None:
     async with serve(agents=NamedAgents(SUPPORT, SALES)) as site:
         first = await site.start("ana", agent="support")
