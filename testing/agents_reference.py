@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from controller.agents.definitions import MOST_BYTES, InvalidDefinition, read_definition
-from controller.agents.keys import DEPLOY_FILE, DEPLOY_KEYS, PODLINE_FILE, PODLINE_KEYS, DefinitionKey
+from controller.agents.key_types import DefinitionKey
+from controller.agents.keys import DEPLOY_FILE, DEPLOY_KEYS, PODLINE_FILE, PODLINE_KEYS
 from podline.contract.nesting import MOST_LEVELS
 
 PATH: Final = Path(__file__).parent.parent / "docs" / "agent-definitions.md"

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from controller.agents.keys import DEPLOY_FILE, KEYS, PODLINE_FILE, PROFILES, DefinitionKey
+from controller.agents.key_types import DefinitionKey
+from controller.agents.keys import DEPLOY_FILE, KEYS, PODLINE_FILE, PROFILES
 from controller.core.agents import NAME_PATTERN, AgentDefinition
 from podline.contract.nesting import MOST_LEVELS, is_too_deep
 
