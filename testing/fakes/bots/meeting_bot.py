@@ -8,6 +8,7 @@ import os
 import time
 
 import aiohttp
+from pipecat.transports.base_transport import TransportParams
 
 from podline.contract import environment as env
 from podline.errors import BotError
@@ -15,7 +16,7 @@ from podline.runner.channel.client import ControllerClient
 from podline.runner.channel.inbox import InboxReader
 from podline.runner.channel.outbox import Outbox
 from podline.runner.room.caller_meeting import CallerMeeting
-from podline.runner.room.webrtc import Peer
+from podline.runner.room.webrtc import Peer, PeerTransport
 from podline.runner.settings import Channel
 from testing.callers.client_messages import unhurried_messages
 
@@ -40,9 +41,11 @@ async def meet() -> None:
     ledger = Outbox(lambda: time.monotonic() - began)
     ledger.mark("process_up")
     channel = Channel(os.environ[env.CONTROLLER_URL], os.environ[env.LAUNCH_ID], os.environ[env.LAUNCH_TOKEN])
-    peer = Peer(
-        CallerMeeting(MeetingPresence(ledger), unhurried_messages()),
-        refuse_private_candidates=os.environ.get(env.REFUSE_PRIVATE_CANDIDATES) == "true",
+    meeting = CallerMeeting(MeetingPresence(ledger), unhurried_messages())
+    peer = Peer(meeting, refuse_private_candidates=os.environ.get(env.REFUSE_PRIVATE_CANDIDATES) == "true")
+    # It tells the peer at once that a caller has come or gone.
+    PeerTransport(
+        peer, meeting, peer.connection, TransportParams(audio_in_enabled=True, audio_out_enabled=True)
     )
     await peer.connection.connect()  # as the pipeline does that isn't here
     stopped = asyncio.Event()

@@ -48,16 +48,16 @@ def controller(tmp_path: Path) -> Iterator[str]:
         if shutil.which("setpriv") is None:
             leave_out("no setpriv on this machine, and root with all its rights may read everything")
         without_rights = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
-    thief = tmp_path / "packages" / "bot"
+    thief = tmp_path / "agents" / "thief"
     thief.mkdir(parents=True)
-    (thief / "__init__.py").touch()
-    (thief / "__main__.py").write_text(THIEF.replace("SECRET_OF_THE_TEST", SECRET), encoding="utf-8")
+    (thief / "bot.py").write_text(THIEF.replace("SECRET_OF_THE_TEST", SECRET), encoding="utf-8")
     port = free_port()
     variables = {
-        "PYTHONPATH": f"{thief.parent}:{ROOT}",
+        "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PODLINE_PORT": str(port),
         "PODLINE_SECRET": SECRET,
+        "PODLINE_AGENTS": str(thief.parent),
         "PODLINE_START_TIMEOUT_SECONDS": "30",
     }
     command = [*without_rights, sys.executable, "-m", "controller", "serve"]
@@ -71,7 +71,8 @@ def controller(tmp_path: Path) -> Iterator[str]:
 
 async def test_a_bot_finds_nothing_of_the_controllers_in_proc(controller: str) -> None:
     async with httpx.AsyncClient(base_url=controller, timeout=30) as client:
-        session = (await client.post("/v1/sessions", json={"user_id": "ana"})).raise_for_status().json()
+        wanted = {"user_id": "ana", "agent": "thief"}
+        session = (await client.post("/v1/sessions", json=wanted)).raise_for_status().json()
         found = []
         async with (
             asyncio.timeout(30),
