@@ -20,7 +20,6 @@ from podline.contract.messages import (
     ClientMessagesRefused,
     ResponseLatency,
     StopMessage,
-    TurnUnanswered,
 )
 from podline.contract.reasons import Reason
 from podline.current_call import install_call
@@ -37,8 +36,8 @@ from podline.runner.closing import Closing, is_done
 from podline.runner.ending import CANCELLED, CallEnding
 from podline.runner.held_call import HeldCall
 from podline.runner.observers.measurements import SessionObservers
-from podline.runner.observers.model_events import log_model_event
 from podline.runner.pipeline import CallPipeline, attach_beside
+from podline.runner.pipeline_watch import PipelineWatch
 from podline.runner.room.caller_meeting import CallerMeeting
 from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.hearing import Hearing
@@ -244,56 +243,12 @@ class BotSession:
         pipeline = await self._pipelines.get()
         while True:
             async with asyncio.TaskGroup() as tasks:
-                works = (
-                    self._mark_first_speech(pipeline),
-                    self._warn(pipeline),
-                    self._repeat(pipeline),
-                    self._watch_answers(pipeline),
-                    self._watch_idleness(pipeline),
-                    self._watch_health(pipeline),
-                    self._watch_end(pipeline),
-                )
+                watch = PipelineWatch(pipeline, self._outbox, self._attendance, self._settings.idle_seconds)
+                works = [*watch.works(), self._watch_end(pipeline)]
                 watching = [tasks.create_task(self._guard(work)) for work in works]
                 pipeline = await self._pipelines.get()
                 for task in watching:
                     task.cancel()
-
-    async def _mark_first_speech(self, pipeline: CallPipeline) -> None:
-        heard_at = await asyncio.shield(pipeline.answers.first_sound)
-        self._outbox.mark("first_speech", asyncio.get_running_loop().time() - heard_at)
-
-    async def _warn(self, pipeline: CallPipeline) -> None:
-        """Warn the caller that time is nearly up, as soon as the bot is quiet."""
-        await self._attendance.time_is_short.wait()
-        await pipeline.voice.quiet.wait()
-        if self._attendance.caller_is_here and pipeline.cues.warning is not None:
-            await pipeline.say(pipeline.cues.warning(self._attendance.warning_seconds))
-
-    async def _repeat(self, pipeline: CallPipeline) -> None:
-        """Have the bot repeat what a lost caller missed."""
-        while pipeline.cues.repetition is not None:
-            await pipeline.answers.missed.wait()
-            pipeline.answers.missed.clear()
-            await pipeline.say(pipeline.cues.repetition())
-
-    async def _watch_answers(self, pipeline: CallPipeline) -> None:
-        """End the call once the caller has waited in vain for an answer. An ending call may be silent."""
-        unanswered = await pipeline.answers.unanswered()
-        if self._attendance.ending.done():
-            return
-        if not unanswered.is_reported:
-            event = TurnUnanswered(cause=unanswered.cause)
-            self._outbox.record(event)
-            log_model_event(event)
-        self._attendance.end(pipeline.health.ending_of_silence() or CallEnding.of(unanswered.error))
-
-    async def _watch_idleness(self, pipeline: CallPipeline) -> None:
-        while True:
-            await pipeline.idle.idle_for(self._settings.idle_seconds)
-            self._attendance.fell_silent(self._settings.idle_seconds)
-
-    async def _watch_health(self, pipeline: CallPipeline) -> None:
-        await pipeline.health.run()
 
     async def _watch_end(self, pipeline: CallPipeline) -> None:
         """End the call once the pipeline has ended and none follows, even if the bot does not return."""
