@@ -28,6 +28,7 @@ from podline.runner.cues import cues_for
 from podline.runner.health.watch import PipelineHealth
 from podline.runner.mute import MuteWatch
 from podline.runner.observers.answers import AnswerObserver, transcribes
+from podline.runner.observers.heard_turns import HeardTurnObserver
 from podline.runner.observers.idle import IdleObserver
 from podline.runner.observers.measurements import SessionObservers
 from podline.runner.observers.requests import RequestObserver
@@ -71,19 +72,14 @@ class CallPipeline:
         self.rtvi = rtvi_of(worker)
         self.voice = VoiceObserver()
         self.idle = IdleObserver(clock)
+        has_transcripts = transcribes(worker.pipeline)
         self.answers = AnswerObserver(
-            MuteWatch(settings.mute_seconds),
-            output,
-            clock,
-            on_latency,
-            transcribes=transcribes(worker.pipeline),
+            MuteWatch(settings.mute_seconds), output, clock, on_latency, transcribes=has_transcripts
         )
+        requests = RequestObserver(self.answers.owe, observers.record)
+        by_model = () if has_transcripts else (HeardTurnObserver(observers.record, clock),)
         self.cues = cues_for(every_processor(worker.pipeline), settings.goodbye)
-        observe(
-            worker,
-            self.voice,
-            *observers.of_call(self.answers, self.idle, RequestObserver(self.answers.owe, observers.record)),
-        )
+        observe(worker, self.voice, *observers.of_call(self.answers, self.idle, requests, *by_model))
         self.finished = asyncio.Event()
         worker.add_event_handler("on_pipeline_finished", lambda *_: self.finished.set())
         self.health = PipelineHealth(worker, attendance, settings.mute_seconds)
