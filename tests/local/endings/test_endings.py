@@ -173,7 +173,7 @@ ENDINGS_OF_CALLS = [
         "model_unreachable",
         "could not be reached",
         68,
-        20,
+        30,
     ),
     Ending(
         "model-hangs",
