@@ -256,11 +256,19 @@ def model_gets_wrong(name: str, **parameters: Any) -> Cause:
     async def cause(scene: Scene) -> None:
         await scene.site.misbehave("model", name, **parameters)
         await scene.start()
-        with contextlib.suppress(CallFailedError):
-            async with scene.joined() as caller:
-                await caller.bot_leaves()
+        async with asyncio.TaskGroup() as tasks:
+            joining = tasks.create_task(_joins_in_vain(scene))
+            await scene.ended(within=20)
+            # Who is not connected yet when the bot leaves would wait for as long as a bot may take to come.
+            joining.cancel()
 
     return cause
+
+
+async def _joins_in_vain(scene: Scene) -> None:
+    with contextlib.suppress(CallFailedError):
+        async with scene.joined() as caller:
+            await caller.bot_leaves()
 
 
 async def model_s_quota_is_used_up(scene: Scene) -> None:

@@ -173,7 +173,7 @@ ENDINGS_OF_CALLS = [
         "model_unreachable",
         "could not be reached",
         68,
-        30,
+        20,
     ),
     Ending(
         "model-hangs",
