@@ -316,11 +316,14 @@ class BotSession:
             await self._guard(closing.close())
         for runner in self._runners:
             await runner.cancel(ending.message)
-        if not await is_done(running, LEAVING_SECONDS):
+        # A bot that runs nothing, because nobody came above all, has nothing from which to learn of the end.
+        if self._runners or self._pipeline.done():
+            if await is_done(running, LEAVING_SECONDS):
+                return
             logger.warning("the bot does not return, cancelled")
-            running.cancel()
-            if not await is_done(running, LEAVING_SECONDS):
-                logger.warning("the bot does not return, left behind")
+        running.cancel()
+        if not await is_done(running, LEAVING_SECONDS):
+            logger.warning("the bot does not return, left behind")
 
 
 async def hold_call(

@@ -162,6 +162,15 @@ async def test_a_bot_that_ends_the_call_says_why() -> None:
     assert (ending.reason, ending.message) == (Reason.COMPLETED, "Everything is sold.")
 
 
+async def test_a_bot_that_runs_nothing_is_not_waited_for(logged: list[str]) -> None:
+    async def bot(_runner_args: Any) -> None:
+        podline.call().end("Nobody came.")
+        await asyncio.get_running_loop().create_future()
+
+    assert (await ending_of(bot)).message == "Nobody came."
+    assert not any("the bot does not return" in line for line in logged)
+
+
 async def test_a_bot_that_switched_metrics_off_has_them_and_is_told(logged: list[str]) -> None:
     workers = []
 
