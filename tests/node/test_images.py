@@ -16,7 +16,9 @@ MEGABYTES_ON_TOP: Final = {"bot": 420, "controller": 220, "sandbox": 350}
 TOOLS: Final = "cc gcc g++ clang ld make cargo uv git"
 
 IMPORT_ALL: Final = """
-import importlib, pkgutil, sys
+import importlib, os, pkgutil, sys
+# The assistant reads its settings when it is imported.
+os.environ.update(GOOGLE_API_KEY="a-key", CONVEX_URL="http://127.0.0.1:9")
 for package in sys.argv[1:]:
     importlib.import_module(package)
     found = pkgutil.walk_packages([f"/opt/podline/code/{package}"], f"{package}.")
