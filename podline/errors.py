@@ -19,6 +19,13 @@ from typing import ClassVar
 from podline.contract.reasons import Reason
 
 
+def first_cause(error: BaseException) -> BaseException:
+    """Return the error, or a group's first one, which stands for all of them."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 class BotError(Exception):
     """The call can't begin or continue. `message` says what happened and what to do, for a person."""
 

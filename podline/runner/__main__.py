@@ -61,7 +61,8 @@ def main() -> NoReturn:
         logger.warning("traces can't be sent", problem=env.why_no_traces(os.environ))
     loop = PausingLoop(asyncio.new_event_loop())
     try:
-        loop.run(_run(loop, bot_file, settings, outbox, process_exit, keep_logging))
+        holding = _hold_call(loop, bot_file, settings, outbox, process_exit, keep_logging)
+        loop.run(_exit_after(holding, process_exit))
     except (SystemExit, KeyboardInterrupt) as error:
         # Raised in any task, it stops the loop at once.
         logger.opt(exception=error).error("call crashed")
@@ -75,17 +76,10 @@ def main() -> NoReturn:
     raise AssertionError("a bot ends by its own exit")
 
 
-async def _run(
-    loop: PausingLoop,
-    bot_file: Path,
-    settings: RunnerSettings,
-    outbox: Outbox,
-    process_exit: ProcessExit,
-    keep_logging: Callable[[], None],
-) -> NoReturn:
-    """Run the call, and exit from within the loop, without waiting for what libraries still run there."""
+async def _exit_after(holding: Awaitable[CallEnding], process_exit: ProcessExit) -> NoReturn:
+    """Hold the call, and exit from within the loop, without waiting for what libraries still run there."""
     try:
-        ending = await _hold_call(loop, bot_file, settings, outbox, process_exit, keep_logging)
+        ending = await holding
     except BotError as error:
         logger.error("call not begun", problem=error.message)
         ending = CallEnding.of(error)

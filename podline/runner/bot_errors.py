@@ -13,7 +13,7 @@ from typing import Final
 
 from podline.contract.reasons import Reason
 from podline.contract.text import printable
-from podline.errors import BotCrashed, BotError, ConfigInvalid
+from podline.errors import BotCrashed, BotError, ConfigInvalid, first_cause
 from podline.runner.ending import CallEnding
 
 _MAX_CHARACTERS: Final = 120
@@ -30,8 +30,7 @@ def import_error(error: BaseException, path: Path) -> BotError:
 
 def ending_of_bot(error: BaseException, path: Path) -> CallEnding:
     """Return the ending of a call whose bot, in the file at this path, raised this."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = first_cause(error)
     if isinstance(error, BotError):
         return CallEnding.of(error)
     if isinstance(error, MemoryError):

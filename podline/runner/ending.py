@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from podline.contract.reasons import TERMINATED, Reason
-from podline.errors import BotError
+from podline.errors import BotError, first_cause
 
 UNHURRIED_SECONDS: Final = 20.0
 """How long a bot may take to leave a call that it ends on its own."""
@@ -38,8 +38,7 @@ class CallEnding:
     @classmethod
     def of_bug(cls, error: BaseException) -> CallEnding:
         """Return the ending for an unexpected error; a group's first error stands for all of them."""
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
+        error = first_cause(error)
         if isinstance(error, MemoryError):
             return cls(Reason.OUT_OF_MEMORY, "The bot ran out of memory; give it more.")
         return cls(Reason.CRASHED, f"The bot crashed with {type(error).__name__}; see the bot's log.")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from loguru import logger
 
+from podline.errors import first_cause
 from podline.logs import BY_A_LIBRARY, Line, form_for
 from podline.runner.masking import Secrets
 
@@ -133,8 +134,7 @@ def without_quotes(message: str) -> str:
 
 def describe(error: BaseException) -> dict[str, str]:
     """Return an error's type and the lines it passed through; its own text may contain anything."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = first_cause(error)
     frames = reversed(traceback.extract_tb(error.__traceback__))
     lines = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
     return {"error": type(error).__name__, "through": lines}

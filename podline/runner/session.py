@@ -231,10 +231,7 @@ class BotSession:
         except Exception as error:  # noqa: BLE001 - a bug may be anything
             self._crash(error)
 
-    def _crash(self, caught: BaseException) -> None:
-        error = caught
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
+    def _crash(self, error: BaseException) -> None:
         logger.opt(exception=error).error("a part of the call crashed")
         self._attendance.end(CallEnding.of_bug(error))
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from dotenv import dotenv_values
 
 from sandbox.caller import Caller, calling
 from sandbox.caller_signalling import CallFailedError, RoomAddress
@@ -66,10 +65,9 @@ async def measure(directory: Path, checkout: Path) -> str:
     agents.mkdir()
     rows = ["| Example | Greeting | Answer | Measured | Ended |", "|---|---|---|---|---|"]
     with programs(directory, with_bare=False, PODLINE_AGENTS=str(agents)) as machine:
-        variables = {name: value or "" for name, value in dotenv_values(directory / "sandbox.env").items()}
         async with httpx.AsyncClient() as http:
             for example in EXAMPLES:
-                install(example, checkout, agents, variables)
+                install(example, checkout, agents, machine.sandbox)
                 rows.append(await row(example, machine, http, voice))
                 sys.stderr.write(f"{rows[-1]}\n")
     return "\n".join(rows)

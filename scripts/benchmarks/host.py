@@ -9,7 +9,7 @@ import asyncio
 import importlib.util
 import sys
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from aiohttp import web
 from pipecat.runner.types import RunnerArguments, SmallWebRTCRunnerArguments
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 
-Bot = Callable[[RunnerArguments], Awaitable[None]]
+Bot = Callable[[RunnerArguments], Coroutine[Any, Any, None]]
 
 
 def load(bot_file: Path) -> Bot:
@@ -39,7 +39,7 @@ async def serve(bot: Bot, port: int) -> None:
             wanted: dict[str, Any] = await request.json()
             connection = SmallWebRTCConnection()
             await connection.initialize(wanted["sdp"], wanted["type"])
-            calls.create_task(run(bot(SmallWebRTCRunnerArguments(webrtc_connection=connection))))
+            calls.create_task(bot(SmallWebRTCRunnerArguments(webrtc_connection=connection)))
             return web.json_response(connection.get_answer())
 
         async def status(_request: web.Request) -> web.Response:
@@ -53,10 +53,6 @@ async def serve(bot: Bot, port: int) -> None:
         await server.setup()
         await web.TCPSite(server, "127.0.0.1", port).start()
         await asyncio.Event().wait()
-
-
-async def run(call: Awaitable[None]) -> None:
-    await call
 
 
 if __name__ == "__main__":

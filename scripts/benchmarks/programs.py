@@ -25,12 +25,13 @@ WATCHED_SECONDS: Final = 3.0
 
 @dataclass(frozen=True)
 class Machine:
-    """The programs under measurement."""
+    """The programs under measurement, and the sandbox's keys and addresses."""
 
     controller: Program
     url: str
     bare_url: str
     store_url: str
+    sandbox: dict[str, str]
 
 
 @contextmanager
@@ -58,6 +59,7 @@ def programs(directory: Path, *, with_bare: bool, **settings: str) -> Iterator[M
             f"http://127.0.0.1:{port}",
             f"http://127.0.0.1:{bare_port}/offer",
             variables["CONVEX_URL"],
+            variables,
         )
     finally:
         for program in reversed(started):

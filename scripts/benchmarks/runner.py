@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-from dotenv import dotenv_values
 
 from sandbox.caller import Caller, calling
 from sandbox.caller_signalling import RoomAddress
@@ -59,8 +58,7 @@ async def measure(directory: Path, calls: int) -> str:
     agents.mkdir()
     figures = {host: HostFigures() for host in HOSTS}
     with programs(directory, with_bare=False, PODLINE_AGENTS=str(agents)) as machine:
-        variables = {name: value or "" for name, value in dotenv_values(directory / "sandbox.env").items()}
-        bot_file = generate(REALTIME, agents, variables) / "bot.py"
+        bot_file = generate(REALTIME, agents, machine.sandbox) / "bot.py"
         async with httpx.AsyncClient() as http:
             for number in range(calls + 1):
                 sample = figures if number else {host: HostFigures() for host in HOSTS}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipecat.frames.frames import InputAudioRawFrame, UserAudioRawFrame
 
 from podline.extras import optional, require
-from podline.runner.room.caller_meeting import CallerMeeting
+from podline.runner.room.caller_meeting import CallerMeeting, replace_transport
 from podline.runner.room.client_events import ToldOfCaller
 from podline.runner.room.membership import Membership
 from podline.runner.room.protocols import PARAMS, Presence
@@ -34,12 +34,7 @@ def use_daily(room: DailyRoomAccess, meeting: CallerMeeting) -> None:
         ConfigInvalid: The extra of Pipecat that this room needs is missing.
     """
     require(pipecat_daily)
-
-    class DailyTransport(DailyCallerTransport):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(room, meeting, *args, **options)
-
-    setattr(pipecat_daily, "DailyTransport", DailyTransport)  # noqa: B010 - to mypy, a class is no variable
+    replace_transport(pipecat_daily, "DailyTransport", DailyCallerTransport, room, meeting)
 
 
 class DailyCall:

@@ -11,7 +11,7 @@ from pipecat.frames.frames import InputAudioRawFrame, UserAudioRawFrame
 from pipecat.processors.frame_processor import FrameProcessorSetup
 
 from podline.extras import optional, require
-from podline.runner.room.caller_meeting import CallerMeeting
+from podline.runner.room.caller_meeting import CallerMeeting, replace_transport
 from podline.runner.room.client_events import ToldOfCaller
 from podline.runner.room.grants import granted, missing_permission_of
 from podline.runner.room.livekit_call import LiveKitCall
@@ -54,12 +54,7 @@ def use_livekit(room: LiveKitRoomAccess, meeting: CallerMeeting) -> None:
         ConfigInvalid: The extra of Pipecat that this room needs is missing.
     """
     require(pipecat_livekit)
-
-    class LiveKitTransport(LiveKitCallerTransport):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(room, meeting, *args, **options)
-
-    setattr(pipecat_livekit, "LiveKitTransport", LiveKitTransport)  # noqa: B010 - to mypy, a class is no variable
+    replace_transport(pipecat_livekit, "LiveKitTransport", LiveKitCallerTransport, room, meeting)
 
 
 class LiveKitCallerTransport(ToldOfCaller, pipecat_livekit.LiveKitTransport):

@@ -10,7 +10,7 @@ from pipecat.transports.base_transport import TransportParams
 
 from podline.contract.candidates import CandidateFilter, why_too_much
 from podline.extras import optional
-from podline.runner.room.caller_meeting import CallerMeeting
+from podline.runner.room.caller_meeting import CallerMeeting, replace_transport
 from podline.runner.room.client_events import ToldOfCaller
 from podline.runner.room.guarded_connection import GuardedConnection
 from podline.runner.room.protocols import PARAMS, UnusableOffer
@@ -173,12 +173,7 @@ class Peer:
 
 def use_peer(peer: Peer, meeting: CallerMeeting) -> None:
     """Have whoever makes Pipecat's transport for this peer's connection get one that knows the call."""
-
-    class SmallWebRTCTransport(PeerTransport):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(peer, meeting, *args, **options)
-
-    smallwebrtc_transport.SmallWebRTCTransport = SmallWebRTCTransport  # type: ignore[misc]  # a class is no variable
+    replace_transport(smallwebrtc_transport, "SmallWebRTCTransport", PeerTransport, peer, meeting)
 
 
 class PeerTransport(ToldOfCaller, SteadyTransport):
