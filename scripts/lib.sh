@@ -55,9 +55,20 @@ ensure_environment() {
   fi
   echo "Installing what the lock names (the first time: some minutes and about 1 GB) ..." >&2
   # Inexact: what another script has put there stays.
-  (cd "$root" && "$uv" sync --quiet --frozen --inexact --compile-bytecode --python "$python" "$@") ||
+  (cd "$root" && "$uv" sync --quiet --frozen --inexact --compile-bytecode --group commands --python "$python" "$@") ||
     fail "The environment could not be installed; what uv said is above."
   echo "$wanted" > "$stamp"
+}
+
+# exec_command MODULE ARGUMENT...: become a command of scripts/commands. Signals wait until it can handle them, where
+# env is GNU's; elsewhere, Ctrl-C during Python's first moments prints a traceback.
+exec_command() {
+  local hold=()
+  if env --block-signal=INT true 2> /dev/null; then
+    hold=(env --block-signal=INT --block-signal=TERM --block-signal=HUP)
+  fi
+  cd "$root" || exit 1
+  exec "${hold[@]+"${hold[@]}"}" "$root/.venv/bin/python" -m "scripts.commands.$1" "${@:2}"
 }
 
 # Prometheus and promtool: on the PATH, else Debian's package, unpacked and not installed, so that no service starts.
