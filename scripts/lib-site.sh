@@ -18,7 +18,7 @@ check_cluster() {
   said=$(kube get --raw /version 2>&1) || fail "The cluster does not answer: $said"
   minor=$(sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p' <<< "$said")
   [ "${minor:-0}" -ge 31 ] ||
-    fail "This cluster is Kubernetes 1.${minor:-?}, and Podline needs 1.31 or later: docs/operations.md says why."
+    fail "This cluster is Kubernetes 1.${minor:-?}, and Podline needs 1.31 or later: docs/deploying.md says why."
 }
 
 # Makes the Secrets that are not there yet. Those that are stay as they are: bots that run were started with them.

@@ -1,4 +1,4 @@
-"""The settings in documents: `.env.example` and docs/settings.md, from the descriptions beside the fields.
+"""The settings in documents: `.env.example` and docs/reference/settings.md, from the descriptions beside the fields.
 
 Run as `python -m testing.settings_reference`, writes both.
 """
@@ -30,10 +30,10 @@ _REFERENCE_BEGINS: Final = f"""\
 <!-- Made by {_COMMAND} from controller/settings. -->
 
 The controller reads environment variables, and a file `.env` in the directory where it is started. The
-environment overrules the file; an empty value counts as none. [`.env.example`](../.env.example) is such a
+environment overrules the file; an empty value counts as none. [`.env.example`](../../.env.example) is such a
 file, with all of them. A value that can't be used ends the controller at once, with exit code 64 and one line
 that names the variable and what to do. A variable that begins with `PODLINE_` and that nothing reads is
-logged as [`unknown setting`](operations.md#the-controllers-events), with the closest real name.
+logged as [`unknown setting`](events.md#the-controllers-events), with the closest real name.
 """
 
 
@@ -41,7 +41,7 @@ def generated() -> dict[Path, str]:
     """Each file and what should be in it."""
     return {
         ROOT / ".env.example": "\n".join([_EXAMPLE_BEGINS, *map(_example_section, sections())]),
-        ROOT / "docs" / "settings.md": "\n".join([_REFERENCE_BEGINS, *map(_reference_section, sections())]),
+        ROOT / "docs" / "reference" / "settings.md": "\n".join([_REFERENCE_BEGINS, *map(_reference_section, sections())]),
     }
 
 

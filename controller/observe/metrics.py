@@ -1,4 +1,4 @@
-"""The controller's metrics for Prometheus, which docs/metrics.md explains."""
+"""The controller's metrics for Prometheus, which docs/reference/metrics.md explains."""
 
 from __future__ import annotations
 

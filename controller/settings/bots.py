@@ -126,7 +126,7 @@ TRACES: Final = (
     Variable(
         name="OTEL_EXPORTER_OTLP_ENDPOINT",
         description="Where the controller and bots send spans, over HTTP. If not set, there are none. "
-        "docs/operations.md says what they contain.",
+        "docs/observing.md says what they contain.",
         example="http://127.0.0.1:4318",
     ),
     Variable(

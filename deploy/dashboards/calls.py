@@ -209,7 +209,7 @@ ENDS: Final = Row(
         ),
         lines(
             "Failed, by reason",
-            "docs/operations.md says what to do about each reason.",
+            "docs/reference/reasons.md says what to do about each reason.",
             PER_MINUTE,
             [per_minute('podline_session_ends_total{SCOPE,phase="failed"}', "{{reason}}", "reason")],
             stacked=True,

@@ -63,7 +63,7 @@ NOW: Final = Row(
         ),
         figure(
             "Memory",
-            "Resident memory of the controller; docs/operations.md says how much a session takes.",
+            "Resident memory of the controller; docs/deploying.md says how much a session takes.",
             BYTES,
             f"max(process_resident_memory_bytes{{SCOPE}}{_OURS})",
         ),

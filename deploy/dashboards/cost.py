@@ -89,7 +89,7 @@ OVER_TIME: Final = Row(
         ),
         lines(
             "Cost per hour, and its limit",
-            "Above the limit, the alert PodlineCost wakes somebody; docs/operations.md says how to set it.",
+            "Above the limit, the alert PodlineCost wakes somebody; docs/observing.md says how to set it.",
             COUNT,
             [
                 Query("sum by (currency) (increase(podline_cost_total{MODEL}[1h]))", "{{currency}}"),

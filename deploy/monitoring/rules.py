@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-RUNBOOK: Final = "docs/operations.md"
+RUNBOOK: Final = "docs/alerts.md"
 """The page with each alert's entry. If your team reads it elsewhere, put that address here."""
 
 

@@ -1,4 +1,4 @@
-"""Agents of a site on the test nodes, deployed as docs/operations.md says, and what their pods have."""
+"""Agents of a site on the test nodes, deployed as docs/deploying-agents.md says, and what their pods have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every query that is shipped, and what docs/metrics.md says there is to query."""
+"""Every query that is shipped, and what docs/reference/metrics.md says there is to query."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def panels() -> Iterator[Panel]:
 
 
 def listed() -> dict[str, set[str]]:
-    """Each series there can be, with its own labels: of docs/metrics.md, of the process, of the rules."""
-    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    """Each series there can be, with its own labels: of docs/reference/metrics.md, of the process, of the rules."""
+    text = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
     table = re.findall(r"^\| `(podline_\w+)` \| (\w+) \|[^|]*\|([^|]*)\|", text, re.MULTILINE)
     found = {
         name + suffix: {*re.findall(r"`(\w+)`", labels), *({"le"} if suffix == "_bucket" else ())}

@@ -18,8 +18,9 @@ from testing.servers.demo_prometheus import ROOT
 MOST_APPLY_CAN_KEEP = 262_144
 """Bytes of annotations, one of which is the whole object."""
 
-RUNBOOK = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-ENTRIES = dict(re.findall(r"^#### (Podline\w+)\n(.*?)(?=^#)", RUNBOOK, re.MULTILINE | re.DOTALL))
+RUNBOOK = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+OBSERVING = (ROOT / "docs" / "observing.md").read_text(encoding="utf-8")
+ENTRIES = dict(re.findall(r"^## (Podline\w+)\n(.*?)(?=^#|\Z)", RUNBOOK, re.MULTILINE | re.DOTALL))
 
 
 def document(path: Path) -> dict[str, Any]:
@@ -46,8 +47,8 @@ def test_the_sidecar_gets_each_board_and_can_be_given_it() -> None:
         assert (DASHBOARDS / each["files"][0]).stat().st_size < MOST_APPLY_CAN_KEEP / 2
 
 
-def test_the_limit_of_cost_is_where_the_runbook_s_patch_replaces_it() -> None:
-    [patch] = re.findall(r"patch: '(\[.*\])'", RUNBOOK)
+def test_the_limit_of_cost_is_where_the_page_s_patch_replaces_it() -> None:
+    [patch] = re.findall(r"patch: '(\[.*\])'", OBSERVING)
     [operation] = yaml.safe_load(patch)
     found: Any = document(PROMETHEUS_RULE)
     *way, last = operation["path"].strip("/").split("/")
@@ -80,7 +81,7 @@ def test_an_alert_leads_to_its_entry(alert: Alert) -> None:
 
     assert alert.summary.endswith(".")
     assert alert.description.endswith(".")
-    assert alert.runbook_url == f"docs/operations.md#{alert.name.lower()}"
+    assert alert.runbook_url == f"docs/alerts.md#{alert.name.lower()}"
     assert re.findall(r"^\*\*(.*?)\*\*", entry, re.MULTILINE) == ["Means", "Look at", "Do"]
 
 

@@ -8,7 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = [page for page in (ROOT / "examples").glob("**/README.md") if "node_modules" not in page.parts]
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *EXAMPLES]
+UPSTREAM = ROOT / "docs" / "upstream"
+"""Reports about other projects, which name files of theirs."""
+DOCS = [page for page in (ROOT / "docs").rglob("*.md") if UPSTREAM not in page.parents]
+PAGES = [*ROOT.glob("*.md"), *DOCS, *EXAMPLES]
 PACKAGES = "bot|controller|deploy|docs|examples|podline|sandbox|scripts|testing|tests"
 TO_BE_MADE = {"deploy/overlays/ours"}
 """What a page has its reader create."""

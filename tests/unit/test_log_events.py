@@ -45,8 +45,8 @@ def events(package: str) -> set[str]:
 
 
 def runbook(heading: str) -> set[str]:
-    """The events in the table below a heading of docs/operations.md."""
-    text = (ROOT / "docs" / "operations.md").read_text()
+    """The events in the table below a heading of docs/reference/events.md."""
+    text = (ROOT / "docs" / "reference" / "events.md").read_text()
     section = text.split(f"\n{heading}\n")[1].split("\n## ")[0].split("\n### ")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
@@ -64,7 +64,7 @@ def test_the_name_of_an_event_is_constant_and_holds_no_data(package: str) -> Non
 
 @pytest.mark.parametrize(
     ("packages", "heading"),
-    [(("controller", SPANS), "### The controller's events"), (("bot", "podline"), "### A bot's events")],
+    [(("controller", SPANS), "## The controller's events"), (("bot", "podline"), "## A bot's events")],
 )
 def test_the_runbook_has_each_event(packages: tuple[str, ...], heading: str) -> None:
     assert set().union(*(events(package) for package in packages)) == runbook(heading)

@@ -1,4 +1,4 @@
-"""Metrics of requests to the API server and of the watches: see docs/metrics.md."""
+"""Metrics of requests to the API server and of the watches: see docs/reference/metrics.md."""
 
 from __future__ import annotations
 

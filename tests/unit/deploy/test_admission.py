@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
 COMPONENT = DEPLOY / "components" / "admission"
 PRODUCTION = DEPLOY / "overlays" / "production"
-OPERATIONS = ROOT / "docs" / "operations.md"
+PAGE = ROOT / "docs" / "admission.md"
 
 Lists = dict[str, set[str]]
 
@@ -112,8 +112,8 @@ def test_each_denial_says_what_to_do() -> None:
             assert said.rstrip("'").endswith(".")
 
 
-def test_operations_names_each_list_and_policy() -> None:
-    text = OPERATIONS.read_text(encoding="utf-8").partition("### Admission")[2].partition("\n## ")[0]
+def test_the_page_names_each_list_and_policy() -> None:
+    text = PAGE.read_text(encoding="utf-8").partition("## Admission")[2].partition("\n## ")[0]
 
     assert [name for name in shipped_lists() if f"`{name}`" not in text] == []
     assert [

@@ -191,8 +191,8 @@ def test_the_api_server_s_address_is_named_where_it_is_opened_and_where_it_is_bl
 
 
 def test_each_component_names_its_policy_and_is_documented() -> None:
-    operations = (DEPLOY.parent / "docs" / "operations.md").read_text(encoding="utf-8")
-    documented = set(re.findall(r"^\| `([a-z-]+)` \|", operations, re.MULTILINE))
+    page = (DEPLOY.parent / "docs" / "network.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE))
 
     assert set(COMPONENTS) <= documented
     for name in COMPONENTS:

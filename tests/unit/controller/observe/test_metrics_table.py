@@ -1,4 +1,4 @@
-"""docs/metrics.md says of each metric what it is: no more of them, no less, and nothing else about them."""
+"""docs/reference/metrics.md says of each metric what it is: no more of them, no less, and nothing else about them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from controller.runtimes.kubernetes.runtime import KubernetesRuntime
 from testing.fakes.bots.reported import EVENTS, PRICES, TOTALS, batch, gone
 from testing.fakes.controllers.site import serve_site
 
-TABLE = Path(__file__).parents[4] / "docs" / "metrics.md"
+TABLE = Path(__file__).parents[4] / "docs" / "reference" / "metrics.md"
 ROW = re.compile(
     r"^\| `(podline_\w+)` \| (counter|gauge|histogram) \|([^|]*)\|([^|]*)\| (.+) \|$", re.MULTILINE
 )
