@@ -12,7 +12,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser(
         "serve",
-        help="serve the API; settings are environment variables or lines of .env, see docs/reference/settings.md",
+        help="serve the API; settings are environment variables or lines of .env: docs/reference/settings.md",
     )
     room = commands.add_parser(
         "room",

@@ -1,4 +1,4 @@
-"""The settings in documents: `.env.example` and docs/reference/settings.md, from the descriptions beside the fields.
+"""`.env.example` and docs/reference/settings.md, from the descriptions beside the settings' fields.
 
 Run as `python -m testing.settings_reference`, writes both.
 """
@@ -16,6 +16,7 @@ from controller.settings.settings import Settings
 from controller.settings.variables import Group, Variable, variables_of
 
 ROOT: Final = Path(__file__).parent.parent
+_REFERENCE: Final = ROOT / "docs" / "reference" / "settings.md"
 _WIDTH: Final = 120
 _COMMAND: Final = "scripts/generate"
 
@@ -41,7 +42,7 @@ def generated() -> dict[Path, str]:
     """Each file and what should be in it."""
     return {
         ROOT / ".env.example": "\n".join([_EXAMPLE_BEGINS, *map(_example_section, sections())]),
-        ROOT / "docs" / "reference" / "settings.md": "\n".join([_REFERENCE_BEGINS, *map(_reference_section, sections())]),
+        _REFERENCE: "\n".join([_REFERENCE_BEGINS, *map(_reference_section, sections())]),
     }
 
 

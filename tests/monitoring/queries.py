@@ -58,7 +58,7 @@ def panels() -> Iterator[Panel]:
 
 
 def listed() -> dict[str, set[str]]:
-    """Each series there can be, with its own labels: of docs/reference/metrics.md, of the process, of the rules."""
+    """Each series there can be, with its own labels: of the reference, of the process, of the rules."""
     text = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
     table = re.findall(r"^\| `(podline_\w+)` \| (\w+) \|[^|]*\|([^|]*)\|", text, re.MULTILINE)
     found = {

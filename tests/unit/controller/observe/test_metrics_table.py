@@ -1,4 +1,4 @@
-"""docs/reference/metrics.md says of each metric what it is: no more of them, no less, and nothing else about them."""
+"""docs/reference/metrics.md lists each metric that a controller serves, with its type and labels, and no other."""
 
 from __future__ import annotations
 
