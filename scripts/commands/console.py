@@ -101,7 +101,7 @@ def _write(text: str) -> None:
         sys.stderr.flush()
 
 
-class Step:
+class StepUnderWay:
     """A step under way. `detail` says how far it is, such as "3 of 7"; it may be called from any thread."""
 
     def __init__(self, name: str) -> None:
@@ -121,14 +121,14 @@ class Step:
 
 
 @contextmanager
-def step(name: str) -> Iterator[Step]:
+def step(name: str) -> Iterator[StepUnderWay]:
     """Show that something is being done, for how long, and when it is done.
 
     A terminal shows a clock; elsewhere there is a line at the beginning, one every half minute, and one
     at the end. `name` is like "Building the bot's image".
     """
     console = Console(stderr=True, highlight=False)
-    under_way = Step(name)
+    under_way = StepUnderWay(name)
     with _on_terminal(console, under_way) if is_live(console) else _in_lines(console, under_way):
         yield under_way
     if is_live(console) or under_way.seconds >= WORTH_A_LINE_SECONDS:
@@ -141,7 +141,7 @@ def is_live(console: Console) -> bool:
 
 
 @contextmanager
-def _on_terminal(console: Console, under_way: Step) -> Iterator[None]:
+def _on_terminal(console: Console, under_way: StepUnderWay) -> Iterator[None]:
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task: TaskID = progress.add_task(under_way.name, total=None)
@@ -150,7 +150,7 @@ def _on_terminal(console: Console, under_way: Step) -> Iterator[None]:
 
 
 @contextmanager
-def _in_lines(console: Console, under_way: Step) -> Iterator[None]:
+def _in_lines(console: Console, under_way: StepUnderWay) -> Iterator[None]:
     console.print(f"{under_way.name} ...", markup=False, soft_wrap=True)
     done = threading.Event()
 

@@ -1,0 +1,151 @@
+"""What the tests need beside Python's packages: a browser, Prometheus, what Go builds, a node's packages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from scripts.commands.programs import ROOT
+from scripts.commands.running.preparing import UNAVAILABLE, LeftOutError, Preparation, PreparationError
+from scripts.commands.running.processes import run_logged
+
+BUILT_BY_GO: Final = "they need Linux or macOS, and Go 1.26 or later (go.dev)"
+NODE_PACKAGES: Final = (
+    *("containerd", "runc", "containernetworking-plugins", "iptables", "iproute2", "procps"),
+    *("podman", "buildah", "debootstrap", "busybox-static", "openssl"),
+)
+NODE_PROGRAMS: Final = (
+    *("containerd", "runc", "iptables", "ip", "sysctl", "podman", "buildah", "debootstrap", "busybox"),
+    "openssl",
+)
+_CNI: Final = Path("/usr/lib/cni/bridge")
+_PATIENT: Final = ("nice", "-n", "19")
+"""Preparations run beside tests that measure time, and must not slow them."""
+
+_APT: Final = {"DEBIAN_FRONTEND": "noninteractive"}
+_UNPACKED: Final = ROOT / ".tools" / "prometheus"
+
+
+async def run_module(module: str, log: Path) -> int:
+    return await run_logged((*_PATIENT, sys.executable, "-m", module), log)
+
+
+def module(name: str, modules: Sequence[str], without: str, *, needed: bool = False) -> Preparation:
+    """Return a preparation by modules of `testing`; `without` says what is left out where they can't."""
+
+    async def make(log: Path) -> None:
+        for each in modules:
+            code = await run_module(each, log)
+            if code == UNAVAILABLE:
+                raise LeftOutError(without)
+            if code != 0:
+                raise PreparationError.of(name, log)
+
+    return Preparation(name, make, needed)
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0
+
+
+async def install_packages(packages: Sequence[str], log: Path) -> bool:
+    """Install Debian's packages. Return False if this is not Debian, not root, or it fails."""
+    if not is_root() or shutil.which("apt-get") is None:
+        return False
+    await run_logged((*_PATIENT, "apt-get", "update", "-qq"), log, _APT)
+    install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages)
+    return await run_logged((*_PATIENT, *install), log, _APT) == 0
+
+
+async def _make_browser(log: Path) -> None:
+    """Find the system's Chromium, else install Debian's package, else Playwright's own."""
+    look = (sys.executable, str(ROOT / "testing" / "callers" / "browser.py"))
+    if await run_logged(look, log) == 0:
+        return
+    await install_packages(["chromium"], log)
+    if await run_logged(look, log) == 0:
+        return
+    playwright = str(Path(sys.executable).parent / "playwright")
+    await run_logged((*_PATIENT, playwright, "install", "chromium"), log)
+    if await run_logged(look, log) != 0:
+        raise LeftOutError(
+            "the tests in a browser: install Chromium (on Debian, as root: apt-get install chromium)"
+        )
+
+
+async def _make_prometheus(log: Path) -> None:
+    if not await ensure_prometheus(log):
+        raise LeftOutError(
+            "the tests that ask Prometheus: put prometheus and promtool on the PATH "
+            "(on Debian: apt-get install prometheus)"
+        )
+
+
+async def ensure_prometheus(log: Path) -> bool:
+    """Find Prometheus and promtool, else unpack Debian's package, which then starts no service."""
+    if all(shutil.which(each) for each in ("prometheus", "promtool")) or _is_unpacked():
+        return True
+    if shutil.which("apt-get") and shutil.which("dpkg-deb"):
+        _UNPACKED.mkdir(parents=True, exist_ok=True)
+        if is_root():
+            await run_logged(("apt-get", "update", "-qq"), log)
+        unpack = "apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb ."
+        await run_logged(("sh", "-c", f'cd "$1" && {unpack}', "sh", str(_UNPACKED)), log)
+    return _is_unpacked()
+
+
+def _is_unpacked() -> bool:
+    return os.access(_UNPACKED / "usr" / "bin" / "promtool", os.X_OK)
+
+
+async def _install_node_packages(log: Path) -> None:
+    if sys.platform != "linux" or not is_root() or shutil.which("apt-get") is None:
+        raise LeftOutError("the tests on real nodes: they need Debian or Ubuntu, and root")
+    if all(map(shutil.which, NODE_PROGRAMS)) and _CNI.exists():
+        return
+    if not await install_packages(NODE_PACKAGES, log):
+        raise PreparationError.of(f"the node's packages (apt-get install {' '.join(NODE_PACKAGES)})", log)
+
+
+def _after(first: Callable[[Path], Awaitable[None]], second: Preparation) -> Preparation:
+    async def make(log: Path) -> None:
+        await first(log)
+        await second.make(log)
+
+    return Preparation(second.name, make, second.needed)
+
+
+BROWSER: Final = Preparation("browser", _make_browser)
+PROMETHEUS: Final = Preparation("prometheus", _make_prometheus)
+WEB: Final = module(
+    "example web app",
+    ["testing.builds.web_example"],
+    "the tests of the example web app: they need Node 20.19 or later, with npm (nodejs.org)",
+)
+ROOMS: Final = module(
+    "livekit",
+    ["testing.builds.livekit"],
+    f"the tests in rooms, unless livekit-server is on the PATH: {BUILT_BY_GO}",
+)
+COLLECTOR: Final = module("collector", ["testing.servers.collector"], f"the tests of traces: {BUILT_BY_GO}")
+TURN: Final = module("turn", ["testing.servers.turn"], f"the tests with a TURN server: {BUILT_BY_GO}")
+CLUSTER: Final = module(
+    "control plane", ["testing.builds.binaries"], f"the tests on a cluster: {BUILT_BY_GO}", needed=True
+)
+NODE: Final = _after(
+    _install_node_packages,
+    module("node programs", ["testing.builds.node"], f"the tests on real nodes: {BUILT_BY_GO}", needed=True),
+)
+IMAGES: Final = _after(
+    _install_node_packages,
+    module(
+        "node images",
+        ["testing.builds.images", "testing.builds.agent_image"],
+        "the tests on real nodes: this machine can't build images; the log of the preparation says why",
+        needed=True,
+    ),
+)

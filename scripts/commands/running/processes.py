@@ -1,0 +1,106 @@
+"""One program with its output in a file, ended with all that it has started."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from scripts.commands.programs import ROOT
+
+INTERRUPTED_SECONDS: Final = 30.0
+"""What tests get after Ctrl-C to end the programs that they have started."""
+
+CLEANING_SECONDS: Final = 10.0
+_PR_SET_CHILD_SUBREAPER: Final = 36  # linux/prctl.h
+
+
+async def run_logged(command: Sequence[str], log: Path, variables: Mapping[str, str] | None = None) -> int:
+    """Run a program, with what it says added to the log, and return its exit code; ended when cancelled."""
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=ROOT,
+            env={**os.environ, **(variables or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        return await process.wait()
+    except asyncio.CancelledError:
+        await _end(process)
+        raise
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Interrupt its group as Ctrl-C does, so that tests clean up; then kill what is left, the leader last."""
+    _signal_group(process.pid, signal.SIGINT)
+    if await _ends_within(process, INTERRUPTED_SECONDS):
+        _signal_group(process.pid, signal.SIGKILL)
+        return
+    # The leader may be a script that removes what the others have left.
+    for each in descendants(process.pid):
+        _kill(each)
+    if not await _ends_within(process, CLEANING_SECONDS):
+        _signal_group(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+async def _ends_within(process: asyncio.subprocess.Process, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await process.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what programs leave behind (Linux), so that `end_orphans` finds it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_orphans() -> None:
+    """Kill every process below this one, including those that lose their parents meanwhile."""
+    while found := descendants(os.getpid()):
+        for each in found:
+            _kill(each)
+        for _ in found:
+            with suppress(ChildProcessError):
+                os.waitpid(-1, os.WNOHANG)
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below one, children first; without those that have ended and wait to be collected."""
+    found: list[int] = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += [each for each in map(int, children.read_text().split()) if not _has_ended(each)]
+    return found + [below for each in found for below in descendants(each)]
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith(("Z", "X"))
+    except OSError:
+        return True
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
