@@ -10,72 +10,13 @@ from typing import Final
 from controller.core.runtime import Exit
 from controller.core.session import Ending
 from podline.contract.messages import FinalReport
+from podline.contract.reason_texts import TEXTS
 from podline.contract.reasons import EXIT_CODES, REASONS_BY_EXIT_CODE, TERMINATED, Reason
 from podline.contract.text import printable
 
-_USUAL: Final[dict[Reason, tuple[str, str]]] = {
-    Reason.CALLER_LEFT: ("The caller left.", ""),
-    Reason.COMPLETED: ("The bot said goodbye and ended the call.", ""),
-    Reason.STOPPED: ("The session was stopped on request.", ""),
-    Reason.NO_CALLER: (
-        "The caller never joined.",
-        "Check that the caller receives the room's address, then start another session.",
-    ),
-    Reason.IDLE: ("Both sides were silent for too long.", ""),
-    Reason.MAX_DURATION: (
-        "The session reached its maximum duration.",
-        "Start another session to continue.",
-    ),
-    Reason.BUDGET_SPENT: ("The session used up its budget.", "Start another session to continue."),
-    Reason.CONFIG_INVALID: (
-        "The bot's configuration is invalid.",
-        "Correct the settings that its log names.",
-    ),
-    Reason.ROOM_REFUSED: ("The room refused the bot.", "Check the room's address and the bot's token."),
-    Reason.ROOM_LOST: ("The bot lost its connection to the room.", "Start another session."),
-    Reason.MODEL_REFUSED: (
-        "The model refused the bot.",
-        "Check GOOGLE_API_KEY and the model's name.",
-    ),
-    Reason.MODEL_UNREACHABLE: (
-        "The bot could not reach the model.",
-        "Check the network between the bot and the model, and the model's status and quota.",
-    ),
-    Reason.MODEL_LOST: (
-        "The bot lost its connection to the model, or got no audible answer from it.",
-        "Start another session.",
-    ),
-    Reason.CRASHED: ("The bot crashed with an unexpected error.", "Read its log for the details."),
-    Reason.LAUNCH_FAILED: ("The bot could not be launched.", "Start the session again."),
-    Reason.UNSCHEDULABLE: (
-        "No node had room for the bot.",
-        "Add nodes, or lower the bot's resource requests.",
-    ),
-    Reason.IMAGE_PULL: (
-        "The bot's image could not be pulled.",
-        "Check the image's name and the registry's credentials.",
-    ),
-    Reason.START_TIMEOUT: ("The bot did not join in time.", "Read its log to see how far it got."),
-    Reason.OUT_OF_MEMORY: (
-        "The bot ran out of memory.",
-        "Raise its memory limit, or run fewer bots at the same time.",
-    ),
-    Reason.EVICTED: ("The bot was evicted from its node.", "Start another session."),
-    Reason.NODE_LOST: ("The bot's node was lost.", "Start another session."),
-    Reason.UNRESPONSIVE: (
-        "The bot became unresponsive and was stopped.",
-        "Read its log to see what it was doing.",
-    ),
-    Reason.VANISHED: (
-        "The bot was terminated by someone else, or exited without a final report.",
-        "Start another session.",
-    ),
-}
-"""What happened and what to do, for each reason. A source closer to the bot may know more."""
-
 _ENDINGS: Final[dict[Reason, Ending]] = {
-    reason: Ending(reason=reason, what_happened=what_happened, advice=advice)
-    for reason, (what_happened, advice) in _USUAL.items()
+    reason: Ending(reason=reason, what_happened=texts.what_happened, advice=texts.advice)
+    for reason, texts in TEXTS.items()
 }
 
 _CONCLUDED_FROM_SILENCE: Final = frozenset({Reason.START_TIMEOUT, Reason.UNRESPONSIVE})

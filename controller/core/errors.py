@@ -1,5 +1,7 @@
 # ruff: noqa: N818 - each is named for what happened; the base class says that it is an error
-"""Errors about sessions and access to them: each has a status, a stable code, and a sentence on what to do.
+"""Errors about sessions and access to them: each has a status, a stable code, and a sentence for each reader.
+
+Its own text is for the operator or developer and names what to do; `caller_message` is for the caller.
 
 * ControllerError
   - Unauthorized       401
@@ -29,9 +31,19 @@ Errors about HTTP itself are in `controller/web/errors.py`.
 from __future__ import annotations
 
 from math import ceil
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from controller.core.limits import Limit, LimitName
+from controller.core.session import Ending
+
+OF_THE_APP: Final = (
+    "Something is wrong with this app, so trying again will not help; please tell the people who run it."
+)
+_NO_CALLS_NOW: Final = "No calls can be started at the moment; please try again in a few minutes."
+_NOT_SET_UP: Final = (
+    "This assistant can't take calls because of a problem with its setup; "
+    "please tell the people who run this service."
+)
 
 
 class ControllerError(Exception):
@@ -41,6 +53,7 @@ class ControllerError(Exception):
         status: the HTTP status.
         code: the stable name that programs may compare.
         title: what kind of thing went wrong, the same for each error of its code.
+        caller_message: one sentence that may be shown or read to a caller, without internals.
         retry_after: seconds after which a retry may help; None if it won't.
         limit: the limit that is reached; None if it is not about one.
     """
@@ -48,11 +61,13 @@ class ControllerError(Exception):
     status: ClassVar[int]
     code: ClassVar[str]
     title: ClassVar[str]
+    caller_message: str
     retry_after: int | None = None
     limit: LimitName | None = None
 
     @property
     def detail(self) -> str:
+        """One or two sentences for the operator or developer: what happened and what to do."""
         return str(self)
 
 
@@ -60,24 +75,28 @@ class InvalidRequest(ControllerError):
     """The request can't be carried out as it is."""
 
     status, code, title = 422, "invalid_request", "The request is not valid"
+    caller_message = OF_THE_APP
 
 
 class Unauthorized(ControllerError):
     """The key or token is missing or not valid."""
 
     status, code, title = 401, "unauthorized", "A valid key is required"
+    caller_message = "You are not signed in, or not any more; please sign in again and then call again."
 
 
 class Forbidden(ControllerError):
     """The key is valid but doesn't allow this."""
 
     status, code, title = 403, "forbidden", "This is not allowed"
+    caller_message = "This is not allowed here; please tell the people who run this service if it should be."
 
 
 class AgentNotFound(ControllerError):
     """No agent has this name."""
 
     status, code, title = 404, "agent_not_found", "Agent not found"
+    caller_message = "This assistant does not exist; please choose another one."
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no agent {name!r}. GET /v1/agents lists them; `agent` names one of them.")
@@ -87,6 +106,7 @@ class SessionNotFound(ControllerError):
     """No session has this id, or it ended too long ago to be kept."""
 
     status, code, title = 404, "session_not_found", "Session not found"
+    caller_message = "This call is over; please start another one."
 
     def __init__(self, session_id: str) -> None:
         super().__init__(
@@ -98,6 +118,7 @@ class SessionConflict(ControllerError):
     """Another session has this id, or another session's bot is in this room."""
 
     status, code, title = 409, "session_conflict", "Conflict with another session"
+    caller_message = "This call is already running or was started differently; please start another one."
 
     def __init__(self, session_id: str) -> None:
         super().__init__(
@@ -130,12 +151,16 @@ class OfferRefused(ControllerError):
     """The bot refused the offer; the detail is its reason."""
 
     status, code, title = 409, "offer_refused", "The bot refused the offer"
+    caller_message = (
+        "This call can't be joined, perhaps because it is open elsewhere; please start another one."
+    )
 
 
 class OfferSuperseded(ControllerError):
     """A later offer from the same caller replaced this one."""
 
     status, code, title = 409, "offer_superseded", "A later offer replaced this one"
+    caller_message = "Another attempt to connect this call is under way; please wait for it."
 
     def __init__(self) -> None:
         super().__init__(
@@ -148,6 +173,7 @@ class LaunchEnded(ControllerError):
     """The launch that a bot reports for has ended."""
 
     status, code, title = 409, "launch_ended", "This launch has ended"
+    caller_message = "This call is over; please start another one."
 
     def __init__(self) -> None:
         super().__init__(
@@ -159,17 +185,21 @@ class SessionEnded(ControllerError):
     """The session has ended, so there is no bot for the message."""
 
     status, code, title = 410, "session_ended", "The session has ended"
+    caller_message = "This call is over; please start another one."
 
     @classmethod
-    def by(cls, message: str) -> SessionEnded:
-        """Include the sentence that says why it ended."""
-        return cls(f"The session has ended. {message}")
+    def by(cls, ending: Ending) -> SessionEnded:
+        """Include the sentences that say why it ended."""
+        error = cls(f"The session has ended. {ending.message}")
+        error.caller_message = ending.caller_message
+        return error
 
 
 class CapacityReached(ControllerError):
     """One more session would exceed a limit, which `limit` names."""
 
     status, code, title, retry_after = 429, "capacity_reached", "A limit on sessions is reached", 10
+    caller_message = "All lines are busy; please call again in a minute."
 
     def __init__(self, limit: Limit, agent: str) -> None:
         """`agent` is the one that was asked for."""
@@ -181,6 +211,7 @@ class UserLimitReached(ControllerError):
     """The user already has the maximum number of sessions."""
 
     status, code, title, retry_after = 429, "user_limit_reached", "The user's session limit is reached", 10
+    caller_message = "You already have as many calls as you may have at once; please end one of them first."
     limit = LimitName.USER
 
     def __init__(self, limit: int, agent: str = "") -> None:
@@ -193,6 +224,9 @@ class UserLimitReached(ControllerError):
         """Anonymous callers share one limit per address."""
         error = cls(limit)
         error.limit = LimitName.ADDRESS
+        error.caller_message = (
+            "Your network already has as many calls as it may have at once; please end one of them first."
+        )
         detail = (
             f"Anonymous callers from your address already have {_sessions(limit)}. End one of them first, "
             "or start with a key with scope 'start' or a signed identity. "
@@ -206,6 +240,7 @@ class RateLimited(ControllerError):
     """The client sends too many requests."""
 
     status, code, title = 429, "rate_limited", "Too many requests"
+    caller_message = "There were too many attempts in a short time; please wait a minute and try again."
 
     def __init__(self, wait_seconds: float) -> None:
         self.retry_after = ceil(wait_seconds)
@@ -216,6 +251,7 @@ class RuntimeUnavailable(ControllerError):
     """The runtime did not accept the launch."""
 
     status, code, title, retry_after = 503, "runtime_unavailable", "No bot could be launched", 5
+    caller_message = _NO_CALLS_NOW
 
 
 class UnknownOutcome(ControllerError):
@@ -226,6 +262,7 @@ class UnknownOutcome(ControllerError):
     """
 
     status, code, title, retry_after = 503, "runtime_unavailable", "No bot could be launched", 5
+    caller_message = "Starting the call took too long; please try again."
 
     def __init__(self, why: str = "") -> None:
         sentences = (
@@ -239,12 +276,14 @@ class RoomsUnavailable(ControllerError):
     """The room provider did not create a room."""
 
     status, code, title, retry_after = 503, "rooms_unavailable", "No room could be created", 5
+    caller_message = _NO_CALLS_NOW
 
 
 class ModelUnavailable(ControllerError):
     """The model's provider did not issue credentials for the bot."""
 
     status, code, title, retry_after = 503, "model_unavailable", "No credentials for the model", 5
+    caller_message = "The assistant can't answer at the moment; please call again in a few minutes."
 
     def __init__(self, sentence: str, retry_after: int | None = None, *, is_quota: bool = False) -> None:
         """`is_quota` says that the key is used too much: fewer sessions should share it for a while."""
@@ -258,6 +297,7 @@ class AgentInvalid(ControllerError):
     """The agent has no valid definition."""
 
     status, code, title = 503, "agent_invalid", "The agent has no valid definition"
+    caller_message = _NOT_SET_UP
 
     def __init__(self, name: str) -> None:
         super().__init__(
@@ -269,6 +309,7 @@ class BotUnavailable(ControllerError):
     """The bot is running but did not answer in time."""
 
     status, code, title, retry_after = 503, "bot_unavailable", "The bot did not answer", 2
+    caller_message = "The assistant did not answer in time; please call again."
 
     def __init__(self) -> None:
         super().__init__("The bot did not answer in time. Try again, or start another session.")
@@ -278,6 +319,7 @@ class ShuttingDown(ControllerError):
     """The controller is shutting down and launches no more bots."""
 
     status, code, title, retry_after = 503, "shutting_down", "The controller is shutting down", 5
+    caller_message = "The service is restarting; please call again in a few seconds."
 
     def __init__(self) -> None:
         super().__init__("The controller is shutting down. Try again in a few seconds.")

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from controller.core.agents import DEFAULT_AGENT
+from podline.contract.reason_texts import TEXTS
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Usage
 
@@ -61,7 +62,7 @@ _STEPS: Final = tuple(step.name for step in fields(Timeline))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """Why a session ended: its reason, and two sentences for a person.
+    """Why a session ended: its reason, and two sentences for the operator.
 
     Attributes:
         what_happened: the first sentence. The bot's or an error's own words may already contain the advice.
@@ -76,6 +77,11 @@ class Ending:
     def message(self) -> str:
         """Both sentences as one string, as in the API and in the Job's annotations."""
         return f"{self.what_happened} {self.advice}" if self.advice else self.what_happened
+
+    @property
+    def caller_message(self) -> str:
+        """The sentence that may be shown or read to the caller."""
+        return TEXTS[self.reason].to_caller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,7 +93,7 @@ class Record:
         record._settled.set()
         if session.ending is not None:
             record._gone.set()
-            record.inbox.close(SessionEnded.by(session.ending.message))
+            record.inbox.close(SessionEnded.by(session.ending))
         elif session.phase is Phase.LIVE:
             record._heard_at = now
         return record
@@ -307,7 +307,7 @@ class Record:
             session = replace(session, diagnostics=diagnostics)
         self._ended_at = now
         self._launch_to_repeat = None
-        self._inbox.close(SessionEnded.by(ending.message))
+        self._inbox.close(SessionEnded.by(ending))
         self._become(session)
         self._gone.set()
         return True

@@ -18,13 +18,14 @@
 
 from __future__ import annotations
 
-from controller.core.errors import ControllerError
+from controller.core.errors import OF_THE_APP, ControllerError
 
 
 class NotFound(ControllerError):
     """There is nothing at this address."""
 
     status, code, title = 404, "not_found", "Not found"
+    caller_message = OF_THE_APP
 
     def __init__(self) -> None:
         super().__init__("There is nothing at this address. The API is described at /openapi.json.")
@@ -34,6 +35,7 @@ class MethodNotAllowed(ControllerError):
     """This address doesn't support the method."""
 
     status, code, title = 405, "method_not_allowed", "Method not allowed"
+    caller_message = OF_THE_APP
 
     def __init__(self) -> None:
         super().__init__("This address does not support that method. The Allow header lists those it does.")
@@ -43,6 +45,7 @@ class MalformedRequest(ControllerError):
     """The bytes are not a valid HTTP request, or are one that two parsers may understand differently."""
 
     status, code, title = 400, "malformed_request", "Malformed HTTP request"
+    caller_message = OF_THE_APP
 
     def __init__(self) -> None:
         super().__init__(
@@ -55,6 +58,7 @@ class RequestTimeout(ControllerError):
     """The request did not arrive in time."""
 
     status, code, title = 408, "request_timeout", "The request took too long to arrive"
+    caller_message = "Your connection is slow or was interrupted; please try again."
 
     def __init__(self, part: str, seconds: float) -> None:
         super().__init__(f"The {part} did not arrive within {seconds:g} seconds. Send the request again.")
@@ -64,6 +68,7 @@ class UrlTooLong(ControllerError):
     """The URL is longer than any request needs."""
 
     status, code, title = 414, "url_too_long", "The URL is too long"
+    caller_message = OF_THE_APP
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"The URL is longer than {limit_bytes // 1024} KB. Shorten the query.")
@@ -73,6 +78,7 @@ class HeadersTooLarge(ControllerError):
     """There are more header fields, or larger ones, than any request needs."""
 
     status, code, title = 431, "headers_too_large", "The header fields are too large"
+    caller_message = OF_THE_APP
 
     def __init__(self, limit_bytes: int, limit_fields: int) -> None:
         super().__init__(
@@ -85,6 +91,9 @@ class TooManyConnections(ControllerError):
     """The client address has the maximum number of connections without a key."""
 
     status, code, title, retry_after = 429, "too_many_connections", "Too many connections", 10
+    caller_message = (
+        "Too many pages of this service are open on your network; please close some and try again."
+    )
 
     def __init__(self, limit: int) -> None:
         super().__init__(
@@ -105,6 +114,7 @@ class ConnectionsExhausted(ControllerError):
     """All connections of the controller are in use."""
 
     status, code, title, retry_after = 503, "connections_exhausted", "No connections left", 10
+    caller_message = "All lines are busy; please call again in a minute."
 
     def __init__(self) -> None:
         super().__init__(
@@ -117,6 +127,7 @@ class BodyTooLarge(ControllerError):
     """The body is larger than any request needs."""
 
     status, code, title = 413, "body_too_large", "The body is too large"
+    caller_message = OF_THE_APP
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"The body is larger than {limit_bytes // 1024} KB. Send less.")
@@ -129,6 +140,7 @@ class UnsupportedMediaType(ControllerError):
     """
 
     status, code, title = 415, "unsupported_media_type", "The body must be JSON"
+    caller_message = OF_THE_APP
 
     def __init__(self) -> None:
         super().__init__("Send the body as JSON, with the header `Content-Type: application/json`.")
@@ -138,6 +150,7 @@ class InternalError(ControllerError):
     """The controller itself failed."""
 
     status, code, title = 500, "internal_error", "Internal error"
+    caller_message = "Something went wrong on our side; please try again."
 
     def __init__(self) -> None:
         super().__init__("The controller failed. See its log for details.")
@@ -147,6 +160,7 @@ class TooManyOffers(ControllerError):
     """Too many of the session's candidates are waiting for its bot."""
 
     status, code, title, retry_after = 503, "too_many_offers", "Too many candidates are waiting", 2
+    caller_message = "Connecting takes longer than usual; please try again in a few seconds."
 
     def __init__(self) -> None:
         super().__init__(

@@ -289,6 +289,8 @@ class DiagnosticsOut(BaseModel):
 class SessionOut(BaseModel):
     """A session in its current state.
 
+    Once it has ended, `message` tells the operator what happened and what to do, and `caller_message` is a
+    sentence that may be shown or read to the caller.
     `turns_unanswered` counts the times that the caller was owed an answer and had not heard it: after a turn,
     the greeting or a tool's result. Most are answered after all, because the bot asks again and reconnects.
     `agent_version` is the version of the agent's definition that it was accepted with.
@@ -301,6 +303,7 @@ class SessionOut(BaseModel):
     phase: Phase
     reason: Reason | None
     message: str | None
+    caller_message: str | None
     room: RoomOut
     timeline: TimelineOut
     usage: UsageOut
@@ -332,6 +335,7 @@ class SessionOut(BaseModel):
             phase=session.phase,
             reason=session.ending.reason if session.ending else None,
             message=session.ending.message if session.ending else None,
+            caller_message=session.ending.caller_message if session.ending else None,
             room=RoomOut(
                 provider=session.room_provider,
                 url=session.room_url,

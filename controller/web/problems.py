@@ -29,8 +29,9 @@ from controller.web.errors import (
 
 
 class Problem(BaseModel):
-    """What went wrong. `code` is stable, for programs; `detail` says what to do, for people.
+    """What went wrong. `code` is stable, for programs; `detail` says to the operator or developer what to do.
 
+    `caller_message` is one sentence that may be shown or read to a caller, without internals.
     `limit` names the limit that a start would have exceeded.
     """
 
@@ -38,6 +39,7 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+    caller_message: str
     code: str
     limit: Annotated[LimitName, WithJsonSchema({"type": "string", "enum": [*LimitName]})] | None = None
 
@@ -136,8 +138,7 @@ def _described(errors: Sequence[type[ControllerError]]) -> dict[str, Any]:
 
 
 def _example(error: type[ControllerError]) -> dict[str, Any]:
-    detail = _summary(error)
-    return _body(error.status, error.title, detail, error.code)
+    return _body(error, _summary(error))
 
 
 class _ProblemDocument(JSONResponse):
@@ -158,14 +159,24 @@ def problem(error: ControllerError, more_headers: Mapping[str, str] | None = Non
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    body = _body(error.status, error.title, error.detail, error.code, error.limit)
+    body = _body(error, error.detail, error.limit)
     document = _ProblemDocument(body, error.status, headers=headers, media_type=PROBLEM_TYPE)
     document.code, document.limit = error.code, error.limit
     return document
 
 
-def _body(status: int, title: str, detail: str, code: str, limit: LimitName | None = None) -> dict[str, Any]:
-    document = Problem(type="about:blank", title=title, status=status, detail=detail, code=code, limit=limit)
+def _body(
+    error: ControllerError | type[ControllerError], detail: str, limit: LimitName | None = None
+) -> dict[str, Any]:
+    document = Problem(
+        type="about:blank",
+        title=error.title,
+        status=error.status,
+        detail=detail,
+        caller_message=error.caller_message,
+        code=error.code,
+        limit=limit,
+    )
     return document.model_dump(exclude_none=True)
 
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 from loguru import logger
 from pipecat.frames.frames import CancelFrame, EndFrame, Frame
 
-from podline.contract.reasons import TERMINATED, Phase, Reason
+from podline.contract.reason_texts import TEXTS
+from podline.contract.reasons import TERMINATED, Reason
 from podline.runner.attendance import Attendance
 from podline.runner.ending import UNHURRIED_SECONDS, CallEnding
 from podline.runner.health.verdicts import name_of
@@ -29,9 +30,6 @@ PAST_SECONDS: Final = 0.2
 LEAVING_SECONDS: Final = 2.0
 """How long the processors may then take to release what they hold."""
 _LOOK_SECONDS: Final = 0.01
-
-FAILED: Final = "Something went wrong on our side. Please call again."
-"""What the caller reads if a call failed."""
 
 
 class Closing:
@@ -112,9 +110,8 @@ class Closing:
         ending = self._ending
         # The controller knows who sent the signal; for the caller the call was stopped.
         reason = Reason.STOPPED if ending.reason == TERMINATED else Reason(ending.reason)
-        # The details of a failure are for the operator.
-        message = FAILED if reason.phase is Phase.FAILED else ending.message
-        return {"type": "call_ended", "reason": reason, "message": message}
+        # The ending's own message is for the operator.
+        return {"type": "call_ended", "reason": reason, "message": TEXTS[reason].to_caller}
 
 
 async def is_done(task: asyncio.Task[None], within: float) -> bool:

@@ -75,4 +75,4 @@ async def test_typed_words_are_answered_aloud_and_goodbye_ends_the_call(
 
     session = await eventually(lambda: ended_session(controller, session_id), "the session's end")
     assert session["reason"] == goodbye.data["reason"] == "completed"
-    assert session["message"] == goodbye.data["message"]
+    assert session["caller_message"] == goodbye.data["message"]

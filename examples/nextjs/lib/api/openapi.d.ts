@@ -648,6 +648,8 @@ export interface components {
          * SessionOut
          * @description A session in its current state.
          *
+         *     Once it has ended, `message` tells the operator what happened and what to do, and `caller_message` is a
+         *     sentence that may be shown or read to the caller.
          *     `turns_unanswered` counts the times that the caller was owed an answer and had not heard it: after a turn,
          *     the greeting or a tool's result. Most are answered after all, because the bot asks again and reconnects.
          *     `agent_version` is the version of the agent's definition that it was accepted with.
@@ -665,6 +667,8 @@ export interface components {
             reason: components["schemas"]["Reason"] | null;
             /** Message */
             message: string | null;
+            /** Caller Message */
+            caller_message: string | null;
             room: components["schemas"]["RoomOut"];
             timeline: components["schemas"]["TimelineOut"];
             usage: components["schemas"]["UsageOut"];
@@ -885,8 +889,9 @@ export interface components {
         };
         /**
          * Problem
-         * @description What went wrong. `code` is stable, for programs; `detail` says what to do, for people.
+         * @description What went wrong. `code` is stable, for programs; `detail` says to the operator or developer what to do.
          *
+         *     `caller_message` is one sentence that may be shown or read to a caller, without internals.
          *     `limit` names the limit that a start would have exceeded.
          */
         Problem: {
@@ -898,6 +903,8 @@ export interface components {
             status: number;
             /** Detail */
             detail: string;
+            /** Caller Message */
+            caller_message: string;
             /** Code */
             code: string;
             /** @default null */

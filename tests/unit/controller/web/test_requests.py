@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from controller.core.errors import OF_THE_APP
 from controller.web.models import SessionId, UserId
 from testing.fakes.controllers.site import Serve, Site
 
@@ -65,6 +66,7 @@ async def test_an_invalid_request_is_told_field_by_field(site: Site, body: objec
         "title": "The request is not valid",
         "status": 422,
         "detail": detail,
+        "caller_message": OF_THE_APP,
         "code": "invalid_request",
     }
 
