@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from dataclasses import dataclass
+from typing import Final
 
 import pytest
 import pytest_asyncio
@@ -12,52 +14,63 @@ from testing.node.shells import shell_bot
 from testing.node.site import NodeSite, own_site
 
 
+@dataclass(frozen=True)
+class Case:
+    """A bot, whose name says what it does, and how its session has to end."""
+
+    name: str
+    reason: str
+    said: str
+
+
+CASES: Final = [
+    Case("exit-0", "vanished", "exited with code 0 without a final report"),
+    Case("exit-1", "crashed", "exited with code 1"),
+    Case("exit-2", "crashed", "exited with code 2"),
+    Case("exit-64", "config_invalid", "invalid"),
+    Case("exit-65", "room_refused", "refused the bot"),
+    Case("exit-66", "room_lost", "lost its connection to the room"),
+    Case("exit-67", "model_refused", "refused the bot"),
+    Case("exit-68", "model_unreachable", "could not reach the model"),
+    Case("exit-69", "model_lost", "lost its connection to the model"),
+    # Outgrows its memory, which is not the same as being killed.
+    Case("glutton", "out_of_memory", "Raise its memory limit"),
+    # Fills its disk.
+    Case("hoarder", "evicted", 'EmptyDir volume "tmp"'),
+]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A session's end, as the controller answers it and as it is on the Job."""
+
+    reason: str
+    message: str
+    recorded: tuple[str, str]
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def namespace(installed: NodeCluster) -> AsyncIterator[str]:
-    async with own_site(installed, "exit-codes", shell_bot) as own:
-        yield own.namespace
+async def ends(installed: NodeCluster) -> dict[str, Ended | BaseException]:
+    """All cases, played at the same time."""
+    async with own_site(installed, "exit-codes", shell_bot) as site:
+        played = await asyncio.gather(*(play(site, case.name) for case in CASES), return_exceptions=True)
+    return {case.name: ended for case, ended in zip(CASES, played, strict=True)}
 
 
-@pytest.mark.parametrize(
-    ("code", "reason", "said"),
-    [
-        (0, "vanished", "exited with code 0 without a final report"),
-        (1, "crashed", "exited with code 1"),
-        (2, "crashed", "exited with code 2"),
-        (64, "config_invalid", "invalid"),
-        (65, "room_refused", "refused the bot"),
-        (66, "room_lost", "lost its connection to the room"),
-        (67, "model_refused", "refused the bot"),
-        (68, "model_unreachable", "could not reach the model"),
-        (69, "model_lost", "lost its connection to the model"),
-    ],
-)
-async def test_an_exit_code_is_its_reason(site: NodeSite, code: int, reason: str, said: str) -> None:
-    name = f"exit-{code}"
+async def play(site: NodeSite, name: str) -> Ended:
     await site.start(session_id=name)
-
     session = await site.until_over(name)
-
-    assert session["reason"] == reason
-    assert said in session["message"]
-    assert await site.recorded(name) == (reason, session["message"])
+    return Ended(session["reason"], session["message"], await site.recorded(name))
 
 
-async def test_a_bot_that_outgrows_its_memory_is_told_from_one_that_was_killed(site: NodeSite) -> None:
-    await site.start(session_id="glutton")
-
-    session = await site.until_over("glutton")
-
-    assert session["reason"] == "out_of_memory"
-    assert "Raise its memory limit" in session["message"]
-
-
-async def test_a_bot_that_fills_its_disk_is_evicted_and_the_sentence_names_the_volume(
-    site: NodeSite,
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_how_a_bots_process_ends_is_its_reason(
+    ends: dict[str, Ended | BaseException], case: Case
 ) -> None:
-    await site.start(session_id="hoarder")
+    ended = ends[case.name]
+    if isinstance(ended, BaseException):
+        raise ended
 
-    session = await site.until_over("hoarder")
-
-    assert session["reason"] == "evicted"
-    assert 'EmptyDir volume "tmp"' in session["message"]
+    assert ended.reason == case.reason
+    assert case.said in ended.message
+    assert ended.recorded == (ended.reason, ended.message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import time
@@ -55,9 +56,9 @@ def podman() -> Podman:
     return Podman(cache_directory())
 
 
-@pytest.fixture
-def start(podman: Podman) -> Iterator[Start]:
-    """Starts containers, and removes them after the test."""
+@contextlib.contextmanager
+def starting(podman: Podman) -> Iterator[Start]:
+    """Start containers in the block, and remove them at its end."""
     containers: list[Container] = []
 
     def start_one(name: str, *arguments: str, options: tuple[str, ...] = (), **variables: str) -> Container:
@@ -65,20 +66,32 @@ def start(podman: Podman) -> Iterator[Start]:
         containers.append(Container(podman, image, *arguments, options=options, **variables))
         return containers[-1]
 
-    yield start_one
-    for container in containers:
-        container.remove()
+    try:
+        yield start_one
+    finally:
+        for container in containers:
+            container.remove()
 
 
 @pytest.fixture
-def shop(start: Start, tmp_path: Path) -> dict[str, str]:
+def start(podman: Podman) -> Iterator[Start]:
+    """Starts containers, and removes them after the test."""
+    with starting(podman) as start_one:
+        yield start_one
+
+
+@pytest.fixture(scope="module")
+def shop(podman: Podman, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """What a bot has to know of a sandbox that runs in its image."""
-    directory = tmp_path / "sandbox"
-    directory.mkdir()
-    directory.chmod(0o777)
-    sandbox = start("sandbox", "--directory", str(directory), options=(f"--volume={directory}:{directory}",))
-    until(sandbox, (directory / "sandbox.env").exists)
-    return {name: value or "" for name, value in dotenv_values(directory / "sandbox.env").items()}
+    directory = tmp_path_factory.mktemp("sandbox")
+    # Another user's, whose folders above it let nobody else in.
+    for folder in (directory, *directory.parents[:2]):
+        folder.chmod(0o777)
+    with starting(podman) as start_one:
+        options = (f"--volume={directory}:{directory}",)
+        sandbox = start_one("sandbox", "--directory", str(directory), options=options)
+        until(sandbox, (directory / "sandbox.env").exists)
+        yield {name: value or "" for name, value in dotenv_values(directory / "sandbox.env").items()}
 
 
 @pytest.fixture
