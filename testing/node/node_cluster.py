@@ -83,7 +83,12 @@ class NodeCluster(ControlPlane):
             self._add_worker(worker)
         self._add_proxy_and_enforcer()
         await self._start(enforcement.PROGRAM)
-        await asyncio.gather(*(self._start_worker(worker, self._images) for worker in self.workers))
+        first, *others = self.workers
+        await self._start(f"containerd-{first.number}")
+        await first.load(self._images)
+        for other in others:
+            await other.share_images_of(first)
+        await asyncio.gather(*(self._start_worker(worker) for worker in self.workers))
         await self._until_ready(self.workers)
         # Only now: kube-proxy ends itself where its node gets an address later.
         await self._start("kube-proxy")
@@ -95,9 +100,8 @@ class NodeCluster(ControlPlane):
         path = f"/apis/apps/v1/namespaces/kube-system/daemonsets/{names.NAME}"
         await self.until(path, lambda found: found["status"].get("numberReady") == 1)
 
-    async def _start_worker(self, worker: Worker, images: Iterable[Path] = ()) -> None:
+    async def _start_worker(self, worker: Worker) -> None:
         await self._start(f"containerd-{worker.number}")
-        await worker.load(images)
         kubelet = self.part(f"kubelet-{worker.number}")
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not await worker.is_healthy():

@@ -62,6 +62,11 @@ class Worker:
     def socket(self) -> Path:
         return self.directory / "containerd.sock"
 
+    @property
+    def image_store(self) -> Path:
+        """The root of containerd."""
+        return self.directory / "containerd"
+
     def write(self) -> None:
         """Write all configurations, and make the groups that the kubelet wants to find."""
         self._make_control_groups()
@@ -100,6 +105,17 @@ class Worker:
         """Import images from their archives."""
         for archive in images:
             await run(self.ctr("images", "import", archive))
+
+    async def share_images_of(self, other: Worker) -> None:
+        """Take over another node's images before containerd is started here.
+
+        Layers and blobs never change once they are stored, so the nodes share the files. The databases that
+        list them are copied: containerd writes those in place.
+        """
+        await run(["cp", "--archive", "--link", other.image_store, self.image_store])
+        for database in other.image_store.rglob("*.db"):
+            copy = self.image_store / database.relative_to(other.image_store)
+            await run(["cp", "--remove-destination", database, copy])
 
     def processes(self, pod_uid: str = "") -> set[int]:
         """All that runs in containers here, or in one pod's, what holds a pod's network included."""
@@ -178,7 +194,7 @@ class Worker:
     def _containerd(self) -> str:
         cri = 'plugins."io.containerd.grpc.v1.cri"'
         return f"""version = 2
-root = "{self.directory}/containerd"
+root = "{self.image_store}"
 state = "{self.directory}/containerd-state"
 oom_score = 0
 [grpc]

@@ -79,7 +79,6 @@ PLAYS: Final[tuple[Play, ...]] = (stopped, lonely, brief, frozen, killed, termin
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def ends(installed: NodeCluster) -> dict[str, dict[str, Any] | BaseException]:
     """How all of them ended, played a few at a time."""
-
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def in_turn(site: NodeSite, play: Play) -> dict[str, Any]:
@@ -97,9 +96,7 @@ async def ends(installed: NodeCluster) -> dict[str, dict[str, Any] | BaseExcepti
 
 
 @pytest.fixture
-def ended(
-    ends: dict[str, dict[str, Any] | BaseException], request: pytest.FixtureRequest
-) -> dict[str, Any]:
+def ended(ends: dict[str, dict[str, Any] | BaseException], request: pytest.FixtureRequest) -> dict[str, Any]:
     """The end of the session that the test names."""
     found = ends[request.param.__name__]
     if isinstance(found, BaseException):

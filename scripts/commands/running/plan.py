@@ -24,15 +24,18 @@ Lane = tuple[str, ...]
 Group = tuple[Lane, ...]
 
 PLAN: Final[tuple[Group, ...]] = (
-    # At the same time: the tests of what runs in a bot's process mostly wait, for a model or a pipeline.
-    (("tests/unit/podline tests/unit/bot",), ("unit",)),
-    (("contract",),),
-    (("attacks",),),
-    (("monitoring",),),
-    (("web",),),
-    (("local",),),
-    (("cluster",),),
-    (("node",),),
+    (
+        # What computes, in the time that calls leave.
+        ("unit", "attacks", "monitoring"),
+        ("tests/unit/podline tests/unit/bot", "contract", "cluster"),
+        # Calls, which mostly wait until somebody has finished a sentence.
+        ("tests/local/endings tests/local/agents tests/local/clock",),
+        ("tests/local/model_faults tests/local/counting",),
+        # Both build the example web app, in one folder.
+        ("web", "local"),
+        # Last, since what it needs takes longest to prepare.
+        ("node",),
+    ),
 )
 
 

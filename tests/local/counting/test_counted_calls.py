@@ -1,4 +1,4 @@
-"""A hundred short calls with faults: what was counted is what the model says it has sent.
+"""Fifty short calls with faults: what was counted is what the model says it has sent.
 
 PODLINE_COUNTED_CALLS sets another number of calls, PODLINE_COUNTED_SEED repeats a run's faults.
 """
@@ -16,7 +16,7 @@ from tests.local.counting.bad_channel import BadChannel
 from tests.local.counting.counted_calls import Call, Run, hangs_up_in_mid_answer, plan, play, plus, tokens_of
 from tests.local.endings.site import open_site
 
-CALLS = int(os.environ.get("PODLINE_COUNTED_CALLS", "100"))
+CALLS = int(os.environ.get("PODLINE_COUNTED_CALLS", "50"))
 MOST_OFF_PLAN = 0.1
 SEED = os.environ.get("PODLINE_COUNTED_SEED") or str(os.getpid())
 SETTINGS = {
