@@ -82,18 +82,6 @@ async def test_a_call_goes_on_when_the_controllers_process_is_killed(site: NodeS
 
 
 @pytest.mark.usefixtures("put_back")
-async def test_a_call_goes_on_when_the_controller_is_restarted(site: NodeSite, voice: Voice) -> None:
-    controller = await ready_pod(site.cluster, CONTROLLER)
-    async with talking(site, voice) as call:
-        await site.kubectl("rollout", "restart", "deployment/podline")
-        await until_back(site, controller)
-        await call.is_found_again()
-        await call.asks()
-
-    await call.is_on_record()
-
-
-@pytest.mark.usefixtures("put_back")
 async def test_a_call_goes_on_when_the_controller_is_updated(
     site: NodeSite, voice: Voice, next_image: str
 ) -> None:
