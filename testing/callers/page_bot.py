@@ -54,13 +54,16 @@ class _PageBot:
 
 
 @asynccontextmanager
-async def called(page: Page, messages: Iterable[str]) -> AsyncIterator[None]:
-    """Call from the page a bot that sends these messages, each a text, once the page is ready for them."""
+async def called(page: Page, messages: Iterable[str]) -> AsyncIterator[RTCPeerConnection]:
+    """Call from the page a bot that sends these messages, each a text, once the page is ready for them.
+
+    Yields the bot's end of the connection.
+    """
     bot = _PageBot(messages)
     await page.route("**/start", bot.start)
     await page.route("**/api/offer", bot.meet)
     try:
         await page.get_by_role("button", name="Start talking").click()
-        yield
+        yield bot.connection
     finally:
         await bot.connection.close()

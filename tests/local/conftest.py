@@ -13,6 +13,7 @@ from dotenv import dotenv_values
 
 from sandbox.voice import Voice
 from testing.callers.browsing import chromium_here, record
+from testing.pictures.album import Album
 from testing.processes import Program, Sandbox, answers, free_port, processes_of
 from testing.servers.livekit import LiveKitServer, livekit_server
 
@@ -24,6 +25,10 @@ COUNTED = pytest.StashKey[list[str]]()
 """Likewise, of what was counted."""
 MODEL_FAULTS = pytest.StashKey[list[str]]()
 """Likewise, of what was heard of a model that misbehaves."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", type=Path, help="a folder for pictures of the pages in their states")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -123,6 +128,12 @@ async def store(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture(scope="session")
 def voice() -> Voice:
     return Voice()
+
+
+@pytest.fixture(scope="session")
+def album(pytestconfig: pytest.Config) -> Album:
+    folder: Path | None = pytestconfig.getoption("--pictures", default=None)
+    return Album(folder)
 
 
 @pytest.fixture(scope="session")

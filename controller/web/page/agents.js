@@ -1,6 +1,7 @@
 // The agents that this page may start, and the one that is chosen.
 
-import { CallError, readStartable } from "./requests.js";
+import { CallError } from "./faults.js";
+import { readStartable } from "./requests.js";
 
 /** Event `chosen` with the agent {name, has_panel} in `detail`. */
 export class Agents extends EventTarget {

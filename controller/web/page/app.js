@@ -13,8 +13,9 @@ import { Messages } from "./messages.js";
 import { Panel } from "./panel.js";
 import { Record } from "./record.js";
 import { Services } from "./services.js";
+import { Stopwatch } from "./stopwatch.js";
 import { Tabs } from "./tabs.js";
-import { clipped, clock, figure } from "./text.js";
+import { clipped, figure } from "./text.js";
 import { ToolCalls } from "./tools.js";
 
 const STATUS = {
@@ -28,10 +29,16 @@ const STATUS = {
 };
 const CAN_CHOOSE = ["idle", "ended"];
 const LONGEST_NOTICE = 1000;
+const LONGEST_DETAIL = 4000;
+const OUT_OF_REACH = {
+  online: "The voice service has stopped answering. Your call may end.",
+  offline: "Your device is not connected to the internet. Your call may end.",
+};
 
 const $ = (id) => document.getElementById(id);
 
 takeKey();
+const stopwatch = new Stopwatch($("clock"));
 const conversation = new Conversation($("turns"));
 const levels = new Levels($("line"), { you: $("you-level"), bot: $("bot-level") });
 const devices = new Devices({
@@ -42,9 +49,9 @@ const panel = new Panel($("panel"), say);
 const services = new Services({
   answers: $("answers"), rows: $("services"), tokens: $("tokens"), note: $("services-note"),
 });
-const tools = new ToolCalls({ list: $("tools"), note: $("tools-note"), count: $("tools-count") });
+const tools = new ToolCalls({ list: $("tools"), note: $("tools-note"), count: $("tools-count"), stopwatch });
 const events = new Events({
-  list: $("events"), search: $("events-search"), note: $("events-note"), copy: $("events-copy"),
+  list: $("events"), search: $("events-search"), note: $("events-note"), copy: $("events-copy"), stopwatch,
 });
 const facts = new Facts({
   session: $("session"), models: $("models"), timeline: $("timeline"), note: $("record-note"), copy: $("session-copy"),
@@ -54,9 +61,8 @@ const agents = new Agents($("agent"));
 let call = null;
 let record = null;
 let state = "idle";
+let isShaky = false;
 let audioContext = null;
-let liveSince = null;
-let ticking = 0;
 
 $("connect").addEventListener("click", connect);
 $("again").addEventListener("click", connect);
@@ -97,10 +103,14 @@ function connect() {
   });
   call.addEventListener("elsewhere", ({ detail }) => showRoomLink(detail));
   call.addEventListener("wordless", () => {
-    showNotice("This bot sends no RTVI messages. You can talk to it, but the page can show only its sound.");
+    showNotice("This assistant can be heard, but the page can’t show what is said.", [
+      ["Detail", "The bot sends no RTVI messages; Pipecat’s RTVIProcessor would."],
+    ]);
   });
   call.addEventListener("ended", ({ detail }) => finish(detail));
   call.start();
+  // The button is gone, and with it the keyboard's place.
+  $("turns").focus();
 }
 
 function clearLastCall(agent) {
@@ -110,8 +120,8 @@ function clearLastCall(agent) {
   conversation.begin(agent.name ?? "Bot");
   facts.know({ Agent: agent.name });
   showPanel(agent);
-  liveSince = null;
-  $("clock").textContent = "0:00";
+  stopwatch.reset();
+  isShaky = false;
   $("notice").hidden = true;
 }
 
@@ -131,6 +141,9 @@ function follow(sessionId) {
     facts.read(detail);
     if (target.hasEnded) current.recordEnded();
   });
+  record.addEventListener("reach", ({ detail }) => {
+    if (call === current) showReach(detail);
+  });
 }
 
 function useTrack(side, track) {
@@ -146,17 +159,21 @@ function useMicrophone(deviceId) {
 async function finish(outcome) {
   const followed = record;
   levels.stop();
+  stopwatch.stop();
   conversation.close();
   tools.close();
   $("voice").srcObject = null;
   $("notice").hidden = true;
-  clearInterval(ticking);
-  showEnding(describeEnding(outcome, messages.ending, null), []);
+  showEnding(describeEnding(outcome, messages.farewell, null), []);
   $("ending-title").focus();
-  const session = (await followed?.ended()) ?? null;
-  if (session === null || record !== followed) return;
-  facts.read(session);
-  showEnding(describeEnding(outcome, messages.ending, session), summarise(session));
+  const { session, refusal } = (await followed?.ended()) ?? { session: null, refusal: null };
+  if (record !== followed) return;
+  const known = { session, refusal, isInReach: followed?.isInReach ?? true };
+  if (session !== null) facts.read(session);
+  showEnding(
+    describeEnding(outcome, messages.farewell, known),
+    session !== null && stopwatch.seconds > 0 ? summarise(stopwatch.seconds, session) : [],
+  );
 }
 
 function showState(now) {
@@ -170,12 +187,7 @@ function showState(now) {
   agents.disabled = !CAN_CHOOSE.includes(now);
   panel.send({ type: "call", state: now });
   if (now === "microphone") showMuted(false);
-  if (now === "live" && liveSince === null) {
-    liveSince = performance.now();
-    ticking = setInterval(() => {
-      $("clock").textContent = clock((performance.now() - liveSince) / 1000);
-    }, 1000);
-  }
+  if (now === "live") stopwatch.start();
 }
 
 function setMuted(muted) {
@@ -200,15 +212,36 @@ function showPanel({ name, has_panel: hasPanel }) {
 }
 
 function showMicrophone(problem) {
-  $("notice").hidden = problem === null;
+  if (problem === null) $("notice").hidden = true;
+  else showNotice(problem, []);
   $("notice-retry").hidden = problem === null;
-  if (problem !== null) $("notice-text").textContent = problem;
 }
 
-function showNotice(text) {
+/** Show a sentence for the caller, and what a developer wants to know as pairs of a label and a text. */
+function showNotice(text, details) {
   $("notice-text").textContent = clipped(text, LONGEST_NOTICE);
   $("notice-retry").hidden = true;
+  showDetails($("notice-more"), details);
   $("notice").hidden = false;
+}
+
+function showDetails(place, details) {
+  place.hidden = details.length === 0;
+  place.open = false;
+  const shown = details.map(([label, text]) => figure(label, clipped(text, LONGEST_DETAIL)));
+  place.querySelector("dl").replaceChildren(...shown);
+}
+
+function showReach(isInReach) {
+  if (state === "ended" || state === "idle") return;
+  if (isInReach) {
+    $("notice").hidden = true;
+    return;
+  }
+  showNotice(navigator.onLine ? OUT_OF_REACH.online : OUT_OF_REACH.offline, [
+    ["Detail", `No answer from ${location.origin}. A bot in a cluster goes on without its controller; a local one ends.`],
+  ]);
+  if (isShaky) call.breakOff();
 }
 
 function showRoomLink(address) {
@@ -216,14 +249,15 @@ function showRoomLink(address) {
 }
 
 function showShaky(shaky) {
+  isShaky = shaky;
   if (state === "live") $("status").textContent = shaky ? "Connection interrupted…" : STATUS.live;
+  if (shaky && record?.isInReach === false) call.breakOff();
 }
 
-function showEnding({ title, text, reason, failed }, summary) {
+function showEnding({ title, text, failed, details }, summary) {
   $("ending").classList.toggle("failed", failed);
   $("ending-title").textContent = title;
   $("ending-text").textContent = text;
-  $("ending-reason").textContent = reason ?? "";
-  $("ending-reason").parentElement.hidden = reason === null;
   $("ending-summary").replaceChildren(...summary.map(([label, value]) => figure(label, value)));
+  showDetails($("ending-more"), details);
 }

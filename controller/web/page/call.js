@@ -1,13 +1,15 @@
 // One call: microphone, session, room, and the RTVI messages in it.
 
+import { CallError } from "./faults.js";
 import { openMicrophone, silentTrack, MicrophoneError } from "./microphone.js";
-import { abandonSession, CallError, startSession } from "./requests.js";
+import { abandonSession, startSession } from "./requests.js";
 import { dailyPage } from "./rooms/daily.js";
 import { LiveKitRoom } from "./rooms/livekit.js";
 import { WebRtcRoom } from "./rooms/webrtc.js";
 import * as rtvi from "./rtvi.js";
 
 const READY_WITHIN_MS = 10_000; // from the connection to the bot's own word that it is ready
+const WRONG = "Something on this page went wrong. Please reload it and call again.";
 
 /**
  * Events, each with its content in `detail`:
@@ -15,10 +17,10 @@ const READY_WITHIN_MS = 10_000; // from the connection to the bot's own word tha
  * `track` {side: "you" | "bot", track}; `microphone` a sentence if there is none, otherwise null;
  * `sent` and `received` {raw, message}, the latter null if it is no RTVI message; `shaky` true while the connection is
  * interrupted; `elsewhere` the address of the page where the call takes place; `wordless` if the bot sends no messages;
- * `ended` {by: "caller" | "bot" | "lost" | "failed", sentence}, once and last; the sentence may be null.
+ * `ended` {by: "caller" | "bot" | "lost" | "failed", fault}, once and last; the fault is a CallError or null.
  *
  * A room reports `ready` when messages can be sent, `connected`, `track`, `message` (a text as received), `shaky`,
- * `left` when the bot went, and `lost` with a sentence or null.
+ * `left` when the bot went, and `lost` with a CallError or null.
  */
 export class Call extends EventTarget {
   sessionId = null;
@@ -60,7 +62,8 @@ export class Call extends EventTarget {
       else await this.#connect(answer);
     } catch (error) {
       if (this.#ended) return;
-      this.#end("failed", error instanceof CallError ? error.message : `The call could not start: ${error.message}`);
+      const details = [["Detail", `${error.name}: ${error.message}`]];
+      this.#end("failed", error instanceof CallError ? error : new CallError(WRONG, { isGuess: true, details }));
     }
   }
 
@@ -92,6 +95,11 @@ export class Call extends EventTarget {
   /** End the call because the session's record says that it is over. */
   recordEnded() {
     this.#end("bot", null);
+  }
+
+  /** End the call because both its connection and its controller are gone. */
+  breakOff() {
+    this.#end("lost", null);
   }
 
   async #openTrack() {
@@ -130,13 +138,17 @@ export class Call extends EventTarget {
     room.addEventListener("track", ({ detail }) => this.#emit("track", { side: "bot", track: detail }));
     room.addEventListener("shaky", ({ detail }) => this.#emit("shaky", detail));
     room.addEventListener("left", () => this.#end("bot", null));
-    room.addEventListener("lost", ({ detail }) => this.#end("lost", detail));
+    room.addEventListener("lost", ({ detail }) => this.#end(this.#connected ? "lost" : "failed", detail));
     await room.connect(this.#track);
   }
 
   #goElsewhere(answer) {
     const page = dailyPage(answer);
-    if (page === null) throw new CallError("The server named a room that a browser can’t open.");
+    if (page === null) {
+      throw new CallError("The call can’t be opened. Please tell the people who run this page.", {
+        details: [["Detail", "The controller named a room that a browser can’t open: its address is not https."]],
+      });
+    }
     this.#isElsewhere = true;
     this.#track.stop();
     this.#emit("state", "elsewhere");
@@ -170,7 +182,7 @@ export class Call extends EventTarget {
     this.#emit("sent", { raw, message });
   }
 
-  #end(by, sentence) {
+  #end(by, fault) {
     if (this.#ended) return;
     this.#ended = true;
     this.#abort.abort();
@@ -179,7 +191,7 @@ export class Call extends EventTarget {
     this.#track?.stop();
     if (this.sessionId !== null && !this.#connected && !this.#isElsewhere) abandonSession(this.sessionId);
     this.#emit("state", "ended");
-    this.#emit("ended", { by, sentence });
+    this.#emit("ended", { by, fault });
   }
 
   #emit(type, detail) {

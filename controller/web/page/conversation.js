@@ -5,6 +5,8 @@ import { clipped, element } from "./text.js";
 const NEAR_END_PIXELS = 120;
 const MOST_TURNS = 500;
 const LONGEST_TURN = 8000;
+const WORDS_WITHIN_MS = 4000; // after the caller's last sound; words may still come later
+const UNCLEAR = "Not understood. Say it again, or type it.";
 
 export class Conversation {
   #list;
@@ -32,11 +34,20 @@ export class Conversation {
 
   /** Add the turn now, because its words arrive well after speech began. */
   callerStartedSpeaking() {
-    if (this.#yours !== null && this.#yours.text.textContent === "") this.#yours.item.remove();
+    if (isWordless(this.#yours)) markUnclear(this.#yours);
     this.#yours = this.#addTurn("you", "You");
     this.#yours.item.classList.add("waiting");
     this.#bots = null;
     this.#keepEndInSight();
+  }
+
+  callerStoppedSpeaking() {
+    const turn = this.#yours;
+    setTimeout(() => {
+      if (!isWordless(turn)) return;
+      markUnclear(turn);
+      this.#keepEndInSight();
+    }, WORDS_WITHIN_MS);
   }
 
   typed(text) {
@@ -62,7 +73,7 @@ export class Conversation {
     }
     this.#yours ??= this.#addTurn("you", "You");
     const turn = this.#yours;
-    turn.item.classList.remove("waiting");
+    turn.item.classList.remove("waiting", "unclear");
     turn.item.classList.toggle("interim", !final);
     turn.settled ??= "";
     turn.text.textContent = clipped(joined(turn.settled, text), LONGEST_TURN);
@@ -106,7 +117,8 @@ export class Conversation {
 
   /** Mark all turns as complete. */
   close() {
-    for (const item of this.#list.querySelectorAll(".waiting")) item.remove();
+    if (isWordless(this.#yours)) markUnclear(this.#yours);
+    announce(this.#yours);
     announce(this.#bots);
     this.#yours = this.#bots = null;
   }
@@ -131,6 +143,18 @@ export class Conversation {
   #keepEndInSight() {
     if (this.#atEnd) this.#list.scrollTop = this.#list.scrollHeight;
   }
+}
+
+function isWordless(turn) {
+  return turn !== null && turn.item.classList.contains("waiting");
+}
+
+/** Keep the turn of a caller who was heard and not understood: otherwise they would wait for an answer. */
+function markUnclear(turn) {
+  turn.item.classList.remove("waiting");
+  turn.item.classList.add("unclear");
+  turn.text.textContent = UNCLEAR;
+  announce(turn);
 }
 
 /** Let a screen reader read the turn now that it is complete, rather than word by word. */

@@ -1,6 +1,7 @@
-// How a call ended, in words, and its figures.
+// How a call ended: a title and a sentence for the caller, details for developers, and the call's figures.
 
 import { costOf } from "./facts.js";
+import { cutOff, offline, stopped } from "./faults.js";
 import { clock, number } from "./text.js";
 
 const TITLES = new Map([
@@ -10,44 +11,84 @@ const TITLES = new Map([
   ["no_caller", "Nobody joined in time"],
   ["idle", "It went quiet"],
   ["max_duration", "Time is up"],
-  ["budget_spent", "The call’s budget is used up"],
+  ["budget_spent", "The call has used all it may"],
 ]);
+const FAILED = "The call failed";
+const FINDING_OUT = "Finding out why…";
 
 const PLAIN = {
   caller: ["You hung up", "The call is over."],
-  bot: ["Call ended", "The bot left the call."],
-  lost: ["Connection lost", "The connection to the bot was lost. Check your network and call again."],
-  failed: ["The call did not start", "Something went wrong before the call began."],
+  bot: ["Call ended", "The assistant left the call."],
+  lost: ["Connection lost", FINDING_OUT],
+  failed: ["The call did not start", FINDING_OUT],
 };
 
+/** Reasons that a page itself can cause, by leaving: they say nothing about why it left. */
+const BY_THE_PAGE = ["caller_left", "stopped", "no_caller"];
+
 /**
- * Return title, sentence and reason to show: from the session's record, otherwise from the bot's last message,
- * otherwise from what the page saw itself.
+ * Return {title, text, failed, details} of an ending; `details` are pairs of a label and a text.
+ *
+ * `outcome` is {by, fault} as the call saw it, and `farewell` what the bot said last. `known` is
+ * {session, refusal, isInReach} once the controller has been asked, and null before: until then nothing is blamed that
+ * its answer may excuse.
  */
-export function describeEnding({ by, sentence }, lastMessage, record) {
-  // A terminated bot doesn't know why; the record does.
-  const known = record ?? (lastMessage?.reason === "terminated" ? null : lastMessage);
-  const [plainTitle, plainText] = PLAIN[by];
-  const reason = known?.reason ?? null;
-  const failed = by === "failed" || record?.phase === "failed" || (by === "lost" && reason === null);
+export function describeEnding({ by, fault }, farewell, known) {
+  const broke = by === "lost" || by === "failed";
+  const session = known?.session ?? null;
+  if (session !== null && !(broke && BY_THE_PAGE.includes(session.reason))) return fromRecord(by, session);
+  if (by === "caller") return plain(by, farewell);
+  // A bot that was told to stop doesn't know by whom: its controller, or the end of its controller.
+  const isSure = farewell !== null && !["stopped", "terminated"].includes(farewell.reason);
+  if (isSure && by !== "failed") return fromFarewell(by, farewell);
+  if (known?.refusal) {
+    return { ...fromFault(known.refusal, TITLES.get(farewell?.reason) ?? FAILED), failed: farewell === null };
+  }
+  if (fault !== null && !fault.isGuess) return fromFault(fault, PLAIN[by][0]);
+  if (known === null) return { ...plain(by, farewell), failed: broke };
+  if (!navigator.onLine) return fromFault(offline("the call"));
+  if (!known.isInReach) return fromFault(stopped());
+  if (broke) return fromFault(fault ?? cutOff("The room closed the connection."), PLAIN[by][0]);
+  return farewell === null ? plain(by, null) : fromFarewell(by, farewell);
+}
+
+function fromRecord(by, { phase, reason, message, caller_message: sentence }) {
+  const failed = phase === "failed";
   return {
-    title: TITLES.get(reason) ?? (reason !== null && failed ? "The call failed" : plainTitle),
-    text: sentence ?? known?.message ?? plainText,
-    reason,
+    title: TITLES.get(reason) ?? (failed ? FAILED : PLAIN[by][0]),
+    text: sentence ?? (failed ? "Something went wrong on our side. Please call again in a few minutes." : "The call is over."),
     failed,
+    details: pairs([["Reason", reason], ["Message", message]]),
   };
 }
 
-/** Return the record's figures of the call as pairs of a label and a value. */
-export function summarise({ timeline, usage, cost }) {
-  const began = timeline?.caller_joined ?? timeline?.accepted;
-  const seconds = began && timeline.ended ? (Date.parse(timeline.ended) - Date.parse(began)) / 1000 : null;
+function fromFarewell(by, { reason, message }) {
+  const failed = !TITLES.has(reason);
+  const details = pairs([["Reason", reason], ["Source", "The bot’s last message; the record can’t be read."]]);
+  return { title: TITLES.get(reason) ?? FAILED, text: message ?? PLAIN[by][1], failed, details };
+}
+
+function fromFault({ title, message, details }, otherTitle) {
+  return { title: title ?? otherTitle, text: message, failed: true, details };
+}
+
+function plain(by, farewell) {
+  const [title, text] = PLAIN[by];
+  return { title, text, failed: false, details: pairs([["Reason", farewell?.reason]]) };
+}
+
+function pairs(all) {
+  return all.filter(([, text]) => typeof text === "string" && text !== "");
+}
+
+/** Return the figures of a call that lasted so many seconds as pairs of a label and a value. */
+export function summarise(seconds, { usage, cost }) {
   const models = Object.values(usage?.models ?? {});
-  const tools = Object.entries(usage?.tool_calls ?? {});
+  const tools = Object.values(usage?.tool_calls ?? {});
   return [
-    ["Length", seconds === null ? "–" : clock(seconds)],
+    ["Length", clock(seconds)],
     ["Your turns", count(usage?.turns)],
-    ["Tool calls", count(tools.reduce((sum, [, { ok, error }]) => sum + (ok ?? 0) + (error ?? 0), 0))],
+    ["Tool calls", count(tools.reduce((sum, { ok, error }) => sum + (ok ?? 0) + (error ?? 0), 0))],
     ["Tokens in", count(models.reduce((sum, model) => sum + (model.prompt_tokens ?? 0), 0))],
     ["Tokens out", count(models.reduce((sum, model) => sum + (model.completion_tokens ?? 0), 0))],
     ...(costOf(cost) === null ? [] : [["Cost", costOf(cost)]]),

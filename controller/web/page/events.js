@@ -14,11 +14,12 @@ export class Events {
   #note;
   #events = [];
   #count = 0;
-  #began = 0;
+  #stopwatch;
   #shown = 0; // the number of the last event on show
   #drawing = 0;
 
-  constructor({ list, search, note, copy }) {
+  constructor({ list, search, note, copy, stopwatch }) {
+    this.#stopwatch = stopwatch;
     this.#list = list;
     this.#search = search;
     this.#note = note;
@@ -29,7 +30,6 @@ export class Events {
   begin() {
     this.#events = [];
     this.#count = this.#shown = 0;
-    this.#began = performance.now();
     this.#redraw();
   }
 
@@ -40,7 +40,7 @@ export class Events {
     const type = clipped(message?.type, LONGEST_TYPE) || "not RTVI";
     this.#events.push({
       number: this.#count,
-      at: (performance.now() - this.#began) / 1000,
+      at: this.#stopwatch.seconds,
       direction,
       type,
       text,

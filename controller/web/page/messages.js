@@ -5,9 +5,10 @@ import { clipped, quantity } from "./text.js";
 const LONGEST_WORDS = 8000;
 const LONGEST_REASON = 64;
 const LONGEST_SECONDS = 86_400;
+const BOT_ERROR = "The assistant has a problem. If it stays silent, say it again or call again.";
 
 export class Messages {
-  ending = null; // what the bot said of the call's end: {reason, message}
+  farewell = null; // what the bot said of the call's end: {reason, message}; both are for the caller
   #conversation;
   #services;
   #tools;
@@ -23,7 +24,7 @@ export class Messages {
   }
 
   begin() {
-    this.ending = null;
+    this.farewell = null;
   }
 
   /** Handle a message {type, data}. Nothing in `data` is to be trusted. */
@@ -31,6 +32,8 @@ export class Messages {
     switch (type) {
       case "user-started-speaking":
         return this.#conversation.callerStartedSpeaking();
+      case "user-stopped-speaking":
+        return this.#conversation.callerStoppedSpeaking();
       case "user-input":
         return this.#conversation.callerSaid(clipped(data.text, LONGEST_WORDS), {
           kind: data.input_type,
@@ -54,7 +57,7 @@ export class Messages {
         return this.#panel.send({ type: "ui-command", data });
       case "error":
       case "error-response":
-        return this.#showNotice(`The bot reports an error: ${clipped(data.error, LONGEST_WORDS)}`);
+        return this.#showNotice(BOT_ERROR, [["Detail", clipped(data.error, LONGEST_WORDS)]]);
       default:
         return undefined;
     }
@@ -69,7 +72,7 @@ export class Messages {
         this.#services.answeredAfter(seconds);
       }
     } else if (data.type === "call_ended") {
-      this.ending = {
+      this.farewell = {
         reason: clipped(data.reason, LONGEST_REASON) || null,
         message: clipped(data.message, LONGEST_WORDS) || null,
       };

@@ -1,17 +1,10 @@
 // The controller's HTTP calls, as Pipecat's clients make them, with readable errors.
 
+import { CallError, refusal, unanswered } from "./faults.js";
 import { authorization } from "./key.js";
 
 const OFFER_TRIES = 3;
 const OFFER_PAUSE_MS = 2000;
-
-/** A request failed; `message` is a sentence for the person at the page. */
-export class CallError extends Error {
-  constructor(message, status = 0) {
-    super(message);
-    this.status = status;
-  }
-}
 
 /** Return what this page may start: {room, agents: [{name, has_panel}], default}. */
 export async function readStartable() {
@@ -56,12 +49,32 @@ export function abandonSession(sessionId) {
   fetch(recordPath(sessionId), { method: "DELETE", keepalive: true, headers: authorization() }).catch(() => {});
 }
 
-/** Return the stream of the session's changes, or null if this page may not read them. */
+/** Return the stream of the session's changes, or null if this page may not read them. Throws if nobody answers. */
 export async function openRecord(sessionId, signal) {
   const response = await fetch(`${recordPath(sessionId)}/events`, { signal, headers: authorization() });
   if (response.ok) return response.body;
   response.body?.cancel();
+  if (response.status >= 500) throw new TypeError(`status ${response.status}`);
   return null;
+}
+
+/** Throw unless the controller answers. */
+export async function reach(signal) {
+  const response = await fetch("/livez", { signal, cache: "no-store" });
+  response.body?.cancel();
+}
+
+/**
+ * Return how a session ended, as the refusal of a message to its bot says it; null if it goes on or nobody answers.
+ * A caller's token allows this where the record itself may not be read.
+ */
+export async function askEnd(sessionId, signal) {
+  try {
+    await sendCandidates(sessionId, "", [], signal);
+    return null;
+  } catch (error) {
+    return error instanceof CallError && error.code === "session_ended" ? error : null;
+  }
 }
 
 function offerPath(sessionId) {
@@ -73,8 +86,9 @@ function recordPath(sessionId) {
 }
 
 async function request(method, path, { body, signal }) {
-  // An offer is authorised by the token in its session's id.
+  // An offer is authorised by the token in its session's id, which is not for showing.
   const key = path.startsWith("/sessions/") ? {} : authorization();
+  const where = `${method} ${path.replace(/(~|%7E)[^/]*/i, "~…")}`;
   let response;
   try {
     response = await fetch(path, {
@@ -85,18 +99,16 @@ async function request(method, path, { body, signal }) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new CallError("The server can’t be reached. Is it still running?");
+    throw unanswered(where, error.message);
   }
   const answer = await response.json().catch(() => null);
   if (response.ok) return answer ?? {};
-  const sentence = answer?.detail ?? answer?.title;
-  throw new CallError(
-    typeof sentence === "string" ? sentence : `The server answered with status ${response.status}.`,
-    response.status,
-  );
+  throw refusal(response.status, answer, where);
 }
 
-function pause(milliseconds, signal) {
+/** Wait. Throws the signal's reason once it is aborted. */
+export async function pause(milliseconds, signal) {
+  signal?.throwIfAborted();
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, milliseconds);
     signal?.addEventListener("abort", () => {

@@ -48,9 +48,9 @@ export function figure(label, value) {
   return pair;
 }
 
-/** Return seconds as 1:05. */
+/** Return whole seconds as 1:05. */
 export function clock(seconds) {
-  const whole = Math.max(0, Math.round(seconds));
+  const whole = Math.max(0, Math.floor(seconds));
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 

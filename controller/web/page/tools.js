@@ -1,6 +1,6 @@
 // The bot's tool calls: name, arguments, result and times, as far as the bot reports them.
 
-import { asJson, clipped, duration, element } from "./text.js";
+import { asJson, clipped, clock, duration, element } from "./text.js";
 
 const MOST = 200;
 const LONGEST_VALUE = 4000;
@@ -14,10 +14,11 @@ export class ToolCalls {
   #count;
   #calls = new Map(); // id -> {item, began, state}, oldest first
   #total = 0;
-  #began = 0;
+  #stopwatch;
   #withholds = false;
 
-  constructor({ list, note, count }) {
+  constructor({ list, note, count, stopwatch }) {
+    this.#stopwatch = stopwatch;
     this.#list = list;
     this.#note = note;
     this.#count = count;
@@ -28,7 +29,6 @@ export class ToolCalls {
     this.#calls.clear();
     this.#total = 0;
     this.#withholds = false;
-    this.#began = performance.now();
     this.#describe();
   }
 
@@ -67,7 +67,7 @@ export class ToolCalls {
     const head = element("p", "head");
     const state = element("span", "took", "running…");
     head.append(
-      element("span", "at", `${((began - this.#began) / 1000).toFixed(1)} s`),
+      element("span", "at", clock(this.#stopwatch.seconds)),
       element("code", "name", name || "a tool"),
       state,
     );

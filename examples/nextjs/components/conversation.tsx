@@ -4,10 +4,15 @@ import type { Turn } from "@/lib/call/conversation";
 
 const NEAR_END_PIXELS = 120;
 
+const UNCLEAR = "Not understood. Say it again, or type it.";
+
 /** The conversation. A screen reader reads each turn once it is complete, rather than word by word. */
 export function Conversation({ turns }: { turns: Turn[] }) {
   const list = useRef<HTMLOListElement>(null);
   const isAtEnd = useRef(true);
+
+  // The button that started the call is gone, and with it the keyboard's place.
+  useEffect(() => list.current?.focus(), []);
 
   useEffect(() => {
     if (isAtEnd.current && list.current !== null) list.current.scrollTop = list.current.scrollHeight;
@@ -28,9 +33,14 @@ export function Conversation({ turns }: { turns: Turn[] }) {
       {turns.map((turn) => (
         <li key={turn.id} className={`turn ${turn.side}`} aria-busy={turn.isOpen}>
           <p className="who">{turn.side === "bot" ? "Assistant" : turn.isTyped ? "You, typed" : "You"}</p>
-          <p className={turn.isOpen && turn.side === "you" ? "words interim" : "words"}>{turn.text || "…"}</p>
+          <p className={classOf(turn)}>{turn.isUnclear ? UNCLEAR : turn.text || "…"}</p>
         </li>
       ))}
     </ol>
   );
+}
+
+function classOf({ side, isOpen, isUnclear }: Turn): string {
+  if (isUnclear) return "words unclear";
+  return isOpen && side === "you" ? "words interim" : "words";
 }

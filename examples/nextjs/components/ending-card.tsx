@@ -12,15 +12,15 @@ export function EndingCard({ ending, onAgain }: { ending: Description; onAgain: 
         {ending.title}
       </h2>
       <p>{ending.text}</p>
-      {ending.reason !== null && (
-        <p className="reason">
-          <span className="unseen">Reason: </span>
-          <code>{ending.reason}</code>
-        </p>
-      )}
       <button type="button" className="primary" onClick={onAgain}>
         Call again
       </button>
+      {ending.details !== null && (
+        <details>
+          <summary>Details for developers</summary>
+          <p>{ending.details}</p>
+        </details>
+      )}
     </section>
   );
 }

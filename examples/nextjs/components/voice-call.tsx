@@ -4,6 +4,7 @@ import { useEffect, useReducer, useRef } from "react";
 
 import type { Call } from "@/lib/call/call";
 import { describe } from "@/lib/call/ending";
+import { NOT_LOADED } from "@/lib/call/faults";
 import { after, NO_CALL, type CallState } from "@/lib/call/state";
 
 import { Composer } from "./composer";
@@ -19,9 +20,6 @@ const STATUS: Record<CallState["phase"], string> = {
   live: "Connected",
   ended: "Call ended",
 };
-
-const NOT_LOADED =
-  "Part of this page could not be loaded. Check your internet connection and reload the page.";
 
 /** The page: one call at a time, from the button to the ending. */
 export function VoiceCall() {
@@ -47,7 +45,7 @@ export function VoiceCall() {
     isLoading.current = true;
     const { Call } = await import("@/lib/call/call").catch(() => ({ Call: null }));
     isLoading.current = false;
-    if (Call === null) return dispatch({ type: "ended", by: "failed", sentence: NOT_LOADED });
+    if (Call === null) return dispatch({ type: "ended", by: "failed", fault: NOT_LOADED });
     const made: Call = new Call((event) => {
       if (call.current === made) dispatch(event);
     });

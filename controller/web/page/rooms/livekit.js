@@ -1,5 +1,7 @@
 // A room at LiveKit. RTVI messages are JSON in reliable data packets.
 
+import { noPath } from "../faults.js";
+
 /** A room; see `Call` for what it reports. */
 export class LiveKitRoom extends EventTarget {
   #client;
@@ -27,7 +29,9 @@ export class LiveKitRoom extends EventTarget {
   }
 
   async connect(track) {
-    await this.#room.connect(this.#url, this.#token);
+    await this.#room.connect(this.#url, this.#token).catch((error) => {
+      throw noPath(`LiveKit’s client reports: ${error.message}.`);
+    });
     if (this.#closed) return;
     // At once and even if silent: a bot learns late of a participant who publishes nothing.
     const { Track } = this.#client;

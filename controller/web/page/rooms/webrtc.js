@@ -1,10 +1,10 @@
 // A call straight to the bot, as Pipecat's SmallWebRTC transport expects it.
 
+import { CallError, cutOff, noPath } from "../faults.js";
 import { sendCandidates, sendOffer } from "../requests.js";
 
 const PING_MS = 1000; // Pipecat considers a caller gone after 3 s without one
 const GATHERING_MS = 800; // later candidates follow by PATCH
-const NO_PATH = "Your browser found no path to the bot: a network in between blocks the connection.";
 
 /** A room; see `Call` for what it reports. */
 export class WebRtcRoom extends EventTarget {
@@ -83,7 +83,7 @@ export class WebRtcRoom extends EventTarget {
       this.#emit("connected", null);
     }
     this.#emit("shaky", state === "disconnected");
-    if (state === "failed") this.#emit("lost", this.#connected ? null : NO_PATH);
+    if (state === "failed") this.#emit("lost", this.#connected ? cutOff("ICE lost its path.") : noPath("ICE found no path."));
   }
 
   #openChannel(channel) {
@@ -94,7 +94,7 @@ export class WebRtcRoom extends EventTarget {
       this.#emit("ready", null);
     });
     channel.addEventListener("message", ({ data }) => this.#receive(data));
-    channel.addEventListener("close", () => this.#emit("lost", null));
+    channel.addEventListener("close", () => this.#emit("lost", cutOff("The data channel closed.")));
   }
 
   #receive(data) {
@@ -104,7 +104,7 @@ export class WebRtcRoom extends EventTarget {
     } else if (signal.type === "peerLeft") {
       this.#emit("left", null);
     } else if (signal.type === "renegotiate") {
-      this.#negotiate().catch((error) => this.#emit("lost", error.message));
+      this.#negotiate().catch((error) => this.#emit("lost", error instanceof CallError ? error : cutOff(error.message)));
     }
   }
 

@@ -13,11 +13,14 @@ export type StartAnswer =
   | { agentStatus: "started"; sessionId: string; room: Room }
   | {
       agentStatus: "busy" | "rate_limited" | "unavailable";
+      /** A sentence for the caller. */
       message: string;
+      /** The controller's stable name for the problem, for developers; null if there is none. */
+      code: string | null;
       retryAfterSeconds: number | null;
     };
 
-/** The answer of `GET` and `DELETE /api/sessions/{id}`. `message` is a sentence once the session has ended. */
+/** The answer of `GET` and `DELETE /api/sessions/{id}`. `message` is a sentence for the caller once it has ended. */
 export interface SessionAnswer {
   phase: "starting" | "live" | "stopping" | "ended" | "failed";
   reason: string | null;

@@ -2,19 +2,22 @@
 
 import type { SessionAnswer, StartAnswer } from "@/lib/api/answers";
 
-const UNREACHABLE: StartAnswer = {
-  agentStatus: "unavailable",
-  message: "The shop can't be reached. Check your internet connection.",
-  retryAfterSeconds: null,
-};
-const UNEXPECTED: StartAnswer = {
-  agentStatus: "unavailable",
-  message: "Something went wrong in the shop. Try again in a moment.",
-  retryAfterSeconds: null,
-};
+import { notStarted, OFFLINE, type Fault } from "./faults";
 
-/** Request a call. Never throws. */
-export async function requestCall(): Promise<StartAnswer> {
+export type Started = Extract<StartAnswer, { agentStatus: "started" }>;
+
+/** What the shop's server knows of a session. `unknown`: it answers, but not about this session. */
+export type Found =
+  | { kind: "record"; record: SessionAnswer }
+  | { kind: "unknown" }
+  | { kind: "service gone" }
+  | { kind: "offline" };
+
+const UNREACHABLE = "The shop doesn't answer. Please try again in a few minutes.";
+const UNEXPECTED = "Something went wrong in the shop. Please try again in a few minutes.";
+
+/** Request a call, and return it or why there is none. Never throws. */
+export async function requestCall(): Promise<Started | Fault> {
   let response: Response;
   try {
     response = await fetch("/api/daily-room", {
@@ -22,20 +25,23 @@ export async function requestCall(): Promise<StartAnswer> {
       headers: { "Content-Type": "application/json" },
       body: "{}",
     });
-  } catch {
-    return UNREACHABLE;
+  } catch (error) {
+    return navigator.onLine ? notStarted(UNREACHABLE, `POST /api/daily-room: ${String(error)}`) : OFFLINE;
   }
   const answer = (await response.json().catch(() => null)) as Partial<StartAnswer> | null;
-  return answer?.agentStatus === undefined ? UNEXPECTED : (answer as StartAnswer);
+  if (answer?.agentStatus === undefined) return notStarted(UNEXPECTED, `Status ${response.status}, no JSON.`);
+  if (answer.agentStatus === "started") return answer as Started;
+  return notStarted(answer.message ?? UNEXPECTED, answer.code ?? answer.agentStatus);
 }
 
-/** Return the session's state, or null if it can't be read. */
-export async function readSession(id: string): Promise<SessionAnswer | null> {
+/** Return what the shop's server knows of the session. Never throws. */
+export async function readSession(id: string): Promise<Found> {
   try {
     const response = await fetch(path(id));
-    return response.ok ? ((await response.json()) as SessionAnswer) : null;
+    if (response.ok) return { kind: "record", record: (await response.json()) as SessionAnswer };
+    return { kind: response.status >= 500 ? "service gone" : "unknown" };
   } catch {
-    return null;
+    return { kind: navigator.onLine ? "service gone" : "offline" };
   }
 }
 

@@ -10,24 +10,30 @@ import {
 
 import type { Room } from "@/lib/api/answers";
 
-import { isOver, readSession, requestCall, stopSession } from "./api";
+import { isOver, readSession, requestCall, stopSession, type Found } from "./api";
+import { crossOriginFault, NO_PATH, type Fault } from "./faults";
 import { Microphone } from "./microphone";
 import type { CallEvent, Ending } from "./state";
 import { transportFor } from "./transports";
 
-const WATCH_MS = 3000;
+const WATCH_MS = 2000;
 const RECORD_MS = 400;
+const WORDS_WITHIN_MS = 4000; // after the caller's last sound
 const RECORD_TRIES = 40; // longer than a bot waits for a lost caller to come back
-const NO_CONNECTION =
-  "The assistant is ready, but your browser can't connect to it. A network in between may block it.";
+const PATIENCE = 10; // attempts after which a caller is told what the page itself saw
 const MICROPHONE_GONE = "The microphone was disconnected. Plug it in and call again, or just type.";
 const SOMETHING_FAILED = "The assistant had a problem. If it stays silent, call again.";
+const OUT_OF_REACH = {
+  "service gone": "The shop's voice service has stopped answering. Your call may end.",
+  offline: "Your device is not connected to the internet. Your call may end.",
+};
 
 export class Call {
   readonly #dispatch: (event: CallEvent) => void;
   #client: PipecatClient | null = null;
   #microphone: Microphone | null = null;
   #sessionId: string | null = null;
+  #wordless: ReturnType<typeof setTimeout> | undefined;
   #wasLive = false;
   #isOver = false;
 
@@ -49,12 +55,13 @@ export class Call {
 
     this.#dispatch({ type: "phase", phase: "starting" });
     const answer = await requestCall();
-    if (answer.agentStatus !== "started") return this.#end("failed", answer.message);
+    if (!("agentStatus" in answer)) return this.#end("failed", answer);
     if (this.#isOver) return stopSession(answer.sessionId);
     this.#sessionId = answer.sessionId;
 
     this.#dispatch({ type: "phase", phase: "connecting" });
     void this.#watch(answer.sessionId, WATCH_MS);
+    if (answer.room.provider === "webrtc") void this.#checkOrigin(answer.room.url);
     await this.#join(answer.room, this.#microphone);
   }
 
@@ -84,13 +91,16 @@ export class Call {
       await this.#client.initDevices();
       await this.#client.connect(params);
     } catch (error) {
-      if (this.#isOver || this.#sessionId === null) return;
+      if (this.#isOver) return;
       console.error("could not join the room", error);
-      // If the bot failed, its session knows the reason.
-      const session = await readSession(this.#sessionId);
-      const sentence = session?.phase === "failed" ? session.message : NO_CONNECTION;
-      this.#end("failed", sentence);
+      this.#end("failed", NO_PATH);
     }
+  }
+
+  /** The transport would try again for seconds, and then know only that its request failed. */
+  async #checkOrigin(endpoint: string): Promise<void> {
+    const fault = await crossOriginFault(endpoint);
+    if (fault !== null) this.#end("failed", fault);
   }
 
   #callbacks(): RTVIEventCallbacks {
@@ -107,17 +117,22 @@ export class Call {
         if (this.#wasLive && !this.#isOver)
           this.#dispatch({ type: "interrupted", interrupted: state === "connecting" });
       },
-      onUserStartedSpeaking: () => this.#dispatch({ type: "caller-started" }),
+      onUserStartedSpeaking: () => {
+        clearTimeout(this.#wordless);
+        this.#dispatch({ type: "caller-started" });
+      },
+      onUserStoppedSpeaking: () => {
+        this.#wordless = setTimeout(() => this.#dispatch({ type: "caller-unclear" }), WORDS_WITHIN_MS);
+      },
       onUserTranscript: ({ text, final }) => this.#dispatch({ type: "caller-said", text, isFinal: final }),
       onBotOutput: (output) => {
         if (isLastOfSegment(output)) this.#dispatch({ type: "bot-said", text: output.text });
       },
       onBotStoppedSpeaking: () => this.#dispatch({ type: "bot-stopped" }),
       onServerMessage: (data: unknown) => this.#receive(data),
-      onError: (message) => this.#dispatch({ type: "error", text: sentenceOf(message) }),
+      onError: (message) => this.#dispatch({ type: "notice", text: sentenceOf(message) }),
       onBotDisconnected: () => this.#end("bot", null),
-      onDisconnected: () =>
-        this.#end(this.#wasLive ? "lost" : "failed", this.#wasLive ? null : NO_CONNECTION),
+      onDisconnected: () => this.#end(this.#wasLive ? "lost" : "failed", this.#wasLive ? null : NO_PATH),
     };
   }
 
@@ -129,33 +144,39 @@ export class Call {
 
   /** Watch the session: the room doesn't show a bot that never joins, or at once one that has left. */
   async #watch(sessionId: string, everyMs: number): Promise<void> {
+    let wasInReach = true;
     while (!this.#isOver) {
-      const session = await readSession(sessionId);
-      if (session !== null && isOver(session)) {
-        return this.#wasLive ? this.#end("bot", null) : this.#end("failed", session.message);
-      }
+      const found = await readSession(sessionId);
+      if (found.kind === "record" && isOver(found.record))
+        return this.#end(this.#wasLive ? "bot" : "failed", null);
+      const isInReach = found.kind === "record" || found.kind === "unknown";
+      if (!isInReach) this.#dispatch({ type: "notice", text: OUT_OF_REACH[found.kind] });
+      else if (!wasInReach) this.#dispatch({ type: "notice", text: null });
+      wasInReach = isInReach;
       await pause(everyMs);
     }
   }
 
-  #end(by: Ending["by"], sentence: string | null): void {
+  #end(by: Ending["by"], fault: Fault | null): void {
     if (this.#isOver) return;
     this.#isOver = true;
     void this.#client?.disconnect();
     this.#microphone?.close();
-    this.#dispatch({ type: "ended", by, sentence });
+    this.#dispatch({ type: "ended", by, fault });
     if (this.#sessionId === null) return;
     // A bot notices when its caller leaves. A bot whose caller never joined would wait.
     if (!this.#wasLive) stopSession(this.#sessionId);
-    void this.#reportRecord(this.#sessionId);
+    void this.#findOut(this.#sessionId);
   }
 
-  /** Report how the controller recorded the end, and stop a session that doesn't end. */
-  async #reportRecord(sessionId: string): Promise<void> {
+  /** Report what the controller's record says about the end, and stop a session that doesn't end. */
+  async #findOut(sessionId: string): Promise<void> {
+    let found: Found = { kind: "unknown" };
     for (let attempt = 0; attempt < RECORD_TRIES; attempt += 1) {
-      const session = await readSession(sessionId);
-      if (session === null) break;
-      if (isOver(session)) return this.#dispatch({ type: "record", record: session });
+      found = await readSession(sessionId);
+      if (found.kind !== "record" || isOver(found.record)) return this.#dispatch({ type: "found", found });
+      // Meanwhile the page says what it saw, rather than nothing.
+      if (attempt === PATIENCE) this.#dispatch({ type: "found", found: { kind: "unknown" } });
       await pause(RECORD_MS);
     }
     stopSession(sessionId);

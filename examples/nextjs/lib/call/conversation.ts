@@ -9,6 +9,8 @@ export interface Turn {
   isTyped: boolean;
   /** More words may come. */
   isOpen: boolean;
+  /** The caller was heard, and not understood. */
+  isUnclear: boolean;
 }
 
 export interface Conversation {
@@ -22,8 +24,14 @@ export const NO_WORDS: Conversation = { turns: [], yours: null, bots: null };
 
 /** Add the turn now, because its words arrive well after speech began. */
 export function callerStarted(conversation: Conversation): Conversation {
-  const turns = conversation.turns.filter(({ id, text }) => id !== conversation.yours || text !== "");
-  return begun({ ...conversation, turns, bots: null }, "you");
+  return begun({ ...callerUnclear(conversation), bots: null }, "you");
+}
+
+/** Keep a turn without words, and say so: otherwise the caller would wait for an answer. Words may still come. */
+export function callerUnclear(conversation: Conversation): Conversation {
+  return changed(conversation, conversation.yours, (turn) =>
+    turn.text === "" ? { ...turn, isOpen: false, isUnclear: true } : turn,
+  );
 }
 
 /** Add the caller's words; only a final text stays. */
@@ -31,7 +39,13 @@ export function callerSaid(conversation: Conversation, text: string, isFinal: bo
   const now = conversation.yours === null ? begun(conversation, "you") : conversation;
   return changed(now, now.yours, (turn) => {
     const whole = joined(turn.settled, text);
-    return { ...turn, text: whole, settled: isFinal ? whole : turn.settled, isOpen: !isFinal };
+    return {
+      ...turn,
+      text: whole,
+      settled: isFinal ? whole : turn.settled,
+      isOpen: !isFinal,
+      isUnclear: false,
+    };
   });
 }
 
@@ -58,14 +72,14 @@ export function botStopped(conversation: Conversation): Conversation {
 }
 
 /** Mark all turns as complete. */
-export function closed({ turns }: Conversation): Conversation {
-  const said = turns.filter(({ text }) => text !== "").map((turn) => ({ ...turn, isOpen: false }));
-  return { turns: said, yours: null, bots: null };
+export function closed(conversation: Conversation): Conversation {
+  const turns = callerUnclear(conversation).turns.map((turn) => ({ ...turn, isOpen: false }));
+  return { turns, yours: null, bots: null };
 }
 
 function begun(conversation: Conversation, side: Turn["side"]): Conversation {
   const id = (conversation.turns.at(-1)?.id ?? 0) + 1;
-  const turn: Turn = { id, side, text: "", settled: "", isTyped: false, isOpen: true };
+  const turn: Turn = { id, side, text: "", settled: "", isTyped: false, isOpen: true, isUnclear: false };
   return { ...conversation, turns: [...conversation.turns, turn], [side === "you" ? "yours" : "bots"]: id };
 }
 

@@ -1,5 +1,6 @@
 /** How a call ended, for a person. */
 
+import { CUT_OFF, OFFLINE, SERVICE_STOPPED } from "./faults";
 import type { CallState } from "./state";
 
 const BY_REASON: Record<string, string> = {
@@ -9,37 +10,66 @@ const BY_REASON: Record<string, string> = {
   no_caller: "Nobody joined in time",
   idle: "It went quiet",
   max_duration: "Time is up",
-  budget_spent: "The call's budget is used up",
+  budget_spent: "The call has used all it may",
 };
 
+const FINDING_OUT = "Finding out why…";
 const BY_WHOM = {
   caller: ["You hung up", "The call is over."],
   bot: ["Call ended", "The assistant left the call."],
-  lost: ["Connection lost", "The connection to the assistant was lost. Check your network and call again."],
-  failed: ["The call did not start", "Something went wrong before the call began. Try again in a moment."],
+  lost: ["Connection lost", FINDING_OUT],
+  failed: ["The call did not start", FINDING_OUT],
 } as const;
+
+/** Reasons that this page itself can cause, by leaving: they say nothing about why it left. */
+const BY_THE_PAGE = ["caller_left", "stopped", "no_caller"];
 
 export interface Description {
   title: string;
   text: string;
-  reason: string | null;
   isFailure: boolean;
+  /** For developers. */
+  details: string | null;
 }
 
-/** Describe the ending from the controller's record, otherwise the bot's farewell, otherwise what the page saw. */
+/**
+ * Describe the ending from the controller's record, otherwise the bot's farewell, otherwise what the page saw.
+ *
+ * Until the shop's server has been asked for the record, nothing is blamed that its answer may excuse.
+ */
 export function describe({ ending, farewell }: Pick<CallState, "ending" | "farewell">): Description | null {
   if (ending === null) return null;
-  const { by, sentence, record } = ending;
-  // A terminated bot doesn't know why.
-  const known = record?.reason ? record : farewell?.reason === "terminated" ? null : farewell;
-  const isFailure = by === "failed" || record?.phase === "failed" || (by === "lost" && known === null);
+  const { by, fault, found } = ending;
+  const broke = by === "lost" || by === "failed";
+  if (found?.kind === "record" && !(broke && BY_THE_PAGE.includes(found.record.reason ?? ""))) {
+    const { phase, reason, message } = found.record;
+    return told(by, reason, message, phase === "failed");
+  }
   const [title, text] = BY_WHOM[by];
+  if (by === "caller") return { title, text, isFailure: false, details: null };
+  // A bot that was told to stop doesn't know by whom.
+  const isSure = farewell !== null && !["stopped", "terminated"].includes(farewell.reason);
+  if (isSure && by !== "failed") return told(by, farewell.reason, farewell.message, false);
+  if (fault !== null && !fault.isGuess) return { ...fault, isFailure: true };
+  if (found === null) return { title, text, isFailure: broke, details: null };
+  if (found.kind === "offline") return { ...OFFLINE, isFailure: true };
+  if (found.kind === "service gone") return { ...SERVICE_STOPPED, isFailure: true };
+  if (broke) return { ...(fault ?? CUT_OFF), isFailure: true };
+  return { title, text, isFailure: false, details: null };
+}
+
+function told(
+  by: keyof typeof BY_WHOM,
+  reason: string | null,
+  message: string | null,
+  hasFailed: boolean,
+): Description {
+  const known = reason === null ? undefined : BY_REASON[reason];
+  const isFailure = hasFailed || (reason !== null && known === undefined);
   return {
-    title:
-      (known?.reason ? BY_REASON[known.reason] : undefined) ??
-      (isFailure && by !== "failed" && known ? "The call failed" : title),
-    text: sentence ?? known?.message ?? text,
-    reason: known?.reason ?? null,
+    title: known ?? (isFailure ? "The call failed" : BY_WHOM[by][0]),
+    text: message ?? "The call is over.",
     isFailure,
+    details: reason === null ? null : `Reason on record: ${reason}.`,
   };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { describe as ending } from "./ending";
+import { NO_PATH, notStarted, type Fault } from "./faults";
 import { price } from "./shelf";
 import { after, NO_CALL, type CallEvent, type CallState } from "./state";
 
@@ -49,9 +50,14 @@ describe("the conversation", () => {
     expect(words(state)).toEqual(["bot: Hello!", "bot: Still there?"]);
   });
 
-  it("drops noise that produced no words", () => {
-    const state = played({ type: "caller-started" }, { type: "caller-started" }, callerSays("Shoes."));
-    expect(words(state)).toEqual(["you: Shoes."]);
+  it("keeps a turn that was not understood, and takes words for it that come late", () => {
+    const unclear = played({ type: "caller-started" }, { type: "caller-unclear" });
+    expect(unclear.conversation.turns).toMatchObject([{ text: "", isUnclear: true }]);
+    expect(after(unclear, callerSays("Shoes.")).conversation.turns).toMatchObject([
+      { text: "Shoes.", isUnclear: false },
+    ]);
+    const again = [{ type: "caller-started" } as const, callerSays("Shoes.")].reduce(after, unclear);
+    expect(again.conversation.turns.map(({ isUnclear }) => isUnclear)).toEqual([true, false]);
   });
 
   it("shows typed words at once, and spoken words in a separate turn", () => {
@@ -64,9 +70,9 @@ describe("the conversation", () => {
     const state = played(
       botSays("Good"),
       { type: "caller-started" },
-      { type: "ended", by: "lost", sentence: null },
+      { type: "ended", by: "lost", fault: null },
     );
-    expect(words(state)).toEqual(["bot: Good"]);
+    expect(words(state)).toEqual(["bot: Good", "you: "]);
     expect(state.conversation.turns.every(({ isOpen }) => !isOpen)).toBe(true);
     expect(after(state, callerSays("too late"))).toEqual(state);
   });
@@ -111,53 +117,63 @@ describe("the shelf", () => {
 });
 
 describe("the ending", () => {
-  const ended = (by: "caller" | "bot" | "lost" | "failed", sentence: string | null = null): CallEvent => ({
+  const ended = (by: "caller" | "bot" | "lost" | "failed", fault: Fault | null = null): CallEvent => ({
     type: "ended",
     by,
-    sentence,
+    fault,
   });
   const record = (phase: "ended" | "failed", reason: string): CallEvent => ({
-    type: "record",
-    record: { phase, reason, message: "What the controller says." },
+    type: "found",
+    found: { kind: "record", record: { phase, reason, message: "What a caller may read." } },
+  });
+  const found = (kind: "unknown" | "service gone" | "offline"): CallEvent => ({
+    type: "found",
+    found: { kind },
   });
 
-  it("comes from the record if there is one", () => {
+  it("comes from the record if there is one, with the reason for developers", () => {
     expect(ending(played(ended("caller"), record("ended", "caller_left")))).toEqual({
       title: "You hung up",
-      text: "What the controller says.",
-      reason: "caller_left",
+      text: "What a caller may read.",
       isFailure: false,
+      details: "Reason on record: caller_left.",
     });
-  });
-
-  it("comes from the bot's farewell until the record arrives, unless the bot was terminated", () => {
-    const farewell = (reason: string) => tells({ type: "call_ended", reason, message: "It went quiet." });
-    expect(ending(played(farewell("idle"), ended("bot")))).toMatchObject({
-      title: "It went quiet",
-      reason: "idle",
-    });
-    expect(ending(played(farewell("terminated"), ended("bot")))).toMatchObject({
-      title: "Call ended",
-      reason: null,
-    });
-  });
-
-  it("calls a failure a failure", () => {
     const crashed = played(ended("lost"), record("failed", "crashed"));
-    expect(ending(crashed)).toMatchObject({ title: "The call failed", reason: "crashed", isFailure: true });
-    expect(ending(played(ended("lost")))).toMatchObject({ title: "Connection lost", isFailure: true });
+    expect(ending(crashed)).toMatchObject({ title: "The call failed", isFailure: true });
+  });
+
+  it("comes from the bot's farewell until the record arrives, unless the bot was told to stop", () => {
+    const farewell = (reason: string) => tells({ type: "call_ended", reason, message: "It is quiet." });
+    const idle = ending(played(farewell("idle"), ended("bot")));
+    expect(idle).toMatchObject({ title: "It went quiet", text: "It is quiet." });
+    expect(ending(played(farewell("stopped"), ended("bot")))).toMatchObject({ title: "Call ended" });
+    const gone = played(farewell("stopped"), ended("bot"), found("service gone"));
+    expect(ending(gone)).toMatchObject({ title: "The service stopped", isFailure: true });
+  });
+
+  it("blames nothing before the record has been asked, and then what is left", () => {
+    expect(ending(played(ended("lost")))).toMatchObject({ text: "Finding out why…" });
+    expect(ending(played(ended("lost"), found("unknown")))).toMatchObject({ title: "Connection lost" });
+    expect(ending(played(ended("lost"), found("offline")))).toMatchObject({ title: "You are offline" });
+    // The bot saw its caller go, which is no cause.
+    const left = ending(played(ended("lost"), record("ended", "caller_left")));
+    expect(left).toMatchObject({ title: "Connection lost" });
+    const refused = ending(played(ended("failed", NO_PATH), record("failed", "model_refused")));
+    expect(refused).toMatchObject({ title: "The call failed" });
   });
 
   it("says why a call did not start", () => {
-    expect(ending(played(ended("failed", "All assistants are busy.")))).toMatchObject({
+    const busy = notStarted("All lines are busy.", "capacity_reached");
+    expect(ending(played(ended("failed", busy)))).toMatchObject({
       title: "The call did not start",
-      text: "All assistants are busy.",
+      text: "All lines are busy.",
+      details: "capacity_reached",
       isFailure: true,
     });
   });
 });
 
 it("a call starts with nothing of the last one", () => {
-  const last = played(botSays("Hello!"), { type: "ended", by: "caller", sentence: null });
+  const last = played(botSays("Hello!"), { type: "ended", by: "caller", fault: null });
   expect(after(last, { type: "phase", phase: "microphone" })).toEqual({ ...NO_CALL, phase: "microphone" });
 });

@@ -1,26 +1,28 @@
 /** The state of a call that the page shows: a pure function of its events. */
 
-import type { SessionAnswer } from "@/lib/api/answers";
-
 import {
   botSaid,
   botStopped,
   callerSaid,
   callerStarted,
   callerTyped,
+  callerUnclear,
   closed,
   NO_WORDS,
 } from "./conversation";
 import type { Conversation } from "./conversation";
+import type { Found } from "./api";
+import type { Fault } from "./faults";
 import { EMPTY_SHELF, shelved, type Shelf } from "./shelf";
 
 export type Phase = "idle" | "microphone" | "starting" | "connecting" | "live" | "ended";
 
-/** Who ended the call, and a sentence if there is one. `failed`: before it began; `lost`: the connection broke. */
+/** Who ended the call, and why if the page knows. `failed`: before it began; `lost`: the connection broke. */
 export interface Ending {
   by: "caller" | "bot" | "lost" | "failed";
-  sentence: string | null;
-  record: SessionAnswer | null;
+  fault: Fault | null;
+  /** What the shop's server says about the end; null until it has been asked. */
+  found: Found | null;
 }
 
 export type CallEvent =
@@ -30,14 +32,15 @@ export type CallEvent =
   | { type: "muted"; muted: boolean }
   | { type: "interrupted"; interrupted: boolean }
   | { type: "caller-started" }
+  | { type: "caller-unclear" }
   | { type: "caller-said"; text: string; isFinal: boolean }
   | { type: "caller-typed"; text: string }
   | { type: "bot-said"; text: string }
   | { type: "bot-stopped" }
   | { type: "server-message"; data: unknown }
-  | { type: "error"; text: string }
-  | { type: "ended"; by: Ending["by"]; sentence: string | null }
-  | { type: "record"; record: SessionAnswer };
+  | { type: "notice"; text: string | null }
+  | { type: "ended"; by: Ending["by"]; fault: Fault | null }
+  | { type: "found"; found: Found };
 
 export interface CallState {
   phase: Phase;
@@ -68,7 +71,7 @@ export const NO_CALL: CallState = {
 
 export function after(state: CallState, event: CallEvent): CallState {
   // Ignore events that arrive after the end.
-  if (state.phase === "ended" && event.type !== "phase" && event.type !== "record") return state;
+  if (state.phase === "ended" && event.type !== "phase" && event.type !== "found") return state;
   switch (event.type) {
     case "phase":
       return event.phase === "microphone"
@@ -84,6 +87,8 @@ export function after(state: CallState, event: CallEvent): CallState {
       return { ...state, isInterrupted: event.interrupted };
     case "caller-started":
       return { ...state, conversation: callerStarted(state.conversation) };
+    case "caller-unclear":
+      return { ...state, conversation: callerUnclear(state.conversation) };
     case "caller-said":
       return { ...state, conversation: callerSaid(state.conversation, event.text, event.isFinal) };
     case "caller-typed":
@@ -94,7 +99,7 @@ export function after(state: CallState, event: CallEvent): CallState {
       return { ...state, conversation: botStopped(state.conversation) };
     case "server-message":
       return afterServerMessage(state, event.data);
-    case "error":
+    case "notice":
       return { ...state, notice: event.text };
     case "ended":
       return {
@@ -104,10 +109,10 @@ export function after(state: CallState, event: CallEvent): CallState {
         botTrack: null,
         isInterrupted: false,
         conversation: closed(state.conversation),
-        ending: { by: event.by, sentence: event.sentence, record: null },
+        ending: { by: event.by, fault: event.fault, found: null },
       };
-    case "record":
-      return state.ending === null ? state : { ...state, ending: { ...state.ending, record: event.record } };
+    case "found":
+      return state.ending === null ? state : { ...state, ending: { ...state.ending, found: event.found } };
   }
 }
 

@@ -29,6 +29,7 @@ function at(id: string) {
   return { params: { path: { session_id: id } }, signal: AbortSignal.timeout(TIMEOUT_MS) };
 }
 
-function shown({ phase, reason, message }: Session): SessionAnswer {
+/** The record's own `message` is for the operator. */
+function shown({ phase, reason, caller_message: message }: Session): SessionAnswer {
   return { phase, reason, message };
 }

@@ -17,15 +17,17 @@ interface Timeouts {
 }
 const TIMEOUTS: Timeouts = { attempt: 8000, stop: 2000 };
 
-const SENTENCES = {
-  capacity_reached: "All assistants are busy right now. Try again in a minute.",
-  user_limit_reached: "You are already in a call. Hang up there first, then try again.",
-  unavailable: "The assistant can't start right now. Try again in a moment.",
-};
+const UNAVAILABLE = "The assistant can't start right now. Try again in a moment.";
 
 type Outcome =
   | { kind: "session"; session: Session }
-  | { kind: "refused"; status: number; code: string; retryAfterSeconds: number | null }
+  | {
+      kind: "refused";
+      status: number;
+      code: string;
+      callerMessage: string | undefined;
+      retryAfterSeconds: number | null;
+    }
   | { kind: "no answer" };
 
 /** Start a session. Never throws: the page works without an assistant. */
@@ -47,10 +49,12 @@ async function ask(userId: string, sessionId: string, withinMs: number): Promise
       signal: AbortSignal.timeout(withinMs),
     });
     if (data !== undefined) return { kind: "session", session: data };
+    const problem = error as { code?: string; caller_message?: string } | undefined;
     return {
       kind: "refused",
       status: response.status,
-      code: (error as { code?: string } | undefined)?.code ?? "unknown",
+      code: problem?.code ?? "unknown",
+      callerMessage: problem?.caller_message,
       retryAfterSeconds: Number(response.headers.get("Retry-After")) || null,
     };
   } catch (error) {
@@ -99,12 +103,14 @@ function answerOf(outcome: Outcome): StartAnswer {
     }
     console.error("the controller's room has no url or no token", { provider: room.provider });
   }
-  const code = outcome.kind === "refused" ? outcome.code : null;
-  const retryAfterSeconds = outcome.kind === "refused" ? outcome.retryAfterSeconds : null;
+  if (outcome.kind !== "refused") {
+    return { agentStatus: "unavailable", message: UNAVAILABLE, code: null, retryAfterSeconds: null };
+  }
+  const { code, callerMessage, retryAfterSeconds } = outcome;
   if (code === "capacity_reached" || code === "user_limit_reached") {
-    return { agentStatus: "busy", message: SENTENCES[code], retryAfterSeconds };
+    return { agentStatus: "busy", message: callerMessage ?? UNAVAILABLE, code, retryAfterSeconds };
   }
   // 401, 403, 409, 422: this app is misconfigured. Its operator must know, not the shop's visitors.
-  if (outcome.kind === "refused") console.error("the controller refused", { status: outcome.status, code });
-  return { agentStatus: "unavailable", message: SENTENCES.unavailable, retryAfterSeconds };
+  console.error("the controller refused", { status: outcome.status, code });
+  return { agentStatus: "unavailable", message: UNAVAILABLE, code, retryAfterSeconds };
 }

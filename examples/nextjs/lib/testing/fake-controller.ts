@@ -14,6 +14,7 @@ interface Session {
   phase: string;
   reason: string | null;
   message: string | null;
+  caller_message: string | null;
   room: { provider: string; url: string | null; token: string | null; ice_servers?: object[] };
 }
 
@@ -35,8 +36,10 @@ export class FakeController {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  end(id: string, reason: string, message: string): void {
-    Object.assign(this.sessions.get(id)!, { phase: "ended", reason, message });
+  /** `message` is the operator's. */
+  end(id: string, reason: string, message: string, callerMessage: string): void {
+    const end = { phase: "ended", reason, message, caller_message: callerMessage };
+    Object.assign(this.sessions.get(id)!, end);
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -62,7 +65,8 @@ export class FakeController {
     const { session_id: id, user_id } = body;
     const isNew = !this.sessions.has(id);
     if (isNew) {
-      this.sessions.set(id, { id, user_id, phase: "live", reason: null, message: null, room: this.room });
+      const none = { reason: null, message: null, caller_message: null };
+      this.sessions.set(id, { id, user_id, phase: "live", ...none, room: this.room });
     }
     json(response, isNew ? 201 : 200, this.sessions.get(id)!);
   }
@@ -70,7 +74,14 @@ export class FakeController {
 
 function problem(response: ServerResponse, status: number, code: string, retryAfter?: number): void {
   if (retryAfter !== undefined) response.setHeader("Retry-After", retryAfter);
-  json(response, status, { type: "about:blank", title: code, status, code, detail: `Inside: ${KEY}` });
+  json(response, status, {
+    type: "about:blank",
+    title: code,
+    status,
+    code,
+    detail: `Inside: ${KEY}`,
+    caller_message: "Please call later.",
+  });
 }
 
 function json(response: ServerResponse, status: number, body: object): void {

@@ -33,12 +33,12 @@ function isSmall(request: NextRequest): boolean {
 }
 
 function unavailable(message: string): StartAnswer {
-  return { agentStatus: "unavailable", message, retryAfterSeconds: null };
+  return { agentStatus: "unavailable", message, code: null, retryAfterSeconds: null };
 }
 
 function tooMany(seconds: number): StartAnswer {
   const message = `Too many calls in a short time. Try again in ${seconds} s.`;
-  return { agentStatus: "rate_limited", message, retryAfterSeconds: seconds };
+  return { agentStatus: "rate_limited", message, code: null, retryAfterSeconds: seconds };
 }
 
 function respond(answer: StartAnswer, status: number): NextResponse<StartAnswer> {

@@ -36,10 +36,10 @@ async function ask(route: typeof GET, visitor: Visitor, id: string, headers?: Re
 it("tells a user how their call ended, and nothing else of its record", async () => {
   const visitor = new Visitor();
   const id = await calling(visitor);
-  controller.end(id, "caller_left", "The caller left.");
+  controller.end(id, "caller_left", "The caller left.", "You left the call.");
   expect(await ask(GET, visitor, id)).toEqual({
     status: 200,
-    body: { phase: "ended", reason: "caller_left", message: "The caller left." },
+    body: { phase: "ended", reason: "caller_left", message: "You left the call." },
   });
 });
 
