@@ -10,7 +10,7 @@ from scripts.commands.programs import ROOT, run_program
 from testing.callers.browser import find_chromium
 from testing.pictures.captions import FOLDER, NAMES, README, readme
 
-_TESTS: Final = ("test_browser.py", "test_page_faults.py", "test_nextjs.py")
+_TESTS: Final = ("test_browser.py", "test_page_faults.py", "test_nextjs_faults.py")
 
 
 def take_pictures() -> None:

@@ -8,20 +8,40 @@ import re
 import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from playwright.async_api import Page, Route, expect
 
 from podline.contract.reason_texts import TEXTS
 from podline.contract.reasons import Reason
 from testing.callers.browsing import HEARD
-from testing.callers.page_bot import SESSION, TOKEN, called, said
+from testing.callers.page_bot import SESSION, TOKEN, Murmur, called, rtvi, said
 from testing.pictures.album import PHONE, Album
 from testing.processes import eventually
 
 _NOT_FOR_CALLERS: Final = ("PODLINE_", "GOOGLE_API_KEY", "controller", "CORS", "record")
 _SOONEST: Final = 20_000
 """Milliseconds for a bot to be there on a busy machine."""
+
+_FOUND: Final[dict[str, Any]] = {
+    "total": 2,
+    "products": [
+        {
+            "number": 2,
+            "name": "Trail running shoes",
+            "price": 89,
+            "currency": "USD",
+            "description": "Grippy soles for wet paths and roots",
+        },
+        {
+            "number": 122,
+            "name": "Kids running shoes",
+            "price": 49,
+            "currency": "USD",
+            "description": "Easy to close, with light reflecting strips",
+        },
+    ],
+}
 
 _CARD: Final = "document.querySelector('#ending').outerHTML"
 _SHOW_CARDS: Final = """cards => {
@@ -42,7 +62,7 @@ async def idle(page: Page, album: Album) -> None:
     await album.take(page, "idle-phone", PHONE)
 
 
-async def spoken_call(page: Page, album: Album) -> str:
+async def spoken_call(page: Page) -> str:
     """Make the call that the microphone is a recording of. Return the session's id with its token."""
     async with page.expect_response("**/start") as started:
         await page.get_by_role("button", name="Start talking").click()
@@ -59,7 +79,6 @@ async def spoken_call(page: Page, album: Album) -> str:
     await expect(conversation).to_contain_text("I found", timeout=20_000)
     await expect(conversation).to_contain_text("answered in")
     assert await page.evaluate(HEARD) > greeting
-    await album.take(page, "call")
 
     await expect(conversation).to_contain_text("Save product two", timeout=40_000)
     saved = products.get_by_role("list", name="Saved products")
@@ -98,13 +117,69 @@ async def typed_call(page: Page, album: Album) -> None:
     save = products.get_by_role("button", name="Save Trail running shoes")
     await expect(save).to_be_visible(timeout=20_000)
     await expect(products.get_by_role("heading").nth(1)).to_be_in_viewport()
-    await album.take(page, "call-phone", PHONE)
     await save.click()
     saved = products.get_by_role("list", name="Saved products")
     await expect(saved).to_contain_text("Trail running shoes", timeout=20_000)
     await expect(page.get_by_role("tab", name="Tools")).to_contain_text("2")
-    await album.take(page, "saved")
-    await album.take(page, "saved-dark", dark=True)
+
+
+async def shown_call(page: Page, album: Album) -> None:
+    """Have a call whose every word is known beforehand, with a turn that is not understood."""
+    messages = [
+        said("Hello! What are you looking for?"),
+        rtvi("bot-stopped-speaking", {}),
+        rtvi("user-started-speaking", {}),
+        _heard("Find running shoes under one hundred dollars."),
+        *_tool_call("search_products", {"query": "running shoes", "max_price": 100}, {"total": 2}),
+        rtvi("server-message", {"type": "products_found", "query": "running shoes", **_FOUND}),
+        rtvi("server-message", {"type": "response_latency", "seconds": 0.84}),
+        said("I found two. Number two, Trail running shoes, for 89 dollars; and Kids running shoes, for 49."),
+    ]
+    async with called(page, messages, Murmur()) as bot:
+        conversation = page.get_by_role("log", name="Conversation")
+        await expect(conversation).to_contain_text("I found two", timeout=_SOONEST)
+        products = page.frame_locator("iframe[title='Panel of shopping']")
+        await expect(products.get_by_role("button", name="Save Trail running shoes")).to_be_visible()
+        await expect(products.get_by_role("button", name="Remove product two")).to_have_count(0)
+        await album.take(page, "call-phone", PHONE)
+
+        bot.send(
+            rtvi("bot-stopped-speaking", {}),
+            rtvi("user-started-speaking", {}),
+            _heard("Save product two."),
+            *_tool_call("save_product", {"number": 2}, {"saved": True}),
+            rtvi("server-message", {"type": "product_saved", "number": 2, "product": _FOUND["products"][0]}),
+            rtvi("server-message", {"type": "response_latency", "seconds": 0.71}),
+            said("Saved: the Trail running shoes."),
+        )
+        await expect(products.get_by_role("button", name="Remove product two")).to_be_visible()
+        await expect(conversation).to_contain_text("Saved: the Trail")
+        await album.take(page, "call")
+        await album.take(page, "call-dark", dark=True)
+
+        bot.send(
+            rtvi("bot-stopped-speaking", {}),
+            rtvi("user-started-speaking", {}),
+            rtvi("user-started-speaking", {}),
+            _heard("Goodbye for now."),
+        )
+        await expect(conversation).to_contain_text("Goodbye for now.")
+        await expect(conversation.get_by_text("Not understood")).to_be_visible()
+        await page.get_by_role("tab", name="Tools").click()
+        await expect(page.get_by_role("tabpanel", name="Tools")).to_contain_text("save_product")
+        await album.take(page, "not-understood")
+
+
+def _heard(text: str) -> str:
+    return rtvi("user-input", {"text": text, "input_type": "transcription", "final": True})
+
+
+def _tool_call(name: str, arguments: object, result: object) -> tuple[str, str]:
+    call = {"tool_call_id": name, "function_name": name}
+    return (
+        rtvi("llm-function-call-in-progress", {**call, "arguments": arguments}),
+        rtvi("llm-function-call-stopped", {**call, "cancelled": False, "result": result}),
+    )
 
 
 async def connecting(page: Page, album: Album) -> None:
@@ -152,7 +227,7 @@ async def _record_of(reason: Reason, route: Route) -> None:
 
 async def no_internals(page: Page) -> None:
     """A caller who opens no details reads nothing that only the operator understands."""
-    shown = await page.locator("#ending").inner_text() + await page.locator("#notice").inner_text()
+    shown = await page.get_by_role("region", name="Call", exact=True).inner_text()
     assert [word for word in _NOT_FOR_CALLERS if word in shown] == [], shown
 
 
@@ -184,7 +259,7 @@ async def without_network(page: Page, album: Album) -> None:
         await expect(page.locator("p.status")).to_have_text("Connected", timeout=_SOONEST)
         await page.context.set_offline(True)
         await expect(page.get_by_role("alert")).to_contain_text("not connected to the internet", timeout=5000)
-        await bot.close()
+        await bot.connection.close()
         await expect(page.locator("#ending-title")).to_have_text("You are offline", timeout=10_000)
         await no_internals(page)
         await album.take(page, "error-no-network")

@@ -13,11 +13,10 @@ README: Final = FOLDER / "README.md"
 
 CAPTIONS: Final = {
     "A call": {
-        "idle": "Before the call. Examples of what to say become buttons in the call.",
+        "idle": "Before the call. What one can say becomes buttons in the call.",
         "connecting": "The bot is being started. The keyboard's focus is in the conversation.",
-        "call": "In the call: the agent's own panel shows the products that the bot found.",
-        "saved": "A product is saved.",
-        "not-understood": "A turn that was not understood stays, and says what to do.",
+        "call": "A product is saved: the agent's own panel shows it, and offers only what can be done.",
+        "not-understood": "A turn that was not understood stays. Beside it are the tools that were called.",
         "ended": "After hanging up, with the record's figures.",
     },
     "A phone": {
@@ -27,7 +26,7 @@ CAPTIONS: Final = {
     },
     "Dark": {
         "idle-dark": "Before the call.",
-        "saved-dark": "In the call.",
+        "call-dark": "In the call.",
     },
     "Errors": {
         "error-bad-key": "The model refuses the bot's key; the details are open.",
@@ -50,18 +49,19 @@ NAMES: Final = frozenset(name for section in CAPTIONS.values() for name in secti
 
 
 def readme() -> str:
-    """Return the README of the pictures."""
+    """Return the README of the pictures that there are."""
     parts = [
         "# Pictures of the pages",
         "",
         "<!-- Made by scripts/pictures from testing/pictures/captions.py. -->",
         "",
-        "`scripts/pictures` takes these from the running pages: it runs the tests of the states that they show.",
+        "`scripts/pictures` takes these from the running pages: it runs the tests of these states.",
     ]
     for title, section in CAPTIONS.items():
         parts += ["", f"## {title}"]
         for name, caption in section.items():
-            parts += ["", caption, "", f"![{caption}]({name}.png)"]
+            if (FOLDER / f"{name}.png").exists():
+                parts += ["", caption, "", f"![{caption}]({name}.png)"]
     return "\n".join(parts) + "\n"
 
 

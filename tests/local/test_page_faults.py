@@ -75,6 +75,8 @@ async def test_each_reason_on_record_has_its_own_ending(
     async with opened(controller_url, chromium) as page:
         await page_states.connecting(page, album)
         await page.reload()
+        await page_states.shown_call(page, album)
+        await page.reload()
         await page_states.without_network(page, album)
         await page.context.set_offline(False)
         await page.unroute_all()

@@ -5,8 +5,10 @@ from testing.pictures.captions import FOLDER, NAMES, README, readme
 MOST_BYTES = 1_500_000
 
 
-def test_each_picture_has_a_caption_and_each_caption_a_picture() -> None:
-    assert {path.stem for path in FOLDER.glob("*.png")} == NAMES
+def test_each_picture_has_a_caption_and_is_shown() -> None:
+    pictures = {path.stem for path in FOLDER.glob("*.png")}
+    assert "call" in pictures
+    assert pictures <= NAMES, "delete pictures that no test takes"
     assert README.read_text() == readme(), "run scripts/pictures"
 
 

@@ -14,6 +14,7 @@ export class Conversation {
   #bots = null; // the assistant's turn that still receives words
   #typed = []; // typed words already shown, which the bot will echo
   #pendingLatency = null;
+  #wordless = 0; // the timer of a turn without words
   #atEnd = true; // false while the reader has scrolled up
   #bot = "Assistant";
 
@@ -43,7 +44,8 @@ export class Conversation {
 
   callerStoppedSpeaking() {
     const turn = this.#yours;
-    setTimeout(() => {
+    clearTimeout(this.#wordless);
+    this.#wordless = setTimeout(() => {
       if (!isWordless(turn)) return;
       markUnclear(turn);
       this.#keepEndInSight();

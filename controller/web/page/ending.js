@@ -54,8 +54,10 @@ export function describeEnding({ by, fault }, farewell, known) {
 
 function fromRecord(by, { phase, reason, message, caller_message: sentence }) {
   const failed = phase === "failed";
+  // To the bot a caller who was lost and one who hung up are the same.
+  const isLost = reason === "caller_left" && by !== "caller";
   return {
-    title: TITLES.get(reason) ?? (failed ? FAILED : PLAIN[by][0]),
+    title: isLost ? PLAIN.lost[0] : (TITLES.get(reason) ?? (failed ? FAILED : PLAIN[by][0])),
     text: sentence ?? (failed ? "Something went wrong on our side. Please call again in a few minutes." : "The call is over."),
     failed,
     details: pairs([["Reason", reason], ["Message", message]]),

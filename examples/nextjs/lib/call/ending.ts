@@ -64,7 +64,9 @@ function told(
   message: string | null,
   hasFailed: boolean,
 ): Description {
-  const known = reason === null ? undefined : BY_REASON[reason];
+  // To the bot a caller who was lost and one who hung up are the same.
+  const isLost = reason === "caller_left" && by !== "caller";
+  const known = isLost ? BY_WHOM.lost[0] : reason === null ? undefined : BY_REASON[reason];
   const isFailure = hasFailed || (reason !== null && known === undefined);
   return {
     title: known ?? (isFailure ? "The call failed" : BY_WHOM[by][0]),
