@@ -78,6 +78,8 @@ $("composer").addEventListener("submit", (event) => {
 tabs.addEventListener("shown", () => events.draw());
 agents.addEventListener("chosen", ({ detail }) => showAgent(detail));
 agents.load();
+addEventListener("offline", () => showReach(false));
+addEventListener("online", () => showReach(record?.isInReach !== false));
 // Ends the call at once when the tab closes; otherwise the bot would notice after half a minute.
 addEventListener("pagehide", () => {
   if (state !== "elsewhere") call?.hangUp();
@@ -142,7 +144,7 @@ function follow(sessionId) {
     if (target.hasEnded) current.recordEnded();
   });
   record.addEventListener("reach", ({ detail }) => {
-    if (call === current) showReach(detail);
+    if (call === current) showReach(detail && navigator.onLine);
   });
 }
 

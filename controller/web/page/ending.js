@@ -23,8 +23,8 @@ const PLAIN = {
   failed: ["The call did not start", FINDING_OUT],
 };
 
-/** Reasons that a page itself can cause, by leaving: they say nothing about why it left. */
-const BY_THE_PAGE = ["caller_left", "stopped", "no_caller"];
+/** Reasons that the page itself causes when a call breaks, by leaving: they say nothing about why it left. */
+const BY_THE_PAGE = { lost: ["caller_left"], failed: ["caller_left", "stopped", "no_caller"] };
 
 /**
  * Return {title, text, failed, details} of an ending; `details` are pairs of a label and a text.
@@ -36,7 +36,7 @@ const BY_THE_PAGE = ["caller_left", "stopped", "no_caller"];
 export function describeEnding({ by, fault }, farewell, known) {
   const broke = by === "lost" || by === "failed";
   const session = known?.session ?? null;
-  if (session !== null && !(broke && BY_THE_PAGE.includes(session.reason))) return fromRecord(by, session);
+  if (session !== null && !BY_THE_PAGE[by]?.includes(session.reason)) return fromRecord(by, session);
   if (by === "caller") return plain(by, farewell);
   // A bot that was told to stop doesn't know by whom: its controller, or the end of its controller.
   const isSure = farewell !== null && !["stopped", "terminated"].includes(farewell.reason);
@@ -48,8 +48,8 @@ export function describeEnding({ by, fault }, farewell, known) {
   if (known === null) return { ...plain(by, farewell), failed: broke };
   if (!navigator.onLine) return fromFault(offline("the call"));
   if (!known.isInReach) return fromFault(stopped());
-  if (broke) return fromFault(fault ?? cutOff("The room closed the connection."), PLAIN[by][0]);
-  return farewell === null ? plain(by, null) : fromFarewell(by, farewell);
+  if (farewell !== null && by !== "failed") return fromFarewell(by, farewell);
+  return broke ? fromFault(fault ?? cutOff("The room closed the connection."), PLAIN[by][0]) : plain(by, null);
 }
 
 function fromRecord(by, { phase, reason, message, caller_message: sentence }) {

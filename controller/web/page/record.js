@@ -4,7 +4,7 @@ import { askEnd, openRecord, pause, reach } from "./requests.js";
 
 const END_WITHIN_MS = 6000; // after the call; a bot's process takes its time to go
 const LOOK_MS = 1000;
-const ASK_MS = 200;
+const ASK_MS = 300;
 
 /** Events: `change` with the session in `detail`; `reach` with true or false when the controller begins or stops to answer. */
 export class Record extends EventTarget {

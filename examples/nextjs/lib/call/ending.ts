@@ -1,7 +1,7 @@
 /** How a call ended, for a person. */
 
 import { CUT_OFF, OFFLINE, SERVICE_STOPPED } from "./faults";
-import type { CallState } from "./state";
+import type { CallState, Ending } from "./state";
 
 const BY_REASON: Record<string, string> = {
   caller_left: "You hung up",
@@ -21,8 +21,11 @@ const BY_WHOM = {
   failed: ["The call did not start", FINDING_OUT],
 } as const;
 
-/** Reasons that this page itself can cause, by leaving: they say nothing about why it left. */
-const BY_THE_PAGE = ["caller_left", "stopped", "no_caller"];
+/** Reasons that the page itself causes when a call breaks, by leaving: they say nothing about why it left. */
+const BY_THE_PAGE: Partial<Record<Ending["by"], string[]>> = {
+  lost: ["caller_left"],
+  failed: ["caller_left", "stopped", "no_caller"],
+};
 
 export interface Description {
   title: string;
@@ -41,7 +44,7 @@ export function describe({ ending, farewell }: Pick<CallState, "ending" | "farew
   if (ending === null) return null;
   const { by, fault, found } = ending;
   const broke = by === "lost" || by === "failed";
-  if (found?.kind === "record" && !(broke && BY_THE_PAGE.includes(found.record.reason ?? ""))) {
+  if (found?.kind === "record" && !BY_THE_PAGE[by]?.includes(found.record.reason ?? "")) {
     const { phase, reason, message } = found.record;
     return told(by, reason, message, phase === "failed");
   }
@@ -54,6 +57,7 @@ export function describe({ ending, farewell }: Pick<CallState, "ending" | "farew
   if (found === null) return { title, text, isFailure: broke, details: null };
   if (found.kind === "offline") return { ...OFFLINE, isFailure: true };
   if (found.kind === "service gone") return { ...SERVICE_STOPPED, isFailure: true };
+  if (farewell !== null && by !== "failed") return told(by, farewell.reason, farewell.message, false);
   if (broke) return { ...(fault ?? CUT_OFF), isFailure: true };
   return { title, text, isFailure: false, details: null };
 }
