@@ -12,15 +12,15 @@ from playwright.async_api import Page
 from testing.pictures.captions import NAMES
 
 
-class Screen(NamedTuple):
-    """A screen in CSS pixels."""
+class Viewport(NamedTuple):
+    """The size of a screen in CSS pixels."""
 
     width: int
     height: int
 
 
-DESKTOP: Final = Screen(1200, 760)
-PHONE: Final = Screen(390, 844)
+DESKTOP: Final = Viewport(1200, 760)
+PHONE: Final = Viewport(390, 844)
 
 _COLOURS: Final = 96
 """Enough for a page of flat colours, and a third of the bytes."""
@@ -35,7 +35,7 @@ class Album:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
-    async def take(self, page: Page, name: str, screen: Screen = DESKTOP, *, dark: bool = False) -> None:
+    async def take(self, page: Page, name: str, screen: Viewport = DESKTOP, *, dark: bool = False) -> None:
         """Take a picture of the page on a screen of this size."""
         await self._keep(page, name, screen, dark=dark, full_page=False)
 
@@ -43,7 +43,7 @@ class Album:
         """Take a picture of the whole page, however long it is."""
         await self._keep(page, name, DESKTOP, dark=False, full_page=True)
 
-    async def _keep(self, page: Page, name: str, screen: Screen, *, dark: bool, full_page: bool) -> None:
+    async def _keep(self, page: Page, name: str, screen: Viewport, *, dark: bool, full_page: bool) -> None:
         assert name in NAMES, f"{name} needs a caption in testing/pictures/captions.py"
         if self._folder is None:
             return
