@@ -1,4 +1,4 @@
-"""docs/reference/metrics.md lists each metric that a controller serves, with type and labels, and no other."""
+"""docs/reference/metrics.md lists each metric that a controller serves, with type and labels, no other."""
 
 from __future__ import annotations
 

@@ -1,0 +1,78 @@
+"""docs/reference/reasons.md: each end reason with its exit code, message and entry.
+
+Run as `python -m testing.reasons_reference`, writes it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from controller.core.endings import ending_for
+from podline.contract.reasons import EXIT_CODES, Phase, Reason
+
+ENTRIES: Final = Path(__file__).with_name("reason_entries.toml")
+PATH: Final = Path(__file__).parent.parent / "docs" / "reference" / "reasons.md"
+
+_BEGINS: Final = """\
+# Reasons
+
+<!-- Made by scripts/generate from podline/contract/reasons.py, controller/core/endings.py and
+testing/reason_entries.toml. -->
+
+Every session ends with one `reason`, and a `message` that says what happened and what to do. This page has an
+entry for each reason. `ask` is the function from [Operating](../operating.md#before-you-start):
+
+```sh
+ask /v1/sessions/SESSION | jq '{reason, message, timeline, turns_unanswered, usage, diagnostics}'
+ask /v1/sessions/SESSION/logs | jq -Rr 'fromjson? // {event: .} | [.at, .level, .event] | @tsv'
+kubectl -n podline describe job -l podline.dev/reason=REASON
+```
+
+Only the Kubernetes runtime reports `unschedulable`, `image_pull`, `evicted` and `node_lost`.
+
+| Reason | Phase | Bot's exit code | Usual message |
+|---|---|---|---|"""
+
+_HEADINGS: Final = {
+    Phase.ENDED: "## The call ended as intended",
+    Phase.FAILED: "## The call failed",
+}
+
+
+def generated() -> str:
+    return "\n".join([_BEGINS, *map(_row, Reason), "", *_entries()])
+
+
+def _row(reason: Reason) -> str:
+    code = EXIT_CODES.get(reason, "")
+    return f"| [`{reason}`](#{reason}) | {reason.phase} | {code} | {ending_for(reason).message} |"
+
+
+def _entries() -> Iterator[str]:
+    entries: dict[str, dict[str, str]] = tomllib.loads(ENTRIES.read_text(encoding="utf-8"))
+    for phase, heading in _HEADINGS.items():
+        yield f"{heading}\n"
+        for reason in Reason:
+            if reason.phase == phase:
+                yield from _entry(reason, entries[reason])
+
+
+def _entry(reason: Reason, entry: dict[str, str]) -> Iterator[str]:
+    yield f"### `{reason}`\n"
+    yield f"**Means** {_marked(entry['means'])}\n"
+    if "look" in entry:
+        yield f"**Look at** {_marked(entry['look'])}\n"
+    yield f"**Do** {_marked(entry.get('do', 'Nothing.'))}\n"
+
+
+def _marked(text: str) -> str:
+    """Return the text with names of variables as code."""
+    return re.sub(r"(?<![`{$])\b[A-Z]+_[A-Z_]+\b", r"`\g<0>`", text)
+
+
+if __name__ == "__main__":
+    PATH.write_text(generated(), encoding="utf-8")
