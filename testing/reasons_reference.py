@@ -20,19 +20,23 @@ PATH: Final = Path(__file__).parent.parent / "docs" / "reference" / "reasons.md"
 _BEGINS: Final = """\
 # Reasons
 
-<!-- Made by scripts/generate from podline/contract/reasons.py, controller/core/endings.py and
+<!-- Made by scripts/generate from podline/contract/reasons.py, podline/contract/reason_texts.py and
 testing/reason_entries.toml. -->
 
-Every session ends with one `reason`, and a `message` that says what happened and what to do. This page has an
-entry for each reason. `ask` is the function from [Operating](../operating.md#before-you-start):
+Every session ends with one `reason`; a `message` for the operator, which says what happened and what to do;
+and a `caller_message`, which may be shown to the caller. This page has an entry for each reason. `ask` is the
+function from [Operating](../operating.md#before-you-start):
 
 ```sh
 ask /v1/sessions/SESSION | jq '{reason, message, timeline, turns_unanswered, usage, diagnostics}'
 ask /v1/sessions/SESSION/logs | jq -Rr 'fromjson? // {event: .} | [.at, .level, .event] | @tsv'
+ask /v1/sessions/SESSION/logs | jq -R 'fromjson? | select(.level == "error" or .level == "warning")'
 kubectl -n podline describe job -l podline.dev/reason=REASON
 ```
 
-Only the Kubernetes runtime reports `unschedulable`, `image_pull`, `evicted` and `node_lost`.
+The third command shows errors and warnings with all their fields. `diagnostics` is null on one machine; in a
+cluster it has the warnings about the bot and the end of its log. Only the Kubernetes runtime reports
+`unschedulable`, `image_pull`, `evicted` and `node_lost`.
 
 | Reason | Phase | Bot's exit code | Usual message |
 |---|---|---|---|"""
@@ -63,6 +67,7 @@ def _entries() -> Iterator[str]:
 
 def _entry(reason: Reason, entry: dict[str, str]) -> Iterator[str]:
     yield f"### `{reason}`\n"
+    yield f"**The caller reads** {ending_for(reason).caller_message}\n"
     yield f"**Means** {_marked(entry['means'])}\n"
     if "look" in entry:
         yield f"**Look at** {_marked(entry['look'])}\n"
