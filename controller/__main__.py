@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import logging
@@ -28,6 +29,7 @@ from controller.settings.settings import complaint_about
 from controller.settings.unknown import unknown_variables
 from controller.web.http.listeners import bind, with_bots_port
 from controller.web.http.server import Server
+from podline.machine_errors import explain_error, one_sentence
 
 log = logging.getLogger("podline.main")
 
@@ -35,6 +37,7 @@ EXIT_CONFIG_INVALID = 64
 """EX_USAGE of sysexits.h; a bot exits with it in the same case."""
 
 EXIT_NO_ROOM = 1
+_PORTS = "with PODLINE_PORT, PODLINE_BOTS_PORT or PODLINE_METRICS_PORT"
 EXIT_INTERRUPTED = 130
 """The exit code by which shells report a program that Ctrl-C ended."""
 
@@ -44,6 +47,11 @@ _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_arguments(arguments)
+    with one_sentence("podline"):
+        run_command(options)
+
+
+def run_command(options: argparse.Namespace) -> None:
     of_file = dotenv_values(".env")
     # The environment overrules .env, as it does for the settings.
     variables = {name: value for name, value in of_file.items() if value is not None} | dict(os.environ)
@@ -96,7 +104,7 @@ def serve(settings: Settings, variables: Mapping[str, str], directory: Path) -> 
     try:
         sockets = bind(settings)
     except OSError as error:
-        sys.exit(f"podline: {error.strerror}. Free that port, or choose another.")
+        sys.exit(f"podline: {explain_error(error, _PORTS) or error}")
     app = compose(with_bots_port(settings, sockets), parts)
     spare_garbage_collection()
     try:

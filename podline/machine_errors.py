@@ -5,11 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 _PATH: Final = "{path}"
+_PORTS: Final = "{ports}"
+_ADDRESS: Final = re.compile(r"\('(?P<host>[^']+)', (?P<port>\d+)")
+"""As Python's errors name the address that could not be listened on."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +48,27 @@ _KINDS: Final = (
     ),
     _kind(
         {errno.EROFS},
-        r"read-only file system|EROFS",
+        r"read-only file system|readonly database|EROFS",
         "{path} is on a read-only file system: make it writable, or use a folder that is.",
         "A file that has to be written",
     ),
     _kind(
         {errno.EADDRINUSE},
         r"address already in use|port is already allocated|EADDRINUSE",
-        "The port is taken: stop the program that listens there, or choose another port.",
+        "{path} is taken by another program: stop that program, or choose another port{ports}.",
+        "A port that is needed",
+    ),
+    _kind(
+        set(),
+        r"no usable temporary directory",
+        "Nothing can be written to the temporary folder: free space there, or set TMPDIR to another folder.",
     ),
     _kind(
         {errno.EADDRNOTAVAIL},
         r"can(no|')t assign requested address",
-        "This machine does not have that address: listen on 127.0.0.1, 0.0.0.0 or an address of its own.",
+        "{path} can't be used, because this machine does not have that address: use 127.0.0.1, 0.0.0.0 "
+        "or one of its own.",
+        "The address to listen on",
     ),
     _kind(
         {errno.EACCES, errno.EPERM},
@@ -68,6 +82,32 @@ _KINDS: Final = (
         "Too many files are open: raise the limit, such as with `ulimit -n 8192`, then run this again.",
     ),
     _kind(
+        set(),
+        r"do not match the hashes|hash mismatch|EINTEGRITY",
+        "A downloaded file is not the one that the lock names: a proxy or a package mirror changed it; use "
+        "another one, then run this again.",
+    ),
+    _kind(
+        set(),
+        r"proxyerror|tunnel error|cannot connect to proxy|tunnel connection failed",
+        "The proxy in HTTPS_PROXY or HTTP_PROXY can't be reached or refuses: correct or unset it, then run "
+        "this again.",
+    ),
+    _kind(
+        set(),
+        r"dns error|name resolution|name or service not known|failed to establish a new connection"
+        r"|network is unreachable|error sending request|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|timed out",
+        "A download failed, because its server can't be reached: check the network and HTTPS_PROXY, then run "
+        "this again.",
+    ),
+    _kind(
+        set(),
+        r"no matching distribution|http error 40\d|status client error"
+        r"|40\d (client error|not found)|\bE40\d",
+        "A download failed, because the package registry does not have or does not give it: check that the "
+        "registry in PIP_INDEX_URL or UV_DEFAULT_INDEX is a whole one, then run this again.",
+    ),
+    _kind(
         {errno.ENOMEM},
         r"cannot allocate memory|out of memory",
         "The machine has no memory left: end other programs, then run this again.",
@@ -75,27 +115,58 @@ _KINDS: Final = (
 )
 
 
-def explain_error(error: BaseException) -> str | None:
+@contextmanager
+def one_sentence(program: str, ports: str = "") -> Iterator[None]:
+    """End a program with one sentence where the machine refuses what it needs.
+
+    Args:
+        program: its name, which begins the sentence.
+        ports: how its ports are set, such as "with PODLINE_PORT".
+    """
+    try:
+        yield
+    except Exception as error:
+        sentence = explain_error(error, ports)
+        if sentence is None:
+            raise
+        sys.exit(f"{program}: {sentence}")
+
+
+def explain_error(error: BaseException, ports: str = "") -> str | None:
     """Return the sentence for what the machine refused; None if it is not of these kinds."""
     for each in _with_causes(error):
-        if not isinstance(each, OSError):
-            # sqlite3 and others wrap the system's error in a text of their own.
-            if (sentence := explain_output(str(each))) is not None:
-                return sentence
-            continue
-        for kind in _KINDS:
-            if each.errno in kind.numbers:
-                return kind.sentence.replace(_PATH, _path_of(each) or kind.elsewhere)
+        found = _kind_of(each)
+        if found is not None:
+            path = os.fsdecode(each.filename) if isinstance(each, OSError) and each.filename else None
+            address = _ADDRESS.search(str(each))
+            if address is not None:
+                path = f"Port {address['port']} on {address['host']}"
+            return _sentence(found, path, ports)
     return None
 
 
 def explain_output(output: str) -> str | None:
     """Return the sentence for what a program printed before it failed; None if it names no such kind."""
-    for kind in _KINDS:
-        if kind.words is not None and kind.words.search(output):
-            sentence = kind.sentence.replace(_PATH, kind.elsewhere)
-            return sentence[0].upper() + sentence[1:]
-    return None
+    kind = _kind_in(output)
+    return None if kind is None else _sentence(kind, None, "")
+
+
+def _kind_of(error: BaseException) -> _Kind | None:
+    if isinstance(error, OSError):
+        for kind in _KINDS:
+            if error.errno in kind.numbers:
+                return kind
+    # sqlite3, tempfile and others put it in a text of their own.
+    return _kind_in(str(error))
+
+
+def _kind_in(text: str) -> _Kind | None:
+    return next((kind for kind in _KINDS if kind.words is not None and kind.words.search(text)), None)
+
+
+def _sentence(kind: _Kind, path: str | None, ports: str) -> str:
+    sentence = kind.sentence.replace(_PATH, path or kind.elsewhere)
+    return sentence.replace(_PORTS, f" {ports}" if ports else "")
 
 
 def _with_causes(error: BaseException) -> Iterator[BaseException]:
@@ -108,5 +179,13 @@ def _with_causes(error: BaseException) -> Iterator[BaseException]:
         seen = seen.__cause__
 
 
-def _path_of(error: OSError) -> str | None:
-    return None if error.filename is None else os.fsdecode(error.filename)
+def main() -> int:
+    """Print the sentence for a log, for scripts/lib.sh; return 1 if there is none."""
+    sentence = explain_output(Path(sys.argv[1]).read_text(encoding="utf-8", errors="replace"))
+    if sentence is not None:
+        sys.stdout.write(f"{sentence}\n")
+    return int(sentence is None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -20,6 +20,7 @@ import numpy as np
 from aiohttp import web
 
 from podline.contract import environment
+from podline.machine_errors import one_sentence
 from sandbox.certificate import load_certificate, make_certificate
 from sandbox.control import ENVIRONMENT_FILE
 from sandbox.daily.rooms import DOMAIN
@@ -48,6 +49,7 @@ _EVERYWHERE: Final = "0.0.0.0"
 _STORE_SECRETS: Final = "SANDBOX_STORE_SECRETS"
 _KEY: Final = "SANDBOX_KEY"
 """Not GOOGLE_API_KEY: a real one in somebody's shell must not end up in `sandbox.env`."""
+_PORTS: Final = "with --model-port, --openai-port or --store-port"
 _CLOSING_SECONDS: Final = 1.0
 
 
@@ -76,10 +78,11 @@ def main() -> None:
     options = parser.parse_args()
     directory = options.directory.resolve()
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        # A program that waits for this file must not find an earlier run's.
-        (directory / ENVIRONMENT_FILE).unlink(missing_ok=True)
-        asyncio.run(_run(directory, options, os.environ.get(_KEY) or _new_key()))
+        with one_sentence("sandbox", _PORTS):
+            directory.mkdir(parents=True, exist_ok=True)
+            # A program that waits for this file must not find an earlier run's.
+            (directory / ENVIRONMENT_FILE).unlink(missing_ok=True)
+            asyncio.run(_run(directory, options, os.environ.get(_KEY) or _new_key()))
     except OSError as error:
         sys.exit(f"sandbox: {error}")
 

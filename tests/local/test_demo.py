@@ -17,7 +17,8 @@ import pytest
 
 from sandbox.caller import calling
 from sandbox.voice import Voice
-from scripts.demo import DemoError, plan_prometheus
+from scripts.commands.console import CommandError
+from scripts.commands.demo import plan_prometheus
 from testing.builds.prometheus import program
 from testing.processes import ROOT, eventually, free_port, processes_of
 from testing.servers.demo_prometheus import RULES
@@ -174,7 +175,7 @@ def test_a_prometheus_that_is_not_there_is_asked_for_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("testing.servers.demo_prometheus.UNPACKED", tmp_path)
-    with pytest.raises(DemoError) as error:
+    with pytest.raises(CommandError) as error:
         plan_prometheus({"PATH": str(tmp_path), "PODLINE_PROMETHEUS_PORT": str(free_port())}, "1", tmp_path)
 
     assert str(error.value) == (
@@ -185,5 +186,5 @@ def test_a_prometheus_that_is_not_there_is_asked_for_in_one_sentence(
 
 def test_prometheus_and_the_controller_cannot_share_a_port(tmp_path: Path) -> None:
     port = str(free_port())
-    with pytest.raises(DemoError, match=f"Port {port} is taken .* PODLINE_PROMETHEUS_PORT="):
+    with pytest.raises(CommandError, match=f"Port {port} is taken .* PODLINE_PROMETHEUS_PORT="):
         plan_prometheus({"PODLINE_PROMETHEUS_PORT": port}, port, tmp_path)

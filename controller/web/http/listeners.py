@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Callable, Sequence
@@ -89,10 +90,12 @@ def _bind(host: str, port: int) -> list[socket.socket]:
             each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             each.settimeout(0)
             each.bind(address)
+    except socket.gaierror as error:
+        raise OSError(errno.EADDRNOTAVAIL, f"{error.strerror} ('{host}', {port})") from error
     except OSError as error:
         for each in sockets:
             each.close()
-        error.strerror = f"{host} port {port}: {error.strerror}"
+        error.strerror = f"{error.strerror} ('{host}', {port})"
         raise
     return sockets
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import ctypes
 import os
@@ -17,15 +16,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
-from typing import Final
+from typing import Annotated, Final
 
+import typer
 from dotenv import dotenv_values
 
 from controller.runtimes.local.guardian import Guardian
 from podline.contract import environment
+from scripts.commands.console import CommandError, run_command, step
+from scripts.commands.programs import ROOT, failed
+from scripts.commands.running.needs import ensure_prometheus
 from testing.servers.demo_prometheus import Prometheus, find_program
 
-ROOT: Final = Path(__file__).parent.parent
 EXAMPLE_PRICES: Final = ROOT / "deploy" / "prices.example.toml"
 DEFAULT_PORT: Final = "7860"
 DEFAULT_PROMETHEUS_PORT: Final = "7870"
@@ -37,13 +39,8 @@ START_SECONDS: Final = 60
 STOP_SECONDS: Final = 4.0
 SANDBOX_STOP_SECONDS: Final = 0.5
 PROMETHEUS_STOP_SECONDS: Final = 0.5
-LAST_LINES: Final = 20
 
 _PR_SET_CHILD_SUBREAPER: Final = 36  # linux/prctl.h
-
-
-class DemoError(Exception):
-    """The demo can't go on; the sentence says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ class DemoProgram:
         """Wait until it is ready.
 
         Raises:
-            DemoError: It ended, or was not ready in `START_SECONDS`.
+            CommandError: It ended, or was not ready in `START_SECONDS`.
         """
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -103,12 +100,10 @@ class DemoProgram:
                         raise self.ended()
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            raise DemoError(
-                f"The {self.name} was not ready in {START_SECONDS} s.{self._last_words()}"
-            ) from None
+            raise self._failed(f"was not ready in {START_SECONDS} s") from None
 
-    def ended(self) -> DemoError:
-        return DemoError(f"The {self.name} ended with status {self.process.returncode}.{self._last_words()}")
+    def ended(self) -> CommandError:
+        return self._failed(f"ended with status {self.process.returncode}")
 
     async def stop(self, seconds: float) -> None:
         """Ask it to end, and kill its process group if it has not ended in time."""
@@ -121,29 +116,32 @@ class DemoProgram:
             os.killpg(self.process.pid, signal.SIGKILL)
             await self.process.wait()
 
-    def _last_words(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
-        return "".join(f"\n  {line}" for line in [f"The end of {self.log}:", *lines])
+    def _failed(self, how: str) -> CommandError:
+        said = self.log.read_text(errors="replace")
+        return failed(f"The {self.name} {how}: the end of {self.log} is above.", said)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
-    parser.add_argument(
-        "--no-sandbox", action="store_true", help="use the keys of .env and Google's own model"
-    )
-    parser.add_argument(
-        "--observe", action="store_true", help="start a Prometheus with Podline's rules as well"
-    )
-    options = parser.parse_args()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def demo(
+    *,
+    no_sandbox: Annotated[
+        bool, typer.Option("--no-sandbox", help="Use the keys of .env and Google's own model.")
+    ] = False,
+    observe: Annotated[
+        bool, typer.Option("--observe", help="Start a Prometheus with Podline's rules as well.")
+    ] = False,
+) -> None:
+    """Start a spoken call on this machine, say where to click, and end everything on Ctrl-C."""
     settings = {**dotenv_values(ROOT / ".env"), **os.environ}
-    try:
-        with tempfile.TemporaryDirectory(prefix="podline-demo-", ignore_cleanup_errors=True) as scratch:
-            plan = make_plan(
-                settings, Path(scratch), with_sandbox=not options.no_sandbox, observe=options.observe
-            )
-            asyncio.run(run(plan))
-    except DemoError as error:
-        sys.exit(str(error))
+    with tempfile.TemporaryDirectory(prefix="podline-demo-", ignore_cleanup_errors=True) as scratch:
+        if observe:
+            with step("Looking for Prometheus, and getting it if need be"):
+                asyncio.run(ensure_prometheus(Path(scratch) / "prometheus.log"))
+        plan = make_plan(settings, Path(scratch), with_sandbox=not no_sandbox, observe=observe)
+        asyncio.run(run(plan))
 
 
 def make_plan(
@@ -152,7 +150,7 @@ def make_plan(
     """Look whether all that is needed is there, and leave an empty directory for logs.
 
     Raises:
-        DemoError: Something is missing.
+        CommandError: Something is missing.
     """
     port = settings.get("PODLINE_PORT") or DEFAULT_PORT
     check_port("PODLINE_PORT", port)
@@ -172,13 +170,13 @@ def make_plan(
 
 
 def plan_prometheus(settings: Mapping[str, str | None], port: str, scratch: Path) -> Prometheus:
-    """Find the program and check that its port is free; raise DemoError as `make_plan` does."""
+    """Find the program and check that its port is free; raise CommandError as `make_plan` does."""
     metrics_port = settings.get("PODLINE_METRICS_PORT") or port
     own_port = settings.get("PODLINE_PROMETHEUS_PORT") or DEFAULT_PROMETHEUS_PORT
     check_port("PODLINE_PROMETHEUS_PORT", own_port, others=(port, metrics_port))
     program = find_program("prometheus", settings.get("PATH"))
     if program is None:
-        raise DemoError(
+        raise CommandError(
             "--observe needs Prometheus, and there is none: put prometheus on the PATH "
             "(on Debian: apt-get install prometheus; else see prometheus.io/download)."
         )
@@ -189,7 +187,7 @@ async def run(plan: Plan) -> None:
     """Run until Ctrl-C or SIGTERM.
 
     Raises:
-        DemoError: A part of it ended by itself.
+        CommandError: A part of it ended by itself.
     """
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -230,35 +228,35 @@ async def start(programs: list[DemoProgram], guardian: Guardian, plan: Plan) -> 
     if plan.prices is not None:
         variables["PODLINE_PRICES_FILE"] = str(plan.prices)
     if plan.with_sandbox:
-        print("Starting the sandbox: a model and a store on this machine ...", flush=True)
-        sandbox = await start_one(
-            "sandbox", [sys.executable, "-m", "sandbox", "--directory", str(plan.logs)], {}
-        )
         written = plan.logs / "sandbox.env"
 
         async def is_written() -> bool:
             return written.exists()
 
-        await sandbox.until(is_written)
+        with step("Starting the sandbox: a model and a store on this machine"):
+            sandbox = await start_one(
+                "sandbox", [sys.executable, "-m", "sandbox", "--directory", str(plan.logs)], {}
+            )
+            await sandbox.until(is_written)
         variables |= {name: value or "" for name, value in dotenv_values(written).items()}
 
-    print("Starting the controller ...", flush=True)
     command = [str(Path(sys.executable).parent / "podline"), "serve"]
-    controller = await start_one("controller", command, variables)
-    await controller.until(lambda: answers_ready(plan.port, "/readyz"))
+    with step("Starting the controller"):
+        controller = await start_one("controller", command, variables)
+        await controller.until(lambda: answers_ready(plan.port, "/readyz"))
 
     if (prometheus := plan.prometheus) is not None:
-        print("Starting Prometheus ...", flush=True)
-        prometheus.configure()
-        program = await start_one("Prometheus", prometheus.command, {})
-        await program.until(lambda: answers_ready(prometheus.port, "/-/ready"))
+        with step("Starting Prometheus"):
+            prometheus.configure()
+            program = await start_one("Prometheus", prometheus.command, {})
+            await program.until(lambda: answers_ready(prometheus.port, "/-/ready"))
 
 
 async def until_one_ends(programs: list[DemoProgram], stopping: asyncio.Task[bool]) -> None:
     """Return when the person wants to stop.
 
     Raises:
-        DemoError: A program ended by itself.
+        CommandError: A program ended by itself.
     """
     ends = {asyncio.create_task(program.process.wait()): program for program in programs}
     try:
@@ -302,8 +300,9 @@ async def answers_ready(port: str, path: str) -> bool:
 def check_port(variable: str, port: str, others: tuple[str, ...] = ()) -> None:
     """Report a taken port before anything starts; `others` are about to be taken by us."""
     if port in others or not is_free(port):
-        raise DemoError(
-            f"Port {port} is taken or no port: choose another, such as {variable}=7861 scripts/demo"
+        raise CommandError(
+            f"Port {port} is taken by another program, or is no port number: choose another, such as "
+            f"{variable}=7861 scripts/demo"
         )
 
 
@@ -322,8 +321,9 @@ def check_keys(settings: Mapping[str, str | None]) -> None:
         name for name in (environment.GOOGLE_API_KEY, environment.CONVEX_URL) if not settings.get(name)
     ]
     if missing:
-        raise DemoError(
-            f"Without the sandbox, {' and '.join(missing)} must stand in .env (see .env.example)."
+        raise CommandError(
+            f"Without the sandbox, {' and '.join(missing)} must be set in .env or the environment: "
+            "see .env.example."
         )
 
 
@@ -366,4 +366,4 @@ def welcome(plan: Plan) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(app)
