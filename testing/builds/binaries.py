@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from podline.machine_errors import explain_error
 from testing.builds.go import GoUnavailableError, find_go
 
 ASSETS = "KUBEBUILDER_ASSETS"
@@ -169,6 +170,9 @@ def print_built(what: str, build_them: Callable[[], Iterable[object]], unavailab
         return 3
     except subprocess.CalledProcessError as error:
         report(f"Building {what} failed: {error}")
+        return 1
+    except OSError as error:
+        report(explain_error(error) or f"Building {what} failed: {error}")
         return 1
     sys.stdout.write("".join(f"{path}\n" for path in built))
     return 0

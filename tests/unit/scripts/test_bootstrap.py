@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,18 +103,8 @@ def test_a_signal_while_uv_is_fetched_ends_in_one_line_and_leaves_nothing(
     line: str,
 ) -> None:
     registry = f"http://127.0.0.1:{silent_registry.getsockname()[1]}/simple"
-    own = variables(
-        tmp_path,
-        *("mktemp", "mv"),
-        PIP_INDEX_URL=registry,
-        PIP_CONFIG_FILE=os.devnull,
-        PIP_RETRIES="0",
-    )
-    python = Path(os.path.realpath(shutil.which("python3") or ""))
-    base = subprocess.run(  # noqa: S603 - the Python that runs this
-        [python, "-c", "import sys; print(sys._base_executable)"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    own["PATH"] = f"{tmp_path / 'bin'}:{Path(base).parent}"
+    own = variables(tmp_path, "mv", PIP_INDEX_URL=registry, PIP_CONFIG_FILE=os.devnull)
+    own["PATH"] += f":{sys.base_prefix}/bin"
     script = subprocess.Popen(  # noqa: S603 - our own script
         [checkout / "scripts" / "check"],
         env=own,

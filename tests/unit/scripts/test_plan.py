@@ -10,7 +10,7 @@ from scripts.commands.running.parts import PARTS, is_within
 from scripts.commands.running.plan import PLAN, Item, plan_for
 
 FOLDERS = (
-    (("contract", "tests/unit/a tests/unit/b"), ("unit",)),
+    (("contract", "tests/unit/bot tests/unit/deploy"), ("unit",)),
     (("node",),),
 )
 
@@ -49,8 +49,8 @@ def test_what_an_item_names_is_left_to_it_by_the_part() -> None:
         [item for lane in group for item in lane] for group in plan_for(["unit", "node"], FOLDERS)
     ]
 
-    assert bots.paths == ("tests/unit/a", "tests/unit/b")
-    assert (rest.paths, rest.ignored) == (("tests/unit",), ("tests/unit/a", "tests/unit/b"))
+    assert bots.paths == ("tests/unit/bot", "tests/unit/deploy")
+    assert (rest.paths, rest.ignored) == (("tests/unit",), ("tests/unit/bot", "tests/unit/deploy"))
     assert last.part.in_namespaces
 
 
