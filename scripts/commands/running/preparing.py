@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from podline.machine_errors import explain_error
 from scripts.commands.programs import failed
 
 UNAVAILABLE: Final = 3
@@ -88,6 +89,8 @@ class Preparations:
             prepared.left_out = str(error)
         except PreparationError as error:
             prepared.problem = str(error)
+        except OSError as error:
+            prepared.problem = explain_error(error) or f"{preparation.name} could not be made: {error}"
         prepared.seconds = time.monotonic() - began
         if prepared.problem is not None:
             self._on_change(f"{preparation.name}: not prepared. {prepared.problem}")

@@ -1,19 +1,14 @@
-"""The scripts before there is any package: a Python that is missing, a registry that is silent, Ctrl-C."""
+"""The scripts before there is any package: a Python that is missing."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import socket
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from testing.processes import ROOT, processes_of
+from testing.processes import ROOT
 
 NEEDED = (
     "scripts/lib.sh",
@@ -52,14 +47,6 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path / "checkout"
 
 
-@pytest.fixture
-def silent_registry() -> Iterator[socket.socket]:
-    """A package registry that accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(PATIENCE_SECONDS)
-        yield listening
-
-
 def variables(tmp_path: Path, *programs: str, **more: str) -> dict[str, str]:
     """An environment with a PATH of the tools that the scripts use, and with these programs."""
     folder = tmp_path / "bin"
@@ -88,41 +75,3 @@ def test_a_missing_python_is_told_in_one_sentence(checkout: Path, tmp_path: Path
         "Podline needs Python 3.11 or later, and the PATH has none: "
         "install it from python.org or your system's packages, then run this again.\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("which", "code", "line"),
-    [(signal.SIGINT, 130, "Interrupted."), (signal.SIGTERM, 143, "Ended by a signal.")],
-)
-def test_a_signal_while_uv_is_fetched_ends_in_one_line_and_leaves_nothing(
-    checkout: Path,
-    tmp_path: Path,
-    silent_registry: socket.socket,
-    which: signal.Signals,
-    code: int,
-    line: str,
-) -> None:
-    registry = f"http://127.0.0.1:{silent_registry.getsockname()[1]}/simple"
-    own = variables(tmp_path, "mv", PIP_INDEX_URL=registry, PIP_CONFIG_FILE=os.devnull)
-    own["PATH"] += f":{sys.base_prefix}/bin"
-    script = subprocess.Popen(  # noqa: S603 - our own script
-        [checkout / "scripts" / "check"],
-        env=own,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        connection, _ = silent_registry.accept()
-        os.killpg(script.pid, which)
-        said, _ = script.communicate(timeout=PATIENCE_SECONDS)
-        connection.close()
-    finally:
-        script.kill()
-
-    assert script.returncode == code
-    assert [each for each in said.splitlines() if not each.startswith("Getting uv ")] == [line]
-    assert list((checkout / ".tools").iterdir()) == []
-    assert list((tmp_path / "tmp").glob("podline-*")) == []
-    assert processes_of(checkout) == []
