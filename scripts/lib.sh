@@ -204,19 +204,3 @@ exec_command() {
   cd "$root" || exit 1
   exec "${hold[@]+"${hold[@]}"}" "$root/.venv/bin/python" -m "scripts.commands.$1" "${@:2}"
 }
-
-# Prometheus and promtool: on the PATH, else Debian's package, unpacked and not installed, so that no service starts.
-# Fails where neither can be had.
-ensure_prometheus() {
-  local unpacked="$root/.tools/prometheus"
-  if [ "$(type -P prometheus promtool | wc -l)" = 2 ] || [ -x "$unpacked/usr/bin/promtool" ]; then
-    return
-  fi
-  if command -v apt-get > /dev/null && command -v dpkg-deb > /dev/null; then
-    echo "Getting Prometheus ..." >&2
-    mkdir -p "$unpacked"
-    [ "$(id -u)" != 0 ] || apt-get update -qq > /dev/null || true
-    (cd "$unpacked" && apt-get download -qq prometheus > /dev/null 2>&1 && dpkg-deb -x prometheus_*.deb .) || true
-  fi
-  [ -x "$unpacked/usr/bin/promtool" ]
-}

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 ROOT: Final = Path(__file__).parents[2]
 RULES: Final = ROOT / "deploy" / "monitoring" / "podline.rules.yaml"
 UNPACKED: Final = ROOT / ".tools" / "prometheus" / "usr" / "bin"
-"""Where `ensure_prometheus` of scripts/lib.sh unpacks Debian's package."""
+"""Where scripts/commands/running/needs.py unpacks Debian's package."""
 
 EVERY: Final = "5s"
 """How often the controller is scraped and the rules are evaluated: soon enough for somebody who waits."""
