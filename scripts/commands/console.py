@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 import threading
@@ -50,9 +51,20 @@ class Interruption:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self.signal is None:
-            self.signal = signal.Signals(number)
-            raise KeyboardInterrupt
+        if self.signal is not None:
+            return
+        self.signal = signal.Signals(number)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise KeyboardInterrupt from None
+        # Raised amid a task, it would end that task alone.
+        loop.call_soon_threadsafe(_cancel_tasks, loop)
+
+
+def _cancel_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
 
 
 def run_command(command: Callable[[], object]) -> NoReturn:
@@ -66,8 +78,9 @@ def run_command(command: Callable[[], object]) -> NoReturn:
     try:
         interruption.listen()
         command()
-    except KeyboardInterrupt:
-        pass
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        if interruption.signal is None:
+            raise
     except SystemExit as end:
         code = end.code
     except CommandError as error:
