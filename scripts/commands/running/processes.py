@@ -19,14 +19,16 @@ INTERRUPTED_SECONDS: Final = 30.0
 """What tests get after Ctrl-C to end the programs that they have started."""
 
 CLEANING_SECONDS: Final = 10.0
+POLL_SECONDS: Final = 0.05
 _PR_SET_CHILD_SUBREAPER: Final = 36  # linux/prctl.h
 
 
 async def run_logged(command: Sequence[str], log: Path, variables: Mapping[str, str] | None = None) -> int:
     """Run a program, with what it says added to the log, and return its exit code; ended when cancelled."""
     with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            *command,
+        # Not asyncio's own, whose start can be cancelled when the program already runs.
+        process = subprocess.Popen(  # noqa: ASYNC220
+            command,
             cwd=ROOT,
             env={**os.environ, **(variables or {})},
             stdin=subprocess.DEVNULL,
@@ -35,13 +37,19 @@ async def run_logged(command: Sequence[str], log: Path, variables: Mapping[str, 
             start_new_session=True,
         )
     try:
-        return await process.wait()
+        return await _wait(process)
     except asyncio.CancelledError:
         await _end(process)
         raise
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _wait(process: subprocess.Popen[bytes]) -> int:
+    while (code := process.poll()) is None:  # noqa: ASYNC110 - a process sets no event
+        await asyncio.sleep(POLL_SECONDS)
+    return code
+
+
+async def _end(process: subprocess.Popen[bytes]) -> None:
     """Interrupt its group as Ctrl-C does, so that tests clean up; then kill what is left, the leader last."""
     _signal_group(process.pid, signal.SIGINT)
     if await _ends_within(process, INTERRUPTED_SECONDS):
@@ -52,13 +60,13 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         _kill(each)
     if not await _ends_within(process, CLEANING_SECONDS):
         _signal_group(process.pid, signal.SIGKILL)
-        await process.wait()
+        await _wait(process)
 
 
-async def _ends_within(process: asyncio.subprocess.Process, seconds: float) -> bool:
+async def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
-            await process.wait()
+            await _wait(process)
     except TimeoutError:
         return False
     return True
