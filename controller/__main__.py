@@ -11,17 +11,18 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from dotenv import dotenv_values
+from fastapi import FastAPI
 from pydantic import ValidationError
 
 from controller.cli import parse_arguments
 from controller.composition import compose
 from controller.observe.logs import configure_logging
-from controller.parts import ConfigurationError, choose_parts
+from controller.parts import ConfigurationError, Parts, choose_parts
 from controller.rooms.daily.api import DailyError
 from controller.rooms.daily.command import make_meeting
 from controller.settings import Settings
@@ -40,6 +41,8 @@ EXIT_NO_ROOM = 1
 _PORTS = "with PODLINE_PORT, PODLINE_BOTS_PORT or PODLINE_METRICS_PORT"
 EXIT_INTERRUPTED = 130
 """The exit code by which shells report a program that Ctrl-C ended."""
+
+MakeApp = Callable[[Settings, Parts], FastAPI]
 
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 """Python's own number is 700."""
@@ -81,7 +84,10 @@ def print_room(key: str | None, variables: Mapping[str, str]) -> None:
     sys.stdout.write(meeting.variables)
 
 
-def read_settings_and_serve(of_file: Mapping[str, str | None], variables: Mapping[str, str]) -> None:
+def read_settings_and_serve(
+    of_file: Mapping[str, str | None], variables: Mapping[str, str], make_app: MakeApp = compose
+) -> None:
+    """Serve until a signal arrives; `make_app` makes what is served of settings and parts."""
     # Uvicorn repeats the signal that ended it; this way either signal ends `main` the same way.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -92,10 +98,12 @@ def read_settings_and_serve(of_file: Mapping[str, str | None], variables: Mappin
         tempfile.TemporaryDirectory(prefix="podline-", ignore_cleanup_errors=True) as directory,
         suppress(KeyboardInterrupt),
     ):
-        serve(settings, variables, Path(directory))
+        serve(settings, variables, Path(directory), make_app)
 
 
-def serve(settings: Settings, variables: Mapping[str, str], directory: Path) -> None:
+def serve(
+    settings: Settings, variables: Mapping[str, str], directory: Path, make_app: MakeApp = compose
+) -> None:
     """Serve until a signal arrives. `directory` is where bots work; nothing in it is needed afterwards."""
     try:
         parts = choose_parts(settings, variables, directory)
@@ -105,7 +113,7 @@ def serve(settings: Settings, variables: Mapping[str, str], directory: Path) -> 
         sockets = bind(settings)
     except OSError as error:
         sys.exit(f"podline: {explain_error(error, _PORTS) or error}")
-    app = compose(with_bots_port(settings, sockets), parts)
+    app = make_app(with_bots_port(settings, sockets), parts)
     spare_garbage_collection()
     try:
         run(Server(app, sockets))

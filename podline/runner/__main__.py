@@ -41,8 +41,11 @@ LOG_SECONDS: Final = 1.0
 """How long it may take to log why the process is about to exit."""
 
 
-def main() -> NoReturn:
-    """Run the bot in its file for the call that the environment describes."""
+def main(around: "Callable[[HoldCall], HoldCall] | None" = None) -> NoReturn:
+    """Run the bot in its file for the call that the environment describes.
+
+    `around` may put something around what holds the call, such as a measurement.
+    """
     began = time.monotonic()
     outbox = Outbox(lambda: time.monotonic() - began)
     outbox.mark("process_up")
@@ -61,7 +64,7 @@ def main() -> NoReturn:
         logger.warning("traces can't be sent", problem=env.why_no_traces(os.environ))
     loop = PausingLoop(asyncio.new_event_loop())
     try:
-        holding = _hold_call(loop, bot_file, settings, outbox, process_exit, keep_logging)
+        holding = _hold_call(loop, bot_file, settings, outbox, process_exit, keep_logging, around)
         loop.run(_exit_after(holding, process_exit))
     except (SystemExit, KeyboardInterrupt) as error:
         # Raised in any task, it stops the loop at once.
@@ -96,8 +99,11 @@ async def _hold_call(
     outbox: Outbox,
     process_exit: ProcessExit,
     keep_logging: Callable[[], None],
+    around: "Callable[[HoldCall], HoldCall] | None",
 ) -> CallEnding:
     hold_call = _import_session()
+    if around is not None:
+        hold_call = around(hold_call)
     limits = CallLimits(
         settings.no_caller_seconds, settings.return_grace_seconds, settings.max_duration_seconds
     )

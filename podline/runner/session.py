@@ -35,7 +35,7 @@ from podline.runner.channel.outbox import Outbox
 from podline.runner.closing import Closing, is_done
 from podline.runner.ending import CANCELLED, CallEnding
 from podline.runner.held_call import HeldCall
-from podline.runner.observers.measurements import SessionObservers
+from podline.runner.observers.measurements import RecordEvent, SessionObservers
 from podline.runner.pipeline import CallPipeline, attach_beside
 from podline.runner.pipeline_watch import PipelineWatch
 from podline.runner.room.caller_meeting import CallerMeeting
@@ -46,6 +46,8 @@ from podline.runner.settings import RunnerSettings
 
 if TYPE_CHECKING:
     from podline.runner.observers.spans import Traces
+
+MakeObservers = Callable[[RecordEvent, Callable[[], bool]], SessionObservers]
 
 REFUSALS_SECONDS: Final = 2.0
 """How often refused client messages are recorded: an event for each would crowd out others."""
@@ -68,6 +70,7 @@ class BotSession:
         attendance: Attendance,
         traces: "Traces | None" = None,
         take_signals: Callable[[], None] = lambda: None,
+        make_observers: MakeObservers = SessionObservers,
     ) -> None:
         """Prepare a call.
 
@@ -77,6 +80,7 @@ class BotSession:
             attendance: Who is there, and why the call ends.
             traces: Takes spans; None if they are not wanted.
             take_signals: Handles the process's signals, whoever handled them before.
+            make_observers: Makes what measures the call.
         """
         self._settings = settings
         self._outbox = outbox
@@ -88,7 +92,7 @@ class BotSession:
         self._meeting = CallerMeeting(attendance, self._messages)
         self._tools = KnownTools()
         record = outbox.record if traces is None else traces.noting(outbox.record, self._tools)
-        self._observers = SessionObservers(record, lambda: attendance.caller_is_here)
+        self._observers = make_observers(record, lambda: attendance.caller_is_here)
         self._call = HeldCall(settings, attendance, self._send)
         self._peer = prepare_transport(settings, self._meeting)
         self._pipeline: asyncio.Future[CallPipeline] = asyncio.get_running_loop().create_future()
@@ -330,6 +334,7 @@ async def hold_call(
     attendance: Attendance,
     take_signals: Callable[[], None],
     traces: "Traces | None" = None,
+    make_observers: MakeObservers = SessionObservers,
 ) -> CallEnding:
     """Let a bot hold one call, and return how it ended.
 
@@ -338,7 +343,7 @@ async def hold_call(
     Raises:
         BotError: The call could not begin.
     """
-    session = BotSession(settings, outbox, attendance, traces, take_signals)
+    session = BotSession(settings, outbox, attendance, traces, take_signals, make_observers)
     bot = await load_bot()
     # What stays in memory is frozen, so that no collection walks through it in the middle of a call.
     gc.freeze()

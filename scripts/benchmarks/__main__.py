@@ -1,75 +1,160 @@
-"""`scripts/bench [WHAT]`: measure and print figures."""
+"""`scripts/bench`: measure, show figures, and keep them."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
+import os
 import secrets
+import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from scripts.benchmarks import against, call, examples, load, metrics, rooms, runner, starts
-from scripts.benchmarks.cluster import figures as cluster
-from scripts.benchmarks.fuzz import figures as fuzz
-from scripts.benchmarks.never_mute import figures as never_mute
-from scripts.benchmarks.node import figures as node
-from scripts.benchmarks.observing import figures as observing
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
 
-Options = argparse.Namespace
+from scripts.benchmarks.benches import BENCHES, OF_ALL, Bench, bench_named
+from scripts.benchmarks.running.run import clock
+from scripts.benchmarks.running.supervision import adopt_orphans, run_supervised
+from scripts.benchmarks.worker import INTERRUPTED, Order
+from scripts.commands.console import CommandError, run_command
+from scripts.commands.programs import run_program
 
-_CALLS_A_ROUND: Final = 3
-_BENCHES: Final[dict[str, Callable[[Path, Options], str]]] = {
-    "call": lambda directory, options: asyncio.run(call.measure(directory, options.calls)),
-    "load": lambda directory, options: asyncio.run(load.measure(directory, options.most)),
-    "starts": lambda directory, _: asyncio.run(starts.measure(directory)),
-    "cluster": lambda directory, options: asyncio.run(cluster.measure(directory, options.sessions)),
-    "node": lambda _, options: asyncio.run(node.measure(options.starts)),
-    "metrics": lambda *_: asyncio.run(metrics.measure()),
-    "observing": lambda directory, options: asyncio.run(observing.measure(directory, options.calls)),
-    "rooms": lambda directory, options: asyncio.run(rooms.measure(directory, options.calls)),
-    "examples": lambda directory, options: asyncio.run(examples.measure(directory, Path(options.revision))),
-    "runner": lambda directory, options: asyncio.run(runner.measure(directory, options.calls)),
-    "never-mute": lambda directory, options: asyncio.run(
-        never_mute.measure(directory, options.faults, options.seed)
-    ),
-    "fuzz": lambda _, options: fuzz.measure(options.inputs, options.seed),
-    "against": lambda directory, options: against.measure(
-        directory, options.revision, options.rounds, min(options.calls, _CALLS_A_ROUND)
-    ),
-}
+ROOT: Final = Path(__file__).parents[2]
+RESULTS: Final = Path(".bench")
+_ALL: Final = "all"
+_DOCUMENT: Final = "document"
+_BUILDS: Final = ("testing.builds.node", "testing.builds.images")
+"""What a node needs. In namespaces of their own, there is no network to get it over."""
+
+
+def bench(
+    name: Annotated[
+        str, typer.Argument(help="A bench of --list; 'all'; or 'document', which writes docs/benchmarks.md.")
+    ] = "",
+    subject: Annotated[str, typer.Argument(help="A revision for 'against', a checkout for 'examples'.")] = "",
+    *,
+    count: Annotated[int, typer.Option(min=0, help="How many; 0 for the number in --list.")] = 0,
+    small: Annotated[bool, typer.Option("--small", help="Only show that it works.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Make the same random choices as another run.")] = 0,
+    results: Annotated[Path, typer.Option(help="The folder for results.")] = RESULTS,
+    list_: Annotated[bool, typer.Option("--list", help="List the benches.")] = False,
+) -> None:
+    """Measure Podline on this machine, beside something bare wherever that makes sense."""
+    if list_ or not name:
+        show_list()
+        return
+    if name == _DOCUMENT:
+        # Imports every bench, to make its table.
+        from scripts.benchmarks.document import write_document  # noqa: PLC0415
+
+        write_document(results)
+        return
+    if name != _ALL:
+        run_bench(order_of(known(name), subject, count, seed, results, is_small=small))
+        return
+    if count or subject or seed:
+        raise CommandError("'all' chooses for each bench: leave out --count, --seed and the subject.", code=2)
+    run_all([order_of(each, "", 0, 0, results, is_small=small) for each in OF_ALL])
+
+
+def known(name: str) -> Bench:
+    found = bench_named(name)
+    if found is None:
+        raise CommandError(f"There is no bench '{name}': scripts/bench --list names them.", code=2)
+    return found
+
+
+def order_of(bench: Bench, subject: str, count: int, seed: int, results: Path, *, is_small: bool) -> Order:
+    """Check what was asked for, and fill in what was not."""
+    if subject and not bench.subject:
+        raise CommandError(f"'{bench.name}' takes no '{subject}': it is about this checkout.", code=2)
+    subject = subject or bench.default_subject or ""
+    if bench.subject and not subject:
+        raise CommandError(
+            f"'{bench.name}' needs {bench.needs}: scripts/bench {bench.name} {bench.subject}", code=2
+        )
+    if seed and not bench.is_random:
+        raise CommandError(f"'{bench.name}' draws nothing by chance: leave out --seed.", code=2)
+    if bench.is_random:
+        seed = seed or secrets.randbelow(2**32)
+    count = count or (bench.small if is_small else bench.count)
+    return Order(bench.name, count, is_small, seed, subject, str(results.absolute()))
+
+
+def run_all(orders: Sequence[Order]) -> None:
+    """Run benches one after another. One that fails keeps none of the others from running."""
+    failed = []
+    began = time.monotonic()
+    for number, order in enumerate(orders, 1):
+        remaining = sum(known(each.bench).minutes for each in orders[number - 1 :])
+        about = "" if order.is_small else f", about {clock(remaining * 60)} remain"
+        _say(f"== {order.bench}, {number} of {len(orders)}, after {clock(time.monotonic() - began)}{about}")
+        try:
+            run_bench(order)
+        except CommandError as error:
+            _say(str(error))
+            failed.append(order.bench)
+    if failed:
+        raise CommandError(f"Not complete: {', '.join(failed)}. What they measured is kept.")
+
+
+def run_bench(order: Order) -> None:
+    """Run one bench in a process of its own, and leave no process behind."""
+    bench = known(order.bench)
+    if bench.is_in_nodes:
+        prepare_nodes()
+    command: list[str | Path] = [sys.executable, "-m", "scripts.benchmarks.worker", order.as_json()]
+    if bench.is_in_nodes:
+        command.insert(0, ROOT / "testing" / "node" / "namespaces.sh")
+    adopt_orphans()
+    with tempfile.TemporaryDirectory(prefix="podline-bench-", ignore_cleanup_errors=True) as directory:
+        code = run_supervised(command, ROOT, {"TMPDIR": directory})
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    if code:
+        raise CommandError(f"'{order.bench}' failed; what it measured is kept in {order.results}.")
+
+
+def prepare_nodes() -> None:
+    if sys.platform != "linux" or os.getuid() != 0:
+        raise CommandError("'node' needs Linux and root: it starts containerd in namespaces of its own.")
+    for module in _BUILDS:
+        run_program(
+            [sys.executable, "-m", module], "What a node needs is not there: 'scripts/test node' gets it."
+        )
+
+
+def show_list() -> None:
+    table = RichTable(box=None, pad_edge=False)
+    for heading in ("bench", "measures", "how much", "minutes", "needs"):
+        table.add_column(heading, no_wrap=heading != "needs")
+    for each in BENCHES:
+        name = f"{each.name} {each.subject}".strip()
+        table.add_row(name, each.measures, f"{each.count:,} {each.unit}", f"{each.minutes:g}", each.needs)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def main() -> None:
-    options = parse_arguments()
-    with tempfile.TemporaryDirectory(prefix="podline-bench-") as name:
-        print(_BENCHES[options.what](Path(name), options))
+    """Run the command that was typed; a mistake in it is one sentence."""
+    try:
+        app(standalone_mode=False)
+    except typer.TyperException as error:
+        sentence = error.format_message() if isinstance(error, typer.BadParameter) else str(error)
+        raise CommandError(
+            f"{sentence.rstrip('.')}: scripts/bench --help says what there is.", code=2
+        ) from None
 
 
-def parse_arguments() -> Options:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-
-    def number(name: str, default: int, meaning: str) -> None:
-        parser.add_argument(name, type=int, default=default, help=f"{meaning} (default: %(default)s)")
-
-    parser.add_argument("what", nargs="?", choices=list(_BENCHES), default="call")
-    parser.add_argument(
-        "revision",
-        nargs="?",
-        default="HEAD~1",
-        help="against: which (default: %(default)s); examples: a checkout of Pipecat's repository",
-    )
-    number("--calls", 20, "call, observing, rooms, runner: how many of each kind")
-    number("--most", 12, "load: the most at one time")
-    number("--sessions", 10_000, "cluster: how many are found again")
-    number("--starts", 20, "node: how many of each kind, one after another")
-    number("--rounds", 5, "against: how many in either checkout")
-    number("--inputs", 1_000_000, "fuzz: how many in all")
-    number("--faults", 200, "never-mute: how many calls, one random fault each")
-    number("--seed", secrets.randbelow(2**32), "fuzz, never-mute: to repeat a run")
-    return parser.parse_args()
-
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app.command()(bench)
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
@@ -13,45 +12,38 @@ import msgspec
 
 from scripts.benchmarks.cluster.raw import Raw
 from scripts.benchmarks.cluster.site import MeasuredCluster, MeasuredController, controller
+from scripts.benchmarks.cluster.sizes import Sizes
+from scripts.benchmarks.running.run import Run
 
-STARTS: Final = 1000
-CAPACITY: Final = 500
-
-
-@dataclass(frozen=True)
-class Burst:
-    """What came of it.
-
-    Attributes:
-        answers: how many of each status.
-        jobs: how many there are afterwards.
-        seconds: until the last answer.
-        refusals: seconds that the handler took for each 429.
-    """
-
-    answers: Counter[int]
-    jobs: int
-    seconds: float
-    refusals: list[float]
+ACCEPTED: Final = "starts at one moment: answered 201"
+REFUSED: Final = "starts at one moment: answered 429"
+JOBS: Final = "starts at one moment: Jobs afterwards"
+UNTIL_LAST: Final = "starts at one moment: until the last answer"
+REFUSAL: Final = "handler's own time for a 429"
+OURS: Final = "Podline"
 
 
-async def measure(cluster: MeasuredCluster) -> Burst:
+async def measure(run: Run, cluster: MeasuredCluster, sizes: Sizes) -> None:
     access = await cluster.namespace("burst")
     file = cluster.directory / "refusals.json"
     async with controller(
         cluster,
         access,
         command=("scripts.benchmarks.cluster.timed", str(file)),
-        at_once=STARTS,
-        PODLINE_CAPACITY=str(CAPACITY),
+        at_once=sizes.burst,
+        PODLINE_CAPACITY=str(sizes.capacity),
     ) as ours:
         await ours.until_ready()
         began = time.monotonic()
-        answers = Counter(await asyncio.gather(*(status_of_start(ours) for _ in range(STARTS))))
-        seconds = time.monotonic() - began
+        answers = Counter(await asyncio.gather(*(status_of_start(ours) for _ in range(sizes.burst))))
+        run.results.sample(UNTIL_LAST, OURS, time.monotonic() - began)
         async with Raw(access) as raw:
             jobs = sum([len(items) async for items, _ in raw.pages(access.jobs)])
-    return Burst(answers, jobs, seconds, msgspec.json.decode(file.read_bytes(), type=list[float]))
+    run.results.sample(ACCEPTED, OURS, answers[201])
+    run.results.sample(REFUSED, OURS, answers[429])
+    run.results.sample(JOBS, OURS, jobs)
+    for seconds in msgspec.json.decode(file.read_bytes(), type=list[float]):
+        run.results.sample(REFUSAL, OURS, seconds)
 
 
 async def status_of_start(ours: MeasuredController) -> int:

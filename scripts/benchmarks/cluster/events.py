@@ -13,11 +13,11 @@ from typing import Any, Final
 import msgspec
 
 from scripts.benchmarks.cluster import made
-from scripts.benchmarks.cluster.progress import report
 from scripts.benchmarks.cluster.raw import MERGE_PATCH, ApiAccess, Raw
 from scripts.benchmarks.cluster.site import MeasuredController
+from scripts.benchmarks.cluster.sizes import Sizes
+from scripts.benchmarks.running.run import Run
 
-CHANGES: Final = 500
 PER_SECOND: Final = 50
 SETTLED_SECONDS: Final = 1.0
 """For the last changes to arrive."""
@@ -33,12 +33,13 @@ class _Named(msgspec.Struct):
     metadata: _Meta
 
 
-async def measure(ours: MeasuredController, access: ApiAccess, raw: Raw, rounds: int) -> list[list[float]]:
-    """Round by round and pod by pod, the seconds by which the stream was later."""
-    rows = []
-    for number in range(rounds):
-        report(f"events: round {number + 1} of {rounds}")
-        pods = await unscheduled_pods(ours, access, raw)
+async def measure(  # noqa: PLR0913, PLR0917 - two are where to write
+    run: Run, ours: MeasuredController, access: ApiAccess, raw: Raw, sizes: Sizes, figure: str
+) -> None:
+    """Note by how many seconds the stream was later, pod by pod."""
+    for number in range(1, sizes.event_rounds + 1):
+        run.progress.at(number, sizes.event_rounds, "changes of pods, round")
+        pods = await unscheduled_pods(ours, access, raw, sizes.changes)
         async with (
             noting("pods", msgspec.json.encode(access).decode()) as bare,
             noting("events", ours.url) as noted,
@@ -47,13 +48,15 @@ async def measure(ours: MeasuredController, access: ApiAccess, raw: Raw, rounds:
             await asyncio.sleep(SETTLED_SECONDS)
         if missing := pods.keys() - noted.keys() | pods.keys() - bare.keys():
             raise RuntimeError(f"No news of {len(missing)} of {len(pods)} pods.")
-        rows.append([noted[session] - bare[session] for session in pods])
-    return rows
+        for session in pods:
+            run.results.sample(figure, "Podline", noted[session] - bare[session])
 
 
-async def unscheduled_pods(ours: MeasuredController, access: ApiAccess, raw: Raw) -> dict[str, str]:
-    """Sessions, and for each the name of a pod that the controller-manager might have made."""
-    left = iter(range(CHANGES))
+async def unscheduled_pods(
+    ours: MeasuredController, access: ApiAccess, raw: Raw, count: int
+) -> dict[str, str]:
+    """Return sessions, and for each the name of a pod that the controller-manager might have made."""
+    left = iter(range(count))
     pods: dict[str, str] = {}
 
     async def work() -> None:

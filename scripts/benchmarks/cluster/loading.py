@@ -8,8 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from scripts.benchmarks.cluster import made
-from scripts.benchmarks.cluster.progress import report
 from scripts.benchmarks.cluster.raw import MERGE_PATCH, ApiAccess, Raw
+from scripts.benchmarks.running.run import Run
 
 AT_ONCE: Final = 24
 
@@ -22,15 +22,15 @@ class _Named(msgspec.Struct):
     metadata: _Meta
 
 
-async def fill(access: ApiAccess, count: int) -> str:
-    """Returns the id of one session that is live."""
-    left = iter(range(count))
+async def fill(run: Run, access: ApiAccess) -> str:
+    """Write as many sessions as the run counts, and return the id of one that is live."""
+    left = iter(range(run.count))
     live: list[str] = []
 
     async def work(raw: Raw) -> None:
         for number in left:
             if number % 500 == 0:
-                report(f"loading: {number} of {count} sessions")
+                run.progress.at(number + 1, run.count, "writing session")
             has_ended = number % 2 == 1
             session_id = await write(raw, has_ended=has_ended)
             if not has_ended:

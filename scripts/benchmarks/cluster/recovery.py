@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,63 +14,44 @@ import aiohttp
 import msgspec
 
 from scripts.benchmarks.cluster.bare_list import ListingTimes
-from scripts.benchmarks.cluster.progress import report
 from scripts.benchmarks.cluster.raw import ApiAccess
 from scripts.benchmarks.cluster.site import MeasuredCluster, MeasuredController, controller
-from scripts.benchmarks.programs import resident_megabytes
+from scripts.benchmarks.cluster.sizes import Sizes
+from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.calls.programs import resident_megabytes
 
-ROUNDS: Final = 5
 PROBE_SECONDS: Final = 0.01
 """Between two requests to a controller that starts."""
 
-SETTLED_SECONDS: Final = 3.0
+READY: Final = "process start to ready / Jobs and pods listed"
+EMPTY: Final = "the same with nothing in the cluster / imported"
+LIVEZ: Final = "GET /livez during a start"
+SESSION: Final = "GET /v1/sessions/{id} during a start"
+OURS: Final = "Podline"
+LISTER: Final = "bare list"
 ROOT: Final = Path(__file__).parents[3]
 
 
-@dataclass
-class RecoveryTimes:
-    """In seconds from the process's start, round by round."""
-
-    ready: list[float] = field(default_factory=list)
-    ready_when_empty: list[float] = field(default_factory=list)
-    bare: list[float] = field(default_factory=list)
-    bare_imports: list[float] = field(default_factory=list)
-    megabytes: list[float] = field(default_factory=list)
-    megabytes_when_empty: list[float] = field(default_factory=list)
-    bare_objects: int = 0
+def memory_name(sessions: int) -> str:
+    return f"resident memory with {sessions:,} sessions"
 
 
-@dataclass
-class Latencies:
-    """In seconds, of requests while a controller starts: from the first answer until it is ready."""
-
-    livez: list[float] = field(default_factory=list)
-    session: list[float] = field(default_factory=list)
-
-
-async def measure(cluster: MeasuredCluster, access: ApiAccess, empty: ApiAccess) -> RecoveryTimes:
-    starts = RecoveryTimes()
-    for number in range(ROUNDS):
-        report(f"restarts: round {number + 1} of {ROUNDS}")
-        async with controller(cluster, empty) as ours:
-            starts.megabytes_when_empty.append(await megabytes(ours))
-            starts.ready_when_empty.append(ours.seconds_until_ready)
+async def measure(
+    run: Run, cluster: MeasuredCluster, access: ApiAccess, empty: ApiAccess, sizes: Sizes
+) -> None:
+    """Start controllers over nothing and over all sessions, and a bare list between, in turn."""
+    for number in range(1, sizes.restarts + 1):
+        run.progress.at(number, sizes.restarts, "restart")
+        for figure, sessions, where in ((EMPTY, 0, empty), (READY, run.count, access)):
+            async with controller(cluster, where) as ours:
+                await ours.until_ready()
+                run.results.sample(figure, OURS, ours.seconds_until_ready)
+                await asyncio.sleep(sizes.settled_seconds)
+                run.results.sample(memory_name(sessions), OURS, resident_megabytes(ours.pid))
         began = time.monotonic()
         listed = await bare_list(access)
-        starts.bare.append(listed.listed - began)
-        starts.bare_imports.append(listed.imported - began)
-        starts.bare_objects = listed.jobs + listed.pods
-        async with controller(cluster, access) as ours:
-            starts.megabytes.append(await megabytes(ours))
-            starts.ready.append(ours.seconds_until_ready)
-    return starts
-
-
-async def megabytes(ours: MeasuredController) -> float:
-    """Resident, once it is ready and has had a moment."""
-    await ours.until_ready()
-    await asyncio.sleep(SETTLED_SECONDS)
-    return resident_megabytes(ours.pid)
+        run.results.sample(READY, LISTER, listed.listed - began)
+        run.results.sample(EMPTY, LISTER, listed.imported - began)
 
 
 async def bare_list(access: ApiAccess) -> ListingTimes:
@@ -84,20 +65,22 @@ async def bare_list(access: ApiAccess) -> ListingTimes:
     return msgspec.json.decode(output, type=ListingTimes)
 
 
-async def latencies(cluster: MeasuredCluster, access: ApiAccess, session_id: str) -> Latencies:
-    """Of requests that come one after another while a controller starts."""
-    found = Latencies()
+async def measure_latencies(run: Run, cluster: MeasuredCluster, access: ApiAccess, session_id: str) -> None:
+    """Time requests that come one after another while a controller starts: from its first answer on."""
     async with controller(cluster, access) as ours:
         waiting = asyncio.create_task(ours.until_ready())
         await asyncio.gather(
-            probe(ours, "/livez", found.livez, waiting.done),
-            probe(ours, f"/v1/sessions/{session_id}", found.session, waiting.done),
+            probe(ours, "/livez", partial(run.results.sample, LIVEZ, OURS), waiting.done),
+            probe(
+                ours, f"/v1/sessions/{session_id}", partial(run.results.sample, SESSION, OURS), waiting.done
+            ),
         )
         await waiting
-    return found
 
 
-async def probe(ours: MeasuredController, path: str, found: list[float], is_over: Callable[[], bool]) -> None:
+async def probe(
+    ours: MeasuredController, path: str, found: Callable[[float], object], is_over: Callable[[], bool]
+) -> None:
     while not is_over():
         began = time.monotonic()
         try:
@@ -106,5 +89,5 @@ async def probe(ours: MeasuredController, path: str, found: list[float], is_over
         except aiohttp.ClientConnectionError:
             pass
         else:
-            found.append(time.monotonic() - began)
+            found(time.monotonic() - began)
         await asyncio.sleep(PROBE_SECONDS)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import statistics
 import time
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -19,52 +18,27 @@ import msgspec
 from controller.core.runtime import Launch
 from scripts.benchmarks.cluster import made
 from scripts.benchmarks.cluster.cores import apart
-from scripts.benchmarks.cluster.progress import report
 from scripts.benchmarks.cluster.raw import ApiAccess, Raw, write_two
 from scripts.benchmarks.cluster.site import MeasuredCluster, bare_app, controller
-from scripts.benchmarks.programs import processor_seconds
+from scripts.benchmarks.cluster.sizes import Sizes
+from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.calls.programs import processor_seconds
 
-STARTS: Final = {1: 40, 16: 80, 64: 160}
-"""In one turn, by how many are under way at any time."""
-TURNS: Final = 6
-"""Of each in a round, short so that the API server's collection of garbage falls into few of them."""
-ROUNDS: Final = 6
-
-WARM_UP: Final = 64
-"""As many connections as there will be at one time."""
+APART: Final = "API server on a core of its own"
+TOGETHER: Final = "all on the same cores"
+PARTS: Final = {"server": "controller or client", "kube-apiserver": "API server", "etcd": "etcd"}
+COSTED: Final = 16
+"""By how many at one time the processor time is counted."""
 
 Work = Callable[[], Awaitable[Any]]
 
 
-@dataclass
-class Rates:
-    """Starts per second, turn by turn, and what processor time each process has spent on so many starts."""
-
-    per_second: list[float] = field(default_factory=list)
-    spent: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    starts: int = 0
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.per_second)
-
-    def cost(self, process: str) -> float:
-        """Seconds for each start."""
-        return self.spent[process] / self.starts
-
-    def beside(self, other: Rates) -> float:
-        """The median of the ratios, each of two that were measured one after the other."""
-        pairs = zip(self.per_second, other.per_second, strict=True)
-        return statistics.median(own / bare for own, bare in pairs)
+def rate_name(how: str, at_once: int) -> str:
+    return f"starts, {how}, {at_once} at one time"
 
 
-@dataclass
-class Level:
-    """So many under way at one time."""
-
-    ours: Rates = field(default_factory=Rates)
-    app: Rates = field(default_factory=Rates)
-    raw: Rates = field(default_factory=Rates)
+def cost_name(how: str, part: str) -> str:
+    return f"processor time of a start, {how}: {PARTS[part]}"
 
 
 @dataclass(frozen=True)
@@ -75,19 +49,16 @@ class Contender:
     pids: Mapping[str, int]
 
 
-async def measure(cluster: MeasuredCluster, *, with_own_core: bool) -> dict[int, Level]:
-    """By how many are under way at one time; with a core for API server and etcd alone, or none."""
-    if not with_own_core:
-        return await _measure(cluster, "all on the same cores")
-    with apart(list(cluster.pids.values())):
-        return await _measure(cluster, "API server on a core of its own")
+async def measure(run: Run, cluster: MeasuredCluster, sizes: Sizes, how: str) -> None:
+    """Measure with a core for API server and etcd alone, or none."""
+    with apart(list(cluster.pids.values())) if how == APART else nullcontext():
+        await _measure(run, cluster, sizes, how)
 
 
-async def _measure(cluster: MeasuredCluster, how: str) -> dict[int, Level]:
+async def _measure(run: Run, cluster: MeasuredCluster, sizes: Sizes, how: str) -> None:
     """Each round has processes and namespaces of its own, so that none has many sessions."""
-    levels = {at_once: Level() for at_once in STARTS}
-    for number in range(ROUNDS):
-        report(f"starts, {how}: round {number + 1} of {ROUNDS}")
+    for number in range(1, sizes.start_rounds + 1):
+        run.progress.at(number, sizes.start_rounds, f"starts, {how}, round")
         accesses = [await cluster.namespace(name) for name in ("starts", "app", "raw")]
         async with (
             controller(cluster, accesses[0]) as ours,
@@ -95,41 +66,42 @@ async def _measure(cluster: MeasuredCluster, how: str) -> dict[int, Level]:
             Raw(accesses[2]) as raw,
         ):
             await ours.until_ready()
-            client = {"client": os.getpid(), **cluster.pids}
-            launches = await prepared(accesses[2], WARM_UP + TURNS * sum(STARTS.values()))
+            launches = await prepared(accesses[2], sizes.warm_up + sizes.turns * sum(sizes.starts.values()))
             contenders = {
-                "ours": Contender(ours.start, {"server": ours.pid, **client}),
-                "app": Contender(app.start, {"server": app.pid, **client}),
-                "raw": Contender(lambda raw=raw, left=launches: write_two(raw, *left.pop()), client),  # type: ignore[misc]
+                "Podline": Contender(ours.start, {"server": ours.pid, **cluster.pids}),
+                "FastAPI app": Contender(app.start, {"server": app.pid, **cluster.pids}),
+                "raw client": Contender(
+                    lambda raw=raw, left=launches: write_two(raw, *left.pop()),  # type: ignore[misc]
+                    {"server": os.getpid(), **cluster.pids},
+                ),
             }
-            await take_turns(contenders, levels, number)
-    return levels
+            await take_turns(run, contenders, sizes, how, number)
 
 
-async def take_turns(contenders: Mapping[str, Contender], levels: Mapping[int, Level], number: int) -> None:
+async def take_turns(
+    run: Run, contenders: Mapping[str, Contender], sizes: Sizes, how: str, number: int
+) -> None:
     for contender in contenders.values():
-        await at_rate(contender.start, WARM_UP, WARM_UP)
+        await at_rate(contender.start, sizes.warm_up, sizes.warm_up)
     order = list(contenders)
-    for at_once, level in levels.items():
-        for turn in range(TURNS):
+    for at_once, count in sizes.starts.items():
+        for turn in range(sizes.turns):
             first = (number + turn) % len(order)
             for name in order[first:] + order[:first]:
-                await note(getattr(level, name), contenders[name], at_once)
+                before = {part: processor_seconds(pid) for part, pid in contenders[name].pids.items()}
+                run.results.sample(
+                    rate_name(how, at_once), name, await at_rate(contenders[name].start, at_once, count)
+                )
+                for part, pid in contenders[name].pids.items():
+                    if at_once == COSTED:
+                        spent = processor_seconds(pid) - before[part]
+                        run.results.sample(cost_name(how, part), name, spent / count)
 
 
 async def prepared(access: ApiAccess, count: int) -> list[tuple[Launch, bytes]]:
     """Launches and their Jobs, for a client that only sends them."""
     launches = [await made.new_launch() for _ in range(count)]
     return [(each, msgspec.json.encode(made.job_of(each, access.namespace))) for each in launches]
-
-
-async def note(rates: Rates, contender: Contender, at_once: int) -> None:
-    count = STARTS[at_once]
-    before = {name: processor_seconds(pid) for name, pid in contender.pids.items()}
-    rates.per_second.append(await at_rate(contender.start, at_once, count))
-    for name, pid in contender.pids.items():
-        rates.spent[name] += processor_seconds(pid) - before[name]
-    rates.starts += count
 
 
 async def at_rate(start: Work, at_once: int, count: int) -> float:

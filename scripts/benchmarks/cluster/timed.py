@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -13,13 +14,15 @@ import msgspec
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller import __main__ as podline
-from controller.web.http.listeners import Sockets
-from controller.web.http.server import Server
+from controller.__main__ import read_settings_and_serve
+from controller.composition import compose
+from controller.observe.logs import configure_logging
+from controller.parts import Parts
+from controller.settings import Settings
 
 
 class Timed:
-    """From the moment the server hands a request over until the application has handed its answer back.
+    """From the moment a request reaches the application until the application has handed its answer back.
 
     Refusals wait for nothing, so this is what the handler takes itself, whatever stands in line before it.
     """
@@ -45,14 +48,14 @@ class Timed:
 def main(file: Path) -> None:
     refusals: list[float] = []
 
-    def timed(app: FastAPI, sockets: Sockets) -> Server:
-        server = Server(app, sockets)
-        server.config.app = Timed(app, refusals)
-        return server
+    def composed(settings: Settings, parts: Parts) -> FastAPI:
+        app = compose(settings, parts)
+        app.add_middleware(Timed, refusals=refusals)
+        return app
 
-    setattr(podline, "Server", timed)  # noqa: B010 - a name it has for itself
+    configure_logging(sys.stderr, os.environ)
     try:
-        podline.main(["serve"])
+        read_settings_and_serve({}, os.environ, composed)
     finally:
         file.write_bytes(msgspec.json.encode(refusals))
 

@@ -1,4 +1,4 @@
-"""`scripts/bench fuzz`: hostile inputs of six kinds against a served controller, and a bot's own checks.
+"""Hostile inputs of six kinds against a served controller, and a bot's own checks.
 
 It fails where an answer is a 5xx of ours, where memory ends more than a tenth above where it began, or where
 less than half of a kind gets past parsing, so that little behind it is tried.
@@ -6,6 +6,7 @@ less than half of a kind gets past parsing, so that little behind it is tried.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -13,14 +14,17 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
-from subprocess import PIPE, Popen, run
+from subprocess import PIPE, Popen, check_output
 from typing import Any, Final
 
+from scripts.benchmarks.calls.programs import resident_megabytes
 from scripts.benchmarks.fuzz import inputs
 from scripts.benchmarks.fuzz.wire import FuzzWire
-from scripts.benchmarks.programs import resident_megabytes, system
+from scripts.benchmarks.running.results import Results
+from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.tables import Table
 
 Make = Callable[[Random], tuple[bytes, bool]]
 """Draws one request, and whether it is whole."""
@@ -37,41 +41,40 @@ LEAST_PARSED: Final = 0.5
 """Of each kind."""
 
 
-def growth(whose: str, before: float, after: float) -> list[str]:
-    """Name memory that grew by more than a tenth."""
-    has_grown = after > before * MOST_GROWTH
-    return [f"{whose} memory grew from {before:.1f} to {after:.1f} MB."] if has_grown else []
-
-
-@dataclass
 class Outcome:
-    """What became of the inputs of one kind."""
+    """What becomes of the inputs of one kind."""
 
-    kind: str
-    answers: Counter[int] = field(default_factory=Counter)
-    parsed: int = 0
-    before: float = 0.0
-    after: float = 0.0
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.answers: Counter[int] = Counter()
+        self.parsed = 0
+        self.before = 0.0
+        self.after = 0.0
 
     @property
     def total(self) -> int:
         return self.answers.total()
 
-    def faults(self) -> list[str]:
-        """What must not be, as sentences."""
+    def faults(self, *, is_small: bool) -> list[str]:
+        """Return what must not be, as sentences."""
         found = []
         if ours := sum(count for status, count in self.answers.items() if status >= OURS):
             found.append(f"{self.kind}: {ours} answers were a 5xx.")
-        found += growth(f"{self.kind}:", self.before, self.after)
+        # Few inputs leave memory where it was, or take the first of a pool.
+        if self.after > self.before * MOST_GROWTH and not is_small:
+            found.append(f"{self.kind}: memory grew from {self.before:.1f} to {self.after:.1f} MB.")
         if self.parsed < self.total * LEAST_PARSED:
             found.append(f"{self.kind}: only {self.parsed / self.total:.0%} got past parsing.")
         return found
 
-    def row(self) -> str:
+    def write(self, run: Run) -> None:
         common = ", ".join(f"{status}: {count}" for status, count in self.answers.most_common(6))
-        return (
-            f"{self.kind:20} {self.total:9,}  {self.parsed / self.total:5.0%}  "
-            f"{self.before:6.1f} -> {self.after:6.1f} MB  {common}"
+        run.results.row(
+            kind=self.kind,
+            inputs=f"{self.total:,}",
+            parsed=f"{self.parsed / self.total:.0%}",
+            memory=f"{self.before:.1f} to {self.after:.1f} MB",
+            answers=common,
         )
 
 
@@ -96,38 +99,59 @@ class Target:
     residents: list[Resident]
 
 
-def measure(count: int, seed: int) -> str:
-    """Send `count` inputs, as many of each kind, and return the table.
+def table(results: Results) -> Table:
+    """Return a row for each kind."""
+    names = ("kind", "inputs", "parsed", "memory", "answers")
+    headings = ("kind", "inputs", "past parsing", "memory", "most common answers")
+    return Table(headings, [[row[name] for name in names] for row in results.rows])
 
-    Raises:
-        SystemExit: Something broke; the table has been printed.
-    """
-    each = count // (len(_OVER_HTTP) + len(_INSIDE))
-    outcomes = []
+
+async def measure(run: Run) -> None:
+    """Send as many inputs of each kind."""
+    ended = threading.Event()
+    try:
+        await asyncio.to_thread(_measure, run, ended)
+    finally:
+        ended.set()
+
+
+def _measure(run: Run, ended: threading.Event) -> None:
+    kinds = len(_OVER_HTTP) + len(_INSIDE)
+    each = run.count // kinds
     command = [sys.executable, "-m", "scripts.benchmarks.fuzz.target"]
-    with Popen(command, stdout=PIPE, text=True, env={**os.environ, **AS_IN_THE_IMAGE}) as process:
+    run.progress.doing("starting a controller")
+    environment = {**os.environ, **AS_IN_THE_IMAGE}
+    with (
+        (run.directory / "controller.log").open("w", encoding="utf-8") as log,
+        Popen(command, stdout=PIPE, stderr=log, text=True, env=environment) as process,
+    ):
         try:
             target = _target(process)
             makes = {kind: request_of(target) for kind, request_of in _OVER_HTTP.items()}
             # All code has run and all pools are filled before memory is measured first.
             for number, (kind, make) in enumerate(makes.items()):
-                _say(f"{kind}, to warm up", int(each * WARM_UP))
-                _send_all(target, Outcome(kind), make, int(each * WARM_UP), f"{seed + number} warm up")
-            at_the_start = resident_megabytes(target.process)
+                run.progress.doing(f"{kind}, to warm up")
+                _send_all(
+                    target, Outcome(kind), make, int(each * WARM_UP), f"{run.seed + number} warm up", ended
+                )
             for number, (kind, make) in enumerate(makes.items()):
-                _say(kind, each)
-                outcomes.append(_over_http(target, kind, make, each, f"{seed + number}"))
-            faults = growth("The controller's", at_the_start, outcomes[-1].after)
+                run.progress.at(number + 1, kinds, f"{kind}, kind")
+                outcome = Outcome(kind)
+                outcome.before = resident_megabytes(target.process)
+                _send_all(target, outcome, make, each, f"{run.seed + number}", ended)
+                outcome.after = resident_megabytes(target.process)
+                _note(run, outcome)
         finally:
             process.terminate()
-    for number, kind in enumerate(_INSIDE):
-        _say(kind, each)
-        outcomes.append(_inside(kind, each, seed + len(_OVER_HTTP) + number))
-    table = _table(outcomes, seed)
-    faults += [fault for outcome in outcomes for fault in outcome.faults()]
-    if faults:
-        raise SystemExit("\n".join([table, "", *faults]))
-    return table
+    for number, kind in enumerate(_INSIDE, len(_OVER_HTTP)):
+        if not ended.is_set():
+            run.progress.at(number + 1, kinds, f"{kind}, kind")
+            _note(run, _inside(kind, each, run.seed + number))
+
+
+def _note(run: Run, outcome: Outcome) -> None:
+    outcome.write(run)
+    run.faults.extend(outcome.faults(is_small=run.is_small))
 
 
 def _target(process: Popen[str]) -> Target:
@@ -136,16 +160,9 @@ def _target(process: Popen[str]) -> Target:
     return Target(process=process.pid, residents=residents, **printed)
 
 
-def _over_http(target: Target, kind: str, make: Make, count: int, seed: str) -> Outcome:
-    outcome = Outcome(kind, before=resident_megabytes(target.process))
-    _send_all(target, outcome, make, count, seed)
-    outcome.after = resident_megabytes(target.process)
-    refused = UNREADABLE if kind == "headers" else UNREADABLE | {NOT_VALID}
-    outcome.parsed = sum(number for status, number in outcome.answers.items() if status not in refused)
-    return outcome
-
-
-def _send_all(target: Target, outcome: Outcome, make: Make, count: int, seed: str) -> None:
+def _send_all(  # noqa: PLR0913, PLR0917 - what, how often, from which seed, and until when
+    target: Target, outcome: Outcome, make: Make, count: int, seed: str, ended: threading.Event
+) -> None:
     """Send so many requests of a kind over a few connections at a time."""
     merging = threading.Lock()
 
@@ -154,6 +171,8 @@ def _send_all(target: Target, outcome: Outcome, make: Make, count: int, seed: st
         wire = FuzzWire(target.bots_port if outcome.kind == "reports" else target.port)
         answers = Counter[int]()
         for _ in range(count // CONNECTIONS):
+            if ended.is_set():
+                break
             request, is_whole = make(rng)
             answers[wire.ask(request, is_whole=is_whole)] += 1
         wire.close()
@@ -162,13 +181,17 @@ def _send_all(target: Target, outcome: Outcome, make: Make, count: int, seed: st
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         list(pool.map(send, range(CONNECTIONS)))
+    refused = UNREADABLE if outcome.kind == "headers" else UNREADABLE | {NOT_VALID}
+    outcome.parsed = sum(number for status, number in outcome.answers.items() if status not in refused)
 
 
 def _inside(kind: str, count: int, seed: int) -> Outcome:
     command = [sys.executable, "-m", "scripts.benchmarks.fuzz.inside", kind, str(seed), str(count)]
-    printed: dict[str, Any] = json.loads(run(command, stdout=PIPE, check=True, text=True).stdout)
-    answers = Counter({200: printed["passed"], 422: count - printed["passed"]})
-    return Outcome(kind, answers, printed["passed"], printed["before"], printed["after"])
+    printed: dict[str, Any] = json.loads(check_output(command))
+    outcome = Outcome(kind)
+    outcome.answers = Counter({200: printed["passed"], 422: count - printed["passed"]})
+    outcome.parsed, outcome.before, outcome.after = (printed[name] for name in ("passed", "before", "after"))
+    return outcome
 
 
 def _post(path: str, bearer: str, body: bytes) -> tuple[bytes, bool]:
@@ -212,19 +235,3 @@ _OVER_HTTP: Final[dict[str, Callable[[Target], Make]]] = {
     "reports": _reports,
 }
 _INSIDE: Final = ("data-channel messages", "final reports")
-
-
-def _table(outcomes: list[Outcome], seed: int) -> str:
-    total = sum(outcome.total for outcome in outcomes)
-    return "\n".join(
-        [
-            f"{total:,} hostile inputs, seed {seed}; {system()}",
-            "",
-            f"{'kind':20} {'inputs':>9}  parsed  memory, and the most common answers",
-            *(outcome.row() for outcome in outcomes),
-        ]
-    )
-
-
-def _say(kind: str, count: int) -> None:
-    sys.stderr.write(f"{kind}: {count:,} inputs ...\n")

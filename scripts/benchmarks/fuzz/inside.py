@@ -14,8 +14,8 @@ from typing import Final
 
 from controller.runtimes.final_report import decode_final_report
 from podline.runner.room.client_messages import Refused, read_message
+from scripts.benchmarks.calls.programs import resident_megabytes
 from scripts.benchmarks.fuzz import inputs
-from scripts.benchmarks.programs import resident_megabytes
 
 _WARM_UP: Final = 0.1
 """Of all inputs, before memory is measured first: what is made once is no growth."""

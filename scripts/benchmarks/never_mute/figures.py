@@ -1,4 +1,4 @@
-"""`scripts/bench never-mute`: calls in a row, each with one random fault of the model's, from a seed.
+"""Calls in a row, each with one random fault of the model's, from a seed.
 
 It fails if a caller waits in silence beyond the bound, or a call ends without a true reason.
 """
@@ -7,80 +7,87 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
 from sandbox.voice import Voice
+from scripts.benchmarks.calls.programs import programs
 from scripts.benchmarks.never_mute.calls import CallOutcome, one_call
-from scripts.benchmarks.programs import programs, system
+from scripts.benchmarks.running.results import Results
+from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.tables import Table
 from testing.model_faults.call import PATIENCE_SECONDS, FaultSite, site_variables
 
 AT_ONCE: Final = 3
+HEADINGS: Final = ("fault", "calls", "answered", "ended", "wrong", "median wait", "longest wait", "reasons")
+BOUND: Final = f"no caller waits longer than {PATIENCE_SECONDS:g} s in silence"
 
 
-async def measure(directory: Path, calls: int, seed: int) -> str:
-    """Make the calls, and print what callers heard, by fault."""
-    personas = directory / "personas"
+async def measure(run: Run) -> None:
+    """Make the calls, some at one time."""
+    personas = run.directory / "personas"
     personas.mkdir()
-    outcomes: list[CallOutcome] = []
+    voice = Voice()
     turns = asyncio.Semaphore(AT_ONCE)
-    with programs(directory, with_bare=False, **site_variables(personas)) as machine:
+    done = 0
+    run.progress.doing("starting sandbox and controller")
+    with programs(run.directory, **site_variables(personas)) as machine:
         async with (
             httpx.AsyncClient(base_url=machine.url, timeout=40) as controller,
             httpx.AsyncClient(base_url=machine.store_url) as control,
             asyncio.TaskGroup() as tasks,
         ):
-            site = FaultSite(controller, control, personas, Voice())
+            site = FaultSite(controller, control, personas, voice)
 
             async def play(number: int) -> None:
+                nonlocal done
                 # What is drawn for a call depends on its number alone, so that it can be repeated.
                 async with turns:
-                    chance = Random(f"{seed} {number}")  # noqa: S311 - not for secrets
-                    outcomes.append(await one_call(site, f"caller-{number}", chance))
-                    progress(outcomes, calls, seed)
+                    chance = Random(f"{run.seed} {number}")  # noqa: S311 - not for secrets
+                    note(run, await one_call(site, f"caller-{number}", chance))
+                done += 1
+                run.progress.at(done, run.count, "call")
 
-            for number in range(1, calls + 1):
+            for number in range(1, run.count + 1):
                 tasks.create_task(play(number))
-    print(table(outcomes, seed))
-    if troubled := [outcome for outcome in outcomes if outcome.trouble]:
-        for outcome in troubled:
-            sys.stderr.write(f"\n=== {outcome.name}: {outcome.fault}\n{outcome.account}\n")
-        sys.exit(f"{len(troubled)} of {calls} calls went wrong; seed {seed}.")
-    return f"No caller was silent for more than {PATIENCE_SECONDS:g} s; seed {seed}."
 
 
-def progress(outcomes: Sequence[CallOutcome], calls: int, seed: int) -> None:
-    answered = sum(outcome.is_answered for outcome in outcomes)
-    troubled = [outcome.name for outcome in outcomes if outcome.trouble]
-    wrong = f", wrong: {', '.join(troubled)}" if troubled else ""
-    line = f"seed {seed}: {len(outcomes)} of {calls} calls, {answered} answered to the end{wrong}"
-    sys.stderr.write(f"\r{line}" + ("\n" if len(outcomes) == calls else ""))
-
-
-def table(outcomes: Sequence[CallOutcome], seed: int) -> str:
-    """Return a line for each kind of fault."""
-    by_fault: dict[str, list[CallOutcome]] = defaultdict(list)
-    for outcome in outcomes:
-        by_fault[outcome.fault.name].append(outcome)
-    lines = [f"{len(outcomes)} calls with one random fault each; seed {seed}; {system()}", ""]
-    lines.append(f"{'fault':40} calls  answered  ended  wrong  median wait  longest wait  reasons")
-    lines += [_row(fault, of_fault) for fault, of_fault in sorted(by_fault.items())]
-    return "\n".join([*lines, "", _row("all", outcomes)])
-
-
-def _row(fault: str, outcomes: Sequence[CallOutcome]) -> str:
-    waits = [wait for outcome in outcomes for wait in outcome.waits] or [0.0]
-    answered = sum(outcome.is_answered for outcome in outcomes)
-    troubled = sum(bool(outcome.trouble) for outcome in outcomes)
-    ended = len(outcomes) - answered - troubled
-    reasons = ", ".join(sorted({outcome.reason for outcome in outcomes} - {"caller_left"}))
-    return (
-        f"{fault:40} {len(outcomes):5}  {answered:8}  {ended:5}  {troubled:5}  "
-        f"{statistics.median(waits):9.1f} s  {max(waits):10.1f} s  {reasons}"
+def note(run: Run, outcome: CallOutcome) -> None:
+    """Write how a call went, and all that is known of it if it went wrong."""
+    run.results.row(
+        call=outcome.name,
+        fault=outcome.fault.name,
+        waits=outcome.waits,
+        reason=outcome.reason,
+        is_answered=outcome.is_answered,
+        trouble=outcome.trouble,
     )
+    if outcome.trouble:
+        run.faults.append(f"{outcome.name}: {outcome.trouble}; {outcome.fault}\n{outcome.account}")
+
+
+def table(results: Results) -> Table:
+    """Return a row for each kind of fault, and one for all."""
+    by_fault: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in results.rows:
+        by_fault[row["fault"]].append(row)
+    rows = [_row(fault, by_fault[fault]) for fault in sorted(by_fault)]
+    return Table(HEADINGS, [*rows, _row("all", results.rows)])
+
+
+def _row(fault: str, calls: Sequence[dict[str, Any]]) -> list[str]:
+    waits = [wait for call in calls for wait in call["waits"]] or [0.0]
+    answered = sum(call["is_answered"] for call in calls)
+    wrong = sum(bool(call["trouble"]) for call in calls)
+    reasons = ", ".join(sorted({call["reason"] for call in calls} - {"caller_left"}))
+    return [
+        fault,
+        *(str(number) for number in (len(calls), answered, len(calls) - answered - wrong, wrong)),
+        f"{statistics.median(waits):.1f} s",
+        f"{max(waits):.1f} s",
+        reasons,
+    ]

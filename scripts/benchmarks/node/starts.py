@@ -34,10 +34,10 @@ async def start_session(site: NodeSite, pods: Pods, user_id: str) -> Steps:
         "launched to scheduled": at["scheduled"] - at["launched"],
         "scheduled to process up": at["process_up"] - at["scheduled"],
         "process up to joined": at["joined"] - at["process_up"],
-        "to scheduled": at["scheduled"] - at["accepted"],
-        "to seen running": begun - at["accepted"],
-        "to process up": at["process_up"] - at["accepted"],
-        "to joined": at["joined"] - at["accepted"],
+        "accepted to scheduled": at["scheduled"] - at["accepted"],
+        "accepted to seen running": begun - at["accepted"],
+        "accepted to process up": at["process_up"] - at["accepted"],
+        "accepted to joined": at["joined"] - at["accepted"],
     }
 
 
@@ -53,9 +53,9 @@ async def start_bare_job(raw: Raw, pods: Pods, name: str) -> Steps:
     return {
         "accepted to launched": created - began,
         "scheduled to process up": up - scheduled,
-        "to scheduled": scheduled - began,
-        "to seen running": begun - began,
-        "to process up": up - began,
+        "accepted to scheduled": scheduled - began,
+        "accepted to seen running": begun - began,
+        "accepted to process up": up - began,
     }
 
 

@@ -1,0 +1,1 @@
+"""What observing a call costs its bot."""

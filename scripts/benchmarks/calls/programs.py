@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
-import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +15,22 @@ from typing import Any, Final
 import httpx
 from dotenv import dotenv_values
 
-from testing.processes import Program, free_port
+from testing.processes import ROOT, Program, free_port
 
 WATCHED_SECONDS: Final = 3.0
-"""How long a bot's processor time is watched."""
+"""How long a bot's processor time is watched, unless a run is small."""
+SMALL_SECONDS: Final = 0.3
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A working copy of the repository, and a Python with what its lock names."""
+
+    tree: Path
+    python: Path
+
+
+OURS: Final = Checkout(ROOT, Path(sys.executable))
 
 
 @dataclass(frozen=True)
@@ -35,12 +45,28 @@ class Machine:
 
 
 @contextmanager
-def programs(directory: Path, *, with_bare: bool, **settings: str) -> Iterator[Machine]:
-    """A sandbox, a controller with these settings, and a bare pipeline if wanted, ended with the block."""
+def programs(
+    directory: Path,
+    *,
+    with_bare: bool = False,
+    serve: Sequence[str] = ("controller", "serve"),
+    checkout: Checkout = OURS,
+    **settings: str,
+) -> Iterator[Machine]:
+    """Run a sandbox, a controller and, if wanted, a bare pipeline until the block ends.
+
+    Args:
+        directory: Where they work.
+        with_bare: True if there is to be a bare pipeline.
+        serve: The controller's module and its arguments.
+        checkout: Whose sandbox and controller they are.
+        settings: The controller's.
+    """
     started: list[Program] = []
 
-    def start(name: str, command: list[str], variables: dict[str, str]) -> Program:
-        started.append(Program.start(name, [sys.executable, *command], directory, variables))
+    def start(name: str, command: list[str], variables: Mapping[str, str]) -> Program:
+        of_tree = {**variables, "PYTHONPATH": str(checkout.tree)}
+        started.append(Program.start(name, [str(checkout.python), *command], directory, of_tree))
         return started[-1]
 
     try:
@@ -48,11 +74,11 @@ def programs(directory: Path, *, with_bare: bool, **settings: str) -> Iterator[M
         sandbox.wait_until((directory / "sandbox.env").exists)
         variables = {name: value or "" for name, value in dotenv_values(directory / "sandbox.env").items()}
         port, bare_port = free_port(), free_port()
-        command = ["-m", "controller", "serve"]
-        controller = start("controller", command, variables | settings | {"PODLINE_PORT": str(port)})
+        variables |= settings
+        controller = start("controller", ["-m", *serve], variables | {"PODLINE_PORT": str(port)})
         controller.wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
         if with_bare:
-            bare = start("bare pipeline", ["-m", "scripts.benchmarks.bare", str(bare_port)], variables)
+            bare = start("bare pipeline", ["-m", "scripts.benchmarks.calls.bare", str(bare_port)], variables)
             bare.wait_until(lambda: answers(f"http://127.0.0.1:{bare_port}/"))
         yield Machine(
             controller,
@@ -98,10 +124,10 @@ def command_of(process: str) -> str:
     return Path(f"/proc/{process}/cmdline").read_text()
 
 
-async def cores_used(process: int) -> float:
-    """Cores that the process keeps busy, over a few seconds."""
+async def cores_used(process: int, seconds: float = WATCHED_SECONDS) -> float:
+    """Return the cores that the process keeps busy, over some seconds."""
     before, began = processor_seconds(process), time.monotonic()
-    await asyncio.sleep(WATCHED_SECONDS)
+    await asyncio.sleep(seconds)
     return (processor_seconds(process) - before) / (time.monotonic() - began)
 
 
@@ -121,16 +147,3 @@ def proportional_megabytes(process: int) -> float:
     lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     [pss] = [line for line in lines if line.startswith("Pss:")]
     return int(pss.split()[1]) * 1024 / 1e6
-
-
-def system() -> str:
-    """What the figures hold for."""
-    python = platform.python_version()
-    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {python}"
-
-
-def milliseconds(samples: list[float]) -> str:
-    return (
-        f"{statistics.median(samples) * 1000:.0f} ms"
-        f"  (from {min(samples) * 1000:.0f} to {max(samples) * 1000:.0f})"
-    )

@@ -1,6 +1,6 @@
 """A Pipecat pipeline with nothing of ours, for the benchmark to compare with: same transport, model and VAD.
 
-`python -m scripts.benchmarks.bare PORT` answers SmallWebRTC offers at `/offer`.
+`python -m scripts.benchmarks.calls.bare PORT` answers SmallWebRTC offers at `/offer`.
 """
 
 from __future__ import annotations

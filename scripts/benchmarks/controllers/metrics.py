@@ -32,8 +32,17 @@ from podline.contract.messages import (
 )
 from podline.contract.reading import read_report
 from podline.contract.usage import Tokens, Usage
-from scripts.benchmarks import request_metrics
-from scripts.benchmarks.programs import system
+from scripts.benchmarks.controllers import request_metrics
+from scripts.benchmarks.running.results import Results
+from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.tables import (
+    FINE_MILLISECONDS,
+    KILOBYTES,
+    MICROSECONDS,
+    Figure,
+    Table,
+    table_of,
+)
 
 TURN: Final[tuple[Event, ...]] = (
     Talked("caller", 2.5),
@@ -46,24 +55,45 @@ TURN: Final[tuple[Event, ...]] = (
 )
 """What a bot reports every five seconds of a lively call."""
 
-_TIMES: Final = 2000
-_SCRAPES: Final = 20
+TIMES: Final = 200
+"""How often a batch is counted in one round: the round's value is the median."""
+SCRAPES: Final = 2
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0"
+BATCHES: Final[dict[str, tuple[Event, ...]]] = {
+    "an empty batch": (),
+    "one turn's batch, 7 events": TURN,
+    "a full batch, 98 events": TURN * 14,
+}
+COUNTED: Final = "{}: to count"
+DECODED: Final = "{}: its JSON, to decode"
+SCRAPED: Final = "a scrape of {:,} sessions"
+SCRAPED_SIZE: Final = "size of that scrape, {:,} sessions"
+SESSIONS: Final = (100, 10_000)
+OURS: Final = "Podline"
+
+FIGURES: Final = (
+    *(Figure(name.format(batch), MICROSECONDS) for batch in BATCHES for name in (COUNTED, DECODED)),
+    *(Figure(SCRAPED.format(each), FINE_MILLISECONDS, target="at most 50 ms") for each in SESSIONS),
+    *(Figure(SCRAPED_SIZE.format(each), KILOBYTES) for each in SESSIONS),
+    *request_metrics.FIGURES,
+)
 
 
-async def measure() -> str:
-    """The figures, one a line."""
-    lines = [
-        f"What metrics cost, medians; {system()}",
-        "",
-        *(
-            _of_batch(name, events)
-            for name, events in (("an empty", ()), ("one turn's", TURN), ("a full", TURN * 14))
-        ),
-        *(_of_scrape(sessions) for sessions in (100, 10_000)),
-        *await request_metrics.measure(),
-    ]
-    return "\n".join(lines)
+def table(results: Results) -> Table:
+    return table_of(results, FIGURES)
+
+
+async def measure(run: Run) -> None:
+    """Measure everything once in each round."""
+    scrapes = {sessions: _metrics_of(sessions) for sessions in (SESSIONS[:1] if run.is_small else SESSIONS)}
+    async with request_metrics.applications() as applications:
+        for number in run.rounds():
+            run.progress.at(number, run.count, "round")
+            for name, events in BATCHES.items():
+                _measure_batch(run, number, name, events)
+            for sessions, metrics in scrapes.items():
+                _measure_scrape(run, number, sessions, metrics)
+            await request_metrics.measure(run, number, applications)
 
 
 def _metrics() -> Metrics:
@@ -71,7 +101,7 @@ def _metrics() -> Metrics:
     return Metrics(CollectorRegistry(), PriceList("USD", [prices]))
 
 
-def _of_batch(name: str, events: tuple[Event, ...]) -> str:
+def _measure_batch(run: Run, number: int, name: str, events: tuple[Event, ...]) -> None:
     metrics, session = _metrics(), _session(0)
     body = encode(Report(1, 0, list(events), Usage(), BotTimeline(1.0)))
     report, _ = read_report(body)
@@ -81,13 +111,12 @@ def _of_batch(name: str, events: tuple[Event, ...]) -> str:
         ledger.count(report)
         metrics.batch_added(session, report, ledger.last)
 
-    decoding = _microseconds(lambda: read_report(body), _TIMES)
-    taking = _microseconds(take, _TIMES)
-    batch = f"{name} batch, {len(events)} events"
-    return f"{batch}: {taking:.0f} us to count (its JSON: {decoding:.0f} us to decode)"
+    run.sample(number, DECODED.format(name), OURS, _seconds(lambda: read_report(body), TIMES))
+    run.sample(number, COUNTED.format(name), OURS, _seconds(take, TIMES))
 
 
-def _of_scrape(sessions: int) -> str:
+def _metrics_of(sessions: int) -> Metrics:
+    """Return the metrics of a controller with so many sessions."""
     metrics = _metrics()
     registry = SessionRegistry(SessionAdmission(SessionLimits(capacity=sessions, per_user=sessions)))
     for number in range(sessions):
@@ -95,9 +124,14 @@ def _of_scrape(sessions: int) -> str:
         metrics.started(_session(number))
         metrics.usage.observe(_session(number), TURN)
     metrics.registry.register(SessionGauges(registry.counts, lambda: 0, lambda: None, list, "bench"))
-    took = _microseconds(lambda: metrics.show(OPENMETRICS, exemplars=True), _SCRAPES) / 1000
+    return metrics
+
+
+def _measure_scrape(run: Run, number: int, sessions: int, metrics: Metrics) -> None:
+    took = _seconds(lambda: metrics.show(OPENMETRICS, exemplars=True), SCRAPES)
     shown, _ = metrics.show(OPENMETRICS, exemplars=True)
-    return f"a scrape of {sessions} sessions: {took:.1f} ms, {len(shown) / 1024:.1f} KB"
+    run.sample(number, SCRAPED.format(sessions), OURS, took)
+    run.sample(number, SCRAPED_SIZE.format(sessions), OURS, len(shown) / 1024)
 
 
 def _session(number: int) -> Session:
@@ -112,10 +146,10 @@ def _session(number: int) -> Session:
     )
 
 
-def _microseconds(work: Callable[[], object], times: int) -> float:
+def _seconds(work: Callable[[], object], times: int) -> float:
     took = []
     for _ in range(times):
         began = time.perf_counter()
         work()
         took.append(time.perf_counter() - began)
-    return median(took) * 1e6
+    return median(took)

@@ -1,77 +1,57 @@
-"""What counting and timing requests costs each of them: the same requests with and without the middleware."""
+"""What counting and timing requests costs each of them: the same requests with one such layer and with two."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from itertools import count
-from statistics import median, quantiles
 from typing import Any, Final
 
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.composition import compose
 from controller.observe.metrics import Metrics
+from controller.web.app import ROUTES
+from controller.web.middleware.request_metrics import RequestMetrics
+from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.tables import MICROSECONDS, Comparison, Figure
 from testing.fakes.controllers.parts import fake_parts
 from testing.settings import settings_of
 
-ROUNDS: Final = 60
-"""One with and one without in turn, so that what else the machine does meets both."""
 REQUESTS: Final = 50
+ONCE: Final = "measured"
+TWICE: Final = "measured twice"
+LIVENESS: Final = "processor time of GET /livez"
+START: Final = "processor time of POST /v1/sessions"
+
+FIGURES: Final = tuple(
+    Figure(name, MICROSECONDS, (Comparison(TWICE, ONCE), Comparison(TWICE, ONCE, is_ratio=True)))
+    for name in (LIVENESS, START)
+)
+"""The difference is what one layer costs: a served application has one, and the other has another around it."""
 
 Make = Callable[[], tuple[Scope, bytes]]
 
 
-class _Unmeasured:
-    """Replaces the middleware: the application unchanged."""
-
-    def around(self, app: ASGIApp) -> ASGIApp:
-        return app
-
-
-async def measure() -> list[str]:
-    """The figures, one a line. Requests come without a socket, as cheap as they can be."""
+@asynccontextmanager
+async def applications() -> AsyncIterator[Mapping[str, ASGIApp]]:
+    """Give the application as it is served, and the same with its requests counted and timed once more."""
     many = 1_000_000
     settings = settings_of(capacity=many, sessions_per_user=many)
     app = compose(settings, fake_parts(metrics=Metrics(CollectorRegistry(), None)))
-    measured = _entered(app)
-    app.state.services = dataclasses.replace(app.state.services, requests=_Unmeasured())
-    bare = _entered(app)
+    more = RequestMetrics(CollectorRegistry(), ROUTES, lambda: None, time.monotonic)
     async with app.router.lifespan_context(app):
-        return [
-            await _compare("GET /livez", lambda: (_scope("GET", "/livez"), b""), measured, bare),
-            await _compare("POST /v1/sessions", _start(), measured, bare),
-        ]
+        yield {ONCE: app, TWICE: more.around(app)}
 
 
-def _entered(app: FastAPI) -> ASGIApp:
-    """The application with the middleware that it would be served with now."""
-    stack = app.build_middleware_stack()
-
-    async def entered(scope: Scope, receive: Receive, send: Send) -> None:
-        await stack({**scope, "app": app}, receive, send)
-
-    return entered
-
-
-async def _compare(name: str, make: Make, measured: ASGIApp, bare: ASGIApp) -> str:
-    with_, without = [], []
-    for number in range(ROUNDS + 1):
-        pair = await _seconds(measured, make), await _seconds(bare, make)
-        if number:  # the first pair only warms up
-            with_.append(pair[0])
-            without.append(pair[1])
-    more = [(one - other) * 1e6 for one, other in zip(with_, without, strict=True)]
-    low, _, high = quantiles(more, n=4)
-    ratio = median(one / other for one, other in zip(with_, without, strict=True))
-    return (
-        f"{name}: {median(more):.0f} us more when measured (quartiles {low:.0f} and {high:.0f}), "
-        f"on {median(without) * 1e6:.0f} us of processor time: ratio {ratio:.2f}"
-    )
+async def measure(run: Run, number: int, applications: Mapping[str, ASGIApp]) -> None:
+    """Measure each request in each application. Requests come without a socket, as cheap as they can be."""
+    for figure, make in ((LIVENESS, lambda: (_scope("GET", "/livez"), b"")), (START, _STARTS)):
+        for name, app in applications.items():
+            run.sample(number, figure, name, await _seconds(app, make))
 
 
 async def _seconds(app: ASGIApp, make: Make) -> float:
@@ -104,6 +84,9 @@ def _start() -> Make:
         return _scope("POST", "/v1/sessions", headers), body
 
     return make
+
+
+_STARTS: Final = _start()
 
 
 def _scope(method: str, path: str, headers: list[tuple[bytes, bytes]] | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`scripts/bench examples CHECKOUT`: ten of Pipecat's own examples, called as they are.
+"""Ten of Pipecat's own examples, called as they are.
 
 They are read from a checkout of Pipecat's repository: its packages have none.
 """
@@ -6,7 +6,6 @@ They are read from a checkout of Pipecat's repository: its packages have none.
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,11 @@ import httpx
 from sandbox.caller import Caller, calling
 from sandbox.caller_signalling import CallFailedError, RoomAddress
 from sandbox.voice import Voice
-from scripts.benchmarks.programs import Machine, ended, programs
+from scripts.benchmarks.calls.programs import Machine, ended, programs
+from scripts.benchmarks.running.results import Results
+from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.tables import Table
+from scripts.commands.console import CommandError
 from testing.projects.generated import CASCADE, REALTIME
 
 QUESTION: Final = "find running shoes"
@@ -58,19 +61,27 @@ EXAMPLES: Final = [
 ]
 
 
-async def measure(directory: Path, checkout: Path) -> str:
-    """The table: a row for each example."""
+def table(results: Results) -> Table:
+    """Return a row for each example."""
+    headings = ("example", "greeting", "answer", "measured", "ended")
+    return Table(headings, [[row[name] for name in headings] for row in results.rows])
+
+
+async def measure(run: Run) -> None:
+    """Call each example of the checkout once."""
+    checkout = Path(run.subject)
+    if not (checkout / "examples").is_dir():
+        raise CommandError(f"{checkout} is no checkout of Pipecat's repository: it has no folder 'examples'.")
     voice = Voice()
-    agents = directory / "agents"
+    agents = run.directory / "agents"
     agents.mkdir()
-    rows = ["| Example | Greeting | Answer | Measured | Ended |", "|---|---|---|---|---|"]
-    with programs(directory, with_bare=False, PODLINE_AGENTS=str(agents)) as machine:
+    run.progress.doing("starting sandbox and controller")
+    with programs(run.directory, PODLINE_AGENTS=str(agents)) as machine:
         async with httpx.AsyncClient() as http:
-            for example in EXAMPLES:
+            for number, example in enumerate(EXAMPLES[: run.count], 1):
+                run.progress.at(number, min(run.count, len(EXAMPLES)), "example")
                 install(example, checkout, agents, machine.sandbox)
-                rows.append(await row(example, machine, http, voice))
-                sys.stderr.write(f"{rows[-1]}\n")
-    return "\n".join(rows)
+                run.results.row(**await row(example, machine, http, voice))
 
 
 def install(example: Example, checkout: Path, agents: Path, variables: Mapping[str, str]) -> None:
@@ -82,7 +93,7 @@ def install(example: Example, checkout: Path, agents: Path, variables: Mapping[s
     (project / "podline.toml").write_text("" if example.greets else "mute_seconds = 0\n")
 
 
-async def row(example: Example, machine: Machine, http: httpx.AsyncClient, voice: Voice) -> str:
+async def row(example: Example, machine: Machine, http: httpx.AsyncClient, voice: Voice) -> dict[str, str]:
     wanted = {"user_id": "bench", "agent": example.name}
     session = (await http.post(f"{machine.url}/v1/sessions", json=wanted)).raise_for_status().json()
     heard: list[str] = []
@@ -93,8 +104,13 @@ async def row(example: Example, machine: Machine, http: httpx.AsyncClient, voice
         heard.append(str(error).partition(";")[0])
     record = await ended(machine, http, session["id"])
     heard += ["none"] * (2 - len(heard))
-    cells = [f"`{example.path}`", *heard[:2], measured(record["usage"]), f"`{record['reason']}`"]
-    return f"| {' | '.join(cells)} |"
+    return {
+        "example": f"`{example.path}`",
+        "greeting": heard[0],
+        "answer": heard[1],
+        "measured": measured(record["usage"]),
+        "ended": f"`{record['reason']}`",
+    }
 
 
 async def converse(example: Example, caller: Caller, heard: list[str]) -> None:

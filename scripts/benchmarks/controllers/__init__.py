@@ -1,0 +1,1 @@
+"""Controllers by themselves: starts, metrics, and one revision beside another."""
