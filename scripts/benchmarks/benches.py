@@ -40,11 +40,13 @@ class Bench:
 
 
 BENCHES: Final = (
-    Bench("call", "calls.call", "a call, beside a bare Pipecat pipeline", 12, "calls of each", 1, 4),
+    Bench("call", "calls.call", "a call, beside a bare Pipecat pipeline", 8, "calls of each", 1, 4),
     Bench("load", "calls.load", "calls at one time, until callers hear gaps", 8, "calls at most", 1, 2),
-    Bench("runner", "calls.runner", "our runner, beside Pipecat's and a bare host", 6, "calls of each", 1, 4),
-    Bench("rooms", "calls.rooms", "a LiveKit room, beside SmallWebRTC", 8, "calls of each", 1, 3, "Go"),
-    Bench("observing", "observing.figures", "what observers cost a bot", 6, "pairs of calls", 1, 4),
+    Bench(
+        "runner", "calls.runner", "our runner, beside Pipecat's and a bare host", 4, "calls of each", 1, 4.5
+    ),
+    Bench("rooms", "calls.rooms", "a LiveKit room, beside SmallWebRTC", 6, "calls of each", 1, 3, "Go"),
+    Bench("observing", "observing.figures", "what observers cost a bot", 5, "pairs of calls", 1, 3.5),
     Bench("starts", "controllers.starts", "starts a second, beside spawned processes", 5, "rounds", 1, 0.5),
     Bench("metrics", "controllers.metrics", "what metrics cost the controller", 60, "rounds", 2, 0.5),
     Bench("cluster", "cluster.figures", "sessions in a cluster", 10_000, "sessions", 20, 6, "Go"),
@@ -52,22 +54,22 @@ BENCHES: Final = (
         "node",
         "node.figures",
         "a pod's start, beside a bare Job's",
-        12,
+        8,
         "starts of each",
         1,
         4,
         "root, and what scripts/test node installs",
         is_in_nodes=True,
     ),
-    Bench("fuzz", "fuzz.figures", "hostile inputs of six kinds", 240_000, "inputs", 600, 3, is_random=True),
+    Bench("fuzz", "fuzz.figures", "hostile inputs of six kinds", 180_000, "inputs", 600, 3, is_random=True),
     Bench(
         "never-mute",
         "never_mute.figures",
         "calls with one random fault each",
-        40,
+        30,
         "calls",
         2,
-        4,
+        3.5,
         is_random=True,
     ),
     Bench(
@@ -77,7 +79,7 @@ BENCHES: Final = (
         5,
         "rounds",
         1,
-        3,
+        4,
         subject="REVISION",
         default_subject="HEAD~1",
     ),

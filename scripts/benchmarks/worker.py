@@ -18,7 +18,7 @@ from typing import Final, Protocol, cast
 from sandbox.caller_signalling import CallFailedError
 from scripts.benchmarks.benches import Bench, bench_named
 from scripts.benchmarks.running.results import COMPLETE, Results, ResultsFile, make_header
-from scripts.benchmarks.running.run import Progress, Run
+from scripts.benchmarks.running.run import BenchProgress, BenchRun
 from scripts.benchmarks.running.tables import SPREAD, Table
 from scripts.benchmarks.running.until_end_of_input import interrupt_at_end_of_input
 from scripts.commands.console import CommandError
@@ -31,7 +31,7 @@ EXPECTED: Final = (CommandError, CallFailedError, AssertionError)
 class BenchModule(Protocol):
     """What each bench's module has."""
 
-    def measure(self, run: Run) -> Awaitable[None]:
+    def measure(self, run: BenchRun) -> Awaitable[None]:
         """Measure, and write each result at once."""
 
     def table(self, results: Results) -> Table:
@@ -73,10 +73,10 @@ def carry_out(order: Order, directory: Path) -> int:
     assert bench is not None  # noqa: S101 - checked where the order was made
     options = {name: value for name, value in (("seed", order.seed), ("subject", order.subject)) if value}
     results = ResultsFile(Path(order.results), make_header(order.bench, order.count, bench.unit, options))
-    progress = Progress.to_standard_error(order.bench)
+    progress = BenchProgress.to_standard_error(order.bench)
     progress.doing("importing")
     module = module_of(bench)
-    run = Run(directory, results, progress, order.count, order.is_small, order.seed, order.subject)
+    run = BenchRun(directory, results, progress, order.count, order.is_small, order.seed, order.subject)
     end, code = COMPLETE, 0
     try:
         asyncio.run(_measure(module, run))
@@ -96,7 +96,7 @@ def carry_out(order: Order, directory: Path) -> int:
     return code or bool(run.faults)
 
 
-async def _measure(module: BenchModule, run: Run) -> None:
+async def _measure(module: BenchModule, run: BenchRun) -> None:
     await module.measure(run)
 
 

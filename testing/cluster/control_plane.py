@@ -127,6 +127,12 @@ class ControlPlane:
     async def start_scheduler(self) -> None:
         await self._start("kube-scheduler")
 
+    async def start_kwok(self) -> None:
+        await self._start("kwok")
+
+    async def stop_kwok(self, patience: float = TERM_SECONDS) -> None:
+        await self.part("kwok").stop(patience)
+
     async def stop_scheduler(self, patience: float = TERM_SECONDS) -> None:
         await self.part("kube-scheduler").stop(patience)
 

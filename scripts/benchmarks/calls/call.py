@@ -22,7 +22,7 @@ from scripts.benchmarks.calls.programs import (
     resident_megabytes,
 )
 from scripts.benchmarks.running.results import Results
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import (
     CORES,
     MEGABYTES,
@@ -65,7 +65,7 @@ def table(results: Results) -> Table:
     return table_of(results, FIGURES)
 
 
-async def measure(run: Run) -> None:
+async def measure(run: BenchRun) -> None:
     """Make so many calls of each kind, one after another."""
     voice = Voice()
     run.progress.doing("starting sandbox, controller and bare pipeline")
@@ -77,7 +77,9 @@ async def measure(run: Run) -> None:
                 await bare_call(machine, http, voice, run, number)
 
 
-async def our_call(machine: Machine, http: httpx.AsyncClient, voice: Voice, run: Run, number: int) -> None:
+async def our_call(
+    machine: Machine, http: httpx.AsyncClient, voice: Voice, run: BenchRun, number: int
+) -> None:
     def sample(figure: str, value: float) -> None:
         run.sample(number, figure, OURS, value)
 
@@ -103,7 +105,9 @@ async def our_call(machine: Machine, http: httpx.AsyncClient, voice: Voice, run:
     sample(JOINED, at["joined"] - at["accepted"])
 
 
-async def bare_call(machine: Machine, http: httpx.AsyncClient, voice: Voice, run: Run, number: int) -> None:
+async def bare_call(
+    machine: Machine, http: httpx.AsyncClient, voice: Voice, run: BenchRun, number: int
+) -> None:
     async with calling(machine.url, voice, room=RoomAddress(machine.bare_url)) as (caller, _):
         await caller.hears_bot()
         await caller.bot_quiet()

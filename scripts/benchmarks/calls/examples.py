@@ -18,7 +18,7 @@ from sandbox.caller_signalling import CallFailedError, RoomAddress
 from sandbox.voice import Voice
 from scripts.benchmarks.calls.programs import Machine, ended, programs
 from scripts.benchmarks.running.results import Results
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import Table
 from scripts.commands.console import CommandError
 from testing.projects.generated import CASCADE, REALTIME
@@ -67,7 +67,7 @@ def table(results: Results) -> Table:
     return Table(headings, [[row[name] for name in headings] for row in results.rows])
 
 
-async def measure(run: Run) -> None:
+async def measure(run: BenchRun) -> None:
     """Call each example of the checkout once."""
     checkout = Path(run.subject)
     if not (checkout / "examples").is_dir():

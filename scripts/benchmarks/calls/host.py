@@ -1,6 +1,6 @@
 """The least that runs a Pipecat bot, for the benchmark to compare with: a server of offers, and nothing else.
 
-`python -m scripts.benchmarks.calls.host BOT_FILE PORT` answers `/start` and offers as Pipecat's own runner does.
+`python -m scripts.benchmarks.calls.host BOT_FILE PORT` answers `/start` and offers as Pipecat's runner does.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from sandbox.voice import Voice
 from scripts.benchmarks.calls.call import QUESTION
 from scripts.benchmarks.calls.programs import Machine, children_of, programs, proportional_megabytes
 from scripts.benchmarks.running.results import Results
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import MEGABYTES, SECONDS, SHARE, Table, spread
 
 GAPS_HEARD: Final = 0.002
@@ -38,7 +38,7 @@ def table(results: Results) -> Table:
     return Table(["calls at one time", "late frames, worst caller", WAITED, MEMORY, "heard"], rows)
 
 
-async def measure(run: Run) -> None:
+async def measure(run: BenchRun) -> None:
     """Add callers, up to the first step with gaps."""
     voice = Voice()
     run.progress.doing("starting sandbox and controller")
@@ -50,7 +50,7 @@ async def measure(run: Run) -> None:
                 break
 
 
-async def step(run: Run, machine: Machine, voice: Voice, calls: int) -> float:
+async def step(run: BenchRun, machine: Machine, voice: Voice, calls: int) -> float:
     """Have so many callers ask at the same moment, the hardest case; return the worst one's share of gaps.
 
     Gaps count from then on: a bot that starts takes a core for a second, which is another matter.

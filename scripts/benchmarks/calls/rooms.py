@@ -14,7 +14,7 @@ from sandbox.voice import Voice
 from scripts.benchmarks.calls.call import ACCEPTED, ANSWERED, JOINED, STOP_SECS, last_turn, moments, question
 from scripts.benchmarks.calls.programs import Machine, ended, programs
 from scripts.benchmarks.running.results import Results
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import MILLISECONDS, Comparison, Figure, Table, table_of
 from testing.servers.livekit import livekit_server
 
@@ -32,7 +32,7 @@ def table(results: Results) -> Table:
     return table_of(results, FIGURES)
 
 
-async def measure(run: Run) -> None:
+async def measure(run: BenchRun) -> None:
     """Make so many calls at each provider, in turn."""
     voice = Voice()
     direct, roomed = run.directory / "webrtc", run.directory / "livekit"
@@ -52,8 +52,8 @@ async def measure(run: Run) -> None:
                     await one_call(machine, provider, http, voice, run, number)
 
 
-async def one_call(  # noqa: PLR0913 - two are the round's
-    machine: Machine, provider: str, http: httpx.AsyncClient, voice: Voice, run: Run, number: int
+async def one_call(
+    machine: Machine, provider: str, http: httpx.AsyncClient, voice: Voice, run: BenchRun, number: int
 ) -> None:
     began = time.monotonic()
     answer = await http.post(f"{machine.url}/v1/sessions", json={"user_id": "bench"})

@@ -27,7 +27,7 @@ from scripts.benchmarks.calls.programs import (
     resident_megabytes,
 )
 from scripts.benchmarks.running.results import Results
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import (
     CORES,
     MEGABYTES,
@@ -67,7 +67,7 @@ def table(results: Results) -> Table:
     return table_of(results, FIGURES)
 
 
-async def measure(run: Run) -> None:
+async def measure(run: BenchRun) -> None:
     """Make so many calls in each, in turn."""
     voice = Voice()
     agents = run.directory / "agents"
@@ -88,7 +88,7 @@ async def measure(run: Run) -> None:
                             await converse(caller, process, machine, http, sample)
 
 
-def _sampling(run: Run, number: int, host: str) -> Sample:
+def _sampling(run: BenchRun, number: int, host: str) -> Sample:
     return lambda figure, value: run.sample(number, figure, host, value)
 
 

@@ -13,7 +13,7 @@ import msgspec
 from scripts.benchmarks.cluster.raw import Raw
 from scripts.benchmarks.cluster.site import MeasuredCluster, MeasuredController, controller
 from scripts.benchmarks.cluster.sizes import Sizes
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 
 ACCEPTED: Final = "starts at one moment: answered 201"
 REFUSED: Final = "starts at one moment: answered 429"
@@ -23,7 +23,7 @@ REFUSAL: Final = "handler's own time for a 429"
 OURS: Final = "Podline"
 
 
-async def measure(run: Run, cluster: MeasuredCluster, sizes: Sizes) -> None:
+async def measure(run: BenchRun, cluster: MeasuredCluster, sizes: Sizes) -> None:
     access = await cluster.namespace("burst")
     file = cluster.directory / "refusals.json"
     async with controller(

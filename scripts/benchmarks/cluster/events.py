@@ -16,7 +16,7 @@ from scripts.benchmarks.cluster import made
 from scripts.benchmarks.cluster.raw import MERGE_PATCH, ApiAccess, Raw
 from scripts.benchmarks.cluster.site import MeasuredController
 from scripts.benchmarks.cluster.sizes import Sizes
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 
 PER_SECOND: Final = 50
 SETTLED_SECONDS: Final = 1.0
@@ -33,8 +33,8 @@ class _Named(msgspec.Struct):
     metadata: _Meta
 
 
-async def measure(  # noqa: PLR0913, PLR0917 - two are where to write
-    run: Run, ours: MeasuredController, access: ApiAccess, raw: Raw, sizes: Sizes, figure: str
+async def measure(
+    run: BenchRun, ours: MeasuredController, access: ApiAccess, raw: Raw, sizes: Sizes, figure: str
 ) -> None:
     """Note by how many seconds the stream was later, pod by pod."""
     for number in range(1, sizes.event_rounds + 1):

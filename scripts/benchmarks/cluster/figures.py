@@ -11,7 +11,7 @@ from scripts.benchmarks.cluster.raw import Raw
 from scripts.benchmarks.cluster.site import MeasuredCluster, controller, site
 from scripts.benchmarks.cluster.sizes import FULL, SMALL, Sizes
 from scripts.benchmarks.running.results import Results
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import (
     A_SECOND,
     FINE_MILLISECONDS,
@@ -109,14 +109,14 @@ def _beside_bare_list(results: Results) -> list[list[str]]:
     return [["listing alone, Podline / bare list (target: at most 1.3)", text]]
 
 
-async def measure(run: Run) -> None:
+async def measure(run: BenchRun) -> None:
     """Measure on a control plane of our own."""
     run.progress.doing("starting the control plane")
     async with site(run.directory) as cluster:
         await measure_on(run, cluster)
 
 
-async def measure_on(run: Run, cluster: MeasuredCluster) -> None:
+async def measure_on(run: BenchRun, cluster: MeasuredCluster) -> None:
     """Measure on a control plane whose controller-manager, scheduler and nodes rest."""
     sizes = SMALL if run.is_small else FULL
     for how in (starts.APART, starts.TOGETHER):
@@ -130,7 +130,7 @@ async def measure_on(run: Run, cluster: MeasuredCluster) -> None:
     await _measure_recovery(run, cluster, sizes)
 
 
-async def _measure_recovery(run: Run, cluster: MeasuredCluster, sizes: Sizes) -> None:
+async def _measure_recovery(run: BenchRun, cluster: MeasuredCluster, sizes: Sizes) -> None:
     access, empty = await cluster.namespace("full"), await cluster.namespace("empty")
     session_id = await loading.fill(run, access)
     await recovery.measure(run, cluster, access, empty, sizes)

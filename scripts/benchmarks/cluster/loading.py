@@ -9,7 +9,7 @@ import msgspec
 
 from scripts.benchmarks.cluster import made
 from scripts.benchmarks.cluster.raw import MERGE_PATCH, ApiAccess, Raw
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 
 AT_ONCE: Final = 24
 
@@ -22,7 +22,7 @@ class _Named(msgspec.Struct):
     metadata: _Meta
 
 
-async def fill(run: Run, access: ApiAccess) -> str:
+async def fill(run: BenchRun, access: ApiAccess) -> str:
     """Write as many sessions as the run counts, and return the id of one that is live."""
     left = iter(range(run.count))
     live: list[str] = []

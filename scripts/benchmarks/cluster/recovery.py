@@ -13,12 +13,12 @@ from typing import Final
 import aiohttp
 import msgspec
 
+from scripts.benchmarks.calls.programs import resident_megabytes
 from scripts.benchmarks.cluster.bare_list import ListingTimes
 from scripts.benchmarks.cluster.raw import ApiAccess
 from scripts.benchmarks.cluster.site import MeasuredCluster, MeasuredController, controller
 from scripts.benchmarks.cluster.sizes import Sizes
-from scripts.benchmarks.running.run import Run
-from scripts.benchmarks.calls.programs import resident_megabytes
+from scripts.benchmarks.running.run import BenchRun
 
 PROBE_SECONDS: Final = 0.01
 """Between two requests to a controller that starts."""
@@ -37,7 +37,7 @@ def memory_name(sessions: int) -> str:
 
 
 async def measure(
-    run: Run, cluster: MeasuredCluster, access: ApiAccess, empty: ApiAccess, sizes: Sizes
+    run: BenchRun, cluster: MeasuredCluster, access: ApiAccess, empty: ApiAccess, sizes: Sizes
 ) -> None:
     """Start controllers over nothing and over all sessions, and a bare list between, in turn."""
     for number in range(1, sizes.restarts + 1):
@@ -65,7 +65,9 @@ async def bare_list(access: ApiAccess) -> ListingTimes:
     return msgspec.json.decode(output, type=ListingTimes)
 
 
-async def measure_latencies(run: Run, cluster: MeasuredCluster, access: ApiAccess, session_id: str) -> None:
+async def measure_latencies(
+    run: BenchRun, cluster: MeasuredCluster, access: ApiAccess, session_id: str
+) -> None:
     """Time requests that come one after another while a controller starts: from its first answer on."""
     async with controller(cluster, access) as ours:
         waiting = asyncio.create_task(ours.until_ready())

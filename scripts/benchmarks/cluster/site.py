@@ -32,17 +32,17 @@ class MeasuredCluster:
 
     plane: ControlPlane
     directory: Path
-    _count: int = 0
+    namespaces: list[str] = field(default_factory=list)
 
     async def namespace(self, name: str) -> ApiAccess:
         """A new namespace, with what the controller-manager and deploy/base would make in it."""
-        self._count += 1
         access = ApiAccess(
             url=self.plane.url,
             token=self.plane.admin_token,
             authority=str(self.plane.ca_file),
-            namespace=f"{name}-{self._count}",
+            namespace=f"bench-{name}-{len(self.namespaces)}",
         )
+        self.namespaces.append(access.namespace)
         async with Raw(access) as raw:
             await raw.send("POST", "/api/v1/namespaces", {"metadata": {"name": access.namespace}})
             account = {"metadata": {"name": "default"}}
@@ -60,11 +60,24 @@ class MeasuredCluster:
 
 @asynccontextmanager
 async def site(directory: Path) -> AsyncIterator[MeasuredCluster]:
+    """Run a control plane until the block ends."""
     async with ControlPlane(ensure_binaries()) as plane:
-        await plane.stop_controller_manager()
-        await plane.stop_scheduler()
-        await plane.part("kwok").stop()
+        await _rest(plane)
         yield MeasuredCluster(plane, directory)
+
+
+@asynccontextmanager
+async def at_rest(plane: ControlPlane) -> AsyncIterator[None]:
+    """Stop what would act on Jobs and pods until the block ends, on a cluster that others use afterwards."""
+    await _rest(plane)
+    try:
+        yield
+    finally:
+        await asyncio.gather(plane.start_controller_manager(), plane.start_scheduler(), plane.start_kwok())
+
+
+async def _rest(plane: ControlPlane) -> None:
+    await asyncio.gather(plane.stop_controller_manager(), plane.stop_scheduler(), plane.stop_kwok())
 
 
 @dataclass

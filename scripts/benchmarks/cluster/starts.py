@@ -16,13 +16,13 @@ from typing import Any, Final
 import msgspec
 
 from controller.core.runtime import Launch
+from scripts.benchmarks.calls.programs import processor_seconds
 from scripts.benchmarks.cluster import made
 from scripts.benchmarks.cluster.cores import apart
 from scripts.benchmarks.cluster.raw import ApiAccess, Raw, write_two
 from scripts.benchmarks.cluster.site import MeasuredCluster, bare_app, controller
 from scripts.benchmarks.cluster.sizes import Sizes
-from scripts.benchmarks.running.run import Run
-from scripts.benchmarks.calls.programs import processor_seconds
+from scripts.benchmarks.running.run import BenchRun
 
 APART: Final = "API server on a core of its own"
 TOGETHER: Final = "all on the same cores"
@@ -49,13 +49,13 @@ class Contender:
     pids: Mapping[str, int]
 
 
-async def measure(run: Run, cluster: MeasuredCluster, sizes: Sizes, how: str) -> None:
+async def measure(run: BenchRun, cluster: MeasuredCluster, sizes: Sizes, how: str) -> None:
     """Measure with a core for API server and etcd alone, or none."""
     with apart(list(cluster.pids.values())) if how == APART else nullcontext():
         await _measure(run, cluster, sizes, how)
 
 
-async def _measure(run: Run, cluster: MeasuredCluster, sizes: Sizes, how: str) -> None:
+async def _measure(run: BenchRun, cluster: MeasuredCluster, sizes: Sizes, how: str) -> None:
     """Each round has processes and namespaces of its own, so that none has many sessions."""
     for number in range(1, sizes.start_rounds + 1):
         run.progress.at(number, sizes.start_rounds, f"starts, {how}, round")
@@ -79,7 +79,7 @@ async def _measure(run: Run, cluster: MeasuredCluster, sizes: Sizes, how: str) -
 
 
 async def take_turns(
-    run: Run, contenders: Mapping[str, Contender], sizes: Sizes, how: str, number: int
+    run: BenchRun, contenders: Mapping[str, Contender], sizes: Sizes, how: str, number: int
 ) -> None:
     for contender in contenders.values():
         await at_rate(contender.start, sizes.warm_up, sizes.warm_up)

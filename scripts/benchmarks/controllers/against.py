@@ -25,7 +25,7 @@ from scripts.benchmarks.calls.call import ACCEPTED, ANSWERED, JOINED, STOP_SECS,
 from scripts.benchmarks.calls.programs import OURS, Checkout, Machine, ended, programs, proportional_megabytes
 from scripts.benchmarks.controllers.starts import AT_ONCE, SMALL_STARTS, STARTS, name_of, rate_of_controller
 from scripts.benchmarks.running.results import Results
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import (
     A_SECOND,
     MEGABYTES,
@@ -55,7 +55,7 @@ def table(results: Results) -> Table:
     return table_of(results, FIGURES)
 
 
-async def measure(run: Run) -> None:
+async def measure(run: BenchRun) -> None:
     """Measure both checkouts in each round, and let another one begin each time."""
     starts, calls = (SMALL_STARTS, 1) if run.is_small else (STARTS, CALLS)
     voice = Voice()

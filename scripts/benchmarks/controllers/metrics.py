@@ -34,7 +34,7 @@ from podline.contract.reading import read_report
 from podline.contract.usage import Tokens, Usage
 from scripts.benchmarks.controllers import request_metrics
 from scripts.benchmarks.running.results import Results
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import (
     FINE_MILLISECONDS,
     KILOBYTES,
@@ -83,7 +83,7 @@ def table(results: Results) -> Table:
     return table_of(results, FIGURES)
 
 
-async def measure(run: Run) -> None:
+async def measure(run: BenchRun) -> None:
     """Measure everything once in each round."""
     scrapes = {sessions: _metrics_of(sessions) for sessions in (SESSIONS[:1] if run.is_small else SESSIONS)}
     async with request_metrics.applications() as applications:
@@ -101,7 +101,7 @@ def _metrics() -> Metrics:
     return Metrics(CollectorRegistry(), PriceList("USD", [prices]))
 
 
-def _measure_batch(run: Run, number: int, name: str, events: tuple[Event, ...]) -> None:
+def _measure_batch(run: BenchRun, number: int, name: str, events: tuple[Event, ...]) -> None:
     metrics, session = _metrics(), _session(0)
     body = encode(Report(1, 0, list(events), Usage(), BotTimeline(1.0)))
     report, _ = read_report(body)
@@ -127,7 +127,7 @@ def _metrics_of(sessions: int) -> Metrics:
     return metrics
 
 
-def _measure_scrape(run: Run, number: int, sessions: int, metrics: Metrics) -> None:
+def _measure_scrape(run: BenchRun, number: int, sessions: int, metrics: Metrics) -> None:
     took = _seconds(lambda: metrics.show(OPENMETRICS, exemplars=True), SCRAPES)
     shown, _ = metrics.show(OPENMETRICS, exemplars=True)
     run.sample(number, SCRAPED.format(sessions), OURS, took)

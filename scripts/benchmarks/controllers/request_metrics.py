@@ -1,4 +1,4 @@
-"""What counting and timing requests costs each of them: the same requests with one such layer and with two."""
+"""What counting and timing requests costs: the same requests with one such layer and with two."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from itertools import count
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Scope
 
 from controller.composition import compose
 from controller.observe.metrics import Metrics
 from controller.web.app import ROUTES
 from controller.web.middleware.request_metrics import RequestMetrics
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import MICROSECONDS, Comparison, Figure
 from testing.fakes.controllers.parts import fake_parts
 from testing.settings import settings_of
@@ -31,7 +31,7 @@ FIGURES: Final = tuple(
     Figure(name, MICROSECONDS, (Comparison(TWICE, ONCE), Comparison(TWICE, ONCE, is_ratio=True)))
     for name in (LIVENESS, START)
 )
-"""The difference is what one layer costs: a served application has one, and the other has another around it."""
+"""The difference is what one layer costs: the other application has a second one around it."""
 
 Make = Callable[[], tuple[Scope, bytes]]
 
@@ -47,7 +47,7 @@ async def applications() -> AsyncIterator[Mapping[str, ASGIApp]]:
         yield {ONCE: app, TWICE: more.around(app)}
 
 
-async def measure(run: Run, number: int, applications: Mapping[str, ASGIApp]) -> None:
+async def measure(run: BenchRun, number: int, applications: Mapping[str, ASGIApp]) -> None:
     """Measure each request in each application. Requests come without a socket, as cheap as they can be."""
     for figure, make in ((LIVENESS, lambda: (_scope("GET", "/livez"), b"")), (START, _STARTS)):
         for name, app in applications.items():

@@ -15,7 +15,7 @@ from scripts.benchmarks.calls.programs import OURS as OUR_CHECKOUT
 from scripts.benchmarks.calls.programs import Checkout, answers
 from scripts.benchmarks.controllers.sleeping import NAME, make_sleeping_agent
 from scripts.benchmarks.running.results import Results
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import A_SECOND, Comparison, Figure, Table, table_of
 from testing.processes import Program, free_port
 
@@ -38,7 +38,7 @@ def table(results: Results) -> Table:
     return table_of(results, [Figure(name_of(at_once), A_SECOND, ratio) for at_once in AT_ONCE])
 
 
-async def measure(run: Run) -> None:
+async def measure(run: BenchRun) -> None:
     """Start sessions, and spawn as many processes, in turn."""
     starts = SMALL_STARTS if run.is_small else STARTS
     for number in run.rounds():

@@ -23,7 +23,7 @@ from scripts.benchmarks.calls.programs import resident_megabytes
 from scripts.benchmarks.fuzz import inputs
 from scripts.benchmarks.fuzz.wire import FuzzWire
 from scripts.benchmarks.running.results import Results
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import Table
 
 Make = Callable[[Random], tuple[bytes, bool]]
@@ -67,7 +67,7 @@ class Outcome:
             found.append(f"{self.kind}: only {self.parsed / self.total:.0%} got past parsing.")
         return found
 
-    def write(self, run: Run) -> None:
+    def write(self, run: BenchRun) -> None:
         common = ", ".join(f"{status}: {count}" for status, count in self.answers.most_common(6))
         run.results.row(
             kind=self.kind,
@@ -106,7 +106,7 @@ def table(results: Results) -> Table:
     return Table(headings, [[row[name] for name in names] for row in results.rows])
 
 
-async def measure(run: Run) -> None:
+async def measure(run: BenchRun) -> None:
     """Send as many inputs of each kind."""
     ended = threading.Event()
     try:
@@ -115,7 +115,7 @@ async def measure(run: Run) -> None:
         ended.set()
 
 
-def _measure(run: Run, ended: threading.Event) -> None:
+def _measure(run: BenchRun, ended: threading.Event) -> None:
     kinds = len(_OVER_HTTP) + len(_INSIDE)
     each = run.count // kinds
     command = [sys.executable, "-m", "scripts.benchmarks.fuzz.target"]
@@ -149,7 +149,7 @@ def _measure(run: Run, ended: threading.Event) -> None:
             _note(run, _inside(kind, each, run.seed + number))
 
 
-def _note(run: Run, outcome: Outcome) -> None:
+def _note(run: BenchRun, outcome: Outcome) -> None:
     outcome.write(run)
     run.faults.extend(outcome.faults(is_small=run.is_small))
 
@@ -160,7 +160,7 @@ def _target(process: Popen[str]) -> Target:
     return Target(process=process.pid, residents=residents, **printed)
 
 
-def _send_all(  # noqa: PLR0913, PLR0917 - what, how often, from which seed, and until when
+def _send_all(
     target: Target, outcome: Outcome, make: Make, count: int, seed: str, ended: threading.Event
 ) -> None:
     """Send so many requests of a kind over a few connections at a time."""

@@ -18,7 +18,7 @@ from sandbox.voice import Voice
 from scripts.benchmarks.calls.programs import programs
 from scripts.benchmarks.never_mute.calls import CallOutcome, one_call
 from scripts.benchmarks.running.results import Results
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import Table
 from testing.model_faults.call import PATIENCE_SECONDS, FaultSite, site_variables
 
@@ -27,7 +27,7 @@ HEADINGS: Final = ("fault", "calls", "answered", "ended", "wrong", "median wait"
 BOUND: Final = f"no caller waits longer than {PATIENCE_SECONDS:g} s in silence"
 
 
-async def measure(run: Run) -> None:
+async def measure(run: BenchRun) -> None:
     """Make the calls, some at one time."""
     personas = run.directory / "personas"
     personas.mkdir()
@@ -56,7 +56,7 @@ async def measure(run: Run) -> None:
                 tasks.create_task(play(number))
 
 
-def note(run: Run, outcome: CallOutcome) -> None:
+def note(run: BenchRun, outcome: CallOutcome) -> None:
     """Write how a call went, and all that is known of it if it went wrong."""
     run.results.row(
         call=outcome.name,

@@ -15,7 +15,7 @@ from scripts.benchmarks.cluster.raw import ApiAccess, Raw
 from scripts.benchmarks.node.pods import Pods
 from scripts.benchmarks.node.starts import Steps, start_bare_job, start_session
 from scripts.benchmarks.running.results import Results
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import MILLISECONDS, Comparison, Figure, Table, table_of
 from testing.builds.binaries import ensure_binaries
 from testing.builds.images import ensure_images
@@ -55,7 +55,7 @@ def table(results: Results) -> Table:
     return table_of(results, list(_figures()))
 
 
-async def measure(run: Run) -> None:
+async def measure(run: BenchRun) -> None:
     """Measure on a cluster of our own."""
     run.progress.doing("starting the cluster and installing Podline")
     async with NodeCluster(ensure_binaries(ALL_PARTS), ensure_images().values()) as cluster:
@@ -65,7 +65,7 @@ async def measure(run: Run) -> None:
             await measure_on(run, site)
 
 
-async def measure_on(run: Run, site: NodeSite) -> None:
+async def measure_on(run: BenchRun, site: NodeSite) -> None:
     """Measure on a site: one start of each kind after another, then some at one time."""
     cluster = site.cluster
     access = ApiAccess(cluster.url, cluster.admin_token, str(cluster.ca_file), site.namespace)
@@ -78,9 +78,7 @@ async def measure_on(run: Run, site: NodeSite) -> None:
             await in_turn(run, number + 1, site, raw, pods, AT_ONCE)
 
 
-async def in_turn(  # noqa: PLR0913, PLR0917 - two are the round's
-    run: Run, number: int, site: NodeSite, raw: Raw, pods: Pods, at_once: int = 1
-) -> None:
+async def in_turn(run: BenchRun, number: int, site: NodeSite, raw: Raw, pods: Pods, at_once: int = 1) -> None:
     """Start so many sessions, and when all of them are over as many bare Jobs."""
     name = TOGETHER.format(at_once) if at_once > 1 else ALONE
     names = [f"bench-{at_once}-{number}-{each}".replace("--", "-") for each in range(at_once)]

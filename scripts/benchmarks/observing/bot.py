@@ -1,7 +1,8 @@
-"""Our runner with other observers, for bots of users with certain names: `python -m scripts.benchmarks.observing.bot FILE`.
+"""Our runner with other observers, for bots of users with certain names.
 
-`unobserved`: nothing is observed for measurements. `recorded`: what observers get to see is kept, and given to
-others of their kind again when the call is over; how much of the processor's time that took is left in the file.
+`python -m scripts.benchmarks.observing.bot FILE`: for `unobserved`, nothing is observed for measurements. For
+`recorded`, what observers get to see is kept, and given to others of their kind again when the call is over;
+how much of the processor's time that took is left in the file.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from scripts.benchmarks.calls.call import QUESTION
 from scripts.benchmarks.calls.programs import Machine, processor_seconds, programs
 from scripts.benchmarks.observing.agent import make_assistant
 from scripts.benchmarks.running.results import Results
-from scripts.benchmarks.running.run import Run
+from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import CORES, NUMBER, Comparison, Figure, Table, Unit, table_of
 from testing.processes import bots_of, eventually
 
@@ -42,7 +42,7 @@ def table(results: Results) -> Table:
     return table_of(results, FIGURES)
 
 
-async def measure(run: Run) -> None:
+async def measure(run: BenchRun) -> None:
     """Make so many pairs of calls, and one more call that is replayed."""
     voice = Voice()
     figures = run.directory / "figures.json"
@@ -59,7 +59,7 @@ async def measure(run: Run) -> None:
         await replay(run, machine, voice, figures)
 
 
-async def pair(run: Run, number: int, machine: Machine, voice: Voice) -> None:
+async def pair(run: BenchRun, number: int, machine: Machine, voice: Voice) -> None:
     """Measure two bots that have the same conversation at the same time, of which one is not observed.
 
     Whatever else the machine does meets both.
@@ -80,7 +80,7 @@ async def pair(run: Run, number: int, machine: Machine, voice: Voice) -> None:
     await asyncio.gather(one(OBSERVED), one(UNOBSERVED))
 
 
-async def replay(run: Run, machine: Machine, voice: Voice, figures: Path) -> None:
+async def replay(run: BenchRun, machine: Machine, voice: Voice, figures: Path) -> None:
     """Have a call's observers be shown all of it again, and note what they took of the processor."""
     async with calling(machine.url, voice, user_id="recorded") as (caller, _):
         await caller.hears_bot()
@@ -100,7 +100,7 @@ def is_there(path: Path) -> Callable[[], Awaitable[bool]]:
     return look
 
 
-async def talk(run: Run, caller: Caller) -> None:
+async def talk(run: BenchRun, caller: Caller) -> None:
     """Ask and listen, again and again; once if the run is small."""
     deadline = time.monotonic() + (0 if run.is_small else TALK_SECONDS)
     while True:

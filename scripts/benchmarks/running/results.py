@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Self, TextIO
+from typing import Any, Final, Self
 
 from scripts.commands.console import CommandError
 from testing.processes import ROOT
@@ -44,7 +44,8 @@ class Header:
 
     def __str__(self) -> str:
         options = "".join(f", {name} {value}" for name, value in self.options.items())
-        return f"{self.bench}, {self.count:,} {self.unit}{options}: {self.date}, commit {self.commit}, {self.machine}"
+        what = f"{self.bench}, {self.count:,} {self.unit}{options}"
+        return f"{what}: {self.date}, commit {self.commit}, {self.machine}"
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,10 @@ class ResultsFile:
         self.path = folder / f"{header.bench}.{stamp}{_SUFFIX}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file: TextIO = self.path.open("w", encoding="utf-8")
+            self.path.write_text("", encoding="utf-8")
         except OSError as error:
             raise CommandError(
-                f"Results can't be written to {folder} ({error.strerror}): choose another folder with --results."
+                f"Results can't be written to {folder} ({error.strerror}): name another folder by --results."
             ) from None
         self._write(vars(header))
 
@@ -115,13 +116,12 @@ class ResultsFile:
         self._write(facts)
 
     def end(self, how: str) -> None:
-        """Write why there is no more, and close the file."""
+        """Write why there is no more."""
         self._write({"end": how})
-        self._file.close()
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 def newest(folder: Path, bench: str) -> Results | None:

@@ -15,7 +15,7 @@ LINE_SECONDS: Final = 10.0
 """Between two lines about progress where they are not shown in place of each other."""
 
 
-class Progress:
+class BenchProgress:
     """Says how far a bench is and how much time remains: in one line on a terminal, else in a few."""
 
     def __init__(self, bench: str, write: Callable[[str], object], *, is_terminal: bool) -> None:
@@ -23,11 +23,12 @@ class Progress:
         self._write = write
         self._is_terminal = is_terminal
         self._began = time.monotonic()
-        self._counted_from: tuple[int, float] | None = None
+        self._total = self._number = self._first = 0
+        self._since = self._began
         self._said_at: float | None = None
 
     @classmethod
-    def to_standard_error(cls, bench: str) -> Progress:
+    def to_standard_error(cls, bench: str) -> BenchProgress:
         def write(text: str) -> None:
             sys.stderr.write(text)
             sys.stderr.flush()
@@ -41,11 +42,14 @@ class Progress:
     def at(self, number: int, total: int, what: str) -> None:
         """Say that this one of so many begins."""
         now = time.monotonic()
-        if self._counted_from is None or number < self._counted_from[0]:
-            self._counted_from = (number, now)
-        first, since = self._counted_from
-        done = number - first
-        remains = f", about {clock((now - since) / done * (total - number + 1))} remain" if done else ""
+        if total != self._total or number <= self._number:
+            self._first, self._since = number, now
+        self._total, self._number = total, number
+        done = number - self._first
+        if number < 1:
+            self._say("warming up", is_due=self._said_at is None)
+            return
+        remains = f", about {clock((now - self._since) / done * (total - number + 1))} remain" if done else ""
         is_due = self._said_at is None or now - self._said_at >= LINE_SECONDS or number in (1, total)
         self._say(f"{what} {number} of {total}{remains}", is_due=is_due)
 
@@ -69,7 +73,7 @@ def clock(seconds: float) -> str:
 
 
 @dataclass
-class Run:
+class BenchRun:
     """One run of one bench.
 
     Attributes:
@@ -85,7 +89,7 @@ class Run:
 
     directory: Path
     results: ResultsFile
-    progress: Progress
+    progress: BenchProgress
     count: int
     is_small: bool = False
     seed: int = 0

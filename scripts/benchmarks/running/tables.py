@@ -65,7 +65,7 @@ class Comparison:
                 f"{self.one} / {self.other}: {spread([one / other for one, other in pairs], Unit('', 1, 2))}"
             )
         differences = [one - other for one, other in pairs]
-        return f"{self.one} − {self.other}: {spread(differences, figure.unit, '+')}"
+        return f"{self.one} - {self.other}: {spread(differences, figure.unit, '+')}"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from rich.table import Table as RichTable
 from scripts.benchmarks.benches import BENCHES, OF_ALL, Bench, bench_named
 from scripts.benchmarks.running.run import clock
 from scripts.benchmarks.running.supervision import adopt_orphans, run_supervised
-from scripts.benchmarks.worker import INTERRUPTED, Order
+from scripts.benchmarks.worker import Order
 from scripts.commands.console import CommandError, run_command
 from scripts.commands.programs import run_program
 
@@ -111,9 +111,8 @@ def run_bench(order: Order) -> None:
         command.insert(0, ROOT / "testing" / "node" / "namespaces.sh")
     adopt_orphans()
     with tempfile.TemporaryDirectory(prefix="podline-bench-", ignore_cleanup_errors=True) as directory:
-        code = run_supervised(command, ROOT, {"TMPDIR": directory})
-    if code == INTERRUPTED:
-        raise KeyboardInterrupt
+        # Nodes have a directory of their own, whose sockets may have no longer path.
+        code = run_supervised(command, ROOT, {} if bench.is_in_nodes else {"TMPDIR": directory})
     if code:
         raise CommandError(f"'{order.bench}' failed; what it measured is kept in {order.results}.")
 
@@ -142,10 +141,10 @@ def _say(line: str) -> None:
     sys.stderr.flush()
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that was typed; a mistake in it is one sentence."""
     try:
-        app(standalone_mode=False)
+        app(arguments, standalone_mode=False, prog_name="scripts/bench")
     except typer.TyperException as error:
         sentence = error.format_message() if isinstance(error, typer.BadParameter) else str(error)
         raise CommandError(
