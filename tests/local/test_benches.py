@@ -85,13 +85,18 @@ def checkout_of_pipecat(directory: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[Finished]]]:
+def finished(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Future[Finished]]]:
+    """Run the benches whose tests were chosen."""
+    parameters = [each.callspec.params for each in request.session.items if hasattr(each, "callspec")]
+    chosen = [bench for bench in LOCAL if any(each.get("bench") is bench for each in parameters)]
     checkout = checkout_of_pipecat(tmp_path_factory.mktemp("pipecat"))
     subjects = {"examples": str(checkout), "against": "HEAD"}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
             bench.name: pool.submit(run_small, bench, tmp_path_factory.mktemp(bench.name), subjects)
-            for bench in LOCAL
+            for bench in chosen
         }
 
 

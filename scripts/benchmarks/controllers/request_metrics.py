@@ -49,7 +49,7 @@ async def applications() -> AsyncIterator[Mapping[str, ASGIApp]]:
 
 async def measure(run: BenchRun, number: int, applications: Mapping[str, ASGIApp]) -> None:
     """Measure each request in each application. Requests come without a socket, as cheap as they can be."""
-    for figure, make in ((LIVENESS, lambda: (_scope("GET", "/livez"), b"")), (START, _STARTS)):
+    for figure, make in _MAKES.items():
         for name, app in applications.items():
             run.sample(number, figure, name, await _seconds(app, make))
 
@@ -86,9 +86,6 @@ def _start() -> Make:
     return make
 
 
-_STARTS: Final = _start()
-
-
 def _scope(method: str, path: str, headers: list[tuple[bytes, bytes]] | None = None) -> dict[str, Any]:
     return {
         "type": "http",
@@ -104,3 +101,6 @@ def _scope(method: str, path: str, headers: list[tuple[bytes, bytes]] | None = N
         "client": ("127.0.0.1", 1234),
         "server": ("127.0.0.1", 7860),
     }
+
+
+_MAKES: Final[Mapping[str, Make]] = {LIVENESS: lambda: (_scope("GET", "/livez"), b""), START: _start()}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.benchmarks.benches import BENCHES, OF_ALL
+from scripts.benchmarks.benches import BENCHES, OF_ALL, Bench
 from scripts.benchmarks.document import PAGE, benches_in, with_results
 from scripts.benchmarks.running.results import COMPLETE, Results, ResultsFile, make_header, newest
 from scripts.benchmarks.running.run import BenchProgress
@@ -94,11 +94,10 @@ def test_a_table_of_a_bench_that_died_early_shows_what_there_is(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("bench", BENCHES, ids=lambda bench: bench.name)
-def test_every_bench_makes_a_table_of_nothing(bench: object, tmp_path: Path) -> None:
-    [named] = [each for each in BENCHES if each is bench]
-    results = Results.read(ResultsFile(tmp_path, make_header(named.name, 1, named.unit, {})).path)
+def test_every_bench_makes_a_table_of_nothing(bench: Bench, tmp_path: Path) -> None:
+    results = Results.read(ResultsFile(tmp_path, make_header(bench.name, 1, bench.unit, {})).path)
 
-    assert module_of(named).table(results).headings
+    assert module_of(bench).table(results).headings
 
 
 def test_the_page_has_a_place_for_every_bench_of_all_and_is_short() -> None:
