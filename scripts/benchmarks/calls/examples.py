@@ -76,7 +76,7 @@ async def measure(run: BenchRun) -> None:
     agents = run.directory / "agents"
     agents.mkdir()
     run.progress.doing("starting sandbox and controller")
-    with programs(run.directory, PODLINE_AGENTS=str(agents)) as machine:
+    with programs(run.directory, {"PODLINE_AGENTS": str(agents)}) as machine:
         async with httpx.AsyncClient() as http:
             for number, example in enumerate(EXAMPLES[: run.count], 1):
                 run.progress.at(number, min(run.count, len(EXAMPLES)), "example")

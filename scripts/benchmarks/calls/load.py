@@ -43,7 +43,7 @@ async def measure(run: BenchRun) -> None:
     voice = Voice()
     run.progress.doing("starting sandbox and controller")
     # Room for those of the step before, who may still be leaving.
-    with programs(run.directory, PODLINE_CAPACITY=str(2 * run.count)) as machine:
+    with programs(run.directory, {"PODLINE_CAPACITY": str(2 * run.count)}) as machine:
         for calls in range(1, run.count + 1):
             run.progress.at(calls, run.count, "calls at one time:")
             if await step(run, machine, voice, calls) > GAPS_HEARD:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,20 +47,18 @@ class Machine:
 @contextmanager
 def programs(
     directory: Path,
+    settings: Mapping[str, str] | None = None,
     *,
     with_bare: bool = False,
-    serve: Sequence[str] = ("controller", "serve"),
     checkout: Checkout = OURS,
-    **settings: str,
 ) -> Iterator[Machine]:
     """Run a sandbox, a controller and, if wanted, a bare pipeline until the block ends.
 
     Args:
         directory: Where they work.
+        settings: The controller's, beside the sandbox's keys and addresses.
         with_bare: True if there is to be a bare pipeline.
-        serve: The controller's module and its arguments.
         checkout: Whose sandbox and controller they are.
-        settings: The controller's.
     """
     started: list[Program] = []
 
@@ -74,8 +72,9 @@ def programs(
         sandbox.wait_until((directory / "sandbox.env").exists)
         variables = {name: value or "" for name, value in dotenv_values(directory / "sandbox.env").items()}
         port, bare_port = free_port(), free_port()
-        variables |= settings
-        controller = start("controller", ["-m", *serve], variables | {"PODLINE_PORT": str(port)})
+        variables |= settings or {}
+        serve = ["-m", "controller", "serve"]
+        controller = start("controller", serve, variables | {"PODLINE_PORT": str(port)})
         controller.wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
         if with_bare:
             bare = start("bare pipeline", ["-m", "scripts.benchmarks.calls.bare", str(bare_port)], variables)

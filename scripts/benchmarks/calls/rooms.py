@@ -42,7 +42,7 @@ async def measure(run: BenchRun) -> None:
     with (
         livekit_server(run.directory, lambda _: None) as server,
         programs(direct) as without,
-        programs(roomed, **server.variables) as within,
+        programs(roomed, server.variables) as within,
     ):
         machines = {"webrtc": without, "livekit": within}
         async with httpx.AsyncClient() as http:

@@ -73,7 +73,7 @@ async def measure(run: BenchRun) -> None:
     agents = run.directory / "agents"
     agents.mkdir()
     run.progress.doing("starting sandbox and controller")
-    with programs(run.directory, PODLINE_AGENTS=str(agents)) as machine:
+    with programs(run.directory, {"PODLINE_AGENTS": str(agents)}) as machine:
         bot_file = generate(REALTIME, agents, machine.sandbox) / "bot.py"
         async with httpx.AsyncClient() as http:
             for number in run.rounds():

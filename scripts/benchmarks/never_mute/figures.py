@@ -35,7 +35,7 @@ async def measure(run: BenchRun) -> None:
     turns = asyncio.Semaphore(AT_ONCE)
     done = 0
     run.progress.doing("starting sandbox and controller")
-    with programs(run.directory, **site_variables(personas)) as machine:
+    with programs(run.directory, site_variables(personas)) as machine:
         async with (
             httpx.AsyncClient(base_url=machine.url, timeout=40) as controller,
             httpx.AsyncClient(base_url=machine.store_url) as control,

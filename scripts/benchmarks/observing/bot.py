@@ -14,6 +14,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,8 +34,6 @@ MOST_EVENTS: Final = 10_000
 
 def unobserved(_hold: HoldCall) -> HoldCall:
     """Hold calls whose services and speech are not observed."""
-    from functools import partial
-
     from pipecat.observers.base_observer import BaseObserver
 
     from podline.runner.observers.measurements import SessionObservers
@@ -67,8 +66,10 @@ def recorded(_hold: HoldCall) -> HoldCall:
         def of_call(self, *others: BaseObserver) -> list[BaseObserver]:
             return [*super().of_call(*others), Recorder()]
 
+    hold_recorded: HoldCall = partial(hold_call, make_observers=RecordedObservers)
+
     async def hold(*given: Any) -> CallEnding:
-        ending = await hold_call(*given, make_observers=RecordedObservers)
+        ending = await hold_recorded(*given)
         seen_in_call = list(seen)
         with_, without = [], []
         for _ in range(TURNS):

@@ -51,7 +51,7 @@ async def measure(run: BenchRun) -> None:
     # A bot that is not observed can't know what its caller hears.
     settings = {"PODLINE_AGENTS": str(agents), "PODLINE_MUTE_SECONDS": "0"}
     run.progress.doing("starting sandbox and controller")
-    with programs(run.directory, **settings) as machine:
+    with programs(run.directory, settings) as machine:
         for number in run.rounds():
             run.progress.at(number, run.count, "pair of calls")
             await pair(run, number, machine, voice)
