@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox.control",
         description=__doc__,
-        epilog="docs/sandbox-model.md lists what can be ordered.",
+        epilog="docs/reference/sandbox-model.md lists what can be ordered.",
     )
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--directory", type=Path, help="where the sandbox wrote its files")

@@ -15,14 +15,14 @@ from controller.agents.key_types import DefinitionKey
 from controller.agents.keys import DEPLOY_FILE, DEPLOY_KEYS, PODLINE_FILE, PODLINE_KEYS
 from podline.contract.nesting import MOST_LEVELS
 
-PATH: Final = Path(__file__).parent.parent / "docs" / "agent-definitions.md"
+PATH: Final = Path(__file__).parent.parent / "docs" / "reference" / "agent-definitions.md"
 
 _BEGINS: Final = f"""\
 # Definitions of agents
 
 <!-- Made by scripts/generate from controller/agents and testing/agents_reference.py. -->
 
-[Agents](agents.md) says what an agent is and where its files belong. Every key may be left out, and so may
+[Agents](../writing-a-bot.md) says what an agent is and where its files belong. Every key may be left out, and so may
 either file. A key that is not listed here is refused. A file has at most {MOST_BYTES} bytes and
 {MOST_LEVELS} levels of nesting.
 """

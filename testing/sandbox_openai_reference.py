@@ -1,6 +1,6 @@
 """What the sandbox's OpenAI can be ordered to do, as a document, from the orders' classes.
 
-Run as `python -m testing.sandbox_openai_reference`, writes docs/sandbox-openai.md.
+Run as `python -m testing.sandbox_openai_reference`, writes docs/reference/sandbox-openai.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sandbox.openai.orders import (
 )
 from testing.order_tables import as_json, order_row, shared_rows
 
-PAGE: Final = Path(__file__).parent.parent / "docs" / "sandbox-openai.md"
+PAGE: Final = Path(__file__).parent.parent / "docs" / "reference" / "sandbox-openai.md"
 
 _BEGINS: Final = """\
 # What the sandbox's OpenAI can be ordered to do
@@ -38,7 +38,7 @@ python -m sandbox.control --directory DIR forget
 The same over HTTP, at the store's address: `POST /sandbox/behaviour` with `{"target": "openai", "name":
 "rate_limit", ...}` and `DELETE /sandbox/behaviour`. `GET /sandbox/openai` lists the requests: when, of which
 project, address and instruction, what was heard, said and called, the usage, and how each ended
-([sandbox/README.md](../sandbox/README.md)).
+([sandbox/README.md](../../sandbox/README.md)).
 
 ## In which requests
 

@@ -1,6 +1,6 @@
 """What the sandbox's model can be ordered to do, as a document, from the orders' classes.
 
-Run as `python -m testing.sandbox_reference`, writes docs/sandbox-model.md.
+Run as `python -m testing.sandbox_reference`, writes docs/reference/sandbox-model.md.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sandbox.gemini.manners import Manner, ModelOrder, OfCalls, OfTurns
 from sandbox.misbehaviour import Misbehaviour
 from testing.order_tables import as_json, order_row, shared_rows
 
-PAGE: Final = Path(__file__).parent.parent / "docs" / "sandbox-model.md"
+PAGE: Final = Path(__file__).parent.parent / "docs" / "reference" / "sandbox-model.md"
 _SHARED: Final[tuple[tuple[str, type[msgspec.Struct]], ...]] = (
     ("all", Misbehaviour),
     ("all", Aimed),
@@ -40,7 +40,7 @@ python -m sandbox.control --directory DIR forget
 `conversation=` takes a name or an index from the list. The same over HTTP, at the store's address: `GET
 /sandbox/conversations`, `POST /sandbox/behaviour` with `{"target": "model", "name": "empty_turn",
 "conversation": NAME, "now": true, ...}` and `DELETE /sandbox/behaviour`
-([sandbox/README.md](../sandbox/README.md)).
+([sandbox/README.md](../../sandbox/README.md)).
 
 ## In which call, and when
 

@@ -23,7 +23,7 @@ COUNT: Final = "One, two, three, four, five, six, seven, eight."
 
 @dataclass(frozen=True)
 class Situation:
-    """A row of docs/model-faults.md.
+    """A row of docs/reference/model-faults.md.
 
     Attributes:
         name: The situation in a user's words: the first cell of the row.
@@ -51,7 +51,7 @@ class Situation:
 
 
 def wrong(name: str, **parameters: Any) -> Order:
-    """Return an order for what the model gets wrong: docs/sandbox-model.md has the names."""
+    """Return an order for what the model gets wrong: docs/reference/sandbox-model.md has the names."""
     return {"fault": name, **parameters}
 
 

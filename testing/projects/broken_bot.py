@@ -1,4 +1,4 @@
-"""What a bot that is wrong looks like, and what its author reads: a row of docs/broken-bots.md."""
+"""What a bot that is wrong looks like, and what its author reads: a row of docs/reference/broken-bots.md."""
 
 from __future__ import annotations
 

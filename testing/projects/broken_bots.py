@@ -1,4 +1,4 @@
-"""The tables of all bots and definitions that are broken, as docs/broken-bots.md has them."""
+"""The tables of all bots and definitions that are broken, as docs/reference/broken-bots.md has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every page names files and folders that are there."""
+"""Every page links only to what is there, shows only code that is right, and is short enough to be read."""
+
+from __future__ import annotations
 
 import re
 from pathlib import Path
@@ -6,15 +8,18 @@ from urllib.parse import unquote
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-EXAMPLES = [page for page in (ROOT / "examples").glob("**/README.md") if "node_modules" not in page.parts]
-UPSTREAM = ROOT / "docs" / "upstream"
-"""Reports about other projects, which name files of theirs."""
-DOCS = [page for page in (ROOT / "docs").rglob("*.md") if UPSTREAM not in page.parents]
-PAGES = [*ROOT.glob("*.md"), *DOCS, *EXAMPLES]
+from testing.documents.content import problems
+from testing.documents.markdown import ROOT, Page, all_pages
+
+PAGES = all_pages()
+MOST_WORDS = 3000
+RECORDS = {"CHANGELOG.md"}
+"""Looked up, not read from beginning to end, as those in docs/reference are."""
 PACKAGES = "bot|controller|deploy|docs|examples|podline|sandbox|scripts|testing|tests"
 TO_BE_MADE = {"deploy/overlays/ours"}
 """What a page has its reader create."""
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=str)
 
 
 def named_in(text: str) -> set[str]:
@@ -27,12 +32,101 @@ def modules_in(text: str) -> set[str]:
     return set(re.findall(r"`(\w+\.py)[`:]", text))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_page_names_and_links_only_what_is_there(page: Path) -> None:
-    text = page.read_text()
-    links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text)
-    modules = {path.name for package in PACKAGES.split("|") for path in (ROOT / package).rglob("*.py")}
+def broken_links(page: Page) -> list[str]:
+    """Links of a page to files that are not there, or to parts that a page doesn't have."""
+    broken: list[str] = []
+    for link in page.links:
+        target, _, anchor = link.partition("#")
+        if re.match(r"[a-z]+:", link):
+            continue
+        path = page.path.parent / unquote(target) if target else page.path
+        if not path.exists() or (anchor and path.suffix == ".md" and anchor not in Page(path).anchors):
+            broken.append(link)
+    return broken
 
-    assert [path for path in sorted(named_in(text)) if not (ROOT / path).exists()] == []
-    assert [link for link in links if not (page.parent / unquote(link)).exists()] == []
-    assert sorted(modules_in(text) - modules) == []
+
+@pytest.fixture(scope="module")
+def modules() -> set[str]:
+    return {path.name for package in PACKAGES.split("|") for path in (ROOT / package).rglob("*.py")}
+
+
+@every_page
+def test_a_page_names_only_what_is_there(page: Page, modules: set[str]) -> None:
+    if page.path.parent == ROOT / "docs" / "upstream":  # about other people's code
+        return
+    assert [path for path in sorted(named_in(page.text)) if not (ROOT / path).exists()] == []
+    assert sorted(modules_in(page.text) - modules) == []
+
+
+@every_page
+def test_a_page_links_only_to_pages_and_parts_of_pages_that_are_there(page: Page) -> None:
+    assert broken_links(page) == []
+
+
+@every_page
+def test_the_code_that_a_page_shows_is_right(page: Page) -> None:
+    wrong = {f"{page}:{block.line}": problems(block) for block in page.blocks}
+
+    assert {place: found for place, found in wrong.items() if found} == {}
+
+
+@every_page
+def test_a_page_that_is_no_reference_can_be_read_in_one_sitting(page: Page) -> None:
+    if str(page) in RECORDS or ROOT / "docs" / "reference" in page.path.parents:
+        return
+    assert page.words <= MOST_WORDS, f"split it, or move what is looked up to docs/reference: {page.words} words"
+
+
+def test_every_page_of_the_documentation_is_in_its_index() -> None:
+    index = Page(ROOT / "docs" / "README.md")
+    linked = {(index.path.parent / link.partition("#")[0]).resolve() for link in index.links}
+    pages = [page for page in PAGES if page.path.is_relative_to(index.path.parent)]
+
+    assert [str(page) for page in pages if page.path not in linked | {index.path} and "upstream" not in str(page)] == []
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    return tmp_path / "page.md"
+
+
+def test_a_link_to_a_missing_part_is_found(page: Path) -> None:
+    page.write_text("# Its `code` & more\n\n## Twice\n\n## Twice\n\n[a](#its-code--more) [b](page.md#twice-1) [c](#thrice) [d](no.md)\n")
+
+    assert broken_links(Page(page)) == ["#thrice", "no.md"]
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("json", '{"phase": "live", "colour": "red"}'),
+        ("json", '{"phase": }'),
+        ("toml", "idle_seconds = "),
+        ("toml", "idle_minutes = 3"),
+        ("yaml", "a: b: c"),
+        ("yaml", "env: [{name: PODLINE_KAPACITY}]"),
+        ("python", "def bot(:"),
+        ("python", "from podline.gemini import GeminiDeadLLMService"),
+        ("js", "const a = ;"),
+        ("sh", "if true"),
+        ("sh", "PODLINE_PROT=7861 scripts/demo"),
+        ("cobol", "STOP RUN."),
+    ],
+)
+def test_wrong_code_is_found(page: Path, language: str, code: str) -> None:
+    page.write_text(f"# Page\n\n```{language}\n{code}\n```\n")
+    [block] = Page(page).blocks
+
+    assert problems(block) != []
+
+
+def test_a_block_has_its_reason_and_its_file_and_its_output(page: Path) -> None:
+    page.write_text(
+        "# Page\n\n<!-- not run: needs a cluster -->\n```sh\nkubectl get pods\n```\n\nThe answer:\n\n"
+        "```json\n{}\n```\n\nSave this as `agents/hello/bot.py`:\n\n```python\n```\n"
+    )
+    command, answer, bot = Page(page).blocks
+
+    assert (command.reason, command.line) == ("needs a cluster", 4)
+    assert answer.answers
+    assert (bot.saved_as, bot.answers, bot.reason) == ("agents/hello/bot.py", False, None)

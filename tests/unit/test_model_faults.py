@@ -16,7 +16,7 @@ from testing.model_faults.situations import Order, Situation
 from testing.model_faults.table import IN_ROOMS, SITUATIONS
 from testing.processes import ROOT
 
-PAGE = ROOT / "docs" / "model-faults.md"
+PAGE = ROOT / "docs" / "reference" / "model-faults.md"
 
 
 def is_taken(order: Order) -> Any:

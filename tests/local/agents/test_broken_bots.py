@@ -1,4 +1,4 @@
-"""What the author of a broken bot reads, and that nothing of it is left: docs/broken-bots.md."""
+"""What the author of a broken bot reads, and that nothing of it is left: docs/reference/broken-bots.md."""
 
 from __future__ import annotations
 

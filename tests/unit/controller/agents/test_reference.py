@@ -1,4 +1,4 @@
-"""docs/agent-definitions.md is what the code says of keys and of broken definitions."""
+"""docs/reference/agent-definitions.md is what the code says of keys and of broken definitions."""
 
 import re
 
