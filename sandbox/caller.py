@@ -259,17 +259,19 @@ async def calling(
     user_id: str | None = None,
     livekit_url: str | None = None,
     key: str | None = None,
+    agent: str | None = None,
 ) -> AsyncIterator[tuple[Caller, str | None]]:
     """Hold a call for the length of the block; yield the caller and the session's id.
 
     With a room, join its session; the id is None then, because whoever made the room knows it. `livekit_url`
     replaces the URL that callers get, where LiveKit's server has another one here. With one of the
-    controller's keys as `key`, the session is the user's; without, it may be anonymous.
+    controller's keys as `key`, the session is the user's; without, it may be anonymous. `agent` names the bot to
+    call, if it isn't the controller's default.
     """
     async with aiohttp.ClientSession() as http:
         session_id = None
         if room is None:
-            session_id, room = await start_session(http, base_url, user_id, key)
+            session_id, room = await start_session(http, base_url, user_id, key, agent)
         if room.provider == "livekit" and livekit_url is not None:
             room = replace(room, url=livekit_url)
         caller = Caller(voice, np.random.default_rng(0), _line_of(room.provider))
@@ -324,8 +326,10 @@ def _described(message: Message) -> str | None:
             return None
 
 
-async def _converse(base_url: str, sentences: list[str], livekit_url: str | None) -> list[str]:
-    async with calling(base_url, Voice(), livekit_url=livekit_url) as (caller, session_id):
+async def _converse(
+    base_url: str, sentences: list[str], livekit_url: str | None, agent: str | None
+) -> list[str]:
+    async with calling(base_url, Voice(), livekit_url=livekit_url, agent=agent) as (caller, session_id):
         await caller.hears_bot()
         await caller.bot_quiet()
         for sentence in sentences:
@@ -347,6 +351,7 @@ def main() -> None:
         metavar="SENTENCE",
         help="a sentence to say; repeat it for more, said in this order",
     )
+    parser.add_argument("--agent", metavar="NAME", help="the agent to call, if not the controller's default")
     parser.add_argument(
         "--livekit",
         metavar="URL",
@@ -354,7 +359,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     try:
-        account = asyncio.run(_converse(options.url.rstrip("/"), options.say, options.livekit))
+        account = asyncio.run(_converse(options.url.rstrip("/"), options.say, options.livekit, options.agent))
     except (CallFailedError, aiohttp.ClientError) as error:
         sys.exit(f"The call failed: {error}")
     sys.stdout.write("\n".join(account) + "\n")

@@ -29,7 +29,11 @@ class RoomAddress:
 
 
 async def start_session(
-    http: aiohttp.ClientSession, base_url: str, user_id: str | None = None, key: str | None = None
+    http: aiohttp.ClientSession,
+    base_url: str,
+    user_id: str | None = None,
+    key: str | None = None,
+    agent: str | None = None,
 ) -> tuple[str, RoomAddress]:
     """Ask for a bot as a page does. Returns the session's id and its room, of the controller's provider.
 
@@ -40,6 +44,8 @@ async def start_session(
         "enableDefaultIceServers": True,
         "body": {} if user_id is None else {"user_id": user_id},
     }
+    if agent is not None:
+        body["agent"] = agent
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     answer = await _post(http, f"{base_url}/start", body, headers)
     given = str(answer["sessionId"])
