@@ -265,8 +265,8 @@ async def calling(
 
     With a room, join its session; the id is None then, because whoever made the room knows it. `livekit_url`
     replaces the URL that callers get, where LiveKit's server has another one here. With one of the
-    controller's keys as `key`, the session is the user's; without, it may be anonymous. `agent` names the bot to
-    call, if it isn't the controller's default.
+    controller's keys as `key`, the session is the user's; without, it may be anonymous. `agent` names the bot
+    to call, if it isn't the controller's default.
     """
     async with aiohttp.ClientSession() as http:
         session_id = None

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +26,7 @@ class Block:
 
     Attributes:
         line: The line of its opening fence, from 1.
-        reason: Why a reader's command isn't run by the test, as a comment before the block or on the page says.
+        reason: Why the test doesn't run it, as a comment before the block or at the page's top says.
         saved_as: The file that the sentence before it ("Save this as `PATH`:") has the reader write.
         answers: True if the block shows the output of the shell block before it.
     """
@@ -113,10 +113,16 @@ class Page:
                 reason = saved_as = None
 
 
+@cache
+def page_at(path: Path) -> Page:
+    return Page(path)
+
+
+@cache
 def all_pages() -> list[Page]:
     """Every page of the repository, so that a page is checked as soon as it is there."""
     found: list[Page] = []
     for directory, folders, files in os.walk(ROOT):
         folders[:] = sorted(name for name in folders if name != "node_modules" and not name.startswith("."))
-        found += [Page(Path(directory, name)) for name in sorted(files) if name.endswith(".md")]
+        found += [page_at(Path(directory, name)) for name in sorted(files) if name.endswith(".md")]
     return found
