@@ -29,6 +29,7 @@ The sandbox serves what Pipecat's OpenAI services ask for: `POST /v1/chat/comple
 tool calls; `POST /v1/audio/transcriptions`, of WAV; `POST /v1/audio/speech`, as PCM or WAV; and `GET
 /v1/models`. It takes the key in `OPENAI_API_KEY` of `sandbox.env`.
 
+<!-- not run: needs a call in progress -->
 ```sh
 python -m sandbox.control --directory DIR order rate_limit target=openai endpoint=completions times=3
 python -m sandbox.control --directory DIR order stall target=openai after=first project=ann

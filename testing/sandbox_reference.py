@@ -30,6 +30,7 @@ _BEGINS: Final = """\
 
 <!-- Made by scripts/generate from sandbox/gemini/faults.py, manners.py and testing/sandbox_reference.py. -->
 
+<!-- not run: needs a call in progress -->
 ```sh
 python -m sandbox.control --directory DIR conversations
 python -m sandbox.control --directory DIR order empty_turn conversation=0 turn=greeting turns=1 now=true

@@ -72,23 +72,27 @@ def _is_missing(word: str) -> bool:
 
 def _problems(command: list[str]) -> Iterator[str]:
     program, *words = command
+    name = Path(program).name
     if program.startswith("scripts/"):
-        if not os.access(ROOT / program, os.X_OK):
-            yield f"There is no {program}."
-            return
-        yield from _unknown([program], words)
-    elif Path(program).name == "podline":
-        yield from _unknown([str(Path(sys.executable).with_name("podline"))], words)
-    elif Path(program).name in {"python", "python3"} and words[:1] == ["-m"]:
-        if words[1].split(".")[0] in {"sandbox", "podline", "controller"}:
-            yield from _unknown([sys.executable, "-m", words[1]], words[2:])
-    elif program == "npm" and words[:1] == ["run"]:
+        yield from _unknown_to_a_script(program, words)
+    elif name == "podline":
+        yield from _unknown([str(Path(sys.executable).with_name(name))], words)
+    elif name in {"python", "python3"} and words[:1] == ["-m"] and words[1].startswith("sandbox"):
+        yield from _unknown([sys.executable, "-m", words[1]], words[2:])
+    elif name == "npm" and words[:1] == ["run"]:
         if words[1] not in json.loads((EXAMPLE / "package.json").read_text(encoding="utf-8"))["scripts"]:
             yield f"The web app has no script {words[1]}."
-    elif program == "curl":
+    elif name == "curl":
         yield from (f"The API has no {path}." for path in map(_path, words) if path and not _is_served(path))
-    elif program == "kubectl":
+    elif name == "kubectl":
         yield from _unknown_to_kubectl(words)
+
+
+def _unknown_to_a_script(program: str, words: list[str]) -> Iterator[str]:
+    if not os.access(ROOT / program, os.X_OK):
+        yield f"There is no {program}."
+    elif "exec_command" in (ROOT / program).read_text(encoding="utf-8"):  # others have no help
+        yield from _unknown([program], words)
 
 
 def _unknown(program: list[str], words: list[str]) -> Iterator[str]:

@@ -90,7 +90,8 @@ class Page:
                 yield "".join(child.content for child in following.children or ())
 
     def _blocks(self) -> Iterator[Block]:
-        on_this_page = _NOT_RUN_HERE.search(self.text)
+        comments = "".join(token.content for token in self.tokens if token.type == "html_block")
+        on_this_page = _NOT_RUN_HERE.search(comments)
         reason = saved_as = None
         after_shell = False
         for token in self.tokens:

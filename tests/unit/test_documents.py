@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from testing.documents import commands
 from testing.documents.content import problems
 from testing.documents.markdown import ROOT, Page, all_pages, page_at
 
@@ -74,6 +75,14 @@ def test_the_code_that_a_page_shows_is_right(page: Page) -> None:
 
 
 @every_page
+def test_the_commands_that_a_page_shows_exist(page: Page) -> None:
+    shell = [block for block in page.blocks if block.language == "sh"]
+    wrong = {f"{page}:{block.line}": commands.problems(block) for block in shell}
+
+    assert {place: found for place, found in wrong.items() if found} == {}
+
+
+@every_page
 def test_a_page_that_is_no_reference_can_be_read_in_one_sitting(page: Page) -> None:
     if str(page) in RECORDS or ROOT / "docs" / "reference" in page.path.parents:
         return
@@ -128,6 +137,24 @@ def test_wrong_code_is_found(page: Path, language: str, code: str) -> None:
     [block] = Page(page).blocks
 
     assert problems(block) != []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "scripts/demmo",
+        "scripts/test --fast",
+        "cat examples/agents/waterfall/bot.py",
+        "curl localhost:7860/v1/session",
+        ".venv/bin/python -m sandbox.caller http://localhost:7860 --shout hello",
+        "(cd examples/nextjs && npm run deploy)",
+    ],
+)
+def test_a_command_that_does_not_exist_is_found(page: Path, command: str) -> None:
+    page.write_text(f"# Page\n\n```sh\necho 'a; b' > /dev/null  # a comment; and more\n{command}\n```\n")
+    [block] = Page(page).blocks
+
+    assert len(commands.problems(block)) == 1
 
 
 def test_a_block_has_its_reason_and_its_file_and_its_output(page: Path) -> None:
