@@ -22,9 +22,9 @@ _BEGINS: Final = f"""\
 
 <!-- Made by scripts/generate from controller/agents and testing/agents_reference.py. -->
 
-[Agents](../writing-a-bot.md) says what an agent is and where its files belong. Every key may be left out, and so may
-either file. A key that is not listed here is refused. A file has at most {MOST_BYTES} bytes and
-{MOST_LEVELS} levels of nesting.
+[Writing a bot](../writing-a-bot.md) says what an agent is and where its files belong. Every key may be left
+out, and so may either file. A key that is not listed here is refused. A file has at most {MOST_BYTES} bytes
+and {MOST_LEVELS} levels of nesting.
 """
 
 _BROKEN_BEGINS: Final = """\

@@ -43,8 +43,8 @@ class LocalSettings(Group):
 
     agents: DirectoryPath | None = variable(
         "PODLINE_AGENTS",
-        "A directory with one directory for each agent beside the shopping assistant: docs/writing-a-bot.md. The "
-        "next call picks up changed files.",
+        "A directory with one directory for each agent beside the shopping assistant: docs/writing-a-bot.md. "
+        "The next call picks up changed files.",
         example="/path/to/agents",
     )
     bot_memory_megabytes: PositiveInt | None = variable(

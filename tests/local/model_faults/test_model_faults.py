@@ -1,4 +1,4 @@
-"""What callers hear when the model misbehaves, and what is on record of it: docs/reference/model-faults.md."""
+"""What callers hear when the model misbehaves, and what is on record: docs/reference/model-faults.md."""
 
 from __future__ import annotations
 
