@@ -20,6 +20,8 @@ PATH: Final = Path(__file__).parent.parent / "docs" / "reference" / "reasons.md"
 _BEGINS: Final = """\
 # Reasons
 
+<!-- not run on this page: needs a cluster, or calls that have failed -->
+
 <!-- Made by scripts/generate from podline/contract/reasons.py, podline/contract/reason_texts.py and
 testing/reason_entries.toml. -->
 
