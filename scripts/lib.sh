@@ -166,12 +166,15 @@ new_log() {
 # ensure_environment NAME UV_SYNC_OPTION...: bring .venv to what the lock says. At once where NAME was
 # brought there before and the lock is the same.
 ensure_environment() {
-  local name=$1 stamp="$root/.venv/.podline-$1" wanted uv log
+  local name=$1 stamp="$root/.venv/.podline-$1" wanted made uv log
   shift
   wanted=$(cat "$root/uv.lock" "$root/pyproject.toml" | cksum)
-  if [ -x "$root/.venv/bin/python" ] && [ "$(cat "$stamp" 2> /dev/null)" = "$wanted" ]; then
-    return
-  fi
+  # The environment dev contains all others.
+  for made in "$stamp" "$root/.venv/.podline-dev"; do
+    if [ -x "$root/.venv/bin/python" ] && [ "$(cat "$made" 2> /dev/null)" = "$wanted" ]; then
+      return
+    fi
+  done
   # Not in a substitution, where progress and signals would be another shell's.
   known_uv > /dev/null || fetch_uv
   uv=$(known_uv)

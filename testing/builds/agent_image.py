@@ -31,7 +31,7 @@ IMAGE: Final = "registry.example.com/realtime:1.0"
 _INGREDIENTS: Final = (
     "Dockerfile",
     ".dockerignore",
-    "scripts/build-images",
+    "scripts/site/images.py",
     "scripts/uv.txt",
     "testing/builds/agent_image.py",
     "testing/projects/generated.py",

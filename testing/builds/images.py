@@ -39,13 +39,13 @@ INGREDIENTS: Final = (
     ".dockerignore",
     "pyproject.toml",
     "uv.lock",
-    "scripts/build-images",
+    "scripts/site/images.py",
     "scripts/uv.txt",
 )
 SOURCES: Final = {
     **{name: (*INGREDIENTS, *packages) for name, packages in CODE.items()},
     "runner": (*INGREDIENTS, "podline"),
-    "web": ("scripts/build-images", "examples/nextjs"),
+    "web": ("scripts/site/images.py", "examples/nextjs"),
 }
 """What scripts/build-images makes, and the files and folders that each image is made of."""
 

@@ -31,7 +31,7 @@ SHARED = (
     "secret/podline-bot",
     "configmap/podline-authorities",
 )
-"""What scripts/lib-site.sh has made, and other sites use as well."""
+"""What scripts/kind-up creates, and other sites use as well."""
 
 OPENED = ("rooms-in-cluster", "model-in-cluster", "store-in-cluster")
 """Components of each site: it uses the overlay's LiveKit and sandbox."""

@@ -5,6 +5,7 @@ Each folder of such tests loads this plugin: with fixtures of its own, each woul
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,13 +13,14 @@ import pytest
 import pytest_asyncio
 
 from sandbox.voice import Voice
+from scripts.site.installation import install_site
+from scripts.site.kubectl import Kubectl
 from testing.builds.binaries import ensure_binaries
 from testing.builds.images import ensure_images
 from testing.builds.node import ALL_PARTS
 from testing.callers.browser import find_chromium
 from testing.callers.browsing import record
 from testing.node.node_cluster import NodeCluster
-from testing.node.scripted import INSTALL, by_script
 from testing.node.site import OVERLAY_NAMESPACE, NodeSite, let_other_sites_in, open_site
 
 
@@ -30,8 +32,8 @@ async def cluster() -> AsyncIterator[NodeCluster]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def installed(cluster: NodeCluster) -> NodeCluster:
-    """With the overlay for one's own machine, applied by the steps of scripts/kind-up."""
-    await by_script(cluster, INSTALL)
+    """With the overlay for one's own machine, installed as scripts/kind-up does."""
+    await asyncio.to_thread(install_site, Kubectl.of(cluster.binaries["kubectl"], cluster.kubeconfig))
     await let_other_sites_in(cluster)
     return cluster
 

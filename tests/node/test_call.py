@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from sandbox.caller import calling
 from sandbox.voice import Voice
+from scripts.site.calling import make_call
+from scripts.site.kubectl import Kubectl
 from testing.node.node_cluster import NodeCluster
-from testing.node.scripted import CALL, by_script
 from testing.node.site import NodeSite
 from testing.node.talking import ask
 
@@ -39,9 +44,10 @@ async def test_a_caller_outside_is_greeted_and_finds_and_saves(site: NodeSite, v
 
 
 async def test_the_scripted_caller_in_the_cluster_calls_and_its_timeline_is_printed(
-    installed: NodeCluster,
+    installed: NodeCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = await by_script(installed, CALL)
+    await asyncio.to_thread(make_call, Kubectl.of(installed.binaries["kubectl"], installed.kubeconfig))
 
+    said = capsys.readouterr().out
     assert "ended as caller_left" in said
     assert all(stage in said for stage in STAGES)

@@ -17,11 +17,12 @@ from scripts.benchmarks.node.starts import Steps, start_bare_job, start_session
 from scripts.benchmarks.running.results import Results
 from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import MILLISECONDS, Comparison, Figure, Table, table_of
+from scripts.site.installation import install_site
+from scripts.site.kubectl import Kubectl
 from testing.builds.binaries import ensure_binaries
 from testing.builds.images import ensure_images
 from testing.builds.node import ALL_PARTS
 from testing.node.node_cluster import NodeCluster
-from testing.node.scripted import INSTALL, by_script
 from testing.node.site import OVERLAY_NAMESPACE, NodeSite, open_site
 
 OURS: Final = "Podline"
@@ -60,7 +61,7 @@ async def measure(run: BenchRun) -> None:
     run.progress.doing("starting the cluster and installing Podline")
     async with NodeCluster(ensure_binaries(ALL_PARTS), ensure_images().values()) as cluster:
         with contextlib.redirect_stdout(sys.stderr):
-            await by_script(cluster, INSTALL)
+            await asyncio.to_thread(install_site, Kubectl.of(cluster.binaries["kubectl"], cluster.kubeconfig))
         async with open_site(cluster, OVERLAY_NAMESPACE) as site:
             await measure_on(run, site)
 

@@ -2,46 +2,68 @@
 
 Run under one of these names, with FAKE_TOOLS naming a directory: `asked` there holds a line for each call.
 Other files there change what they answer: `minor` (the version), `layers` (of the images), `failing`
-(no pod comes up) and `docker-down`.
+(no pod comes up), `hangs` (commands that begin as one of its lines never end by themselves) and `refuses`
+(they fail, and complain of what stands behind the arrow).
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import os
+import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 SESSION = "01a20d92-d9f4-7101-8182-917b9509378c"
 ACCOUNT = f"session {SESSION}\n   4.83 s  caller says     find running shoes\n"
-REQUEST = '{"hash":"1","room_provider":"webrtc","accepted":"2026-11-24T23:59:59.500000Z"}'
-TIMELINE = '{"launched":"2026-11-24T23:59:59.750000Z","joined":"2026-11-25T00:00:01Z"}'
 JOB = {
-    "timeline": f"{REQUEST}\n{TIMELINE}\n",
-    "message": f"{SESSION} ended as caller_left: The caller hung up.\n",
-    "reason": "caller_left",
+    "metadata": {
+        "name": SESSION,
+        "labels": {"podline.dev/phase": "ended", "podline.dev/reason": "caller_left"},
+        "annotations": {
+            "podline.dev/request": '{"hash":"1","accepted":"2026-11-24T23:59:59.500000Z"}',
+            "podline.dev/timeline": (
+                '{"launched":"2026-11-24T23:59:59.750000Z","scheduled":null,"joined":"2026-11-25T00:00:01Z"}'
+            ),
+            "podline.dev/message": "The caller hung up.",
+        },
+    }
 }
-"""By what is asked for."""
-
-POD = "Pending ErrImagePull no such image"
+CALLER = {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+POD = {
+    "metadata": {"name": "one", "creationTimestamp": "2026-11-24T23:59:59Z"},
+    "status": {
+        "phase": "Pending",
+        "containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}],
+    },
+}
 
 
 def main() -> None:
     name, arguments = Path(sys.argv[0]).name, sys.argv[1:]
     state = Path(os.environ["FAKE_TOOLS"])
+    line = f"{name} {' '.join(arguments)}"
     with (state / "asked").open("a", encoding="utf-8") as asked:
-        asked.write(f"{name} {' '.join(arguments)}\n")
+        asked.write(f"{line}\n")
+    for rule in remembered(state / "refuses").splitlines():
+        beginning, _, complaint = rule.partition(" -> ")
+        if line.startswith(beginning):
+            leave(complaint)
+    for beginning in remembered(state / "hangs").splitlines():
+        if line.startswith(beginning):
+            (state / "hanging").write_text(str(os.getpid()), encoding="utf-8")
+            signal.pause()
     {"docker": docker, "kind": kind, "kubectl": kubectl}[name](state, arguments)
 
 
 def docker(state: Path, arguments: list[str]) -> None:
     match arguments:
-        case ["info"] if (state / "docker-down").exists():
-            leave("Cannot connect to the Docker daemon.")
         case ["image", "inspect", "--format", *_]:
             say(remembered(state / "layers") or "[1]")
-        case ["info"] | ["image", "inspect", _] | ["build", *_]:
+        case ["info"] | ["image", "inspect", _] | ["pull" | "build", *_]:
             pass
         case _:
             leave(f"docker: what is {arguments}?")
@@ -55,7 +77,7 @@ def kind(state: Path, arguments: list[str]) -> None:
         case ["create", "cluster", "--name", "podline", *_]:
             cluster.touch()
         case ["delete", "cluster", "--name", "podline"]:
-            cluster.unlink()
+            cluster.unlink(missing_ok=True)
         case ["load", "docker-image", *_] | ["export", "kubeconfig", *_] if cluster.exists():
             pass
         case _:
@@ -67,7 +89,7 @@ def kubectl(state: Path, arguments: list[str]) -> None:
     if (context, namespace) != ("--context=kind-podline", "--namespace=podline"):
         leave(f"kubectl: {context} {namespace} is another cluster")
     if verb == "get":
-        get(state, rest)
+        get(state, [word for word in rest if word not in ("--ignore-not-found", "--output=json")])
     else:
         write(state, [verb, *rest])
 
@@ -75,28 +97,37 @@ def kubectl(state: Path, arguments: list[str]) -> None:
 def get(state: Path, what: list[str]) -> None:
     match what:
         case ["--raw", "/version"]:
-            say(f'{{"major": "1", "minor": "{remembered(state / "minor") or "37"}"}}')
-        case ["secret", secret, *options]:
-            get_secret(state / f"secret-{secret}", options)
+            show({"major": "1", "minor": remembered(state / "minor") or "37"})
+        case ["secrets", *names]:
+            found = [state / f"secret-{name}" for name in names]
+            show({"items": [json.loads(path.read_text(encoding="utf-8")) for path in found if path.exists()]})
         case ["pods", *_]:
-            say("pod/one\n")
-        case ["pod/one", *_]:
-            say(POD)
-        case ["deployment", name, *_]:
-            say(remembered(state / f"built-{name}"))
-        case ["job", "podline-caller", *_]:
-            say("SuccessCriteriaMet Complete ")
-        case ["job", job, "-o", path] if job == SESSION:
-            say(next(answer for wanted, answer in JOB.items() if wanted in path))
+            show({"items": [POD]})
+        case ["deployment", name]:
+            built = remembered(state / f"built-{name}")
+            show({"metadata": {"name": name, "annotations": {"podline.dev/built": built} if built else {}}})
+        case ["job", "podline-caller"]:
+            show(CALLER)
+        case ["job", job] if job == SESSION:
+            show(JOB)
         case _:
             pass
 
 
 def write(state: Path, what: list[str]) -> None:
     match what:
-        case ["create", "secret", _, secret, *values]:
-            (state / f"secret-{secret}").write_text("\n".join(values), encoding="utf-8")
-        case ["create", "configmap", *_] | ["apply", "-f", "-"]:
+        case ["create", "-f", "-"]:
+            manifest = json.load(sys.stdin)
+            (state / f"secret-{manifest['metadata']['name']}").write_text(
+                json.dumps(manifest), encoding="utf-8"
+            )
+        case ["patch", "secret", name, "--patch-file=/dev/stdin"]:
+            secret = state / f"secret-{name}"
+            manifest = json.loads(secret.read_text(encoding="utf-8"))
+            for key, value in json.load(sys.stdin)["stringData"].items():
+                manifest["data"][key] = base64.b64encode(value.encode()).decode()
+            secret.write_text(json.dumps(manifest), encoding="utf-8")
+        case ["apply", "-f", "-"]:
             say(sys.stdin.read())
         case ["rollout", "status", *_] if (state / "failing").exists():
             sys.exit(1)
@@ -110,15 +141,12 @@ def write(state: Path, what: list[str]) -> None:
             leave(f"kubectl: what is {what}?")
 
 
-def get_secret(secret: Path, options: list[str]) -> None:
-    if not secret.exists():
-        leave("not found")
-    if options:
-        say(base64.b64encode(secret.read_bytes()).decode())
-
-
 def remembered(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def show(answer: Mapping[str, Any]) -> None:
+    say(json.dumps(answer))
 
 
 def say(text: str) -> None:

@@ -1,9 +1,8 @@
-"""scripts/lib-site.sh as scripts/kind-up uses it, up to where pods would have to run for real."""
+"""What scripts/kind-up does in a cluster, up to where pods would have to run for real."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,18 +10,22 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from scripts.commands.console import CommandError
+from scripts.site.calling import make_call, print_timeline
+from scripts.site.installation import DEPLOYMENTS as DEPLOYED
+from scripts.site.installation import install_site, wait_until_up
+from scripts.site.kubectl import Kubectl
 from testing.cluster.control_plane import MERGE, ControlPlane
 from testing.cluster.kwok import END, Fate
 from testing.cluster.site import serve
 
-SCRIPT = Path(__file__).parents[3] / "scripts" / "lib-site.sh"
 NAMESPACE = "/api/v1/namespaces/podline"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/podline/deployments"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
 async def own_namespace(plane: ControlPlane) -> AsyncIterator[None]:
-    """The script's namespace is these tests' alone: it is as fixed as its Services' names."""
+    """Podline's namespace is these tests' alone: it is as fixed as its Services' names."""
     await until_gone(plane)
     yield
     await plane.kubectl("delete", "namespace", "podline", "--wait=false")
@@ -31,10 +34,14 @@ async def own_namespace(plane: ControlPlane) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def site(plane: ControlPlane) -> AsyncIterator[None]:
-    """All that the script installs is there, as it was written."""
-    code, _, complained = await run(plane, "install_site")
-    assert (code, complained) == (0, "")
+def kubectl(plane: ControlPlane) -> Kubectl:
+    return Kubectl.of(plane.binaries["kubectl"], plane.kubeconfig)
+
+
+@pytest.fixture
+async def site(plane: ControlPlane, kubectl: Kubectl) -> AsyncIterator[None]:
+    """All that is installed is there, as it was written."""
+    await asyncio.to_thread(install_site, kubectl)
     yield
     await plane.kubectl("-n", "podline", "delete", "deployment", "podline", "--ignore-not-found")
 
@@ -45,38 +52,23 @@ async def until_gone(plane: ControlPlane) -> None:
             await asyncio.sleep(0.2)
 
 
-async def run(plane: ControlPlane, commands: str, patience: int = 30) -> tuple[int | None, str, str]:
-    """Exit code, what was said and what was complained of."""
-    process = await asyncio.create_subprocess_exec(
-        *("bash", "-c", f"set -euo pipefail; source {SCRIPT}; {commands}"),
-        env={
-            **os.environ,
-            "PATH": f"{plane.binaries['kubectl'].parent}:{os.environ['PATH']}",
-            "KUBECONFIG": str(plane.kubeconfig),
-            "site_patience": str(patience),
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    said, complained = await process.communicate()
-    return process.returncode, said.decode(), complained.decode()
-
-
 async def secrets(plane: ControlPlane) -> dict[str, dict[str, str]]:
     found = await plane.api("GET", f"{NAMESPACE}/secrets")
     return {each["metadata"]["name"]: each["data"] for each in found["items"]}
 
 
-async def test_a_site_comes_up_and_a_second_time_leaves_its_secrets_as_they_are(plane: ControlPlane) -> None:
-    first = await run(plane, "install_site")
+async def test_a_site_comes_up_and_a_second_time_leaves_its_secrets_as_they_are(
+    plane: ControlPlane, kubectl: Kubectl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await asyncio.to_thread(install_site, kubectl)
     made = await secrets(plane)
-    second = await run(plane, "install_site")
+    deployments = await plane.api("GET", DEPLOYMENTS)
+    capsys.readouterr()
+    await asyncio.to_thread(install_site, kubectl)
 
-    assert first[::2] == second[::2] == (0, "")
-    assert [line for line in first[1].splitlines() if line.endswith(" is up.")] == [
-        f"{name} is up." for name in ("podline-sandbox", "podline-livekit", "podline", "podline-web")
-    ]
-    changed = {line.split()[0] for line in second[1].splitlines() if line.endswith(("created", "configured"))}
+    assert {each["metadata"]["name"] for each in deployments["items"]} == DEPLOYED.keys()
+    assert [each["status"].get("readyReplicas") for each in deployments["items"]] == [1] * len(DEPLOYED)
+    changed = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
     # kubectl says so of every budget: its selector is replaced, by the same.
     assert changed <= {"poddisruptionbudget.policy/podline-bot"}
     assert await secrets(plane) == made
@@ -97,33 +89,33 @@ async def test_a_site_comes_up_and_a_second_time_leaves_its_secrets_as_they_are(
         (Fate.NEVER_READY, "is Pending ContainerCreating"),
     ],
 )
-async def test_what_does_not_come_up_says_why(plane: ControlPlane, fate: str, complaint: str) -> None:
+async def test_what_does_not_come_up_says_why(
+    plane: ControlPlane, kubectl: Kubectl, fate: str, complaint: str
+) -> None:
     marked = {"spec": {"template": {"metadata": {"annotations": {END: fate}}}}}
     await plane.api("PATCH", f"{DEPLOYMENTS}/podline", marked, MERGE)
 
-    code, said, complained = await run(plane, "until_up podline podline-controller", patience=3)
-
-    assert code == 1
-    assert said.startswith("Waiting for podline: ")
-    assert "podline did not come up: pod/podline-" in complained
-    assert complaint in complained
+    with pytest.raises(CommandError, match=rf"^podline did not come up: pod/podline-\S+ {complaint}"):
+        await asyncio.to_thread(wait_until_up, kubectl, "podline", 3.0)
 
 
 @pytest.mark.usefixtures("site")
-async def test_pods_that_may_not_be_made_are_told(plane: ControlPlane) -> None:
+async def test_pods_that_may_not_be_made_are_told(plane: ControlPlane, kubectl: Kubectl) -> None:
     forbidden = {"spec": {"template": {"spec": {"hostNetwork": True}}}}
     await plane.api("PATCH", f"{DEPLOYMENTS}/podline", forbidden, MERGE)
 
-    code, _, complained = await run(plane, "until_up podline podline-controller", patience=3)
+    with pytest.raises(CommandError) as refused:
+        await asyncio.to_thread(wait_until_up, kubectl, "podline", 3.0)
 
-    assert code == 1
-    assert "podline did not come up: no pod can be made (pods " in complained
-    assert 'violates PodSecurity "restricted:latest": host namespaces' in complained
+    assert str(refused.value).startswith("podline did not come up: no pod can be made (pods ")
+    assert 'violates PodSecurity "restricted:latest": host namespaces' in str(refused.value)
 
 
 @pytest.mark.usefixtures("site")
-async def test_a_call_that_fails_says_what_became_of_caller_and_bot(plane: ControlPlane) -> None:
-    calling = asyncio.create_task(run(plane, "make_call"))
+async def test_a_call_that_fails_says_what_became_of_caller_and_bot(
+    plane: ControlPlane, kubectl: Kubectl
+) -> None:
+    calling = asyncio.create_task(asyncio.to_thread(make_call, kubectl))
     pods = f"{NAMESPACE}/pods"
     found = await plane.until(
         f"{pods}?labelSelector=app.kubernetes.io/name=podline-caller",
@@ -131,15 +123,18 @@ async def test_a_call_that_fails_says_what_became_of_caller_and_bot(plane: Contr
     )
     await plane.annotate(f"{pods}/{found['items'][0]['metadata']['name']}", {END: Fate.exits(1)})
 
-    code, said, complained = await calling
+    with pytest.raises(
+        CommandError, match=r"^The call failed, and the caller's pod/podline-caller-"
+    ) as failed:
+        await calling
 
-    assert (code, said) == (1, "A caller is calling ...\n")
-    assert "No bot was launched." in complained
-    assert "The call failed. The caller: pod/podline-caller-" in complained
+    assert failed.value.details.endswith("No bot was launched.")
 
 
 @pytest.mark.usefixtures("site")
-async def test_a_session_s_timeline_is_told_from_its_job(plane: ControlPlane, tmp_path: Path) -> None:
+async def test_a_session_s_timeline_is_told_from_its_job(
+    plane: ControlPlane, kubectl: Kubectl, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     async with serve(plane, "podline", tmp_path) as site:
         _, bot = await site.live(session_id="one")
         await site.fate(
@@ -148,10 +143,9 @@ async def test_a_session_s_timeline_is_told_from_its_job(plane: ControlPlane, tm
         session = await site.until_over("one")
         await site.until_recorded("one")
 
-    code, said, complained = await run(plane, "print_timeline one")
+    await asyncio.to_thread(print_timeline, kubectl, "one")
 
-    assert (code, complained) == (0, "")
-    first, *stages = said.splitlines()
+    first, *stages = capsys.readouterr().out.splitlines()
     assert first == f"one ended as {session['reason']}: {session['message']}"
     shown = [line.split() for line in stages]
     assert [name for _, _, name in shown] == [name for name, at in session["timeline"].items() if at]
