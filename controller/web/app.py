@@ -24,7 +24,8 @@ from controller.web.middleware.body_limit import BodyLimit
 from controller.web.middleware.browsers import restricted
 from controller.web.middleware.own_pages import OwnPagesOnly
 from controller.web.middleware.ports import PathsByPort
-from controller.web.problems import answer_error, complete
+from controller.web.openapi.document import TAGS, completed
+from controller.web.problems import answer_error
 from controller.web.routes import agent_list, agents, health, launches, metrics, offers, page, sessions, start
 from controller.web.services import Services
 from podline.contract.version import VERSION
@@ -40,7 +41,7 @@ class Application(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            self.openapi_schema = complete(super().openapi())
+            self.openapi_schema = completed(super().openapi())
         return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -74,6 +75,8 @@ def create_app(services: Services, tracing: Tracing) -> FastAPI:
         # FastAPI's documentation pages would load scripts from other sites.
         docs_url=None,
         redoc_url=None,
+        openapi_tags=TAGS,
+        generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,
         version=VERSION,
         telemetry=tracing.of_requests,

@@ -15,7 +15,7 @@ from controller.settings import Settings
 from controller.supervision.supervisor import Supervisor
 from controller.web.auth import Gate, Identities
 from controller.web.middleware.request_metrics import RequestMetrics
-from controller.web.models import IceServerOut, SessionOut
+from controller.web.models.sessions import IceServerOut, SessionOut
 from controller.web.offer_limit import OfferLimit
 from controller.web.rate_limit import ClientRateLimit
 
