@@ -46,6 +46,12 @@ class Services:
         """Whether our page is served: to this machine without keys, to everybody with public starts."""
         return not self.gate.asks_for_keys or self.settings.access.public_start
 
+    @property
+    def has_docs(self) -> bool:
+        """Whether the API's reference is served: to this machine without keys, elsewhere only if set."""
+        docs = self.settings.access.docs
+        return not self.gate.asks_for_keys if docs is None else docs
+
     def shown(
         self,
         session: Session,

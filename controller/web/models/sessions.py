@@ -102,11 +102,11 @@ class SessionOut(Documented):
     caller_message: str | None
     """One sentence that may be shown or read to the caller, without internals; null until the session ends."""
     room: RoomOut
-    """Where the caller joins."""
+    """The room in which the caller joins the bot."""
     timeline: TimelineOut
     """When the session reached each step."""
     usage: UsageOut
-    """What the call has used so far."""
+    """What the call has used so far; complete once the session has ended."""
     turns_unanswered: int
     """How often the caller was owed an answer and had not heard it in time: after a turn, the greeting or a
     tool's result. Most are answered after all, because the bot asks again and reconnects."""
@@ -117,7 +117,7 @@ class SessionOut(Documented):
     max_duration_seconds: int
     """How long the call may last before it ends as `max_duration`."""
     budget: BudgetOut
-    """The most that the session may use before it ends as `budget_spent`."""
+    """The most that the session may use: the request's limits, or the operator's defaults."""
     created_at: datetime
     """When the request was accepted."""
     metadata: dict[str, Any]

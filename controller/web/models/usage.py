@@ -82,7 +82,7 @@ class UsageOut(Documented):
     tool_calls: dict[str, ToolCallsOut]
     """Calls of tools, by the tool's name."""
     talk_seconds: TalkSecondsOut
-    """How long each side spoke."""
+    """How long each side has spoken so far."""
     partial: bool
     """True if the bot left no final report, so that it may have used more than this."""
 
@@ -91,7 +91,8 @@ class UsageOut(Documented):
         """Return the usage of a session."""
         usage = msgspec.to_builtins(session.usage)
         del usage["turns_unanswered"]
-        return cls(**usage, services=_services(session.usage), partial=session.usage_is_partial)
+        usage |= {"services": _services(session.usage), "partial": session.usage_is_partial}
+        return cls(**usage)
 
 
 def _services(usage: Usage) -> dict[str, ServiceUsageOut]:

@@ -54,12 +54,12 @@ _METRICS: Final = (
 EXAMPLES: Final[Mapping[str, Examples]] = {
     "start_session": Examples(
         requests={
-            "The least": {"user_id": "ana"},
             "Safe to repeat": {
                 "user_id": "ana",
                 "session_id": SESSION_ID,
                 "metadata": {"cart": "7f3a"},
             },
+            "The least": {"user_id": "ana"},
             "Everything": {
                 "user_id": "ana",
                 "agent": "shopping",
