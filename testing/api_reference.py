@@ -28,10 +28,10 @@ _BEGINS: Final = """\
 {about}
 
 A controller on your own machine shows this reference at `/docs`, where you can try each operation, and the
-OpenAPI document at `/openapi.json`. Elsewhere both are off unless [`PODLINE_DOCS`](settings.md) turns them on.
+OpenAPI document at `/openapi.json`. Elsewhere [`PODLINE_DOCS`](settings.md) turns both on.
 
-The commands below are for a controller on your own machine. For another one, replace `{base}` and set
-`PODLINE_KEY` to a key. For offers, set `SESSION` to the `sessionId` from `/start`.
+The commands below are for a controller on your own machine. For another one, replace `{base}`, and
+set `PODLINE_KEY` to a key. For offers, set `SESSION` to the `sessionId` from `/start`.
 """
 
 Schema = Mapping[str, Any]
@@ -72,7 +72,7 @@ def _operation(method: str, path: str, operation: Schema) -> Iterator[str]:
     if parameters := operation.get("parameters"):
         yield _table(("Parameter", "In", "Type", "Description"), map(_parameter, parameters))
     if body := operation.get("requestBody"):
-        yield f"The body is {_kind(body['content']['application/json']['schema'])}.\n"
+        yield f"Body of the request: {_kind(body['content']['application/json']['schema'])}.\n"
     problems = [
         (status, code, line.partition(": ")[2])
         for status, response in operation["responses"].items()
@@ -109,7 +109,7 @@ def curl(method: str, path: str, operation: Schema) -> str:
 
 def _success(status: str, about: str, media_type: str, content: Schema) -> Iterator[str]:
     kind = _kind(content["schema"]) if "$ref" in content["schema"] else ""
-    yield f"**{status}** {about}{f' It is {kind}.' if kind else ''}\n"
+    yield f"**{status}** {about}{f' Body: {kind}.' if kind else ''}\n"
     shown = next(iter(content["examples"].values()))["value"]
     if media_type == _EVENTS:
         yield f"```text\n{re.sub('data: .*', _shortened, shown).strip()}\n```\n"

@@ -100,7 +100,7 @@ class SessionOut(Documented):
     message: str | None
     """What happened and what to do, in a sentence or two for the operator; null until the session ends."""
     caller_message: str | None
-    """One sentence that may be shown or read to the caller, without internals; null until the session ends."""
+    """One sentence that may be shown or read to the caller; null until the session ends."""
     room: RoomOut
     """The room in which the caller joins the bot."""
     timeline: TimelineOut

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from controller.core.endings import ending_for
 from controller.core.errors import (
     AgentInvalid,
     AgentNotFound,
@@ -42,6 +43,7 @@ from controller.web.errors import (
     UrlTooLong,
 )
 from controller.web.problems import document_of
+from podline.contract.reasons import Reason
 
 _SESSION: Final = "cart-7f3a"
 
@@ -68,7 +70,7 @@ _EXAMPLES: Final[tuple[ControllerError, ...]] = (
     RoomsUnavailable("Daily created no room: it did not answer in time. Try again."),
     RuntimeUnavailable("The API server did not accept the bot's Job. Try again."),
     SessionConflict(_SESSION),
-    SessionEnded.by("The caller left."),
+    SessionEnded.by(ending_for(Reason.CALLER_LEFT)),
     SessionNotFound(_SESSION),
     ShuttingDown(),
     TooManyConnections(64),

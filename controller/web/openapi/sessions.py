@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from controller.core.endings import ending_for
+from podline.contract.reasons import Reason
+
 SESSION_ID: Final = "cart-7f3a"
 _URL: Final = f"http://127.0.0.1:7860/sessions/{SESSION_ID}/api/offer"
 _NOT_YET: Final = dict.fromkeys(
@@ -50,6 +53,17 @@ _USAGE: Final = {
     "partial": False,
 }
 
+
+def _end(reason: Reason) -> dict[str, Any]:
+    ending = ending_for(reason)
+    return {
+        "phase": reason.phase.value,
+        "reason": reason.value,
+        "message": ending.message,
+        "caller_message": ending.caller_message,
+    }
+
+
 STARTING: Final[dict[str, Any]] = {
     "id": SESSION_ID,
     "user_id": "ana",
@@ -58,6 +72,7 @@ STARTING: Final[dict[str, Any]] = {
     "phase": "starting",
     "reason": None,
     "message": None,
+    "caller_message": None,
     "room": {"provider": "webrtc", "url": _URL, "token": None},
     "timeline": {"accepted": _ACCEPTED, **_NOT_YET},
     "usage": _USAGE_NONE,
@@ -87,31 +102,33 @@ STARTED: Final = STARTING | {
 }
 LIVE: Final = STARTING | {"phase": "live", "timeline": _TIMELINE_LIVE, "usage": _USAGE}
 STOPPING: Final = LIVE | {"phase": "stopping"}
-ENDED: Final = LIVE | {
-    "phase": "ended",
-    "reason": "caller_left",
-    "message": "The caller left.",
-    "timeline": _TIMELINE_LIVE | {"ended": "2026-11-30T09:16:11.250000Z"},
-    "cost": {
-        "currency": "USD",
-        "amount": 0.00931,
-        "models": {"gemini-live-2.5-flash": 0.00931},
-        "services": {"GeminiLiveLLMService": 0.00931},
-        "unpriced_models": [],
-    },
-}
-FAILED: Final = STARTING | {
-    "phase": "failed",
-    "reason": "model_refused",
-    "message": "The model refused the bot. Check GOOGLE_API_KEY and the model's name.",
-    "timeline": _TIMELINE_LIVE
-    | {"caller_joined": None, "first_speech": None, "ended": "2026-11-30T09:15:05.034000Z"},
-    "usage": _USAGE_NONE | {"partial": True},
-    "turns_unanswered": 1,
-    "persona": "concise",
-    "budget": {"tokens": 50_000, "cost": 0.25},
-    "diagnostics": {
-        "events": ["BackoffLimitExceeded: Job has reached the specified backoff limit"],
-        "log": ["ERROR podline.runner: the model refused the bot", "ended: model_refused"],
-    },
-}
+ENDED: Final = (
+    LIVE
+    | _end(Reason.CALLER_LEFT)
+    | {
+        "timeline": _TIMELINE_LIVE | {"ended": "2026-11-30T09:16:11.250000Z"},
+        "cost": {
+            "currency": "USD",
+            "amount": 0.00931,
+            "models": {"gemini-live-2.5-flash": 0.00931},
+            "services": {"GeminiLiveLLMService": 0.00931},
+            "unpriced_models": [],
+        },
+    }
+)
+FAILED: Final = (
+    STARTING
+    | _end(Reason.MODEL_REFUSED)
+    | {
+        "timeline": _TIMELINE_LIVE
+        | {"caller_joined": None, "first_speech": None, "ended": "2026-11-30T09:15:05.034000Z"},
+        "usage": _USAGE_NONE | {"partial": True},
+        "turns_unanswered": 1,
+        "persona": "concise",
+        "budget": {"tokens": 50_000, "cost": 0.25},
+        "diagnostics": {
+            "events": ["BackoffLimitExceeded: Job has reached the specified backoff limit"],
+            "log": ["ERROR podline.runner: the model refused the bot", "ended: model_refused"],
+        },
+    }
+)
