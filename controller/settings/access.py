@@ -63,6 +63,13 @@ class AccessSettings(Group):
         "Open the page, /start and offers to everybody.",
         default=False,
     )
+    docs: bool | None = variable(
+        "PODLINE_DOCS",
+        "Serve the API's reference at /docs and its description at /openapi.json, to everybody who reaches "
+        "PODLINE_PORT. By default only without PODLINE_KEYS_FILE, so to this machine alone; where they are "
+        "not served, both answer 404.",
+        example="true",
+    )
     public_starts_per_minute: PositiveInt = variable(
         "PODLINE_PUBLIC_STARTS_PER_MINUTE",
         "How often one client address may start sessions without a key with scope start.",

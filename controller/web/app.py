@@ -24,8 +24,20 @@ from controller.web.middleware.body_limit import BodyLimit
 from controller.web.middleware.browsers import restricted
 from controller.web.middleware.own_pages import OwnPagesOnly
 from controller.web.middleware.ports import PathsByPort
-from controller.web.problems import answer_error, complete
-from controller.web.routes import agent_list, agents, health, launches, metrics, offers, page, sessions, start
+from controller.web.openapi.document import TAGS, completed
+from controller.web.problems import answer_error
+from controller.web.routes import (
+    agent_list,
+    agents,
+    docs,
+    health,
+    launches,
+    metrics,
+    offers,
+    page,
+    sessions,
+    start,
+)
 from controller.web.services import Services
 from podline.contract.version import VERSION
 
@@ -40,7 +52,7 @@ class Application(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            self.openapi_schema = complete(super().openapi())
+            self.openapi_schema = completed(super().openapi())
         return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -71,9 +83,12 @@ def create_app(services: Services, tracing: Tracing) -> FastAPI:
     app = Application(
         title="Podline",
         lifespan=_lifespan,
-        # FastAPI's documentation pages would load scripts from other sites.
+        # Ours are in routes/docs.py: FastAPI's pages would load scripts from other sites.
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
+        openapi_tags=TAGS,
+        generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,
         version=VERSION,
         telemetry=tracing.of_requests,
@@ -82,6 +97,8 @@ def create_app(services: Services, tracing: Tracing) -> FastAPI:
     app.add_middleware(BodyLimit, limit_bytes=MAX_BODY_BYTES)
     for group in _GROUPS:
         app.include_router(group.router)
+    if services.has_docs:
+        app.include_router(docs.router)
     for kind in (ControllerError, RequestValidationError, HTTPException, ClientDisconnect, Exception):
         app.add_exception_handler(kind, answer_error)
     if services.has_page:

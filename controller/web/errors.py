@@ -28,7 +28,7 @@ class NotFound(ControllerError):
     caller_message = OF_THE_APP
 
     def __init__(self) -> None:
-        super().__init__("There is nothing at this address. The API is described at /openapi.json.")
+        super().__init__("There is nothing at this address. Check the path: the API's reference lists all.")
 
 
 class MethodNotAllowed(ControllerError):

@@ -15,7 +15,7 @@ from controller.settings import Settings
 from controller.supervision.supervisor import Supervisor
 from controller.web.auth import Gate, Identities
 from controller.web.middleware.request_metrics import RequestMetrics
-from controller.web.models import IceServerOut, SessionOut
+from controller.web.models.sessions import IceServerOut, SessionOut
 from controller.web.offer_limit import OfferLimit
 from controller.web.rate_limit import ClientRateLimit
 
@@ -45,6 +45,12 @@ class Services:
     def has_page(self) -> bool:
         """Whether our page is served: to this machine without keys, to everybody with public starts."""
         return not self.gate.asks_for_keys or self.settings.access.public_start
+
+    @property
+    def has_docs(self) -> bool:
+        """Whether the API's reference is served: to this machine without keys, elsewhere only if set."""
+        docs = self.settings.access.docs
+        return not self.gate.asks_for_keys if docs is None else docs
 
     def shown(
         self,

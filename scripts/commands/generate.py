@@ -19,6 +19,8 @@ MODULES: Final = {
     "testing.sandbox_reference": "what the sandbox's Gemini can be ordered to do",
     "testing.sandbox_openai_reference": "what the sandbox's OpenAI can be ordered to do",
     "testing.web.generated": "the example web app's API, products and exchanges with the store",
+    "testing.api_reference": "the reference of the API",
+    "testing.web.swagger_ui": "Swagger UI for /docs",
     "testing.builds.web_example": "the example web app's packages",
 }
 """What each module makes. The last one installs what the example's own generator needs."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from controller.core.agents import AgentDefinition, AgentStatus, AgentVersion
 from controller.web.auth import KeyScope
-from controller.web.problems import refusals
+from controller.web.models.documented import Documented
+from controller.web.openapi.refusals import refusals
 from controller.web.routes.dependencies import AccessDep, ServicesDep, SessionsDep
 from controller.web.routes.refusals import WITHOUT_THE_SCOPE
 from controller.web.routes.security import requires
@@ -19,16 +19,17 @@ from podline.contract.reasons import Phase
 router = APIRouter(prefix="/v1", tags=["agents"])
 
 
-class AgentVersionOut(BaseModel):
-    """A version of an agent's definition.
-
-    `definition` has the keys that are given, without the patch of the Job template, which may hold secrets.
-    """
+class AgentVersionOut(Documented):
+    """A version of an agent's definition."""
 
     id: str
+    """The serial number and the first digits of the hash, as in a session's `agent_version`."""
     serial: int
+    """The number of the deployment. A forced redeploy and a rollback have a number of their own."""
     hash: str
+    """The SHA-256 of the definition: equal definitions have equal hashes."""
     definition: dict[str, Any]
+    """The keys that the definition gives, without the patch of the Job template, which may hold secrets."""
 
     @classmethod
     def of(cls, version: AgentVersion) -> Self:
@@ -40,26 +41,30 @@ class AgentVersionOut(BaseModel):
         )
 
 
-class AgentSessionsOut(BaseModel):
+class AgentSessionsOut(Documented):
     """How many sessions an agent has right now."""
 
     starting: int
+    """Sessions whose bot has not joined yet."""
     live: int
+    """Sessions whose bot has joined."""
     stopping: int
+    """Sessions whose bot was asked to end and is not confirmed gone."""
 
 
-class AgentOut(BaseModel):
-    """An agent. `version` is the active one; null if it never had a valid definition.
-
-    `problem` is what is wrong with its latest definition, and null if that is the active one. `notes` are
-    keys that have no effect here.
-    """
+class AgentOut(Documented):
+    """An agent: a bot with a name."""
 
     name: str
+    """The agent's name, as in a start's `agent`."""
     version: AgentVersionOut | None
+    """The active version; null if the agent never had a valid definition."""
     problem: str | None
+    """What is wrong with the latest definition; null if that is the active one."""
     notes: list[str]
+    """A sentence for each key of the active version that has no effect here."""
     sessions: AgentSessionsOut
+    """How many sessions the agent has right now."""
 
     @classmethod
     def of(cls, status: AgentStatus, phases: Mapping[Phase, int]) -> Self:
@@ -76,15 +81,22 @@ class AgentOut(BaseModel):
         )
 
 
-class AgentList(BaseModel):
+class AgentList(Documented):
     """All agents, by name."""
 
     agents: list[AgentOut]
+    """The agents that the key may know of, also those without a valid definition."""
 
 
-@router.get("/agents", dependencies=[requires(KeyScope.READ)], responses=refusals(*WITHOUT_THE_SCOPE))
+@router.get(
+    "/agents",
+    summary="List the agents",
+    response_description="All agents, by name.",
+    dependencies=[requires(KeyScope.READ)],
+    responses=refusals(*WITHOUT_THE_SCOPE),
+)
 async def list_agent_definitions(services: ServicesDep, access: AccessDep, visible: SessionsDep) -> AgentList:
-    """List the agents that a session may be started with."""
+    """List the agents: the active version of each, what is wrong with its definition, and its sessions."""
     phases = visible.phases_by_agent()
     return AgentList(
         agents=[

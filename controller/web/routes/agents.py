@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel
 
 from controller.core.errors import SessionConflict, SessionNotFound
 from controller.web.auth import KeyScope
 from controller.web.errors import UnsupportedMediaType
-from controller.web.models import OwnRoom, SessionId, ShortText, StartSession, Strict, UserId
-from controller.web.problems import refusals
+from controller.web.models.documented import Documented, Strict
+from controller.web.models.requests import OwnRoom, StartSession
+from controller.web.models.values import SessionId, ShortText, UserId
+from controller.web.openapi.refusals import refusals
 from controller.web.routes.dependencies import (
     AccessDep,
     ServicesDep,
@@ -29,55 +30,71 @@ router = APIRouter(tags=["older contract"], dependencies=[Depends(note_session)]
 
 
 class StartAgent(Strict):
-    """A bot for a room that the web app created; `token` is the bot's."""
+    """A bot for a room that the web app created."""
 
     room_url: ShortText
+    """The room's address. It must belong to the provider that the controller is set up with."""
     token: ShortText
+    """The token with which the bot joins."""
     user_id: UserId
+    """The user whom the session is for."""
     session_id: SessionId
+    """An id of your choice, which makes the request safe to repeat."""
 
 
-class AgentStarted(BaseModel):
+class AgentStarted(Documented):
     """The bot was launched."""
 
     status: Literal["started"] = "started"
+    """Always `started`."""
     session_id: str
+    """The id in the request."""
 
 
-class AgentStopped(BaseModel):
-    """Whether there was a bot to stop. `/agents` lists it until it is confirmed gone."""
+class AgentStopped(Documented):
+    """Whether there was a bot to stop."""
 
     status: Literal["stopped", "not_found"]
+    """`stopped` if the bot was asked to end (`/agents` lists it until it is confirmed gone), `not_found` if
+    the session is unknown or had ended."""
 
 
-class Agent(BaseModel):
+class Agent(Documented):
     """One running bot."""
 
     session_id: str
+    """The id of its session."""
     user_id: str
+    """The user whom it talks to."""
     room_url: str | None
+    """Its room's address; null until the room exists."""
 
 
-class RunningAgents(BaseModel):
+class RunningAgents(Documented):
     """All running bots."""
 
     agents: list[Agent]
+    """The bots that are not confirmed gone."""
 
 
-class Health(BaseModel):
-    """The controller is up; `active_agents` is how many bots are running."""
+class Health(Documented):
+    """The controller is up."""
 
     status: Literal["healthy"] = "healthy"
+    """Always `healthy`: a controller that can't be used answers at `/readyz`."""
     active_agents: int
+    """How many bots are running."""
 
 
 @router.post(
     "/start-agent",
+    summary="Start a bot in a room of one's own",
+    response_description="The bot was launched.",
     dependencies=[requires(KeyScope.START), Depends(is_json)],
     responses=refusals(*OF_A_START, SessionConflict),
 )
 async def start_agent(body: StartAgent, services: ServicesDep, access: AccessDep) -> AgentStarted:
-    """Launch one bot into the web app's room."""
+    """Launch one bot into a room that the web app created with the controller's room provider."""
     room = OwnRoom(url=body.room_url, token=body.token)
     request = StartSession(user_id=body.user_id, session_id=body.session_id, room=room)
     started = await services.supervisor.start(start_request_of(request, services, access))
@@ -86,13 +103,15 @@ async def start_agent(body: StartAgent, services: ServicesDep, access: AccessDep
 
 @router.post(
     "/stop-agent/{session_id}",
+    summary="Stop a bot",
+    response_description="Whether there was a bot to stop.",
     dependencies=[requires(KeyScope.STOP), Depends(is_json_if_any)],
     responses=refusals(*OF_ONE_SESSION, UnsupportedMediaType),
 )
 async def stop_agent(
     session_id: SessionIdDep, supervisor: SupervisorDep, visible: SessionsDep
 ) -> AgentStopped:
-    """Ask one bot to end."""
+    """Ask one bot to end. Safe to repeat. A body is not needed."""
     try:
         was_running = not visible.get(session_id).phase.is_end
         await supervisor.stop(session_id)
@@ -101,7 +120,13 @@ async def stop_agent(
     return AgentStopped(status="stopped" if was_running else "not_found")
 
 
-@router.get("/agents", dependencies=[requires(KeyScope.READ)], responses=refusals(*WITHOUT_THE_SCOPE))
+@router.get(
+    "/agents",
+    summary="List the running bots",
+    response_description="The running bots.",
+    dependencies=[requires(KeyScope.READ)],
+    responses=refusals(*WITHOUT_THE_SCOPE),
+)
 async def list_agents(visible: SessionsDep) -> RunningAgents:
     """List all bots that are not confirmed gone."""
     return RunningAgents(
@@ -112,7 +137,13 @@ async def list_agents(visible: SessionsDep) -> RunningAgents:
     )
 
 
-@router.get("/health", dependencies=[requires(KeyScope.READ)], responses=refusals(*WITHOUT_THE_SCOPE))
+@router.get(
+    "/health",
+    summary="Count the running bots",
+    response_description="How many bots are running.",
+    dependencies=[requires(KeyScope.READ)],
+    responses=refusals(*WITHOUT_THE_SCOPE),
+)
 async def read_health(visible: SessionsDep) -> Health:
     """Return how many bots are running."""
     return Health(active_agents=len(visible.running()))

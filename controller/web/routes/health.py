@@ -5,29 +5,43 @@ from __future__ import annotations
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
 
+from controller.web.models.documented import Documented
 from controller.web.routes.dependencies import SupervisorDep
 
 router = APIRouter(tags=["probes"])
 
 
-class ProbeAnswer(BaseModel):
-    """A probe's answer. The status code says the same; `detail` says what is wrong and what to do."""
+class ProbeAnswer(Documented):
+    """A probe's answer."""
 
     status: Literal["ok", "unavailable"]
+    """The same as the status code: `ok` with 200, `unavailable` with 503."""
     detail: str | None = None
+    """What is wrong and what to do; absent if nothing is."""
 
 
-@router.get("/livez", response_model_exclude_none=True, responses={503: {"model": ProbeAnswer}})
-async def livez(supervisor: SupervisorDep, response: Response) -> ProbeAnswer:
-    """503 once the supervisor has failed: only a restart helps."""
+@router.get(
+    "/livez",
+    summary="Check that the controller works",
+    response_description="The controller works.",
+    response_model_exclude_none=True,
+    responses={503: {"model": ProbeAnswer, "description": "The controller has failed."}},
+)
+async def check_liveness(supervisor: SupervisorDep, response: Response) -> ProbeAnswer:
+    """Answer 503 once the controller has failed: only a restart helps."""
     return _probe(response, None if supervisor.is_alive() else supervisor.not_ready_reason())
 
 
-@router.get("/readyz", response_model_exclude_none=True, responses={503: {"model": ProbeAnswer}})
-async def readyz(supervisor: SupervisorDep, response: Response) -> ProbeAnswer:
-    """503 while the controller can't launch bots or notice that they end."""
+@router.get(
+    "/readyz",
+    summary="Check that sessions can be started",
+    response_description="Sessions can be started.",
+    response_model_exclude_none=True,
+    responses={503: {"model": ProbeAnswer, "description": "No session can be started right now."}},
+)
+async def check_readiness(supervisor: SupervisorDep, response: Response) -> ProbeAnswer:
+    """Answer 503 while the controller can't launch bots or notice that they end."""
     return _probe(response, supervisor.not_ready_reason())
 
 

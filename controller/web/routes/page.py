@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
 
 from controller.core.errors import AgentNotFound
+from controller.web.models.documented import Documented
+from controller.web.openapi.refusals import refusals
 from controller.web.panels import as_read_by_browsers, panel_policy
-from controller.web.problems import refusals
 from controller.web.routes.dependencies import AccessDep, ServicesDep
 from controller.web.routes.refusals import WITHOUT_THE_SCOPE
 from controller.web.routes.security import may_start
@@ -19,24 +19,35 @@ router = APIRouter(tags=["Pipecat's clients"])
 _PANEL: Final = "text/html; charset=utf-8"
 
 
-class StartableAgent(BaseModel):
-    """An agent's name, and whether its panel is at /panels/NAME."""
+class StartableAgent(Documented):
+    """An agent that /start can start."""
 
     name: str
+    """The agent's name, as in a start's `agent`."""
     has_panel: bool
+    """Whether the controller's page shows a panel for it, which is at `/panels/NAME`."""
 
 
-class Startable(BaseModel):
-    """What /start can start. `default` is the agent of a request that names none; null if it isn't listed."""
+class Startable(Documented):
+    """What /start can start."""
 
     room: str
+    """The kind of room that agents meet their callers in: `daily`, `livekit` or `webrtc`."""
     default: str | None
+    """The agent of a start that names none; null if that one can't be started here."""
     agents: list[StartableAgent]
+    """The agents that have a valid definition and support this kind of room."""
 
 
-@router.get("/start/agents", dependencies=[may_start], responses=refusals(*WITHOUT_THE_SCOPE))
+@router.get(
+    "/start/agents",
+    summary="List the agents that a client can start",
+    response_description="The agents, and the kind of room.",
+    dependencies=[may_start],
+    responses=refusals(*WITHOUT_THE_SCOPE),
+)
 async def list_startable_agents(services: ServicesDep, access: AccessDep) -> Startable:
-    """List the agents that a page can start here, and the kind of room that they meet their callers in."""
+    """List the agents that `/start` can start, and the kind of room that they meet their callers in."""
     room = services.supervisor.provider
     agents = [
         StartableAgent(name=each.name, has_panel=each.panel is not None)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Final
 
-from fastapi import Depends, Request, Security, params
+from fastapi import Depends, Path, Request, Security, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,7 +15,7 @@ from controller.core.session import ANONYMOUS
 from controller.core.tokens import split_token
 from controller.web.auth import Identities, KeyScope, Starter, bearer_of, insist_on_scope
 from controller.web.clients import UNKNOWN_CLIENT, one_client
-from controller.web.models import UserId
+from controller.web.models.values import UserId
 from controller.web.routes.dependencies import ServicesDep
 from controller.web.services import Services
 
@@ -63,6 +63,23 @@ SessionTokenOf = Annotated[
 ]
 
 
+SessionIdInPath = Annotated[
+    str,
+    Path(
+        description="The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, will do too.",
+        examples=["cart-7f3a"],
+    ),
+]
+OfferedIdInPath = Annotated[
+    str,
+    Path(
+        description="`sessionId` from `/start`, unchanged: `ID~TOKEN`. Or the bare id, with `room.token` "
+        "from the session's own response as the bearer.",
+        examples=["cart-7f3a~TOKEN-OF-THE-CALLER"],
+    ),
+]
+
+
 def requires(scope: KeyScope) -> params.Security:
     """Require a key with this scope."""
 
@@ -94,7 +111,7 @@ async def may_read_metrics(request: Request, services: ServicesDep, _: KeyOf) ->
             raise Forbidden("This key is limited to some agents, and metrics are about all of them.")
 
 
-async def bare_id(session_id: str, request: Request, services: ServicesDep) -> str:
+async def bare_id(session_id: SessionIdInPath, request: Request, services: ServicesDep) -> str:
     """Return the session's id without its token. A token must be valid if there is one."""
     bare, token = split_token(session_id)
     if token is not None and not services.holds(bare, token):
@@ -106,7 +123,9 @@ async def bare_id(session_id: str, request: Request, services: ServicesDep) -> s
 SessionIdDep = Annotated[str, Depends(bare_id)]
 
 
-async def offered_session(session_id: str, request: Request, services: ServicesDep, _: SessionTokenOf) -> str:
+async def offered_session(
+    session_id: OfferedIdInPath, request: Request, services: ServicesDep, _: SessionTokenOf
+) -> str:
     """Return the session that an offer is for. Its token is required; no key replaces it.
 
     Without one, the response does not even reveal whether the session exists.

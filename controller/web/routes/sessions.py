@@ -11,8 +11,9 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from controller.core.errors import InvalidRequest, RuntimeUnavailable, SessionConflict
 from controller.web.auth import KeyScope
-from controller.web.models import ListSessions, ReadLogs, SessionOut, SessionPage, StartSession
-from controller.web.problems import refusals
+from controller.web.models.requests import ListSessions, ReadLogs, StartSession
+from controller.web.models.sessions import SessionOut, SessionPage
+from controller.web.openapi.refusals import refusals
 from controller.web.readable import readable
 from controller.web.routes.dependencies import AccessDep, ServicesDep, SessionsDep, is_json, note_session
 from controller.web.routes.refusals import OF_A_START, OF_ONE_SESSION, WITHOUT_THE_SCOPE
@@ -23,29 +24,42 @@ from controller.web.visible_sessions import VisibleSessions
 
 router = APIRouter(prefix="/v1", tags=["sessions"], dependencies=[Depends(note_session)])
 
-LastEventId = Annotated[str | None, Header()]
+LastEventId = Annotated[
+    str | None,
+    Header(
+        description="The id of the last event that the client has seen; browsers send it when they "
+        "reconnect. The stream then begins with what has changed since. An unknown id counts as none.",
+        examples=["5f0c8e-2"],
+    ),
+]
 _OF_ONE: Final = refusals(*OF_ONE_SESSION)
 _STARTED: Final = {
-    200: {"model": SessionOut, "description": "The same request started this session before"},
+    200: {"model": SessionOut, "description": "The same request started this session before."},
     **refusals(*OF_A_START, SessionConflict),
 }
-_STOPPED: Final = {200: {"model": SessionOut, "description": "The session had already ended"}, **_OF_ONE}
+_STOPPED: Final = {200: {"model": SessionOut, "description": "The session had already ended."}, **_OF_ONE}
 _LOGS: Final = {
-    200: {"content": {"text/plain": {}}},
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
     **refusals(*OF_ONE_SESSION, InvalidRequest, RuntimeUnavailable),
 }
 
 
 @router.post(
     "/sessions",
+    summary="Start a session",
     status_code=201,
+    response_description="The bot was launched. It has not joined yet.",
     dependencies=[requires(KeyScope.START), Depends(is_json)],
     responses=_STARTED,
 )
 async def start_session(
     body: StartSession, services: ServicesDep, access: AccessDep, response: Response
 ) -> SessionOut:
-    """Launch one bot, and return where the caller meets it. At that point it has launched, but not joined."""
+    """Launch one bot, and return where the caller meets it.
+
+    The caller can join at once: the bot comes a moment later. A request with a `session_id` is safe to
+    repeat, also after a lost response: it returns the same session and launches no second bot.
+    """
     started = await services.supervisor.start(start_request_of(body, services, access))
     response.status_code = 201 if started.is_new else 200
     return services.shown(started.session, started.caller_token, services.ice_servers(started.session))
@@ -53,6 +67,8 @@ async def start_session(
 
 @router.get(
     "/sessions",
+    summary="List sessions",
+    response_description="A page of sessions.",
     dependencies=[requires(KeyScope.READ)],
     responses=refusals(*WITHOUT_THE_SCOPE, InvalidRequest),
 )
@@ -64,22 +80,30 @@ async def list_sessions(
     return SessionPage(sessions=[services.shown(each) for each in sessions], next_cursor=next_cursor)
 
 
-@router.get("/sessions/{session_id}", dependencies=[requires(KeyScope.READ)], responses=_OF_ONE)
+@router.get(
+    "/sessions/{session_id}",
+    summary="Read a session",
+    response_description="The session.",
+    dependencies=[requires(KeyScope.READ)],
+    responses=_OF_ONE,
+)
 async def read_session(session_id: SessionIdDep, services: ServicesDep, visible: SessionsDep) -> SessionOut:
-    """Return one session's current state."""
+    """Return one session's current state: its phase, why it ended, what it used and what that cost."""
     return services.shown(visible.get(session_id))
 
 
 @router.delete(
     "/sessions/{session_id}",
+    summary="Stop a session",
     status_code=202,
+    response_description="The bot was asked to end, now or before.",
     dependencies=[requires(KeyScope.STOP)],
     responses=_STOPPED,
 )
 async def stop_session(
     session_id: SessionIdDep, services: ServicesDep, visible: SessionsDep, response: Response
 ) -> SessionOut:
-    """Ask the bot to end. The session is `stopping` until the bot is confirmed gone."""
+    """Ask the bot to end. The session is `stopping` until the bot is confirmed gone. Safe to repeat."""
     session = await services.supervisor.stop(visible.get(session_id).id)
     response.status_code = 200 if session.phase.is_end else 202
     return services.shown(session)
@@ -87,6 +111,8 @@ async def stop_session(
 
 @router.get(
     "/sessions/{session_id}/logs",
+    summary="Read a bot's log",
+    response_description="The log as text.",
     dependencies=[requires(KeyScope.READ)],
     response_class=StreamingResponse,
     responses=_LOGS,
@@ -110,6 +136,8 @@ async def known_session(session_id: SessionIdDep, visible: SessionsDep) -> str:
 
 @router.get(
     "/sessions/{session_id}/events",
+    summary="Watch a session",
+    response_description="Server-Sent Events, until the session is no longer kept.",
     dependencies=[requires(KeyScope.READ), Depends(known_session)],
     response_class=EventSourceResponse,
     responses=_OF_ONE,
@@ -120,13 +148,18 @@ async def watch_session(
     visible: SessionsDep,
     last_event_id: LastEventId = None,
 ) -> AsyncIterable[ServerSentEvent]:
-    """Stream one session: its current state, then the whole at each change. Events are named `session`."""
+    """Stream one session: its current state, then the whole session again at each change.
+
+    A comment every 15 seconds keeps the connection open.
+    """
     async for event in _events(services, visible, session_id, last_event_id):
         yield event
 
 
 @router.get(
     "/events",
+    summary="Watch all sessions",
+    response_description="Server-Sent Events, until the client disconnects.",
     dependencies=[requires(KeyScope.READ)],
     response_class=EventSourceResponse,
     responses=refusals(*WITHOUT_THE_SCOPE),
@@ -134,7 +167,10 @@ async def watch_session(
 async def watch_sessions(
     services: ServicesDep, visible: SessionsDep, last_event_id: LastEventId = None
 ) -> AsyncIterable[ServerSentEvent]:
-    """Stream all sessions: their current states, then each as it changes. Events are named `session`."""
+    """Stream all sessions: their current states, then each session as it changes.
+
+    A comment every 15 seconds keeps the connection open.
+    """
     async for event in _events(services, visible, None, last_event_id):
         yield event
 

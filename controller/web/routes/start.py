@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Request, Security
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict
 
 from controller.core.errors import (
     InvalidRequest,
@@ -14,15 +14,11 @@ from controller.core.errors import (
 )
 from controller.core.tokens import with_token
 from controller.web.auth import Starter
-from controller.web.models import (
-    MAX_BODY_BYTES,
-    AgentName,
-    IceServerOut,
-    StartSession,
-    UserId,
-    at_most,
-)
-from controller.web.problems import refusals
+from controller.web.models.documented import Documented
+from controller.web.models.requests import StartSession
+from controller.web.models.sessions import IceServerOut
+from controller.web.models.values import MAX_BODY_BYTES, AgentName, UserId, at_most
+from controller.web.openapi.refusals import refusals
 from controller.web.routes.dependencies import AccessDep, ServicesDep, is_json, note_session
 from controller.web.routes.refusals import OF_A_START
 from controller.web.routes.security import address_tags, starter
@@ -31,45 +27,58 @@ from controller.web.routes.start_requests import start_request_of
 router = APIRouter(tags=["Pipecat's clients"], dependencies=[Depends(note_session)])
 
 
-class StartDetails(BaseModel):
-    """What the bot receives as `runner_args.body`. Podline itself reads only the user."""
+class StartDetails(Documented):
+    """What the bot receives as `runner_args.body`, with any fields that a client adds."""
 
     model_config = ConfigDict(extra="allow")
 
     user_id: UserId | None = None
+    """The user whom the session is for, the only field that Podline itself reads. Naming one needs a key with
+    the scope `start` or a signed identity for that user. Left out, the user is `anonymous-<random>`."""
 
 
-class StartBody(BaseModel):
+class StartBody(Documented):
     """What a client asks for. Fields for other launchers are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
     agent: AgentName | None = None
+    """The agent to talk to. Left out, it is the key's only agent or, if the key has several, `shopping`."""
     transport: str | None = None
+    """The kind of room: `daily`, `livekit` or `webrtc`. It must be the one that the controller is set up
+    with. Left out, it is that one."""
     body: Annotated[StartDetails | None, BeforeValidator(at_most(MAX_BODY_BYTES))] = None
+    """JSON for the bot, at most 16 KB."""
 
 
-class IceConfig(BaseModel):
+class IceConfig(Documented):
     """Servers through which the client may be reached."""
 
     iceServers: list[IceServerOut]  # noqa: N815 - the browser's name
+    """STUN and TURN servers."""
 
 
-class StartAnswer(BaseModel):
+class StartAnswer(Documented):
     """How the client continues. Fields that don't apply are left out, because clients only check for keys."""
 
-    sessionId: str = Field(  # noqa: N815 - Pipecat's name
-        description="The session's id and the caller's token, as `ID~TOKEN`. Send offers to it unchanged."
-    )
+    sessionId: str  # noqa: N815 - Pipecat's name
+    """The session's id and the caller's token, as `ID~TOKEN`. Send offers to it unchanged."""
     iceConfig: IceConfig | None = None  # noqa: N815 - likewise
+    """SmallWebRTC: the servers that the operator has set."""
     dailyRoom: str | None = None  # noqa: N815 - likewise
+    """Daily: the room's address."""
     dailyToken: str | None = None  # noqa: N815 - likewise
-    url: str | None = Field(default=None, description="LiveKit's URL.")
-    token: str | None = Field(default=None, description="The caller's token for the LiveKit room.")
+    """Daily: the caller's token for the room."""
+    url: str | None = None
+    """LiveKit: the server's address."""
+    token: str | None = None
+    """LiveKit: the caller's token for the room."""
 
 
 @router.post(
     "/start",
+    summary="Start a session from a client",
+    response_description="The session was started.",
     dependencies=[Depends(is_json)],
     response_model_exclude_none=True,
     responses=refusals(*OF_A_START, RateLimited),
@@ -81,7 +90,10 @@ async def start(
     by: Annotated[Starter, Security(starter, scopes=["start"])],
     body: Annotated[StartBody | None, Body()] = None,
 ) -> StartAnswer:
-    """Start a session, and return how to continue."""
+    """Start a session for one of Pipecat's clients or the controller's page, and return how to continue.
+
+    The body may be left out. The controller makes the session's id.
+    """
     asked = body or StartBody()
     _insist_on_provider(asked, services.supervisor.provider)
     user_id = by.user(asked.body.user_id if asked.body else None, services.anonymous_name())

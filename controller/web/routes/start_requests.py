@@ -7,7 +7,8 @@ from controller.core.errors import InvalidRequest
 from controller.core.session import NO_BUDGET, Budget
 from controller.core.start_request import StartRequest
 from controller.web.auth import AgentAccess
-from controller.web.models import StartSession, json_of
+from controller.web.models.requests import StartSession
+from controller.web.models.values import json_of
 from controller.web.services import Services
 
 

@@ -12,16 +12,23 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List Sessions
+         * List sessions
          * @description List running sessions and those that ended and are still kept, newest first.
+         *
+         *     Needs a key with the scope `read`.
          */
-        get: operations["list_sessions_v1_sessions_get"];
+        get: operations["list_sessions"];
         put?: never;
         /**
-         * Start Session
-         * @description Launch one bot, and return where the caller meets it. At that point it has launched, but not joined.
+         * Start a session
+         * @description Launch one bot, and return where the caller meets it.
+         *
+         *     The caller can join at once: the bot comes a moment later. A request with a `session_id` is safe to
+         *     repeat, also after a lost response: it returns the same session and launches no second bot.
+         *
+         *     Needs a key with the scope `start`.
          */
-        post: operations["start_session_v1_sessions_post"];
+        post: operations["start_session"];
         delete?: never;
         options?: never;
         head?: never;
@@ -36,17 +43,21 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read Session
-         * @description Return one session's current state.
+         * Read a session
+         * @description Return one session's current state: its phase, why it ended, what it used and what that cost.
+         *
+         *     Needs a key with the scope `read`.
          */
-        get: operations["read_session_v1_sessions__session_id__get"];
+        get: operations["read_session"];
         put?: never;
         post?: never;
         /**
-         * Stop Session
-         * @description Ask the bot to end. The session is `stopping` until the bot is confirmed gone.
+         * Stop a session
+         * @description Ask the bot to end. The session is `stopping` until the bot is confirmed gone. Safe to repeat.
+         *
+         *     Needs a key with the scope `stop`.
          */
-        delete: operations["stop_session_v1_sessions__session_id__delete"];
+        delete: operations["stop_session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -60,10 +71,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read Logs
+         * Read a bot's log
          * @description Return the bot's output, with control characters escaped; with `follow`, until the bot is gone.
+         *
+         *     Needs a key with the scope `read`.
          */
-        get: operations["read_logs_v1_sessions__session_id__logs_get"];
+        get: operations["read_logs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -80,10 +93,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Watch Session
-         * @description Stream one session: its current state, then the whole at each change. Events are named `session`.
+         * Watch a session
+         * @description Stream one session: its current state, then the whole session again at each change.
+         *
+         *     A comment every 15 seconds keeps the connection open.
+         *
+         *     Needs a key with the scope `read`.
          */
-        get: operations["watch_session_v1_sessions__session_id__events_get"];
+        get: operations["watch_session"];
         put?: never;
         post?: never;
         delete?: never;
@@ -100,10 +117,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Watch Sessions
-         * @description Stream all sessions: their current states, then each as it changes. Events are named `session`.
+         * Watch all sessions
+         * @description Stream all sessions: their current states, then each session as it changes.
+         *
+         *     A comment every 15 seconds keeps the connection open.
+         *
+         *     Needs a key with the scope `read`.
          */
-        get: operations["watch_sessions_v1_events_get"];
+        get: operations["watch_sessions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -120,10 +141,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List Agent Definitions
-         * @description List the agents that a session may be started with.
+         * List the agents
+         * @description List the agents: the active version of each, what is wrong with its definition, and its sessions.
+         *
+         *     Needs a key with the scope `read`.
          */
-        get: operations["list_agent_definitions_v1_agents_get"];
+        get: operations["list_agent_definitions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -142,10 +165,14 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Start
-         * @description Start a session, and return how to continue.
+         * Start a session from a client
+         * @description Start a session for one of Pipecat's clients or the controller's page, and return how to continue.
+         *
+         *     The body may be left out. The controller makes the session's id.
+         *
+         *     Needs a key with the scope `start` or `public_start`, or a signed identity. With `PODLINE_PUBLIC_START`, anybody may call it, as an anonymous caller.
          */
-        post: operations["start_start_post"];
+        post: operations["start"];
         delete?: never;
         options?: never;
         head?: never;
@@ -160,10 +187,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List Startable Agents
-         * @description List the agents that a page can start here, and the kind of room that they meet their callers in.
+         * List the agents that a client can start
+         * @description List the agents that `/start` can start, and the kind of room that they meet their callers in.
+         *
+         *     Needs a key with the scope `start` or `public_start`. With `PODLINE_PUBLIC_START`, anybody may call it.
          */
-        get: operations["list_startable_agents_start_agents_get"];
+        get: operations["list_startable_agents"];
         put?: never;
         post?: never;
         delete?: never;
@@ -182,18 +211,25 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Offer
-         * @description Pass an offer to the bot, and hold the request until it answers, because clients don't ask twice.
+         * Send an offer to the bot
+         * @description Pass a SmallWebRTC offer to the bot, and hold the request until it answers.
+         *
+         *     Send it right after the start: the controller holds it until the bot has come, or until the start times
+         *     out. Treat any 4xx as final.
+         *
+         *     Needs the token of the session; no key replaces it.
          */
-        post: operations["offer_sessions__session_id__api_offer_post"];
+        post: operations["send_offer"];
         delete?: never;
         options?: never;
         head?: never;
         /**
-         * Candidates
-         * @description Pass ICE candidates to the bot.
+         * Send ICE candidates to the bot
+         * @description Pass ICE candidates to the bot, found after the offer was sent (trickle ICE).
+         *
+         *     Needs the token of the session; no key replaces it.
          */
-        patch: operations["candidates_sessions__session_id__api_offer_patch"];
+        patch: operations["send_candidates"];
         trace?: never;
     };
     "/start-agent": {
@@ -206,10 +242,12 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Start Agent
-         * @description Launch one bot into the web app's room.
+         * Start a bot in a room of one's own
+         * @description Launch one bot into a room that the web app created with the controller's room provider.
+         *
+         *     Needs a key with the scope `start`.
          */
-        post: operations["start_agent_start_agent_post"];
+        post: operations["start_agent"];
         delete?: never;
         options?: never;
         head?: never;
@@ -226,10 +264,12 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Stop Agent
-         * @description Ask one bot to end.
+         * Stop a bot
+         * @description Ask one bot to end. Safe to repeat. A body is not needed.
+         *
+         *     Needs a key with the scope `stop`.
          */
-        post: operations["stop_agent_stop_agent__session_id__post"];
+        post: operations["stop_agent"];
         delete?: never;
         options?: never;
         head?: never;
@@ -244,10 +284,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List Agents
+         * List the running bots
          * @description List all bots that are not confirmed gone.
+         *
+         *     Needs a key with the scope `read`.
          */
-        get: operations["list_agents_agents_get"];
+        get: operations["list_agents"];
         put?: never;
         post?: never;
         delete?: never;
@@ -264,10 +306,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read Health
+         * Count the running bots
          * @description Return how many bots are running.
+         *
+         *     Needs a key with the scope `read`.
          */
-        get: operations["read_health_health_get"];
+        get: operations["read_health"];
         put?: never;
         post?: never;
         delete?: never;
@@ -284,10 +328,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Livez
-         * @description 503 once the supervisor has failed: only a restart helps.
+         * Check that the controller works
+         * @description Answer 503 once the controller has failed: only a restart helps.
+         *
+         *     Anybody may call it.
          */
-        get: operations["livez_livez_get"];
+        get: operations["check_liveness"];
         put?: never;
         post?: never;
         delete?: never;
@@ -304,10 +350,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Readyz
-         * @description 503 while the controller can't launch bots or notice that they end.
+         * Check that sessions can be started
+         * @description Answer 503 while the controller can't launch bots or notice that they end.
+         *
+         *     Anybody may call it.
          */
-        get: operations["readyz_readyz_get"];
+        get: operations["check_readiness"];
         put?: never;
         post?: never;
         delete?: never;
@@ -324,12 +372,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Metrics
+         * Read the metrics
          * @description Return all metrics: as OpenMetrics if `Accept` names it, else as plain text.
          *
          *     Without PODLINE_METRICS_PORT and with a keys file, a key with scope `read` is needed.
+         *
+         *     Needs a key with the scope `read` that is not limited to some agents. At a separate port (`PODLINE_METRICS_PORT`), anybody may call it.
          */
-        get: operations["metrics_metrics_get"];
+        get: operations["read_metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -342,572 +392,525 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /**
-         * Agent
-         * @description One running bot.
-         */
+        /** @description One running bot. */
         Agent: {
-            /** Session Id */
+            /** @description The id of its session. */
             session_id: string;
-            /** User Id */
+            /** @description The user whom it talks to. */
             user_id: string;
-            /** Room Url */
+            /** @description Its room's address; null until the room exists. */
             room_url: string | null;
         };
-        /**
-         * AgentList
-         * @description All agents, by name.
-         */
+        /** @description All agents, by name. */
         AgentList: {
-            /** Agents */
+            /** @description The agents that the key may know of, also those without a valid definition. */
             agents: components["schemas"]["AgentOut"][];
         };
-        /**
-         * AgentOut
-         * @description An agent. `version` is the active one; null if it never had a valid definition.
-         *
-         *     `problem` is what is wrong with its latest definition, and null if that is the active one. `notes` are
-         *     keys that have no effect here.
-         */
+        /** @description An agent: a bot with a name. */
         AgentOut: {
-            /** Name */
+            /** @description The agent's name, as in a start's `agent`. */
             name: string;
+            /** @description The active version; null if the agent never had a valid definition. */
             version: components["schemas"]["AgentVersionOut"] | null;
-            /** Problem */
+            /** @description What is wrong with the latest definition; null if that is the active one. */
             problem: string | null;
-            /** Notes */
+            /** @description A sentence for each key of the active version that has no effect here. */
             notes: string[];
+            /** @description How many sessions the agent has right now. */
             sessions: components["schemas"]["AgentSessionsOut"];
         };
-        /**
-         * AgentSessionsOut
-         * @description How many sessions an agent has right now.
-         */
+        /** @description How many sessions an agent has right now. */
         AgentSessionsOut: {
-            /** Starting */
+            /** @description Sessions whose bot has not joined yet. */
             starting: number;
-            /** Live */
+            /** @description Sessions whose bot has joined. */
             live: number;
-            /** Stopping */
+            /** @description Sessions whose bot was asked to end and is not confirmed gone. */
             stopping: number;
         };
-        /**
-         * AgentStarted
-         * @description The bot was launched.
-         */
+        /** @description The bot was launched. */
         AgentStarted: {
             /**
-             * Status
+             * @description Always `started`.
              * @default started
              * @constant
              */
             status: "started";
-            /** Session Id */
+            /** @description The id in the request. */
             session_id: string;
         };
-        /**
-         * AgentStopped
-         * @description Whether there was a bot to stop. `/agents` lists it until it is confirmed gone.
-         */
+        /** @description Whether there was a bot to stop. */
         AgentStopped: {
             /**
-             * Status
+             * @description `stopped` if the bot was asked to end (`/agents` lists it until it is confirmed gone), `not_found` if
+             *     the session is unknown or had ended.
              * @enum {string}
              */
             status: "stopped" | "not_found";
         };
-        /**
-         * AgentVersionOut
-         * @description A version of an agent's definition.
-         *
-         *     `definition` has the keys that are given, without the patch of the Job template, which may hold secrets.
-         */
+        /** @description A version of an agent's definition. */
         AgentVersionOut: {
-            /** Id */
+            /** @description The serial number and the first digits of the hash, as in a session's `agent_version`. */
             id: string;
-            /** Serial */
+            /** @description The number of the deployment. A forced redeploy and a rollback have a number of their own. */
             serial: number;
-            /** Hash */
+            /** @description The SHA-256 of the definition: equal definitions have equal hashes. */
             hash: string;
-            /** Definition */
+            /** @description The keys that the definition gives, without the patch of the Job template, which may hold secrets. */
             definition: {
                 [key: string]: unknown;
             };
         };
-        /**
-         * BudgetOut
-         * @description The most that the session may use before it ends as `budget_spent`; null if there is no limit.
-         */
+        /** @description The most that the session may use before it ends as `budget_spent`. */
         BudgetOut: {
-            /** Tokens */
+            /** @description Prompt and completion tokens of all models together; null if there is no such limit. */
             tokens: number | null;
-            /** Cost */
+            /** @description An amount in the price file's currency; null if there is no such limit. */
             cost: number | null;
         };
-        /**
-         * BudgetRequest
-         * @description The most that the session may use. A limit that is left out is the operator's default.
-         *
-         *     `tokens` counts prompt and completion of all models together; `cost` is in the price file's currency.
-         */
+        /** @description The most that the session may use. A limit that is left out is the operator's default. */
         BudgetRequest: {
-            /** Tokens */
+            /** @description Prompt and completion tokens of all models together. */
             tokens?: number | null;
-            /** Cost */
+            /** @description An amount in the currency of the operator's price file. Refused if the controller has no prices. */
             cost?: number | null;
         };
-        /**
-         * CandidatesBody
-         * @description ICE candidates for a connection that has been offered.
-         */
+        /** @description An empty object: the bot has taken the candidates. */
+        CandidatesAnswer: {
+            [key: string]: unknown;
+        };
+        /** @description ICE candidates for a connection that has been offered. They go to the bot unchanged. */
         CandidatesBody: {
-            /** Pc Id */
+            /** @description The `pc_id` of the answer to the offer. */
             pc_id: string;
-            /** Candidates */
+            /**
+             * @description The candidates, each with `candidate`, `sdp_mid` and `sdp_mline_index`: at most 20 for each of at most
+             *     8 media.
+             */
             candidates: {
                 [key: string]: unknown;
             }[];
         } & {
             [key: string]: unknown;
         };
-        /**
-         * CostOut
-         * @description What the usage costs by the operator's price file, at the prices of the day it was accepted.
-         *
-         *     `services` breaks `amount` down by service, as far as that is known. `unpriced_models` were used in a way
-         *     that has no price in the file, and no amount includes it.
-         */
+        /** @description What the usage costs by the operator's price file, at the prices of the day of the request. */
         CostOut: {
-            /** Currency */
+            /** @description The currency of all amounts, as in ISO 4217. */
             currency: string;
-            /** Amount */
+            /** @description The total. */
             amount: number;
-            /** Models */
+            /** @description The cost of each model, by name. */
             models: {
                 [key: string]: number;
             };
-            /** Services */
+            /** @description The cost of each service, as far as it is known which service used a model. */
             services: {
                 [key: string]: number;
             };
-            /** Unpriced Models */
+            /** @description Models of which some usage has no price in the file. No amount includes that usage. */
             unpriced_models: string[];
         };
-        /**
-         * DiagnosticsOut
-         * @description For a failed session: warnings about its bot and the tail of its log, oldest first.
-         */
+        /** @description What a bot that failed left behind, oldest first. */
         DiagnosticsOut: {
-            /** Events */
+            /** @description Warnings that the cluster recorded about the bot's Job and pod. */
             events: string[];
-            /** Log */
+            /** @description The last lines of the bot's log. */
             log: string[];
         };
-        /**
-         * Health
-         * @description The controller is up; `active_agents` is how many bots are running.
-         */
+        /** @description The controller is up. */
         Health: {
             /**
-             * Status
+             * @description Always `healthy`: a controller that can't be used answers at `/readyz`.
              * @default healthy
              * @constant
              */
             status: "healthy";
-            /** Active Agents */
+            /** @description How many bots are running. */
             active_agents: number;
         };
-        /**
-         * IceConfig
-         * @description Servers through which the client may be reached.
-         */
+        /** @description Servers through which the client may be reached. */
         IceConfig: {
-            /** Iceservers */
+            /** @description STUN and TURN servers. */
             iceServers: components["schemas"]["IceServerOut"][];
         };
-        /**
-         * IceServerOut
-         * @description A STUN or TURN server, in the form of a browser's RTCIceServer.
-         */
+        /** @description A STUN or TURN server, in the form of a browser's RTCIceServer. */
         IceServerOut: {
-            /** Urls */
+            /** @description The server's address, such as `stun:stun.example.com` or `turns:turn.example.com`. */
             urls: string;
-            /** Username */
+            /** @description The user name for a TURN server; absent for STUN. */
             username?: string | null;
-            /** Credential */
+            /** @description The password for a TURN server, valid no longer than the session may last; absent for STUN. */
             credential?: string | null;
         };
         /**
-         * ModelUsageOut
-         * @description The usage of one model. Prompt and completion include their parts (audio, cached, reasoning).
+         * @description The usage of one model.
          *
-         *     Speech-to-text models have `audio_seconds`, the audio they were sent; text-to-speech models `characters`.
+         *     A language or realtime model has tokens, a speech-to-text model `audio_seconds`, and a text-to-speech
+         *     model `characters`; the other fields are 0.
          */
         ModelUsageOut: {
-            /** Prompt Tokens */
+            /** @description Tokens that the model was sent, including the audio and the cached ones. */
             prompt_tokens: number;
-            /** Completion Tokens */
+            /** @description Tokens that the model produced, including the audio and the reasoning ones. */
             completion_tokens: number;
-            /** Input Audio Tokens */
+            /** @description The part of `prompt_tokens` that was audio. */
             input_audio_tokens: number;
-            /** Output Audio Tokens */
+            /** @description The part of `completion_tokens` that was audio. */
             output_audio_tokens: number;
-            /** Cache Read Input Tokens */
+            /** @description The part of `prompt_tokens` that the model read from its cache. */
             cache_read_input_tokens: number;
-            /** Cache Read Input Audio Tokens */
+            /** @description The part of `cache_read_input_tokens` that was audio. */
             cache_read_input_audio_tokens: number;
-            /** Reasoning Tokens */
+            /** @description The part of `completion_tokens` that the model spent on reasoning. */
             reasoning_tokens: number;
-            /** Audio Seconds */
+            /** @description Seconds of audio that a speech-to-text model was sent. */
             audio_seconds: number;
-            /** Characters */
+            /** @description Characters that a text-to-speech model was given. */
             characters: number;
         };
-        /**
-         * OfferBody
-         * @description The client's session description.
-         */
-        OfferBody: {
-            /** Sdp */
+        /** @description The bot's session description, with any fields that the bot adds. */
+        OfferAnswer: {
+            /** @description The session description (SDP). */
             sdp: string;
-            /** Type */
+            /** @description The kind of description: `answer`. */
             type: string;
+            /** @description The connection's id. Candidates and later offers of the same caller name it. */
+            pc_id: string;
         } & {
             [key: string]: unknown;
         };
         /**
-         * OwnRoom
-         * @description A room that the caller created. The token is the bot's.
+         * @description A client's session description. It goes to the bot unchanged, with any fields that the client adds.
+         *
+         *     To renegotiate, the client adds the `pc_id` of the answer, and `restart_pc: true` for a fresh connection.
          */
+        OfferBody: {
+            /** @description The session description (SDP): at most 32 KB, 8 media and 20 UDP candidates for each. */
+            sdp: string;
+            /** @description The kind of description: `offer`. */
+            type: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description A room that the web app created with the installation's room provider. */
         OwnRoom: {
-            /** Url */
+            /** @description The room's address. It must belong to the provider that the controller is set up with. */
             url: string;
-            /** Token */
+            /** @description The token with which the bot joins. The caller needs another one, which the web app issues. */
             token: string;
         };
         /**
-         * Phase
-         * @description The phase of a session. `ENDED` and `FAILED` are final.
+         * @description The phase of a session.
+         *
+         *     - `starting`: The bot has not joined yet.
+         *     - `live`: The bot has joined.
+         *     - `stopping`: The bot was asked to end and is not confirmed gone.
+         *     - `ended`: The bot is gone, and the session ended as intended. Final.
+         *     - `failed`: The bot is gone, and the session failed. Final.
          * @enum {string}
          */
         Phase: "starting" | "live" | "stopping" | "ended" | "failed";
-        /**
-         * ProbeAnswer
-         * @description A probe's answer. The status code says the same; `detail` says what is wrong and what to do.
-         */
+        /** @description A probe's answer. */
         ProbeAnswer: {
             /**
-             * Status
+             * @description The same as the status code: `ok` with 200, `unavailable` with 503.
              * @enum {string}
              */
             status: "ok" | "unavailable";
-            /** Detail */
+            /** @description What is wrong and what to do; absent if nothing is. */
             detail?: string | null;
         };
         /**
-         * Reason
          * @description Why a session ended.
+         *
+         *     - `caller_left`: The caller left.
+         *     - `completed`: The bot said goodbye and ended the call.
+         *     - `stopped`: The session was stopped on request.
+         *     - `no_caller`: The caller never joined.
+         *     - `idle`: Both sides were silent for too long.
+         *     - `max_duration`: The session reached its maximum duration.
+         *     - `budget_spent`: The session used up its budget.
+         *     - `config_invalid`: The bot's configuration is invalid.
+         *     - `room_refused`: The room refused the bot.
+         *     - `room_lost`: The bot lost its connection to the room.
+         *     - `model_refused`: The model refused the bot.
+         *     - `model_unreachable`: The bot could not reach the model.
+         *     - `model_lost`: The bot lost its connection to the model, or got no audible answer from it.
+         *     - `crashed`: The bot crashed with an unexpected error.
+         *     - `launch_failed`: The bot could not be launched.
+         *     - `unschedulable`: No node had room for the bot.
+         *     - `image_pull`: The bot's image could not be pulled.
+         *     - `start_timeout`: The bot did not join in time.
+         *     - `out_of_memory`: The bot ran out of memory.
+         *     - `evicted`: The bot was evicted from its node.
+         *     - `node_lost`: The bot's node was lost.
+         *     - `unresponsive`: The bot became unresponsive and was stopped.
+         *     - `vanished`: The bot was terminated by someone else, or exited without a final report.
          * @enum {string}
          */
         Reason: "caller_left" | "completed" | "stopped" | "no_caller" | "idle" | "max_duration" | "budget_spent" | "config_invalid" | "room_refused" | "room_lost" | "model_refused" | "model_unreachable" | "model_lost" | "crashed" | "launch_failed" | "unschedulable" | "image_pull" | "start_timeout" | "out_of_memory" | "evicted" | "node_lost" | "unresponsive" | "vanished";
-        /**
-         * RoomOut
-         * @description Where the caller joins. `token` is only in the response to a start, if Podline created the room.
-         *
-         *     The same applies to `ice_servers`, if the operator has set any.
-         */
+        /** @description Where the caller joins. */
         RoomOut: {
-            /** Provider */
+            /** @description The kind of room: `daily`, `livekit` or `webrtc`. */
             provider: string;
-            /** Url */
+            /**
+             * @description The address to join: the room's with Daily, the server's with LiveKit, and the one for offers with
+             *     SmallWebRTC. Null until the room exists.
+             */
             url: string | null;
-            /** Token */
+            /**
+             * @description The caller's token for the room. Only the response to the start has it, and only while the session has
+             *     not ended and if the controller created the room. With SmallWebRTC it is the bearer of offers.
+             */
             token: string | null;
-            /** Ice Servers */
+            /**
+             * @description STUN and TURN servers for the caller. Only in the response to the start, and only if the operator has
+             *     set any.
+             */
             ice_servers?: components["schemas"]["IceServerOut"][] | null;
         };
-        /**
-         * RunningAgents
-         * @description All running bots.
-         */
+        /** @description All running bots. */
         RunningAgents: {
-            /** Agents */
+            /** @description The bots that are not confirmed gone. */
             agents: components["schemas"]["Agent"][];
         };
-        /**
-         * ServiceUsageOut
-         * @description The usage of one of the bot's services, by model.
-         */
+        /** @description The usage of one of the bot's services. */
         ServiceUsageOut: {
-            /** Models */
+            /** @description The service's models by name. */
             models: {
                 [key: string]: components["schemas"]["ModelUsageOut"];
             };
         };
-        /**
-         * SessionOut
-         * @description A session in its current state.
-         *
-         *     Once it has ended, `message` tells the operator what happened and what to do, and `caller_message` is a
-         *     sentence that may be shown or read to the caller.
-         *     `turns_unanswered` counts the times that the caller was owed an answer and had not heard it: after a turn,
-         *     the greeting or a tool's result. Most are answered after all, because the bot asks again and reconnects.
-         *     `agent_version` is the version of the agent's definition that it was accepted with.
-         */
+        /** @description A session: one call, from its request to the confirmed end of its bot. */
         SessionOut: {
-            /** Id */
+            /** @description The session's id: the one in the request, or one that the controller made. */
             id: string;
-            /** User Id */
+            /** @description The user whom the session is for. */
             user_id: string;
-            /** Agent */
+            /** @description The agent that the caller talks to. */
             agent: string;
-            /** Agent Version */
+            /** @description The version of the agent's definition that the session was accepted with. */
             agent_version: string | null;
+            /**
+             * @description `starting` until the bot has joined, `live` during the call, `stopping` after a request to end.
+             *     `ended` (as intended) and `failed` are final: the bot is gone.
+             */
             phase: components["schemas"]["Phase"];
+            /** @description Why the session ended; null until then. */
             reason: components["schemas"]["Reason"] | null;
-            /** Message */
+            /** @description What happened and what to do, in a sentence or two for the operator; null until the session ends. */
             message: string | null;
-            /** Caller Message */
+            /** @description One sentence that may be shown or read to the caller; null until the session ends. */
             caller_message: string | null;
+            /** @description The room in which the caller joins the bot. */
             room: components["schemas"]["RoomOut"];
+            /** @description When the session reached each step. */
             timeline: components["schemas"]["TimelineOut"];
+            /** @description What the call has used so far; complete once the session has ended. */
             usage: components["schemas"]["UsageOut"];
-            /** Turns Unanswered */
+            /**
+             * @description How often the caller was owed an answer and had not heard it in time: after a turn, the greeting or a
+             *     tool's result. Most are answered after all, because the bot asks again and reconnects.
+             */
             turns_unanswered: number;
+            /** @description What the usage costs; null if the controller has no prices. */
             cost: components["schemas"]["CostOut"] | null;
-            /** Persona */
+            /** @description The persona in the request; null if it named none. */
             persona: string | null;
-            /** Max Duration Seconds */
+            /** @description How long the call may last before it ends as `max_duration`. */
             max_duration_seconds: number;
+            /** @description The most that the session may use: the request's limits, or the operator's defaults. */
             budget: components["schemas"]["BudgetOut"];
             /**
-             * Created At
              * Format: date-time
+             * @description When the request was accepted.
              */
             created_at: string;
-            /** Metadata */
+            /** @description The object in the request, unchanged. */
             metadata: {
                 [key: string]: unknown;
             };
+            /** @description What a failed bot left behind; null for all other sessions, and if there is nothing. */
             diagnostics: components["schemas"]["DiagnosticsOut"] | null;
         };
-        /**
-         * SessionPage
-         * @description Sessions, newest first. `next_cursor` leads to older ones; null if there are none.
-         */
+        /** @description A page of sessions, newest first. */
         SessionPage: {
-            /** Sessions */
+            /** @description Running sessions, and those that ended and are still kept. */
             sessions: components["schemas"]["SessionOut"][];
-            /** Next Cursor */
+            /** @description The `cursor` of the next page, with older sessions; null on the last one. */
             next_cursor: string | null;
         };
-        /**
-         * StartAgent
-         * @description A bot for a room that the web app created; `token` is the bot's.
-         */
+        /** @description A bot for a room that the web app created. */
         StartAgent: {
-            /** Room Url */
+            /** @description The room's address. It must belong to the provider that the controller is set up with. */
             room_url: string;
-            /** Token */
+            /** @description The token with which the bot joins. */
             token: string;
-            /** User Id */
+            /** @description The user whom the session is for. */
             user_id: string;
-            /** Session Id */
+            /** @description An id of your choice, which makes the request safe to repeat. */
             session_id: string;
         };
-        /**
-         * StartAnswer
-         * @description How the client continues. Fields that don't apply are left out, because clients only check for keys.
-         */
+        /** @description How the client continues. Fields that don't apply are left out, because clients only check for keys. */
         StartAnswer: {
-            /**
-             * Sessionid
-             * @description The session's id and the caller's token, as `ID~TOKEN`. Send offers to it unchanged.
-             */
+            /** @description The session's id and the caller's token, as `ID~TOKEN`. Send offers to it unchanged. */
             sessionId: string;
+            /** @description SmallWebRTC: the servers that the operator has set. */
             iceConfig?: components["schemas"]["IceConfig"] | null;
-            /** Dailyroom */
+            /** @description Daily: the room's address. */
             dailyRoom?: string | null;
-            /** Dailytoken */
+            /** @description Daily: the caller's token for the room. */
             dailyToken?: string | null;
-            /**
-             * Url
-             * @description LiveKit's URL.
-             */
+            /** @description LiveKit: the server's address. */
             url?: string | null;
-            /**
-             * Token
-             * @description The caller's token for the LiveKit room.
-             */
+            /** @description LiveKit: the caller's token for the room. */
             token?: string | null;
         };
-        /**
-         * StartBody
-         * @description What a client asks for. Fields for other launchers are ignored.
-         */
+        /** @description What a client asks for. Fields for other launchers are ignored. */
         StartBody: {
-            /** Agent */
+            /** @description The agent to talk to. Left out, it is the key's only agent or, if the key has several, `shopping`. */
             agent?: string | null;
-            /** Transport */
+            /**
+             * @description The kind of room: `daily`, `livekit` or `webrtc`. It must be the one that the controller is set up
+             *     with. Left out, it is that one.
+             */
             transport?: string | null;
+            /** @description JSON for the bot, at most 16 KB. */
             body?: components["schemas"]["StartDetails"] | null;
         };
-        /**
-         * StartDetails
-         * @description What the bot receives as `runner_args.body`. Podline itself reads only the user.
-         */
+        /** @description What the bot receives as `runner_args.body`, with any fields that a client adds. */
         StartDetails: {
-            /** User Id */
+            /**
+             * @description The user whom the session is for, the only field that Podline itself reads. Naming one needs a key with
+             *     the scope `start` or a signed identity for that user. Left out, the user is `anonymous-<random>`.
+             */
             user_id?: string | null;
         } & {
             [key: string]: unknown;
         };
-        /**
-         * StartSession
-         * @description A request for a session. `session_id` makes it safe to repeat.
-         * @example {
-         *       "metadata": {
-         *         "cart": "7f3a"
-         *       },
-         *       "session_id": "cart-7f3a",
-         *       "user_id": "ana"
-         *     }
-         */
+        /** @description A request for a session. */
         StartSession: {
-            /** User Id */
+            /**
+             * @description The user whom the session is for, as the web app calls them. Limits per user count by it, and tools
+             *     act for it.
+             */
             user_id: string;
-            /** Agent */
+            /** @description The agent to talk to. Left out, it is the key's only agent or, if the key has several, `shopping`. */
             agent?: string | null;
-            /** Body */
+            /** @description Any JSON for the bot, which receives it as `runner_args.body`. At most 16 KB; no response shows it. */
             body?: unknown;
-            /** Session Id */
+            /**
+             * @description An id of your choice, which makes the request safe to repeat: the same id with the same request
+             *     returns the same session, with another request it is refused. Left out, the controller makes one.
+             */
             session_id?: string | null;
+            /** @description A room that the web app has already created. Left out, the controller creates one. */
             room?: components["schemas"]["OwnRoom"] | null;
-            /** Max Duration Seconds */
+            /** @description The longest that the call may last, up to the operator's limit, which is also the default. */
             max_duration_seconds?: number | null;
+            /** @description The most that the session may use before it ends as `budget_spent`. */
             budget?: components["schemas"]["BudgetRequest"] | null;
-            /** Persona */
+            /** @description The name of one of the operator's personas: what the bot is told about itself. */
             persona?: string | null;
-            /** Metadata */
+            /** @description Any JSON object for the web app itself: each response about the session returns it. At most 4 KB. */
             metadata?: {
                 [key: string]: unknown;
             };
         };
-        /**
-         * Startable
-         * @description What /start can start. `default` is the agent of a request that names none; null if it isn't listed.
-         */
+        /** @description What /start can start. */
         Startable: {
-            /** Room */
+            /** @description The kind of room that agents meet their callers in: `daily`, `livekit` or `webrtc`. */
             room: string;
-            /** Default */
+            /** @description The agent of a start that names none; null if that one can't be started here. */
             default: string | null;
-            /** Agents */
+            /** @description The agents that have a valid definition and support this kind of room. */
             agents: components["schemas"]["StartableAgent"][];
         };
-        /**
-         * StartableAgent
-         * @description An agent's name, and whether its panel is at /panels/NAME.
-         */
+        /** @description An agent that /start can start. */
         StartableAgent: {
-            /** Name */
+            /** @description The agent's name, as in a start's `agent`. */
             name: string;
-            /** Has Panel */
+            /** @description Whether the controller's page shows a panel for it, which is at `/panels/NAME`. */
             has_panel: boolean;
         };
-        /**
-         * TalkSecondsOut
-         * @description How long each side has spoken.
-         */
+        /** @description How long each side spoke. */
         TalkSecondsOut: {
-            /** Caller */
+            /** @description Seconds of the caller's speech. */
             caller: number;
-            /** Bot */
+            /** @description Seconds of the bot's speech. */
             bot: number;
         };
-        /**
-         * TimelineOut
-         * @description When each step was reached, RFC 3339 UTC; null if it was not.
-         */
+        /** @description When the session reached each step (RFC 3339, UTC, by the controller's clock); null if it hasn't. */
         TimelineOut: {
             /**
-             * Accepted
              * Format: date-time
+             * @description The controller accepted the request.
              */
             accepted: string;
-            /** Launched */
+            /** @description The bot's Job or process was created. */
             launched: string | null;
-            /** Scheduled */
+            /** @description The bot's pod got a node. Locally the same as `launched`. */
             scheduled: string | null;
-            /** Process Up */
+            /** @description The bot's process was running. */
             process_up: string | null;
-            /** Joined */
+            /** @description The bot joined the room, or could take an offer: the session is live. */
             joined: string | null;
-            /** Caller Joined */
+            /** @description The caller joined. */
             caller_joined: string | null;
-            /** First Speech */
+            /** @description The bot's first speech could be heard. */
             first_speech: string | null;
-            /** Ended */
+            /** @description The bot was confirmed gone. */
             ended: string | null;
         };
-        /**
-         * ToolCallsOut
-         * @description Calls of one tool, by outcome.
-         */
+        /** @description How often the bot called one tool, by outcome. */
         ToolCallsOut: {
-            /** Ok */
+            /** @description Calls that returned a result. */
             ok: number;
-            /** Error */
+            /** @description Calls that failed. */
             error: number;
         };
-        /**
-         * UsageOut
-         * @description What the call has used so far. `partial`: there is no final report, so the bot may have used more.
-         *
-         *     `services` breaks `models` down by the class of the service, as far as the bot says which it was.
-         */
+        /** @description What the call has used so far. */
         UsageOut: {
-            /** Models */
+            /** @description All models by name. */
             models: {
                 [key: string]: components["schemas"]["ModelUsageOut"];
             };
-            /** Services */
+            /** @description The same, by the class of the service that used the model, as far as the bot says which it was. */
             services: {
                 [key: string]: components["schemas"]["ServiceUsageOut"];
             };
-            /** Turns */
+            /** @description Finished turns of the caller. */
             turns: number;
-            /** Interruptions */
+            /** @description How often the caller interrupted the bot. */
             interruptions: number;
-            /** Tool Calls */
+            /** @description Calls of tools, by the tool's name. */
             tool_calls: {
                 [key: string]: components["schemas"]["ToolCallsOut"];
             };
+            /** @description How long each side has spoken so far. */
             talk_seconds: components["schemas"]["TalkSecondsOut"];
-            /** Partial */
+            /** @description True if the bot left no final report, so that it may have used more than this. */
             partial: boolean;
         };
-        /**
-         * Problem
-         * @description What went wrong. `code` is stable, for programs; `detail` says to the operator or developer what to do.
-         *
-         *     `caller_message` is one sentence that may be shown or read to a caller, without internals.
-         *     `limit` names the limit that a start would have exceeded.
-         */
+        /** @description An RFC 9457 problem document: what went wrong. Fields without a value are left out. */
         Problem: {
-            /** Type */
+            /** @description Always `about:blank`: `code` says what kind of problem it is. */
             type: string;
-            /** Title */
+            /** @description The kind of problem in a few words, the same for each problem with its code. */
             title: string;
-            /** Status */
+            /** @description The HTTP status. */
             status: number;
-            /** Detail */
+            /** @description What went wrong this time and what to do, in a sentence or two for the operator or developer. */
             detail: string;
-            /** Caller Message */
+            /** @description One sentence that may be shown or read to a caller, without internals. */
             caller_message: string;
-            /** Code */
+            /** @description The stable name of the kind of problem, for programs. */
             code: string;
-            /** @default null */
+            /**
+             * @description The limit that a start would have exceeded: `capacity` (of the installation), `user`, `address` (of
+             *     anonymous callers), `agent`, `model_key` or `room_provider`.
+             * @default null
+             */
             limit: ("capacity" | "user" | "address" | "agent" | "model_key" | "room_provider") | null;
         };
     };
@@ -919,13 +922,18 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    list_sessions_v1_sessions_get: {
+    list_sessions: {
         parameters: {
             query?: {
+                /** @description Lists only sessions in this phase. */
                 phase?: components["schemas"]["Phase"] | null;
+                /** @description Lists only this user's sessions. */
                 user_id?: string | null;
+                /** @description Lists only sessions with this agent. */
                 agent?: string | null;
+                /** @description The maximum number of sessions in the response. */
                 limit?: number;
+                /** @description `next_cursor` of the previous page, unchanged. Leave it out for the first page. */
                 cursor?: string | null;
             };
             header?: never;
@@ -934,7 +942,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description A page of sessions. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -943,9 +951,14 @@ export interface operations {
                     "application/json": components["schemas"]["SessionPage"];
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -957,7 +970,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -971,7 +984,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -985,7 +998,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The request can't be carried out as it is. */
+            /** @description - `invalid_request`: The request can't be carried out as it is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -999,9 +1012,14 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The client sends too many requests. */
+            /** @description - `rate_limited`: The client sends too many requests. */
             429: {
                 headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1013,7 +1031,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1029,20 +1047,21 @@ export interface operations {
             };
         };
     };
-    start_session_v1_sessions_post: {
+    start_session: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
+        /** @description JSON. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["StartSession"];
             };
         };
         responses: {
-            /** @description The same request started this session before */
+            /** @description The same request started this session before. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1051,7 +1070,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionOut"];
                 };
             };
-            /** @description Successful Response */
+            /** @description The bot was launched. It has not joined yet. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -1060,9 +1079,14 @@ export interface operations {
                     "application/json": components["schemas"]["SessionOut"];
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -1074,7 +1098,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1088,7 +1112,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No agent has this name. */
+            /** @description - `agent_not_found`: No agent has this name. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1102,7 +1126,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description Another session has this id, or another session's bot is in this room. */
+            /** @description - `session_conflict`: Another session has this id, or another session's bot is in this room. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1116,7 +1140,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1130,7 +1154,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not declared as JSON. */
+            /** @description - `unsupported_media_type`: The body is not declared as JSON. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -1144,7 +1168,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The request can't be carried out as it is. */
+            /** @description - `invalid_request`: The request can't be carried out as it is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1158,10 +1182,17 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description One more session would exceed a limit, which `limit` names. The user already has the maximum number of sessions. The client sends too many requests. */
+            /**
+             * @description - `capacity_reached`: One more session would exceed a limit, which `limit` names.
+             *     - `user_limit_reached`: The user already has the maximum number of sessions.
+             *     - `rate_limited`: The client sends too many requests.
+             */
             429: {
                 headers: {
-                    /** @description Seconds to wait before trying again */
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1174,7 +1205,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1188,10 +1219,19 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The agent has no valid definition. The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
+            /**
+             * @description - `agent_invalid`: The agent has no valid definition.
+             *     - `runtime_unavailable`: The runtime did not accept the launch.
+             *     - `model_unavailable`: The model's provider did not issue credentials for the bot.
+             *     - `rooms_unavailable`: The room provider did not create a room.
+             *     - `shutting_down`: The controller is shutting down and launches no more bots.
+             */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again */
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1206,18 +1246,19 @@ export interface operations {
             };
         };
     };
-    read_session_v1_sessions__session_id__get: {
+    read_session: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, will do too. */
                 session_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description The session. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1226,9 +1267,14 @@ export interface operations {
                     "application/json": components["schemas"]["SessionOut"];
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -1240,7 +1286,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1254,7 +1300,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No session has this id, or it ended too long ago to be kept. */
+            /** @description - `session_not_found`: No session has this id, or it ended too long ago to be kept. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1268,7 +1314,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1282,9 +1328,14 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The client sends too many requests. */
+            /** @description - `rate_limited`: The client sends too many requests. */
             429: {
                 headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1296,7 +1347,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1312,18 +1363,19 @@ export interface operations {
             };
         };
     };
-    stop_session_v1_sessions__session_id__delete: {
+    stop_session: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, will do too. */
                 session_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The session had already ended */
+            /** @description The session had already ended. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1332,7 +1384,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionOut"];
                 };
             };
-            /** @description Successful Response */
+            /** @description The bot was asked to end, now or before. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -1341,9 +1393,14 @@ export interface operations {
                     "application/json": components["schemas"]["SessionOut"];
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -1355,7 +1412,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1369,7 +1426,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No session has this id, or it ended too long ago to be kept. */
+            /** @description - `session_not_found`: No session has this id, or it ended too long ago to be kept. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1383,7 +1440,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1397,9 +1454,14 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The client sends too many requests. */
+            /** @description - `rate_limited`: The client sends too many requests. */
             429: {
                 headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1411,7 +1473,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1427,31 +1489,38 @@ export interface operations {
             };
         };
     };
-    read_logs_v1_sessions__session_id__logs_get: {
+    read_logs: {
         parameters: {
             query?: {
+                /** @description Keeps the response open and sends lines as the bot writes them, until it is gone. */
                 follow?: boolean;
             };
             header?: never;
             path: {
+                /** @description The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, will do too. */
                 session_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description The log as text. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/plain": unknown;
+                    "text/plain": string;
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -1463,7 +1532,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1477,7 +1546,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No session has this id, or it ended too long ago to be kept. */
+            /** @description - `session_not_found`: No session has this id, or it ended too long ago to be kept. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1491,7 +1560,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1505,7 +1574,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The request can't be carried out as it is. */
+            /** @description - `invalid_request`: The request can't be carried out as it is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1519,9 +1588,14 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The client sends too many requests. */
+            /** @description - `rate_limited`: The client sends too many requests. */
             429: {
                 headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1533,7 +1607,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1547,10 +1621,13 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The runtime did not accept the launch. */
+            /** @description - `runtime_unavailable`: The runtime did not accept the launch. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again */
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1565,31 +1642,38 @@ export interface operations {
             };
         };
     };
-    watch_session_v1_sessions__session_id__events_get: {
+    watch_session: {
         parameters: {
             query?: never;
             header?: {
+                /** @description The id of the last event that the client has seen; browsers send it when they reconnect. The stream then begins with what has changed since. An unknown id counts as none. */
                 "last-event-id"?: string | null;
             };
             path: {
+                /** @description The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, will do too. */
                 session_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Server-Sent Events, until the session is no longer kept. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": unknown;
+                    "text/event-stream": string;
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -1601,7 +1685,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1615,7 +1699,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No session has this id, or it ended too long ago to be kept. */
+            /** @description - `session_not_found`: No session has this id, or it ended too long ago to be kept. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1629,7 +1713,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1643,9 +1727,14 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The client sends too many requests. */
+            /** @description - `rate_limited`: The client sends too many requests. */
             429: {
                 headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1657,7 +1746,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1673,10 +1762,11 @@ export interface operations {
             };
         };
     };
-    watch_sessions_v1_events_get: {
+    watch_sessions: {
         parameters: {
             query?: never;
             header?: {
+                /** @description The id of the last event that the client has seen; browsers send it when they reconnect. The stream then begins with what has changed since. An unknown id counts as none. */
                 "last-event-id"?: string | null;
             };
             path?: never;
@@ -1684,18 +1774,23 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Server-Sent Events, until the client disconnects. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": unknown;
+                    "text/event-stream": string;
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -1707,7 +1802,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1721,7 +1816,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1735,9 +1830,14 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The client sends too many requests. */
+            /** @description - `rate_limited`: The client sends too many requests. */
             429: {
                 headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1749,7 +1849,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1765,7 +1865,7 @@ export interface operations {
             };
         };
     };
-    list_agent_definitions_v1_agents_get: {
+    list_agent_definitions: {
         parameters: {
             query?: never;
             header?: never;
@@ -1774,7 +1874,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description All agents, by name. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1783,9 +1883,14 @@ export interface operations {
                     "application/json": components["schemas"]["AgentList"];
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -1797,7 +1902,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1811,7 +1916,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1825,9 +1930,14 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The client sends too many requests. */
+            /** @description - `rate_limited`: The client sends too many requests. */
             429: {
                 headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1839,7 +1949,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1855,20 +1965,21 @@ export interface operations {
             };
         };
     };
-    start_start_post: {
+    start: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
+        /** @description JSON. */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["StartBody"] | null;
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description The session was started. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1877,9 +1988,14 @@ export interface operations {
                     "application/json": components["schemas"]["StartAnswer"];
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -1891,7 +2007,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1905,7 +2021,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No agent has this name. */
+            /** @description - `agent_not_found`: No agent has this name. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1919,7 +2035,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1933,7 +2049,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not declared as JSON. */
+            /** @description - `unsupported_media_type`: The body is not declared as JSON. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -1947,7 +2063,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The request can't be carried out as it is. */
+            /** @description - `invalid_request`: The request can't be carried out as it is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1961,10 +2077,17 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description One more session would exceed a limit, which `limit` names. The user already has the maximum number of sessions. The client sends too many requests. */
+            /**
+             * @description - `capacity_reached`: One more session would exceed a limit, which `limit` names.
+             *     - `user_limit_reached`: The user already has the maximum number of sessions.
+             *     - `rate_limited`: The client sends too many requests.
+             */
             429: {
                 headers: {
-                    /** @description Seconds to wait before trying again */
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -1977,7 +2100,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1991,10 +2114,19 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The agent has no valid definition. The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
+            /**
+             * @description - `agent_invalid`: The agent has no valid definition.
+             *     - `runtime_unavailable`: The runtime did not accept the launch.
+             *     - `model_unavailable`: The model's provider did not issue credentials for the bot.
+             *     - `rooms_unavailable`: The room provider did not create a room.
+             *     - `shutting_down`: The controller is shutting down and launches no more bots.
+             */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again */
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2009,7 +2141,7 @@ export interface operations {
             };
         };
     };
-    list_startable_agents_start_agents_get: {
+    list_startable_agents: {
         parameters: {
             query?: never;
             header?: never;
@@ -2018,7 +2150,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description The agents, and the kind of room. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2027,9 +2159,14 @@ export interface operations {
                     "application/json": components["schemas"]["Startable"];
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -2041,7 +2178,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2055,7 +2192,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2069,9 +2206,14 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The client sends too many requests. */
+            /** @description - `rate_limited`: The client sends too many requests. */
             429: {
                 headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2083,7 +2225,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2099,35 +2241,40 @@ export interface operations {
             };
         };
     };
-    offer_sessions__session_id__api_offer_post: {
+    send_offer: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description `sessionId` from `/start`, unchanged: `ID~TOKEN`. Or the bare id, with `room.token` from the session's own response as the bearer. */
                 session_id: string;
             };
             cookie?: never;
         };
+        /** @description JSON. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["OfferBody"];
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description The bot's answer. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["OfferAnswer"];
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -2139,7 +2286,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2153,7 +2300,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot refused the offer; the detail is its reason. A later offer from the same caller replaced this one. */
+            /**
+             * @description - `offer_refused`: The bot refused the offer; the detail is its reason.
+             *     - `offer_superseded`: A later offer from the same caller replaced this one.
+             */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2167,7 +2317,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The session has ended, so there is no bot for the message. */
+            /** @description - `session_ended`: The session has ended, so there is no bot for the message. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -2181,7 +2331,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2195,7 +2345,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not declared as JSON. */
+            /** @description - `unsupported_media_type`: The body is not declared as JSON. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2209,7 +2359,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The request can't be carried out as it is. */
+            /** @description - `invalid_request`: The request can't be carried out as it is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2223,9 +2373,14 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The client sends too many requests. */
+            /** @description - `rate_limited`: The client sends too many requests. */
             429: {
                 headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2237,7 +2392,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2251,10 +2406,17 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot is running but did not answer in time. The runtime did not accept the launch. The controller is shutting down and launches no more bots. */
+            /**
+             * @description - `bot_unavailable`: The bot is running but did not answer in time.
+             *     - `runtime_unavailable`: The runtime did not accept the launch.
+             *     - `shutting_down`: The controller is shutting down and launches no more bots.
+             */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again */
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2269,35 +2431,40 @@ export interface operations {
             };
         };
     };
-    candidates_sessions__session_id__api_offer_patch: {
+    send_candidates: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description `sessionId` from `/start`, unchanged: `ID~TOKEN`. Or the bare id, with `room.token` from the session's own response as the bearer. */
                 session_id: string;
             };
             cookie?: never;
         };
+        /** @description JSON. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["CandidatesBody"];
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description The bot has taken the candidates. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["CandidatesAnswer"];
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -2309,7 +2476,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2323,7 +2490,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot refused the offer; the detail is its reason. */
+            /** @description - `offer_refused`: The bot refused the offer; the detail is its reason. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2337,7 +2504,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The session has ended, so there is no bot for the message. */
+            /** @description - `session_ended`: The session has ended, so there is no bot for the message. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -2351,7 +2518,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2365,7 +2532,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not declared as JSON. */
+            /** @description - `unsupported_media_type`: The body is not declared as JSON. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2379,7 +2546,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The request can't be carried out as it is. */
+            /** @description - `invalid_request`: The request can't be carried out as it is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2393,9 +2560,14 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The client sends too many requests. */
+            /** @description - `rate_limited`: The client sends too many requests. */
             429: {
                 headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2407,7 +2579,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2421,10 +2593,18 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The bot is running but did not answer in time. The runtime did not accept the launch. The controller is shutting down and launches no more bots. Too many of the session's candidates are waiting for its bot. */
+            /**
+             * @description - `bot_unavailable`: The bot is running but did not answer in time.
+             *     - `runtime_unavailable`: The runtime did not accept the launch.
+             *     - `shutting_down`: The controller is shutting down and launches no more bots.
+             *     - `too_many_offers`: Too many of the session's candidates are waiting for its bot.
+             */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again */
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2439,20 +2619,21 @@ export interface operations {
             };
         };
     };
-    start_agent_start_agent_post: {
+    start_agent: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
+        /** @description JSON. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["StartAgent"];
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description The bot was launched. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2461,9 +2642,14 @@ export interface operations {
                     "application/json": components["schemas"]["AgentStarted"];
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -2475,7 +2661,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2489,7 +2675,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No agent has this name. */
+            /** @description - `agent_not_found`: No agent has this name. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2503,7 +2689,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description Another session has this id, or another session's bot is in this room. */
+            /** @description - `session_conflict`: Another session has this id, or another session's bot is in this room. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2517,7 +2703,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2531,7 +2717,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not declared as JSON. */
+            /** @description - `unsupported_media_type`: The body is not declared as JSON. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2545,7 +2731,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The request can't be carried out as it is. */
+            /** @description - `invalid_request`: The request can't be carried out as it is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2559,10 +2745,17 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description One more session would exceed a limit, which `limit` names. The user already has the maximum number of sessions. The client sends too many requests. */
+            /**
+             * @description - `capacity_reached`: One more session would exceed a limit, which `limit` names.
+             *     - `user_limit_reached`: The user already has the maximum number of sessions.
+             *     - `rate_limited`: The client sends too many requests.
+             */
             429: {
                 headers: {
-                    /** @description Seconds to wait before trying again */
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2575,7 +2768,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2589,10 +2782,19 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The agent has no valid definition. The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
+            /**
+             * @description - `agent_invalid`: The agent has no valid definition.
+             *     - `runtime_unavailable`: The runtime did not accept the launch.
+             *     - `model_unavailable`: The model's provider did not issue credentials for the bot.
+             *     - `rooms_unavailable`: The room provider did not create a room.
+             *     - `shutting_down`: The controller is shutting down and launches no more bots.
+             */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again */
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2607,18 +2809,19 @@ export interface operations {
             };
         };
     };
-    stop_agent_stop_agent__session_id__post: {
+    stop_agent: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, will do too. */
                 session_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Whether there was a bot to stop. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2627,9 +2830,14 @@ export interface operations {
                     "application/json": components["schemas"]["AgentStopped"];
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -2641,7 +2849,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2655,7 +2863,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description No session has this id, or it ended too long ago to be kept. */
+            /** @description - `session_not_found`: No session has this id, or it ended too long ago to be kept. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2669,7 +2877,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2683,7 +2891,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not declared as JSON. */
+            /** @description - `unsupported_media_type`: The body is not declared as JSON. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2697,9 +2905,14 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The client sends too many requests. */
+            /** @description - `rate_limited`: The client sends too many requests. */
             429: {
                 headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2711,7 +2924,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2727,7 +2940,7 @@ export interface operations {
             };
         };
     };
-    list_agents_agents_get: {
+    list_agents: {
         parameters: {
             query?: never;
             header?: never;
@@ -2736,7 +2949,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description The running bots. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2745,9 +2958,14 @@ export interface operations {
                     "application/json": components["schemas"]["RunningAgents"];
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -2759,7 +2977,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2773,7 +2991,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2787,9 +3005,14 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The client sends too many requests. */
+            /** @description - `rate_limited`: The client sends too many requests. */
             429: {
                 headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2801,7 +3024,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2817,7 +3040,7 @@ export interface operations {
             };
         };
     };
-    read_health_health_get: {
+    read_health: {
         parameters: {
             query?: never;
             header?: never;
@@ -2826,7 +3049,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description How many bots are running. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2835,9 +3058,14 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -2849,7 +3077,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2863,7 +3091,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2877,9 +3105,14 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The client sends too many requests. */
+            /** @description - `rate_limited`: The client sends too many requests. */
             429: {
                 headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2891,7 +3124,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2907,7 +3140,7 @@ export interface operations {
             };
         };
     };
-    livez_livez_get: {
+    check_liveness: {
         parameters: {
             query?: never;
             header?: never;
@@ -2916,7 +3149,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description The controller works. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2925,7 +3158,7 @@ export interface operations {
                     "application/json": components["schemas"]["ProbeAnswer"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2939,7 +3172,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2953,7 +3186,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description Service Unavailable */
+            /** @description The controller has failed. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2964,7 +3197,7 @@ export interface operations {
             };
         };
     };
-    readyz_readyz_get: {
+    check_readiness: {
         parameters: {
             query?: never;
             header?: never;
@@ -2973,7 +3206,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Sessions can be started. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2982,7 +3215,7 @@ export interface operations {
                     "application/json": components["schemas"]["ProbeAnswer"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2996,7 +3229,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3010,7 +3243,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description Service Unavailable */
+            /** @description No session can be started right now. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3021,7 +3254,7 @@ export interface operations {
             };
         };
     };
-    metrics_metrics_get: {
+    read_metrics: {
         parameters: {
             query?: never;
             header?: never;
@@ -3030,19 +3263,24 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description All metrics. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/plain": unknown;
-                    "application/openmetrics-text": unknown;
+                    "text/plain": string;
+                    "application/openmetrics-text": string;
                 };
             };
-            /** @description The key or token is missing or not valid. */
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
             401: {
                 headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
                     [name: string]: unknown;
                 };
                 content: {
@@ -3054,7 +3292,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description - `forbidden`: The key is valid but doesn't allow this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3068,7 +3306,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than any request needs. */
+            /** @description - `body_too_large`: The body is larger than any request needs. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -3082,9 +3320,14 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The client sends too many requests. */
+            /** @description - `rate_limited`: The client sends too many requests. */
             429: {
                 headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3096,7 +3339,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The controller itself failed. */
+            /** @description - `internal_error`: The controller itself failed. */
             500: {
                 headers: {
                     [name: string]: unknown;

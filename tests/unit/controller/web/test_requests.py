@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from controller.core.errors import OF_THE_APP
-from controller.web.models import SessionId, UserId
+from controller.web.models.values import SessionId, UserId
 from testing.fakes.controllers.site import Serve, Site
 
 

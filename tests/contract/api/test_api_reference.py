@@ -1,0 +1,59 @@
+"""docs/reference/api.md is up to date, and its commands do what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from testing.api_reference import BASE, PAGE, generated
+from testing.fakes.controllers.served import PATIENCE_SECONDS, ServeController
+from testing.fakes.controllers.wire import write_keys
+
+COMMANDS = re.findall(r"```bash\n(curl .*?)\n```", PAGE.read_text(), re.DOTALL)
+REFUSED = {"/start-agent": "422"}
+"""This controller's rooms are SmallWebRTC's, and a web app can't bring those."""
+
+
+def test_what_is_committed_is_what_would_be_made() -> None:
+    assert PAGE.read_text() == generated()[PAGE], "run scripts/generate"
+
+
+async def test_each_command_gets_an_answer_that_the_page_lists(
+    serve: ServeController, tmp_path: Path
+) -> None:
+    keys = write_keys(tmp_path, boss=["admin"])
+    async with serve(keys_file=keys, user_id="join") as controller:
+        session = await controller.client.post("/start", json={}, headers={"Authorization": "Bearer boss"})
+        variables = {
+            "PODLINE_KEY": "boss",
+            "SESSION": session.json()["sessionId"],
+            "PATH": os.environ["PATH"],
+        }
+        first = [each for each in COMMANDS if "--request DELETE" not in each]
+        for command in (*first, *(each for each in COMMANDS if each not in first)):
+            line = command.replace(BASE, controller.url).replace("curl ", "curl --silent ", 1)
+            line += " --output /dev/null --write-out '%{http_code}'"
+            # A stream has no end: its status is enough.
+            if "--no-buffer" in line:
+                line += " --head --request GET"
+            status = await said(line, variables)
+            expected = next((REFUSED[path] for path in REFUSED if f"{path} " in command), "20")
+            assert status.startswith(expected), command
+
+
+async def said(line: str, variables: dict[str, str]) -> str:
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-c", line, env=variables, stdout=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        output, _ = await process.communicate()
+    return output.decode()
+
+
+@pytest.mark.parametrize("tag", ["sessions", "agents", "Pipecat's clients", "older contract", "probes"])
+def test_each_group_of_operations_is_on_the_page(tag: str) -> None:
+    assert f"\n## {tag.capitalize()}\n" in PAGE.read_text()
