@@ -6,6 +6,7 @@ from typing import Final
 
 from controller.core.errors import (
     AgentInvalid,
+    AgentNotConfigured,
     AgentNotFound,
     CapacityReached,
     Forbidden,
@@ -30,6 +31,7 @@ OF_A_START: Final = (
     InvalidRequest,
     AgentNotFound,
     AgentInvalid,
+    AgentNotConfigured,
     CapacityReached,
     UserLimitReached,
     RuntimeUnavailable,

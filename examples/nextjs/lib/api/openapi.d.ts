@@ -1188,7 +1188,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The agent has no valid definition. The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
+            /** @description The agent has no valid definition. The agent's bots lack settings without which each of them would fail. The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
             503: {
                 headers: {
                     /** @description Seconds to wait before trying again */
@@ -1200,7 +1200,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "agent_invalid" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
+                        code?: "agent_invalid" | "agent_not_configured" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1991,7 +1991,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The agent has no valid definition. The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
+            /** @description The agent has no valid definition. The agent's bots lack settings without which each of them would fail. The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
             503: {
                 headers: {
                     /** @description Seconds to wait before trying again */
@@ -2003,7 +2003,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "agent_invalid" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
+                        code?: "agent_invalid" | "agent_not_configured" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2589,7 +2589,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The agent has no valid definition. The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
+            /** @description The agent has no valid definition. The agent's bots lack settings without which each of them would fail. The runtime did not accept the launch. The model's provider did not issue credentials for the bot. The room provider did not create a room. The controller is shutting down and launches no more bots. */
             503: {
                 headers: {
                     /** @description Seconds to wait before trying again */
@@ -2601,7 +2601,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "agent_invalid" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
+                        code?: "agent_invalid" | "agent_not_configured" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
