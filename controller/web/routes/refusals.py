@@ -19,9 +19,9 @@ from controller.core.errors import (
     Unauthorized,
     UserLimitReached,
 )
-from controller.web.errors import UnsupportedMediaType
+from controller.web.errors import OriginNotAllowed, UnsupportedMediaType
 
-WITHOUT_THE_SCOPE: Final = (Unauthorized, Forbidden)
+WITHOUT_THE_SCOPE: Final = (Unauthorized, Forbidden, OriginNotAllowed)
 
 OF_ONE_SESSION: Final = (*WITHOUT_THE_SCOPE, SessionNotFound)
 

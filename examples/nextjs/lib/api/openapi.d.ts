@@ -957,7 +957,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -967,7 +967,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1074,7 +1074,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1084,7 +1084,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1240,7 +1240,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1250,7 +1250,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1355,7 +1355,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1365,7 +1365,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1463,7 +1463,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1473,7 +1473,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1601,7 +1601,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1611,7 +1611,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1707,7 +1707,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1717,7 +1717,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1797,7 +1797,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1807,7 +1807,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1891,7 +1891,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1901,7 +1901,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2041,7 +2041,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2051,7 +2051,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2139,7 +2139,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2149,7 +2149,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2309,7 +2309,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2319,7 +2319,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2475,7 +2475,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2485,7 +2485,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2641,7 +2641,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2651,7 +2651,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2759,7 +2759,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2769,7 +2769,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2849,7 +2849,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2859,7 +2859,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -3054,7 +3054,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description The key is valid but doesn't allow this. */
+            /** @description The key is valid but doesn't allow this. The page that sent the request is another site's, and not a listed one. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3064,7 +3064,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
