@@ -113,12 +113,21 @@ def serve(
         sockets = bind(settings)
     except OSError as error:
         sys.exit(f"podline: {explain_error(error, _PORTS) or error}")
+    warn_of_agents(parts)
     app = make_app(with_bots_port(settings, sockets), parts)
     spare_garbage_collection()
     try:
         run(Server(app, sockets))
     finally:
         parts.tracing.close()
+
+
+def warn_of_agents(parts: Parts) -> None:
+    """Log which agents can't take calls, and what to do, before the first caller finds out."""
+    for status in parts.agents.all():
+        problem = parts.preflight(status.version) if status.version is not None else None
+        if problem is not None:
+            log.warning("agent not configured", extra={"agent": status.name, "problem": problem})
 
 
 def spare_garbage_collection() -> None:

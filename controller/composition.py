@@ -119,6 +119,7 @@ def _supervisor(settings: Settings, parts: Parts, ice: IceServers) -> Supervisor
         tracing=parts.tracing,
         credentials=parts.credentials,
         agents=parts.agents,
+        preflight=parts.preflight,
         most_budget=Budget(
             tokens=budgets.max_tokens or budgets.tokens, cost=budgets.max_cost or budgets.cost
         ),

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from controller.agents.built_in import BuiltInAgents
 from controller.agents.files import AgentFiles
-from controller.core.agents import AgentHome, Agents, AgentVersion
+from controller.core.agents import AgentHome, Agents, AgentVersion, Preflight, no_preflight
 from controller.core.credentials import Credentials, Issuer
 from controller.core.primitives.clock import Clock, system_clock
 from controller.core.rooms import Rooms
@@ -34,6 +34,7 @@ from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.local.hiding import hide_this_process
 from controller.runtimes.local.installation import state_directory
 from controller.runtimes.local.memory import own_memory_events
+from controller.runtimes.local.preflight import LocalPreflight
 from controller.runtimes.local.programs import AgentPrograms, bot_variables
 from controller.runtimes.local.runtime import LocalRuntime
 from controller.settings import Settings
@@ -52,10 +53,12 @@ class Parts:
     Attributes:
         keys: callers' keys; None if anybody on this machine may call.
         identities: verifies the identities that vouch for callers' names; None if there are none.
+        preflight: what the bots of an agent lack.
         credentials: what each bot is issued for its own call.
     """
 
     agents: Agents
+    preflight: Preflight
     runtime: Runtime
     rooms: Rooms
     signer: Signer
@@ -85,11 +88,12 @@ def choose_parts(settings: Settings, variables: Mapping[str, str], directory: Pa
     declared = Declared(tools=names.tools, models=names.models, services=names.services)
     metrics = Metrics(CollectorRegistry(), prices, declared)
     tracing = choose_tracing(variables)
-    agents, runtime = choose_agents_and_runtime(
+    agents, runtime, preflight = choose_agents_and_runtime(
         settings, variables, directory, clock, metrics.registry, tracing
     )
     return Parts(
         agents=agents,
+        preflight=preflight,
         runtime=runtime,
         rooms=choose_rooms(settings, signer, runtime.installation_id),
         signer=signer,
@@ -152,8 +156,8 @@ def choose_agents_and_runtime(
     clock: Clock,
     registry: CollectorRegistry,
     tracing: Tracing,
-) -> tuple[Agents, Runtime]:
-    """Choose where agents are defined, and where their bots run."""
+) -> tuple[Agents, Runtime, Preflight]:
+    """Choose where agents are defined, where their bots run, and who knows what these lack there."""
     if settings.runtime.kind == "kubernetes":
         # Takes half as much memory as the rest of the controller, so only if it is needed.
         from controller.agents.config_maps import ConfigMapAgents  # noqa: PLC0415
@@ -175,7 +179,7 @@ def choose_agents_and_runtime(
             clock=clock,
             rng=random.Random(),  # noqa: S311 - spreads pauses, guards nothing
         )
-        return agents, build_runtime(cluster, settings, clock, registry, tracing)
+        return agents, build_runtime(cluster, settings, clock, registry, tracing), no_preflight
     # Before the first bot exists.
     hide_this_process()
     files = AgentFiles(settings.local.agents) if settings.local.agents is not None else None
@@ -190,7 +194,7 @@ def choose_agents_and_runtime(
         memory_events=own_memory_events(),
         state=state_directory(variables),
     )
-    return files or BuiltInAgents(), runtime
+    return files or BuiltInAgents(), runtime, LocalPreflight(variables, home_of).problem_of
 
 
 def _no_home(_agent: AgentVersion) -> AgentHome | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
@@ -136,6 +136,14 @@ class AgentVersion:
 
 BUILT_IN: Final = AgentVersion(definition=AgentDefinition(name=DEFAULT_AGENT, panel="products"), serial=1)
 """The assistant in `bot/`, as it is without any definition."""
+
+
+Preflight = Callable[[AgentVersion], str | None]
+"""Returns why each bot of an agent would fail, as a sentence; None if nothing is known to be missing."""
+
+
+def no_preflight(_agent: AgentVersion) -> None:
+    """Implement `Preflight` where nobody knows what bots have: a cluster's Secrets are not ours to read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ Its own text is for the operator or developer and names what to do; `caller_mess
   - RoomsUnavailable   503
   - ModelUnavailable   503
   - AgentInvalid       503
+  - AgentNotConfigured 503
   - BotUnavailable     503
   - ShuttingDown       503
 
@@ -303,6 +304,13 @@ class AgentInvalid(ControllerError):
         super().__init__(
             f"The definition of the agent {name!r} can't be used. GET /v1/agents says what is wrong with it."
         )
+
+
+class AgentNotConfigured(ControllerError):
+    """The agent's bots lack settings without which each of them would fail."""
+
+    status, code, title = 503, "agent_not_configured", "The agent is not configured"
+    caller_message = _NOT_SET_UP
 
 
 class BotUnavailable(ControllerError):

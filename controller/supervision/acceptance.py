@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from controller.core.agent_terms import BudgetBounds, terms_of
-from controller.core.agents import Agents
-from controller.core.errors import SessionConflict
+from controller.core.agents import Agents, Preflight
+from controller.core.errors import AgentNotConfigured, SessionConflict
 from controller.core.primitives.clock import Clock
 from controller.core.rooms import Rooms
 from controller.core.session import Session, Timeline
@@ -24,6 +24,7 @@ class Acceptance:
         self,
         *,
         agents: Agents,
+        preflight: Preflight,
         rooms: Rooms,
         registry: SessionRegistry,
         personas: Personas,
@@ -33,6 +34,7 @@ class Acceptance:
         budgets: BudgetBounds,
     ) -> None:
         self._agents = agents
+        self._preflight = preflight
         self._rooms = rooms
         self._registry = registry
         self._personas = personas
@@ -45,7 +47,7 @@ class Acceptance:
         """Return the session that a request asks for. It takes no slot yet.
 
         Raises:
-            AgentNotFound, AgentInvalid: there is no such agent, or it can't be used.
+            AgentNotFound, AgentInvalid, AgentNotConfigured: there is no such agent, or it can't be used.
             InvalidRequest: the persona or the room can't be used here, or the agent doesn't allow this.
             SessionConflict: another session's bot is already in the caller's room.
         """
@@ -63,6 +65,8 @@ class Acceptance:
 
     def _session(self, request: StartRequest) -> Session:
         version = self._agents.current(request.agent)
+        if (problem := self._preflight(version)) is not None:
+            raise AgentNotConfigured(problem)
         terms = terms_of(request, version.definition, self._rooms.provider, self._budgets)
         return Session(
             id=request.session_id or self._new_id(),

@@ -10,7 +10,7 @@ from typing import Any
 from controller.agents.built_in import BuiltInAgents
 from controller.core.admission import provider_limit
 from controller.core.agent_terms import BudgetBounds
-from controller.core.agents import Agents
+from controller.core.agents import Agents, Preflight, no_preflight
 from controller.core.credentials import Credentials
 from controller.core.deadlines import Limits
 from controller.core.endings import decide_ending, ending_for
@@ -58,12 +58,14 @@ class Supervisor:
         tracing: Tracing | None = None,
         credentials: Credentials | None = None,
         agents: Agents | None = None,
+        preflight: Preflight = no_preflight,
         most_budget: Budget = NO_BUDGET,
     ) -> None:
         self.registry = registry
         self.limits = limits
         self.agents = agents or BuiltInAgents()
         self.started = asyncio.Event()
+        self._preflight = preflight
         self._runtime = runtime
         self._rooms = rooms
         self._metrics = metrics
@@ -74,6 +76,7 @@ class Supervisor:
         self._is_closing = False
         self._acceptance = Acceptance(
             agents=self.agents,
+            preflight=preflight,
             rooms=rooms,
             registry=registry,
             personas=assigner.personas,
@@ -143,11 +146,20 @@ class Supervisor:
 
     def not_ready_reason(self) -> str | None:
         """Return why no session can be started right now, as a sentence; None if one can."""
+        return self._why_nothing_can_be_launched() or self._why_no_agent_can_be_called()
+
+    def _why_nothing_can_be_launched(self) -> str | None:
         if not self.is_alive():
             return "The controller has failed and must be restarted."
         if self._is_closing:
             return "The controller is shutting down."
         return self._runtime.not_ready_reason() or self.agents.not_ready_reason()
+
+    def _why_no_agent_can_be_called(self) -> str | None:
+        """Return what the first agent lacks, if each of them is known to lack something."""
+        versions = [status.version for status in self.agents.all() if status.version is not None]
+        problems = [self._preflight(version) for version in versions]
+        return problems[0] if problems and all(problems) else None
 
     async def close(self) -> None:
         """Accept no more sessions, and stop the bots unless they outlive the controller.
@@ -185,7 +197,7 @@ class Supervisor:
         Raises:
             SessionConflict: the id belongs to a different request, or there is a bot in the caller's room.
             InvalidRequest: the persona or the room can't be used here.
-            AgentNotFound, AgentInvalid: there is no such agent, or it can't be used.
+            AgentNotFound, AgentInvalid, AgentNotConfigured: there is no such agent, or it can't be used.
             CapacityReached, UserLimitReached: one more session would exceed a limit.
             UnknownOutcome: there may be a bot. The same request with the same id adopts it.
             RoomsUnavailable, ModelUnavailable, RuntimeUnavailable, ShuttingDown: nothing was launched; a
@@ -199,8 +211,8 @@ class Supervisor:
                 return await self._repeat(known, request)
         if self._is_closing:
             raise ShuttingDown
-        if (not_ready_reason := self.not_ready_reason()) is not None:
-            raise RuntimeUnavailable(not_ready_reason)
+        if (unavailable := self._why_nothing_can_be_launched()) is not None:
+            raise RuntimeUnavailable(unavailable)
         record = Record(self._acceptance.session_for(request), self._clock.monotonic())
         wants_room = request.room is None
         load = self._rooms.load(self.registry.rooms_wanted() + 1) if wants_room else None

@@ -21,7 +21,7 @@ from controller.core.tracing import Tracing
 from controller.settings import Settings
 from controller.supervision.supervisor import Supervisor
 from controller.web.middleware.body_limit import BodyLimit
-from controller.web.middleware.browsers import restricted
+from controller.web.middleware.browsers import readable_by, restricted
 from controller.web.middleware.own_pages import OwnPagesOnly
 from controller.web.middleware.ports import PathsByPort
 from controller.web.openapi.document import TAGS, completed
@@ -60,14 +60,14 @@ class Application(FastAPI):
         services: Services = self.state.services
         listeners = services.settings.listeners
         app: ASGIApp = OwnPagesOnly(
-            super().build_middleware_stack(),
+            readable_by(super().build_middleware_stack(), listeners.cors_origins),
             origins=listeners.cors_origins,
             own_url=listeners.public_url,
             has_keys=services.gate.asks_for_keys,
             # On other hosts Prometheus may use any name or address of the port.
             keyless_port=listeners.metrics_port if is_loopback(listeners.host) else None,
         )
-        app = restricted(app, listeners.cors_origins, _page_connects_to(services.settings))
+        app = restricted(app, _page_connects_to(services.settings))
         app = PathsByPort(app, listeners.bots_port, listeners.metrics_port)
         return services.requests.around(app)
 

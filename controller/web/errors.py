@@ -3,6 +3,7 @@
 
 * ControllerError
   - MalformedRequest     400
+  - OriginNotAllowed     403
   - NotFound             404
   - MethodNotAllowed     405
   - RequestTimeout       408
@@ -18,7 +19,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from controller.core.errors import OF_THE_APP, ControllerError
+from podline.contract.text import printable
+
+_MAX_ORIGIN_CHARACTERS: Final = 120
 
 
 class NotFound(ControllerError):
@@ -29,6 +35,22 @@ class NotFound(ControllerError):
 
     def __init__(self) -> None:
         super().__init__("There is nothing at this address. Check the path: the API's reference lists all.")
+
+
+class OriginNotAllowed(ControllerError):
+    """The page that sent the request is another site's, and not a listed one."""
+
+    status, code, title = 403, "origin_not_allowed", "Pages of this origin may not do this"
+    caller_message = "This page is not allowed to make calls here; please tell the people who run it."
+
+    def __init__(self, origin: str | None, *, has_keys: bool) -> None:
+        """`origin` is the page's, if its browser says so."""
+        page = "its origin" if origin is None else printable(origin, _MAX_ORIGIN_CHARACTERS)
+        instead = "" if has_keys else ", or set PODLINE_KEYS_FILE"
+        super().__init__(
+            f"The page is another site's: add {page} to PODLINE_CORS_ORIGINS{instead}, and start the "
+            "controller again."
+        )
 
 
 class MethodNotAllowed(ControllerError):

@@ -43,6 +43,7 @@ from podline.runner.room.client_messages import ClientMessages
 from podline.runner.room.hearing import Hearing
 from podline.runner.room.transports import prepare_transport
 from podline.runner.settings import RunnerSettings
+from podline.timer import Timer
 
 if TYPE_CHECKING:
     from podline.runner.observers.spans import Traces
@@ -95,8 +96,9 @@ class BotSession:
         self._observers = make_observers(record, lambda: attendance.caller_is_here)
         self._call = HeldCall(settings, attendance, self._send)
         self._peer = prepare_transport(settings, self._meeting)
-        self._pipeline: asyncio.Future[CallPipeline] = asyncio.get_running_loop().create_future()
-        self._pipelines: asyncio.Queue[CallPipeline] = asyncio.Queue()
+        self._pipeline: CallPipeline | None = None
+        self._is_attached = asyncio.Event()
+        self._patience = Timer()
         self._runners: list[WorkerRunner] = []
         self._other_workers = 0
 
@@ -135,13 +137,10 @@ class BotSession:
     async def _run_bot(self, bot: BotFile) -> None:
         """Call the bot, and end the call once it returns, if nothing else did before."""
         arguments = await runner_arguments(self._settings, self._peer)
-        patience = asyncio.timeout(WORKER_SECONDS)
+        overdue = f"The bot ran no PipelineWorker within {WORKER_SECONDS:g} seconds"
+        self._patience.start(WORKER_SECONDS, self._end_without_worker, overdue)
         try:
-            async with patience:
-                self._pipeline.add_done_callback(lambda _pipeline: patience.reschedule(None))
-                await bot.entry_point(arguments)
-        except TimeoutError as error:
-            ending = self._ending_without_worker() if patience.expired() else ending_of_bot(error, bot.path)
+            await bot.entry_point(arguments)
         except asyncio.CancelledError as error:
             if self._attendance.ending.done():
                 raise
@@ -158,18 +157,20 @@ class BotSession:
         self._attendance.end(ending)
 
     def _ending_of_return(self) -> CallEnding:
-        if not self._pipeline.done():
-            return self._ending_without_worker()
+        if self._pipeline is None:
+            return self._ending_without_worker("The bot returned without running a PipelineWorker")
         if self._attendance.caller_gone.is_set():
             return CallEnding(Reason.CALLER_LEFT, "The caller left the call.")
         return CallEnding(Reason.COMPLETED, "The bot ended the call.")
 
-    def _ending_without_worker(self) -> CallEnding:
+    def _end_without_worker(self, what: str) -> None:
+        self._attendance.end(self._ending_without_worker(what))
+
+    def _ending_without_worker(self, what: str) -> CallEnding:
         if self._other_workers:
             what = "The bot runs no pipeline in its caller's room"
             remedy = "make a transport of its runner_args, and begin and end the pipeline with it"
         else:
-            what = f"The bot ran no PipelineWorker within {WORKER_SECONDS:g} seconds"
             remedy = "let bot(runner_args) build a pipeline and run it with a WorkerRunner"
         return CallEnding(Reason.CRASHED, f"{what}: {remedy}.")
 
@@ -192,7 +193,7 @@ class BotSession:
         self._tools.add(worker)
         if self._traces is not None:
             trace(worker, self._settings.session_id)
-        is_taken = self._pipeline.done() and not self._pipeline.result().finished.is_set()
+        is_taken = self._pipeline is not None and not self._pipeline.finished.is_set()
         if is_taken or not meets_caller(worker):
             self._other_workers += 1
             attach_beside(worker, self._observers)
@@ -212,10 +213,9 @@ class BotSession:
         attendance.on_presence = lambda: answers.note_presence(is_here=attendance.caller_is_here)
         if pipeline.rtvi is not None:
             self._messages.bot_handles_its_own = handles_client_messages(pipeline.rtvi)
-        if self._pipeline.done():
-            self._pipeline = asyncio.get_running_loop().create_future()
-        self._pipeline.set_result(pipeline)
-        self._pipelines.put_nowait(pipeline)
+        self._pipeline = pipeline
+        self._patience.cancel()
+        self._is_attached.set()
 
     # What runs beside the conversation.
 
@@ -241,15 +241,19 @@ class BotSession:
 
     async def _watch_pipelines(self) -> None:
         """Watch the pipeline that meets the caller, and each that takes its place once it has ended."""
-        pipeline = await self._pipelines.get()
-        while True:
-            async with asyncio.TaskGroup() as tasks:
-                watch = PipelineWatch(pipeline, self._outbox, self._attendance, self._settings.idle_seconds)
-                works = [*watch.works(), self._watch_end(pipeline)]
-                watching = [tasks.create_task(self._guard(work)) for work in works]
-                pipeline = await self._pipelines.get()
+        watching: list[asyncio.Task[None]] = []
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._is_attached.wait()
+                self._is_attached.clear()
                 for task in watching:
                     task.cancel()
+                if (pipeline := self._pipeline) is not None:
+                    watch = PipelineWatch(
+                        pipeline, self._outbox, self._attendance, self._settings.idle_seconds
+                    )
+                    works = [*watch.works(), self._watch_end(pipeline)]
+                    watching = [tasks.create_task(self._guard(work)) for work in works]
 
     async def _watch_end(self, pipeline: CallPipeline) -> None:
         """End the call once the pipeline has ended and none follows, even if the bot does not return."""
@@ -290,11 +294,11 @@ class BotSession:
 
     async def _send(self, message: Mapping[str, Any]) -> None:
         """Send the caller's page an RTVI server message, if there is a page."""
-        if self._pipeline.done():
-            await self._pipeline.result().send(message)
+        if self._pipeline is not None:
+            await self._pipeline.send(message)
 
     async def _report_refusal(self, sentence: str) -> None:
-        if self._pipeline.done() and (rtvi := self._pipeline.result().rtvi) is not None:
+        if self._pipeline is not None and (rtvi := self._pipeline.rtvi) is not None:
             await rtvi.push_transport_message(Error(data=ErrorData(error=sentence, fatal=False)))
 
     # The end.
@@ -305,26 +309,30 @@ class BotSession:
             self._messages.close()
             self._hearing.close()
         if ending.reason is Reason.CALLER_LEFT:
-            if self._pipeline.done() and not self._pipeline.result().worker.has_finished():
+            if (pipeline := self._unfinished_pipeline()) is not None:
                 # The bot may then cancel its pipeline at once, and with it what is not yet counted.
-                await self._pipeline.result().flush()
+                await pipeline.flush()
             await self._meeting.events.deliver_held()
             if await is_done(running, LEAVING_SECONDS):
                 return
-        if self._pipeline.done() and not self._pipeline.result().worker.has_finished():
-            closing = Closing(ending, self._attendance, self._pipeline.result())
+        if (pipeline := self._unfinished_pipeline()) is not None:
+            closing = Closing(ending, self._attendance, pipeline)
             await self._guard(closing.say_goodbye(self._settings.grace_seconds))
             await self._guard(closing.close())
         for runner in self._runners:
             await runner.cancel(ending.message)
         # A bot that runs nothing, because nobody came above all, has nothing from which to learn of the end.
-        if self._runners or self._pipeline.done():
+        if self._runners or self._pipeline is not None:
             if await is_done(running, LEAVING_SECONDS):
                 return
             logger.warning("the bot does not return, cancelled")
         running.cancel()
         if not await is_done(running, LEAVING_SECONDS):
             logger.warning("the bot does not return, left behind")
+
+    def _unfinished_pipeline(self) -> CallPipeline | None:
+        pipeline = self._pipeline
+        return None if pipeline is None or pipeline.worker.has_finished() else pipeline
 
 
 async def hold_call(

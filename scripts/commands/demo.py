@@ -155,7 +155,8 @@ def make_plan(
     port = settings.get("PODLINE_PORT") or DEFAULT_PORT
     check_port("PODLINE_PORT", port)
     prometheus = plan_prometheus(settings, port, scratch) if observe else None
-    if not with_sandbox:
+    # Agents of one's own have keys of their own.
+    if not with_sandbox and not settings.get("PODLINE_AGENTS"):
         check_keys(settings)
     # Made up as the sandbox's model is: what another model costs, only its operator can say.
     prices = EXAMPLE_PRICES if with_sandbox and not settings.get("PODLINE_PRICES_FILE") else None

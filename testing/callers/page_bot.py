@@ -31,6 +31,7 @@ class Murmur(AudioStreamTrack):
     async def recv(self) -> AudioFrame:
         frame = await super().recv()
         assert isinstance(frame, AudioFrame)
+        assert frame.pts is not None
         seconds = (frame.pts + np.arange(frame.samples)) / frame.sample_rate
         loudness = np.clip(np.sin(2 * np.pi * 1.7 * seconds) + 0.6 * np.sin(2 * np.pi * 0.37 * seconds), 0, 1)
         tone = 5000 * loudness * np.sin(2 * np.pi * 170 * seconds)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, Route, ViewportSize, expect
 
 from podline.contract.reason_texts import TEXTS
 from podline.contract.reasons import Reason
@@ -103,7 +103,7 @@ async def ended(page: Page, album: Album) -> None:
 
 async def typed_call(page: Page, album: Album) -> None:
     """Make a call without a microphone, on a phone. The results are in sight without scrolling."""
-    await page.set_viewport_size(PHONE._asdict())
+    await page.set_viewport_size(ViewportSize(width=PHONE.width, height=PHONE.height))
     await page.get_by_role("button", name="Start talking").click()
     notice = page.get_by_role("alert")
     await expect(notice).to_contain_text("The microphone is blocked")

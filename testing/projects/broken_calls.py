@@ -15,6 +15,10 @@ _NO_WORKER: Final = (
     "The bot ran no PipelineWorker within 20 seconds: let bot(runner_args) build a pipeline and run it "
     "with a WorkerRunner."
 )
+_RETURNED: Final = (
+    "The bot returned without running a PipelineWorker: let bot(runner_args) build a pipeline and run it "
+    "with a WorkerRunner."
+)
 _IN_BOT: Final = "The bot raised {error} in bot.py, line {line}; see its log."
 
 _KEEPS_ENDS: Final = """\
@@ -64,7 +68,7 @@ BROKEN_CALLS: Final = [
         "returns at once, without a worker",
         "async def bot(runner_args):\n    pass\n",
         _CRASHED,
-        _NO_WORKER,
+        _RETURNED,
     ),
     BrokenBot(
         "creates-no-worker",

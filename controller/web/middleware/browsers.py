@@ -25,21 +25,25 @@ _LIVEKIT_CLOUD: Final = ".livekit.cloud"
 _PREFLIGHT_SECONDS: Final = 600
 
 
-def restricted(app: ASGIApp, origins: Sequence[str], livekit_url: str | None = None) -> ASGIApp:
-    """Wrap `app`, and let pages of `origins`, and of no other site, read the answers.
+def readable_by(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Wrap `app`, and let pages of `origins` read the answers.
 
-    No credentials are allowed: callers send bearer tokens, and no cookie is ever set. Our page may also
-    connect to the LiveKit server.
+    No credentials are allowed: callers send bearer tokens, and no cookie is ever set.
     """
-    if origins:
-        app = CORSMiddleware(
-            app,
-            allow_origins=origins,
-            allow_methods=("GET", "POST", "PATCH", "DELETE"),
-            allow_headers=("Authorization", "Content-Type", "Last-Event-ID"),
-            expose_headers=("Retry-After",),
-            max_age=_PREFLIGHT_SECONDS,
-        )
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "POST", "PATCH", "DELETE"),
+        allow_headers=("Authorization", "Content-Type", "Last-Event-ID"),
+        expose_headers=("Retry-After",),
+        max_age=_PREFLIGHT_SECONDS,
+    )
+
+
+def restricted(app: ASGIApp, livekit_url: str | None = None) -> ASGIApp:
+    """Wrap `app`, and limit what browsers do with its answers. Our page may also connect to LiveKit."""
     headers = dict(HEADERS)
     if sources := _sources(livekit_url):
         headers["Content-Security-Policy"] += f"; connect-src 'self' {' '.join(sources)}"

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from controller.core.errors import Forbidden
+from controller.core.errors import ControllerError, Forbidden
 from controller.core.primitives.addresses import is_loopback, split_url
+from controller.web.errors import OriginNotAllowed
 from controller.web.middleware.ports import port_of
 from controller.web.problems import problem
+
+log = logging.getLogger("podline.web")
+
+_MOST_LOGGED: Final = 32
+"""Origins: whoever invents more can't fill the log."""
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES: Final = frozenset({"same-origin", "none"})
@@ -23,7 +31,8 @@ class OwnPagesOnly:
     """Lets requests through to `app` from programs, our own pages, and pages of the listed origins.
 
     A browser lets any page send requests, also to this machine and under a name that the page's owner has
-    pointed at our address (DNS rebinding). It does say where they come from.
+    pointed at our address (DNS rebinding). It does say where they come from. A refusal names that origin in
+    the log, and its page may read why, unless that tells any site what runs on a visitor's machine.
     """
 
     def __init__(
@@ -49,28 +58,56 @@ class OwnPagesOnly:
         self._own = urlsplit(own_url) if own_url else None
         self._has_keys = has_keys
         self._keyless_port = keyless_port
+        self._logged: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (why := self._refusal(scope)):
-            await problem(Forbidden(why))(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+        answer = self._answer(scope) if scope["type"] == "http" else None
+        await (answer or self._app)(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> str | None:
-        method, headers, port = scope["method"], Headers(scope=scope), port_of(scope)
-        has_keys = self._has_keys and (port is None or port != self._keyless_port)
+    def _answer(self, scope: Scope) -> Response | None:
+        """Return what is answered instead of the app; None if the request passes."""
+        headers = Headers(scope=scope)
+        wanted = headers.get("access-control-request-method") if scope["method"] == "OPTIONS" else None
+        refusal = self._refusal(scope, wanted or scope["method"])
+        if refusal is None:
+            return None
+        if not isinstance(refusal, OriginNotAllowed) or (origin := headers.get("origin")) is None:
+            return problem(refusal)
+        self._log(origin)
+        if not (self._asks_for_keys(scope) or _is_of_this_machine(origin)):
+            return problem(refusal)
+        readable = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+        if wanted is None:
+            return problem(refusal, readable)
+        # The browser then sends the request, which is refused in words that the page can read.
+        allowed = {
+            "Access-Control-Allow-Methods": wanted,
+            "Access-Control-Allow-Headers": headers.get("access-control-request-headers", ""),
+        }
+        return Response(status_code=204, headers=readable | allowed)
+
+    def _log(self, origin: str) -> None:
+        """Name an origin once, for the operator who forgot to list it; a flood of others is not logged."""
+        if origin not in self._logged and len(self._logged) < _MOST_LOGGED:
+            self._logged.add(origin)
+            log.warning("origin not allowed", extra={"origin": origin, "setting": "PODLINE_CORS_ORIGINS"})
+
+    def _asks_for_keys(self, scope: Scope) -> bool:
+        port = port_of(scope)
+        return self._has_keys and (port is None or port != self._keyless_port)
+
+    def _refusal(self, scope: Scope, method: str) -> ControllerError | None:
+        """Return why a request with this method is refused; None if it is not."""
+        headers, has_keys = Headers(scope=scope), self._asks_for_keys(scope)
         host = split_url(f"//{headers.get('host', '')}")
         name = host.hostname if host is not None else None
         if not has_keys and (name is None or not is_loopback(name)):
-            return "Without keys only this machine is served. Set PODLINE_KEYS_FILE to serve others."
+            return Forbidden(
+                "Without keys only this machine is served. Set PODLINE_KEYS_FILE to serve others."
+            )
         if (method in _READING and has_keys) or self._is_let_in(method, headers, host):
             return None
-        if has_keys:
-            return "Pages of other sites may not do this. List theirs in PODLINE_CORS_ORIGINS."
-        return (
-            "Pages of other sites may not use a controller without keys. "
-            "List theirs in PODLINE_CORS_ORIGINS, or set PODLINE_KEYS_FILE."
-        )
+        return OriginNotAllowed(headers.get("origin"), has_keys=has_keys)
 
     def _is_let_in(self, method: str, headers: Headers, host: SplitResult | None) -> bool:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
@@ -97,3 +134,8 @@ class OwnPagesOnly:
             self._own is None or is_loopback(page.hostname or "") or page.hostname == self._own.hostname
         )
         return is_web and is_named_by_us and page.netloc.lower() == host.netloc.lower()
+
+
+def _is_of_this_machine(origin: str) -> bool:
+    page = split_url(origin)
+    return page is not None and is_loopback(page.hostname or "")

@@ -22,6 +22,8 @@ _EXPECTED: Final = (
     ("user_limit_reached", LimitName.USER),
     ("user_limit_reached", LimitName.ADDRESS),
     ("rate_limited", ""),
+    ("origin_not_allowed", ""),
+    ("agent_not_configured", ""),
     ("runtime_unavailable", ""),
     ("rooms_unavailable", ""),
     ("shutting_down", ""),

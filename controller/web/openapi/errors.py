@@ -7,6 +7,7 @@ from typing import Any, Final
 from controller.core.endings import ending_for
 from controller.core.errors import (
     AgentInvalid,
+    AgentNotConfigured,
     AgentNotFound,
     BotUnavailable,
     CapacityReached,
@@ -36,6 +37,7 @@ from controller.web.errors import (
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
+    OriginNotAllowed,
     RequestTimeout,
     TooManyConnections,
     TooManyOffers,
@@ -49,6 +51,7 @@ _SESSION: Final = "cart-7f3a"
 
 _EXAMPLES: Final[tuple[ControllerError, ...]] = (
     AgentInvalid("support"),
+    AgentNotConfigured("GOOGLE_API_KEY is not set. Add it to .env, and start the controller again."),
     AgentNotFound("suport"),
     BodyTooLarge(64 * 1024),
     BotUnavailable(),
@@ -65,6 +68,7 @@ _EXAMPLES: Final[tuple[ControllerError, ...]] = (
     NotFound(),
     OfferRefused("Another caller is in this call."),
     OfferSuperseded(),
+    OriginNotAllowed("https://shop.example.com", has_keys=True),
     RateLimited(6),
     RequestTimeout("body", 30),
     RoomsUnavailable("Daily created no room: it did not answer in time. Try again."),

@@ -6,6 +6,7 @@ from typing import Final
 
 from controller.core.errors import (
     AgentInvalid,
+    AgentNotConfigured,
     AgentNotFound,
     CapacityReached,
     Forbidden,
@@ -18,9 +19,9 @@ from controller.core.errors import (
     Unauthorized,
     UserLimitReached,
 )
-from controller.web.errors import UnsupportedMediaType
+from controller.web.errors import OriginNotAllowed, UnsupportedMediaType
 
-WITHOUT_THE_SCOPE: Final = (Unauthorized, Forbidden)
+WITHOUT_THE_SCOPE: Final = (Unauthorized, Forbidden, OriginNotAllowed)
 
 OF_ONE_SESSION: Final = (*WITHOUT_THE_SCOPE, SessionNotFound)
 
@@ -30,6 +31,7 @@ OF_A_START: Final = (
     InvalidRequest,
     AgentNotFound,
     AgentInvalid,
+    AgentNotConfigured,
     CapacityReached,
     UserLimitReached,
     RuntimeUnavailable,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from controller.agents.built_in import BuiltInAgents
-from controller.core.agents import Agents
+from controller.core.agents import Agents, Preflight, no_preflight
 from controller.core.credentials import Credentials
 from controller.core.primitives.clock import Clock, system_clock
 from controller.core.rooms import Rooms
@@ -25,6 +25,7 @@ SIGNER: Final = Signer(b"a secret for tests")
 def fake_parts(
     *,
     agents: Agents | None = None,
+    preflight: Preflight = no_preflight,
     runtime: Runtime | None = None,
     rooms: Rooms | None = None,
     signer: Signer = SIGNER,
@@ -38,6 +39,7 @@ def fake_parts(
     """Return these parts, with a fake or the least that works for each that is left out."""
     return Parts(
         agents=agents or BuiltInAgents(),
+        preflight=preflight,
         runtime=runtime or FakeRuntime(),
         rooms=rooms or FakeRooms(),
         signer=signer,

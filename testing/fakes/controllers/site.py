@@ -9,7 +9,7 @@ import httpx
 from fastapi import FastAPI
 
 from controller.composition import compose
-from controller.core.agents import Agents
+from controller.core.agents import Agents, Preflight, no_preflight
 from controller.core.credentials import Credentials
 from controller.core.primitives.clock import Clock
 from controller.core.rooms import Rooms
@@ -77,11 +77,13 @@ async def serve_site(
     clock: Clock | None = None,
     credentials: Credentials | None = None,
     agents: Agents | None = None,
+    preflight: Preflight = no_preflight,
     **settings: Any,
 ) -> AsyncIterator[Site]:
     runtime, fakes, metrics = FakeRuntime(), FakeRooms(), some_metrics(prices)
     parts = fake_parts(
         agents=agents,
+        preflight=preflight,
         runtime=runtime,
         rooms=rooms or fakes,
         signer=signer,

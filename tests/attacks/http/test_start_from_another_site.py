@@ -59,7 +59,10 @@ async def test_no_page_of_another_site_changes_anything(kind: str, headers: dict
         for method, path in WRITES:
             for key in ({}, key_of(kind)):
                 answer = await site.client.request(method, path, json={}, headers=headers | key)
-                assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (method, path)
+                assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed"), (
+                    method,
+                    path,
+                )
         assert await bots(site) == before
 
 

@@ -12,7 +12,7 @@ from controller.web import errors as http_errors
 from testing.fakes.controllers.parts import fake_parts
 from testing.settings import settings_of
 
-KEY = {401: {"unauthorized"}, 403: {"forbidden"}, 429: {"rate_limited"}}
+KEY = {401: {"unauthorized"}, 403: {"forbidden", "origin_not_allowed"}, 429: {"rate_limited"}}
 ALWAYS = {413: {"body_too_large"}, 500: {"internal_error"}}
 BODY = {415: {"unsupported_media_type"}, 422: {"invalid_request"}}
 NOT_FOUND = {404: {"session_not_found"}}
@@ -21,6 +21,7 @@ LAUNCH = {
     404: {"agent_not_found"},
     503: {
         "agent_invalid",
+        "agent_not_configured",
         "runtime_unavailable",
         "rooms_unavailable",
         "model_unavailable",

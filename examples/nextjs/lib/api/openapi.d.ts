@@ -970,7 +970,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -980,7 +983,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1098,7 +1101,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1108,7 +1114,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1221,6 +1227,7 @@ export interface operations {
             };
             /**
              * @description - `agent_invalid`: The agent has no valid definition.
+             *     - `agent_not_configured`: The agent's bots lack settings without which each of them would fail.
              *     - `runtime_unavailable`: The runtime did not accept the launch.
              *     - `model_unavailable`: The model's provider did not issue credentials for the bot.
              *     - `rooms_unavailable`: The room provider did not create a room.
@@ -1240,7 +1247,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "agent_invalid" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
+                        code?: "agent_invalid" | "agent_not_configured" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1286,7 +1293,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1296,7 +1306,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1412,7 +1422,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1422,7 +1435,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1532,7 +1545,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1542,7 +1558,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1685,7 +1701,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1695,7 +1714,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1802,7 +1821,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1812,7 +1834,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1902,7 +1924,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1912,7 +1937,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2007,7 +2032,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2017,7 +2045,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2116,6 +2144,7 @@ export interface operations {
             };
             /**
              * @description - `agent_invalid`: The agent has no valid definition.
+             *     - `agent_not_configured`: The agent's bots lack settings without which each of them would fail.
              *     - `runtime_unavailable`: The runtime did not accept the launch.
              *     - `model_unavailable`: The model's provider did not issue credentials for the bot.
              *     - `rooms_unavailable`: The room provider did not create a room.
@@ -2135,7 +2164,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "agent_invalid" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
+                        code?: "agent_invalid" | "agent_not_configured" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2178,7 +2207,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2188,7 +2220,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2286,7 +2318,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2296,7 +2331,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2476,7 +2511,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2486,7 +2524,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2661,7 +2699,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2671,7 +2712,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2784,6 +2825,7 @@ export interface operations {
             };
             /**
              * @description - `agent_invalid`: The agent has no valid definition.
+             *     - `agent_not_configured`: The agent's bots lack settings without which each of them would fail.
              *     - `runtime_unavailable`: The runtime did not accept the launch.
              *     - `model_unavailable`: The model's provider did not issue credentials for the bot.
              *     - `rooms_unavailable`: The room provider did not create a room.
@@ -2803,7 +2845,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "agent_invalid" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
+                        code?: "agent_invalid" | "agent_not_configured" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2849,7 +2891,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2859,7 +2904,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2977,7 +3022,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2987,7 +3035,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -3077,7 +3125,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3087,7 +3138,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -3292,7 +3343,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description - `forbidden`: The key is valid but doesn't allow this. */
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3302,7 +3356,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {unknown} */
-                        code?: "forbidden";
+                        code?: "forbidden" | "origin_not_allowed";
                     } & components["schemas"]["Problem"];
                 };
             };

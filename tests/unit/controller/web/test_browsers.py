@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -23,11 +24,60 @@ PREFLIGHT = {
 
 async def test_without_a_list_no_page_of_another_site_is_let_in(serve: Serve) -> None:
     async with serve(keys=KEYS) as site:
-        preflight = await site.client.options("/v1/sessions", headers={"origin": SHOP, **PREFLIGHT})
         answer = await site.client.get("/v1/sessions", headers={"origin": SHOP})
 
+    assert not any(name.startswith("access-control-allow") for name in answer.headers)
+
+
+@pytest.mark.parametrize(
+    ("settings", "origin"),
+    [
+        ({"keys": KEYS}, SHOP),
+        ({"keys": KEYS, "cors_origins": SHOP}, "https://sohp.example.com"),
+        ({}, "http://localhost:3000"),
+    ],
+    ids=["none is listed", "another is listed", "on this machine"],
+)
+async def test_a_page_that_may_not_call_can_read_that(
+    serve: Serve, settings: dict[str, Any], origin: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not taken for a network that fails, and the operator reads what to add where."""
+    async with serve(**settings) as site:
+        headers = {"origin": origin, "sec-fetch-site": "cross-site"}
+        preflight = await site.client.options("/start", headers=headers | PREFLIGHT)
+        answer = await site.client.post("/start", json={}, headers=headers)
+
+        assert site.runtime.launches == []
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-headers"] == "authorization,content-type"
+    assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed")
+    assert f"add {origin} to PODLINE_CORS_ORIGINS" in answer.json()["detail"]
     for each in (preflight, answer):
+        assert each.headers["access-control-allow-origin"] == origin
+        assert "access-control-allow-credentials" not in each.headers
+    [logged] = [each for each in caplog.records if each.message == "origin not allowed"]
+    assert (logged.__dict__["origin"], logged.__dict__["setting"]) == (origin, "PODLINE_CORS_ORIGINS")
+
+
+async def test_no_site_learns_what_runs_on_a_visitors_machine(serve: Serve) -> None:
+    async with serve() as site:
+        headers = {"origin": "https://evil.example"}
+        preflight = await site.client.options("/start", headers=headers | PREFLIGHT)
+        answer = await site.client.post("/start", json={}, headers=headers)
+
+    for each in (preflight, answer):
+        assert each.status_code == 403
         assert not any(name.startswith("access-control-allow") for name in each.headers)
+
+
+async def test_origins_that_somebody_invents_do_not_fill_the_log(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve(keys=KEYS) as site:
+        for number in range(40):
+            await site.client.post("/start", json={}, headers={"origin": f"https://{number}.example"})
+
+    assert len([each for each in caplog.records if each.message == "origin not allowed"]) == 32
 
 
 async def test_a_listed_page_may_call_and_any_other_may_not(serve: Serve) -> None:
@@ -36,9 +86,7 @@ async def test_a_listed_page_may_call_and_any_other_may_not(serve: Serve) -> Non
         assert preflight.status_code == 200
         assert preflight.headers["access-control-allow-origin"] == SHOP
         assert "access-control-allow-credentials" not in preflight.headers
-        stranger = await site.client.options(
-            "/v1/sessions", headers={"origin": "https://evil.example", **PREFLIGHT}
-        )
+        stranger = await site.client.get("/v1/sessions", headers={"origin": "https://evil.example"})
         assert "access-control-allow-origin" not in stranger.headers
 
 

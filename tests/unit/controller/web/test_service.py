@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
+from controller.agents.files import AgentFiles
+from controller.core.agents import BUILT_IN, AgentVersion
 from controller.web.routes.dependencies import while_connected
 from testing.fakes.controllers.site import Serve, Site
 
@@ -31,6 +34,34 @@ async def test_once_the_place_of_the_bots_is_lost_it_says_that_only_a_restart_he
     with pytest.raises(BaseExceptionGroup, match="TaskGroup"):
         await lose_it()
     assert seen == [503, 503, "runtime_unavailable"]
+
+
+def lacks_keys(agent: AgentVersion) -> str | None:
+    return "GOOGLE_API_KEY is not set: add it to .env." if agent == BUILT_IN else None
+
+
+async def test_it_is_not_ready_for_calls_that_would_all_fail(serve: Serve) -> None:
+    """A start is refused with what is missing, instead of launching a bot that ends at once."""
+    async with serve(preflight=lacks_keys) as site:
+        ready, alive = [await site.client.get(probe) for probe in ("/readyz", "/livez")]
+        start = await site.client.post("/v1/sessions", json={"user_id": "ana"})
+
+        assert (ready.status_code, alive.status_code) == (503, 200)
+        assert ready.json()["detail"] == start.json()["detail"] == lacks_keys(BUILT_IN)
+        assert (start.status_code, start.json()["code"]) == (503, "agent_not_configured")
+        assert "GOOGLE" not in start.json()["caller_message"]
+        assert site.runtime.launches == []
+
+
+async def test_one_agent_without_its_keys_makes_no_other_unready(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "cascade").mkdir()
+    (tmp_path / "cascade" / "bot.py").write_text("", encoding="utf-8")
+    async with serve(preflight=lacks_keys, agents=AgentFiles(tmp_path)) as site:
+        assert (await site.client.get("/readyz")).status_code == 200
+        refused = await site.client.post("/v1/sessions", json={"user_id": "ana"})
+        assert refused.json()["code"] == "agent_not_configured"
+        other = await site.client.post("/v1/sessions", json={"user_id": "ana", "agent": "cascade"})
+        assert other.status_code == 201
 
 
 async def test_one_launch_that_fails_on_a_bug_takes_no_other_session_along(site: Site) -> None:

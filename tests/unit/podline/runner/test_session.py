@@ -77,7 +77,10 @@ async def test_a_bot_that_returns_at_once_learns_what_is_expected_of_it() -> Non
     ending = await ending_of(bot)
 
     assert ending.reason is Reason.CRASHED
-    assert "let bot(runner_args) build a pipeline and run it with a WorkerRunner" in ending.message
+    assert ending.message == (
+        "The bot returned without running a PipelineWorker: let bot(runner_args) build a pipeline and run it "
+        "with a WorkerRunner."
+    )
 
 
 async def test_a_bot_without_a_worker_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

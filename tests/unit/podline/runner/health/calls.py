@@ -242,7 +242,8 @@ async def on_the_phone(
     attendance.caller_joined()
     session = BotSession(settings, outbox, attendance)
     running = asyncio.create_task(session.run(BotFile(Path("bot.py"), bot)))
-    pipeline = await session._pipeline
+    while (pipeline := session._pipeline) is None:  # noqa: ASYNC110 - seen from outside only
+        await asyncio.sleep(0.01)
     [task] = bots
     assert task is not None
     try:
