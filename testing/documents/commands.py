@@ -100,6 +100,8 @@ def _unknown(program: list[str], words: list[str]) -> Iterator[str]:
     if not words:
         return
     help_text = _help(*program)
+    if "--list" in help_text:
+        help_text += _output(*program, "--list")
     name = Path(program[-1]).name
     known = help_text
     arguments = [word for word in words if not word.startswith("-")]
