@@ -101,6 +101,7 @@ class Page:
                 comment = _NOT_RUN.search(token.content)
                 reason = comment[1] if comment else None
             elif token.type == "inline":
+                after_shell = False
                 reason, sentence = None, _SAVED_AS.search(token.content)
                 saved_as = sentence[1] if sentence else None
             elif token.type == "fence":

@@ -96,6 +96,11 @@ class Reader:
             if re.match(rf"(\w+=\S* )*{program}\b", text):
                 self._start(text, ready, place)
                 return ""
+        if unsafe := re.search(r"^(?:\w+=\S* )*(scripts/[\w-]+)", text, re.MULTILINE):
+            # Its environment would be this checkout's: it is shared.
+            raise ReaderStuckError(
+                f"{place}: say in a comment why {unsafe[1]} isn't run: <!-- not run: ... -->"
+            )
         done = subprocess.run(  # noqa: S603 - a page's own commands
             [_BASH, "-euo", "pipefail", "-c", text],
             cwd=self.checkout,

@@ -159,7 +159,7 @@ def test_a_command_that_does_not_exist_is_found(page: Path, command: str) -> Non
 
 def test_a_block_has_its_reason_and_its_file_and_its_output(page: Path) -> None:
     page.write_text(
-        "# Page\n\n<!-- not run: needs a cluster -->\n```sh\nkubectl get pods\n```\n\nThe answer:\n\n"
+        "# Page\n\n<!-- not run: needs a cluster -->\n```sh\nkubectl get pods\n```\n\n"
         "```json\n{}\n```\n\nSave this as `agents/hello/bot.py`:\n\n```python\n```\n"
     )
     command, answer, bot = Page(page).blocks
