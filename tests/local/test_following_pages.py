@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from testing.documents.markdown import Page, all_pages
+from testing.documents.markdown import Document, all_pages
 from testing.documents.reader import Reader, ReaderStuckError, check_answer, reading
 from testing.processes import free_port
 
 
-def demo_of(page: Page) -> str:
+def demo_of(page: Document) -> str:
     """What it starts, so that pages that start the same come after one another."""
     started = (block.text for block in page.blocks if "scripts/demo" in block.text and not block.reason)
     return min(started, default="")
 
 
-def is_run(page: Page) -> bool:
+def is_run(page: Document) -> bool:
     return any(block.language == "sh" and not block.reason for block in page.blocks)
 
 
@@ -32,7 +32,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_a_reader_can_follow_the_page(page: Page, reader: Reader) -> None:
+def test_a_reader_can_follow_the_page(page: Document, reader: Reader) -> None:
     reader.follow(page)
 
 
@@ -41,7 +41,7 @@ def test_a_command_that_fails_is_found(reader: Reader, tmp_path: Path) -> None:
     page.write_text("# Page\n\n```sh\nfalse | true\n```\n")
 
     with pytest.raises(ReaderStuckError, match="failed with status 1"):
-        reader.follow(Page(page))
+        reader.follow(Document(page))
 
 
 @pytest.mark.parametrize(
