@@ -105,14 +105,15 @@ def _unknown(program: list[str], words: list[str]) -> Iterator[str]:
     name = Path(program[-1]).name
     known = help_text
     arguments = [word for word in words if not word.startswith("-")]
-    if arguments and arguments[0].isalpha() and arguments[0].islower():
-        if not re.search(rf"\b{arguments[0]}\b", help_text):
-            yield f"The help of {name} doesn't name {arguments[0]}."
-            return
-        known += _help(*program, arguments[0])
-    for word in words:
-        option = word.partition("=")[0]
-        if option.startswith("--") and len(option) > 2 and not re.search(rf"{option}\b", known):
+    is_named = arguments and arguments[0].isalpha() and arguments[0].islower()
+    if is_named and not re.search(rf"\b{arguments[0]}\b", help_text):
+        yield f"The help of {name} doesn't name {arguments[0]}."
+        return
+    for option in (word.partition("=")[0] for word in words if re.match(r"--\w", word)):
+        if re.search(rf"{option}\b", known):
+            continue
+        known += _help(*program, *arguments[:1])
+        if not re.search(rf"{option}\b", known):
             yield f"{name} has no option {option}."
 
 

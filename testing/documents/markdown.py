@@ -40,7 +40,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Page:
+class Document:
     """A Markdown file of this repository."""
 
     path: Path
@@ -101,6 +101,7 @@ class Page:
                 comment = _NOT_RUN.search(token.content)
                 reason = comment[1] if comment else None
             elif token.type == "inline":
+                after_shell = False
                 reason, sentence = None, _SAVED_AS.search(token.content)
                 saved_as = sentence[1] if sentence else None
             elif token.type == "fence":
@@ -115,14 +116,14 @@ class Page:
 
 
 @cache
-def page_at(path: Path) -> Page:
-    return Page(path)
+def page_at(path: Path) -> Document:
+    return Document(path)
 
 
 @cache
-def all_pages() -> list[Page]:
+def all_pages() -> list[Document]:
     """Every page of the repository, so that a page is checked as soon as it is there."""
-    found: list[Page] = []
+    found: list[Document] = []
     for directory, folders, files in os.walk(ROOT):
         folders[:] = sorted(name for name in folders if name != "node_modules" and not name.startswith("."))
         found += [page_at(Path(directory, name)) for name in sorted(files) if name.endswith(".md")]

@@ -10,7 +10,7 @@ import pytest
 
 from testing.documents import commands
 from testing.documents.content import problems
-from testing.documents.markdown import ROOT, Page, all_pages, page_at
+from testing.documents.markdown import ROOT, Document, all_pages, page_at
 
 PAGES = all_pages()
 MOST_WORDS = 3000
@@ -33,7 +33,7 @@ def modules_in(text: str) -> set[str]:
     return set(re.findall(r"`(\w+\.py)[`:]", text))
 
 
-def broken_links(page: Page) -> list[str]:
+def broken_links(page: Document) -> list[str]:
     """Links of a page to files that are not there, or to parts that a page doesn't have."""
     broken: list[str] = []
     for link in page.links:
@@ -55,7 +55,7 @@ def modules() -> set[str]:
 
 
 @every_page
-def test_a_page_names_only_what_is_there(page: Page, modules: set[str]) -> None:
+def test_a_page_names_only_what_is_there(page: Document, modules: set[str]) -> None:
     if page.path.parent == ROOT / "docs" / "upstream":  # about other people's code
         return
     assert [path for path in sorted(named_in(page.text)) if not (ROOT / path).exists()] == []
@@ -63,19 +63,19 @@ def test_a_page_names_only_what_is_there(page: Page, modules: set[str]) -> None:
 
 
 @every_page
-def test_a_page_links_only_to_pages_and_parts_of_pages_that_are_there(page: Page) -> None:
+def test_a_page_links_only_to_pages_and_parts_of_pages_that_are_there(page: Document) -> None:
     assert broken_links(page) == []
 
 
 @every_page
-def test_the_code_that_a_page_shows_is_right(page: Page) -> None:
+def test_the_code_that_a_page_shows_is_right(page: Document) -> None:
     wrong = {f"{page}:{block.line}": problems(block) for block in page.blocks}
 
     assert {place: found for place, found in wrong.items() if found} == {}
 
 
 @every_page
-def test_the_commands_that_a_page_shows_exist(page: Page) -> None:
+def test_the_commands_that_a_page_shows_exist(page: Document) -> None:
     shell = [block for block in page.blocks if block.language == "sh"]
     wrong = {f"{page}:{block.line}": commands.problems(block) for block in shell}
 
@@ -83,7 +83,7 @@ def test_the_commands_that_a_page_shows_exist(page: Page) -> None:
 
 
 @every_page
-def test_a_page_that_is_no_reference_can_be_read_in_one_sitting(page: Page) -> None:
+def test_a_page_that_is_no_reference_can_be_read_in_one_sitting(page: Document) -> None:
     if str(page) in RECORDS or ROOT / "docs" / "reference" in page.path.parents:
         return
     assert page.words <= MOST_WORDS, "split it, or move what is looked up to docs/reference"
@@ -112,7 +112,7 @@ def test_a_link_to_a_missing_part_is_found(page: Path) -> None:
         "[a](#its-code--more) [b](page.md#twice-1) [c](#thrice) [d](no.md)\n"
     )
 
-    assert broken_links(Page(page)) == ["#thrice", "no.md"]
+    assert broken_links(Document(page)) == ["#thrice", "no.md"]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_link_to_a_missing_part_is_found(page: Path) -> None:
 )
 def test_wrong_code_is_found(page: Path, language: str, code: str) -> None:
     page.write_text(f"# Page\n\n```{language}\n{code}\n```\n")
-    [block] = Page(page).blocks
+    [block] = Document(page).blocks
 
     assert problems(block) != []
 
@@ -152,17 +152,17 @@ def test_wrong_code_is_found(page: Path, language: str, code: str) -> None:
 )
 def test_a_command_that_does_not_exist_is_found(page: Path, command: str) -> None:
     page.write_text(f"# Page\n\n```sh\necho 'a; b' > /dev/null  # a comment; and more\n{command}\n```\n")
-    [block] = Page(page).blocks
+    [block] = Document(page).blocks
 
     assert len(commands.problems(block)) == 1
 
 
 def test_a_block_has_its_reason_and_its_file_and_its_output(page: Path) -> None:
     page.write_text(
-        "# Page\n\n<!-- not run: needs a cluster -->\n```sh\nkubectl get pods\n```\n\nThe answer:\n\n"
+        "# Page\n\n<!-- not run: needs a cluster -->\n```sh\nkubectl get pods\n```\n\n"
         "```json\n{}\n```\n\nSave this as `agents/hello/bot.py`:\n\n```python\n```\n"
     )
-    command, answer, bot = Page(page).blocks
+    command, answer, bot = Document(page).blocks
 
     assert (command.reason, command.line) == ("needs a cluster", 4)
     assert answer.answers
