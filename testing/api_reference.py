@@ -31,7 +31,7 @@ A controller on your own machine shows this reference at `/docs`, where you can 
 OpenAPI document at `/openapi.json`. Elsewhere [`PODLINE_DOCS`](settings.md) turns both on.
 
 The commands below are for a controller on your own machine. For another one, replace `{base}`, and
-set `PODLINE_KEY` to a key. For offers, set `SESSION` to the `sessionId` from `/start`.
+set `PODLINE_API_KEY` to a key. For offers, set `SESSION` to the `sessionId` from `/start`.
 """
 
 Schema = Mapping[str, Any]
@@ -64,7 +64,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _operation(method: str, path: str, operation: Schema) -> Iterator[str]:
     yield f"### {operation['summary']}\n\n`{method} {path}`\n\n{_joined(operation['description'])}\n"
-    yield f"```bash\n{curl(method, path, operation)}\n```\n"
+    yield f"```sh\n{curl(method, path, operation)}\n```\n"
     for status, response in operation["responses"].items():
         for media_type, content in response.get("content", {}).items():
             if media_type not in (_PROBLEM, "application/openmetrics-text"):
@@ -97,7 +97,7 @@ def curl(method: str, path: str, operation: Schema) -> str:
         parts.append(f"--request {method}")
     lines = [" ".join([*parts, f'"{url}"' if "$" in url else url])]
     if operation.get("security", [{}])[0].keys() == {"key"}:
-        lines.append('--header "Authorization: Bearer $PODLINE_KEY"')
+        lines.append('--header "Authorization: Bearer $PODLINE_API_KEY"')
     if body := operation.get("requestBody"):
         first = next(iter(body["content"]["application/json"]["examples"].values()))["value"]
         lines.append('--header "Content-Type: application/json"')

@@ -13,9 +13,14 @@ from testing.api_reference import BASE, PAGE, generated
 from testing.fakes.controllers.served import PATIENCE_SECONDS, ServeController
 from testing.fakes.controllers.wire import write_keys
 
-COMMANDS = re.findall(r"```bash\n(curl .*?)\n```", PAGE.read_text(), re.DOTALL)
-REFUSED = {"/start-agent": "422"}
-"""This controller's rooms are SmallWebRTC's, and a web app can't bring those."""
+COMMANDS = [
+    command
+    for command in re.findall(r"```sh\n(curl .*?)\n```", PAGE.read_text(), re.DOTALL)
+    # This controller's bots take no candidates.
+    if "--request PATCH" not in command
+]
+REFUSED = {"/start-agent": "409"}
+"""The examples share one id, which `POST /v1/sessions` has taken."""
 
 
 def test_what_is_committed_is_what_would_be_made() -> None:
@@ -29,7 +34,7 @@ async def test_each_command_gets_an_answer_that_the_page_lists(
     async with serve(keys_file=keys, user_id="join") as controller:
         session = await controller.client.post("/start", json={}, headers={"Authorization": "Bearer boss"})
         variables = {
-            "PODLINE_KEY": "boss",
+            "PODLINE_API_KEY": "boss",
             "SESSION": session.json()["sessionId"],
             "PATH": os.environ["PATH"],
         }
