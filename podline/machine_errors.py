@@ -84,7 +84,7 @@ _KINDS: Final = (
     _kind(
         set(),
         r"do not match the hashes|hash mismatch|EINTEGRITY",
-        "A downloaded file is not the one that the lock names: a proxy or a package mirror changed it; use "
+        "A downloaded file differs from the one in uv.lock: a proxy or a package mirror changed it; use "
         "another one, then run this again.",
     ),
     _kind(

@@ -29,7 +29,7 @@ class NodeUnavailableError(Exception):
 
 
 def install() -> None:
-    """Install what the lock names, unless it is there already.
+    """Install the packages in the lock file, unless they are there already.
 
     Raises:
         NodeUnavailableError: This machine can't.

@@ -24,7 +24,7 @@ SMALL_SECONDS: Final = 0.3
 
 @dataclass(frozen=True)
 class Checkout:
-    """A working copy of the repository, and a Python with what its lock names."""
+    """A working copy of the repository, and a Python with the packages in its lock file."""
 
     tree: Path
     python: Path
