@@ -25,7 +25,7 @@ SEARCHED: Final = (
 )
 LOGS: Final = ROOT / ".podline" / "tests"
 _PYTEST: Final = (sys.executable, "-m", "tests", "-q")
-_YIELDING: Final = ("nice", "-n", "10")
+_YIELDING: Final = ("nice", "-n", "19")
 _NAMES: Final = ", ".join(part.name for part in PARTS)
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
