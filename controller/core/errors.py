@@ -83,7 +83,7 @@ class Unauthorized(ControllerError):
     """The key or token is missing or not valid."""
 
     status, code, title = 401, "unauthorized", "A valid key is required"
-    caller_message = "You are not signed in, or not any more; please sign in again and then call again."
+    caller_message = "You are not signed in, or your sign-in has expired; please sign in and call again."
 
 
 class Forbidden(ControllerError):
