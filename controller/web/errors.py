@@ -34,7 +34,9 @@ class NotFound(ControllerError):
     caller_message = OF_THE_APP
 
     def __init__(self) -> None:
-        super().__init__("There is nothing at this address. Check the path: the API's reference lists every path.")
+        super().__init__(
+            "There is nothing at this address. Check the path: the API's reference lists every path."
+        )
 
 
 class OriginNotAllowed(ControllerError):
