@@ -24,6 +24,7 @@ _BEGINS: Final = """\
 # API
 
 <!-- Made by scripts/generate from the controller's OpenAPI document. -->
+<!-- not run on this page: tests/contract/api/test_api_reference.py runs each command -->
 
 {about}
 

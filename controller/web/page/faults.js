@@ -17,6 +17,7 @@ const TITLES = new Map([
   ["rate_limited", "That was too often"],
   ["unauthorized", "You are not signed in"],
   ["forbidden", "This page may not call"],
+  ["origin_not_allowed", "This page may not call"],
   ["session_ended", null],
 ]);
 const OTHERWISE = "The call can’t start at the moment. Please try again in a minute.";

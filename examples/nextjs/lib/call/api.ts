@@ -28,9 +28,9 @@ export async function requestCall(): Promise<Started | Fault> {
   } catch (error) {
     return navigator.onLine ? notStarted(UNREACHABLE, `POST /api/daily-room: ${String(error)}`) : OFFLINE;
   }
-  const answer = (await response.json().catch(() => null)) as Partial<StartAnswer> | null;
+  const answer = (await response.json().catch(() => null)) as StartAnswer | null;
   if (answer?.agentStatus === undefined) return notStarted(UNEXPECTED, `Status ${response.status}, no JSON.`);
-  if (answer.agentStatus === "started") return answer as Started;
+  if (answer.agentStatus === "started") return answer;
   return notStarted(answer.message ?? UNEXPECTED, answer.code ?? answer.agentStatus);
 }
 
