@@ -25,13 +25,18 @@ remove_unfinished() {
   done
 }
 
+# A copy of stderr for end_early: bash runs it inside the command that a signal interrupts, with that command's
+# redirections.
+exec 9>&2
+
 # end_early CODE LINE: what a signal does, in any phase.
 end_early() {
   trap '' INT TERM HUP
   set +e
+  exec 2>&9
   clear_line
   # Without what bash says about the processes that are killed.
-  exec 3>&2 2> /dev/null
+  exec 2> /dev/null
   if [ -n "$job" ]; then
     kill -TERM -- "-$job"
     # Not for long: nothing that is kept is written here.
@@ -42,7 +47,7 @@ end_early() {
     kill -KILL -- "-$job"
     wait "$job"
   fi
-  echo "$2" >&3
+  echo "$2" >&9
   remove_unfinished
   exit "$1"
 }
@@ -58,7 +63,7 @@ run_step() {
   shift 2
   [ -t 2 ] || echo "$name ..." >&2
   set -m
-  "$@" < /dev/null > "$log" 2>&1 &
+  "$@" < /dev/null > "$log" 2>&1 9>&- &
   job=$!
   set +m
   while kill -0 "$job" 2> /dev/null; do
@@ -205,5 +210,5 @@ exec_command() {
     hold=(env --block-signal=INT --block-signal=TERM --block-signal=HUP)
   fi
   cd "$root" || exit 1
-  exec "${hold[@]+"${hold[@]}"}" "$root/.venv/bin/python" -m "scripts.commands.$1" "${@:2}"
+  exec "${hold[@]+"${hold[@]}"}" "$root/.venv/bin/python" -m "scripts.commands.$1" "${@:2}" 9>&-
 }

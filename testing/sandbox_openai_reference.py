@@ -31,9 +31,10 @@ tool calls; `POST /v1/audio/transcriptions`, of WAV; `POST /v1/audio/speech`, as
 
 <!-- not run: needs a call in progress -->
 ```sh
-python -m sandbox.control --directory DIR order rate_limit target=openai endpoint=completions times=3
-python -m sandbox.control --directory DIR order stall target=openai after=first project=ann
-python -m sandbox.control --directory DIR forget
+alias control=".venv/bin/python -m sandbox.control --directory DIR"
+control order rate_limit target=openai endpoint=completions times=3
+control order stall target=openai after=first project=ann
+control forget
 ```
 
 The same over HTTP, at the store's address: `POST /sandbox/behaviour` with `{"target": "openai", "name":

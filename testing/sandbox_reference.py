@@ -32,12 +32,14 @@ _BEGINS: Final = """\
 
 <!-- not run: needs a call in progress -->
 ```sh
-python -m sandbox.control --directory DIR conversations
-python -m sandbox.control --directory DIR order empty_turn conversation=0 turn=greeting turns=1 now=true
-python -m sandbox.control --directory DIR forget
+alias control=".venv/bin/python -m sandbox.control --directory DIR"
+control conversations
+control order empty_turn conversation=0 turn=greeting turns=1 now=true
+control forget
 ```
 
-`DIR` is where the sandbox wrote its `sandbox.env`; `--url URL` names the store's address instead.
+`DIR` is where the sandbox wrote its `sandbox.env`, in the demo `.podline/demo-7860`; `--url URL` names the
+store's address instead.
 `conversation=` takes a name or an index from the list. The same over HTTP, at the store's address: `GET
 /sandbox/conversations`, `POST /sandbox/behaviour` with `{"target": "model", "name": "empty_turn",
 "conversation": NAME, "now": true, ...}` and `DELETE /sandbox/behaviour`

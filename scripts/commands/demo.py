@@ -299,10 +299,12 @@ async def answers_ready(port: str, path: str) -> bool:
 
 
 def check_port(variable: str, port: str, others: tuple[str, ...] = ()) -> None:
-    """Report a taken port before anything starts; `others` are about to be taken by us."""
+    """Report a wrong or taken port before anything starts; `others` are about to be taken by us."""
+    if not (port.isdecimal() and 0 < int(port) < 65536):
+        raise CommandError(f"{variable} is {port!r}: set it to a port number from 1 to 65535.")
     if port in others or not is_free(port):
         raise CommandError(
-            f"Port {port} is taken by another program, or is no port number: choose another, such as "
+            f"Port {port} can't be used, probably because another program uses it: choose another, such as "
             f"{variable}=7861 scripts/demo"
         )
 
@@ -312,7 +314,7 @@ def is_free(port: str) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", int(port)))
-        except (OSError, OverflowError, ValueError):
+        except OSError:
             return False
     return True
 
