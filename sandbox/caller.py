@@ -387,13 +387,15 @@ def main() -> None:
         action="append",
         default=[],
         metavar="SENTENCE",
-        help="a sentence to say; repeat it for more, said in this order",
+        help="a sentence to say; repeat the option for more sentences",
     )
-    parser.add_argument("--agent", metavar="NAME", help="the agent to call, if not the controller's default")
+    parser.add_argument(
+        "--agent", metavar="NAME", help="the agent to call (default: the controller's default agent)"
+    )
     parser.add_argument(
         "--livekit",
         metavar="URL",
-        help="LiveKit's URL from here, if it differs from the one that callers get",
+        help="LiveKit's URL as seen from this machine, if it differs from the one that callers get",
     )
     options = parser.parse_args()
     try:

@@ -156,7 +156,7 @@ fetch_uv() {
       "$1/bin/python" -m pip install --quiet --disable-pip-version-check --retries 2 \
         --require-hashes --only-binary :all: -r "$2" && mkdir -p "$3/bin" && mv "$1/bin/uv" "$3/bin/uv"' \
     "$python" "$making" "$root/scripts/uv.txt" "$tools" ||
-    explain "$log" "uv $uv_version could not be installed; what was said is above (on Debian, venv is in a package of its own: apt-get install python3-venv)."
+    explain "$log" "uv $uv_version could not be installed; pip's output is above (on Debian, venv is in a separate package: apt-get install python3-venv)."
   rm -rf "$making" "$log"
 }
 
@@ -197,7 +197,7 @@ ensure_environment() {
     cd "$1" && wanted=$2 stamp=$3 uv=$4 python=$0 && shift 4 &&
       "$uv" sync --frozen --inexact --compile-bytecode --group commands --python "$python" "$@" &&
       echo "$wanted" > "$stamp"' "$python" "$root" "$wanted" "$stamp" "$uv" "$@" ||
-    explain "$log" "The environment could not be installed; the end of what uv said is above."
+    explain "$log" "The environment could not be installed; the end of uv's output is above."
   rm -f "$log"
   unfinished=()
 }
