@@ -59,7 +59,7 @@ def main() -> None:
         prog="python -m sandbox",
         description=__doc__,
         epilog=f"{_KEY} sets the key that Gemini and OpenAI accept, {_STORE_SECRETS} the comma-separated "
-        "secrets that the store accepts signatures of. By default, each run makes its own. "
+        "secrets whose signatures the store accepts. By default, each run makes its own. "
         "`python -m sandbox.control` orders a running sandbox to misbehave.",
     )
     parser.add_argument("--directory", type=Path, required=True, help="the directory to write files to")

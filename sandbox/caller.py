@@ -32,6 +32,9 @@ _RTVI_LABEL: Final = "rtvi-ai"
 _RTVI_VERSION: Final = "2.2.0"
 PATIENCE_SECONDS: Final = 20.0
 """How long a caller waits for anything by default."""
+_RECORD_TRIES: Final = 5
+_RECORD_PAUSE: Final = 0.5
+"""A bot leaves a moment before its end is on record."""
 
 T = TypeVar("T")
 NewLine = Callable[
@@ -223,7 +226,8 @@ class Caller:
             raise CallFailedError(f"waited {within:.0f} s in vain for {what}{self._so_far()}") from None
 
     def _so_far(self) -> str:
-        return "; the call so far:\n" + "\n".join(self.account())
+        lines = self.account()
+        return "; the call so far:\n" + "\n".join(lines) if lines else ""
 
     def _new_line(self) -> CallerLine | LiveKitLine:
         return self._make_line(self._random, self.ear, self._receive, self._note_bot_left)
@@ -329,14 +333,48 @@ def _described(message: Message) -> str | None:
 async def _converse(
     base_url: str, sentences: list[str], livekit_url: str | None, agent: str | None
 ) -> list[str]:
-    async with calling(base_url, Voice(), livekit_url=livekit_url, agent=agent) as (caller, session_id):
-        await caller.hears_bot()
+    _report(f"Starting a session at {base_url} ...")
+    async with aiohttp.ClientSession() as http:
+        session_id, room = await start_session(http, base_url, None, None, agent)
+        _report(f"Session {session_id}: waiting for the bot ...")
+        try:
+            async with calling(base_url, Voice(), room=room, livekit_url=livekit_url) as (caller, _):
+                await caller.hears_bot()
+                await caller.bot_quiet()
+                for sentence in sentences:
+                    _report(f"Saying: {sentence} ...")
+                    await caller.say(sentence)
+                    await caller.hears_bot()
+                    await _hear_out(caller, may_leave=sentence is sentences[-1])
+                return [f"session {session_id}", *caller.account()]
+        except CallFailedError as error:
+            record = await _on_record(http, f"{base_url}/v1/sessions/{session_id}")
+            raise CallFailedError(f"{error}\n{record}") from None
+
+
+async def _hear_out(caller: Caller, *, may_leave: bool) -> None:
+    """Wait until the bot is silent. It may leave meanwhile, as after a goodbye."""
+    try:
         await caller.bot_quiet()
-        for sentence in sentences:
-            await caller.say(sentence)
-            await caller.hears_bot()
-            await caller.bot_quiet()
-        return [f"session {session_id}", *caller.account()]
+    except CallFailedError:
+        if not (may_leave and caller.bot_left):
+            raise
+
+
+async def _on_record(http: aiohttp.ClientSession, url: str) -> str:
+    """Return how a session ended, in one line, or where to look."""
+    for _ in range(_RECORD_TRIES):
+        async with http.get(url) as response:
+            record = await response.json() if response.ok else {}
+        if record.get("reason") is not None:
+            return f"On the session's record: {record['reason']}. {record['message']}"
+        await asyncio.sleep(_RECORD_PAUSE)
+    return f"The session's record may say why: {url}"
+
+
+def _report(step: str) -> None:
+    sys.stderr.write(f"{step}\n")
+    sys.stderr.flush()
 
 
 def main() -> None:
@@ -349,17 +387,24 @@ def main() -> None:
         action="append",
         default=[],
         metavar="SENTENCE",
-        help="a sentence to say; repeat it for more, said in this order",
+        help="a sentence to say; repeat the option for more sentences",
     )
-    parser.add_argument("--agent", metavar="NAME", help="the agent to call, if not the controller's default")
+    parser.add_argument(
+        "--agent", metavar="NAME", help="the agent to call (default: the controller's default agent)"
+    )
     parser.add_argument(
         "--livekit",
         metavar="URL",
-        help="LiveKit's URL from here, if it differs from the one that callers get",
+        help="LiveKit's URL as seen from this machine, if it differs from the one that callers get",
     )
     options = parser.parse_args()
     try:
         account = asyncio.run(_converse(options.url.rstrip("/"), options.say, options.livekit, options.agent))
+    except KeyboardInterrupt:
+        _report("\rInterrupted.")
+        sys.exit(130)
+    except aiohttp.ClientConnectorError:
+        sys.exit(f"Nothing answers at {options.url}: start scripts/demo, or correct the address.")
     except (CallFailedError, aiohttp.ClientError) as error:
         sys.exit(f"The call failed: {error}")
     sys.stdout.write("\n".join(account) + "\n")

@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox.control",
         description=__doc__,
-        epilog="docs/reference/sandbox-model.md lists what can be ordered.",
+        epilog="docs/reference/sandbox-model.md lists the orders.",
     )
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--directory", type=Path, help="where the sandbox wrote its files")
@@ -35,16 +35,16 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("conversations", help="list the model's conversations that have a connection")
     order = commands.add_parser(
-        "order", help="order a misbehaviour, of the model unless target= says otherwise"
+        "order", help="order a misbehaviour: of the model, unless target= names another part"
     )
-    order.add_argument("name", help="such as empty_turn")
+    order.add_argument("name", help="the misbehaviour's name, such as empty_turn")
     order.add_argument(
         "parameters",
         nargs="*",
         metavar="key=value",
         help="parameters of the order; values are JSON or text; conversation= takes an index as well",
     )
-    commands.add_parser("forget", help="forget all orders; sessions that already misbehave go on")
+    commands.add_parser("forget", help="forget all orders; sessions that already misbehave continue")
     options = parser.parse_args()
     try:
         sys.stdout.write(_run(options, options.url or _store_url(options.directory)))

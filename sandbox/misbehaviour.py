@@ -26,7 +26,7 @@ class Misbehaviour(
     Attributes:
         target: The part of the sandbox.
         times: To how many sessions or requests it applies; None until everything is reset.
-        now: True if it applies to the sessions that are connected, instead of the next ones.
+        now: True if it applies to the connected sessions, instead of the next ones.
     """
 
     target: str

@@ -25,13 +25,18 @@ remove_unfinished() {
   done
 }
 
+# A copy of stderr for end_early: bash runs it inside the command that a signal interrupts, with that command's
+# redirections.
+exec 9>&2
+
 # end_early CODE LINE: what a signal does, in any phase.
 end_early() {
   trap '' INT TERM HUP
   set +e
+  exec 2>&9
   clear_line
   # Without what bash says about the processes that are killed.
-  exec 3>&2 2> /dev/null
+  exec 2> /dev/null
   if [ -n "$job" ]; then
     kill -TERM -- "-$job"
     # Not for long: nothing that is kept is written here.
@@ -42,7 +47,7 @@ end_early() {
     kill -KILL -- "-$job"
     wait "$job"
   fi
-  echo "$2" >&3
+  echo "$2" >&9
   remove_unfinished
   exit "$1"
 }
@@ -58,7 +63,7 @@ run_step() {
   shift 2
   [ -t 2 ] || echo "$name ..." >&2
   set -m
-  "$@" < /dev/null > "$log" 2>&1 &
+  "$@" < /dev/null > "$log" 2>&1 9>&- &
   job=$!
   set +m
   while kill -0 "$job" 2> /dev/null; do
@@ -151,7 +156,7 @@ fetch_uv() {
       "$1/bin/python" -m pip install --quiet --disable-pip-version-check --retries 2 \
         --require-hashes --only-binary :all: -r "$2" && mkdir -p "$3/bin" && mv "$1/bin/uv" "$3/bin/uv"' \
     "$python" "$making" "$root/scripts/uv.txt" "$tools" ||
-    explain "$log" "uv $uv_version could not be installed; what was said is above (on Debian, venv is in a package of its own: apt-get install python3-venv)."
+    explain "$log" "uv $uv_version could not be installed; pip's output is above (on Debian, venv is in a separate package: apt-get install python3-venv)."
   rm -rf "$making" "$log"
 }
 
@@ -192,7 +197,7 @@ ensure_environment() {
     cd "$1" && wanted=$2 stamp=$3 uv=$4 python=$0 && shift 4 &&
       "$uv" sync --frozen --inexact --compile-bytecode --group commands --python "$python" "$@" &&
       echo "$wanted" > "$stamp"' "$python" "$root" "$wanted" "$stamp" "$uv" "$@" ||
-    explain "$log" "The environment could not be installed; the end of what uv said is above."
+    explain "$log" "The environment could not be installed; the end of uv's output is above."
   rm -f "$log"
   unfinished=()
 }
@@ -205,5 +210,5 @@ exec_command() {
     hold=(env --block-signal=INT --block-signal=TERM --block-signal=HUP)
   fi
   cd "$root" || exit 1
-  exec "${hold[@]+"${hold[@]}"}" "$root/.venv/bin/python" -m "scripts.commands.$1" "${@:2}"
+  exec "${hold[@]+"${hold[@]}"}" "$root/.venv/bin/python" -m "scripts.commands.$1" "${@:2}" 9>&-
 }

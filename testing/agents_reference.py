@@ -22,16 +22,16 @@ _BEGINS: Final = f"""\
 
 <!-- Made by scripts/generate from controller/agents and testing/agents_reference.py. -->
 
-[Writing a bot](../writing-a-bot.md) says what an agent is and where its files belong. Every key may be left
-out, and so may either file. A key that is not listed here is refused. A file has at most {MOST_BYTES} bytes
+[Writing a bot](../writing-a-bot.md) says what an agent is and where its files belong. All keys and both
+files are optional. Podline refuses a key that is not listed here. A file may have at most {MOST_BYTES} bytes
 and {MOST_LEVELS} levels of nesting.
 """
 
 _BROKEN_BEGINS: Final = """\
 ## Definitions that can't be used
 
-What `GET /v1/agents` and the log say of each. What was written is never repeated: it may be a secret in the
-wrong place.
+`GET /v1/agents` and the log report these problems. They never repeat what was written, because it may be a
+secret in the wrong place.
 
 | File | Content | Problem |
 |---|---|---|"""

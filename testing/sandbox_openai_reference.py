@@ -21,36 +21,38 @@ from testing.order_tables import as_json, order_row, shared_rows
 PAGE: Final = Path(__file__).parent.parent / "docs" / "reference" / "sandbox-openai.md"
 
 _BEGINS: Final = """\
-# What the sandbox's OpenAI can be ordered to do
+# Faults of the sandbox's OpenAI
 
 <!-- Made by scripts/generate from sandbox/openai/orders.py and testing/sandbox_openai_reference.py. -->
 
-The sandbox serves what Pipecat's OpenAI services ask for: `POST /v1/chat/completions`, streamed or not, with
-tool calls; `POST /v1/audio/transcriptions`, of WAV; `POST /v1/audio/speech`, as PCM or WAV; and `GET
-/v1/models`. It takes the key in `OPENAI_API_KEY` of `sandbox.env`.
+The sandbox serves the requests that Pipecat's OpenAI services send: `POST /v1/chat/completions`, streamed or
+not, with tool calls; `POST /v1/audio/transcriptions`, of WAV; `POST /v1/audio/speech`, as PCM or WAV; and
+`GET /v1/models`. It accepts the key in `OPENAI_API_KEY` of `sandbox.env`.
 
 <!-- not run: needs a call in progress -->
 ```sh
-python -m sandbox.control --directory DIR order rate_limit target=openai endpoint=completions times=3
-python -m sandbox.control --directory DIR order stall target=openai after=first project=ann
-python -m sandbox.control --directory DIR forget
+alias control=".venv/bin/python -m sandbox.control --directory DIR"
+control order rate_limit target=openai endpoint=completions times=3
+control order stall target=openai after=first project=ann
+control forget
 ```
 
 The same over HTTP, at the store's address: `POST /sandbox/behaviour` with `{"target": "openai", "name":
-"rate_limit", ...}` and `DELETE /sandbox/behaviour`. `GET /sandbox/openai` lists the requests: when, of which
+"rate_limit", ...}` and `DELETE /sandbox/behaviour`. `GET /sandbox/openai` lists the requests: the time,
 project, address and instruction, what was heard, said and called, the usage, and how each ended
 ([sandbox/README.md](../../sandbox/README.md)).
 
-## In which requests
+## Aim an order at requests
 
 An order applies to the next `times` requests that fit it, and each request takes the oldest order that fits.
 Orders that name a `project` are for one caller: a bot whose environment has `OPENAI_PROJECT_ID=ann` sends
 that name with every request, to all three services. `instruction` is for one caller as well, if the bot's
-instructions name them. A refused key uses up no order. `now` is refused: requests are short.
+instructions name them. A request with a wrong key uses up no order. An order can't have `now`, because
+requests are short.
 
 OpenAI's client repeats a request by itself, twice unless told otherwise, after 408, 409, 429, a 5xx or a
-broken connection. It then waits as long as `Retry-After` says. So a bot only notices `rate_limit`, `status`
-and `cut` before the answer with `times` 3 or more.
+broken connection. It then waits as long as `Retry-After` says. So a bot notices `rate_limit`, `status`, and
+`cut` before the answer only if `times` is 3 or more.
 """
 
 SITUATIONS: Final[tuple[tuple[str, tuple[dict[str, Any], ...]], ...]] = (
@@ -72,12 +74,12 @@ SITUATIONS: Final[tuple[tuple[str, tuple[dict[str, Any], ...]], ...]] = (
     ("... before it", ({"name": "cut", "after": "request", "times": 3},)),
     ("The answer is cut off by a filter", ({"name": "ended_early", "reason": "content_filter"},)),
     ("The stream ends in an error", ({"name": "error_in_stream"},)),
-    ("The stream is no JSON", ({"name": "nonsense"},)),
+    ("The stream is not JSON", ({"name": "nonsense"},)),
     ("Silence instead of speech", ({"name": "wrong_speech"},)),
     ("No speech at all", ({"name": "wrong_speech", "sound": "nothing"},)),
     ("Nothing was understood", ({"name": "wrong_transcription"},)),
     ("Something else was understood", ({"name": "wrong_transcription", "text": "Save product nine."},)),
-    ("A tool's arguments are no JSON", ({"name": "bad_arguments"},)),
+    ("A tool's arguments are not JSON", ({"name": "bad_arguments"},)),
     ("A tool is called twice with one id", ({"name": "repeated_call_id"},)),
     ("A tool is called with the id of an earlier call", ({"name": "repeated_call_id", "how": "earlier"},)),
     ("A tool that was not declared", ({"name": "unknown_tool"},)),
@@ -92,7 +94,7 @@ def page() -> str:
     return "\n".join(
         [
             _BEGINS,
-            "| Parameter of | | |\n| --- | --- | --- |",
+            "| Of | Parameter | Meaning |\n| --- | --- | --- |",
             *shared_rows("all", Misbehaviour),
             *shared_rows("all", OpenAIOrder),
             *shared_rows("*requests*", OrderOfRequests),

@@ -19,61 +19,63 @@ PAGE: Final = Path(__file__).parent.parent / "docs" / "reference" / "sandbox-mod
 _SHARED: Final[tuple[tuple[str, type[msgspec.Struct]], ...]] = (
     ("all", Misbehaviour),
     ("all", Aimed),
-    ("those with a moment or turns", OfTurn),
-    ("those with a moment", AtMoment),
-    ("those of turns", OfTurns),
-    ("those of calls", OfCalls),
+    ("orders with a moment or turns", OfTurn),
+    ("orders with a moment", AtMoment),
+    ("orders for turns", OfTurns),
+    ("orders for tool calls", OfCalls),
 )
 
 _BEGINS: Final = """\
-# What the sandbox's model can be ordered to do
+# Faults of the sandbox's model
 
 <!-- Made by scripts/generate from sandbox/gemini/faults.py, manners.py and testing/sandbox_reference.py. -->
 
 <!-- not run: needs a call in progress -->
 ```sh
-python -m sandbox.control --directory DIR conversations
-python -m sandbox.control --directory DIR order empty_turn conversation=0 turn=greeting turns=1 now=true
-python -m sandbox.control --directory DIR forget
+alias control=".venv/bin/python -m sandbox.control --directory DIR"
+control conversations
+control order empty_turn conversation=0 turn=greeting turns=1 now=true
+control forget
 ```
 
-`DIR` is where the sandbox wrote its `sandbox.env`; `--url URL` names the store's address instead.
+`DIR` is the directory with the sandbox's `sandbox.env`, for the demo `.podline/demo-7860`. Instead of it,
+`--url URL` names the store's address.
 `conversation=` takes a name or an index from the list. The same over HTTP, at the store's address: `GET
 /sandbox/conversations`, `POST /sandbox/behaviour` with `{"target": "model", "name": "empty_turn",
 "conversation": NAME, "now": true, ...}` and `DELETE /sandbox/behaviour`
 ([sandbox/README.md](../../sandbox/README.md)).
 
-## In which call, and when
+## Aim an order at a call and a moment
 
 An order without `conversation` applies to all callers: to the next `times` connections, or with `now` to
 all that are open. With `conversation` it applies to that caller alone: to the caller's next `times`
 connections, or with `now` to the open one and, if `times` is more, to those that follow. It follows the
 caller if a handle resumes the conversation, and if a reconnect begins another one: a connection that
 begins anew from the same address within 10 seconds after one was lost counts as the same caller's
-(`succeeds` in the records). A connection is lost if it broke, or if an order applied to it; a client that
-closes any other connection has left. `DELETE /sandbox/behaviour` also forgets who lost a connection.
+(`succeeds` in the records). A connection counts as lost if it broke, or if an order applied to it. A client
+that closes any other connection has left. `DELETE /sandbox/behaviour` also forgets who lost a connection.
 
 An order with `"instruction": TEXT` applies to the one caller whose system instruction contains the text, even
 if that caller has yet to connect. It follows the caller in the same way, but recognizes them by the
 instruction when a connection begins anew, so that many callers of one address may lose connections at the
-same time. What happens before the setup (`unreachable`, `http_status`) still goes by time and address, and
-applies to a caller only after a loss.
+same time. Before the setup (`unreachable`, `http_status`) there is no instruction yet: there the sandbox goes
+by time and address, and an order applies to a caller only after a loss.
 
-A connection takes the oldest of the faults that wait, and all manners. Orders with `now` add up.
+A new connection takes the oldest fault that waits, and all manners. Orders with `now` add up.
 """
 
 MOMENTS: Final[dict[Moment, str]] = {
-    "connect": "the client's setup has come; a `drop` then is a refusal",
+    "connect": "the client's setup arrived; a `drop` at this moment is a refusal",
     "setup": "the setup was answered",
-    "turn_start": "the model begins a turn, and has sent nothing of it: the caller's words were understood",
+    "turn_start": "the model has understood the caller and begins a turn, but has sent nothing of it",
     "audio": "a turn's first audio was sent",
     "tool_call": "a tool call was sent",
-    "tool_response": "a tool's result has come; a `drop` loses it",
+    "tool_response": "a tool's result arrived; a `drop` loses it",
     "tool_call_cancellation": "a cancellation was sent, such as after a barge-in over a running tool",
     "interrupted": "an interruption was sent",
     "speech": "the caller begins to speak",
-    "generation_complete": "the end of what is generated was sent",
-    "turn_complete": "the end of a turn was sent",
+    "generation_complete": "`generationComplete` was sent",
+    "turn_complete": "`turnComplete` was sent",
     "resumption_update": "a handle was sent",
 }
 
@@ -88,7 +90,7 @@ SITUATIONS: Final[tuple[tuple[str, tuple[dict[str, Any], ...]], ...]] = (
     ),
     ("A greeting is empty", ({"name": "empty_turn", "turn": "greeting"},)),
     ("Nothing follows a tool's result", ({"name": "empty_turn", "turn": "tool_result"},)),
-    ("A thought every 5 s for ever", ({"name": "thoughts", "every_seconds": 5},)),
+    ("A thought every 5 s, endlessly", ({"name": "thoughts", "every_seconds": 5},)),
     ("Three thoughts, then the answer", ({"name": "thoughts", "every_seconds": 1, "count": 3},)),
     ("Audio of zeros", ({"name": "wrong_audio", "sound": "zeros"},)),
     ("Audio of amplitude 40", ({"name": "wrong_audio", "sound": "noise", "amplitude": 40},)),
@@ -163,7 +165,10 @@ SITUATIONS: Final[tuple[tuple[str, tuple[dict[str, Any], ...]], ...]] = (
     ("... over 16 MiB", ({"name": "huge_message", "bytes": 20_000_000, "after": "turn_start"},)),
     ("No pongs", ({"name": "withhold_pongs"},)),
     ("TCP stalls", ({"name": "stall", "reads": False, "after": "turn_start"},)),
-    ("Closed as try again later", ({"name": "drop", "code": 1013, "reason": "Try again later"},)),
+    (
+        "The connection is closed with the reason `Try again later`",
+        ({"name": "drop", "code": 1013, "reason": "Try again later"},),
+    ),
     ("Overloaded at connect, twice", ({"name": "http_status", "status": 503, "times": 2},)),
     ("Out of quota at connect", ({"name": "http_status", "status": 429},)),
     ("The setup is answered after 5 s", ({"name": "delayed", "what": ["setup"], "seconds": 5},)),
@@ -181,14 +186,14 @@ def page() -> str:
     return "\n".join(
         [
             _BEGINS,
-            "| Parameter of | | |\n| --- | --- | --- |",
+            "| Of | Parameter | Meaning |\n| --- | --- | --- |",
             *(row for whose, kind in _SHARED for row in shared_rows(whose, kind)),
             "\n| `after` | The moment |\n| --- | --- |",
             *(f"| `{moment}` | {words} |" for moment, words in MOMENTS.items()),
-            "\n## Faults: they spoil a connection\n",
+            "\n## Faults, which disturb a connection\n",
             _TABLE.format("Fault"),
             *map(_row, faults),
-            "\n## Manners: they change what is sent\n",
+            "\n## Manners, which change what the model sends\n",
             _TABLE.format("Manner"),
             *map(_row, manners),
             '\n## Situations\n\n| Situation | Orders, with `"target": "model"` |\n| --- | --- |',

@@ -21,7 +21,7 @@ _WIDTH: Final = 120
 _COMMAND: Final = "scripts/generate"
 
 _EXAMPLE_BEGINS: Final = f"""\
-# Copy to `.env` in the directory where `podline serve` is started. The environment overrules this file.
+# Copy to `.env` in the directory where `podline serve` is started. Environment variables override this file.
 # A line with # shows the default, or an example where there is no default. Made by {_COMMAND}.
 """
 
@@ -30,11 +30,12 @@ _REFERENCE_BEGINS: Final = f"""\
 
 <!-- Made by {_COMMAND} from controller/settings. -->
 
-The controller reads environment variables, and a file `.env` in the directory where it is started. The
-environment overrules the file; an empty value counts as none. [`.env.example`](../../.env.example) is such a
-file, with all of them. A value that can't be used ends the controller at once, with exit code 64 and one line
-that names the variable and what to do. A variable that begins with `PODLINE_` and that nothing reads is
-logged as [`unknown setting`](events.md#the-controllers-events), with the closest real name.
+The controller reads environment variables, and a file `.env` in the directory where it is started.
+Environment variables override the file, and an empty value counts as not set.
+[`.env.example`](../../.env.example) is an example of the file, with all variables. If the controller can't
+use a value, it exits at once with code 64 and one line that names the variable and says what to do. It logs a
+variable that begins with `PODLINE_` and that nothing reads as
+[`unknown setting`](events.md#the-controllers-events), with the closest real name.
 """
 
 

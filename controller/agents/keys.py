@@ -41,28 +41,28 @@ DEPLOY_KEYS: Final = (
         name="agent_name",
         type=strict(matching(rf"{NAME_PATTERN}")),
         expects="a name of at most 40 lower-case letters, digits and hyphens, not beginning with `start`",
-        meaning="The agent's name. If it is left out, that of the directory or the ConfigMap's label.",
+        meaning="The agent's name. If it is left out, the directory's name or the ConfigMap's label.",
         field="name",
     ),
     DefinitionKey(
         name="image",
         type=strict(matching(r"[!-~]{1,400}:[!-~]{1,111}")),
         expects='an image with its tag, such as "registry.example.com/shop:1.4"',
-        meaning="The image that its Jobs run. If it is left out, that of the Job template.",
+        meaning="The image that the agent's Jobs run. If it is left out, the Job template's.",
         field="image",
     ),
     DefinitionKey(
         name="image_credentials",
         type=_RESOURCE_NAME,
         expects=_A_RESOURCE_NAME,
-        meaning="The Secret with which a cluster pulls the image.",
+        meaning="The Secret that a cluster uses to pull the image.",
         field="image_credentials",
     ),
     DefinitionKey(
         name="secret_set",
         type=_RESOURCE_NAME,
         expects=_A_RESOURCE_NAME,
-        meaning="The set of variables that this agent's bots get, and no other's.",
+        meaning="The set of variables that this agent's bots get, and other agents' bots don't.",
         field="secret_set",
     ),
     DefinitionKey(
@@ -98,7 +98,7 @@ DEPLOY_KEYS: Final = (
         name="scaling.max_agents",
         type=strict(whole(1, 10_000)),
         expects="a whole number from 1 to 10000",
-        meaning="The most sessions at the same time. At least `scaling.min_agents`.",
+        meaning="The maximum number of concurrent sessions. At least `scaling.min_agents`.",
         field="max_agents",
     ),
     DefinitionKey(
@@ -141,14 +141,14 @@ DEPLOY_KEYS: Final = (
         type=strict(text(128)),
         expects="a text of at most 128 characters",
         meaning="Accepted for Pipecat Cloud.",
-        note="Builds of Pipecat Cloud can't be fetched: name an image.",
+        note="Podline can't fetch builds from Pipecat Cloud: name an image.",
     ),
     DefinitionKey(
         name="git",
         type=_TABLE,
         expects=_A_TABLE,
         meaning="Accepted for Pipecat Cloud.",
-        note="Nothing is built from a repository here: build an image and name it.",
+        note="Podline builds nothing from a repository: build an image and name it.",
     ),
     DefinitionKey(
         name="docker",
@@ -181,14 +181,14 @@ PODLINE_KEYS: Final = (
             Annotated[list[RoomKind], Field(min_length=1, max_length=3), AfterValidator(without_repetition)]
         ),
         expects='a list of "daily", "livekit" and "webrtc", each at most once',
-        meaning="The kinds of rooms that the bot supports. If it is left out, all.",
+        meaning="The kinds of rooms that the bot supports. If it is left out, all kinds.",
         field="rooms",
     ),
     DefinitionKey(
         name="sessions_per_user",
         type=strict(whole(1, 10_000)),
         expects="a whole number from 1 to 10000",
-        meaning="The most sessions of one user at the same time, within PODLINE_SESSIONS_PER_USER.",
+        meaning="The maximum number of concurrent sessions of one user, within PODLINE_SESSIONS_PER_USER.",
         field="sessions_per_user",
     ),
     DefinitionKey(
@@ -252,7 +252,7 @@ PODLINE_KEYS: Final = (
         name="mute_seconds",
         type=strict(Annotated[number(0, 300), AfterValidator(mute_seconds)]),
         expects="0, or a number from 2 to 300",
-        meaning="How long a caller who is owed an answer may hear nothing; 0 for a bot that is silent by "
+        meaning="How long a caller may wait for an answer and hear nothing; 0 for a bot that is silent by "
         "design. If it is left out, PODLINE_MUTE_SECONDS.",
         field="mute_seconds",
     ),
@@ -268,7 +268,7 @@ PODLINE_KEYS: Final = (
         name="activity",
         type=strict(Redaction),
         expects='"none", "values" or "all"',
-        meaning="What is left out of the calls' activity: nothing, values, or all of it.",
+        meaning="What to leave out of the calls' activity: nothing, the values, or all of it.",
         field="activity",
     ),
     DefinitionKey(

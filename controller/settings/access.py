@@ -60,14 +60,14 @@ class AccessSettings(Group):
     )
     public_start: bool = variable(
         "PODLINE_PUBLIC_START",
-        "Open the page, /start and offers to everybody.",
+        "Open the page, /start and offers to everybody, without a key.",
         default=False,
     )
     docs: bool | None = variable(
         "PODLINE_DOCS",
         "Serve the API's reference at /docs and its description at /openapi.json, to everybody who reaches "
-        "PODLINE_PORT. By default only without PODLINE_KEYS_FILE, so to this machine alone; where they are "
-        "not served, both answer 404.",
+        "PODLINE_PORT. By default, the controller serves them only if PODLINE_KEYS_FILE is not set, which "
+        "means to this machine alone. Otherwise both answer 404.",
         example="true",
     )
     public_starts_per_minute: PositiveInt = variable(

@@ -85,7 +85,7 @@ PASSED_ON: Final = (
     ),
     Variable(
         name=environment.STOP_SECS,
-        description="Silence that ends the caller's turn.",
+        description="How long the caller must be silent for their turn to end.",
         default="0.5",
         unit="seconds",
     ),
@@ -103,14 +103,14 @@ PASSED_ON: Final = (
     ),
     Variable(
         name=environment.IDLE_SECONDS,
-        description="How long both sides may be silent.",
+        description="How long both sides may be silent before the call ends.",
         default="300",
         unit="seconds",
     ),
     Variable(
         name=environment.MUTE_SECONDS,
-        description="How long a caller who is owed an answer may hear nothing, not counting the time that "
-        "tools take; then the call ends. 0 for bots that are silent by design, otherwise 2 to 300.",
+        description="How long a caller may wait for an answer and hear nothing, not counting the time that "
+        "tools take. Then the call ends. Set 0 for bots that are silent by design, otherwise 2 to 300.",
         default="8",
         unit="seconds",
     ),
@@ -125,7 +125,7 @@ PASSED_ON: Final = (
 TRACES: Final = (
     Variable(
         name="OTEL_EXPORTER_OTLP_ENDPOINT",
-        description="Where the controller and bots send spans, over HTTP. If not set, there are none. "
+        description="Where the controller and bots send spans, over HTTP. If not set, they send none. "
         "docs/observing.md says what they contain.",
         example="http://127.0.0.1:4318",
     ),

@@ -24,7 +24,7 @@ class BudgetSettings(Group):
     )
     cost: BudgetCost | None = variable(
         "PODLINE_BUDGET_COST",
-        "The same as an amount of money. Needs PODLINE_PRICES_FILE.",
+        "The default budget as an amount of money. Needs PODLINE_PRICES_FILE.",
         unit="the price file's currency",
         example="1.50",
     )
@@ -37,7 +37,8 @@ class BudgetSettings(Group):
     )
     max_cost: BudgetCost | None = variable(
         "PODLINE_MAX_BUDGET_COST",
-        "The same as an amount of money; PODLINE_BUDGET_COST if not set. Needs PODLINE_PRICES_FILE.",
+        "The largest budget as an amount of money; PODLINE_BUDGET_COST if not set. Needs "
+        "PODLINE_PRICES_FILE.",
         unit="the price file's currency",
         example="5",
     )

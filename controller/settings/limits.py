@@ -54,14 +54,14 @@ class LimitSettings(Group):
     )
     max_duration_seconds: PositiveInt = variable(
         "PODLINE_MAX_DURATION_SECONDS",
-        "The longest session that a request may ask for, and the default.",
+        "The longest duration that a request may ask for; also the default.",
         default=1800,
         unit="seconds",
         le=86_400,
     )
     grace_seconds: PositiveFloat = variable(
         "PODLINE_GRACE_SECONDS",
-        "How long a bot that is asked to end may take before it is killed.",
+        "How long a bot may take to end after it was asked to, before it is killed.",
         default=30,
         unit="seconds",
         le=3600,

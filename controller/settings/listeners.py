@@ -72,7 +72,7 @@ class ListenerSettings(Group):
     )
     public_url: str | None = variable(
         "PODLINE_PUBLIC_URL",
-        "The URL at which callers reach the controller, if it is another one, for example behind a proxy. "
+        "The URL at which callers reach the controller, if it differs, for example behind a proxy. "
         "Needs PODLINE_KEYS_FILE: behind a proxy every request comes from this machine.",
         example="https://voice.example.com",
     )

@@ -41,14 +41,14 @@ class MetricsSettings(Group):
     )
     models: Annotated[tuple[Label, ...], COMMA_SEPARATED] = variable(
         "PODLINE_MODELS",
-        "The same for models. Those in the price file always have their own series.",
+        "Models with their own series, likewise. Those in the price file always have one.",
         default=default_agent.MODELS,
         max_length=MAX_LABELS,
     )
     services: Annotated[tuple[Label, ...], COMMA_SEPARATED] = variable(
         "PODLINE_SERVICES",
-        "The same for services, by the names of Pipecat's classes. Those in the price file always have their "
-        "own series.",
+        "Services with their own series, likewise, by the names of Pipecat's classes. Those in the price "
+        "file always have one.",
         default=default_agent.SERVICES,
         max_length=MAX_LABELS,
     )

@@ -74,9 +74,9 @@ class WebRtcSettings(Group):
     )
     refuse_private_candidates: bool = variable(
         "PODLINE_REFUSE_PRIVATE_CANDIDATES",
-        "Keep bots from sending to private, link-local and loopback addresses that callers claim. "
-        "Use it only if all callers are on the internet: those on a LAN or this machine have no others. "
-        "Metadata services are always refused.",
+        "Keep bots from sending to private, link-local and loopback addresses in callers' offers. "
+        "Set it only if all callers are on the internet: those on a LAN or this machine have no other "
+        "address. Metadata services are always refused.",
         default=False,
     )
 
@@ -99,7 +99,7 @@ class DailySettings(Group):
     )
     api_url: str | None = variable(
         "DAILY_API_URL",
-        "Another address for Daily's API. The sandbox sets it, and a key.",
+        "Another address for Daily's API. The sandbox sets it, together with a key.",
         example="https://api.daily.co/v1",
     )
 
@@ -114,7 +114,7 @@ class LiveKitSettings(Group):
     )
     public_url: str | None = variable(
         "LIVEKIT_PUBLIC_URL",
-        "Its address for callers, if it differs.",
+        "The server's address for callers, if it differs from LIVEKIT_URL.",
         example="wss://livekit.example.com",
     )
     api_key: str | None = variable("LIVEKIT_API_KEY", "The name of an API key of that server.")

@@ -40,7 +40,7 @@ class NotFound(ControllerError):
 
 
 class OriginNotAllowed(ControllerError):
-    """The page that sent the request is another site's, and not a listed one."""
+    """The request comes from a page of another site, which the controller doesn't allow."""
 
     status, code, title = 403, "origin_not_allowed", "Pages of this origin may not do this"
     caller_message = "This page is not allowed to make calls here; please tell the people who run it."

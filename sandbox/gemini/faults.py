@@ -56,7 +56,8 @@ class Aimed(Misbehaviour, frozen=True, kw_only=True):
 
     Attributes:
         conversation: Only for the caller of this conversation, also after a reconnect that began another one.
-        instruction: Only for the caller whose system instruction contains this text, even one yet to come.
+        instruction: Only for the caller whose system instruction contains this text, even one who connects
+            later.
         connection: Which connections: those that begin anew, those that resume with a handle, or all.
     """
 
@@ -130,8 +131,8 @@ class OfTurn(Aimed, frozen=True, kw_only=True):
     """Something that goes wrong in certain turns of the model.
 
     Attributes:
-        turn: In turns of this kind: the model speaks first, answers the caller or calls a tool for them, or
-            goes on with the tool's result.
+        turn: In turns of this kind, in which the model speaks first, answers the caller or calls a tool for
+            them, or continues after the tool's result.
         utterance: In turns that answer the caller's utterance of this number; the greeting's is 0.
     """
 
@@ -173,13 +174,13 @@ class GoAway(AtMoment, frozen=True, kw_only=True):
 
 
 class Stall(AtMoment, frozen=True, kw_only=True):
-    """Says nothing more, and reads everything; or nothing, so that the client's socket fills up."""
+    """Says nothing more. Still reads everything, or nothing, so that the client's socket fills up."""
 
     reads: bool = True
 
 
 class Nonsense(AtMoment, frozen=True):
-    """Sends an empty message, an unknown one, half of one, and one that is no text."""
+    """Sends an empty message, an unknown one, half of one, and one that is not text."""
 
 
 class HugeMessage(AtMoment, frozen=True, kw_only=True):
@@ -189,7 +190,7 @@ class HugeMessage(AtMoment, frozen=True, kw_only=True):
 
 
 class FalseInterruption(AtMoment, frozen=True):
-    """Says that it was interrupted, and goes on."""
+    """Says that it was interrupted, but goes on."""
 
 
 class WithholdPongs(AtMoment, frozen=True):

@@ -59,7 +59,7 @@ class EmptyTurn(OfTurns, frozen=True):
 
 
 class Thoughts(OfTurns, frozen=True, kw_only=True):
-    """Sends a thought every few seconds before it answers: this many, or for ever."""
+    """Sends a thought every few seconds before it answers: this many, or endlessly."""
 
     every_seconds: Annotated[float, msgspec.Meta(ge=0.01, le=600)] = 5.0
     count: Count | None = None
@@ -72,7 +72,7 @@ class WrongAudio(OfTurns, frozen=True, kw_only=True):
         sound: What is heard, for as long as the answer would be.
         amplitude: How loud it is, unless it is speech or zeros. A whisper is speech whose full scale this is.
         rate: Samples per second.
-        mime_type: What it is said to be, if not PCM of that rate.
+        mime_type: What the message says that it is, if not PCM of that rate.
         odd_bytes: Cuts each message's audio in two, in the middle of a sample.
         chunk_seconds: Length of the audio in one message; by default 0.04.
         from_seconds: Where in the turn's audio this begins.
@@ -150,11 +150,11 @@ class NoResumptionHandles(OfTurns, frozen=True, kw_only=True):
 
 
 class Amnesia(Manner, frozen=True):
-    """Takes a handle, and has forgotten the conversation."""
+    """Accepts a handle, but has forgotten the conversation."""
 
 
 class ToolCallCancellation(OfCalls, frozen=True, kw_only=True):
-    """Cancels the call, and says nothing in that turn; after its result, it answers all the same.
+    """Cancels the call, and says nothing in that turn; if its result has come, it answers anyway.
 
     Attributes:
         after_result: Cancels the call once its result has come.

@@ -60,7 +60,8 @@ class OrderOfCompletions(OpenAIOrder, frozen=True, kw_only=True):
     """An order for completions.
 
     Attributes:
-        turn: Which: those in which the model speaks first, answers the caller or a tool's result, or all.
+        turn: Which requests: those in which the model speaks first, answers the caller or a tool's result,
+            or all.
     """
 
     turn: Literal["any"] | TurnKind = "any"
@@ -78,13 +79,13 @@ class OrderOfCalls(OrderOfCompletions, frozen=True, kw_only=True):
 
 
 class RateLimit(OrderOfRequests, frozen=True, kw_only=True, tag="rate_limit"):
-    """Answers 429 with `Retry-After`, as one request too many."""
+    """Answers 429 with `Retry-After`, as after too many requests."""
 
     retry_after_seconds: Seconds = 1.0
 
 
 class OutOfQuota(OrderOfRequests, frozen=True, tag="out_of_quota"):
-    """Answers 429, as a request that nobody pays for."""
+    """Answers 429, as if the account's quota were used up."""
 
 
 class InvalidKey(OrderOfRequests, frozen=True, tag="invalid_key"):
@@ -99,7 +100,7 @@ class OpenAIStatus(OrderOfRequests, frozen=True, kw_only=True, tag="status"):
 
 
 class OpenAIStall(OrderOfRequests, frozen=True, kw_only=True, tag="stall"):
-    """Falls silent for so long, or until the client gives up.
+    """Falls silent for this long, or until the client gives up.
 
     Attributes:
         after: When: before the answer, after its headers, or after its first word or sound.
@@ -171,7 +172,7 @@ class WrongTranscription(OpenAIOrder, frozen=True, kw_only=True, tag="wrong_tran
 
 
 class WrongSpeech(OpenAIOrder, frozen=True, kw_only=True, tag="wrong_speech"):
-    """Speaks otherwise than it should.
+    """Sends wrong audio.
 
     Attributes:
         sound: Silence of the same length, nothing at all, or speech that ends in the middle of a sample.

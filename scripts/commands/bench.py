@@ -36,10 +36,16 @@ def bench(
     ] = "",
     subject: Annotated[str, typer.Argument(help="A revision for 'against', a checkout for 'examples'.")] = "",
     *,
-    count: Annotated[int, typer.Option(min=0, help="How many; 0 for the number in --list.")] = 0,
-    small: Annotated[bool, typer.Option("--small", help="Only show that it works.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Make the same random choices as another run.")] = 0,
-    results: Annotated[Path, typer.Option(help="The folder for results.")] = RESULTS,
+    count: Annotated[
+        int, typer.Option(min=0, help="How many calls, sessions or inputs; 0 for the number in --list.")
+    ] = 0,
+    small: Annotated[
+        bool, typer.Option("--small", help="Run a small version, which only shows that the bench works.")
+    ] = False,
+    seed: Annotated[
+        int, typer.Option(min=0, help="The seed of another run, to make the same random choices.")
+    ] = 0,
+    results: Annotated[Path, typer.Option(help="The directory for results.")] = RESULTS,
     list_: Annotated[bool, typer.Option("--list", help="List the benches.")] = False,
 ) -> None:
     """Measure Podline on this machine, beside something bare wherever that makes sense."""
@@ -98,7 +104,7 @@ def run_all(orders: Sequence[Order]) -> None:
             _say(str(error))
             failed.append(order.bench)
     if failed:
-        raise CommandError(f"Not complete: {', '.join(failed)}. What they measured is kept.")
+        raise CommandError(f"Not completed: {', '.join(failed)}. What they measured is kept.")
 
 
 def run_bench(order: Order) -> None:

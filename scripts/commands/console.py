@@ -9,9 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
+import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
@@ -77,7 +79,7 @@ def run_command(command: Callable[[], object]) -> NoReturn:
     code: int | str | None = 0
     try:
         interruption.listen()
-        command()
+        _call(command)
     except (KeyboardInterrupt, asyncio.CancelledError):
         if interruption.signal is None:
             raise
@@ -98,6 +100,14 @@ def run_command(command: Callable[[], object]) -> NoReturn:
         _write("Interrupted." if interruption.signal == signal.SIGINT else "Ended by a signal.")
         code = 128 + interruption.signal
     sys.exit(code)
+
+
+def _call(command: Callable[[], object]) -> None:
+    if isinstance(command, typer.Typer):
+        # Help and errors name what people type, not "python -m scripts.commands.kind_up".
+        command(prog_name=f"scripts/{Path(sys.argv[0]).stem.replace('_', '-')}")
+    else:
+        command()
 
 
 def _report(error: CommandError) -> None:

@@ -118,7 +118,7 @@ class DemoProgram:
 
     def _failed(self, how: str) -> CommandError:
         said = self.log.read_text(errors="replace")
-        return failed(f"The {self.name} {how}: the end of {self.log} is above.", said)
+        return failed(f"The {self.name} {how}; the end of its log {self.log} is above.", said)
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -128,7 +128,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def demo(
     *,
     no_sandbox: Annotated[
-        bool, typer.Option("--no-sandbox", help="Use the keys of .env and Google's own model.")
+        bool,
+        typer.Option("--no-sandbox", help="Use Google's model and your own store, with the keys in .env."),
     ] = False,
     observe: Annotated[
         bool, typer.Option("--observe", help="Start a Prometheus with Podline's rules as well.")
@@ -138,7 +139,7 @@ def demo(
     settings = {**dotenv_values(ROOT / ".env"), **os.environ}
     with tempfile.TemporaryDirectory(prefix="podline-demo-", ignore_cleanup_errors=True) as scratch:
         if observe:
-            with step("Looking for Prometheus, and getting it if need be"):
+            with step("Finding or downloading Prometheus"):
                 asyncio.run(ensure_prometheus(Path(scratch) / "prometheus.log"))
         plan = make_plan(settings, Path(scratch), with_sandbox=not no_sandbox, observe=observe)
         asyncio.run(run(plan))
@@ -299,10 +300,12 @@ async def answers_ready(port: str, path: str) -> bool:
 
 
 def check_port(variable: str, port: str, others: tuple[str, ...] = ()) -> None:
-    """Report a taken port before anything starts; `others` are about to be taken by us."""
+    """Report a wrong or taken port before anything starts; `others` are about to be taken by us."""
+    if not (port.isdecimal() and 0 < int(port) < 65536):
+        raise CommandError(f"{variable} is {port!r}: set it to a port number from 1 to 65535.")
     if port in others or not is_free(port):
         raise CommandError(
-            f"Port {port} is taken by another program, or is no port number: choose another, such as "
+            f"Port {port} can't be used, probably because another program uses it: choose another, such as "
             f"{variable}=7861 scripts/demo"
         )
 
@@ -312,7 +315,7 @@ def is_free(port: str) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", int(port)))
-        except (OSError, OverflowError, ValueError):
+        except OSError:
             return False
     return True
 
@@ -350,19 +353,19 @@ def welcome(plan: Plan) -> str:
     if plan.with_sandbox:
         note = "The model and the store are stand-ins on this machine: no account, no key, no internet."
     else:
-        note = "The model is Google's, the store your own: the keys are those of .env."
+        note = "The model is Google's and the store is your own, with the keys in .env."
     observed = ""
     if plan.prometheus is not None:
         observed = indent(f"\n{plan.prometheus.guide()}\n", "  ")
         if plan.prices is not None:
-            observed += f"  Prices are the examples of {plan.prices.relative_to(ROOT)}.\n"
+            observed += f"  Costs are computed from the example prices in {plan.prices.relative_to(ROOT)}.\n"
     return f"""
   Podline is ready:  http://127.0.0.1:{plan.port}/
 
   Click "Start talking" and say: find running shoes under one hundred dollars.
   {note}
 {observed}
-  Logs are in {plan.logs.relative_to(ROOT)}. Ctrl-C ends everything.
+  Logs are in {plan.logs.relative_to(ROOT)}. Press Ctrl-C to stop everything.
 """
 
 

@@ -16,8 +16,8 @@ MODULES: Final = {
     "testing.reasons_reference": "the reference of reasons",
     "testing.metrics_reference": "the reference of metrics",
     "testing.agents_reference": "the document of agents' definitions",
-    "testing.sandbox_reference": "what the sandbox's Gemini can be ordered to do",
-    "testing.sandbox_openai_reference": "what the sandbox's OpenAI can be ordered to do",
+    "testing.sandbox_reference": "the faults of the sandbox's Gemini",
+    "testing.sandbox_openai_reference": "the faults of the sandbox's OpenAI",
     "testing.web.generated": "the example web app's API, products and exchanges with the store",
     "testing.api_reference": "the reference of the API",
     "testing.web.swagger_ui": "Swagger UI for /docs",
@@ -35,9 +35,9 @@ def generate() -> None:
     """Generate what is made from code."""
     for number, (module, what) in enumerate(MODULES.items(), start=1):
         with step(f"{number} of {len(MODULES) + 1}: {what}"):
-            run_program([sys.executable, "-m", module], f"{module} failed; what it said is above.")
+            run_program([sys.executable, "-m", module], f"{module} failed: its output is above.")
     with step(f"{len(MODULES) + 1} of {len(MODULES) + 1}: the example web app's types"):
-        run_program(EXAMPLE, "npm failed; what it said is above.")
+        run_program(EXAMPLE, "npm failed: its output is above.")
 
 
 if __name__ == "__main__":

@@ -17,13 +17,13 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def kind_down() -> None:
     """Delete the kind cluster that scripts/kind-up has created, with all that is in it."""
     if shutil.which("kind") is None:
-        raise CommandError("kind is not on the PATH, so there is no cluster of scripts/kind-up to delete.")
+        raise CommandError("kind is not on the PATH, so there is no cluster from scripts/kind-up to delete.")
     if not cluster_exists():
         sys.stdout.write(f"There is no kind cluster {CLUSTER}.\n")
         return
     delete_cluster()
     sys.stdout.write(
-        "The images are left: docker image ls 'podline-*', and kind's own: docker image ls kindest/node\n"
+        "The images remain: docker image ls 'podline-*', and kind's own: docker image ls kindest/node\n"
     )
 
 

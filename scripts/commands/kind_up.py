@@ -31,7 +31,7 @@ What else to do:
   key=$(kubectl -n podline get secret podline-admin-key -o 'jsonpath={.data.key}' | base64 -d)
   curl -H "Authorization: Bearer $key" http://127.0.0.1:7860/v1/sessions
 
-scripts/kind-up again brings in what you have changed; scripts/kind-down takes everything away.
+Run scripts/kind-up again to apply your changes; scripts/kind-down takes everything away.
 """
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

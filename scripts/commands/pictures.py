@@ -26,7 +26,7 @@ def take_pictures() -> None:
     with step("Visiting the pages in each of their states"):
         run_program(
             [sys.executable, "-m", "tests", "-q", *tests, "--pictures", FOLDER],
-            "A state of a page is not as its test wants it; the test's output is above.",
+            "A test did not find a page in the state that it expects; its output is above.",
         )
     README.write_text(readme())
     taken = {path.stem for path in FOLDER.glob("*.png")}

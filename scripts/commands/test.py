@@ -57,7 +57,7 @@ def run_tests(
     if outcome.failed:
         raise CommandError(f"Not passed: {', '.join(outcome.failed)}. The output is above and in {LOGS}.")
     if os.environ.get("CI") == "true" and outcome.left_out:
-        raise CommandError("Under CI nothing may be left out: the lines above name what is missing.")
+        raise CommandError("In CI, no part may be left out: the lines above name what is missing.")
 
 
 def _console() -> Console:

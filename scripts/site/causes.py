@@ -40,7 +40,7 @@ _CAUSES: Final = tuple(
         ),
         (
             r"x509|certificate (verify failed|signed by unknown)|self[- ]signed certificate",
-            "a certificate on the way is not trusted: name your company's bundle in SSL_CERT_FILE",
+            "a certificate is not trusted: set SSL_CERT_FILE to your company's certificate bundle",
         ),
         (
             _REFUSED,

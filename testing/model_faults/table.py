@@ -16,7 +16,7 @@ _IN_ROOMS: Final = (
     "The answer to what was said is turnComplete alone",
     "The answer after a tool's result is turnComplete alone",
     "The connection breaks in the middle of an answer",
-    "The answer to what was said is turnComplete alone, whatever is done",
+    "The answer to what was said is turnComplete alone, on every try",
 )
 IN_ROOMS: Final = [situation for situation in SITUATIONS if situation.name in _IN_ROOMS]
 """Those that are played over LiveKit as well: LiveKit carries audio and the end of a call in its own way."""

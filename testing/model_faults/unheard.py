@@ -83,7 +83,7 @@ def _same_for(answer: SpoiltAnswer) -> list[Situation]:
         answer.spoilt("is turnComplete alone", once(_EMPTY)),
         # The sound lasts longer than anybody waits before something is done.
         answer.spoilt("is all zeros", once(_ZEROS), connections=None),
-        answer.spoilt("is a thought every five seconds, for ever", _THOUGHTS, connections=1),
+        answer.spoilt("is a thought every five seconds, endlessly", _THOUGHTS, connections=1),
         answer.spoilt("shares its messages with thoughts", once(wrong("parts", order=["thought", "audio"]))),
     ]
 
@@ -94,7 +94,7 @@ UNHEARD: Final = [
     *_same_for(AFTER_TOOL),
     *(
         answer.spoilt(
-            "is turnComplete alone, also when asked again",
+            "is turnComplete alone, twice",
             {**_EMPTY, "turn": "any", "turns": 2},
             connections=1,
         )
@@ -106,12 +106,12 @@ UNHEARD: Final = [
     TYPED.spoilt("is a click a second", once(wrong("wrong_audio", sound="click", amplitude=8000))),
     TYPED.spoilt("is not PCM", once(wrong("wrong_audio", mime_type="audio/mpeg"))),
     TYPED.spoilt("has words and no audio", once(wrong("withheld", what=["audio"]))),
-    # Whatever is done.
-    SPOKEN.lost("is turnComplete alone, whatever is done", _EMPTY, "without audio that can be played"),
-    GREETING.lost("is turnComplete alone, whatever is done", _EMPTY, "without audio that can be played"),
-    TYPED.lost("is all zeros, whatever is done", _ZEROS, "can't be heard"),
-    TYPED.lost("is a thought every five seconds, whatever is done", _THOUGHTS, "only thoughts"),
-    TYPED.lost("never comes, whatever is done", _SILENCE, "the model sent nothing"),
+    # On every try.
+    SPOKEN.lost("is turnComplete alone, on every try", _EMPTY, "without audio that can be played"),
+    GREETING.lost("is turnComplete alone, on every try", _EMPTY, "without audio that can be played"),
+    TYPED.lost("is all zeros, on every try", _ZEROS, "can't be heard"),
+    TYPED.lost("is a thought every five seconds, on every try", _THOUGHTS, "only thoughts"),
+    TYPED.lost("never comes, on every try", _SILENCE, "the model sent nothing"),
     # All of it is heard.
     TYPED.spoilt(
         "comes in two parts of each message",

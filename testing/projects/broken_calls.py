@@ -211,7 +211,7 @@ BROKEN_CALLS: Final = [
     ),
     BrokenBot(
         "recurses",
-        "calls itself without end",
+        "calls itself endlessly",
         "async def bot(runner_args):\n    def shelf():\n        shelf()  # here\n\n    shelf()\n",
         _CRASHED,
         _in_bot("RecursionError"),
@@ -311,7 +311,7 @@ BROKEN_CALLS: Final = [
     ),
     BrokenBot(
         "prints-endlessly",
-        "prints without end",
+        "prints endlessly",
         pipeline_bot(
             top="import threading\n\n\n"
             "def chatter():\n"

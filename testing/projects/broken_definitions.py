@@ -38,17 +38,19 @@ class BrokenDefinition:
 
 
 BROKEN_DEFINITIONS: Final = [
-    BrokenDefinition("is no TOML", DEPLOY_FILE, "agent_name = shelf\n"),
+    BrokenDefinition("is not valid TOML", DEPLOY_FILE, "agent_name = shelf\n"),
     BrokenDefinition("misspells a key", DEPLOY_FILE, 'agent_nane = "shelf"\n'),
     BrokenDefinition("has one of our keys in Pipecat Cloud's file", DEPLOY_FILE, "idle_seconds = 60\n"),
-    BrokenDefinition("has a name that no client can start", DEPLOY_FILE, 'agent_name = "starter"\n'),
+    BrokenDefinition("has a name that clients can't use", DEPLOY_FILE, 'agent_name = "starter"\n'),
     BrokenDefinition(
         "allows sessions longer than four hours", DEPLOY_FILE, "max_session_duration = 100000\n"
     ),
     BrokenDefinition(
-        "keeps more bots than it may have", DEPLOY_FILE, "[scaling]\nmin_agents = 5\nmax_agents = 2\n"
+        "keeps more warm bots than it may have sessions",
+        DEPLOY_FILE,
+        "[scaling]\nmin_agents = 5\nmax_agents = 2\n",
     ),
-    BrokenDefinition("gives memory in words", DEPLOY_FILE, '[resources]\nmemory = "a lot"\n'),
+    BrokenDefinition("writes memory as words", DEPLOY_FILE, '[resources]\nmemory = "a lot"\n'),
     BrokenDefinition(
         "gives a profile and resources",
         DEPLOY_FILE,
@@ -56,6 +58,6 @@ BROKEN_DEFINITIONS: Final = [
     ),
     BrokenDefinition("has a file outside its directory", PODLINE_FILE, 'file = "../bot.py"\n'),
     BrokenDefinition("supports a room that does not exist", PODLINE_FILE, 'rooms = ["zoom"]\n'),
-    BrokenDefinition("gives seconds as text", PODLINE_FILE, 'idle_seconds = "5 minutes"\n'),
+    BrokenDefinition("writes seconds as text", PODLINE_FILE, 'idle_seconds = "5 minutes"\n'),
     BrokenDefinition("has two goodbyes", PODLINE_FILE, 'goodbye = { request = "Bye?", sentence = "Bye." }\n'),
 ]

@@ -114,7 +114,7 @@ async def test_a_taken_port_is_told_with_the_way_out() -> None:
         async with running_demo(PODLINE_PORT=str(port)) as demo:
             said = await demo.ends()
     assert demo.process.returncode == 1
-    assert f"Port {port} is taken" in said
+    assert f"Port {port} can't be used" in said
     assert "PODLINE_PORT=" in said
 
 
@@ -186,5 +186,5 @@ def test_a_prometheus_that_is_not_there_is_asked_for_in_one_sentence(
 
 def test_prometheus_and_the_controller_cannot_share_a_port(tmp_path: Path) -> None:
     port = str(free_port())
-    with pytest.raises(CommandError, match=f"Port {port} is taken .* PODLINE_PROMETHEUS_PORT="):
+    with pytest.raises(CommandError, match=f"Port {port} can't be used.* PODLINE_PROMETHEUS_PORT="):
         plan_prometheus({"PODLINE_PROMETHEUS_PORT": port}, port, tmp_path)

@@ -15,7 +15,7 @@ from podline.contract.reasons import Phase, Reason
 
 TAGS: Final = [
     {"name": "sessions", "description": "For web apps: start, read, watch and stop sessions."},
-    {"name": "agents", "description": "Which bots there are."},
+    {"name": "agents", "description": "Bots with a name, and what is wrong with them."},
     {
         "name": "Pipecat's clients",
         "description": "For Pipecat's own clients and the controller's page: start and join a call.",
@@ -38,7 +38,7 @@ machine and asks for none.
 **Errors** are problem documents (RFC 9457) of the type `application/problem+json`. Programs compare \
 `code`, people read `detail`. After a 429 or 503 with `Retry-After`, try again that many seconds later.
 
-Any request may also meet one of these before its operation is known:
+Any request may also get one of these errors before its operation is known:
 
 """
 _PHASES: Final[Mapping[Phase, str]] = {

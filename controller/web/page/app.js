@@ -105,8 +105,8 @@ function connect() {
   });
   call.addEventListener("elsewhere", ({ detail }) => showRoomLink(detail));
   call.addEventListener("wordless", () => {
-    showNotice("This assistant can be heard, but the page can’t show what is said.", [
-      ["Detail", "The bot sends no RTVI messages; Pipecat’s RTVIProcessor would."],
+    showNotice("You can hear this assistant, but the page can’t show what it says.", [
+      ["Detail", "The bot sends no RTVI messages; add Pipecat’s RTVIProcessor to its pipeline."],
     ]);
   });
   call.addEventListener("ended", ({ detail }) => finish(detail));
@@ -241,7 +241,7 @@ function showReach(isInReach) {
     return;
   }
   showNotice(navigator.onLine ? OUT_OF_REACH.online : OUT_OF_REACH.offline, [
-    ["Detail", `No answer from ${location.origin}. A bot in a cluster goes on without its controller; a local one ends.`],
+    ["Detail", `No answer from ${location.origin}. A bot in a cluster continues without its controller; a local bot ends.`],
   ]);
   if (isShaky) call.breakOff();
 }

@@ -23,7 +23,7 @@ export class Devices extends EventTarget {
         await voice.setSinkId(speakers.value);
         note.textContent = "";
       } catch {
-        note.textContent = "That speaker can’t be used. Sound stays where it was.";
+        note.textContent = "That speaker can’t be used. Sound still plays on the one before.";
       }
     });
     navigator.mediaDevices?.addEventListener("devicechange", () => this.refresh());

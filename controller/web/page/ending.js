@@ -9,9 +9,9 @@ const TITLES = new Map([
   ["completed", "Goodbye"],
   ["stopped", "The call was stopped"],
   ["no_caller", "Nobody joined in time"],
-  ["idle", "It went quiet"],
+  ["idle", "Nobody spoke for a while"],
   ["max_duration", "Time is up"],
-  ["budget_spent", "The call has used all it may"],
+  ["budget_spent", "The call’s budget is used up"],
 ]);
 const FAILED = "The call failed";
 const FINDING_OUT = "Finding out why…";

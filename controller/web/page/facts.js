@@ -86,7 +86,7 @@ export class Facts {
 /** Return what a record's cost amounts to, in words; null if it is not known. */
 export function costOf(cost) {
   if (typeof cost?.amount !== "number") return null;
-  const partly = cost.unpriced_models?.length ? ", without models that have no price" : "";
+  const partly = cost.unpriced_models?.length ? ", not counting models without a price" : "";
   const { currency } = cost;
   try {
     const style = { style: "currency", currency, maximumSignificantDigits: 3 };

@@ -14,7 +14,7 @@ export class CallError extends Error {
 const TITLES = new Map([
   ["capacity_reached", "All lines are busy"],
   ["user_limit_reached", "You are in a call already"],
-  ["rate_limited", "That was too often"],
+  ["rate_limited", "Too many calls"],
   ["unauthorized", "You are not signed in"],
   ["forbidden", "This page may not call"],
   ["origin_not_allowed", "This page may not call"],
@@ -47,7 +47,7 @@ export function unanswered(where, why) {
 export function offline(where) {
   return new CallError("Your device is not connected to the internet. Connect it, then call again.", {
     title: "You are offline",
-    details: [["Request", where], ["Detail", "The browser is in no network (navigator.onLine is false)."]],
+    details: [["Request", where], ["Detail", "The browser reports that it has no network (navigator.onLine is false)."]],
   });
 }
 
@@ -55,22 +55,22 @@ export function offline(where) {
 export function stopped() {
   return new CallError("The voice service stopped during your call; the fault is not with you. Please call again in a few minutes.", {
     title: "The service stopped",
-    details: [["Detail", "The controller answered at the start of the call and doesn’t now. Look at its log and whether it runs."]],
+    details: [["Detail", "The controller answered at the start of the call, but has stopped answering. Check whether it runs, and read its log."]],
   });
 }
 
 /** Nothing but the way between browser and bot can be at fault. */
 export function noPath(why) {
-  return new CallError("Your network blocks the way to the assistant. Try another network, or switch off your VPN.", {
-    title: "No way to the assistant",
+  return new CallError("Your network blocks the connection to the assistant. Try another network, or switch off your VPN.", {
+    title: "The assistant can’t be reached",
     isGuess: true,
-    details: [["Detail", `${why} The session runs and its controller answers. A TURN server may help.`]],
+    details: [["Detail", `${why} The session is running and its controller answers. A TURN server may help.`]],
   });
 }
 
 /** Likewise, in the middle of a call. */
 export function cutOff(why) {
-  return new CallError("Your connection to the assistant broke off. Check your network, then call again.", {
+  return new CallError("Your connection to the assistant was lost. Check your network, then call again.", {
     title: "Connection lost",
     isGuess: true,
     details: [["Detail", `${why} The controller answers, and its record names no other cause.`]],

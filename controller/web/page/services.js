@@ -9,9 +9,9 @@ const LONGEST_NAME = 80;
 const LONGEST_SECONDS = 86_400;
 const TOKENS = [
   ["Tokens in", "prompt_tokens"],
-  ["of them cached", "cache_read_input_tokens"],
+  ["of these, cached", "cache_read_input_tokens"],
   ["Tokens out", "completion_tokens"],
-  ["of them thinking", "reasoning_tokens"],
+  ["of these, thinking", "reasoning_tokens"],
 ];
 
 export class Services {

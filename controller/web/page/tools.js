@@ -6,7 +6,7 @@ const MOST = 200;
 const LONGEST_VALUE = 4000;
 const LONGEST_NAME = 128;
 const WITHHELD =
-  "This bot reports that it calls tools, but not which. RTVIObserverParams(function_call_report_level=…) in bot.py decides.";
+  "This bot reports that it calls tools, but not which ones. Set RTVIObserverParams(function_call_report_level=…) in bot.py to see them.";
 
 export class ToolCalls {
   #list;

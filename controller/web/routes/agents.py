@@ -65,7 +65,7 @@ class Agent(Documented):
     session_id: str
     """The id of its session."""
     user_id: str
-    """The user whom it talks to."""
+    """The user that the bot talks to."""
     room_url: str | None
     """Its room's address; null until the room exists."""
 
@@ -88,7 +88,7 @@ class Health(Documented):
 
 @router.post(
     "/start-agent",
-    summary="Start a bot in a room of one's own",
+    summary="Start a bot in your own room",
     response_description="The bot was launched.",
     dependencies=[requires(KeyScope.START), Depends(is_json)],
     responses=refusals(*OF_A_START, SessionConflict),
@@ -111,7 +111,7 @@ async def start_agent(body: StartAgent, services: ServicesDep, access: AccessDep
 async def stop_agent(
     session_id: SessionIdDep, supervisor: SupervisorDep, visible: SessionsDep
 ) -> AgentStopped:
-    """Ask one bot to end. Safe to repeat. A body is not needed."""
+    """Ask one bot to end. Safe to repeat. It needs no body."""
     try:
         was_running = not visible.get(session_id).phase.is_end
         await supervisor.stop(session_id)

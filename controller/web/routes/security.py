@@ -66,7 +66,7 @@ SessionTokenOf = Annotated[
 SessionIdInPath = Annotated[
     str,
     Path(
-        description="The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, will do too.",
+        description="The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, also works.",
         examples=["cart-7f3a"],
     ),
 ]

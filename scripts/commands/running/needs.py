@@ -145,7 +145,7 @@ IMAGES: Final = _after(
     module(
         "node images",
         ["testing.builds.images", "testing.builds.agent_image"],
-        "the tests on real nodes: this machine can't build images; the log of the preparation says why",
+        "the tests on real nodes: this machine can't build images; the preparation's log says why",
         needed=True,
     ),
 )

@@ -1,9 +1,12 @@
-"""The scripts before there is any package: a Python that is missing."""
+"""The scripts before there is any package: a Python that is missing, Ctrl-C in a step."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -75,3 +78,23 @@ def test_a_missing_python_is_told_in_one_sentence(checkout: Path, tmp_path: Path
         "Podline needs Python 3.11 or later, and the PATH has none: "
         "install it from python.org or your system's packages, then run this again.\n"
     )
+
+
+def test_ctrl_c_in_a_step_prints_one_line(checkout: Path, tmp_path: Path) -> None:
+    """Most of a step is a wait whose stderr is redirected."""
+    step = f'source "{checkout}/scripts/lib.sh"; run_step Waiting "{tmp_path}/log" sleep 60'
+    process = subprocess.Popen(  # noqa: S603 - our own script
+        ["bash", "-c", step],  # noqa: S607
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    with process, process.stderr:
+        assert process.stderr.readline() == "Waiting ...\n"
+        time.sleep(0.5)
+        os.killpg(process.pid, signal.SIGINT)
+        rest = process.stderr.read()
+
+    assert (process.returncode, rest) == (130, "Interrupted.\n")

@@ -242,7 +242,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Start a bot in a room of one's own
+         * Start a bot in your own room
          * @description Launch one bot into a room that the web app created with the controller's room provider.
          *
          *     Needs a key with the scope `start`.
@@ -265,7 +265,7 @@ export interface paths {
         put?: never;
         /**
          * Stop a bot
-         * @description Ask one bot to end. Safe to repeat. A body is not needed.
+         * @description Ask one bot to end. Safe to repeat. It needs no body.
          *
          *     Needs a key with the scope `stop`.
          */
@@ -396,7 +396,7 @@ export interface components {
         Agent: {
             /** @description The id of its session. */
             session_id: string;
-            /** @description The user whom it talks to. */
+            /** @description The user that the bot talks to. */
             user_id: string;
             /** @description Its room's address; null until the room exists. */
             room_url: string | null;
@@ -972,7 +972,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -1103,7 +1103,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -1258,7 +1258,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, will do too. */
+                /** @description The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, also works. */
                 session_id: string;
             };
             cookie?: never;
@@ -1295,7 +1295,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -1378,7 +1378,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, will do too. */
+                /** @description The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, also works. */
                 session_id: string;
             };
             cookie?: never;
@@ -1424,7 +1424,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -1510,7 +1510,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, will do too. */
+                /** @description The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, also works. */
                 session_id: string;
             };
             cookie?: never;
@@ -1547,7 +1547,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -1666,7 +1666,7 @@ export interface operations {
                 "last-event-id"?: string | null;
             };
             path: {
-                /** @description The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, will do too. */
+                /** @description The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, also works. */
                 session_id: string;
             };
             cookie?: never;
@@ -1703,7 +1703,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -1823,7 +1823,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -1926,7 +1926,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -2034,7 +2034,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -2209,7 +2209,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -2320,7 +2320,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -2513,7 +2513,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -2701,7 +2701,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -2856,7 +2856,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, will do too. */
+                /** @description The session's id. `sessionId` from `/start`, which is `ID~TOKEN`, also works. */
                 session_id: string;
             };
             cookie?: never;
@@ -2893,7 +2893,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -3024,7 +3024,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -3127,7 +3127,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {
@@ -3345,7 +3345,7 @@ export interface operations {
             };
             /**
              * @description - `forbidden`: The key is valid but doesn't allow this.
-             *     - `origin_not_allowed`: The page that sent the request is another site's, and not a listed one.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
              */
             403: {
                 headers: {

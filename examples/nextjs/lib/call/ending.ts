@@ -8,9 +8,9 @@ const BY_REASON: Record<string, string> = {
   completed: "Goodbye",
   stopped: "The call was stopped",
   no_caller: "Nobody joined in time",
-  idle: "It went quiet",
+  idle: "Nobody spoke for a while",
   max_duration: "Time is up",
-  budget_spent: "The call has used all it may",
+  budget_spent: "The call's budget is used up",
 };
 
 const FINDING_OUT = "Finding out why…";

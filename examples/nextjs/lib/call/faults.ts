@@ -20,20 +20,20 @@ export const NOT_LOADED: Fault = {
 export const OFFLINE: Fault = {
   title: "You are offline",
   text: "Your device is not connected to the internet. Connect it, then call again.",
-  details: "The browser is in no network: navigator.onLine is false.",
+  details: "The browser reports that it has no network: navigator.onLine is false.",
   isGuess: false,
 };
 
 export const SERVICE_STOPPED: Fault = {
   title: "The service stopped",
   text: "The shop's voice service stopped during your call; the fault is not with you. Please call again in a few minutes.",
-  details: "The shop's server gets no answer from its controller. Does the controller run?",
+  details: "The shop's server gets no answer from its controller. Is the controller running?",
   isGuess: false,
 };
 
 export const CUT_OFF: Fault = {
   title: "Connection lost",
-  text: "Your connection to the assistant broke off. Check your network, then call again.",
+  text: "Your connection to the assistant was lost. Check your network, then call again.",
   details: "The room was lost, the controller answers, and its record names no other cause.",
   isGuess: true,
 };
@@ -41,7 +41,7 @@ export const CUT_OFF: Fault = {
 export const NO_PATH: Fault = {
   title: NOT_STARTED,
   text: "The assistant is ready, but your browser can't connect to it. Try another network, or switch off your VPN.",
-  details: "The session runs and its controller answers; a TURN server may help.",
+  details: "The session is running and its controller answers; a TURN server may help.",
   isGuess: true,
 };
 

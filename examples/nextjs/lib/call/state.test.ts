@@ -145,7 +145,7 @@ describe("the ending", () => {
   it("comes from the bot's farewell until the record arrives, unless the bot was told to stop", () => {
     const farewell = (reason: string) => tells({ type: "call_ended", reason, message: "It is quiet." });
     const idle = ending(played(farewell("idle"), ended("bot")));
-    expect(idle).toMatchObject({ title: "It went quiet", text: "It is quiet." });
+    expect(idle).toMatchObject({ title: "Nobody spoke for a while", text: "It is quiet." });
     expect(ending(played(farewell("stopped"), ended("bot")))).toMatchObject({ title: "Call ended" });
     const gone = played(farewell("stopped"), ended("bot"), found("service gone"));
     expect(ending(gone)).toMatchObject({ title: "The service stopped", isFailure: true });
