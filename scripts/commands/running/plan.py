@@ -24,11 +24,15 @@ Lane = tuple[str, ...]
 Group = tuple[Lane, ...]
 
 PLAN: Final[tuple[Group, ...]] = (
-    # Calls alone, since several parts with calls at once make bots late on two cores. What computes fills the
-    # time in which a call waits until somebody has finished a sentence.
-    (("local",), ("unit", "contract"), ("tests/unit/podline tests/unit/bot",)),
-    # Not beside "local": both build the example web app, in one folder.
-    (("node",), ("attacks", "monitoring", "web")),
+    # At the same time: the tests of what runs in a bot's process mostly wait, for a model or a pipeline.
+    (("tests/unit/podline tests/unit/bot",), ("unit",)),
+    (("contract",),),
+    (("attacks",),),
+    (("monitoring",),),
+    (("web",),),
+    # Alone: several parts with calls at once make bots late on two cores.
+    (("local",),),
+    (("node",),),
     (("cluster",),),
 )
 

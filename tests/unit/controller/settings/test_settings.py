@@ -190,7 +190,7 @@ def test_any_free_port_of_this_machine_will_do_for_local_bots() -> None:
         assert sockets.bots[0].getsockname() == ("127.0.0.1", bound.listeners.bots_port)
         assert bound.listeners.url_for_bots == f"http://127.0.0.1:{bound.listeners.bots_port}"
         sockets.public[0].listen()
-        with pytest.raises(OSError, match=f"0.0.0.0 port {settings.listeners.port}: "):
+        with pytest.raises(OSError, match=rf"\('0.0.0.0', {settings.listeners.port}\)"):
             bind(settings)
     finally:
         for each in (*sockets.public, *sockets.bots):

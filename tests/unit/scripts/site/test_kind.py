@@ -208,5 +208,5 @@ def test_kind_down_takes_the_cluster_away_and_has_nothing_to_do_without_one(
         *("kind get clusters", "kind delete cluster --name podline"),
         "kind get clusters",
     ]
-    assert "The images are left" in first
+    assert "The images remain" in first
     assert capsys.readouterr().out == "There is no kind cluster podline.\n"
