@@ -25,7 +25,6 @@ SEARCHED: Final = (
 )
 LOGS: Final = ROOT / ".podline" / "tests"
 _PYTEST: Final = (sys.executable, "-m", "tests", "-q")
-_YIELDING: Final = ("nice", "-n", "19")
 _NAMES: Final = ", ".join(part.name for part in PARTS)
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -67,8 +66,6 @@ def _console() -> Console:
 
 def _job(item: Item) -> LaneJob:
     command = (*_PYTEST, *item.paths, *(f"--ignore={path}" for path in item.ignored))
-    if item.part.yields:
-        command = (*_YIELDING, *command)
     if item.part.in_namespaces:
         command = (str(ROOT / "testing" / "node" / "namespaces.sh"), *command)
     return LaneJob(item.name, command, item.part.needs)

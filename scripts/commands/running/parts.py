@@ -18,8 +18,6 @@ class Part:
         needs: what is prepared before any of it runs, in this order.
         ignored: folders below its own that belong to another part.
         in_namespaces: whether it runs as root in namespaces of its own.
-        yields: whether it leaves the processor to parts that hold calls: it computes, and nobody in it
-            waits for the next 20 ms of audio.
         by_default: whether it runs where no part is named.
     """
 
@@ -28,7 +26,6 @@ class Part:
     needs: tuple[Preparation, ...] = ()
     ignored: tuple[str, ...] = ()
     in_namespaces: bool = False
-    yields: bool = True
     by_default: bool = True
 
 
@@ -48,7 +45,6 @@ PARTS: Final = (
         "local",
         ("tests/local",),
         (needs.BROWSER, needs.COLLECTOR, needs.TURN, needs.WEB, needs.PROMETHEUS, needs.ROOMS),
-        yields=False,
     ),
     Part("cluster", ("tests/cluster", "tests/attacks/cluster"), (needs.CLUSTER,), by_default=False),
     Part(
@@ -56,7 +52,6 @@ PARTS: Final = (
         ("tests/node", "tests/attacks/node"),
         (needs.BROWSER, needs.NODE, needs.IMAGES),
         in_namespaces=True,
-        yields=False,
         by_default=False,
     ),
 )
