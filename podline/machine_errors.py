@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ def _kind(numbers: set[int], words: str, sentence: str, elsewhere: str = "") -> 
     return _Kind(frozenset(numbers), re.compile(words, re.IGNORECASE) if words else None, sentence, elsewhere)
 
 
-_KINDS: Final = (
+_MACHINE: Final = (
     _kind(
         {errno.ENOSPC, errno.EDQUOT},
         r"no space left on device|disk quota exceeded|disk is full|not enough free space|ENOSPC",
@@ -82,6 +82,13 @@ _KINDS: Final = (
         "Too many files are open: raise the limit, such as with `ulimit -n 8192`, then run this again.",
     ),
     _kind(
+        {errno.ENOMEM},
+        r"cannot allocate memory|out of memory",
+        "The machine has no memory left: end other programs, then run this again.",
+    ),
+)
+_DOWNLOADS: Final = (
+    _kind(
         set(),
         r"do not match the hashes|hash mismatch|EINTEGRITY",
         "A downloaded file differs from the one in uv.lock: a proxy or a package mirror changed it; use "
@@ -107,11 +114,6 @@ _KINDS: Final = (
         "A download failed, because the package registry does not have or does not give it: check that the "
         "registry in PIP_INDEX_URL or UV_DEFAULT_INDEX is a whole one, then run this again.",
     ),
-    _kind(
-        {errno.ENOMEM},
-        r"cannot allocate memory|out of memory",
-        "The machine has no memory left: end other programs, then run this again.",
-    ),
 )
 
 
@@ -133,7 +135,10 @@ def one_sentence(program: str, ports: str = "") -> Iterator[None]:
 
 
 def explain_error(error: BaseException, ports: str = "") -> str | None:
-    """Return the sentence for what the machine refused; None if it is not of these kinds."""
+    """Return the sentence for what the machine refused; None if it refused nothing of these kinds.
+
+    A program's own timeouts and refused connections are none of them: only it knows what they mean.
+    """
     for each in _with_causes(error):
         found = _kind_of(each)
         if found is not None:
@@ -145,23 +150,27 @@ def explain_error(error: BaseException, ports: str = "") -> str | None:
     return None
 
 
-def explain_output(output: str) -> str | None:
-    """Return the sentence for what a program printed before it failed; None if it names no such kind."""
-    kind = _kind_in(output)
+def explain_output(output: str, *, of_download: bool = False) -> str | None:
+    """Return the sentence for what a program printed before it failed; None if it names no such kind.
+
+    `of_download`: the program downloads, so a server that does not answer or a file that is not there is
+    the network's or the registry's fault. What another program says of such things has its own meaning.
+    """
+    kind = _kind_in(output, (*_MACHINE, *_DOWNLOADS) if of_download else _MACHINE)
     return None if kind is None else _sentence(kind, None, "")
 
 
 def _kind_of(error: BaseException) -> _Kind | None:
-    if isinstance(error, OSError):
-        for kind in _KINDS:
-            if error.errno in kind.numbers:
-                return kind
-    # sqlite3, tempfile and others put it in a text of their own.
-    return _kind_in(str(error))
+    # By its name: scripts/lib.sh runs this file with any Python, which may be one without sqlite3.
+    if not isinstance(error, OSError) and type(error).__module__ != "sqlite3":
+        return None
+    by_number = (kind for kind in _MACHINE if getattr(error, "errno", None) in kind.numbers)
+    # sqlite3 and tempfile put it in a text of their own.
+    return next(by_number, None) or _kind_in(str(error), _MACHINE)
 
 
-def _kind_in(text: str) -> _Kind | None:
-    return next((kind for kind in _KINDS if kind.words is not None and kind.words.search(text)), None)
+def _kind_in(text: str, kinds: Sequence[_Kind]) -> _Kind | None:
+    return next((kind for kind in kinds if kind.words is not None and kind.words.search(text)), None)
 
 
 def _sentence(kind: _Kind, path: str | None, ports: str) -> str:
@@ -181,7 +190,9 @@ def _with_causes(error: BaseException) -> Iterator[BaseException]:
 
 def main() -> int:
     """Print the sentence for a log, for scripts/lib.sh; return 1 if there is none."""
-    sentence = explain_output(Path(sys.argv[1]).read_text(encoding="utf-8", errors="replace"))
+    sentence = explain_output(
+        Path(sys.argv[1]).read_text(encoding="utf-8", errors="replace"), of_download=True
+    )
     if sentence is not None:
         sys.stdout.write(f"{sentence}\n")
     return int(sentence is None)

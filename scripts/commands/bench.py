@@ -127,9 +127,8 @@ def prepare_nodes() -> None:
     if sys.platform != "linux" or os.getuid() != 0:
         raise CommandError("'node' needs Linux and root: it starts containerd in namespaces of its own.")
     for module in _BUILDS:
-        run_program(
-            [sys.executable, "-m", module], "What a node needs is not there: 'scripts/test node' gets it."
-        )
+        lacking = "What a node needs is not there: 'scripts/test node' gets it."
+        run_program([sys.executable, "-m", module], lacking, of_download=True)
 
 
 def show_list() -> None:

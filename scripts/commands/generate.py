@@ -35,7 +35,8 @@ def generate() -> None:
     """Generate what is made from code."""
     for number, (module, what) in enumerate(MODULES.items(), start=1):
         with step(f"{number} of {len(MODULES) + 1}: {what}"):
-            run_program([sys.executable, "-m", module], f"{module} failed: its output is above.")
+            command = (sys.executable, "-m", module)
+            run_program(command, f"{module} failed: its output is above.", of_download=True)
     with step(f"{len(MODULES) + 1} of {len(MODULES) + 1}: the example web app's types"):
         run_program(EXAMPLE, "npm failed: its output is above.")
 

@@ -37,6 +37,7 @@ def run_program(
     directory: Path = ROOT,
     variables: Mapping[str, str] | None = None,
     given: str | None = None,
+    of_download: bool = False,
 ) -> str:
     """Run a program and return its standard output.
 
@@ -46,19 +47,20 @@ def run_program(
         directory: where it runs.
         variables: environment variables beside ours.
         given: its standard input.
+        of_download: whether it downloads, so that what it says of servers is about the network.
 
     Raises:
         CommandError: It failed; after the end of what it said comes `failure`, or what the machine refused.
     """
     finished = attempt_program(command, directory=directory, variables=variables, given=given)
     if finished.code != 0:
-        raise failed(failure, finished.output + finished.errors)
+        raise failed(failure, finished.output + finished.errors, of_download=of_download)
     return finished.output
 
 
-def failed(sentence: str, said: str) -> CommandError:
+def failed(sentence: str, said: str, *, of_download: bool = False) -> CommandError:
     """Return the error of a program that failed: what the machine refused, if it said so, else `sentence`."""
-    explained = explain_output(said)
+    explained = explain_output(said, of_download=of_download)
     if explained is not None:
         return CommandError(explained)
     return CommandError(sentence, details="\n".join(said.splitlines()[-LAST_LINES:]))

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from podline.machine_errors import explain_error
-from scripts.commands.programs import failed
+from podline.machine_errors import explain_error, explain_output
 
 UNAVAILABLE: Final = 3
 """The exit code by which testing.builds says that this machine can't have something."""
@@ -106,4 +105,5 @@ class PreparationError(Exception):
     def of(cls, what: str, log: Path) -> PreparationError:
         """Return what the log says that the machine refused, else where the log is."""
         said = log.read_text(errors="replace") if log.exists() else ""
-        return cls(str(failed(f"{what} could not be made: the end of {log} says why.", said)))
+        explained = explain_output(said, of_download=True)
+        return cls(explained or f"{what} could not be made: the end of {log} says why.")

@@ -71,7 +71,7 @@ def test_a_temporary_folder_that_does_not_exist_is_told_with_its_variable(
     ],
 )
 def test_what_programs_print_is_recognized(said: str, told: str) -> None:
-    sentence = explain_output(said)
+    sentence = explain_output(said, of_download=True)
 
     assert sentence is not None
     assert told in sentence
@@ -82,3 +82,30 @@ def test_other_errors_are_not_explained_away() -> None:
     with pytest.raises(KeyError), one_sentence("podline"):
         raise KeyError("a mistake of ours")
     assert explain_output("AssertionError: 1 != 2") is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError("timed out"),
+        RuntimeError("the bot ran out of memory"),
+        ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"),
+        socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+        ValueError("HTTP error 404"),
+    ],
+    ids=repr,
+)
+def test_an_error_of_the_programs_own_work_is_not_taken_for_a_failed_download(error: Exception) -> None:
+    assert explain_error(error) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error: timed out waiting for the condition on deployments/podline",
+        "dial tcp: lookup api.example.com: Name or service not known",
+        'Error from server: the server responded with "404 not found"',
+    ],
+)
+def test_what_a_program_that_downloads_nothing_says_of_servers_is_its_own(said: str) -> None:
+    assert explain_output(said) is None
