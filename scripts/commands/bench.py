@@ -17,12 +17,11 @@ from rich.table import Table as RichTable
 
 from scripts.benchmarks.benches import BENCHES, OF_ALL, Bench, bench_named
 from scripts.benchmarks.running.run import clock
-from scripts.benchmarks.running.supervision import adopt_orphans, run_supervised
+from scripts.benchmarks.running.supervision import run_supervised
 from scripts.benchmarks.worker import Order
 from scripts.commands.console import CommandError, run_command
-from scripts.commands.programs import run_program
+from scripts.commands.programs import ROOT, run_program
 
-ROOT: Final = Path(__file__).parents[2]
 RESULTS: Final = Path(".bench")
 _ALL: Final = "all"
 _DOCUMENT: Final = "document"
@@ -115,7 +114,8 @@ def run_bench(order: Order) -> None:
     command: list[str | Path] = [sys.executable, "-m", "scripts.benchmarks.worker", order.as_json()]
     if bench.is_in_nodes:
         command.insert(0, ROOT / "testing" / "node" / "namespaces.sh")
-    adopt_orphans()
+    if sys.platform != "linux":
+        raise CommandError("Benches read /proc and adopt processes as only Linux can: run them there.")
     with tempfile.TemporaryDirectory(prefix="podline-bench-", ignore_cleanup_errors=True) as directory:
         # Nodes have a directory of their own, whose sockets may have no longer path.
         code = run_supervised(command, ROOT, {} if bench.is_in_nodes else {"TMPDIR": directory})

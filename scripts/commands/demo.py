@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import shutil
 import signal
@@ -26,6 +25,7 @@ from podline.contract import environment
 from scripts.commands.console import CommandError, run_command, step
 from scripts.commands.programs import ROOT, failed
 from scripts.commands.running.needs import ensure_prometheus
+from scripts.commands.running.processes import adopt_orphans, end_orphans
 from testing.servers.demo_prometheus import Prometheus, find_program
 
 EXAMPLE_PRICES: Final = ROOT / "deploy" / "prices.example.toml"
@@ -39,8 +39,6 @@ START_SECONDS: Final = 60
 STOP_SECONDS: Final = 4.0
 SANDBOX_STOP_SECONDS: Final = 0.5
 PROMETHEUS_STOP_SECONDS: Final = 0.5
-
-_PR_SET_CHILD_SUBREAPER: Final = 36  # linux/prctl.h
 
 
 @dataclass(frozen=True)
@@ -281,8 +279,7 @@ async def stop_all(programs: list[DemoProgram], guardian: Guardian) -> None:
         await program.stop(limits[program.name])
         guardian.remove(program.process.pid)
     await guardian.close()
-    for orphan in orphans():
-        os.kill(orphan, signal.SIGKILL)
+    end_orphans()
 
 
 async def answers_ready(port: str, path: str) -> bool:
@@ -335,18 +332,6 @@ def empty_directory(path: Path) -> Path:
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     return path
-
-
-def adopt_orphans() -> None:
-    """Become the parent of bots whose controller had to be killed (Linux), so that none is left behind."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def orphans() -> list[int]:
-    """Processes that are this one's children now."""
-    found = Path("/proc/self/task").glob("*/children")
-    return [int(pid) for children in found for pid in children.read_text().split()]
 
 
 def welcome(plan: Plan) -> str:

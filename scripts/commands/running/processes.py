@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -83,9 +84,10 @@ def end_orphans() -> None:
     while found := descendants(os.getpid()):
         for each in found:
             _kill(each)
-        for _ in found:
-            with suppress(ChildProcessError):
-                os.waitpid(-1, os.WNOHANG)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(POLL_SECONDS)
 
 
 def descendants(pid: int) -> list[int]:

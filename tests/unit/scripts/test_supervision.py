@@ -16,11 +16,10 @@ from testing.processes import ROOT, processes_of
 SUPERVISOR = """
 import sys
 from pathlib import Path
-from scripts.benchmarks.running.supervision import adopt_orphans, run_supervised
+from scripts.benchmarks.running.supervision import run_supervised
 from scripts.commands.console import run_command
 
 def command():
-    adopt_orphans()
     raise SystemExit(run_supervised([sys.executable, "-c", sys.argv[1]], Path.cwd(), {}))
 
 run_command(command)
