@@ -24,7 +24,7 @@ from typing import Final
 from controller.core.errors import OF_THE_APP, ControllerError
 from podline.contract.text import printable
 
-_MAX_ORIGIN_CHARACTERS: Final = 120
+MAX_ORIGIN_CHARACTERS: Final = 120
 
 
 class NotFound(ControllerError):
@@ -47,7 +47,7 @@ class OriginNotAllowed(ControllerError):
 
     def __init__(self, origin: str | None, *, has_keys: bool) -> None:
         """`origin` is the page's, if its browser says so."""
-        page = "its origin" if origin is None else printable(origin, _MAX_ORIGIN_CHARACTERS)
+        page = "its origin" if origin is None else printable(origin, MAX_ORIGIN_CHARACTERS)
         instead = "" if has_keys else ", or set PODLINE_KEYS_FILE"
         super().__init__(
             f"The page is another site's: add {page} to PODLINE_CORS_ORIGINS{instead}, and start the "

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Final
 
 import typer
-from rich.console import Console
 
 from scripts.commands.console import CommandError, run_command
 from scripts.commands.programs import ROOT
-from scripts.commands.running.display import WIDTH
+from scripts.commands.running.display import make_console
 from scripts.commands.running.execute import execute
 from scripts.commands.running.lanes import LaneJob
 
@@ -29,10 +28,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def check() -> None:
     """Say everything about the code that can be said without running it."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH)
-    outcome = execute([[[_job(each) for each in lane] for lane in CHECKS]], LOGS, console)
+    outcome = execute([[[_job(each) for each in lane] for lane in CHECKS]], LOGS, make_console())
     if outcome.failed:
         raise CommandError(f"Not passed: {', '.join(outcome.failed)}. The output is above and in {LOGS}.")
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from scripts.commands.console import CommandError, run_command
 from scripts.commands.programs import ROOT
-from scripts.commands.running.display import WIDTH
+from scripts.commands.running.display import make_console
 from scripts.commands.running.execute import execute
 from scripts.commands.running.lanes import LaneJob
 from scripts.commands.running.parts import PARTS
@@ -45,7 +45,7 @@ def run_tests(
     'search [SEED]' tries 10,000 examples against what is counted once, from a seed of its own or from this
     one. All other runs draw the same examples each time.
     """
-    console = _console()
+    console = make_console()
     if wanted and wanted[0] == SEARCH:
         groups = [[[_search(wanted[1:], console)]]]
     else:
@@ -57,11 +57,6 @@ def run_tests(
         raise CommandError(f"Not passed: {', '.join(outcome.failed)}. The output is above and in {LOGS}.")
     if os.environ.get("CI") == "true" and outcome.left_out:
         raise CommandError("In CI, no part may be left out: the lines above name what is missing.")
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
 
 
 def _job(item: Item) -> LaneJob:

@@ -13,9 +13,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from controller.core.errors import ControllerError, Forbidden
 from controller.core.primitives.addresses import is_loopback, split_url
-from controller.web.errors import OriginNotAllowed
+from controller.web.errors import MAX_ORIGIN_CHARACTERS, OriginNotAllowed
 from controller.web.middleware.ports import port_of
 from controller.web.problems import problem
+from podline.contract.text import printable
 
 log = logging.getLogger("podline.web")
 
@@ -90,7 +91,8 @@ class OwnPagesOnly:
         """Name an origin once, for the operator who forgot to list it; a flood of others is not logged."""
         if origin not in self._logged and len(self._logged) < _MOST_LOGGED:
             self._logged.add(origin)
-            log.warning("origin not allowed", extra={"origin": origin, "setting": "PODLINE_CORS_ORIGINS"})
+            shown = printable(origin, MAX_ORIGIN_CHARACTERS)
+            log.warning("origin not allowed", extra={"origin": shown, "setting": "PODLINE_CORS_ORIGINS"})
 
     def _asks_for_keys(self, scope: Scope) -> bool:
         port = port_of(scope)

@@ -17,8 +17,14 @@ from scripts.commands.running.lanes import Run, State
 from scripts.commands.running.preparing import Preparations, PreparedNeed
 
 REFRESH_SECONDS: Final = 0.5
-WIDTH: Final = 110
+_WIDTH: Final = 110
 _UNDER_WAY: Final = {State.PREPARING, State.RUNNING}
+
+
+def make_console() -> Console:
+    """Make a console for runs; one that is no terminal has a width that fits their table."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
 
 
 class Screen:

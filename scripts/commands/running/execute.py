@@ -26,17 +26,11 @@ class RunOutcome:
 
     @property
     def failed(self) -> list[str]:
-        return [
-            run.job.name for run in self.runs if run.state is not State.PASSED and not self._is_left_out(run)
-        ]
+        return [run.job.name for run in self.runs if run.state is State.FAILED]
 
     @property
     def left_out(self) -> list[str]:
         return list(dict.fromkeys(each.left_out for each in self.prepared if each.left_out is not None))
-
-    @staticmethod
-    def _is_left_out(run: Run) -> bool:
-        return run.state is State.LEFT_OUT
 
 
 def execute(groups: Sequence[Sequence[Sequence[LaneJob]]], logs: Path, console: Console) -> RunOutcome:
