@@ -6,18 +6,22 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import pytest_asyncio
 
+from testing.node.cases import Outcomes, play_all
 from testing.node.node_cluster import NodeCluster
 from testing.node.site import NodeSite, bot_of, own_site
 
 SETTINGS = {"PODLINE_SILENCE_SECONDS": "8"}
 AT_ONCE = 3
 """More would start so slowly on two cores that the controller takes them for silent."""
+
+Session = dict[str, Any]
 
 
 def impatient(job: dict[str, Any]) -> None:
@@ -28,122 +32,89 @@ def wrong_store(job: dict[str, Any]) -> None:
     bot_of(job)["env"] = [{"name": "CONVEX_URL", "value": "no address"}]
 
 
-Play = Callable[[NodeSite], Awaitable[dict[str, Any]]]
-"""What happens to a bot, named as its session is; returns the session's end."""
+async def is_stopped(site: NodeSite, name: str) -> None:
+    await site.live(name)
+    await site.stop(name)
 
 
-async def stopped(site: NodeSite) -> dict[str, Any]:
-    await site.live("stopped")
-    await site.stop("stopped")
-    return await site.until_over("stopped")
+async def has_no_caller(site: NodeSite, name: str) -> None:
+    await site.live(name)
 
 
-async def lonely(site: NodeSite) -> dict[str, Any]:
-    await site.live("lonely")
-    return await site.until_over("lonely")
+async def has_five_seconds(site: NodeSite, name: str) -> None:
+    await site.live(name, max_duration_seconds=5)
 
 
-async def brief(site: NodeSite) -> dict[str, Any]:
-    await site.live("brief", max_duration_seconds=5)
-    return await site.until_over("brief")
+def gets(number: signal.Signals) -> Callable[[NodeSite, str], Awaitable[None]]:
+    """Return what sends the bot a signal on its node."""
+
+    async def is_sent(site: NodeSite, name: str) -> None:
+        pod = await site.live(name)
+        for pid in bot_processes(site, pod):
+            os.kill(pid, number)
+
+    return is_sent
 
 
-async def frozen(site: NodeSite) -> dict[str, Any]:
-    return await signalled(site, "frozen", signal.SIGSTOP)
+@dataclass(frozen=True)
+class Case:
+    """What happens to a bot, and how its session has to end; `is_partial` is its usage's, if it matters."""
+
+    name: str
+    happens: Callable[[NodeSite, str], Awaitable[None]]
+    reason: str
+    said: str = ""
+    is_partial: bool | None = None
 
 
-async def killed(site: NodeSite) -> dict[str, Any]:
-    return await signalled(site, "killed", signal.SIGKILL)
+CASES: Final = [
+    Case("stopped", is_stopped, "stopped", is_partial=False),
+    Case("lonely", has_no_caller, "no_caller", "within 12 seconds"),
+    Case("brief", has_five_seconds, "max_duration"),
+    Case("frozen", gets(signal.SIGSTOP), "unresponsive", "became unresponsive"),
+    Case("killed", gets(signal.SIGKILL), "vanished"),
+    # By somebody else than the controller.
+    Case("terminated", gets(signal.SIGTERM), "vanished", is_partial=False),
+]
+MISCONFIGURED: Final = "misconfigured"
 
 
-async def terminated(site: NodeSite) -> dict[str, Any]:
-    return await signalled(site, "terminated", signal.SIGTERM)
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def ends(installed: NodeCluster) -> Outcomes[Session]:
+    """The sessions of all cases at their end, and that of a bot with a wrong variable."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def play(site: NodeSite, case: Case) -> Session:
+        async with turns:
+            await case.happens(site, case.name)
+            return await site.until_over(case.name)
+
+    async with own_site(installed, "bots", impatient, SETTINGS) as site:
+        return await play_all(
+            {**{case.name: play(site, case) for case in CASES}, MISCONFIGURED: misconfigured(installed)}
+        )
 
 
-async def signalled(site: NodeSite, name: str, number: signal.Signals) -> dict[str, Any]:
-    pod = await site.live(name)
-    for pid in bot_processes(site, pod):
-        os.kill(pid, number)
-    return await site.until_over(name)
-
-
-async def misconfigured(installed: NodeCluster) -> dict[str, Any]:
+async def misconfigured(installed: NodeCluster) -> Session:
     async with own_site(installed, "wrong-variable", wrong_store) as site:
         await site.start(session_id="one")
         return await site.until_over("one")
 
 
-PLAYS: Final[tuple[Play, ...]] = (stopped, lonely, brief, frozen, killed, terminated)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_happens_to_a_bot_in_a_pod_is_its_reason(ends: Outcomes[Session], case: Case) -> None:
+    session = ends.result(case.name)
+
+    assert session["reason"] == case.reason
+    assert case.said in session["message"]
+    assert case.is_partial in (None, session["usage"]["partial"])
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def ends(installed: NodeCluster) -> dict[str, dict[str, Any] | BaseException]:
-    """How all of them ended, played a few at a time."""
-    turns = asyncio.Semaphore(AT_ONCE)
+def test_a_wrong_variable_is_named_by_the_bot(ends: Outcomes[Session]) -> None:
+    session = ends.result(MISCONFIGURED)
 
-    async def in_turn(site: NodeSite, play: Play) -> dict[str, Any]:
-        async with turns:
-            return await play(site)
-
-    async def in_pods() -> list[dict[str, Any] | BaseException]:
-        async with own_site(installed, "bots", impatient, SETTINGS) as site:
-            return await asyncio.gather(*(in_turn(site, play) for play in PLAYS), return_exceptions=True)
-
-    played, wrong = await asyncio.gather(in_pods(), misconfigured(installed), return_exceptions=True)
-    if isinstance(played, BaseException):
-        raise played
-    return {play.__name__: end for play, end in zip((*PLAYS, misconfigured), (*played, wrong), strict=True)}
-
-
-@pytest.fixture
-def ended(ends: dict[str, dict[str, Any] | BaseException], request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The end of the session that the test names."""
-    found = ends[request.param.__name__]
-    if isinstance(found, BaseException):
-        raise found
-    return found
-
-
-def of(play: Callable[..., Awaitable[dict[str, Any]]]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("ended", [play], indirect=True, ids=[play.__name__])
-
-
-@of(stopped)
-def test_a_bot_that_is_stopped_says_goodbye_and_is_gone(ended: dict[str, Any]) -> None:
-    assert (ended["reason"], ended["usage"]["partial"]) == ("stopped", False)
-
-
-@of(lonely)
-def test_a_bot_whose_caller_never_comes_leaves(ended: dict[str, Any]) -> None:
-    assert ended["reason"] == "no_caller"
-    assert "within 12 seconds" in ended["message"]
-
-
-@of(brief)
-def test_a_bot_leaves_when_the_time_of_its_session_is_up(ended: dict[str, Any]) -> None:
-    assert ended["reason"] == "max_duration"
-
-
-@of(frozen)
-def test_a_bot_that_is_frozen_is_ended_as_unresponsive(ended: dict[str, Any]) -> None:
-    assert ended["reason"] == "unresponsive"
-    assert "became unresponsive" in ended["message"]
-
-
-@of(killed)
-def test_a_bot_that_is_killed_on_its_node_has_vanished(ended: dict[str, Any]) -> None:
-    assert ended["reason"] == "vanished"
-
-
-@of(terminated)
-def test_a_bot_that_is_told_to_go_by_somebody_else_has_vanished(ended: dict[str, Any]) -> None:
-    assert (ended["reason"], ended["usage"]["partial"]) == ("vanished", False)
-
-
-@of(misconfigured)
-def test_a_wrong_variable_is_named_by_the_bot(ended: dict[str, Any]) -> None:
-    assert ended["reason"] == "config_invalid"
-    assert "CONVEX_URL" in ended["message"]
+    assert session["reason"] == "config_invalid"
+    assert "CONVEX_URL" in session["message"]
 
 
 def bot_processes(site: NodeSite, pod: dict[str, Any]) -> list[int]:

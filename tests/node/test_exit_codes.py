@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final
 
 import pytest
 import pytest_asyncio
 
+from testing.node.cases import Outcomes, play_all
 from testing.node.node_cluster import NodeCluster
 from testing.node.shells import shell_bot
 from testing.node.site import NodeSite, own_site
@@ -50,11 +50,10 @@ class Ended:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def ends(installed: NodeCluster) -> dict[str, Ended | BaseException]:
+async def ends(installed: NodeCluster) -> Outcomes[Ended]:
     """All cases, played at the same time."""
     async with own_site(installed, "exit-codes", shell_bot) as site:
-        played = await asyncio.gather(*(play(site, case.name) for case in CASES), return_exceptions=True)
-    return {case.name: ended for case, ended in zip(CASES, played, strict=True)}
+        return await play_all({case.name: play(site, case.name) for case in CASES})
 
 
 async def play(site: NodeSite, name: str) -> Ended:
@@ -64,12 +63,8 @@ async def play(site: NodeSite, name: str) -> Ended:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_how_a_bots_process_ends_is_its_reason(
-    ends: dict[str, Ended | BaseException], case: Case
-) -> None:
-    ended = ends[case.name]
-    if isinstance(ended, BaseException):
-        raise ended
+def test_how_a_bots_process_ends_is_its_reason(ends: Outcomes[Ended], case: Case) -> None:
+    ended = ends.result(case.name)
 
     assert ended.reason == case.reason
     assert case.said in ended.message

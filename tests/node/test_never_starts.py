@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from testing.node.cases import Outcomes, play_all
 from testing.node.node_cluster import NodeCluster
 from testing.node.site import Change, NodeSite, bot_of, own_site
 
@@ -73,10 +73,9 @@ class Outcome:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def outcomes(installed: NodeCluster) -> dict[str, Outcome | BaseException]:
+async def outcomes(installed: NodeCluster) -> Outcomes[Outcome]:
     """Of all cases, played at one time, each with a controller of its own."""
-    played = await asyncio.gather(*(play(installed, case) for case in CASES), return_exceptions=True)
-    return {case.name: outcome for case, outcome in zip(CASES, played, strict=True)}
+    return await play_all({case.name: play(installed, case) for case in CASES})
 
 
 async def play(cluster: NodeCluster, case: Case) -> Outcome:
@@ -100,12 +99,8 @@ async def limit(site: NodeSite, quota: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_what_keeps_a_bot_from_starting_is_said(
-    outcomes: dict[str, Outcome | BaseException], case: Case
-) -> None:
-    outcome = outcomes[case.name]
-    if isinstance(outcome, BaseException):
-        raise outcome
+def test_what_keeps_a_bot_from_starting_is_said(outcomes: Outcomes[Outcome], case: Case) -> None:
+    outcome = outcomes.result(case.name)
 
     assert outcome.session["reason"] == case.reason
     assert case.said in outcome.session["message"]

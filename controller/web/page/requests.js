@@ -110,10 +110,14 @@ async function request(method, path, { body, signal }) {
 export async function pause(milliseconds, signal) {
   signal?.throwIfAborted();
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal?.addEventListener("abort", () => {
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    }, milliseconds);
+    function abort() {
       clearTimeout(timer);
       reject(signal.reason);
-    });
+    }
+    signal?.addEventListener("abort", abort);
   });
 }
