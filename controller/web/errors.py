@@ -24,6 +24,9 @@ from typing import Final
 from controller.core.errors import OF_THE_APP, ControllerError
 from podline.contract.text import printable
 
+HIDDEN_ORIGIN: Final = "null"
+"""What browsers send for a page without an origin. Any site can have such a page, so it is never listed."""
+
 MAX_ORIGIN_CHARACTERS: Final = 120
 
 
@@ -47,6 +50,12 @@ class OriginNotAllowed(ControllerError):
 
     def __init__(self, origin: str | None, *, has_keys: bool) -> None:
         """`origin` is the page's, if its browser says so."""
+        if origin == HIDDEN_ORIGIN:
+            super().__init__(
+                "The page is a file or in a sandboxed frame, so its browser doesn't say whose it is: serve "
+                "it from a web server whose origin is in PODLINE_CORS_ORIGINS."
+            )
+            return
         page = "its origin" if origin is None else printable(origin, MAX_ORIGIN_CHARACTERS)
         instead = "" if has_keys else ", or set PODLINE_KEYS_FILE"
         super().__init__(

@@ -59,6 +59,15 @@ async def test_a_page_that_may_not_call_can_read_that(
     assert (logged.__dict__["origin"], logged.__dict__["setting"]) == (origin, "PODLINE_CORS_ORIGINS")
 
 
+async def test_nobody_is_told_to_list_pages_that_any_site_can_have(serve: Serve) -> None:
+    async with serve(keys=KEYS) as site:
+        answer = await site.client.post("/start", json={}, headers={"origin": "null"})
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed")
+    assert "add null" not in answer.json()["detail"]
+    assert "serve it from a web server" in answer.json()["detail"]
+
+
 async def test_no_site_learns_what_runs_on_a_visitors_machine(serve: Serve) -> None:
     async with serve() as site:
         headers = {"origin": "https://evil.example"}
