@@ -67,8 +67,10 @@ class Kubectl:
 
     def items(self, kind: str, name: str) -> list[Item]:
         """Return the objects of a kind that bear this name as their label."""
-        found: list[Item] = self.get(kind, f"--selector=app.kubernetes.io/name={name}")["items"]
-        return found
+        # kubectl prints nothing at all for an empty list with --ignore-not-found.
+        found = self.get(kind, f"--selector=app.kubernetes.io/name={name}") or {}
+        items: list[Item] = found.get("items", [])
+        return items
 
 
 def unanswered(finished: Finished) -> CommandError:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from pathlib import Path
 
 import pytest
 
+from scripts.commands.running.processes import has_ended
 from testing.builds.binaries import ensure_binaries
 from testing.cluster.control_plane import ControlPlane
 from testing.cluster.processes import ClusterProcessFailedError
@@ -29,20 +29,12 @@ asyncio.run(main())
 """
 
 
-def lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 async def test_a_control_plane_that_is_left_leaves_nothing() -> None:
     async with ControlPlane(ensure_binaries(), fake_nodes=1) as plane:
         pids = [part.pid for part in plane.parts.values()]
 
     assert len(pids) == 5
-    assert [pid for pid in pids if pid is None or lives(pid)] == []
+    assert [pid for pid in pids if pid is None or not has_ended(pid)] == []
     assert not plane.directory.exists()
 
 
@@ -60,7 +52,7 @@ async def test_a_control_plane_whose_python_is_killed_leaves_nothing() -> None:
         # The guardian removes the directory last.
         while Path(directory).exists():  # noqa: ASYNC110, ASYNC240 - seen from outside only
             await asyncio.sleep(0.05)
-        while any(lives(int(pid)) for pid in pids):  # noqa: ASYNC110 - until they are reaped
+        while not all(has_ended(int(pid)) for pid in pids):  # noqa: ASYNC110 - seen from outside only
             await asyncio.sleep(0.05)
 
 

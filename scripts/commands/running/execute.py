@@ -14,7 +14,7 @@ from rich.console import Console
 from scripts.commands.running.display import Screen, timings
 from scripts.commands.running.lanes import LaneJob, Run, State, run_groups
 from scripts.commands.running.preparing import Preparations, PreparedNeed
-from scripts.commands.running.processes import adopt_orphans, end_orphans
+from scripts.commands.running.processes import adopt_orphans, collect_orphans, end_orphans
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,12 @@ async def _execute(groups: Sequence[Sequence[Sequence[LaneJob]]], logs: Path, co
     screen = Screen(console, runs)
     needs = dict.fromkeys(need for run in runs for need in run.job.needs)
     preparations = Preparations(list(needs), logs, screen.changed)
-    async with screen.shown(preparations):
-        await run_groups(made, preparations, screen)
+    collecting = asyncio.create_task(collect_orphans())
+    try:
+        async with screen.shown(preparations):
+            await run_groups(made, preparations, screen)
+    finally:
+        collecting.cancel()
     prepared = preparations.finished()
     console.print(timings(runs, prepared, time.monotonic() - began))
     return RunOutcome(runs, prepared)

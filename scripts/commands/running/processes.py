@@ -23,6 +23,9 @@ CLEANING_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.05
 _PR_SET_CHILD_SUBREAPER: Final = 36  # linux/prctl.h
 
+_started: Final[set[int]] = set()
+"""Our own programs that nobody has collected. The kernel has one list of children for a whole process."""
+
 
 async def run_logged(command: Sequence[str], log: Path, variables: Mapping[str, str] | None = None) -> int:
     """Run a program, with what it says added to the log, and return its exit code; ended when cancelled."""
@@ -37,11 +40,14 @@ async def run_logged(command: Sequence[str], log: Path, variables: Mapping[str, 
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    _started.add(process.pid)
     try:
         return await _wait(process)
     except asyncio.CancelledError:
         await _end(process)
         raise
+    finally:
+        _started.discard(process.pid)
 
 
 async def _wait(process: subprocess.Popen[bytes]) -> int:
@@ -75,12 +81,29 @@ async def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool
 
 def adopt_orphans() -> None:
     """Become the parent of what programs leave behind (Linux), so that `end_orphans` finds it."""
+    _set_subreaper(1)
+
+
+def _set_subreaper(flag: int) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, flag, 0, 0, 0)
+
+
+async def collect_orphans() -> None:
+    """Collect what we adopted and has ended, until cancelled, as the system's first process would.
+
+    Until it is collected, a process that has ended looks alive to those who ask the kernel for its number.
+    """
+    while True:
+        for each in _children(os.getpid()):
+            if each not in _started and has_ended(each):
+                with suppress(ChildProcessError):
+                    os.waitpid(each, os.WNOHANG)  # noqa: ASYNC222 - returns at once
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def end_orphans() -> None:
-    """Kill every process below this one, including those that lose their parents meanwhile."""
+    """Kill every process below this one, including those that lose their parents meanwhile; adopt no more."""
     while found := descendants(os.getpid()):
         for each in found:
             _kill(each)
@@ -88,18 +111,25 @@ def end_orphans() -> None:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         time.sleep(POLL_SECONDS)
+    _set_subreaper(0)
 
 
 def descendants(pid: int) -> list[int]:
     """The processes below one, children first; without those that have ended and wait to be collected."""
-    found: list[int] = []
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            found += [each for each in map(int, children.read_text().split()) if not _has_ended(each)]
+    found = [each for each in _children(pid) if not has_ended(each)]
     return found + [below for each in found for below in descendants(each)]
 
 
-def _has_ended(pid: int) -> bool:
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += [int(each) for each in children.read_text().split()]
+    return found
+
+
+def has_ended(pid: int) -> bool:
+    """Whether there is no such process, or only what is left of one until somebody collects it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith(("Z", "X"))
     except OSError:

@@ -153,6 +153,8 @@ async def _seen(row: Ending, scene: Scene) -> Seen:
         await row.cause(scene)
     session = await scene.ended(within=row.within + LEAVING_SECONDS)
     seconds = max(0.0, time.monotonic() - scene.began)
+    is_gone = await scene.is_gone()
+    # What writes the note is gone as well, so it is whole.
     code = _exit_code(scene.site.exits / scene.session_id)
     return Seen(
         phase=session["phase"],
@@ -161,7 +163,7 @@ async def _seen(row: Ending, scene: Scene) -> Seen:
         exit=code,
         seconds=seconds,
         log=await scene.log(),
-        is_gone=await scene.is_gone(),
+        is_gone=is_gone,
     )
 
 

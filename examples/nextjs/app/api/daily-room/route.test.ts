@@ -96,6 +96,7 @@ it.each<[Fault, string, number | null]>([
     expect(response.status).toBe(200);
     expect(answer).toEqual({
       agentStatus,
+      code: typeof fault === "string" ? null : fault.code,
       message: expect.stringMatching(/\.$/),
       retryAfterSeconds: seconds,
     });

@@ -12,7 +12,8 @@ import { currentUser, remember } from "@/lib/server/user";
 const LARGEST_BODY_BYTES = 1024; // Nothing in it is read.
 
 export async function POST(request: NextRequest): Promise<NextResponse<StartAnswer>> {
-  if (isFromAnotherSite(request)) return respond(unavailable("Calls can only start from this site's own page."), 403);
+  if (isFromAnotherSite(request))
+    return respond(unavailable("Calls can only start from this site's own page."), 403);
   if (!isJson(request)) return respond(unavailable("Send application/json."), 415);
   if (!isSmall(request)) return respond(unavailable("The body is too large: {} is enough."), 413);
   const user = currentUser(request);

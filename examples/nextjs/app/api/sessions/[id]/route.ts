@@ -28,7 +28,8 @@ async function answered(
   id: string,
   work: (session: SessionAnswer) => Promise<SessionAnswer>,
 ): Promise<Answer> {
-  if (isFromAnotherSite(request)) return respond({ message: "Only this site's own page may read or stop a call." }, 403);
+  if (isFromAnotherSite(request))
+    return respond({ message: "Only this site's own page may read or stop a call." }, 403);
   const user = currentUser(request);
   // A new user has no calls, so there is no need to ask the controller.
   if (user.isNew) return respond({ message: "You have no such call." }, 404);
