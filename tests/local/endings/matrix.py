@@ -153,16 +153,15 @@ async def _seen(row: Ending, scene: Scene) -> Seen:
         await row.cause(scene)
     session = await scene.ended(within=row.within + LEAVING_SECONDS)
     seconds = max(0.0, time.monotonic() - scene.began)
+    exit_note, log = scene.site.exits / scene.session_id, await scene.log()
     is_gone = await scene.is_gone()
-    # What writes the note is gone as well, so it is whole.
-    code = _exit_code(scene.site.exits / scene.session_id)
     return Seen(
         phase=session["phase"],
         reason=session["reason"],
         message=session["message"],
-        exit=code,
+        exit=_exit_code(exit_note),
         seconds=seconds,
-        log=await scene.log(),
+        log=log,
         is_gone=is_gone,
     )
 

@@ -23,7 +23,9 @@ report = sys.excepthook
 
 def note_exit(code: int) -> None:
     path = Path(os.environ[EXITS]) / os.environ["SESSION_ID"]
-    path.write_text(str(code))
+    written = path.with_suffix(".part")
+    written.write_text(str(code))
+    written.replace(path)
 
 
 def exit_noted(status: int) -> NoReturn:
