@@ -340,11 +340,13 @@ async def _converse(
         try:
             async with calling(base_url, Voice(), room=room, livekit_url=livekit_url) as (caller, _):
                 await caller.hears_bot()
+                _report("The bot speaks ...")
                 await caller.bot_quiet()
                 for sentence in sentences:
                     _report(f"Saying: {sentence} ...")
                     await caller.say(sentence)
                     await caller.hears_bot()
+                    _report("The bot answers ...")
                     await _hear_out(caller, may_leave=sentence is sentences[-1])
                 return [f"session {session_id}", *caller.account()]
         except CallFailedError as error:
