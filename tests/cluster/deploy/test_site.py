@@ -18,9 +18,17 @@ from scripts.site.kubectl import Kubectl
 from testing.cluster.control_plane import MERGE, ControlPlane
 from testing.cluster.kwok import END, Fate
 from testing.cluster.site import serve
+from testing.documents.commands import commands
+from testing.documents.markdown import all_pages
 
 NAMESPACE = "/api/v1/namespaces/podline"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/podline/deployments"
+
+READ = {"get", "describe"}
+CHANGE = {"annotate", "create", "label", "scale", "taint"}
+"""What kubectl can ask the server about without doing it."""
+
+FILES = (".env", "bot.py", "keys.json", "pcc-deploy.toml", "podline.toml", "ca.crt", "prices.toml")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
@@ -150,3 +158,42 @@ async def test_a_session_s_timeline_is_told_from_its_job(
     shown = [line.split() for line in stages]
     assert [name for _, _, name in shown] == [name for name, at in session["timeline"].items() if at]
     assert shown[0] == ["0.00", "s", "accepted"]
+
+
+def documented() -> set[tuple[str, ...]]:
+    """What the pages' commands give kubectl, less what needs a node or files of ours, or is refused."""
+    written = {
+        tuple(words[1:])
+        for page in all_pages()
+        for block in page.blocks
+        if block.language == "sh"
+        for words in commands(block.text)
+        if words[0] == "kubectl"
+    }
+    return {
+        words
+        for words in written
+        if (READ | CHANGE) & set(words) and not {"-f", "-k", "--dry-run=server"} & set(words)
+    }
+
+
+@pytest.mark.usefixtures("site")
+async def test_the_cluster_knows_what_the_pages_have_operators_ask_it(
+    plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in FILES:
+        (tmp_path / name).write_text("KEY=value\n")
+    monkeypatch.chdir(tmp_path)
+    await plane.kubectl("-n", "podline", "create", "configmap", "agent-clerk", "--from-file=bot.py")
+    node = (await plane.api("GET", "/api/v1/nodes"))["items"][0]["metadata"]["name"]
+    await plane.kubectl("-n", "podline", "create", "job", "one", "--image=none")
+    async with asyncio.TaskGroup() as tasks:
+        for words in documented():
+            known = [{"NODE": node, "NAME": "one", "job/NAME": "job/one"}.get(word, word) for word in words]
+            if CHANGE & set(words):
+                known.append("--dry-run=server")
+            if "create" in words:
+                # Podline's own namespace has most of it.
+                known.append("--namespace=default")
+            tasks.create_task(plane.kubectl(*known))
+    await plane.kubectl("-n", "podline", "delete", "job/one", "configmap/agent-clerk", "--wait=false")
