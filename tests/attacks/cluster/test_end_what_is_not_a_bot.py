@@ -87,23 +87,22 @@ async def test_a_bot_is_stopped_and_deleted_also_when_its_image_is_not_allowed_a
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("way", "options"),
     [
-        None,
-        {"propagationPolicy": "Orphan"},
-        {"orphanDependents": True},
-        {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0},
+        ("by-default", None),
+        ("as-asked", {"propagationPolicy": "Orphan"}),
+        ("as-asked-in-the-older-way", {"orphanDependents": True}),
+        ("at-once", {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}),
     ],
-    ids=["by default", "as asked", "as asked in the older way", "at once"],
 )
 async def test_no_bot_outlives_its_job(
-    guarded: Account, unguarded: Account, options: dict[str, object] | None
+    guarded: Account, unguarded: Account, way: str, options: dict[str, object] | None
 ) -> None:
     """A pod without its Job has no deadline, so that it would outlive the thief's token."""
     answers = []
     for account in (unguarded, guarded):
-        path = f"{account.jobs}/orphans"
-        await account.ask("POST", account.jobs, production_job("orphans"))
+        path = f"{account.jobs}/orphans-{way}"
+        await account.ask("POST", account.jobs, production_job(f"orphans-{way}"))
         answers.append((await account.attempt("DELETE", path, options)).status_code)
 
     assert answers == [200, 422]
