@@ -63,7 +63,7 @@ def _job(item: Item) -> LaneJob:
     command = (*_PYTEST, *item.paths, *(f"--ignore={path}" for path in item.ignored))
     if item.part.in_namespaces:
         command = (str(ROOT / "testing" / "node" / "namespaces.sh"), *command)
-    return LaneJob(item.name, command, item.part.needs)
+    return LaneJob(item.name, command, item.part.needs, item.gives_way)
 
 
 def _search(arguments: list[str], console: Console) -> LaneJob:

@@ -14,6 +14,7 @@ from rich.console import Console
 from scripts.commands.running.display import Screen, timings
 from scripts.commands.running.lanes import LaneJob, Run, State, run_groups
 from scripts.commands.running.preparing import Preparations, PreparedNeed
+from scripts.commands.running.priority import processes_weighed
 from scripts.commands.running.processes import adopt_orphans, collect_orphans, end_orphans
 
 
@@ -38,13 +39,16 @@ def execute(groups: Sequence[Sequence[Sequence[LaneJob]]], logs: Path, console: 
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)
     adopt_orphans()
-    try:
-        return asyncio.run(_execute(groups, logs, console))
-    finally:
-        end_orphans()
+    with processes_weighed() as can_give_way:
+        try:
+            return asyncio.run(_execute(groups, logs, console, can_give_way=can_give_way))
+        finally:
+            end_orphans()
 
 
-async def _execute(groups: Sequence[Sequence[Sequence[LaneJob]]], logs: Path, console: Console) -> RunOutcome:
+async def _execute(
+    groups: Sequence[Sequence[Sequence[LaneJob]]], logs: Path, console: Console, *, can_give_way: bool
+) -> RunOutcome:
     began = time.monotonic()
     made = [
         [[Run(job, logs / f"{_file_name(job)}.log") for job in lane] for lane in group] for group in groups
@@ -56,7 +60,7 @@ async def _execute(groups: Sequence[Sequence[Sequence[LaneJob]]], logs: Path, co
     collecting = asyncio.create_task(collect_orphans())
     try:
         async with screen.shown(preparations):
-            await run_groups(made, preparations, screen)
+            await run_groups(made, preparations, screen, can_give_way=can_give_way)
     finally:
         collecting.cancel()
     prepared = preparations.finished()

@@ -1,4 +1,8 @@
-"""Groups of lanes: the lanes of a group run at the same time, the jobs of a lane one after the other."""
+"""Groups of lanes: the lanes of a group run at the same time, the jobs of a lane one after the other.
+
+A lane that gives way gets only the processor time that the others of its group leave. Where the kernel can't
+do that, it runs after them.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from scripts.commands.running.preparing import Preparation, Preparations
+from scripts.commands.running.priority import giving_way
 from scripts.commands.running.processes import run_logged
 
 _PERCENT: Final = re.compile(rb"\[ *(\d+)%\]")
@@ -31,11 +36,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class LaneJob:
-    """A program to run, and what it needs before."""
+    """A program to run, what it needs before, and whether it gives way to those beside it."""
 
     name: str
     command: tuple[str, ...]
     needs: tuple[Preparation, ...] = ()
+    gives_way: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -87,18 +93,29 @@ class Display(Protocol):
 
 
 async def run_groups(
-    groups: Sequence[Sequence[Sequence[Run]]], preparations: Preparations, display: Display
+    groups: Sequence[Sequence[Sequence[Run]]],
+    preparations: Preparations,
+    display: Display,
+    *,
+    can_give_way: bool,
 ) -> None:
     """Run all; each run's state says how it ended. Cancelled, nothing is left running."""
     preparing = asyncio.create_task(preparations.run())
     try:
         for group in groups:
-            async with asyncio.TaskGroup() as lanes:
-                for lane in group:
-                    lanes.create_task(_run_lane(lane, preparations, display))
+            for stage in [group] if can_give_way else _in_turn(group):
+                async with asyncio.TaskGroup() as lanes:
+                    for lane in stage:
+                        lanes.create_task(_run_lane(lane, preparations, display))
     finally:
         preparing.cancel()
         await asyncio.gather(preparing, return_exceptions=True)
+
+
+def _in_turn(group: Sequence[Sequence[Run]]) -> list[list[Sequence[Run]]]:
+    """Return the lanes that give way to nobody, then the others, each alone."""
+    first = [lane for lane in group if not lane[0].job.gives_way]
+    return [first, *([lane] for lane in group if lane[0].job.gives_way)]
 
 
 async def _run_lane(lane: Sequence[Run], preparations: Preparations, display: Display) -> None:
@@ -118,7 +135,8 @@ async def _run(run: Run, preparations: Preparations, display: Display) -> None:
         return
     run.state = State.RUNNING
     display.changed(f"{run.job.name}: started")
-    code = await run_logged(run.job.command, run.log, run.job.variables)
+    command = giving_way(run.job.command) if run.job.gives_way else run.job.command
+    code = await run_logged(command, run.log, run.job.variables)
     run.seconds = time.monotonic() - run.began
     run.state = State.PASSED if code == 0 else State.FAILED
     display.ended(run)

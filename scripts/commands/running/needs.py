@@ -11,6 +11,7 @@ from typing import Final
 
 from scripts.commands.programs import ROOT
 from scripts.commands.running.preparing import UNAVAILABLE, LeftOutError, Preparation, PreparationError
+from scripts.commands.running.priority import giving_way
 from scripts.commands.running.processes import run_logged
 
 BUILT_BY_GO: Final = "they need Linux or macOS, and Go 1.26 or later (go.dev)"
@@ -23,15 +24,12 @@ NODE_PROGRAMS: Final = (
     "openssl",
 )
 _CNI: Final = Path("/usr/lib/cni/bridge")
-_PATIENT: Final = ("nice", "-n", "19")
-"""Preparations run beside tests that measure time, and must not slow them."""
-
 _APT: Final = {"DEBIAN_FRONTEND": "noninteractive"}
 _UNPACKED: Final = ROOT / ".tools" / "prometheus"
 
 
 async def run_module(module: str, log: Path) -> int:
-    return await run_logged((*_PATIENT, sys.executable, "-m", module), log)
+    return await run_logged(giving_way((sys.executable, "-m", module)), log)
 
 
 def module(name: str, modules: Sequence[str], without: str, *, needed: bool = False) -> Preparation:
@@ -56,9 +54,9 @@ async def install_packages(packages: Sequence[str], log: Path) -> bool:
     """Install Debian's packages. Return False if this is not Debian, not root, or it fails."""
     if not is_root() or shutil.which("apt-get") is None:
         return False
-    await run_logged((*_PATIENT, "apt-get", "update", "-qq"), log, _APT)
+    await run_logged(giving_way(("apt-get", "update", "-qq")), log, _APT)
     install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages)
-    return await run_logged((*_PATIENT, *install), log, _APT) == 0
+    return await run_logged(giving_way(install), log, _APT) == 0
 
 
 async def _make_browser(log: Path) -> None:
@@ -70,7 +68,7 @@ async def _make_browser(log: Path) -> None:
     if await run_logged(look, log) == 0:
         return
     playwright = str(Path(sys.executable).parent / "playwright")
-    await run_logged((*_PATIENT, playwright, "install", "chromium"), log)
+    await run_logged(giving_way((playwright, "install", "chromium")), log)
     if await run_logged(look, log) != 0:
         raise LeftOutError(
             "the tests in a browser: install Chromium (on Debian, as root: apt-get install chromium)"

@@ -1,7 +1,10 @@
 """The order of the tests.
 
 Groups run one after the other. The lanes of a group run at the same time, and the items of a lane one after
-the other, each as one run of pytest. An item is
+the other, each as one run of pytest. A lane that gives way gets the processor time that the others leave. Tests
+with calls mostly wait for people's speech, and a late answer fails them; other tests can be late.
+
+An item is
 
 - the name of a part: all of it that no other item of the plan names, or
 - paths of one part, with spaces between them, such as "tests/unit/podline tests/unit/bot".
@@ -11,8 +14,8 @@ Each part has to be in the plan by its name once, so that a folder that nobody h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,20 +23,26 @@ from scripts.commands.console import CommandError
 from scripts.commands.programs import ROOT
 from scripts.commands.running.parts import ALL, PARTS, Part, is_within, part_of
 
-Lane = tuple[str, ...]
+SMALL_BENCHES: Final = "tests/local/test_small_benches.py"
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Items that run one after the other, and whether they give way to the group's other lanes."""
+
+    items: tuple[str, ...]
+    gives_way: bool = False
+
+
 Group = tuple[Lane, ...]
 
 PLAN: Final[tuple[Group, ...]] = (
-    # At the same time: the tests of what runs in a bot's process mostly wait, for a model or a pipeline.
-    (("tests/unit/podline tests/unit/bot",), ("unit",)),
-    (("contract",),),
-    (("attacks",),),
-    (("monitoring",),),
-    (("web",),),
-    # Alone: several parts with calls at once make bots late on two cores.
-    (("local",),),
-    (("node",),),
-    (("cluster",),),
+    (
+        Lane(("local",)),
+        Lane(("node",)),
+        Lane(("tests/unit/podline tests/unit/bot", "contract", "monitoring", "web"), gives_way=True),
+        Lane(("unit", "attacks", "cluster", SMALL_BENCHES), gives_way=True),
+    ),
 )
 
 
@@ -44,6 +53,7 @@ class Item:
     part: Part
     paths: tuple[str, ...]
     ignored: tuple[str, ...] = ()
+    gives_way: bool = False
 
     @property
     def name(self) -> str:
@@ -64,25 +74,36 @@ def plan_for(wanted: Sequence[str], plan: Sequence[Group] = PLAN) -> list[list[l
         chosen = names
     elif not wanted:
         chosen = {part.name for part in PARTS if part.by_default}
-    items = [[[_item(each, plan) for each in lane] for lane in group] for group in plan]
-    groups = [[[each for each in lane if each.part.name in chosen] for lane in group] for group in items]
+    groups = [_chosen_of(group, chosen, plan) for group in plan]
     by_path = _items_of_paths([each for each in wanted if each not in {*names, ALL}])
     groups += [[[item]] for item in by_path]
-    return [lanes for group in groups if (lanes := [lane for lane in group if lane])]
+    return [group for group in groups if group]
 
 
-def _item(text: str, plan: Sequence[Group]) -> Item:
+def _chosen_of(group: Group, chosen: Collection[str], plan: Sequence[Group]) -> list[list[Item]]:
+    """Return the lanes that have something chosen. They give way only if there is somebody to give way to."""
+    lanes = [
+        [item for each in lane.items if (item := _item(each, plan, lane.gives_way)).part.name in chosen]
+        for lane in group
+    ]
+    lanes = [lane for lane in lanes if lane]
+    if all(lane[0].gives_way for lane in lanes):
+        return [[replace(item, gives_way=False) for item in lane] for lane in lanes]
+    return lanes
+
+
+def _item(text: str, plan: Sequence[Group], gives_way: bool) -> Item:  # noqa: FBT001 - the lane's
     for part in PARTS:
         if part.name == text:
             named = tuple(
                 path for path in _paths_named(plan) if part_of(path) == part and path not in part.paths
             )
-            return Item(part, part.paths, (*part.ignored, *named))
-    return _item_of_paths(tuple(text.split()))
+            return Item(part, part.paths, (*part.ignored, *named), gives_way)
+    return replace(_item_of_paths(tuple(text.split())), gives_way=gives_way)
 
 
 def _paths_named(plan: Sequence[Group]) -> list[str]:
-    items = [item for group in plan for lane in group for item in lane]
+    items = [item for group in plan for lane in group for item in lane.items]
     return [path for item in items for path in item.split() if "/" in path]
 
 

@@ -7,11 +7,11 @@ import pytest
 from scripts.commands.console import CommandError
 from scripts.commands.programs import ROOT
 from scripts.commands.running.parts import PARTS, is_within
-from scripts.commands.running.plan import PLAN, Item, plan_for
+from scripts.commands.running.plan import PLAN, Item, Lane, plan_for
 
 FOLDERS = (
-    (("contract", "tests/unit/bot tests/unit/deploy"), ("unit",)),
-    (("node",),),
+    (Lane(("contract", "tests/unit/bot tests/unit/deploy")), Lane(("unit",), gives_way=True)),
+    (Lane(("node",)),),
 )
 
 
@@ -26,7 +26,7 @@ def runs(item: Item, file: str) -> bool:
 
 
 def test_each_part_stands_in_the_plan_by_its_name_once() -> None:
-    named = [item for group in PLAN for lane in group for item in lane if "/" not in item]
+    named = [item for group in PLAN for lane in group for item in lane.items if "/" not in item]
 
     assert sorted(named) == sorted(part.name for part in PARTS)
 
@@ -52,6 +52,14 @@ def test_what_an_item_names_is_left_to_it_by_the_part() -> None:
     assert bots.paths == ("tests/unit/bot", "tests/unit/deploy")
     assert (rest.paths, rest.ignored) == (("tests/unit",), ("tests/unit/bot", "tests/unit/deploy"))
     assert last.part.in_namespaces
+
+
+def test_a_lane_gives_way_only_if_there_is_another() -> None:
+    [[_, beside], _] = plan_for(["unit", "contract", "node"], FOLDERS)
+    [[alone]] = plan_for(["web"], ((Lane(("web",), gives_way=True), Lane(("node",))),))
+
+    assert [item.gives_way for item in beside] == [True]
+    assert [item.gives_way for item in alone] == [False]
 
 
 def test_a_path_runs_with_what_its_part_needs() -> None:

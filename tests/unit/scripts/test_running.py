@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
+from scripts.commands.running.display import Screen
 from scripts.commands.running.execute import RunOutcome, execute
-from scripts.commands.running.lanes import LaneJob, State
-from scripts.commands.running.preparing import LeftOutError, Preparation, PreparationError
+from scripts.commands.running.lanes import LaneJob, Run, State, run_groups
+from scripts.commands.running.preparing import LeftOutError, Preparation, PreparationError, Preparations
 from testing.processes import ROOT, eventually, processes_of
 
 LEAVES_BEHIND = """
@@ -78,6 +81,36 @@ def test_lanes_run_at_the_same_time(tmp_path: Path) -> None:
     )
 
     assert outcome.failed == []
+
+
+@pytest.mark.skipif(shutil.which("chrt") is None, reason="the kernel has no such policy")
+def test_a_lane_that_gives_way_does_so_with_all_that_it_starts(tmp_path: Path) -> None:
+    ask = "import os; print(os.sched_getscheduler(0))"
+    start = f"import subprocess, sys; subprocess.call([sys.executable, '-c', {ask!r}])"
+    outcome, _ = run(
+        tmp_path,
+        [LaneJob("calls", (sys.executable, "-c", ask))],
+        [LaneJob("beside", (sys.executable, "-c", start), gives_way=True)],
+    )
+
+    assert [int(each.said()) for each in outcome.runs] == [os.sched_getscheduler(0), os.SCHED_IDLE]
+
+
+def test_where_nobody_can_give_way_those_who_would_run_last(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    calls = ("sh", "-c", f"test ! -e {done}; sleep 0.2; touch {done}")
+    lanes = [
+        [Run(LaneJob("beside", ("test", "-e", str(done)), gives_way=True), tmp_path / "beside.log")],
+        [Run(LaneJob("calls", calls), tmp_path / "calls.log")],
+    ]
+
+    async def play() -> None:
+        nothing = Preparations([], tmp_path, print)
+        await run_groups([lanes], nothing, Screen(Console(file=io.StringIO()), []), can_give_way=False)
+
+    asyncio.run(play())
+
+    assert [run.state for lane in lanes for run in lane] == [State.PASSED, State.PASSED]
 
 
 def test_what_failed_is_said_with_its_output_and_the_rest_goes_on(tmp_path: Path) -> None:
