@@ -1,8 +1,8 @@
 """The order of the tests.
 
 Groups run one after the other. The lanes of a group run at the same time, and the items of a lane one after
-the other, each as one run of pytest. A lane that gives way gets the processor time that the others leave. Tests
-with calls mostly wait for people's speech, and a late answer fails them; other tests can be late.
+the other, each as one run of pytest. A lane that gives way gets the processor time that the others leave:
+tests with calls mostly wait for people's speech and must not be late, while all other tests can be.
 
 An item is
 
