@@ -186,14 +186,14 @@ async def test_the_cluster_knows_what_the_pages_have_operators_ask_it(
     monkeypatch.chdir(tmp_path)
     await plane.kubectl("-n", "podline", "create", "configmap", "agent-clerk", "--from-file=bot.py")
     node = (await plane.api("GET", "/api/v1/nodes"))["items"][0]["metadata"]["name"]
-    await plane.kubectl("-n", "podline", "create", "job", "one", "--image=none")
+    await plane.kubectl("-n", "podline", "create", "job", "documented", "--image=none")
     async with asyncio.TaskGroup() as tasks:
         for words in documented():
-            known = [{"NODE": node, "NAME": "one", "job/NAME": "job/one"}.get(word, word) for word in words]
+            known = [{"NODE": node, "NAME": "documented"}.get(word, word) for word in words]
             if CHANGE & set(words):
                 known.append("--dry-run=server")
             if "create" in words:
                 # Podline's own namespace has most of it.
                 known.append("--namespace=default")
             tasks.create_task(plane.kubectl(*known))
-    await plane.kubectl("-n", "podline", "delete", "job/one", "configmap/agent-clerk", "--wait=false")
+    await plane.kubectl("-n", "podline", "delete", "job/documented", "configmap/agent-clerk", "--wait=false")
