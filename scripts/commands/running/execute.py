@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from rich.console import Console
 from scripts.commands.running.display import Screen, timings
 from scripts.commands.running.lanes import LaneJob, Run, State, run_groups
 from scripts.commands.running.preparing import Preparations, PreparedNeed
-from scripts.commands.running.priority import processes_weighed
-from scripts.commands.running.processes import adopt_orphans, collect_orphans, end_orphans
+from scripts.commands.running.priority import IdleTime, idle_time
+from scripts.commands.running.processes import adopt_orphans, collect_orphans, end_orphans, run_logged
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ def execute(groups: Sequence[Sequence[Sequence[LaneJob]]], logs: Path, console: 
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)
     adopt_orphans()
-    with processes_weighed() as can_give_way:
+    with idle_time() as idle:
         try:
-            return asyncio.run(_execute(groups, logs, console, can_give_way=can_give_way))
+            return asyncio.run(_execute(groups, logs, console, idle))
         finally:
             end_orphans()
 
 
 async def _execute(
-    groups: Sequence[Sequence[Sequence[LaneJob]]], logs: Path, console: Console, *, can_give_way: bool
+    groups: Sequence[Sequence[Sequence[LaneJob]]], logs: Path, console: Console, idle: IdleTime
 ) -> RunOutcome:
     began = time.monotonic()
     made = [
@@ -56,11 +56,15 @@ async def _execute(
     runs = [run for group in made for lane in group for run in lane]
     screen = Screen(console, runs)
     needs = dict.fromkeys(need for run in runs for need in run.job.needs)
-    preparations = Preparations(list(needs), logs, screen.changed)
+
+    async def run_idle(command: Sequence[str], log: Path, variables: Mapping[str, str] | None = None) -> int:
+        return await run_logged(idle.command(command), log, variables)
+
+    preparations = Preparations(list(needs), logs, screen.changed, run_idle)
     collecting = asyncio.create_task(collect_orphans())
     try:
         async with screen.shown(preparations):
-            await run_groups(made, preparations, screen, can_give_way=can_give_way)
+            await run_groups(made, preparations, screen, idle)
     finally:
         collecting.cancel()
     prepared = preparations.finished()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from scripts.commands.running.preparing import Preparation, Preparations
-from scripts.commands.running.priority import giving_way
+from scripts.commands.running.priority import IdleTime
 from scripts.commands.running.processes import run_logged
 
 _PERCENT: Final = re.compile(rb"\[ *(\d+)%\]")
@@ -96,17 +96,16 @@ async def run_groups(
     groups: Sequence[Sequence[Sequence[Run]]],
     preparations: Preparations,
     display: Display,
-    *,
-    can_give_way: bool,
+    idle: IdleTime,
 ) -> None:
     """Run all; each run's state says how it ended. Cancelled, nothing is left running."""
     preparing = asyncio.create_task(preparations.run())
     try:
         for group in groups:
-            for stage in [group] if can_give_way else _in_turn(group):
+            for stage in [group] if idle.is_certain else _in_turn(group):
                 async with asyncio.TaskGroup() as lanes:
                     for lane in stage:
-                        lanes.create_task(_run_lane(lane, preparations, display))
+                        lanes.create_task(_run_lane(lane, preparations, display, idle))
     finally:
         preparing.cancel()
         await asyncio.gather(preparing, return_exceptions=True)
@@ -118,12 +117,14 @@ def _in_turn(group: Sequence[Sequence[Run]]) -> list[list[Sequence[Run]]]:
     return [first, *([lane] for lane in group if lane[0].job.gives_way)]
 
 
-async def _run_lane(lane: Sequence[Run], preparations: Preparations, display: Display) -> None:
+async def _run_lane(
+    lane: Sequence[Run], preparations: Preparations, display: Display, idle: IdleTime
+) -> None:
     for run in lane:
-        await _run(run, preparations, display)
+        await _run(run, preparations, display, idle)
 
 
-async def _run(run: Run, preparations: Preparations, display: Display) -> None:
+async def _run(run: Run, preparations: Preparations, display: Display, idle: IdleTime) -> None:
     run.state, waiting_since = State.PREPARING, time.monotonic()
     lacking = await preparations.wait_for(run.job.needs)
     run.began = time.monotonic()
@@ -135,7 +136,7 @@ async def _run(run: Run, preparations: Preparations, display: Display) -> None:
         return
     run.state = State.RUNNING
     display.changed(f"{run.job.name}: started")
-    command = giving_way(run.job.command) if run.job.gives_way else run.job.command
+    command = idle.command(run.job.command) if run.job.gives_way else run.job.command
     code = await run_logged(command, run.log, run.job.variables)
     run.seconds = time.monotonic() - run.began
     run.state = State.PASSED if code == 0 else State.FAILED

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from scripts.commands.programs import ROOT
-from scripts.commands.running.preparing import UNAVAILABLE, LeftOutError, Preparation, PreparationError
-from scripts.commands.running.priority import giving_way
-from scripts.commands.running.processes import run_logged
+from scripts.commands.running.preparing import (
+    UNAVAILABLE,
+    LeftOutError,
+    Make,
+    Preparation,
+    PreparationError,
+)
+from scripts.commands.running.processes import RunLogged, run_logged
 
 BUILT_BY_GO: Final = "they need Linux or macOS, and Go 1.26 or later (go.dev)"
 NODE_PACKAGES: Final = (
@@ -28,16 +33,12 @@ _APT: Final = {"DEBIAN_FRONTEND": "noninteractive"}
 _UNPACKED: Final = ROOT / ".tools" / "prometheus"
 
 
-async def run_module(module: str, log: Path) -> int:
-    return await run_logged(giving_way((sys.executable, "-m", module)), log)
-
-
 def module(name: str, modules: Sequence[str], without: str, *, needed: bool = False) -> Preparation:
     """Return a preparation by modules of `testing`; `without` says what is left out where they can't."""
 
-    async def make(log: Path) -> None:
+    async def make(log: Path, run: RunLogged) -> None:
         for each in modules:
-            code = await run_module(each, log)
+            code = await run((sys.executable, "-m", each), log)
             if code == UNAVAILABLE:
                 raise LeftOutError(without)
             if code != 0:
@@ -50,49 +51,49 @@ def is_root() -> bool:
     return os.geteuid() == 0
 
 
-async def install_packages(packages: Sequence[str], log: Path) -> bool:
+async def install_packages(packages: Sequence[str], log: Path, run: RunLogged) -> bool:
     """Install Debian's packages. Return False if this is not Debian, not root, or it fails."""
     if not is_root() or shutil.which("apt-get") is None:
         return False
-    await run_logged(giving_way(("apt-get", "update", "-qq")), log, _APT)
+    await run(("apt-get", "update", "-qq"), log, _APT)
     install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages)
-    return await run_logged(giving_way(install), log, _APT) == 0
+    return await run(install, log, _APT) == 0
 
 
-async def _make_browser(log: Path) -> None:
+async def _make_browser(log: Path, run: RunLogged) -> None:
     """Find the system's Chromium, else install Debian's package, else Playwright's own."""
     look = (sys.executable, str(ROOT / "testing" / "callers" / "browser.py"))
-    if await run_logged(look, log) == 0:
+    if await run(look, log) == 0:
         return
-    await install_packages(["chromium"], log)
-    if await run_logged(look, log) == 0:
+    await install_packages(["chromium"], log, run)
+    if await run(look, log) == 0:
         return
     playwright = str(Path(sys.executable).parent / "playwright")
-    await run_logged(giving_way((playwright, "install", "chromium")), log)
-    if await run_logged(look, log) != 0:
+    await run((playwright, "install", "chromium"), log)
+    if await run(look, log) != 0:
         raise LeftOutError(
             "the tests in a browser: install Chromium (on Debian, as root: apt-get install chromium)"
         )
 
 
-async def _make_prometheus(log: Path) -> None:
-    if not await ensure_prometheus(log):
+async def _make_prometheus(log: Path, run: RunLogged) -> None:
+    if not await ensure_prometheus(log, run):
         raise LeftOutError(
             "the tests that ask Prometheus: put prometheus and promtool on the PATH "
             "(on Debian: apt-get install prometheus)"
         )
 
 
-async def ensure_prometheus(log: Path) -> bool:
+async def ensure_prometheus(log: Path, run: RunLogged = run_logged) -> bool:
     """Find Prometheus and promtool, else unpack Debian's package, which then starts no service."""
     if all(shutil.which(each) for each in ("prometheus", "promtool")) or _is_unpacked():
         return True
     if shutil.which("apt-get") and shutil.which("dpkg-deb"):
         _UNPACKED.mkdir(parents=True, exist_ok=True)
         if is_root():
-            await run_logged(("apt-get", "update", "-qq"), log)
+            await run(("apt-get", "update", "-qq"), log)
         unpack = "apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb ."
-        await run_logged(("sh", "-c", f'cd "$1" && {unpack}', "sh", str(_UNPACKED)), log)
+        await run(("sh", "-c", f'cd "$1" && {unpack}', "sh", str(_UNPACKED)), log)
     return _is_unpacked()
 
 
@@ -100,19 +101,19 @@ def _is_unpacked() -> bool:
     return os.access(_UNPACKED / "usr" / "bin" / "promtool", os.X_OK)
 
 
-async def _install_node_packages(log: Path) -> None:
+async def _install_node_packages(log: Path, run: RunLogged) -> None:
     if sys.platform != "linux" or not is_root() or shutil.which("apt-get") is None:
         raise LeftOutError("the tests on real nodes: they need Debian or Ubuntu, and root")
     if all(map(shutil.which, NODE_PROGRAMS)) and _CNI.exists():
         return
-    if not await install_packages(NODE_PACKAGES, log):
+    if not await install_packages(NODE_PACKAGES, log, run):
         raise PreparationError.of(f"the node's packages (apt-get install {' '.join(NODE_PACKAGES)})", log)
 
 
-def _after(first: Callable[[Path], Awaitable[None]], second: Preparation) -> Preparation:
-    async def make(log: Path) -> None:
-        await first(log)
-        await second.make(log)
+def _after(first: Make, second: Preparation) -> Preparation:
+    async def make(log: Path, run: RunLogged) -> None:
+        await first(log, run)
+        await second.make(log, run)
 
     return Preparation(second.name, make, second.needed)
 

@@ -41,8 +41,10 @@ PLAN: Final[tuple[Group, ...]] = (
         Lane(("local",)),
         Lane(("node",)),
         Lane(("tests/unit/podline tests/unit/bot", "contract", "monitoring", "web"), gives_way=True),
-        Lane(("unit", "attacks", "cluster", SMALL_BENCHES), gives_way=True),
+        Lane(("unit", "attacks", SMALL_BENCHES), gives_way=True),
     ),
+    # A control plane that is starved of time times out.
+    (Lane(("cluster",)),),
 )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from podline.machine_errors import explain_error, explain_output
+from scripts.commands.running.processes import RunLogged, run_logged
 
 UNAVAILABLE: Final = 3
 """The exit code by which testing.builds says that this machine can't have something."""
@@ -19,18 +20,22 @@ class LeftOutError(Exception):
     """This machine can't have it; the text says what is left out for that, and how to get it."""
 
 
+Make = Callable[[Path, RunLogged], Awaitable[None]]
+"""Makes something available, with a log for the programs that it runs, and what runs them."""
+
+
 @dataclass(frozen=True)
 class Preparation:
     """Something that tests need.
 
     Attributes:
         name: what is made available, such as "the node's images".
-        make: makes it available; the path is the log for what it runs.
+        make: makes it available.
         needed: whether nothing of a part can run without it. Else the tests that need it skip themselves.
     """
 
     name: str
-    make: Callable[[Path], Awaitable[None]] = field(repr=False)
+    make: Make = field(repr=False)
     needed: bool = False
 
 
@@ -53,12 +58,19 @@ class PreparedNeed:
 class Preparations:
     """Prepares everything in order, in one task; whoever needs a preparation waits for it."""
 
-    def __init__(self, wanted: Sequence[Preparation], logs: Path, on_change: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        wanted: Sequence[Preparation],
+        logs: Path,
+        on_change: Callable[[str], None],
+        run: RunLogged = run_logged,
+    ) -> None:
         self._futures: dict[Preparation, asyncio.Future[PreparedNeed]] = {
             each: asyncio.get_running_loop().create_future() for each in wanted
         }
         self._logs = logs
         self._on_change = on_change
+        self._run = run
         self.current: str | None = None
 
     async def run(self) -> None:
@@ -83,7 +95,7 @@ class Preparations:
         prepared = PreparedNeed(preparation.name)
         log = self._logs / f"prepare-{preparation.name.replace(' ', '-')}.log"
         try:
-            await preparation.make(log)
+            await preparation.make(log, self._run)
         except LeftOutError as error:
             prepared.left_out = str(error)
         except PreparationError as error:

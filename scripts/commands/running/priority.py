@@ -1,8 +1,7 @@
 """Processor time for programs that run beside calls: only what the calls leave.
 
-Linux's idle policy does that between processes. Where the kernel first shares time between sessions
-(sched(7), "The autogroup feature"), the policy has no effect. Processes in a control group are exempt from
-that, so we enter one.
+As root we use a control group that is idle as a whole, whatever its processes do. Otherwise we use Linux's
+idle policy, which a kernel with autogroups ignores between sessions (sched(7), "The autogroup feature").
 """
 
 from __future__ import annotations
@@ -11,62 +10,66 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 _AUTOGROUPS: Final = Path("/proc/sys/kernel/sched_autogroup_enabled")
-_OWN_GROUPS: Final = Path("/proc/self/cgroup")
-_UNIFIED_ROOT: Final = Path("/sys/fs/cgroup")
-_CPU_ROOT: Final = _UNIFIED_ROOT / "cpu"
+_GROUPS: Final = (Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup"))
+"""Where groups with processor time are: in the first version of control groups, and in the second."""
+_ENTER: Final = 'echo $$ > "$0" && exec "$@"'
 
 
-def giving_way(command: Sequence[str]) -> tuple[str, ...]:
-    """Return the command as one that, with all it starts, gets only the time that nobody else wants."""
-    if shutil.which("chrt") is not None:
-        return ("chrt", "--idle", "0", *command)
-    return ("nice", "-n", "19", *command)
+@dataclass(frozen=True)
+class IdleTime:
+    """How a program gets only the time that nobody else wants.
 
+    Attributes:
+        group: the control group for such programs, if we could make one.
+        is_certain: whether such programs really give way to all others.
+    """
 
-@contextmanager
-def processes_weighed() -> Iterator[bool]:
-    """Have the kernel weigh each of our processes by its own policy. False if it does not."""
-    if shutil.which("chrt") is None:
-        yield False
-    elif not _shares_between_sessions():
-        yield True
-    else:
-        with _own_group() as group:
-            yield group is not None
+    group: Path | None
+    is_certain: bool
 
-
-def _shares_between_sessions() -> bool:
-    """Whether autogroups are on and we are in no group that has processor time of its own."""
-    if not _AUTOGROUPS.exists() or _AUTOGROUPS.read_text().strip() == "0":
-        return False
-    groups = [line.split(":", 2) for line in _OWN_GROUPS.read_text().splitlines()]
-    for _, controllers, path in groups:
-        if "cpu" in controllers.split(","):
-            return path == "/"
-    # Only the root has no type: https://docs.kernel.org/admin-guide/cgroup-v2.html
-    return not (_UNIFIED_ROOT / "cgroup.type").exists()
+    def command(self, command: Sequence[str]) -> tuple[str, ...]:
+        """Return the command as one that gives way, with all that it starts."""
+        if self.group is not None:
+            return ("sh", "-c", _ENTER, str(self.group / "cgroup.procs"), *command)
+        if shutil.which("chrt") is not None:
+            return ("chrt", "--idle", "0", *command)
+        return ("nice", "-n", "19", *command)
 
 
 @contextmanager
-def _own_group() -> Iterator[Path | None]:
-    """Be in a group of our own, as only root can; None if we can't."""
-    number = str(os.getpid())
-    group = _CPU_ROOT / f"podline-tests-{number}"
+def idle_time() -> Iterator[IdleTime]:
+    """Find out how programs can give way; the group is removed at the end, when all of them have ended."""
+    group = next(filter(None, map(_make_group, _GROUPS)), None)
+    try:
+        is_certain = group is not None or (shutil.which("chrt") is not None and not _has_autogroups())
+        yield IdleTime(group, is_certain)
+    finally:
+        if group is not None:
+            with suppress(OSError):
+                group.rmdir()
+
+
+def _make_group(parent: Path) -> Path | None:
+    group = parent / f"podline-beside-{os.getpid()}"
     try:
         group.mkdir()
-        (group / "cgroup.procs").write_text(number)
+    except OSError:
+        return None
+    try:
+        # Opening it must not create it: the parent may be no group of processor time.
+        with (group / "cpu.idle").open("r+") as idle:
+            idle.write("1")
     except OSError:
         with suppress(OSError):
             group.rmdir()
-        yield None
-        return
-    try:
-        yield group
-    finally:
-        with suppress(OSError):
-            (_CPU_ROOT / "cgroup.procs").write_text(number)
-            group.rmdir()
+        return None
+    return group
+
+
+def _has_autogroups() -> bool:
+    return _AUTOGROUPS.exists() and _AUTOGROUPS.read_text().strip() != "0"

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from scripts.commands.programs import ROOT
 
@@ -25,6 +25,14 @@ _PR_SET_CHILD_SUBREAPER: Final = 36  # linux/prctl.h
 
 _started: Final[set[int]] = set()
 """Our own programs that nobody has collected. The kernel has one list of children for a whole process."""
+
+
+class RunLogged(Protocol):
+    """Runs a program as `run_logged` does."""
+
+    async def __call__(
+        self, command: Sequence[str], log: Path, variables: Mapping[str, str] | None = None
+    ) -> int: ...
 
 
 async def run_logged(command: Sequence[str], log: Path, variables: Mapping[str, str] | None = None) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from scripts.commands.running.display import Screen
 from scripts.commands.running.execute import RunOutcome, execute
 from scripts.commands.running.lanes import LaneJob, Run, State, run_groups
 from scripts.commands.running.preparing import LeftOutError, Preparation, PreparationError, Preparations
+from scripts.commands.running.priority import IdleTime
+from scripts.commands.running.processes import RunLogged
 from testing.processes import ROOT, eventually, processes_of
 
 LEAVES_BEHIND = """
@@ -54,7 +55,7 @@ def run(tmp_path: Path, *lanes: list[LaneJob]) -> tuple[RunOutcome, str]:
 
 
 def preparing(make: Callable[[], None], *, needed: bool = False) -> Preparation:
-    async def made(_log: Path) -> None:
+    async def made(_log: Path, _run: RunLogged) -> None:
         make()
 
     return Preparation("a browser", made, needed)
@@ -83,9 +84,8 @@ def test_lanes_run_at_the_same_time(tmp_path: Path) -> None:
     assert outcome.failed == []
 
 
-@pytest.mark.skipif(shutil.which("chrt") is None, reason="the kernel has no such policy")
 def test_a_lane_that_gives_way_does_so_with_all_that_it_starts(tmp_path: Path) -> None:
-    ask = "import os; print(os.sched_getscheduler(0))"
+    ask = "import os; print(os.sched_getscheduler(0), open('/proc/self/cgroup').read())"
     start = f"import subprocess, sys; subprocess.call([sys.executable, '-c', {ask!r}])"
     outcome, _ = run(
         tmp_path,
@@ -93,7 +93,21 @@ def test_a_lane_that_gives_way_does_so_with_all_that_it_starts(tmp_path: Path) -
         [LaneJob("beside", (sys.executable, "-c", start), gives_way=True)],
     )
 
-    assert [int(each.said()) for each in outcome.runs] == [os.sched_getscheduler(0), os.SCHED_IDLE]
+    calls, beside = (each.said() for each in outcome.runs)
+    assert beside.startswith(str(os.SCHED_IDLE)) or "/podline-beside-" in beside
+    assert f"/podline-beside-{os.getpid()}" not in calls
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/podline-beside-{os.getpid()}"))
+
+
+@pytest.mark.parametrize("group", [None, Path("/no/group")])
+def test_what_gives_way_is_the_command_that_was_meant(group: Path | None, tmp_path: Path) -> None:
+    (tmp_path / "cgroup.procs").touch()
+    idle = IdleTime(tmp_path if group else None, is_certain=True)
+    said = subprocess.run(  # noqa: S603 - our own command
+        idle.command(["printf", "%s|", "a b", "$HOME", "'"]), capture_output=True, text=True, check=True
+    )
+
+    assert said.stdout == "a b|$HOME|'|"
 
 
 def test_where_nobody_can_give_way_those_who_would_run_last(tmp_path: Path) -> None:
@@ -105,8 +119,8 @@ def test_where_nobody_can_give_way_those_who_would_run_last(tmp_path: Path) -> N
     ]
 
     async def play() -> None:
-        nothing = Preparations([], tmp_path, print)
-        await run_groups([lanes], nothing, Screen(Console(file=io.StringIO()), []), can_give_way=False)
+        nothing, screen = Preparations([], tmp_path, print), Screen(Console(file=io.StringIO()), [])
+        await run_groups([lanes], nothing, screen, IdleTime(None, is_certain=False))
 
     asyncio.run(play())
 
