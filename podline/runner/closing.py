@@ -21,6 +21,10 @@ GOODBYE_SECONDS: Final = 8.0
 """How long a goodbye may take, from the request for it to its last sound."""
 ANSWER_SECONDS: Final = 4.0
 """How long of that to wait for its first sound."""
+AGAIN_SECONDS: Final = 1.0
+"""How long to wait for a goodbye that was cut off to go on."""
+SHORTEST_GOODBYE_SECONDS: Final = 0.3
+"""What ends sooner was cut off, by an interruption from before the goodbye that was late."""
 CLOSING_SECONDS: Final = 2.0
 """Reserved from the grace period for closing the pipeline and for the last report."""
 END_SECONDS: Final = 1.0
@@ -103,8 +107,17 @@ class Closing:
                 return
             self._voice.speaking.clear()
             await self._pipeline.say(self._pipeline.cues.farewell())
-        await _wait(self._voice.speaking, ANSWER_SECONDS)
+        if await self._is_cut_off(ANSWER_SECONDS):
+            await self._is_cut_off(AGAIN_SECONDS)
+
+    async def _is_cut_off(self, within: float) -> bool:
+        """Hear out what the bot begins to say in this time, and return whether that ended at once."""
+        if not await _wait(self._voice.speaking, within):
+            return False
+        clock = asyncio.get_running_loop().time
+        began = clock()
         await _wait(self._voice.quiet, GOODBYE_SECONDS - ANSWER_SECONDS)
+        return clock() - began < SHORTEST_GOODBYE_SECONDS
 
     def _message_to_page(self) -> dict[str, Any]:
         ending = self._ending
@@ -120,11 +133,13 @@ async def is_done(task: asyncio.Task[None], within: float) -> bool:
     return bool(done)
 
 
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the event, at most this long."""
-    with contextlib.suppress(TimeoutError):
+async def _wait(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for the event, at most this long, and return whether it came."""
+    try:
         async with asyncio.timeout(seconds):
-            await event.wait()
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 async def _first_of(*works: Coroutine[Any, Any, Any]) -> None:
