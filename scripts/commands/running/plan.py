@@ -23,8 +23,6 @@ from scripts.commands.console import CommandError
 from scripts.commands.programs import ROOT
 from scripts.commands.running.parts import ALL, PARTS, Part, is_within, part_of
 
-SMALL_BENCHES: Final = "tests/local/test_small_benches.py"
-
 
 @dataclass(frozen=True)
 class Lane:
@@ -41,7 +39,7 @@ PLAN: Final[tuple[Group, ...]] = (
         Lane(("local",)),
         Lane(("node",)),
         Lane(("tests/unit/podline tests/unit/bot", "contract", "monitoring", "web"), gives_way=True),
-        Lane(("unit", "attacks", SMALL_BENCHES), gives_way=True),
+        Lane(("unit", "attacks"), gives_way=True),
     ),
     # A control plane that is starved of time times out.
     (Lane(("cluster",)),),
