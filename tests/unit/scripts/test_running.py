@@ -127,6 +127,24 @@ def test_where_nobody_can_give_way_those_who_would_run_last(tmp_path: Path) -> N
     assert [run.state for lane in lanes for run in lane] == [State.PASSED, State.PASSED]
 
 
+def test_an_orphan_that_has_ended_is_not_taken_for_one_that_lives(tmp_path: Path) -> None:
+    start = "import subprocess; print(subprocess.Popen(['true']).pid)"
+    until_gone = f"""
+import os, subprocess, sys, time
+orphan = int(subprocess.check_output([sys.executable, "-c", {start!r}]))
+for _ in range(1000):
+    try:
+        os.kill(orphan, 0)
+    except ProcessLookupError:
+        sys.exit(0)
+    time.sleep(0.01)
+sys.exit(1)
+"""
+    outcome, _ = run(tmp_path, [LaneJob("starts one", (sys.executable, "-c", until_gone))])
+
+    assert outcome.failed == []
+
+
 def test_what_failed_is_said_with_its_output_and_the_rest_goes_on(tmp_path: Path) -> None:
     outcome, shown = run(tmp_path, [LaneJob("bad", saying("broken", 1)), LaneJob("good", saying("fine"))])
 
