@@ -7,8 +7,7 @@ MOST_BYTES = 1_500_000
 
 def test_each_picture_has_a_caption_and_is_shown() -> None:
     pictures = {path.stem for path in FOLDER.glob("*.png")}
-    assert "call" in pictures
-    assert pictures <= NAMES, "delete pictures that no test takes"
+    assert pictures == NAMES, "run scripts/pictures, and delete pictures that no test takes"
     assert README.read_text() == readme(), "run scripts/pictures"
 
 
