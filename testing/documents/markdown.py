@@ -76,8 +76,9 @@ class Document:
 
     @cached_property
     def words(self) -> int:
-        """The length for a reader: without code and without comments."""
-        prose = re.sub(r"^```.*?^```$|<!--.*?-->", "", self.text, flags=re.DOTALL | re.MULTILINE)
+        """The length for a reader: without code, comments, and the tables that benches put in."""
+        measured = r"^<!-- bench .*?<!-- end -->$"
+        prose = re.sub(rf"{measured}|^```.*?^```$|<!--.*?-->", "", self.text, flags=re.DOTALL | re.MULTILINE)
         return len(re.findall(r"\w[\w'-]*", prose))
 
     @cached_property

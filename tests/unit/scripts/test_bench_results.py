@@ -100,11 +100,8 @@ def test_every_bench_makes_a_table_of_nothing(bench: Bench, tmp_path: Path) -> N
     assert module_of(bench).table(results).headings
 
 
-def test_the_page_has_a_place_for_every_bench_of_all_and_is_short() -> None:
-    text = PAGE.read_text()
-
-    assert sorted(benches_in(text)) == sorted(bench.name for bench in OF_ALL)
-    assert len(text.split()) <= 3000
+def test_the_page_has_a_place_for_every_bench_of_all() -> None:
+    assert sorted(benches_in(PAGE.read_text())) == sorted(bench.name for bench in OF_ALL)
 
 
 def test_results_replace_what_is_between_the_marks_of_their_bench(tmp_path: Path) -> None:
