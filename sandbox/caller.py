@@ -366,8 +366,11 @@ async def _hear_out(caller: Caller, *, may_leave: bool) -> None:
 async def _on_record(http: aiohttp.ClientSession, url: str) -> str:
     """Return how a session ended, in one line, or where to look."""
     for _ in range(_RECORD_TRIES):
-        async with http.get(url) as response:
-            record = await response.json() if response.ok else {}
+        try:
+            async with http.get(url) as response:
+                record = await response.json() if response.ok else {}
+        except aiohttp.ClientConnectorError:
+            return "The controller no longer answers."
         if record.get("reason") is not None:
             return f"On the session's record: {record['reason']}. {record['message']}"
         await asyncio.sleep(_RECORD_PAUSE)

@@ -59,7 +59,7 @@ class Item:
     def name(self) -> str:
         if self.paths == self.part.paths:
             return self.part.name
-        return " ".join(path.removeprefix("tests/") for path in self.paths)
+        return " ".join(self.paths)
 
 
 def plan_for(wanted: Sequence[str], plan: Sequence[Group] = PLAN) -> list[list[list[Item]]]:
