@@ -50,7 +50,7 @@ def make_call(kubectl: Kubectl) -> None:
     except KeyboardInterrupt:
         kubectl.attempt(*removed, "--wait=false")
         raise
-    log = kubectl.attempt("logs", f"job/{CALLER}", f"--tail={_LOG_LINES}")
+    log = kubectl.log(f"job/{CALLER}", _LOG_LINES)
     if not went_well:
         raise _call_failed(kubectl, log.output)
     found = re.search(r"^session (\S+)$", log.output, re.MULTILINE)

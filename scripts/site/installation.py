@@ -153,8 +153,6 @@ def read_state(kubectl: Kubectl, deployment: str) -> StartState:
 
 def _not_up(kubectl: Kubectl, deployment: str, state: StartState) -> CommandError:
     label = f"app.kubernetes.io/name={DEPLOYMENTS[deployment]}"
-    # Without the limit, kubectl waits 20 s for a pod that may never be made.
-    options = (f"--tail={_LOG_LINES}", "--pod-running-timeout=1s")
-    log = kubectl.attempt("logs", f"deployment/{deployment}", *options).output
+    log = kubectl.log(f"deployment/{deployment}", _LOG_LINES).output
     more = f"kubectl -n podline describe pods -l {label}"
     return CommandError(f"{deployment} did not come up: {state.text}. See `{more}`.", details=log)

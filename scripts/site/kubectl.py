@@ -65,6 +65,11 @@ class Kubectl:
             raise unanswered(finished)
         return json.loads(finished.output) if finished.output.strip() else None
 
+    def log(self, workload: str, lines: int) -> Finished:
+        """Ask for the end of the log of a Deployment's or a Job's pod, such as `job/one`."""
+        # Without the timeout, kubectl waits 20 s for a pod that may never be made.
+        return self.attempt("logs", workload, f"--tail={lines}", "--pod-running-timeout=1s")
+
     def items(self, kind: str, name: str) -> list[Item]:
         """Return the objects of a kind that bear this name as their label."""
         # kubectl prints nothing at all for an empty list with --ignore-not-found.
