@@ -369,7 +369,7 @@ async def _on_record(http: aiohttp.ClientSession, url: str) -> str:
         try:
             async with http.get(url) as response:
                 record = await response.json() if response.ok else {}
-        except aiohttp.ClientConnectorError:
+        except aiohttp.ClientConnectionError:
             return "The controller no longer answers."
         if record.get("reason") is not None:
             return f"On the session's record: {record['reason']}. {record['message']}"
