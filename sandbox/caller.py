@@ -126,7 +126,7 @@ class Caller:
         self._line.mouth.is_muted = True
 
     async def say(self, words: str) -> float:
-        """Speak, and return the moment the final report ended."""
+        """Speak, and return the moment at which the speech ended."""
         speech = trimmed(await asyncio.to_thread(self._voice.say, words, RATE))
         self._turn_began = time.monotonic()
         self._turn_ended = await self._line.mouth.say(speech)
