@@ -164,8 +164,10 @@ export class Call {
     this.#microphone?.close();
     this.#dispatch({ type: "ended", by, fault });
     if (this.#sessionId === null) return;
-    // A bot notices when its caller leaves. A bot whose caller never joined would wait.
-    if (!this.#wasLive) stopSession(this.#sessionId);
+    // A bot notices when its caller leaves. A bot whose caller never joined would wait. One that may be failing by
+    // itself is not stopped: its record would say that it was stopped, not why it failed.
+    const isKnown = by === "caller" || fault?.isGuess === false;
+    if (!this.#wasLive && isKnown) stopSession(this.#sessionId);
     void this.#findOut(this.#sessionId);
   }
 
@@ -175,8 +177,11 @@ export class Call {
     for (let attempt = 0; attempt < RECORD_TRIES; attempt += 1) {
       found = await readSession(sessionId);
       if (found.kind !== "record" || isOver(found.record)) return this.#dispatch({ type: "found", found });
-      // Meanwhile the page says what it saw, rather than nothing.
-      if (attempt === PATIENCE) this.#dispatch({ type: "found", found: { kind: "unknown" } });
+      if (attempt === PATIENCE) {
+        // Meanwhile the page says what it saw, rather than nothing.
+        this.#dispatch({ type: "found", found: { kind: "unknown" } });
+        if (!this.#wasLive) stopSession(sessionId);
+      }
       await pause(RECORD_MS);
     }
     stopSession(sessionId);
