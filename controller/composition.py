@@ -58,6 +58,8 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
         settings=settings,
         supervisor=supervisor,
         runtime=parts.runtime,
+        agent_editor=parts.agent_editor,
+        secret_sets=parts.secret_sets,
         gate=Gate(parts.keys),
         signer=parts.signer,
         ice=ice,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import secrets
 import ssl
 import time
@@ -15,35 +14,25 @@ import httpx
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from controller.agents.built_in import BuiltInAgents
-from controller.agents.files import AgentFiles
-from controller.core.agents import AgentHome, Agents, AgentVersion, Preflight, no_preflight
+from controller.core.agents import AgentEditor, Agents, Preflight
 from controller.core.credentials import Credentials, Issuer
 from controller.core.primitives.clock import Clock, system_clock
 from controller.core.rooms import Rooms
 from controller.core.runtime import Runtime
+from controller.core.secret_sets import SecretSets
 from controller.core.tokens import Signer
 from controller.core.tracing import Tracing, Untraced
 from controller.credentials.gemini import GOOGLE_URL, GeminiTokens
+from controller.hosting import ConfigurationError, choose_hosting
 from controller.observe.labels import Declared
 from controller.observe.metrics import Metrics
 from controller.observe.prices import InvalidPricesError, PriceList, read_prices
 from controller.rooms.daily.api import DAILY_API_URL, DailyApi, DailyError
 from controller.rooms.names import RoomNames
 from controller.rooms.webrtc import WebRtcRooms
-from controller.runtimes.local.hiding import hide_this_process
-from controller.runtimes.local.installation import state_directory
-from controller.runtimes.local.memory import own_memory_events
-from controller.runtimes.local.preflight import LocalPreflight
-from controller.runtimes.local.programs import AgentPrograms, bot_variables
-from controller.runtimes.local.runtime import LocalRuntime
 from controller.settings import Settings
 from controller.web.auth import Identities, Key, read_keys
 from podline.contract import environment
-
-
-class ConfigurationError(Exception):
-    """A part can't be made as the settings describe it; the sentence names the variable and the fix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +42,15 @@ class Parts:
     Attributes:
         keys: callers' keys; None if anybody on this machine may call.
         identities: verifies the identities that vouch for callers' names; None if there are none.
+        agent_editor: changes agents that are deployed through the API.
+        secret_sets: that agents name.
         preflight: what the bots of an agent lack.
         credentials: what each bot is issued for its own call.
     """
 
     agents: Agents
+    agent_editor: AgentEditor
+    secret_sets: SecretSets
     preflight: Preflight
     runtime: Runtime
     rooms: Rooms
@@ -88,14 +81,14 @@ def choose_parts(settings: Settings, variables: Mapping[str, str], directory: Pa
     declared = Declared(tools=names.tools, models=names.models, services=names.services)
     metrics = Metrics(CollectorRegistry(), prices, declared)
     tracing = choose_tracing(variables)
-    agents, runtime, preflight = choose_agents_and_runtime(
-        settings, variables, directory, clock, metrics.registry, tracing
-    )
+    hosting = choose_hosting(settings, variables, directory, clock, metrics.registry, tracing)
     return Parts(
-        agents=agents,
-        preflight=preflight,
-        runtime=runtime,
-        rooms=choose_rooms(settings, signer, runtime.installation_id),
+        agents=hosting.agents,
+        agent_editor=hosting.editor,
+        secret_sets=hosting.secret_sets,
+        preflight=hosting.preflight,
+        runtime=hosting.runtime,
+        rooms=choose_rooms(settings, signer, hosting.runtime.installation_id),
         signer=signer,
         clock=clock,
         metrics=metrics,
@@ -147,59 +140,6 @@ def choose_tracing(variables: Mapping[str, str]) -> Tracing:
         return traced()
     except ValueError as error:
         raise ConfigurationError(f"{error}.") from error
-
-
-def choose_agents_and_runtime(
-    settings: Settings,
-    variables: Mapping[str, str],
-    directory: Path,
-    clock: Clock,
-    registry: CollectorRegistry,
-    tracing: Tracing,
-) -> tuple[Agents, Runtime, Preflight]:
-    """Choose where agents are defined, where their bots run, and who knows what these lack there."""
-    if settings.runtime.kind == "kubernetes":
-        # Takes half as much memory as the rest of the controller, so only if it is needed.
-        from controller.agents.config_maps import ConfigMapAgents  # noqa: PLC0415
-        from controller.runtimes.kubernetes.build_runtime import (  # noqa: PLC0415
-            build_check,
-            build_runtime,
-            find_cluster,
-        )
-        from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid  # noqa: PLC0415
-
-        try:
-            cluster = find_cluster(settings, registry)
-        except ConfigurationInvalid as error:
-            raise ConfigurationError(str(error)) from error
-        check = build_check(cluster, settings)
-        agents = ConfigMapAgents(
-            check.client,
-            check.problem,
-            clock=clock,
-            rng=random.Random(),  # noqa: S311 - spreads pauses, guards nothing
-        )
-        return agents, build_runtime(cluster, settings, clock, registry, tracing), no_preflight
-    # Before the first bot exists.
-    hide_this_process()
-    files = AgentFiles(settings.local.agents) if settings.local.agents is not None else None
-    home_of = files.home_of if files is not None else _no_home
-    runtime = LocalRuntime(
-        program_of=AgentPrograms(bot_variables(variables), home_of, directory).program_of,
-        directory=directory,
-        grace_seconds=settings.limits.grace_seconds,
-        keep_ended_seconds=settings.limits.keep_ended_seconds,
-        clock=clock,
-        memory_megabytes=settings.local.bot_memory_megabytes,
-        memory_events=own_memory_events(),
-        state=state_directory(variables),
-    )
-    return files or BuiltInAgents(), runtime, LocalPreflight(variables, home_of).problem_of
-
-
-def _no_home(_agent: AgentVersion) -> AgentHome | None:
-    """Return None: without a directory of agents, none lives in one."""
-    return None
 
 
 def choose_credentials(settings: Settings, variables: Mapping[str, str], clock: Clock) -> Credentials:

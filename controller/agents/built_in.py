@@ -14,6 +14,9 @@ from controller.core.errors import AgentNotFound
 _PANEL: Final = Path(__file__).parents[2] / "bot" / f"{BUILT_IN.definition.panel}.html"
 
 
+DEFINED_BY: Final = "bot/bot.py of Podline"
+
+
 class BuiltInAgents:
     """Implements `Agents` with one agent that never changes."""
 
@@ -25,8 +28,11 @@ class BuiltInAgents:
     def version(self, name: str, version_id: str) -> AgentVersion | None:
         return BUILT_IN if (name, version_id) == (BUILT_IN.name, BUILT_IN.id) else None
 
+    def versions(self, name: str) -> Sequence[AgentVersion]:
+        return [BUILT_IN] if name == BUILT_IN.name else []
+
     def all(self) -> Sequence[AgentStatus]:
-        return [AgentStatus(name=BUILT_IN.name, version=BUILT_IN, panel=self._panel)]
+        return [AgentStatus(name=BUILT_IN.name, version=BUILT_IN, panel=self._panel, defined_by=DEFINED_BY)]
 
     def not_ready_reason(self) -> str | None:
         return None

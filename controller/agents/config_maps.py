@@ -1,4 +1,4 @@
-"""Agents of a cluster: a ConfigMap with the label podline.dev/agent for each, its files as keys."""
+"""Agents of a cluster: ConfigMaps with the label podline.dev/agent, and deployments through the API."""
 
 from __future__ import annotations
 
@@ -7,20 +7,15 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from controller.agents.built_in import BuiltInAgents
-from controller.agents.definitions import (
-    MOST_PANEL_BYTES,
-    InvalidDefinition,
-    ReadDefinition,
-    read_definition,
-)
-from controller.agents.keys import DEPLOY_FILE, KEYS, PODLINE_FILE
+from controller.agents.definitions import InvalidDefinition, ReadDefinition
+from controller.agents.followed_agent import FollowedAgent
+from controller.agents.source import Source
 from controller.agents.version_store import VersionStore
-from controller.agents.versions import Versions
-from controller.core.agents import BUILT_IN, AgentDefinition, AgentStatus, AgentVersion
+from controller.core.agents import BUILT_IN, AgentDefinition, AgentStatus, AgentVersion, DryStartOutcome
 from controller.core.errors import AgentInvalid, AgentNotFound
 from controller.core.primitives.clock import Clock
 from controller.runtimes.kubernetes import names
@@ -33,34 +28,27 @@ from controller.runtimes.observation_queue import ObservationQueue
 
 log = logging.getLogger("podline.agents")
 
-FindProblem = Callable[[AgentDefinition], Awaitable[str | None]]
-"""Returns why the cluster would refuse an agent's Jobs, as a sentence; None if it would take them."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterChecks:
+    """What a cluster says about agents.
+
+    Attributes:
+        prepare: awaited once, with the connection open, before any agent is known.
+        find_problem: returns why the cluster would refuse an agent's Jobs, as a sentence; None if it would
+            take them.
+        start_dry: starts a bot of a version without a call.
+    """
+
+    prepare: Callable[[], Awaitable[None]]
+    find_problem: Callable[[AgentDefinition], Awaitable[str | None]]
+    start_dry: Callable[[AgentVersion], Awaitable[DryStartOutcome]]
+
 
 _CHECK_AGAIN_SECONDS: Final = 10.0
 """What the cluster refuses may be allowed later, for example by another list of the admission rules."""
 
 _TAKEN: Final = 409
-
-
-@dataclass(slots=True)
-class _Agent:
-    """What is known of one agent.
-
-    Attributes:
-        versions: of its definition.
-        owner: the ConfigMap that it is defined in; None if there is none.
-        problem: why the latest definition is not the active version; None if it is.
-        is_refused: the cluster refuses it, and may change its mind.
-        notes: keys of the active version without effect.
-        panel: the HTML of the active version's panel, if it has one.
-    """
-
-    versions: Versions = field(default_factory=Versions)
-    owner: ConfigMap | None = None
-    problem: str | None = None
-    is_refused: bool = False
-    notes: tuple[str, ...] = ()
-    panel: str | None = None
 
 
 class ConfigMapAgents:
@@ -69,7 +57,7 @@ class ConfigMapAgents:
     def __init__(
         self,
         client: NamespaceClient,
-        find_problem: FindProblem,
+        checks: ClusterChecks,
         *,
         clock: Clock,
         rng: random.Random,
@@ -78,7 +66,7 @@ class ConfigMapAgents:
     ) -> None:
         """Send nothing yet. The client's connection is opened and closed by `watch`."""
         self._client = client
-        self._find_problem = find_problem
+        self._checks = checks
         self._clock = clock
         self._check_again_seconds = check_again_seconds
         self._watch = Watch(
@@ -88,19 +76,20 @@ class ConfigMapAgents:
         )
         self._store = VersionStore(client, rng)
         self._built_in = BuiltInAgents()
-        self._agents: dict[str, _Agent] = {}
-        self._duplicates: dict[str, ConfigMap] = {}
+        self._agents: dict[str, FollowedAgent] = {}
+        self._duplicates: dict[str, Source] = {}
         self._deploying = asyncio.Lock()
+        self._tasks: asyncio.TaskGroup | None = None
         self._statuses: ObservationQueue[AgentStatus] = ObservationQueue()
 
     def current(self, name: str) -> AgentVersion:
         agent = self._agents.get(name)
-        if agent is None or agent.owner is None:
+        if agent is None or agent.source is None:
             if name == BUILT_IN.name:
                 return BUILT_IN
             raise AgentNotFound(name)
         if agent.versions.active is None:
-            raise AgentInvalid(name)
+            raise AgentInvalid(name, is_starting=agent.deploying is not None)
         return agent.versions.active
 
     def version(self, name: str, version_id: str) -> AgentVersion | None:
@@ -109,9 +98,15 @@ class ConfigMapAgents:
         agent = self._agents.get(name)
         return None if agent is None else agent.versions.find(version_id)
 
+    def versions(self, name: str) -> Sequence[AgentVersion]:
+        agent = self._agents.get(name)
+        if agent is None or agent.source is None:
+            return self._built_in.versions(name)
+        return agent.versions.kept
+
     def all(self) -> Sequence[AgentStatus]:
         found = {status.name: status for status in self._built_in.all()}
-        found |= {name: self._status(name) for name, agent in self._agents.items() if agent.owner is not None}
+        found |= {name: agent.status() for name, agent in self._agents.items() if agent.source is not None}
         return [found[name] for name in sorted(found)]
 
     def not_ready_reason(self) -> str | None:
@@ -121,13 +116,40 @@ class ConfigMapAgents:
     def watch(self) -> AsyncGenerator[AgentStatus, None]:
         return self._statuses.read_during(self._run())
 
+    def source(self, name: str) -> Source | None:
+        """Return where an agent's definition comes from; None if there is no such agent."""
+        agent = self._agents.get(name)
+        return None if agent is None else agent.source
+
+    async def deploy(self, source: Source) -> None:
+        """Take up a deployment through the API. Return once it is stored. Raises ApiError."""
+        async with self._deploying:
+            agent = self._agents.setdefault(source.agent, FollowedAgent(source.agent))
+            await self._store.write(source.agent, agent.versions, source)
+            # Whoever deploys it again has changed something, perhaps a secret.
+            agent.failed = None
+            await self._take(source)
+
+    async def remove(self, name: str) -> None:
+        """Remove an agent that was deployed through the API. Raises ApiError."""
+        async with self._deploying:
+            agent = self._agents[name]
+            await self._store.write(name, agent.versions, None)
+            await self._remove(agent)
+
     async def _run(self) -> None:
         async with self._client.api:
-            for name, versions in (await self._store.load()).items():
-                self._agents[name] = _Agent(versions=versions)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._store.run())
-                tasks.create_task(self._check_again())
+            await self._checks.prepare()
+            stored = await self._store.load()
+            for name, (versions, _) in stored.items():
+                self._agents[name] = FollowedAgent(name, versions)
+            async with asyncio.TaskGroup() as self._tasks:
+                self._tasks.create_task(self._store.run())
+                self._tasks.create_task(self._check_again())
+                for _, source in stored.values():
+                    if source is not None:
+                        async with self._deploying:
+                            await self._take(source)
                 await self._follow()
 
     async def _follow(self) -> None:
@@ -136,9 +158,9 @@ class ConfigMapAgents:
                 async with self._deploying:
                     match change:
                         case Seen(object=config_map):
-                            await self._take(config_map)
+                            await self._take_config_map(config_map)
                         case Gone(name=name):
-                            await self._remove(name)
+                            await self._forget_config_map(name)
                         case Listed():
                             pass
 
@@ -147,130 +169,120 @@ class ConfigMapAgents:
             await asyncio.sleep(self._check_again_seconds)
             for agent in list(self._agents.values()):
                 async with self._deploying:
-                    if agent.is_refused and agent.owner is not None:
-                        await self._take(agent.owner)
+                    if agent.is_refused and agent.source is not None:
+                        await self._take(agent.source)
 
-    async def _take(self, config_map: ConfigMap) -> None:
-        """Make what a ConfigMap defines the active version, or keep the last and say why."""
-        name = config_map.metadata.labels.agent or ""
-        was_duplicate = self._duplicates.pop(config_map.metadata.name, None) is not None
-        former = self._agent_of(config_map.metadata.name)
-        if former is not None and former != name:
+    async def _take_config_map(self, config_map: ConfigMap) -> None:
+        source = Source.of(config_map)
+        former = self._defined_in(config_map.metadata.name)
+        if former is not None and former.name != source.agent:
             # It has another label than before.
-            await self._remove(config_map.metadata.name)
-        agent = self._agents.setdefault(name, _Agent())
-        if agent.owner is not None and agent.owner.metadata.name != config_map.metadata.name:
-            self._duplicates[config_map.metadata.name] = config_map
-            if not was_duplicate:
-                await self._report_duplicate(name, agent.owner, config_map)
+            await self._forget_config_map(config_map.metadata.name)
+        await self._take(source)
+
+    async def _take(self, source: Source) -> None:
+        """Make what a source defines the active version, or keep the last and say why."""
+        name = source.agent
+        was_duplicate = self._duplicates.pop(source.config_map_name or "", None) is not None
+        agent = self._agents.setdefault(name, FollowedAgent(name))
+        if agent.source is not None and source.is_another_than(agent.source):
+            if source.config_map is not None:
+                self._duplicates[source.config_map.metadata.name] = source
+                if not was_duplicate:
+                    await self._report_duplicate(agent.source, source.config_map)
             return
-        before = self._status(name) if agent.owner is not None else None
-        agent.owner = config_map
-        agent.problem, agent.is_refused = await self._deploy(agent, name, config_map)
-        after = self._status(name)
+        before = agent.status() if agent.source is not None else None
+        agent.source = source
+        agent.problem, agent.is_refused = await self._deploy(agent, source)
+        after = agent.status()
         if after != before:
             self._statuses.put(after)
         if agent.problem is not None and (before is None or before.problem != agent.problem):
-            await self._report(config_map, agent.problem)
+            await self._report(source, agent.problem)
 
-    async def _deploy(self, agent: _Agent, name: str, config_map: ConfigMap) -> tuple[str | None, bool]:
-        """Deploy what is valid. Return what is wrong, and whether the cluster may think otherwise later."""
+    async def _deploy(self, agent: FollowedAgent, source: Source) -> tuple[str | None, bool]:
+        """Deploy what is valid, or start it dry. Return what is wrong, and whether that may pass."""
         try:
-            found = _read(name, config_map)
+            found = source.read()
         except InvalidDefinition as error:
+            agent.end_dry_start()
             return str(error), False
-        deployment = config_map.metadata.annotations.redeploy or ""
-        if not agent.versions.has(found.definition, deployment):
-            if (problem := await self._find_problem(found.definition)) is not None:
-                return problem, True
-            agent.versions.deploy(found.definition, deployment)
-            self._store.put(name, agent.versions)
-        agent.notes = (*found.notes, *_ignored_keys(found.definition, config_map))
-        agent.panel = _panel(found.definition, config_map)
+        if agent.versions.has(found.definition, source.redeploy):
+            agent.end_dry_start()
+            agent.show(found)
+            return None, False
+        if agent.failed == (found.definition, source.redeploy):
+            return agent.problem, False
+        if agent.is_starting(found.definition, source.redeploy):
+            return None, False
+        agent.end_dry_start()
+        if (problem := await self._checks.find_problem(found.definition)) is not None:
+            return problem, True
+        if agent.is_return_to_former(found.definition):
+            self._make_active(agent, found)
+        elif self._tasks is not None:
+            version = agent.versions.next(found.definition, source.kept_files)
+            agent.begin_dry_start(version, self._tasks.create_task(self._try(agent, version, found)))
         return None, False
 
-    async def _remove(self, config_map_name: str) -> None:
-        self._duplicates.pop(config_map_name, None)
-        name = self._agent_of(config_map_name)
-        if name is None:
-            return
-        agent = self._agents[name]
-        # Its versions stay for the sessions that were accepted with them.
-        agent.owner, agent.problem, agent.is_refused = None, None, False
-        agent.panel = None
-        heirs = [each for each in self._duplicates.values() if each.metadata.labels.agent == name]
+    async def _try(self, agent: FollowedAgent, version: AgentVersion, found: ReadDefinition) -> None:
+        """Start a version dry, and make it the active one if it can take calls."""
+        outcome = await self._checks.start_dry(version)
+        async with self._deploying:
+            if agent.deploying is not version or agent.source is None:
+                return
+            agent.dry_start_ended()
+            if outcome.problem is None:
+                self._make_active(agent, found, outcome.note)
+            else:
+                agent.problem = outcome.problem
+                agent.failed = (version.definition, agent.source.redeploy)
+                await self._report(agent.source, outcome.problem)
+            self._statuses.put(agent.status())
+
+    def _make_active(self, agent: FollowedAgent, found: ReadDefinition, note: str | None = None) -> None:
+        agent.make_active(found, note, self._clock.now())
+        self._store.put(agent.name, agent.versions, agent.source)
+
+    async def _forget_config_map(self, name: str) -> None:
+        self._duplicates.pop(name, None)
+        agent = self._defined_in(name)
+        if agent is not None:
+            await self._remove(agent)
+
+    async def _remove(self, agent: FollowedAgent) -> None:
+        agent.lose_source()
+        heirs = [each for each in self._duplicates.values() if each.agent == agent.name]
         if heirs:
-            del self._duplicates[heirs[0].metadata.name]
             await self._take(heirs[0])
         else:
-            self._store.remove(name, agent.versions)
-            self._statuses.put(AgentStatus(name=name, version=BUILT_IN if name == BUILT_IN.name else None))
+            self._store.remove(agent.name, agent.versions)
+            is_built_in = agent.name == BUILT_IN.name
+            self._statuses.put(AgentStatus(name=agent.name, version=BUILT_IN if is_built_in else None))
 
-    async def _report_duplicate(self, name: str, owner: ConfigMap, duplicate: ConfigMap) -> None:
+    async def _report_duplicate(self, source: Source, duplicate: ConfigMap) -> None:
         config_map = duplicate.metadata.name
-        log.warning("agent defined twice", extra={"agent": name, "config_map": config_map})
+        log.warning("agent defined twice", extra={"agent": source.agent, "config_map": config_map})
+        whose = source.defined_by or "a deployment through the API"
         problem = (
-            f"Remove this ConfigMap, or give its label {names.AGENT_LABEL} another value: the ConfigMap "
-            f"{owner.metadata.name} defines the agent {name!r}."
+            f"Remove this ConfigMap, or give its label {names.AGENT_LABEL} another value: {whose} defines "
+            f"the agent {source.agent!r}."
         )
-        await self._report(duplicate, problem)
+        await self._report(Source.of(duplicate), problem)
 
-    async def _report(self, config_map: ConfigMap, problem: str) -> None:
+    async def _report(self, source: Source, problem: str) -> None:
         """Write the Event by which `kubectl describe configmap` shows what is wrong."""
-        event = definition_event(config_map, self._client.namespace, problem, self._clock.now())
+        if source.config_map is None:
+            return
+        event = definition_event(source.config_map, self._client.namespace, problem, self._clock.now())
         try:
             await self._client.create_event(event)
         except ApiError as error:
             if not (isinstance(error, ApiRefused) and error.status == _TAKEN):
                 log.warning("event not written", extra={"error": str(error)})
 
-    def _agent_of(self, config_map_name: str) -> str | None:
-        owners = ((name, agent.owner) for name, agent in self._agents.items())
-        return next(
-            (name for name, owner in owners if owner is not None and owner.metadata.name == config_map_name),
-            None,
-        )
-
-    def _status(self, name: str) -> AgentStatus:
-        agent = self._agents[name]
-        return AgentStatus(
-            name=name,
-            version=agent.versions.active,
-            problem=agent.problem,
-            notes=agent.notes,
-            panel=agent.panel,
-        )
-
-
-def _read(name: str, config_map: ConfigMap) -> ReadDefinition:
-    """Read the definition in a ConfigMap. Raises InvalidDefinition."""
-    files = {file: config_map.data[file].encode() for file in KEYS if file in config_map.data}
-    if not files:
-        raise InvalidDefinition(f"{DEPLOY_FILE}: write the definition into this key of the ConfigMap.")
-    found = read_definition(name, files)
-    if found.definition.name != name:
-        raise InvalidDefinition(
-            f"{DEPLOY_FILE}: agent_name: write the value of the ConfigMap's label {names.AGENT_LABEL}, "
-            f"which is {name!r}."
-        )
-    panel = _panel(found.definition, config_map)
-    if found.definition.panel is not None and (panel is None or len(panel.encode()) > MOST_PANEL_BYTES):
-        raise InvalidDefinition(
-            f"{PODLINE_FILE}: panel: write the panel into the key {found.definition.panel}.html of the "
-            f"ConfigMap, in at most {MOST_PANEL_BYTES} bytes."
-        )
-    return found
-
-
-def _panel(definition: AgentDefinition, config_map: ConfigMap) -> str | None:
-    """Return the HTML of a definition's panel, if it has one."""
-    return None if definition.panel is None else config_map.data.get(f"{definition.panel}.html")
-
-
-def _ignored_keys(definition: AgentDefinition, config_map: ConfigMap) -> list[str]:
-    read = {*KEYS, f"{definition.panel}.html"} if definition.panel is not None else set(KEYS)
-    shown = sorted(key[:64] for key in config_map.data.keys() - read)[:3]
-    return [
-        f"{key} has no effect. In a ConfigMap only {DEPLOY_FILE}, {PODLINE_FILE} and the panel are read."
-        for key in shown
-    ]
+    def _defined_in(self, config_map_name: str) -> FollowedAgent | None:
+        for agent in self._agents.values():
+            if agent.source is not None and agent.source.config_map_name == config_map_name:
+                return agent
+        return None

@@ -97,6 +97,10 @@ class AgentFiles:
         found = agent.versions.find(version_id) if agent is not None else None
         return found or self._built_in.version(name, version_id)
 
+    def versions(self, name: str) -> Sequence[AgentVersion]:
+        agent = self._agents.get(name)
+        return self._built_in.versions(name) if agent is None else agent.versions.kept
+
     def all(self) -> Sequence[AgentStatus]:
         self._look()
         statuses = {status.name: status for status in self._built_in.all()}
@@ -104,7 +108,7 @@ class AgentFiles:
             agent = self._agents.get(directory.name)
             if agent is None or agent.owner != key:
                 known = statuses.get(key, AgentStatus(name=key))
-                statuses[key] = replace(known, problem=directory.problem)
+                statuses[key] = replace(known, problem=directory.problem, defined_by=_shown(key))
             else:
                 statuses[directory.name] = AgentStatus(
                     name=directory.name,
@@ -112,6 +116,7 @@ class AgentFiles:
                     problem=directory.problem,
                     notes=agent.notes,
                     panel=agent.panel,
+                    defined_by=_shown(agent.owner),
                 )
         return [statuses[name] for name in sorted(statuses)]
 
@@ -255,6 +260,10 @@ def _panel(path: Path, name: str) -> str | None:
         return content.decode() if len(content) <= MOST_PANEL_BYTES else None
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def _shown(key: str) -> str:
+    return f"the directory {key!r} in PODLINE_AGENTS"
 
 
 def _has_an_agent(path: Path) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from controller.core.agents import AgentDefinition, AgentVersion
@@ -57,16 +59,28 @@ class Versions:
         active = self.active
         return active is not None and (active.definition, self._deployment) == (definition, deployment)
 
-    def deploy(self, definition: AgentDefinition, deployment: str) -> AgentVersion | None:
+    def next(self, definition: AgentDefinition, files: Mapping[str, str]) -> AgentVersion:
+        """Return the version that a deployment of this definition makes."""
+        return AgentVersion(definition=definition, serial=self._next_serial, files=files)
+
+    def deploy(
+        self,
+        definition: AgentDefinition,
+        deployment: str,
+        files: Mapping[str, str] | None = None,
+        at: datetime | None = None,
+    ) -> AgentVersion | None:
         """Make a definition the active one. Return the version if it is another than before.
 
         Args:
             definition: valid.
             deployment: differs if the same definition was deployed again, which is a version of its own.
+            files: that it was read from, if they are to be kept.
+            at: the moment.
         """
         if self.has(definition, deployment):
             return None
-        version = AgentVersion(definition=definition, serial=self._next_serial)
+        version = replace(self.next(definition, files or {}), deployed_at=at)
         self._next_serial += 1
         self._deployment = deployment
         self._kept = [*self._kept[-(KEPT - 1) :], version]

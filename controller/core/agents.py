@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
@@ -118,10 +119,19 @@ class AgentDefinition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentVersion:
-    """A definition as it was deployed. A forced redeploy and a rollback have a serial number of their own."""
+    """A definition as it was deployed. A forced redeploy and a rollback have a serial number of their own.
+
+    Attributes:
+        definition: what was deployed.
+        serial: the number of the deployment.
+        files: the content of the files that it was read from, by their names, as far as they are kept.
+        deployed_at: when it became active; None if that is not known.
+    """
 
     definition: AgentDefinition
     serial: int
+    files: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    deployed_at: datetime | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -156,6 +166,8 @@ class AgentStatus:
         problem: what is wrong with the latest definition, as a sentence with file, key and remedy.
         notes: keys of the active version that have no effect here, a sentence each.
         panel: the HTML of its panel, if it has one.
+        defined_by: the file, directory or ConfigMap to change; None if it was deployed through the API.
+        deploying: the version that is being started dry, to become the active one; None if none is.
     """
 
     name: str
@@ -163,6 +175,21 @@ class AgentStatus:
     problem: str | None = None
     notes: tuple[str, ...] = ()
     panel: str | None = field(default=None, repr=False, compare=False)
+    defined_by: str | None = None
+    deploying: AgentVersion | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryStartOutcome:
+    """How a start of an agent's bot without a call ended.
+
+    Attributes:
+        problem: why no call could begin, as a sentence with the bot's own error; None if one could.
+        note: what may be missing in a call, as a sentence.
+    """
+
+    problem: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +219,9 @@ class Agents(Protocol):
     def version(self, name: str, version_id: str) -> AgentVersion | None:
         """Return one of the last versions of an agent; None if it is not kept or never existed."""
 
+    def versions(self, name: str) -> Sequence[AgentVersion]:
+        """Return the versions of an agent that are kept, the active one last."""
+
     def all(self) -> Sequence[AgentStatus]:
         """Return all agents by name, those without a valid definition included."""
 
@@ -200,3 +230,33 @@ class Agents(Protocol):
 
     def watch(self) -> AsyncGenerator[AgentStatus, None]:
         """Follow the source, and yield each agent that has changed, until the generator is closed."""
+
+
+class AgentEditor(Protocol):
+    """Changes agents that are deployed through the API.
+
+    Each method raises AgentDefinedByFile if the agent has to be changed elsewhere, AgentNotFound if there is
+    none, and RuntimeUnavailable if the change can't be stored right now.
+    """
+
+    async def deploy(self, name: str, files: Mapping[str, str], *, again: bool) -> None:
+        """Store what is to become the agent's next version, once its bot has started dry.
+
+        Args:
+            name: of the agent, which may not exist yet.
+            files: the content of its files by their names.
+            again: deploy it even if it is what the active version was made of.
+
+        Raises:
+            InvalidRequest: the definition can't be used.
+        """
+
+    async def roll_back(self, name: str, version_id: str | None) -> None:
+        """Make a version active that was active before. None is the one before the active one.
+
+        Raises:
+            VersionNotFound: it is not kept.
+        """
+
+    async def remove(self, name: str) -> None:
+        """Remove an agent. Its calls go on."""

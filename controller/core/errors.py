@@ -7,7 +7,11 @@ Its own text is for the operator or developer and names what to do; `caller_mess
   - Unauthorized       401
   - Forbidden          403
   - AgentNotFound      404
+  - VersionNotFound    404
+  - SecretSetNotFound  404
   - SessionNotFound    404
+  - AgentDefinedByFile 409
+  - SecretSetDefinedByFile 409
   - SessionConflict    409
   - OfferRefused       409
   - OfferSuperseded    409
@@ -24,6 +28,7 @@ Its own text is for the operator or developer and names what to do; `caller_mess
   - AgentInvalid       503
   - AgentNotConfigured 503
   - BotUnavailable     503
+  - Draining           503
   - ShuttingDown       503
 
 Errors about HTTP itself are in `controller/web/errors.py`.
@@ -101,6 +106,57 @@ class AgentNotFound(ControllerError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no agent {name!r}. GET /v1/agents lists them; `agent` names one of them.")
+
+
+class VersionNotFound(ControllerError):
+    """The agent has no such version that can become active again."""
+
+    status, code, title = 404, "version_not_found", "Version not found"
+    caller_message = OF_THE_APP
+
+    def __init__(self, name: str, version_id: str | None) -> None:
+        which = "an earlier version" if version_id is None else f"version {version_id!r}"
+        super().__init__(
+            f"The agent {name!r} can't return to {which}, because its files are not kept. "
+            f"GET /v1/agents/{name} lists the versions; deploy the definition that you want instead."
+        )
+
+
+class AgentDefinedByFile(ControllerError):
+    """The agent is defined by a file, which has to be changed instead."""
+
+    status, code, title = 409, "agent_defined_by_file", "The agent is defined by a file"
+    caller_message = OF_THE_APP
+
+    def __init__(self, name: str, defined_by: str) -> None:
+        super().__init__(
+            f"The agent {name!r} is defined by {defined_by}: change that instead, or choose another name."
+        )
+
+
+class SecretSetNotFound(ControllerError):
+    """No secret set has this name, or no variable in it."""
+
+    status, code, title = 404, "secret_set_not_found", "Secret set not found"
+    caller_message = OF_THE_APP
+
+    def __init__(self, name: str, key: str | None = None) -> None:
+        super().__init__(
+            f"There is no secret set {name!r}." if key is None else f"The set {name!r} has no {key!r}."
+        )
+
+
+class SecretSetDefinedByFile(ControllerError):
+    """The secret set is a file, which has to be changed instead."""
+
+    status, code, title = 409, "secret_set_defined_by_file", "The secret set is a file"
+    caller_message = OF_THE_APP
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"On this machine the secret set {name!r} is the file secrets/{name}.env in PODLINE_AGENTS: "
+            "change that instead."
+        )
 
 
 class SessionNotFound(ControllerError):
@@ -300,7 +356,15 @@ class AgentInvalid(ControllerError):
     status, code, title = 503, "agent_invalid", "The agent has no valid definition"
     caller_message = _NOT_SET_UP
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, is_starting: bool = False) -> None:
+        """`is_starting` says that its first version is being started dry, and may soon be active."""
+        if is_starting:
+            self.retry_after = 5
+            self.caller_message = _NO_CALLS_NOW
+            super().__init__(
+                f"The first version of the agent {name!r} is still being started. Try again in a few seconds."
+            )
+            return
         super().__init__(
             f"The definition of the agent {name!r} can't be used. GET /v1/agents says what is wrong with it."
         )
@@ -321,6 +385,19 @@ class BotUnavailable(ControllerError):
 
     def __init__(self) -> None:
         super().__init__("The bot did not answer in time. Try again, or start another session.")
+
+
+class Draining(ControllerError):
+    """An operator has asked the controller to start no more sessions."""
+
+    status, code, title, retry_after = 503, "draining", "The controller starts no sessions", 60
+    caller_message = _NO_CALLS_NOW
+
+    def __init__(self) -> None:
+        super().__init__(
+            "An operator has asked this controller to start no more sessions. Those that run go on. "
+            "Try again later, or have the operator run `podline drain --off`."
+        )
 
 
 class ShuttingDown(ControllerError):

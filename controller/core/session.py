@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Final
@@ -120,6 +121,7 @@ class Session:
         body: JSON for the bot, which nobody else is shown; None if there is none, or once it has ended.
         body_is_lost: there is a body, but only the controller that accepted the session knew it.
         trace: the W3C headers that continue the request's trace; empty if it is not traced.
+        room_properties: of the room to create; not kept once there is one.
     """
 
     id: str
@@ -146,6 +148,7 @@ class Session:
     diagnostics: Diagnostics | None = None
     address_tag: str | None = None
     trace: dict[str, str] = field(default_factory=dict)
+    room_properties: Mapping[str, Any] = field(default_factory=dict)
 
     def moved(self, phase: Phase) -> Session:
         """Go to `phase` if that is a step forward; otherwise stay.

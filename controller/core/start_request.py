@@ -23,6 +23,7 @@ class StartRequest:
         budget: likewise.
         asked_seconds: the duration that the request itself asks for; None if it asks for none.
         asked_budget: likewise.
+        room_properties: of the room to create, as its provider names them.
         address_tags: of a caller without a name: the tags of their address in records, newest first.
     """
 
@@ -38,6 +39,7 @@ class StartRequest:
     persona: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     address_tags: tuple[str, ...] = ()
+    room_properties: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:

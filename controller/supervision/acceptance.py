@@ -85,4 +85,5 @@ class Acceptance:
             address_tag=request.address_tags[0] if request.address_tags else None,
             timeline=Timeline(accepted=self._clock.now()),
             trace=self._tracing.context(),
+            room_properties=request.room_properties,
         )

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.core.agents import AgentDefinition, AgentVersion, GoodbyeRule
+from controller.core.agent_variables import agent_variables
+from controller.core.agents import AgentVersion
 from controller.core.errors import InvalidRequest
 from controller.core.rooms import Room
 from controller.core.runtime import Launch
@@ -64,7 +65,7 @@ class Assigner:
         """Return the launch of a session's bot. `issued` is secret, like the room's secrets."""
         plain = {
             **room.environment,
-            **_of_agent(agent.definition),
+            **agent_variables(agent.definition),
             environment.SESSION_ID: session.id,
             environment.USER_ID: session.user_id,
             environment.CONTROLLER_URL: self.controller_url,
@@ -95,24 +96,3 @@ class Assigner:
     def _ice(self, session: Session, deadline_seconds: float) -> dict[str, str]:
         servers = [each.as_configuration() for each in self.ice.for_session(session.id, deadline_seconds)]
         return {environment.ICE_CONFIG: json.dumps({"iceServers": servers})} if servers else {}
-
-
-def _of_agent(definition: AgentDefinition) -> dict[str, str]:
-    """Return what an agent's definition tells its bot's runner."""
-    seconds = {
-        environment.IDLE_SECONDS: definition.idle_seconds,
-        environment.NO_CALLER_SECONDS: definition.no_caller_seconds,
-        environment.MUTE_SECONDS: definition.mute_seconds,
-    }
-    variables = {name: f"{value:g}" for name, value in seconds.items() if value is not None}
-    variables[environment.AGENT] = definition.name
-    if definition.file is not None:
-        variables[environment.BOT_FILE] = definition.file
-    if definition.goodbye is not None:
-        variables[environment.GOODBYE] = _goodbye(definition.goodbye)
-    return variables
-
-
-def _goodbye(rule: GoodbyeRule) -> str:
-    given = {"request": rule.request, "sentence": rule.sentence}
-    return json.dumps({key: text for key, text in given.items() if text is not None} or False)

@@ -14,7 +14,13 @@ from controller.core.agents import Agents, Preflight, no_preflight
 from controller.core.credentials import Credentials
 from controller.core.deadlines import Limits
 from controller.core.endings import decide_ending, ending_for
-from controller.core.errors import LaunchEnded, RuntimeUnavailable, SessionConflict, ShuttingDown
+from controller.core.errors import (
+    Draining,
+    LaunchEnded,
+    RuntimeUnavailable,
+    SessionConflict,
+    ShuttingDown,
+)
 from controller.core.limits import Limit
 from controller.core.primitives.clock import Clock
 from controller.core.rooms import Rooms
@@ -41,7 +47,11 @@ from podline.contract.reasons import Phase, Reason
 
 
 class Supervisor:
-    """Owns the records of all sessions. Await `run` for as long as sessions are served."""
+    """Owns the records of all sessions. Await `run` for as long as sessions are served.
+
+    Attributes:
+        is_draining: no session is started, and those that run go on.
+    """
 
     def __init__(  # noqa: PLR0913 - the parts it is composed of
         self,
@@ -65,6 +75,7 @@ class Supervisor:
         self.limits = limits
         self.agents = agents or BuiltInAgents()
         self.started = asyncio.Event()
+        self.is_draining = False
         self._preflight = preflight
         self._runtime = runtime
         self._rooms = rooms
@@ -200,8 +211,8 @@ class Supervisor:
             AgentNotFound, AgentInvalid, AgentNotConfigured: there is no such agent, or it can't be used.
             CapacityReached, UserLimitReached: one more session would exceed a limit.
             UnknownOutcome: there may be a bot. The same request with the same id adopts it.
-            RoomsUnavailable, ModelUnavailable, RuntimeUnavailable, ShuttingDown: nothing was launched; a
-                retry may help.
+            RoomsUnavailable, ModelUnavailable, RuntimeUnavailable, Draining, ShuttingDown: nothing was
+                launched; a retry may help.
         """
         known = self.registry.find(request.session_id) if request.session_id else None
         if known is not None:
@@ -211,6 +222,8 @@ class Supervisor:
                 return await self._repeat(known, request)
         if self._is_closing:
             raise ShuttingDown
+        if self.is_draining:
+            raise Draining
         if (unavailable := self._why_nothing_can_be_launched()) is not None:
             raise RuntimeUnavailable(unavailable)
         record = Record(self._acceptance.session_for(request), self._clock.monotonic())

@@ -25,11 +25,14 @@ from controller.web.middleware.browsers import readable_by, restricted
 from controller.web.middleware.own_pages import OwnPagesOnly
 from controller.web.middleware.ports import PathsByPort
 from controller.web.openapi.document import TAGS, completed
+from controller.web.pipecat_cloud.routes import ROUTERS as PIPECAT_CLOUD
 from controller.web.problems import answer_error
 from controller.web.routes import (
     agent_list,
     agents,
+    deployments,
     docs,
+    drain,
     health,
     launches,
     metrics,
@@ -43,8 +46,21 @@ from podline.contract.version import VERSION
 
 MAX_BODY_BYTES: Final = 64 * 1024
 PAGE: Final = Path(__file__).parent / "page"
-_GROUPS: Final = (sessions, agent_list, start, page, offers, agents, launches, health, metrics)
-ROUTES: Final = tuple(route for group in _GROUPS for route in group.router.routes if isinstance(route, Route))
+_GROUPS: Final = (
+    sessions,
+    agent_list,
+    deployments,
+    drain,
+    start,
+    page,
+    offers,
+    agents,
+    launches,
+    health,
+    metrics,
+)
+ROUTERS: Final = (*(group.router for group in _GROUPS), *PIPECAT_CLOUD)
+ROUTES: Final = tuple(route for router in ROUTERS for route in router.routes if isinstance(route, Route))
 
 
 class Application(FastAPI):
@@ -95,8 +111,8 @@ def create_app(services: Services, tracing: Tracing) -> FastAPI:
     )
     app.state.services = services
     app.add_middleware(BodyLimit, limit_bytes=MAX_BODY_BYTES)
-    for group in _GROUPS:
-        app.include_router(group.router)
+    for router in ROUTERS:
+        app.include_router(router)
     if services.has_docs:
         app.include_router(docs.router)
     for kind in (ControllerError, RequestValidationError, HTTPException, ClientDisconnect, Exception):

@@ -147,6 +147,11 @@ class Gate:
     def asks_for_keys(self) -> bool:
         return self._keys is not None
 
+    @property
+    def keys(self) -> Sequence[Key]:
+        """All keys, as hashes."""
+        return self._keys or ()
+
     def access(self, headers: Headers) -> AgentAccess:
         """Return which agents a request may know of: all, unless its key is limited to some."""
         key = self.find(headers)

@@ -20,6 +20,7 @@ from controller.core.limits import LimitName
 from controller.core.primitives.validation import describe_errors
 from controller.observe.requests import CODE_IN_SCOPE, LIMIT_IN_SCOPE
 from controller.web.errors import InternalError, MethodNotAllowed, NotFound
+from controller.web.pipecat_cloud_errors import in_its_format, is_pipecat_clouds
 
 
 class Problem(BaseModel):
@@ -56,21 +57,23 @@ _OF_THE_FRAMEWORK: Final[dict[int, Callable[[], ControllerError]]] = {
 
 async def answer_error(request: Request, error: Exception) -> Response:
     """Handle every error: whatever was raised becomes a problem document."""
+    form = in_its_format if is_pipecat_clouds(request.url.path) else document_of
     match error:
         case ControllerError():
-            return problem(error)
+            return problem(error, form=form)
         case RequestValidationError():
-            return problem(InvalidRequest(describe_errors(error.errors())))
+            return problem(InvalidRequest(describe_errors(error.errors())), form=form)
         case ClientDisconnect():
             # The client is gone; 499 is nginx's status for this.
             return Response(status_code=499)
         case HTTPException(status_code=405):
             methods = _methods_at(request)
-            return problem(MethodNotAllowed(), {"Allow": ", ".join(methods)} if methods else error.headers)
+            allow = {"Allow": ", ".join(methods)} if methods else error.headers
+            return problem(MethodNotAllowed(), allow, form=form)
         case HTTPException():
-            return problem(_OF_THE_FRAMEWORK.get(error.status_code, InternalError)())
+            return problem(_OF_THE_FRAMEWORK.get(error.status_code, InternalError)(), form=form)
         case _:
-            return problem(InternalError())
+            return problem(InternalError(), form=form)
 
 
 def _methods_at(request: Request) -> list[str]:
@@ -97,18 +100,6 @@ class _ProblemDocument(JSONResponse):
         await super().__call__(scope, receive, send)
 
 
-def problem(error: ControllerError, more_headers: Mapping[str, str] | None = None) -> Response:
-    headers = dict(more_headers or {})
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, Unauthorized):
-        headers["WWW-Authenticate"] = "Bearer"
-    body = document_of(error)
-    document = _ProblemDocument(body, error.status, headers=headers, media_type=PROBLEM_TYPE)
-    document.code, document.limit = error.code, error.limit
-    return document
-
-
 def document_of(error: ControllerError) -> dict[str, Any]:
     """Return an error as a problem document."""
     document = Problem(
@@ -121,3 +112,19 @@ def document_of(error: ControllerError) -> dict[str, Any]:
         limit=error.limit,
     )
     return document.model_dump(exclude_none=True)
+
+
+def problem(
+    error: ControllerError,
+    more_headers: Mapping[str, str] | None = None,
+    form: Callable[[ControllerError], dict[str, Any]] = document_of,
+) -> Response:
+    headers = dict(more_headers or {})
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    media_type = PROBLEM_TYPE if form is document_of else "application/json"
+    document = _ProblemDocument(form(error), error.status, headers=headers, media_type=media_type)
+    document.code, document.limit = error.code, error.limit
+    return document

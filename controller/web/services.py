@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from controller.core.agents import AgentEditor
 from controller.core.primitives.clock import Clock
 from controller.core.runtime import Runtime
+from controller.core.secret_sets import SecretSets
 from controller.core.session import Session
 from controller.core.tokens import Signer
 from controller.observe.metrics import Metrics
@@ -27,6 +29,8 @@ class Services:
     settings: Settings
     supervisor: Supervisor
     runtime: Runtime
+    agent_editor: AgentEditor
+    secret_sets: SecretSets
     gate: Gate
     signer: Signer
     ice: IceServers

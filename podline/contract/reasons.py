@@ -64,6 +64,9 @@ _AS_WISHED: Final = frozenset(
     }
 )
 
+STARTED_DRY: Final = "The bot can take calls."
+"""What a bot reports that was started without a call, and misses no variable."""
+
 TERMINATED: Final = "terminated"
 """The reason in a bot's final report after SIGTERM. Only the controller knows who sent it and why."""
 

@@ -20,6 +20,7 @@ from podline.runner.attendance import Attendance, CallLimits
 from podline.runner.bot_errors import ending_of_bot
 from podline.runner.bot_file import BotFile, find_bot_file, load_bot_file
 from podline.runner.channel.outbox import Outbox
+from podline.runner.dry_start import start_dry
 from podline.runner.ending import CANCELLED, LOOP_STOPPED, CallEnding
 from podline.runner.logs import configure_logging
 from podline.runner.loop_watch import Blocked, watched_loop
@@ -55,6 +56,8 @@ def main(around: "Callable[[HoldCall], HoldCall] | None" = None) -> NoReturn:
     mask_standard_streams(secrets, sys)
     keep_logging = configure_logging(os.environ.get(env.SESSION_ID, ""), secrets)
     try:
+        if env.DRY_START in os.environ:
+            process_exit.now(start_dry(os.environ))
         # Wrong variables are named before a missing file.
         settings, bot_file = read_settings(os.environ), find_bot_file(os.environ)
     except BotError as error:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
-from controller.agents.config_maps import ConfigMapAgents
+from controller.agents.cluster import cluster_agents
 from controller.composition import compose
 from controller.core.primitives.clock import system_clock
 from controller.core.rooms import Rooms
@@ -24,7 +24,6 @@ from controller.rooms.webrtc import WebRtcRooms
 from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
-from controller.runtimes.kubernetes.definition_check import DefinitionCheck
 from controller.runtimes.kubernetes.job.template import read_template
 from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
@@ -189,10 +188,13 @@ def make_server(
     assert settings.kubernetes.job_template is not None
     answered = ApiMetrics(metrics.registry).answered
     template = read_template(settings.kubernetes.job_template, namespace)
+    rng = random.Random(1)  # noqa: S311 - spreads pauses
+    client = NamespaceClient(Api(access, answered), namespace)
+    of_cluster = cluster_agents(client, template, settings.limits, clock, rng, watch_seconds)
     runtime = KubernetesRuntime(
         api=Api(access, answered),
         namespace=namespace,
-        template=template,
+        template=of_cluster.template,
         grace_seconds=settings.limits.grace_seconds,
         keep_ended_seconds=settings.limits.keep_ended_seconds,
         clock=clock,
@@ -202,23 +204,10 @@ def make_server(
     )
     metrics.registry.register(ClusterCollector(runtime))
     site_rooms = rooms or WebRtcRooms(settings.listeners.url_for_callers, signer)
-    agents = None
-    if has_agents:
-        check = DefinitionCheck(
-            client=NamespaceClient(Api(access, answered), namespace),
-            template=template,
-            grace_seconds=settings.limits.grace_seconds,
-            keep_ended_seconds=settings.limits.keep_ended_seconds,
-        )
-        agents = ConfigMapAgents(
-            check.client,
-            check.problem,
-            clock=clock,
-            rng=random.Random(1),  # noqa: S311 - spreads pauses
-            watch_seconds=watch_seconds,
-        )
     parts = fake_parts(
-        agents=agents,
+        agents=of_cluster.agents if has_agents else None,
+        agent_editor=of_cluster.deployments if has_agents else None,
+        secret_sets=of_cluster.secret_sets if has_agents else None,
         runtime=runtime,
         rooms=site_rooms,
         signer=signer,

@@ -6,6 +6,7 @@ https://docs.daily.co/reference/rest-api
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -116,22 +117,30 @@ class DailyApi:
         """Close its connections."""
         await self._client.aclose()
 
-    async def create_room(self, expires_at: int, max_participants: int, name: str | None = None) -> DailyRoom:
+    async def create_room(
+        self,
+        expires_at: int,
+        max_participants: int,
+        name: str | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> DailyRoom:
         """Create a private room that ejects everyone when it expires.
 
         Args:
             expires_at: Unix time in seconds.
             max_participants: How many may be in it at the same time.
             name: Letters, digits, hyphens and underscores. Daily chooses one if it is None.
+            more: Properties of the room; none of them replaces those that limit it.
 
         Raises:
             DailyError: Daily created no room.
         """
         properties = {
+            "start_video_off": True,
+            **(more or {}),
             "exp": expires_at,
             "eject_at_room_exp": True,
             "max_participants": max_participants,
-            "start_video_off": True,
         }
         body = {"privacy": "private", "properties": properties}
         return await self._ask("POST", "rooms", DailyRoom, body if name is None else {"name": name, **body})

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -72,7 +72,7 @@ class DailyRooms:
     async def open(self, session: Session, *, lifetime_seconds: float) -> Room:
         name = self._names.of(session.launch_id)
         expires_at = self._expiry(lifetime_seconds)
-        made = await self._ask(lambda: self._create(name, expires_at))
+        made = await self._ask(lambda: self._create(name, expires_at, session.room_properties))
         async with asyncio.TaskGroup() as tokens:
             bot = tokens.create_task(self._token(name, expires_at, is_owner=True))
             caller = tokens.create_task(self._token(name, expires_at, is_owner=False))
@@ -140,10 +140,10 @@ class DailyRooms:
                 yield room
             last = page[-1].id
 
-    async def _create(self, name: str, expires_at: int) -> daily_api.DailyRoom:
+    async def _create(self, name: str, expires_at: int, properties: Mapping[str, Any]) -> daily_api.DailyRoom:
         """Create a room, or find the one created by an attempt that got no answer."""
         try:
-            return await self._api.create_room(expires_at, MOST_PARTICIPANTS, name)
+            return await self._api.create_room(expires_at, MOST_PARTICIPANTS, name, properties)
         except DailyError as error:
             if error.status != 400:
                 raise

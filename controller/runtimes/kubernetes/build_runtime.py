@@ -13,8 +13,6 @@ from controller.core.tracing import Tracing
 from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid
-from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
-from controller.runtimes.kubernetes.definition_check import DefinitionCheck
 from controller.runtimes.kubernetes.job.template import JobTemplate, read_template
 from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
@@ -70,13 +68,3 @@ def build_runtime(
     )
     registry.register(ClusterCollector(runtime))
     return runtime
-
-
-def build_check(cluster: BotCluster, settings: Settings) -> DefinitionCheck:
-    """Return the check of agents' definitions, with a connection of its own, not yet open."""
-    return DefinitionCheck(
-        client=NamespaceClient(cluster.api(), cluster.namespace),
-        template=cluster.template,
-        grace_seconds=settings.limits.grace_seconds,
-        keep_ended_seconds=settings.limits.keep_ended_seconds,
-    )

@@ -27,7 +27,7 @@ class DefinitionCheck:
 
     async def problem(self, definition: AgentDefinition) -> str | None:
         """Return why Jobs of this definition would be refused; None if they would be created."""
-        mistake = _misnamed_secret(definition) or agent_mistake(
+        mistake = self._misnamed_secret(definition) or agent_mistake(
             self.template, definition, self.client.namespace
         )
         if mistake is not None:
@@ -52,14 +52,13 @@ class DefinitionCheck:
             return None
         return None
 
-
-def _misnamed_secret(definition: AgentDefinition) -> str | None:
-    """Return which Secret can't have its name in a cluster, although Pipecat Cloud's client allows it."""
-    named = {"secret_set": definition.secret_set, "image_credentials": definition.image_credentials}
-    for key, name in named.items():
-        if name is not None and _SECRET.fullmatch(name) is None:
-            return (
-                f"pcc-deploy.toml: {key}: write the name of a Secret of this namespace: lower-case letters, "
-                "digits and hyphens."
-            )
-    return None
+    def _misnamed_secret(self, definition: AgentDefinition) -> str | None:
+        """Return which Secret can't have its name in a cluster, although Pipecat Cloud's client allows it."""
+        named = {"secret_set": definition.secret_set, "image_credentials": definition.image_credentials}
+        for key, name in named.items():
+            if name is not None and not all(map(_SECRET.fullmatch, self.template.secrets_of(name))):
+                return (
+                    f"pcc-deploy.toml: {key}: there is no secret set of this name, so write the name of a "
+                    "Secret of this namespace: lower-case letters, digits and hyphens."
+                )
+        return None

@@ -14,6 +14,17 @@ OURS: Final = "podline.dev/"
 LAUNCH_ID: Final = f"{OURS}launch-id"
 """The label by which Jobs and pods are selected."""
 
+DRY_START: Final = f"{OURS}dry-start"
+"""The label of a Job and pod that start an agent's bot without a call."""
+
+SECRET_SET: Final = f"{OURS}secret-set"
+"""The label of a Secret with one variable of a set, or with image credentials."""
+
+SECRET_KEY: Final = f"{OURS}secret-key"
+
+OF_SESSIONS: Final = f"{LAUNCH_ID},!{DRY_START}"
+"""Selects the Jobs and pods of sessions."""
+
 SESSION_LABEL: Final = f"{OURS}session"
 USER_LABEL: Final = f"{OURS}user"
 AGENT_LABEL: Final = f"{OURS}agent"

@@ -74,10 +74,10 @@ class KubernetesRuntime:
         self._api = api
         self._client = client = NamespaceClient(api, namespace)
         self._jobs = Watch(
-            Collection(api, client.jobs, Job, names.LAUNCH_ID), rng, watch_seconds=watch_seconds
+            Collection(api, client.jobs, Job, names.OF_SESSIONS), rng, watch_seconds=watch_seconds
         )
         self._pods = Watch(
-            Collection(api, client.pods, Pod, names.LAUNCH_ID), rng, watch_seconds=watch_seconds
+            Collection(api, client.pods, Pod, names.OF_SESSIONS), rng, watch_seconds=watch_seconds
         )
         self._observations: ObservationQueue[Observation] = ObservationQueue()
         self._tracker = BotTracker(

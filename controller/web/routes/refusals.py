@@ -9,6 +9,7 @@ from controller.core.errors import (
     AgentNotConfigured,
     AgentNotFound,
     CapacityReached,
+    Draining,
     Forbidden,
     InvalidRequest,
     ModelUnavailable,
@@ -37,5 +38,6 @@ OF_A_START: Final = (
     RuntimeUnavailable,
     ModelUnavailable,
     RoomsUnavailable,
+    Draining,
     ShuttingDown,
 )

@@ -12,6 +12,7 @@ from controller.core.errors import (
     InvalidRequest,
     RateLimited,
 )
+from controller.core.start_request import StartRequest
 from controller.core.tokens import with_token
 from controller.web.auth import Starter
 from controller.web.models.documented import Documented
@@ -23,6 +24,7 @@ from controller.web.routes.dependencies import AccessDep, ServicesDep, is_json, 
 from controller.web.routes.refusals import OF_A_START
 from controller.web.routes.security import address_tags, starter
 from controller.web.routes.start_requests import start_request_of
+from controller.web.services import Services
 
 router = APIRouter(tags=["Pipecat's clients"], dependencies=[Depends(note_session)])
 
@@ -98,9 +100,14 @@ async def start(
     _insist_on_provider(asked, services.supervisor.provider)
     user_id = by.user(asked.body.user_id if asked.body else None, services.anonymous_name())
     details = asked.body.model_dump(exclude_unset=True) if asked.body else None
-    start_request = start_request_of(
-        StartSession(user_id=user_id, agent=asked.agent, body=details or None), services, access
-    )
+    session = StartSession(user_id=user_id, agent=asked.agent, body=details or None)
+    return await start_call(request, services, by, start_request_of(session, services, access))
+
+
+async def start_call(
+    request: Request, services: Services, by: Starter, start_request: StartRequest
+) -> StartAnswer:
+    """Start a session for a client, and return how the client continues."""
     if by.is_public:
         start_request = replace(start_request, address_tags=address_tags(request, services))
     started = await services.supervisor.start(start_request)

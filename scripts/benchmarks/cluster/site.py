@@ -48,8 +48,9 @@ class MeasuredCluster:
             account = {"metadata": {"name": "default"}}
             await raw.send("POST", f"/api/v1/namespaces/{access.namespace}/serviceaccounts", account)
             # As deploy/base has it.
-            versions = {"metadata": {"name": "podline-agents"}}
-            await raw.send("POST", f"/api/v1/namespaces/{access.namespace}/configmaps", versions)
+            for written in ("podline-agents", "podline-secret-sets"):
+                index = {"metadata": {"name": written}}
+                await raw.send("POST", f"/api/v1/namespaces/{access.namespace}/configmaps", index)
         return access
 
     @property

@@ -37,7 +37,8 @@ Group = tuple[Lane, ...]
 PLAN: Final[tuple[Group, ...]] = (
     (
         Lane(("local",)),
-        Lane(("node",)),
+        # The sandbox's ears and voice are tested with speech, which must not be late either.
+        Lane(("node", "tests/unit/sandbox")),
         Lane(("tests/unit/podline tests/unit/bot", "contract", "monitoring", "web"), gives_way=True),
         Lane(("unit", "attacks"), gives_way=True),
     ),

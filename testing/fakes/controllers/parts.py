@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from controller.agents.built_in import BuiltInAgents
-from controller.core.agents import Agents, Preflight, no_preflight
+from controller.agents.defined_by_files import DefinedByFiles, SecretFiles
+from controller.core.agents import AgentEditor, Agents, Preflight, no_preflight
 from controller.core.credentials import Credentials
 from controller.core.primitives.clock import Clock, system_clock
 from controller.core.rooms import Rooms
 from controller.core.runtime import Runtime
+from controller.core.secret_sets import SecretSets
 from controller.core.tokens import Signer
 from controller.core.tracing import Tracing, Untraced
 from controller.observe.metrics import Metrics
@@ -25,6 +27,8 @@ SIGNER: Final = Signer(b"a secret for tests")
 def fake_parts(
     *,
     agents: Agents | None = None,
+    agent_editor: AgentEditor | None = None,
+    secret_sets: SecretSets | None = None,
     preflight: Preflight = no_preflight,
     runtime: Runtime | None = None,
     rooms: Rooms | None = None,
@@ -37,8 +41,11 @@ def fake_parts(
     identities: Identities | None = None,
 ) -> Parts:
     """Return these parts, with a fake or the least that works for each that is left out."""
+    agents = agents or BuiltInAgents()
     return Parts(
-        agents=agents or BuiltInAgents(),
+        agents=agents,
+        agent_editor=agent_editor or DefinedByFiles(agents),
+        secret_sets=secret_sets or SecretFiles(None),
         preflight=preflight,
         runtime=runtime or FakeRuntime(),
         rooms=rooms or FakeRooms(),

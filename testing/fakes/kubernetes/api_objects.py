@@ -201,12 +201,16 @@ def merged(target: Any, patch: Any) -> Any:
 
 
 def label_selector(text: str) -> Callable[[Thing], bool]:
-    """`key` and `key=value`, separated by commas."""
-    wanted = [term.partition("=") for term in filter(None, text.split(","))]
+    """`key`, `!key` and `key=value`, separated by commas."""
+    terms = [term for term in text.split(",") if term]
+    unwanted = {term[1:] for term in terms if term.startswith("!")}
+    wanted = [term.partition("=") for term in terms if not term.startswith("!")]
 
     def fits(thing: Thing) -> bool:
         labels = thing["metadata"].get("labels") or {}
-        return all(key in labels and (not equals or labels[key] == value) for key, equals, value in wanted)
+        return not unwanted & labels.keys() and all(
+            key in labels and (not equals or labels[key] == value) for key, equals, value in wanted
+        )
 
     return fits
 

@@ -53,6 +53,18 @@ class NamespaceClient:
         query = _ALL if dry_run else None
         await self.api.request("POST", self._secrets, query=query, body=manifest)
 
+    async def write_secret(self, manifest: Mapping[str, Any]) -> None:
+        """Create a Secret, or replace the one of its name."""
+        try:
+            await self.create_secret(manifest)
+        except ApiRefused as error:
+            if not error.is_taken:
+                raise
+            await self.api.request("PUT", f"{self._secrets}/{manifest['metadata']['name']}", body=manifest)
+
+    async def delete_secret(self, name: str) -> None:
+        await self._delete(f"{self._secrets}/{name}", {})
+
     async def create_event(self, manifest: Mapping[str, Any]) -> None:
         await self.api.request("POST", self._events, body=manifest)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from controller.core.agents import DEFAULT_AGENT, AgentDefinition
@@ -15,20 +15,22 @@ _PYTHON: Final = "python"
 _ARCHITECTURE: Final = "kubernetes.io/arch"
 
 
-def agent_template(template: Mapping[str, Any], definition: AgentDefinition) -> dict[str, Any]:
+def agent_template(template: JobTemplate, definition: AgentDefinition) -> dict[str, Any]:
     """Return the template for the Jobs of one agent. What its own patch says holds against all else."""
-    spec = template["spec"]
+    spec = template.manifest["spec"]
     pod = spec["template"]["spec"]
-    containers = [_container(each, definition) for each in pod["containers"]]
-    own = {**pod, **_placement(pod, definition), "containers": containers}
-    manifest = {**template, "spec": {**spec, "template": {**spec["template"], "spec": own}}}
+    secrets = [] if definition.secret_set is None else list(template.secrets_of(definition.secret_set))
+    containers = [_container(each, definition, secrets) for each in pod["containers"]]
+    placement = _placement(pod, definition, template.secrets_of)
+    own = {**pod, **placement, "containers": containers}
+    manifest = {**template.manifest, "spec": {**spec, "template": {**spec["template"], "spec": own}}}
     patched: dict[str, Any] = merged(manifest, definition.job)
     return patched
 
 
 def agent_mistake(template: JobTemplate, definition: AgentDefinition, namespace: str) -> str | None:
     """Return why no Job can be made of the template for an agent, as a sentence; None if one can."""
-    manifest = agent_template(template.manifest, definition)
+    manifest = agent_template(template, definition)
     for path, what in mistakes(manifest, namespace):
         return f"podline.toml, `{'.'.join(map(str, ('job', *path)))}`: {what}."
     [bot] = manifest["spec"]["template"]["spec"]["containers"]
@@ -41,14 +43,16 @@ def agent_mistake(template: JobTemplate, definition: AgentDefinition, namespace:
     return None
 
 
-def _placement(pod: Mapping[str, Any], definition: AgentDefinition) -> dict[str, Any]:
+def _placement(
+    pod: Mapping[str, Any], definition: AgentDefinition, secrets_of: Callable[[str], Sequence[str]]
+) -> dict[str, Any]:
     """Return the fields of the pod that say where it runs and with what its images are pulled."""
     placement: dict[str, Any] = {}
     if definition.image_credentials is not None:
         # Beside the template's, with which the runner's image may have to be pulled.
-        own = {"name": definition.image_credentials}
-        others = [each for each in pod.get("imagePullSecrets") or [] if each != own]
-        placement["imagePullSecrets"] = [*others, own]
+        own = [{"name": name} for name in secrets_of(definition.image_credentials)]
+        others = [each for each in pod.get("imagePullSecrets") or [] if each not in own]
+        placement["imagePullSecrets"] = [*others, *own]
     if definition.architecture is not None:
         placement["nodeSelector"] = {
             **(pod.get("nodeSelector") or {}),
@@ -57,7 +61,9 @@ def _placement(pod: Mapping[str, Any], definition: AgentDefinition) -> dict[str,
     return placement
 
 
-def _container(container: Mapping[str, Any], definition: AgentDefinition) -> dict[str, Any]:
+def _container(
+    container: Mapping[str, Any], definition: AgentDefinition, secrets: Sequence[str]
+) -> dict[str, Any]:
     changed = dict(container)
     if definition.image is not None:
         changed["image"] = definition.image
@@ -65,7 +71,7 @@ def _container(container: Mapping[str, Any], definition: AgentDefinition) -> dic
         changed["command"] = [definition.python or _PYTHON, RUNNER]
         changed.pop("args", None)
     if definition.name != DEFAULT_AGENT or definition.secret_set is not None:
-        changed.update(_variables(container, definition.secret_set))
+        changed.update(_variables(container, secrets))
     if quantities := _quantities(definition):
         resources = container.get("resources") or {}
         given = {kind: {**(resources.get(kind) or {}), **quantities} for kind in ("requests", "limits")}
@@ -73,14 +79,13 @@ def _container(container: Mapping[str, Any], definition: AgentDefinition) -> dic
     return changed
 
 
-def _variables(container: Mapping[str, Any], secret_set: str | None) -> dict[str, Any]:
+def _variables(container: Mapping[str, Any], secrets: Sequence[str]) -> dict[str, Any]:
     """Return a container's variables, with the agent's secret set in place of the Secrets of the template.
 
     Those are the secret set of the default agent, which another agent must not get.
     """
     sources = [each for each in container.get("envFrom") or [] if "secretRef" not in each]
-    if secret_set is not None:
-        sources.append({"secretRef": {"name": secret_set}})
+    sources += [{"secretRef": {"name": name}} for name in secrets]
     variables = [each for each in container.get("env") or [] if not _is_of_a_secret(each)]
     return {"env": variables, "envFrom": sources}
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import ceil
 from typing import Any, Final
 
+from controller.core.agent_variables import agent_variables
+from controller.core.agents import AgentVersion
 from controller.core.runtime import Launch
 from controller.core.session import Ending, Session, Timeline
 from controller.runtimes.kubernetes import names
@@ -23,6 +26,20 @@ from podline.contract.reasons import Phase
 FAREWELL_SECONDS: Final = 5
 """How much longer its pod may take than the bot's farewell: reports and the final report follow it."""
 
+
+_KEEP_DRY_START_SECONDS: Final = 300
+"""A dry start's Job is deleted once it is read. This is for a controller that is gone by then."""
+
+_OF_A_SESSION: Final = frozenset(
+    {
+        names.SESSION_LABEL,
+        names.USER_LABEL,
+        names.PHASE_LABEL,
+        names.SESSION_ID,
+        names.USER_ID,
+        names.REQUEST,
+    }
+)
 
 EXAMPLE: Final = Launch(
     session=Session(
@@ -46,7 +63,7 @@ def session_job(
 ) -> dict[str, Any]:
     """Return the template of the session's agent with identity, deadline and environment added."""
     session = launch.session
-    manifest = agent_template(template.manifest, launch.agent.definition)
+    manifest = agent_template(template, launch.agent.definition)
     name = names.job_name(session.id)
     secret = names.secret_name(name, session.launch_id)
     labels, annotations = identity_labels(session), identity_annotations(session)
@@ -79,6 +96,44 @@ def session_job(
             },
         },
     }
+
+
+def dry_start_job(
+    template: JobTemplate, agent: AgentVersion, name: str, *, deadline_seconds: float, grace_seconds: float
+) -> dict[str, Any]:
+    """Return a Job that starts an agent's bot as a session's would, without a call and its credentials.
+
+    Args:
+        template: the operator's.
+        agent: the version to start.
+        name: of the Job; also its launch id.
+        deadline_seconds: how long it may take.
+        grace_seconds: as for a session.
+    """
+    session = replace(
+        EXAMPLE.session, id=name, launch_id=name, agent=agent.name, agent_version=agent.id, user_id=name
+    )
+    variables = {**agent_variables(agent.definition), environment.DRY_START: "true"}
+    variables |= {environment.SESSION_ID: "dry-start", environment.USER_ID: "dry-start"}
+    launch = Launch(
+        session=session, agent=agent, environment=variables, secrets={}, deadline_seconds=deadline_seconds
+    )
+    manifest = session_job(
+        template, launch, grace_seconds=grace_seconds, keep_ended_seconds=_KEEP_DRY_START_SECONDS
+    )
+    pod = manifest["spec"]["template"]
+    [bot] = pod["spec"]["containers"]
+    # The last is the Secret of a session, and there is none.
+    pod["spec"]["containers"] = [{**bot, "envFrom": bot["envFrom"][:-1]}]
+    for each in (manifest, pod):
+        marks = each["metadata"]
+        marks["labels"] = {
+            key: value for key, value in marks["labels"].items() if key not in _OF_A_SESSION
+        } | {names.DRY_START: "true"}
+        marks["annotations"] = {
+            key: value for key, value in marks["annotations"].items() if key not in _OF_A_SESSION
+        }
+    return manifest
 
 
 def _bot(container: dict[str, Any], launch: Launch, secret: str) -> dict[str, Any]:

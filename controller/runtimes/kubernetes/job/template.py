@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeGuard
@@ -48,11 +48,21 @@ _OWN_VARIABLES: Final = frozenset(
 FieldPath = tuple[str | int, ...]
 
 
+def _one_secret(name: str) -> Sequence[str]:
+    return (name,)
+
+
 @dataclass(frozen=True, slots=True)
 class JobTemplate:
-    """A checked template."""
+    """A checked template.
+
+    Attributes:
+        manifest: the template itself.
+        secrets_of: returns the names of the Secrets that make up an agent's secret set.
+    """
 
     manifest: Mapping[str, Any]
+    secrets_of: Callable[[str], Sequence[str]] = _one_secret
 
 
 def read_template(path: Path, namespace: str) -> JobTemplate:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from controller.agents.cluster_secret_sets import CONFIG_MAP as SECRET_SETS
 from controller.agents.version_store import CONFIG_MAP
 from testing.fakes.kubernetes.api_server import ApiServer, serve_api
 
@@ -13,5 +14,6 @@ from testing.fakes.kubernetes.api_server import ApiServer, serve_api
 @pytest.fixture
 async def server() -> AsyncIterator[ApiServer]:
     async with serve_api() as serving:
-        serving.objects.create("configmaps", "podline", {"metadata": {"name": CONFIG_MAP}})
+        for name in (CONFIG_MAP, SECRET_SETS):
+            serving.objects.create("configmaps", "podline", {"metadata": {"name": name}})
         yield serving

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from controller.agents.config_maps import ConfigMapAgents
-from controller.core.agents import AgentStatus
+from controller.agents.config_maps import ClusterChecks, ConfigMapAgents
+from controller.core.agents import AgentStatus, AgentVersion, DryStartOutcome
 from controller.core.primitives.clock import system_clock
 from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api
@@ -26,7 +26,7 @@ PATIENCE_SECONDS = 30
 
 
 class Followed:
-    """Agents that are watched, and the changes that they have yielded."""
+    """Agents that are watched, and the changes that they have yielded, without the beginnings of dry starts."""
 
     def __init__(self, agents: ConfigMapAgents) -> None:
         self.agents = agents
@@ -36,7 +36,8 @@ class Followed:
     async def follow(self) -> None:
         async with aclosing(self.agents.watch()) as changes:
             async for change in changes:
-                self.changes.append(change)
+                if change.deploying is None:
+                    self.changes.append(change)
                 self._news.set()
 
     async def until(self, holds: Callable[[], Any]) -> None:
@@ -57,17 +58,31 @@ class Followed:
         return self.agents.current(name).id
 
 
+async def nothing() -> None:
+    pass
+
+
+async def starts_well(_version: AgentVersion) -> DryStartOutcome:
+    return DryStartOutcome()
+
+
 @asynccontextmanager
-async def following(server: ApiServer, *, until_ready: bool = True) -> AsyncIterator[Followed]:
+async def following(
+    server: ApiServer,
+    *,
+    until_ready: bool = True,
+    start_dry: Callable[[AgentVersion], Awaitable[DryStartOutcome]] = starts_well,
+) -> AsyncIterator[Followed]:
     with tempfile.TemporaryDirectory() as directory:
         access = Access(str(write_kubeconfig(Path(directory) / "config", server.url, token="a-token")))
         client = NamespaceClient(Api(access), "podline")
         check = DefinitionCheck(
             client=client, template=made.template(), grace_seconds=30, keep_ended_seconds=60
         )
+        checks = ClusterChecks(prepare=nothing, find_problem=check.problem, start_dry=start_dry)
         agents = ConfigMapAgents(
             client,
-            check.problem,
+            checks,
             clock=system_clock(),
             rng=random.Random(1),  # noqa: S311 - the same each time
             check_again_seconds=0.05,

@@ -167,7 +167,11 @@ async def test_what_the_cluster_refuses_is_not_deployed_until_it_takes_it(server
     ("deploy", "podline", "said"),
     [
         ('agent_name = "other"', "", "write the value of the ConfigMap's label podline.dev/agent"),
-        ('secret_set = "Keys_1"', "", "secret_set: write the name of a Secret of this namespace"),
+        (
+            'secret_set = "Keys_1"',
+            "",
+            "there is no secret set of this name, so write the name of a Secret of this",
+        ),
         ("", "[job.spec]\nbackoffLimit = 3", "`job.spec.backoffLimit`: leave `backoffLimit` out"),
     ],
 )

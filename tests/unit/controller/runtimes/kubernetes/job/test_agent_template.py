@@ -23,7 +23,7 @@ def pod_of(manifest: Any) -> Any:
 
 
 def bot_of(**definition: Any) -> Any:
-    return pod_of(agent_template(OPERATORS, AgentDefinition(**{"name": "clerk", **definition})))[
+    return pod_of(agent_template(JobTemplate(OPERATORS), AgentDefinition(**{"name": "clerk", **definition})))[
         "containers"
     ][0]
 
@@ -32,7 +32,7 @@ OPERATORS_BOT = pod_of(OPERATORS)["containers"][0]
 
 
 def test_the_agent_of_a_fresh_install_runs_as_the_template_says() -> None:
-    assert agent_template(OPERATORS, BUILT_IN.definition) == OPERATORS
+    assert agent_template(JobTemplate(OPERATORS), BUILT_IN.definition) == OPERATORS
 
 
 def test_an_agent_s_own_image_is_run_by_our_runner() -> None:
@@ -57,7 +57,7 @@ def test_an_agent_gets_its_own_secret_set_and_no_secret_of_the_template_s() -> N
     given["env"] = [key, {"name": "REGION", "value": "eu"}]
 
     def sources(**definition: Any) -> tuple[Any, Any]:
-        manifest = agent_template(template, AgentDefinition(**definition))
+        manifest = agent_template(JobTemplate(template), AgentDefinition(**definition))
         [bot] = pod_of(manifest)["containers"]
         return [name for each in bot["envFrom"] for name in each.values()], bot["env"]
 
@@ -84,7 +84,7 @@ def test_its_image_is_pulled_with_its_credentials_beside_the_template_s() -> Non
     pod_of(template)["nodeSelector"] = {"podline.dev/pool": "bots"}
     definition = AgentDefinition(name="clerk", image_credentials="of-the-clerk", architecture="arm64")
 
-    pod = pod_of(agent_template(template, definition))
+    pod = pod_of(agent_template(JobTemplate(template), definition))
 
     assert pod["imagePullSecrets"] == [{"name": "of-the-runner"}, {"name": "of-the-clerk"}]
     assert pod["nodeSelector"] == {"podline.dev/pool": "bots", "kubernetes.io/arch": "arm64"}
@@ -104,7 +104,9 @@ def test_its_own_patch_holds_against_all_else() -> None:
         }
     }
 
-    pod = pod_of(agent_template(OPERATORS, AgentDefinition(name="clerk", memory="1Gi", job=patch)))
+    pod = pod_of(
+        agent_template(JobTemplate(OPERATORS), AgentDefinition(name="clerk", memory="1Gi", job=patch))
+    )
 
     [bot] = pod["containers"]
     assert bot["resources"]["limits"] == {"cpu": "1", "memory": "1Gi", "nvidia.com/gpu": "1"}

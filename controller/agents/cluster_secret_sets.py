@@ -1,0 +1,185 @@
+"""Secret sets of a cluster: a Secret for each variable, and an index without values."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import logging
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from controller.core.errors import InvalidRequest, RuntimeUnavailable
+from controller.core.primitives.backoff import RetryWait
+from controller.core.secret_sets import SecretSet
+from controller.runtimes.kubernetes import names
+from controller.runtimes.kubernetes.client.errors import ApiError
+from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
+
+log = logging.getLogger("podline.agents")
+
+CONFIG_MAP: Final = "podline-secret-sets"
+"""The index, with a key for each set. Part of deploy/base: the controller may create no ConfigMap."""
+
+MOST_SETS: Final = 200
+MOST_KEYS: Final = 100
+"""Of one set."""
+
+_IMAGE_CREDENTIALS: Final = "image credentials"
+_DIGITS: Final = 16
+_FIRST_PAUSE_SECONDS: Final = 0.5
+_LONGEST_PAUSE_SECONDS: Final = 10.0
+
+
+class _Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One set in the index."""
+
+    updated: datetime
+    keys: list[str] = []
+    registry: str | None = None
+
+
+class ClusterSecretSets:
+    """Implements `SecretSets`. Secrets are written and deleted, and never read or listed."""
+
+    def __init__(self, client: NamespaceClient, now: Callable[[], datetime], rng: random.Random) -> None:
+        """Send nothing yet. `client` is one whose connection is open while this is used."""
+        self._client = client
+        self._now = now
+        self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
+        self._sets: dict[str, SecretSet] = {}
+        self._changing = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Read the index, however long it takes until the cluster answers."""
+        failures = 0
+        while True:
+            try:
+                found = await self._client.find_config_map(CONFIG_MAP)
+            except ApiError as error:
+                log.warning("secret sets not read", extra={"error": str(error)})
+                failures += 1
+                await asyncio.sleep(self._backoff.pause(failures))
+                continue
+            data = found.data if found is not None else {}
+            decoded = ((name, _decode(name, text)) for name, text in data.items())
+            self._sets = {name: each for name, each in decoded if each is not None}
+            return
+
+    def all(self) -> Sequence[SecretSet]:
+        return [self._sets[name] for name in sorted(self._sets)]
+
+    def find(self, name: str) -> SecretSet | None:
+        return self._sets.get(name)
+
+    def secrets_of(self, name: str) -> Sequence[str]:
+        """Return the names of the Secrets that are the set of this name, or an operator's own Secret."""
+        found = self._sets.get(name)
+        if found is None:
+            return (name,)
+        if found.registry is not None:
+            return (secret_name(name, _IMAGE_CREDENTIALS),)
+        return tuple(secret_name(name, key) for key in found.keys)
+
+    async def put(self, name: str, key: str, value: str) -> None:
+        async with self._changing:
+            known = self._of_kind(name, is_registry=False)
+            keys = tuple(sorted({*(known.keys if known is not None else ()), key}))
+            if len(keys) > MOST_KEYS:
+                raise InvalidRequest(f"A secret set may have {MOST_KEYS} variables at most. Use another set.")
+            manifest = _secret(name, key, "Opaque", {key: value})
+            await self._store(manifest, SecretSet(name=name, keys=keys, updated=self._now()))
+
+    async def put_image_credentials(self, name: str, registry: str, credentials: str) -> None:
+        async with self._changing:
+            self._of_kind(name, is_registry=True)
+            document = {"auths": {registry: {"auth": credentials}}}
+            content = {".dockerconfigjson": json.dumps(document)}
+            manifest = _secret(name, _IMAGE_CREDENTIALS, "kubernetes.io/dockerconfigjson", content)
+            await self._store(manifest, SecretSet(name=name, registry=registry, updated=self._now()))
+
+    async def remove_key(self, name: str, key: str) -> bool:
+        async with self._changing:
+            known = self._sets.get(name)
+            if known is None or key not in known.keys:
+                return False
+            left = tuple(each for each in known.keys if each != key)
+            changed = SecretSet(name=name, keys=left, updated=self._now())
+            with _stored():
+                await self._index(name, changed if left else None)
+                await self._client.delete_secret(secret_name(name, key))
+            return True
+
+    async def remove(self, name: str) -> bool:
+        async with self._changing:
+            if name not in self._sets:
+                return False
+            secrets = self.secrets_of(name)
+            with _stored():
+                await self._index(name, None)
+                for secret in secrets:
+                    await self._client.delete_secret(secret)
+            return True
+
+    def _of_kind(self, name: str, *, is_registry: bool) -> SecretSet | None:
+        known = self._sets.get(name)
+        if known is None and len(self._sets) >= MOST_SETS:
+            raise InvalidRequest(f"There are {MOST_SETS} secret sets already. Delete one first.")
+        if known is not None and (known.registry is not None) is not is_registry:
+            what = "image credentials" if known.registry is not None else "variables"
+            raise InvalidRequest(f"The secret set {name!r} holds {what}. Choose another name.")
+        return known
+
+    async def _store(self, manifest: Mapping[str, Any], changed: SecretSet) -> None:
+        with _stored():
+            await self._client.write_secret(manifest)
+            await self._index(changed.name, changed)
+
+    async def _index(self, name: str, changed: SecretSet | None) -> None:
+        text = None if changed is None else _encode(changed)
+        await self._client.patch_config_map(CONFIG_MAP, {"data": {name: text}})
+        if changed is None:
+            del self._sets[name]
+        else:
+            self._sets[name] = changed
+
+
+def secret_name(name: str, key: str) -> str:
+    """Return the name of the Secret with one variable of a set."""
+    return f"podline-set-{hashlib.sha256(f'{name}/{key}'.encode()).hexdigest()[:_DIGITS]}"
+
+
+def _secret(name: str, key: str, kind: str, content: Mapping[str, str]) -> dict[str, Any]:
+    data = {each: base64.b64encode(value.encode()).decode() for each, value in content.items()}
+    labels = {names.SECRET_SET: names.label_value(name), names.SECRET_KEY: names.label_value(key)}
+    metadata = {"name": secret_name(name, key), "labels": labels}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": kind, "data": data}
+
+
+def _encode(each: SecretSet) -> str:
+    return msgspec.json.encode(
+        _Entry(updated=each.updated, keys=list(each.keys), registry=each.registry)
+    ).decode()
+
+
+def _decode(name: str, text: str) -> SecretSet | None:
+    try:
+        entry = msgspec.json.decode(text, type=_Entry)
+    except msgspec.MsgspecError:
+        log.warning("secret set not understood", extra={"secret_set": name})
+        return None
+    return SecretSet(name=name, keys=tuple(entry.keys), registry=entry.registry, updated=entry.updated)
+
+
+@contextmanager
+def _stored() -> Iterator[None]:
+    try:
+        yield
+    except ApiError as error:
+        raise RuntimeUnavailable(f"The secret set could not be changed. {error}") from error

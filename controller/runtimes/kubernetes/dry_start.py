@@ -1,0 +1,127 @@
+"""The dry start of an agent's bot: a Job without a call, whose end shows whether calls can begin."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from controller.core.agents import AgentVersion, DryStartOutcome
+from controller.core.endings import decide_ending
+from controller.core.primitives.clock import Clock
+from controller.core.session import Ending
+from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
+from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
+from controller.runtimes.kubernetes.client.objects import Event, Job, Pod
+from controller.runtimes.kubernetes.exit_evidence import explain, has_begun, has_ended, held_up, is_terminal
+from controller.runtimes.kubernetes.job.manifests import dry_start_job
+from controller.runtimes.kubernetes.job.template import JobTemplate
+from podline.contract.reasons import STARTED_DRY as STARTED
+from podline.contract.reasons import Reason
+
+log = logging.getLogger("podline.agents")
+
+_LOOK_EVERY_SECONDS: Final = 1.0
+_TAKEN: Final = 409
+_HASH_DIGITS: Final = 12
+_LONGEST_AGENT: Final = 20
+"""Of an agent's name within the Job's."""
+
+_FOR_GOOD: Final = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+"""What a kubelet waits with if trying again has not helped, or won't."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryStart:
+    """Starts bots dry, in the namespace of sessions' bots."""
+
+    client: NamespaceClient
+    template: JobTemplate
+    clock: Clock
+    start_timeout_seconds: float
+    grace_seconds: float
+
+    async def run(self, agent: AgentVersion) -> DryStartOutcome:
+        """Start one bot of this version, and wait until it has ended or can't start.
+
+        Whatever the API server doesn't answer is asked again until the start timeout.
+        """
+        name = _job_name(agent)
+        manifest = dry_start_job(
+            self.template,
+            agent,
+            name,
+            deadline_seconds=self.start_timeout_seconds,
+            grace_seconds=self.grace_seconds,
+        )
+        try:
+            async with asyncio.timeout(self.start_timeout_seconds + self.grace_seconds):
+                await self._create(manifest)
+                return await self._outcome(name)
+        except TimeoutError:
+            return DryStartOutcome(problem="The bot could not be started in time; deploy it again.")
+        except ApiRefused as error:
+            return DryStartOutcome(problem=f"The cluster refuses its Jobs. {error}")
+        finally:
+            await self._delete(name)
+
+    async def _create(self, manifest: dict[str, object]) -> None:
+        while True:
+            try:
+                await self.client.create_job(manifest)
+            except ApiRefused as error:
+                if error.status == _TAKEN:
+                    # Started by a controller that is gone.
+                    return
+                if not error.may_pass and not error.is_quota:
+                    raise
+            except ApiError as error:
+                log.warning("dry start not created", extra={"error": str(error)})
+            else:
+                return
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+    async def _outcome(self, name: str) -> DryStartOutcome:
+        blocker: Ending | None = None
+        while True:
+            try:
+                job, pod = await self.client.find_job(name), await self.client.find_pod(name)
+                if pod is not None and not has_begun(pod):
+                    blocker = held_up(pod) or blocker
+                if job is None or has_ended(job) or (pod is not None and is_terminal(pod)):
+                    return self._judge(job, pod, await self.client.warnings(name), blocker)
+                if blocker is not None and pod is not None and _is_for_good(pod):
+                    return DryStartOutcome(problem=blocker.message)
+            except ApiError as error:
+                log.warning("dry start not read", extra={"error": str(error)})
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+    def _judge(
+        self, job: Job | None, pod: Pod | None, events: list[Event], blocker: Ending | None
+    ) -> DryStartOutcome:
+        exit_ = explain(job, pod, events, self.clock.now(), blocker)
+        ending = decide_ending(None, exit_)
+        if ending.reason is Reason.COMPLETED:
+            return DryStartOutcome(note=None if ending.what_happened == STARTED else ending.what_happened)
+        return DryStartOutcome(problem=ending.message)
+
+    async def _delete(self, name: str) -> None:
+        try:
+            job = await self.client.find_job(name)
+            if job is not None:
+                await self.client.delete_job(name, job.metadata.uid)
+        except ApiError as error:
+            # It goes by itself when its time is up.
+            log.warning("dry start not deleted", extra={"job": name, "error": str(error)})
+
+
+def _is_for_good(pod: Pod) -> bool:
+    statuses = (*pod.status.init_container_statuses, *pod.status.container_statuses)
+    return any(each.state.waiting is not None and each.state.waiting.reason in _FOR_GOOD for each in statuses)
+
+
+def _job_name(agent: AgentVersion) -> str:
+    digest = hashlib.sha256(f"{agent.name} {agent.id}".encode()).hexdigest()[:_HASH_DIGITS]
+    return f"dry-{agent.name[:_LONGEST_AGENT].rstrip('-')}-{digest}"

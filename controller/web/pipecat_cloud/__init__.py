@@ -1,0 +1,1 @@
+"""Pipecat Cloud's API, as its own command line, SDK and browser client use it."""

@@ -1,0 +1,57 @@
+"""The routes by which an operator has the controller start no more sessions."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends
+
+from controller.core.errors import InvalidRequest
+from controller.web.auth import KeyScope
+from controller.web.errors import UnsupportedMediaType
+from controller.web.models.documented import Documented, Strict
+from controller.web.openapi.refusals import refusals
+from controller.web.routes.dependencies import SupervisorDep, is_json
+from controller.web.routes.refusals import WITHOUT_THE_SCOPE
+from controller.web.routes.security import requires
+
+router = APIRouter(prefix="/v1", tags=["sessions"])
+
+
+class Drain(Strict):
+    """Whether sessions may be started."""
+
+    draining: bool
+    """Whether the controller refuses to start sessions. A controller that starts again doesn't."""
+
+
+class DrainOut(Documented):
+    """Whether sessions may be started, and how many are left."""
+
+    draining: bool
+    """Whether the controller refuses to start sessions."""
+    sessions: int
+    """How many sessions have not ended yet."""
+
+
+@router.get(
+    "/drain",
+    summary="Read whether sessions are started",
+    response_description="Whether the controller is draining.",
+    dependencies=[requires(KeyScope.READ)],
+    responses=refusals(*WITHOUT_THE_SCOPE),
+)
+async def read_drain(supervisor: SupervisorDep) -> DrainOut:
+    """Return whether the controller refuses to start sessions, and how many are left."""
+    return DrainOut(draining=supervisor.is_draining, sessions=len(supervisor.registry.running()))
+
+
+@router.put(
+    "/drain",
+    summary="Start no more sessions",
+    response_description="Whether the controller is draining.",
+    dependencies=[requires(KeyScope.ADMIN), Depends(is_json)],
+    responses=refusals(*WITHOUT_THE_SCOPE, InvalidRequest, UnsupportedMediaType),
+)
+async def set_drain(body: Drain, supervisor: SupervisorDep) -> DrainOut:
+    """Refuse to start sessions from now on, or start them again. Sessions that run go on."""
+    supervisor.is_draining = body.draining
+    return await read_drain(supervisor)
