@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,10 @@ from controller.runtimes.kubernetes.job.template import read_template
 from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
 from controller.settings import Settings
+from controller.web.auth import Key
 from controller.web.http.listeners import bind, with_bots_port
 from controller.web.http.server import Server
+from testing.callers.keys import bearer
 from testing.cluster.control_plane import ControlPlane
 from testing.cluster.paths import NamespacePaths
 from testing.fakes.controllers.metered import some_metrics
@@ -180,6 +182,7 @@ def make_server(
     tracing: Tracing | None = None,
     *,
     has_agents: bool = False,
+    keys: Sequence[Key] | None = None,
 ) -> Server:
     """Put a controller together as `podline serve` does, with the agents of the cluster if `has_agents`."""
     clock, signer, metrics = system_clock(), site_signer(), some_metrics()
@@ -214,6 +217,7 @@ def make_server(
         clock=clock,
         metrics=metrics,
         tracing=tracing,
+        keys=keys,
     )
     return Server(compose(settings, parts), sockets)
 
@@ -232,6 +236,7 @@ async def serve(
     is_ready: bool = True,
     is_vast: bool = False,
     has_agents: bool = False,
+    keys: Sequence[Key] | None = None,
     **settings: Any,
 ) -> AsyncIterator[ClusterSite]:
     """Serve a controller; returns when it is ready, unless a test wants to see how it is not."""
@@ -252,10 +257,14 @@ async def serve(
         },
     )
     access = Access(str(kubeconfig or plane.kubeconfig))
-    server = make_server(chosen, access, namespace, watch_seconds, rooms, tracing, has_agents=has_agents)
+    server = make_server(
+        chosen, access, namespace, watch_seconds, rooms, tracing, has_agents=has_agents, keys=keys
+    )
     serving = asyncio.create_task(server.serve())
     async with httpx.AsyncClient(
-        base_url=chosen.listeners.url_for_callers, timeout=PATIENCE_SECONDS * 2
+        base_url=chosen.listeners.url_for_callers,
+        timeout=PATIENCE_SECONDS * 2,
+        headers=bearer("boss") if keys is not None else {},
     ) as client:
         controller = Controller(client, server, serving, directory)
         site = ClusterSite(controller, plane, namespace)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
@@ -50,6 +51,13 @@ async def ended_connections() -> AsyncIterator[None]:
 @pytest.fixture
 async def namespace(plane: ControlPlane) -> AsyncIterator[str]:
     """One where pods can be created, for this test alone."""
+    async with new_namespace(plane) as name:
+        yield name
+
+
+@asynccontextmanager
+async def new_namespace(plane: ControlPlane) -> AsyncIterator[str]:
+    """Create a namespace where pods can be created, and delete it with what is in it."""
     created = await plane.api("POST", "/api/v1/namespaces", {"metadata": {"generateName": "test-"}})
     name: str = created["metadata"]["name"]
     await plane.until(

@@ -26,7 +26,7 @@ PATIENCE_SECONDS = 30
 
 
 class Followed:
-    """Agents that are watched, and the changes that they have yielded, without the beginnings of dry starts."""
+    """Agents that are watched, and the changes that they have yielded, without those of dry starts."""
 
     def __init__(self, agents: ConfigMapAgents) -> None:
         self.agents = agents
