@@ -6,12 +6,14 @@ from typing import Any, Final
 
 from controller.core.endings import ending_for
 from controller.core.errors import (
+    AgentDefinedByFile,
     AgentInvalid,
     AgentNotConfigured,
     AgentNotFound,
     BotUnavailable,
     CapacityReached,
     ControllerError,
+    Draining,
     Forbidden,
     InvalidRequest,
     LaunchEnded,
@@ -27,6 +29,7 @@ from controller.core.errors import (
     ShuttingDown,
     Unauthorized,
     UserLimitReached,
+    VersionNotFound,
 )
 from controller.core.limits import Limit, LimitName
 from controller.web.errors import (
@@ -50,6 +53,7 @@ from podline.contract.reasons import Reason
 _SESSION: Final = "cart-7f3a"
 
 _EXAMPLES: Final[tuple[ControllerError, ...]] = (
+    AgentDefinedByFile("support", "the ConfigMap agent-support"),
     AgentInvalid("support"),
     AgentNotConfigured("GOOGLE_API_KEY is not set. Add it to .env, and start the controller again."),
     AgentNotFound("suport"),
@@ -57,6 +61,7 @@ _EXAMPLES: Final[tuple[ControllerError, ...]] = (
     BotUnavailable(),
     CapacityReached(Limit(name=LimitName.CAPACITY, most=20, full=20, used=20), "shopping"),
     ConnectionsExhausted(),
+    Draining(),
     Forbidden("The key 'web' lacks the scope 'stop'."),
     HeadersTooLarge(32 * 1024, 100),
     InternalError(),
@@ -83,6 +88,7 @@ _EXAMPLES: Final[tuple[ControllerError, ...]] = (
     UnsupportedMediaType(),
     UrlTooLong(8 * 1024),
     UserLimitReached(2),
+    VersionNotFound("clerk", "7-1f0c2a9b"),
 )
 BEFORE_ROUTES: Final = (
     MalformedRequest,

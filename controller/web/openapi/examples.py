@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from controller.web.models.requests import EXAMPLE_OF_A_CURSOR
+from controller.web.openapi import agents
 from controller.web.openapi.sessions import (
     ENDED,
     FAILED,
@@ -100,33 +101,22 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
     "watch_session": Examples(responses={200: {"A whole call": _STREAM}}),
     "watch_sessions": Examples(responses={200: {"A whole call": _STREAM}}),
     "list_agent_definitions": Examples(
-        responses={
-            200: {
-                "Two agents": {
-                    "agents": [
-                        {
-                            "name": "shopping",
-                            "version": {
-                                "id": "1-5c0f3d9a",
-                                "serial": 1,
-                                "hash": "5c0f3d9a7a0e4c1f8b2d6e5a4c3b2a1908f7e6d5c4b3a291807f6e5d4c3b2a19",
-                                "definition": {"name": "shopping", "panel": "products"},
-                            },
-                            "problem": None,
-                            "notes": [],
-                            "sessions": {"starting": 0, "live": 1, "stopping": 0},
-                        },
-                        {
-                            "name": "support",
-                            "version": None,
-                            "problem": "podline.toml: file: name the bot's file, such as bot.py.",
-                            "notes": [],
-                            "sessions": {"starting": 0, "live": 0, "stopping": 0},
-                        },
-                    ]
-                }
-            }
-        }
+        responses={200: {"Two agents": {"agents": [agents.SHOPPING, agents.BROKEN]}}}
+    ),
+    "read_agent": Examples(responses={200: {"An agent with two versions": agents.WITH_VERSIONS}}),
+    "deploy_agent": Examples(
+        requests={"An image and a limit": agents.DEPLOYMENT},
+        responses={202: {"Being started dry": agents.DEPLOYING}},
+    ),
+    "roll_back_agent": Examples(
+        requests={"To the version before": {}, "To a certain version": {"version": agents.FIRST["id"]}},
+        responses={200: {"The former definition again": agents.ROLLED_BACK}},
+    ),
+    "remove_agent": Examples(responses={}),
+    "read_drain": Examples(responses={200: {"Serving": {"draining": False, "sessions": 4}}}),
+    "set_drain": Examples(
+        requests={"Before maintenance": {"draining": True}},
+        responses={200: {"Two calls are left": {"draining": True, "sessions": 2}}},
     ),
     "start": Examples(
         requests={

@@ -13,6 +13,7 @@ from controller.core.agents import Agents, Preflight, no_preflight
 from controller.core.credentials import Credentials
 from controller.core.primitives.clock import Clock
 from controller.core.rooms import Rooms
+from controller.core.secret_sets import SecretSets
 from controller.core.tokens import Signer, with_token
 from controller.core.tracing import Tracing
 from controller.observe.metrics import Metrics
@@ -77,12 +78,14 @@ async def serve_site(
     clock: Clock | None = None,
     credentials: Credentials | None = None,
     agents: Agents | None = None,
+    secret_sets: SecretSets | None = None,
     preflight: Preflight = no_preflight,
     **settings: Any,
 ) -> AsyncIterator[Site]:
     runtime, fakes, metrics = FakeRuntime(), FakeRooms(), some_metrics(prices)
     parts = fake_parts(
         agents=agents,
+        secret_sets=secret_sets,
         preflight=preflight,
         runtime=runtime,
         rooms=rooms or fakes,

@@ -134,6 +134,12 @@ class Objects:
             return after
         return self._put(kind, namespace, name, after)
 
+    def replace(self, kind: str, namespace: str, name: str, body: Mapping[str, Any]) -> Thing:
+        before = self.get(kind, namespace, name)
+        kept = {key: before["metadata"][key] for key in ("namespace", "uid", "creationTimestamp")}
+        after = {**before, **_copied(body), "metadata": {**_copied(body)["metadata"], **kept}}
+        return self._put(kind, namespace, name, after)
+
     def delete(self, kind: str, namespace: str, name: str, uid: str | None = None) -> Thing:
         thing = self.get(kind, namespace, name)
         if uid not in (None, thing["metadata"]["uid"]):

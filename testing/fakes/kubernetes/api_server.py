@@ -181,6 +181,8 @@ class ApiServer:
             return self.objects.create(kind, namespace, body, dry_run=is_tried)
         if asked.method == "PATCH":
             return self.objects.patch(kind, namespace, name, body)
+        if asked.method == "PUT":
+            return self.objects.replace(kind, namespace, name, body)
         return self._delete(kind, namespace, name, body)
 
     def _do_at_last(self, asked: ApiRequest, body: Thing) -> None:

@@ -1,10 +1,11 @@
 // A call straight to the bot, as Pipecat's SmallWebRTC transport expects it.
 
 import { CallError, cutOff, noPath } from "../faults.js";
-import { sendCandidates, sendOffer } from "../requests.js";
+import { askEnd, pause, sendCandidates, sendOffer } from "../requests.js";
 
 const PING_MS = 1000; // Pipecat considers a caller gone after 3 s without one
 const GATHERING_MS = 800; // later candidates follow by PATCH
+const ASK_MS = 1000; // a browser takes half a minute to give up a connection to a bot that is gone
 
 /** A room; see `Call` for what it reports. */
 export class WebRtcRoom extends EventTarget {
@@ -34,6 +35,7 @@ export class WebRtcRoom extends EventTarget {
     connection.addEventListener("connectionstatechange", () => this.#connectionChanged(connection.connectionState));
     connection.addEventListener("icecandidate", ({ candidate }) => this.#candidateFound(candidate));
     await this.#negotiate();
+    this.#noticeEnd().catch(() => {});
   }
 
   async replaceTrack(track) {
@@ -62,6 +64,17 @@ export class WebRtcRoom extends EventTarget {
     await connection.setRemoteDescription({ sdp: answer.sdp, type: answer.type });
     this.#pcId = answer.pc_id;
     this.#sendLateCandidates();
+  }
+
+  /** Ask whether the session has ended, until the connection to its bot stands. */
+  async #noticeEnd() {
+    const { signal } = this.#abort;
+    await pause(ASK_MS, signal);
+    while (!this.#connected) {
+      const refusal = await askEnd(this.#sessionId, signal);
+      if (refusal !== null) return this.#emit("lost", refusal);
+      await pause(ASK_MS, signal);
+    }
   }
 
   #candidateFound(candidate) {

@@ -95,6 +95,8 @@ async def test_agents_are_listed_with_versions_problems_and_sessions_but_no_job_
         "name": "broken",
         "version": None,
         "problem": BROKEN.problem,
+        "defined_by": None,
+        "deploying": False,
         "notes": [],
         "sessions": {"starting": 0, "live": 0, "stopping": 0},
     }

@@ -1,0 +1,140 @@
+"""Secret sets in a cluster: one Secret for each variable, and an index without values."""
+
+from __future__ import annotations
+
+import base64
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.agents.cluster_secret_sets import CONFIG_MAP, MOST_KEYS, ClusterSecretSets, secret_name
+from controller.core.errors import InvalidRequest, RuntimeUnavailable
+from controller.core.primitives.clock import system_clock
+from controller.runtimes.kubernetes.client.access import Access
+from controller.runtimes.kubernetes.client.api import Api
+from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
+from testing.fakes.kubernetes.api_server import ApiServer
+from testing.fakes.kubernetes.kubeconfig import write_kubeconfig
+
+
+@pytest.fixture
+async def client(server: ApiServer, tmp_path: Path) -> AsyncIterator[NamespaceClient]:
+    access = Access(str(write_kubeconfig(tmp_path / "config", server.url, token="a-token")))
+    async with Api(access) as api:
+        yield NamespaceClient(api, "podline")
+
+
+@pytest.fixture
+async def sets(client: NamespaceClient) -> ClusterSecretSets:
+    found = made(client)
+    await found.load()
+    return found
+
+
+def made(client: NamespaceClient) -> ClusterSecretSets:
+    return ClusterSecretSets(client, system_clock().now, random.Random(1))  # noqa: S311 - spreads pauses
+
+
+def secrets(server: ApiServer) -> dict[str, dict[str, str]]:
+    """What each Secret holds."""
+    return {
+        each["metadata"]["name"]: {
+            key: base64.b64decode(value).decode() for key, value in each["data"].items()
+        }
+        for each in server.objects.all("secrets", "podline")
+    }
+
+
+async def test_each_variable_has_a_secret_of_its_own_that_is_replaced(
+    server: ApiServer, sets: ClusterSecretSets
+) -> None:
+    await sets.put("Keys", "A", "1")
+    await sets.put("Keys", "B", "2")
+    await sets.put("Keys", "A", "3")
+
+    assert sets.secrets_of("Keys") == (secret_name("Keys", "A"), secret_name("Keys", "B"))
+    assert secrets(server) == {secret_name("Keys", "A"): {"A": "3"}, secret_name("Keys", "B"): {"B": "2"}}
+
+
+async def test_the_index_survives_a_restart_and_has_no_value(
+    server: ApiServer, client: NamespaceClient, sets: ClusterSecretSets
+) -> None:
+    await sets.put("keys", "A", "very-secret")
+    again = made(client)
+    await again.load()
+
+    assert again.all() == sets.all()
+    assert "very-secret" not in str(server.objects.get("configmaps", "podline", CONFIG_MAP))
+
+
+async def test_no_secret_is_ever_read_or_listed(server: ApiServer, sets: ClusterSecretSets) -> None:
+    await sets.put("keys", "A", "1")
+    await sets.put("keys", "A", "2")
+    await sets.remove_key("keys", "A")
+
+    assert not [each for each in server.asked if "secrets" in each.path and each.method == "GET"]
+
+
+async def test_what_is_removed_is_gone(server: ApiServer, sets: ClusterSecretSets) -> None:
+    await sets.put("keys", "A", "1")
+    await sets.put("keys", "B", "2")
+    await sets.put_image_credentials("registry", "registry.example.com", "bWU6cGFzcw==")
+
+    assert await sets.remove_key("keys", "A")
+    assert not await sets.remove_key("keys", "A")
+    assert [each.keys for each in sets.all()] == [("B",), ()]
+    assert await sets.remove("keys")
+    assert await sets.remove("registry")
+    assert not await sets.remove("registry")
+    assert (sets.all(), secrets(server)) == ([], {})
+
+
+async def test_image_credentials_are_a_secret_that_a_kubelet_pulls_with(
+    server: ApiServer, sets: ClusterSecretSets
+) -> None:
+    await sets.put_image_credentials("registry", "registry.example.com", "bWU6cGFzcw==")
+
+    [secret] = server.objects.all("secrets", "podline")
+    assert secret["type"] == "kubernetes.io/dockerconfigjson"
+    assert secrets(server)[secret["metadata"]["name"]] == {
+        ".dockerconfigjson": '{"auths": {"registry.example.com": {"auth": "bWU6cGFzcw=="}}}'
+    }
+    with pytest.raises(InvalidRequest, match="holds image credentials"):
+        await sets.put("registry", "A", "1")
+
+
+async def test_a_set_that_only_the_operator_knows_is_their_secret(sets: ClusterSecretSets) -> None:
+    assert sets.secrets_of("clerk-keys") == ("clerk-keys",)
+
+
+async def test_a_set_has_so_many_variables_and_no_more(sets: ClusterSecretSets) -> None:
+    for number in range(MOST_KEYS):
+        await sets.put("keys", f"K{number}", "1")
+
+    with pytest.raises(InvalidRequest, match="100 variables at most"):
+        await sets.put("keys", "ONE_MORE", "1")
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/secrets"), ("PATCH", CONFIG_MAP)])
+async def test_what_can_t_be_stored_is_reported_and_not_listed(
+    server: ApiServer, sets: ClusterSecretSets, method: Any, path: str
+) -> None:
+    server.misbehave("refuse", method=method, path=path, times=1, status=403, message="not you")
+
+    with pytest.raises(RuntimeUnavailable, match="could not be changed"):
+        await sets.put("keys", "A", "very-secret")
+    assert sets.all() == []
+
+
+async def test_an_entry_that_somebody_changed_is_left_out(
+    server: ApiServer, client: NamespaceClient, sets: ClusterSecretSets
+) -> None:
+    await sets.put("keys", "A", "1")
+    server.objects.patch("configmaps", "podline", CONFIG_MAP, {"data": {"other": "[]"}})
+    again = made(client)
+    await again.load()
+
+    assert [each.name for each in again.all()] == ["keys"]

@@ -1,0 +1,233 @@
+"""Agents that are deployed through the API: started dry, refused, rolled back, removed, and kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from controller.agents.deployments import ClusterDeployments
+from controller.agents.version_store import CONFIG_MAP
+from controller.core.agents import AgentVersion, DryStartOutcome
+from controller.core.errors import (
+    AgentDefinedByFile,
+    AgentInvalid,
+    AgentNotFound,
+    InvalidRequest,
+    RuntimeUnavailable,
+    VersionNotFound,
+)
+from controller.core.primitives.clock import system_clock
+from testing.fakes.kubernetes.api_server import ApiServer
+from tests.unit.controller.agents.followed_agents import Followed, define, following
+
+IMAGE = 'image = "registry.example.com/clerk:%s"\n'
+
+
+class Starts:
+    """Dry starts that a test lets end; bots with the image `broken` fail."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+        self.is_repaired = False
+
+    async def __call__(self, version: AgentVersion) -> DryStartOutcome:
+        self.begun.append(version.id)
+        await self.may_end.wait()
+        if (version.definition.image or "").endswith(":broken") and not self.is_repaired:
+            return DryStartOutcome(problem="bot.py can't be imported.")
+        return DryStartOutcome(note="bot.py, line 3, reads the variable X, which is not set.")
+
+
+def deployments(followed: Followed) -> ClusterDeployments:
+    return ClusterDeployments(followed.agents, system_clock().now)
+
+
+async def deploy(followed: Followed, tag: str, podline: str = "", *, again: bool = False) -> None:
+    files = {"pcc-deploy.toml": IMAGE % tag, "podline.toml": podline}
+    await deployments(followed).deploy("clerk", files, again=again)
+
+
+async def settled(followed: Followed) -> None:
+    await followed.until(lambda: followed.status().deploying is None)
+
+
+def image(followed: Followed) -> str | None:
+    return followed.agents.current("clerk").definition.image
+
+
+def stored(server: ApiServer) -> Any:
+    return json.loads(server.objects.get("configmaps", "podline", CONFIG_MAP)["data"]["clerk"])
+
+
+async def test_a_version_takes_calls_once_its_bot_has_started_dry(server: ApiServer) -> None:
+    starts = Starts()
+    starts.may_end.clear()
+    async with following(server, start_dry=starts) as followed:
+        await deploy(followed, "1")
+        with pytest.raises(AgentInvalid, match="is still being started") as refused:
+            followed.agents.current("clerk")
+        starts.may_end.set()
+        await settled(followed)
+
+        assert refused.value.retry_after == 5
+        assert image(followed) == "registry.example.com/clerk:1"
+        assert followed.status().defined_by is None
+        assert followed.status().notes == ("bot.py, line 3, reads the variable X, which is not set.",)
+
+
+async def test_the_former_version_takes_calls_until_then(server: ApiServer) -> None:
+    starts = Starts()
+    async with following(server, start_dry=starts) as followed:
+        await deploy(followed, "1")
+        await settled(followed)
+        starts.may_end.clear()
+        await deploy(followed, "2")
+        during = image(followed)
+        starts.may_end.set()
+        await settled(followed)
+
+        assert (during, image(followed)) == ("registry.example.com/clerk:1", "registry.example.com/clerk:2")
+
+
+async def test_a_bot_that_can_t_start_is_refused_with_its_error_and_can_be_deployed_again(
+    server: ApiServer,
+) -> None:
+    starts = Starts()
+    async with following(server, start_dry=starts) as followed:
+        await deploy(followed, "1")
+        await settled(followed)
+        await deploy(followed, "broken")
+        await settled(followed)
+        refused, active = followed.status().problem, image(followed)
+        starts.is_repaired = True
+        await deploy(followed, "broken")
+        await settled(followed)
+
+        assert (refused, active) == ("bot.py can't be imported.", "registry.example.com/clerk:1")
+        assert (followed.status().problem, image(followed)) == (None, "registry.example.com/clerk:broken")
+
+
+async def test_a_later_deployment_gives_up_the_one_that_is_being_started(server: ApiServer) -> None:
+    starts = Starts()
+    starts.may_end.clear()
+    async with following(server, start_dry=starts) as followed:
+        await deploy(followed, "1")
+        await deploy(followed, "2")
+        starts.may_end.set()
+        await settled(followed)
+
+        assert image(followed) == "registry.example.com/clerk:2"
+        assert followed.version().startswith("1-")
+
+
+async def test_the_same_again_starts_nothing_unless_it_is_forced(server: ApiServer) -> None:
+    starts = Starts()
+    async with following(server, start_dry=starts) as followed:
+        await deploy(followed, "1")
+        await settled(followed)
+        await deploy(followed, "1")
+        unforced = list(starts.begun)
+        await deploy(followed, "1", again=True)
+        await settled(followed)
+
+        assert [each[:2] for each in unforced] == ["1-"]
+        assert [each[:2] for each in starts.begun] == ["1-", "2-"]
+        assert followed.version().startswith("2-")
+
+
+async def test_a_rollback_is_active_at_once_as_a_version_of_its_own(server: ApiServer) -> None:
+    starts = Starts()
+    async with following(server, start_dry=starts) as followed:
+        for tag in ("1", "2", "3"):
+            await deploy(followed, tag, "idle_seconds = 7\n")
+            await settled(followed)
+        first = followed.agents.versions("clerk")[0].id
+        await deployments(followed).roll_back("clerk", None)
+        former = image(followed)
+        await deployments(followed).roll_back("clerk", first)
+
+        assert (former, image(followed)) == ("registry.example.com/clerk:2", "registry.example.com/clerk:1")
+        assert followed.version().startswith("5-")
+        assert followed.agents.current("clerk").definition.idle_seconds == 7
+        assert len(starts.begun) == 3
+        with pytest.raises(VersionNotFound, match="can't return to version '9-abc'"):
+            await deployments(followed).roll_back("clerk", "9-abc")
+
+
+async def test_deployments_survive_a_restart(server: ApiServer) -> None:
+    async with following(server, start_dry=Starts()) as followed:
+        await deploy(followed, "1")
+        await settled(followed)
+        await followed.until(lambda: stored(server)["next"] == 2)
+        version = followed.version()
+    starts = Starts()
+    async with following(server, start_dry=starts) as followed:
+        assert followed.version() == version
+        assert starts.begun == []
+        await deployments(followed).remove("clerk")
+        with pytest.raises(AgentNotFound):
+            followed.agents.current("clerk")
+    async with following(server, start_dry=starts) as followed:
+        assert [each.name for each in followed.agents.all()] == ["shopping"]
+
+
+async def test_an_operators_configmap_is_left_alone(server: ApiServer) -> None:
+    define(server, deploy=IMAGE % "1")
+    async with following(server) as followed:
+        await followed.until(lambda: followed.changes)
+        for change in (
+            deploy(followed, "2"),
+            deployments(followed).roll_back("clerk", None),
+            deployments(followed).remove("clerk"),
+        ):
+            with pytest.raises(AgentDefinedByFile, match="is defined by the ConfigMap agent-clerk"):
+                await change
+
+
+async def test_a_configmap_of_the_same_name_waits_until_the_deployment_is_removed(server: ApiServer) -> None:
+    async with following(server) as followed:
+        await deploy(followed, "1")
+        await settled(followed)
+        define(server, deploy=IMAGE % "operators")
+        await followed.until(lambda: server.objects.all("events", "podline"))
+        during = image(followed)
+        await deployments(followed).remove("clerk")
+        await followed.until(lambda: followed.status().version is not None)
+        await followed.until(lambda: image(followed) == "registry.example.com/clerk:operators")
+
+        assert during == "registry.example.com/clerk:1"
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"pcc-deploy.toml": "image = 1"}, "pcc-deploy.toml: image: write an image"),
+        ({"pcc-deploy.toml": 'agent_name = "usher"'}, "write 'clerk', which is the name that is deployed"),
+        (
+            {"podline.toml": "[job.spec]\nactiveDeadlineSeconds = 9"},
+            "only an operator's definition may patch",
+        ),
+        ({"podline.toml": 'panel = "cards"'}, "panel"),
+    ],
+)
+async def test_what_a_deployment_may_not_say_is_refused(
+    server: ApiServer, files: dict[str, str], said: str
+) -> None:
+    async with following(server) as followed:
+        with pytest.raises(InvalidRequest, match=said):
+            await deployments(followed).deploy("clerk", files, again=False)
+        assert [each.name for each in followed.agents.all()] == ["shopping"]
+
+
+async def test_a_deployment_that_can_t_be_stored_is_no_deployment(server: ApiServer) -> None:
+    server.misbehave("refuse", method="PATCH", path=CONFIG_MAP, times=1, status=403)
+    async with following(server) as followed:
+        with pytest.raises(RuntimeUnavailable, match="could not be stored"):
+            await deploy(followed, "1")
+        with pytest.raises(AgentNotFound):
+            followed.agents.current("clerk")
