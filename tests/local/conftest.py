@@ -12,6 +12,7 @@ import httpx
 import pytest
 from dotenv import dotenv_values
 
+from podline.runner.ending import UNHURRIED_SECONDS
 from sandbox.voice import Voice
 from testing.callers.browsing import chromium_here, record
 from testing.pictures.album import Album
@@ -19,7 +20,8 @@ from testing.processes import Program, Sandbox, answers, free_port, processes_of
 from testing.servers.livekit import LiveKitServer, livekit_server
 
 LOG_LINES = 60
-LEAVING_SECONDS = 15
+LEAVING_SECONDS = UNHURRIED_SECONDS + 10
+"""Longer than a bot may take to leave a call without its controller."""
 PROGRAMS = pytest.StashKey[list[Program]]()
 ENDINGS = pytest.StashKey[list[str]]()
 """Lines of the table that is shown when all tests are done."""
