@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from podline_cli.answers import SessionAnswer
+from podline_cli.answers import CostAnswer, SessionAnswer
 from podline_cli.durations import clock, span
 from podline_cli.log_lines import LogView
 
@@ -94,6 +94,7 @@ def _timeline(session: SessionAnswer, now: datetime, width: int) -> Table:
     table.add_column(justify="right")
     table.add_column(justify="right", style="dim")
     table.add_column(style="dim")
+    table.add_row("accepted", "", "", f"at {span(0)}", "the request is accepted")
     for number, (before, name) in enumerate(pairwise(reached)):
         begin, end = at[before], at[name]
         colour = _COLOURS_OF_STEPS[number % len(_COLOURS_OF_STEPS)]
@@ -106,10 +107,7 @@ def _timeline(session: SessionAnswer, now: datetime, width: int) -> Table:
             width=width,
             color=colour,
         )
-        more = "▸" if end > scale * 1.001 else ""
-        table.add_row(
-            name, bar, span(end - begin), f"at {span(end)}", f"{STEPS.get(name, '')} {more}".strip()
-        )
+        table.add_row(name, bar, span(end - begin), f"at {span(end)}", STEPS.get(name, ""))
     if not session.has_ended:
         table.add_row(Text("…", "dim"), "", "", f"at {span(session.lasted(now))}", session.phase)
     return table
@@ -146,8 +144,8 @@ def _talk(session: SessionAnswer, now: datetime, width: int) -> Table | None:
 def _counts(session: SessionAnswer) -> Text:
     usage = session.usage
     counts = [
-        f"{usage.turns} turns",
-        f"{usage.interruptions} interruptions",
+        _count(usage.turns, "turn"),
+        _count(usage.interruptions, "interruption"),
         f"{session.turns_unanswered} unanswered",
     ]
     text = Text("\n").append(" · ".join(counts), "bold")
@@ -158,6 +156,10 @@ def _counts(session: SessionAnswer) -> Text:
     return text
 
 
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"
+
+
 def _tools(session: SessionAnswer) -> Table:
     table = _table("TOOL", "OK", "FAILED")
     for name, calls in sorted(session.usage.tool_calls.items()):
@@ -166,29 +168,34 @@ def _tools(session: SessionAnswer) -> Table:
 
 
 def _models(session: SessionAnswer) -> Table:
-    table = _table("MODEL", "PROMPT", "COMPLETION", "AUDIO IN", "AUDIO OUT", "CACHED", "SECONDS", "COST")
-    cost = session.cost
-    for name, used in sorted(session.usage.models.items()):
-        price = (
-            ""
-            if cost is None
-            else "no price"
-            if name in cost.unpriced_models
-            else _amount(cost.models.get(name))
-        )
-        counts = (
-            used.prompt_tokens,
-            used.completion_tokens,
-            used.input_audio_tokens,
-            used.output_audio_tokens,
-            used.cache_read_input_tokens,
-        )
-        table.add_row(Text(name), *map(str, counts), f"{used.audio_seconds:.1f}", price)
+    """Draw what each model was used for; a column that would be empty is left out."""
+    models = sorted(session.usage.models.items())
+    columns = {
+        "PROMPT": [_number(used.prompt_tokens) for _, used in models],
+        "COMPLETION": [_number(used.completion_tokens) for _, used in models],
+        "AUDIO IN": [_number(used.input_audio_tokens) for _, used in models],
+        "AUDIO OUT": [_number(used.output_audio_tokens) for _, used in models],
+        "CACHED": [_number(used.cache_read_input_tokens) for _, used in models],
+        "SECONDS": [_number(used.audio_seconds) for _, used in models],
+        "CHARACTERS": [_number(used.characters) for _, used in models],
+        "COST": [_price(session.cost, name) for name, _ in models],
+    }
+    filled = {title: cells for title, cells in columns.items() if any(cells)}
+    table = _table("MODEL", *filled)
+    for number, (name, _) in enumerate(models):
+        table.add_row(Text(name), *(cells[number] for cells in filled.values()))
     return table
 
 
-def _amount(amount: float | None) -> str:
-    return "" if amount is None else f"{amount:.4f}"
+def _number(number: float) -> str:
+    return f"{number:,.1f}".removesuffix(".0") if number else ""
+
+
+def _price(cost: CostAnswer | None, model: str) -> str:
+    if cost is None:
+        return ""
+    amount = cost.models.get(model)
+    return "no price" if model in cost.unpriced_models or amount is None else f"{amount:.4f}"
 
 
 def _table(first: str, *numbers: str) -> Table:

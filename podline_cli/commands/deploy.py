@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import tomllib
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -20,6 +19,7 @@ from podline_cli.console import Output, OutputFormat
 from podline_cli.errors import CommandError, ExitCode
 from podline_cli.options import ContextOption, OutputOption
 from podline_cli.problems import RefusedError
+from podline_cli.toml import InvalidTomlError, parse_toml
 
 DEFINITION: Final = "pcc-deploy.toml"
 FILES: Final = (DEFINITION, "podline.toml")
@@ -115,11 +115,10 @@ def _text(path: Path) -> str:
 
 def _document(path: Path, text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return parse_toml(text)
+    except InvalidTomlError as error:
         raise CommandError(
-            f"{path} is not valid TOML: {printable(str(error), 300)}. Correct it and deploy again.",
-            code=ExitCode.DEPLOY_REFUSED,
+            f"{path} can't be deployed: {error}. Correct it and deploy again.", code=ExitCode.DEPLOY_REFUSED
         ) from None
 
 
