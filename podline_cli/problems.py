@@ -12,7 +12,7 @@ from podline.contract.text import printable
 from podline_cli.errors import CommandError, ExitCode
 from podline_cli.target import KEY_VARIABLE, Target
 
-_CODES: Final = {
+_CODES: Final[dict[int, ExitCode]] = {
     HTTPStatus.UNAUTHORIZED: ExitCode.NOT_ALLOWED,
     HTTPStatus.FORBIDDEN: ExitCode.NOT_ALLOWED,
     HTTPStatus.NOT_FOUND: ExitCode.NOT_FOUND,
@@ -48,7 +48,7 @@ def error_of(response: httpx.Response, content: bytes, target: Target) -> Comman
         return _of_something_else(response, target)
     return RefusedError(
         _sentence(response.status_code, detail, target),
-        code=_CODES.get(HTTPStatus(response.status_code), ExitCode.FAILED),
+        code=_CODES.get(response.status_code, ExitCode.FAILED),
         status=response.status_code,
         problem=problem,
     )
