@@ -35,19 +35,18 @@ def stop(
         for session_id in dict.fromkeys(session):
             try:
                 raw = client.delete(session_path(session_id))
-            except CommandError as error:
-                if error.code != ExitCode.NOT_FOUND:
-                    raise
-                refused.append(error)
-                out.note(str(error), "red")
-            else:
                 stopped.append((raw, client.parse(SessionAnswer, raw)))
+            except CommandError as error:
+                refused.append(error)
+                if error.code != ExitCode.NOT_FOUND:
+                    break
     if out.is_json:
         out.json({"sessions": [raw for raw, _ in stopped]})
-    else:
+    elif stopped:
         out.table(("SESSION", "PHASE", "REASON"), ((s.id, s.phase, s.reason or "") for _, s in stopped))
     if refused:
-        raise typer.Exit(ExitCode.NOT_FOUND)
+        *earlier, last = refused
+        raise CommandError(str(last), details="\n".join(map(str, earlier)), code=last.code)
 
 
 def drain(

@@ -94,3 +94,26 @@ def test_all_commands_are_in_the_help(podline: Podline) -> None:
 
 def test_no_command_is_a_usage_error_with_the_help(podline: Podline) -> None:
     assert podline().code == ExitCode.USAGE
+
+
+def test_an_argument_that_is_no_text_is_a_usage_error(podline: Podline) -> None:
+    outcome = podline("show", "caf\udce9")
+
+    assert (outcome.code, outcome.err.count("\n")) == (ExitCode.USAGE, 1)
+
+
+@pytest.mark.parametrize("name", ["config", "config/podline", "config/podline/contexts.toml"])
+def test_a_home_that_is_not_as_it_should_be_ends_in_a_sentence(
+    podline: Podline, home: Path, name: str
+) -> None:
+    blocker = home / name
+    blocker.parent.mkdir(parents=True, exist_ok=True)
+    if blocker.suffix:
+        blocker.mkdir()
+    else:
+        blocker.touch()
+    outcome = podline("context", "set", "prod", "--url", "https://a.example")
+
+    assert outcome.code in (ExitCode.FAILED, ExitCode.USAGE)
+    assert outcome.err.count("\n") == 1
+    assert str(home / "config" / "podline" / "contexts.toml") in outcome.err

@@ -8,7 +8,7 @@ import pytest
 from podline_cli.client import Client, Patience
 from podline_cli.errors import CommandError, ExitCode
 from podline_cli.problems import unreachable
-from podline_cli.target import Target
+from podline_cli.target import ChosenController
 from tests.unit.podline_cli.conftest import Podline
 from tests.unit.podline_cli.fake_api import Answer, FakeApi, problem
 
@@ -97,7 +97,7 @@ def test_an_answer_that_is_no_controller_s_says_to_check_the_url(
 
 def test_a_controller_that_does_not_answer_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        target = Target(f"http://127.0.0.1:{silent.getsockname()[1]}", None, "the default")
+        target = ChosenController(f"http://127.0.0.1:{silent.getsockname()[1]}", None, "the default")
         with (
             Client(target, Patience(read=0.1)) as client,
             pytest.raises(CommandError, match="in time") as error,
@@ -109,7 +109,7 @@ def test_a_controller_that_does_not_answer_is_given_up() -> None:
 
 def test_a_certificate_that_is_not_trusted_is_named() -> None:
     error = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
-    target = Target("https://voice.example.com", None, "the context prod", "prod")
+    target = ChosenController("https://voice.example.com", None, "the context prod", "prod")
 
     assert "SSL_CERT_FILE" in str(unreachable(error, target))
 

@@ -16,7 +16,7 @@ from podline_cli.client import Client, Patience
 from podline_cli.durations import utc_now
 from podline_cli.errors import CommandError, ExitCode
 from podline_cli.pictures import picture
-from podline_cli.target import Target
+from podline_cli.target import ChosenController
 from tests.unit.podline_cli.conftest import Podline
 from tests.unit.podline_cli.fake_api import Answer, FakeApi, agent, problem, serve, session
 
@@ -181,7 +181,7 @@ def drip(piece: bytes) -> Iterator[str]:
 
 def test_an_answer_that_never_ends_is_given_up() -> None:
     with drip(b" ") as url:
-        client = Client(Target(url, None, "the default"), Patience(whole=0.05))
+        client = Client(ChosenController(url, None, "the default"), Patience(whole=0.05))
         with client, pytest.raises(CommandError, match="in time"):
             client.get("/v1/agents")
 
