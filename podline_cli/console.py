@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, Final
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
@@ -114,13 +115,14 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     filled = [number for number in range(len(columns)) if not rows or any(row[number] for row in rows)]
     for number in filled:
         title = columns[number].removeprefix(">")
-        is_number = columns[number].startswith(">")
+        widest = max(cell_len(text) for text in (title, *(row[number] for row in rows)))
+        is_last = number == len(columns) - 1
         table.add_column(
             title,
-            justify="right" if is_number else "left",
+            justify="right" if columns[number].startswith(">") else "left",
             overflow="fold",
-            no_wrap=number != len(columns) - 1,
-            min_width=min(max((len(row[number]) for row in rows), default=0), _NARROWEST_SENTENCE),
+            no_wrap=not is_last,
+            min_width=min(widest, _NARROWEST_SENTENCE) if is_last else widest,
         )
     for row in rows:
         table.add_row(*(Text(row[number], style=_COLOURS.get(row[number], "")) for number in filled))
