@@ -83,7 +83,7 @@ class Output:
         # A terminal that is too narrow breaks the lines itself: ids can still be copied whole.
         wide = self.console.options.update(width=_WIDEST)
         width = max(self.console.width, Measurement.get(self.console, wide, table).minimum)
-        self.console.print(table, width=width, crop=False)
+        Console(highlight=False, markup=False, emoji=False, width=width).print(table)
 
     def fact(self, name: str, value: str) -> None:
         """Write a named value."""
