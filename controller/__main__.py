@@ -21,8 +21,9 @@ from pydantic import ValidationError
 
 from controller.cli import parse_arguments
 from controller.composition import compose
+from controller.hosting import ConfigurationError
 from controller.observe.logs import configure_logging
-from controller.parts import ConfigurationError, Parts, choose_parts
+from controller.parts import Parts, choose_parts
 from controller.rooms.daily.api import DailyError
 from controller.rooms.daily.command import make_meeting
 from controller.settings import Settings

@@ -92,7 +92,7 @@ def curl(method: str, path: str, operation: Schema) -> str:
     examples = {each["name"]: each["schema"]["examples"][0] for each in operation.get("parameters", ())}
     url = BASE + (path.replace("{session_id}", "$SESSION") if path == _OFFER else path.format(**examples))
     parts = ["curl"]
-    if _EVENTS in operation["responses"]["200"].get("content", {}):
+    if _EVENTS in operation["responses"].get("200", {}).get("content", {}):
         parts.append("--no-buffer")
     if method != "GET":
         parts.append(f"--request {method}")

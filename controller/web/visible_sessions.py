@@ -31,6 +31,10 @@ class VisibleSessions:
         sessions = (record.session for record in self._registry.running())
         return [each for each in sessions if self._access.includes(each.agent)]
 
+    def phases_of(self, agent: str) -> Mapping[Phase, int]:
+        """Return how many sessions one agent has right now, by phase."""
+        return self.phases_by_agent().get(agent, Counter())
+
     def phases_by_agent(self) -> dict[str, Counter[Phase]]:
         """Return how many sessions each agent has right now, by phase. Agents without any are left out."""
         phases = self._registry.phases_by_agent()

@@ -59,7 +59,7 @@ async def deploy_service(body: DeployService, services: ServicesDep, access: Acc
 @router.get("/{agent}", dependencies=[requires(KeyScope.READ)])
 async def read_service(agent: AgentDep, services: ServicesDep, visible: SessionsDep) -> dict[str, Any]:
     versions = services.supervisor.agents.versions(agent.name)
-    phases = visible.phases_by_agent().get(agent.name, {})
+    phases = visible.phases_of(agent.name)
     return {"body": answers.service_status(agent, versions, phases)}
 
 

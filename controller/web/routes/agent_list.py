@@ -53,7 +53,7 @@ async def read_agent(
 ) -> AgentDetails:
     """Return one agent with the versions that are kept."""
     status = find_status(name, services, access)
-    phases = visible.phases_by_agent().get(name, {})
+    phases = visible.phases_of(name)
     return AgentDetails.with_versions(status, phases, services.supervisor.agents.versions(name))
 
 
@@ -67,5 +67,5 @@ def find_status(name: str, services: Services, access: AgentAccess) -> AgentStat
 
 def shown_agent(name: str, services: Services, access: AgentAccess, visible: VisibleSessions) -> AgentOut:
     """Return an agent as the API shows it. Raises AgentNotFound."""
-    phases = visible.phases_by_agent().get(name, {})
+    phases = visible.phases_of(name)
     return AgentOut.of(find_status(name, services, access), phases)

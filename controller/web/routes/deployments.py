@@ -51,7 +51,9 @@ async def deploy_agent(
     `deploying` is false; `problem` then says why the definition was refused, if it was.
     """
     insist_on_name(name, access)
-    await services.agent_editor.deploy(name, body.files, again=body.redeploy)
+    await services.agent_editor.deploy(
+        name, {str(file): text for file, text in body.files.items()}, again=body.redeploy
+    )
     return shown_agent(name, services, access, visible)
 
 

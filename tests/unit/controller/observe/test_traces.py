@@ -13,8 +13,9 @@ from opentelemetry.trace import StatusCode
 from controller.core.errors import RoomsUnavailable, RuntimeUnavailable, UnknownOutcome
 from controller.core.runtime import Observation
 from controller.core.session import Session, Timeline
+from controller.hosting import ConfigurationError
 from controller.observe.traces import LISTED, Traced, starts_nothing
-from controller.parts import ConfigurationError, choose_tracing
+from controller.parts import choose_tracing
 from testing.fakes.bots.reported import batch, gone, until
 from testing.fakes.controllers.clockwork import at_once
 from testing.fakes.controllers.site import Site, serve_site
