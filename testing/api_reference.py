@@ -77,7 +77,7 @@ def _operation(method: str, path: str, operation: Schema) -> Iterator[str]:
     problems = [
         (status, code, line.partition(": ")[2])
         for status, response in operation["responses"].items()
-        if _PROBLEM in response["content"]
+        if _PROBLEM in response.get("content", {})
         for line in response["description"].splitlines()
         for code in re.findall(r"^- `(\w+)`", line)
     ]

@@ -155,6 +155,93 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/agents/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read an agent
+         * @description Return one agent with the versions that are kept.
+         *
+         *     Needs a key with the scope `read`.
+         */
+        get: operations["read_agent"];
+        /**
+         * Deploy an agent
+         * @description Store a definition that becomes the active version once one of its bots has started without a call.
+         *
+         *     Until then, and if the bot can't start, the former version takes the calls. Read the agent until
+         *     `deploying` is false; `problem` then says why the definition was refused, if it was.
+         *
+         *     Needs a key with the scope `admin`.
+         */
+        put: operations["deploy_agent"];
+        post?: never;
+        /**
+         * Remove an agent
+         * @description Remove an agent that was deployed through the API. Its calls go on until they end.
+         *
+         *     Needs a key with the scope `admin`.
+         */
+        delete: operations["remove_agent"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agents/{name}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Return to a former version
+         * @description Make a version active that was active before. It is not started dry again.
+         *
+         *     Needs a key with the scope `admin`.
+         */
+        post: operations["roll_back_agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read whether sessions are started
+         * @description Return whether the controller refuses to start sessions, and how many are left.
+         *
+         *     Needs a key with the scope `read`.
+         */
+        get: operations["read_drain"];
+        /**
+         * Start no more sessions
+         * @description Refuse to start sessions from now on, or start them again. Sessions that run go on.
+         *
+         *     Needs a key with the scope `admin`.
+         */
+        put: operations["set_drain"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/start": {
         parameters: {
             query?: never;
@@ -401,6 +488,28 @@ export interface components {
             /** @description Its room's address; null until the room exists. */
             room_url: string | null;
         };
+        /** @description An agent with its versions. */
+        AgentDetails: {
+            /** @description The agent's name, as in a start's `agent`. */
+            name: string;
+            /** @description The active version; null if the agent never had a valid definition. */
+            version: components["schemas"]["AgentVersionOut"] | null;
+            /** @description What is wrong with the latest definition; null if that is the active one. */
+            problem: string | null;
+            /**
+             * @description The file, directory or ConfigMap that defines the agent and has to be changed instead; null if it
+             *     was deployed through the API.
+             */
+            defined_by: string | null;
+            /** @description Whether a later definition is being started dry, to become the active version. */
+            deploying: boolean;
+            /** @description A sentence for each key of the active version without effect here, and for what its bot may miss. */
+            notes: string[];
+            /** @description How many sessions the agent has right now. */
+            sessions: components["schemas"]["AgentSessionsOut"];
+            /** @description The versions that are kept, newest first. The first is the active one. */
+            versions: components["schemas"]["AgentVersionOut"][];
+        };
         /** @description All agents, by name. */
         AgentList: {
             /** @description The agents that the key may know of, also those without a valid definition. */
@@ -414,7 +523,14 @@ export interface components {
             version: components["schemas"]["AgentVersionOut"] | null;
             /** @description What is wrong with the latest definition; null if that is the active one. */
             problem: string | null;
-            /** @description A sentence for each key of the active version that has no effect here. */
+            /**
+             * @description The file, directory or ConfigMap that defines the agent and has to be changed instead; null if it
+             *     was deployed through the API.
+             */
+            defined_by: string | null;
+            /** @description Whether a later definition is being started dry, to become the active version. */
+            deploying: boolean;
+            /** @description A sentence for each key of the active version without effect here, and for what its bot may miss. */
             notes: string[];
             /** @description How many sessions the agent has right now. */
             sessions: components["schemas"]["AgentSessionsOut"];
@@ -456,6 +572,8 @@ export interface components {
             serial: number;
             /** @description The SHA-256 of the definition: equal definitions have equal hashes. */
             hash: string;
+            /** @description When it became active; null if that is not known. */
+            deployed_at: string | null;
             /** @description The keys that the definition gives, without the patch of the Job template, which may hold secrets. */
             definition: {
                 [key: string]: unknown;
@@ -510,12 +628,41 @@ export interface components {
             /** @description Models of which some usage has no price in the file. No amount includes that usage. */
             unpriced_models: string[];
         };
+        /** @description A definition to deploy. */
+        DeployAgent: {
+            /**
+             * @description The content of the agent's files, as they are in a project.
+             * @example {
+             *       "pcc-deploy.toml": "image = \"registry.example.com/clerk:1.0\""
+             *     }
+             */
+            files: {
+                [key: string]: string;
+            };
+            /**
+             * @description Deploys the files even if the active version was made of the same.
+             * @default false
+             */
+            redeploy: boolean;
+        };
         /** @description What a bot that failed left behind, oldest first. */
         DiagnosticsOut: {
             /** @description Warnings that the cluster recorded about the bot's Job and pod. */
             events: string[];
             /** @description The last lines of the bot's log. */
             log: string[];
+        };
+        /** @description Whether sessions may be started. */
+        Drain: {
+            /** @description Whether the controller refuses to start sessions. A controller that starts again doesn't. */
+            draining: boolean;
+        };
+        /** @description Whether sessions may be started, and how many are left. */
+        DrainOut: {
+            /** @description Whether the controller refuses to start sessions. */
+            draining: boolean;
+            /** @description How many sessions have not ended yet. */
+            sessions: number;
         };
         /** @description The controller is up. */
         Health: {
@@ -649,6 +796,14 @@ export interface components {
          * @enum {string}
          */
         Reason: "caller_left" | "completed" | "stopped" | "no_caller" | "idle" | "max_duration" | "budget_spent" | "config_invalid" | "room_refused" | "room_lost" | "model_refused" | "model_unreachable" | "model_lost" | "crashed" | "launch_failed" | "unschedulable" | "image_pull" | "start_timeout" | "out_of_memory" | "evicted" | "node_lost" | "unresponsive" | "vanished";
+        /** @description Which version to return to. */
+        RollBack: {
+            /**
+             * @description The version's id. Left out, it is the version before the active one.
+             * @example 3-1f0c2a9b
+             */
+            version?: string | null;
+        };
         /** @description Where the caller joins. */
         RoomOut: {
             /** @description The kind of room: `daily`, `livekit` or `webrtc`. */
@@ -1231,6 +1386,7 @@ export interface operations {
              *     - `runtime_unavailable`: The runtime did not accept the launch.
              *     - `model_unavailable`: The model's provider did not issue credentials for the bot.
              *     - `rooms_unavailable`: The room provider did not create a room.
+             *     - `draining`: An operator has asked the controller to start no more sessions.
              *     - `shutting_down`: The controller is shutting down and launches no more bots.
              */
             503: {
@@ -1247,7 +1403,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "agent_invalid" | "agent_not_configured" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
+                        code?: "agent_invalid" | "agent_not_configured" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "draining" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -1990,6 +2146,905 @@ export interface operations {
             };
         };
     };
+    read_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The agent, with its versions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentDetails"];
+                };
+            };
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
+            401: {
+                headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 401;
+                        /** @enum {unknown} */
+                        code?: "unauthorized";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 403;
+                        /** @enum {unknown} */
+                        code?: "forbidden" | "origin_not_allowed";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `agent_not_found`: No agent has this name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 404;
+                        /** @enum {unknown} */
+                        code?: "agent_not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `body_too_large`: The body is larger than any request needs. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 413;
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `rate_limited`: The client sends too many requests. */
+            429: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `internal_error`: The controller itself failed. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 500;
+                        /** @enum {unknown} */
+                        code?: "internal_error";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deploy_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** @description JSON. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeployAgent"];
+            };
+        };
+        responses: {
+            /** @description The definition is stored, and its bot is being started dry. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentOut"];
+                };
+            };
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
+            401: {
+                headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 401;
+                        /** @enum {unknown} */
+                        code?: "unauthorized";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 403;
+                        /** @enum {unknown} */
+                        code?: "forbidden" | "origin_not_allowed";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `agent_not_found`: No agent has this name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 404;
+                        /** @enum {unknown} */
+                        code?: "agent_not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `agent_defined_by_file`: The agent is defined by a file, which has to be changed instead. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 409;
+                        /** @enum {unknown} */
+                        code?: "agent_defined_by_file";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `body_too_large`: The body is larger than any request needs. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 413;
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 415;
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `invalid_request`: The request can't be carried out as it is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 422;
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `rate_limited`: The client sends too many requests. */
+            429: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `internal_error`: The controller itself failed. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 500;
+                        /** @enum {unknown} */
+                        code?: "internal_error";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `runtime_unavailable`: The runtime did not accept the launch. */
+            503: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 503;
+                        /** @enum {unknown} */
+                        code?: "runtime_unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The agent is gone. Its calls go on. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
+            401: {
+                headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 401;
+                        /** @enum {unknown} */
+                        code?: "unauthorized";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 403;
+                        /** @enum {unknown} */
+                        code?: "forbidden" | "origin_not_allowed";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `agent_not_found`: No agent has this name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 404;
+                        /** @enum {unknown} */
+                        code?: "agent_not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `agent_defined_by_file`: The agent is defined by a file, which has to be changed instead. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 409;
+                        /** @enum {unknown} */
+                        code?: "agent_defined_by_file";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `body_too_large`: The body is larger than any request needs. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 413;
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `invalid_request`: The request can't be carried out as it is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 422;
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `rate_limited`: The client sends too many requests. */
+            429: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `internal_error`: The controller itself failed. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 500;
+                        /** @enum {unknown} */
+                        code?: "internal_error";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `runtime_unavailable`: The runtime did not accept the launch. */
+            503: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 503;
+                        /** @enum {unknown} */
+                        code?: "runtime_unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    roll_back_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** @description JSON. */
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RollBack"] | null;
+            };
+        };
+        responses: {
+            /** @description The former version's definition is active again, as a version of its own. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentOut"];
+                };
+            };
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
+            401: {
+                headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 401;
+                        /** @enum {unknown} */
+                        code?: "unauthorized";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 403;
+                        /** @enum {unknown} */
+                        code?: "forbidden" | "origin_not_allowed";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description - `agent_not_found`: No agent has this name.
+             *     - `version_not_found`: The agent has no such version that can become active again.
+             */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 404;
+                        /** @enum {unknown} */
+                        code?: "agent_not_found" | "version_not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `agent_defined_by_file`: The agent is defined by a file, which has to be changed instead. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 409;
+                        /** @enum {unknown} */
+                        code?: "agent_defined_by_file";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `body_too_large`: The body is larger than any request needs. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 413;
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 415;
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `invalid_request`: The request can't be carried out as it is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 422;
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `rate_limited`: The client sends too many requests. */
+            429: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `internal_error`: The controller itself failed. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 500;
+                        /** @enum {unknown} */
+                        code?: "internal_error";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `runtime_unavailable`: The runtime did not accept the launch. */
+            503: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 503;
+                        /** @enum {unknown} */
+                        code?: "runtime_unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_drain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether the controller is draining. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DrainOut"];
+                };
+            };
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
+            401: {
+                headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 401;
+                        /** @enum {unknown} */
+                        code?: "unauthorized";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 403;
+                        /** @enum {unknown} */
+                        code?: "forbidden" | "origin_not_allowed";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `body_too_large`: The body is larger than any request needs. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 413;
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `rate_limited`: The client sends too many requests. */
+            429: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `internal_error`: The controller itself failed. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 500;
+                        /** @enum {unknown} */
+                        code?: "internal_error";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_drain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Drain"];
+            };
+        };
+        responses: {
+            /** @description Whether the controller is draining. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DrainOut"];
+                };
+            };
+            /** @description - `unauthorized`: The key or token is missing or not valid. */
+            401: {
+                headers: {
+                    /**
+                     * @description The scheme of keys and tokens.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: "Bearer";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 401;
+                        /** @enum {unknown} */
+                        code?: "unauthorized";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description - `forbidden`: The key is valid but doesn't allow this.
+             *     - `origin_not_allowed`: The request comes from a page of another site, which the controller doesn't allow.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 403;
+                        /** @enum {unknown} */
+                        code?: "forbidden" | "origin_not_allowed";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `body_too_large`: The body is larger than any request needs. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 413;
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 415;
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `invalid_request`: The request can't be carried out as it is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 422;
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `rate_limited`: The client sends too many requests. */
+            429: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `internal_error`: The controller itself failed. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 500;
+                        /** @enum {unknown} */
+                        code?: "internal_error";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     start: {
         parameters: {
             query?: never;
@@ -2148,6 +3203,7 @@ export interface operations {
              *     - `runtime_unavailable`: The runtime did not accept the launch.
              *     - `model_unavailable`: The model's provider did not issue credentials for the bot.
              *     - `rooms_unavailable`: The room provider did not create a room.
+             *     - `draining`: An operator has asked the controller to start no more sessions.
              *     - `shutting_down`: The controller is shutting down and launches no more bots.
              */
             503: {
@@ -2164,7 +3220,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "agent_invalid" | "agent_not_configured" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
+                        code?: "agent_invalid" | "agent_not_configured" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "draining" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2829,6 +3885,7 @@ export interface operations {
              *     - `runtime_unavailable`: The runtime did not accept the launch.
              *     - `model_unavailable`: The model's provider did not issue credentials for the bot.
              *     - `rooms_unavailable`: The room provider did not create a room.
+             *     - `draining`: An operator has asked the controller to start no more sessions.
              *     - `shutting_down`: The controller is shutting down and launches no more bots.
              */
             503: {
@@ -2845,7 +3902,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "agent_invalid" | "agent_not_configured" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "shutting_down";
+                        code?: "agent_invalid" | "agent_not_configured" | "runtime_unavailable" | "model_unavailable" | "rooms_unavailable" | "draining" | "shutting_down";
                     } & components["schemas"]["Problem"];
                 };
             };
