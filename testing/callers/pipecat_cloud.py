@@ -20,7 +20,7 @@ _PROGRAM: Final = (
 
 
 @dataclass(frozen=True)
-class Answer:
+class CloudAnswer:
     """What the command line printed, and its exit code."""
 
     code: int
@@ -45,7 +45,7 @@ class PipecatCloud:
     token: str
     directory: Path
 
-    async def __call__(self, *arguments: str, output: str = "json") -> Answer:
+    async def __call__(self, *arguments: str, output: str = "json") -> CloudAnswer:
         """Run one command."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", _PROGRAM, "--output", output, *arguments),
@@ -57,7 +57,7 @@ class PipecatCloud:
         )
         async with asyncio.timeout(_SECONDS):
             out, errors = await process.communicate()
-        return Answer(process.returncode or 0, out.decode(), errors.decode())
+        return CloudAnswer(process.returncode or 0, out.decode(), errors.decode())
 
     def variables(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PIPECAT_")}

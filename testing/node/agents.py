@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from controller.agents.keys import DEPLOY_FILE, PODLINE_FILE
+from testing.callers.pipecat_cloud import PipecatCloud
 from testing.node.node_cluster import NodeCluster
 from testing.node.site import PATIENCE_SECONDS, NodeSite, secret_values
 from testing.node.worker import run
@@ -101,8 +102,20 @@ async def let_reach_openai(site: NodeSite) -> None:
     await site.cluster.kubectl(f"--namespace={site.namespace}", "apply", "--filename=-", stdin=_POLICY)
 
 
+async def deploy_as_on_pipecat_cloud(site: NodeSite, name: str, server: Path) -> dict[str, Any]:
+    """Deploy a project as its author does on Pipecat Cloud, and return the version that is active then."""
+    cloud = PipecatCloud(site.url, site.key, server)
+    written = await cloud("secrets", "set", f"{name}-secrets", "--file", ".env", "--skip")
+    assert written.code == 0, written.text
+    deployed = await cloud("deploy", "--yes")
+    assert deployed.code == 0, deployed.text
+    assert deployed.json["ready"], deployed.text
+    version: dict[str, Any] = (await site.client.get(f"/v1/agents/{name}")).json()["version"]
+    return version
+
+
 async def deploy(site: NodeSite, name: str, server: Path) -> dict[str, Any]:
-    """Deploy a project with the variables in its `.env`, and return the version that is active then."""
+    """Deploy a project as an operator, and return the version that is active then."""
     secret_set = f"{name}-secrets"
     await site.kubectl("create", "secret", "generic", secret_set, f"--from-env-file={server / '.env'}")
     files = [path for path in (server / DEPLOY_FILE, server / PODLINE_FILE) if path.exists()]
@@ -115,7 +128,7 @@ async def deploy(site: NodeSite, name: str, server: Path) -> dict[str, Any]:
             for agent in agents:
                 if agent["name"] == name:
                     assert agent["problem"] is None, agent["problem"]
-                    # It has none until the API server has dry-run a Job of it.
+                    # It has none until its bot has started dry.
                     if agent["version"] is not None:
                         version: dict[str, Any] = agent["version"]
                         return version

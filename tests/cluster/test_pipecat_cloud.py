@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from testing.callers.keys import KEYS
-from testing.callers.pipecat_cloud import Answer, PipecatCloud
+from testing.callers.pipecat_cloud import CloudAnswer, PipecatCloud
 from testing.cluster.control_plane import ControlPlane
 from testing.cluster.site import ClusterSite, serve
 from tests.cluster.fixtures import new_namespace
@@ -55,7 +55,7 @@ async def names_of(site: ClusterSite, path: str, label: str) -> list[str]:
 class Story:
     """What the command line said, step by step, and what the cluster then had."""
 
-    said: dict[str, Answer] = field(default_factory=dict)
+    said: dict[str, CloudAnswer] = field(default_factory=dict)
     job: dict[str, Any] = field(default_factory=dict)
     over: dict[str, Any] = field(default_factory=dict)
     back: dict[str, Any] = field(default_factory=dict)
@@ -89,7 +89,7 @@ async def story(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -
     return story
 
 
-async def write_secrets(cloud: PipecatCloud, said: dict[str, Answer]) -> None:
+async def write_secrets(cloud: PipecatCloud, said: dict[str, CloudAnswer]) -> None:
     values = ("GOOGLE_API_KEY=very-secret", "X=1")
     said["set"] = await cloud("secrets", "set", "Clerk_Keys", *values, "--skip")
     await cloud("secrets", "set", "Clerk_Keys", "X=2", "--skip")
@@ -99,7 +99,7 @@ async def write_secrets(cloud: PipecatCloud, said: dict[str, Answer]) -> None:
     said["keys"] = await cloud("secrets", "list", "Clerk_Keys")
 
 
-async def deploy_versions(cloud: PipecatCloud, said: dict[str, Answer], directory: Path) -> None:
+async def deploy_versions(cloud: PipecatCloud, said: dict[str, CloudAnswer], directory: Path) -> None:
     for step, tag in (("deployed", "1"), ("refused", "broken"), ("updated", "2")):
         (directory / "pcc-deploy.toml").write_text(DEPLOY % tag)
         said[step] = await cloud("deploy", "--yes")

@@ -1,7 +1,8 @@
 """Projects of `pipecat init`, called in pods: no line of them knows of Podline.
 
-The realtime project's own Dockerfile has made its image. The cascaded one's `bot.py` is mounted into that
-image, which has the packages it needs too: another would take one more minute and gigabyte.
+The realtime project's own Dockerfile has made its image, and Pipecat Cloud's command line deploys it. The
+cascaded one's `bot.py` is mounted into that image, which has the packages it needs too: another would take one
+more minute and gigabyte. An operator deploys it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from testing.builds.agent_image import IMAGE, PROJECT, ensure_agent_image
 from testing.node.agents import (
     MOUNTED,
     deploy,
+    deploy_as_on_pipecat_cloud,
     image_on,
     knocks,
     knocks_from_node,
@@ -87,7 +89,11 @@ async def calls(installed: NodeCluster, servers: dict[str, Path], voice: Voice) 
         code = f"{mounted}-code"
         await site.kubectl("create", "configmap", code, f"--from-file={servers[mounted] / 'bot.py'}")
         (servers[mounted] / "podline.toml").write_text(MOUNTED % {"config_map": code})
-        versions = {name: await deploy(site, name, server) for name, server in servers.items()}
+        own = PROJECT.name
+        versions = {
+            own: await deploy_as_on_pipecat_cloud(site, own, servers[own]),
+            mounted: await deploy(site, mounted, servers[mounted]),
+        }
         async with contextlib.AsyncExitStack() as stack:
             callers = await asyncio.gather(*(begin(site, name, voice, stack) for name in servers))
             await asyncio.gather(*(converse(caller) for caller in callers))

@@ -16,14 +16,14 @@ from controller.web.routes.security import requires
 router = APIRouter(prefix="/v1", tags=["sessions"])
 
 
-class Drain(Strict):
+class SetDrain(Strict):
     """Whether sessions may be started."""
 
     draining: bool
     """Whether the controller refuses to start sessions. A controller that starts again doesn't."""
 
 
-class DrainOut(Documented):
+class DrainState(Documented):
     """Whether sessions may be started, and how many are left."""
 
     draining: bool
@@ -39,9 +39,9 @@ class DrainOut(Documented):
     dependencies=[requires(KeyScope.READ)],
     responses=refusals(*WITHOUT_THE_SCOPE),
 )
-async def read_drain(supervisor: SupervisorDep) -> DrainOut:
+async def read_drain(supervisor: SupervisorDep) -> DrainState:
     """Return whether the controller refuses to start sessions, and how many are left."""
-    return DrainOut(draining=supervisor.is_draining, sessions=len(supervisor.registry.running()))
+    return DrainState(draining=supervisor.is_draining, sessions=len(supervisor.registry.running()))
 
 
 @router.put(
@@ -51,7 +51,7 @@ async def read_drain(supervisor: SupervisorDep) -> DrainOut:
     dependencies=[requires(KeyScope.ADMIN), Depends(is_json)],
     responses=refusals(*WITHOUT_THE_SCOPE, InvalidRequest, UnsupportedMediaType),
 )
-async def set_drain(body: Drain, supervisor: SupervisorDep) -> DrainOut:
+async def set_drain(body: SetDrain, supervisor: SupervisorDep) -> DrainState:
     """Refuse to start sessions from now on, or start them again. Sessions that run go on."""
     supervisor.is_draining = body.draining
     return await read_drain(supervisor)

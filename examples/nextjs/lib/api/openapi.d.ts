@@ -652,13 +652,8 @@ export interface components {
             /** @description The last lines of the bot's log. */
             log: string[];
         };
-        /** @description Whether sessions may be started. */
-        Drain: {
-            /** @description Whether the controller refuses to start sessions. A controller that starts again doesn't. */
-            draining: boolean;
-        };
         /** @description Whether sessions may be started, and how many are left. */
-        DrainOut: {
+        DrainState: {
             /** @description Whether the controller refuses to start sessions. */
             draining: boolean;
             /** @description How many sessions have not ended yet. */
@@ -894,6 +889,11 @@ export interface components {
             sessions: components["schemas"]["SessionOut"][];
             /** @description The `cursor` of the next page, with older sessions; null on the last one. */
             next_cursor: string | null;
+        };
+        /** @description Whether sessions may be started. */
+        SetDrain: {
+            /** @description Whether the controller refuses to start sessions. A controller that starts again doesn't. */
+            draining: boolean;
         };
         /** @description A bot for a room that the web app created. */
         StartAgent: {
@@ -2821,7 +2821,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DrainOut"];
+                    "application/json": components["schemas"]["DrainState"];
                 };
             };
             /** @description - `unauthorized`: The key or token is missing or not valid. */
@@ -2919,7 +2919,7 @@ export interface operations {
         /** @description JSON. */
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Drain"];
+                "application/json": components["schemas"]["SetDrain"];
             };
         };
         responses: {
@@ -2929,7 +2929,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DrainOut"];
+                    "application/json": components["schemas"]["DrainState"];
                 };
             };
             /** @description - `unauthorized`: The key or token is missing or not valid. */
