@@ -1,8 +1,8 @@
 """Projects of `pipecat init`, called in pods: no line of them knows of Podline.
 
-The realtime project's own Dockerfile has made its image, and Pipecat Cloud's command line deploys it. The
-cascaded one's `bot.py` is mounted into that image, which has the packages it needs too: another would take one
-more minute and gigabyte. An operator deploys it.
+The realtime project's own Dockerfile has made its image, and Pipecat Cloud's command line deploys it. An
+operator deploys the cascaded one: its `bot.py` is mounted into that image, which has the packages it needs,
+because another image would take one more minute and gigabyte.
 """
 
 from __future__ import annotations
