@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -16,7 +17,16 @@ _OFFER_PAUSE: Final = 2.0
 
 
 class CallFailedError(Exception):
-    """The call could not be made or did not go as it was to; the sentence says how."""
+    """The call could not be made or did not go as it was to; the sentence says how.
+
+    Attributes:
+        sentence: what went wrong, without the call so far.
+    """
+
+    def __init__(self, sentence: str, so_far: Sequence[str] = ()) -> None:
+        """`so_far` is the account of the call until then."""
+        super().__init__("\n".join([f"{sentence}; the call so far:", *so_far]) if so_far else sentence)
+        self.sentence = sentence
 
 
 @dataclass(frozen=True)
