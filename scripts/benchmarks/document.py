@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from podline_cli.errors import CommandError
 from scripts.benchmarks.benches import BENCHES
 from scripts.benchmarks.running.results import Results, newest
 from scripts.benchmarks.worker import module_of
-from scripts.commands.console import CommandError
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 _SECTION: Final = re.compile(r"(<!-- bench (?P<bench>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

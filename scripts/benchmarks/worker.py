@@ -15,13 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Protocol, cast
 
+from podline_cli.errors import CommandError
 from sandbox.caller_signalling import CallFailedError
 from scripts.benchmarks.benches import Bench, bench_named
 from scripts.benchmarks.running.results import COMPLETE, Results, ResultsFile, make_header
 from scripts.benchmarks.running.run import BenchProgress, BenchRun
 from scripts.benchmarks.running.tables import SPREAD, Table
 from scripts.benchmarks.running.until_end_of_input import interrupt_at_end_of_input
-from scripts.commands.console import CommandError
 
 INTERRUPTED: Final = 130
 EXPECTED: Final = (CommandError, CallFailedError, AssertionError)

@@ -15,11 +15,12 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from podline_cli.errors import CommandError
 from scripts.benchmarks.benches import BENCHES, OF_ALL, Bench, bench_named
 from scripts.benchmarks.running.run import clock
 from scripts.benchmarks.running.supervision import run_supervised
 from scripts.benchmarks.worker import Order
-from scripts.commands.console import CommandError, run_command
+from scripts.commands.console import run_command
 from scripts.commands.programs import ROOT, run_program
 
 RESULTS: Final = Path(".bench")

@@ -8,7 +8,8 @@ from typing import Final
 
 import typer
 
-from scripts.commands.console import CommandError, run_command
+from podline_cli.errors import CommandError
+from scripts.commands.console import run_command
 from scripts.commands.programs import ROOT
 from scripts.commands.running.display import make_console
 from scripts.commands.running.execute import execute

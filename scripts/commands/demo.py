@@ -22,7 +22,9 @@ from dotenv import dotenv_values
 
 from controller.runtimes.local.guardian import Guardian
 from podline.contract import environment
-from scripts.commands.console import CommandError, run_command, step
+from podline_cli.errors import CommandError
+from podline_cli.steps import step
+from scripts.commands.console import run_command
 from scripts.commands.programs import ROOT, failed
 from scripts.commands.running.needs import ensure_prometheus
 from scripts.commands.running.processes import adopt_orphans, end_orphans

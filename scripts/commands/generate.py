@@ -7,7 +7,8 @@ from typing import Final
 
 import typer
 
-from scripts.commands.console import run_command, step
+from podline_cli.steps import step
+from scripts.commands.console import run_command
 from scripts.commands.programs import run_program
 
 MODULES: Final = {

@@ -7,7 +7,8 @@ import sys
 
 import typer
 
-from scripts.commands.console import CommandError, run_command
+from podline_cli.errors import CommandError
+from scripts.commands.console import run_command
 from scripts.site.kind import CLUSTER, cluster_exists, delete_cluster
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from scripts.commands.console import CommandError, run_command, step
+from podline_cli.errors import CommandError
+from podline_cli.steps import step
+from scripts.commands.console import run_command
 from scripts.commands.programs import ROOT, run_program
 from testing.callers.browser import find_chromium
 from testing.pictures.captions import FOLDER, NAMES, README, readme

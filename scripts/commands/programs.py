@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from podline.machine_errors import explain_output
-from scripts.commands.console import CommandError
+from podline_cli.errors import CommandError
 
 ROOT: Final = Path(__file__).parents[2]
 GRACE_SECONDS: Final = 10.0

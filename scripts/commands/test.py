@@ -10,7 +10,8 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from scripts.commands.console import CommandError, run_command
+from podline_cli.errors import CommandError
+from scripts.commands.console import run_command
 from scripts.commands.programs import ROOT
 from scripts.commands.running.display import make_console
 from scripts.commands.running.execute import execute

@@ -9,7 +9,8 @@ from typing import Final
 
 from rich.console import Console
 
-from scripts.commands.console import CommandError, StepUnderWay, is_live, step
+from podline_cli.errors import CommandError
+from podline_cli.steps import StepUnderWay, is_live, step
 from scripts.site.installation import OVERLAY
 from scripts.site.kubectl import Kubectl
 from scripts.site.pods import Item, describe_pod, find_newest, job_result

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from podline.contract.version import VERSION
-from scripts.commands.console import CommandError, step
+from podline_cli.errors import CommandError
+from podline_cli.steps import step
 from scripts.commands.programs import ROOT, attempt_program
 from scripts.site.causes import find_cause, last_line
 

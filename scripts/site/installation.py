@@ -9,8 +9,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from podline_cli.errors import CommandError
+from podline_cli.steps import step
 from sandbox.certificate import issue_certificate
-from scripts.commands.console import CommandError, step
 from scripts.commands.programs import ROOT
 from scripts.site.kubectl import Kubectl, unanswered
 from scripts.site.needed_secrets import CERTIFICATE, NAMES, find_missing, read_values, secret_manifest

@@ -11,7 +11,8 @@ from typing import Final
 
 import yaml
 
-from scripts.commands.console import CommandError, step
+from podline_cli.errors import CommandError
+from podline_cli.steps import step
 from scripts.commands.programs import attempt_program, run_program
 from scripts.site.causes import find_cause, last_line
 from scripts.site.images import docker_is_down, image_tag

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from scripts.commands.console import CommandError
+from podline_cli.errors import CommandError
 from scripts.commands.programs import Finished, attempt_program, failed
 from scripts.site.causes import last_line
 from scripts.site.pods import Item

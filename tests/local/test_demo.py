@@ -15,9 +15,9 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+from podline_cli.errors import CommandError
 from sandbox.caller import calling
 from sandbox.voice import Voice
-from scripts.commands.console import CommandError
 from scripts.commands.demo import plan_prometheus
 from testing.builds.prometheus import program
 from testing.processes import ROOT, eventually, free_port, processes_of

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import httpx
 
+from podline_cli.errors import CommandError
 from sandbox.caller import Caller, calling
 from sandbox.caller_signalling import CallFailedError, RoomAddress
 from sandbox.voice import Voice
@@ -20,7 +21,6 @@ from scripts.benchmarks.calls.programs import Machine, ended, programs
 from scripts.benchmarks.running.results import Results
 from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import Table
-from scripts.commands.console import CommandError
 from testing.projects.generated import CASCADE, REALTIME
 
 QUESTION: Final = "find running shoes"

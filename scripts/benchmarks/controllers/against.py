@@ -18,6 +18,7 @@ from typing import Final
 
 import httpx
 
+from podline_cli.errors import CommandError
 from sandbox.caller import calling
 from sandbox.caller_signalling import RoomAddress
 from sandbox.voice import Voice
@@ -35,7 +36,6 @@ from scripts.benchmarks.running.tables import (
     Table,
     table_of,
 )
-from scripts.commands.console import CommandError
 from testing.processes import ROOT
 
 HERE: Final = "here"

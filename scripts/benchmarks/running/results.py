@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Self
 
-from scripts.commands.console import CommandError
+from podline_cli.errors import CommandError
 from testing.processes import ROOT
 
 COMPLETE: Final = "complete"

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from scripts.commands.console import HEARTBEAT_SECONDS, is_live
+from podline_cli.steps import HEARTBEAT_SECONDS, is_live
 from scripts.commands.running.lanes import Run, State
 from scripts.commands.running.preparing import Preparations, PreparedNeed
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from scripts.commands.console import CommandError
+from podline_cli.errors import CommandError
 from scripts.commands.programs import ROOT
 from scripts.commands.running.parts import ALL, PARTS, Part, is_within, part_of
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from scripts.commands.console import CommandError
+from podline_cli.errors import CommandError
 from scripts.site.calling import make_call, print_timeline
 from scripts.site.installation import DEPLOYMENTS as DEPLOYED
 from scripts.site.installation import install_site, wait_until_up

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from podline_cli.errors import CommandError
 from scripts.benchmarks.benches import BENCHES, OF_ALL, Bench
 from scripts.benchmarks.document import PAGE, benches_in, with_results
 from scripts.benchmarks.running.results import COMPLETE, Results, ResultsFile, make_header, newest
@@ -15,7 +16,6 @@ from scripts.benchmarks.running.run import BenchProgress
 from scripts.benchmarks.running.tables import MILLISECONDS, Comparison, Figure, table_of
 from scripts.benchmarks.worker import module_of
 from scripts.commands.bench import main
-from scripts.commands.console import CommandError
 
 ANSWER = Figure("an answer", MILLISECONDS, (Comparison("ours", "bare"),), "at most 5 ms more")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.commands.console import CommandError
+from podline_cli.errors import CommandError
 from scripts.commands.programs import ROOT
 from scripts.commands.running.parts import PARTS, is_within
 from scripts.commands.running.plan import PLAN, Item, Lane, plan_for

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scripts.commands.console import CommandError
+from podline_cli.errors import CommandError
 from scripts.site.causes import find_cause, last_line
 from scripts.site.images import IMAGES, check_names, no_tool, options_of, plain_address, source_of
 from scripts.site.needed_secrets import NAMES, find_missing, read_values, secret_manifest

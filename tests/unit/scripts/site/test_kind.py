@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.commands.console import CommandError
+from podline_cli.errors import CommandError
 from scripts.commands.kind_down import kind_down
 from scripts.commands.running.processes import has_ended
 from scripts.site.images import build_images

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.commands.console import CommandError
+from podline_cli.errors import CommandError
 from scripts.site.calling import make_call
 from scripts.site.installation import install_site
 from scripts.site.kind import CONTEXT

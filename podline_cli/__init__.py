@@ -1,0 +1,1 @@
+"""The command line `podline`, for operators of any controller and for authors of bots."""
