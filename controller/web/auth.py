@@ -13,10 +13,11 @@ from typing import Annotated, Final, Protocol
 import msgspec
 from starlette.datastructures import Headers
 
-from controller.core.agents import DEFAULT_AGENT, NAME_PATTERN
+from controller.core.agents import DEFAULT_AGENT
 from controller.core.errors import AgentNotFound, Forbidden, Unauthorized
 from controller.core.session import ANONYMOUS
 from controller.web.errors import UnsupportedMediaType
+from podline.contract.agents import NAME_PATTERN
 
 
 class KeyScope(StrEnum):
