@@ -36,7 +36,12 @@ class Command:
     panel: str
 
 
-LOCAL: Final[tuple[Command, ...]] = ()
+LOCAL: Final = (
+    Command("init", "podline_cli.local.init", "init", THIS_MACHINE),
+    Command("dev", "podline_cli.local.dev", "dev", THIS_MACHINE),
+    Command("call", "podline_cli.local.call", "call", CALLS),
+    Command("doctor", "podline_cli.local.doctor", "doctor", CONTROLLERS),
+)
 
 REMOTE: Final = (
     Command("serve", "podline_cli.delegated", "serve", CONTROLLERS),

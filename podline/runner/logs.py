@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from loguru import logger
 
-from podline.errors import first_cause
+from podline.errors import first_cause, last_line
 from podline.logs import BY_A_LIBRARY, Line, form_for
 from podline.runner.masking import Secrets
 
@@ -48,11 +48,13 @@ _LIBRARIES: Final = tuple(
 )
 
 
-def configure_logging(session_id: str, secrets: Secrets) -> Callable[[], None]:
+def configure_logging(session_id: str, secrets: Secrets, *, shows_errors: bool = False) -> Callable[[], None]:
     """Log to standard error, one line per event, with the `secrets` masked.
 
     Pipecat logs the conversation at DEBUG (services/google/gemini_live/llm.py), which is loguru's default
     level, so call this before Pipecat is imported. The standard library's logging and warnings are included.
+
+    With `shows_errors`, an error's line has the last line of its traceback, which may contain anything.
 
     Return a function to call once the bot is imported. A bot that has configured loguru itself, as Pipecat's
     examples do, keeps what it chose; the runner's own lines are added to that.
@@ -61,7 +63,7 @@ def configure_logging(session_id: str, secrets: Secrets) -> Callable[[], None]:
     form = form_for(stream, os.environ)
 
     def write(message: "Message") -> None:
-        line = line_of(message.record, session_id)
+        line = line_of(message.record, session_id, shows_errors=shows_errors)
         clean = {name: _masked(secrets, value) for name, value in line.fields.items()}
         stream.write(form(replace(line, fields=clean)) + "\n")
 
@@ -92,14 +94,19 @@ def configure_logging(session_id: str, secrets: Secrets) -> Callable[[], None]:
     return keep_logging
 
 
-def line_of(record: "Record", session_id: str) -> Line:
-    """Return a record as one of our lines, without text that an exception or a library quotes."""
+def line_of(record: "Record", session_id: str, *, shows_errors: bool = False) -> Line:
+    """Return a record as one of our lines, without text that an exception or a library quotes.
+
+    With `shows_errors`, the text of an exception is shown.
+    """
     fields = {"session_id": session_id}
     if not _is_ours(record):
         fields["text"] = without_quotes(record["message"]).strip()
     fields |= record["extra"]
     if record["exception"] and record["exception"].value:
         fields |= describe(record["exception"].value)
+        if shows_errors:
+            fields["traceback"] = last_line(record["exception"].value)
     return Line(
         at=record["time"],
         level=record["level"].name.lower(),

@@ -1,0 +1,150 @@
+"""The calls of a controller on this machine, a line for each step of each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any, Final
+
+import httpx
+from pydantic import BaseModel, ValidationError
+from rich.text import Text
+
+from podline.contract.text import printable
+from podline_cli.text import SafeText
+
+Say = Callable[[Text], None]
+
+_RETRY_SECONDS: Final = 0.5
+_MOST_CHARACTERS: Final = 500
+_ID_CHARACTERS: Final = 8
+_OUR_OWN: Final = "podline"
+"""The logger of the runner's own lines: what they report is in the session's record as well."""
+
+
+class Timeline(BaseModel):
+    """When a call reached its steps."""
+
+    accepted: datetime
+    joined: datetime | None = None
+    ended: datetime | None = None
+
+
+class Call(BaseModel):
+    """What is shown of a session."""
+
+    id: SafeText
+    agent: SafeText
+    phase: SafeText
+    reason: SafeText | None = None
+    message: SafeText | None = None
+    timeline: Timeline
+
+    def line(self) -> Text | None:
+        """Return the line for the phase that the call is in; None for one that needs none."""
+        accepted, timeline = self.timeline.accepted, self.timeline
+        match self.phase:
+            case "starting":
+                return self._line("started", "yellow").append(f"  session {self.id}", "dim")
+            case "live" if timeline.joined is not None:
+                return self._line(f"live after {_seconds(timeline.joined, accepted)}", "green")
+            case "ended" | "failed" if timeline.ended is not None:
+                words = f"{self.phase} after {_seconds(timeline.ended, accepted)}: {self.reason}. "
+                return self._line(words, "red" if self.phase == "failed" else "").append(self.message or "")
+            case _:
+                return None
+
+    def _line(self, words: str, style: str) -> Text:
+        return _head(self.agent, self.id).append(words, style)
+
+
+class CallLines:
+    """Says what becomes of each call, until cancelled."""
+
+    def __init__(self, port: str, say: Say) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=httpx.Timeout(5, read=None)
+        )
+        self._say = say
+        self._phases: dict[str, str] = {}
+
+    async def run(self) -> None:
+        async with self._http, asyncio.TaskGroup() as tasks:
+            while True:
+                try:
+                    async for call in self._calls():
+                        self._show(call, tasks)
+                except (httpx.HTTPError, ValidationError):
+                    # The controller is about to end, or another has its port.
+                    pass
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    def _show(self, call: Call, tasks: asyncio.TaskGroup) -> None:
+        known = self._phases.get(call.id)
+        if known == call.phase:
+            return
+        self._phases[call.id] = call.phase
+        if known is None:
+            tasks.create_task(self._follow_log(call))
+        if (line := call.line()) is not None:
+            self._say(line)
+
+    async def _calls(self) -> AsyncIterator[Call]:
+        """Yield each session as it changes."""
+        async with self._http.stream("GET", "/v1/events") as response:
+            if response.status_code != httpx.codes.OK:
+                self._say(Text("Calls are not shown here: this controller asks for a key.", "yellow"))
+                await asyncio.Event().wait()
+            async for line in response.aiter_lines():
+                if line.startswith("data:"):
+                    yield Call.model_validate_json(line.removeprefix("data:").strip())
+
+    async def _follow_log(self, call: Call) -> None:
+        """Say what goes wrong in a call without ending it, such as in one of the bot's event handlers."""
+        try:
+            async with self._http.stream(
+                "GET", f"/v1/sessions/{call.id}/logs", params={"follow": "true"}
+            ) as response:
+                async for line in response.aiter_lines():
+                    if (problem := problem_in(line)) is not None:
+                        self._say(_head(call.agent, call.id).append(problem, "red"))
+        except httpx.HTTPError:
+            # The controller has gone, and the log with it.
+            return
+
+
+def problem_in(line: str) -> str | None:
+    """Return what a line of a bot's log says went wrong in the bot's own code or in a library."""
+    try:
+        fields: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict) or fields.get("level") not in ("error", "critical"):
+        return None
+    if str(fields.get("logger", "")).partition(".")[0] == _OUR_OWN:
+        return None
+    said = str(fields.get("text") or fields.get("event") or "")
+    error, through = (
+        str(fields.get("traceback") or fields.get("error") or ""),
+        str(fields.get("through") or ""),
+    )
+    words = ". ".join(each for each in (said, error) if each)
+    where = f" ({through.partition(' < ')[0]})" if through else ""
+    return printable(f"error: {words}{where}", _MOST_CHARACTERS)
+
+
+def _head(agent: str, session_id: str) -> Text:
+    now = datetime.now().astimezone()
+    return Text().append(f"  {now:%H:%M:%S}  {_short(session_id)}  ", "dim").append(f"{agent}  ")
+
+
+def _short(session_id: str) -> str:
+    """Return the end of an id that the controller made: its beginning is the time. Other ids are names."""
+    is_made = len(session_id) == len("01a22919-3d77-70f9-a71a-680ddd430ce2")
+    return session_id[-_ID_CHARACTERS:] if is_made else session_id
+
+
+def _seconds(until: datetime, since: datetime) -> str:
+    return f"{(until - since).total_seconds():.1f} s"
