@@ -44,6 +44,18 @@ LOCAL: Final = (
 )
 
 REMOTE: Final = (
+    Command("ps", "podline_cli.commands.listing", "ps", CALLS),
+    Command("show", "podline_cli.commands.show", "show", CALLS),
+    Command("logs", "podline_cli.commands.logs", "logs", CALLS),
+    Command("stop", "podline_cli.commands.stopping", "stop", CALLS),
+    Command("usage", "podline_cli.commands.usage", "usage", CALLS),
+    Command("agents", "podline_cli.commands.agents", "agents", AGENTS),
+    Command("agent", "podline_cli.commands.agents", "agent", AGENTS),
+    Command("deploy", "podline_cli.commands.deploy", "deploy", AGENTS),
+    Command("rollback", "podline_cli.commands.agents", "rollback", AGENTS),
+    Command("delete", "podline_cli.commands.agents", "delete", AGENTS),
+    Command("context", "podline_cli.commands.context", "app", CONTROLLERS),
+    Command("drain", "podline_cli.commands.stopping", "drain", CONTROLLERS),
     Command("serve", "podline_cli.delegated", "serve", CONTROLLERS),
     Command("room", "podline_cli.delegated", "room", CONTROLLERS),
 )

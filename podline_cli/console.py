@@ -81,6 +81,13 @@ class Output:
             table.add_row(*(Text(text, style=_COLOURS.get(text, "")) for text in row))
         self.show(table)
 
+    def fact(self, name: str, value: str) -> None:
+        """Write a named value."""
+        if self.is_pretty:
+            self.console.print(Text.assemble((f"{name:12} ", "dim"), (value, _COLOURS.get(value, ""))))
+        else:
+            self.line(f"{cell(name)}\t{cell(value)}")
+
     def note(self, text: str, style: str = "") -> None:
         """Say something beside the answer."""
         self.errors.print(Text(text, style=style), soft_wrap=True)

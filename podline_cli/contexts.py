@@ -10,7 +10,6 @@ import os
 import re
 import stat
 import tempfile
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Final
 
 from podline.contract.text import printable
 from podline_cli.errors import CommandError, ExitCode
+from podline_cli.toml import parse_toml
 from podline_cli.urls import checked_key, checked_url
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -94,12 +94,9 @@ def read_contexts(path: Path) -> Contexts:
     if len(content) > _MOST_BYTES:
         raise _unreadable(path, "it is larger than 1 MB")
     try:
-        return _parsed(tomllib.loads(content.decode()))
+        return _parsed(parse_toml(content.decode()))
     except UnicodeDecodeError:
         raise _unreadable(path, "it is not UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        # The parser's own words name a place, and never a value.
-        raise _unreadable(path, f"it is not valid TOML ({printable(str(error), 200)})") from None
     except (TypeError, ValueError, CommandError) as error:
         raise _unreadable(path, printable(str(error), 300).rstrip(".")) from None
 

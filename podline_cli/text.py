@@ -31,6 +31,14 @@ def safe_line(line: str) -> str:
     return f"{shown}…" if len(line) > MOST_OF_A_LINE else shown
 
 
+def _line(value: Any) -> Any:
+    return safe_line(value) if isinstance(value, str) else value
+
+
+SafeLine = Annotated[str, BeforeValidator(_line)]
+"""A line of a log, with what a terminal would act upon escaped."""
+
+
 def _escaped(character: str) -> str:
     return character if character.isprintable() else ascii(character)[1:-1]
 

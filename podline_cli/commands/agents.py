@@ -1,0 +1,138 @@
+"""`podline agents`, `agent`, `rollback` and `delete`: the agents and their versions."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from podline_cli.answers import AgentAnswer, AgentListAnswer
+from podline_cli.connection import agent_path, connect
+from podline_cli.console import Output, OutputFormat
+from podline_cli.errors import CommandError, ExitCode
+from podline_cli.options import AgentArgument, ContextOption, OutputOption
+from podline_cli.text import cell
+
+
+def agents(context: ContextOption = None, output: OutputOption = OutputFormat.TEXT) -> None:
+    """List the agents: the version of each that serves, its calls, and what is wrong with it."""
+    out = Output(output)
+    with connect(context, out) as client:
+        raw = client.get("/v1/agents")
+        found = client.parse(AgentListAnswer, raw).agents
+    if out.is_json:
+        out.json(raw)
+        return
+    out.table(
+        ("NAME", "VERSION", "STATE", ">STARTING", ">LIVE", ">STOPPING", "PROBLEM"),
+        (_row(each) for each in found),
+    )
+    if not found:
+        out.note("No agents. `podline deploy DIR` deploys one.")
+
+
+def agent(
+    name: AgentArgument, context: ContextOption = None, output: OutputOption = OutputFormat.TEXT
+) -> None:
+    """Show an agent: its definition, its versions, and what is wrong with it."""
+    out = Output(output)
+    with connect(context, out) as client:
+        raw = client.get(agent_path(name))
+        found = client.parse(AgentAnswer, raw)
+    if out.is_json:
+        out.json(raw)
+    else:
+        show_agent(found, out)
+
+
+def rollback(
+    name: AgentArgument,
+    version: Annotated[
+        str | None, typer.Argument(metavar="VERSION", help="By default the one before the active one.")
+    ] = None,
+    context: ContextOption = None,
+    output: OutputOption = OutputFormat.TEXT,
+) -> None:
+    """Serve an earlier version of an agent again. Calls that run keep theirs."""
+    out = Output(output)
+    with connect(context, out) as client:
+        raw = client.post(f"{agent_path(name)}/rollback", {"version": version})
+        found = client.parse(AgentAnswer, raw)
+    if out.is_json:
+        out.json(raw)
+    else:
+        out.line(f"{found.name} serves version {version_of(found)}.")
+
+
+def delete(
+    name: AgentArgument,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    context: ContextOption = None,
+    output: OutputOption = OutputFormat.TEXT,
+) -> None:
+    """Delete an agent and its versions. Calls that run go on."""
+    out = Output(output)
+    with connect(context, out) as client:
+        if not yes:
+            _confirm(name, client.target.url, out)
+        client.delete(agent_path(name))
+    if out.is_json:
+        out.json({"deleted": name})
+    else:
+        out.line(f"{name} is deleted.")
+
+
+def show_agent(found: AgentAnswer, out: Output) -> None:
+    """Write an agent for a person."""
+    facts = {
+        "name": found.name,
+        "state": found.state,
+        "version": version_of(found),
+        "defined by": found.defined_by or "a deployment",
+        "calls": f"{found.sessions.starting} starting, {found.sessions.live} live, "
+        f"{found.sessions.stopping} stopping",
+    }
+    for key, value in facts.items():
+        out.fact(key, value)
+    if found.problem:
+        out.fact("problem", found.problem)
+    for note in found.notes:
+        out.fact("note", note)
+    for key, given in (found.version.definition if found.version else {}).items():
+        out.fact(key, cell(given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)))
+    if found.versions:
+        out.table(
+            ("VERSION", "HASH", "ACTIVE"),
+            (
+                (each.id, each.hash[:12], "yes" if each.id == version_of(found) else "")
+                for each in found.versions
+            ),
+        )
+
+
+def version_of(found: AgentAnswer) -> str:
+    return found.version.id if found.version is not None else "none"
+
+
+def _row(found: AgentAnswer) -> tuple[str, ...]:
+    counts = found.sessions
+    return (
+        found.name,
+        version_of(found),
+        found.state,
+        *(str(count) for count in (counts.starting, counts.live, counts.stopping)),
+        found.problem or "",
+    )
+
+
+def _confirm(name: str, url: str, out: Output) -> None:
+    if not sys.stdin.isatty():
+        raise CommandError(
+            "Nobody can be asked here whether the agent shall be deleted: add --yes.", code=ExitCode.USAGE
+        )
+    out.note(f"Delete the agent {name} with all its versions at {url}?")
+    if not typer.confirm("Delete", err=True):
+        raise CommandError("Nothing is deleted.")

@@ -1,0 +1,50 @@
+"""Names that a shell may complete. Whatever fails, nothing is offered: nobody has asked for an error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+import typer
+
+from podline_cli.answers import AgentListAnswer, SessionAnswer
+from podline_cli.client import Client, Patience
+from podline_cli.connection import SessionPageAnswer
+from podline_cli.contexts import contexts_path, read_contexts
+from podline_cli.errors import CommandError
+from podline_cli.target import choose_target
+
+_PATIENCE: Final = Patience(connect=0.5, read=1, whole=1.5)
+_MOST_SESSIONS: Final = 100
+
+Offers = list[tuple[str, str]]
+
+
+def complete_contexts(_context: typer.Context, incomplete: str) -> Offers:
+    with suppress(CommandError, OSError):
+        known = read_contexts(contexts_path(os.environ)).by_name
+        return [(name, each.url) for name, each in known.items() if name.startswith(incomplete)]
+    return []
+
+
+def complete_agents(context: typer.Context, incomplete: str) -> Offers:
+    with suppress(CommandError, OSError), _client(context) as client:
+        listed = client.parse(AgentListAnswer, client.get("/v1/agents"))
+        return [(each.name, each.state) for each in listed.agents if each.name.startswith(incomplete)]
+    return []
+
+
+def complete_sessions(context: typer.Context, incomplete: str) -> Offers:
+    with suppress(CommandError, OSError), _client(context) as client:
+        page = client.parse(SessionPageAnswer, client.get("/v1/sessions", {"limit": _MOST_SESSIONS}))
+        found = [client.parse(SessionAnswer, each) for each in page.sessions]
+        return [(each.id, f"{each.agent} {each.phase}") for each in found if each.id.startswith(incomplete)]
+    return []
+
+
+@contextmanager
+def _client(context: typer.Context) -> Iterator[Client]:
+    with Client(choose_target(context.params.get("context"), os.environ), _PATIENCE) as client:
+        yield client
