@@ -10,12 +10,12 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TextIO
 
 import aiohttp
 
 from sandbox.caller import Caller, calling
-from sandbox.caller_signalling import CallFailedError, start_session
+from sandbox.caller_signalling import CallFailedError, RoomAddress, start_session
 from sandbox.voice import Voice
 
 KEY_VARIABLE: Final = "PODLINE_KEY"
@@ -33,6 +33,7 @@ class Script:
     """What to do in a call, and with whom.
 
     Attributes:
+        session: the id and room of a session that was started elsewhere; None to start one.
         needs_record: True if the record of a call that went well is wanted, too; it comes a moment later.
     """
 
@@ -41,6 +42,7 @@ class Script:
     agent: str | None = None
     livekit_url: str | None = None
     key: str | None = field(default=None, repr=False)
+    session: tuple[str, RoomAddress] | None = None
     needs_record: bool = False
 
 
@@ -129,12 +131,15 @@ async def converse(script: Script) -> Report:
         CallFailedError: No session was started.
         aiohttp.ClientError: Likewise.
     """
-    _say_step(f"Starting a session at {script.base_url} ...")
     report = Report()
     async with aiohttp.ClientSession() as http:
-        report.session_id, room = await start_session(
-            http, script.base_url, key=script.key, agent=script.agent
-        )
+        if script.session is None:
+            _say_step(f"Starting a session at {script.base_url} ...")
+            report.session_id, room = await start_session(
+                http, script.base_url, key=script.key, agent=script.agent
+            )
+        else:
+            report.session_id, room = script.session
         _say_step(f"Session {report.session_id}: waiting for the bot ...")
         records = _Records(http, f"{script.base_url}/v1/sessions/{report.session_id}", script.key)
         try:
@@ -197,6 +202,7 @@ def main() -> None:
         agent=options.agent,
         livekit_url=options.livekit,
         key=os.environ.get(KEY_VARIABLE) or None,
+        session=_read_session(sys.stdin) if options.session else None,
         needs_record=options.json,
     )
     try:
@@ -209,6 +215,12 @@ def main() -> None:
     except (CallFailedError, aiohttp.ClientError) as error:
         sys.exit(f"The call failed: {error}")
     _print_and_exit(report, as_json=options.json)
+
+
+def _read_session(source: TextIO) -> tuple[str, RoomAddress]:
+    session = json.load(source)
+    room = session["room"]
+    return session["id"], RoomAddress(room["url"], room["token"], room["provider"])
 
 
 def _print_and_exit(report: Report, *, as_json: bool) -> NoReturn:
@@ -244,6 +256,11 @@ def _parser() -> argparse.ArgumentParser:
         "--livekit",
         metavar="URL",
         help="LiveKit's URL as seen from this machine, if it differs from the one that callers get",
+    )
+    parser.add_argument(
+        "--session",
+        action="store_true",
+        help="call in a session that was started elsewhere, read from standard input as the API returned it",
     )
     parser.add_argument("--json", action="store_true", help="print the account and the session as JSON")
     return parser

@@ -116,9 +116,9 @@ PASSED_ON: Final = (
     ),
     Variable(
         name=environment.SHOW_ERRORS,
-        description="Show the last line of a bot's traceback in the session's message and in the bot's log. "
-        "It may contain a secret or what a caller said, so set it only where bots are developed. "
-        "`podline dev` sets it.",
+        description="Show the last line of a bot's traceback in the session's message, and all of it in "
+        "the bot's log. It may contain a secret or what a caller said, so set it only where bots are "
+        "developed. `podline dev` sets it.",
         default="false",
     ),
     Variable(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from loguru import logger
 
-from podline.errors import first_cause, last_line
+from podline.errors import first_cause
 from podline.logs import BY_A_LIBRARY, Line, form_for
 from podline.runner.masking import Secrets
 
@@ -54,7 +54,7 @@ def configure_logging(session_id: str, secrets: Secrets, *, shows_errors: bool =
     Pipecat logs the conversation at DEBUG (services/google/gemini_live/llm.py), which is loguru's default
     level, so call this before Pipecat is imported. The standard library's logging and warnings are included.
 
-    With `shows_errors`, an error's line has the last line of its traceback, which may contain anything.
+    With `shows_errors`, an error's line has its traceback, which may contain anything.
 
     Return a function to call once the bot is imported. A bot that has configured loguru itself, as Pipecat's
     examples do, keeps what it chose; the runner's own lines are added to that.
@@ -65,7 +65,8 @@ def configure_logging(session_id: str, secrets: Secrets, *, shows_errors: bool =
     def write(message: "Message") -> None:
         line = line_of(message.record, session_id, shows_errors=shows_errors)
         clean = {name: _masked(secrets, value) for name, value in line.fields.items()}
-        stream.write(form(replace(line, fields=clean)) + "\n")
+        exception = None if line.exception is None else secrets.without(line.exception)
+        stream.write(form(replace(line, fields=clean, exception=exception)) + "\n")
 
     def wanted(record: "Record") -> bool:
         if _is_ours(record):
@@ -97,7 +98,7 @@ def configure_logging(session_id: str, secrets: Secrets, *, shows_errors: bool =
 def line_of(record: "Record", session_id: str, *, shows_errors: bool = False) -> Line:
     """Return a record as one of our lines, without text that an exception or a library quotes.
 
-    With `shows_errors`, the text of an exception is shown.
+    With `shows_errors`, it has the exception's traceback.
     """
     fields = {"session_id": session_id}
     if not _is_ours(record):
@@ -105,15 +106,20 @@ def line_of(record: "Record", session_id: str, *, shows_errors: bool = False) ->
     fields |= record["extra"]
     if record["exception"] and record["exception"].value:
         fields |= describe(record["exception"].value)
-        if shows_errors:
-            fields["traceback"] = last_line(record["exception"].value)
     return Line(
         at=record["time"],
         level=record["level"].name.lower(),
         logger="bot" if record["name"] == "__main__" else record["name"] or "",
         event=record["message"] if _is_ours(record) else BY_A_LIBRARY,
         fields=fields,
+        exception=_traceback(record) if shows_errors else None,
     )
+
+
+def _traceback(record: "Record") -> str | None:
+    if record["exception"] is None or record["exception"].value is None:
+        return None
+    return "".join(traceback.format_exception(record["exception"].value))
 
 
 def _is_ours(record: "Record") -> bool:

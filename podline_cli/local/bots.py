@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -63,6 +64,14 @@ def find_bot(given: Path | None, here: Path) -> LocalBot | None:
             code=ExitCode.USAGE,
         )
     return None
+
+
+def python_of(bot: LocalBot) -> str:
+    """Return the interpreter that runs the bot on this machine."""
+    named = _document(bot.directory / PODLINE_FILE).get("python")
+    if not isinstance(named, str):
+        return sys.executable
+    return str(bot.directory / named) if "/" in named else named
 
 
 def place_among_agents(bot: LocalBot, agents: Path) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import httpx
 from pydantic import BaseModel, ValidationError
 from rich.text import Text
 
 from podline.contract.text import printable
+from podline_cli.log_lines import event_of
 from podline_cli.text import SafeText
 
 Say = Callable[[Text], None]
@@ -117,22 +117,16 @@ class CallLines:
 
 def problem_in(line: str) -> str | None:
     """Return what a line of a bot's log says went wrong in the bot's own code or in a library."""
-    try:
-        fields: Any = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(fields, dict) or fields.get("level") not in ("error", "critical"):
+    fields = event_of(line)
+    if fields is None or fields.get("level") not in ("error", "critical"):
         return None
     if str(fields.get("logger", "")).partition(".")[0] == _OUR_OWN:
         return None
-    said = str(fields.get("text") or fields.get("event") or "")
-    error, through = (
-        str(fields.get("traceback") or fields.get("error") or ""),
-        str(fields.get("through") or ""),
-    )
-    words = ". ".join(each for each in (said, error) if each)
-    where = f" ({through.partition(' < ')[0]})" if through else ""
-    return printable(f"error: {words}{where}", _MOST_CHARACTERS)
+    said = str(fields.get("text") or fields["event"]).rstrip(".: ")
+    traceback = str(fields.get("exception") or "").strip().splitlines()
+    where = str(fields.get("through", "")).partition(" < ")[0]
+    parts = (said, *traceback[-1:], f"in {where}" if where else "")
+    return printable(f"error: {', '.join(part for part in parts if part)}", _MOST_CHARACTERS)
 
 
 def _head(agent: str, session_id: str) -> Text:
