@@ -6,8 +6,10 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Final
 
+from podline_cli.errors import ExitCode
 from podline_cli.packages import need, run_controller
 
 OF_THE_CONTROLLER: Final = frozenset({"room", "serve"})
@@ -21,8 +23,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run_controller(words)
         return
     need("typer", "cli", "The command line")
+    if not all(map(is_text, words)):
+        sys.stderr.write("An argument is no text in UTF-8: write it again.\n")
+        sys.exit(ExitCode.USAGE)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal of another encoding shows escapes of the characters that it lacks.
+            stream.reconfigure(errors="backslashreplace")
     app = import_module("podline_cli.app").build_app(words)
     import_module("podline_cli.running").run_to_exit(partial(app, args=words, prog_name="podline"))
+
+
+def is_text(word: str) -> bool:
+    """Whether an argument was UTF-8; Python keeps other bytes as halves of surrogate pairs."""
+    return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ def _plausible(moment: datetime) -> datetime:
     return moment
 
 
+Count = Annotated[int, Field(ge=0, le=10**15)]
+Amount = Annotated[FiniteFloat, Field(ge=0, le=1e12)]
 Moment = Annotated[AwareDatetime, AfterValidator(_plausible)]
 
 
@@ -48,35 +50,35 @@ class TimelineAnswer(ApiAnswer):
 class ModelUsageAnswer(ApiAnswer):
     """What one model was used for."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    input_audio_tokens: int = 0
-    output_audio_tokens: int = 0
-    cache_read_input_tokens: int = 0
-    audio_seconds: FiniteFloat = 0.0
-    characters: int = 0
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
+    input_audio_tokens: Count = 0
+    output_audio_tokens: Count = 0
+    cache_read_input_tokens: Count = 0
+    audio_seconds: Amount = 0.0
+    characters: Count = 0
 
 
 class ToolCallsAnswer(ApiAnswer):
     """How often a tool was called, by outcome."""
 
-    ok: int = 0
-    error: int = 0
+    ok: Count = 0
+    error: Count = 0
 
 
 class TalkSecondsAnswer(ApiAnswer):
     """How long each side spoke."""
 
-    caller: FiniteFloat = 0.0
-    bot: FiniteFloat = 0.0
+    caller: Amount = 0.0
+    bot: Amount = 0.0
 
 
 class UsageAnswer(ApiAnswer):
     """What a session used."""
 
     models: dict[SafeText, ModelUsageAnswer] = Field(default_factory=dict)
-    turns: int = 0
-    interruptions: int = 0
+    turns: Count = 0
+    interruptions: Count = 0
     tool_calls: dict[SafeText, ToolCallsAnswer] = Field(default_factory=dict)
     talk_seconds: TalkSecondsAnswer = TalkSecondsAnswer()
     partial: bool = False
@@ -86,8 +88,8 @@ class CostAnswer(ApiAnswer):
     """What that costs."""
 
     currency: SafeText
-    amount: FiniteFloat
-    models: dict[SafeText, FiniteFloat] = Field(default_factory=dict)
+    amount: Amount
+    models: dict[SafeText, Amount] = Field(default_factory=dict)
     unpriced_models: list[SafeText] = Field(default_factory=list)
 
 
@@ -117,7 +119,7 @@ class SessionAnswer(ApiAnswer):
     room: RoomAnswer = RoomAnswer()
     timeline: TimelineAnswer
     usage: UsageAnswer = UsageAnswer()
-    turns_unanswered: int = 0
+    turns_unanswered: Count = 0
     cost: CostAnswer | None = None
     persona: SafeText | None = None
     diagnostics: DiagnosticsAnswer | None = None
@@ -142,9 +144,9 @@ class VersionAnswer(ApiAnswer):
 class AgentSessionsAnswer(ApiAnswer):
     """How many sessions an agent has."""
 
-    starting: int = 0
-    live: int = 0
-    stopping: int = 0
+    starting: Count = 0
+    live: Count = 0
+    stopping: Count = 0
 
     @property
     def total(self) -> int:
@@ -180,4 +182,4 @@ class DrainAnswer(ApiAnswer):
     """Whether the controller accepts no more calls, and how many still run."""
 
     draining: bool
-    sessions: int
+    sessions: Count

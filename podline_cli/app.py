@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
@@ -91,9 +91,17 @@ def build_app(words: Sequence[str] = (), *, is_pretty: bool | None = None) -> ty
     return app
 
 
-def choose_command(
-    version: bool = typer.Option(False, "--version", help="Show the version and exit.", is_eager=True),  # noqa: FBT001, FBT003
-) -> None:
-    if version:
+def show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer's way
+    if wanted:
         sys.stdout.write(f"podline {VERSION}\n")
         raise typer.Exit
+
+
+def choose_command(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Have Typer take the options that belong to no command."""

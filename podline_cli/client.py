@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from podline.contract.version import VERSION
 from podline_cli.errors import CommandError, ExitCode
 from podline_cli.problems import error_of, invalid_answer, unreachable
-from podline_cli.target import Target
+from podline_cli.target import ChosenController
 from podline_cli.text import split_lines
 from podline_cli.urls import is_loopback
 
@@ -39,7 +39,7 @@ class Patience(BaseModel, frozen=True):
 class Client:
     """Speaks to one controller."""
 
-    def __init__(self, target: Target, patience: Patience | None = None) -> None:
+    def __init__(self, target: ChosenController, patience: Patience | None = None) -> None:
         self.target = target
         self._patience = patience or Patience()
         headers = {"User-Agent": f"podline/{VERSION}", "Accept-Encoding": "identity"}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -18,6 +19,7 @@ from podline_cli.target import choose_target
 
 _PATIENCE: Final = Patience(connect=0.5, read=1, whole=1.5)
 _MOST_SESSIONS: Final = 100
+_HARMLESS: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 Offers = list[tuple[str, str]]
 
@@ -25,23 +27,28 @@ Offers = list[tuple[str, str]]
 def complete_contexts(_context: typer.Context, incomplete: str) -> Offers:
     with suppress(CommandError, OSError):
         known = read_contexts(contexts_path(os.environ)).by_name
-        return [(name, each.url) for name, each in known.items() if name.startswith(incomplete)]
+        return _offers(incomplete, ((name, each.url) for name, each in known.items()))
     return []
 
 
 def complete_agents(context: typer.Context, incomplete: str) -> Offers:
     with suppress(CommandError, OSError), _client(context) as client:
         listed = client.parse(AgentListAnswer, client.get("/v1/agents"))
-        return [(each.name, each.state) for each in listed.agents if each.name.startswith(incomplete)]
+        return _offers(incomplete, ((each.name, each.state) for each in listed.agents))
     return []
 
 
 def complete_sessions(context: typer.Context, incomplete: str) -> Offers:
     with suppress(CommandError, OSError), _client(context) as client:
         page = client.parse(SessionPageAnswer, client.get("/v1/sessions", {"limit": _MOST_SESSIONS}))
-        found = [client.parse(SessionAnswer, each) for each in page.sessions]
-        return [(each.id, f"{each.agent} {each.phase}") for each in found if each.id.startswith(incomplete)]
+        found = (client.parse(SessionAnswer, each) for each in page.sessions)
+        return _offers(incomplete, ((each.id, f"{each.agent} {each.phase}") for each in found))
     return []
+
+
+def _offers(incomplete: str, names: Iterable[tuple[str, str]]) -> Offers:
+    """Return those that begin so, without any that a shell would evaluate."""
+    return [each for each in names if each[0].startswith(incomplete) and _HARMLESS.fullmatch(each[0])]
 
 
 @contextmanager

@@ -52,7 +52,8 @@ class Output:
 
     def json(self, value: Any, *, indent: int | None = 2) -> None:
         """Write a value as JSON, without anything that a terminal would act upon."""
-        text = json.dumps(value, ensure_ascii=False, indent=indent)
+        is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+        text = json.dumps(value, ensure_ascii=not is_unicode, indent=indent)
         plain = text.replace("\n", "")
         if not plain.isprintable():
             text = "".join(each if each == "\n" or each.isprintable() else _as_escape(each) for each in text)

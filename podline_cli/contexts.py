@@ -85,47 +85,68 @@ def contexts_path(variables: Mapping[str, str]) -> Path:
 def read_contexts(path: Path) -> Contexts:
     """Read the file; no file is no contexts."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (FileNotFoundError, NotADirectoryError):
-        return Contexts()
-    with os.fdopen(descriptor, "rb") as file:
-        _insist_on_privacy(path, os.fstat(descriptor))
-        content = file.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise _unreadable(path, "it is larger than 1 MB")
+        content = _content(path)
+    except OSError as error:
+        raise _unusable(path, error.strerror) from None
     try:
-        return _parsed(parse_toml(content.decode()))
+        return Contexts() if content is None else _parsed(parse_toml(content.decode()))
     except UnicodeDecodeError:
-        raise _unreadable(path, "it is not UTF-8") from None
-    except (TypeError, ValueError, CommandError) as error:
-        raise _unreadable(path, printable(str(error), 300).rstrip(".")) from None
+        raise _unusable(path, "it is not UTF-8") from None
+    except (CommandError, TypeError, ValueError) as error:
+        raise _unusable(path, printable(str(error), 300).rstrip(".")) from None
 
 
-def write_contexts(path: Path, contexts: Contexts) -> None:
-    """Replace the file at once, readable for its owner only."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-        made = Path(file.name)  # created with mode 0600
-        try:
-            file.write(_as_toml(contexts))
-            file.flush()
-            os.fsync(file.fileno())
-            made.replace(path)
-        except BaseException:
-            made.unlink(missing_ok=True)
-            raise
+def _content(path: Path) -> bytes | None:
+    """Return what is in the file if only its owner may read and change it; None if there is no file."""
+    try:
+        # A pipe in its place would hold us until somebody writes to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    try:
+        _insist_on_privacy(path, os.fstat(descriptor))
+        return os.read(descriptor, _MOST_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _insist_on_privacy(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise _unreadable(path, "it is not a regular file")
+        raise _unusable(path, "it is not a regular file")
     if found.st_mode & _OTHERS or found.st_uid not in (os.geteuid(), 0):
         raise CommandError(
             f"Other users can read or change the keys in {path}: run `chmod 600 {path}`, and replace the "
             "keys in it if somebody else may have read them.",
             code=ExitCode.USAGE,
         )
+    if found.st_size > _MOST_BYTES:
+        raise _unusable(path, "it is larger than 1 MB")
+
+
+def write_contexts(path: Path, contexts: Contexts) -> None:
+    """Replace the file at once, readable for its owner only."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.chmod(0o700)
+        _replace(path, _as_toml(contexts))
+    except OSError as error:
+        raise CommandError(
+            f"{path} can't be written: {error.strerror}. Correct that, or set XDG_CONFIG_HOME to another "
+            "directory."
+        ) from None
+
+
+def _replace(path: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+        made = Path(file.name)  # created with mode 0600
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            made.replace(path)
+        except BaseException:
+            made.unlink(missing_ok=True)
+            raise
 
 
 def _parsed(document: dict[str, object]) -> Contexts:
@@ -161,7 +182,7 @@ def _text(value: str) -> str:
     return json.dumps(value)
 
 
-def _unreadable(path: Path, problem: str) -> CommandError:
+def _unusable(path: Path, problem: str) -> CommandError:
     return CommandError(
         f"{path} can't be used: {problem}. Correct it, or delete it and run `podline context set` again.",
         code=ExitCode.USAGE,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from typing import Final
 
 from podline_cli.errors import CommandError, ExitCode
@@ -49,3 +51,9 @@ def rfc3339(moment: datetime) -> str:
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def pauses() -> Iterator[float]:
+    """Yield how long to wait between two questions: first often, then once a second."""
+    yield from (0.1, 0.2, 0.4, 0.8)
+    yield from repeat(1.0)

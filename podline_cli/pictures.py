@@ -133,8 +133,8 @@ def _talk(session: SessionAnswer, now: datetime, width: int) -> Table | None:
     whole = max(sum(seconds for seconds, _ in shares.values()), 0.001)
     bar, legend = Text(), []
     for name, (seconds, colour) in shares.items():
-        bar.append("█" * round(max(seconds, 0) / whole * width), colour)
-        legend.append(Text.assemble(("■ ", colour), f"{name} {span(max(seconds, 0))}"))
+        bar.append("█" * round(seconds / whole * width), colour)
+        legend.append(Text.assemble(("■ ", colour), f"{name} {span(seconds)}"))
     table = Table.grid(padding=(0, 2))
     table.add_row(Text("\nspoken       ", "bold"), Text("\n").append_text(bar))
     table.add_row("", Text("  ").join(legend))

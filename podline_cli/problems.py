@@ -10,9 +10,9 @@ import httpx
 
 from podline.contract.text import printable
 from podline_cli.errors import CommandError, ExitCode
-from podline_cli.target import KEY_VARIABLE, Target
+from podline_cli.target import KEY_VARIABLE, ChosenController
 
-_CODES: Final = {
+_CODES: Final[dict[int, ExitCode]] = {
     HTTPStatus.UNAUTHORIZED: ExitCode.NOT_ALLOWED,
     HTTPStatus.FORBIDDEN: ExitCode.NOT_ALLOWED,
     HTTPStatus.NOT_FOUND: ExitCode.NOT_FOUND,
@@ -34,7 +34,7 @@ class RefusedError(CommandError):
         self.problem = problem
 
 
-def error_of(response: httpx.Response, content: bytes, target: Target) -> CommandError:
+def error_of(response: httpx.Response, content: bytes, target: ChosenController) -> CommandError:
     """Return the error for an answer that is no success."""
     if response.is_redirect:
         where = printable(response.headers.get("location", ""), 200)
@@ -48,13 +48,13 @@ def error_of(response: httpx.Response, content: bytes, target: Target) -> Comman
         return _of_something_else(response, target)
     return RefusedError(
         _sentence(response.status_code, detail, target),
-        code=_CODES.get(HTTPStatus(response.status_code), ExitCode.FAILED),
+        code=_CODES.get(response.status_code, ExitCode.FAILED),
         status=response.status_code,
         problem=problem,
     )
 
 
-def unreachable(error: Exception, target: Target) -> CommandError:
+def unreachable(error: Exception, target: ChosenController) -> CommandError:
     """Return the error for a controller that didn't answer."""
     match error:
         case httpx.TimeoutException():
@@ -72,7 +72,7 @@ def unreachable(error: Exception, target: Target) -> CommandError:
     )
 
 
-def invalid_answer(target: Target) -> CommandError:
+def invalid_answer(target: ChosenController) -> CommandError:
     return CommandError(
         f"{target.url} ({target.source}) doesn't answer as this version's controller does: check the URL, "
         "and install the release of `podline` that the controller has.",
@@ -93,7 +93,7 @@ def _problem(content: bytes) -> tuple[str, str]:
     return code, detail
 
 
-def _sentence(status: int, detail: str, target: Target) -> str:
+def _sentence(status: int, detail: str, target: ChosenController) -> str:
     if status == HTTPStatus.UNAUTHORIZED:
         what = "asks for a key" if target.key is None else "doesn't know this key"
         return f"The controller at {target.url} {what}: set one with {_how_to_set_a_key(target)}."
@@ -102,7 +102,7 @@ def _sentence(status: int, detail: str, target: Target) -> str:
     return detail
 
 
-def _of_something_else(response: httpx.Response, target: Target) -> CommandError:
+def _of_something_else(response: httpx.Response, target: ChosenController) -> CommandError:
     if response.status_code == HTTPStatus.UNAUTHORIZED:
         return CommandError(
             _sentence(response.status_code, "", target),
@@ -115,10 +115,10 @@ def _of_something_else(response: httpx.Response, target: Target) -> CommandError
     )
 
 
-def _how_to_set(target: Target) -> str:
+def _how_to_set(target: ChosenController) -> str:
     return f"`podline context set {target.context or 'NAME'} --url URL`"
 
 
-def _how_to_set_a_key(target: Target) -> str:
+def _how_to_set_a_key(target: ChosenController) -> str:
     url = "" if target.context else f" --url {target.url}"
     return f"`podline context set {target.context or 'NAME'}{url} --key-stdin`, or in {KEY_VARIABLE}"

@@ -22,7 +22,7 @@ VARIABLES: Final = {
 
 
 @dataclass(frozen=True)
-class Target:
+class ChosenController:
     """A controller.
 
     Attributes:
@@ -38,19 +38,21 @@ class Target:
     context: str | None = None
 
 
-def choose_target(name: str | None, variables: Mapping[str, str]) -> Target:
+def choose_target(name: str | None, variables: Mapping[str, str]) -> ChosenController:
     """Return the context of this name; without a name what the variables say, else the context in use.
 
     The key of a context goes only where that context points: a URL from a variable doesn't get it.
     """
     if name is not None:
         context = read_contexts(contexts_path(variables)).named(name)
-        return Target(context.url, context.key, f"the context {name}", name)
+        return ChosenController(context.url, context.key, f"the context {name}", name)
     key = checked_key(variables[KEY_VARIABLE]) if variables.get(KEY_VARIABLE) else None
     if variables.get(URL_VARIABLE):
-        return Target(checked_url(variables[URL_VARIABLE]), key, URL_VARIABLE)
+        return ChosenController(checked_url(variables[URL_VARIABLE]), key, URL_VARIABLE)
     contexts = read_contexts(contexts_path(variables))
     if contexts.current is None:
-        return Target(DEFAULT_URL, key, "the default, without a context")
+        return ChosenController(DEFAULT_URL, key, "the default, without a context")
     context = contexts.named(contexts.current)
-    return Target(context.url, key or context.key, f"the context {contexts.current}", contexts.current)
+    return ChosenController(
+        context.url, key or context.key, f"the context {contexts.current}", contexts.current
+    )

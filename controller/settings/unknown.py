@@ -34,6 +34,9 @@ _OF_SCRIPTS: Final = frozenset(
 _OF_OTHER_PROGRAMS: Final = frozenset({"PODLINE_API_KEY", "PODLINE_STORE_SECRETS"})
 """Variables of a web app and of a product store, which may share an environment with the controller."""
 
+_OF_THE_COMMAND_LINE: Final = frozenset({"PODLINE_KEY", "PODLINE_URL"})
+"""Variables of `podline`'s other commands, which a person may have set where `podline serve` is started."""
+
 _LINKED: Final = re.compile(
     r"(?P<link>PODLINE(_[A-Z0-9_]+?)?)"
     r"_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
@@ -54,7 +57,7 @@ def unknown_variables(variables: Mapping[str, object]) -> list[str]:
         variables: by name; the value None stands for a line of a file without `=`.
     """
     settings = {each.upper() for each in _settings()}
-    read = _of_bots() | _OF_SCRIPTS | _OF_OTHER_PROGRAMS
+    read = _of_bots() | _OF_SCRIPTS | _OF_OTHER_PROGRAMS | _OF_THE_COMMAND_LINE
     links = _links(variables)
     return [
         _sentence(name, has_value=value is not None, known=settings | read)

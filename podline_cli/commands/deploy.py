@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -16,6 +17,7 @@ from podline_cli.client import Client
 from podline_cli.commands.agents import version_of
 from podline_cli.connection import agent_path, connect
 from podline_cli.console import Output, OutputFormat
+from podline_cli.durations import pauses
 from podline_cli.errors import CommandError, ExitCode
 from podline_cli.options import ContextOption, OutputOption
 from podline_cli.problems import RefusedError
@@ -24,14 +26,13 @@ from podline_cli.toml import InvalidTomlError, parse_toml
 DEFINITION: Final = "pcc-deploy.toml"
 FILES: Final = (DEFINITION, "podline.toml")
 _MOST_BYTES: Final = 256 * 1024
-_POLL_SECONDS: Final = 1.0
 _MOST_FAILURES: Final = 10
 """How many questions in a row a controller may leave unanswered, as one does that is replaced meanwhile."""
 
 
 def deploy(
     directory: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help=f"The directory with {' and '.join(FILES)}.")
+        Path, typer.Argument(metavar="DIR", help=f"The directory with {' and '.join(FILES)}.")
     ] = Path(),
     *,
     redeploy: Annotated[
@@ -136,16 +137,16 @@ def _until_decided(client: Client, name: str, timeout: int, out: Output) -> Any:
     deadline = time.monotonic() + timeout
     failures = 0
     with out.step(f"Starting a bot of {name} without a caller"):
-        while time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
+        for pause in takewhile(lambda _: time.monotonic() < deadline, pauses()):
+            time.sleep(pause)
             try:
                 raw = client.get(agent_path(name))
-                failures = 0
             except CommandError as error:
                 failures += 1
                 if error.code != ExitCode.UNREACHABLE or failures > _MOST_FAILURES:
                     raise
                 continue
+            failures = 0
             if not client.parse(AgentAnswer, raw).deploying:
                 return raw
     raise CommandError(

@@ -12,17 +12,17 @@ from podline_cli.client import Client
 from podline_cli.completion import complete_sessions
 from podline_cli.connection import connect, session_path
 from podline_cli.console import Output, OutputFormat
+from podline_cli.durations import pauses
 from podline_cli.errors import CommandError, ExitCode
 from podline_cli.options import ContextOption, OutputOption
 
 _DRAIN: Final = "/v1/drain"
-_POLL_SECONDS: Final = 1.0
 
 
 def stop(
     session: Annotated[
         list[str],
-        typer.Argument(metavar="SESSION...", help="Ids of sessions.", autocompletion=complete_sessions),
+        typer.Argument(metavar="SESSION", help="Ids of sessions.", autocompletion=complete_sessions),
     ],
     context: ContextOption = None,
     output: OutputOption = OutputFormat.TEXT,
@@ -35,19 +35,18 @@ def stop(
         for session_id in dict.fromkeys(session):
             try:
                 raw = client.delete(session_path(session_id))
-            except CommandError as error:
-                if error.code != ExitCode.NOT_FOUND:
-                    raise
-                refused.append(error)
-                out.note(str(error), "red")
-            else:
                 stopped.append((raw, client.parse(SessionAnswer, raw)))
+            except CommandError as error:
+                refused.append(error)
+                if error.code != ExitCode.NOT_FOUND:
+                    break
     if out.is_json:
         out.json({"sessions": [raw for raw, _ in stopped]})
-    else:
+    elif stopped:
         out.table(("SESSION", "PHASE", "REASON"), ((s.id, s.phase, s.reason or "") for _, s in stopped))
     if refused:
-        raise typer.Exit(ExitCode.NOT_FOUND)
+        *earlier, last = refused
+        raise CommandError(str(last), details="\n".join(map(str, earlier)), code=last.code)
 
 
 def drain(
@@ -74,12 +73,14 @@ def drain(
 
 def _until_empty(client: Client, answer: DrainAnswer, out: Output) -> DrainAnswer:
     with out.step("Waiting for calls to end") as under_way:
-        while answer.sessions > 0:
+        for pause in pauses():
+            if answer.sessions == 0:
+                break
             if not answer.draining:
                 raise CommandError(
                     "Somebody has turned draining off: run `podline drain --wait` again if it shall go on."
                 )
             under_way.detail(f"{answer.sessions} left")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
             answer = client.parse(DrainAnswer, client.get(_DRAIN))
     return answer

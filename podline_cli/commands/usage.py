@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import takewhile
 from typing import Annotated, Final
 
 import typer
@@ -78,11 +79,8 @@ def usage(
     now = utc_now()
     begin = None if since is None else moment_of(since, now)
     with connect(context, out) as client:
-        found = [
-            session
-            for _, session in sessions(client, {})
-            if begin is None or session.timeline.accepted >= begin
-        ]
+        newest_first = (session for _, session in sessions(client, {}))
+        found = [*takewhile(lambda each: begin is None or each.timeline.accepted >= begin, newest_first)]
     total, groups = _summed(found, by, now)
     oldest = min((each.timeline.accepted for each in found), default=None)
     if out.is_json:

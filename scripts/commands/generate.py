@@ -17,6 +17,7 @@ MODULES: Final = {
     "testing.reasons_reference": "the reference of reasons",
     "testing.metrics_reference": "the reference of metrics",
     "testing.agents_reference": "the document of agents' definitions",
+    "testing.cli_reference": "the reference of the command line",
     "testing.sandbox_reference": "the faults of the sandbox's Gemini",
     "testing.sandbox_openai_reference": "the faults of the sandbox's OpenAI",
     "testing.web.generated": "the example web app's API, products and exchanges with the store",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("bot", "controller", "deploy", "podline", "sandbox", "scripts", "testing")
+PACKAGES = ("bot", "controller", "deploy", "podline", "podline_cli", "sandbox", "scripts", "testing")
 
 
 def homes() -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ PAGES = all_pages()
 MOST_WORDS = 3000
 RECORDS = {"CHANGELOG.md"}
 """Looked up, not read from beginning to end, as those in docs/reference are."""
-PACKAGES = "bot|controller|deploy|docs|examples|podline|sandbox|scripts|testing|tests"
+PACKAGES = "bot|controller|deploy|docs|examples|podline|podline_cli|sandbox|scripts|testing|tests"
 TO_BE_MADE = {"deploy/overlays/ours"}
 """What a page has its reader create."""
 

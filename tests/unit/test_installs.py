@@ -28,6 +28,8 @@ HEAVY = {
         ("podline.runner.__main__", set()),
         ("podline.runner.session", {"pipecat"}),
         ("podline.contract.messages", set()),
+        ("podline_cli.app", set()),
+        ("podline_cli.commands.deploy", set()),
     ],
 )
 def test_a_part_loads_nothing_of_another_part_s(module: str, own: set[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -110,6 +110,7 @@ class FakeApi:
         dry_start: the agent's `problem` once a deployment is decided; None if its bot starts.
         polls: after how many questions it is.
         answers: what is sent in place of an answer, by method and path.
+        held: what each followed log begins with, before it waits for `release`.
     """
 
     url: str = ""
@@ -122,6 +123,8 @@ class FakeApi:
     polls: int = 1
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     seen: list[SeenRequest] = field(default_factory=list)
+    held: bytes | None = None
+    release: threading.Event = field(default_factory=threading.Event)
 
     def answer(self, request: SeenRequest) -> Answer:  # noqa: PLR0911 - one for each operation
         """Do what the request asks for."""
@@ -215,6 +218,9 @@ def serve(api: FakeApi) -> Iterator[FakeApi]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             request = SeenRequest(self.command, self.path, headers, json.loads(content) if content else None)
             api.seen.append(request)
+            if api.held is not None and "follow" in self.path:
+                self._hold(api.held)
+                return
             answer = api.answer(request)
             body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             body = b"" if answer.status == 204 else body
@@ -222,7 +228,15 @@ def serve(api: FakeApi) -> Iterator[FakeApi]:
             for name, value in {"Content-Length": str(len(body)), **answer.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # the client has read enough
+                self.wfile.write(body)
+
+        def _hold(self, first: bytes) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(first)
+            self.wfile.flush()
+            api.release.wait()
 
         do_GET = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - the base class's names
 
@@ -236,5 +250,6 @@ def serve(api: FakeApi) -> Iterator[FakeApi]:
         try:
             yield api
         finally:
+            api.release.set()
             server.shutdown()
             thread.join()
