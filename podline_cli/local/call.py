@@ -21,7 +21,7 @@ from podline_cli.connection import connect, session_path
 from podline_cli.console import Output, OutputFormat
 from podline_cli.errors import CommandError, ExitCode
 from podline_cli.options import AgentArgument, ContextOption, OutputOption
-from podline_cli.target import KEY_VARIABLE, Target
+from podline_cli.target import KEY_VARIABLE, ChosenController
 from podline_cli.text import SafeLine, SafeText
 
 _PACKAGES: Final = ("aiortc", "espeakng_loader", "soxr")
@@ -61,7 +61,10 @@ def call(
     context: ContextOption = None,
     output: OutputOption = OutputFormat.TEXT,
 ) -> None:
-    """Call an agent with a synthetic voice, and print who said what, and when."""
+    """Call an agent with a synthetic voice.
+
+    It prints who said what, and when. The exit code is 1 if the call failed.
+    """
     if any(find_spec(each) is None for each in _PACKAGES):
         raise CommandError(
             "A spoken call needs packages that are not installed: run `uvx --from 'podline[local]' podline "
@@ -74,7 +77,7 @@ def call(
         if session.room.provider == "daily":
             _stop(client, session.id)
             raise CommandError(
-                "This caller can't join rooms at Daily, which this controller uses: call from its page, or set "
+                "This caller can't join the controller's rooms at Daily: call from its page, or set "
                 "PODLINE_ROOMS=webrtc."
             )
         try:
@@ -92,7 +95,9 @@ def call(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _speak(target: Target, session: dict[str, Any], sentences: Sequence[str]) -> tuple[Any, CallAnswer]:
+def _speak(
+    target: ChosenController, session: dict[str, Any], sentences: Sequence[str]
+) -> tuple[Any, CallAnswer]:
     """Have the caller make the call; return its account as it came and as it is shown."""
     words = [word for sentence in sentences for word in ("--say", sentence)]
     process = subprocess.Popen(  # noqa: S603 - our own program

@@ -17,7 +17,7 @@ from podline_cli.connection import SessionPageAnswer, session_path
 from podline_cli.errors import CommandError
 from podline_cli.local.findings import Finding, failed, ok, skipped, warning
 from podline_cli.problems import RefusedError, unreachable
-from podline_cli.target import Target
+from podline_cli.target import ChosenController
 from podline_cli.text import SafeText
 from podline_cli.urls import is_loopback
 
@@ -55,14 +55,14 @@ def check_controller(client: Client) -> Iterator[Finding]:
     yield from _key_and_agents(client)
 
 
-def _get(target: Target, path: str) -> httpx.Response:
+def _get(target: ChosenController, path: str) -> httpx.Response:
     with httpx.Client(
         base_url=target.url, timeout=_SECONDS, follow_redirects=False, trust_env=not is_loopback(target.url)
     ) as http:
         return http.get(path)
 
 
-def _unreachable(target: Target, error: Exception) -> Finding:
+def _unreachable(target: ChosenController, error: Exception) -> Finding:
     sentence = str(unreachable(error, target))
     what, _, remedy = sentence.partition(": start it")
     if target.context is None and is_loopback(target.url):
@@ -77,8 +77,9 @@ def _unreachable(target: Target, error: Exception) -> Finding:
 
 def _clock(response: httpx.Response) -> Finding:
     try:
-        theirs = parsedate_to_datetime(response.headers["date"])
-    except (KeyError, ValueError):
+        # A date in GMT has no zone of its own in some of the forms that HTTP allows.
+        theirs = parsedate_to_datetime(response.headers.get_list("date")[-1]).replace(tzinfo=UTC)
+    except (IndexError, ValueError):
         return skipped("clock", "The answer has no date.")
     seconds = abs((datetime.now(UTC) - theirs).total_seconds())
     words = f"This machine's clock and the controller's differ by {seconds:.0f} s."
@@ -88,7 +89,7 @@ def _clock(response: httpx.Response) -> Finding:
     return warning("clock", words, remedy) if seconds > _CLOCK_WARNS else ok("clock", words)
 
 
-def _readiness(target: Target) -> Finding:
+def _readiness(target: ChosenController) -> Finding:
     try:
         response = _get(target, "/readyz")
         detail = Probe.model_validate_json(response.content).detail

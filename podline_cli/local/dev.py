@@ -36,7 +36,7 @@ def dev(
     bot: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[BOT]",
+            metavar="BOT",
             help="The bot's file or directory; by default bot.py here, or else the shopping assistant.",
         ),
     ] = None,
@@ -54,7 +54,10 @@ def dev(
         bool, typer.Option("--observe", help="Start a Prometheus with Podline's rules as well.")
     ] = False,
 ) -> None:
-    """Run a controller, its page and a bot on this machine until Ctrl-C. Each call loads the bot afresh."""
+    """Run a bot on this machine, with a page to call it.
+
+    Each call loads the bot afresh, so the next call has what you have edited. Ctrl-C ends everything.
+    """
     check_packages()
     here = Path.cwd()
     settings = {**read_variables(here / ".env"), **os.environ}

@@ -38,9 +38,10 @@ _INDENT: Final = 2 * _WIDTH
 
 
 def doctor(context: ContextOption = None, output: OutputOption = OutputFormat.TEXT) -> None:
-    """Check the controller, its key, agents and rooms, this machine and the cluster; say what to do.
+    """Find out what is wrong, and what to do.
 
-    The exit code is 1 if a check failed.
+    It checks the controller, its key, agents and rooms, this machine, and the cluster. The exit code is 1
+    if a check failed.
     """
     out = Output(output)
     findings: list[Finding] = []

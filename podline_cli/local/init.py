@@ -30,14 +30,14 @@ _TAKEN: Final = {
 
 def init(
     directory: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Where to write it; its last part is the agent's name.")
+        Path, typer.Argument(metavar="DIR", help="Where to write it; its last part is the agent's name.")
     ] = Path("my-bot"),
     name: Annotated[
         str | None, typer.Option("--name", help="The agent's name, if the directory has another.")
     ] = None,
     output: OutputOption = OutputFormat.TEXT,
 ) -> None:
-    """Write a first bot: a few files to edit, run with `podline dev` and deploy."""
+    """Write a first bot to run with `podline dev`."""
     agent = checked_name(directory.absolute().name if name is None else name)
     written = write_first_bot(directory, agent)
     shown = Output(output)
