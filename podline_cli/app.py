@@ -39,8 +39,8 @@ class Command:
 LOCAL: Final = (
     Command("init", "podline_cli.local.init", "init", THIS_MACHINE),
     Command("dev", "podline_cli.local.dev", "dev", THIS_MACHINE),
-    Command("call", "podline_cli.local.call", "call", CALLS),
-    Command("doctor", "podline_cli.local.doctor", "doctor", CONTROLLERS),
+    Command("call", "podline_cli.local.call", "call", THIS_MACHINE),
+    Command("doctor", "podline_cli.local.doctor", "doctor", THIS_MACHINE),
 )
 
 REMOTE: Final = (

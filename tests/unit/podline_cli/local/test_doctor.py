@@ -101,7 +101,7 @@ def test_an_agent_that_takes_no_calls_fails_and_one_with_an_earlier_version_warn
     at: Podline, sound: FakeApi
 ) -> None:
     sound.agents = {
-        "clerk": agent("clerk", problem="podline.toml: idle_seconds: write a number."),
+        "clerk": agent("clerk", problem="podline.toml: idle_seconds: write less."),
         "broken": agent("broken", version=None, problem="bot.py: write the bot in this file."),
     }
     lines = [line.split("\t") for line in at("doctor").out.splitlines()]
