@@ -77,7 +77,7 @@ def build_app(words: Sequence[str] = (), *, is_pretty: bool | None = None) -> ty
         help="Voice bots, one pod per call: deploy agents, watch calls, and stop them.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        rich_markup_mode="rich" if is_pretty else None,
+        rich_markup_mode="markdown" if is_pretty else None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(choose_command)

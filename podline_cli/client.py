@@ -50,8 +50,7 @@ class Client:
             headers=headers,
             timeout=httpx.Timeout(self._patience.read, connect=self._patience.connect),
             follow_redirects=False,
-            # A proxy of the environment is for other machines.
-            trust_env=not is_loopback(target.url),
+            mounts=_without_proxy(target.url),
         )
 
     def __enter__(self) -> Self:
@@ -125,3 +124,9 @@ class Client:
             yield
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unreachable(error, self.target) from error
+
+
+def _without_proxy(url: str) -> Mapping[str, None]:
+    """Name this machine's hosts, which no proxy of the environment can reach."""
+    host = httpx.URL(url).host
+    return {f"all://[{host}]" if ":" in host else f"all://{host}": None} if is_loopback(url) else {}

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, Final
 
-from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -31,6 +32,10 @@ _COLOURS: Final = {
     "deploying": "yellow",
     "invalid": "red",
 }
+
+
+_WIDEST: Final = 10_000
+_NARROWEST_SENTENCE: Final = 30
 
 
 class OutputFormat(StrEnum):
@@ -70,17 +75,15 @@ class Output:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Write a table; a title that begins with `>` belongs to a column of numbers."""
-        titles = [title.removeprefix(">") for title in columns]
         if not self.is_pretty:
-            for row in (titles, *rows):
+            for row in ([title.removeprefix(">") for title in columns], *rows):
                 self.line("\t".join(map(cell, row)))
             return
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-        for title, column in zip(titles, columns, strict=True):
-            table.add_column(title, justify="right" if column.startswith(">") else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(text, style=_COLOURS.get(text, "")) for text in row))
-        self.show(table)
+        table = _table(columns, [*rows])
+        # A terminal that is too narrow breaks the lines itself: ids can still be copied whole.
+        wide = self.console.options.update(width=_WIDEST)
+        width = max(self.console.width, Measurement.get(self.console, wide, table).minimum)
+        Console(highlight=False, markup=False, emoji=False, width=width).print(table)
 
     def fact(self, name: str, value: str) -> None:
         """Write a named value."""
@@ -104,6 +107,26 @@ class Output:
                 yield under_way
         else:
             yield StepUnderWay(name)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table without columns that would be empty. Only what is in its last column is broken."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    filled = [number for number in range(len(columns)) if not rows or any(row[number] for row in rows)]
+    for number in filled:
+        title = columns[number].removeprefix(">")
+        widest = max(cell_len(text) for text in (title, *(row[number] for row in rows)))
+        is_last = number == len(columns) - 1
+        table.add_column(
+            title,
+            justify="right" if columns[number].startswith(">") else "left",
+            overflow="fold",
+            no_wrap=not is_last,
+            min_width=min(widest, _NARROWEST_SENTENCE) if is_last else widest,
+        )
+    for row in rows:
+        table.add_row(*(Text(row[number], style=_COLOURS.get(row[number], "")) for number in filled))
+    return table
 
 
 def _as_escape(character: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
@@ -26,6 +26,7 @@ PHASE_STYLES: Final = {
     "failed": "red",
 }
 STEPS: Final = {
+    "accepted": "the request is accepted",
     "launched": "the bot is launched",
     "scheduled": "its pod gets a node",
     "process_up": "its process runs",
@@ -37,18 +38,23 @@ STEPS: Final = {
 """What happens when each step is reached."""
 
 _WIDEST_BAR: Final = 48
-_BESIDE_A_BAR: Final = 52
+_BESIDE_A_BAR: Final = 62
+_WORDS: Final = 23
+_LEAST_FOR_WORDS: Final = 80
 _COLOURS_OF_STEPS: Final = ("blue", "cyan", "magenta")
 
 
 def picture(session: SessionAnswer, now: datetime, width: int) -> Group:
-    """Draw a session."""
-    return Group(*_parts(session, now, max(min(_WIDEST_BAR, width - _BESIDE_A_BAR), 10)))
+    """Draw a session. Where there is no room for words beside the bars, they are left out."""
+    has_words = width >= _LEAST_FOR_WORDS
+    beside = _BESIDE_A_BAR if has_words else _BESIDE_A_BAR - _WORDS
+    bar = max(min(_WIDEST_BAR, width - beside), 10)
+    return Group(*_parts(session, now, bar, has_words=has_words))
 
 
-def _parts(session: SessionAnswer, now: datetime, bar: int) -> Iterator[RenderableType]:
+def _parts(session: SessionAnswer, now: datetime, bar: int, *, has_words: bool) -> Iterator[RenderableType]:
     yield _head(session, now)
-    yield _timeline(session, now, bar)
+    yield _timeline(session, now, bar, STEPS if has_words else {})
     if talk := _talk(session, now, bar):
         yield talk
     yield _counts(session)
@@ -56,6 +62,8 @@ def _parts(session: SessionAnswer, now: datetime, bar: int) -> Iterator[Renderab
         yield _tools(session)
     if session.usage.models:
         yield _models(session)
+    if session.phase == "failed":
+        yield Text.assemble("\nThe whole log: ", (f"podline logs {session.id}", "bold"))
     if session.diagnostics is not None:
         yield from _diagnostics(session.diagnostics.events, session.diagnostics.log)
 
@@ -82,7 +90,7 @@ def _head(session: SessionAnswer, now: datetime) -> Panel:
     )
 
 
-def _timeline(session: SessionAnswer, now: datetime, width: int) -> Table:
+def _timeline(session: SessionAnswer, now: datetime, width: int, words: Mapping[str, str]) -> Table:
     """Draw one bar for each step, from the one before to this one, on the scale of the start-up."""
     reached = session.timeline.reached()
     accepted = session.timeline.accepted
@@ -94,7 +102,7 @@ def _timeline(session: SessionAnswer, now: datetime, width: int) -> Table:
     table.add_column(justify="right")
     table.add_column(justify="right", style="dim")
     table.add_column(style="dim")
-    table.add_row("accepted", "", "", f"at {span(0)}", "the request is accepted")
+    table.add_row("accepted", "", "", f"at {span(0)}", words.get("accepted", ""))
     for number, (before, name) in enumerate(pairwise(reached)):
         begin, end = at[before], at[name]
         colour = _COLOURS_OF_STEPS[number % len(_COLOURS_OF_STEPS)]
@@ -107,7 +115,7 @@ def _timeline(session: SessionAnswer, now: datetime, width: int) -> Table:
             width=width,
             color=colour,
         )
-        table.add_row(name, bar, span(end - begin), f"at {span(end)}", STEPS.get(name, ""))
+        table.add_row(name, bar, span(end - begin), f"at {span(end)}", words.get(name, ""))
     if not session.has_ended:
         table.add_row(Text("…", "dim"), "", "", f"at {span(session.lasted(now))}", session.phase)
     return table

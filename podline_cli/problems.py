@@ -11,6 +11,7 @@ import httpx
 from podline.contract.text import printable
 from podline_cli.errors import CommandError, ExitCode
 from podline_cli.target import KEY_VARIABLE, ChosenController
+from podline_cli.urls import is_loopback
 
 _CODES: Final[dict[int, ExitCode]] = {
     HTTPStatus.UNAUTHORIZED: ExitCode.NOT_ALLOWED,
@@ -65,8 +66,9 @@ def unreachable(error: Exception, target: ChosenController) -> CommandError:
             what = "can't be reached"
         case _:
             what = f"broke off ({printable(str(error), 200) or type(error).__name__})"
+    start = "start one (`podline dev`)" if is_loopback(target.url) else "see that it runs"
     return CommandError(
-        f"The controller at {target.url} ({target.source}) {what}: start it, or name another one "
+        f"The controller at {target.url} ({target.source}) {what}: {start}, or name another one "
         f"({_how_to_set(target)}).",
         code=ExitCode.UNREACHABLE,
     )

@@ -15,7 +15,7 @@ KEY_VARIABLE: Final = "PODLINE_KEY"
 VARIABLES: Final = {
     URL_VARIABLE: "The controller's URL, instead of the context in use. No key of a context is sent to it.",
     KEY_VARIABLE: "The key, instead of the one in the context in use.",
-    "XDG_CONFIG_HOME": "Where `podline/contexts.toml` is; by default `~/.config`.",
+    "XDG_CONFIG_HOME": "Where the directory `podline` with the contexts is; by default `~/.config`.",
     "NO_COLOR": "Set to anything, turns colours off.",
 }
 """What each variable that the command line reads is for."""

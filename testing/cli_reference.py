@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -91,7 +90,10 @@ def _commands(group: TyperGroup, parent: Context) -> Iterator[Command]:
 
 
 def _index(commands: list[Command]) -> Iterator[str]:
-    for panel, members in groupby(commands, key=lambda each: each[0].rich_help_panel):
+    panels: dict[str | None, list[Command]] = {}
+    for each in commands:
+        panels.setdefault(each[0].rich_help_panel, []).append(each)
+    for panel, members in panels.items():
         yield f"## {panel}\n"
         yield "| Command | |"
         yield "|---|---|"

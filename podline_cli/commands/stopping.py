@@ -68,7 +68,8 @@ def drain(
         out.json(answer.model_dump())
     else:
         state = "accepts no calls" if answer.draining else "accepts calls"
-        out.line(f"The controller {state}; {answer.sessions} run.")
+        running = {0: "none runs", 1: "one runs"}.get(answer.sessions, f"{answer.sessions} run")
+        out.line(f"The controller {state}; {running}.")
 
 
 def _until_empty(client: Client, answer: DrainAnswer, out: Output) -> DrainAnswer:

@@ -24,17 +24,16 @@ class Terminal:
     def __init__(self, process: subprocess.Popen[bytes], ours: int) -> None:
         self.process = process
         self._ours = ours
-        self.seen = ""
+        self._shown = b""
 
     def until(self, words: str) -> str:
         """Read until it has shown these words, or to its end."""
-        while words not in self.seen:
+        while words.encode() not in self._shown:
             try:
-                piece = os.read(self._ours, 65536)
+                self._shown += os.read(self._ours, 65536)
             except OSError:  # Linux's way to say that nobody writes any more
                 break
-            self.seen += piece.decode()
-        return self.seen
+        return self._shown.decode()
 
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
@@ -72,6 +71,16 @@ def test_show_draws_the_call(api: FakeApi, tmp_path: Path) -> None:
 
     assert all(words in seen for words in ("caller_left", "first_speech", "█", "interruption", "gemini-live"))
     assert "\x1b[" in seen
+
+
+def test_an_id_can_be_copied_whole_from_a_narrow_terminal(api: FakeApi, tmp_path: Path) -> None:
+    api.sessions = [session("01a22919-3d77-70f9-a71a-680ddd430ce2")]
+    with terminal(tmp_path, "ps", "--all", PODLINE_URL=api.url, COLUMNS="50") as shown:
+        seen = shown.until(ENDLESS)
+
+    assert all(
+        words in seen for words in ("01a22919-3d77-70f9-a71a-680ddd430ce2", "0.0125 USD", "caller_left")
+    )
 
 
 def test_no_color_takes_the_colours_away(api: FakeApi, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_drain_waits_for_the_last_call(at: Podline, api: FakeApi) -> None:
     api.sessions = [live("one")]
     outcome = at("drain", "--wait")
 
-    assert (outcome.code, outcome.out) == (ExitCode.OK, "The controller accepts no calls; 0 run.\n")
+    assert (outcome.code, outcome.out) == (ExitCode.OK, "The controller accepts no calls; none runs.\n")
 
 
 def test_there_is_nothing_to_wait_for_when_draining_ends(at: Podline) -> None:

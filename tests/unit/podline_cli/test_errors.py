@@ -19,8 +19,8 @@ def test_a_controller_that_is_not_there_is_named_with_what_named_it(podline: Pod
 
     assert (outcome.code, outcome.out) == (ExitCode.UNREACHABLE, "")
     assert outcome.err == (
-        "The controller at http://127.0.0.1:1 (the context prod) can't be reached: start it, or name another "
-        "one (`podline context set prod --url URL`).\n"
+        "The controller at http://127.0.0.1:1 (the context prod) can't be reached: start one "
+        "(`podline dev`), or name another one (`podline context set prod --url URL`).\n"
     )
 
 
