@@ -103,7 +103,8 @@ def _readiness(target: ChosenController) -> Finding:
 
 
 def _key_and_agents(client: Client) -> Iterator[Finding]:
-    allowed, refused = [], []
+    allowed: list[str] = []
+    refused: list[str] = []
     for scope in _PROBES:
         try:
             (allowed if _may(client, scope) else refused).append(scope)

@@ -111,7 +111,7 @@ def test_an_agent_that_takes_no_calls_fails_and_one_with_an_earlier_version_warn
             "warning",
             "agents",
             "clerk: An earlier version serves.",
-            "podline.toml: idle_seconds: write a number.",
+            "podline.toml: idle_seconds: write less.",
         ],
         ["failed", "agents", "broken: It takes no calls.", "bot.py: write the bot in this file."],
     ]
