@@ -21,7 +21,9 @@ _RETRY_SECONDS: Final = 0.5
 _MOST_CHARACTERS: Final = 500
 _ID_CHARACTERS: Final = 8
 _OUR_OWN: Final = "podline"
-"""The logger of the runner's own lines: what they report is in the session's record as well."""
+"""What begins the logger of the runner's own lines: what they report is in the session's record as well."""
+_OF_MAIN: Final = ("call not begun", "call crashed")
+"""Likewise, events of the runner's main module, whose logger looks like the bot's."""
 
 
 class Timeline(BaseModel):
@@ -120,7 +122,8 @@ def problem_in(line: str) -> str | None:
     fields = event_of(line)
     if fields is None or fields.get("level") not in ("error", "critical"):
         return None
-    if str(fields.get("logger", "")).partition(".")[0] == _OUR_OWN:
+    is_our_own = str(fields.get("logger", "")).partition(".")[0] == _OUR_OWN
+    if is_our_own or fields["event"] in _OF_MAIN:
         return None
     said = str(fields.get("text") or fields["event"]).rstrip(".: ")
     traceback = str(fields.get("exception") or "").strip().splitlines()

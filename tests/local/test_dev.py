@@ -106,7 +106,8 @@ async def test_an_error_that_ends_no_call_is_shown_as_well(dev: Dev, voice: Voic
     try:
         async with calling(dev.url, voice, agent="hello") as (caller, _):
             await caller.hears_bot()
-            await dev.shows("IndexError: list index out of range")
+            await dev.shows("on_client_connected")
+            await dev.shows("list index out of range")
     finally:
         dev.bot.write_text(code)
 

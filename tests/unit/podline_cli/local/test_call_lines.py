@@ -55,6 +55,7 @@ def test_an_error_in_an_event_handler_is_shown_with_the_last_line_of_its_traceba
     "line",
     [
         log_line(logger="podline.runner.session", event="the bot crashed"),
+        log_line(logger="bot", event="call not begun", problem="bot.py can't be imported."),
         log_line(logger="bot", level="info", event="hello"),
         "plain text",
         "{",
