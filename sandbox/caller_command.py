@@ -47,7 +47,7 @@ class Script:
 
 
 @dataclass
-class Report:
+class CallReport:
     """How a call went.
 
     Attributes:
@@ -108,7 +108,7 @@ class _Records:
         except (aiohttp.ClientConnectionError, TimeoutError):
             return True
 
-    async def conclude(self, report: Report) -> None:
+    async def conclude(self, report: CallReport) -> None:
         """Add to the report how the session ended, or where to look."""
         for _ in range(_RECORD_TRIES):
             try:
@@ -124,14 +124,14 @@ class _Records:
         report.remark = f"The session's record may say why: {self.url}"
 
 
-async def converse(script: Script) -> Report:
+async def converse(script: Script) -> CallReport:
     """Make the call, and return how it went.
 
     Raises:
         CallFailedError: No session was started.
         aiohttp.ClientError: Likewise.
     """
-    report = Report()
+    report = CallReport()
     async with aiohttp.ClientSession() as http:
         if script.session is None:
             _say_step(f"Starting a session at {script.base_url} ...")
@@ -223,7 +223,7 @@ def _read_session(source: TextIO) -> tuple[str, RoomAddress]:
     return session["id"], RoomAddress(room["url"], room["token"], room["provider"])
 
 
-def _print_and_exit(report: Report, *, as_json: bool) -> NoReturn:
+def _print_and_exit(report: CallReport, *, as_json: bool) -> NoReturn:
     if as_json:
         sys.stdout.write(f"{report.as_json()}\n")
     elif report.failure is None:

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Final
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from rich.text import Text
 
 from podline.contract.text import printable
+from podline_cli.answers import SessionAnswer
 from podline_cli.log_lines import event_of
-from podline_cli.text import SafeText
 
 Say = Callable[[Text], None]
 
@@ -26,40 +26,21 @@ _OF_MAIN: Final = ("call not begun", "call crashed")
 """Likewise, events of the runner's main module, whose logger looks like the bot's."""
 
 
-class Timeline(BaseModel):
-    """When a call reached its steps."""
-
-    accepted: datetime
-    joined: datetime | None = None
-    ended: datetime | None = None
-
-
-class Call(BaseModel):
-    """What is shown of a session."""
-
-    id: SafeText
-    agent: SafeText
-    phase: SafeText
-    reason: SafeText | None = None
-    message: SafeText | None = None
-    timeline: Timeline
-
-    def line(self) -> Text | None:
-        """Return the line for the phase that the call is in; None for one that needs none."""
-        accepted, timeline = self.timeline.accepted, self.timeline
-        match self.phase:
-            case "starting":
-                return self._line("started", "yellow").append(f"  session {self.id}", "dim")
-            case "live" if timeline.joined is not None:
-                return self._line(f"live after {_seconds(timeline.joined, accepted)}", "green")
-            case "ended" | "failed" if timeline.ended is not None:
-                words = f"{self.phase} after {_seconds(timeline.ended, accepted)}: {self.reason}. "
-                return self._line(words, "red" if self.phase == "failed" else "").append(self.message or "")
-            case _:
-                return None
-
-    def _line(self, words: str, style: str) -> Text:
-        return _head(self.agent, self.id).append(words, style)
+def line_for(call: SessionAnswer) -> Text | None:
+    """Return the line for the phase that a call is in; None for one that needs none."""
+    timeline = call.timeline
+    match call.phase:
+        case "starting":
+            line = _head(call).append("started", "yellow")
+            return line.append(f"  session {call.id}", "dim")
+        case "live" if timeline.joined is not None:
+            return _head(call).append(f"live after {_seconds(timeline.joined, timeline.accepted)}", "green")
+        case "ended" | "failed" if timeline.ended is not None:
+            words = f"{call.phase} after {_seconds(timeline.ended, timeline.accepted)}: {call.reason}. "
+            line = _head(call).append(words, "red" if call.phase == "failed" else "")
+            return line.append(call.message or "")
+        case _:
+            return None
 
 
 class CallLines:
@@ -83,17 +64,17 @@ class CallLines:
                     pass
                 await asyncio.sleep(_RETRY_SECONDS)
 
-    def _show(self, call: Call, tasks: asyncio.TaskGroup) -> None:
+    def _show(self, call: SessionAnswer, tasks: asyncio.TaskGroup) -> None:
         known = self._phases.get(call.id)
         if known == call.phase:
             return
         self._phases[call.id] = call.phase
         if known is None:
             tasks.create_task(self._follow_log(call))
-        if (line := call.line()) is not None:
+        if (line := line_for(call)) is not None:
             self._say(line)
 
-    async def _calls(self) -> AsyncIterator[Call]:
+    async def _calls(self) -> AsyncIterator[SessionAnswer]:
         """Yield each session as it changes."""
         async with self._http.stream("GET", "/v1/events") as response:
             if response.status_code != httpx.codes.OK:
@@ -101,9 +82,9 @@ class CallLines:
                 await asyncio.Event().wait()
             async for line in response.aiter_lines():
                 if line.startswith("data:"):
-                    yield Call.model_validate_json(line.removeprefix("data:").strip())
+                    yield SessionAnswer.model_validate_json(line.removeprefix("data:").strip())
 
-    async def _follow_log(self, call: Call) -> None:
+    async def _follow_log(self, call: SessionAnswer) -> None:
         """Say what goes wrong in a call without ending it, such as in one of the bot's event handlers."""
         try:
             async with self._http.stream(
@@ -111,7 +92,7 @@ class CallLines:
             ) as response:
                 async for line in response.aiter_lines():
                     if (problem := problem_in(line)) is not None:
-                        self._say(_head(call.agent, call.id).append(problem, "red"))
+                        self._say(_head(call).append(problem, "red"))
         except httpx.HTTPError:
             # The controller has gone, and the log with it.
             return
@@ -132,9 +113,9 @@ def problem_in(line: str) -> str | None:
     return printable(f"error: {', '.join(part for part in parts if part)}", _MOST_CHARACTERS)
 
 
-def _head(agent: str, session_id: str) -> Text:
+def _head(call: SessionAnswer) -> Text:
     now = datetime.now().astimezone()
-    return Text().append(f"  {now:%H:%M:%S}  {_short(session_id)}  ", "dim").append(f"{agent}  ")
+    return Text().append(f"  {now:%H:%M:%S}  {_short(call.id)}  ", "dim").append(f"{call.agent}  ")
 
 
 def _short(session_id: str) -> str:

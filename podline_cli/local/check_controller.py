@@ -64,7 +64,7 @@ def _get(target: ChosenController, path: str) -> httpx.Response:
 
 def _unreachable(target: ChosenController, error: Exception) -> Finding:
     sentence = str(unreachable(error, target))
-    what, _, remedy = sentence.partition(": start it")
+    what, _, remedy = sentence.partition(": start ")
     if target.context is None and is_loopback(target.url):
         return warning(
             "controller",
@@ -72,7 +72,7 @@ def _unreachable(target: ChosenController, error: Exception) -> Finding:
             "Start one on this machine with `podline dev`, or name yours with "
             "`podline context set NAME --url URL`.",
         )
-    return failed("controller", f"{what}.", f"Start it{remedy}")
+    return failed("controller", f"{what}.", f"Start {remedy}")
 
 
 def _clock(response: httpx.Response) -> Finding:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +18,7 @@ from podline_cli.local.bots import find_bot
 from podline_cli.local.check_cluster import check_cluster
 from podline_cli.local.check_controller import check_controller, check_remote_rooms
 from podline_cli.local.check_machine import check_bot, check_dev, check_model, check_rooms
-from podline_cli.local.findings import Finding, Status
+from podline_cli.local.findings import CheckStatus, Finding
 from podline_cli.local.plans import DEFAULT_PORT
 from podline_cli.local.variable_files import read_variables
 from podline_cli.options import ContextOption, OutputOption
@@ -28,10 +27,10 @@ from podline_cli.urls import is_loopback
 
 _PATIENCE: Final = Patience(connect=5, read=10, whole=15)
 _STYLES: Final = {
-    Status.OK: "green",
-    Status.WARNING: "yellow",
-    Status.FAILED: "bold red",
-    Status.SKIPPED: "dim",
+    CheckStatus.OK: "green",
+    CheckStatus.WARNING: "yellow",
+    CheckStatus.FAILED: "bold red",
+    CheckStatus.SKIPPED: "dim",
 }
 _WIDTH: Final = 10
 _INDENT: Final = 2 * _WIDTH
@@ -50,7 +49,7 @@ def doctor(context: ContextOption = None, output: OutputOption = OutputFormat.TE
             findings.append(finding)
             if not out.is_json:
                 _show(finding, out)
-    has_failed = any(each.status is Status.FAILED for each in findings)
+    has_failed = any(each.status is CheckStatus.FAILED for each in findings)
     if out.is_json:
         out.json({"ok": not has_failed, "checks": [each.as_json() for each in findings]})
     if has_failed:
@@ -60,17 +59,16 @@ def doctor(context: ContextOption = None, output: OutputOption = OutputFormat.TE
 def examine(client: Client, here: Path) -> Iterator[Finding]:
     """Yield all findings, as seen from a directory."""
     # A controller that is started here reads them so: the environment before `.env`.
-    of_file = read_variables(here / ".env") if find_spec("dotenv") else {}
-    settings = {**of_file, **os.environ}
+    settings = {**read_variables(here / ".env"), **os.environ}
     found = list(check_controller(client))
     yield from found
     yield check_model(settings)
     if is_loopback(client.target.url):
         yield from check_rooms(settings)
-    elif found[0].status is Status.OK:
+    elif found[0].status is CheckStatus.OK:
         yield check_remote_rooms(client)
     yield check_bot(find_bot(None, here))
-    is_running = found[0].status is Status.OK and is_loopback(client.target.url)
+    is_running = found[0].status is CheckStatus.OK and is_loopback(client.target.url)
     yield from check_dev(None if is_running else settings.get("PODLINE_PORT") or DEFAULT_PORT)
     yield from check_cluster(settings, Path.home())
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Status(StrEnum):
+class CheckStatus(StrEnum):
     """How a check ended."""
 
     OK = "ok"
@@ -28,7 +28,7 @@ class Finding:
     """
 
     check: str
-    status: Status
+    status: CheckStatus
     message: str
     remedy: str | None = None
 
@@ -37,16 +37,16 @@ class Finding:
 
 
 def ok(check: str, message: str) -> Finding:
-    return Finding(check, Status.OK, message)
+    return Finding(check, CheckStatus.OK, message)
 
 
 def warning(check: str, message: str, remedy: str) -> Finding:
-    return Finding(check, Status.WARNING, message, remedy)
+    return Finding(check, CheckStatus.WARNING, message, remedy)
 
 
 def failed(check: str, message: str, remedy: str) -> Finding:
-    return Finding(check, Status.FAILED, message, remedy)
+    return Finding(check, CheckStatus.FAILED, message, remedy)
 
 
 def skipped(check: str, message: str) -> Finding:
-    return Finding(check, Status.SKIPPED, message)
+    return Finding(check, CheckStatus.SKIPPED, message)

@@ -68,7 +68,7 @@ async def run(plan: Plan, welcome: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     adopt_orphans()
-    machine = Machine(plan, await Guard.start(plan.scratch, STOP_SECONDS))
+    machine = LocalPrograms(plan, await Guard.start(plan.scratch, STOP_SECONDS))
     stopping = asyncio.create_task(stop.wait())
     starting = asyncio.create_task(machine.start())
     showing: asyncio.Task[None] | None = None
@@ -88,7 +88,7 @@ async def run(plan: Plan, welcome: str) -> None:
         await machine.stop()
 
 
-class Machine:
+class LocalPrograms:
     """The programs of a plan."""
 
     def __init__(self, plan: Plan, guard: Guard) -> None:

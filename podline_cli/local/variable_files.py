@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dotenv import dotenv_values
+
 
 def read_variables(file: Path) -> dict[str, str]:
     """Return the variables of a file; none if there is no such file."""
-    # Installed with the controller, and not needed to list the commands.
-    from dotenv import dotenv_values  # noqa: PLC0415
-
     return {name: value or "" for name, value in dotenv_values(file).items()}

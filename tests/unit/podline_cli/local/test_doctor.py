@@ -13,7 +13,7 @@ import yaml
 
 from podline_cli.local.check_cluster import RIGHTS, check_cluster
 from podline_cli.local.check_machine import check_model
-from podline_cli.local.findings import Status
+from podline_cli.local.findings import CheckStatus
 from testing.processes import ROOT, free_port
 from tests.unit.podline_cli.conftest import Podline
 from tests.unit.podline_cli.fake_api import Answer, FakeApi, agent, problem
@@ -149,9 +149,9 @@ def model_url() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("key", "status"), [(KEY, Status.OK), ("a-wrong-one", Status.FAILED), ("", Status.SKIPPED)]
+    ("key", "status"), [(KEY, CheckStatus.OK), ("a-wrong-one", CheckStatus.FAILED), ("", CheckStatus.SKIPPED)]
 )
-def test_the_models_key_is_tried_and_never_shown(model_url: str, key: str, status: Status) -> None:
+def test_the_models_key_is_tried_and_never_shown(model_url: str, key: str, status: CheckStatus) -> None:
     found = check_model({"GOOGLE_API_KEY": key, "GOOGLE_GEMINI_BASE_URL": model_url})
 
     assert found.status is status
@@ -189,7 +189,7 @@ def kubeconfig(tmp_path: Path) -> dict[str, str]:
 def test_missing_rights_in_the_cluster_are_named(kubeconfig: dict[str, str], tmp_path: Path) -> None:
     [found] = check_cluster(kubeconfig, tmp_path)
 
-    assert found.status is Status.WARNING
+    assert found.status is CheckStatus.WARNING
     assert "delete jobs.batch, delete pods" in found.message
 
 
@@ -198,11 +198,11 @@ def test_they_are_a_failure_where_the_controller_here_runs_its_bots_there(
 ) -> None:
     [found] = check_cluster({**kubeconfig, "PODLINE_RUNTIME": "kubernetes"}, tmp_path)
 
-    assert found.status is Status.FAILED
+    assert found.status is CheckStatus.FAILED
 
 
 def test_without_kubectl_the_check_is_skipped_with_a_note(kubeconfig: dict[str, str], tmp_path: Path) -> None:
     [found] = check_cluster({**kubeconfig, "PATH": "/nowhere"}, tmp_path)
 
-    assert found.status is Status.SKIPPED
+    assert found.status is CheckStatus.SKIPPED
     assert "kubectl" in found.message
