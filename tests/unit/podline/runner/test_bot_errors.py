@@ -88,7 +88,8 @@ def test_where_bots_are_developed_the_message_has_the_last_line_of_the_traceback
 
     assert "shelf" not in ending.message
     assert message_with_error(ending, secrets) == f"{ending.message} The traceback ends with: second line"
-    ending = CallEnding.of_bug(raised(lambda: {}["sekret-key"]))
+    shelves: dict[str, int] = {}
+    ending = CallEnding.of_bug(raised(lambda: shelves["sekret-key"]))
     assert message_with_error(ending, secrets).endswith(" The traceback ends with: KeyError: '***'")
 
 
