@@ -29,6 +29,8 @@ _RTVI_LABEL: Final = "rtvi-ai"
 _RTVI_VERSION: Final = "2.2.0"
 PATIENCE_SECONDS: Final = 20.0
 """How long a caller waits for anything by default."""
+_SILENT_SECONDS: Final = 3.0
+"""How long nothing, not even silence, may come from a bot before a watch asks whether the call is over."""
 _ASK_AGAIN_SECONDS: Final = 0.5
 
 T = TypeVar("T")
@@ -196,9 +198,9 @@ class Caller:
             seconds: How long no frame may have come, not even of silence, before `is_over` is asked.
             is_over: Returns whether the call is over, or nobody is there to ask.
         """
+        began = time.monotonic()
         while not self.bot_left:
-            heard = self.ear.last_frame_at
-            missing = 0.0 if heard is None else time.monotonic() - heard
+            missing = time.monotonic() - (self.ear.last_frame_at or began)
             if missing >= seconds and await is_over():
                 self._note_bot_left()
             else:
@@ -290,12 +292,37 @@ async def calling(
             session_id, room = await start_session(http, base_url, user_id, key, agent)
         if room.provider == "livekit" and livekit_url is not None:
             room = replace(room, url=livekit_url)
-        caller = Caller(voice, np.random.default_rng(0), _line_of(room.provider))
-        try:
-            await caller.join(http, room)
+        async with joined(http, room, voice) as caller:
             yield caller, session_id
-        finally:
-            await caller.close()
+
+
+@asynccontextmanager
+async def joined(
+    http: aiohttp.ClientSession,
+    room: RoomAddress,
+    voice: Voice,
+    is_over: Callable[[], Awaitable[bool]] | None = None,
+) -> AsyncIterator[Caller]:
+    """Hold a call in a room for the length of the block.
+
+    Args:
+        http: Carries the offer.
+        room: Where the bot is.
+        voice: The caller's.
+        is_over: Returns whether the call is over, for a caller who shouldn't wait for a bot that was killed.
+    """
+    caller = Caller(voice, np.random.default_rng(0), _line_of(room.provider))
+    watching = None
+    if is_over is not None:
+        watching = asyncio.create_task(caller.watch_for_silence(_SILENT_SECONDS, is_over))
+    try:
+        await caller.join(http, room)
+        yield caller
+    finally:
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        await caller.close()
 
 
 def _line_of(provider: str) -> NewLine:

@@ -7,20 +7,17 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn, TextIO
 
 import aiohttp
 
-from sandbox.caller import Caller, calling
+from sandbox.caller import Caller, joined
 from sandbox.caller_signalling import CallFailedError, RoomAddress, start_session
 from sandbox.voice import Voice
 
 KEY_VARIABLE: Final = "PODLINE_KEY"
-_SILENT_SECONDS: Final = 3.0
-"""How long nothing may come from a bot before its session's record is read. Bots send silence as well."""
 _RECORD_TRIES: Final = 5
 _RECORD_PAUSE: Final = 0.5
 """A bot leaves a moment before its end is on record."""
@@ -143,10 +140,9 @@ async def converse(script: Script) -> CallReport:
         _say_step(f"Session {report.session_id}: waiting for the bot ...")
         records = _Records(http, f"{script.base_url}/v1/sessions/{report.session_id}", script.key)
         try:
-            async with (
-                calling(script.base_url, Voice(), room=room, livekit_url=script.livekit_url) as (caller, _),
-                _watching(caller, records),
-            ):
+            if room.provider == "livekit" and script.livekit_url is not None:
+                room = replace(room, url=script.livekit_url)
+            async with joined(http, room, Voice(), records.is_over) as caller:
                 report.caller = caller
                 await _follow(script, caller)
         except CallFailedError as error:
@@ -154,16 +150,6 @@ async def converse(script: Script) -> CallReport:
         if report.failure is not None or script.needs_record:
             await records.conclude(report)
     return report
-
-
-@asynccontextmanager
-async def _watching(caller: Caller, records: _Records) -> AsyncIterator[None]:
-    watching = asyncio.create_task(caller.watch_for_silence(_SILENT_SECONDS, records.is_over))
-    try:
-        yield
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
 
 
 async def _follow(script: Script, caller: Caller) -> None:
@@ -208,7 +194,8 @@ def main() -> None:
     try:
         report = asyncio.run(converse(script))
     except KeyboardInterrupt:
-        _say_step("\rInterrupted.")
+        if not options.session:
+            _say_step("\rInterrupted.")
         sys.exit(130)
     except aiohttp.ClientConnectorError:
         sys.exit(f"Nothing answers at {options.url}: start scripts/demo, or correct the address.")
@@ -228,7 +215,7 @@ def _print_and_exit(report: CallReport, *, as_json: bool) -> NoReturn:
         sys.stdout.write(f"{report.as_json()}\n")
     elif report.failure is None:
         sys.stdout.write(f"{report.as_text()}\n")
-    if report.failure is not None:
+    if report.failure is not None and not as_json:
         _say_step(f"The call failed: {report.failure}\n{report.remark}")
     sys.stdout.flush()
     # Threads of aiortc and LiveKit's client that outlast the call hold up or abort a process on its way out.

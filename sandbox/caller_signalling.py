@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -101,6 +102,15 @@ async def _post(
                 return cast("dict[str, Any]", await response.json())
             text = await response.text()
             if response.status < HTTPStatus.INTERNAL_SERVER_ERROR or attempt == _OFFER_TRIES:
-                raise CallFailedError(f"POST {url} was answered with {response.status}: {text}")
+                raise CallFailedError(f"POST {url} was answered with {response.status}: {_detail(text)}")
         await asyncio.sleep(_OFFER_PAUSE)
     raise AssertionError("the last try returns or raises")
+
+
+def _detail(text: str) -> str:
+    """Return what a problem document says; any other answer as it is."""
+    try:
+        detail = json.loads(text)["detail"]
+    except (ValueError, TypeError, KeyError):
+        return text
+    return detail if isinstance(detail, str) else text

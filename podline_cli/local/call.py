@@ -141,9 +141,10 @@ def _show(answer: CallAnswer, out: Output) -> None:
     out.line(f"session {answer.session_id}")
     for each in answer.account:
         out.line(f"{each.at:7.2f} s  {each.line}")
-    if answer.session is not None and answer.session.reason is not None:
-        failed = answer.session.phase == "failed"
-        ending = f"{answer.session.phase}: {answer.session.reason}. {answer.session.message or ''}"
-        out.note(ending.strip(), "red" if failed else "")
-    elif answer.failure is not None and answer.remark:
-        out.note(answer.remark, "red")
+    session = answer.session
+    if session is not None and session.reason is not None:
+        ending = f"{session.phase}: {session.reason}. {session.message or ''}".strip()
+        out.note(ending, "red" if session.phase == "failed" else "")
+    if answer.failure is not None and (session is None or session.phase != "failed"):
+        remark = f" {answer.remark}" if session is None else ""
+        out.note(f"The call failed: {answer.failure}.{remark}", "red")

@@ -114,7 +114,7 @@ async def test_an_error_that_ends_no_call_is_shown_as_well(dev: Dev, voice: Voic
 
 def test_a_call_from_the_terminal_hears_the_bot_and_says_how_it_ended(dev: Dev) -> None:
     done = subprocess.run(  # noqa: S603 - our own command
-        [*PODLINE, "call", "hello", "--say", "hello", "-o", "json"],
+        [*PODLINE, "call", "hello", "--say", "thank you, goodbye", "-o", "json"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "PODLINE_URL": dev.url},
         capture_output=True,
         text=True,
@@ -123,5 +123,5 @@ def test_a_call_from_the_terminal_hears_the_bot_and_says_how_it_ended(dev: Dev) 
     call = json.loads(done.stdout)
 
     assert [each["line"] for each in call["account"] if each["line"].startswith("bot's words")]
-    assert [each["line"] for each in call["account"] if each["line"].startswith("caller says     hello")]
+    assert [each["line"] for each in call["account"] if each["line"].startswith("caller says     thank you")]
     assert call["session"]["reason"] == "caller_left"
