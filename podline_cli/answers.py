@@ -138,6 +138,7 @@ class VersionAnswer(ApiAnswer):
 
     id: SafeText
     hash: SafeText = ""
+    deployed_at: Moment | None = None
     definition: dict[SafeText, object] = Field(default_factory=dict)
 
 

@@ -89,8 +89,7 @@ class Client:
             raise invalid_answer(self.target) from None
 
     def _request(self, method: str, path: str, body: object = None, query: Query | None = None) -> Any:
-        content = {} if body is None else {"json": body}
-        with self._translated(), self._http.stream(method, path, params=query, **content) as response:
+        with self._translated(), self._http.stream(method, path, params=query, json=body) as response:
             self._insist_on_success(response)
             text = self._read(response, MOST_BYTES)
         try:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from podline_cli.answers import ApiAnswer, SessionAnswer
-from podline_cli.client import Client, Patience
+from podline_cli.client import Client, Patience, Query
 from podline_cli.console import Output
 from podline_cli.target import choose_target
 from podline_cli.urls import exposes_key
@@ -49,7 +49,7 @@ def sessions(client: Client, filters: Mapping[str, str]) -> Iterator[tuple[dict[
     """Yield all sessions, newest first, as they were sent and as they are shown."""
     cursor: str | None = None
     for _ in range(_MOST_PAGES):
-        query = {**filters, "limit": _PAGE, **({} if cursor is None else {"cursor": cursor})}
+        query: Query = {**filters, "limit": _PAGE, **({} if cursor is None else {"cursor": cursor})}
         page = client.parse(SessionPageAnswer, client.get("/v1/sessions", query))
         for raw in page.sessions:
             yield raw, client.parse(SessionAnswer, raw)

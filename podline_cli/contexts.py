@@ -87,7 +87,7 @@ def read_contexts(path: Path) -> Contexts:
     try:
         content = _content(path)
     except OSError as error:
-        raise _unusable(path, error.strerror) from None
+        raise _unusable(path, error.strerror or str(error)) from None
     try:
         return Contexts() if content is None else _parsed(parse_toml(content.decode()))
     except UnicodeDecodeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import pairwise
@@ -63,7 +64,7 @@ def _parts(session: SessionAnswer, now: datetime, bar: int, *, has_words: bool) 
     if session.usage.models:
         yield _models(session)
     if session.phase == "failed":
-        yield Text.assemble("\nThe whole log: ", (f"podline logs {session.id}", "bold"))
+        yield Text.assemble("\nThe whole log: ", (f"podline logs {shlex.quote(session.id)}", "bold"))
     if session.diagnostics is not None:
         yield from _diagnostics(session.diagnostics.events, session.diagnostics.log)
 
@@ -95,7 +96,7 @@ def _timeline(session: SessionAnswer, now: datetime, width: int, words: Mapping[
     reached = session.timeline.reached()
     accepted = session.timeline.accepted
     at = {name: (moment - accepted).total_seconds() for name, moment in reached.items()}
-    scale = _scale(at, session.lasted(now))
+    scale = _scale(session, at, session.lasted(now))
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column()
@@ -121,12 +122,14 @@ def _timeline(session: SessionAnswer, now: datetime, width: int, words: Mapping[
     return table
 
 
-def _scale(at: dict[str, float], lasted: float) -> float:
-    """Return how many seconds a bar's width stands for: the start-up, or all of a session without a call."""
-    if "first_speech" in at:
-        # The rest of the call would leave nothing to see of its beginning.
-        return max(at["first_speech"] * 1.25, 0.001)
-    return max(*at.values(), 0.001) if "ended" in at else max(lasted, 0.001)
+def _scale(session: SessionAnswer, at: Mapping[str, float], lasted: float) -> float:
+    """Return how many seconds a bar's width stands for."""
+    start_up = max(seconds for name, seconds in at.items() if name != "ended")
+    if session.phase in ("starting", "failed") and "first_speech" not in at:
+        # What it waited for in vain is what there is to see.
+        return max(lasted, 0.001)
+    # The rest of the call would leave nothing to see of its beginning.
+    return max(start_up * 1.25, 0.001)
 
 
 def _talk(session: SessionAnswer, now: datetime, width: int) -> Table | None:

@@ -18,6 +18,7 @@ _CODES: Final[dict[int, ExitCode]] = {
     HTTPStatus.FORBIDDEN: ExitCode.NOT_ALLOWED,
     HTTPStatus.NOT_FOUND: ExitCode.NOT_FOUND,
 }
+_UNKNOWN_OPERATION: Final = ("not_found", "method_not_allowed")
 _MOST_OF_A_SENTENCE: Final = 2000
 
 
@@ -47,6 +48,11 @@ def error_of(response: httpx.Response, content: bytes, target: ChosenController)
     problem, detail = _problem(content)
     if not problem:
         return _of_something_else(response, target)
+    if problem in _UNKNOWN_OPERATION:
+        return CommandError(
+            f"The controller at {target.url} ({target.source}) doesn't know this operation: it is of an "
+            "earlier release than this command, so upgrade it."
+        )
     return RefusedError(
         _sentence(response.status_code, detail, target),
         code=_CODES.get(response.status_code, ExitCode.FAILED),

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from podline_cli.answers import AgentAnswer, AgentListAnswer
+from podline_cli.answers import AgentAnswer, AgentListAnswer, VersionAnswer
 from podline_cli.connection import agent_path, connect
 from podline_cli.console import Output, OutputFormat
+from podline_cli.durations import clock, rfc3339, utc_now
 from podline_cli.errors import CommandError, ExitCode
 from podline_cli.options import AgentArgument, ContextOption, OutputOption
 from podline_cli.text import cell
@@ -104,10 +105,11 @@ def show_agent(found: AgentAnswer, out: Output) -> None:
     for key, given in (found.version.definition if found.version else {}).items():
         out.fact(key, cell(given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)))
     if found.versions:
+        active = version_of(found)
         out.table(
-            ("VERSION", "HASH", "ACTIVE"),
+            ("VERSION", "HASH", "DEPLOYED", "ACTIVE"),
             (
-                (each.id, each.hash[:12], "yes" if each.id == version_of(found) else "")
+                (each.id, each.hash[:12], _deployed(each, out), "yes" if each.id == active else "")
                 for each in found.versions
             ),
         )
@@ -115,6 +117,12 @@ def show_agent(found: AgentAnswer, out: Output) -> None:
 
 def version_of(found: AgentAnswer) -> str:
     return found.version.id if found.version is not None else "none"
+
+
+def _deployed(version: VersionAnswer, out: Output) -> str:
+    if version.deployed_at is None:
+        return ""
+    return clock(version.deployed_at, utc_now()) if out.is_pretty else rfc3339(version.deployed_at)
 
 
 def _row(found: AgentAnswer) -> tuple[str, ...]:

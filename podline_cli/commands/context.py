@@ -87,7 +87,7 @@ def set_context(
     if where is None:
         raise CommandError(f"The context {name} is new: add --url URL.", code=ExitCode.USAGE)
     where = checked_url(where)
-    key = _read_key(key_file, out) if key_stdin or key_file is not None else _kept_key(before, where, out)
+    key = _read_key(key_file) if key_stdin or key_file is not None else _kept_key(before, where, out)
     context = Context(where, key)
     contexts = contexts.with_context(name, context)
     write_contexts(path, contexts)
@@ -156,7 +156,7 @@ def _kept_key(before: Context | None, url: str, out: Output) -> str | None:
     return None
 
 
-def _read_key(path: Path | None, out: Output) -> str:
+def _read_key(path: Path | None) -> str:
     if path is not None:
         try:
             with path.open(encoding="utf-8") as file:
@@ -166,5 +166,5 @@ def _read_key(path: Path | None, out: Output) -> str:
                 f"The key can't be read from {path}: name a file with the key alone.", code=ExitCode.USAGE
             ) from None
     if sys.stdin.isatty():
-        return checked_key(getpass.getpass("Key: ", out.errors.file).strip())
+        return checked_key(getpass.getpass("Key: ", sys.stderr).strip())
     return checked_key(sys.stdin.read(_MOST_CHARACTERS).strip())

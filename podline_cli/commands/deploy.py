@@ -29,6 +29,12 @@ _MOST_BYTES: Final = 256 * 1024
 _MOST_FAILURES: Final = 10
 """How many questions in a row a controller may leave unanswered, as one does that is replaced meanwhile."""
 
+_SAYS_NOTHING_OF_THE_DEFINITION: Final = (
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+
 
 def deploy(
     directory: Annotated[
@@ -127,7 +133,7 @@ def _put(client: Client, name: str, body: object) -> Any:
     try:
         return client.put(agent_path(name), body)
     except RefusedError as error:
-        if error.code == ExitCode.NOT_ALLOWED or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if error.code == ExitCode.NOT_ALLOWED or error.status in _SAYS_NOTHING_OF_THE_DEFINITION:
             raise
         raise CommandError(f"{name} was not deployed: {error}", code=ExitCode.DEPLOY_REFUSED) from error
 

@@ -63,7 +63,13 @@ def session(session_id: str = "cart-7f3a", **fields: Any) -> dict[str, Any]:
 
 
 def version(serial: int) -> dict[str, Any]:
-    return {"id": f"{serial}-5c0f3d9a", "serial": serial, "hash": HASH, "definition": {"image": "shop:1"}}
+    return {
+        "id": f"{serial}-5c0f3d9a",
+        "serial": serial,
+        "hash": HASH,
+        "deployed_at": "2026-11-30T09:00:00Z",
+        "definition": {"image": "shop:1"},
+    }
 
 
 def agent(name: str = "shopping", **fields: Any) -> dict[str, Any]:

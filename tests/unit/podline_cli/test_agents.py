@@ -41,7 +41,7 @@ def test_an_agent_is_shown_with_its_versions(at: Podline, api: FakeApi) -> None:
     lines = at("agent", "shopping").out.splitlines()
 
     assert "image\tshop:1" in lines
-    assert "2-5c0f3d9a\t5c0f3d9a5c0f\tyes" in lines
+    assert "2-5c0f3d9a\t5c0f3d9a5c0f\t2026-11-30T09:00:00.000Z\tyes" in lines
 
 
 def test_an_agent_of_a_controller_that_lists_no_versions_is_shown_without(at: Podline, api: FakeApi) -> None:
@@ -93,6 +93,7 @@ def test_a_refused_deployment_in_json_is_on_standard_output(at: Podline, api: Fa
     [
         (422, "agent_invalid", "pcc-deploy.toml: image: write an image with its tag."),
         (409, "agent_defined_by_file", "agents/clerk defines it: change that directory."),
+        (501, "not_implemented", "Agents are directories here: change the agent's own."),
     ],
 )
 def test_a_definition_that_the_controller_refuses_ends_deploy_with_its_sentence(
@@ -108,6 +109,14 @@ def test_a_key_that_may_not_deploy_is_no_refused_deployment(at: Podline, api: Fa
     api.answers["PUT", "/v1/agents/clerk"] = problem(403, "forbidden", "The key lacks the scope admin.")
 
     assert at("deploy", str(project)).code == ExitCode.NOT_ALLOWED
+
+
+def test_a_controller_that_is_in_trouble_is_no_refused_deployment(
+    at: Podline, api: FakeApi, project: Path
+) -> None:
+    api.answers["PUT", "/v1/agents/clerk"] = problem(503, "runtime_unavailable", "The cluster is away.")
+
+    assert at("deploy", str(project)).code == ExitCode.FAILED
 
 
 def test_deploy_without_waiting_says_what_serves_until_then(at: Podline, api: FakeApi, project: Path) -> None:

@@ -60,6 +60,14 @@ def test_a_refusal_is_the_controller_s_own_sentence(at: Podline, api: FakeApi) -
     assert at("ps").err == "The cluster is away. Try later.\n"
 
 
+def test_a_controller_of_an_earlier_release_is_named_as_one(at: Podline, api: FakeApi) -> None:
+    api.answers["PUT", "/v1/drain"] = problem(404, "not_found", "There is nothing at this address.")
+    outcome = at("drain")
+
+    assert outcome.code == ExitCode.FAILED
+    assert "earlier release" in outcome.err
+
+
 def test_a_status_that_no_standard_has_fails_like_any_other(at: Podline, api: FakeApi) -> None:
     api.answers["GET", "/v1/agents"] = problem(499, "odd", "This is odd.")
 

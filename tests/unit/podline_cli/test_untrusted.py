@@ -33,7 +33,7 @@ def poisoned(value: Any) -> Any:
     if isinstance(value, dict):
         return {
             f"{name}{EVIL}" if name in ("gemini-live", "search_products", "image") else name: (
-                part if name in ("timeline", "created_at") else poisoned(part)
+                part if name in ("timeline", "created_at", "deployed_at") else poisoned(part)
             )
             for name, part in value.items()
         }
