@@ -58,7 +58,7 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
         settings=settings,
         supervisor=supervisor,
         runtime=parts.runtime,
-        gate=Gate(parts.keys),
+        gate=Gate(parts.keys, access.default_agent),
         signer=parts.signer,
         ice=ice,
         clock=clock,

@@ -119,7 +119,7 @@ PASSED_ON: Final = (
         description="Show the last line of a bot's traceback in the session's message, and all of it in "
         "the bot's log. It may contain a secret or what a caller said, so set it only where bots are "
         "developed. `podline dev` sets it.",
-        default="false",
+        example="true",
     ),
     Variable(
         name=environment.SSL_CERT_FILE,

@@ -113,7 +113,7 @@ class LocalPrograms:
             agents = plan.scratch / "agents"
             place_among_agents(plan.bot, agents)
             write_variables(plan.bot, agents, variables_for(plan.bot, os.environ, sandbox))
-            variables["PODLINE_AGENTS"] = str(agents)
+            variables |= {"PODLINE_AGENTS": str(agents), "PODLINE_DEFAULT_AGENT": plan.bot.name}
         with step("Starting the controller"):
             command = [str(Path(sys.executable).parent / "podline"), "serve"]
             controller = await self._start("controller", command, variables, STOP_SECONDS)

@@ -82,6 +82,11 @@ async def test_an_edited_greeting_is_spoken_in_the_next_call(dev: Dev, voice: Vo
     await dev.shows("caller_left")
 
 
+async def test_the_page_calls_the_bot_without_being_told_its_name(dev: Dev) -> None:
+    async with httpx.AsyncClient(base_url=dev.url) as client:
+        assert (await client.get("/start/agents")).json()["default"] == "hello"
+
+
 async def test_a_bot_that_breaks_is_shown_with_the_last_line_of_its_traceback(dev: Dev, voice: Voice) -> None:
     code = dev.bot.read_text()
     dev.edit("load_dotenv()\n", "load_dotenv()\nshelf = {}['oak']\n")
