@@ -95,8 +95,14 @@ class _Records:
         """
         headers = {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
         async with self.http.get(self.url, headers=headers, timeout=_ANSWER) as response:
-            record: dict[str, Any] = await response.json() if response.ok else {}
-            return record
+            if not response.ok:
+                return {}
+            try:
+                record = await response.json(content_type=None)
+            except ValueError:
+                # A proxy's page, for example.
+                return {}
+            return record if isinstance(record, dict) else {}
 
     async def is_over(self) -> bool:
         """Return whether the session has ended, or its controller is gone."""
