@@ -60,7 +60,7 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
         runtime=parts.runtime,
         agent_editor=parts.agent_editor,
         secret_sets=parts.secret_sets,
-        gate=Gate(parts.keys),
+        gate=Gate(parts.keys, access.default_agent),
         signer=parts.signer,
         ice=ice,
         clock=clock,

@@ -13,6 +13,7 @@
 
 # ruff: noqa: N818 - named like their reasons
 
+import traceback
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -24,6 +25,12 @@ def first_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def last_line(error: BaseException) -> str:
+    """Return the last line of an error's traceback: its type and its own text, which may contain anything."""
+    lines = "".join(traceback.format_exception_only(first_cause(error))).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__
 
 
 class BotError(Exception):

@@ -36,7 +36,12 @@ class Command:
     panel: str
 
 
-LOCAL: Final[tuple[Command, ...]] = ()
+LOCAL: Final = (
+    Command("init", "podline_cli.local.init", "init", THIS_MACHINE),
+    Command("dev", "podline_cli.local.dev", "dev", THIS_MACHINE),
+    Command("call", "podline_cli.local.call", "call", THIS_MACHINE),
+    Command("doctor", "podline_cli.local.doctor", "doctor", THIS_MACHINE),
+)
 
 REMOTE: Final = (
     Command("ps", "podline_cli.commands.listing", "ps", CALLS),

@@ -6,13 +6,10 @@ makes a call and prints how it went. Tests and the benchmark use `calling`.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
-import os
-import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -32,9 +29,9 @@ _RTVI_LABEL: Final = "rtvi-ai"
 _RTVI_VERSION: Final = "2.2.0"
 PATIENCE_SECONDS: Final = 20.0
 """How long a caller waits for anything by default."""
-_RECORD_TRIES: Final = 5
-_RECORD_PAUSE: Final = 0.5
-"""A bot leaves a moment before its end is on record."""
+_SILENT_SECONDS: Final = 3.0
+"""How long nothing, not even silence, may come from a bot before a watch asks whether the call is over."""
+_ASK_AGAIN_SECONDS: Final = 0.5
 
 T = TypeVar("T")
 NewLine = Callable[
@@ -192,6 +189,23 @@ class Caller:
         """Wait until the bot has left the call."""
         await self._until(lambda: self.bot_left or None, "the bot to leave", within)
 
+    async def watch_for_silence(self, seconds: float, is_over: Callable[[], Awaitable[bool]]) -> None:
+        """Note that the bot has left once nothing at all comes from it and the call is over.
+
+        A bot that is killed says no goodbye, and a WebRTC connection takes half a minute to notice.
+
+        Args:
+            seconds: How long no frame may have come, not even of silence, before `is_over` is asked.
+            is_over: Returns whether the call is over, or nobody is there to ask.
+        """
+        began = time.monotonic()
+        while not self.bot_left:
+            missing = time.monotonic() - (self.ear.last_frame_at or began)
+            if missing >= seconds and await is_over():
+                self._note_bot_left()
+            else:
+                await asyncio.sleep(max(seconds - missing, _ASK_AGAIN_SECONDS))
+
     async def close(self) -> None:
         """Hang up. Repeating it does nothing."""
         await self._line.close()
@@ -202,12 +216,16 @@ class Caller:
 
     def account(self) -> list[str]:
         """Return the call so far, one line for each thing said, heard or received, in order."""
+        return [f"{at:7.2f} s  {line}" for at, line in self.entries()]
+
+    def entries(self) -> list[tuple[float, str]]:
+        """Return the call so far: for each thing, the seconds since the call was connected, and a line."""
         began = 0.0 if self.connected_at is None else self.connected_at
         lines = [(at, f"caller says     {words}{self._answered(ended)}") for at, ended, words in self.spoken]
         lines += [(sound.began, _heard(sound)) for sound in self.ear.stretches]
         lines += [(at, f"bot's words     {words}") for at, words in _bot_turns(self.messages)]
         lines += [(message.at, line) for message in self.messages if (line := _described(message))]
-        return [f"{at - began:7.2f} s  {line}" for at, line in sorted(lines)]
+        return [(at - began, line) for at, line in sorted(lines)]
 
     def _answered(self, ended: float) -> str:
         heard = self.ear.first_sound(ended)
@@ -218,16 +236,12 @@ class Caller:
             async with asyncio.timeout(within):
                 while (result := found()) is None:
                     if self.bot_left:
-                        raise CallFailedError(f"the bot left, and {what} never came{self._so_far()}")
+                        raise CallFailedError(f"the bot left, and {what} never came", self.account())
                     self._changed.clear()
                     await self._changed.wait()
                 return result
         except TimeoutError:
-            raise CallFailedError(f"waited {within:.0f} s in vain for {what}{self._so_far()}") from None
-
-    def _so_far(self) -> str:
-        lines = self.account()
-        return "; the call so far:\n" + "\n".join(lines) if lines else ""
+            raise CallFailedError(f"waited {within:.0f} s in vain for {what}", self.account()) from None
 
     def _new_line(self) -> CallerLine | LiveKitLine:
         return self._make_line(self._random, self.ear, self._receive, self._note_bot_left)
@@ -278,12 +292,37 @@ async def calling(
             session_id, room = await start_session(http, base_url, user_id, key, agent)
         if room.provider == "livekit" and livekit_url is not None:
             room = replace(room, url=livekit_url)
-        caller = Caller(voice, np.random.default_rng(0), _line_of(room.provider))
-        try:
-            await caller.join(http, room)
+        async with joined(http, room, voice) as caller:
             yield caller, session_id
-        finally:
-            await caller.close()
+
+
+@asynccontextmanager
+async def joined(
+    http: aiohttp.ClientSession,
+    room: RoomAddress,
+    voice: Voice,
+    is_over: Callable[[], Awaitable[bool]] | None = None,
+) -> AsyncIterator[Caller]:
+    """Hold a call in a room for the length of the block.
+
+    Args:
+        http: Carries the offer.
+        room: Where the bot is.
+        voice: The caller's.
+        is_over: Returns whether the call is over, for a caller who shouldn't wait for a bot that was killed.
+    """
+    caller = Caller(voice, np.random.default_rng(0), _line_of(room.provider))
+    watching = None
+    if is_over is not None:
+        watching = asyncio.create_task(caller.watch_for_silence(_SILENT_SECONDS, is_over))
+    try:
+        await caller.join(http, room)
+        yield caller
+    finally:
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        await caller.close()
 
 
 def _line_of(provider: str) -> NewLine:
@@ -330,93 +369,7 @@ def _described(message: Message) -> str | None:
             return None
 
 
-async def _converse(
-    base_url: str, sentences: list[str], livekit_url: str | None, agent: str | None
-) -> list[str]:
-    _report(f"Starting a session at {base_url} ...")
-    async with aiohttp.ClientSession() as http:
-        session_id, room = await start_session(http, base_url, None, None, agent)
-        _report(f"Session {session_id}: waiting for the bot ...")
-        try:
-            async with calling(base_url, Voice(), room=room, livekit_url=livekit_url) as (caller, _):
-                await caller.hears_bot()
-                _report("The bot speaks ...")
-                await caller.bot_quiet()
-                for sentence in sentences:
-                    _report(f"Saying: {sentence} ...")
-                    await caller.say(sentence)
-                    await caller.hears_bot()
-                    _report("The bot answers ...")
-                    await _hear_out(caller, may_leave=sentence is sentences[-1])
-                return [f"session {session_id}", *caller.account()]
-        except CallFailedError as error:
-            record = await _on_record(http, f"{base_url}/v1/sessions/{session_id}")
-            raise CallFailedError(f"{error}\n{record}") from None
-
-
-async def _hear_out(caller: Caller, *, may_leave: bool) -> None:
-    """Wait until the bot is silent. It may leave meanwhile, as after a goodbye."""
-    try:
-        await caller.bot_quiet()
-    except CallFailedError:
-        if not (may_leave and caller.bot_left):
-            raise
-
-
-async def _on_record(http: aiohttp.ClientSession, url: str) -> str:
-    """Return how a session ended, in one line, or where to look."""
-    for _ in range(_RECORD_TRIES):
-        try:
-            async with http.get(url) as response:
-                record = await response.json() if response.ok else {}
-        except aiohttp.ClientConnectionError:
-            return "The controller no longer answers."
-        if record.get("reason") is not None:
-            return f"On the session's record: {record['reason']}. {record['message']}"
-        await asyncio.sleep(_RECORD_PAUSE)
-    return f"The session's record may say why: {url}"
-
-
-def _report(step: str) -> None:
-    sys.stderr.write(f"{step}\n")
-    sys.stderr.flush()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m sandbox.caller", description="Call a bot and print how the call went."
-    )
-    parser.add_argument("url", help="the controller's URL, such as http://127.0.0.1:7860")
-    parser.add_argument(
-        "--say",
-        action="append",
-        default=[],
-        metavar="SENTENCE",
-        help="a sentence to say; repeat the option for more sentences",
-    )
-    parser.add_argument(
-        "--agent", metavar="NAME", help="the agent to call (default: the controller's default agent)"
-    )
-    parser.add_argument(
-        "--livekit",
-        metavar="URL",
-        help="LiveKit's URL as seen from this machine, if it differs from the one that callers get",
-    )
-    options = parser.parse_args()
-    try:
-        account = asyncio.run(_converse(options.url.rstrip("/"), options.say, options.livekit, options.agent))
-    except KeyboardInterrupt:
-        _report("\rInterrupted.")
-        sys.exit(130)
-    except aiohttp.ClientConnectorError:
-        sys.exit(f"Nothing answers at {options.url}: start scripts/demo, or correct the address.")
-    except (CallFailedError, aiohttp.ClientError) as error:
-        sys.exit(f"The call failed: {error}")
-    sys.stdout.write("\n".join(account) + "\n")
-    sys.stdout.flush()
-    # Threads of LiveKit's client that call back into an interpreter on its way out abort the process.
-    os._exit(0)
-
-
 if __name__ == "__main__":
+    from sandbox.caller_command import main
+
     main()

@@ -57,13 +57,22 @@ class Mouth(MediaStreamTrack):
         """Begin to speak, and return a future of the moment the last sample went out.
 
         Like a sound card, the track sends a frame when its last sample would have been recorded, so that
-        moment is the end of the speech. It is a value of `time.monotonic`.
+        moment is the end of the speech. It is a value of `time.monotonic`. A connection that breaks ends the
+        track and with it the speech.
         """
         if self._utterance.size:
             raise RuntimeError("the caller is still speaking")
-        self._utterance = speech
-        self._finished = asyncio.get_running_loop().create_future()
-        return self._finished
+        finished = self._finished = asyncio.get_running_loop().create_future()
+        if self.readyState == "live":
+            self._utterance = speech
+        else:
+            self._finish()
+        return finished
+
+    def stop(self) -> None:
+        super().stop()
+        self._utterance = self._utterance[:0]
+        self._finish()
 
     async def recv(self) -> AudioFrame:
         if self.readyState != "live":
@@ -84,12 +93,15 @@ class Mouth(MediaStreamTrack):
         mixed = np.zeros(_FRAME) if self.is_muted else self._random.normal(0, NOISE, _FRAME)
         spoken, self._utterance = self._utterance[:_FRAME], self._utterance[_FRAME:]
         mixed[: spoken.size] += spoken
-        if self._finished is not None and not self._utterance.size:
-            # The caller may have given up waiting.
-            if not self._finished.done():
-                self._finished.set_result(time.monotonic())
-            self._finished = None
+        if not self._utterance.size:
+            self._finish()
         return mixed.clip(-32_768, 32_767).astype(np.int16)
+
+    def _finish(self) -> None:
+        # The caller may have given up waiting.
+        if self._finished is not None and not self._finished.done():
+            self._finished.set_result(time.monotonic())
+        self._finished = None
 
 
 class Track(Protocol):
@@ -125,12 +137,14 @@ class Ear:
 
     Attributes:
         frames: How many frames came, 20 ms each.
+        last_frame_at: When the last of them came, by the clock; None before the first.
         gaps: How many of them came so late, by the sender's own clock, that a player had run dry.
     """
 
     on_frame: Callable[[], None]
     clock: Callable[[], float] = time.monotonic
     frames: int = 0
+    last_frame_at: float | None = None
     gaps: int = 0
     _clock_difference: float = math.inf
     _loud: deque[float] = field(default_factory=lambda: deque(maxlen=_AUDIBLE_FRAMES))
@@ -172,6 +186,7 @@ class Ear:
 
     def _note(self, level: float, now: float) -> None:
         self.frames += 1
+        self.last_frame_at = now
         if level >= _SOUND:
             if self.quiet_for(now) > _PAUSE or not self.stretches:
                 self.stretches.append(Stretch(now, now))

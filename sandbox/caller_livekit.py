@@ -124,6 +124,7 @@ class LiveKitLine:
             await self._source.capture_frame(rtc.AudioFrame(samples.tobytes(), RATE, 1, samples.size))
 
     def _note_end(self) -> None:
+        self.mouth.stop()
         self._on_end()
 
     def _note_gone(self, participant: rtc.RemoteParticipant) -> None:

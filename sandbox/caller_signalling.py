@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -16,7 +18,16 @@ _OFFER_PAUSE: Final = 2.0
 
 
 class CallFailedError(Exception):
-    """The call could not be made or did not go as it was to; the sentence says how."""
+    """The call could not be made or did not go as it was to; the sentence says how.
+
+    Attributes:
+        sentence: what went wrong, without the call so far.
+    """
+
+    def __init__(self, sentence: str, so_far: Sequence[str] = ()) -> None:
+        """`so_far` is the account of the call until then."""
+        super().__init__("\n".join([f"{sentence}; the call so far:", *so_far]) if so_far else sentence)
+        self.sentence = sentence
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,15 @@ async def _post(
                 return cast("dict[str, Any]", await response.json())
             text = await response.text()
             if response.status < HTTPStatus.INTERNAL_SERVER_ERROR or attempt == _OFFER_TRIES:
-                raise CallFailedError(f"POST {url} was answered with {response.status}: {text}")
+                raise CallFailedError(f"POST {url} was answered with {response.status}: {_detail(text)}")
         await asyncio.sleep(_OFFER_PAUSE)
     raise AssertionError("the last try returns or raises")
+
+
+def _detail(text: str) -> str:
+    """Return what a problem document says; any other answer as it is."""
+    try:
+        detail = json.loads(text)["detail"]
+    except (ValueError, TypeError, KeyError):
+        return text
+    return detail if isinstance(detail, str) else text

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from controller.agents.key_types import DefinitionKey
 from controller.agents.keys import DEPLOY_FILE, KEYS, PODLINE_FILE, PROFILES
-from controller.core.agents import NAME_PATTERN, AgentDefinition
+from controller.core.agents import AgentDefinition
+from podline.contract.agents import NAME_PATTERN
 from podline.contract.nesting import MOST_LEVELS, is_too_deep
 
 MOST_BYTES: Final = 64 * 1024

@@ -145,9 +145,8 @@ class AgentFiles:
         directory = self._directories.get(known.owner) if known is not None else None
         if directory is None:
             return None
-        secret_set = agent.definition.secret_set
         try:
-            variables = {} if secret_set is None else read_secret_set(path_of(self._root, secret_set))
+            variables = read_secret_set(self._secrets_of(agent.definition))
         except InvalidSecretSet as error:
             raise OSError(0, str(error)) from error
         return AgentHome(directory=directory.path, secret_set=variables)
@@ -220,12 +219,15 @@ class AgentFiles:
                 f"{PODLINE_FILE}: panel: write {definition.panel}.html beside this file, as UTF-8 and in at "
                 f"most {MOST_PANEL_BYTES} bytes."
             )
-        if definition.secret_set is not None:
-            try:
-                read_secret_set(path_of(self._root, definition.secret_set))
-            except InvalidSecretSet as error:
-                return str(error)
+        try:
+            read_secret_set(self._secrets_of(definition))
+        except InvalidSecretSet as error:
+            return str(error)
         return None
+
+    def _secrets_of(self, definition: AgentDefinition) -> Path:
+        """Return the file of an agent's variables, which has the agent's name unless it names another."""
+        return path_of(self._root, definition.secret_set or definition.name)
 
     def _notes(self, definition: AgentDefinition) -> Iterator[str]:
         """Yield what has no effect on this machine."""

@@ -21,7 +21,8 @@ from controller.agents.key_types import (
     whole,
     without_repetition,
 )
-from controller.core.agents import NAME_PATTERN, Redaction, RoomKind
+from controller.core.agents import Redaction, RoomKind
+from podline.contract.agents import NAME_PATTERN
 
 DEPLOY_FILE: Final = "pcc-deploy.toml"
 PODLINE_FILE: Final = "podline.toml"

@@ -10,9 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
-NAME_PATTERN: Final = "(?!start)[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?"
-"""An agent's name. Pipecat's client cuts the first `/start` out of a URL, so no name begins with `start`."""
-
 DEFAULT_AGENT: Final = "shopping"
 """The agent of a fresh install, and of a request that names none: the assistant in `bot/`."""
 

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from controller.core.agents import NAME_PATTERN
+from podline.contract.agents import NAME_PATTERN
 from podline.contract.arithmetic import by_service
 from podline.contract.usage import ModelUsage, Tokens, Usage
 

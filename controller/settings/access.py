@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, PositiveInt, SecretStr, model_validator
 
+from controller.core.agents import DEFAULT_AGENT
 from controller.settings.variables import COMMA_SEPARATED, Group, variable
+from podline.contract.agents import NAME_PATTERN
 
 _LEAST_SECRET_CHARACTERS: Final = 16
 
@@ -21,6 +24,13 @@ def _long_enough(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _agent_name(name: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ValueError("is no agent's name: 1 to 40 of a-z, 0-9 and -, not beginning with start")
+    return name
+
+
+_AgentName = Annotated[str, AfterValidator(_agent_name)]
 LongSecret = Annotated[SecretStr, AfterValidator(_long_enough)]
 
 
@@ -35,6 +45,12 @@ class AccessSettings(Group):
         "key to some agents. Without the file, "
         "anybody on this machine may do everything, and nobody else may do anything.",
         example="/path/to/keys.json",
+    )
+    default_agent: _AgentName = variable(
+        "PODLINE_DEFAULT_AGENT",
+        "The agent of a start that names none, and of the page. A key that is limited to one agent starts "
+        "that one.",
+        default=DEFAULT_AGENT,
     )
     secret: LongSecret | None = variable(
         "PODLINE_SECRET",

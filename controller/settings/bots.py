@@ -115,6 +115,13 @@ PASSED_ON: Final = (
         unit="seconds",
     ),
     Variable(
+        name=environment.SHOW_ERRORS,
+        description="Show the last line of a bot's traceback in the session's message, and all of it in "
+        "the bot's log. It may contain a secret or what a caller said, so set it only where bots are "
+        "developed. `podline dev` sets it.",
+        example="true",
+    ),
+    Variable(
         name=environment.SSL_CERT_FILE,
         description="The certificates to trust. The sandbox sets it.",
         example="/path/to/certificate.pem",

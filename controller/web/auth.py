@@ -13,10 +13,11 @@ from typing import Annotated, Final, Protocol
 import msgspec
 from starlette.datastructures import Headers
 
-from controller.core.agents import DEFAULT_AGENT, NAME_PATTERN
+from controller.core.agents import DEFAULT_AGENT
 from controller.core.errors import AgentNotFound, Forbidden, Unauthorized
 from controller.core.session import ANONYMOUS
 from controller.web.errors import UnsupportedMediaType
+from podline.contract.agents import NAME_PATTERN
 
 
 class KeyScope(StrEnum):
@@ -60,9 +61,11 @@ class AgentAccess:
 
     Attributes:
         agents: their names; None for all.
+        usual: the controller's default.
     """
 
     agents: frozenset[str] | None = None
+    usual: str = DEFAULT_AGENT
 
     def includes(self, agent: str) -> bool:
         return self.agents is None or agent in self.agents
@@ -70,7 +73,7 @@ class AgentAccess:
     @property
     def default(self) -> str:
         """The agent of a request that names none. It may be one that the request can't start."""
-        return next(iter(self.agents)) if self.agents is not None and len(self.agents) == 1 else DEFAULT_AGENT
+        return next(iter(self.agents)) if self.agents is not None and len(self.agents) == 1 else self.usual
 
     def chosen(self, agent: str | None) -> str:
         """Return the agent to start, given the one that the request names.
@@ -140,8 +143,10 @@ class Gate:
     `OwnPagesOnly` ensures that a request comes from this machine, and not from a web page of another site.
     """
 
-    def __init__(self, keys: Sequence[Key] | None) -> None:
+    def __init__(self, keys: Sequence[Key] | None, default_agent: str = DEFAULT_AGENT) -> None:
+        """Take the keys, None if there are none, and the agent of a request that names none."""
         self._keys = keys
+        self._default_agent = default_agent
 
     @property
     def asks_for_keys(self) -> bool:
@@ -155,7 +160,7 @@ class Gate:
     def access(self, headers: Headers) -> AgentAccess:
         """Return which agents a request may know of: all, unless its key is limited to some."""
         key = self.find(headers)
-        return AgentAccess(None if key is None else key.agents)
+        return AgentAccess(None if key is None else key.agents, self._default_agent)
 
     def check(self, headers: Headers, scope: KeyScope) -> None:
         """Check that a request may do what `scope` says.

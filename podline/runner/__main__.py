@@ -17,7 +17,7 @@ from loguru import logger
 from podline.contract import environment as env
 from podline.errors import BotError, ConfigInvalid
 from podline.runner.attendance import Attendance, CallLimits
-from podline.runner.bot_errors import ending_of_bot
+from podline.runner.bot_errors import ending_of_bot, message_with_error
 from podline.runner.bot_file import BotFile, find_bot_file, load_bot_file
 from podline.runner.channel.outbox import Outbox
 from podline.runner.dry_start import start_dry
@@ -50,11 +50,16 @@ def main(around: "Callable[[HoldCall], HoldCall] | None" = None) -> NoReturn:
     began = time.monotonic()
     outbox = Outbox(lambda: time.monotonic() - began)
     outbox.mark("process_up")
-    process_exit = ProcessExit(outbox, os.environ.get(env.LAST_WORD, "").strip())
-    process_exit.on_early_signal()
     secrets = Secrets(os.environ)
+    shows_errors = os.environ.get(env.SHOW_ERRORS, "").strip().lower() == "true"
+
+    def message_of(ending: CallEnding) -> str:
+        return message_with_error(ending, secrets) if shows_errors else ending.message
+
+    process_exit = ProcessExit(outbox, os.environ.get(env.LAST_WORD, "").strip(), message_of)
+    process_exit.on_early_signal()
     mask_standard_streams(secrets, sys)
-    keep_logging = configure_logging(os.environ.get(env.SESSION_ID, ""), secrets)
+    keep_logging = configure_logging(os.environ.get(env.SESSION_ID, ""), secrets, shows_errors=shows_errors)
     try:
         if env.DRY_START in os.environ:
             process_exit.now(start_dry(os.environ))

@@ -13,10 +13,12 @@ from typing import Final
 
 from podline.contract.reasons import Reason
 from podline.contract.text import printable
-from podline.errors import BotCrashed, BotError, ConfigInvalid, first_cause
+from podline.errors import BotCrashed, BotError, ConfigInvalid, first_cause, last_line
 from podline.runner.ending import CallEnding
+from podline.runner.masking import Secrets
 
 _MAX_CHARACTERS: Final = 120
+_MAX_OF_A_LINE: Final = 300
 _MODULE_OS: Final = (os.__file__, "<frozen os>")
 """The file of `os.environ`: since Python 3.11 the module may be part of the interpreter."""
 
@@ -36,7 +38,15 @@ def ending_of_bot(error: BaseException, path: Path) -> CallEnding:
     if isinstance(error, MemoryError):
         return CallEnding.of_bug(error)
     what = f"The bot {explain(error, path.parent)}; see its log."
-    return CallEnding(_reason(error), " ".join((what, advice(error))).strip())
+    return CallEnding(_reason(error), " ".join((what, advice(error))).strip(), error=error)
+
+
+def message_with_error(ending: CallEnding, secrets: Secrets) -> str:
+    """Return an ending's message with the last line of the traceback, for where bots are developed."""
+    if ending.error is None:
+        return ending.message
+    line = printable(secrets.without(last_line(ending.error)), _MAX_OF_A_LINE)
+    return f"{ending.message} The traceback ends with: {line}"
 
 
 def _reason(error: BaseException) -> Reason:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from podline.contract.reasons import TERMINATED, Reason
@@ -20,11 +20,13 @@ class CallEnding:
         reason: One of the reasons a bot can give itself, or `terminated`.
         message: One sentence for a person.
         goodbye: `none`; `ask` the model for one; or `awaited`, because the model is about to say one.
+        error: What was raised, if that is why.
     """
 
     reason: Reason | Literal["terminated"]
     message: str
     goodbye: Literal["none", "ask", "awaited"] = "none"
+    error: BaseException | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_ordered(self) -> bool:
@@ -33,7 +35,7 @@ class CallEnding:
 
     @classmethod
     def of(cls, error: BotError) -> CallEnding:
-        return cls(error.reason, error.message)
+        return cls(error.reason, error.message, error=error.__cause__)
 
     @classmethod
     def of_bug(cls, error: BaseException) -> CallEnding:
@@ -41,7 +43,8 @@ class CallEnding:
         error = first_cause(error)
         if isinstance(error, MemoryError):
             return cls(Reason.OUT_OF_MEMORY, "The bot ran out of memory; give it more.")
-        return cls(Reason.CRASHED, f"The bot crashed with {type(error).__name__}; see the bot's log.")
+        message = f"The bot crashed with {type(error).__name__}; see the bot's log."
+        return cls(Reason.CRASHED, message, error=error)
 
 
 CANCELLED: Final = CallEnding(Reason.CRASHED, "The bot's own code cancelled the call; see its log.")

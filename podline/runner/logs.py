@@ -48,11 +48,13 @@ _LIBRARIES: Final = tuple(
 )
 
 
-def configure_logging(session_id: str, secrets: Secrets) -> Callable[[], None]:
+def configure_logging(session_id: str, secrets: Secrets, *, shows_errors: bool = False) -> Callable[[], None]:
     """Log to standard error, one line per event, with the `secrets` masked.
 
     Pipecat logs the conversation at DEBUG (services/google/gemini_live/llm.py), which is loguru's default
     level, so call this before Pipecat is imported. The standard library's logging and warnings are included.
+
+    With `shows_errors`, an error's line has its traceback, which may contain anything.
 
     Return a function to call once the bot is imported. A bot that has configured loguru itself, as Pipecat's
     examples do, keeps what it chose; the runner's own lines are added to that.
@@ -61,9 +63,10 @@ def configure_logging(session_id: str, secrets: Secrets) -> Callable[[], None]:
     form = form_for(stream, os.environ)
 
     def write(message: "Message") -> None:
-        line = line_of(message.record, session_id)
+        line = line_of(message.record, session_id, shows_errors=shows_errors)
         clean = {name: _masked(secrets, value) for name, value in line.fields.items()}
-        stream.write(form(replace(line, fields=clean)) + "\n")
+        exception = None if line.exception is None else secrets.without(line.exception)
+        stream.write(form(replace(line, fields=clean, exception=exception)) + "\n")
 
     def wanted(record: "Record") -> bool:
         if _is_ours(record):
@@ -92,8 +95,11 @@ def configure_logging(session_id: str, secrets: Secrets) -> Callable[[], None]:
     return keep_logging
 
 
-def line_of(record: "Record", session_id: str) -> Line:
-    """Return a record as one of our lines, without text that an exception or a library quotes."""
+def line_of(record: "Record", session_id: str, *, shows_errors: bool = False) -> Line:
+    """Return a record as one of our lines, without text that an exception or a library quotes.
+
+    With `shows_errors`, it has the exception's traceback.
+    """
     fields = {"session_id": session_id}
     if not _is_ours(record):
         fields["text"] = without_quotes(record["message"]).strip()
@@ -106,7 +112,14 @@ def line_of(record: "Record", session_id: str) -> Line:
         logger="bot" if record["name"] == "__main__" else record["name"] or "",
         event=record["message"] if _is_ours(record) else BY_A_LIBRARY,
         fields=fields,
+        exception=_traceback(record) if shows_errors else None,
     )
+
+
+def _traceback(record: "Record") -> str | None:
+    if record["exception"] is None or record["exception"].value is None:
+        return None
+    return "".join(traceback.format_exception(record["exception"].value))
 
 
 def _is_ours(record: "Record") -> bool:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -19,12 +20,25 @@ QUICK_EXIT_SECONDS: Final = 10.0
 """The same for a call without a goodbye: cancelling Pipecat during a join was seen to take 13 s."""
 
 
+def _own_message(ending: CallEnding) -> str:
+    return ending.message
+
+
 class ProcessExit:
     """Ends this process, with its final report written."""
 
-    def __init__(self, outbox: Outbox, final_report_file: str) -> None:
-        """Take the call's bookkeeping, and the path of the final report's file (empty for none)."""
+    def __init__(
+        self, outbox: Outbox, final_report_file: str, message_of: Callable[[CallEnding], str] = _own_message
+    ) -> None:
+        """Take what the final report needs.
+
+        Args:
+            outbox: The call's bookkeeping.
+            final_report_file: The path of the report's file; empty for none.
+            message_of: Returns the message of an ending.
+        """
         self._outbox = outbox
+        self._message_of = message_of
         self._file = FinalReportFile(Path(final_report_file)) if final_report_file else None
 
     def on_early_signal(self) -> None:
@@ -65,4 +79,5 @@ class ProcessExit:
 
     def _write(self, ending: CallEnding, *, is_final: bool) -> None:
         if self._file is not None:
-            self._file.write(final_report(self._outbox, ending.reason, ending.message, is_final=is_final))
+            message = self._message_of(ending)
+            self._file.write(final_report(self._outbox, ending.reason, message, is_final=is_final))

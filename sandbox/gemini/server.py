@@ -7,6 +7,7 @@ from typing import Final
 
 from aiohttp import WSCloseCode, web
 
+from podline.contract.model import GEMINI_MODEL
 from sandbox.gemini import wire
 from sandbox.gemini.faults import HttpStatus
 from sandbox.gemini.line import ClientLine
@@ -18,6 +19,7 @@ from sandbox.gemini.visits import key_in, serve
 _SERVICE: Final = "/ws/google.ai.generativelanguage.{version}.GenerativeService.{method}"
 _WITH_KEY: Final = _SERVICE.format(version="{version:v1beta|v1alpha}", method="BidiGenerateContent")
 _WITH_TOKEN: Final = _SERVICE.format(version="{version:v1alpha}", method="BidiGenerateContentConstrained")
+_MODELS: Final = "/v1beta/models"
 _TOKENS: Final = "/v1alpha/auth_tokens"
 _CLOSING_SECONDS: Final = 0.5
 """How long a client may take to answer a close."""
@@ -64,7 +66,16 @@ def create_gemini_app(gemini: Gemini) -> web.Application:
             error_body = {"code": 400, "message": str(error), "status": "INVALID_ARGUMENT"}
             return web.json_response({"error": error_body}, status=400)
 
+    async def list_models(request: web.Request) -> web.Response:
+        try:
+            check_key(key_in(request), gemini.key)
+        except wire.ProtocolError as error:
+            error_body = {"code": 400, "message": str(error), "status": "INVALID_ARGUMENT"}
+            return web.json_response({"error": error_body}, status=400)
+        return web.json_response({"models": [{"name": GEMINI_MODEL}]})
+
     app.router.add_get(_WITH_KEY, open_socket)
+    app.router.add_get(_MODELS, list_models)
     app.router.add_get(_WITH_TOKEN, open_socket)
     app.router.add_post(_TOKENS, make_token)
     app.on_shutdown.append(close_all)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 from testing.leaving_out import leave_out
-from testing.servers.demo_prometheus import find_program
+from testing.processes import ROOT
+
+UNPACKED = ROOT / ".tools" / "prometheus" / "usr" / "bin"
+"""Where scripts/commands/running/needs.py unpacks Debian's package."""
+
+
+def find_program(name: str, path: str | None) -> str | None:
+    """Where Prometheus or promtool is: on this PATH, else unpacked."""
+    return shutil.which(name, path=os.pathsep.join([path or "", str(UNPACKED)]))
 
 
 def program(name: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.commands.running.processes import has_ended
+from podline_cli.local.descendants import has_ended
 from testing.builds.binaries import ensure_binaries
 from testing.cluster.control_plane import ControlPlane
 from testing.cluster.processes import ClusterProcessFailedError

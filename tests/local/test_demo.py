@@ -16,12 +16,12 @@ import httpx
 import pytest
 
 from podline_cli.errors import CommandError
+from podline_cli.local.prometheus import plan_prometheus
 from sandbox.caller import calling
 from sandbox.voice import Voice
-from scripts.commands.demo import plan_prometheus
+from scripts.commands.demo import RULES
 from testing.builds.prometheus import program
 from testing.processes import ROOT, eventually, free_port, processes_of
-from testing.servers.demo_prometheus import RULES
 
 READY_SECONDS = 60
 END_SECONDS = 5
@@ -172,9 +172,8 @@ async def test_a_demo_that_is_killed_takes_all_its_parts_along(tmp_path: Path) -
 
 
 def test_a_prometheus_that_is_not_there_is_asked_for_in_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("testing.servers.demo_prometheus.UNPACKED", tmp_path)
     with pytest.raises(CommandError) as error:
         plan_prometheus({"PATH": str(tmp_path), "PODLINE_PROMETHEUS_PORT": str(free_port())}, "1", tmp_path)
 

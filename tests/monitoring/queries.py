@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from deploy.monitoring.files import DASHBOARDS, GROUPS
 from deploy.monitoring.rules import Recording
-from testing.servers.demo_prometheus import ROOT
+from testing.processes import ROOT
 
 BOARDS: Final[dict[str, dict[str, Any]]] = {
     path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(DASHBOARDS.glob("*.json"))

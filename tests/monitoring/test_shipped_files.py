@@ -13,7 +13,7 @@ from deploy.dashboards.boards import BOARDS
 from deploy.monitoring.alerts import COST_LIMIT
 from deploy.monitoring.files import DASHBOARDS, DEPLOY, PROMETHEUS_RULE, alerts, made
 from deploy.monitoring.rules import Alert
-from testing.servers.demo_prometheus import ROOT
+from testing.processes import ROOT
 
 MOST_APPLY_CAN_KEEP = 262_144
 """Bytes of annotations, one of which is the whole object."""

@@ -77,7 +77,8 @@ class StartSession(Strict):
     """The user whom the session is for, as the web app calls them. Limits per user count by it, and tools
     act for it."""
     agent: AgentName | None = None
-    """The agent to talk to. Left out, it is the key's only agent or, if the key has several, `shopping`."""
+    """The agent to talk to. Left out, it is the key's only agent or, if the key has several, the controller's
+    default."""
     body: BotBody = None
     """Any JSON for the bot, which receives it as `runner_args.body`. At most 16 KB; no response shows it."""
     session_id: SessionId | None = None

@@ -227,9 +227,9 @@ function showNotice(text, details) {
   $("notice").hidden = false;
 }
 
-function showDetails(place, details) {
+function showDetails(place, details, isOpen = false) {
   place.hidden = details.length === 0;
-  place.open = false;
+  place.open = isOpen;
   const shown = details.map(([label, text]) => figure(label, clipped(text, LONGEST_DETAIL)));
   place.querySelector("dl").replaceChildren(...shown);
 }
@@ -256,10 +256,10 @@ function showShaky(shaky) {
   if (shaky && record?.isInReach === false) call.breakOff();
 }
 
-function showEnding({ title, text, failed, details }, summary) {
+function showEnding({ title, text, failed, details, isForDeveloper = false }, summary) {
   $("ending").classList.toggle("failed", failed);
   $("ending-title").textContent = title;
   $("ending-text").textContent = text;
   $("ending-summary").replaceChildren(...summary.map(([label, value]) => figure(label, value)));
-  showDetails($("ending-more"), details);
+  showDetails($("ending-more"), details, isForDeveloper);
 }

@@ -23,11 +23,15 @@ const PLAIN = {
   failed: ["The call did not start", FINDING_OUT],
 };
 
+/** What the message of a bot that failed goes on with where bots are developed: the developer is who reads it. */
+const TRACEBACK = "The traceback ends with: ";
+
 /** Reasons that the page itself causes when a call breaks, by leaving: they say nothing about why it left. */
 const BY_THE_PAGE = { lost: ["caller_left"], failed: ["caller_left", "stopped", "no_caller"] };
 
 /**
- * Return {title, text, failed, details} of an ending; `details` are pairs of a label and a text.
+ * Return {title, text, failed, details} of an ending; `details` are pairs of a label and a text. With `isForDeveloper`,
+ * they are what the person at the page wants to read first.
  *
  * `outcome` is {by, fault} as the call saw it, and `farewell` what the bot said last. `known` is
  * {session, refusal, isInReach} once the controller has been asked, and null before: until then nothing is blamed that
@@ -61,6 +65,7 @@ function fromRecord(by, { phase, reason, message, caller_message: sentence }) {
     text: sentence ?? (failed ? "Something went wrong on our side. Please call again in a few minutes." : "The call is over."),
     failed,
     details: pairs([["Reason", reason], ["Message", message]]),
+    isForDeveloper: failed && (message ?? "").includes(TRACEBACK),
   };
 }
 

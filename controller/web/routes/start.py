@@ -45,7 +45,8 @@ class StartBody(Documented):
     model_config = ConfigDict(extra="ignore")
 
     agent: AgentName | None = None
-    """The agent to talk to. Left out, it is the key's only agent or, if the key has several, `shopping`."""
+    """The agent to talk to. Left out, it is the key's only agent or, if the key has several, the controller's
+    default."""
     transport: str | None = None
     """The kind of room: `daily`, `livekit` or `webrtc`. It must be the one that the controller is set up
     with. Left out, it is that one."""

@@ -148,7 +148,7 @@ class PipelineHealth:
             return
         name = "" if processor is None else name_of(processor)
         logger.opt(exception=error).error("a processor can no longer work", processor=name)
-        self._attendance.end(ending)
+        self._attendance.end(ending if error is None else replace(ending, error=error))
 
 
 def _answerable(processor: FrameProcessor) -> Iterator[FrameProcessor]:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from scripts.commands.running.processes import adopt_orphans, end_orphans
+from podline_cli.local.descendants import adopt_orphans, end_orphans
 
 PATIENCE_SECONDS: Final = 20.0
 """How long a program may take to end what it started, before all that is left of it is killed."""

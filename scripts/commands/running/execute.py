@@ -11,11 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from podline_cli.local.descendants import adopt_orphans, end_orphans
 from scripts.commands.running.display import Screen, timings
 from scripts.commands.running.lanes import LaneJob, Run, State, run_groups
 from scripts.commands.running.preparing import Preparations, PreparedNeed
 from scripts.commands.running.priority import IdleTime, idle_time
-from scripts.commands.running.processes import adopt_orphans, collect_orphans, end_orphans, run_logged
+from scripts.commands.running.processes import collect_orphans, run_logged
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ NODE_PROGRAMS: Final = (
 _CNI: Final = Path("/usr/lib/cni/bridge")
 _APT: Final = {"DEBIAN_FRONTEND": "noninteractive"}
 _UNPACKED: Final = ROOT / ".tools" / "prometheus"
+UNPACKED_PROMETHEUS: Final = _UNPACKED / "usr" / "bin"
+"""Where the programs of Debian's package are, once they are needed and the PATH has none."""
 
 
 def module(name: str, modules: Sequence[str], without: str, *, needed: bool = False) -> Preparation:
@@ -98,7 +100,7 @@ async def ensure_prometheus(log: Path, run: RunLogged = run_logged) -> bool:
 
 
 def _is_unpacked() -> bool:
-    return os.access(_UNPACKED / "usr" / "bin" / "promtool", os.X_OK)
+    return os.access(UNPACKED_PROMETHEUS / "promtool", os.X_OK)
 
 
 async def _install_node_packages(log: Path, run: RunLogged) -> None:

@@ -14,9 +14,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as plain
 
 from controller.observe.prices import ModelPrices, PerModality, PriceList
+from testing.builds.prometheus import find_program
 from testing.fakes.controllers.served import Controller, ServeController
 from testing.processes import free_port
-from testing.servers.demo_prometheus import find_program
 
 PRICES = PriceList("USD", [ModelPrices("fake", date(2020, 1, 1), PerModality(1, 1), PerModality(2, 2))])
 OPENMETRICS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2"

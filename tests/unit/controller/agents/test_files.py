@@ -196,6 +196,17 @@ def test_an_agent_gets_its_own_secret_set_as_it_is_now(agents: AgentFiles, write
     assert agents.current("shop") is version
 
 
+def test_an_agent_that_names_no_secret_set_gets_the_one_of_its_own_name(
+    agents: AgentFiles, write: Write
+) -> None:
+    write("shop/bot.py")
+    write("secrets/shop.env", "KEY=a")
+    home = agents.home_of(agents.current("shop"))
+
+    assert home is not None
+    assert home.secret_set == {"KEY": "a"}
+
+
 @pytest.mark.parametrize("name", ["../other", "a/b", "a.b", "", ".", "a\n"])
 def test_a_secret_sets_name_leads_nowhere_else(agents: AgentFiles, write: Write, name: str) -> None:
     write("shop/bot.py", "")

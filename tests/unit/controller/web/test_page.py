@@ -66,6 +66,15 @@ async def test_who_may_start_may_list_what_to_start(serve: Serve, scope: str | N
     assert answer.status_code == status
 
 
+async def test_the_page_calls_the_agent_that_the_operator_names(serve: Serve) -> None:
+    async with serve(agents=SomeAgents(), default_agent="support") as site:
+        answer = await site.client.get("/start/agents")
+        refused = await site.client.post("/start", json={})
+
+    assert answer.json()["default"] == "support"
+    assert "no agent 'support'" in refused.json()["detail"]
+
+
 @pytest.mark.parametrize(("agents", "default"), [({"support"}, "support"), ({"shopping", "sip"}, "shopping")])
 async def test_a_limited_key_is_shown_the_agents_that_it_is_limited_to(
     serve: Serve, agents: set[str], default: str

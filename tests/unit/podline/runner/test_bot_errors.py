@@ -1,4 +1,4 @@
-"""What a bot's author reads of an error: its kind and place, never its text."""
+"""What a bot's author reads of an error: its kind and place, and its text only where bots are developed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 
 from podline.contract.reasons import Reason
 from podline.errors import ModelRefused
-from podline.runner.bot_errors import ending_of_bot
+from podline.runner.bot_errors import ending_of_bot, import_error, message_with_error
+from podline.runner.ending import CallEnding
+from podline.runner.masking import Secrets
 
 HERE = Path(__file__)
 
@@ -74,3 +76,27 @@ def test_the_innermost_line_of_the_bots_own_code_is_named_rather_than_a_librarys
     ending = ending_of_bot(raised(lambda: Path("/nowhere/9").read_text()), HERE)
 
     assert "raised FileNotFoundError in test_bot_errors.py" in ending.message
+
+
+def fails_with_a_key() -> None:
+    raise ValueError("no shelf for sekret-key\nsecond line")
+
+
+def test_where_bots_are_developed_the_message_has_the_last_line_of_the_traceback_without_secrets() -> None:
+    ending = ending_of_bot(raised(fails_with_a_key), HERE)
+    secrets = Secrets({"A_KEY": "sekret-key"})
+
+    assert "shelf" not in ending.message
+    assert message_with_error(ending, secrets) == f"{ending.message} The traceback ends with: second line"
+    shelves: dict[str, int] = {}
+    ending = CallEnding.of_bug(raised(lambda: shelves["sekret-key"]))
+    assert message_with_error(ending, secrets).endswith(" The traceback ends with: KeyError: '***'")
+
+
+def test_a_bot_that_cant_be_imported_has_a_last_line_too_and_an_ending_without_error_has_none() -> None:
+    error = import_error(raised(fails), HERE)
+    error.__cause__ = raised(fails)
+
+    message = message_with_error(CallEnding.of(error), Secrets({}))
+    assert message.endswith("The traceback ends with: ValueError: 4111 1111 1111 1111")
+    assert message_with_error(CallEnding(Reason.IDLE, "Nobody spoke."), Secrets({})) == "Nobody spoke."

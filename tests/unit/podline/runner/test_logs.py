@@ -13,14 +13,14 @@ import asyncio, logging
 from loguru import logger
 from podline.runner.logs import configure_logging
 from podline.runner.masking import Secrets
-configure_logging("s-1", Secrets({"A_KEY": "sekret-key"}))
+configure_logging("s-1", Secrets({"A_KEY": "sekret-key"}), shows_errors=%s)
 %s
 """
 
 
-def logged(code: str) -> list[dict[str, object]]:
+def logged(code: str, *, shows_errors: bool = False) -> list[dict[str, object]]:
     """What a process of its own logs, since logging is a process's."""
-    command = [sys.executable, "-c", LOG % code]
+    command = [sys.executable, "-c", LOG % (shows_errors, code)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stderr  # noqa: S603
     return [json.loads(line) for line in said.splitlines()]
 
@@ -49,6 +49,19 @@ def test_a_crash_is_logged_with_its_type_and_places_and_not_with_its_text() -> N
 
     assert (line["event"], line["error"]) == ("call crashed", "KeyError")
     assert "what the caller said" not in str(line)
+
+
+def test_where_bots_are_developed_a_crash_is_logged_with_its_traceback_without_secrets() -> None:
+    [line] = logged(
+        "try:\n"
+        "    raise KeyError('sekret-key')\n"
+        "except Exception as error:\n"
+        "    logger.opt(exception=error).error('call crashed')\n",
+        shows_errors=True,
+    )
+
+    assert str(line["exception"]).startswith("Traceback (most recent call last):")
+    assert str(line["exception"]).strip().splitlines()[-1] == "KeyError: '***'"
 
 
 def test_a_secret_is_masked_in_a_library_s_own_logging_too() -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from podline_cli.errors import CommandError
+from podline_cli.local.descendants import has_ended
 from scripts.commands.kind_down import kind_down
-from scripts.commands.running.processes import has_ended
 from scripts.site.images import build_images
 from scripts.site.kind import (
     CONTEXT,

@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from controller.core.agents import NAME_PATTERN
 from controller.core.runtime import Launch
 from controller.core.session import Budget, Diagnostics, Ending, Session, Timeline
 from controller.runtimes.kubernetes.client.objects import Job
 from controller.runtimes.kubernetes.job.manifests import session_job
 from controller.runtimes.kubernetes.job.template import JobTemplate, read_template
+from podline.contract.agents import NAME_PATTERN
 from podline.contract.reasons import Reason
 from podline.contract.usage import ModelUsage, ToolCalls, Usage
 

@@ -1,19 +1,21 @@
-"""Prometheus beside the demo: its program, its configuration, and what to look at in it."""
+"""Prometheus beside a controller on this machine: its program, configuration, and what to look at."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
-ROOT: Final = Path(__file__).parents[2]
-RULES: Final = ROOT / "deploy" / "monitoring" / "podline.rules.yaml"
-UNPACKED: Final = ROOT / ".tools" / "prometheus" / "usr" / "bin"
-"""Where scripts/commands/running/needs.py unpacks Debian's package."""
+from podline_cli.errors import CommandError
+from podline_cli.local.ports import check_port
+
+DEFAULT_PORT: Final = "7870"
+"""Not 9090: that is taken where Debian's package is installed, which starts a Prometheus of its own."""
 
 EVERY: Final = "5s"
 """How often the controller is scraped and the rules are evaluated: soon enough for somebody who waits."""
@@ -28,11 +30,6 @@ QUESTIONS: Final = {
 """Queries that a person may want to see after a first call, by what they show."""
 
 
-def find_program(name: str, path: str | None) -> str | None:
-    """Where Prometheus or promtool is: on this PATH, else unpacked."""
-    return shutil.which(name, path=os.pathsep.join([path or "", str(UNPACKED)]))
-
-
 @dataclass(frozen=True)
 class Prometheus:
     """One that listens on loopback, scrapes one controller and knows the rules that operators get.
@@ -42,12 +39,14 @@ class Prometheus:
         port: where it listens.
         target: the controller's address and port for metrics.
         directory: for its configuration and all that it keeps.
+        rules: the files with its rules.
     """
 
     program: str
     port: str
     target: str
     directory: Path
+    rules: tuple[Path, ...] = ()
 
     @property
     def command(self) -> list[str]:
@@ -64,11 +63,11 @@ class Prometheus:
     def configure(self) -> None:
         """Write its configuration."""
         # The boards choose by namespace, which a cluster's Prometheus adds.
-        demo = {"targets": [self.target], "labels": {"namespace": "demo"}}
+        here = {"targets": [self.target], "labels": {"namespace": "demo"}}
         configuration: dict[str, Any] = {
             "global": {"scrape_interval": EVERY, "scrape_timeout": EVERY, "evaluation_interval": EVERY},
-            "rule_files": [str(RULES)],
-            "scrape_configs": [{"job_name": "podline", "static_configs": [demo]}],
+            "rule_files": [str(each) for each in self.rules],
+            "scrape_configs": [{"job_name": "podline", "static_configs": [here]}],
         }
         # JSON is YAML, and no path can be taken for more than it is.
         self._configuration.write_text(json.dumps(configuration, indent=2), encoding="utf-8")
@@ -89,6 +88,40 @@ class Prometheus:
     @property
     def _configuration(self) -> Path:
         return self.directory / "prometheus.yml"
+
+
+def plan_prometheus(
+    settings: Mapping[str, str | None],
+    port: str,
+    scratch: Path,
+    rules: tuple[Path, ...] = (),
+    programs: Sequence[Path] = (),
+) -> Prometheus:
+    """Find the program and check that its port is free.
+
+    Args:
+        settings: the environment and `.env`.
+        port: the controller's.
+        scratch: a directory for what it keeps.
+        rules: the files with its rules.
+        programs: directories to search after the PATH.
+
+    Raises:
+        CommandError: There is no Prometheus, or its port can't be used.
+    """
+    metrics_port = settings.get("PODLINE_METRICS_PORT") or port
+    own_port = settings.get("PODLINE_PROMETHEUS_PORT") or DEFAULT_PORT
+    check_port(
+        "PODLINE_PROMETHEUS_PORT", own_port, "PODLINE_PROMETHEUS_PORT=7871", others=(port, metrics_port)
+    )
+    path = os.pathsep.join([settings.get("PATH") or "", *map(str, programs)])
+    program = shutil.which("prometheus", path=path)
+    if program is None:
+        raise CommandError(
+            "--observe needs Prometheus, and there is none: put prometheus on the PATH "
+            "(on Debian: apt-get install prometheus; else see prometheus.io/download)."
+        )
+    return Prometheus(program, own_port, f"127.0.0.1:{metrics_port}", scratch, rules)
 
 
 def _graph(url: str, expression: str) -> str:
