@@ -7,7 +7,6 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Depends, Response
 
-from controller.core.agents import NAME_PATTERN
 from controller.core.errors import (
     AgentDefinedByFile,
     AgentNotFound,
@@ -23,6 +22,7 @@ from controller.web.routes.agent_list import AgentInPath, shown_agent
 from controller.web.routes.dependencies import AccessDep, ServicesDep, SessionsDep, is_json
 from controller.web.routes.refusals import WITHOUT_THE_SCOPE
 from controller.web.routes.security import requires
+from podline.contract.agents import NAME_PATTERN
 
 router = APIRouter(prefix="/v1", tags=["agents"])
 _OF_A_CHANGE: Final = (

@@ -923,7 +923,10 @@ export interface components {
         };
         /** @description What a client asks for. Fields for other launchers are ignored. */
         StartBody: {
-            /** @description The agent to talk to. Left out, it is the key's only agent or, if the key has several, the controller's default. */
+            /**
+             * @description The agent to talk to. Left out, it is the key's only agent or, if the key has several, the controller's
+             *     default.
+             */
             agent?: string | null;
             /**
              * @description The kind of room: `daily`, `livekit` or `webrtc`. It must be the one that the controller is set up
@@ -950,7 +953,10 @@ export interface components {
              *     act for it.
              */
             user_id: string;
-            /** @description The agent to talk to. Left out, it is the key's only agent or, if the key has several, the controller's default. */
+            /**
+             * @description The agent to talk to. Left out, it is the key's only agent or, if the key has several, the controller's
+             *     default.
+             */
             agent?: string | null;
             /** @description Any JSON for the bot, which receives it as `runner_args.body`. At most 16 KB; no response shows it. */
             body?: unknown;

@@ -199,7 +199,7 @@ def test_an_agent_gets_its_own_secret_set_as_it_is_now(agents: AgentFiles, write
 def test_an_agent_that_names_no_secret_set_gets_the_one_of_its_own_name(
     agents: AgentFiles, write: Write
 ) -> None:
-    write("shop/bot.py")
+    write("shop/bot.py", "")
     write("secrets/shop.env", "KEY=a")
     home = agents.home_of(agents.current("shop"))
 
