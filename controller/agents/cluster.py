@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
+from controller.agents.cluster_checks import ClusterChecks
 from controller.agents.cluster_secret_sets import ClusterSecretSets
-from controller.agents.config_maps import ClusterChecks, ConfigMapAgents
+from controller.agents.config_maps import ConfigMapAgents
 from controller.agents.deployments import ClusterDeployments
 from controller.core.primitives.clock import Clock
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
@@ -64,7 +65,12 @@ def cluster_agents(
         start_timeout_seconds=limits.start_timeout_seconds,
         grace_seconds=limits.grace_seconds,
     )
-    checks = ClusterChecks(prepare=secret_sets.load, find_problem=check.problem, start_dry=dry_start.run)
+    checks = ClusterChecks(
+        prepare=secret_sets.load,
+        not_ready_reason=secret_sets.not_ready_reason,
+        find_problem=check.problem,
+        start_dry=dry_start.run,
+    )
     agents = ConfigMapAgents(client, checks, clock=clock, rng=rng, watch_seconds=watch_seconds)
     return ClusterAgents(
         agents=agents,
