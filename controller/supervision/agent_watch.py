@@ -22,7 +22,9 @@ async def log_changes(agents: Agents, deployed: Callable[[str], None]) -> None:
             if version is not None:
                 deployed(status.name)
             about = {"agent": status.name, "agent_version": version}
-            if status.problem is not None:
+            if status.deploying is not None:
+                log.info("agent being deployed", extra={**about, "agent_version": status.deploying.id})
+            elif status.problem is not None:
                 log.warning("agent definition invalid", extra={**about, "problem": status.problem})
             elif version is not None:
                 log.info("agent deployed", extra={**about, "notes": list(status.notes)})

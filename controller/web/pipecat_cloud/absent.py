@@ -7,9 +7,8 @@ from typing import Final
 from fastapi import APIRouter, Depends
 
 from controller.web.auth import KeyScope
-from controller.web.errors import NotFound
+from controller.web.errors import NotFound, NotSupported
 from controller.web.pipecat_cloud.organizations import OF_ORGANIZATION, is_ours
-from controller.web.pipecat_cloud_errors import NotSupported
 from controller.web.routes.security import requires
 
 router = APIRouter(prefix=OF_ORGANIZATION, dependencies=[Depends(is_ours)], include_in_schema=False)
