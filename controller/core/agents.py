@@ -236,16 +236,20 @@ class AgentEditor(Protocol):
     none, and RuntimeUnavailable if the change can't be stored right now.
     """
 
-    async def deploy(self, name: str, files: Mapping[str, str], *, again: bool) -> None:
+    async def deploy(
+        self, name: str, files: Mapping[str, str], *, again: bool, may_choose_secrets: bool = True
+    ) -> None:
         """Store what is to become the agent's next version, once its bot has started dry.
 
         Args:
             name: of the agent, which may not exist yet.
             files: the content of its files by their names.
             again: deploy it even if it is what the active version was made of.
+            may_choose_secrets: False if it may name only the secret sets that the active version names.
 
         Raises:
             InvalidRequest: the definition can't be used.
+            Forbidden: it names other secret sets.
         """
 
     async def roll_back(self, name: str, version_id: str | None) -> None:

@@ -26,7 +26,8 @@ _INSTEAD: Final = {
     "regions": "There are no regions here: an agent runs where its controller does.",
     "properties": "There is nothing to set here: the operator's settings are environment variables.",
     "agent-profiles": "Profiles can't be changed. Write [resources] into pcc-deploy.toml instead.",
-    "references": "To use a Secret of the namespace, write its name as `secret_set` into pcc-deploy.toml.",
+    "references": "Secrets of the namespace are for agents that an operator defines by a ConfigMap. Write "
+    "the variables with `secrets set`.",
 }
 
 
