@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
+from controller.agents.cluster_checks import ClusterChecks
 from controller.agents.cluster_secret_sets import ClusterSecretSets
-from controller.agents.config_maps import ClusterChecks, ConfigMapAgents
+from controller.agents.config_maps import ConfigMapAgents
 from controller.agents.deployments import ClusterDeployments
 from controller.core.primitives.clock import Clock
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
@@ -50,7 +51,7 @@ def cluster_agents(
         watch_seconds: how long one watch lasts.
     """
     secret_sets = ClusterSecretSets(client, clock.now, rng)
-    template = replace(template, secrets_of=secret_sets.secrets_of)
+    template = replace(template, secrets_of=secret_sets.secrets_of, is_set=secret_sets.has)
     check = DefinitionCheck(
         client=client,
         template=template,
@@ -64,11 +65,16 @@ def cluster_agents(
         start_timeout_seconds=limits.start_timeout_seconds,
         grace_seconds=limits.grace_seconds,
     )
-    checks = ClusterChecks(prepare=secret_sets.load, find_problem=check.problem, start_dry=dry_start.run)
+    checks = ClusterChecks(
+        prepare=secret_sets.load,
+        not_ready_reason=secret_sets.not_ready_reason,
+        find_problem=check.problem,
+        start_dry=dry_start.run,
+    )
     agents = ConfigMapAgents(client, checks, clock=clock, rng=rng, watch_seconds=watch_seconds)
     return ClusterAgents(
         agents=agents,
-        deployments=ClusterDeployments(agents, clock.now),
+        deployments=ClusterDeployments(agents, secret_sets, clock.now),
         secret_sets=secret_sets,
         template=template,
     )

@@ -8,8 +8,8 @@ import hashlib
 import json
 import logging
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from controller.core.errors import InvalidRequest, RuntimeUnavailable
 from controller.core.primitives.backoff import RetryWait
 from controller.core.secret_sets import SecretSet
 from controller.runtimes.kubernetes import names
-from controller.runtimes.kubernetes.client.errors import ApiError
+from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 
 log = logging.getLogger("podline.agents")
@@ -31,8 +31,12 @@ MOST_SETS: Final = 200
 MOST_KEYS: Final = 100
 """Of one set."""
 
+MOST_BYTES: Final = 1_000_000
+"""Of the index: the API server refuses a ConfigMap with more than 1,048,576."""
+
 _IMAGE_CREDENTIALS: Final = "image credentials"
 _DIGITS: Final = 16
+_NO_INDEX: Final = f'configmaps "{CONFIG_MAP}" not found'
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 
@@ -54,29 +58,38 @@ class ClusterSecretSets:
         self._now = now
         self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
         self._sets: dict[str, SecretSet] = {}
+        self._unread_reason: str | None = "The secret sets have not been read yet."
         self._changing = asyncio.Lock()
 
     async def load(self) -> None:
-        """Read the index, however long it takes until the cluster answers."""
+        """Read the index, however long it takes until the cluster answers. Without one there are no sets."""
         failures = 0
-        while True:
+        while self._unread_reason is not None:
             try:
                 found = await self._client.find_config_map(CONFIG_MAP)
             except ApiError as error:
                 log.warning("secret sets not read", extra={"error": str(error)})
+                self._unread_reason = str(error)
                 failures += 1
                 await asyncio.sleep(self._backoff.pause(failures))
                 continue
             data = found.data if found is not None else {}
             decoded = ((name, _decode(name, text)) for name, text in data.items())
             self._sets = {name: each for name, each in decoded if each is not None}
-            return
+            self._unread_reason = None
+
+    def not_ready_reason(self) -> str | None:
+        """Return why the sets are not known yet, as a sentence; None if they are."""
+        return self._unread_reason
 
     def all(self) -> Sequence[SecretSet]:
         return [self._sets[name] for name in sorted(self._sets)]
 
     def find(self, name: str) -> SecretSet | None:
         return self._sets.get(name)
+
+    def has(self, name: str) -> bool:
+        return name in self._sets
 
     def secrets_of(self, name: str) -> Sequence[str]:
         """Return the names of the Secrets that are the set of this name, or an operator's own Secret."""
@@ -88,7 +101,7 @@ class ClusterSecretSets:
         return tuple(secret_name(name, key) for key in found.keys)
 
     async def put(self, name: str, key: str, value: str) -> None:
-        async with self._changing:
+        async with self._change():
             known = self._of_kind(name, is_registry=False)
             keys = tuple(sorted({*(known.keys if known is not None else ()), key}))
             if len(keys) > MOST_KEYS:
@@ -97,7 +110,7 @@ class ClusterSecretSets:
             await self._store(manifest, SecretSet(name=name, keys=keys, updated=self._now()))
 
     async def put_image_credentials(self, name: str, registry: str, credentials: str) -> None:
-        async with self._changing:
+        async with self._change():
             self._of_kind(name, is_registry=True)
             document = {"auths": {registry: {"auth": credentials}}}
             content = {".dockerconfigjson": json.dumps(document)}
@@ -105,27 +118,38 @@ class ClusterSecretSets:
             await self._store(manifest, SecretSet(name=name, registry=registry, updated=self._now()))
 
     async def remove_key(self, name: str, key: str) -> bool:
-        async with self._changing:
+        async with self._change():
             known = self._sets.get(name)
             if known is None or key not in known.keys:
                 return False
             left = tuple(each for each in known.keys if each != key)
             changed = SecretSet(name=name, keys=left, updated=self._now())
-            with _stored():
-                await self._index(name, changed if left else None)
-                await self._client.delete_secret(secret_name(name, key))
+            await self._remove(known, changed if left else None, [secret_name(name, key)])
             return True
 
     async def remove(self, name: str) -> bool:
-        async with self._changing:
-            if name not in self._sets:
+        async with self._change():
+            known = self._sets.get(name)
+            if known is None:
                 return False
-            secrets = self.secrets_of(name)
-            with _stored():
-                await self._index(name, None)
-                for secret in secrets:
-                    await self._client.delete_secret(secret)
+            await self._remove(known, None, self.secrets_of(name))
             return True
+
+    @asynccontextmanager
+    async def _change(self) -> AsyncGenerator[None, None]:
+        """Keep others from changing sets. Raises RuntimeUnavailable if they can't be changed."""
+        async with self._changing:
+            try:
+                if self._unread_reason is not None:
+                    raise RuntimeUnavailable(
+                        f"The secret sets are not known right now. {self._unread_reason}"
+                    )
+                yield
+            except ApiError as error:
+                is_without_index = isinstance(error, ApiRefused) and error.message.startswith(_NO_INDEX)
+                why = f"There is no ConfigMap {CONFIG_MAP}: apply deploy/base, which it is part of."
+                why = why if is_without_index else str(error)
+                raise RuntimeUnavailable(f"The secret set could not be changed. {why}") from error
 
     def _of_kind(self, name: str, *, is_registry: bool) -> SecretSet | None:
         known = self._sets.get(name)
@@ -137,15 +161,36 @@ class ClusterSecretSets:
         return known
 
     async def _store(self, manifest: Mapping[str, Any], changed: SecretSet) -> None:
-        with _stored():
-            await self._client.write_secret(manifest)
+        """Write a Secret, and then the index. A Secret that no index names would never be deleted."""
+        sizes = {name: len(_encode(each)) for name, each in (self._sets | {changed.name: changed}).items()}
+        if sum(sizes.values()) > MOST_BYTES:
+            raise InvalidRequest("The secret sets have too many variables in all. Remove some first.")
+        secret = manifest["metadata"]["name"]
+        known = self._sets.get(changed.name)
+        is_known = known is not None and secret in self.secrets_of(changed.name)
+        await self._client.write_secret(manifest)
+        try:
             await self._index(changed.name, changed)
+        except ApiError as error:
+            if error.is_certain and not is_known:
+                await self._client.delete_secret(secret)
+            raise
+
+    async def _remove(self, known: SecretSet, changed: SecretSet | None, secrets: Sequence[str]) -> None:
+        """Change the index, and then delete Secrets. Those that can't be deleted stay in the index."""
+        await self._index(known.name, changed)
+        try:
+            for secret in secrets:
+                await self._client.delete_secret(secret)
+        except ApiError:
+            await self._index(known.name, known)
+            raise
 
     async def _index(self, name: str, changed: SecretSet | None) -> None:
         text = None if changed is None else _encode(changed)
         await self._client.patch_config_map(CONFIG_MAP, {"data": {name: text}})
         if changed is None:
-            del self._sets[name]
+            self._sets.pop(name, None)
         else:
             self._sets[name] = changed
 
@@ -175,11 +220,3 @@ def _decode(name: str, text: str) -> SecretSet | None:
         log.warning("secret set not understood", extra={"secret_set": name})
         return None
     return SecretSet(name=name, keys=tuple(entry.keys), registry=entry.registry, updated=entry.updated)
-
-
-@contextmanager
-def _stored() -> Iterator[None]:
-    try:
-        yield
-    except ApiError as error:
-        raise RuntimeUnavailable(f"The secret set could not be changed. {error}") from error

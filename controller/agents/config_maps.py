@@ -5,50 +5,37 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 from controller.agents.built_in import BuiltInAgents
+from controller.agents.cluster_checks import ClusterChecks
+from controller.agents.definition_reports import DefinitionReports
 from controller.agents.definitions import InvalidDefinition, ReadDefinition
 from controller.agents.followed_agent import FollowedAgent
 from controller.agents.source import Source
 from controller.agents.version_store import VersionStore
-from controller.core.agents import BUILT_IN, AgentDefinition, AgentStatus, AgentVersion, DryStartOutcome
-from controller.core.errors import AgentInvalid, AgentNotFound
+from controller.agents.versions import Versions
+from controller.core.agents import BUILT_IN, AgentStatus, AgentVersion, DryStartOutcome
+from controller.core.errors import AgentInvalid, AgentNotFound, RuntimeUnavailable
 from controller.core.primitives.clock import Clock
 from controller.runtimes.kubernetes import names
-from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import ConfigMap
 from controller.runtimes.kubernetes.client.watch import WATCH_SECONDS, Collection, Gone, Listed, Seen, Watch
-from controller.runtimes.kubernetes.definition_event import definition_event
 from controller.runtimes.observation_queue import ObservationQueue
 
 log = logging.getLogger("podline.agents")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterChecks:
-    """What a cluster says about agents.
-
-    Attributes:
-        prepare: awaited once, with the connection open, before any agent is known.
-        find_problem: returns why the cluster would refuse an agent's Jobs, as a sentence; None if it would
-            take them.
-        start_dry: starts a bot of a version without a call.
-    """
-
-    prepare: Callable[[], Awaitable[None]]
-    find_problem: Callable[[AgentDefinition], Awaitable[str | None]]
-    start_dry: Callable[[AgentVersion], Awaitable[DryStartOutcome]]
-
-
+_NOT_LISTED: Final = "The agents are not known right now. Try again in a few seconds."
+_UNFORESEEN: Final = (
+    "The controller failed while it started the bot without a call. See its log, and deploy it again."
+)
 _CHECK_AGAIN_SECONDS: Final = 10.0
 """What the cluster refuses may be allowed later, for example by another list of the admission rules."""
-
-_TAKEN: Final = 409
 
 
 class ConfigMapAgents:
@@ -65,7 +52,7 @@ class ConfigMapAgents:
         check_again_seconds: float = _CHECK_AGAIN_SECONDS,
     ) -> None:
         """Send nothing yet. The client's connection is opened and closed by `watch`."""
-        self._client = client
+        self._api = client.api
         self._checks = checks
         self._clock = clock
         self._check_again_seconds = check_again_seconds
@@ -75,6 +62,7 @@ class ConfigMapAgents:
             watch_seconds=watch_seconds,
         )
         self._store = VersionStore(client, rng)
+        self._reports = DefinitionReports(client, clock)
         self._built_in = BuiltInAgents()
         self._agents: dict[str, FollowedAgent] = {}
         self._duplicates: dict[str, Source] = {}
@@ -84,34 +72,37 @@ class ConfigMapAgents:
 
     def current(self, name: str) -> AgentVersion:
         agent = self._agents.get(name)
+        if agent is not None and agent.source is not None and agent.versions.active is not None:
+            return agent.versions.active
+        if name == BUILT_IN.name:
+            return BUILT_IN
         if agent is None or agent.source is None:
-            if name == BUILT_IN.name:
-                return BUILT_IN
             raise AgentNotFound(name)
-        if agent.versions.active is None:
-            raise AgentInvalid(name, is_starting=agent.deploying is not None)
-        return agent.versions.active
+        raise AgentInvalid(name, is_starting=agent.deploying is not None)
 
     def version(self, name: str, version_id: str) -> AgentVersion | None:
         if (name, version_id) == (BUILT_IN.name, BUILT_IN.id):
             return BUILT_IN
         agent = self._agents.get(name)
-        return None if agent is None else agent.versions.find(version_id)
+        return None if agent is None else agent.find(version_id)
 
     def versions(self, name: str) -> Sequence[AgentVersion]:
         agent = self._agents.get(name)
-        if agent is None or agent.source is None:
-            return self._built_in.versions(name)
-        return agent.versions.kept
+        kept = agent.versions.kept if agent is not None else ()
+        return kept or self._built_in.versions(name)
 
     def all(self) -> Sequence[AgentStatus]:
         found = {status.name: status for status in self._built_in.all()}
-        found |= {name: agent.status() for name, agent in self._agents.items() if agent.source is not None}
+        agents = (each for each in self._agents.values() if each.source is not None)
+        found |= {each.name: self._status(each) for each in agents}
         return [found[name] for name in sorted(found)]
 
     def not_ready_reason(self) -> str | None:
-        reason = self._store.not_ready_reason or self._watch.health.not_ready_reason
+        reason = self._unread_reason() or self._watch.health.not_ready_reason
         return None if reason is None else f"The agents are not known right now. {reason}"
+
+    def _unread_reason(self) -> str | None:
+        return self._checks.not_ready_reason() or self._store.not_ready_reason
 
     def watch(self) -> AsyncGenerator[AgentStatus, None]:
         return self._statuses.read_during(self._run())
@@ -121,24 +112,41 @@ class ConfigMapAgents:
         agent = self._agents.get(name)
         return None if agent is None else agent.source
 
-    async def deploy(self, source: Source) -> None:
-        """Take up a deployment through the API. Return once it is stored. Raises ApiError."""
+    @asynccontextmanager
+    async def changing(self) -> AsyncGenerator[None, None]:
+        """Keep everybody else from changing agents, and the cluster from changing what is known of them.
+
+        Raises:
+            RuntimeUnavailable: not all agents are known yet.
+        """
         async with self._deploying:
-            agent = self._agents.setdefault(source.agent, FollowedAgent(source.agent))
-            await self._store.write(source.agent, agent.versions, source)
+            if self._unread_reason() is not None or not self._watch.health.is_listed:
+                raise RuntimeUnavailable(self.not_ready_reason() or _NOT_LISTED)
+            yield
+
+    async def deploy(self, source: Source) -> None:
+        """Take up a deployment through the API. Return once it is stored. Call it while `changing`.
+
+        Raises:
+            InvalidRequest: there is no room for it.
+            ApiError: it could not be stored.
+        """
+        known = self._agents.get(source.agent)
+        versions = known.versions if known is not None else Versions()
+        await self._store.write(source.agent, versions, source)
+        if known is not None:
             # Whoever deploys it again has changed something, perhaps a secret.
-            agent.failed = None
-            await self._take(source)
+            known.failed = None
+        await self._take(source)
 
     async def remove(self, name: str) -> None:
-        """Remove an agent that was deployed through the API. Raises ApiError."""
-        async with self._deploying:
-            agent = self._agents[name]
-            await self._store.write(name, agent.versions, None)
-            await self._remove(agent)
+        """Remove an agent that was deployed through the API. Call it while `changing`. Raises ApiError."""
+        agent = self._agents[name]
+        await self._store.write(name, agent.versions, None)
+        await self._remove(agent)
 
     async def _run(self) -> None:
-        async with self._client.api:
+        async with self._api:
             await self._checks.prepare()
             stored = await self._store.load()
             for name, (versions, _) in stored.items():
@@ -189,16 +197,16 @@ class ConfigMapAgents:
             if source.config_map is not None:
                 self._duplicates[source.config_map.metadata.name] = source
                 if not was_duplicate:
-                    await self._report_duplicate(agent.source, source.config_map)
+                    await self._reports.duplicate(agent.source, source.config_map)
             return
-        before = agent.status() if agent.source is not None else None
+        before = self._status(agent) if agent.source is not None else None
         agent.source = source
         agent.problem, agent.is_refused = await self._deploy(agent, source)
-        after = agent.status()
+        after = self._status(agent)
         if after != before:
             self._statuses.put(after)
         if agent.problem is not None and (before is None or before.problem != agent.problem):
-            await self._report(source, agent.problem)
+            await self._reports.problem(source, agent.problem)
 
     async def _deploy(self, agent: FollowedAgent, source: Source) -> tuple[str | None, bool]:
         """Deploy what is valid, or start it dry. Return what is wrong, and whether that may pass."""
@@ -211,8 +219,8 @@ class ConfigMapAgents:
             agent.end_dry_start()
             agent.show(found)
             return None, False
-        if agent.failed == (found.definition, source.redeploy):
-            return agent.problem, False
+        if (problem := agent.problem_of_failed(found.definition, source.redeploy)) is not None:
+            return problem, False
         if agent.is_starting(found.definition, source.redeploy):
             return None, False
         agent.end_dry_start()
@@ -227,7 +235,7 @@ class ConfigMapAgents:
 
     async def _try(self, agent: FollowedAgent, version: AgentVersion, found: ReadDefinition) -> None:
         """Start a version dry, and make it the active one if it can take calls."""
-        outcome = await self._checks.start_dry(version)
+        outcome = await self._start_dry(version)
         async with self._deploying:
             if agent.deploying is not version or agent.source is None:
                 return
@@ -236,9 +244,18 @@ class ConfigMapAgents:
                 self._make_active(agent, found, outcome.note)
             else:
                 agent.problem = outcome.problem
-                agent.failed = (version.definition, agent.source.redeploy)
-                await self._report(agent.source, outcome.problem)
-            self._statuses.put(agent.status())
+                agent.failed = (version.definition, agent.source.redeploy, outcome.problem)
+                await self._reports.problem(agent.source, outcome.problem)
+            self._statuses.put(self._status(agent))
+
+    async def _start_dry(self, version: AgentVersion) -> DryStartOutcome:
+        try:
+            return await self._checks.start_dry(version)
+        except Exception:
+            # It is one agent's: the others are followed all the same.
+            about = {"agent": version.name, "agent_version": version.id}
+            log.exception("dry start failed unexpectedly", extra=about)
+            return DryStartOutcome(problem=_UNFORESEEN)
 
     def _make_active(self, agent: FollowedAgent, found: ReadDefinition, note: str | None = None) -> None:
         agent.make_active(found, note, self._clock.now())
@@ -256,30 +273,18 @@ class ConfigMapAgents:
         if heirs:
             await self._take(heirs[0])
         else:
+            agent.retire_versions()
             self._store.remove(agent.name, agent.versions)
             is_built_in = agent.name == BUILT_IN.name
             self._statuses.put(AgentStatus(name=agent.name, version=BUILT_IN if is_built_in else None))
 
-    async def _report_duplicate(self, source: Source, duplicate: ConfigMap) -> None:
-        config_map = duplicate.metadata.name
-        log.warning("agent defined twice", extra={"agent": source.agent, "config_map": config_map})
-        whose = source.defined_by or "a deployment through the API"
-        problem = (
-            f"Remove this ConfigMap, or give its label {names.AGENT_LABEL} another value: {whose} defines "
-            f"the agent {source.agent!r}."
-        )
-        await self._report(Source.of(duplicate), problem)
-
-    async def _report(self, source: Source, problem: str) -> None:
-        """Write the Event by which `kubectl describe configmap` shows what is wrong."""
-        if source.config_map is None:
-            return
-        event = definition_event(source.config_map, self._client.namespace, problem, self._clock.now())
-        try:
-            await self._client.create_event(event)
-        except ApiError as error:
-            if not (isinstance(error, ApiRefused) and error.status == _TAKEN):
-                log.warning("event not written", extra={"error": str(error)})
+    def _status(self, agent: FollowedAgent) -> AgentStatus:
+        """Return the status of an agent. The built-in one takes calls until another version of it does."""
+        status = agent.status()
+        if status.version is not None or agent.name != BUILT_IN.name:
+            return status
+        [built_in] = self._built_in.all()
+        return replace(status, version=built_in.version, panel=built_in.panel)
 
     def _defined_in(self, config_map_name: str) -> FollowedAgent | None:
         for agent in self._agents.values():

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 
+from controller.agents.built_in import DEFINED_BY
 from controller.agents.config_maps import ConfigMapAgents
 from controller.agents.definitions import InvalidDefinition
 from controller.agents.keys import DEPLOY_FILE, KEYS, PODLINE_FILE
 from controller.agents.source import Source
-from controller.core.agents import AgentDefinition, AgentVersion
+from controller.core.agents import BUILT_IN, AgentDefinition, AgentVersion
 from controller.core.errors import (
     AgentDefinedByFile,
     AgentNotFound,
@@ -34,6 +35,14 @@ class ClusterDeployments:
     async def deploy(
         self, name: str, files: Mapping[str, str], *, again: bool, may_choose_secrets: bool = True
     ) -> None:
+        async with self._changing():
+            source = self._source(name, files, again=again)
+            self._insist_on_secret_sets(source.read().definition)
+            if not may_choose_secrets:
+                self._insist_on_known_secrets(source.read().definition)
+            await self._agents.deploy(source)
+
+    def _source(self, name: str, files: Mapping[str, str], *, again: bool) -> Source:
         former = self._of_api(name)
         kept = {DEPLOY_FILE: "", **{file: text for file, text in files.items() if file in KEYS}}
         redeploy = former.redeploy if former is not None else ""
@@ -44,32 +53,36 @@ class ClusterDeployments:
             raise InvalidRequest(str(error)) from error
         if found.definition.panel is not None:
             raise InvalidRequest(f"{PODLINE_FILE}: panel: remove it; only an operator's agents have one.")
-        self._insist_on_secret_sets(found.definition)
-        if not may_choose_secrets:
-            self._insist_on_known_secrets(found.definition)
-        with _stored():
-            await self._agents.deploy(source)
+        return source
 
     async def roll_back(self, name: str, version_id: str | None) -> None:
-        self._existing(name)
-        version = self._former(name, version_id)
-        self._insist_on_secret_sets(version.definition)
-        source = Source(
-            agent=name, files=version.files, redeploy=self._now().isoformat(), rollback=version.id
-        )
-        with _stored():
+        async with self._changing():
+            self._insist_on_existing(name)
+            version = self._former(name, version_id)
+            self._insist_on_secret_sets(version.definition)
+            redeploy = self._now().isoformat()
+            source = Source(agent=name, files=version.files, redeploy=redeploy, rollback=version.id)
             await self._agents.deploy(source)
 
     async def remove(self, name: str) -> None:
-        self._existing(name)
-        with _stored():
+        async with self._changing():
+            self._insist_on_existing(name)
             await self._agents.remove(name)
 
-    def _existing(self, name: str) -> Source:
-        source = self._of_api(name)
-        if source is None:
+    @asynccontextmanager
+    async def _changing(self) -> AsyncGenerator[None, None]:
+        async with self._agents.changing():
+            try:
+                yield
+            except ApiError as error:
+                raise RuntimeUnavailable(f"The agent could not be stored. {error}") from error
+
+    def _insist_on_existing(self, name: str) -> None:
+        """Check that there is an agent of this name that was deployed through the API."""
+        if self._of_api(name) is None:
+            if name == BUILT_IN.name:
+                raise AgentDefinedByFile(name, DEFINED_BY)
             raise AgentNotFound(name)
-        return source
 
     def _of_api(self, name: str) -> Source | None:
         """Return the last deployment of an agent; None if there is none."""
@@ -119,11 +132,3 @@ class ClusterDeployments:
         if not candidates[-1].files:
             raise VersionNotFound.without_files(name, candidates[-1].id)
         return candidates[-1]
-
-
-@contextmanager
-def _stored() -> Iterator[None]:
-    try:
-        yield
-    except ApiError as error:
-        raise RuntimeUnavailable(f"The agent could not be stored. {error}") from error

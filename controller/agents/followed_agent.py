@@ -8,7 +8,7 @@ from datetime import datetime
 
 from controller.agents.definitions import ReadDefinition
 from controller.agents.source import Source
-from controller.agents.versions import Versions
+from controller.agents.versions import KEPT, Versions
 from controller.core.agents import AgentDefinition, AgentStatus, AgentVersion
 
 
@@ -23,7 +23,8 @@ class FollowedAgent:
         problem: why the latest definition is not the active version; None if it is, or may become it.
         is_refused: the cluster refuses it, and may change its mind.
         deploying: the version that is being started dry.
-        failed: what was started dry and could not take calls: a definition, and what it was deployed with.
+        failed: what was started dry and could not take calls: a definition, what it was deployed with, and
+            why.
     """
 
     name: str
@@ -32,10 +33,12 @@ class FollowedAgent:
     problem: str | None = None
     is_refused: bool = False
     deploying: AgentVersion | None = None
-    failed: tuple[AgentDefinition, str] | None = None
+    failed: tuple[AgentDefinition, str, str] | None = None
     _dry_start: asyncio.Task[None] | None = None
     _redeploy: str = ""
+    _retired: tuple[AgentVersion, ...] = ()
     _notes: tuple[str, ...] = ()
+    _note_of_bot: str | None = None
     _panel: str | None = None
 
     def status(self) -> AgentStatus:
@@ -48,6 +51,17 @@ class FollowedAgent:
             defined_by=self.source.defined_by if self.source is not None else None,
             deploying=self.deploying,
         )
+
+    def find(self, version_id: str) -> AgentVersion | None:
+        """Return a version that is kept, also one from before the agent was removed."""
+        retired = (each for each in self._retired if each.id == version_id)
+        return self.versions.find(version_id) or next(retired, None)
+
+    def problem_of_failed(self, definition: AgentDefinition, redeploy: str) -> str | None:
+        """Return why this deployment could not take calls; None if it is another than the one that failed."""
+        if self.failed is None or self.failed[:2] != (definition, redeploy):
+            return None
+        return self.failed[2]
 
     def is_starting(self, definition: AgentDefinition, redeploy: str) -> bool:
         """Return whether this deployment is being started dry."""
@@ -82,19 +96,25 @@ class FollowedAgent:
             return
         self.versions.deploy(found.definition, self.source.redeploy, self.source.kept_files, at)
         self.problem = self.failed = None
+        self._note_of_bot = note
         self.show(found)
-        if note is not None:
-            self._notes = (*self._notes, note)
 
     def show(self, found: ReadDefinition) -> None:
         """Show the notes and panel of the active version."""
         if self.source is None:
             return
-        self._notes = (*found.notes, *self.source.ignored_keys(found.definition))
+        of_bot = [] if self._note_of_bot is None else [self._note_of_bot]
+        self._notes = (*found.notes, *self.source.ignored_keys(found.definition), *of_bot)
         self._panel = self.source.panel_of(found.definition)
 
     def lose_source(self) -> None:
-        """Forget where it was defined. Its versions stay for the sessions that were accepted with them."""
+        """Forget where it was defined."""
         self.end_dry_start()
         self.source = self.problem = self.failed = self._panel = None
         self.is_refused = False
+
+    def retire_versions(self) -> None:
+        """Keep the versions for the sessions that were accepted with them, and have none active."""
+        self._retired = (*self._retired, *self.versions.kept)[-KEPT:]
+        self.versions = Versions(next_serial=self.versions.next_serial)
+        self._notes, self._note_of_bot = (), None

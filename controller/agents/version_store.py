@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from datetime import datetime
-from typing import Any, Final
-
-import msgspec
+from collections.abc import Mapping
+from typing import Final
 
 from controller.agents.source import Source
-from controller.agents.versions import KEPT, Versions
-from controller.core.agents import AgentDefinition, AgentVersion
+from controller.agents.version_records import decode_agent, encode_versions, shortened
+from controller.agents.versions import Versions
+from controller.core.errors import InvalidRequest
 from controller.core.primitives.backoff import RetryWait
 from controller.core.primitives.flag import Flag
 from controller.runtimes.kubernetes.client.errors import ApiError
@@ -23,35 +22,13 @@ log = logging.getLogger("podline.agents")
 CONFIG_MAP: Final = "podline-agents"
 """Part of deploy/base, because the controller may create none. It has a key for each agent."""
 
-MOST_BYTES: Final = 64 * 1024
-"""Of one agent's versions; the oldest are left out first."""
-
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 
-
-class _Version(msgspec.Struct, frozen=True, omit_defaults=True):
-    serial: int
-    definition: dict[str, Any]
-    files: dict[str, str] = {}
-    at: datetime | None = None
-
-
-class _Deployed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was deployed last through the API."""
-
-    files: dict[str, str]
-    redeploy: str = ""
-    rollback: str | None = None
-
-
-class _Record(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One agent's versions. Of an agent that is gone only the next serial number stays."""
-
-    next: int
-    deployment: str | None = None
-    versions: list[_Version] = []
-    deployed: _Deployed | None = None
+_FULL: Final = (
+    f"The ConfigMap {CONFIG_MAP} has no room for another definition: remove an agent that was deployed "
+    "through the API, or deploy shorter files."
+)
 
 
 class VersionStore:
@@ -65,18 +42,50 @@ class VersionStore:
         self.not_ready_reason: str | None = "Their versions have not been read yet."
         self._client = client
         self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
-        self._unwritten: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
+        """What the ConfigMap has once all is written."""
+        self._unwritten: dict[str, str | None] = {}
         self._changed = Flag()
+        # One write at a time: the API server may carry out two in any order.
+        self._writing = asyncio.Lock()
 
     def put(self, name: str, versions: Versions, source: Source | None) -> None:
-        """Have an agent's versions written, and what was deployed through the API. Returns at once."""
-        self._unwritten[name] = encode_versions(versions, source)
+        """Have an agent's versions written, and what was deployed through the API. Returns at once.
+
+        Of an agent that never had a version or a deployment, nothing is kept.
+        """
+        text = _text(versions, source)
+        if text is None and name not in self._texts:
+            return
+        changed = self._with(name, text)
+        if changed is None:
+            log.warning("agent versions not kept", extra={"agent": name, "problem": _FULL})
+            return
+        self._keep(changed)
+        self._unwritten |= changed
         self._changed.wake()
 
     async def write(self, name: str, versions: Versions, source: Source | None) -> None:
-        """Write an agent's versions and what was deployed through the API. Raises ApiError."""
-        await self._client.patch_config_map(CONFIG_MAP, {"data": {name: encode_versions(versions, source)}})
-        self._unwritten.pop(name, None)
+        """Write an agent's versions and what was deployed through the API.
+
+        Raises:
+            InvalidRequest: there is no room for them.
+            ApiError: they could not be written. If they were nevertheless, they are replaced later.
+        """
+        async with self._writing:
+            changed = self._with(name, _text(versions, source))
+            if changed is None:
+                raise InvalidRequest(_FULL)
+            try:
+                await self._client.patch_config_map(CONFIG_MAP, {"data": changed})
+            except ApiError as error:
+                if not error.is_certain:
+                    self._unwritten |= {each: self._texts.get(each) for each in changed}
+                    self._changed.wake()
+                raise
+            self._keep(changed)
+            for each in changed:
+                self._unwritten.pop(each, None)
 
     def remove(self, name: str, versions: Versions) -> None:
         """Have an agent's versions removed, except for the next serial number. Returns at once."""
@@ -96,6 +105,7 @@ class VersionStore:
             else:
                 if found is not None:
                     self.not_ready_reason = None
+                    self._texts = dict(found.data)
                     stored = ((name, decode_agent(name, text)) for name, text in found.data.items())
                     return {name: agent for name, agent in stored if agent is not None}
                 reason = f"There is no ConfigMap {CONFIG_MAP}: apply deploy/base, which it is part of."
@@ -112,9 +122,10 @@ class VersionStore:
             if not self._unwritten:
                 await self._changed.wait()
                 continue
-            writing = dict(self._unwritten)
             try:
-                await self._client.patch_config_map(CONFIG_MAP, {"data": writing})
+                async with self._writing:
+                    writing = dict(self._unwritten)
+                    await self._client.patch_config_map(CONFIG_MAP, {"data": writing})
             except ApiError as error:
                 log.warning("agent versions not written", extra={"error": str(error)})
                 failures += 1
@@ -122,53 +133,27 @@ class VersionStore:
                 continue
             failures = 0
             for name, text in writing.items():
-                if self._unwritten.get(name) == text:
+                if name in self._unwritten and self._unwritten[name] == text:
                     del self._unwritten[name]
 
+    def _with(self, name: str, text: str | None) -> dict[str, str | None] | None:
+        """Return what has to be written so that the store has this text; None if it can't have it."""
+        if text is None:
+            return {name: None}
+        shorter = shortened({**self._texts, name: text})
+        return None if shorter is None else {name: text, **shorter}
 
-def encode_versions(versions: Versions, source: Source | None = None) -> str:
-    """Return an agent's versions as text, without the oldest if that would be too much.
-
-    Args:
-        versions: of the agent.
-        source: of its definition. An operator's ConfigMap is not repeated here.
-    """
-    kept = [
-        _Version(each.serial, each.definition.given(), dict(each.files), each.deployed_at)
-        for each in versions.kept
-    ]
-    deployed = None
-    if source is not None and source.config_map is None:
-        deployed = _Deployed(dict(source.files), source.redeploy, source.rollback)
-    while True:
-        record = _Record(versions.next_serial, versions.deployment, kept, deployed)
-        text = msgspec.json.encode(record)
-        if len(text) <= MOST_BYTES or len(kept) <= 1:
-            return text.decode()
-        kept = kept[1:]
+    def _keep(self, changed: Mapping[str, str | None]) -> None:
+        for name, text in changed.items():
+            if text is None:
+                self._texts.pop(name, None)
+            else:
+                self._texts[name] = text
 
 
-def decode_agent(name: str, text: str) -> tuple[Versions, Source | None] | None:
-    """Return the versions of an agent and its source; None if somebody changed them beyond recognition."""
-    try:
-        record = msgspec.json.decode(text, type=_Record)
-        kept = [
-            AgentVersion(
-                definition=msgspec.convert(each.definition, AgentDefinition),
-                serial=each.serial,
-                files=each.files,
-                deployed_at=each.at,
-            )
-            for each in record.versions[-KEPT:]
-        ]
-        if any(each.name != name for each in kept):
-            raise msgspec.ValidationError("another agent's")
-    except (msgspec.MsgspecError, RecursionError):
-        log.warning("agent versions not understood", extra={"agent": name})
+def _text(versions: Versions, source: Source | None) -> str | None:
+    """Return an agent's record; None if there is nothing to keep."""
+    is_of_api = source is not None and source.config_map is None
+    if not is_of_api and versions.next_serial == 1:
         return None
-    versions = Versions(record.next, kept=kept, deployment=record.deployment)
-    deployed = record.deployed
-    if deployed is None:
-        return versions, None
-    files, redeploy, rollback = deployed.files, deployed.redeploy, deployed.rollback
-    return versions, Source(agent=name, files=files, redeploy=redeploy, rollback=rollback)
+    return encode_versions(versions, source)

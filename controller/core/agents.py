@@ -131,6 +131,11 @@ class AgentVersion:
     deployed_at: datetime | None = field(default=None, compare=False)
 
     @property
+    def is_of_api(self) -> bool:
+        """Whether it was deployed through the API: then its files are kept."""
+        return bool(self.files)
+
+    @property
     def name(self) -> str:
         """The agent's."""
         return self.definition.name

@@ -1,4 +1,4 @@
-"""The log of agents: which versions became active, and which definitions can't be used."""
+"""The log of agents: which versions are being started and became active, and what can't be used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def log_changes(agents: Agents, deployed: Callable[[str], None]) -> None:
                 deployed(status.name)
             about = {"agent": status.name, "agent_version": version}
             if status.deploying is not None:
-                log.info("agent being deployed", extra={**about, "agent_version": status.deploying.id})
+                log.info("agent being started dry", extra={**about, "agent_version": status.deploying.id})
             elif status.problem is not None:
                 log.warning("agent definition invalid", extra={**about, "problem": status.problem})
             elif version is not None:

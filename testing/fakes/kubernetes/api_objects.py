@@ -21,6 +21,8 @@ KINDS: Final = {
     "events": ("v1", "Event", "events"),
     "configmaps": ("v1", "ConfigMap", "configmaps"),
 }
+_MOST_BYTES_OF_A_CONFIG_MAP: Final = 1_048_576
+_KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -175,6 +177,8 @@ class Objects:
         return thing
 
     def _put(self, kind: str, namespace: str, name: str, thing: Thing) -> Thing:
+        if kind == "configmaps":
+            _check_config_map(thing)
         before = self._items.get((kind, namespace, name))
         stamped = {**thing, "metadata": {**thing["metadata"], "resourceVersion": str(self.version + 1)}}
         self._items[kind, namespace, name] = stamped
@@ -189,6 +193,20 @@ class Objects:
         self._changed = asyncio.Event()
         for react in self.reactions:
             react(change)
+
+
+def _check_config_map(thing: Thing) -> None:
+    data = thing.get("data") or {}
+    what = f'ConfigMap "{thing["metadata"]["name"]}" is invalid'
+    for key in data:
+        if not _KEY.fullmatch(key):
+            raise RefusalError(
+                422, "Invalid", f'{what}: data[{key}]: Invalid value: "{key}": a valid config key'
+            )
+    if sum(len(text.encode()) for text in data.values()) > _MOST_BYTES_OF_A_CONFIG_MAP:
+        raise RefusalError(
+            422, "Invalid", f"{what}: []: Too long: may not be more than {_MOST_BYTES_OF_A_CONFIG_MAP} bytes"
+        )
 
 
 def is_going(thing: Thing) -> bool:

@@ -24,7 +24,7 @@ from testing.fakes.kubernetes.api_objects import (
     label_selector,
 )
 
-How = Literal["refuse", "reset_before", "reset_after", "late", "hang", "silent", "raw", "cut", "end"]
+How = Literal["refuse", "reset_before", "reset_after", "late", "wait", "hang", "silent", "raw", "cut", "end"]
 
 LATE_SECONDS: Final = 5.0
 NAMESPACES: Final = "/api/v1/namespaces/"
@@ -43,6 +43,7 @@ class ApiFault:
         path: how the path ends.
         watch: whether it is a watch; None fits both.
         after: how many that fit go well before.
+        let_go: ends the waiting.
     """
 
     how: How
@@ -56,6 +57,7 @@ class ApiFault:
     message: str = "it failed"
     retry_after: int | str | None = None
     body: bytes = b""
+    let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
     def strikes(self, asked: ApiRequest) -> bool:
         """Whether it is this request that goes wrong; counts those that fit."""
@@ -147,6 +149,9 @@ class ApiServer:
             return web.Response(status=fault.status, body=fault.body)
         if fault.how == "refuse":
             raise RefusalError(fault.status, fault.reason, fault.message, fault.retry_after)
+        if fault.how == "wait":
+            await fault.let_go.wait()
+            return await self._do(asked, request)
         if fault.how == "reset_after":
             await self._do(asked, request)
         if fault.how == "late" and asked.method != "GET":

@@ -10,7 +10,8 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from controller.agents.config_maps import ClusterChecks, ConfigMapAgents
+from controller.agents.cluster_checks import ClusterChecks
+from controller.agents.config_maps import ConfigMapAgents
 from controller.core.agents import AgentStatus, AgentVersion, DryStartOutcome
 from controller.core.primitives.clock import system_clock
 from controller.runtimes.kubernetes.client.access import Access
@@ -79,7 +80,12 @@ async def following(
         check = DefinitionCheck(
             client=client, template=made.template(), grace_seconds=30, keep_ended_seconds=60
         )
-        checks = ClusterChecks(prepare=nothing, find_problem=check.problem, start_dry=start_dry)
+        checks = ClusterChecks(
+            prepare=nothing,
+            not_ready_reason=lambda: None,
+            find_problem=check.problem,
+            start_dry=start_dry,
+        )
         agents = ConfigMapAgents(
             client,
             checks,

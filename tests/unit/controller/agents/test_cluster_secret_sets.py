@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +12,13 @@ from typing import Any
 
 import pytest
 
-from controller.agents.cluster_secret_sets import CONFIG_MAP, MOST_KEYS, ClusterSecretSets, secret_name
+from controller.agents.cluster_secret_sets import (
+    CONFIG_MAP,
+    MOST_BYTES,
+    MOST_KEYS,
+    ClusterSecretSets,
+    secret_name,
+)
 from controller.core.errors import InvalidRequest, RuntimeUnavailable
 from controller.core.primitives.clock import system_clock
 from controller.runtimes.kubernetes.client.access import Access
@@ -119,14 +127,89 @@ async def test_a_set_has_so_many_variables_and_no_more(sets: ClusterSecretSets) 
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/secrets"), ("PATCH", CONFIG_MAP)])
-async def test_what_can_t_be_stored_is_reported_and_not_listed(
+async def test_what_can_t_be_stored_is_reported_and_leaves_nothing(
     server: ApiServer, sets: ClusterSecretSets, method: Any, path: str
 ) -> None:
     server.misbehave("refuse", method=method, path=path, times=1, status=403, message="not you")
 
     with pytest.raises(RuntimeUnavailable, match="could not be changed"):
         await sets.put("keys", "A", "very-secret")
-    assert sets.all() == []
+    assert (sets.all(), secrets(server)) == ([], {})
+
+
+async def test_a_variable_that_could_not_be_replaced_is_still_there(
+    server: ApiServer, sets: ClusterSecretSets
+) -> None:
+    await sets.put("keys", "A", "1")
+    server.misbehave("refuse", method="PATCH", path=CONFIG_MAP, times=1, status=403, message="not you")
+
+    with pytest.raises(RuntimeUnavailable, match="could not be changed"):
+        await sets.put("keys", "A", "2")
+    assert secrets(server).keys() == {secret_name("keys", "A")}
+    assert sets.secrets_of("keys") == (secret_name("keys", "A"),)
+
+
+async def test_without_the_index_the_sentence_says_what_to_apply(
+    server: ApiServer, sets: ClusterSecretSets
+) -> None:
+    server.objects.delete("configmaps", "podline", CONFIG_MAP)
+
+    with pytest.raises(RuntimeUnavailable, match="no ConfigMap podline-secret-sets: apply deploy/base"):
+        await sets.put("keys", "A", "very-secret")
+    assert secrets(server) == {}
+
+
+async def test_what_can_t_be_deleted_is_listed_until_it_can(
+    server: ApiServer, client: NamespaceClient, sets: ClusterSecretSets
+) -> None:
+    await sets.put("keys", "A", "1")
+    await sets.put("keys", "B", "2")
+    path = f"/secrets/{secret_name('keys', 'A')}"
+    server.misbehave("refuse", method="DELETE", path=path, times=2, status=403, message="not you")
+    for removal in (sets.remove_key("keys", "A"), sets.remove("keys")):
+        with pytest.raises(RuntimeUnavailable, match="could not be changed"):
+            await removal
+    again = made(client)
+    await again.load()
+
+    assert [each.keys for each in again.all()] == [("A", "B")]
+    assert await sets.remove("keys")
+    assert (sets.all(), secrets(server)) == ([], {})
+
+
+async def test_nothing_is_changed_before_the_index_is_known(
+    server: ApiServer, client: NamespaceClient, sets: ClusterSecretSets
+) -> None:
+    await sets.put("keys", "A", "1")
+    server.misbehave("refuse", method="GET", path=CONFIG_MAP, times=1, status=403, message="not you")
+    again = made(client)
+    loading = asyncio.create_task(again.load())
+    await server.until_asked(lambda asked: asked.method == "GET", times=2)
+
+    with pytest.raises(RuntimeUnavailable, match="not known right now"):
+        await again.put("keys", "B", "2")
+    await loading
+    await again.put("keys", "B", "2")
+    assert [each.keys for each in again.all()] == [("A", "B")]
+
+
+async def test_all_sets_together_fit_into_their_index(server: ApiServer, client: NamespaceClient) -> None:
+    long = [f"K{number:063}" for number in range(MOST_KEYS)]
+    entry = json.dumps({"updated": "2026-01-01T00:00:00Z", "keys": long}, separators=(",", ":"))
+    data = {f"set-{number}": entry for number in range(MOST_BYTES // len(entry))}
+    server.objects.patch("configmaps", "podline", CONFIG_MAP, {"data": data})
+    sets = made(client)
+    await sets.load()
+
+    async def fill() -> None:
+        for key in long:
+            await sets.put("another", key, "1")
+
+    with pytest.raises(InvalidRequest, match="too many variables in all"):
+        await fill()
+    index = server.objects.get("configmaps", "podline", CONFIG_MAP)["data"]
+    assert sum(map(len, index.values())) <= MOST_BYTES
+    assert len(secrets(server)) == len(sets.secrets_of("another"))
 
 
 async def test_an_entry_that_somebody_changed_is_left_out(

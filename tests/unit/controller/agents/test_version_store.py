@@ -1,15 +1,16 @@
-"""Versions of agents as text: bounded, and read back or refused."""
+"""Versions of agents as text: bounded for each and for all, and read back or refused."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.agents.source import Source
-from controller.agents.version_store import MOST_BYTES, decode_agent, encode_versions
+from controller.agents.version_records import MOST_BYTES, decode_agent, encode_versions, shortened
 from controller.agents.versions import Versions
 from controller.core.agents import AgentDefinition, GoodbyeRule
 
@@ -63,6 +64,44 @@ def test_of_too_much_the_newest_stays() -> None:
 
     assert len(text) <= MOST_BYTES
     assert [each["serial"] for each in json.loads(text)["versions"]] == [7, 8, 9]
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 300), min_size=1, max_size=10), min_size=1, max_size=8),
+    st.integers(500, 5000),
+)
+def test_all_agents_fit_into_one_configmap_with_their_active_versions(
+    sizes: list[list[int]], most: int
+) -> None:
+    texts = {
+        f"agent-{number}": encode_versions(
+            versions_of(*(AgentDefinition(name=f"agent-{number}", job={"x": "y" * size}) for size in each))
+        )
+        for number, each in enumerate(sizes)
+    }
+
+    changed = shortened(texts, most)
+
+    if changed is not None:
+        fitting = texts | changed
+        assert sum(map(len, fitting.values())) <= most
+        for name, text in fitting.items():
+            before, after = json.loads(texts[name]), json.loads(text)
+            assert after["versions"] == before["versions"][-len(after["versions"]) :]
+            assert {**after, "versions": 0} == {**before, "versions": 0}
+    else:
+        least = [json.loads(text) for text in texts.values()]
+        short = [encode_versions_of({**each, "versions": each["versions"][-1:]}) for each in least]
+        assert sum(map(len, short)) > most
+
+
+def encode_versions_of(record: dict[str, Any]) -> str:
+    return json.dumps(record, separators=(",", ":"))
+
+
+def test_what_nobody_understands_is_left_as_it_is() -> None:
+    assert shortened({"a": "x" * 50, "b": "y" * 50}, 100) == {}
+    assert shortened({"a": "x" * 50, "b": "y" * 51}, 100) is None
 
 
 @pytest.mark.parametrize(
