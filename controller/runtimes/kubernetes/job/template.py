@@ -64,8 +64,8 @@ class JobTemplate:
     Attributes:
         manifest: the template itself.
         secrets_of: returns the names of the Secrets that make up an agent's secret set.
-        is_set: returns whether a secret set of this name was written through the API. Otherwise it is a Secret
-            of the operator's, which only an operator's agents get.
+        is_set: returns whether a secret set of this name was written through the API. Otherwise it is a
+            Secret of the operator's, which only an operator's agents get.
     """
 
     manifest: Mapping[str, Any]
