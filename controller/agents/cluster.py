@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import secrets
 from dataclasses import dataclass, replace
+from typing import Final
 
 from controller.agents.cluster_checks import ClusterChecks
 from controller.agents.cluster_secret_sets import ClusterSecretSets
@@ -16,6 +18,9 @@ from controller.runtimes.kubernetes.definition_check import DefinitionCheck
 from controller.runtimes.kubernetes.dry_start import DryStart
 from controller.runtimes.kubernetes.job.template import JobTemplate
 from controller.settings.limits import LimitSettings
+
+_ID_BYTES: Final = 6
+"""Of a dry start's Job. Nobody can guess its name and take it first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,7 @@ def cluster_agents(
         clock=clock,
         start_timeout_seconds=limits.start_timeout_seconds,
         grace_seconds=limits.grace_seconds,
+        new_id=lambda: secrets.token_hex(_ID_BYTES),
     )
     checks = ClusterChecks(
         prepare=secret_sets.load,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from controller.runtimes.kubernetes.client.namespace_client import NamespaceClie
 from controller.runtimes.kubernetes.dry_start import DryStart
 from podline.contract.encoding import encode
 from podline.contract.messages import BotTimeline, FinalReport
+from podline.contract.reasons import STARTED_DRY
 from podline.contract.usage import Usage
 from testing.fakes.kubernetes.api_server import ApiServer, serve_api
 from tests.unit.controller.runtimes.kubernetes import made, shapes
@@ -34,24 +37,40 @@ async def server() -> AsyncIterator[ApiServer]:
         yield serving
 
 
-async def outcome_of(server: ApiServer, shape: dict[str, Any]) -> DryStartOutcome:
-    """Start dry, with a pod that is in this state as soon as there is a Job."""
+@asynccontextmanager
+async def starting(server: ApiServer, seconds: float = 20) -> AsyncIterator[DryStart]:
+    numbers = count(1)
     async with api_to(server) as api:
-        start = DryStart(
+        yield DryStart(
             client=NamespaceClient(api, "podline"),
             template=made.template(),
             clock=system_clock(),
-            start_timeout_seconds=20,
+            start_timeout_seconds=seconds,
             grace_seconds=1,
+            new_id=lambda: f"{next(numbers)}",
         )
+
+
+async def job_in(server: ApiServer) -> dict[str, Any]:
+    """The Job, as soon as there is one."""
+    while not server.objects.all("jobs", "podline"):
+        await server.objects.change()
+    [job] = server.objects.all("jobs", "podline")
+    return job
+
+
+async def end(server: ApiServer, shape: dict[str, Any]) -> None:
+    """Have the Job make its pod, in this state."""
+    labels = (await job_in(server))["spec"]["template"]["metadata"]["labels"]
+    name = labels[names.LAUNCH_ID] + "-pod"
+    server.objects.create("pods", "podline", {"metadata": {"name": name, "labels": labels}, "status": shape})
+
+
+async def outcome_of(server: ApiServer, shape: dict[str, Any]) -> DryStartOutcome:
+    """Start dry, with a pod that is in this state as soon as there is a Job."""
+    async with starting(server) as start:
         running = asyncio.create_task(start.run(VERSION))
-        await server.until_asked(lambda asked: asked.method == "POST")
-        while not server.objects.all("jobs", "podline"):  # noqa: ASYNC110 - it is a moment
-            await asyncio.sleep(0.01)
-        [job] = server.objects.all("jobs", "podline")
-        labels = job["spec"]["template"]["metadata"]["labels"]
-        metadata = {"name": "a-pod", "labels": labels}
-        server.objects.create("pods", "podline", {"metadata": metadata, "status": shape})
+        await end(server, shape)
         return await running
 
 
@@ -129,14 +148,77 @@ async def test_its_job_is_no_sessions_and_has_no_credentials(server: ApiServer) 
 
 async def test_a_job_that_the_cluster_refuses_is_the_problem(server: ApiServer) -> None:
     server.misbehave("refuse", method="POST", path="/jobs", status=403, message="denied: not this image")
-    async with api_to(server) as api:
-        start = DryStart(
-            client=NamespaceClient(api, "podline"),
-            template=made.template(),
-            clock=system_clock(),
-            start_timeout_seconds=5,
-            grace_seconds=1,
-        )
+    async with starting(server) as start:
         outcome = await start.run(VERSION)
 
     assert "denied: not this image" in str(outcome.problem)
+
+
+async def test_a_bot_that_is_deployed_again_is_not_judged_by_what_is_left_of_the_last_attempt(
+    server: ApiServer,
+) -> None:
+    """Its pod goes some seconds after its Job."""
+    async with starting(server) as start:
+        attempts = []
+        for shape in (ended(1, reported("crashed", "No.")), ended(0, reported("completed", STARTED_DRY))):
+            running = asyncio.create_task(start.run(VERSION))
+            await end(server, shape)
+            attempts.append(await running)
+
+    assert attempts == [DryStartOutcome(problem="No."), DryStartOutcome()]
+    assert len(server.objects.all("pods", "podline")) == 2
+
+
+@pytest.mark.parametrize("reason", ["Conflict", "TooManyRequests"])
+async def test_what_the_cluster_may_take_later_is_sent_again(server: ApiServer, reason: str) -> None:
+    status = {"Conflict": 409, "TooManyRequests": 429}[reason]
+    server.misbehave("refuse", method="POST", path="/jobs", status=status, reason=reason)
+
+    assert await outcome_of(server, ended(0, reported("completed", STARTED_DRY))) == DryStartOutcome()
+
+
+async def test_a_request_whose_answer_is_lost_starts_one_bot(server: ApiServer) -> None:
+    server.misbehave("reset_after", method="POST", path="/jobs")
+
+    assert await outcome_of(server, ended(0, reported("completed", STARTED_DRY))) == DryStartOutcome()
+
+
+async def test_what_held_it_up_for_too_long_is_said(server: ApiServer) -> None:
+    said = "exceeded quota: bots, used: jobs=20, limited: jobs=20"
+    server.misbehave("refuse", method="POST", path="/jobs", status=403, message=said, times=100)
+    async with starting(server, 0.1) as start:
+        outcome = await start.run(VERSION)
+
+    assert f"could not be started in time. The API server answered 403: {said}. Deploy" in str(
+        outcome.problem
+    )
+
+
+async def test_a_file_that_takes_too_long_to_import_is_no_call_that_took_too_long(server: ApiServer) -> None:
+    async with starting(server) as start:
+        running = asyncio.create_task(start.run(VERSION))
+        await end(server, {"phase": "Running"})
+        deadline = [shapes.condition(kind, "DeadlineExceeded") for kind in ("FailureTarget", "Failed")]
+        job = (await job_in(server))["metadata"]["name"]
+        server.objects.patch("jobs", "podline", job, {"status": {"conditions": deadline}})
+        outcome = await running
+
+    assert "had not started 20 seconds after its Job was created" in str(outcome.problem)
+
+
+async def test_a_start_that_is_given_up_leaves_no_job_even_if_the_controller_stops_then(
+    server: ApiServer,
+) -> None:
+    async with starting(server) as start:
+        running = asyncio.create_task(start.run(VERSION))
+        await end(server, {"phase": "Running"})
+        slow = server.misbehave("wait", method="DELETE")
+        running.cancel()
+        await server.until_asked(lambda asked: asked.method == "DELETE")
+        # The controller stops.
+        running.cancel()
+        slow.let_go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    assert server.objects.all("jobs", "podline") == []
