@@ -188,10 +188,12 @@ class DryStartOutcome:
     Attributes:
         problem: why no call could begin, as a sentence with the bot's own error; None if one could.
         note: what may be missing in a call, as a sentence.
+        may_pass: the problem is the cluster's and not the bot's, so that another start may end well.
     """
 
     problem: str | None = None
     note: str | None = None
+    may_pass: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,6 +114,19 @@ async def test_a_bot_that_can_t_start_is_refused_with_its_error_and_can_be_deplo
         assert (followed.status().problem, image(followed)) == (None, "registry.example.com/clerk:broken")
 
 
+async def test_what_the_cluster_had_no_room_for_is_started_again_by_itself(server: ApiServer) -> None:
+    outcomes = [DryStartOutcome(problem="No node had room.", may_pass=True), DryStartOutcome()]
+
+    async def start_dry(_version: AgentVersion) -> DryStartOutcome:
+        return outcomes.pop(0)
+
+    async with following(server, start_dry=start_dry) as followed:
+        await deploy(followed, "1")
+        await followed.until(lambda: followed.status().version is not None)
+
+        assert [each.problem for each in followed.changes] == ["No node had room.", None]
+
+
 async def test_a_later_deployment_gives_up_the_one_that_is_being_started(server: ApiServer) -> None:
     starts = Starts()
     starts.may_end.clear()
