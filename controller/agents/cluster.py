@@ -56,7 +56,7 @@ def cluster_agents(
         watch_seconds: how long one watch lasts.
     """
     secret_sets = ClusterSecretSets(client, clock.now, rng)
-    template = replace(template, secrets_of=secret_sets.secrets_of)
+    template = replace(template, secrets_of=secret_sets.secrets_of, is_set=secret_sets.has)
     check = DefinitionCheck(
         client=client,
         template=template,
@@ -80,7 +80,7 @@ def cluster_agents(
     agents = ConfigMapAgents(client, checks, clock=clock, rng=rng, watch_seconds=watch_seconds)
     return ClusterAgents(
         agents=agents,
-        deployments=ClusterDeployments(agents, clock.now),
+        deployments=ClusterDeployments(agents, secret_sets, clock.now),
         secret_sets=secret_sets,
         template=template,
     )

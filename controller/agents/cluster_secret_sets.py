@@ -88,6 +88,9 @@ class ClusterSecretSets:
     def find(self, name: str) -> SecretSet | None:
         return self._sets.get(name)
 
+    def has(self, name: str) -> bool:
+        return name in self._sets
+
     def secrets_of(self, name: str) -> Sequence[str]:
         """Return the names of the Secrets that are the set of this name, or an operator's own Secret."""
         found = self._sets.get(name)

@@ -243,8 +243,9 @@ class ConfigMapAgents:
             if outcome.problem is None:
                 self._make_active(agent, found, outcome.note)
             else:
-                agent.problem = outcome.problem
-                agent.failed = (version.definition, agent.source.redeploy, outcome.problem)
+                agent.problem, agent.is_refused = outcome.problem, outcome.may_pass
+                if not outcome.may_pass:
+                    agent.failed = (version.definition, agent.source.redeploy, outcome.problem)
                 await self._reports.problem(agent.source, outcome.problem)
             self._statuses.put(self._status(agent))
 

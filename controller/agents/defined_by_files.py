@@ -19,8 +19,10 @@ class DefinedByFiles:
     def __init__(self, agents: Agents) -> None:
         self._agents = agents
 
-    async def deploy(self, name: str, files: Mapping[str, str], *, again: bool) -> None:
-        del files, again
+    async def deploy(
+        self, name: str, files: Mapping[str, str], *, again: bool, may_choose_secrets: bool = True
+    ) -> None:
+        del files, again, may_choose_secrets
         known = {each.name: each.defined_by for each in self._agents.all()}
         raise AgentDefinedByFile(name, known.get(name) or "its directory in PODLINE_AGENTS on this machine")
 

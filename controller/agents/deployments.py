@@ -11,27 +11,36 @@ from controller.agents.config_maps import ConfigMapAgents
 from controller.agents.definitions import InvalidDefinition
 from controller.agents.keys import DEPLOY_FILE, KEYS, PODLINE_FILE
 from controller.agents.source import Source
-from controller.core.agents import BUILT_IN, AgentVersion
+from controller.core.agents import BUILT_IN, AgentDefinition, AgentVersion
 from controller.core.errors import (
     AgentDefinedByFile,
     AgentNotFound,
+    Forbidden,
     InvalidRequest,
     RuntimeUnavailable,
     VersionNotFound,
 )
+from controller.core.secret_sets import SecretSets
 from controller.runtimes.kubernetes.client.errors import ApiError
 
 
 class ClusterDeployments:
     """Implements `AgentEditor`."""
 
-    def __init__(self, agents: ConfigMapAgents, now: Callable[[], datetime]) -> None:
+    def __init__(self, agents: ConfigMapAgents, secret_sets: SecretSets, now: Callable[[], datetime]) -> None:
         self._agents = agents
+        self._secret_sets = secret_sets
         self._now = now
 
-    async def deploy(self, name: str, files: Mapping[str, str], *, again: bool) -> None:
+    async def deploy(
+        self, name: str, files: Mapping[str, str], *, again: bool, may_choose_secrets: bool = True
+    ) -> None:
         async with self._changing():
-            await self._agents.deploy(self._source(name, files, again=again))
+            source = self._source(name, files, again=again)
+            self._insist_on_secret_sets(source.read().definition)
+            if not may_choose_secrets:
+                self._insist_on_known_secrets(source.read().definition)
+            await self._agents.deploy(source)
 
     def _source(self, name: str, files: Mapping[str, str], *, again: bool) -> Source:
         former = self._of_api(name)
@@ -50,6 +59,7 @@ class ClusterDeployments:
         async with self._changing():
             self._insist_on_existing(name)
             version = self._former(name, version_id)
+            self._insist_on_secret_sets(version.definition)
             redeploy = self._now().isoformat()
             source = Source(agent=name, files=version.files, redeploy=redeploy, rollback=version.id)
             await self._agents.deploy(source)
@@ -81,9 +91,44 @@ class ClusterDeployments:
             raise AgentDefinedByFile(name, source.defined_by)
         return source
 
+    def _insist_on_secret_sets(self, definition: AgentDefinition) -> None:
+        """Check that the sets exist. An operator's own Secrets are for agents that an operator defines."""
+        named = (
+            ("secret_set", definition.secret_set, False),
+            ("image_credentials", definition.image_credentials, True),
+        )
+        for key, name, is_registry in named:
+            known = self._secret_sets.find(name) if name is not None else None
+            if name is None or (known is not None and (known.registry is not None) is is_registry):
+                continue
+            if known is not None:
+                held = "image credentials" if known.registry is not None else "variables"
+                raise InvalidRequest(f"{DEPLOY_FILE}: {key}: the set {name!r} holds {held}; name another.")
+            how = (
+                f"`pipecat cloud secrets image-pull-secret {name} REGISTRY`"
+                if is_registry
+                else f"`podline secrets set {name} --file .env`"
+            )
+            raise InvalidRequest(
+                f"{DEPLOY_FILE}: {key}: there is no secret set {name!r}; write it with {how}."
+            )
+
+    def _insist_on_known_secrets(self, definition: AgentDefinition) -> None:
+        """Check that a key of some agents names no set that is not this agent's already."""
+        kept = self._agents.versions(definition.name)
+        active = kept[-1].definition if kept else None
+        known = {active.secret_set, active.image_credentials} if active is not None else set()
+        if not {definition.secret_set, definition.image_credentials} <= known | {None}:
+            raise Forbidden(
+                "A key that is limited to some agents may name only the secret sets that the agent's active "
+                "version names. Deploy it once with a key for all agents."
+            )
+
     def _former(self, name: str, version_id: str | None) -> AgentVersion:
         kept = self._agents.versions(name)
         candidates = kept[:-1] if version_id is None else [each for each in kept if each.id == version_id]
-        if not candidates or not candidates[-1].files:
+        if not candidates:
             raise VersionNotFound(name, version_id)
+        if not candidates[-1].files:
+            raise VersionNotFound.without_files(name, candidates[-1].id)
         return candidates[-1]

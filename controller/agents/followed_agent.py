@@ -21,7 +21,7 @@ class FollowedAgent:
         versions: of its definition.
         source: of the latest definition; None if there is none.
         problem: why the latest definition is not the active version; None if it is, or may become it.
-        is_refused: the cluster refuses it, and may change its mind.
+        is_refused: the cluster refuses it or has no room for it, and may change its mind.
         deploying: the version that is being started dry.
         failed: what was started dry and could not take calls: a definition, what it was deployed with, and
             why.

@@ -131,6 +131,11 @@ class AgentVersion:
     deployed_at: datetime | None = field(default=None, compare=False)
 
     @property
+    def is_of_api(self) -> bool:
+        """Whether it was deployed through the API: then its files are kept."""
+        return bool(self.files)
+
+    @property
     def name(self) -> str:
         """The agent's."""
         return self.definition.name
@@ -183,10 +188,12 @@ class DryStartOutcome:
     Attributes:
         problem: why no call could begin, as a sentence with the bot's own error; None if one could.
         note: what may be missing in a call, as a sentence.
+        may_pass: the problem is the cluster's and not the bot's, so that another start may end well.
     """
 
     problem: str | None = None
     note: str | None = None
+    may_pass: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,16 +243,20 @@ class AgentEditor(Protocol):
     none, and RuntimeUnavailable if the change can't be stored right now.
     """
 
-    async def deploy(self, name: str, files: Mapping[str, str], *, again: bool) -> None:
+    async def deploy(
+        self, name: str, files: Mapping[str, str], *, again: bool, may_choose_secrets: bool = True
+    ) -> None:
         """Store what is to become the agent's next version, once its bot has started dry.
 
         Args:
             name: of the agent, which may not exist yet.
             files: the content of its files by their names.
             again: deploy it even if it is what the active version was made of.
+            may_choose_secrets: False if it may name only the secret sets that the active version names.
 
         Raises:
             InvalidRequest: the definition can't be used.
+            Forbidden: it names other secret sets.
         """
 
     async def roll_back(self, name: str, version_id: str | None) -> None:

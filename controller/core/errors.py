@@ -115,11 +115,22 @@ class VersionNotFound(ControllerError):
     caller_message = OF_THE_APP
 
     def __init__(self, name: str, version_id: str | None) -> None:
-        which = "an earlier version" if version_id is None else f"version {version_id!r}"
+        which = "no earlier version" if version_id is None else f"no version {version_id!r}"
         super().__init__(
-            f"The agent {name!r} can't return to {which}, because its files are not kept. "
-            f"GET /v1/agents/{name} lists the versions; deploy the definition that you want instead."
+            f"The agent {name!r} has {which} that is kept. GET /v1/agents/{name} lists those that are; "
+            "deploy the definition that you want instead."
         )
+
+    @classmethod
+    def without_files(cls, name: str, version_id: str) -> VersionNotFound:
+        """An operator's ConfigMap made it, whose content is not kept."""
+        error = cls(name, version_id)
+        detail = (
+            f"The agent {name!r} can't return to version {version_id!r}: it was not deployed through the "
+            "API, so its files are not kept. Deploy the definition that you want instead."
+        )
+        error.args = (detail,)
+        return error
 
 
 class AgentDefinedByFile(ControllerError):

@@ -13,6 +13,7 @@
   - TooManyConnections   429
   - HeadersTooLarge      431
   - InternalError        500
+  - NotSupported         501
   - ConnectionsExhausted 503
   - TooManyOffers        503
 """
@@ -187,6 +188,13 @@ class InternalError(ControllerError):
 
     def __init__(self) -> None:
         super().__init__("The controller failed. See its log for details.")
+
+
+class NotSupported(ControllerError):
+    """Podline doesn't have this feature of Pipecat Cloud."""
+
+    status, code, title = 501, "not_supported", "Podline does not have this"
+    caller_message = OF_THE_APP
 
 
 class TooManyOffers(ControllerError):

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from controller.core.errors import OF_THE_APP, ControllerError, Unauthorized
+from controller.core.errors import ControllerError, Unauthorized
 
 _PREFIXES: Final = ("/v1/organizations", "/v1/users", "/v1/public/", "/auth/")
-
-
-class NotSupported(ControllerError):  # noqa: N818 - named for what happened
-    """Podline doesn't have this feature of Pipecat Cloud."""
-
-    status, code, title = 501, "not_supported", "Podline does not have this"
-    caller_message = OF_THE_APP
 
 
 def is_pipecat_clouds(path: str) -> bool:

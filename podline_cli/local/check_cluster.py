@@ -16,9 +16,10 @@ RIGHTS: Final = (
     ("jobs.batch", "", ("create", "get", "list", "watch", "patch", "delete")),
     ("pods", "", ("list", "watch", "delete")),
     ("pods", "log", ("get",)),
-    ("secrets", "", ("create",)),
+    ("secrets", "", ("create", "update", "delete")),
     ("configmaps", "", ("list", "watch")),
     ("configmaps/podline-agents", "", ("get", "patch")),
+    ("configmaps/podline-secret-sets", "", ("get", "patch")),
     ("events", "", ("list", "create")),
 )
 """Resource, subresource and verbs of each rule in deploy/base/role.yaml."""

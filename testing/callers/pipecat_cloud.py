@@ -29,6 +29,7 @@ class CloudAnswer:
 
     @property
     def json(self) -> Any:
+        assert self.code == 0, self.text
         return json.loads(self.out)
 
     @property

@@ -112,7 +112,7 @@ def _unknown(program: list[str], words: list[str]) -> Iterator[str]:
     for option in (word.partition("=")[0] for word in words if re.match(r"--\w", word)):
         if re.search(rf"{option}\b", known):
             continue
-        known += _help(*program, *arguments[:1])
+        known += _help(*program, *arguments[:1]) + _help(*program, *arguments[:2])
         if not re.search(rf"{option}\b", known):
             yield f"{name} has no option {option}."
 

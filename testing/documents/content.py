@@ -27,6 +27,7 @@ from controller.settings.bots import PASSED_ON, TRACES
 from controller.settings.settings import Settings
 from controller.settings.variables import variables_of
 from podline.contract import environment
+from podline_cli.target import KEY_VARIABLE, URL_VARIABLE
 from testing.documents.markdown import ROOT, Block
 from testing.web.generated import description
 
@@ -47,14 +48,14 @@ def problems(block: Block) -> list[str]:
 
 @cache
 def variables() -> set[str]:
-    """Every variable that a controller, a bot or a script reads."""
+    """Every variable that a controller, a bot, a script or the command line reads."""
     settings = {variable.name for group in Settings.groups() for variable in variables_of(group)}
     passed_on = {variable.name for variable in (*PASSED_ON, *TRACES)}
     of_bots = {value for value in vars(environment).values() if isinstance(value, str)}
     scripts = [path for path in (ROOT / "scripts").rglob("*") if path.suffix in {"", ".py", ".sh"}]
     sources = [path.read_text(encoding="utf-8") for path in scripts if path.is_file()]
     of_scripts = {name for source in sources for name in _VARIABLE.findall(source)}
-    return settings | passed_on | of_bots | of_scripts
+    return settings | passed_on | of_bots | of_scripts | {URL_VARIABLE, KEY_VARIABLE}
 
 
 def read_json(text: str) -> Any:

@@ -146,6 +146,7 @@ def test_wrong_code_is_found(page: Path, language: str, code: str) -> None:
         "scripts/test --fast",
         "cat examples/agents/waterfall/bot.py",
         "curl localhost:7860/v1/session",
+        "podline context set ours --uri https://voice.example.com",
         ".venv/bin/python -m sandbox.caller http://localhost:7860 --shout hello",
         "(cd examples/nextjs && npm run deploy)",
     ],

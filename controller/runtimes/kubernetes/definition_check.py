@@ -27,15 +27,16 @@ class DefinitionCheck:
 
     async def problem(self, definition: AgentDefinition) -> str | None:
         """Return why Jobs of this definition would be refused; None if they would be created."""
+        version = AgentVersion(definition=definition, serial=0)
         mistake = self._misnamed_secret(definition) or agent_mistake(
-            self.template, definition, self.client.namespace
+            self.template, version, self.client.namespace
         )
         if mistake is not None:
             return mistake
         example = replace(
             EXAMPLE,
             session=replace(EXAMPLE.session, agent=definition.name),
-            agent=AgentVersion(definition=definition, serial=0),
+            agent=version,
         )
         manifest = session_job(
             self.template,

@@ -31,6 +31,7 @@ _SLOW: Final = (
     "The bot had not started {:g} seconds after its Job was created: its image was still being pulled, or "
     "its file still being imported. Do slow work in bot() instead, or raise PODLINE_START_TIMEOUT_SECONDS."
 )
+_OF_THE_CLUSTER: Final = frozenset({Reason.UNSCHEDULABLE, Reason.EVICTED, Reason.NODE_LOST})
 _FOR_GOOD: Final = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 """What a kubelet waits with if trying again has not helped, or won't."""
 
@@ -82,7 +83,8 @@ class DryStart:
                 return await self._outcome(attempt)
         except TimeoutError:
             why = f" {attempt.trouble}" if attempt.trouble is not None else ""
-            return DryStartOutcome(problem=f"The bot could not be started in time.{why} Deploy it again.")
+            problem = f"The bot could not be started in time.{why}"
+            return DryStartOutcome(problem=problem, may_pass=True)
         except ApiRefused as error:
             return DryStartOutcome(problem=f"The cluster refuses its Jobs. {error}")
         finally:
@@ -131,7 +133,7 @@ class DryStart:
             return DryStartOutcome(note=None if ending.what_happened == STARTED else ending.what_happened)
         if ending.reason is Reason.MAX_DURATION:
             return DryStartOutcome(problem=_SLOW.format(self.start_timeout_seconds))
-        return DryStartOutcome(problem=ending.message)
+        return DryStartOutcome(problem=ending.message, may_pass=ending.reason in _OF_THE_CLUSTER)
 
     async def _delete(self, name: str) -> None:
         try:

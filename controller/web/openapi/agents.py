@@ -66,7 +66,8 @@ _CLERK: Final[dict[str, Any]] = {
     "sessions": _NO_SESSIONS,
 }
 DEPLOYMENT: Final = {
-    "files": {"pcc-deploy.toml": 'image = "registry.example.com/clerk:1.1"\n[scaling]\nmax_agents = 20\n'}
+    "files": {"pcc-deploy.toml": 'image = "registry.example.com/clerk:1.1"\n[scaling]\nmax_agents = 20\n'},
+    "redeploy": False,
 }
 DEPLOYING: Final = {**_CLERK, "deploying": True}
 WITH_VERSIONS: Final = {**_CLERK, "version": _SECOND, "versions": [_SECOND, FIRST]}

@@ -23,6 +23,8 @@ from controller.core.errors import (
     RateLimited,
     RoomsUnavailable,
     RuntimeUnavailable,
+    SecretSetDefinedByFile,
+    SecretSetNotFound,
     SessionConflict,
     SessionEnded,
     SessionNotFound,
@@ -40,6 +42,7 @@ from controller.web.errors import (
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
+    NotSupported,
     OriginNotAllowed,
     RequestTimeout,
     TooManyConnections,
@@ -89,6 +92,9 @@ _EXAMPLES: Final[tuple[ControllerError, ...]] = (
     UrlTooLong(8 * 1024),
     UserLimitReached(2),
     VersionNotFound("clerk", "7-1f0c2a9b"),
+    NotSupported("Podline builds no images. Build and push one, and write its name into pcc-deploy.toml."),
+    SecretSetDefinedByFile("clerk-keys"),
+    SecretSetNotFound("clerk-keys"),
 )
 BEFORE_ROUTES: Final = (
     MalformedRequest,

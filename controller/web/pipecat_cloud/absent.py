@@ -7,9 +7,8 @@ from typing import Final
 from fastapi import APIRouter, Depends
 
 from controller.web.auth import KeyScope
-from controller.web.errors import NotFound
+from controller.web.errors import NotFound, NotSupported
 from controller.web.pipecat_cloud.organizations import OF_ORGANIZATION, is_ours
-from controller.web.pipecat_cloud_errors import NotSupported
 from controller.web.routes.security import requires
 
 router = APIRouter(prefix=OF_ORGANIZATION, dependencies=[Depends(is_ours)], include_in_schema=False)
@@ -27,7 +26,8 @@ _INSTEAD: Final = {
     "regions": "There are no regions here: an agent runs where its controller does.",
     "properties": "There is nothing to set here: the operator's settings are environment variables.",
     "agent-profiles": "Profiles can't be changed. Write [resources] into pcc-deploy.toml instead.",
-    "references": "To use a Secret of the namespace, write its name as `secret_set` into pcc-deploy.toml.",
+    "references": "Secrets of the namespace are for agents that an operator defines by a ConfigMap. Write "
+    "the variables with `secrets set`.",
 }
 
 

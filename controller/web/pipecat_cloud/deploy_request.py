@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, StringConstraints
 
+from controller.web.errors import NotSupported
 from controller.web.models.documented import Documented
 from controller.web.models.values import AgentName
-from controller.web.pipecat_cloud_errors import NotSupported
 
 DEPLOY_FILE: Final = "pcc-deploy.toml"
 Text = Annotated[str, StringConstraints(max_length=1024)]

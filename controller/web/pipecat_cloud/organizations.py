@@ -8,9 +8,8 @@ from fastapi import APIRouter, Depends, Path, Request
 
 from controller.agents.keys import PROFILES
 from controller.web.auth import KeyScope
-from controller.web.errors import NotFound
+from controller.web.errors import NotFound, NotSupported
 from controller.web.pipecat_cloud.answers import ORGANIZATION, REGION
-from controller.web.pipecat_cloud_errors import NotSupported
 from controller.web.routes.dependencies import ServicesDep
 from controller.web.routes.security import requires
 

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path
 from pydantic import ConfigDict, SecretStr, StringConstraints
 
-from controller.core.errors import Forbidden, InvalidRequest, SecretSetNotFound
+from controller.core.errors import InvalidRequest, SecretSetNotFound
 from controller.core.secret_sets import KEY_PATTERN, MOST_VALUE_CHARACTERS, SET_PATTERN
 from controller.web.auth import KeyScope
 from controller.web.models.documented import Documented
 from controller.web.pipecat_cloud import answers
 from controller.web.pipecat_cloud.answers import REGION
 from controller.web.pipecat_cloud.organizations import OF_ORGANIZATION, is_ours
-from controller.web.routes.dependencies import AccessDep, ServicesDep, is_json
-from controller.web.routes.security import requires
+from controller.web.routes.dependencies import ServicesDep, is_json
+from controller.web.routes.security import covers_all_agents, requires
 from podline.contract import environment
 
 router = APIRouter(
@@ -36,12 +36,6 @@ class WriteSecret(Documented):
     secretKey: Annotated[str | None, StringConstraints(max_length=64)] = None  # noqa: N815 - likewise
     secretValue: SecretStr  # noqa: N815 - likewise
     host: Annotated[str | None, StringConstraints(max_length=255)] = None
-
-
-async def covers_all_agents(access: AccessDep) -> None:
-    """Check that the key is not limited to some agents: a set can belong to any of them."""
-    if access.agents is not None:
-        raise Forbidden("This key is limited to some agents, and secret sets may be any agent's.")
 
 
 @router.get("", dependencies=[requires(KeyScope.READ), Depends(covers_all_agents)])

@@ -51,7 +51,9 @@ async def deploy_service(body: DeployService, services: ServicesDep, access: Acc
     insist_on_name(body.serviceName, access)
     former = services.supervisor.agents.versions(body.serviceName)
     files = {**(former[-1].files if former else {}), DEPLOY_FILE: body.deploy_file()}
-    await services.agent_editor.deploy(body.serviceName, files, again=body.forceRedeploy)
+    await services.agent_editor.deploy(
+        body.serviceName, files, again=body.forceRedeploy, may_choose_secrets=access.agents is None
+    )
     status = find_status(body.serviceName, services, access)
     return {"service": answers.service(status, services.supervisor.agents.versions(body.serviceName))}
 

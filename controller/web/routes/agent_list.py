@@ -19,7 +19,7 @@ from controller.web.visible_sessions import VisibleSessions
 
 router = APIRouter(prefix="/v1", tags=["agents"])
 
-AgentInPath = Annotated[str, Path(description="The agent's name.", examples=["clerk"], max_length=64)]
+AgentInPath = Annotated[str, Path(description="The agent's name.", examples=["clerk"])]
 
 
 @router.get(

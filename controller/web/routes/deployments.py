@@ -51,8 +51,9 @@ async def deploy_agent(
     `deploying` is false; `problem` then says why the definition was refused, if it was.
     """
     insist_on_name(name, access)
+    files = {str(file): text for file, text in body.files.items()}
     await services.agent_editor.deploy(
-        name, {str(file): text for file, text in body.files.items()}, again=body.redeploy
+        name, files, again=body.redeploy, may_choose_secrets=access.agents is None
     )
     return shown_agent(name, services, access, visible)
 

@@ -11,7 +11,7 @@ from controller.web.models.documented import Documented, Strict
 from controller.web.openapi.refusals import refusals
 from controller.web.routes.dependencies import SupervisorDep, is_json
 from controller.web.routes.refusals import WITHOUT_THE_SCOPE
-from controller.web.routes.security import requires
+from controller.web.routes.security import covers_all_agents, requires
 
 router = APIRouter(prefix="/v1", tags=["sessions"])
 
@@ -36,7 +36,7 @@ class DrainState(Documented):
     "/drain",
     summary="Read whether sessions are started",
     response_description="Whether the controller is draining.",
-    dependencies=[requires(KeyScope.READ)],
+    dependencies=[requires(KeyScope.READ), Depends(covers_all_agents)],
     responses=refusals(*WITHOUT_THE_SCOPE),
 )
 async def read_drain(supervisor: SupervisorDep) -> DrainState:
@@ -48,7 +48,7 @@ async def read_drain(supervisor: SupervisorDep) -> DrainState:
     "/drain",
     summary="Start no more sessions",
     response_description="Whether the controller is draining.",
-    dependencies=[requires(KeyScope.ADMIN), Depends(is_json)],
+    dependencies=[requires(KeyScope.ADMIN), Depends(covers_all_agents), Depends(is_json)],
     responses=refusals(*WITHOUT_THE_SCOPE, InvalidRequest, UnsupportedMediaType),
 )
 async def set_drain(body: SetDrain, supervisor: SupervisorDep) -> DrainState:

@@ -107,8 +107,13 @@ async def may_read_metrics(request: Request, services: ServicesDep, _: KeyOf) ->
     if services.settings.listeners.metrics_port is None and services.gate.asks_for_keys:
         with _failures_counted(request, services, bearer_of(request.headers)):
             services.gate.check(request.headers, KeyScope.READ)
-        if services.gate.access(request.headers).agents is not None:
-            raise Forbidden("This key is limited to some agents, and metrics are about all of them.")
+        await covers_all_agents(request, services)
+
+
+async def covers_all_agents(request: Request, services: ServicesDep) -> None:
+    """Refuse a key that is limited to some agents where all of them are concerned."""
+    if services.gate.access(request.headers).agents is not None:
+        raise Forbidden("This key is limited to some agents, and this concerns all of them.")
 
 
 async def bare_id(session_id: SessionIdInPath, request: Request, services: ServicesDep) -> str:

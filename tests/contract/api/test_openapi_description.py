@@ -25,8 +25,16 @@ LAUNCH = {
         "runtime_unavailable",
         "rooms_unavailable",
         "model_unavailable",
+        "draining",
         "shutting_down",
     },
+}
+OF_AN_AGENT = {
+    **KEY,
+    404: {"agent_not_found"},
+    409: {"agent_defined_by_file"},
+    422: {"invalid_request"},
+    503: {"runtime_unavailable"},
 }
 CONFLICT = {409: {"session_conflict"}}
 OFFER = {
@@ -55,6 +63,16 @@ DESCRIBED = {
     ("get", "/v1/sessions/{session_id}/events"): {**KEY, **NOT_FOUND},
     ("get", "/v1/events"): KEY,
     ("get", "/v1/agents"): KEY,
+    ("get", "/v1/agents/{name}"): {**KEY, 404: {"agent_not_found"}},
+    ("put", "/v1/agents/{name}"): {**OF_AN_AGENT, 415: {"unsupported_media_type"}},
+    ("post", "/v1/agents/{name}/rollback"): {
+        **OF_AN_AGENT,
+        404: {"agent_not_found", "version_not_found"},
+        415: {"unsupported_media_type"},
+    },
+    ("delete", "/v1/agents/{name}"): OF_AN_AGENT,
+    ("get", "/v1/drain"): KEY,
+    ("put", "/v1/drain"): {**KEY, **BODY},
     ("get", "/start/agents"): KEY,
     ("post", "/start"): {**KEY, **BODY, **LAUNCH, 429: ADMISSION},
     ("post", "/sessions/{session_id}/api/offer"): OFFER,
@@ -75,8 +93,13 @@ BEFORE_ROUTES = {
     "too_many_connections",
     "connections_exhausted",
 }
-OF_NO_DESCRIBED_ROUTE = {"not_found", "method_not_allowed", "launch_ended"} | BEFORE_ROUTES
-"""Said where no route was chosen, and on the bots' channel, which is not described."""
+OF_PIPECAT_CLOUD = {"not_supported", "secret_set_not_found", "secret_set_defined_by_file"}
+OF_NO_DESCRIBED_ROUTE = {
+    *("not_found", "method_not_allowed", "launch_ended"),
+    *BEFORE_ROUTES,
+    *OF_PIPECAT_CLOUD,
+}
+"""Said where no route was chosen, and by what is not described: the bots' channel and Pipecat Cloud's API."""
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from controller.core.agents import DEFAULT_AGENT, AgentDefinition
+from controller.core.agents import DEFAULT_AGENT, AgentDefinition, AgentVersion
 from controller.runtimes.kubernetes.job.template import JobTemplate, mistakes
 
 RUNNER: Final = "/podline"
@@ -15,22 +15,23 @@ _PYTHON: Final = "python"
 _ARCHITECTURE: Final = "kubernetes.io/arch"
 
 
-def agent_template(template: JobTemplate, definition: AgentDefinition) -> dict[str, Any]:
+def agent_template(template: JobTemplate, agent: AgentVersion) -> dict[str, Any]:
     """Return the template for the Jobs of one agent. What its own patch says holds against all else."""
+    definition = agent.definition
     spec = template.manifest["spec"]
     pod = spec["template"]["spec"]
-    secrets = [] if definition.secret_set is None else list(template.secrets_of(definition.secret_set))
+    secrets = template.secrets_for(agent, definition.secret_set)
     containers = [_container(each, definition, secrets) for each in pod["containers"]]
-    placement = _placement(pod, definition, template.secrets_of)
+    placement = _placement(pod, definition, template.secrets_for(agent, definition.image_credentials))
     own = {**pod, **placement, "containers": containers}
     manifest = {**template.manifest, "spec": {**spec, "template": {**spec["template"], "spec": own}}}
     patched: dict[str, Any] = merged(manifest, definition.job)
     return patched
 
 
-def agent_mistake(template: JobTemplate, definition: AgentDefinition, namespace: str) -> str | None:
+def agent_mistake(template: JobTemplate, agent: AgentVersion, namespace: str) -> str | None:
     """Return why no Job can be made of the template for an agent, as a sentence; None if one can."""
-    manifest = agent_template(template, definition)
+    manifest = agent_template(template, agent)
     for path, what in mistakes(manifest, namespace):
         return f"podline.toml, `{'.'.join(map(str, ('job', *path)))}`: {what}."
     [bot] = manifest["spec"]["template"]["spec"]["containers"]
@@ -44,13 +45,13 @@ def agent_mistake(template: JobTemplate, definition: AgentDefinition, namespace:
 
 
 def _placement(
-    pod: Mapping[str, Any], definition: AgentDefinition, secrets_of: Callable[[str], Sequence[str]]
+    pod: Mapping[str, Any], definition: AgentDefinition, pull_secrets: Sequence[str]
 ) -> dict[str, Any]:
     """Return the fields of the pod that say where it runs and with what its images are pulled."""
     placement: dict[str, Any] = {}
-    if definition.image_credentials is not None:
+    if pull_secrets:
         # Beside the template's, with which the runner's image may have to be pulled.
-        own = [{"name": name} for name in secrets_of(definition.image_credentials)]
+        own = [{"name": name} for name in pull_secrets]
         others = [each for each in pod.get("imagePullSecrets") or [] if each not in own]
         placement["imagePullSecrets"] = [*others, *own]
     if definition.architecture is not None:

@@ -63,7 +63,7 @@ def session_job(
 ) -> dict[str, Any]:
     """Return the template of the session's agent with identity, deadline and environment added."""
     session = launch.session
-    manifest = agent_template(template, launch.agent.definition)
+    manifest = agent_template(template, launch.agent)
     name = names.job_name(session.id)
     secret = names.secret_name(name, session.launch_id)
     labels, annotations = identity_labels(session), identity_annotations(session)

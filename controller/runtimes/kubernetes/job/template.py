@@ -9,6 +9,7 @@ from typing import Any, Final, TypeGuard
 
 import yaml
 
+from controller.core.agents import AgentVersion
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid
 from podline.contract import environment
@@ -52,6 +53,10 @@ def _one_secret(name: str) -> Sequence[str]:
     return (name,)
 
 
+def _is_none(_name: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class JobTemplate:
     """A checked template.
@@ -59,10 +64,19 @@ class JobTemplate:
     Attributes:
         manifest: the template itself.
         secrets_of: returns the names of the Secrets that make up an agent's secret set.
+        is_set: returns whether a secret set of this name was written through the API. Otherwise it is a
+            Secret of the operator's, which only an operator's agents get.
     """
 
     manifest: Mapping[str, Any]
     secrets_of: Callable[[str], Sequence[str]] = _one_secret
+    is_set: Callable[[str], bool] = _is_none
+
+    def secrets_for(self, agent: AgentVersion, name: str | None) -> Sequence[str]:
+        """Return the names of the Secrets that an agent gets for a set that it names."""
+        if name is None or (agent.is_of_api and not self.is_set(name)):
+            return ()
+        return self.secrets_of(name)
 
 
 def read_template(path: Path, namespace: str) -> JobTemplate:

@@ -14,6 +14,7 @@ from controller.agents.version_store import CONFIG_MAP
 from controller.core.agents import AgentVersion, DryStartOutcome
 from controller.core.errors import AgentDefinedByFile, AgentInvalid, AgentNotFound, RuntimeUnavailable
 from controller.core.primitives.clock import system_clock
+from testing.fakes.controllers.secret_sets import MemorySecretSets
 from testing.fakes.kubernetes.api_server import ApiServer
 from tests.unit.controller.agents.followed_agents import Followed, define, following
 
@@ -42,7 +43,7 @@ class Starts:
 
 
 def deployments(followed: Followed) -> ClusterDeployments:
-    return ClusterDeployments(followed.agents, system_clock().now)
+    return ClusterDeployments(followed.agents, MemorySecretSets(), system_clock().now)
 
 
 async def deploy(followed: Followed, tag: str, name: str = "clerk") -> None:

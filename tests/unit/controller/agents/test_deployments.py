@@ -15,11 +15,13 @@ from controller.core.errors import (
     AgentDefinedByFile,
     AgentInvalid,
     AgentNotFound,
+    Forbidden,
     InvalidRequest,
     RuntimeUnavailable,
     VersionNotFound,
 )
 from controller.core.primitives.clock import system_clock
+from testing.fakes.controllers.secret_sets import MemorySecretSets
 from testing.fakes.kubernetes.api_server import ApiServer
 from tests.unit.controller.agents.followed_agents import Followed, define, following
 
@@ -44,7 +46,7 @@ class Starts:
 
 
 def deployments(followed: Followed) -> ClusterDeployments:
-    return ClusterDeployments(followed.agents, system_clock().now)
+    return ClusterDeployments(followed.agents, MemorySecretSets(), system_clock().now)
 
 
 async def deploy(followed: Followed, tag: str, podline: str = "", *, again: bool = False) -> None:
@@ -112,6 +114,19 @@ async def test_a_bot_that_can_t_start_is_refused_with_its_error_and_can_be_deplo
         assert (followed.status().problem, image(followed)) == (None, "registry.example.com/clerk:broken")
 
 
+async def test_what_the_cluster_had_no_room_for_is_started_again_by_itself(server: ApiServer) -> None:
+    outcomes = [DryStartOutcome(problem="No node had room.", may_pass=True), DryStartOutcome()]
+
+    async def start_dry(_version: AgentVersion) -> DryStartOutcome:
+        return outcomes.pop(0)
+
+    async with following(server, start_dry=start_dry) as followed:
+        await deploy(followed, "1")
+        await followed.until(lambda: followed.status().version is not None)
+
+        assert [each.problem for each in followed.changes] == ["No node had room.", None]
+
+
 async def test_a_later_deployment_gives_up_the_one_that_is_being_started(server: ApiServer) -> None:
     starts = Starts()
     starts.may_end.clear()
@@ -155,7 +170,7 @@ async def test_a_rollback_is_active_at_once_as_a_version_of_its_own(server: ApiS
         assert followed.version().startswith("5-")
         assert followed.agents.current("clerk").definition.idle_seconds == 7
         assert len(starts.begun) == 3
-        with pytest.raises(VersionNotFound, match="can't return to version '9-abc'"):
+        with pytest.raises(VersionNotFound, match="has no version '9-abc' that is kept"):
             await deployments(followed).roll_back("clerk", "9-abc")
 
 
@@ -231,3 +246,45 @@ async def test_a_deployment_that_can_t_be_stored_is_no_deployment(server: ApiSer
             await deploy(followed, "1")
         with pytest.raises(AgentNotFound):
             followed.agents.current("clerk")
+
+
+@pytest.mark.parametrize(
+    ("deploy", "said"),
+    [
+        ('secret_set = "podline-controller"', "there is no secret set 'podline-controller'; write it with"),
+        ('secret_set = "registry"', "the set 'registry' holds image credentials"),
+        ('image_credentials = "keys"', "the set 'keys' holds variables"),
+        ('image_credentials = "ghost"', "secrets image-pull-secret ghost REGISTRY"),
+    ],
+)
+async def test_only_sets_of_the_api_can_be_named(server: ApiServer, deploy: str, said: str) -> None:
+    sets = await some_sets()
+    async with following(server) as followed:
+        cluster = ClusterDeployments(followed.agents, sets, system_clock().now)
+        with pytest.raises(InvalidRequest, match=said):
+            await cluster.deploy("clerk", {"pcc-deploy.toml": deploy}, again=False)
+
+
+async def test_a_key_of_some_agents_names_no_set_that_is_not_its_agents_already(server: ApiServer) -> None:
+    mine = {"pcc-deploy.toml": IMAGE % "1" + 'secret_set = "keys"\n'}
+    others = {"pcc-deploy.toml": IMAGE % "2" + 'secret_set = "others"\n'}
+    async with following(server) as followed:
+        cluster = ClusterDeployments(followed.agents, await some_sets(), system_clock().now)
+        with pytest.raises(Forbidden, match="may name only the secret sets that"):
+            await cluster.deploy("clerk", mine, again=False, may_choose_secrets=False)
+        await cluster.deploy("clerk", mine, again=False)
+        await settled(followed)
+        await cluster.deploy("clerk", mine, again=True, may_choose_secrets=False)
+        await settled(followed)
+        with pytest.raises(Forbidden, match="may name only the secret sets that"):
+            await cluster.deploy("clerk", others, again=False, may_choose_secrets=False)
+
+        assert followed.version().startswith("2-")
+
+
+async def some_sets() -> MemorySecretSets:
+    sets = MemorySecretSets()
+    for name in ("keys", "others"):
+        await sets.put(name, "A", "1")
+    await sets.put_image_credentials("registry", "registry.example.com", "bWU6cGFzcw==")
+    return sets

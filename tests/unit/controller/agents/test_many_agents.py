@@ -14,6 +14,7 @@ from controller.agents.version_store import CONFIG_MAP
 from controller.agents.versions import Versions
 from controller.core.errors import InvalidRequest
 from controller.core.primitives.clock import system_clock
+from testing.fakes.controllers.secret_sets import MemorySecretSets
 from testing.fakes.kubernetes.api_server import ApiServer
 from tests.unit.controller.agents.followed_agents import Followed, following
 
@@ -45,7 +46,7 @@ def stored(server: ApiServer) -> dict[str, Any]:
 
 
 def deployments(followed: Followed) -> ClusterDeployments:
-    return ClusterDeployments(followed.agents, system_clock().now)
+    return ClusterDeployments(followed.agents, MemorySecretSets(), system_clock().now)
 
 
 async def test_former_versions_of_the_longest_make_room(server: ApiServer) -> None:

@@ -105,7 +105,7 @@ async def test_a_key_of_some_agents_sees_no_other_and_no_secret(cloud: Cloud) ->
         ("POST", f"{ORG}/regions", "no regions"),
         ("PATCH", f"{ORG}/properties", "nothing to set"),
         ("PATCH", f"{ORG}/agent-profiles/agent-1x", "Profiles can't be changed"),
-        ("POST", f"{ORG}/secrets/references", "write its name as `secret_set`"),
+        ("POST", f"{ORG}/secrets/references", "for agents that an operator defines"),
         ("POST", f"{ORG}/apiKeys", "PODLINE_KEYS_FILE"),
         ("DELETE", f"{ORG}/apiKeys/1", "PODLINE_KEYS_FILE"),
         ("GET", "/auth/config", "Set PIPECAT_TOKEN"),

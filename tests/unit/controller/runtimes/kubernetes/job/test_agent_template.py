@@ -18,21 +18,26 @@ from tests.unit.controller.runtimes.kubernetes import made
 OPERATORS: Any = yaml.safe_load(made.TEMPLATE.read_text(encoding="utf-8"))
 
 
+def version(definition: AgentDefinition, **files: str) -> AgentVersion:
+    """As an operator's ConfigMap makes it; with files, as a deployment through the API does."""
+    return AgentVersion(definition=definition, serial=1, files=files)
+
+
 def pod_of(manifest: Any) -> Any:
     return manifest["spec"]["template"]["spec"]
 
 
 def bot_of(**definition: Any) -> Any:
-    return pod_of(agent_template(JobTemplate(OPERATORS), AgentDefinition(**{"name": "clerk", **definition})))[
-        "containers"
-    ][0]
+    return pod_of(
+        agent_template(JobTemplate(OPERATORS), version(AgentDefinition(**{"name": "clerk", **definition})))
+    )["containers"][0]
 
 
 OPERATORS_BOT = pod_of(OPERATORS)["containers"][0]
 
 
 def test_the_agent_of_a_fresh_install_runs_as_the_template_says() -> None:
-    assert agent_template(JobTemplate(OPERATORS), BUILT_IN.definition) == OPERATORS
+    assert agent_template(JobTemplate(OPERATORS), BUILT_IN) == OPERATORS
 
 
 def test_an_agent_s_own_image_is_run_by_our_runner() -> None:
@@ -57,7 +62,7 @@ def test_an_agent_gets_its_own_secret_set_and_no_secret_of_the_template_s() -> N
     given["env"] = [key, {"name": "REGION", "value": "eu"}]
 
     def sources(**definition: Any) -> tuple[Any, Any]:
-        manifest = agent_template(JobTemplate(template), AgentDefinition(**definition))
+        manifest = agent_template(JobTemplate(template), version(AgentDefinition(**definition)))
         [bot] = pod_of(manifest)["containers"]
         return [name for each in bot["envFrom"] for name in each.values()], bot["env"]
 
@@ -84,7 +89,7 @@ def test_its_image_is_pulled_with_its_credentials_beside_the_template_s() -> Non
     pod_of(template)["nodeSelector"] = {"podline.dev/pool": "bots"}
     definition = AgentDefinition(name="clerk", image_credentials="of-the-clerk", architecture="arm64")
 
-    pod = pod_of(agent_template(JobTemplate(template), definition))
+    pod = pod_of(agent_template(JobTemplate(template), version(definition)))
 
     assert pod["imagePullSecrets"] == [{"name": "of-the-runner"}, {"name": "of-the-clerk"}]
     assert pod["nodeSelector"] == {"podline.dev/pool": "bots", "kubernetes.io/arch": "arm64"}
@@ -105,7 +110,9 @@ def test_its_own_patch_holds_against_all_else() -> None:
     }
 
     pod = pod_of(
-        agent_template(JobTemplate(OPERATORS), AgentDefinition(name="clerk", memory="1Gi", job=patch))
+        agent_template(
+            JobTemplate(OPERATORS), version(AgentDefinition(name="clerk", memory="1Gi", job=patch))
+        )
     )
 
     [bot] = pod["containers"]
@@ -139,7 +146,7 @@ def test_the_session_s_job_is_made_of_its_agent_s_template_and_leaves_the_operat
 def test_a_patch_that_unmakes_the_job_is_named(patch: Any, said: str) -> None:
     definition = AgentDefinition(name="clerk", job=patch)
 
-    mistake = agent_mistake(JobTemplate(OPERATORS), definition, "podline")
+    mistake = agent_mistake(JobTemplate(OPERATORS), version(definition), "podline")
 
     assert mistake is not None
     assert said in mistake
@@ -178,7 +185,9 @@ def test_whatever_a_patch_says_is_taken_or_named(place: tuple[str, ...], odd: An
     for step in reversed(place):
         patch = {step: patch}
 
-    mistake = agent_mistake(JobTemplate(OPERATORS), AgentDefinition(name="clerk", job=patch), "podline")
+    mistake = agent_mistake(
+        JobTemplate(OPERATORS), version(AgentDefinition(name="clerk", job=patch)), "podline"
+    )
 
     assert mistake is None or mistake.endswith(".")
 
@@ -187,11 +196,11 @@ def test_a_template_of_before_there_was_a_runner_is_named_with_what_it_lacks() -
     template = copy.deepcopy(OPERATORS)
     pod_of(template)["containers"][0]["volumeMounts"] = []
 
-    mistake = agent_mistake(JobTemplate(template), AgentDefinition(name="clerk"), "podline")
+    mistake = agent_mistake(JobTemplate(template), version(AgentDefinition(name="clerk")), "podline")
 
     assert mistake is not None
     assert "mounts no runner at /podline" in mistake
-    assert agent_mistake(JobTemplate(template), BUILT_IN.definition, "podline") is None
+    assert agent_mistake(JobTemplate(template), BUILT_IN, "podline") is None
 
 
 def test_merging_keeps_order_and_touches_nothing_of_either() -> None:
@@ -199,3 +208,22 @@ def test_merging_keeps_order_and_touches_nothing_of_either() -> None:
 
     assert merged(template, patch) == {"b": 1, "a": [{"name": "x", "v": 2}, {"name": "y"}]}
     assert template["a"] == [{"name": "x", "v": 1}]
+
+
+def test_an_agent_of_the_api_gets_sets_of_the_api_and_no_secret_of_the_operators() -> None:
+    sets = {"keys": ("podline-set-1", "podline-set-2")}
+    template = JobTemplate(OPERATORS, lambda name: sets.get(name, (name,)), sets.__contains__)
+    definition = AgentDefinition(name="clerk", secret_set="keys", image_credentials="podline-controller")
+    of_operators = AgentDefinition(name="clerk", secret_set="podline-controller")
+
+    found = pod_of(agent_template(template, version(definition, deploy="")))
+    refused = pod_of(agent_template(template, version(of_operators, deploy="")))
+    operators = pod_of(agent_template(template, version(of_operators)))
+
+    def secrets(pod: dict[str, Any]) -> list[str]:
+        [bot] = pod["containers"]
+        return [each["secretRef"]["name"] for each in bot["envFrom"] if "secretRef" in each]
+
+    assert secrets(found) == ["podline-set-1", "podline-set-2"]
+    assert {"name": "podline-controller"} not in (found.get("imagePullSecrets") or [])
+    assert (secrets(refused), secrets(operators)) == ([], ["podline-controller"])
