@@ -10,6 +10,7 @@ from typing import Final
 from podline.contract import environment as env
 from podline.contract.reasons import STARTED_DRY, Reason
 from podline.contract.text import printable
+from podline.errors import ConfigInvalid
 from podline.runner.bot_file import find_bot_file, load_bot_file
 from podline.runner.ending import CallEnding
 from podline.runner.settings import read_settings
@@ -26,6 +27,7 @@ _OF_NO_CALL: Final = {
 
 _MOST_MISSING: Final = 5
 _MOST_CHARACTERS: Final = 60
+_MOST_CHARACTERS_OF_AN_ERROR: Final = 200
 
 
 def start_dry(variables: Mapping[str, str]) -> CallEnding:
@@ -62,4 +64,10 @@ def missing_variables(path: Path, variables: Mapping[str, str]) -> Iterator[str]
 
 
 def _import_what_a_call_does() -> None:
-    import podline.runner.session  # noqa: F401, PLC0415 - takes a second, so variables are checked before
+    try:
+        import podline.runner.session  # noqa: F401, PLC0415 - takes a second, so variables are checked before
+    except ImportError as error:
+        said = printable(str(error), _MOST_CHARACTERS_OF_AN_ERROR)
+        raise ConfigInvalid(
+            f"Pipecat can't be used here: {said}. Use an image with Pipecat 1.10 or later."
+        ) from error

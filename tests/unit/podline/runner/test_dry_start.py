@@ -60,6 +60,15 @@ def test_what_would_fail_each_call_is_named(
     assert said in report["message"]
 
 
+def test_an_image_whose_pipecat_can_t_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pipecat.py").write_text("raise ImportError('no module named frames')\n")
+
+    code, report = start(tmp_path, GOOD)
+
+    assert (code, report["reason"]) == (64, "config_invalid")
+    assert "Pipecat can't be used here: no module named frames. Use an image with" in report["message"]
+
+
 def test_a_variable_that_the_bot_will_read_and_that_is_not_set_is_named(tmp_path: Path) -> None:
     bot = tmp_path / "bot.py"
     bot.write_text(
