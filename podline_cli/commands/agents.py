@@ -56,15 +56,24 @@ def rollback(
     context: ContextOption = None,
     output: OutputOption = OutputFormat.TEXT,
 ) -> None:
-    """Serve an earlier version of an agent again. Calls that run keep theirs."""
+    """Serve an earlier version of an agent again. Calls that run keep theirs.
+
+    If the earlier version is refused, the active one goes on serving, and this command says why.
+    """
     out = Output(output)
     with connect(context, out) as client:
+        before = version_of(client.parse(AgentAnswer, client.get(agent_path(name))))
         raw = client.post(f"{agent_path(name)}/rollback", {"version": version})
         found = client.parse(AgentAnswer, raw)
     if out.is_json:
         out.json(raw)
-    else:
-        out.line(f"{found.name} serves version {version_of(found)}.")
+    if found.problem is not None and not found.deploying and version_of(found) == before:
+        raise CommandError(
+            f"{name} was not rolled back, and {before} goes on serving: {found.problem}",
+            code=ExitCode.DEPLOY_REFUSED,
+        )
+    if not out.is_json:
+        out.line(_result_of_rollback(found))
 
 
 def delete(
@@ -117,6 +126,12 @@ def show_agent(found: AgentAnswer, out: Output) -> None:
 
 def version_of(found: AgentAnswer) -> str:
     return found.version.id if found.version is not None else "none"
+
+
+def _result_of_rollback(found: AgentAnswer) -> str:
+    if found.deploying:
+        return f"{found.name} is being deployed; {version_of(found)} serves until then."
+    return f"{found.name} serves version {version_of(found)}."
 
 
 def _deployed(version: VersionAnswer, out: Output) -> str:
