@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Annotated
 
 import typer
 
 from podline_cli.answers import AgentAnswer, AgentListAnswer, VersionAnswer
+from podline_cli.commands.confirmation import confirm
 from podline_cli.connection import agent_path, connect
 from podline_cli.console import Output, OutputFormat
 from podline_cli.durations import clock, rfc3339, utc_now
@@ -87,7 +87,8 @@ def delete(
     out = Output(output)
     with connect(context, out) as client:
         if not yes:
-            _confirm(name, client.target.url, out)
+            question = f"Delete the agent {name} with all its versions at {client.target.url}?"
+            confirm(question, "the agent", out)
         client.delete(agent_path(name))
     if out.is_json:
         out.json({"deleted": name})
@@ -149,13 +150,3 @@ def _row(found: AgentAnswer) -> tuple[str, ...]:
         *(str(count) for count in (counts.starting, counts.live, counts.stopping)),
         found.problem or "",
     )
-
-
-def _confirm(name: str, url: str, out: Output) -> None:
-    if not sys.stdin.isatty():
-        raise CommandError(
-            "Nobody can be asked here whether the agent shall be deleted: add --yes.", code=ExitCode.USAGE
-        )
-    out.note(f"Delete the agent {name} with all its versions at {url}?")
-    if not typer.confirm("Delete", err=True):
-        raise CommandError("Nothing is deleted.")
