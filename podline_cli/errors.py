@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
     NOT_FOUND = 3, "There is no such session, agent, version, secret set or context."
     NOT_ALLOWED = 4, "The controller asks for a key, or the key doesn't allow this (401, 403)."
     UNREACHABLE = 5, "The controller can't be reached, doesn't answer in time, or is no controller."
-    DEPLOY_REFUSED = 6, "A deployment or rollback was refused, or its bot didn't start; nothing has changed."
+    DEPLOY_REFUSED = 6, "A deployment or rollback was refused, or a bot didn't start; the active one serves."
     INTERRUPTED = 130, "Ctrl-C ended the command."
 
 
