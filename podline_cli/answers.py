@@ -179,6 +179,36 @@ class AgentListAnswer(ApiAnswer):
     agents: list[AgentAnswer]
 
 
+class SecretSetAnswer(ApiAnswer):
+    """A secret set, without its values."""
+
+    name: SafeText
+    type: SafeText = ""
+    updated: Moment | None = Field(default=None, alias="updatedAt")
+
+    @property
+    def holds(self) -> str:
+        return {"secretSet": "variables", "imagePullSecret": "image credentials"}.get(self.type, self.type)
+
+
+class SecretSetListAnswer(ApiAnswer):
+    """All secret sets."""
+
+    sets: list[SecretSetAnswer]
+
+
+class SecretAnswer(ApiAnswer):
+    """A variable of a secret set, without its value."""
+
+    name: SafeText = Field(alias="fieldName")
+
+
+class SecretListAnswer(ApiAnswer):
+    """All variables of a secret set."""
+
+    secrets: list[SecretAnswer]
+
+
 class DrainAnswer(ApiAnswer):
     """Whether the controller accepts no more calls, and how many still run."""
 

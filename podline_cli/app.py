@@ -54,6 +54,7 @@ REMOTE: Final = (
     Command("deploy", "podline_cli.commands.deploy", "deploy", AGENTS),
     Command("rollback", "podline_cli.commands.agents", "rollback", AGENTS),
     Command("delete", "podline_cli.commands.agents", "delete", AGENTS),
+    Command("secrets", "podline_cli.commands.secret_sets", "app", AGENTS),
     Command("context", "podline_cli.commands.context", "app", CONTROLLERS),
     Command("drain", "podline_cli.commands.stopping", "drain", CONTROLLERS),
     Command("serve", "podline_cli.delegated", "serve", CONTROLLERS),

@@ -10,9 +10,9 @@ from typing import Final
 
 import typer
 
-from podline_cli.answers import AgentListAnswer, SessionAnswer
+from podline_cli.answers import AgentListAnswer, SecretSetListAnswer, SessionAnswer
 from podline_cli.client import Client, Patience
-from podline_cli.connection import SessionPageAnswer
+from podline_cli.connection import SessionPageAnswer, secret_sets_path
 from podline_cli.contexts import contexts_path, read_contexts
 from podline_cli.errors import CommandError
 from podline_cli.target import choose_target
@@ -35,6 +35,13 @@ def complete_agents(context: typer.Context, incomplete: str) -> Offers:
     with suppress(CommandError, OSError), _client(context) as client:
         listed = client.parse(AgentListAnswer, client.get("/v1/agents"))
         return _offers(incomplete, ((each.name, each.state) for each in listed.agents))
+    return []
+
+
+def complete_secret_sets(context: typer.Context, incomplete: str) -> Offers:
+    with suppress(CommandError, OSError), _client(context) as client:
+        listed = client.parse(SecretSetListAnswer, client.get(secret_sets_path()))
+        return _offers(incomplete, ((each.name, each.holds) for each in listed.sets))
     return []
 
 

@@ -10,9 +10,11 @@ from urllib.parse import quote
 from podline_cli.answers import ApiAnswer, SessionAnswer
 from podline_cli.client import Client, Patience, Query
 from podline_cli.console import Output
+from podline_cli.errors import CommandError, ExitCode
 from podline_cli.target import choose_target
 from podline_cli.urls import exposes_key
 
+_ORGANIZATION: Final = "/v1/organizations/podline"
 _PAGE: Final = 500
 _MOST_PAGES: Final = 10_000
 
@@ -43,6 +45,17 @@ def session_path(session_id: str) -> str:
 
 def agent_path(name: str) -> str:
     return f"/v1/agents/{in_path(name)}"
+
+
+def secret_sets_path(*names: str) -> str:
+    """Return the path of all secret sets, of the one named first, or of the variable in it named second.
+
+    Raises:
+        CommandError: a name is empty, so that the path would be that of something larger.
+    """
+    if not all(names):
+        raise CommandError("The name of a secret set or variable is empty: write it.", code=ExitCode.USAGE)
+    return "/".join([_ORGANIZATION, "secrets", *map(in_path, names)])
 
 
 def sessions(client: Client, filters: Mapping[str, str]) -> Iterator[tuple[dict[str, Any], SessionAnswer]]:

@@ -20,10 +20,10 @@ class ExitCode(IntEnum):
     OK = 0, "The command did what it says."
     FAILED = 1, "The controller refused the request, or something failed; the message says what."
     USAGE = 2, "An option, an argument, a variable or the file of contexts is not valid."
-    NOT_FOUND = 3, "There is no such session, agent, version or context."
+    NOT_FOUND = 3, "There is no such session, agent, version, secret set or context."
     NOT_ALLOWED = 4, "The controller asks for a key, or the key doesn't allow this (401, 403)."
     UNREACHABLE = 5, "The controller can't be reached, doesn't answer in time, or is no controller."
-    DEPLOY_REFUSED = 6, "A deployment was refused, or its bot didn't start; the earlier version serves."
+    DEPLOY_REFUSED = 6, "A deployment or rollback was refused, or a bot didn't start; the active one serves."
     INTERRUPTED = 130, "Ctrl-C ended the command."
 
 

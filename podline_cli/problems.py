@@ -27,7 +27,7 @@ class RefusedError(CommandError):
 
     Attributes:
         status: the HTTP status.
-        problem: the problem's stable code; empty if the answer was no problem document.
+        problem: the stable code, or the status where Pipecat Cloud's clients read that.
     """
 
     def __init__(self, sentence: str, *, code: int, status: int, problem: str) -> None:
@@ -89,14 +89,17 @@ def invalid_answer(target: ChosenController) -> CommandError:
 
 
 def _problem(content: bytes) -> tuple[str, str]:
-    """Return code and detail of a problem document; empty if it is none."""
+    """Return code and detail of a problem document, or of `{error, code}`; empty if it is neither.
+
+    The latter is the form of Pipecat Cloud's routes.
+    """
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):
         return "", ""
     if not isinstance(document, dict):
         return "", ""
-    texts = (document.get("code"), document.get("detail") or document.get("title"))
+    texts = (document.get("code"), document.get("detail") or document.get("title") or document.get("error"))
     code, detail = (printable(text, _MOST_OF_A_SENTENCE) if isinstance(text, str) else "" for text in texts)
     return code, detail
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Annotated
 
 import typer
 
 from podline_cli.answers import AgentAnswer, AgentListAnswer, VersionAnswer
+from podline_cli.commands.confirmation import confirm
 from podline_cli.connection import agent_path, connect
 from podline_cli.console import Output, OutputFormat
 from podline_cli.durations import clock, rfc3339, utc_now
@@ -56,15 +56,24 @@ def rollback(
     context: ContextOption = None,
     output: OutputOption = OutputFormat.TEXT,
 ) -> None:
-    """Serve an earlier version of an agent again. Calls that run keep theirs."""
+    """Serve an earlier version of an agent again. Calls that run keep theirs.
+
+    If the earlier version is refused, the active one goes on serving, and this command says why.
+    """
     out = Output(output)
     with connect(context, out) as client:
+        before = version_of(client.parse(AgentAnswer, client.get(agent_path(name))))
         raw = client.post(f"{agent_path(name)}/rollback", {"version": version})
         found = client.parse(AgentAnswer, raw)
     if out.is_json:
         out.json(raw)
-    else:
-        out.line(f"{found.name} serves version {version_of(found)}.")
+    if found.problem is not None and not found.deploying and version_of(found) == before:
+        raise CommandError(
+            f"{name} was not rolled back, and {before} goes on serving: {found.problem}",
+            code=ExitCode.DEPLOY_REFUSED,
+        )
+    if not out.is_json:
+        out.line(_result_of_rollback(found))
 
 
 def delete(
@@ -78,7 +87,8 @@ def delete(
     out = Output(output)
     with connect(context, out) as client:
         if not yes:
-            _confirm(name, client.target.url, out)
+            question = f"Delete the agent {name} with all its versions at {client.target.url}?"
+            confirm(question, "the agent", out)
         client.delete(agent_path(name))
     if out.is_json:
         out.json({"deleted": name})
@@ -119,6 +129,12 @@ def version_of(found: AgentAnswer) -> str:
     return found.version.id if found.version is not None else "none"
 
 
+def _result_of_rollback(found: AgentAnswer) -> str:
+    if found.deploying:
+        return f"{found.name} is being deployed; {version_of(found)} serves until then."
+    return f"{found.name} serves version {version_of(found)}."
+
+
 def _deployed(version: VersionAnswer, out: Output) -> str:
     if version.deployed_at is None:
         return ""
@@ -134,13 +150,3 @@ def _row(found: AgentAnswer) -> tuple[str, ...]:
         *(str(count) for count in (counts.starting, counts.live, counts.stopping)),
         found.problem or "",
     )
-
-
-def _confirm(name: str, url: str, out: Output) -> None:
-    if not sys.stdin.isatty():
-        raise CommandError(
-            "Nobody can be asked here whether the agent shall be deleted: add --yes.", code=ExitCode.USAGE
-        )
-    out.note(f"Delete the agent {name} with all its versions at {url}?")
-    if not typer.confirm("Delete", err=True):
-        raise CommandError("Nothing is deleted.")

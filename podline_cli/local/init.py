@@ -47,7 +47,9 @@ def init(
     shown.line(f"Wrote the agent {agent} to {directory}: {', '.join(written)}.")
     sys.stdout.write(
         f"\nNext:\n\n  cd {directory}\n  podline dev --sandbox    # talk to it; no key needed\n\n"
-        "Edit the greeting in bot.py while that runs: the next call speaks it.\n"
+        "Edit the greeting in bot.py while that runs: the next call speaks it.\n\n"
+        "To deploy it, build and push its image as README.md describes, copy .env.example to .env, fill in\n"
+        f"the key, and run:\n\n  podline secrets set {agent}-secrets --file .env\n  podline deploy\n"
     )
 
 

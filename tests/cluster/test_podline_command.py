@@ -13,7 +13,7 @@ from testing.callers.keys import KEYS
 from testing.cluster.control_plane import ControlPlane
 from testing.cluster.site import serve
 
-DEPLOY = 'agent_name = "clerk"\nimage = "registry.example.com/clerk:%s"\n'
+DEPLOY = 'agent_name = "clerk"\nimage = "registry.example.com/clerk:%s"\nsecret_set = "clerk-keys"\n'
 
 
 class Command:
@@ -53,6 +53,9 @@ async def test_an_agent_from_its_deployment_to_its_end(
     async with serve(plane, namespace, tmp_path, has_agents=True, keys=KEYS) as site:
         podline = Command(str(site.client.base_url).rstrip("/"), tmp_path)
         said = {}
+        (tmp_path / ".env").write_text("GOOGLE_API_KEY=very-secret\nTOKEN=very-secret\n")
+        said["written"] = await podline("secrets", "set", "clerk-keys", "--file", ".env")
+        sets = await podline.json("secrets", "list")
         for step, tag in (("deployed", "1"), ("refused", "broken"), ("updated", "2")):
             (tmp_path / "pcc-deploy.toml").write_text(DEPLOY % tag)
             said[step] = await podline("deploy")
@@ -65,11 +68,14 @@ async def test_an_agent_from_its_deployment_to_its_end(
         said["stopped"] = await podline("stop", session["id"])
         await site.until_over(session["id"])
         said["deleted"] = await podline("delete", "clerk", "--yes")
+        said["forgotten"] = await podline("secrets", "delete", "clerk-keys", "--yes")
         listed = await podline.json("agents")
         said["twice"] = await podline("delete", "clerk", "--yes")
 
     codes = {step: code for step, (code, _, _) in said.items()}
     assert codes == {**dict.fromkeys(said, 0), "refused": 6, "twice": 3}, said
+    assert [each["name"] for each in sets["sets"]] == ["clerk-keys"]
+    assert "very-secret" not in str(said)
     assert "clerk is ready: 1-" in said["deployed"][1]
     assert "bot.py can't be imported: the bot raised ValueError in bot.py, line 3." in said["refused"][2]
     assert [each["id"][:2] for each in agent["versions"]] == ["2-", "1-"]

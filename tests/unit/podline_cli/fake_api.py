@@ -108,11 +108,18 @@ def problem(status: int, code: str, detail: str) -> Answer:
     return Answer(status, {"title": code, "status": status, "detail": detail, "code": code})
 
 
+def cloud_error(status: int, code: str, error: str) -> Answer:
+    """An error of the routes that Pipecat Cloud's clients use."""
+    return Answer(status, {"error": error, "code": code})
+
+
 @dataclass
 class FakeApi:
     """The state behind the API, and what it was asked.
 
     Attributes:
+        secret_sets: the values of each set by name.
+        most_of_a_set: how many variables one may have.
         dry_start: the agent's `problem` once a deployment is decided; None if its bot starts.
         polls: after how many questions it is.
         answers: what is sent in place of an answer, by method and path.
@@ -124,6 +131,8 @@ class FakeApi:
     sessions: list[dict[str, Any]] = field(default_factory=list)
     logs: dict[str, bytes] = field(default_factory=dict)
     agents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    secret_sets: dict[str, dict[str, str]] = field(default_factory=dict)
+    most_of_a_set: int = 100
     draining: bool = False
     dry_start: str | None = None
     polls: int = 1
@@ -149,12 +158,12 @@ class FakeApi:
                 return Answer(body=self.logs.get(session_id, b""))
             case ["DELETE", "v1", "sessions", session_id]:
                 return self._stopped(session_id)
-            case ["GET", "v1", "agents"]:
-                return Answer(body={"agents": [*self.agents.values()]})
-            case [method, "v1", "agents", name, *rest]:
-                return self._of_agent(method, name, rest, request.body)
+            case [method, "v1", "agents", *names]:
+                return self._of_agents(method, names, request.body)
             case ["PUT" | "GET" as method, "v1", "drain"]:
                 return self._drain(method, request.body)
+            case [method, "v1", "organizations", "podline", "secrets", *names]:
+                return self._of_secret_sets(method, names, request.body)
         return problem(404, "not_found", "There is nothing at this address.")
 
     def _page(self, query: dict[str, str]) -> Answer:
@@ -182,7 +191,10 @@ class FakeApi:
             return Answer(202, found.body)
         return found
 
-    def _of_agent(self, method: str, name: str, rest: list[str], body: Any) -> Answer:
+    def _of_agents(self, method: str, names: list[str], body: Any) -> Answer:
+        if not names:
+            return Answer(body={"agents": [*self.agents.values()]})
+        name, *rest = names
         if method == "PUT":
             found = self.agents.setdefault(name, agent(name, version=None))
             found["deploying"] = True
@@ -203,6 +215,26 @@ class FakeApi:
                 found |= {"deploying": False, "problem": self.dry_start}
                 found["version"] = found["version"] if self.dry_start else version(serial + 1)
         return Answer(body=found)
+
+    def _of_secret_sets(self, method: str, names: list[str], body: Any) -> Answer:
+        if not names:
+            kind = {"type": "secretSet", "updatedAt": "2026-11-30T09:00:00Z"}
+            return Answer(body={"sets": [{"name": name, **kind} for name in self.secret_sets]})
+        name, *keys = names
+        if method == "PUT" and len(self.secret_sets.get(name, {})) >= self.most_of_a_set:
+            detail = f"A set has at most {self.most_of_a_set} variables."
+            return cloud_error(422, "invalid_request", detail)
+        if method == "PUT":
+            self.secret_sets.setdefault(name, {})[body["secretKey"]] = body["secretValue"]
+            return Answer(body={"region": "podline"})
+        found = self.secret_sets.get(name)
+        if found is None or not found.keys() >= set(keys):
+            return cloud_error(404, "secret_set_not_found", f"There is no secret set {name!r}.")
+        if method == "GET":
+            return Answer(body={"secrets": [{"fieldName": each} for each in found]})
+        self.secret_sets[name] = {each: value for each, value in found.items() if keys and each not in keys}
+        self.secret_sets = {each: values for each, values in self.secret_sets.items() if values}
+        return Answer(body={"deleted": keys[0] if keys else name})
 
     def _drain(self, method: str, body: Any) -> Answer:
         if method == "PUT":

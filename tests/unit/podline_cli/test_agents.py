@@ -7,7 +7,7 @@ import pytest
 
 from podline_cli.errors import ExitCode
 from tests.unit.podline_cli.conftest import Podline
-from tests.unit.podline_cli.fake_api import FakeApi, agent, problem, version
+from tests.unit.podline_cli.fake_api import Answer, FakeApi, agent, problem, version
 
 CRASH = (
     "Its bot crashed while it was started dry: ModuleNotFoundError: No module named 'shop' (bot.py, line 3)."
@@ -92,6 +92,11 @@ def test_a_refused_deployment_in_json_is_on_standard_output(at: Podline, api: Fa
     ("status", "code", "detail"),
     [
         (422, "agent_invalid", "pcc-deploy.toml: image: write an image with its tag."),
+        (
+            422,
+            "agent_invalid",
+            'pcc-deploy.toml: secret_set: there is no secret set "x"; `podline secrets set x --file .env`.',
+        ),
         (409, "agent_defined_by_file", "agents/clerk defines it: change that directory."),
         (501, "not_implemented", "Agents are directories here: change the agent's own."),
     ],
@@ -161,12 +166,40 @@ def test_rollback_returns_to_the_version_before(at: Podline, api: FakeApi) -> No
     outcome = at("rollback", "shopping")
 
     assert outcome.out == "shopping serves version 1-5c0f3d9a.\n"
-    assert api.seen[0].body == {"version": None}
+    assert api.seen[-1].body == {"version": None}
+
+
+def test_a_rollback_that_is_refused_ends_with_the_problem(at: Podline, api: FakeApi) -> None:
+    refused = "The cluster refuses its Jobs. The image is not allowed."
+    api.agents = {"shopping": agent(version=version(2))}
+    rollback = ("POST", "/v1/agents/shopping/rollback")
+    api.answers[rollback] = Answer(200, agent(version=version(2), problem=refused))
+    outcome = at("rollback", "shopping")
+
+    assert (outcome.code, outcome.out) == (ExitCode.DEPLOY_REFUSED, "")
+    assert outcome.err == f"shopping was not rolled back, and 2-5c0f3d9a goes on serving: {refused}\n"
+
+
+def test_a_refused_rollback_in_json_is_on_standard_output(at: Podline, api: FakeApi) -> None:
+    api.agents = {"shopping": agent()}
+    api.answers["POST", "/v1/agents/shopping/rollback"] = Answer(200, agent(problem=CRASH))
+    outcome = at("rollback", "shopping", "-o", "json")
+
+    assert outcome.code == ExitCode.DEPLOY_REFUSED
+    assert json.loads(outcome.out)["problem"] == CRASH
+
+
+def test_a_rollback_whose_bot_is_tried_first_says_what_serves_until_then(at: Podline, api: FakeApi) -> None:
+    api.agents = {"shopping": agent()}
+    api.answers["POST", "/v1/agents/shopping/rollback"] = Answer(200, agent(deploying=True))
+
+    assert at("rollback", "shopping").out == ("shopping is being deployed; 1-5c0f3d9a serves until then.\n")
 
 
 def test_rollback_to_a_version_that_is_not_there_is_not_found(at: Podline, api: FakeApi) -> None:
     detail = "shopping has no version 9-aaaaaaaa."
     api.answers["POST", "/v1/agents/shopping/rollback"] = problem(404, "version_not_found", detail)
+    api.agents = {"shopping": agent()}
     outcome = at("rollback", "shopping", "9-aaaaaaaa")
 
     assert (outcome.code, outcome.err) == (ExitCode.NOT_FOUND, f"{detail}\n")

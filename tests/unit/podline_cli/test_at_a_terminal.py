@@ -113,6 +113,16 @@ def test_delete_asks_first_and_a_no_deletes_nothing(api: FakeApi, tmp_path: Path
     assert (asked.process.returncode, api.seen) == (ExitCode.FAILED, [])
 
 
+def test_deleting_a_secret_set_asks_first_and_a_yes_deletes_it(api: FakeApi, tmp_path: Path) -> None:
+    api.secret_sets = {"clerk-keys": {"TOKEN": "very-secret"}}
+    with terminal(tmp_path, "secrets", "delete", "clerk-keys", PODLINE_URL=api.url) as asked:
+        asked.until("[y/N]")
+        asked.type("y\n")
+        asked.until(ENDLESS)
+
+    assert (asked.process.returncode, api.secret_sets) == (ExitCode.OK, {})
+
+
 def test_a_key_that_is_typed_is_not_shown(api: FakeApi, tmp_path: Path) -> None:
     words = ("context", "set", "prod", "--url", api.url, "--key-stdin")
     with terminal(tmp_path, *words) as asked:
@@ -123,6 +133,17 @@ def test_a_key_that_is_typed_is_not_shown(api: FakeApi, tmp_path: Path) -> None:
     assert asked.process.returncode == ExitCode.OK
     assert "of-the-operator" not in seen
     assert "key-of-the-operator" in (tmp_path / ".config" / "podline" / "contexts.toml").read_text()
+
+
+def test_a_secret_that_is_typed_is_not_shown(api: FakeApi, tmp_path: Path) -> None:
+    with terminal(tmp_path, "secrets", "set", "clerk-keys", "TOKEN", PODLINE_URL=api.url) as asked:
+        asked.until("TOKEN: ")
+        asked.type("very-secret\n")
+        seen = asked.until(ENDLESS)
+
+    assert asked.process.returncode == ExitCode.OK
+    assert api.secret_sets == {"clerk-keys": {"TOKEN": "very-secret"}}
+    assert "very-secret" not in seen
 
 
 def test_ctrl_c_ends_a_followed_log_without_a_traceback(api: FakeApi, tmp_path: Path) -> None:

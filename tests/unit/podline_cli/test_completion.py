@@ -35,6 +35,13 @@ def test_names_of_agents_are_offered(at: Podline, api: FakeApi, words: tuple[str
     assert offered(at, *words, "sh") == ["shopping"]
 
 
+@pytest.mark.parametrize("command", ["list", "set", "delete"])
+def test_names_of_secret_sets_are_offered(at: Podline, api: FakeApi, command: str) -> None:
+    api.secret_sets = {"clerk-keys": {"A": "1"}, "shop-keys": {"A": "1"}}
+
+    assert offered(at, "secrets", command, "cl") == ["clerk-keys"]
+
+
 @pytest.mark.parametrize("words", [("context", "use"), ("ps", "--context")])
 def test_names_of_contexts_are_offered(podline: Podline, words: tuple[str, ...]) -> None:
     for name in ("prod", "test"):

@@ -10,7 +10,9 @@ from podline_cli.errors import CommandError, ExitCode
 from podline_cli.problems import unreachable
 from podline_cli.target import ChosenController
 from tests.unit.podline_cli.conftest import Podline
-from tests.unit.podline_cli.fake_api import Answer, FakeApi, problem
+from tests.unit.podline_cli.fake_api import Answer, FakeApi, cloud_error, problem
+
+SECRETS = "/v1/organizations/podline/secrets"
 
 
 def test_a_controller_that_is_not_there_is_named_with_what_named_it(podline: Podline) -> None:
@@ -58,6 +60,26 @@ def test_a_refusal_is_the_controller_s_own_sentence(at: Podline, api: FakeApi) -
     )
 
     assert at("ps").err == "The cluster is away. Try later.\n"
+
+
+def test_a_refusal_in_pipecat_clouds_form_is_the_controller_s_own_sentence(at: Podline, api: FakeApi) -> None:
+    api.answers["GET", SECRETS] = cloud_error(503, "503", "The cluster is away. Try later.")
+
+    assert at("secrets", "list").err == "The cluster is away. Try later.\n"
+
+
+def test_a_missing_key_in_pipecat_clouds_form_is_asked_for(at: Podline, api: FakeApi) -> None:
+    api.answers["GET", SECRETS] = cloud_error(401, "401", "A valid key is required.")
+    outcome = at("secrets", "list")
+
+    assert outcome.code == ExitCode.NOT_ALLOWED
+    assert "asks for a key" in outcome.err
+
+
+def test_a_controller_without_secret_sets_is_of_an_earlier_release(at: Podline, api: FakeApi) -> None:
+    api.answers["GET", SECRETS] = cloud_error(404, "not_found", "There is nothing at this address.")
+
+    assert "earlier release" in at("secrets", "list").err
 
 
 def test_a_controller_of_an_earlier_release_is_named_as_one(at: Podline, api: FakeApi) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,10 +18,11 @@ from podline_cli.errors import CommandError, ExitCode
 from podline_cli.pictures import picture
 from podline_cli.target import ChosenController
 from tests.unit.podline_cli.conftest import Podline
-from tests.unit.podline_cli.fake_api import Answer, FakeApi, agent, problem, serve, session
+from tests.unit.podline_cli.fake_api import Answer, FakeApi, agent, cloud_error, problem, serve, session
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\x85\u202eevil\u2066\x00\r\x08\ufeff[red]:bomb:"
 KEY = "key-of-the-operator"
+SECRETS = "/v1/organizations/podline/secrets"
 
 
 def is_safe(text: str) -> bool:
@@ -65,6 +66,8 @@ FAILED = session(
         ("agents",),
         ("agent", "shopping"),
         ("rollback", "shopping"),
+        ("secrets", "list"),
+        ("secrets", "list", "keys"),
     ],
     ids=" ".join,
 )
@@ -81,7 +84,9 @@ def test_no_field_reaches_a_terminal_as_an_escape_sequence(
         ("GET", f"{path}/logs"): Answer(body=f"{EVIL}\n{json.dumps(poisoned({'event': 'x'}))}\n".encode()),
         ("GET", "/v1/agents"): Answer(body={"agents": [shop]}),
         ("GET", "/v1/agents/shopping"): Answer(body=shop | {"versions": [shop["version"]]}),
-        ("POST", "/v1/agents/shopping/rollback"): Answer(body=shop),
+        ("POST", "/v1/agents/shopping/rollback"): Answer(body=shop | {"problem": None}),
+        ("GET", SECRETS): Answer(body={"sets": [poisoned({"name": "keys", "type": "odd"})]}),
+        ("GET", f"{SECRETS}/keys"): Answer(body={"secrets": [poisoned({"fieldName": "A"})]}),
     }
     outcome = at(*command, "-o", form)
 
@@ -108,8 +113,11 @@ def test_a_drawn_call_has_only_the_drawing_s_own_escape_sequences() -> None:
     assert "[red]:bomb:" in drawn
 
 
-def test_an_error_s_sentence_is_made_safe(at: Podline, api: FakeApi) -> None:
-    api.answers["GET", "/v1/agents"] = problem(503, "x", f"a{EVIL}\nb" + "c" * 100_00)
+@pytest.mark.parametrize("form", [problem, cloud_error])
+def test_an_error_s_sentence_is_made_safe(
+    at: Podline, api: FakeApi, form: Callable[[int, str, str], Answer]
+) -> None:
+    api.answers["GET", "/v1/agents"] = form(503, "x", f"a{EVIL}\nb" + "c" * 100_00)
     outcome = at("agents")
 
     assert is_safe(outcome.err)

@@ -10,6 +10,8 @@ from controller.agents.definitions import read_definition
 from podline_cli.errors import ExitCode
 from tests.unit.podline_cli.conftest import Podline
 
+SECRETS = "podline secrets set hello-secrets --file .env"
+
 
 @pytest.fixture
 def first_bot(podline: Podline, home: Path) -> Path:
@@ -39,6 +41,16 @@ def test_its_definition_is_valid_and_all_of_it_has_an_effect(first_bot: Path) ->
 def test_keys_and_environments_are_kept_out_of_version_control(first_bot: Path) -> None:
     assert {".env", ".venv/"} <= set((first_bot / ".gitignore").read_text().splitlines())
     assert "GOOGLE_API_KEY=\n" in (first_bot / ".env.example").read_text()
+
+
+def test_what_it_says_leads_to_a_first_deployment(podline: Podline, home: Path) -> None:
+    said = podline("init", "hello").out
+    readme = (home / "hello" / "README.md").read_text()
+
+    for guide in (said, readme):
+        steps = [guide.index(each) for each in (".env.example", SECRETS, "podline deploy")]
+        assert steps == sorted(steps)
+    assert 'secret_set = "hello-secrets"' in (home / "hello" / "pcc-deploy.toml").read_text()
 
 
 def test_the_agent_is_named_after_its_directory_unless_it_is_told_its_name(podline: Podline) -> None:

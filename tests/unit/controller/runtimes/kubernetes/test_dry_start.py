@@ -189,9 +189,7 @@ async def test_what_held_it_up_for_too_long_is_said(server: ApiServer) -> None:
     async with starting(server, 0.1) as start:
         outcome = await start.run(VERSION)
 
-    assert f"could not be started in time. The API server answered 403: {said}. Deploy" in str(
-        outcome.problem
-    )
+    assert f"could not be started in time. The API server answered 403: {said}." in str(outcome.problem)
 
 
 async def test_a_file_that_takes_too_long_to_import_is_no_call_that_took_too_long(server: ApiServer) -> None:
