@@ -69,7 +69,7 @@ class ClusterSecretSets:
                 found = await self._client.find_config_map(CONFIG_MAP)
             except ApiError as error:
                 log.warning("secret sets not read", extra={"error": str(error)})
-                self._unread_reason = str(error)
+                self._unread_reason = f"The ConfigMap {CONFIG_MAP} can't be read. {error}"
                 failures += 1
                 await asyncio.sleep(self._backoff.pause(failures))
                 continue
