@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import NoReturn
 from controller.agents.secret_sets import DIRECTORY, InvalidSecretSet, path_of, read_secret_set
 from controller.core.agents import Agents
 from controller.core.errors import AgentDefinedByFile, AgentNotFound, SecretSetDefinedByFile
-from controller.core.secret_sets import SecretSet
+from controller.core.secret_sets import SET_PATTERN, SecretSet
 
 
 class DefinedByFiles:
@@ -54,7 +55,7 @@ class SecretFiles:
         return [each for each in found if each is not None]
 
     def find(self, name: str) -> SecretSet | None:
-        if self._agents is None:
+        if self._agents is None or re.fullmatch(SET_PATTERN, name) is None:
             return None
         path = path_of(self._agents, name)
         try:

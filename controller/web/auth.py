@@ -70,6 +70,10 @@ class AgentAccess:
     def includes(self, agent: str) -> bool:
         return self.agents is None or agent in self.agents
 
+    def covers(self, agents: frozenset[str] | None) -> bool:
+        """Return whether the request may know of all of these; None are all that there are."""
+        return self.agents is None or (agents is not None and agents <= self.agents)
+
     @property
     def default(self) -> str:
         """The agent of a request that names none. It may be one that the request can't start."""

@@ -22,8 +22,10 @@ class AutoScaling(Documented):
 
 
 class Resources(Documented):
-    cpu: Text
-    memory: Text
+    """Quantities. A deploy file may have numbers for those without a unit."""
+
+    cpu: Text | int | float
+    memory: Text | int | float
 
 
 class KrispViva(Documented):
@@ -87,8 +89,11 @@ class DeployService(Documented):
             yield from [f"[{table}]", *lines] if lines else []
 
 
-def _assignments(values: Mapping[str, str | int | None]) -> Iterator[str]:
-    """Yield a line of TOML for each value. A JSON string is also one of TOML's."""
+def _assignments(values: Mapping[str, str | float | None]) -> Iterator[str]:
+    """Yield a line of TOML for each value.
+
+    A JSON string is also one of TOML's, but for DEL and for pairs of escapes that are one character.
+    """
     for key, value in values.items():
         if value is not None:
-            yield f"{key} = {json.dumps(value)}"
+            yield f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", r"\u007f")

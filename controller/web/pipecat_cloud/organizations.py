@@ -10,7 +10,7 @@ from controller.agents.keys import PROFILES
 from controller.web.auth import KeyScope
 from controller.web.errors import NotFound, NotSupported
 from controller.web.pipecat_cloud.answers import ORGANIZATION, REGION
-from controller.web.routes.dependencies import ServicesDep
+from controller.web.routes.dependencies import AccessDep, ServicesDep
 from controller.web.routes.security import requires
 
 _VERBOSE_NAME: Final = "Podline"
@@ -86,9 +86,10 @@ async def list_profiles() -> dict[str, Any]:
 
 
 @inner.get("/apiKeys", dependencies=[requires(KeyScope.ADMIN)])
-async def list_keys(services: ServicesDep) -> dict[str, Any]:
+async def list_keys(services: ServicesDep, access: AccessDep) -> dict[str, Any]:
     """List the keys that may live in browsers. Podline keeps no key, only its hash."""
-    public = [key for key in services.gate.keys if KeyScope.PUBLIC_START in key.scopes]
+    keys = (key for key in services.gate.keys if KeyScope.PUBLIC_START in key.scopes)
+    public = [key for key in keys if access.covers(key.agents)]
     return {
         "public": [
             {

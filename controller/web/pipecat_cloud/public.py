@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Depends, Request, Security
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from controller.core.errors import InvalidRequest
 from controller.web.auth import Starter
 from controller.web.models.documented import Documented
 from controller.web.models.requests import StartSession
-from controller.web.models.values import MAX_BODY_BYTES, at_most
+from controller.web.models.values import MAX_BODY_BYTES, UserId, at_most
 from controller.web.routes.agent_list import AgentInPath
 from controller.web.routes.dependencies import AccessDep, ServicesDep, is_json, note_session
 from controller.web.routes.offers import (
@@ -53,6 +53,7 @@ https://docs.daily.co/reference/rest-api/rooms/config
 """
 
 _MOST_CHARACTERS: Final = 64
+_USER_ID: Final[TypeAdapter[str | None]] = TypeAdapter(UserId | None)
 
 
 class StartPublic(Documented):
@@ -82,10 +83,7 @@ async def start_public(
         raise InvalidRequest(
             f"createDailyRoom: this controller has rooms of kind {provider!r} (PODLINE_ROOMS). Leave it out."
         )
-    named = asked.body.get("user_id") if isinstance(asked.body, dict) else None
-    if named is not None and not isinstance(named, str):
-        raise InvalidRequest("body.user_id: write a text of 1 to 128 printable characters, or leave it out.")
-    user_id = by.user(named, services.anonymous_name())
+    user_id = by.user(_user_named_in(asked.body), services.anonymous_name())
     session = StartSession(user_id=user_id, agent=name, body=asked.body or None)
     start_request = start_request_of(session, services, access)
     if provider == "daily":
@@ -108,6 +106,17 @@ async def send_public_candidates(
     return await send_candidates(session_id, body, request, services)
 
 
+def _user_named_in(body: Any) -> str | None:
+    """Return the user whom a body names, as `/start` does; None if it names none. Raises InvalidRequest."""
+    named = body.get("user_id") if isinstance(body, dict) else None
+    try:
+        return _USER_ID.validate_python(named)
+    except ValidationError:
+        raise InvalidRequest(
+            "body.user_id: write a text of 1 to 128 printable characters, or leave it out."
+        ) from None
+
+
 def allowed_properties(asked: dict[str, Any]) -> dict[str, Any]:
     """Return the properties of a room that a client may choose.
 
@@ -119,6 +128,7 @@ def allowed_properties(asked: dict[str, Any]) -> dict[str, Any]:
             allowed = ", ".join(sorted(ROOM_PROPERTIES))
             shown = json.dumps(name[:_MOST_CHARACTERS])
             raise InvalidRequest(f"dailyRoomProperties: {shown} may not be chosen here. Allowed: {allowed}.")
-        if not isinstance(value, bool) and not (isinstance(value, str) and len(value) <= _MOST_CHARACTERS):
+        is_short_text = isinstance(value, str) and len(value) <= _MOST_CHARACTERS and value.isprintable()
+        if not (isinstance(value, bool) or is_short_text):
             raise InvalidRequest(f"dailyRoomProperties: {name}: write true, false or a short text.")
     return asked

@@ -24,6 +24,9 @@ router = APIRouter(
 )
 _HOST = r"[A-Za-z0-9][-A-Za-z0-9.:/_]{0,254}"
 _BASE64 = r"[A-Za-z0-9+/]{1,8192}={0,2}"
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+"""What no variable can hold: NUL, and halves of characters, which JSON can send."""
+
 Name = Annotated[str, Path(max_length=128)]
 
 
@@ -64,9 +67,9 @@ async def write_secret(name: Name, body: WriteSecret, services: ServicesDep) -> 
     _insist(KEY_PATTERN, key, "secretKey: write the name of a variable, of at most 64 characters.")
     if environment.is_reserved(key):
         raise InvalidRequest(f"secretKey: {key} is one of the variables that a call sets itself.")
-    if not value or len(value) > MOST_VALUE_CHARACTERS or "\0" in value:
+    if not value or len(value) > MOST_VALUE_CHARACTERS or _NO_TEXT.search(value):
         raise InvalidRequest(
-            f"secretValue: write 1 to {MOST_VALUE_CHARACTERS} characters, and none of them NUL."
+            f"secretValue: write 1 to {MOST_VALUE_CHARACTERS} characters of Unicode, and none of them NUL."
         )
     await services.secret_sets.put(name, key, value)
     return {"region": REGION}

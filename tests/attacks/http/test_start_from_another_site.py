@@ -1,4 +1,4 @@
-"""A page of another site uses a visitor's browser to start, stop or watch calls."""
+"""A page of another site uses a visitor's browser to start, stop or watch calls, or to deploy a bot."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from testing.callers.keys import KEYS, bearer
 from testing.fakes.controllers.served import serve_controller
 from testing.fakes.controllers.site import Site, serve_site
 
+CLOUD = "/v1/organizations/podline"
 SHOP = "https://shop.example.com"
 JSON = {"content-type": "application/json"}
 FOREIGN = [
@@ -35,6 +36,20 @@ WRITES = [
     ("POST", "/sessions/mine/api/offer"),
     ("PATCH", "/sessions/mine/api/offer"),
     ("DELETE", "/v1/sessions/mine"),
+    ("PUT", "/v1/agents/mine"),
+    ("POST", "/v1/agents/mine/rollback"),
+    ("DELETE", "/v1/agents/mine"),
+    ("PUT", "/v1/drain"),
+    ("POST", f"{CLOUD}/services"),
+    ("PUT", f"{CLOUD}/services"),
+    ("DELETE", f"{CLOUD}/services/mine"),
+    ("DELETE", f"{CLOUD}/services/mine/sessions/mine"),
+    ("PUT", f"{CLOUD}/secrets/mine"),
+    ("DELETE", f"{CLOUD}/secrets/mine"),
+    ("DELETE", f"{CLOUD}/secrets/mine/A"),
+    ("POST", "/v1/public/shopping/start"),
+    ("POST", "/v1/public/shopping/sessions/mine/api/offer"),
+    ("PATCH", "/v1/public/shopping/sessions/mine/api/offer"),
 ]
 KINDS: dict[str, dict[str, Any]] = {
     "without keys": {},

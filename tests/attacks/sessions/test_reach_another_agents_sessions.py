@@ -32,8 +32,37 @@ def limited_to_support(one: Key) -> Key:
 
 
 SUPPORT: Final = limited_to_support(key("limited", "start", "read", "stop", "admin"))
-KEYS: Final = (key("boss", "admin"), SUPPORT, limited_to_support(key("browser", "public_start")))
+KEYS: Final = (
+    key("boss", "admin"),
+    SUPPORT,
+    limited_to_support(key("browser", "public_start")),
+    msgspec.structs.replace(key("page-of-sales", "public_start"), agents=frozenset({"sales"})),
+    key("page-of-all", "public_start"),
+)
 AGENTS: Final = (AgentDefinition(name="support"), AgentDefinition(name="sales"))
+FILLED: Final = {"org": "podline", "key_id": "page-of-sales", "key": "A", "message_id": "1"}
+"""What paths are filled with, besides agents, sessions and launches."""
+
+CLOUD: Final = "/v1/organizations/{org}"
+OF_NO_AGENT: Final = {
+    "/v1/users",
+    "/v1/organizations",
+    "/auth/config",
+    f"{CLOUD}/regions",
+    f"{CLOUD}/properties",
+    f"{CLOUD}/properties/schema",
+    f"{CLOUD}/agent-profiles",
+    f"{CLOUD}/apiKeys",
+    f"{CLOUD}/apiKeys/{{key_id}}",
+}
+OF_ALL_AGENTS: Final = ("/metrics", "/v1/drain", f"{CLOUD}/secrets")
+BODIES: Final[dict[str, dict[str, Any]]] = {
+    "/v1/agents/{name}": {"files": {"pcc-deploy.toml": 'image = "a:1"'}},
+    "/v1/agents/{name}/rollback": {"version": "1-abc"},
+    f"{CLOUD}/services": {"serviceName": "sales", "image": "a:1"},
+    f"{CLOUD}/secrets/{{name}}": {"secretKey": "A", "secretValue": "1"},
+    "/v1/drain": {"draining": True},
+}
 CALLS: Final = [(method, route) for route in ROUTES for method in sorted((route.methods or set()) - {"HEAD"})]
 
 
@@ -68,33 +97,58 @@ async def test_no_route_leads_to_another_agents_session(site: Site, method: str,
     path = route.path
     if path.startswith("/internal/") or path.endswith("/api/offer"):
         launch_id = site.runtime.launch_of(HIDDEN).session.launch_id
-        there = path.format(session_id=HIDDEN, launch_id=launch_id, message_id="1")
-        nowhere = path.format(session_id="nobody", launch_id="nobody", message_id="1")
+        there = filled(path, session_id=HIDDEN, launch_id=launch_id)
+        nowhere = filled(path, session_id="nobody", launch_id="nobody")
         refused = await ask(site, method, there)
         assert refused[0] in (401, 422)
         assert refused == await ask(site, method, nowhere)
     elif "{session_id}" in path:
-        hidden = await ask(site, method, path.format(session_id=HIDDEN))
-        unknown = await ask(site, method, path.format(session_id="nobody"))
+        hidden = await ask(site, method, filled(path, session_id=HIDDEN, agent="support"))
+        unknown = await ask(site, method, filled(path, session_id="nobody", agent="support"))
         assert hidden == (unknown[0], unknown[1].replace("nobody", HIDDEN))
         assert unknown[0] == 404 or "not_found" in unknown[1]
-    elif path == "/panels/{name}":
-        hidden = await ask(site, method, "/panels/sales")
-        assert hidden == (404, (await ask(site, method, "/panels/nowhere"))[1].replace("nowhere", "sales"))
+        of_sales = await ask(site, method, filled(path, session_id=HIDDEN))
+        assert of_sales == hidden or "agent_not_found" in of_sales[1]
+    elif path in OF_NO_AGENT or path.startswith(OF_ALL_AGENTS):
+        status, shown = await ask(site, method, filled(path, name="sales"), BODIES.get(path))
+        assert status == 403 or path in OF_NO_AGENT
+        assert not [trace for trace in (*TRACES, "page-of") if trace in shown]
+    elif is_about_one_agent(method, path):
+        await knows_no_such_agent(site, method, path)
     elif path in START_PATHS and method == "POST":
         await starts_neither_that_nor_any_unknown_agent(site, path)
-    elif path == "/metrics":
-        assert (await ask(site, method, path))[0] == 403
     elif path in ("/livez", "/readyz"):
         assert (await ask(site, method, path))[1] == '{"status":"ok"}'
     elif path == "/health":
         assert (await ask(site, method, path))[1] == '{"status":"healthy","active_agents":1}'
     elif method == "GET":
-        shown = await streamed(site, path) if is_stream(route) else (await ask(site, method, path))[1]
+        shown = await streamed(site, path) if is_stream(route) else (await ask(site, method, filled(path)))[1]
         assert OWN in shown or '"support"' in shown
         assert not [trace for trace in TRACES if trace in shown]
     else:
         pytest.fail(f"{method} {path}: add how it keeps another agent's sessions from this key")
+
+
+def filled(path: str, **values: str) -> str:
+    """A route's path with these values, and `sales` as any agent that is not among them."""
+    return path.replace("{path:path}", "services/{agent}/more").format(
+        **{"name": "sales", "agent": "sales", "session_id": HIDDEN, **FILLED, **values}
+    )
+
+
+def is_about_one_agent(method: str, path: str) -> bool:
+    is_deployment = path == f"{CLOUD}/services" and method != "GET"
+    return is_deployment or any(step in path for step in ("{name}", "{agent}", "{path:path}"))
+
+
+async def knows_no_such_agent(site: Site, method: str, path: str) -> None:
+    """What is answered about the hidden agent is what is answered about none."""
+    sent = json.dumps(BODIES.get(path, {}))
+    sales, nowhere = [
+        await ask(site, method, filled(path, name=each, agent=each), json.loads(sent.replace("sales", each)))
+        for each in ("sales", "nowhere")
+    ]
+    assert sales == (404, nowhere[1].replace("nowhere", "sales"))
 
 
 async def starts_neither_that_nor_any_unknown_agent(site: Site, path: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from json import dumps
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from controller.agents.defined_by_files import SecretFiles
 from controller.core.agents import AgentDefinition
 from testing.callers.keys import KEYS, bearer, key
 from testing.fakes.controllers.agents import NamedAgents
@@ -32,9 +35,11 @@ class Cloud:
     def __init__(self, site: Site, sets: MemorySecretSets) -> None:
         self.site, self.sets = site, sets
 
-    async def ask(self, method: str, path: str, key_: str = "boss", **request: Any) -> tuple[int, Any]:
-        headers = bearer(key_)
-        answer = await self.site.client.request(method, path, headers=headers, **request)
+    async def ask(self, method: str, path: str, key_: str = "boss", json: Any = None) -> tuple[int, Any]:
+        headers = {**bearer(key_), **({"content-type": "application/json"} if json is not None else {})}
+        # With escapes, because UTF-8 has no halves of characters.
+        content = dumps(json) if json is not None else None
+        answer = await self.site.client.request(method, path, headers=headers, content=content)
         return answer.status_code, answer.json()
 
     async def refusal(self, method: str, path: str, key_: str = "boss", **request: Any) -> str:
@@ -188,6 +193,7 @@ async def test_secrets_are_written_and_never_given_back(cloud: Cloud) -> None:
         ("keys", {"secretKey": "SESSION_ID", "secretValue": "very-secret"}),
         ("keys", {"secretKey": "A", "secretValue": ["very-secret"]}),
         ("keys", {"secretKey": "A", "secretValue": "very-secret\x00"}),
+        ("keys", {"secretKey": "A", "secretValue": "very-secret\ud800"}),
         ("keys", {"secretKey": "A", "secretValue": "very-secret" * 4000}),
         ("keys", {"secretKey": "A" * 65, "secretValue": "very-secret"}),
         ("keys", {"isImagePullSecret": True, "secretValue": "very:secret", "host": "registry.example.com"}),
@@ -229,6 +235,8 @@ async def test_a_browser_starts_with_a_public_key_and_offers_where_pipecats_clie
         ({"createDailyRoom": True}, "createDailyRoom: this controller has rooms of kind"),
         ({"body": {"user_id": "ana"}}, "403 forbidden: body.user_id"),
         ({"body": {"user_id": 7}}, "body.user_id"),
+        ({"body": {"user_id": "a\x00b"}}, "body.user_id"),
+        ({"body": {"user_id": "a" * 129}}, "body.user_id"),
         ({"body": {"lamp": "x" * 20_000}}, "at most 16384 bytes"),
     ],
 )
@@ -254,6 +262,8 @@ async def test_an_agent_that_is_not_there_can_t_be_started(cloud: Cloud) -> None
         ({"max_participants": 200}, "may not be chosen"),
         ({"lang": {"a": 1}}, "lang: write true, false or a short text"),
         ({"lang": "x" * 65}, "lang: write true, false or a short text"),
+        ({"lang": "\ud800"}, "lang: write true, false or a short text"),
+        ({"geo": "\x1b[2J"}, "geo: write true, false or a short text"),
         ({f"p{number}": True for number in range(51)}, "422"),
     ],
 )
@@ -281,3 +291,21 @@ async def test_a_session_is_another_agents_to_its_services_routes(cloud: Cloud) 
     assert refusal.startswith("404 session_not_found")
     _, listed = await cloud.ask("GET", f"{ORG}/services/clerk/sessions?endState=active")
     assert [each["sessionId"] for each in listed["sessions"]] == [bare]
+
+
+async def test_a_secret_set_of_this_machine_is_found_by_a_name_that_one_can_have(
+    serve: Serve, tmp_path: Path
+) -> None:
+    (tmp_path / "secrets").mkdir()
+    for directory in (tmp_path / "secrets", tmp_path):
+        (directory / "keys.env").write_text("A_KEY=very-secret\n")
+    async with serve(KEYS, secret_sets=SecretFiles(tmp_path)) as site:
+        cloud = Cloud(site, MemorySecretSets())
+        answers = {
+            name: await cloud.ask("GET", f"{ORG}/secrets/{name}", "reader")
+            for name in ("keys", "..%2Fkeys", "%2E%2E", "k%00", "keys%0A", "x" * 100)
+        }
+
+    found = {name: status for name, (status, _) in answers.items()}
+    assert found == {**dict.fromkeys(answers, 404), "keys": 200}
+    assert answers["keys"][1]["secrets"] == [{"fieldName": "A_KEY"}]
