@@ -69,7 +69,7 @@ class ClusterSecretSets:
                 found = await self._client.find_config_map(CONFIG_MAP)
             except ApiError as error:
                 log.warning("secret sets not read", extra={"error": str(error)})
-                self._unread_reason = str(error)
+                self._unread_reason = f"The ConfigMap {CONFIG_MAP} can't be read. {error}"
                 failures += 1
                 await asyncio.sleep(self._backoff.pause(failures))
                 continue
@@ -106,7 +106,7 @@ class ClusterSecretSets:
             keys = tuple(sorted({*(known.keys if known is not None else ()), key}))
             if len(keys) > MOST_KEYS:
                 raise InvalidRequest(f"A secret set may have {MOST_KEYS} variables at most. Use another set.")
-            manifest = _secret(name, key, "Opaque", {key: value})
+            manifest = variable_secret(name, key, "Opaque", {key: value})
             await self._store(manifest, SecretSet(name=name, keys=keys, updated=self._now()))
 
     async def put_image_credentials(self, name: str, registry: str, credentials: str) -> None:
@@ -114,7 +114,7 @@ class ClusterSecretSets:
             self._of_kind(name, is_registry=True)
             document = {"auths": {registry: {"auth": credentials}}}
             content = {".dockerconfigjson": json.dumps(document)}
-            manifest = _secret(name, _IMAGE_CREDENTIALS, "kubernetes.io/dockerconfigjson", content)
+            manifest = variable_secret(name, _IMAGE_CREDENTIALS, "kubernetes.io/dockerconfigjson", content)
             await self._store(manifest, SecretSet(name=name, registry=registry, updated=self._now()))
 
     async def remove_key(self, name: str, key: str) -> bool:
@@ -200,7 +200,8 @@ def secret_name(name: str, key: str) -> str:
     return f"podline-set-{hashlib.sha256(f'{name}/{key}'.encode()).hexdigest()[:_DIGITS]}"
 
 
-def _secret(name: str, key: str, kind: str, content: Mapping[str, str]) -> dict[str, Any]:
+def variable_secret(name: str, key: str, kind: str, content: Mapping[str, str]) -> dict[str, Any]:
+    """Return the Secret with one variable of a set, or with its image credentials."""
     data = {each: base64.b64encode(value.encode()).decode() for each, value in content.items()}
     labels = {names.SECRET_SET: names.label_value(name), names.SECRET_KEY: names.label_value(key)}
     metadata = {"name": secret_name(name, key), "labels": labels}

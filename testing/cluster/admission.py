@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import httpx
 
+from controller.agents.cluster_secret_sets import variable_secret
 from controller.core.runtime import Launch
 from controller.runtimes.kubernetes.job.manifests import EXAMPLE, session_job, session_secret
 from controller.runtimes.kubernetes.job.template import JobTemplate, read_template
@@ -156,6 +157,12 @@ def bot_secret(
 ) -> Manifest:
     """The Secret that the controller makes for that Job."""
     return copy.deepcopy(session_secret(_launch(session_id), job_uid))
+
+
+def set_secret(name: str = "keys", kind: str = "Opaque") -> Manifest:
+    """The Secret that the controller makes for a variable of a set, or for a set of image credentials."""
+    content = {"A_KEY": "value"} if kind == "Opaque" else {".dockerconfigjson": "{}"}
+    return variable_secret(name, "A_KEY", kind, content)
 
 
 def _launch(session_id: str) -> Launch:

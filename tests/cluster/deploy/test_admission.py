@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -12,9 +14,9 @@ import yaml
 
 from testing.cluster import admission
 from testing.cluster.admission import PARAMETERS
-from testing.cluster.control_plane import MERGE, ControlPlane
+from testing.cluster.control_plane import MERGE, PATIENCE_SECONDS, ControlPlane
 from testing.cluster.overlays import TEMPLATES, apply, rendered
-from testing.cluster.site import serve, until_not_ready, until_ready, write_template
+from testing.cluster.site import ClusterSite, serve, until_not_ready, until_ready, write_template
 
 FATES = "fate.test/"
 """Annotations that decide what happens to fake pods."""
@@ -48,6 +50,46 @@ async def test_calls_and_their_ends_are_as_they_are_without_it(
     assert (failed["reason"], stopped["reason"]) == ("model_refused", "stopped")
     assert "ModelRefused" in {each["reason"] for each in events["items"]}
     assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+
+
+async def test_a_bot_is_deployed_through_the_api_as_without_it(
+    plane: ControlPlane, namespace: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = await admission.install_guarded(
+        plane, namespace, "selfhosted", annotations=FATES, images="registry.example.com/clerk"
+    )
+    secrets = "/v1/organizations/podline/secrets"
+    variable = {"secretKey": "A_KEY", "secretValue": "1"}
+    registry = {"isImagePullSecret": True, "secretValue": "bWU6cGFzcw==", "host": "registry.example.com"}
+    named = 'secret_set = "keys"\nimage_credentials = "registry"\n'
+    async with serve(plane, namespace, tmp_path, kubeconfig=kubeconfig(account), has_agents=True) as site:
+        for name, body in (("keys", variable), ("registry", registry), ("keys", variable)):
+            written = await site.client.put(f"{secrets}/{name}", json=body)
+            assert written.status_code == 200, written.text
+        await deployed(site, 'image = "registry.example.com/clerk:1"\n' + named)
+        refused = await deployed(site, 'image = "registry.example.com/another:1"\n' + named)
+        await site.live(session_id="one", agent="clerk")
+        await site.client.delete("/v1/sessions/one")
+        stopped = await site.until_over("one")
+        await site.until_recorded("one")
+        gone = [await site.client.delete(f"{secrets}/{name}") for name in ("keys", "registry")]
+
+    assert "may not run the image registry.example.com/another:1: add its repository" in refused["problem"]
+    assert refused["version"]["definition"]["image"] == "registry.example.com/clerk:1"
+    assert (stopped["reason"], [each.status_code for each in gone]) == ("stopped", [200, 200])
+    warnings = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert warnings == ["agent definition invalid"]
+
+
+async def deployed(site: ClusterSite, definition: str) -> dict[str, Any]:
+    """Deploy an agent, and return it once it is known what becomes of that."""
+    answer = await site.client.put("/v1/agents/clerk", json={"files": {"pcc-deploy.toml": definition}})
+    agent: dict[str, Any] = answer.json()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while agent["deploying"]:
+            await asyncio.sleep(0.05)  # seen from outside only
+            agent = (await site.client.get("/v1/agents/clerk")).json()
+    return agent
 
 
 async def test_production_s_controller_launches_its_bots(

@@ -21,11 +21,15 @@ ALL = [(resource, verb) for rule in ROLE["rules"] for resource in rule["resource
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces"
 
 
-async def kubeconfig_of_an_account(plane: ControlPlane, namespace: str, *without: tuple[str, str]) -> Path:
-    """Of a service account with the Role that ships, less some of its verbs."""
+async def kubeconfig_of_an_account(
+    plane: ControlPlane, namespace: str, *without: tuple[str, str], unnamed: str = ""
+) -> Path:
+    """Of a service account with the Role that ships, less some of its verbs, or of the names in it."""
     role = copy.deepcopy(ROLE)
     for rule in role["rules"]:
         rule["verbs"] = [verb for verb in rule["verbs"] if (rule["resources"][0], verb) not in without]
+        if "resourceNames" in rule:
+            rule["resourceNames"] = [name for name in rule["resourceNames"] if name != unnamed]
     role["rules"] = [rule for rule in role["rules"] if rule["verbs"]]
     account = {"metadata": {"name": ACCOUNT}}
     await plane.api("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", account)
@@ -124,6 +128,25 @@ async def a_failure(site: ClusterSite) -> str:
     return ""
 
 
+async def a_change_of_a_secret_set(site: ClusterSite) -> str:
+    variable = {"secretKey": "A_KEY", "secretValue": "1"}
+    path = "/v1/organizations/podline/secrets/keys"
+    await site.client.put(path, json=variable)
+    answer = await site.client.put(path, json=variable)
+    assert answer.status_code == 503
+    return str(answer.json()["error"])
+
+
+async def the_end_of_a_secret_set(site: ClusterSite) -> str:
+    path = "/v1/organizations/podline/secrets/keys"
+    await site.client.put(path, json={"secretKey": "A_KEY", "secretValue": "1"})
+    answer = await site.client.delete(path)
+    assert answer.status_code == 503
+    # It can be deleted later.
+    assert (await site.client.get(path)).json()["secrets"] == [{"fieldName": "A_KEY"}]
+    return str(answer.json()["error"])
+
+
 FEATURES: dict[tuple[str, str], Callable[[ClusterSite], Awaitable[str]]] = {
     ("namespaces", "get"): not_ready,
     ("jobs", "create"): not_ready,
@@ -137,6 +160,8 @@ FEATURES: dict[tuple[str, str], Callable[[ClusterSite], Awaitable[str]]] = {
     ("pods", "delete"): a_stop,
     ("pods/log", "get"): a_log,
     ("secrets", "create"): a_start,
+    ("secrets", "update"): a_change_of_a_secret_set,
+    ("secrets", "delete"): the_end_of_a_secret_set,
     ("configmaps", "list"): not_ready,
     ("configmaps", "watch"): not_ready,
     ("configmaps", "get"): not_ready,
@@ -176,6 +201,20 @@ async def test_without_a_verb_what_needs_it_fails_and_says_so(
             # What no answer carries is logged, some moments after its cause is on record.
             while advice not in said + "".join(map(text_of, caplog.records)):  # noqa: ASYNC110 - as below
                 await asyncio.sleep(0.02)  # seen from outside only
+
+
+async def test_with_the_role_of_a_release_without_secret_sets_the_controller_says_what_to_apply(
+    plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    kubeconfig = await kubeconfig_of_an_account(plane, namespace, unnamed="podline-secret-sets")
+    async with serve(
+        plane, namespace, tmp_path, kubeconfig=kubeconfig, is_ready=False, has_agents=True
+    ) as site:
+        said = await until_not_ready(site.client, because="podline-secret-sets")
+        refused = await site.client.put("/v1/agents/clerk", json={"files": {"pcc-deploy.toml": ""}})
+
+    assert "The ConfigMap podline-secret-sets can't be read. The controller may not get configmaps" in said
+    assert (refused.status_code, said in refused.json()["detail"]) == (503, True)
 
 
 def text_of(record: logging.LogRecord) -> str:

@@ -1,4 +1,4 @@
-"""Connections that are closed while their clients still send, or have gone."""
+"""Connections that are closed while their clients still send, or have gone; answers in one piece."""
 
 from __future__ import annotations
 
@@ -40,3 +40,54 @@ async def test_a_connection_that_its_client_has_reset_is_closed_without_an_error
 
         async with asyncio.timeout(10):
             await connection.lost.wait()
+
+
+async def received(*, closing: bool) -> list[bytes]:
+    """What a client reads, piece by piece, of a head, a body and a later message."""
+    loop = asyncio.get_running_loop()
+    connection = Connection()
+    server = await loop.create_server(lambda: connection, "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        transport = LingeringTransport(await connection.made, lambda: False, 60, loop)
+        transport.write(b"head ")
+        transport.write(b"body")
+        waiting = transport.get_write_buffer_size()
+        pieces = []
+        if not closing:
+            pieces.append(await reader.read(100))
+            transport.write(b"later")
+        transport.close()
+        pieces.append(await reader.read(100))
+        pieces.append(await reader.read(100))
+        writer.close()
+        await writer.wait_closed()
+    assert waiting == len(b"head body")
+    return pieces
+
+
+async def test_head_and_body_of_an_answer_arrive_together() -> None:
+    assert await received(closing=False) == [b"head body", b"later", b""]
+
+
+async def test_a_connection_that_is_closed_at_once_has_its_answer() -> None:
+    assert await received(closing=True) == [b"head body", b""]
+
+
+async def test_a_long_answer_is_not_held_back_and_one_that_is_given_up_not_sent() -> None:
+    loop = asyncio.get_running_loop()
+    connection = Connection()
+    server = await loop.create_server(lambda: connection, "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        made = await connection.made
+        transport = LingeringTransport(made, lambda: False, 60, loop)
+        transport.write(b"x" * 10_000_000)
+        # More than a socket takes at once.
+        assert transport.get_write_buffer_size() == made.get_write_buffer_size() > 0  # type: ignore[attr-defined]
+        assert len(await reader.readexactly(10_000_000)) == 10_000_000
+        transport.write(b"never")
+        transport.abort()
+        assert await reader.read(100) == b""
+        writer.close()
+        await writer.wait_closed()
