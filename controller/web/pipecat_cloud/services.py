@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from controller.core.agents import AgentStatus
 from controller.core.errors import SessionNotFound
@@ -19,7 +19,7 @@ from controller.web.pipecat_cloud.organizations import OF_ORGANIZATION, is_ours
 from controller.web.routes.agent_list import AgentInPath, find_status
 from controller.web.routes.dependencies import AccessDep, ServicesDep, SessionsDep, is_json
 from controller.web.routes.deployments import insist_on_name
-from controller.web.routes.security import SessionIdDep, requires
+from controller.web.routes.security import SessionIdDep, requires, without_token
 from controller.web.visible_sessions import VisibleSessions
 
 router = APIRouter(
@@ -79,6 +79,7 @@ async def list_deployments(agent: AgentDep, services: ServicesDep) -> dict[str, 
 @router.get("/{agent}/logs", dependencies=[requires(KeyScope.READ)])
 async def read_logs(
     agent: AgentDep,
+    request: Request,
     services: ServicesDep,
     visible: SessionsDep,
     limit: Limit = 100,
@@ -89,7 +90,7 @@ async def read_logs(
     if deployment is not None:
         found = [each for each in found if each.agent_version == deployment]
     if session is not None:
-        bare, _, _ = session.partition("~")
+        bare = without_token(session, request, services)
         found = [each for each in found if each.id == bare]
         if not found:
             raise SessionNotFound(bare)

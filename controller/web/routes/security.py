@@ -117,7 +117,12 @@ async def covers_all_agents(request: Request, services: ServicesDep) -> None:
 
 
 async def bare_id(session_id: SessionIdInPath, request: Request, services: ServicesDep) -> str:
-    """Return the session's id without its token. A token must be valid if there is one."""
+    """Return the id in the path without its token. A token must be valid if there is one."""
+    return without_token(session_id, request, services)
+
+
+def without_token(session_id: str, request: Request, services: Services) -> str:
+    """Return a session's id without its token. Raises SessionNotFound if there is an invalid one."""
     bare, token = split_token(session_id)
     if token is not None and not services.holds(bare, token):
         services.failures.take(_client(request), services.clock.monotonic())

@@ -283,6 +283,19 @@ async def test_only_harmless_properties_of_a_room_are_passed_on(
             assert said in await cloud.refusal("POST", "/v1/public/clerk/start", "browser", json=body)
 
 
+async def test_a_session_goes_by_its_id_or_with_its_token_and_by_no_other(cloud: Cloud) -> None:
+    _, started = await cloud.ask("POST", "/v1/public/clerk/start", "browser", json={})
+    whole = started["sessionId"]
+    bare = whole.partition("~")[0]
+    paths = (f"{ORG}/services/clerk/sessions/%s", f"{ORG}/services/clerk/logs?sessionId=%s")
+    for path in paths:
+        for each in (bare, whole):
+            assert (await cloud.ask("GET", path % each, "reader"))[0] == 200
+        for each in (f"{bare}~", f"{bare}~{'0' * 64}", f"{whole}0", f"{whole}~x", f"~{whole}"):
+            refusal = await cloud.refusal("GET", path % each, "reader")
+            assert refusal.startswith("404 session_not_found"), each
+
+
 async def test_a_session_is_another_agents_to_its_services_routes(cloud: Cloud) -> None:
     _, started = await cloud.ask("POST", "/v1/public/clerk/start", "browser", json={})
     bare = started["sessionId"].partition("~")[0]
