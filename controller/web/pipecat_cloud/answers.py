@@ -9,6 +9,7 @@ from typing import Any, Final
 from controller.core.agents import AgentStatus, AgentVersion
 from controller.core.secret_sets import SecretSet
 from controller.core.session import Session
+from controller.web.pipecat_cloud_errors import without_markup
 from podline.contract.reasons import Phase, Reason
 
 ORGANIZATION: Final = "podline"
@@ -42,7 +43,8 @@ def service_status(
     active, coming = status.version, status.deploying
     desired = coming or active
     definition = desired.definition if desired is not None else None
-    problem = [{"code": "deployment_refused", "message": status.problem}] if status.problem else []
+    said = without_markup(status.problem or "")
+    problem = [{"code": "deployment_refused", "message": said}] if said else []
     return {
         "ready": active is not None,
         "available": active is not None,
@@ -138,7 +140,7 @@ def secret_set_details(each: SecretSet) -> dict[str, Any]:
 
 def _conditions(status: AgentStatus) -> list[dict[str, Any]]:
     progressing = {"type": "Progressing", "status": "True" if status.deploying is not None else "False"}
-    degraded = {"type": "Degraded", "status": "True", "message": status.problem}
+    degraded = {"type": "Degraded", "status": "True", "message": without_markup(status.problem or "")}
     return [progressing, degraded] if status.problem is not None else [progressing]
 
 

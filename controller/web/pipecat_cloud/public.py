@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Depends, Request, Security
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from controller.core.errors import InvalidRequest
+from controller.core.errors import AgentNotFound, InvalidRequest
 from controller.web.auth import Starter
 from controller.web.models.documented import Documented
 from controller.web.models.requests import StartSession
@@ -26,6 +27,7 @@ from controller.web.routes.offers import (
 from controller.web.routes.security import starter
 from controller.web.routes.start import StartAnswer, start_call
 from controller.web.routes.start_requests import start_request_of
+from podline.contract.agents import NAME_PATTERN
 
 router = APIRouter(prefix="/v1/public/{name}", include_in_schema=False, dependencies=[Depends(is_json)])
 
@@ -77,6 +79,8 @@ async def start_public(
     by: Annotated[Starter, Security(starter, scopes=["start"])],
     body: Annotated[StartPublic | None, Body()] = None,
 ) -> StartAnswer:
+    if re.fullmatch(NAME_PATTERN, name) is None:
+        raise AgentNotFound(name)
     asked = body or StartPublic.model_validate({})
     provider = services.supervisor.provider
     if asked.createDailyRoom and provider != "daily":

@@ -195,7 +195,9 @@ def _bot(container: dict[str, Any], field_path: FieldPath) -> Iterator[tuple[Fie
             return
     for index, variable in enumerate(container.get("env") or []):
         name = variable.get("name")
-        if name in _OWN_VARIABLES:
+        if not isinstance(name, str):
+            yield (*field_path, "env", index), "a variable needs a `name`, which is a text"
+        elif name in _OWN_VARIABLES:
             yield (*field_path, "env", index), f"leave `{name}` out: the controller sets it for each session"
 
 

@@ -173,6 +173,11 @@ async def test_what_the_cluster_refuses_is_not_deployed_until_it_takes_it(server
             "there is no secret set of this name, so write the name of a Secret of this",
         ),
         ("", "[job.spec]\nbackoffLimit = 3", "`job.spec.backoffLimit`: leave `backoffLimit` out"),
+        (
+            "",
+            '[[job.spec.template.spec.containers]]\nname = "bot"\nenv = [{name = ["x"]}]',
+            "a variable needs a `name`, which is a text",
+        ),
     ],
 )
 async def test_what_fits_no_cluster_is_named(server: ApiServer, deploy: str, podline: str, said: str) -> None:

@@ -155,6 +155,25 @@ async def test_a_deployment_that_was_stored_unnoticed_is_taken_back(server: ApiS
         await followed.until(lambda: stored(server) == before and stored(server, "usher") is None)
 
 
+async def test_a_deployment_that_was_being_started_is_started_again_by_the_next_controller(
+    server: ApiServer,
+) -> None:
+    starts = Starts()
+    async with following(server, start_dry=starts) as followed:
+        await deployed(followed, "1")
+        await followed.until(lambda: stored(server)["next"] == 2)
+        starts.may_end.clear()
+        await deploy(followed, "2")
+        during = followed.version()
+    async with following(server, start_dry=starts) as followed:
+        assert followed.version() == during
+        assert followed.status().deploying is not None
+        starts.may_end.set()
+        await followed.until(lambda: image(followed) == "registry.example.com/clerk:2")
+
+    assert [each[:2] for each in starts.begun] == ["1-", "2-", "2-"]
+
+
 async def test_an_agent_that_was_removed_comes_back_only_by_a_start_of_its_own(server: ApiServer) -> None:
     starts = Starts()
     async with following(server, start_dry=starts) as followed:

@@ -247,8 +247,9 @@ async def test_what_a_browser_may_not_ask_for_is_refused(
     assert cloud.site.runtime.launches == []
 
 
-async def test_an_agent_that_is_not_there_can_t_be_started(cloud: Cloud) -> None:
-    refusal = await cloud.refusal("POST", "/v1/public/ghost/start", "browser", json={})
+@pytest.mark.parametrize("name", ["ghost", "Clerk", "clerk%0A", "clerk~", "a" * 41, "a" * 300])
+async def test_an_agent_that_is_not_there_can_t_be_started(cloud: Cloud, name: str) -> None:
+    refusal = await cloud.refusal("POST", f"/v1/public/{name}/start", "browser", json={})
 
     assert refusal.startswith("404 agent_not_found")
 

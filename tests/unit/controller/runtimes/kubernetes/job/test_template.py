@@ -79,6 +79,8 @@ Steps = tuple[str, str, int]
         (BESIDE_BOT, "{name: helper}", "a second container would outlive the bot"),
         (IN_BOT, "terminationMessagePath: /x", "the bot writes its final report to /dev/termination-log"),
         (IN_BOT, "env: [{name: USER_ID, value: x}]", "leave `USER_ID` out: the controller sets it"),
+        (IN_BOT, "env: [{name: [x]}]", "a variable needs a `name`, which is a text"),
+        (IN_BOT, "env: [{value: x}]", "a variable needs a `name`, which is a text"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, at: Steps, text: str, said: str) -> None:
