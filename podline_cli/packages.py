@@ -18,6 +18,6 @@ def need(package: str, extra: str, what: str) -> None:
     """Exit with one sentence if the packages of an extra are not installed."""
     if find_spec(package) is None:
         sys.exit(
-            f"{what} needs packages that are not installed: run `pip install 'podline[{extra}]'`, "
-            "then try again."
+            f"{what} needs packages that are not installed: in Podline's checkout, run "
+            f"`uv tool install '.[{extra}]'`, then try again."
         )

@@ -49,9 +49,16 @@ def find_bot_file(variables: Mapping[str, str], candidates: Sequence[Path] = BOT
     for path in paths:
         if path.is_file():
             return path.resolve()
+    if named:
+        raise ConfigInvalid(
+            f"No bot found: there is no {paths[0].absolute()}; correct `file` in podline.toml "
+            f"({env.BOT_FILE})."
+        )
     looked = " nor ".join(str(path.absolute()) for path in paths)
-    remedy = f"set {env.BOT_FILE} to the bot's file" if named else "start the runner in the bot's directory"
-    raise ConfigInvalid(f"No bot found: {'' if named else 'neither '}{looked} exists; {remedy}.")
+    raise ConfigInvalid(
+        f"No bot found: neither {looked} exists; start the runner in the bot's directory, or name the bot's "
+        "`file` in podline.toml."
+    )
 
 
 def load_bot_file(path: Path) -> BotFile:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import typer
 from pydantic import ValidationError
@@ -67,8 +68,8 @@ def call(
     """
     if any(find_spec(each) is None for each in _PACKAGES):
         raise CommandError(
-            "A spoken call needs packages that are not installed: run `uvx --from 'podline[local]' podline "
-            "call`, or `pip install 'podline[cli,sandbox]'` and try again."
+            "A spoken call needs packages that are not installed: in Podline's checkout, run "
+            "`uv tool install '.[local]'` and try again."
         )
     out = Output(output)
     with connect(context, out) as client:
@@ -81,7 +82,7 @@ def call(
                 "PODLINE_ROOMS=webrtc."
             )
         try:
-            raw, answer = _speak(client.target, started, say or _SCRIPT)
+            raw, answer = _speak(client.target, _reached_by(client.target, started), say or _SCRIPT)
         except BaseException:
             _stop(client, session.id)
             raise
@@ -93,6 +94,18 @@ def call(
         _show(answer, out)
     if answer.failure is not None or (answer.session is not None and answer.session.phase == "failed"):
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _reached_by(target: ChosenController, session: dict[str, Any]) -> dict[str, Any]:
+    """Return a session whose offers go where the session was started.
+
+    The controller gives the address for browsers, PODLINE_PUBLIC_URL, which may not lead here.
+    """
+    room = session["room"]
+    if room["provider"] != "webrtc":
+        return session
+    path = urlsplit(room["url"]).path
+    return {**session, "room": {**room, "url": f"{target.url.rstrip('/')}{path}"}}
 
 
 def _speak(

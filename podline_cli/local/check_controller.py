@@ -42,6 +42,13 @@ class Probe(BaseModel):
     detail: SafeText = ""
 
 
+_DRAINING: Final = warning(
+    "ready",
+    "The controller is ready, and starts no sessions because it is draining.",
+    "Run `podline drain --off` once that is over.",
+)
+
+
 def check_controller(client: Client) -> Iterator[Finding]:
     """Yield what is found of the controller; without an answer nothing else is checked."""
     try:
@@ -89,6 +96,14 @@ def _clock(response: httpx.Response) -> Finding:
     return warning("clock", words, remedy) if seconds > _CLOCK_WARNS else ok("clock", words)
 
 
+def _is_draining(target: ChosenController) -> bool:
+    """Return whether an operator has the controller start no sessions, as far as the key may read that."""
+    try:
+        return bool(_get(target, "/v1/drain").json().get("draining"))
+    except (httpx.HTTPError, ValueError, AttributeError):
+        return False
+
+
 def _readiness(target: ChosenController) -> Finding:
     try:
         response = _get(target, "/readyz")
@@ -98,7 +113,7 @@ def _readiness(target: ChosenController) -> Finding:
             "ready", "/readyz doesn't answer as a controller's does.", "Check the controller's URL."
         )
     if response.status_code == HTTPStatus.OK:
-        return ok("ready", "Sessions can be started.")
+        return ok("ready", "Sessions can be started.") if not _is_draining(target) else _DRAINING
     return failed("ready", detail or "No session can be started.", "Read the controller's log for the cause.")
 
 

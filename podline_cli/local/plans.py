@@ -28,8 +28,8 @@ def check_packages() -> None:
     """
     if any(find_spec(each) is None for each in _PACKAGES):
         raise CommandError(
-            "This command runs a controller, a bot and the stand-ins, whose packages are not installed: run "
-            "`uvx --from 'podline[local]' podline dev`, or `pip install 'podline[local]'` and try again."
+            "This command runs a controller, a bot and the stand-ins, whose packages are not installed: in "
+            "Podline's checkout, run `uv tool install '.[local]'` and try again."
         )
 
 

@@ -46,6 +46,7 @@ _CORRECT_THE_TEMPLATE: Final = "Correct the Job template, or what it refers to."
 _MOST_CHARACTERS: Final = 300
 """The most characters of another component's message within our sentence."""
 _MOST_CHARACTERS_OF_A_REASON: Final = 60
+_LEFT_OUT: Final = " … "
 
 
 def has_ended(job: Job) -> bool:
@@ -269,5 +270,12 @@ def _saying(reason: Reason, what: str, message: str | None, advice: str | None =
 
 
 def _bounded(message: str | None, most_characters: int) -> str:
-    """Return another component's message, perhaps a registry's, as one printable line."""
-    return printable(" ".join((message or "").split()), most_characters)
+    """Return another component's message, perhaps a registry's, as one printable line.
+
+    Of one that is too long, the middle is left out: what happened is at its beginning, and why at its end.
+    """
+    line = " ".join((message or "").split())
+    if len(line) > most_characters:
+        kept = most_characters - len(_LEFT_OUT)
+        line = f"{line[: kept // 3]}{_LEFT_OUT}{line[len(line) - (kept - kept // 3) :]}"
+    return printable(line, most_characters)

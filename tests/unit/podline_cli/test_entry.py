@@ -46,7 +46,7 @@ def test_a_missing_package_is_one_sentence_with_the_command_that_installs_it(
 
     assert (outcome.returncode, outcome.stdout) == (1, "")
     assert outcome.stderr.count("\n") == 1
-    assert f"pip install 'podline[{extra}]'" in outcome.stderr
+    assert f"uv tool install '.[{extra}]'" in outcome.stderr
 
 
 def test_serve_is_the_controller_s(tmp_path: Path) -> None:
