@@ -168,7 +168,12 @@ class ClusterSecretSets:
         secret = manifest["metadata"]["name"]
         known = self._sets.get(changed.name)
         is_known = known is not None and secret in self.secrets_of(changed.name)
-        await self._client.write_secret(manifest)
+        try:
+            await self._client.write_secret(manifest)
+        except ApiError as error:
+            if not (error.is_certain or is_known):
+                await self._client.delete_secret(secret)
+            raise
         try:
             await self._index(changed.name, changed)
         except ApiError as error:

@@ -126,11 +126,14 @@ async def test_a_set_has_so_many_variables_and_no_more(sets: ClusterSecretSets) 
         await sets.put("keys", "ONE_MORE", "1")
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "/secrets"), ("PATCH", CONFIG_MAP)])
+@pytest.mark.parametrize(
+    ("how", "method", "path"),
+    [("refuse", "POST", "/secrets"), ("reset_after", "POST", "/secrets"), ("refuse", "PATCH", CONFIG_MAP)],
+)
 async def test_what_can_t_be_stored_is_reported_and_leaves_nothing(
-    server: ApiServer, sets: ClusterSecretSets, method: Any, path: str
+    server: ApiServer, sets: ClusterSecretSets, how: Any, method: str, path: str
 ) -> None:
-    server.misbehave("refuse", method=method, path=path, times=1, status=403, message="not you")
+    server.misbehave(how, method=method, path=path, times=1, status=403, message="not you")
 
     with pytest.raises(RuntimeUnavailable, match="could not be changed"):
         await sets.put("keys", "A", "very-secret")
@@ -221,3 +224,21 @@ async def test_an_entry_that_somebody_changed_is_left_out(
     await again.load()
 
     assert [each.name for each in again.all()] == ["keys"]
+
+
+async def test_a_value_is_in_no_error_no_log_and_no_text_of_an_object(
+    server: ApiServer, client: NamespaceClient, sets: ClusterSecretSets, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    said = []
+    for how, path in (("refuse", "/secrets"), ("reset_after", "/secrets"), ("reset_after", CONFIG_MAP)):
+        server.misbehave(how, path=path)  # type: ignore[arg-type]
+        with pytest.raises(RuntimeUnavailable) as refused:
+            await sets.put("keys", "A", "very-secret")
+        said += [repr(refused.value), repr(refused.value.__cause__)]
+    await sets.put("keys", "A", "very-secret")
+
+    assert "very-secret" not in " ".join(
+        [*said, caplog.text, repr(sets.all()), repr(vars(sets)), repr(client)]
+    )
+    assert base64.b64encode(b"very-secret").decode() not in " ".join([*said, caplog.text])
