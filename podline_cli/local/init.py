@@ -81,7 +81,7 @@ def write_first_bot(directory: Path, agent: str) -> list[str]:
     contents = first_bot(agent)
     if existing := [name for name in contents if os.path.lexists(directory / name)]:
         raise CommandError(
-            f"{directory} already has {' and '.join(existing)}, which this would overwrite: name another "
+            f"{directory} already has {', '.join(existing)}, which this would overwrite: name another "
             "directory, such as `podline init my-bot`.",
             code=ExitCode.USAGE,
         )
