@@ -156,8 +156,7 @@ class ClusterSecretSets:
         if known is None and len(self._sets) >= MOST_SETS:
             raise InvalidRequest(f"There are {MOST_SETS} secret sets already. Delete one first.")
         if known is not None and (known.registry is not None) is not is_registry:
-            what = "image credentials" if known.registry is not None else "variables"
-            raise InvalidRequest(f"The secret set {name!r} holds {what}. Choose another name.")
+            raise InvalidRequest(f"The secret set {name!r} holds {known.held}. Choose another name.")
         return known
 
     async def _store(self, manifest: Mapping[str, Any], changed: SecretSet) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
 
 from controller.agents.source import Source
 from controller.core.primitives.clock import Clock
@@ -14,8 +13,6 @@ from controller.runtimes.kubernetes.client.objects import ConfigMap
 from controller.runtimes.kubernetes.definition_event import definition_event
 
 log = logging.getLogger("podline.agents")
-
-_TAKEN: Final = 409
 
 
 class DefinitionReports:
@@ -33,7 +30,7 @@ class DefinitionReports:
         try:
             await self._client.create_event(event)
         except ApiError as error:
-            if not (isinstance(error, ApiRefused) and error.status == _TAKEN):
+            if not (isinstance(error, ApiRefused) and error.is_taken):
                 log.warning("event not written", extra={"error": str(error)})
 
     async def duplicate(self, source: Source, duplicate: ConfigMap) -> None:

@@ -102,8 +102,9 @@ class ClusterDeployments:
             if name is None or (known is not None and (known.registry is not None) is is_registry):
                 continue
             if known is not None:
-                held = "image credentials" if known.registry is not None else "variables"
-                raise InvalidRequest(f"{DEPLOY_FILE}: {key}: the set {name!r} holds {held}; name another.")
+                raise InvalidRequest(
+                    f"{DEPLOY_FILE}: {key}: the set {name!r} holds {known.held}; name another."
+                )
             how = (
                 f"`pipecat cloud secrets image-pull-secret {name} REGISTRY`"
                 if is_registry
@@ -129,6 +130,6 @@ class ClusterDeployments:
         candidates = kept[:-1] if version_id is None else [each for each in kept if each.id == version_id]
         if not candidates:
             raise VersionNotFound(name, version_id)
-        if not candidates[-1].files:
+        if not candidates[-1].is_of_api:
             raise VersionNotFound.without_files(name, candidates[-1].id)
         return candidates[-1]

@@ -32,6 +32,11 @@ class SecretSet:
     keys: tuple[str, ...] = ()
     registry: str | None = None
 
+    @property
+    def held(self) -> str:
+        """What the set holds, in words."""
+        return "variables" if self.registry is None else "image credentials"
+
 
 class SecretSets(Protocol):
     """Writes secret sets. No method returns a value.

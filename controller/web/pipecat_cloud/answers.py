@@ -62,12 +62,8 @@ def service_status(
         if definition is not None and definition.cpu is not None
         else None,
         "deployment": _deployment(desired) if desired is not None else {},
-        "currentRevision": _revision(desired, "Progressing" if coming is not None else "Ready", phases)
-        if desired is not None
-        else None,
-        "previousRevision": _revision(active, "Ready", phases)
-        if coming is not None and active is not None
-        else None,
+        "currentRevision": _revision(desired, "Progressing" if coming is not None else "Ready", phases),
+        "previousRevision": _revision(active if coming is not None else None, "Ready", phases),
         "errors": problem,
         **_dates(versions),
     }

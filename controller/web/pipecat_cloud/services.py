@@ -7,13 +7,14 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from controller.agents.keys import DEPLOY_FILE
 from controller.core.agents import AgentStatus
 from controller.core.errors import SessionNotFound
 from controller.core.session import Session
 from controller.web.auth import KeyScope
 from controller.web.pipecat_cloud import answers
 from controller.web.pipecat_cloud.answers import REGION
-from controller.web.pipecat_cloud.deploy_request import DEPLOY_FILE, DeployService
+from controller.web.pipecat_cloud.deploy_request import DeployService
 from controller.web.pipecat_cloud.log_lines import read_lines
 from controller.web.pipecat_cloud.organizations import OF_ORGANIZATION, is_ours
 from controller.web.routes.agent_list import AgentInPath, find_status
