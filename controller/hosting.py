@@ -72,7 +72,7 @@ def choose_hosting(
 
 def _in_cluster(settings: Settings, clock: Clock, registry: CollectorRegistry, tracing: Tracing) -> Hosting:
     # Takes half as much memory as the rest of the controller, so only if it is needed.
-    from controller.agents.cluster import cluster_agents  # noqa: PLC0415
+    from controller.agents.cluster.assembly import cluster_agents  # noqa: PLC0415
     from controller.runtimes.kubernetes.build_runtime import build_runtime, find_cluster  # noqa: PLC0415
     from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid  # noqa: PLC0415
     from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient  # noqa: PLC0415

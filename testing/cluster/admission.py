@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx
 
-from controller.agents.cluster_secret_sets import variable_secret
+from controller.agents.cluster.secret_sets import variable_secret
 from controller.core.runtime import Launch
 from controller.runtimes.kubernetes.job.manifests import EXAMPLE, session_job, session_secret
 from controller.runtimes.kubernetes.job.template import JobTemplate, read_template

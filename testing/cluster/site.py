@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
-from controller.agents.cluster import cluster_agents
+from controller.agents.cluster.assembly import cluster_agents
 from controller.composition import compose
 from controller.core.primitives.clock import system_clock
 from controller.core.rooms import Rooms

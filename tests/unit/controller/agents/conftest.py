@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from controller.agents.cluster_secret_sets import CONFIG_MAP as SECRET_SETS
-from controller.agents.version_store import CONFIG_MAP
+from controller.agents.cluster.secret_sets import CONFIG_MAP as SECRET_SETS
+from controller.agents.cluster.version_store import CONFIG_MAP
 from testing.fakes.kubernetes.api_server import ApiServer, serve_api
 
 

@@ -10,8 +10,8 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from controller.agents.cluster_checks import ClusterChecks
-from controller.agents.config_maps import ConfigMapAgents
+from controller.agents.cluster.checks import ClusterChecks
+from controller.agents.cluster.config_maps import ConfigMapAgents
 from controller.core.agents import AgentStatus, AgentVersion, DryStartOutcome
 from controller.core.primitives.clock import system_clock
 from controller.runtimes.kubernetes.client.access import Access

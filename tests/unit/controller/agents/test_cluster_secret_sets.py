@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from controller.agents.cluster_secret_sets import (
+from controller.agents.cluster.secret_sets import (
     CONFIG_MAP,
     MOST_BYTES,
     MOST_KEYS,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.agents.version_store import CONFIG_MAP
+from controller.agents.cluster.version_store import CONFIG_MAP
 from controller.core.agents import AgentStatus
 from controller.core.errors import AgentInvalid, AgentNotFound
 from testing.fakes.kubernetes.api_server import ApiServer

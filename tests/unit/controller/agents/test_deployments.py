@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from controller.agents.deployments import ClusterDeployments
-from controller.agents.version_store import CONFIG_MAP
+from controller.agents.cluster.deployments import ClusterDeployments
+from controller.agents.cluster.version_store import CONFIG_MAP
 from controller.core.agents import AgentVersion, DryStartOutcome
 from controller.core.errors import (
     AgentDefinedByFile,

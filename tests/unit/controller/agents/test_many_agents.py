@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from controller.agents.deployments import ClusterDeployments
-from controller.agents.source import Source
-from controller.agents.version_records import MOST_BYTES_OF_ALL, encode_versions
-from controller.agents.version_store import CONFIG_MAP
+from controller.agents.cluster.deployments import ClusterDeployments
+from controller.agents.cluster.source import Source
+from controller.agents.cluster.version_records import MOST_BYTES_OF_ALL, encode_versions
+from controller.agents.cluster.version_store import CONFIG_MAP
 from controller.agents.versions import Versions
 from controller.core.errors import InvalidRequest
 from controller.core.primitives.clock import system_clock

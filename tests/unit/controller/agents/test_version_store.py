@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.agents.source import Source
-from controller.agents.version_records import MOST_BYTES, decode_agent, encode_versions, shortened
+from controller.agents.cluster.source import Source
+from controller.agents.cluster.version_records import MOST_BYTES, decode_agent, encode_versions, shortened
 from controller.agents.versions import Versions
 from controller.core.agents import AgentDefinition, GoodbyeRule
 

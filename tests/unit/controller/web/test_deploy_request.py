@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.agents.cluster.source import Source
 from controller.agents.keys import DEPLOY_FILE
-from controller.agents.source import Source
 from controller.web.pipecat_cloud.deploy_request import DeployService
 
 TEXTS = {

@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from controller.agents.cluster.source import Source
 from controller.agents.definitions import ReadDefinition
-from controller.agents.source import Source
 from controller.agents.versions import KEPT, Versions
 from controller.core.agents import AgentDefinition, AgentStatus, AgentVersion
 

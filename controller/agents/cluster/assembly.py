@@ -7,10 +7,10 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import Final
 
-from controller.agents.cluster_checks import ClusterChecks
-from controller.agents.cluster_secret_sets import ClusterSecretSets
-from controller.agents.config_maps import ConfigMapAgents
-from controller.agents.deployments import ClusterDeployments
+from controller.agents.cluster.checks import ClusterChecks
+from controller.agents.cluster.config_maps import ConfigMapAgents
+from controller.agents.cluster.deployments import ClusterDeployments
+from controller.agents.cluster.secret_sets import ClusterSecretSets
 from controller.core.primitives.clock import Clock
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.watch import WATCH_SECONDS

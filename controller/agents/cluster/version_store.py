@@ -8,8 +8,8 @@ import random
 from collections.abc import Mapping
 from typing import Final
 
-from controller.agents.source import Source
-from controller.agents.version_records import decode_agent, encode_versions, shortened
+from controller.agents.cluster.source import Source
+from controller.agents.cluster.version_records import decode_agent, encode_versions, shortened
 from controller.agents.versions import Versions
 from controller.core.errors import InvalidRequest
 from controller.core.primitives.backoff import RetryWait

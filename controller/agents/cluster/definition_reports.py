@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from controller.agents.source import Source
+from controller.agents.cluster.source import Source
 from controller.core.primitives.clock import Clock
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused

@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import Final
 
 from controller.agents.built_in import BuiltInAgents
-from controller.agents.cluster_checks import ClusterChecks
-from controller.agents.definition_reports import DefinitionReports
+from controller.agents.cluster.checks import ClusterChecks
+from controller.agents.cluster.definition_reports import DefinitionReports
+from controller.agents.cluster.followed_agent import FollowedAgent
+from controller.agents.cluster.source import Source
+from controller.agents.cluster.version_store import VersionStore
 from controller.agents.definitions import InvalidDefinition, ReadDefinition
-from controller.agents.followed_agent import FollowedAgent
-from controller.agents.source import Source
-from controller.agents.version_store import VersionStore
 from controller.agents.versions import Versions
 from controller.core.agents import BUILT_IN, AgentStatus, AgentVersion, DryStartOutcome
 from controller.core.errors import AgentInvalid, AgentNotFound, RuntimeUnavailable

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from controller.agents.source import Source
+from controller.agents.cluster.source import Source
 from controller.agents.versions import KEPT, Versions
 from controller.core.agents import AgentDefinition, AgentVersion
 

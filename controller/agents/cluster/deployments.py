@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from controller.agents.built_in import DEFINED_BY
-from controller.agents.config_maps import ConfigMapAgents
+from controller.agents.cluster.config_maps import ConfigMapAgents
+from controller.agents.cluster.source import Source
 from controller.agents.definitions import InvalidDefinition
 from controller.agents.keys import DEPLOY_FILE, KEYS, PODLINE_FILE
-from controller.agents.source import Source
 from controller.core.agents import BUILT_IN, AgentDefinition, AgentVersion
 from controller.core.errors import (
     AgentDefinedByFile,

@@ -1,0 +1,1 @@
+"""Agents of a cluster: where they are defined, deployed and kept, and their secret sets."""
