@@ -14,7 +14,7 @@ import typer
 from podline.contract.text import printable
 from podline_cli.answers import AgentAnswer
 from podline_cli.client import Client
-from podline_cli.commands.agents import version_of
+from podline_cli.commands.agents import being_deployed, version_of
 from podline_cli.connection import agent_path, connect
 from podline_cli.console import Output, OutputFormat
 from podline_cli.durations import pauses
@@ -163,7 +163,7 @@ def _until_decided(client: Client, name: str, timeout: int, out: Output) -> Any:
 
 def _result(found: AgentAnswer, before: str, asked: AgentAnswer) -> str:
     if found.deploying:
-        return f"{found.name} is being deployed; {version_of(found)} serves until then."
+        return being_deployed(found)
     if version_of(found) == before and not asked.deploying:
         return f"{found.name} serves {before} already, with this definition; --redeploy deploys it once more."
     return f"{found.name} is ready: {version_of(found)} serves."

@@ -14,7 +14,7 @@ import typer
 from podline_cli.answers import SessionAnswer
 from podline_cli.connection import connect, sessions
 from podline_cli.console import Output, OutputFormat
-from podline_cli.durations import clock, moment_of, rfc3339, span, utc_now
+from podline_cli.durations import clock, moment_of, rfc3339, utc_now
 from podline_cli.options import ContextOption, OutputOption
 
 _COLUMNS: Final = (">SESSIONS", ">FAILED", ">TIME", ">TURNS", ">PROMPT", ">COMPLETION", ">COST", "PARTIAL")
@@ -126,7 +126,7 @@ def _cells(each: UsageSum, out: Output) -> tuple[str, ...]:
     return (
         str(each.sessions),
         str(each.failed),
-        span(each.seconds) if out.is_pretty else f"{each.seconds:.1f}",
+        out.span(each.seconds),
         str(each.turns),
         str(each.prompt_tokens),
         str(each.completion_tokens),
