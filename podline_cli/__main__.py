@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     need("typer", "cli", "The command line")
     # Python keeps bytes that are not UTF-8 as halves of surrogate pairs.
     if not all(map(is_unicode, words)):
-        sys.stderr.write("An argument is no text in UTF-8: write it again.\n")
+        sys.stderr.write("An argument is not valid UTF-8: type it again.\n")
         sys.exit(ExitCode.USAGE)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

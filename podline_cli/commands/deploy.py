@@ -42,7 +42,7 @@ def deploy(
     ] = Path(),
     *,
     redeploy: Annotated[
-        bool, typer.Option("--redeploy", help="Deploy a definition that is already active once more.")
+        bool, typer.Option("--redeploy", help="Deploy again, even if this definition is already active.")
     ] = False,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Don't wait for the bot that is started to try the version.")
@@ -99,7 +99,8 @@ def agent_name(files: Mapping[str, str], directory: Path) -> str:
     name = documents.get(DEFINITION, {}).get("agent_name", directory.resolve().name)
     if not isinstance(name, str) or not name:
         raise CommandError(
-            f'`agent_name` in {directory / DEFINITION} is no name: write one such as agent_name = "my-bot".',
+            f"`agent_name` in {directory / DEFINITION} is not a name: "
+            'write one such as agent_name = "my-bot".',
             code=ExitCode.DEPLOY_REFUSED,
         )
     return printable(name, 128)
@@ -116,7 +117,7 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError:
         text = None
     if text is None or len(content) > _MOST_BYTES:
-        raise CommandError(f"{path} is no text of up to 256 KB in UTF-8.", code=ExitCode.DEPLOY_REFUSED)
+        raise CommandError(f"{path} is not UTF-8 text of at most 256 KB.", code=ExitCode.DEPLOY_REFUSED)
     return text
 
 

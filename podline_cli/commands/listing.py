@@ -25,7 +25,7 @@ Found = tuple[dict[str, Any], SessionAnswer]
 
 def ps(
     *,
-    is_all: Annotated[bool, typer.Option("--all", "-a", help="Also sessions that have ended.")] = False,
+    is_all: Annotated[bool, typer.Option("--all", "-a", help="Also list sessions that have ended.")] = False,
     user: Annotated[str | None, typer.Option("--user", help="Only this user's.")] = None,
     agent: Annotated[
         str | None, typer.Option("--agent", help="Only this agent's.", autocompletion=complete_agents)
@@ -34,7 +34,7 @@ def ps(
     context: ContextOption = None,
     output: OutputOption = OutputFormat.TEXT,
 ) -> None:
-    """List the sessions: those that run, or with --all also those that ended and are still kept."""
+    """List the sessions that run; with --all, also those that ended and are still kept."""
     out = Output(output)
     filters = {name: value for name, value in (("user_id", user), ("agent", agent)) if value is not None}
     phases = [phase] if phase is not None else [] if is_all else [*_RUNNING]

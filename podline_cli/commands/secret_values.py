@@ -90,8 +90,8 @@ def values_of_names(names: Sequence[str], variables: Mapping[str, str]) -> list[
     missing = [name for name in names if not variables.get(name)]
     if len(missing) > 1 and not sys.stdin.isatty():
         raise _usage(
-            f"{', '.join(missing)} are not set in the environment, and standard input has room for one value "
-            "alone: set them, or write them into a file and name that with --file."
+            f"{', '.join(missing)} are not set in the environment, and standard input can hold only one "
+            "value: set them, or write them into a file and name that with --file."
         )
     return [
         _asked(name) if name in missing else _checked(name, variables[name], "environment") for name in names
@@ -127,7 +127,7 @@ def _text(path: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _usage(f"{path} is no text in UTF-8: save it as that.") from None
+        raise _usage(f"{path} is not UTF-8 text: save it as UTF-8.") from None
 
 
 def _line(binding: Binding) -> int:
@@ -143,7 +143,7 @@ def _asked(name: str) -> SecretValue:
     try:
         value = sys.stdin.read(MOST_VALUE_CHARACTERS + 2)
     except UnicodeDecodeError:
-        raise _usage(f"The value of {name} on standard input is no text in UTF-8.") from None
+        raise _usage(f"The value of {name} on standard input is not UTF-8 text.") from None
     return _checked(name, value.removesuffix("\n"), "standard input")
 
 

@@ -166,7 +166,7 @@ def _agents(client: Client) -> Iterator[Finding]:
     try:
         agents = client.parse(AgentListAnswer, client.get("/v1/agents")).agents
     except CommandError as error:
-        yield failed("agents", str(error), "Install the release of podline that the controller has.")
+        yield failed("agents", str(error), "Install the release of podline that the controller runs.")
         return
     broken = [each for each in agents if each.problem is not None]
     for each in broken:
@@ -187,7 +187,7 @@ def check_remote_rooms(client: Client) -> Finding:
     except (CommandError, IndexError):
         return skipped("rooms", "Only a call shows how this controller's callers and bots meet.")
     if provider != "webrtc" or is_loopback(client.target.url):
-        return ok("rooms", f"The latest call's room is of {provider}.")
+        return ok("rooms", f"The latest call used {provider}.")
     return warning(
         "turn",
         "Callers and bots meet directly (webrtc), for which many networks need a TURN server.",
