@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from podline.contract.agents import DEPLOY_FILE, PODLINE_FILE
 from podline.contract.text import printable
 from podline_cli.answers import AgentAnswer
 from podline_cli.client import Client
@@ -23,8 +24,7 @@ from podline_cli.options import ContextOption, OutputOption
 from podline_cli.problems import RefusedError
 from podline_cli.toml import InvalidTomlError, parse_toml
 
-DEFINITION: Final = "pcc-deploy.toml"
-FILES: Final = (DEFINITION, "podline.toml")
+FILES: Final = (DEPLOY_FILE, PODLINE_FILE)
 _MOST_BYTES: Final = 256 * 1024
 _MOST_FAILURES: Final = 10
 """How many questions in a row a controller may leave unanswered, as one does that is replaced meanwhile."""
@@ -96,10 +96,10 @@ def read_definition(directory: Path) -> dict[str, str]:
 def agent_name(files: Mapping[str, str], directory: Path) -> str:
     """Return the name in the definition, or else the directory's. The controller checks what else it says."""
     documents = {name: _document(directory / name, text) for name, text in files.items()}
-    name = documents.get(DEFINITION, {}).get("agent_name", directory.resolve().name)
+    name = documents.get(DEPLOY_FILE, {}).get("agent_name", directory.resolve().name)
     if not isinstance(name, str) or not name:
         raise CommandError(
-            f"`agent_name` in {directory / DEFINITION} is not a name: "
+            f"`agent_name` in {directory / DEPLOY_FILE} is not a name: "
             'write one such as agent_name = "my-bot".',
             code=ExitCode.DEPLOY_REFUSED,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, StringConstraints
 
@@ -12,7 +12,6 @@ from controller.web.errors import NotSupported
 from controller.web.models.documented import Documented
 from controller.web.models.values import AgentName
 
-DEPLOY_FILE: Final = "pcc-deploy.toml"
 Text = Annotated[str, StringConstraints(max_length=1024)]
 
 

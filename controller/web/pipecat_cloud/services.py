@@ -13,7 +13,7 @@ from controller.core.session import Session
 from controller.web.auth import KeyScope
 from controller.web.pipecat_cloud import answers
 from controller.web.pipecat_cloud.answers import REGION
-from controller.web.pipecat_cloud.deploy_request import DEPLOY_FILE, DeployService
+from controller.web.pipecat_cloud.deploy_request import DeployService
 from controller.web.pipecat_cloud.log_lines import read_lines
 from controller.web.pipecat_cloud.organizations import OF_ORGANIZATION, is_ours
 from controller.web.routes.agent_list import AgentInPath, find_status
@@ -21,6 +21,7 @@ from controller.web.routes.dependencies import AccessDep, ServicesDep, SessionsD
 from controller.web.routes.deployments import insist_on_name
 from controller.web.routes.security import SessionIdDep, requires, without_token
 from controller.web.visible_sessions import VisibleSessions
+from podline.contract.agents import DEPLOY_FILE
 
 router = APIRouter(
     prefix=f"{OF_ORGANIZATION}/services", dependencies=[Depends(is_ours)], include_in_schema=False

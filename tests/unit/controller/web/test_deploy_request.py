@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.agents.keys import DEPLOY_FILE
 from controller.agents.source import Source
 from controller.web.pipecat_cloud.deploy_request import DeployService
+from podline.contract.agents import DEPLOY_FILE
 
 TEXTS = {
     "imagePullSecretSet": "image_credentials",
