@@ -70,16 +70,21 @@ def _get(target: ChosenController, path: str) -> httpx.Response:
 
 
 def _unreachable(target: ChosenController, error: Exception) -> Finding:
-    sentence = str(unreachable(error, target))
-    what, _, remedy = sentence.partition(": start ")
+    what, remedy = _parts(unreachable(error, target))
     if target.context is None and is_loopback(target.url):
         return warning(
             "controller",
-            f"{what}.",
+            what,
             "Start one on this machine with `podline dev`, or name yours with "
             "`podline context set NAME --url URL`.",
         )
-    return failed("controller", f"{what}.", f"Start {remedy}")
+    return failed("controller", what, remedy)
+
+
+def _parts(error: CommandError) -> tuple[str, str]:
+    """Return what happened and what to do, each as a sentence of its own."""
+    what, _, remedy = str(error).rpartition(": ")
+    return f"{what}.", f"{remedy[:1].upper()}{remedy[1:]}"
 
 
 def _clock(response: httpx.Response) -> Finding:
@@ -124,8 +129,7 @@ def _key_and_agents(client: Client) -> Iterator[Finding]:
         try:
             (allowed if _may(client, scope) else refused).append(scope)
         except CommandError as error:
-            what, _, remedy = str(error).partition(": ")
-            yield failed("key", f"{what}.", f"{remedy[:1].upper()}{remedy[1:]}")
+            yield failed("key", *_parts(error))
             return
     whose = "The key" if client.target.key is not None else "A request without a key"
     if refused:
