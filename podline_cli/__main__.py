@@ -9,6 +9,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import Final
 
+from podline.contract.text import is_unicode
 from podline_cli.errors import ExitCode
 from podline_cli.packages import need, run_controller
 
@@ -23,8 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run_controller(words)
         return
     need("typer", "cli", "The command line")
-    if not all(map(is_text, words)):
-        sys.stderr.write("An argument is no text in UTF-8: write it again.\n")
+    # Python keeps bytes that are not UTF-8 as halves of surrogate pairs.
+    if not all(map(is_unicode, words)):
+        sys.stderr.write("An argument is not valid UTF-8: type it again.\n")
         sys.exit(ExitCode.USAGE)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -32,11 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     app = import_module("podline_cli.app").build_app(words)
     import_module("podline_cli.running").run_to_exit(partial(app, args=words, prog_name="podline"))
-
-
-def is_text(word: str) -> bool:
-    """Whether an argument was UTF-8; Python keeps other bytes as halves of surrogate pairs."""
-    return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,10 @@ class CostAnswer(ApiAnswer):
     models: dict[SafeText, Amount] = Field(default_factory=dict)
     unpriced_models: list[SafeText] = Field(default_factory=list)
 
+    @property
+    def sum(self) -> str:
+        return f"{self.amount:.4f} {self.currency}"
+
 
 class DiagnosticsAnswer(ApiAnswer):
     """What a failed bot left behind."""

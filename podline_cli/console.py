@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from podline_cli.durations import clock, rfc3339, span, utc_now
 from podline_cli.steps import StepUnderWay, is_live, step
 from podline_cli.text import cell
 
@@ -91,6 +93,16 @@ class Output:
             self.console.print(Text.assemble((f"{name:12} ", "dim"), (value, _COLOURS.get(value, ""))))
         else:
             self.line(f"{cell(name)}\t{cell(value)}")
+
+    def moment(self, moment: datetime | None) -> str:
+        """Return a moment as the reader wants it, a person or a program; empty if there is none."""
+        if moment is None:
+            return ""
+        return clock(moment, utc_now()) if self.is_pretty else rfc3339(moment)
+
+    def span(self, seconds: float) -> str:
+        """Return a span of time likewise."""
+        return span(seconds) if self.is_pretty else f"{seconds:.1f}"
 
     def note(self, text: str, style: str = "") -> None:
         """Say something beside the answer."""

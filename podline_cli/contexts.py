@@ -162,7 +162,7 @@ def _context(name: str, table: object) -> Context:
         raise TypeError(f"the context {name!r} has no `url`")
     key = table.get("key")
     if not isinstance(key, str | None):
-        raise TypeError(f"the `key` of the context {name!r} is no text")
+        raise TypeError(f"the `key` of the context {name!r} is not a string")
     return Context(checked_url(table["url"]), None if key is None else checked_key(key))
 
 

@@ -161,7 +161,7 @@ def _counts(session: SessionAnswer) -> Text:
     ]
     text = Text("\n").append(" · ".join(counts), "bold")
     if session.cost is not None:
-        text.append(f" · {session.cost.amount:.4f} {session.cost.currency}", "bold green")
+        text.append(f" · {session.cost.sum}", "bold green")
     if usage.partial:
         text.append("  (partial: the bot left no final report)", "yellow")
     return text

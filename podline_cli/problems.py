@@ -50,7 +50,7 @@ def error_of(response: httpx.Response, content: bytes, target: ChosenController)
         return _of_something_else(response, target)
     if problem in _UNKNOWN_OPERATION:
         return CommandError(
-            f"The controller at {target.url} ({target.source}) doesn't know this operation: it is of an "
+            f"The controller at {target.url} ({target.source}) doesn't know this operation: it runs an "
             "earlier release than this command, so upgrade it."
         )
     return RefusedError(
@@ -83,7 +83,7 @@ def unreachable(error: Exception, target: ChosenController) -> CommandError:
 def invalid_answer(target: ChosenController) -> CommandError:
     return CommandError(
         f"{target.url} ({target.source}) doesn't answer as this version's controller does: check the URL, "
-        "and install the release of `podline` that the controller has.",
+        "and install the release of `podline` that the controller runs.",
         code=ExitCode.UNREACHABLE,
     )
 

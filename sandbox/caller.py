@@ -335,7 +335,10 @@ def _line_of(provider: str) -> NewLine:
 
 
 def _bot_turns(messages: list[Message]) -> list[tuple[float, str]]:
-    """What the bot said, turn by turn. Sentences come without the spaces between them, other pieces with."""
+    """Return what the bot said, turn by turn.
+
+    Sentences come without the spaces between them, other pieces with.
+    """
     turns: list[tuple[float, str]] = []
     in_turn = False
     for message in messages:

@@ -173,7 +173,7 @@ class Ear:
         return sum(stretch.frames for stretch in heard if stretch.began >= since) * FRAME_SECONDS
 
     def quiet_for(self, now: float) -> float:
-        """Seconds since the last sound; without any so far, no time at all."""
+        """Return the seconds since the last sound; 0 before the first."""
         return now - self.stretches[-1].ended if self.stretches else 0.0
 
     def _note_delay(self, sent: float, now: float) -> None:
@@ -206,6 +206,6 @@ def sound_in(speech: Samples) -> float:
 
 
 def trimmed(speech: Samples) -> Samples:
-    """Without the silence before and after, so that its end is the end of the final report."""
+    """Return speech without the silence around it, so that its end is the end of the last word."""
     [loud] = np.nonzero(np.abs(speech.astype(np.int32)) > _SOUND)
     return speech[loud[0] : loud[-1] + 1] if loud.size else speech

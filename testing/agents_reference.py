@@ -12,7 +12,8 @@ from typing import Final
 
 from controller.agents.definitions import MOST_BYTES, InvalidDefinition, read_definition
 from controller.agents.key_types import DefinitionKey
-from controller.agents.keys import DEPLOY_FILE, DEPLOY_KEYS, PODLINE_FILE, PODLINE_KEYS
+from controller.agents.keys import DEPLOY_KEYS, PODLINE_KEYS
+from podline.contract.agents import DEPLOY_FILE, PODLINE_FILE
 from podline.contract.nesting import MOST_LEVELS
 
 PATH: Final = Path(__file__).parent.parent / "docs" / "reference" / "agent-definitions.md"

@@ -12,9 +12,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from controller.agents.key_types import DefinitionKey
-from controller.agents.keys import DEPLOY_FILE, KEYS, PODLINE_FILE, PROFILES
+from controller.agents.keys import KEYS, PROFILES
 from controller.core.agents import AgentDefinition
-from podline.contract.agents import NAME_PATTERN
+from podline.contract.agents import DEPLOY_FILE, NAME_PATTERN, PODLINE_FILE
 from podline.contract.nesting import MOST_LEVELS, is_too_deep
 
 MOST_BYTES: Final = 64 * 1024

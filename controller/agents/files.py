@@ -18,12 +18,12 @@ from controller.agents.definitions import (
     ReadDefinition,
     read_definition,
 )
-from controller.agents.keys import DEPLOY_FILE, PODLINE_FILE
 from controller.agents.secret_sets import DIRECTORY as SECRETS
 from controller.agents.secret_sets import InvalidSecretSet, path_of, read_bounded, read_secret_set
 from controller.agents.versions import Versions
 from controller.core.agents import AgentDefinition, AgentHome, AgentStatus, AgentVersion
 from controller.core.errors import AgentInvalid, AgentNotFound
+from podline.contract.agents import DEPLOY_FILE, PODLINE_FILE
 
 _BOT_FILE: Final = "bot.py"
 _SERVER: Final = "server"

@@ -22,10 +22,7 @@ from controller.agents.key_types import (
     without_repetition,
 )
 from controller.core.agents import Redaction, RoomKind
-from podline.contract.agents import NAME_PATTERN
-
-DEPLOY_FILE: Final = "pcc-deploy.toml"
-PODLINE_FILE: Final = "podline.toml"
+from podline.contract.agents import DEPLOY_FILE, NAME_PATTERN, PODLINE_FILE
 
 PROFILES: Final = {"agent-1x": ("500m", "1Gi"), "agent-2x": ("1", "2Gi"), "agent-3x": ("1500m", "3Gi")}
 """Pipecat Cloud's agent profiles: processors and memory."""

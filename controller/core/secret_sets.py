@@ -10,11 +10,6 @@ from typing import Final, Protocol
 SET_PATTERN: Final = r"[A-Za-z0-9]([-A-Za-z0-9_]{0,61}[A-Za-z0-9])?"
 """The name of a set, as in an agent's `secret_set`."""
 
-KEY_PATTERN: Final = r"[A-Za-z_][-A-Za-z0-9_]{0,63}"
-"""The name of a variable in a set."""
-
-MOST_VALUE_CHARACTERS: Final = 32 * 1024
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretSet:

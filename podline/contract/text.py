@@ -16,6 +16,15 @@ _CUT_FIRST: Final = 8
 """How many times longer than the result the examined text may be."""
 
 
+def is_unicode(text: str) -> bool:
+    """Return whether a text can be encoded: JSON and the environment can bring halves of surrogate pairs."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def printable(text: str, limit: int) -> str:
     """Return one line of at most `limit` printable characters, without escape sequences.
 

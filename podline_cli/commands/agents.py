@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from podline_cli.answers import AgentAnswer, AgentListAnswer, VersionAnswer
+from podline_cli.answers import AgentAnswer, AgentListAnswer
 from podline_cli.commands.confirmation import confirm
 from podline_cli.connection import agent_path, connect
 from podline_cli.console import Output, OutputFormat
-from podline_cli.durations import clock, rfc3339, utc_now
 from podline_cli.errors import CommandError, ExitCode
 from podline_cli.options import AgentArgument, ContextOption, OutputOption
 from podline_cli.text import cell
@@ -119,7 +118,7 @@ def show_agent(found: AgentAnswer, out: Output) -> None:
         out.table(
             ("VERSION", "HASH", "DEPLOYED", "ACTIVE"),
             (
-                (each.id, each.hash[:12], _deployed(each, out), "yes" if each.id == active else "")
+                (each.id, each.hash[:12], out.moment(each.deployed_at), "yes" if each.id == active else "")
                 for each in found.versions
             ),
         )
@@ -129,16 +128,14 @@ def version_of(found: AgentAnswer) -> str:
     return found.version.id if found.version is not None else "none"
 
 
+def being_deployed(found: AgentAnswer) -> str:
+    return f"{found.name} is being deployed; {version_of(found)} serves until then."
+
+
 def _result_of_rollback(found: AgentAnswer) -> str:
     if found.deploying:
-        return f"{found.name} is being deployed; {version_of(found)} serves until then."
+        return being_deployed(found)
     return f"{found.name} serves version {version_of(found)}."
-
-
-def _deployed(version: VersionAnswer, out: Output) -> str:
-    if version.deployed_at is None:
-        return ""
-    return clock(version.deployed_at, utc_now()) if out.is_pretty else rfc3339(version.deployed_at)
 
 
 def _row(found: AgentAnswer) -> tuple[str, ...]:

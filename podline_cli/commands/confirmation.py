@@ -23,7 +23,7 @@ def confirm(question: str, what: str, out: Output) -> None:
     """
     if not sys.stdin.isatty():
         raise CommandError(
-            f"Nobody can be asked here whether {what} shall be deleted: add --yes.", code=ExitCode.USAGE
+            f"There is no terminal to ask whether to delete {what}: add --yes.", code=ExitCode.USAGE
         )
     out.note(question)
     if not typer.confirm("Delete", err=True):

@@ -24,7 +24,6 @@ app: Final = typer.Typer(
     name="context",
     help="Choose the controller that commands talk to, and the key to it.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Name = Annotated[

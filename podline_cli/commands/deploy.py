@@ -11,10 +11,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from podline.contract.agents import DEPLOY_FILE, PODLINE_FILE
 from podline.contract.text import printable
 from podline_cli.answers import AgentAnswer
 from podline_cli.client import Client
-from podline_cli.commands.agents import version_of
+from podline_cli.commands.agents import being_deployed, version_of
 from podline_cli.connection import agent_path, connect
 from podline_cli.console import Output, OutputFormat
 from podline_cli.durations import pauses
@@ -23,8 +24,7 @@ from podline_cli.options import ContextOption, OutputOption
 from podline_cli.problems import RefusedError
 from podline_cli.toml import InvalidTomlError, parse_toml
 
-DEFINITION: Final = "pcc-deploy.toml"
-FILES: Final = (DEFINITION, "podline.toml")
+FILES: Final = (DEPLOY_FILE, PODLINE_FILE)
 _MOST_BYTES: Final = 256 * 1024
 _MOST_FAILURES: Final = 10
 """How many questions in a row a controller may leave unanswered, as one does that is replaced meanwhile."""
@@ -42,7 +42,7 @@ def deploy(
     ] = Path(),
     *,
     redeploy: Annotated[
-        bool, typer.Option("--redeploy", help="Deploy a definition that is already active once more.")
+        bool, typer.Option("--redeploy", help="Deploy again, even if this definition is already active.")
     ] = False,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Don't wait for the bot that is started to try the version.")
@@ -96,10 +96,11 @@ def read_definition(directory: Path) -> dict[str, str]:
 def agent_name(files: Mapping[str, str], directory: Path) -> str:
     """Return the name in the definition, or else the directory's. The controller checks what else it says."""
     documents = {name: _document(directory / name, text) for name, text in files.items()}
-    name = documents.get(DEFINITION, {}).get("agent_name", directory.resolve().name)
+    name = documents.get(DEPLOY_FILE, {}).get("agent_name", directory.resolve().name)
     if not isinstance(name, str) or not name:
         raise CommandError(
-            f'`agent_name` in {directory / DEFINITION} is no name: write one such as agent_name = "my-bot".',
+            f"`agent_name` in {directory / DEPLOY_FILE} is not a name: "
+            'write one such as agent_name = "my-bot".',
             code=ExitCode.DEPLOY_REFUSED,
         )
     return printable(name, 128)
@@ -116,7 +117,7 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError:
         text = None
     if text is None or len(content) > _MOST_BYTES:
-        raise CommandError(f"{path} is no text of up to 256 KB in UTF-8.", code=ExitCode.DEPLOY_REFUSED)
+        raise CommandError(f"{path} is not UTF-8 text of at most 256 KB.", code=ExitCode.DEPLOY_REFUSED)
     return text
 
 
@@ -163,7 +164,7 @@ def _until_decided(client: Client, name: str, timeout: int, out: Output) -> Any:
 
 def _result(found: AgentAnswer, before: str, asked: AgentAnswer) -> str:
     if found.deploying:
-        return f"{found.name} is being deployed; {version_of(found)} serves until then."
+        return being_deployed(found)
     if version_of(found) == before and not asked.deploying:
         return f"{found.name} serves {before} already, with this definition; --redeploy deploys it once more."
     return f"{found.name} is ready: {version_of(found)} serves."

@@ -14,7 +14,7 @@ from podline_cli.client import Client
 from podline_cli.completion import complete_agents
 from podline_cli.connection import connect, sessions
 from podline_cli.console import Output, OutputFormat
-from podline_cli.durations import clock, rfc3339, span, utc_now
+from podline_cli.durations import utc_now
 from podline_cli.options import ContextOption, OutputOption
 
 _RUNNING: Final = (Phase.STARTING, Phase.LIVE, Phase.STOPPING)
@@ -25,7 +25,7 @@ Found = tuple[dict[str, Any], SessionAnswer]
 
 def ps(
     *,
-    is_all: Annotated[bool, typer.Option("--all", "-a", help="Also sessions that have ended.")] = False,
+    is_all: Annotated[bool, typer.Option("--all", "-a", help="Also list sessions that have ended.")] = False,
     user: Annotated[str | None, typer.Option("--user", help="Only this user's.")] = None,
     agent: Annotated[
         str | None, typer.Option("--agent", help="Only this agent's.", autocompletion=complete_agents)
@@ -34,7 +34,7 @@ def ps(
     context: ContextOption = None,
     output: OutputOption = OutputFormat.TEXT,
 ) -> None:
-    """List the sessions: those that run, or with --all also those that ended and are still kept."""
+    """List the sessions that run; with --all, also those that ended and are still kept."""
     out = Output(output)
     filters = {name: value for name, value in (("user_id", user), ("agent", agent)) if value is not None}
     phases = [phase] if phase is not None else [] if is_all else [*_RUNNING]
@@ -65,17 +65,14 @@ def _queries(filters: dict[str, str], phases: list[Phase]) -> Iterator[dict[str,
 
 
 def _row(session: SessionAnswer, now: datetime, out: Output) -> tuple[str, ...]:
-    accepted = session.timeline.accepted
-    lasted = session.lasted(now)
-    cost = session.cost
     return (
         session.id,
         session.agent,
         session.user_id,
         session.phase,
-        clock(accepted, now) if out.is_pretty else rfc3339(accepted),
-        span(lasted) if out.is_pretty else f"{lasted:.1f}",
+        out.moment(session.timeline.accepted),
+        out.span(session.lasted(now)),
         str(session.usage.turns),
-        "" if cost is None else f"{cost.amount:.4f} {cost.currency}",
+        "" if session.cost is None else session.cost.sum,
         session.reason or "",
     )

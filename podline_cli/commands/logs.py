@@ -18,7 +18,7 @@ def logs(
     session: SessionArgument,
     *,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on as the bot writes, until it is gone.")
+        bool, typer.Option("--follow", "-f", help="Keep printing what the bot writes, until it is gone.")
     ] = False,
     context: ContextOption = None,
     output: OutputOption = OutputFormat.TEXT,

@@ -9,14 +9,13 @@ from typing import Annotated, Final
 
 import typer
 
-from podline_cli.answers import SecretListAnswer, SecretSetAnswer, SecretSetListAnswer
+from podline_cli.answers import SecretListAnswer, SecretSetListAnswer
 from podline_cli.client import Client
 from podline_cli.commands.confirmation import confirm
 from podline_cli.commands.secret_values import SecretValue, check_names, values_of_file, values_of_names
 from podline_cli.completion import complete_secret_sets
 from podline_cli.connection import connect, secret_sets_path
 from podline_cli.console import Output, OutputFormat
-from podline_cli.durations import clock, rfc3339, utc_now
 from podline_cli.errors import CommandError, ExitCode
 from podline_cli.options import ContextOption, OutputOption
 
@@ -24,7 +23,6 @@ app: Final = typer.Typer(
     name="secrets",
     help="Write the variables that bots get, such as keys. No command shows a value again.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 SetName = Annotated[
@@ -118,7 +116,9 @@ def _list_all(client: Client, out: Output) -> None:
     if out.is_json:
         out.json(raw)
         return
-    out.table(("SET", "HOLDS", "UPDATED"), ((each.name, each.holds, _updated(each, out)) for each in found))
+    out.table(
+        ("SET", "HOLDS", "UPDATED"), ((each.name, each.holds, out.moment(each.updated)) for each in found)
+    )
     if not found:
         out.note("No secret sets. `podline secrets set SET --file .env` writes one.")
 
@@ -168,9 +168,3 @@ def _ask(name: str, variable: str | None, url: str, out: Output) -> None:
         confirm(f"Delete the secret set {name} with all its variables at {url}?", "the secret set", out)
     else:
         confirm(f"Delete {variable} in the secret set {name} at {url}?", "the variable", out)
-
-
-def _updated(found: SecretSetAnswer, out: Output) -> str:
-    if found.updated is None:
-        return ""
-    return clock(found.updated, utc_now()) if out.is_pretty else rfc3339(found.updated)

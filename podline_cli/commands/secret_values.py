@@ -14,14 +14,10 @@ from typing import Final
 from dotenv.parser import Binding, parse_stream
 
 from podline.contract import environment
+from podline.contract.secret_sets import MOST_VALUE_CHARACTERS, VARIABLE_PATTERN
+from podline.contract.text import is_unicode
 from podline_cli.console import Output
 from podline_cli.errors import CommandError, ExitCode
-
-NAME_PATTERN: Final = r"[A-Za-z_][-A-Za-z0-9_]{0,63}"
-"""The name of a variable, as the controller accepts it."""
-
-MOST_CHARACTERS: Final = 32 * 1024
-"""Of a value, as the controller accepts it."""
 
 _MOST_BYTES_OF_A_FILE: Final = 1024 * 1024
 _NAMES: Final = "write at most 64 letters, digits, `-` and `_`, not beginning with a digit or `-`"
@@ -55,7 +51,7 @@ def check_names(names: Sequence[str]) -> None:
                 "A value can't be an argument, because the shell keeps it in its history: write the NAME "
                 "alone, and type the value when you are asked."
             )
-        if re.fullmatch(NAME_PATTERN, name) is None:
+        if re.fullmatch(VARIABLE_PATTERN, name) is None:
             raise _usage(f"NAME {number} can't be the name of a variable: {_NAMES}.")
         if environment.is_reserved(name):
             raise _usage(f"{name} is one of the variables that a call sets itself: leave it out.")
@@ -94,8 +90,8 @@ def values_of_names(names: Sequence[str], variables: Mapping[str, str]) -> list[
     missing = [name for name in names if not variables.get(name)]
     if len(missing) > 1 and not sys.stdin.isatty():
         raise _usage(
-            f"{', '.join(missing)} are not set in the environment, and standard input has room for one value "
-            "alone: set them, or write them into a file and name that with --file."
+            f"{', '.join(missing)} are not set in the environment, and standard input can hold only one "
+            "value: set them, or write them into a file and name that with --file."
         )
     return [
         _asked(name) if name in missing else _checked(name, variables[name], "environment") for name in names
@@ -114,7 +110,7 @@ def read_file(path: Path) -> dict[str, str]:
             raise _usage(f"{path} has no variable in line {_line(binding)}: write NAME=VALUE.")
         if binding.key is None or binding.value is None:  # a comment, or the end
             continue
-        if re.fullmatch(NAME_PATTERN, binding.key) is None:
+        if re.fullmatch(VARIABLE_PATTERN, binding.key) is None:
             raise _usage(f"{path} has a name in line {_line(binding)} that no variable can have: {_NAMES}.")
         found[binding.key] = binding.value
     return found
@@ -131,7 +127,7 @@ def _text(path: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _usage(f"{path} is no text in UTF-8: save it as that.") from None
+        raise _usage(f"{path} is not UTF-8 text: save it as UTF-8.") from None
 
 
 def _line(binding: Binding) -> int:
@@ -145,9 +141,9 @@ def _asked(name: str) -> SecretValue:
     if sys.stdin.isatty():
         return _checked(name, getpass.getpass(f"{name}: ", sys.stderr), "prompt")
     try:
-        value = sys.stdin.read(MOST_CHARACTERS + 2)
+        value = sys.stdin.read(MOST_VALUE_CHARACTERS + 2)
     except UnicodeDecodeError:
-        raise _usage(f"The value of {name} on standard input is no text in UTF-8.") from None
+        raise _usage(f"The value of {name} on standard input is not UTF-8 text.") from None
     return _checked(name, value.removesuffix("\n"), "standard input")
 
 
@@ -157,16 +153,13 @@ def _checked(name: str, value: str, source: str) -> SecretValue:
             f"{name} has no value ({source}): set the environment variable {name}, fill it in in a file that "
             "you name with --file, or write the value to standard input."
         )
-    if len(value) > MOST_CHARACTERS:
-        raise _usage(f"{name} has a value of more than {MOST_CHARACTERS} characters ({source}): shorten it.")
-    if "\0" in value or not _is_unicode(value):
+    if len(value) > MOST_VALUE_CHARACTERS:
+        raise _usage(
+            f"{name} has a value of more than {MOST_VALUE_CHARACTERS} characters ({source}): shorten it."
+        )
+    if "\0" in value or not is_unicode(value):
         raise _usage(f"{name} has a value that is no text ({source}): write it as base64, for example.")
     return SecretValue(name, value, source)
-
-
-def _is_unicode(value: str) -> bool:
-    """Return whether a value can be sent; bytes of the environment may be none of UTF-8."""
-    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _usage(sentence: str) -> CommandError:

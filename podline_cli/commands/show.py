@@ -49,7 +49,7 @@ def facts(session: SessionAnswer) -> Iterator[tuple[str, str]]:
     for name, used in sorted(usage.models.items()):
         yield f"model.{name}", f"{used.prompt_tokens} prompt, {used.completion_tokens} completion tokens"
     if session.cost is not None:
-        yield "cost", f"{session.cost.amount:.4f} {session.cost.currency}"
+        yield "cost", session.cost.sum
     yield "partial", "yes" if usage.partial else "no"
     if session.diagnostics is not None:
         yield from (("event", event) for event in session.diagnostics.events)

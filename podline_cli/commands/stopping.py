@@ -79,7 +79,7 @@ def _until_empty(client: Client, answer: DrainAnswer, out: Output) -> DrainAnswe
                 break
             if not answer.draining:
                 raise CommandError(
-                    "Somebody has turned draining off: run `podline drain --wait` again if it shall go on."
+                    "Somebody has turned draining off: run `podline drain --wait` again to go on."
                 )
             under_way.detail(f"{answer.sessions} left")
             time.sleep(pause)

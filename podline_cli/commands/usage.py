@@ -14,7 +14,7 @@ import typer
 from podline_cli.answers import SessionAnswer
 from podline_cli.connection import connect, sessions
 from podline_cli.console import Output, OutputFormat
-from podline_cli.durations import clock, moment_of, rfc3339, span, utc_now
+from podline_cli.durations import clock, moment_of, rfc3339, utc_now
 from podline_cli.options import ContextOption, OutputOption
 
 _COLUMNS: Final = (">SESSIONS", ">FAILED", ">TIME", ">TURNS", ">PROMPT", ">COMPLETION", ">COST", "PARTIAL")
@@ -74,7 +74,7 @@ def usage(
     context: ContextOption = None,
     output: OutputOption = OutputFormat.TEXT,
 ) -> None:
-    """Sum what the sessions used and cost that the controller still keeps."""
+    """Sum the usage and cost of the sessions that the controller still keeps."""
     out = Output(output)
     now = utc_now()
     begin = None if since is None else moment_of(since, now)
@@ -92,9 +92,11 @@ def usage(
     rows = [(name, *_cells(each, out)) for name, each in groups.items()]
     out.table((title, *_COLUMNS), [*rows, ("total", *_cells(total, out))])
     if oldest is not None:
-        out.note(f"The oldest of these sessions is of {clock(oldest, now)}: earlier ones are not kept.")
+        out.note(f"The oldest of these sessions is from {clock(oldest, now)}: earlier ones are not kept.")
     if total.partial:
-        out.note("Partial: calls run, bots left no final report, or models have no price; it may be more.")
+        out.note(
+            "Partial: calls still run, bots left no final report, or models have no price. The sums may grow."
+        )
 
 
 def _summed(
@@ -126,7 +128,7 @@ def _cells(each: UsageSum, out: Output) -> tuple[str, ...]:
     return (
         str(each.sessions),
         str(each.failed),
-        span(each.seconds) if out.is_pretty else f"{each.seconds:.1f}",
+        out.span(each.seconds),
         str(each.turns),
         str(each.prompt_tokens),
         str(each.completion_tokens),

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from podline.contract import environment
-from podline.contract.agents import NAME_PATTERN
+from podline.contract.agents import DEPLOY_FILE, NAME_PATTERN, PODLINE_FILE
 from podline_cli.errors import CommandError, ExitCode
 
 BOT_FILE: Final = "bot.py"
-DEPLOY_FILE: Final = "pcc-deploy.toml"
-PODLINE_FILE: Final = "podline.toml"
 SHOPPING: Final = "shopping"
 _SERVER: Final = "server"
 """The directory of the bot in a project of `pipecat init`."""

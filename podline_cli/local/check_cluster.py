@@ -30,13 +30,13 @@ _ANSWERS: Final = ("yes", "no")
 
 
 def check_cluster(variables: Mapping[str, str], home: Path) -> Iterator[Finding]:
-    """Yield what is found of the cluster in the kubeconfig."""
+    """Yield what is found about the cluster in the kubeconfig."""
     if not _has_kubeconfig(variables, home):
         yield skipped("cluster", "There is no kubeconfig.")
         return
     kubectl = shutil.which("kubectl", path=variables.get("PATH"))
     if kubectl is None:
-        yield skipped("cluster", "There is a kubeconfig, and no kubectl on the PATH to check it with.")
+        yield skipped("cluster", "There is a kubeconfig, but no kubectl on the PATH to check it with.")
         return
     namespace = variables.get("PODLINE_NAMESPACE", "").strip()
     missing: list[str] = []

@@ -70,16 +70,21 @@ def _get(target: ChosenController, path: str) -> httpx.Response:
 
 
 def _unreachable(target: ChosenController, error: Exception) -> Finding:
-    sentence = str(unreachable(error, target))
-    what, _, remedy = sentence.partition(": start ")
+    what, remedy = _parts(unreachable(error, target))
     if target.context is None and is_loopback(target.url):
         return warning(
             "controller",
-            f"{what}.",
+            what,
             "Start one on this machine with `podline dev`, or name yours with "
             "`podline context set NAME --url URL`.",
         )
-    return failed("controller", f"{what}.", f"Start {remedy}")
+    return failed("controller", what, remedy)
+
+
+def _parts(error: CommandError) -> tuple[str, str]:
+    """Return what happened and what to do, each as a sentence of its own."""
+    what, _, remedy = str(error).rpartition(": ")
+    return f"{what}.", f"{remedy[:1].upper()}{remedy[1:]}"
 
 
 def _clock(response: httpx.Response) -> Finding:
@@ -124,8 +129,7 @@ def _key_and_agents(client: Client) -> Iterator[Finding]:
         try:
             (allowed if _may(client, scope) else refused).append(scope)
         except CommandError as error:
-            what, _, remedy = str(error).partition(": ")
-            yield failed("key", f"{what}.", f"{remedy[:1].upper()}{remedy[1:]}")
+            yield failed("key", *_parts(error))
             return
     whose = "The key" if client.target.key is not None else "A request without a key"
     if refused:
@@ -166,7 +170,7 @@ def _agents(client: Client) -> Iterator[Finding]:
     try:
         agents = client.parse(AgentListAnswer, client.get("/v1/agents")).agents
     except CommandError as error:
-        yield failed("agents", str(error), "Install the release of podline that the controller has.")
+        yield failed("agents", str(error), "Install the release of podline that the controller runs.")
         return
     broken = [each for each in agents if each.problem is not None]
     for each in broken:
@@ -187,7 +191,7 @@ def check_remote_rooms(client: Client) -> Finding:
     except (CommandError, IndexError):
         return skipped("rooms", "Only a call shows how this controller's callers and bots meet.")
     if provider != "webrtc" or is_loopback(client.target.url):
-        return ok("rooms", f"The latest call's room is of {provider}.")
+        return ok("rooms", f"The latest call used {provider}.")
     return warning(
         "turn",
         "Callers and bots meet directly (webrtc), for which many networks need a TURN server.",

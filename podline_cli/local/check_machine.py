@@ -64,7 +64,7 @@ def check_model(settings: Mapping[str, str]) -> Finding:
         )
     return warning(
         "model",
-        f"{base} answers {response.status_code}, which says nothing of GOOGLE_API_KEY.",
+        f"{base} answers {response.status_code}, which says nothing about GOOGLE_API_KEY.",
         "Run this again in a minute; if it stays so, check GOOGLE_GEMINI_BASE_URL.",
     )
 
@@ -81,7 +81,7 @@ def check_rooms(settings: Mapping[str, str]) -> Iterator[Finding]:
             yield _turn(settings)
         case _:
             yield failed(
-                "rooms", "PODLINE_ROOMS names no kind of rooms.", "Set it to webrtc, livekit or daily."
+                "rooms", "PODLINE_ROOMS is not a kind of rooms.", "Set it to webrtc, livekit or daily."
             )
 
 
@@ -118,7 +118,7 @@ def check_dev(port: str | None) -> Iterator[Finding]:
     if port is None:
         return
     if not port.isdecimal() or not 0 < int(port) < 65_536:
-        yield failed("port", "PODLINE_PORT is no port.", "Set it to a number from 1 to 65535.")
+        yield failed("port", "PODLINE_PORT is not a port number.", "Set it to a number from 1 to 65535.")
     elif is_free(port):
         yield ok("port", f"Port {port} is free for `podline dev`.")
     else:
@@ -161,7 +161,7 @@ def _turn(settings: Mapping[str, str]) -> Finding:
         if "turn:" in servers and not settings.get("PODLINE_TURN_SECRET"):
             return warning(
                 "turn",
-                "There is a TURN server, and no PODLINE_TURN_SECRET.",
+                "There is a TURN server, but no PODLINE_TURN_SECRET.",
                 "Set it to the server's static-auth-secret, or callers get no passwords for it.",
             )
         return ok("turn", "A TURN server is set.")

@@ -62,14 +62,15 @@ def examine(client: Client, here: Path) -> Iterator[Finding]:
     settings = {**read_variables(here / ".env"), **os.environ}
     found = list(check_controller(client))
     yield from found
+    answers = found[0].status is CheckStatus.OK
+    is_here = is_loopback(client.target.url)
     yield check_model(settings)
-    if is_loopback(client.target.url):
+    if is_here:
         yield from check_rooms(settings)
-    elif found[0].status is CheckStatus.OK:
+    elif answers:
         yield check_remote_rooms(client)
     yield check_bot(find_bot(None, here))
-    is_running = found[0].status is CheckStatus.OK and is_loopback(client.target.url)
-    yield from check_dev(None if is_running else settings.get("PODLINE_PORT") or DEFAULT_PORT)
+    yield from check_dev(None if answers and is_here else settings.get("PODLINE_PORT") or DEFAULT_PORT)
     yield from check_cluster(settings, Path.home())
 
 

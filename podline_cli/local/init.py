@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final
@@ -40,16 +39,16 @@ def init(
     """Write a first bot to run with `podline dev`."""
     agent = checked_name(directory.absolute().name if name is None else name)
     written = write_first_bot(directory, agent)
-    shown = Output(output)
-    if shown.is_json:
-        shown.json({"agent": agent, "directory": str(directory.absolute()), "files": written})
+    out = Output(output)
+    if out.is_json:
+        out.json({"agent": agent, "directory": str(directory.absolute()), "files": written})
         return
-    shown.line(f"Wrote the agent {agent} to {directory}: {', '.join(written)}.")
-    sys.stdout.write(
+    out.line(f"Wrote the agent {agent} to {directory}: {', '.join(written)}.")
+    out.line(
         f"\nNext:\n\n  cd {directory}\n  podline dev --sandbox    # talk to it; no key needed\n\n"
         "Edit the greeting in bot.py while that runs: the next call speaks it.\n\n"
         "To deploy it, build and push its image as README.md describes, copy .env.example to .env, fill in\n"
-        f"the key, and run:\n\n  podline secrets set {agent}-secrets --file .env\n  podline deploy\n"
+        f"the key, and run:\n\n  podline secrets set {agent}-secrets --file .env\n  podline deploy"
     )
 
 

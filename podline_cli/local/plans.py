@@ -33,7 +33,7 @@ def check_packages() -> None:
         )
 
 
-def missing_keys(settings: Mapping[str, str | None]) -> str:
+def missing_keys(settings: Mapping[str, str]) -> str:
     """Return what the shopping assistant lacks, as part of a sentence; empty if it has all."""
     needed = (environment.GOOGLE_API_KEY, environment.CONVEX_URL)
     return " and ".join(name for name in needed if not settings.get(name))

@@ -91,7 +91,7 @@ class Prometheus:
 
 
 def plan_prometheus(
-    settings: Mapping[str, str | None],
+    settings: Mapping[str, str],
     port: str,
     scratch: Path,
     rules: tuple[Path, ...] = (),
@@ -114,7 +114,7 @@ def plan_prometheus(
     check_port(
         "PODLINE_PROMETHEUS_PORT", own_port, "PODLINE_PROMETHEUS_PORT=7871", others=(port, metrics_port)
     )
-    path = os.pathsep.join([settings.get("PATH") or "", *map(str, programs)])
+    path = os.pathsep.join([settings.get("PATH", ""), *map(str, programs)])
     program = shutil.which("prometheus", path=path)
     if program is None:
         raise CommandError(

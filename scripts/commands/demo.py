@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from dotenv import dotenv_values
 
 from podline_cli.errors import CommandError
 from podline_cli.local.machine import Plan, run
 from podline_cli.local.plans import DEFAULT_PORT, empty_directory, missing_keys, shipped_file, welcome
 from podline_cli.local.ports import check_port
 from podline_cli.local.prometheus import plan_prometheus
+from podline_cli.local.variable_files import read_variables
 from podline_cli.steps import step
 from scripts.commands.console import run_command
 from scripts.commands.programs import ROOT
@@ -38,7 +38,7 @@ def demo(
     ] = False,
 ) -> None:
     """Start a spoken call on this machine, say where to click, and end everything on Ctrl-C."""
-    settings = {**dotenv_values(ROOT / ".env"), **os.environ}
+    settings = {**read_variables(ROOT / ".env"), **os.environ}
     port = settings.get("PODLINE_PORT") or DEFAULT_PORT
     with tempfile.TemporaryDirectory(prefix="podline-demo-", ignore_cleanup_errors=True) as directory:
         scratch = Path(directory)

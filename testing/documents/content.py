@@ -21,12 +21,12 @@ from typing import Any, Final
 import yaml
 
 from controller.agents.definitions import InvalidDefinition, read_definition
-from controller.agents.keys import DEPLOY_FILE, PODLINE_FILE
 from controller.observe.prices import InvalidPricesError, read_prices
 from controller.settings.bots import PASSED_ON, TRACES
 from controller.settings.settings import Settings
 from controller.settings.variables import variables_of
 from podline.contract import environment
+from podline.contract.agents import DEPLOY_FILE, PODLINE_FILE
 from podline_cli.target import KEY_VARIABLE, URL_VARIABLE
 from testing.documents.markdown import ROOT, Block
 from testing.web.generated import description

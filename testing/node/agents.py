@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
-from controller.agents.keys import DEPLOY_FILE, PODLINE_FILE
+from podline.contract.agents import DEPLOY_FILE, PODLINE_FILE
 from testing.callers.pipecat_cloud import PipecatCloud
 from testing.node.node_cluster import NodeCluster
 from testing.node.site import PATIENCE_SECONDS, NodeSite, secret_values

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from controller.agents.definitions import InvalidDefinition, read_definition
-from controller.agents.keys import DEPLOY_FILE, PODLINE_FILE
+from podline.contract.agents import DEPLOY_FILE, PODLINE_FILE
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from controller.agents.built_in import DEFINED_BY
 from controller.agents.cluster.config_maps import ConfigMapAgents
 from controller.agents.cluster.source import Source
 from controller.agents.definitions import InvalidDefinition
-from controller.agents.keys import DEPLOY_FILE, KEYS, PODLINE_FILE
+from controller.agents.keys import KEYS
 from controller.core.agents import BUILT_IN, AgentDefinition, AgentVersion
 from controller.core.errors import (
     AgentDefinedByFile,
@@ -22,6 +22,7 @@ from controller.core.errors import (
 )
 from controller.core.secret_sets import SecretSets
 from controller.runtimes.kubernetes.client.errors import ApiError
+from podline.contract.agents import DEPLOY_FILE, PODLINE_FILE
 
 
 class ClusterDeployments:

@@ -11,10 +11,11 @@ from controller.agents.definitions import (
     ReadDefinition,
     read_definition,
 )
-from controller.agents.keys import DEPLOY_FILE, KEYS, PODLINE_FILE
+from controller.agents.keys import KEYS
 from controller.core.agents import AgentDefinition
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.objects import ConfigMap
+from podline.contract.agents import DEPLOY_FILE, PODLINE_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import ConfigDict, SecretStr, StringConstraints
 
 from controller.core.errors import InvalidRequest, SecretSetNotFound
-from controller.core.secret_sets import KEY_PATTERN, MOST_VALUE_CHARACTERS, SET_PATTERN
+from controller.core.secret_sets import SET_PATTERN
 from controller.web.auth import KeyScope
 from controller.web.models.documented import Documented
 from controller.web.pipecat_cloud import answers
@@ -18,14 +18,14 @@ from controller.web.pipecat_cloud.organizations import OF_ORGANIZATION, is_ours
 from controller.web.routes.dependencies import ServicesDep, is_json
 from controller.web.routes.security import covers_all_agents, requires
 from podline.contract import environment
+from podline.contract.secret_sets import MOST_VALUE_CHARACTERS, VARIABLE_PATTERN
+from podline.contract.text import is_unicode
 
 router = APIRouter(
     prefix=f"{OF_ORGANIZATION}/secrets", dependencies=[Depends(is_ours)], include_in_schema=False
 )
 _HOST = r"[A-Za-z0-9][-A-Za-z0-9.:/_]{0,254}"
 _BASE64 = r"[A-Za-z0-9+/]{1,8192}={0,2}"
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
-"""What no variable can hold: NUL, and halves of characters, which JSON can send."""
 
 Name = Annotated[str, Path(max_length=128)]
 
@@ -64,10 +64,10 @@ async def write_secret(name: Name, body: WriteSecret, services: ServicesDep) -> 
         await services.secret_sets.put_image_credentials(name, body.host or "", value)
         return {"region": REGION}
     key = body.secretKey or ""
-    _insist(KEY_PATTERN, key, "secretKey: write the name of a variable, of at most 64 characters.")
+    _insist(VARIABLE_PATTERN, key, "secretKey: write the name of a variable, of at most 64 characters.")
     if environment.is_reserved(key):
         raise InvalidRequest(f"secretKey: {key} is one of the variables that a call sets itself.")
-    if not value or len(value) > MOST_VALUE_CHARACTERS or _NO_TEXT.search(value):
+    if not value or len(value) > MOST_VALUE_CHARACTERS or "\0" in value or not is_unicode(value):
         raise InvalidRequest(
             f"secretValue: write 1 to {MOST_VALUE_CHARACTERS} characters of Unicode, and none of them NUL."
         )

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from controller.agents.keys import DEPLOY_FILE
 from controller.core.agents import AgentStatus
 from controller.core.errors import SessionNotFound
 from controller.core.session import Session
@@ -22,6 +21,7 @@ from controller.web.routes.dependencies import AccessDep, ServicesDep, SessionsD
 from controller.web.routes.deployments import insist_on_name
 from controller.web.routes.security import SessionIdDep, requires, without_token
 from controller.web.visible_sessions import VisibleSessions
+from podline.contract.agents import DEPLOY_FILE
 
 router = APIRouter(
     prefix=f"{OF_ORGANIZATION}/services", dependencies=[Depends(is_ours)], include_in_schema=False

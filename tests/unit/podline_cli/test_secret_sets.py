@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.secret_sets import KEY_PATTERN, MOST_VALUE_CHARACTERS
-from podline_cli.commands.secret_values import MOST_CHARACTERS, NAME_PATTERN
 from podline_cli.errors import ExitCode
 from tests.unit.podline_cli.conftest import Outcome, Podline
 from tests.unit.podline_cli.fake_api import FakeApi, cloud_error
@@ -218,7 +216,3 @@ def test_neither_an_unasked_question_nor_an_empty_name_deletes(
     outcome = at("secrets", "delete", *words)
 
     assert (outcome.code, api.seen) == (ExitCode.USAGE, [])
-
-
-def test_what_is_refused_here_is_what_the_controller_would_refuse() -> None:
-    assert (NAME_PATTERN, MOST_CHARACTERS) == (KEY_PATTERN, MOST_VALUE_CHARACTERS)

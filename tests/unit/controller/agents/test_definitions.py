@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.agents.definitions import MOST_BYTES, InvalidDefinition, ReadDefinition, read_definition
-from controller.agents.keys import DEPLOY_FILE, KEYS, PODLINE_FILE
+from controller.agents.keys import KEYS
 from controller.core.agents import AgentDefinition, GoodbyeRule
+from podline.contract.agents import DEPLOY_FILE, PODLINE_FILE
 
 WHOLE_DEPLOY = b"""
 agent_name = "shop"

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.agents.cluster.source import Source
-from controller.agents.keys import DEPLOY_FILE
 from controller.web.pipecat_cloud.deploy_request import DeployService
+from podline.contract.agents import DEPLOY_FILE
 
 TEXTS = {
     "imagePullSecretSet": "image_credentials",

@@ -8,12 +8,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
+from podline_cli.client import Client
 from podline_cli.local.check_cluster import RIGHTS, check_cluster
+from podline_cli.local.check_controller import check_controller
 from podline_cli.local.check_machine import check_model
 from podline_cli.local.findings import CheckStatus
+from podline_cli.target import ChosenController
 from testing.processes import ROOT, free_port
 from tests.unit.podline_cli.conftest import Podline
 from tests.unit.podline_cli.fake_api import Answer, FakeApi, agent, problem
@@ -124,6 +128,23 @@ def test_without_a_controller_the_rest_is_checked_and_nothing_has_failed(podline
     assert "warning\tcontroller" in outcome.out
     assert "podline dev" in outcome.out
     assert "ok\tdisk" in outcome.out
+
+
+def test_a_controller_elsewhere_that_is_unreachable_fails_with_a_sentence_and_a_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise httpx.ConnectError("refused")
+
+    monkeypatch.setattr("podline_cli.local.check_controller._get", refuse)
+    target = ChosenController("https://voice.example.com", None, "PODLINE_URL")
+    with Client(target) as client:
+        [found] = check_controller(client)
+
+    assert found.status is CheckStatus.FAILED
+    assert found.message == "The controller at https://voice.example.com (PODLINE_URL) can't be reached."
+    assert found.remedy is not None
+    assert found.remedy.startswith("See that it runs, or name another one")
 
 
 class Models(BaseHTTPRequestHandler):
