@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from podline_cli.answers import AgentListAnswer, SessionAnswer
+from podline_cli.answers import AgentListAnswer, DrainAnswer, SessionAnswer
 from podline_cli.client import Client
 from podline_cli.connection import SessionPageAnswer, session_path
 from podline_cli.errors import CommandError
@@ -31,9 +31,10 @@ _PROBES: Final = {
     "start": ("POST", "/v1/sessions"),
     "read": ("GET", "/v1/agents"),
     "stop": ("DELETE", session_path(_NO_SESSION)),
-    "admin": ("GET", "/v1/drain"),
+    "admin": ("PUT", "/v1/agents/podline-doctor"),
 }
-"""A request for each scope that changes nothing: a session needs a user, and none has this id."""
+"""A request for each scope that changes nothing: a session needs a user, an agent needs files, and no session
+has this id."""
 
 
 class Probe(BaseModel):
@@ -58,7 +59,7 @@ def check_controller(client: Client) -> Iterator[Finding]:
         return
     yield ok("controller", f"{client.target.url} ({client.target.source}) answers.")
     yield _clock(response)
-    yield _readiness(client.target)
+    yield _readiness(client)
     yield from _key_and_agents(client)
 
 
@@ -101,24 +102,24 @@ def _clock(response: httpx.Response) -> Finding:
     return warning("clock", words, remedy) if seconds > _CLOCK_WARNS else ok("clock", words)
 
 
-def _is_draining(target: ChosenController) -> bool:
+def _is_draining(client: Client) -> bool:
     """Return whether an operator has the controller start no sessions, as far as the key may read that."""
     try:
-        return bool(_get(target, "/v1/drain").json().get("draining"))
-    except (httpx.HTTPError, ValueError, AttributeError):
+        return client.parse(DrainAnswer, client.get("/v1/drain")).draining
+    except CommandError:
         return False
 
 
-def _readiness(target: ChosenController) -> Finding:
+def _readiness(client: Client) -> Finding:
     try:
-        response = _get(target, "/readyz")
+        response = _get(client.target, "/readyz")
         detail = Probe.model_validate_json(response.content).detail
     except (httpx.HTTPError, ValidationError):
         return failed(
             "ready", "/readyz doesn't answer as a controller's does.", "Check the controller's URL."
         )
     if response.status_code == HTTPStatus.OK:
-        return ok("ready", "Sessions can be started.") if not _is_draining(target) else _DRAINING
+        return ok("ready", "Sessions can be started.") if not _is_draining(client) else _DRAINING
     return failed("ready", detail or "No session can be started.", "Read the controller's log for the cause.")
 
 
@@ -157,6 +158,8 @@ def _may(client: Client, scope: str) -> bool:
                 client.get(path)
             case "POST":
                 client.post(path, {})
+            case "PUT":
+                client.put(path, {})
             case _:
                 client.delete(path)
     except RefusedError as error:

@@ -8,16 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
-from podline_cli.client import Client
 from podline_cli.local.check_cluster import RIGHTS, check_cluster
-from podline_cli.local.check_controller import check_controller
 from podline_cli.local.check_machine import check_model
 from podline_cli.local.findings import CheckStatus
-from podline_cli.target import ChosenController
 from testing.processes import ROOT, free_port
 from tests.unit.podline_cli.conftest import Podline
 from tests.unit.podline_cli.fake_api import Answer, FakeApi, agent, problem
@@ -40,6 +36,7 @@ def sound(api: FakeApi) -> FakeApi:
         ("GET", "/livez"): Answer(body={"status": "ok"}),
         ("GET", "/readyz"): Answer(body={"status": "ok"}),
         ("POST", "/v1/sessions"): problem(422, "invalid_request", "user_id: required"),
+        ("PUT", "/v1/agents/podline-doctor"): problem(422, "invalid_request", "files: required"),
     }
     return api
 
@@ -71,7 +68,8 @@ def test_a_key_that_is_not_accepted_fails_with_the_way_to_another(at: Podline, s
 
 
 def test_scopes_that_a_key_lacks_are_named(at: Podline, sound: FakeApi) -> None:
-    sound.answers["GET", "/v1/drain"] = problem(403, "forbidden", "The key lacks the scope admin.")
+    lacking = problem(403, "forbidden", "The key lacks the scope admin.")
+    sound.answers["PUT", "/v1/agents/podline-doctor"] = lacking
     found = checks(at("doctor", "-o", "json", PODLINE_KEY=KEY))["key"]
 
     assert found["status"] == "warning"
@@ -131,20 +129,23 @@ def test_without_a_controller_the_rest_is_checked_and_nothing_has_failed(podline
 
 
 def test_a_controller_elsewhere_that_is_unreachable_fails_with_a_sentence_and_a_remedy(
-    monkeypatch: pytest.MonkeyPatch,
+    podline: Podline,
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise httpx.ConnectError("refused")
+    # An address of this machine, but none that is known to be.
+    elsewhere = f"http://0.0.0.0:{free_port()}"
+    found = checks(podline("doctor", "-o", "json", PODLINE_URL=elsewhere))["controller"]
 
-    monkeypatch.setattr("podline_cli.local.check_controller._get", refuse)
-    target = ChosenController("https://voice.example.com", None, "PODLINE_URL")
-    with Client(target) as client:
-        [found] = check_controller(client)
+    assert found["status"] == "failed"
+    assert found["message"] == f"The controller at {elsewhere} (PODLINE_URL) can't be reached."
+    assert found["remedy"].startswith("See that it runs, or name another one")
 
-    assert found.status is CheckStatus.FAILED
-    assert found.message == "The controller at https://voice.example.com (PODLINE_URL) can't be reached."
-    assert found.remedy is not None
-    assert found.remedy.startswith("See that it runs, or name another one")
+
+def test_a_controller_that_is_draining_is_noticed_with_a_key(at: Podline, sound: FakeApi) -> None:
+    sound.key, sound.draining = KEY, True
+    found = checks(at("doctor", "-o", "json", PODLINE_KEY=KEY))["ready"]
+
+    assert found["status"] == "warning"
+    assert "draining" in found["message"]
 
 
 class Models(BaseHTTPRequestHandler):
