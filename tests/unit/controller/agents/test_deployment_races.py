@@ -3,66 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from typing import Any
 
 import pytest
 
-from controller.agents.cluster.deployments import ClusterDeployments
 from controller.agents.cluster.version_store import CONFIG_MAP
-from controller.core.agents import AgentVersion, DryStartOutcome
 from controller.core.errors import AgentDefinedByFile, AgentInvalid, AgentNotFound, RuntimeUnavailable
-from controller.core.primitives.clock import system_clock
-from testing.fakes.controllers.secret_sets import MemorySecretSets
 from testing.fakes.kubernetes.api_server import ApiServer
-from tests.unit.controller.agents.followed_agents import Followed, define, following
-
-IMAGE = 'image = "registry.example.com/clerk:%s"\n'
-
-
-class Starts:
-    """Dry starts that a test lets end. Bots with the image `broken` fail."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-        self.may_end = asyncio.Event()
-        self.may_end.set()
-        self.error: Exception | None = None
-
-    async def __call__(self, version: AgentVersion) -> DryStartOutcome:
-        self.begun.append(version.id)
-        await self.may_end.wait()
-        if self.error is not None:
-            raise self.error
-        is_broken = (version.definition.image or "").endswith(":broken")
-        note = "bot.py, line 3, reads the variable X, which is not set."
-        return (
-            DryStartOutcome(problem="bot.py can't be imported.") if is_broken else DryStartOutcome(note=note)
-        )
-
-
-def deployments(followed: Followed) -> ClusterDeployments:
-    return ClusterDeployments(followed.agents, MemorySecretSets(), system_clock().now)
-
-
-async def deploy(followed: Followed, tag: str, name: str = "clerk") -> None:
-    await deployments(followed).deploy(name, {"pcc-deploy.toml": IMAGE % tag}, again=False)
-
-
-async def deployed(followed: Followed, tag: str, name: str = "clerk") -> None:
-    """Deploy, and wait for what becomes of it."""
-    await deploy(followed, tag, name)
-    await followed.until(lambda: followed.status(name).deploying is None)
-
-
-def image(followed: Followed, name: str = "clerk") -> str | None:
-    return followed.agents.current(name).definition.image
-
-
-def stored(server: ApiServer, name: str = "clerk") -> Any:
-    data = server.objects.get("configmaps", "podline", CONFIG_MAP).get("data", {})
-    return json.loads(data[name]) if name in data else None
+from tests.unit.controller.agents.deploying import (
+    IMAGE,
+    Starts,
+    deploy,
+    deployed,
+    deployments,
+    image,
+    stored,
+)
+from tests.unit.controller.agents.followed_agents import define, following
 
 
 def writes(server: ApiServer) -> int:
@@ -233,6 +190,7 @@ async def test_each_problem_is_the_one_of_the_latest_definition(server: ApiServe
         server.objects.patch(
             "configmaps", "podline", "agent-clerk", {"data": {"pcc-deploy.toml": IMAGE % "broken"}}
         )
+        await followed.until(lambda: followed.status().problem == "bot.py can't be imported.")
 
 
 async def test_what_its_bot_may_miss_is_said_for_as_long_as_the_version_is_active(server: ApiServer) -> None:

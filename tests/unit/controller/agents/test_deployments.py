@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from typing import Any
-
 import pytest
 
-from controller.agents.cluster.deployments import ClusterDeployments
 from controller.agents.cluster.version_store import CONFIG_MAP
 from controller.core.agents import AgentVersion, DryStartOutcome
 from controller.core.errors import (
@@ -20,50 +15,19 @@ from controller.core.errors import (
     RuntimeUnavailable,
     VersionNotFound,
 )
-from controller.core.primitives.clock import system_clock
 from testing.fakes.controllers.secret_sets import MemorySecretSets
 from testing.fakes.kubernetes.api_server import ApiServer
-from tests.unit.controller.agents.followed_agents import Followed, define, following
-
-IMAGE = 'image = "registry.example.com/clerk:%s"\n'
-
-
-class Starts:
-    """Dry starts that a test lets end; bots with the image `broken` fail."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-        self.may_end = asyncio.Event()
-        self.may_end.set()
-        self.is_repaired = False
-
-    async def __call__(self, version: AgentVersion) -> DryStartOutcome:
-        self.begun.append(version.id)
-        await self.may_end.wait()
-        if (version.definition.image or "").endswith(":broken") and not self.is_repaired:
-            return DryStartOutcome(problem="bot.py can't be imported.")
-        return DryStartOutcome(note="bot.py, line 3, reads the variable X, which is not set.")
-
-
-def deployments(followed: Followed) -> ClusterDeployments:
-    return ClusterDeployments(followed.agents, MemorySecretSets(), system_clock().now)
-
-
-async def deploy(followed: Followed, tag: str, podline: str = "", *, again: bool = False) -> None:
-    files = {"pcc-deploy.toml": IMAGE % tag, "podline.toml": podline}
-    await deployments(followed).deploy("clerk", files, again=again)
-
-
-async def settled(followed: Followed) -> None:
-    await followed.until(lambda: followed.status().deploying is None)
-
-
-def image(followed: Followed) -> str | None:
-    return followed.agents.current("clerk").definition.image
-
-
-def stored(server: ApiServer) -> Any:
-    return json.loads(server.objects.get("configmaps", "podline", CONFIG_MAP)["data"]["clerk"])
+from tests.unit.controller.agents.deploying import (
+    IMAGE,
+    Starts,
+    deploy,
+    deployed,
+    deployments,
+    image,
+    settled,
+    stored,
+)
+from tests.unit.controller.agents.followed_agents import define, following
 
 
 async def test_a_version_takes_calls_once_its_bot_has_started_dry(server: ApiServer) -> None:
@@ -85,8 +49,7 @@ async def test_a_version_takes_calls_once_its_bot_has_started_dry(server: ApiSer
 async def test_the_former_version_takes_calls_until_then(server: ApiServer) -> None:
     starts = Starts()
     async with following(server, start_dry=starts) as followed:
-        await deploy(followed, "1")
-        await settled(followed)
+        await deployed(followed, "1")
         starts.may_end.clear()
         await deploy(followed, "2")
         during = image(followed)
@@ -101,14 +64,11 @@ async def test_a_bot_that_can_t_start_is_refused_with_its_error_and_can_be_deplo
 ) -> None:
     starts = Starts()
     async with following(server, start_dry=starts) as followed:
-        await deploy(followed, "1")
-        await settled(followed)
-        await deploy(followed, "broken")
-        await settled(followed)
+        await deployed(followed, "1")
+        await deployed(followed, "broken")
         refused, active = followed.status().problem, image(followed)
         starts.is_repaired = True
-        await deploy(followed, "broken")
-        await settled(followed)
+        await deployed(followed, "broken")
 
         assert (refused, active) == ("bot.py can't be imported.", "registry.example.com/clerk:1")
         assert (followed.status().problem, image(followed)) == (None, "registry.example.com/clerk:broken")
@@ -143,12 +103,10 @@ async def test_a_later_deployment_gives_up_the_one_that_is_being_started(server:
 async def test_the_same_again_starts_nothing_unless_it_is_forced(server: ApiServer) -> None:
     starts = Starts()
     async with following(server, start_dry=starts) as followed:
-        await deploy(followed, "1")
-        await settled(followed)
+        await deployed(followed, "1")
         await deploy(followed, "1")
         unforced = list(starts.begun)
-        await deploy(followed, "1", again=True)
-        await settled(followed)
+        await deployed(followed, "1", again=True)
 
         assert [each[:2] for each in unforced] == ["1-"]
         assert [each[:2] for each in starts.begun] == ["1-", "2-"]
@@ -159,8 +117,7 @@ async def test_a_rollback_is_active_at_once_as_a_version_of_its_own(server: ApiS
     starts = Starts()
     async with following(server, start_dry=starts) as followed:
         for tag in ("1", "2", "3"):
-            await deploy(followed, tag, "idle_seconds = 7\n")
-            await settled(followed)
+            await deployed(followed, tag, podline="idle_seconds = 7\n")
         first = followed.agents.versions("clerk")[0].id
         await deployments(followed).roll_back("clerk", None)
         former = image(followed)
@@ -176,8 +133,7 @@ async def test_a_rollback_is_active_at_once_as_a_version_of_its_own(server: ApiS
 
 async def test_deployments_survive_a_restart(server: ApiServer) -> None:
     async with following(server, start_dry=Starts()) as followed:
-        await deploy(followed, "1")
-        await settled(followed)
+        await deployed(followed, "1")
         await followed.until(lambda: stored(server)["next"] == 2)
         version = followed.version()
     starts = Starts()
@@ -206,8 +162,7 @@ async def test_an_operators_configmap_is_left_alone(server: ApiServer) -> None:
 
 async def test_a_configmap_of_the_same_name_waits_until_the_deployment_is_removed(server: ApiServer) -> None:
     async with following(server) as followed:
-        await deploy(followed, "1")
-        await settled(followed)
+        await deployed(followed, "1")
         define(server, deploy=IMAGE % "operators")
         await followed.until(lambda: server.objects.all("events", "podline"))
         during = image(followed)
@@ -260,7 +215,7 @@ async def test_a_deployment_that_can_t_be_stored_is_no_deployment(server: ApiSer
 async def test_only_sets_of_the_api_can_be_named(server: ApiServer, deploy: str, said: str) -> None:
     sets = await some_sets()
     async with following(server) as followed:
-        cluster = ClusterDeployments(followed.agents, sets, system_clock().now)
+        cluster = deployments(followed, sets)
         with pytest.raises(InvalidRequest, match=said):
             await cluster.deploy("clerk", {"pcc-deploy.toml": deploy}, again=False)
 
@@ -269,7 +224,7 @@ async def test_a_key_of_some_agents_names_no_set_that_is_not_its_agents_already(
     mine = {"pcc-deploy.toml": IMAGE % "1" + 'secret_set = "keys"\n'}
     others = {"pcc-deploy.toml": IMAGE % "2" + 'secret_set = "others"\n'}
     async with following(server) as followed:
-        cluster = ClusterDeployments(followed.agents, await some_sets(), system_clock().now)
+        cluster = deployments(followed, await some_sets())
         with pytest.raises(Forbidden, match="may name only the secret sets that"):
             await cluster.deploy("clerk", mine, again=False, may_choose_secrets=False)
         await cluster.deploy("clerk", mine, again=False)

@@ -7,16 +7,14 @@ from typing import Any
 
 import pytest
 
-from controller.agents.cluster.deployments import ClusterDeployments
 from controller.agents.cluster.source import Source
 from controller.agents.cluster.version_records import MOST_BYTES_OF_ALL, encode_versions
 from controller.agents.cluster.version_store import CONFIG_MAP
 from controller.agents.versions import Versions
 from controller.core.errors import InvalidRequest
-from controller.core.primitives.clock import system_clock
-from testing.fakes.controllers.secret_sets import MemorySecretSets
 from testing.fakes.kubernetes.api_server import ApiServer
-from tests.unit.controller.agents.followed_agents import Followed, following
+from tests.unit.controller.agents.deploying import deployments
+from tests.unit.controller.agents.followed_agents import following
 
 CLERK = {"pcc-deploy.toml": 'image = "clerk:1"\n' + "# a comment\n" * 1000}
 
@@ -43,10 +41,6 @@ def fill(server: ApiServer, versions_each: int, comment_bytes: int) -> int:
 def stored(server: ApiServer) -> dict[str, Any]:
     data = server.objects.get("configmaps", "podline", CONFIG_MAP)["data"]
     return {name: json.loads(text) for name, text in data.items() if name != "other"}
-
-
-def deployments(followed: Followed) -> ClusterDeployments:
-    return ClusterDeployments(followed.agents, MemorySecretSets(), system_clock().now)
 
 
 async def test_former_versions_of_the_longest_make_room(server: ApiServer) -> None:
