@@ -9,7 +9,9 @@ import pytest
 from tests.searching import register_profiles
 
 # Helpers' assertions show what they compared, as those of the tests themselves do.
-pytest.register_assert_rewrite("testing", "tests.local", "tests.cluster", "tests.node")
+pytest.register_assert_rewrite(
+    "testing", "tests.attacks.cluster", "tests.local", "tests.cluster", "tests.node"
+)
 
 register_profiles()
 

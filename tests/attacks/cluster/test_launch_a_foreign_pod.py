@@ -8,6 +8,7 @@ import pytest
 
 from testing.cluster.admission import Account, production_job
 from tests.attacks.cluster.changed import ABSENT, changed
+from tests.attacks.cluster.denial import assert_denied_by_rules
 
 DIGEST = "sha256:" + "0" * 64
 BOT = "registry.example.com/podline-bot"
@@ -268,15 +269,8 @@ ATTACKS = {
 @pytest.mark.parametrize("attack", ATTACKS)
 async def test_a_pod_gets_no(guarded: Account, unguarded: Account, attack: str) -> None:
     where, value, said = ATTACKS[attack]
-    job = changed(production_job(), where, value)
 
-    without_rules = await unguarded.attempt("POST", unguarded.jobs, job)
-    denied = await guarded.attempt("POST", guarded.jobs, job)
-
-    assert without_rules.status_code == 201, without_rules.text
-    assert denied.status_code == 422
-    assert "denied request: " in denied.json()["message"]
-    assert said in denied.json()["message"].partition("denied request: ")[2]
+    await assert_denied_by_rules(guarded, unguarded, changed(production_job(), where, value), said)
 
 
 @pytest.mark.parametrize("image", FOREIGN_IMAGES)

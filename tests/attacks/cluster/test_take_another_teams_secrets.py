@@ -8,12 +8,28 @@ import pytest
 
 from testing.cluster.admission import Account, bot_secret, production_job, set_secret
 from tests.attacks.cluster.changed import ABSENT, changed
+from tests.attacks.cluster.denial import assert_denied_by_rules
 
 OWNER = {"apiVersion": "batch/v1", "kind": "Job", "name": "podline-probe", "uid": "a"}
 MERGE = "application/merge-patch+json"
 ACCOUNT_TOKEN = "kubernetes.io/service-account-token"
 
-ATTACKS: dict[str, tuple[list[tuple[str, Any]], str]] = {
+Attacks = dict[str, tuple[list[tuple[str, Any]], str]]
+"""What is changed in a Secret that is taken, and what its denial says."""
+
+OF_EITHER_KIND: Attacks = {
+    "one that can't be deleted": ([("meta/finalizers", ["example.com/never"])], "finalizers"),
+    "one that another program takes for its own": (
+        [("meta/labels/argocd.argoproj.io~secret-type", "cluster")],
+        "labels",
+    ),
+    "one that a program copies elsewhere": (
+        [("meta/annotations", {"reflector.v1.k8s.emberstack.com/reflection-allowed": "true"})],
+        "annotations",
+    ),
+}
+
+ATTACKS: Attacks = {
     "an account's token": (
         [
             ("meta/annotations", {"kubernetes.io/service-account.name": "podline-controller"}),
@@ -47,15 +63,7 @@ ATTACKS: dict[str, tuple[list[tuple[str, Any]], str]] = {
     "one with another Job's name": ([("meta/name", "somebody-else-0123abcd")], "named for it"),
     "one with a longer name": ([("meta/name", "podline-probe-0123abcd-more")], "named for it"),
     "one with no digits": ([("meta/name", "podline-probe-keys1234")], "named for it"),
-    "one that can't be deleted": ([("meta/finalizers", ["example.com/never"])], "finalizers"),
-    "one that another program takes for its own": (
-        [("meta/labels/argocd.argoproj.io~secret-type", "cluster")],
-        "labels",
-    ),
-    "one that a program copies elsewhere": (
-        [("meta/annotations", {"reflector.v1.k8s.emberstack.com/reflection-allowed": "true"})],
-        "annotations",
-    ),
+    **OF_EITHER_KIND,
 }
 
 
@@ -68,14 +76,8 @@ def attacked(changes: list[tuple[str, Any]], secret: dict[str, Any]) -> dict[str
 @pytest.mark.parametrize("attack", ATTACKS)
 async def test_nobody_plants(guarded: Account, unguarded: Account, attack: str) -> None:
     changes, said = ATTACKS[attack]
-    secret = attacked(changes, bot_secret())
 
-    without_rules = await unguarded.attempt("POST", f"{unguarded.core}/secrets", secret)
-    denied = await guarded.attempt("POST", f"{guarded.core}/secrets", secret)
-
-    assert without_rules.status_code == 201, without_rules.text
-    assert denied.status_code == 422
-    assert said in denied.json()["message"].partition("denied request: ")[2]
+    await assert_denied_by_rules(guarded, unguarded, attacked(changes, bot_secret()), said)
 
 
 async def test_a_bot_s_own_secret_is_taken(guarded: Account) -> None:
@@ -84,7 +86,7 @@ async def test_a_bot_s_own_secret_is_taken(guarded: Account) -> None:
     assert taken.status_code == 201, taken.text
 
 
-SETS: dict[str, tuple[list[tuple[str, Any]], str]] = {
+SETS: Attacks = {
     "one that no set's index knows": ([("meta/labels", {})], "with the label podline.dev/secret-set"),
     "one with an empty label": ([("meta/labels/podline.dev~secret-set", "")], "with the label"),
     "one of a Job": ([("meta/ownerReferences", [OWNER])], "podline-set-xxxxxxxxxxxxxxxx"),
@@ -100,29 +102,15 @@ SETS: dict[str, tuple[list[tuple[str, Any]], str]] = {
         "Opaque",
     ),
     "a certificate": ([("type", "kubernetes.io/tls"), ("data", {"tls.crt": "", "tls.key": ""})], "Opaque"),
-    "one that can't be deleted": ([("meta/finalizers", ["example.com/never"])], "finalizers"),
-    "one that another program takes for its own": (
-        [("meta/labels/argocd.argoproj.io~secret-type", "cluster")],
-        "labels",
-    ),
-    "one that a program copies elsewhere": (
-        [("meta/annotations", {"reflector.v1.k8s.emberstack.com/reflection-allowed": "true"})],
-        "annotations",
-    ),
+    **OF_EITHER_KIND,
 }
 
 
 @pytest.mark.parametrize("attack", SETS)
 async def test_nobody_plants_as_a_secret_set(guarded: Account, unguarded: Account, attack: str) -> None:
     changes, said = SETS[attack]
-    secret = attacked(changes, set_secret())
 
-    without_rules = await unguarded.attempt("POST", f"{unguarded.core}/secrets", secret)
-    denied = await guarded.attempt("POST", f"{guarded.core}/secrets", secret)
-
-    assert without_rules.status_code == 201, without_rules.text
-    assert denied.status_code == 422
-    assert said in denied.json()["message"].partition("denied request: ")[2]
+    await assert_denied_by_rules(guarded, unguarded, attacked(changes, set_secret()), said)
 
 
 @pytest.mark.parametrize("kind", ["Opaque", "kubernetes.io/dockerconfigjson"])
