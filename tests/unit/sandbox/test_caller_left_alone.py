@@ -3,56 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
-import aiohttp
 import numpy as np
 import pytest
 from aiortc.mediastreams import MediaStreamError
 
 from sandbox.caller import Caller
-from sandbox.caller_audio import RATE, Ear, Mouth
-from sandbox.caller_line import CallerLine
-from sandbox.caller_signalling import CallFailedError, RoomAddress
+from sandbox.caller_audio import RATE, Mouth
+from sandbox.caller_signalling import CallFailedError
 from sandbox.voice import Voice
 
 SILENT_SECONDS = 0.05
 
 
-class DeadLine(CallerLine):
-    """A connection to a bot that is killed once its first frame was heard: nothing reports it."""
-
-    def __init__(
-        self,
-        random: np.random.Generator,
-        ear: Ear,
-        on_message: Callable[[str], None],
-        on_end: Callable[[], None],
-    ) -> None:
-        super().__init__(random, ear, on_message, on_end)
-        ear.last_frame_at = ear.clock()
-
-    async def open(
-        self,
-        http: aiohttp.ClientSession,
-        room: RoomAddress,
-        on_open: Callable[[], None],
-        *,
-        in_place_of: str | None = None,
-    ) -> None:
-        """Nobody is there."""
-
-
 @pytest.fixture
 async def caller(voice: Voice) -> AsyncIterator[Caller]:
-    caller = Caller(voice, np.random.default_rng(0), DeadLine)
+    """A caller who has heard one frame of a bot that was killed then: nothing reports it."""
+    caller = Caller(voice, np.random.default_rng(0))
+    caller.ear.last_frame_at = caller.ear.clock()
     yield caller
     await caller.close()
-
-
-@pytest.fixture(scope="module")
-def voice() -> Voice:
-    return Voice()
 
 
 async def answer_over() -> bool:
