@@ -41,7 +41,7 @@ async def logged(caplog: pytest.LogCaptureFixture, status: AgentStatus) -> list[
         (AgentStatus(name="clerk"), ("agent removed", None)),
     ],
 )
-async def test_a_first_deployment_is_no_removal(
+async def test_each_change_is_logged_as_what_it_is(
     caplog: pytest.LogCaptureFixture, status: AgentStatus, said: tuple[str, str | None]
 ) -> None:
     assert await logged(caplog, status) == [said]
