@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 from controller.agents.cluster.checks import ClusterChecks
 from controller.agents.cluster.config_maps import ConfigMapAgents
 from controller.core.agents import AgentStatus, AgentVersion, DryStartOutcome
 from controller.core.primitives.clock import system_clock
-from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.definition_check import DefinitionCheck
 from testing.fakes.kubernetes.api_server import ApiServer
-from testing.fakes.kubernetes.kubeconfig import write_kubeconfig
 from tests.unit.controller.runtimes.kubernetes import made
+from tests.unit.controller.runtimes.kubernetes.serving import access_to
 
 PATIENCE_SECONDS = 30
 """Only a hang takes this long."""
@@ -42,10 +39,13 @@ class Followed:
                 self._news.set()
 
     async def until(self, holds: Callable[[], Any]) -> None:
+        """Wait until something holds; looks at each piece of news, and often for what is none."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not holds():
                 self._news.clear()
-                await asyncio.wait([asyncio.ensure_future(self._news.wait())], timeout=0.02)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.02):
+                        await self._news.wait()
 
     async def change(self) -> AgentStatus:
         """The next change."""
@@ -74,8 +74,7 @@ async def following(
     until_ready: bool = True,
     start_dry: Callable[[AgentVersion], Awaitable[DryStartOutcome]] = starts_well,
 ) -> AsyncIterator[Followed]:
-    with tempfile.TemporaryDirectory() as directory:
-        access = Access(str(write_kubeconfig(Path(directory) / "config", server.url, token="a-token")))
+    with access_to(server) as access:
         client = NamespaceClient(Api(access), "podline")
         check = DefinitionCheck(
             client=client, template=made.template(), grace_seconds=30, keep_ended_seconds=60

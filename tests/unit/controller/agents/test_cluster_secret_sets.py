@@ -7,7 +7,6 @@ import base64
 import json
 import random
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,17 +20,14 @@ from controller.agents.cluster.secret_sets import (
 )
 from controller.core.errors import InvalidRequest, RuntimeUnavailable
 from controller.core.primitives.clock import system_clock
-from controller.runtimes.kubernetes.client.access import Access
-from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from testing.fakes.kubernetes.api_server import ApiServer
-from testing.fakes.kubernetes.kubeconfig import write_kubeconfig
+from tests.unit.controller.runtimes.kubernetes.serving import api_to
 
 
 @pytest.fixture
-async def client(server: ApiServer, tmp_path: Path) -> AsyncIterator[NamespaceClient]:
-    access = Access(str(write_kubeconfig(tmp_path / "config", server.url, token="a-token")))
-    async with Api(access) as api:
+async def client(server: ApiServer) -> AsyncIterator[NamespaceClient]:
+    async with api_to(server) as api:
         yield NamespaceClient(api, "podline")
 
 
