@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from controller.web.http.lingering import LingeringTransport
 
@@ -26,17 +28,22 @@ class Connection(asyncio.Protocol):
         self.lost.set()
 
 
-async def test_a_connection_that_its_client_has_reset_is_closed_without_an_error() -> None:
-    loop = asyncio.get_running_loop()
+@asynccontextmanager
+async def listening() -> AsyncIterator[tuple[Connection, tuple[str, int]]]:
+    """A server that takes one connection, and its address."""
     connection = Connection()
-    server = await loop.create_server(lambda: connection, "127.0.0.1", 0)
-    async with server:
-        client = socket.create_connection(server.sockets[0].getsockname())
+    async with await asyncio.get_running_loop().create_server(lambda: connection, "127.0.0.1", 0) as server:
+        yield connection, server.sockets[0].getsockname()
+
+
+async def test_a_connection_that_its_client_has_reset_is_closed_without_an_error() -> None:
+    async with listening() as (connection, address):
+        client = socket.create_connection(address)
         transport = await connection.made
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         client.close()
 
-        LingeringTransport(transport, lambda: True, 60, loop).close()
+        LingeringTransport(transport, lambda: True, 60, asyncio.get_running_loop()).close()
 
         async with asyncio.timeout(10):
             await connection.lost.wait()
@@ -44,12 +51,9 @@ async def test_a_connection_that_its_client_has_reset_is_closed_without_an_error
 
 async def received(*, closing: bool) -> list[bytes]:
     """What a client reads, piece by piece, of a head, a body and a later message."""
-    loop = asyncio.get_running_loop()
-    connection = Connection()
-    server = await loop.create_server(lambda: connection, "127.0.0.1", 0)
-    async with server:
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        transport = LingeringTransport(await connection.made, lambda: False, 60, loop)
+    async with listening() as (connection, address):
+        reader, writer = await asyncio.open_connection(*address)
+        transport = LingeringTransport(await connection.made, lambda: False, 60, asyncio.get_running_loop())
         transport.write(b"head ")
         transport.write(b"body")
         waiting = transport.get_write_buffer_size()
@@ -75,13 +79,10 @@ async def test_a_connection_that_is_closed_at_once_has_its_answer() -> None:
 
 
 async def test_a_long_answer_is_not_held_back_and_one_that_is_given_up_not_sent() -> None:
-    loop = asyncio.get_running_loop()
-    connection = Connection()
-    server = await loop.create_server(lambda: connection, "127.0.0.1", 0)
-    async with server:
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    async with listening() as (connection, address):
+        reader, writer = await asyncio.open_connection(*address)
         made = await connection.made
-        transport = LingeringTransport(made, lambda: False, 60, loop)
+        transport = LingeringTransport(made, lambda: False, 60, asyncio.get_running_loop())
         transport.write(b"x" * 10_000_000)
         # More than a socket takes at once.
         assert transport.get_write_buffer_size() == made.get_write_buffer_size() > 0  # type: ignore[attr-defined]
