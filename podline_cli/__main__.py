@@ -32,8 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, TextIOWrapper):
             # A terminal of another encoding shows escapes of the characters that it lacks.
             stream.reconfigure(errors="backslashreplace")
-    app = import_module("podline_cli.app").build_app(words)
-    import_module("podline_cli.running").run_to_exit(partial(app, args=words, prog_name="podline"))
+    try:
+        app = import_module("podline_cli.app").build_app(words)
+        run_to_exit = import_module("podline_cli.running").run_to_exit
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(ExitCode.INTERRUPTED)
+    run_to_exit(partial(app, args=words, prog_name="podline"))
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def run_to_exit(command: Callable[[], object]) -> NoReturn:
         code = error.code
     except Exception as error:
         if interruption.signal is None:
-            sentence = explain_error(error)
+            sentence = explain_error(error) or _about_a_file(error)
             if sentence is None:
                 raise
             _write(sentence)
@@ -76,6 +76,13 @@ def run_to_exit(command: Callable[[], object]) -> NoReturn:
         _write("Interrupted." if interruption.signal == signal.SIGINT else "Ended by a signal.")
         code = 128 + interruption.signal
     sys.exit(code)
+
+
+def _about_a_file(error: Exception) -> str | None:
+    """Return in a sentence which file can't be used and why, if that is the error."""
+    if not isinstance(error, OSError) or error.filename is None or error.strerror is None:
+        return None
+    return f"{error.filename} can't be used: {error.strerror}."
 
 
 def _report(error: CommandError) -> None:

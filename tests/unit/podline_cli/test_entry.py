@@ -35,6 +35,24 @@ main(sys.argv[1:])
 """
 
 
+INTERRUPTED = """
+import sys
+class Interruption:
+    def find_spec(self, name, path=None, target=None):
+        if name == "podline_cli.app":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interruption())
+from podline_cli.__main__ import main
+main(sys.argv[1:])
+"""
+
+
+def test_ctrl_c_while_a_command_is_being_loaded_is_one_line(tmp_path: Path) -> None:
+    outcome = run(INTERRUPTED, "ps", directory=tmp_path)
+
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (130, "", "Interrupted.\n")
+
+
 @pytest.mark.parametrize(
     ("missing", "command", "extra"),
     [("fastapi", "serve", "controller"), ("fastapi", "room", "controller"), ("typer", "ps", "cli")],

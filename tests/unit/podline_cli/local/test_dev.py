@@ -70,3 +70,11 @@ def test_what_keeps_a_bot_from_its_services_is_said_at_the_start(
 
     assert hint in said
     assert bool(hint) == bool(said)
+
+
+def test_an_env_file_that_is_not_utf_8_is_named_with_the_way_out(podline: Podline, home: Path) -> None:
+    (home / ".env").write_bytes(b"SHOP=caf\xe9\n")
+    outcome = podline("dev", "--sandbox")
+
+    assert outcome.code == ExitCode.USAGE
+    assert outcome.err.endswith(".env is not UTF-8: save it as that.\n")

@@ -2,12 +2,16 @@
 
 import ast
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from controller.agents.definitions import read_definition
 from podline_cli.errors import ExitCode
+from testing.processes import ROOT
 from tests.unit.podline_cli.conftest import Podline
 
 SECRETS = "podline secrets set hello-secrets --file .env"
@@ -78,3 +82,23 @@ def test_a_name_that_no_agent_can_have_is_refused_with_the_way_out(
     assert outcome.code == ExitCode.USAGE
     assert "--name" in outcome.err
     assert not (home / "there").exists()
+
+
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [("taken", "File exists"), ("taken/bot", "Not a directory"), ("a" * 300, "File name too long")],
+)
+def test_a_directory_that_cannot_be_made_is_one_sentence(where: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    outcome = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "podline_cli", "init", where, "--name", "clerk"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert outcome.returncode == ExitCode.FAILED
+    assert outcome.stderr.endswith(f"{where} can't be used: {why}.\n")
+    assert outcome.stderr.count("\n") == 1
