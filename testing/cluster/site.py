@@ -38,6 +38,7 @@ from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.parts import fake_parts
 from testing.fakes.controllers.served import PATIENCE_SECONDS, Controller
 from testing.processes import free_port
+from testing.servers.started import started
 from testing.settings import settings_of
 
 BASE = Path(__file__).parents[2] / "deploy" / "base"
@@ -260,7 +261,7 @@ async def serve(
     server = make_server(
         chosen, access, namespace, watch_seconds, rooms, tracing, has_agents=has_agents, keys=keys
     )
-    serving = asyncio.create_task(server.serve())
+    serving = await started(server)
     async with httpx.AsyncClient(
         base_url=chosen.listeners.url_for_callers,
         timeout=PATIENCE_SECONDS * 2,
@@ -268,8 +269,6 @@ async def serve(
     ) as client:
         controller = Controller(client, server, serving, directory)
         site = ClusterSite(controller, plane, namespace)
-        while not server.started:  # noqa: ASYNC110 - seen from outside only
-            await asyncio.sleep(0.005)
         try:
             if is_ready:
                 await until_ready(client)

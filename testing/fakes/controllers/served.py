@@ -30,6 +30,7 @@ from controller.web.http.server import Server
 from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.parts import SIGNER, fake_parts
 from testing.processes import free_port
+from testing.servers.started import started
 from testing.settings import settings_of
 
 FAKE_BOT = Path(__file__).parents[1] / "bots" / "bot.py"
@@ -136,12 +137,10 @@ async def serve_controller(
         limits=limits,
         agents=agents,
     )
-    serving = asyncio.create_task(server.serve())
+    serving = await started(server)
     async with httpx.AsyncClient(
         base_url=chosen.listeners.url_for_callers, timeout=PATIENCE_SECONDS
     ) as client:
-        while not server.started:  # noqa: ASYNC110 - seen from outside only
-            await asyncio.sleep(0.005)
         controller = Controller(client, server, serving, directory)
         try:
             yield controller

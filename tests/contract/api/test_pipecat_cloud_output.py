@@ -20,6 +20,7 @@ from testing.callers.pipecat_cloud import CloudAnswer, PipecatCloud
 from testing.fakes.controllers.parts import fake_parts
 from testing.fakes.controllers.runtimes_and_rooms import FakeRuntime
 from testing.processes import free_port
+from testing.servers.started import started
 from testing.settings import settings_of
 
 BRACKETS = "podline.toml: budget: write it as a table, [budget]. The bot raised ValueError in [/app/bot.py]."
@@ -76,9 +77,7 @@ async def said(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str]
     settings, runtime = with_bots_port(settings, sockets), FakeRuntime()
     parts = fake_parts(agents=AgentsInAllStates(), runtime=runtime, keys=KEYS)
     server = Server(compose(settings, parts), sockets)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - seen from outside only
-        await asyncio.sleep(0.005)
+    serving = await started(server)
     host = settings.listeners.url_for_callers
     try:
         await begin_sessions(host, runtime)

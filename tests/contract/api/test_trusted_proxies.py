@@ -13,6 +13,7 @@ from controller.web.http.server import Server
 from testing.fakes.controllers.parts import fake_parts
 from testing.fakes.controllers.served import PATIENCE_SECONDS
 from testing.processes import free_port
+from testing.servers.started import started
 from testing.settings import settings_of
 
 
@@ -43,9 +44,7 @@ async def test_only_a_proxy_that_is_trusted_may_say_who_asks(
         asyncio.timeout(PATIENCE_SECONDS),
         httpx.AsyncClient(base_url=settings.listeners.url_for_callers) as client,
     ):
-        serving = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - seen from outside only
-            await asyncio.sleep(0.005)
+        serving = await started(server)
         answers = [
             await client.post("/start", json={}, headers={"x-forwarded-for": caller})
             for caller in ("203.0.113.1", "203.0.113.2")

@@ -14,6 +14,7 @@ from testing.fakes.controllers.parts import fake_parts
 from testing.fakes.controllers.runtimes_and_rooms import FakeRuntime
 from testing.fakes.controllers.served import PATIENCE_SECONDS
 from testing.processes import free_port
+from testing.servers.started import started
 from testing.settings import settings_of
 
 
@@ -31,9 +32,7 @@ async def test_it_ends_in_time_with_its_streams_though_no_bot_can_be_waited_for(
         asyncio.timeout(PATIENCE_SECONDS),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.config.port}") as client,
     ):
-        serving = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - seen from outside only
-            await asyncio.sleep(0.005)
+        serving = await started(server)
         await client.post("/v1/sessions", json={"user_id": "ana"})
         async with client.stream("GET", "/v1/events") as stream:
             lines = stream.aiter_lines()
