@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-_SECONDS: Final = 120
-"""Only a hang takes this long."""
+from testing.callers.programs import run_python
 
 _PROGRAM: Final = (
     "from pipecatcloud.cli.entry_point import entrypoint_cli_typer as cloud; cloud(prog_name='pipecat cloud')"
@@ -48,17 +45,8 @@ class PipecatCloud:
 
     async def __call__(self, *arguments: str, output: str = "json") -> CloudAnswer:
         """Run one command."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", _PROGRAM, "--output", output, *arguments),
-            cwd=self.directory,
-            env=self.variables(),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(_SECONDS):
-            out, errors = await process.communicate()
-        return CloudAnswer(process.returncode or 0, out.decode(), errors.decode())
+        command = ("-c", _PROGRAM, "--output", output, *arguments)
+        return CloudAnswer(*await run_python(*command, directory=self.directory, variables=self.variables()))
 
     def variables(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PIPECAT_")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest_asyncio
 
 from testing.callers.keys import KEYS
 from testing.callers.pipecat_cloud import CloudAnswer, PipecatCloud
+from testing.callers.programs import run_python
 from testing.cluster.control_plane import ControlPlane
 from testing.cluster.site import ClusterSite, serve
 from tests.cluster.fixtures import new_namespace
@@ -239,13 +239,7 @@ async def until_callable(site: ClusterSite, agent: str) -> None:
 
 async def sdk(cloud: PipecatCloud, agent: str) -> dict[str, Any]:
     """Start a session with Pipecat Cloud's SDK, in a process of its own."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", SDK, agent),
-        env=cloud.variables(),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, errors = await process.communicate()
-    assert process.returncode == 0, errors.decode()
+    code, out, errors = await run_python("-c", SDK, agent, variables=cloud.variables())
+    assert code == 0, errors
     found: dict[str, Any] = json.loads(out)
     return found

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 from testing.callers.keys import KEYS
+from testing.callers.programs import run_python
 from testing.cluster.control_plane import ControlPlane
 from testing.cluster.site import serve
 
@@ -30,16 +29,8 @@ class Command:
         }
 
     async def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "podline_cli", *arguments),
-            cwd=self.directory,
-            env=self.variables,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, errors = await process.communicate()
-        return process.returncode or 0, out.decode(), errors.decode()
+        command = ("-m", "podline_cli", *arguments)
+        return await run_python(*command, directory=self.directory, variables=self.variables)
 
     async def json(self, *arguments: str) -> Any:
         code, out, errors = await self(*arguments, "--output", "json")
