@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,9 +23,10 @@ IDENTITIES = SignedIdentities(
 )
 
 
-def key(name: str, *scopes: str) -> Key:
-    """A key that reads as its name."""
-    return Key(name, hashlib.sha256(name.encode()).hexdigest(), frozenset(map(KeyScope, scopes)))
+def key(name: str, *scopes: str, text: str | None = None) -> Key:
+    """A key that reads as its name, if it has no text of its own."""
+    digest = hashlib.sha256((text or name).encode()).hexdigest()
+    return Key(name, digest, frozenset(map(KeyScope, scopes)))
 
 
 KEYS = (
@@ -33,6 +36,14 @@ KEYS = (
     key("stopper", "stop"),
     key("boss", "admin"),
 )
+
+
+def write_keys(directory: Path, *keys: Key) -> str:
+    """Write them as an operator does, and return where: the value of PODLINE_KEYS_FILE."""
+    file = directory / "keys.json"
+    written = [{"name": each.name, "sha256": each.sha256, "scopes": sorted(each.scopes)} for each in keys]
+    file.write_text(json.dumps(written))
+    return str(file)
 
 
 def bearer(token: str) -> dict[str, str]:

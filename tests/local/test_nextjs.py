@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
@@ -17,6 +15,7 @@ from playwright.async_api import expect
 from testing.builds import web_example as example
 from testing.callers.browsing import opened, speaking
 from testing.callers.example_page import find_and_save, hang_up, start_talking
+from testing.callers.keys import key, write_keys
 from testing.leaving_out import leave_out
 from testing.processes import Program, Sandbox, answers, ended_session, eventually, free_port
 from tests.local.conftest import PROGRAMS
@@ -58,8 +57,6 @@ def shop(
     """The web app beside a controller that asks for keys and meets callers at the provider."""
     directory = tmp_path_factory.mktemp(f"shop-{request.param}")
     url, controller_url = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-    keys = [{"name": "shop", "sha256": hashlib.sha256(KEY.encode()).hexdigest(), "scopes": SCOPES}]
-    (directory / "keys.json").write_text(json.dumps(keys))
     serving = {
         "controller": (
             [sys.executable, "-m", "controller", "serve"],
@@ -67,7 +64,7 @@ def shop(
                 **sandbox.variables,
                 **variables_of_rooms(request),
                 "PODLINE_PORT": controller_url.rpartition(":")[2],
-                "PODLINE_KEYS_FILE": str(directory / "keys.json"),
+                "PODLINE_KEYS_FILE": write_keys(directory, key("shop", *SCOPES, text=KEY)),
                 "PODLINE_CORS_ORIGINS": url,
                 "PODLINE_GRACE_SECONDS": "3",
             },

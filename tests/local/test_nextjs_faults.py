@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -19,6 +17,7 @@ from podline.contract.reasons import Reason
 from testing.builds import web_example as example
 from testing.callers.browsing import opened
 from testing.callers.example_page import start_talking
+from testing.callers.keys import key, write_keys
 from testing.leaving_out import leave_out
 from testing.pictures.album import Album
 from testing.processes import Program, Sandbox, answers, ended_session, eventually, free_port
@@ -64,16 +63,14 @@ def controllers(
 ) -> Controllers:
     """Return what runs a controller for the shop, with more variables."""
     shop_port, port = ports
-    scopes = ["start", "read", "stop"]
-    keys = [{"name": "shop", "sha256": hashlib.sha256(KEY.encode()).hexdigest(), "scopes": scopes}]
-    (tmp_path / "keys.json").write_text(json.dumps(keys))
+    keys = write_keys(tmp_path, key("shop", "start", "read", "stop", text=KEY))
 
     @contextmanager
     def controller(more: Mapping[str, str]) -> Iterator[Program]:
         variables = {
             **sandbox.variables,
             "PODLINE_PORT": str(port),
-            "PODLINE_KEYS_FILE": str(tmp_path / "keys.json"),
+            "PODLINE_KEYS_FILE": keys,
             "PODLINE_CORS_ORIGINS": f"http://127.0.0.1:{shop_port}",
             "PODLINE_GRACE_SECONDS": "3",
             **more,

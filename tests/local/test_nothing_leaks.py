@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -22,6 +21,7 @@ import pytest
 from sandbox.caller import Caller, calling
 from sandbox.caller_signalling import CallFailedError, RoomAddress
 from sandbox.voice import Voice
+from testing.callers.keys import key, write_keys
 from testing.processes import Program, Sandbox, answers, bots_of, eventually, free_port
 from tests.local.conftest import PROGRAMS
 
@@ -120,14 +120,12 @@ async def run(
     sandbox: Sandbox, tmp_path: Path, voice: Voice, pytestconfig: pytest.Config
 ) -> AsyncIterator[Run]:
     """A controller with keys; afterwards its log is in `left` as well."""
-    keys = [{"name": "web", "sha256": hashlib.sha256(KEY.encode()).hexdigest(), "scopes": ["admin"]}]
-    (tmp_path / "keys.json").write_text(json.dumps(keys))
     (tmp_path / "work").mkdir()
     port = free_port()
     variables = {
         **sandbox.variables,
         "CONVEX_TOKEN": CONVEX_TOKEN,
-        "PODLINE_KEYS_FILE": str(tmp_path / "keys.json"),
+        "PODLINE_KEYS_FILE": write_keys(tmp_path, key("web", "admin", text=KEY)),
         "PODLINE_SECRET": SECRET,
         "PODLINE_PORT": str(port),
         "PODLINE_GRACE_SECONDS": "3",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import subprocess
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 
 from testing.builds import web_example as example
 from testing.callers.browsing import opened
+from testing.callers.keys import key, write_keys
 from testing.leaving_out import leave_out
 from testing.processes import Sandbox, ended_session, eventually
 from tests.local.conftest import PROGRAMS, serving
@@ -42,12 +41,8 @@ def bundle() -> str:
 async def test_it_starts_an_agent_and_talks_to_its_bot(
     sandbox: Sandbox, tmp_path: Path, pytestconfig: pytest.Config, chromium: Path, bundle: str
 ) -> None:
-    keys = [
-        {"name": name, "sha256": hashlib.sha256(key.encode()).hexdigest(), "scopes": [scope]}
-        for name, key, scope in (("site", PUBLIC, "public_start"), ("operator", OPERATORS, "admin"))
-    ]
-    (tmp_path / "keys.json").write_text(json.dumps(keys))
-    variables = {"PODLINE_KEYS_FILE": str(tmp_path / "keys.json")}
+    keys = (key("site", "public_start", text=PUBLIC), key("operator", "admin", text=OPERATORS))
+    variables = {"PODLINE_KEYS_FILE": write_keys(tmp_path, *keys)}
     with serving(sandbox, tmp_path, pytestconfig.stash[PROGRAMS], variables) as url:
         async with (
             httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {OPERATORS}"}) as operator,

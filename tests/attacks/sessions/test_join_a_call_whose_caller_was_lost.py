@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -18,7 +17,7 @@ from dotenv import dotenv_values
 from sandbox.caller import calling
 from sandbox.caller_signalling import RoomAddress
 from sandbox.voice import Voice
-from testing.callers.keys import KEYS, bearer
+from testing.callers.keys import KEYS, bearer, write_keys
 from testing.processes import Program, answers, free_port
 
 VICTIM = "cart-7"
@@ -27,8 +26,6 @@ VICTIM = "cart-7"
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
     """A controller that is open to the public, with a sandbox, as processes."""
-    keys = [{"name": each.name, "sha256": each.sha256, "scopes": sorted(each.scopes)} for each in KEYS]
-    (tmp_path / "keys.json").write_text(json.dumps(keys))
     command = [sys.executable, "-m", "sandbox", "--directory", str(tmp_path)]
     sandbox = Program.start("sandbox", command, tmp_path, {})
     try:
@@ -39,7 +36,7 @@ def url(tmp_path: Path) -> Iterator[str]:
             "PODLINE_PORT": str(port),
             "PODLINE_GRACE_SECONDS": "3",
             "PODLINE_RETURN_GRACE_SECONDS": "5",
-            "PODLINE_KEYS_FILE": str(tmp_path / "keys.json"),
+            "PODLINE_KEYS_FILE": write_keys(tmp_path, *KEYS),
             "PODLINE_PUBLIC_START": "true",
         }
         controller = Program.start(
