@@ -97,11 +97,15 @@ def serving(
         yield url
     finally:
         program.stop()
-        # What is left of this run is the sandbox itself: no bot. Those of a killed controller get a moment.
-        deadline = time.monotonic() + LEAVING_SECONDS
-        while (left := _bots_at(sandbox)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert left == []
+        until_bots_have_left(sandbox)
+
+
+def until_bots_have_left(sandbox: Sandbox) -> None:
+    """Check that no bot is left of this run. Those of a killed controller get a moment."""
+    deadline = time.monotonic() + LEAVING_SECONDS
+    while (left := _bots_at(sandbox)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
 
 
 def _bots_at(sandbox: Sandbox) -> list[str]:

@@ -21,7 +21,7 @@ from testing.callers.keys import key, write_keys
 from testing.leaving_out import leave_out
 from testing.pictures.album import Album
 from testing.processes import Program, Sandbox, answers, ended_session, eventually, free_port
-from tests.local.conftest import PROGRAMS
+from tests.local.conftest import PROGRAMS, until_bots_have_left
 
 KEY = "the-shop's-own-key"
 Controllers = Callable[[Mapping[str, str]], AbstractContextManager[Program]]
@@ -83,6 +83,7 @@ def controllers(
             yield program
         finally:
             program.stop()
+            until_bots_have_left(sandbox)
 
     return controller
 
