@@ -15,6 +15,8 @@ from controller.core.session import ANONYMOUS, Budget
 from controller.observe.agent_gauges import AgentGauges
 from controller.observe.gauges import SessionGauges
 from controller.parts import Parts
+from controller.replicas.metrics import LeadershipGauges, ReplicaMetrics
+from controller.replicas.replica import Replica
 from controller.rooms.ice import IceServers
 from controller.settings import Settings
 from controller.supervision.assignment import Assigner, Personas
@@ -43,20 +45,31 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
     access, clock, metrics = settings.access, parts.clock, parts.metrics
     ice = _ice_servers(settings, parts)
     supervisor = _supervisor(settings, parts, ice)
+    replica = Replica(
+        supervisor=supervisor,
+        leadership=parts.leadership,
+        why_unfit=parts.why_unfit,
+        reaches=_nobody,
+        metrics=ReplicaMetrics(metrics.registry),
+        clock=clock,
+    )
     offer_limit = OfferLimit(_CANDIDATES_HELD_FOR_ONE)
     gauges = SessionGauges(
         supervisor.registry.counts,
         lambda: offer_limit.total,
-        supervisor.not_ready_reason,
+        replica.not_ready_reason,
         supervisor.limits_now,
         VERSION,
+        replica.leads,
     )
     metrics.registry.register(gauges)
+    metrics.registry.register(LeadershipGauges(parts.leadership, replica.reaches_leader))
     registry = supervisor.registry
-    metrics.registry.register(AgentGauges(supervisor.agents.all, registry.phases_by_agent))
+    metrics.registry.register(AgentGauges(supervisor.agents.all, registry.phases_by_agent, replica.leads))
     services = Services(
         settings=settings,
         supervisor=supervisor,
+        replica=replica,
         runtime=parts.runtime,
         agent_editor=parts.agent_editor,
         secret_sets=parts.secret_sets,
@@ -75,6 +88,10 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
         requests=RequestMetrics(metrics.registry, ROUTES, metrics.batch_refused, clock.monotonic),
     )
     return create_app(services, parts.tracing)
+
+
+async def _nobody(_: str) -> bool:
+    return False
 
 
 def _ice_servers(settings: Settings, parts: Parts) -> IceServers:

@@ -18,8 +18,8 @@ from starlette.types import ASGIApp
 from controller.core.errors import ControllerError
 from controller.core.primitives.addresses import is_loopback
 from controller.core.tracing import Tracing
+from controller.replicas.replica import Replica
 from controller.settings import Settings
-from controller.supervision.supervisor import Supervisor
 from controller.web.middleware.body_limit import BodyLimit
 from controller.web.middleware.browsers import readable_by, restricted
 from controller.web.middleware.own_pages import OwnPagesOnly
@@ -124,10 +124,10 @@ def create_app(services: Services, tracing: Tracing) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    supervisor: Supervisor = app.state.services.supervisor
+    replica: Replica = app.state.services.replica
     async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(supervisor.run())
-        await supervisor.started.wait()
+        running = tasks.create_task(replica.run())
+        await replica.started.wait()
         yield
-        await supervisor.close()
+        await replica.close()
         running.cancel()

@@ -12,6 +12,7 @@ from controller.core.secret_sets import SecretSets
 from controller.core.session import Session
 from controller.core.tokens import Signer
 from controller.observe.metrics import Metrics
+from controller.replicas.replica import Replica
 from controller.rooms.ice import IceServers
 from controller.settings import Settings
 from controller.supervision.supervisor import Supervisor
@@ -28,6 +29,7 @@ class Services:
 
     settings: Settings
     supervisor: Supervisor
+    replica: Replica
     runtime: Runtime
     agent_editor: AgentEditor
     secret_sets: SecretSets

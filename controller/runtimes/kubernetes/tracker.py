@@ -19,7 +19,8 @@ from controller.runtimes.kubernetes.bots import Bot, BotState
 from controller.runtimes.kubernetes.client.errors import ApiError
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job, Pod, launch_of
-from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Seen, Watch
+from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Seen
+from controller.runtimes.kubernetes.client.watch_cache import WatchCache
 from controller.runtimes.kubernetes.exit_evidence import scheduled_at
 from controller.runtimes.kubernetes.failure_diagnostics import Diagnosis
 from controller.runtimes.kubernetes.job.records import read_intent, read_session
@@ -44,8 +45,8 @@ class BotTracker:
     def __init__(
         self,
         client: NamespaceClient,
-        jobs: Watch[Job],
-        pods: Watch[Pod],
+        jobs: WatchCache[Job],
+        pods: WatchCache[Pod],
         *,
         observations: ObservationQueue[Observation],
         stopper: JobStopper,

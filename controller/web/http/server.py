@@ -81,13 +81,13 @@ class Server(uvicorn.Server):
         self._services = services
         self._limits = limits
         self._sockets = sockets
-        self._supervisor = services.supervisor
-        self._has_lost_supervisor = False
+        self._replica = services.replica
+        self._has_failed = False
 
     @property
     def has_failed(self) -> bool:
-        """Whether it ended or never started because its supervisor failed."""
-        return self._has_lost_supervisor or not self.started
+        """Whether it ended or never started because its supervisor failed, or another controller leads."""
+        return self._has_failed or not self.started
 
     @property
     def settings(self) -> Settings:
@@ -171,13 +171,13 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         self._enforce_time_limits()
-        self._has_lost_supervisor = not self._supervisor.is_alive()
-        return await super().on_tick(counter) or self._has_lost_supervisor
+        self._has_failed = not self._replica.is_alive()
+        return await super().on_tick(counter) or self._has_failed
 
     async def shutdown(self, sockets: object = None) -> None:  # noqa: ARG002 - likewise
-        leaving = asyncio.create_task(self._supervisor.close())
+        leaving = asyncio.create_task(self._replica.close())
         await asyncio.sleep(0)  # cancelled before its first step, it would stop no bot
-        while not (leaving.done() or self.force_exit or self._has_lost_supervisor):
+        while not (leaving.done() or self.force_exit or self._has_failed):
             await asyncio.wait([leaving], timeout=_LOOK_SECONDS)
             self._enforce_time_limits()
         leaving.cancel()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import aiohttp
 import msgspec
@@ -23,6 +23,9 @@ from controller.runtimes.kubernetes.client.objects import Status
 
 T = TypeVar("T")
 
+Body: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""An object, or the operations of a JSON patch."""
+
 Answered = Callable[[str, Mapping[str, Any], int | None, float], None]
 """Called for each request: method, query, the answer's status (None without one), seconds until it began."""
 
@@ -30,16 +33,27 @@ REQUEST_SECONDS: Final = 10.0
 """For one response, including a page of a list."""
 
 _CONNECT_SECONDS: Final = 5.0
+_NOT_LEADING: Final = "This controller does not lead right now, so it changes nothing in the cluster."
 _MERGE_PATCH: Final = "application/merge-patch+json"
+_JSON_PATCH: Final = "application/json-patch+json"
 _CONNECTIONS: Final = 100
 """Concurrent connections: for starts that arrive together, two watches, and logs being read."""
+
+
+def always() -> bool:
+    """Return True: the only controller may always write."""
+    return True
 
 
 class Api:
     """One API server. Use it while its `async with` lasts."""
 
-    def __init__(self, access: Access, answered: Answered | None = None) -> None:
+    def __init__(
+        self, access: Access, answered: Answered | None = None, may_write: Callable[[], bool] = always
+    ) -> None:
+        """`may_write` is asked before each request that changes something; one that it refuses isn't sent."""
         self._access = access
+        self._may_write = may_write
         self._answered = answered
         self._client: ApiClient | None = None
         self._retired: ApiClient | None = None
@@ -68,7 +82,7 @@ class Api:
         path: str,
         *,
         query: Mapping[str, Any] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Body | None = None,
     ) -> bytes:
         """Make one request and return its whole answer.
 
@@ -88,7 +102,7 @@ class Api:
         *,
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, with one for each read
         query: Mapping[str, Any] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Body | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Open a response to be read in pieces. Raises as `request` does, even while it is read."""
         try:
@@ -118,10 +132,13 @@ class Api:
         method: str,
         path: str,
         query: Mapping[str, Any] | None,
-        body: Mapping[str, Any] | None,
+        body: Body | None,
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, with one for each read
     ) -> aiohttp.ClientResponse:
         """Send one request and report how it was answered."""
+        is_write = method != "GET" and (query or {}).get("dryRun") != "All"
+        if is_write and not self._may_write():
+            raise ApiUnreachable(_NOT_LEADING, is_certain=True)
         now = asyncio.get_running_loop().time
         began = now()
         status: int | None = None
@@ -175,12 +192,12 @@ async def _send(
     method: str,
     path: str,
     query: Mapping[str, Any] | None,
-    body: Mapping[str, Any] | None,
+    body: Body | None,
     timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, with one for each read
 ) -> aiohttp.ClientResponse:
     headers = {"Accept": "application/json"}
     if method == "PATCH":
-        headers["Content-Type"] = _MERGE_PATCH
+        headers["Content-Type"] = _MERGE_PATCH if isinstance(body, Mapping) else _JSON_PATCH
     try:
         _, url, headers, _, _ = await client.param_serialize(
             method,
