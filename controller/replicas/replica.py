@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 from controller.core.leadership import Leadership
 from controller.core.primitives.clock import Clock
@@ -36,6 +36,16 @@ _UNREACHED: Final = "This standby can't reach the leader at {}."
 _LEADERLESS: Final = "No controller has led for {:.0f} seconds."
 
 
+class LeaderLink(Protocol):
+    """Connections to the replica that leads."""
+
+    async def reaches(self, address: str) -> bool:
+        """Return whether a controller answers at this address, such as `10.0.0.5:7862`."""
+
+    def break_off(self, address: str) -> None:
+        """End all requests under way to a controller that leads no longer."""
+
+
 class Replica:
     """Runs the supervisor while it leads. Await `run` for as long as requests are served.
 
@@ -49,7 +59,7 @@ class Replica:
         supervisor: Supervisor,
         leadership: Leadership,
         why_unfit: Callable[[], str | None],
-        reaches: Callable[[str], Awaitable[bool]],
+        link: LeaderLink,
         metrics: ReplicaMetrics,
         clock: Clock,
     ) -> None:
@@ -59,7 +69,7 @@ class Replica:
             supervisor: of all sessions.
             leadership: decides when it runs.
             why_unfit: returns why a standby could not take over right now; None if it could.
-            reaches: returns whether a leader answers at this address.
+            link: to the leader, while this replica is not the one.
             metrics: of take-overs.
             clock: measures them.
         """
@@ -67,7 +77,7 @@ class Replica:
         self._supervisor = supervisor
         self._leadership = leadership
         self._why_unfit = why_unfit
-        self._reaches = reaches
+        self._link = link
         self._metrics = metrics
         self._clock = clock
         self._supervising: asyncio.Task[None] | None = None
@@ -185,21 +195,25 @@ class Replica:
                 stalled_at = None
 
     async def _keep_checking(self) -> None:
-        """Keep track of whether the leader is reached, until this replica leads."""
-        while not self._leadership.is_leading:
-            await self._check()
+        """Keep track of whether the leader is reached, and of those who lead no longer."""
+        former: str | None = None
+        while True:
+            address = self._leadership.leader_address
+            if former is not None and address != former:
+                self._link.break_off(former)
+            former = address
+            await self._check(address)
             with suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_SECONDS):
                     await self._leadership.changed()
 
-    async def _check(self) -> None:
-        address = self._leadership.leader_address
+    async def _check(self, address: str | None) -> None:
         if address is None:
             self._leaderless_since = self._leaderless_since or self._clock.monotonic()
             self._unreached = None
             return
         self._leaderless_since = None
-        is_reached = await self._reaches(address)
+        is_reached = await self._link.reaches(address)
         if not is_reached and self._unreached is None:
             log.warning("leader not reached", extra={"leader": address})
         self._unreached = None if is_reached else address
