@@ -22,6 +22,7 @@ from controller.replicas.replica import Replica
 from controller.settings import Settings
 from controller.web.middleware.body_limit import BodyLimit
 from controller.web.middleware.browsers import readable_by, restricted
+from controller.web.middleware.from_replicas import FromReplicas
 from controller.web.middleware.own_pages import OwnPagesOnly
 from controller.web.middleware.ports import PathsByPort
 from controller.web.openapi.document import TAGS, completed
@@ -85,7 +86,14 @@ class Application(FastAPI):
         )
         app = restricted(app, _page_connects_to(services.settings))
         app = PathsByPort(app, listeners.bots_port, listeners.metrics_port)
-        return services.requests.around(app)
+        app = services.requests.around(app)
+        replicas = services.settings.replicas
+        return FromReplicas(
+            app,
+            port=None if replicas.address is None else replicas.port,
+            listeners={"public": listeners.port, "bots": listeners.bots_port},
+            is_replica_token=services.signer.is_replica_token,
+        )
 
 
 def _page_connects_to(settings: Settings) -> str | None:
