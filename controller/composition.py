@@ -14,7 +14,9 @@ from controller.core.deadlines import Limits
 from controller.core.session import ANONYMOUS, Budget
 from controller.observe.agent_gauges import AgentGauges
 from controller.observe.gauges import SessionGauges
+from controller.observe.replica_metrics import ProxyMetrics
 from controller.parts import Parts
+from controller.replicas.forwarding import Forwarder
 from controller.replicas.metrics import LeadershipGauges, ReplicaMetrics
 from controller.replicas.replica import Replica
 from controller.rooms.ice import IceServers
@@ -45,11 +47,12 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
     access, clock, metrics = settings.access, parts.clock, parts.metrics
     ice = _ice_servers(settings, parts)
     supervisor = _supervisor(settings, parts, ice)
+    forwarder = Forwarder(parts.signer.replica_token())
     replica = Replica(
         supervisor=supervisor,
         leadership=parts.leadership,
         why_unfit=parts.why_unfit,
-        reaches=_nobody,
+        link=forwarder,
         metrics=ReplicaMetrics(metrics.registry),
         clock=clock,
     )
@@ -70,6 +73,8 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
         settings=settings,
         supervisor=supervisor,
         replica=replica,
+        forwarder=forwarder,
+        proxied=ProxyMetrics(metrics.registry),
         runtime=parts.runtime,
         agent_editor=parts.agent_editor,
         secret_sets=parts.secret_sets,
@@ -88,10 +93,6 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
         requests=RequestMetrics(metrics.registry, ROUTES, metrics.batch_refused, clock.monotonic),
     )
     return create_app(services, parts.tracing)
-
-
-async def _nobody(_: str) -> bool:
-    return False
 
 
 def _ice_servers(settings: Settings, parts: Parts) -> IceServers:

@@ -22,6 +22,7 @@ _MOST_CONNECTIONS: Final = 16_384
 
 _CONNECT_SECONDS: Final = 1.0
 
+_CHECK_SECONDS: Final = 2.0
 _IDLE_SECONDS: Final = 15.0
 """Well below the time after which the other side closes: see HttpLimits."""
 
@@ -154,6 +155,20 @@ class Forwarder:
         if relaying.cancelled():
             raise _broken(address, "it no longer leads.", progress)
         relaying.result()
+
+    async def reaches(self, address: str) -> bool:
+        """Return whether a controller with our secret answers at this address within a few seconds."""
+        if self._session is None:
+            return False
+        headers = {TOKEN.decode(): self._token, LISTENER.decode(): "bots"}
+        try:
+            async with (
+                asyncio.timeout(_CHECK_SECONDS),
+                self._session.get(URL(f"http://{address}/livez"), headers=headers) as answer,
+            ):
+                return answer.status == 200
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return False
 
     def break_off(self, address: str) -> None:
         """End all requests under way to a controller that no longer leads, as if their connections broke.

@@ -23,6 +23,7 @@ from controller.settings import Settings
 from controller.web.middleware.body_limit import BodyLimit
 from controller.web.middleware.browsers import readable_by, restricted
 from controller.web.middleware.from_replicas import FromReplicas
+from controller.web.middleware.leader_only import LeaderOnly
 from controller.web.middleware.own_pages import OwnPagesOnly
 from controller.web.middleware.ports import PathsByPort
 from controller.web.openapi.document import TAGS, completed
@@ -87,6 +88,14 @@ class Application(FastAPI):
         app = restricted(app, _page_connects_to(services.settings))
         app = PathsByPort(app, listeners.bots_port, listeners.metrics_port)
         app = services.requests.around(app)
+        app = LeaderOnly(
+            app,
+            services.replica,
+            services.forwarder,
+            services.proxied.proxied,
+            bots_port=listeners.bots_port,
+            limit_bytes=MAX_BODY_BYTES,
+        )
         replicas = services.settings.replicas
         return FromReplicas(
             app,
@@ -133,7 +142,7 @@ def create_app(services: Services, tracing: Tracing) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     replica: Replica = app.state.services.replica
-    async with asyncio.TaskGroup() as tasks:
+    async with app.state.services.forwarder, asyncio.TaskGroup() as tasks:
         running = tasks.create_task(replica.run())
         await replica.started.wait()
         yield

@@ -7,16 +7,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from controller.core.errors import RuntimeUnavailable, UnknownOutcome
+from controller.observe.replica_metrics import ProxyOutcome
 from controller.replicas.forwarding import AnswerBroken, Forwarder, LeaderUnreachable
-from controller.replicas.headers import REFUSED
 from controller.replicas.replica import Replica
-from controller.web.middleware.body_limit import BodyLimit
+from controller.web.middleware.body_limit import BodyLimit, replayed
+from controller.web.middleware.from_replicas import FROM_REPLICA, Refusal, refuse
 from controller.web.middleware.ports import BOTS, METRICS, PROBES, port_of
-from controller.web.middleware.from_replicas import is_from_replica
 from controller.web.problems import problem
 
 HOLD_SECONDS: Final = 10.0
@@ -43,7 +42,7 @@ class LeaderOnly:
         app: ASGIApp,
         replica: Replica,
         forwarder: Forwarder,
-        count: Callable[[str], None],
+        count: Callable[[ProxyOutcome], None],
         *,
         bots_port: int | None,
         limit_bytes: int,
@@ -69,45 +68,46 @@ class LeaderOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._replica.serves or scope["path"] in _OWN:
             await self._app(scope, receive, send)
-        elif is_from_replica(scope) and not self._replica.leads():
-            # It might come back to the one that sent it.
-            await Response(status_code=503, headers={REFUSED.decode(): "not-leading"})(scope, receive, send)
+        elif FROM_REPLICA in scope and not self._replica.leads():
+            # Passed on once more, it might come back.
+            await refuse(Refusal.NOT_LEADING, RuntimeUnavailable(_NOBODY_LEADS), scope, receive, send)
         else:
             await self._elsewhere(scope, receive, send)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        first = await receive()
-        body: bytes = first.get("body", b"")
+        body: bytes = (await receive())["body"]
         self._bytes_held += len(body)
         try:
             outcome = await self._until_taken(scope, body, receive, send)
         finally:
             self._bytes_held -= len(body)
         if outcome is None:
-            await self._app(scope, _preceded_by(first, receive), send)
+            await self._app(scope, replayed(body, receive), send)
         else:
             self._count(outcome)
 
-    async def _until_taken(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> str | None:
+    async def _until_taken(
+        self, scope: Scope, body: bytes, receive: Receive, send: Send
+    ) -> ProxyOutcome | None:
         """Hold a request until the leader has answered it. Return what became of it; None if that is us."""
         now = asyncio.get_running_loop().time
-        until, outcome = now() + HOLD_SECONDS, "answered"
+        until, outcome = now() + HOLD_SECONDS, ProxyOutcome.ANSWERED
         while not self._replica.serves:
             if (address := self._replica.leader_address) is not None:
                 try:
                     await self._forwarder.forward(scope, body, receive, send, address, self._listener(scope))
                 except AnswerBroken:
-                    return "broken"
+                    return ProxyOutcome.BROKEN
                 except LeaderUnreachable as error:
                     if error.was_sent and not _may_be_repeated(scope):
                         await problem(UnknownOutcome())(scope, receive, send)
-                        return "unreachable"
+                        return ProxyOutcome.UNREACHABLE
                 else:
                     return outcome
             if now() > until or self._bytes_held > MOST_BYTES_HELD:
                 await problem(RuntimeUnavailable(_NOBODY_LEADS))(scope, receive, send)
-                return "unreachable"
-            outcome = "held"
+                return ProxyOutcome.UNREACHABLE
+            outcome = ProxyOutcome.HELD
             await self._pause()
         return None
 
@@ -125,12 +125,3 @@ class LeaderOnly:
 def _may_be_repeated(scope: Scope) -> bool:
     """Return whether a request can be sent twice: bots number what they send."""
     return scope["method"] in _SAFE_TO_REPEAT or scope["path"].startswith(BOTS)
-
-
-def _preceded_by(first: Message, receive: Receive) -> Receive:
-    messages = [first]
-
-    async def next_message() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return next_message
