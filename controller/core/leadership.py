@@ -53,6 +53,9 @@ class Leadership(Protocol):
     def renewal_age(self) -> float | None:
         """Return how many seconds ago the lease was last renewed; None if that is not known."""
 
+    def problem(self) -> str | None:
+        """Return what keeps this controller from taking part, as a sentence; None if nothing is known."""
+
     def may_write(self) -> bool:
         """Return whether this controller leads, and nobody else can have taken over."""
 
@@ -79,6 +82,9 @@ class SoleController:
     is_leading = True
     leader_address: str | None = None
     renewal_age: float | None = None
+
+    def problem(self) -> str | None:
+        return None
 
     def may_write(self) -> bool:
         return True

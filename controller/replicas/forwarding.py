@@ -164,7 +164,9 @@ class Forwarder:
         try:
             async with (
                 asyncio.timeout(_CHECK_SECONDS),
-                self._session.get(URL(f"http://{address}/livez"), headers=headers) as answer,
+                self._session.get(
+                    URL(f"http://{address}/livez"), headers=headers, trace_request_ctx=_Progress()
+                ) as answer,
             ):
                 return answer.status == 200
         except (aiohttp.ClientError, OSError, TimeoutError):

@@ -129,7 +129,9 @@ class Replica:
             return _UNREACHED.format(self._unreached)
         since = self._leaderless_since
         seconds = 0.0 if since is None else self._clock.monotonic() - since
-        return _LEADERLESS.format(seconds) if seconds > LEADERLESS_SECONDS else None
+        if seconds <= LEADERLESS_SECONDS:
+            return None
+        return f"{_LEADERLESS.format(seconds)} {self._leadership.problem() or ''}".rstrip()
 
     async def changed(self) -> None:
         """Wait until leadership has changed."""

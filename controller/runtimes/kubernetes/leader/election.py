@@ -77,6 +77,7 @@ class LeaseElection:
         self._seen: Lease | None = None
         self._seen_at: float | None = None
         self._is_known = False
+        self._problem: str | None = None
         self._takeover: Takeover | None = None
         self._changed = Flag()
         self._is_lost = False
@@ -95,6 +96,9 @@ class LeaseElection:
     def renewal_age(self) -> float | None:
         at = self._tenure.renewed_at if self.is_leading else self._seen_at
         return None if at is None else self._clock.monotonic() - at
+
+    def problem(self) -> str | None:
+        return self._problem or self._watch.health.not_ready_reason
 
     def may_write(self) -> bool:
         return self._tenure.may_write()
@@ -166,6 +170,7 @@ class LeaseElection:
                 await self._take(cause)
             except ApiError as error:
                 if not _is_conflict(error):
+                    self._problem = str(error)
                     log.warning("lease not taken", extra={"error": str(error)})
                 await asyncio.sleep(self._rng.uniform(0, _RETRY_SECONDS))
                 await self._look()
@@ -204,6 +209,7 @@ class LeaseElection:
         else:
             lease = await self._leases.take(former, self._clock.now())
         self._seen = lease
+        self._problem = None
         self._tenure.renewed(sent)
         self._takeover = Takeover(cause=cause, is_draining=lease.is_draining)
         log.info("leading", extra={"cause": str(cause), "transitions": lease.spec.lease_transitions})
