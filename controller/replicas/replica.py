@@ -94,6 +94,11 @@ class Replica:
         return self._leadership.is_leading and not self._is_over
 
     @property
+    def is_sole(self) -> bool:
+        """Whether there are no other replicas."""
+        return self._leadership.is_sole
+
+    @property
     def serves(self) -> bool:
         """Whether requests are served here right now."""
         return not self._is_leaving and self._leadership.may_write() and self._has_settled
@@ -230,14 +235,15 @@ class Replica:
         if self._is_leaving:
             return
         self._is_leaving = True
+        hands_over = self._leadership.is_leading and not self._leadership.is_sole
         await self._supervisor.close()
-        if self._leadership.is_sole or not self._leadership.is_leading:
-            return
-        if self._supervising is not None:
-            self._supervising.cancel()
-            await asyncio.wait([self._supervising])
-        await self._leadership.hand_over()
-        await self._linger()
+        if hands_over:
+            await self._leadership.hand_over()
+        await self._supervisor.finish()
+        if hands_over:
+            if self._supervising is not None:
+                self._supervising.cancel()
+            await self._linger()
 
     async def _linger(self) -> None:
         with suppress(TimeoutError):

@@ -194,12 +194,15 @@ class Supervisor:
                 await self._launcher.finish()
             else:
                 await self._stopper.stop_all()
-            await self._room_keeper.finish()
-            await self._credentials.aclose()
         finally:
             for record in self.registry.running():
                 record.inbox.close(ShuttingDown())
             self.registry.close()
+
+    async def finish(self) -> None:
+        """Finish what no session needs any more, above all the closing of rooms. Call it after `close`."""
+        await self._room_keeper.finish()
+        await self._credentials.aclose()
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         """Run this as a task of `run`; drop it if that is not awaited."""

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.core.errors import RuntimeUnavailable, UnknownOutcome
+from controller.core.errors import RuntimeUnavailable, ShuttingDown, UnknownOutcome
 from controller.observe.replica_metrics import ProxyOutcome
+from controller.observe.requests import CODE_IN_SCOPE
 from controller.replicas.forwarding import AnswerBroken, Forwarder, LeaderUnreachable
 from controller.replicas.replica import Replica
 from controller.web.middleware.body_limit import BodyLimit, replayed
@@ -66,9 +67,38 @@ class LeaderOnly:
         self._elsewhere = BodyLimit(self._pass_on, limit_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._replica.serves or scope["path"] in _OWN:
+        if scope["type"] != "http" or self._replica.is_sole or scope["path"] in _OWN:
             await self._app(scope, receive, send)
-        elif FROM_REPLICA in scope and not self._replica.leads():
+        elif self._replica.serves:
+            await self._serve(scope, receive, send)
+        else:
+            await self._serve_not(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request here, or elsewhere if this replica hands over before it is answered."""
+        kept: list[Message] = []
+        has_left = False
+
+        async def keep() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                kept.append(message)
+            return message
+
+        async def send_unless_left(message: Message) -> None:
+            nonlocal has_left
+            if message["type"] == "http.response.start":
+                has_left = scope.get(CODE_IN_SCOPE) == ShuttingDown.code
+            if not has_left:
+                await send(message)
+
+        await self._app(scope, keep, send_unless_left)
+        if has_left:
+            del scope[CODE_IN_SCOPE]
+            await self._serve_not(scope, _preceded_by(kept, receive), send)
+
+    async def _serve_not(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if FROM_REPLICA in scope and not self._replica.leads():
             # Passed on once more, it might come back.
             await refuse(Refusal.NOT_LEADING, RuntimeUnavailable(_NOBODY_LEADS), scope, receive, send)
         else:
@@ -125,3 +155,10 @@ class LeaderOnly:
 def _may_be_repeated(scope: Scope) -> bool:
     """Return whether a request can be sent twice: bots number what they send."""
     return scope["method"] in _SAFE_TO_REPEAT or scope["path"].startswith(BOTS)
+
+
+def _preceded_by(kept: list[Message], receive: Receive) -> Receive:
+    async def next_message() -> Message:
+        return kept.pop(0) if kept else await receive()
+
+    return next_message
