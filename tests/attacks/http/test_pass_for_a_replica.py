@@ -141,6 +141,33 @@ async def test_at_the_callers_port_nobody_gets_to_the_bots_and_the_other_way_rou
         assert (inbox.status_code, listed.status_code) == (404, 404)
 
 
+async def test_no_target_makes_a_follower_take_its_token_elsewhere(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    async def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        writer.close()
+
+    async with serve_pair(tmp_path) as pair, await asyncio.start_server(note, "127.0.0.1", 0) as elsewhere:
+        where = b"127.0.0.1:%d" % elsewhere.sockets[0].getsockname()[1]
+        for target in (
+            b"*@" + where + b"/",
+            b"*@" + where,
+            b"/@" + where + b"/",
+            b"//" + where + b"/",
+            b"///" + where + b"/",
+            b"/\\" + where + b"/",
+            b"http://" + where + b"/",
+            b"http://a@" + where + b"/",
+            b"/?@" + where + b"/",
+        ):
+            for method in (b"GET", b"OPTIONS"):
+                async with connected(pair.follower.url) as wire:
+                    await wire.send(method + b" " + target + b" HTTP/1.1\r\nHost: " + where + b"\r\n\r\n")
+                    assert (await wire.answer()).status in (200, 400, 403, 404, 405), target
+        assert not asked.is_set()
+
+
 async def test_a_field_given_twice_does_not_add_to_what_a_replica_says(tmp_path: Path) -> None:
     async with serve_pair(tmp_path) as pair, connected(pair.follower.url) as wire:
         for name in (b"Podline-Replica-Listener", b"PODLINE-REPLICA-LISTENER", b"podline-replica-listener"):

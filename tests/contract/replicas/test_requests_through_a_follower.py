@@ -136,6 +136,39 @@ async def test_an_answer_is_the_same_as_the_leader_s_own(tmp_path: Path) -> None
             assert (again.status_code, again.content) == (304, b"")
 
 
+TARGETS = [
+    b"OPTIONS *",
+    b"OPTIONS *.example.com/",
+    b"CONNECT localhost:443",
+    b"GET http://other:80/livez?a",
+    b"GET http://other?a",
+    b"GET /livez?a#b",
+    b"GET /livez?",
+    b"GET /livez?\\a[]^{}",
+    b'GET /a"b<c>|d^`{}[',
+    b"GET /../../livez",
+    b"GET /a/../livez",
+    b"GET /\\..\\livez",
+    b"GET //[::1/",
+    b"GET ///@a:b/",
+    b"GET /%00",
+    b"GET /\xc3\xa9",
+    b"PROPFIND /livez",
+    b"TRACE /livez",
+]
+
+
+async def test_an_odd_target_is_answered_as_the_leader_answers_it(tmp_path: Path) -> None:
+    async with serve_pair(tmp_path) as pair:
+        for target in TARGETS:
+            answers = []
+            for url in (pair.follower.url, pair.leader.url):
+                async with connected(url) as wire:
+                    await wire.send(target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                    answers.append(await wire.answer())
+            assert (answers[0].status, answers[0].body) == (answers[1].status, answers[1].body), target
+
+
 async def test_the_limits_of_a_request_are_the_same(tmp_path: Path) -> None:
     async with serve_pair(tmp_path) as pair:
         json = {"content-type": "application/json"}
