@@ -245,8 +245,13 @@ async def _return(answer: aiohttp.ClientResponse, send: Send) -> None:
 
 
 def _url(address: str, scope: Scope) -> URL:
-    """Return the URL with path and query exactly as the client has written them."""
+    """Return the URL with path and query exactly as the client has written them.
+
+    A target such as `*@example.com` has no slash, and must not become a part of the address.
+    """
     path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+    if not path.startswith("/"):
+        path = f"/{path}"
     return URL(f"http://{address}{path}{'?' if query else ''}{query}", encoded=True)
 
 

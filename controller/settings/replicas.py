@@ -31,7 +31,6 @@ class ReplicaSettings(Group):
         "The IP address at which other controllers of this installation reach this one; in a cluster, that "
         "of its pod. One of them leads, and the others pass requests on to it. By default this is the only "
         "controller. Needs PODLINE_RUNTIME=kubernetes, and the same PODLINE_SECRET for all of them.",
-        example="10.0.0.5",
     )
     port: int = variable(
         "PODLINE_REPLICAS_PORT",

@@ -139,10 +139,12 @@ class LimitedProtocol(HttpToolsProtocol):
         return self._part is not _Part.NONE or self._ignored > 0
 
     def stranger_waits_since(self) -> float | None:
-        """Return since when this connection has been idle; None if it isn't, or has shown a key.
+        """Return since when this connection has been idle; None if it isn't, has shown a key or was given up.
 
         A proxy's connection is idle only with half a request: without any it waits for the next caller.
         """
+        if not self._admission.is_open:
+            return None
         if self._part is _Part.BODY:
             is_waiting = not self._admission.is_known and self._is_first_half()
         elif self._part is _Part.HEAD:
