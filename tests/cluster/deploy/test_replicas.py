@@ -29,6 +29,18 @@ def of_kind(documents: list[dict[str, Any]], kind: str, name: str) -> dict[str, 
     return found
 
 
+async def install_controllers(plane: ControlPlane, overlay: str, namespace: str) -> str:
+    """Apply the overlay's controllers, on nodes that run nothing; the path of their budget."""
+    documents = await rendered(plane, overlay, namespace)
+    deployment = of_kind(documents, "Deployment", "podline")
+    # Its class is the whole cluster's.
+    deployment["spec"]["template"]["spec"].pop("priorityClassName", None)
+    account = of_kind(documents, "ServiceAccount", "podline-controller")
+    budget = of_kind(documents, "PodDisruptionBudget", "podline-controller")
+    await apply(plane, [account, deployment, budget])
+    return f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets/podline-controller"
+
+
 @each_overlay
 async def test_each_overlay_has_as_many_controllers_as_its_nodes_are_good_for(
     plane: ControlPlane, namespace: str, overlay: str
@@ -76,14 +88,9 @@ async def test_controllers_reach_each_other_and_no_service_leads_there(
 @each_overlay
 async def test_one_controller_at_a_time_is_evicted(plane: ControlPlane, namespace: str, overlay: str) -> None:
     """Also where there is only one: a drain would never end otherwise."""
-    documents = await rendered(plane, overlay, namespace)
     wanted = REPLICAS[overlay]
-    deployment = of_kind(documents, "Deployment", "podline")
-    # No pod of it needs what only an operator has: its priority class.
-    deployment["spec"]["template"]["spec"].pop("priorityClassName", None)
-    await apply(plane, [deployment, of_kind(documents, "PodDisruptionBudget", "podline-controller")])
-    budget = f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets/podline-controller"
 
+    budget = await install_controllers(plane, overlay, namespace)
     known = await plane.until(budget, lambda found: found.get("status", {}).get("currentHealthy") == wanted)
 
     assert known["status"]["disruptionsAllowed"] == 1
@@ -93,10 +100,7 @@ async def test_one_controller_at_a_time_is_evicted(plane: ControlPlane, namespac
 async def test_the_second_of_two_controllers_is_not_evicted_before_the_first_has_been_replaced(
     plane: ControlPlane, namespace: str
 ) -> None:
-    documents = await rendered(plane, "selfhosted", namespace)
-    deployment = of_kind(documents, "Deployment", "podline")
-    await apply(plane, [deployment, of_kind(documents, "PodDisruptionBudget", "podline-controller")])
-    budget = f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets/podline-controller"
+    budget = await install_controllers(plane, "selfhosted", namespace)
     await plane.until(budget, lambda found: found.get("status", {}).get("disruptionsAllowed") == 1)
     pods = (await plane.api("GET", f"/api/v1/namespaces/{namespace}/pods"))["items"]
 
