@@ -35,8 +35,10 @@ NOW: Final = Row(
             "Ready",
             "1 while calls can start: a controller leads and is ready. /readyz says why they can't.",
             COUNT,
-            "min(max by (namespace) ("
-            "podline_ready{SCOPE} * on (namespace, job, instance) podline_leader{SCOPE}))",
+            # What standbys say counts for nothing, and without a leader the answer is 0.
+            "min(max by (namespace) (podline_ready{SCOPE}"
+            " unless on (namespace, job, instance) podline_leader{SCOPE} == 0"
+            " or 0 * podline_ready{SCOPE}))",
             (1,),
             at_least=True,
         ),
