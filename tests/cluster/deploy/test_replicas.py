@@ -16,7 +16,7 @@ from testing.cluster.site import BASE
 
 REPLICAS = {"base": 1, "kind": 1, "production": 2, "selfhosted": 2}
 CONTROLLER = {"app.kubernetes.io/name": "podline-controller"}
-HELD = {
+HELD: dict[str, dict[str, Any]] = {
     "metadata": {"annotations": {"podline.dev/address": "10.0.0.5:7862", "podline.dev/version": "1"}},
     "spec": {"holderIdentity": "podline-1_0badcafe", "leaseDurationSeconds": 4, "leaseTransitions": 3},
 }

@@ -117,7 +117,8 @@ def test_production_s_quota_has_room_for_its_capacity_and_for_its_controllers_du
     [container] = patch["spec"]["template"]["spec"]["containers"]
     capacity = next(int(each["value"]) for each in container["env"] if each["name"] == "PODLINE_CAPACITY")
     hard = quota["spec"]["hard"]
-    controllers = patch["spec"]["replicas"] + deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+    controllers: int = patch["spec"]["replicas"]
+    controllers += deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
 
     def needed(kind: str, resource: str) -> float:
         bot, controller = (
