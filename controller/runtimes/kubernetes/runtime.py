@@ -174,8 +174,7 @@ class KubernetesRuntime:
         if bot.job is None or bot.job_is_gone:
             self._tracker.recorded(session)
         elif self._recorder.put(session):
-            work = self._recorder.write(session.launch_id, bot.job.metadata.uid)
-            self._tracker.start(work, session.id)
+            self._tracker.start(self._recorder.write(bot, bot.job), session.id)
 
     async def logs(self, launch_id: str, *, follow: bool) -> AsyncIterator[bytes]:
         return await read_log(self._client, self._tracker.find(launch_id), follow=follow)
