@@ -35,6 +35,7 @@ _SPREAD_SECONDS: Final = 0.2
 _RETRY_SECONDS: Final = 0.25
 _LONGEST_WATCH_PAUSE_SECONDS: Final = 1.0
 _RELEASE_SECONDS: Final = 2.0
+_NO_LEASE: Final = f"There is no Lease {NAME}: apply deploy/base, which it is part of."
 _CONFLICT: Final = 409
 
 
@@ -98,6 +99,8 @@ class LeaseElection:
         return None if at is None else self._clock.monotonic() - at
 
     def problem(self) -> str | None:
+        if self._is_known and self._seen is None:
+            return _NO_LEASE
         return self._problem or self._watch.health.not_ready_reason
 
     def may_write(self) -> bool:
@@ -189,9 +192,9 @@ class LeaseElection:
                     await self._changed.wait()
 
     def _why_free(self) -> TakeoverCause | None:
-        if not self._is_known or self._why_unfit() is not None:
+        if self._seen is None or self._why_unfit() is not None:
             return None
-        if self._seen is None or self._seen.spec.renew_time is None:
+        if self._seen.spec.renew_time is None:
             return TakeoverCause.START
         if self._seen.holder is None:
             return TakeoverCause.HANDOVER
@@ -202,12 +205,10 @@ class LeaseElection:
         return TakeoverCause.EXPIRY if age is not None and age > DURATION_SECONDS else None
 
     async def _take(self, cause: TakeoverCause) -> None:
+        if self._seen is None:
+            return
         sent = self._clock.monotonic()
-        former = self._seen
-        if former is None:
-            lease = await self._leases.create(self._clock.now())
-        else:
-            lease = await self._leases.take(former, self._clock.now())
+        lease = await self._leases.take(self._seen, self._clock.now())
         self._seen = lease
         self._problem = None
         self._tenure.renewed(sent)

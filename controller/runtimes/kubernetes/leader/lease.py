@@ -100,16 +100,6 @@ class Leases:
                 return None
             raise
 
-    async def create(self, now: datetime) -> Lease:
-        """Create it, held by this controller. It is refused as taken if there is one."""
-        body = {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {"name": NAME, "annotations": self._annotations()},
-            "spec": self._spec(now, transitions=0),
-        }
-        return await self.api.read("POST", self.collection, Lease, body=body)
-
     async def take(self, seen: Lease, now: datetime) -> Lease:
         """Take it, if nobody has changed it since it was seen; it is refused as a conflict otherwise."""
         body = {
