@@ -20,4 +20,4 @@ LISTENER: Final = PREFIX + b"listener"
 """The listener that the client has reached: `public` or `bots`."""
 
 REFUSED: Final = PREFIX + b"refused"
-"""In an answer: why a request was not served, so that it can safely be sent again. See `Refusal`."""
+"""In an answer: why a request was not served, so that it can safely be sent again. See `ReplicaRefusal`."""

@@ -23,7 +23,7 @@ FROM_REPLICA: Final = "podline.from_replica"
 """The key in the ASGI scope of requests that another controller has passed on; its value is True."""
 
 
-class Refusal(StrEnum):
+class ReplicaRefusal(StrEnum):
     """Why a request that another controller passed on was not served; the value of REFUSED."""
 
     TOKEN = "token"  # noqa: S105 - not a token
@@ -34,7 +34,9 @@ class Refusal(StrEnum):
     """This controller does not lead."""
 
 
-async def refuse(why: Refusal, error: ControllerError, scope: Scope, receive: Receive, send: Send) -> None:
+async def refuse(
+    why: ReplicaRefusal, error: ControllerError, scope: Scope, receive: Receive, send: Send
+) -> None:
     """Answer another controller so that it knows that its request was not served."""
     await problem(error, {REFUSED.decode(): why})(scope, receive, send)
 
@@ -74,10 +76,10 @@ class FromReplicas:
         if self._port is None or port_of(scope) != self._port:
             await self._app(scope, receive, send)
         elif not self._is_replica_token(said.get(TOKEN, "")):
-            await refuse(Refusal.TOKEN, Unauthorized(), scope, receive, send)
+            await refuse(ReplicaRefusal.TOKEN, Unauthorized(), scope, receive, send)
         elif (listener := said.get(LISTENER, "")) not in self._listeners or scope["path"] == METRICS:
             # Each controller has metrics of its own.
-            await refuse(Refusal.LISTENER, NotFound(), scope, receive, send)
+            await refuse(ReplicaRefusal.LISTENER, NotFound(), scope, receive, send)
         else:
             self._restore(scope, said, self._listeners[listener])
             await self._app(scope, receive, send)
