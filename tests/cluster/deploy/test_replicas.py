@@ -72,7 +72,7 @@ async def test_controllers_reach_each_other_and_no_service_leads_there(
     [container] = of_kind(documents, "Deployment", "podline")["spec"]["template"]["spec"]["containers"]
     [port] = [each for each in container["ports"] if each["name"] == "replicas"]
     [address] = [each for each in container["env"] if each["name"] == "PODLINE_REPLICA_ADDRESS"]
-    policy = of_kind(documents, "NetworkPolicy", "podline-controller")["spec"]
+    policy = of_kind(documents, "NetworkPolicy", "podline-controller-replicas")["spec"]
     services = [each for each in documents if each["kind"] == "Service"]
     targets = {each["targetPort"] for service in services for each in service["spec"]["ports"]}
 
@@ -80,8 +80,10 @@ async def test_controllers_reach_each_other_and_no_service_leads_there(
     named = [{"port": "replicas", "protocol": "TCP"}]
     assert port["containerPort"] == 7862
     assert address["valueFrom"] == {"fieldRef": {"fieldPath": "status.podIP"}}
-    assert {"from": peers, "ports": named} in policy["ingress"]
-    assert policy["egress"] == [{"to": peers, "ports": named}]
+    assert (policy["ingress"], policy["egress"]) == (
+        [{"from": peers, "ports": named}],
+        [{"to": peers, "ports": named}],
+    )
     assert targets.isdisjoint({"replicas", 7862})
 
 
