@@ -78,7 +78,7 @@ async def test_a_site_comes_up_and_a_second_time_leaves_its_secrets_as_they_are(
     assert [each["status"].get("readyReplicas") for each in deployments["items"]] == [1] * len(DEPLOYED)
     changed = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
     # kubectl says so of every budget: its selector is replaced, by the same.
-    assert changed <= {"poddisruptionbudget.policy/podline-bot"}
+    assert changed <= {f"poddisruptionbudget.policy/podline-{each}" for each in ("bot", "controller")}
     assert await secrets(plane) == made
     assert made.keys() == {
         *("podline-controller", "podline-admin-key", "podline-keys", "podline-web"),
