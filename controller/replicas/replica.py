@@ -8,8 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
-from controller.core.leadership import Leadership
+from controller.core.leadership import Leadership, Takeover
 from controller.core.primitives.clock import Clock
+from controller.core.primitives.flag import Flag
 from controller.replicas.metrics import ReplicaMetrics
 from controller.supervision.supervisor import Supervisor
 
@@ -24,6 +25,9 @@ LEADERLESS_SECONDS: Final = 10.0
 SETTLE_SECONDS: Final = 5.0
 """How long requests wait for a leader that has just taken over to know all sessions."""
 
+_STOP_SECONDS: Final = 1.0
+"""How long a leader that hands over waits for its supervisor, which writes nothing any more after that."""
+
 _NEXT_LEADER_SECONDS: Final = 3.0
 _LINGER_SECONDS: Final = 2.0
 """How long a former leader passes requests on: about as long as a Service may still send it some."""
@@ -34,6 +38,7 @@ _STALL_SECONDS: Final = 5.0
 
 _UNREACHED: Final = "This standby can't reach the leader at {}."
 _LEADERLESS: Final = "No controller has led for {:.0f} seconds."
+_NEVER_LED: Final = "No controller that leads has been seen yet."
 
 
 class LeaderLink(Protocol):
@@ -84,8 +89,10 @@ class Replica:
         self._has_settled = False
         self._is_over = False
         self._is_leaving = False
-        self._leaderless_since: float | None = clock.monotonic()
+        self._has_seen_leader = False
+        self._leaderless_since: float | None = None
         self._unreached: str | None = None
+        self._changed = Flag()
 
     # --- what others ask ---
 
@@ -96,7 +103,9 @@ class Replica:
     @property
     def serves(self) -> bool:
         """Whether requests are served here right now."""
-        return not self._is_leaving and self._leadership.may_write() and self._has_settled
+        # The only controller has nobody to pass requests on to, and its bots report until they have left.
+        is_leaving = self._is_leaving and not self._leadership.is_sole
+        return not is_leaving and self._leadership.may_write() and self._has_settled
 
     @property
     def leader_address(self) -> str | None:
@@ -110,7 +119,8 @@ class Replica:
         return not self._supervisor.started.is_set() or self._is_leaving or self._supervisor.is_alive()
 
     def reaches_leader(self) -> bool:
-        return self.leads() or (self._unreached is None and self._leaderless_since is None)
+        is_reached = self._unreached is None and self._leaderless_since is None
+        return self.leads() or (self._has_seen_leader and is_reached)
 
     def not_ready_reason(self) -> str | None:
         """Return why no session can be started by way of this replica, as a sentence; None if one can."""
@@ -129,13 +139,15 @@ class Replica:
             return _UNREACHED.format(self._unreached)
         since = self._leaderless_since
         seconds = 0.0 if since is None else self._clock.monotonic() - since
-        if seconds <= LEADERLESS_SECONDS:
+        if self._has_seen_leader and seconds <= LEADERLESS_SECONDS:
             return None
-        return f"{_LEADERLESS.format(seconds)} {self._leadership.problem() or ''}".rstrip()
+        # Without ever having seen one, it may lack the rights to: it must not take the place of one that serves.
+        sentence = _LEADERLESS.format(seconds) if self._has_seen_leader else _NEVER_LED
+        return f"{sentence} {self._leadership.problem() or ''}".rstrip()
 
     async def changed(self) -> None:
-        """Wait until leadership has changed."""
-        await self._leadership.changed()
+        """Wait until leadership has changed, or requests are served here."""
+        await self._changed.wait()
 
     async def drain(self, is_draining: bool) -> None:  # noqa: FBT001 - a state, not an option
         """Have sessions started no more, here and by the next leader, or have them started again.
@@ -150,21 +162,32 @@ class Replica:
 
     async def run(self) -> None:
         """Take part in the election, and run the supervisor while this replica leads."""
-        async with asyncio.TaskGroup() as tasks:
-            electing = tasks.create_task(self._take_part())
-            checking = tasks.create_task(self._keep_checking())
-            if not self._leadership.is_leading:
-                self.started.set()
-            takeover = await self._leadership.acquired()
-            began = self._clock.monotonic()
-            self._supervisor.is_draining = takeover.is_draining
-            self._metrics.took_over(takeover.cause)
-            self._supervising = tasks.create_task(self._supervisor.run())
-            await self._supervisor.started.wait()
-            await self._settle(began)
-            await self._watch_for_stalls()
-            electing.cancel()
-            checking.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._take_part())
+                tasks.create_task(self._keep_checking())
+                tasks.create_task(self._announce_changes())
+                if not self._leadership.is_leading:
+                    self.started.set()
+                takeover = await self._leadership.acquired()
+                if not self._is_leaving:
+                    self._supervising = tasks.create_task(self._supervisor.run())
+                    await self._lead(takeover)
+        finally:
+            self._is_over = True
+
+    async def _lead(self, takeover: Takeover) -> None:
+        began = self._clock.monotonic()
+        self._supervisor.is_draining = takeover.is_draining
+        self._metrics.took_over(takeover.cause)
+        await self._supervisor.started.wait()
+        await self._settle(began)
+        await self._watch_for_stalls()
+
+    async def _announce_changes(self) -> None:
+        while True:
+            await self._leadership.changed()
+            self._changed.wake()
 
     async def _take_part(self) -> None:
         await self._leadership.run()
@@ -181,6 +204,7 @@ class Replica:
                     while not self._supervisor.can_launch():  # noqa: ASYNC110 - many parts decide it
                         await asyncio.sleep(_LOOK_SECONDS)
         self._has_settled = True
+        self._changed.wake()
         self.started.set()
         self._metrics.served_after(self._clock.monotonic() - began)
 
@@ -190,7 +214,7 @@ class Replica:
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             if not self._leadership.may_write():
-                stalled_at = stalled_at or self._clock.monotonic()
+                stalled_at = self._clock.monotonic() if stalled_at is None else stalled_at
             elif stalled_at is not None:
                 if (seconds := self._clock.monotonic() - stalled_at) > _STALL_SECONDS:
                     self._supervisor.excuse_silence(seconds)
@@ -211,9 +235,11 @@ class Replica:
 
     async def _check(self, address: str | None) -> None:
         if address is None:
-            self._leaderless_since = self._leaderless_since or self._clock.monotonic()
+            if self._leaderless_since is None:
+                self._leaderless_since = self._clock.monotonic()
             self._unreached = None
             return
+        self._has_seen_leader = True
         self._leaderless_since = None
         is_reached = await self._link.reaches(address)
         if not is_reached and self._unreached is None:
@@ -231,13 +257,15 @@ class Replica:
             return
         self._is_leaving = True
         await self._supervisor.close()
-        if self._leadership.is_sole or not self._leadership.is_leading:
+        if self._leadership.is_sole:
             return
+        has_led = self._leadership.is_leading
         if self._supervising is not None:
             self._supervising.cancel()
-            await asyncio.wait([self._supervising])
+            await asyncio.wait([self._supervising], timeout=_STOP_SECONDS)
         await self._leadership.hand_over()
-        await self._linger()
+        if has_led:
+            await self._linger()
 
     async def _linger(self) -> None:
         with suppress(TimeoutError):
