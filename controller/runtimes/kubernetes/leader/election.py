@@ -86,7 +86,7 @@ class LeaseElection:
         self._tried: TakeoverCause | None = None
         self._takeover: Takeover | None = None
         self._changed = Flag()
-        self._is_lost = False
+        self._is_lost = asyncio.Event()
 
     @property
     def is_leading(self) -> bool:
@@ -119,13 +119,14 @@ class LeaseElection:
 
     async def run(self) -> None:
         async with self._leases.api, asyncio.TaskGroup() as tasks:
-            tasks_of_standby = [
+            under_way = [
                 tasks.create_task(self._follow()),
                 tasks.create_task(self._watch_lease()),
             ]
             await self._take_when_free()
-            await self._keep_renewing()
-            for task in tasks_of_standby:
+            under_way.append(tasks.create_task(self._keep_renewing()))
+            await self._is_lost.wait()
+            for task in under_way:
                 task.cancel()
 
     async def keep_draining(self, is_draining: bool) -> None:  # noqa: FBT001 - the one thing it keeps
@@ -137,7 +138,7 @@ class LeaseElection:
     async def hand_over(self) -> None:
         self._tenure.has_ended = True
         self._changed.wake()
-        if self._tried is None or self._is_lost:
+        if self._tried is None or self._is_lost.is_set():
             return
         try:
             # A request that takes the Lease may be under way.
@@ -250,13 +251,11 @@ class LeaseElection:
     # --- holding it ---
 
     async def _keep_renewing(self) -> None:
-        """Renew the Lease until it is found to be lost. After a hand-over, wait to be cancelled."""
+        """Renew the Lease until it is lost or handed over."""
         async with asyncio.TaskGroup() as renewals:
             while self.is_leading:
                 renewals.create_task(self._renew())
                 await asyncio.sleep(RENEW_SECONDS)
-        if not self._is_lost:
-            await asyncio.get_running_loop().create_future()
 
     async def _renew(self) -> None:
         sent = self._clock.monotonic()
@@ -265,10 +264,12 @@ class LeaseElection:
         except NotHolder as error:
             if self.is_leading:
                 log.warning("lead lost", extra={"error": str(error)})
-                self._tenure.has_ended = self._is_lost = True
+                self._tenure.has_ended = True
+                self._is_lost.set()
                 self._changed.wake()
         except ApiError as error:
-            self._note_problem("lease not renewed", error)
+            if self.is_leading:
+                self._note_problem("lease not renewed", error)
         else:
             if self._tenure.renewed(sent):
                 if self._problem is not None:
