@@ -34,7 +34,7 @@ _LINGER_SECONDS: Final = 2.0
 
 _LOOK_SECONDS: Final = 0.02
 _STALL_SECONDS: Final = 5.0
-"""A leader that could not write for longer than this has missed reports, which is not its bots' fault."""
+"""A leader that has not been able to write for longer than this misses reports, which is not its bots' fault."""
 
 _UNREACHED: Final = "This standby can't reach the leader at {}."
 _LEADERLESS: Final = "No controller has led for {:.0f} seconds."
@@ -209,16 +209,17 @@ class Replica:
         self._metrics.served_after(self._clock.monotonic() - began)
 
     async def _watch_for_stalls(self) -> None:
-        """Excuse the silence of bots that could not report while this leader could not renew its Lease."""
-        stalled_at: float | None = None
+        """Excuse the silence of bots that can't report while this leader can't renew its Lease."""
+        wrote_at = checked_at = self._clock.monotonic()
         while True:
             await asyncio.sleep(CHECK_SECONDS)
-            if not self._leadership.may_write():
-                stalled_at = self._clock.monotonic() if stalled_at is None else stalled_at
-            elif stalled_at is not None:
-                if (seconds := self._clock.monotonic() - stalled_at) > _STALL_SECONDS:
-                    self._supervisor.excuse_silence(seconds)
-                stalled_at = None
+            now = self._clock.monotonic()
+            if self._leadership.may_write():
+                wrote_at = now
+            elif now - wrote_at > _STALL_SECONDS:
+                # While it lasts: its watchdog would give them up before it can write again.
+                self._supervisor.excuse_silence(now - checked_at)
+            checked_at = now
 
     async def _keep_checking(self) -> None:
         """Keep track of whether the leader is reached, and of those who lead no longer."""

@@ -10,12 +10,18 @@ from controller.core.errors import RuntimeUnavailable
 from controller.core.leadership import TakeoverCause
 from controller.core.start_request import StartRequest
 from controller.replicas.replica import CHECK_SECONDS, LEADERLESS_SECONDS, SETTLE_SECONDS
+from podline.contract.messages import BotTimeline, Report
+from podline.contract.reasons import Phase, Reason
+from podline.contract.usage import Usage
 from testing.fakes.controllers.clockwork import at_once
 from tests.unit.controller.replicas.standing import ANOTHER, OTHER, Stand, standing
 
 LED_FAR_AWAY = f"This standby can't reach the leader at {OTHER}."
 CAN_NOT_RENEW = "This controller leads, but can't renew its Lease at the API server."
 LEAVING = "The controller is shutting down."
+JOINED = Report(
+    seq=1, acked=0, events=[], totals=Usage(), timeline=BotTimeline(now=2.0, process_up=0.5, joined=1.0)
+)
 FAILED = "The controller has failed and must be restarted."
 
 
@@ -182,18 +188,32 @@ async def test_a_leader_that_can_renew_again_serves_again() -> None:
 async def test_bots_that_could_not_report_while_the_leader_could_not_renew_are_not_given_up() -> None:
     async with standing() as stand:
         await stand.leads()
-        await stand.supervisor.start(StartRequest(user_id="ana"))
+        await stand.supervisor.start(StartRequest(user_id="ana", max_duration_seconds=1800))
         [record] = stand.supervisor.registry.running()
-        record.heard(asyncio.get_running_loop().time())
-        heard = record.heard_at
+        stand.supervisor.report(record.session.launch_id, JOINED)
+        stand.leadership.lapses()
+        await passes(10 * 60)
+        stand.leadership.resumes()
+        await passes(5)
+
+        assert record.session.phase is Phase.LIVE
+        assert stand.runtime.stopped == []
+
+
+@at_once
+async def test_a_bot_that_stays_silent_after_that_is_stopped() -> None:
+    async with standing() as stand:
+        await stand.leads()
+        await stand.supervisor.start(StartRequest(user_id="ana", max_duration_seconds=1800))
+        [record] = stand.supervisor.registry.running()
+        stand.supervisor.report(record.session.launch_id, JOINED)
         stand.leadership.lapses()
         await passes(60)
         stand.leadership.resumes()
-        await passes(2 * CHECK_SECONDS)
+        await stand.until(lambda: record.session.phase.is_end)
 
-        assert heard is not None
-        assert record.session.phase.is_end is False
-        assert stand.runtime.stopped == []
+        assert record.session.ending is not None
+        assert record.session.ending.reason is Reason.UNRESPONSIVE
 
 
 @at_once
@@ -376,7 +396,7 @@ async def test_the_only_controller_leads_from_the_start() -> None:
 async def test_the_only_controller_serves_its_bots_until_they_have_left() -> None:
     async with standing(is_sole=True) as stand:
         stand.runtime.stubborn = True
-        started = await stand.supervisor.start(StartRequest(user_id="ana"))
+        started = await stand.supervisor.start(StartRequest(user_id="ana", max_duration_seconds=1800))
         leaving = asyncio.create_task(stand.replica.close())
         await stand.until(lambda: stand.runtime.stopped)
         assert stand.replica.serves
