@@ -143,4 +143,5 @@ def _supervisor(settings: Settings, parts: Parts, ice: IceServers) -> Supervisor
         most_budget=Budget(
             tokens=budgets.max_tokens or budgets.tokens, cost=budgets.max_cost or budgets.cost
         ),
+        may_write=parts.leadership.may_write,
     )

@@ -72,7 +72,7 @@ class Leadership(Protocol):
         """Have the next leader know whether sessions may be started. Raises RuntimeUnavailable."""
 
     async def hand_over(self) -> None:
-        """Give up the lead, so that another controller takes over at once. Harmless without the lead."""
+        """Give up the lead for good, so that another controller takes over at once. A standby stands back."""
 
 
 class SoleController:

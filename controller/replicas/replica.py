@@ -8,8 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
-from controller.core.leadership import Leadership
+from controller.core.leadership import Leadership, Takeover
 from controller.core.primitives.clock import Clock
+from controller.core.primitives.flag import Flag
 from controller.replicas.metrics import ReplicaMetrics
 from controller.supervision.supervisor import Supervisor
 
@@ -24,16 +25,20 @@ LEADERLESS_SECONDS: Final = 10.0
 SETTLE_SECONDS: Final = 5.0
 """How long requests wait for a leader that has just taken over to know all sessions."""
 
+_STOP_SECONDS: Final = 1.0
+"""How long a leader that hands over waits for its supervisor, which writes nothing any more after that."""
+
 _NEXT_LEADER_SECONDS: Final = 3.0
 _LINGER_SECONDS: Final = 2.0
 """How long a former leader passes requests on: about as long as a Service may still send it some."""
 
 _LOOK_SECONDS: Final = 0.02
 _STALL_SECONDS: Final = 5.0
-"""A leader that could not write for longer than this has missed reports, which is not its bots' fault."""
+"""A leader that has not been able to write for longer than this misses reports, which is not its bots' fault."""
 
 _UNREACHED: Final = "This standby can't reach the leader at {}."
 _LEADERLESS: Final = "No controller has led for {:.0f} seconds."
+_NEVER_LED: Final = "No controller that leads has been seen yet."
 
 
 class LeaderLink(Protocol):
@@ -84,8 +89,10 @@ class Replica:
         self._has_settled = False
         self._is_over = False
         self._is_leaving = False
-        self._leaderless_since: float | None = clock.monotonic()
+        self._has_seen_leader = False
+        self._leaderless_since: float | None = None
         self._unreached: str | None = None
+        self._changed = Flag()
 
     # --- what others ask ---
 
@@ -101,7 +108,9 @@ class Replica:
     @property
     def serves(self) -> bool:
         """Whether requests are served here right now."""
-        return not self._is_leaving and self._leadership.may_write() and self._has_settled
+        # The only controller has nobody to pass requests on to, and its bots report until they have left.
+        is_leaving = self._is_leaving and not self._leadership.is_sole
+        return not is_leaving and self._leadership.may_write() and self._has_settled
 
     @property
     def leader_address(self) -> str | None:
@@ -115,7 +124,8 @@ class Replica:
         return not self._supervisor.started.is_set() or self._is_leaving or self._supervisor.is_alive()
 
     def reaches_leader(self) -> bool:
-        return self.leads() or (self._unreached is None and self._leaderless_since is None)
+        is_reached = self._unreached is None and self._leaderless_since is None
+        return self.leads() or (self._has_seen_leader and is_reached)
 
     def not_ready_reason(self) -> str | None:
         """Return why no session can be started by way of this replica, as a sentence; None if one can."""
@@ -134,13 +144,15 @@ class Replica:
             return _UNREACHED.format(self._unreached)
         since = self._leaderless_since
         seconds = 0.0 if since is None else self._clock.monotonic() - since
-        if seconds <= LEADERLESS_SECONDS:
+        if self._has_seen_leader and seconds <= LEADERLESS_SECONDS:
             return None
-        return f"{_LEADERLESS.format(seconds)} {self._leadership.problem() or ''}".rstrip()
+        # Without ever having seen one, it may lack the rights to: it must not take the place of one that serves.
+        sentence = _LEADERLESS.format(seconds) if self._has_seen_leader else _NEVER_LED
+        return f"{sentence} {self._leadership.problem() or ''}".rstrip()
 
     async def changed(self) -> None:
-        """Wait until leadership has changed."""
-        await self._leadership.changed()
+        """Wait until leadership has changed, or requests are served here."""
+        await self._changed.wait()
 
     async def drain(self, is_draining: bool) -> None:  # noqa: FBT001 - a state, not an option
         """Have sessions started no more, here and by the next leader, or have them started again.
@@ -155,21 +167,32 @@ class Replica:
 
     async def run(self) -> None:
         """Take part in the election, and run the supervisor while this replica leads."""
-        async with asyncio.TaskGroup() as tasks:
-            electing = tasks.create_task(self._take_part())
-            checking = tasks.create_task(self._keep_checking())
-            if not self._leadership.is_leading:
-                self.started.set()
-            takeover = await self._leadership.acquired()
-            began = self._clock.monotonic()
-            self._supervisor.is_draining = takeover.is_draining
-            self._metrics.took_over(takeover.cause)
-            self._supervising = tasks.create_task(self._supervisor.run())
-            await self._supervisor.started.wait()
-            await self._settle(began)
-            await self._watch_for_stalls()
-            electing.cancel()
-            checking.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._take_part())
+                tasks.create_task(self._keep_checking())
+                tasks.create_task(self._announce_changes())
+                if not self._leadership.is_leading:
+                    self.started.set()
+                takeover = await self._leadership.acquired()
+                if not self._is_leaving:
+                    self._supervising = tasks.create_task(self._supervisor.run())
+                    await self._lead(takeover)
+        finally:
+            self._is_over = True
+
+    async def _lead(self, takeover: Takeover) -> None:
+        began = self._clock.monotonic()
+        self._supervisor.is_draining = takeover.is_draining
+        self._metrics.took_over(takeover.cause)
+        await self._supervisor.started.wait()
+        await self._settle(began)
+        await self._watch_for_stalls()
+
+    async def _announce_changes(self) -> None:
+        while True:
+            await self._leadership.changed()
+            self._changed.wake()
 
     async def _take_part(self) -> None:
         await self._leadership.run()
@@ -186,20 +209,22 @@ class Replica:
                     while not self._supervisor.can_launch():  # noqa: ASYNC110 - many parts decide it
                         await asyncio.sleep(_LOOK_SECONDS)
         self._has_settled = True
+        self._changed.wake()
         self.started.set()
         self._metrics.served_after(self._clock.monotonic() - began)
 
     async def _watch_for_stalls(self) -> None:
-        """Excuse the silence of bots that could not report while this leader could not renew its Lease."""
-        stalled_at: float | None = None
+        """Excuse the silence of bots that can't report while this leader can't renew its Lease."""
+        wrote_at = checked_at = self._clock.monotonic()
         while True:
             await asyncio.sleep(CHECK_SECONDS)
-            if not self._leadership.may_write():
-                stalled_at = stalled_at or self._clock.monotonic()
-            elif stalled_at is not None:
-                if (seconds := self._clock.monotonic() - stalled_at) > _STALL_SECONDS:
-                    self._supervisor.excuse_silence(seconds)
-                stalled_at = None
+            now = self._clock.monotonic()
+            if self._leadership.may_write():
+                wrote_at = now
+            elif now - wrote_at > _STALL_SECONDS:
+                # While it lasts: its watchdog would give them up before it can write again.
+                self._supervisor.excuse_silence(now - checked_at)
+            checked_at = now
 
     async def _keep_checking(self) -> None:
         """Keep track of whether the leader is reached, and of those who lead no longer."""
@@ -216,9 +241,11 @@ class Replica:
 
     async def _check(self, address: str | None) -> None:
         if address is None:
-            self._leaderless_since = self._leaderless_since or self._clock.monotonic()
+            if self._leaderless_since is None:
+                self._leaderless_since = self._clock.monotonic()
             self._unreached = None
             return
+        self._has_seen_leader = True
         self._leaderless_since = None
         is_reached = await self._link.reaches(address)
         if not is_reached and self._unreached is None:
@@ -235,14 +262,17 @@ class Replica:
         if self._is_leaving:
             return
         self._is_leaving = True
-        hands_over = self._leadership.is_leading and not self._leadership.is_sole
+        has_led = self._leadership.is_leading
         await self._supervisor.close()
-        if hands_over:
-            await self._leadership.hand_over()
+        # Without waiting for rooms to be closed, which their provider may take its time for.
+        await self._leadership.hand_over()
         await self._supervisor.finish()
-        if hands_over:
-            if self._supervising is not None:
-                self._supervising.cancel()
+        if self._leadership.is_sole:
+            return
+        if self._supervising is not None:
+            self._supervising.cancel()
+            await asyncio.wait([self._supervising], timeout=_STOP_SECONDS)
+        if has_led:
             await self._linger()
 
     async def _linger(self) -> None:

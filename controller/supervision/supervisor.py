@@ -70,7 +70,9 @@ class Supervisor:
         agents: Agents | None = None,
         preflight: Preflight = no_preflight,
         most_budget: Budget = NO_BUDGET,
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`may_write` returns False while another controller may be in charge of the same sessions."""
         self.registry = registry
         self.limits = limits
         self.agents = agents or BuiltInAgents()
@@ -85,6 +87,7 @@ class Supervisor:
         self._credentials = credentials or Credentials()
         self._tasks: asyncio.TaskGroup | None = None
         self._is_closing = False
+        self._may_write = may_write
         self._acceptance = Acceptance(
             agents=self.agents,
             preflight=preflight,
@@ -172,6 +175,9 @@ class Supervisor:
             return "The controller has failed and must be restarted."
         if self._is_closing:
             return "The controller is shutting down."
+        if not self._may_write():
+            # What this one doesn't know of, such as a room, may be another controller's.
+            return "Another controller may lead now."
         return self._runtime.not_ready_reason() or self.agents.not_ready_reason()
 
     def _why_no_agent_can_be_called(self) -> str | None:

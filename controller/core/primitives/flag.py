@@ -39,4 +39,10 @@ class Flag:
         if self._waiting is None:
             self._waiting = []
         self._waiting.append(future)
-        await future
+        try:
+            await future
+        except asyncio.CancelledError:
+            # Whoever waits in vain, again and again, would be kept until the flag is woken.
+            if self._waiting is not None and future in self._waiting:
+                self._waiting.remove(future)
+            raise

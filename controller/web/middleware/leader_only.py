@@ -25,7 +25,9 @@ HOLD_SECONDS: Final = 10.0
 MOST_BYTES_HELD: Final = 16 * 1024 * 1024
 """Of the bodies of requests that wait. Most have none: bots poll, and callers read."""
 
-_TRY_AGAIN_SECONDS: Final = 0.1
+_TRY_AGAIN_SECONDS: Final = 0.5
+"""Thousands of requests may be held at the moment of a take-over, which ends this pause."""
+
 _OWN: Final = frozenset({*PROBES, METRICS})
 _SAFE_TO_REPEAT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _NOBODY_LEADS: Final = "No controller leads right now. Try again in a few seconds."

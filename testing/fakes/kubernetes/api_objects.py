@@ -7,7 +7,7 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,6 +20,7 @@ KINDS: Final = {
     "secrets": ("v1", "Secret", "secrets"),
     "events": ("v1", "Event", "events"),
     "configmaps": ("v1", "ConfigMap", "configmaps"),
+    "leases": ("coordination.k8s.io/v1", "Lease", "leases.coordination.k8s.io"),
 }
 _MOST_BYTES_OF_A_CONFIG_MAP: Final = 1_048_576
 _KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}")
@@ -126,9 +127,11 @@ class Objects:
     def find(self, kind: str, namespace: str, name: str) -> Thing | None:
         return self._items.get((kind, namespace, name))
 
-    def patch(self, kind: str, namespace: str, name: str, patch: Mapping[str, Any]) -> Thing:
+    def patch(
+        self, kind: str, namespace: str, name: str, patch: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    ) -> Thing:
         before = self.get(kind, namespace, name)
-        after: Thing = merged(before, patch)
+        after: Thing = merged(before, patch) if isinstance(patch, Mapping) else operated(before, patch)
         what = f'{KINDS[kind][2]} "{name}"'
         if after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]:
             raise _conflict(what, _MODIFIED)
@@ -239,6 +242,21 @@ def merged(target: Any, patch: Any) -> Any:
     gone = {key for key, value in patch.items() if value is None}
     changed = {key: merged(kept.get(key), value) for key, value in patch.items() if key not in gone}
     return {key: value for key, value in {**kept, **changed}.items() if key not in gone}
+
+
+def operated(target: Thing, operations: Sequence[Mapping[str, Any]]) -> Thing:
+    """A JSON patch, RFC 6902, of the operations that we use: `test`, `add` and `replace` of an object's member."""
+    changed = _copied(target)
+    for each in operations:
+        *steps, last = (step.replace("~1", "/").replace("~0", "~") for step in each["path"].split("/")[1:])
+        place: Any = changed
+        for step in steps:
+            place = place.get(step, {})
+        fits = {"test": place.get(last) == each["value"], "replace": last in place, "add": bool(place)}
+        if not fits[each["op"]]:
+            raise RefusalError(422, "Invalid", "the server rejected our request due to an error in our request")
+        place[last] = each["value"]
+    return changed
 
 
 def label_selector(text: str) -> Callable[[Thing], bool]:

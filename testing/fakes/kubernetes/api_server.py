@@ -24,11 +24,14 @@ from testing.fakes.kubernetes.api_objects import (
     label_selector,
 )
 
-How = Literal["refuse", "reset_before", "reset_after", "late", "wait", "hang", "silent", "raw", "cut", "end"]
+How = Literal[
+    "refuse", "reset_before", "reset_after", "late", "slow", "wait", "hang", "silent", "raw", "cut", "end"
+]
 
 LATE_SECONDS: Final = 5.0
 NAMESPACES: Final = "/api/v1/namespaces/"
 MERGE_PATCH: Final = "application/merge-patch+json"
+JSON_PATCH: Final = "application/json-patch+json"
 
 
 @dataclass
@@ -37,7 +40,7 @@ class ApiFault:
 
     Attributes:
         how: `refuse` with an error; `reset_before` or `reset_after` it had its effect; `late` hangs up and it
-            has its effect some seconds later; `hang` for good.
+            has its effect some seconds later; `slow` takes that many seconds; `hang` for good.
             Of a watch: `silent` keeps it open and says nothing; `raw` sends the body and goes on;
             `cut` sends the body and breaks in the middle of a chunk; `end` ends it at once.
         path: how the path ends.
@@ -58,6 +61,7 @@ class ApiFault:
     retry_after: int | str | None = None
     body: bytes = b""
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
+    seconds: float = 0.0
 
     def strikes(self, asked: ApiRequest) -> bool:
         """Whether it is this request that goes wrong; counts those that fit."""
@@ -149,6 +153,9 @@ class ApiServer:
             return web.Response(status=fault.status, body=fault.body)
         if fault.how == "refuse":
             raise RefusalError(fault.status, fault.reason, fault.message, fault.retry_after)
+        if fault.how == "slow":
+            await asyncio.sleep(fault.seconds)
+            return await self._do(asked, request)
         if fault.how == "wait":
             await fault.let_go.wait()
             return await self._do(asked, request)
@@ -175,7 +182,7 @@ class ApiServer:
         if asked.method == "GET":
             return web.json_response(self.objects.get(kind, namespace, name) if name else self._list(asked))
         if asked.method == "PATCH":
-            assert request.content_type == MERGE_PATCH
+            assert request.content_type in (MERGE_PATCH, JSON_PATCH)
         written = self._write(asked, json.loads(await request.text() or "{}"))
         return web.json_response(written, status=201 if asked.method == "POST" else 200)
 
@@ -219,9 +226,13 @@ class ApiServer:
 
     def _selected(self, asked: ApiRequest) -> list[Thing]:
         namespace, kind, _, _ = _place(asked.path)
-        fits = field_selector(asked.query.get("fieldSelector", ""))
-        things = self.objects.all(kind, namespace, label_selector(asked.query.get("labelSelector", "")))
-        return [thing for thing in things if fits(thing)]
+        return self.objects.all(kind, namespace, self._selects(asked))
+
+    @staticmethod
+    def _selects(asked: ApiRequest) -> Callable[[Thing], bool]:
+        by_label = label_selector(asked.query.get("labelSelector", ""))
+        by_field = field_selector(asked.query.get("fieldSelector", ""))
+        return lambda thing: by_label(thing) and by_field(thing)
 
     def _log(self, namespace: str, name: str) -> web.Response:
         self.objects.get("pods", namespace, name)
@@ -264,7 +275,7 @@ class ApiServer:
 
     async def _tell(self, asked: ApiRequest, answer: web.StreamResponse, version: int) -> None:
         _, kind, _, _ = _place(asked.path)
-        selector = label_selector(asked.query.get("labelSelector", ""))
+        selector = self._selects(asked)
         while not self._closing.is_set():
             for change in list(self.objects.since(version, kind)):
                 version = change.version

@@ -21,12 +21,12 @@ _AT_ONE_TIME: Final = 50
 class WatchCache(Generic[T]):
     """Follows a watch while `run` is awaited. Its one reader begins with everything that exists.
 
-    Objects are kept by their launch, of which each kind has one, and only until they are read.
+    Of each object its last state is kept, in the order of these, and only until they are read.
     """
 
     def __init__(self, watch: Watch[T]) -> None:
         self._watch = watch
-        self._objects: dict[str, T] = {}
+        self._objects: dict[tuple[str, str], T] = {}
         self._is_read = False
         self._unread: deque[Change[T]] = deque()
         self._arrived = Flag()
@@ -51,7 +51,7 @@ class WatchCache(Generic[T]):
         kept, self._objects = self._objects, {}
         if self.health.is_listed:
             self._unread.appendleft(Listed())
-        self._unread.extendleft(Seen(each) for each in kept.values())
+        self._unread.extendleft(Seen(each) for each in reversed(kept.values()))
         kept.clear()
         number = 0
         while True:
@@ -65,8 +65,10 @@ class WatchCache(Generic[T]):
     def _keep(self, change: Change[T]) -> None:
         match change:
             case Seen(object=item):
-                self._objects[launch_of(item.metadata)] = item
-            case Gone(launch_id=launch_id):
-                self._objects.pop(launch_id, None)
+                key = launch_of(item.metadata), item.metadata.name
+                self._objects.pop(key, None)
+                self._objects[key] = item
+            case Gone(launch_id=launch_id, name=name):
+                self._objects.pop((launch_id, name), None)
             case Listed():
                 pass

@@ -32,7 +32,11 @@ RENEW_SECONDS: Final = 1.0
 _SPREAD_SECONDS: Final = 0.2
 """Standbys that see a Lease expire try to take it within this long, not all at the same moment."""
 
-_RETRY_SECONDS: Final = 0.25
+_LOOK_SECONDS: Final = 0.25
+"""How late an expiry may be noticed."""
+
+_AFTER_CONFLICT_SECONDS: Final = 0.25
+_AFTER_FAILURE_SECONDS: Final = 1.0
 _LONGEST_WATCH_PAUSE_SECONDS: Final = 1.0
 _RELEASE_SECONDS: Final = 2.0
 _NO_LEASE: Final = f"There is no Lease {NAME}: apply deploy/base, which it is part of."
@@ -79,9 +83,11 @@ class LeaseElection:
         self._seen_at: float | None = None
         self._is_known = False
         self._problem: str | None = None
+        self._taking = asyncio.Lock()
+        self._tried: TakeoverCause | None = None
         self._takeover: Takeover | None = None
         self._changed = Flag()
-        self._is_lost = False
+        self._is_lost = asyncio.Event()
 
     @property
     def is_leading(self) -> bool:
@@ -116,13 +122,14 @@ class LeaseElection:
 
     async def run(self) -> None:
         async with self._leases.api, asyncio.TaskGroup() as tasks:
-            tasks_of_standby = [
+            under_way = [
                 tasks.create_task(self._follow()),
                 tasks.create_task(self._watch_lease()),
             ]
             await self._take_when_free()
-            await self._keep_renewing()
-            for task in tasks_of_standby:
+            under_way.append(tasks.create_task(self._keep_renewing()))
+            await self._is_lost.wait()
+            for task in under_way:
                 task.cancel()
 
     async def keep_draining(self, is_draining: bool) -> None:  # noqa: FBT001 - the one thing it keeps
@@ -132,15 +139,18 @@ class LeaseElection:
             raise RuntimeUnavailable(f"It could not be noted for the next leader. {error}") from error
 
     async def hand_over(self) -> None:
-        if not self.is_leading:
-            return
         self._tenure.has_ended = True
         self._changed.wake()
+        if self._tried is None or self._is_lost.is_set():
+            return
         try:
-            async with asyncio.timeout(_RELEASE_SECONDS):
+            # A request that takes the Lease may be under way.
+            async with asyncio.timeout(_RELEASE_SECONDS), self._taking:
                 await self._leases.release(self._clock.now())
-        except (ApiError, NotHolder, TimeoutError) as error:
-            log.warning("lease not released", extra={"error": str(error)})
+        except NotHolder:
+            log.info("lease not held")
+        except (ApiError, TimeoutError) as error:
+            log.warning("lease not released", extra={"error": str(error) or "no answer in time"})
         else:
             log.info("lease released")
 
@@ -164,18 +174,21 @@ class LeaseElection:
         known = self._seen.metadata.resource_version if self._seen is not None else None
         if version != known:
             self._seen, self._seen_at = lease, self._clock.monotonic()
+            self._problem = None
             self._changed.wake()
 
     async def _take_when_free(self) -> None:
         while self._takeover is None:
             cause = await self._until_free()
             try:
-                await self._take(cause)
+                async with self._taking:
+                    await self._take(cause)
             except ApiError as error:
+                pause = _AFTER_CONFLICT_SECONDS
                 if not _is_conflict(error):
-                    self._problem = str(error)
-                    log.warning("lease not taken", extra={"error": str(error)})
-                await asyncio.sleep(self._rng.uniform(0, _RETRY_SECONDS))
+                    self._note_problem("lease not taken", error)
+                    pause = _AFTER_FAILURE_SECONDS
+                await asyncio.sleep(self._rng.uniform(0, pause))
                 await self._look()
 
     async def _until_free(self) -> TakeoverCause:
@@ -188,29 +201,31 @@ class LeaseElection:
             if cause is not None:
                 return cause
             with suppress(TimeoutError):
-                async with asyncio.timeout(_RETRY_SECONDS):
+                async with asyncio.timeout(_LOOK_SECONDS):
                     await self._changed.wait()
 
     def _why_free(self) -> TakeoverCause | None:
-        if self._seen is None or self._why_unfit() is not None:
+        if self._tenure.has_ended or self._seen is None or self._why_unfit() is not None:
             return None
-        if self._seen.spec.renew_time is None:
-            return TakeoverCause.START
-        if self._seen.holder is None:
-            return TakeoverCause.HANDOVER
+        age = self.renewal_age
+        expired = TakeoverCause.EXPIRY if age is not None and age > DURATION_SECONDS else None
         if self._seen.holder == self._leases.identity:
             # Taken by a request whose answer was lost.
-            return TakeoverCause.EXPIRY
-        age = self.renewal_age
-        return TakeoverCause.EXPIRY if age is not None and age > DURATION_SECONDS else None
+            return self._tried
+        if self._seen.spec.renew_time is None:
+            return TakeoverCause.START
+        return TakeoverCause.HANDOVER if self._seen.holder is None else expired
 
     async def _take(self, cause: TakeoverCause) -> None:
-        if self._seen is None:
+        if self._tenure.has_ended or self._seen is None:
             return
+        self._tried = cause
         sent = self._clock.monotonic()
         lease = await self._leases.take(self._seen, self._clock.now())
         self._seen = lease
         self._problem = None
+        if self._tenure.has_ended:
+            return
         self._tenure.renewed(sent)
         self._takeover = Takeover(cause=cause, is_draining=lease.is_draining)
         log.info("leading", extra={"cause": str(cause), "transitions": lease.spec.lease_transitions})
@@ -221,18 +236,22 @@ class LeaseElection:
         try:
             self._note(await self._leases.find())
         except ApiError as error:
-            log.warning("lease not read", extra={"error": str(error)})
+            self._note_problem("lease not read", error)
+
+    def _note_problem(self, message: str, error: ApiError) -> None:
+        """Remember what goes wrong, and log it once: it is tried again every second or so."""
+        if self._problem is None:
+            log.warning(message, extra={"error": str(error)})
+        self._problem = str(error)
 
     # --- holding it ---
 
     async def _keep_renewing(self) -> None:
-        """Renew the Lease until it is found to be lost. After a hand-over, wait to be cancelled."""
+        """Renew the Lease until it is lost or handed over."""
         async with asyncio.TaskGroup() as renewals:
             while self.is_leading:
                 renewals.create_task(self._renew())
                 await asyncio.sleep(RENEW_SECONDS)
-        if not self._is_lost:
-            await asyncio.get_running_loop().create_future()
 
     async def _renew(self) -> None:
         sent = self._clock.monotonic()
@@ -241,12 +260,17 @@ class LeaseElection:
         except NotHolder as error:
             if self.is_leading:
                 log.warning("lead lost", extra={"error": str(error)})
-                self._tenure.has_ended = self._is_lost = True
+                self._tenure.has_ended = True
+                self._is_lost.set()
                 self._changed.wake()
         except ApiError as error:
-            log.warning("lease not renewed", extra={"error": str(error)})
+            if self.is_leading:
+                self._note_problem("lease not renewed", error)
         else:
             if self._tenure.renewed(sent):
+                if self._problem is not None:
+                    log.info("lease renewed again")
+                self._problem = None
                 self._changed.wake()
 
 
