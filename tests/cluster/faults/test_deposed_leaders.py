@@ -1,4 +1,4 @@
-"""A controller that was slow writes after the next one has: the API server refuses it, and it does no harm."""
+"""A slow controller writes after the next one has: the API server refuses it, and no harm is done."""
 
 from __future__ import annotations
 
