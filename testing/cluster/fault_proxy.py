@@ -21,6 +21,7 @@ from testing.cluster.faults import (
     Delay,
     ErrorEvent,
     HalfOpen,
+    Hold,
     Kind,
     ProxiedRequest,
     ProxyFault,
@@ -133,7 +134,10 @@ class FaultProxy:
         kind = next((fault.kind for fault in self.faults if fault.strikes(asked, self._chance)), None)
         if isinstance(kind, Delay):
             await asyncio.sleep(kind.seconds)
-        if kind is None or isinstance(kind, Delay):
+        if isinstance(kind, Hold):
+            self._announce()
+            await kind.let_go.wait()
+        if kind is None or isinstance(kind, Delay | Hold):
             return await self._forward(request, asked)
         return await self._break(kind, request, asked)
 
@@ -151,7 +155,7 @@ class FaultProxy:
             case ResetAfter():
                 await self._carry_out(request)
                 return self._reset(request, asked)
-            case ResetBefore() | Delay():
+            case ResetBefore() | Delay() | Hold():
                 return self._reset(request, asked)
 
     async def _hang(self, request: web.BaseRequest, asked: ProxiedRequest) -> web.StreamResponse:

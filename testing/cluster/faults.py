@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -89,12 +90,19 @@ class Delay:
     seconds: float
 
 
+@dataclass(frozen=True, eq=False)
+class Hold:
+    """The request is passed on once a test lets it go."""
+
+    let_go: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 @dataclass(frozen=True)
 class HalfOpen:
     """Nothing comes, on a connection that stays open: a watch begins and is silent, a request hangs."""
 
 
-Kind = Refuse | ErrorEvent | ResetBefore | ResetAfter | Delay | HalfOpen
+Kind = Refuse | ErrorEvent | ResetBefore | ResetAfter | Delay | Hold | HalfOpen
 
 
 def everything(_: ProxiedRequest) -> bool:

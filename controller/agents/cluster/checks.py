@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from controller.core.agents import AgentDefinition, AgentVersion, DryStartOutcome
 
@@ -14,7 +15,8 @@ class ClusterChecks:
 
     Attributes:
         prepare: awaited once, with the connection open, before any agent is known.
-        claim: awaited in the background after that; returns once no former controller can change what was read.
+        claim: awaited in the background after that; returns once no former controller can change what was
+            read.
         not_ready_reason: returns why `prepare` has not ended yet, as a sentence; None if it has.
         find_problem: returns why the cluster would refuse an agent's Jobs, as a sentence; None if it would
             take them.
@@ -22,7 +24,7 @@ class ClusterChecks:
     """
 
     prepare: Callable[[], Awaitable[None]]
-    claim: Callable[[], Awaitable[None]]
+    claim: Callable[[], Coroutine[Any, Any, None]]
     not_ready_reason: Callable[[], str | None]
     find_problem: Callable[[AgentDefinition], Awaitable[str | None]]
     start_dry: Callable[[AgentVersion], Awaitable[DryStartOutcome]]

@@ -138,7 +138,7 @@ class VersionStore:
             await asyncio.sleep(self._backoff.pause(failures))
 
     async def replaced(self) -> None:
-        """Wait until another controller has changed an agent. Nothing is written of it before `replacements`."""
+        """Wait until another controller has changed an agent. None of it is written until `replacements`."""
         while not self._replaced:
             await self._was_replaced.wait()
 
@@ -172,7 +172,7 @@ class VersionStore:
                     del self._unwritten[name]
 
     async def _send(self, changed: Mapping[str, str | None]) -> None:
-        """Write records. After a conflict, those of another controller have replaced ours. Raises ApiError."""
+        """Write records. After a conflict, another controller's have replaced ours. Raises ApiError."""
         try:
             await (self._map.write(changed) if changed else self._map.claim())
         except ApiError as error:
@@ -197,9 +197,8 @@ class VersionStore:
                 self._unwritten.pop(name, None)
                 self._replaced[name] = theirs
         # A controller that removes an agent leaves its serial number. So somebody has lost these.
-        self._unwritten = {
-            name: text for name, text in self._texts.items() if name not in self._map.data
-        } | self._unwritten
+        for name in self._texts.keys() - self._map.data.keys():
+            self._unwritten.setdefault(name, self._texts[name])
         # Whatever was sent before can't take effect any more: the version is another one.
         self._in_doubt.clear()
         self._was_replaced.wake()

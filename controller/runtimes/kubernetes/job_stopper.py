@@ -17,6 +17,7 @@ from controller.runtimes.kubernetes.bots import Bot
 from controller.runtimes.kubernetes.client.errors import ApiError
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job, Pod, launch_of
+from controller.runtimes.kubernetes.exit_evidence import has_ended
 from controller.runtimes.kubernetes.job.manifests import FAREWELL_SECONDS
 from controller.runtimes.kubernetes.job.records import is_accounted, stop_patch
 
@@ -45,12 +46,12 @@ class JobStopper:
         The Job is stopped first, because that is durable and right in every state. Deleting the pod is
         quicker, and works while the controller manager is away.
         """
-        if (
-            await self._retrying(bot)(self._stop_job, bot, intent) is None
-            and bot.job is None
-            and bot.pod is None
-        ):
+        job: Job | None = await self._retrying(bot)(self._stop_job, bot, intent)
+        if job is None and bot.job is None and bot.pod is None:
             return False
+        if job is not None and is_accounted(job) and has_ended(job):
+            # Another controller has seen it end. Its pod is left for its log.
+            return True
         try:
             async with asyncio.timeout(self._patience_seconds):
                 await self._end_pod(bot, self._client.delete_pod)

@@ -15,7 +15,7 @@ from controller.observe.requests import CODE_IN_SCOPE
 from controller.replicas.forwarding import AnswerBroken, Forwarder, LeaderUnreachable
 from controller.replicas.replica import Replica
 from controller.web.middleware.body_limit import BodyLimit, replayed
-from controller.web.middleware.from_replicas import FROM_REPLICA, Refusal, refuse
+from controller.web.middleware.from_replicas import FROM_REPLICA, ReplicaRefusal, refuse
 from controller.web.middleware.ports import BOTS, METRICS, PROBES, port_of
 from controller.web.problems import problem
 
@@ -102,7 +102,7 @@ class LeaderOnly:
     async def _serve_not(self, scope: Scope, receive: Receive, send: Send) -> None:
         if FROM_REPLICA in scope and not self._replica.leads():
             # Passed on once more, it might come back.
-            await refuse(Refusal.NOT_LEADING, RuntimeUnavailable(_NOBODY_LEADS), scope, receive, send)
+            await refuse(ReplicaRefusal.NOT_LEADING, RuntimeUnavailable(_NOBODY_LEADS), scope, receive, send)
         else:
             await self._elsewhere(scope, receive, send)
 

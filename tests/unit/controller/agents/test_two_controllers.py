@@ -187,7 +187,7 @@ async def test_a_former_controller_touches_no_secret_of_a_set_that_the_next_one_
 
 
 async def test_another_set_than_the_one_that_was_changed_can_be_written_at_once(
-    server: ApiServer, client: NamespaceClient
+    client: NamespaceClient,
 ) -> None:
     first, second = await loaded(client), await loaded(client)
     await first.put("keys", "A", "1")

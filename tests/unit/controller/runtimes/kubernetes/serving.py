@@ -36,9 +36,9 @@ def access_to(server: ApiServer) -> Any:
 
 
 @asynccontextmanager
-async def api_to(server: ApiServer) -> AsyncIterator[Api]:
+async def api_to(server: ApiServer, may_write: Callable[[], bool] = lambda: True) -> AsyncIterator[Api]:
     with access_to(server) as access:
-        async with Api(access) as api:
+        async with Api(access, may_write=may_write) as api:
             yield api
 
 
@@ -176,12 +176,16 @@ def passing_clock() -> Clock:
 
 @asynccontextmanager
 async def following(
-    server: ApiServer, *, until_ready: bool = True, namespace: str = "podline"
+    server: ApiServer,
+    *,
+    until_ready: bool = True,
+    namespace: str = "podline",
+    may_write: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[Followed]:
     """A runtime over the fake, as a controller runs it."""
     with access_to(server) as access:
         runtime = KubernetesRuntime(
-            api=Api(access),
+            api=Api(access, may_write=may_write),
             namespace=namespace,
             template=made.template(),
             grace_seconds=30,

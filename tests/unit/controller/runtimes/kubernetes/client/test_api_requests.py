@@ -231,3 +231,27 @@ async def test_a_connection_that_is_not_open_is_certain() -> None:
             pass
         with pytest.raises(ApiUnreachable, match="not open"):
             await api.request("GET", JOBS)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@at_once_with_sockets
+async def test_a_controller_that_is_not_the_leader_writes_nothing(method: str) -> None:
+    async with serve_api() as server, api_to(server, may_write=lambda: False) as api:
+        add_job(server, "a")
+        path = JOBS if method == "POST" else f"{JOBS}/a"
+        with pytest.raises(ApiUnreachable, match="not the leader, so it wrote nothing") as refused:
+            await api.request(method, path, body=JOB)
+
+        assert (refused.value.is_certain, refused.value.may_pass) == (True, True)
+        assert server.asked == []
+
+
+@at_once_with_sockets
+async def test_a_controller_that_is_not_the_leader_reads_and_checks_on() -> None:
+    async with serve_api() as server, api_to(server, may_write=lambda: False) as api:
+        add_job(server, "a")
+        await api.request("GET", f"{JOBS}/a")
+        await api.request("POST", JOBS, query={"dryRun": "All"}, body={"metadata": {"name": "b"}})
+
+        assert [each.method for each in server.asked] == ["GET", "POST"]
+        assert [each["metadata"]["name"] for each in server.objects.all("jobs", "podline")] == ["a"]

@@ -14,7 +14,7 @@ import pytest
 
 from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api
-from controller.runtimes.kubernetes.client.errors import ApiRefused, ConfigurationInvalid
+from controller.runtimes.kubernetes.client.errors import ApiRefused, ApiUnreachable, ConfigurationInvalid
 from testing.fakes.controllers.clockwork import at_once_with_sockets
 from testing.fakes.kubernetes.api_server import ApiServer, serve_api
 from testing.fakes.kubernetes.kubeconfig import write_kubeconfig
@@ -131,3 +131,20 @@ async def test_certificates_that_can_not_be_used_are_complained_of(tmp_path: Pat
 
     with pytest.raises(ConfigurationInvalid, match=r"The cluster's certificates can't be used: .*\.$"):
         await Api(Access(str(config))).__aenter__()
+
+
+@at_once_with_sockets
+async def test_a_write_is_not_sent_again_by_a_controller_that_is_not_the_leader_any_more(
+    tmp_path: Path,
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("first")
+    async with serve_api(ApiServer(tokens={"second"})) as server:
+        config = write_kubeconfig(tmp_path / "config", server.url, tokenFile=str(token))
+        async with Api(Access(str(config)), may_write=lambda: not server.asked) as api:
+            token.write_text("second")
+            with pytest.raises(ApiUnreachable, match="not the leader"):
+                await api.request("POST", JOBS, body=JOB)
+
+        assert [each.token for each in server.asked] == ["first"]
+        assert server.objects.all("jobs", "podline") == []
