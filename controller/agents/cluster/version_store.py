@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from controller.agents.cluster.source import Source
-from controller.agents.cluster.version_records import decode_agent, encode_versions, shortened
+from controller.agents.cluster.version_records import decode_agent, encode_versions, shortened, why_unread
 from controller.agents.versions import Versions
 from controller.core.errors import InvalidRequest
 from controller.core.primitives.backoff import RetryWait
@@ -28,6 +28,12 @@ _LONGEST_PAUSE_SECONDS: Final = 10.0
 _FULL: Final = (
     f"The ConfigMap {CONFIG_MAP} has no room for another definition: remove an agent that was deployed "
     "through the API, or deploy shorter files."
+)
+
+
+_OF_ANOTHER_RELEASE: Final = (
+    f"The ConfigMap {CONFIG_MAP} has the agent's versions as a later release of Podline wrote them: run that "
+    "release, or remove the agent's entry."
 )
 
 
@@ -54,12 +60,13 @@ class VersionStore:
 
         Of an agent that never had a version or a deployment, nothing is kept.
         """
-        text = _text(versions, source)
+        text = self._text(name, versions, source)
         if text is None and name not in self._texts:
             return
-        changed = self._with(name, text)
-        if changed is None:
-            log.warning("agent versions not kept", extra={"agent": name, "problem": _FULL})
+        try:
+            changed = self._with(name, text)
+        except InvalidRequest as error:
+            log.warning("agent versions not kept", extra={"agent": name, "problem": str(error)})
             return
         self._keep(changed)
         self._unwritten |= changed
@@ -69,13 +76,11 @@ class VersionStore:
         """Write an agent's versions and what was deployed through the API.
 
         Raises:
-            InvalidRequest: there is no room for them.
+            InvalidRequest: there is no room for them, or another release has to write them.
             ApiError: they could not be written. If they were nevertheless, they are replaced later.
         """
         async with self._writing:
-            changed = self._with(name, _text(versions, source))
-            if changed is None:
-                raise InvalidRequest(_FULL)
+            changed = self._with(name, self._text(name, versions, source))
             try:
                 await self._client.patch_config_map(CONFIG_MAP, {"data": changed})
             except ApiError as error:
@@ -136,12 +141,27 @@ class VersionStore:
                 if name in self._unwritten and self._unwritten[name] == text:
                     del self._unwritten[name]
 
-    def _with(self, name: str, text: str | None) -> dict[str, str | None] | None:
-        """Return what has to be written so that the store has this text; None if it can't have it."""
+    def _text(self, name: str, versions: Versions, source: Source | None) -> str | None:
+        """Return an agent's record; None if there is nothing to keep."""
+        is_of_api = source is not None and source.config_map is None
+        if not is_of_api and versions.next_serial == 1:
+            return None
+        return encode_versions(versions, source, self._texts.get(name))
+
+    def _with(self, name: str, text: str | None) -> dict[str, str | None]:
+        """Return what has to be written so that the store has this text.
+
+        Raises:
+            InvalidRequest: it can't have it.
+        """
+        if name in self._texts and why_unread(self._texts[name]) is not None:
+            raise InvalidRequest(_OF_ANOTHER_RELEASE)
         if text is None:
             return {name: None}
         shorter = shortened({**self._texts, name: text})
-        return None if shorter is None else {name: text, **shorter}
+        if shorter is None:
+            raise InvalidRequest(_FULL)
+        return {name: text, **shorter}
 
     def _keep(self, changed: Mapping[str, str | None]) -> None:
         for name, text in changed.items():
@@ -149,11 +169,3 @@ class VersionStore:
                 self._texts.pop(name, None)
             else:
                 self._texts[name] = text
-
-
-def _text(versions: Versions, source: Source | None) -> str | None:
-    """Return an agent's record; None if there is nothing to keep."""
-    is_of_api = source is not None and source.config_map is None
-    if not is_of_api and versions.next_serial == 1:
-        return None
-    return encode_versions(versions, source)
