@@ -57,7 +57,7 @@ def write_template(directory: Path, fate: Mapping[str, str], *, is_vast: bool = 
     return path
 
 
-class Site(NamespacePaths):
+class NamespaceSite(NamespacePaths):
     """A controller over a namespace of the cluster, wherever it is served."""
 
     plane: ControlPlane
@@ -133,7 +133,7 @@ class Site(NamespacePaths):
 
 
 @dataclass
-class ClusterSite(Site):
+class ClusterSite(NamespaceSite):
     """A controller that is served in this process."""
 
     controller: Controller
@@ -169,7 +169,7 @@ class PlayedBot:
     acknowledged: int = 0
     marks: dict[str, float] = field(default_factory=lambda: {"process_up": 0.5, "joined": 1.0})
 
-    def speak_to(self, site: Site) -> None:
+    def speak_to(self, site: NamespaceSite) -> None:
         """Report to the controller of this site from now on."""
         self.client, self.url = site.client, site.url_for_bots
 

@@ -17,7 +17,7 @@ from testing.builds.checkouts import OURS, Checkout
 from testing.builds.previous_release import ensure_previous_release
 from testing.cluster.control_plane import MERGE, ControlPlane
 from testing.cluster.controller_process import ControllerProcess
-from testing.cluster.site import BASE, PlayedBot, Site, serve, write_template
+from testing.cluster.site import BASE, NamespaceSite, PlayedBot, serve, write_template
 from testing.fakes.controllers.served import PATIENCE_SECONDS, WebApp
 from tests.cluster.test_agents import AGENT, DEPLOY, until_stored
 
@@ -30,7 +30,7 @@ def checkouts() -> dict[str, Checkout]:
     return {"this": OURS, "previous": ensure_previous_release()}
 
 
-class ReleaseSite(Site):
+class ReleaseSite(NamespaceSite):
     """One controller after another, of either release."""
 
     def __init__(

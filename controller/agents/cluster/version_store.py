@@ -32,8 +32,8 @@ _FULL: Final = (
 
 
 _OF_ANOTHER_RELEASE: Final = (
-    f"The ConfigMap {CONFIG_MAP} has the agent's versions as a later release of Podline wrote them: run that "
-    "release, or remove the agent's entry."
+    f"The ConfigMap {CONFIG_MAP} has the agent's versions as another release of Podline wrote them: run "
+    "that release, or remove the agent's entry."
 )
 
 
