@@ -195,8 +195,8 @@ async def test_what_another_release_has_to_write_is_not_written_over(server: Api
 
     async with following(server) as followed:
         with pytest.raises(InvalidRequest, match="as another release of Podline wrote them"):
-            await deployments(followed).deploy("clerk", {"pcc-deploy.toml": 'image = "a"\n'}, again=False)
-        await deployments(followed).deploy("porter", {"pcc-deploy.toml": 'image = "a"\n'}, again=False)
+            await deployments(followed).deploy("clerk", {"pcc-deploy.toml": 'image = "a:1"\n'}, again=False)
+        await deployments(followed).deploy("porter", {"pcc-deploy.toml": 'image = "a:1"\n'}, again=False)
         await followed.until(lambda: "versions" in stored(server).get("porter", {}))
 
     assert server.objects.get("configmaps", "podline", CONFIG_MAP)["data"]["clerk"] == text
