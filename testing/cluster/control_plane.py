@@ -26,6 +26,8 @@ FAKE_NODES = 5
 PATIENCE_SECONDS = 30.0
 """Only a hang takes this long."""
 
+_WATCHERS = ("kube-controller-manager", "kube-scheduler", "kwok")
+
 MERGE = "application/merge-patch+json"
 
 IsReady = Callable[[], Awaitable[bool]]
@@ -108,7 +110,15 @@ class ControlPlane:
         await self._guardian.leave()
 
     async def start_apiserver(self) -> None:
+        """Start it, and the programs that watch it anew: each outage makes them wait longer, up to 60 s."""
+        if self.part("kube-apiserver").runs:
+            return
         await self._start("kube-apiserver")
+        watching = [name for name in _WATCHERS if self.part(name).runs]
+        await asyncio.gather(*(self.part(name).stop(0) for name in watching))
+        if "kwok" in watching:
+            await self._release_fake_nodes()
+        await self._start(*watching)
 
     async def stop_apiserver(self, patience: float = TERM_SECONDS) -> None:
         await self.part("kube-apiserver").stop(patience)
@@ -128,6 +138,8 @@ class ControlPlane:
         await self._start("kube-scheduler")
 
     async def start_kwok(self) -> None:
+        if not self.part("kwok").runs:
+            await self._release_fake_nodes()
         await self._start("kwok")
 
     async def stop_kwok(self, patience: float = TERM_SECONDS) -> None:
@@ -254,6 +266,10 @@ class ControlPlane:
     async def _create_fake_nodes(self) -> None:
         for number in range(self._fake_nodes):
             await self.api("POST", "/api/v1/nodes", kwok.fake_node(number))
+
+    async def _release_fake_nodes(self) -> None:
+        """Let the next kwok manage them at once: it would wait up to 40 s for the former one's leases."""
+        await self.api("DELETE", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")
 
     async def _until_nodes_are_ready(self) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
