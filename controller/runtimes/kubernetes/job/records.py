@@ -69,6 +69,7 @@ _TOTALS: Final = TypeAdapter(Usage)
 _REASONS: Final = {str(reason): reason for reason in Reason}
 _MOST_DIGITS: Final = 9
 _MARKS: Final = tuple(field.name for field in msgspec.structs.fields(_Timeline))
+_NO_MARKS: Final[Mapping[str, Any]] = dict.fromkeys(_MARKS)
 
 
 def identity_labels(session: Session) -> dict[str, str]:
@@ -249,17 +250,19 @@ def _reason(text: str | None) -> Reason | None:
 
 def _unknown_fields(meta: Meta, usage: Usage) -> dict[str, Mapping[str, Any]]:
     """Return what only a newer controller knows of the texts that are written again, by their annotation."""
-    written = {
-        names.TIMELINE: (meta.annotations.timeline, dict.fromkeys(_MARKS)),
-        names.USAGE: (meta.annotations.usage, {"totals": asdict(usage), "partial": False}),
-        names.DIAGNOSTICS: (meta.annotations.diagnostics, asdict(Diagnostics())),
-    }
-    found = {
-        name: unknown_fields(_decoded(text, dict[str, Any]) or {}, known)
-        for name, (text, known) in written.items()
-        if text is not None
-    }
+    found: dict[str, Mapping[str, Any]] = {}
+    if meta.annotations.timeline is not None:
+        found[names.TIMELINE] = _beyond(meta.annotations.timeline, _NO_MARKS)
+    if meta.annotations.usage is not None:
+        known = {"totals": asdict(usage), "partial": False}
+        found[names.USAGE] = _beyond(meta.annotations.usage, known)
+    if meta.annotations.diagnostics is not None:
+        found[names.DIAGNOSTICS] = _beyond(meta.annotations.diagnostics, asdict(Diagnostics()))
     return {name: unknown for name, unknown in found.items() if unknown}
+
+
+def _beyond(text: str, known: Mapping[str, Any]) -> Mapping[str, Any]:
+    return unknown_fields(_decoded(text, dict[str, Any]) or {}, known)
 
 
 def _rewritten(session: Session, annotation: str, value: msgspec.Struct | Diagnostics) -> str:
