@@ -24,6 +24,7 @@ _SIGNALS_FROM_OUTSIDE: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal
 _SIGNALS_OF_NATIVE_CRASHES: Final = frozenset(
     {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
 )
+_KNOWN_REASONS: Final = frozenset({*map(str, Reason), TERMINATED})
 _MAX_MESSAGE_CHARACTERS: Final = 500
 
 
@@ -41,6 +42,12 @@ def read_ending(reason: Reason, message: str | None) -> Ending:
         what_happened = message.removesuffix(f" {usual.advice}")
         return Ending(reason=reason, what_happened=what_happened, advice=usual.advice)
     return Ending(reason=reason, what_happened=message)
+
+
+def read_unknown_ending(message: str | None, *, is_failure: bool) -> Ending:
+    """Return the nearest ending to one whose reason only a newer release knows."""
+    usual = _ENDINGS[Reason.CRASHED if is_failure else Reason.COMPLETED]
+    return Ending(reason=usual.reason, what_happened=message) if message else usual
 
 
 def decide_ending(intent: Ending | None, exit_: Exit) -> Ending:
@@ -84,13 +91,22 @@ def _concluded_intent(intent: Ending | None, _: Exit) -> Ending | None:
 
 
 def _final_report(_: Ending | None, exit_: Exit) -> Ending | None:
-    """Return what the bot reports about its end. A bot that was terminated doesn't know why."""
+    """Return what the bot reports about its end. A bot that was terminated doesn't know why.
+
+    Of a reason that only a newer bot knows, its exit code says what kind of end it was.
+    """
     report = exit_.final_report
-    reason = _reason_of_its_own(report)
-    if report is None or reason is None:
+    if report is None:
         return None
-    message = printable(report.message, _MAX_MESSAGE_CHARACTERS)
-    return Ending(reason=reason, what_happened=message) if message else _ENDINGS[reason]
+    reason, message = _reason_of_its_own(report), printable(report.message, _MAX_MESSAGE_CHARACTERS)
+    if reason is not None:
+        return Ending(reason=reason, what_happened=message) if message else _ENDINGS[reason]
+    if exit_.exit_code is None or report.reason in _KNOWN_REASONS:
+        return None
+    known = REASONS_BY_EXIT_CODE.get(exit_.exit_code)
+    if known is not None:
+        return Ending(reason=known, what_happened=message) if message else _ENDINGS[known]
+    return read_unknown_ending(message, is_failure=exit_.exit_code != 0)
 
 
 def _launch_end(_: Ending | None, exit_: Exit) -> Ending | None:

@@ -122,6 +122,7 @@ class Session:
         body_is_lost: there is a body, but only the controller that accepted the session knew it.
         trace: the W3C headers that continue the request's trace; empty if it is not traced.
         room_properties: of the room to create; not kept once there is one.
+        unknown_fields: of its record, which a newer controller wrote: to be kept when it is written again.
     """
 
     id: str
@@ -149,6 +150,7 @@ class Session:
     address_tag: str | None = None
     trace: dict[str, str] = field(default_factory=dict)
     room_properties: Mapping[str, Any] = field(default_factory=dict)
+    unknown_fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     def moved(self, phase: Phase) -> Session:
         """Go to `phase` if that is a step forward; otherwise stay.

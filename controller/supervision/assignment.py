@@ -16,6 +16,7 @@ from controller.core.session import Session
 from controller.core.tokens import Signer
 from controller.rooms.ice import IceServers
 from podline.contract import environment
+from podline.contract.version import CONTRACT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,7 @@ class Assigner:
             environment.USER_ID: session.user_id,
             environment.CONTROLLER_URL: self.controller_url,
             environment.LAUNCH_ID: session.launch_id,
+            environment.CONTRACT: str(CONTRACT),
             environment.MAX_DURATION_SECONDS: str(session.max_duration_seconds),
             environment.GRACE_SECONDS: f"{self.grace_seconds:g}",
         }

@@ -41,9 +41,13 @@ def decode(adapter: TypeAdapter[T], text: bytes | str) -> T:
 
 
 def decode_error(error: ValidationError) -> DecodeError:
-    """Return the first of pydantic's complaints, without the text that it is about."""
-    [first, *_] = error.errors(include_url=False, include_context=False, include_input=False)
-    return DecodeError(_sentence(first))
+    """Return the first of pydantic's complaints, without the text that it is about.
+
+    If the text is of a contract that isn't spoken here, that is the cause of the others.
+    """
+    complaints = error.errors(include_url=False, include_context=False, include_input=False)
+    of_contract = [each for each in complaints if each["loc"] == ("contract",)]
+    return DecodeError(_sentence([*of_contract, *complaints][0]))
 
 
 def _fields(message: Any) -> dict[str, Any]:
@@ -59,6 +63,7 @@ def _fields(message: Any) -> dict[str, Any]:
 def _sentence(error: ErrorDetails) -> str:
     """Return where and why. Unknown kinds, and names of models and tools, would be the sender's own words."""
     why = "Unknown kind" if error["type"] == "union_tag_invalid" else error["msg"]
+    why = why.removeprefix("Value error, ")
     path = "".join(
         f"[{step}]" if isinstance(step, int) else f".{step}" if step in _OUR_NAMES else "[...]"
         for step in error["loc"]

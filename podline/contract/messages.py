@@ -1,8 +1,9 @@
 """Messages between bot and controller: reports, inbox messages, answers, and the final report.
 
 Paths are under `/internal/launches/{launch_id}/`; bodies are JSON. During an upgrade either side may be the
-newer one, so unknown fields and unknown kinds of events are ignored (`podline.contract.reading`). Anything
-that an older side would misread, such as another value of a known field, must be a new field or kind.
+newer one, so unknown fields and unknown kinds of events and of inbox messages are ignored. Anything that an
+older side would misread, such as another value of a known field, must be a new field or kind, or takes
+another number of the contract (`podline.contract.version`).
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from podline.contract.usage import Count, Name, Seconds, ServiceName, Tokens, Usage
+from podline.contract.version import why_unspoken
 
 MAX_REPORT_BYTES = 64 * 1024
 MAX_LAST_WORD_BYTES = 4096
@@ -23,6 +25,16 @@ INBOX_POLL_SECONDS = 25.0
 MAX_EVENTS = 1000
 SILENCE_SECONDS = 3.0
 """How long a pause in a conversation lasts before it counts as a silence."""
+
+
+def _spoken(contract: int) -> int:
+    if (reason := why_unspoken(contract)) is not None:
+        raise ValueError(reason)
+    return contract
+
+
+Contract = Annotated[int, Field(ge=1, le=2**53), AfterValidator(_spoken)]
+"""What a message is written in: see `podline.contract.version`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +247,7 @@ class Report:
 
     `events` is what happened since the last acknowledged batch, frozen when the batch is first sent;
     `totals` and `timeline` are cumulative. `acked` is the number of the last acknowledged batch
-    (0: none yet); `seq` counts from 1.
+    (0: none yet); `seq` counts from 1. `contract` is what it is written in; None from the oldest bots.
     """
 
     seq: Annotated[int, Field(ge=1, le=2**53)]
@@ -243,6 +255,7 @@ class Report:
     events: Annotated[list[Annotated[Event, Field(discriminator="type")]], Field(max_length=MAX_EVENTS)]
     totals: Usage
     timeline: BotTimeline
+    contract: Contract | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +292,22 @@ class StopMessage:
     type: Literal["stop"] = "stop"
 
 
-InboxMessage = OfferMessage | CandidatesMessage | StopMessage
+@dataclass(frozen=True, slots=True)
+class UnknownMessage:
+    """A message of a kind that only a newer controller knows."""
+
+    id: Name
+    type: Name
+
+
+InboxMessage = OfferMessage | CandidatesMessage | StopMessage | UnknownMessage
+
+_UNKNOWN: Final = "unknown"
+
+
+def _kind_of_message(message: Any) -> str:
+    kind = message.get("type") if isinstance(message, dict) else getattr(message, "type", None)
+    return kind if kind in ("offer", "candidates", "stop") else _UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +317,15 @@ class InboxPage:
     A stop precedes all others. `withdrawn` lists messages, by id, that no longer need an answer.
     """
 
-    messages: list[Annotated[InboxMessage, Field(discriminator="type")]]
+    messages: list[
+        Annotated[
+            Annotated[OfferMessage, Tag("offer")]
+            | Annotated[CandidatesMessage, Tag("candidates")]
+            | Annotated[StopMessage, Tag("stop")]
+            | Annotated[UnknownMessage, Tag(_UNKNOWN)],
+            Discriminator(_kind_of_message),
+        ]
+    ]
     withdrawn: list[Name] = field(default_factory=list)
 
 
@@ -309,6 +345,7 @@ class FinalReport:
     report, and `acked` is its number: what `totals` has beyond them was never counted, unless the
     controller counted a batch whose acknowledgement never arrived. A report that is not final was written
     when the end was decided: the bot continued, and if it was killed, no report contains its later usage.
+    `contract` is what it is written in; None from the oldest bots.
     """
 
     reason: str
@@ -318,3 +355,4 @@ class FinalReport:
     timeline: BotTimeline
     acked: Count | None = None
     is_final: bool = True
+    contract: Contract | None = None

@@ -68,6 +68,7 @@ def main(around: "Callable[[HoldCall], HoldCall] | None" = None) -> NoReturn:
     except BotError as error:
         logger.error("call not begun", problem=error.message)
         process_exit.now(CallEnding.of(error))
+    outbox.contract = settings.contract
     if env.traces_are_wanted(os.environ) and not settings.traced:
         logger.warning("traces can't be sent", problem=env.why_no_traces(os.environ))
     loop = PausingLoop(asyncio.new_event_loop())

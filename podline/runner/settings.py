@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from podline.contract import environment as env
+from podline.contract.version import UNNUMBERED, why_unspoken
 from podline.current_call import MUTE_SECONDS
 from podline.variables import HttpUrl, Text, WebSocketUrl, given, quoted, read_variables
 
@@ -43,6 +44,12 @@ def _ice_servers(text: str) -> tuple[PeerIceServer, ...]:
     except (ValueError, LookupError, TypeError, RecursionError):
         # Not shown: it contains a password.
         raise ValueError("is not the JSON of a browser's iceServers") from None
+
+
+def _contract(value: int) -> int:
+    if (reason := why_unspoken(value)) is not None:
+        raise ValueError(f"{reason}; use the runner of the controller's release")
+    return value
 
 
 def _mute_seconds(value: float) -> float:
@@ -155,6 +162,7 @@ class RunnerSettings:
         body: What whoever started the session has for the bot.
         metadata: What they know it by.
         goodbye: How the agent says goodbye; None for the default.
+        contract: What the controller started the session in.
     """
 
     session_id: Annotated[Identifier, Field(alias=env.SESSION_ID)]
@@ -179,6 +187,7 @@ class RunnerSettings:
         default_factory=dict
     )
     goodbye: Annotated[GoodbyeCue | None, BeforeValidator(_goodbye), Field(alias=env.GOODBYE)] = None
+    contract: Annotated[int, AfterValidator(_contract), Field(alias=env.CONTRACT)] = UNNUMBERED
 
     @property
     def room(self) -> DailyRoomAccess | LiveKitRoomAccess | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from pathlib import Path
 
 import httpx
 
+from testing.builds.checkouts import OURS, Checkout
 from testing.cluster.site import SECRET, until_ready
 from testing.processes import free_port
 
@@ -42,12 +42,17 @@ class ControllerProcess:
     def log(self) -> Path:
         return self._directory / "controller.log"
 
-    async def start(self) -> None:
+    async def start(self, checkout: Checkout = OURS) -> None:
+        """Start the controller of this checkout."""
         self.starts += 1
-        command = (sys.executable, "-m", "controller.__main__", "serve")
+        command = (checkout.python, "-m", "controller.__main__", "serve")
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *command, env=self._environment, cwd=Path(__file__).parents[2], stdout=log, stderr=log
+                *command,
+                env={**self._environment, **checkout.variables},
+                cwd=checkout.tree,
+                stdout=log,
+                stderr=log,
             )
 
     async def ready(self) -> None:

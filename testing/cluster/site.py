@@ -36,7 +36,7 @@ from testing.cluster.control_plane import ControlPlane
 from testing.cluster.paths import NamespacePaths
 from testing.fakes.controllers.metered import some_metrics
 from testing.fakes.controllers.parts import fake_parts
-from testing.fakes.controllers.served import PATIENCE_SECONDS, Controller
+from testing.fakes.controllers.served import PATIENCE_SECONDS, Controller, WebApp
 from testing.processes import free_port
 from testing.servers.started import started
 from testing.settings import settings_of
@@ -57,20 +57,26 @@ def write_template(directory: Path, fate: Mapping[str, str], *, is_vast: bool = 
     return path
 
 
-@dataclass
-class ClusterSite(NamespacePaths):
-    """A controller over a namespace of the cluster."""
+class NamespaceSite(NamespacePaths):
+    """A controller over a namespace of the cluster, wherever it is served."""
 
-    controller: Controller
     plane: ControlPlane
-    namespace: str
+
+    @property
+    def app(self) -> WebApp:
+        """A web app that uses it."""
+        raise NotImplementedError
+
+    @property
+    def url_for_bots(self) -> str:
+        raise NotImplementedError
 
     @property
     def client(self) -> httpx.AsyncClient:
-        return self.controller.client
+        return self.app.client
 
     async def start(self, **fields: Any) -> dict[str, Any]:
-        return await self.controller.start(**fields)
+        return await self.app.start(**fields)
 
     async def job(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = await self.plane.api("GET", f"{self.jobs}/{name}")
@@ -93,7 +99,7 @@ class ClusterSite(NamespacePaths):
         await self.plane.annotate(f"{self.pods}/{pod['metadata']['name']}", marks)
 
     async def until_over(self, session_id: str) -> dict[str, Any]:
-        return await self.controller.until_over(session_id)
+        return await self.app.until_over(session_id)
 
     async def bot(self, session_id: str) -> PlayedBot:
         """Speak as the session's bot, with what its pod is given."""
@@ -101,7 +107,7 @@ class ClusterSite(NamespacePaths):
         secret = await self.plane.api("GET", f"{self.secrets}/{secret_of(job)}")
         token = base64.b64decode(secret["data"]["PODLINE_LAUNCH_TOKEN"]).decode()
         launch_id = job["metadata"]["labels"]["podline.dev/launch-id"]
-        return PlayedBot(self.client, self.controller.url_for_bots, launch_id, token)
+        return PlayedBot(self.client, self.url_for_bots, launch_id, token)
 
     async def live(self, **fields: Any) -> tuple[dict[str, Any], PlayedBot]:
         """A session whose bot has joined."""
@@ -109,7 +115,14 @@ class ClusterSite(NamespacePaths):
         await self.pod(session["id"])
         bot = await self.bot(session["id"])
         assert (await bot.report()).status_code == 200
-        return await self.controller.until_live(session["id"]), bot
+        return await self.app.until_live(session["id"]), bot
+
+    async def until_marked(self, name: str, annotation: str) -> dict[str, Any]:
+        """The Job, once it has this annotation."""
+        found: dict[str, Any] = await self.plane.until(
+            f"{self.jobs}/{name}", lambda job: annotation in job["metadata"]["annotations"]
+        )
+        return found
 
     async def until_recorded(self, name: str) -> dict[str, Any]:
         """The Job, once the end of its session stands on it."""
@@ -117,6 +130,23 @@ class ClusterSite(NamespacePaths):
             f"{self.jobs}/{name}", lambda job: "podline.dev/reason" in job["metadata"]["labels"]
         )
         return found
+
+
+@dataclass
+class ClusterSite(NamespaceSite):
+    """A controller that is served in this process."""
+
+    controller: Controller
+    plane: ControlPlane
+    namespace: str
+
+    @property
+    def app(self) -> Controller:
+        return self.controller
+
+    @property
+    def url_for_bots(self) -> str:
+        return self.controller.url_for_bots
 
 
 def secret_of(job: Mapping[str, Any]) -> str:
@@ -139,9 +169,9 @@ class PlayedBot:
     acknowledged: int = 0
     marks: dict[str, float] = field(default_factory=lambda: {"process_up": 0.5, "joined": 1.0})
 
-    def speak_to(self, site: ClusterSite) -> None:
+    def speak_to(self, site: NamespaceSite) -> None:
         """Report to the controller of this site from now on."""
-        self.client, self.url = site.client, site.controller.url_for_bots
+        self.client, self.url = site.client, site.url_for_bots
 
     async def report(self, turns: int = 1) -> httpx.Response:
         self.turns += turns

@@ -19,6 +19,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 from controller.agents.cluster.shared_config_map import SharedConfigMap, is_conflict
 from controller.core.errors import InvalidRequest, RuntimeUnavailable
 from controller.core.primitives.backoff import RetryWait
+from controller.core.primitives.unknown_fields import unknown_fields, with_unknown_fields
 from controller.core.secret_sets import SecretSet
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
@@ -65,6 +66,8 @@ class ClusterSecretSets:
         self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
         self._map = SharedConfigMap(client, CONFIG_MAP)
         self._sets: dict[str, SecretSet] = {}
+        self._unknown_fields: dict[str, dict[str, Any]] = {}
+        """What only a newer controller knows of each set."""
         self._unread_reason: str | None = "The secret sets have not been read yet."
         self._changing = asyncio.Lock()
 
@@ -211,9 +214,11 @@ class ClusterSecretSets:
             raise
 
     async def _index(self, name: str, changed: SecretSet | None) -> None:
-        await self._write_unless_changed(name, {name: None if changed is None else _encode(changed)})
+        text = None if changed is None else _encode(changed, self._unknown_fields.get(name))
+        await self._write_unless_changed(name, {name: text})
         if changed is None:
             self._sets.pop(name, None)
+            self._unknown_fields.pop(name, None)
         else:
             self._sets[name] = changed
 
@@ -249,6 +254,7 @@ class ClusterSecretSets:
         await self._map.read()
         decoded = ((name, _decode(name, text)) for name, text in self._map.data.items())
         self._sets = {name: each for name, each in decoded if each is not None}
+        self._unknown_fields = {name: _unknown_fields(self._map.data[name]) for name in self._sets}
 
 
 def secret_name(name: str, key: str) -> str:
@@ -264,10 +270,15 @@ def variable_secret(name: str, key: str, kind: str, content: Mapping[str, str]) 
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": kind, "data": data}
 
 
-def _encode(each: SecretSet) -> str:
-    return msgspec.json.encode(
-        _Entry(updated=each.updated, keys=list(each.keys), registry=each.registry)
-    ).decode()
+def _encode(each: SecretSet, unknown: Mapping[str, Any] | None = None) -> str:
+    entry = _Entry(updated=each.updated, keys=list(each.keys), registry=each.registry)
+    if not unknown:
+        return msgspec.json.encode(entry).decode()
+    return msgspec.json.encode(with_unknown_fields(msgspec.to_builtins(entry), unknown)).decode()
+
+
+def _unknown_fields(text: str) -> dict[str, Any]:
+    return unknown_fields(msgspec.json.decode(text), dict.fromkeys(_Entry.__struct_fields__))
 
 
 def _decode(name: str, text: str) -> SecretSet | None:

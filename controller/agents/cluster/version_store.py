@@ -12,7 +12,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 
 from controller.agents.cluster.shared_config_map import SharedConfigMap, is_conflict
 from controller.agents.cluster.source import Source
-from controller.agents.cluster.version_records import decode_agent, encode_versions, shortened
+from controller.agents.cluster.version_records import decode_agent, encode_versions, shortened, why_unread
 from controller.agents.versions import Versions
 from controller.core.errors import InvalidRequest, RuntimeUnavailable
 from controller.core.primitives.backoff import RetryWait
@@ -39,6 +39,12 @@ _CHANGED: Final = "Another controller has changed this agent meanwhile. Look at 
 
 Stored = tuple[Versions, Source | None]
 """The versions of an agent, and what was deployed through the API."""
+
+
+_OF_ANOTHER_RELEASE: Final = (
+    f"The ConfigMap {CONFIG_MAP} has the agent's versions as another release of Podline wrote them: run "
+    "that release, or remove the agent's entry."
+)
 
 
 class VersionStore:
@@ -70,12 +76,13 @@ class VersionStore:
 
         Of an agent that never had a version or a deployment, nothing is kept.
         """
-        text = _text(versions, source)
+        text = self._text(name, versions, source)
         if name in self._replaced or (text is None and name not in self._texts):
             return
-        changed = self._with(name, text)
-        if changed is None:
-            log.warning("agent versions not kept", extra={"agent": name, "problem": _FULL})
+        try:
+            changed = self._with(name, text)
+        except InvalidRequest as error:
+            log.warning("agent versions not kept", extra={"agent": name, "problem": str(error)})
             return
         self._keep(changed)
         self._unwritten |= changed
@@ -85,7 +92,7 @@ class VersionStore:
         """Write an agent's versions and what was deployed through the API.
 
         Raises:
-            InvalidRequest: there is no room for them.
+            InvalidRequest: there is no room for them, or another release has to write them.
             RuntimeUnavailable: another controller has changed this agent.
             ApiError: they could not be written. If they were nevertheless, they are replaced later.
         """
@@ -93,14 +100,12 @@ class VersionStore:
             retry=retry_if_exception(is_conflict), stop=stop_after_attempt(_MOST_ATTEMPTS), reraise=True
         )
         async with self._writing:
-            await retrying(self._write, name, _text(versions, source))
+            await retrying(self._write, name, versions, source)
 
-    async def _write(self, name: str, text: str | None) -> None:
+    async def _write(self, name: str, versions: Versions, source: Source | None) -> None:
         if name in self._replaced:
             raise RuntimeUnavailable(_CHANGED)
-        changed = self._with(name, text)
-        if changed is None:
-            raise InvalidRequest(_FULL)
+        changed = self._with(name, self._text(name, versions, source))
         try:
             await self._send(changed)
         except ApiError as error:
@@ -190,11 +195,14 @@ class VersionStore:
             raise ApiUnreachable(_MISSING, is_certain=True)
         for name, text in self._map.data.items():
             ours = [before.get(name), self._texts.get(name), *(each.get(name) for each in self._in_doubt)]
-            theirs = decode_agent(name, text) if text not in ours else None
-            if theirs is not None:
+            if text in ours:
+                continue
+            theirs = decode_agent(name, text)
+            if theirs is not None or why_unread(text) is not None:
                 log.warning("agent changed by another controller", extra={"agent": name})
                 self._texts[name] = text
                 self._unwritten.pop(name, None)
+            if theirs is not None:
                 self._replaced[name] = theirs
         # A controller that removes an agent leaves its serial number. So somebody has lost these.
         for name in self._texts.keys() - self._map.data.keys():
@@ -203,12 +211,27 @@ class VersionStore:
         self._in_doubt.clear()
         self._was_replaced.wake()
 
-    def _with(self, name: str, text: str | None) -> dict[str, str | None] | None:
-        """Return what has to be written so that the store has this text; None if it can't have it."""
+    def _text(self, name: str, versions: Versions, source: Source | None) -> str | None:
+        """Return an agent's record; None if there is nothing to keep."""
+        is_of_api = source is not None and source.config_map is None
+        if not is_of_api and versions.next_serial == 1:
+            return None
+        return encode_versions(versions, source, self._texts.get(name))
+
+    def _with(self, name: str, text: str | None) -> dict[str, str | None]:
+        """Return what has to be written so that the store has this text.
+
+        Raises:
+            InvalidRequest: it can't have it.
+        """
+        if name in self._texts and why_unread(self._texts[name]) is not None:
+            raise InvalidRequest(_OF_ANOTHER_RELEASE)
         if text is None:
             return {name: None}
         shorter = shortened({**self._texts, name: text})
-        return None if shorter is None else {name: text, **shorter}
+        if shorter is None:
+            raise InvalidRequest(_FULL)
+        return {name: text, **shorter}
 
     def _keep(self, changed: Mapping[str, str | None]) -> None:
         for name, text in changed.items():
@@ -216,11 +239,3 @@ class VersionStore:
                 self._texts.pop(name, None)
             else:
                 self._texts[name] = text
-
-
-def _text(versions: Versions, source: Source | None) -> str | None:
-    """Return an agent's record; None if there is nothing to keep."""
-    is_of_api = source is not None and source.config_map is None
-    if not is_of_api and versions.next_serial == 1:
-        return None
-    return encode_versions(versions, source)

@@ -43,6 +43,9 @@ class Flag:
             await future
         except asyncio.CancelledError:
             # Whoever waits in vain, again and again, would be kept until the flag is woken.
-            if self._waiting is not None and future in self._waiting:
-                self._waiting.remove(future)
+            self._leave(future)
             raise
+
+    def _leave(self, future: asyncio.Future[None]) -> None:
+        if self._waiting is not None and future in self._waiting:
+            self._waiting.remove(future)

@@ -67,6 +67,7 @@ class Bot:
         held_up: what kept its pod from running when last seen, if it has not run since.
         is_scheduled: the supervisor knows when a node was found for it.
         secrets: masked in everything that is shown about it.
+        is_left_alone: its record is written in a contract that this release doesn't speak.
     """
 
     launch_id: str
@@ -83,6 +84,7 @@ class Bot:
     intent: Ending | None = None
     held_up: Ending | None = None
     secrets: tuple[str, ...] = ()
+    is_left_alone: bool = False
     _changed: Flag = field(default_factory=Flag)
 
     @property

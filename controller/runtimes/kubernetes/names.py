@@ -35,6 +35,9 @@ AGENT_VERSION_LABEL: Final = f"{OURS}agent-version"
 PHASE_LABEL: Final = f"{OURS}phase"
 REASON_LABEL: Final = f"{OURS}reason"
 
+CONTRACT: Final = f"{OURS}contract"
+"""Of a Job: what its session's records and its bot's messages are written in (`podline.contract.version`)."""
+
 SESSION_ID: Final = f"{OURS}session-id"
 USER_ID: Final = f"{OURS}user-id"
 REQUEST: Final = f"{OURS}request"

@@ -15,6 +15,7 @@ from controller.core.primitives.clock import Clock
 from controller.core.runtime import Exit, Observation
 from controller.core.session import Ending, Session
 from controller.observe.logs import about
+from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.bots import Bot, BotState
 from controller.runtimes.kubernetes.client.errors import ApiError
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
@@ -23,7 +24,7 @@ from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Se
 from controller.runtimes.kubernetes.client.watch_cache import WatchCache
 from controller.runtimes.kubernetes.exit_evidence import scheduled_at
 from controller.runtimes.kubernetes.failure_diagnostics import Diagnosis
-from controller.runtimes.kubernetes.job.records import is_recorded, read_intent, read_session
+from controller.runtimes.kubernetes.job.records import is_recorded, read_intent, read_session, why_unread
 from controller.runtimes.kubernetes.job_stopper import JobStopper
 from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract.reasons import Reason
@@ -162,10 +163,19 @@ class BotTracker:
         """Report a session that an earlier controller launched. False if the Job belongs to no session."""
         session = read_session(job)
         if session is None:
+            self._note_unread(bot, job)
             return False
         bot.found(session)
         self._observations.put(Observation(launch_id=bot.launch_id, found=session))
         return True
+
+    def _note_unread(self, bot: Bot, job: Job) -> None:
+        """Log, once, that a session is left alone because another release has to look after it."""
+        reason = why_unread(job)
+        if reason is not None and not bot.is_left_alone:
+            bot.is_left_alone = True
+            extra = {"job": job.metadata.name, "problem": f"{names.CONTRACT} {reason}"}
+            log.error("session of another contract left alone", extra=extra)
 
     def _listed(self) -> None:
         """Start to look at bots once both Jobs and pods are listed: one without the other would mislead."""

@@ -46,6 +46,7 @@ def final_report(
             timeline=outbox.timeline,
             acked=outbox.acked,
             is_final=is_final,
+            contract=outbox.contract,
         )
         for totals, acked in candidates
     )

@@ -8,7 +8,14 @@ from typing import Final, Protocol, TypeVar
 
 from loguru import logger
 
-from podline.contract.messages import CandidatesMessage, InboxAnswer, InboxMessage, OfferMessage, StopMessage
+from podline.contract.messages import (
+    CandidatesMessage,
+    InboxAnswer,
+    InboxMessage,
+    OfferMessage,
+    StopMessage,
+    UnknownMessage,
+)
 from podline.runner.channel.client import Withdrawn
 from podline.runner.room.protocols import OfferTaker, UnusableOffer
 
@@ -17,6 +24,7 @@ _MOST_CANDIDATES: Final = 4
 _MOST_ANSWERS: Final = 16
 
 _NO_OFFERS: Final = InboxAnswer(refusal="This bot meets its caller in a room, not by an offer.")
+_NOT_KNOWN: Final = InboxAnswer(refusal="This bot is of an earlier release, which has no such messages.")
 
 
 T = TypeVar("T")
@@ -102,6 +110,9 @@ class InboxReader:
                 self._offer.put(message)
             case CandidatesMessage() if self._peer is not None:
                 _put(self._candidates, message)
+            case UnknownMessage():
+                logger.warning("inbox message of a later release let go", type=message.type)
+                _put(self._answers, (message.id, _NOT_KNOWN))
             case _:
                 _put(self._answers, (message.id, _NO_OFFERS))
 

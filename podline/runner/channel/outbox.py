@@ -19,6 +19,7 @@ from podline.contract.messages import (
     Transcribed,
 )
 from podline.contract.usage import Usage
+from podline.contract.version import CONTRACT
 
 Moment = Literal["process_up", "joined", "caller_joined", "first_speech"]
 
@@ -57,6 +58,8 @@ class Outbox:
         """Set at each marked moment, and when many tokens were used; the immediate report clears it."""
         self.on_acknowledged: Callable[[], None] = lambda: None
         """Called after each acknowledged batch."""
+        self.contract = CONTRACT
+        """What reports are written in; the session's, once it is known."""
 
     def record(self, event: Event) -> None:
         """Record an event."""
@@ -107,6 +110,7 @@ class Outbox:
             events=list(self._batch),
             totals=self.totals,
             timeline=self.timeline,
+            contract=self.contract,
         )
 
     def acknowledge(self, ack: int) -> bool:

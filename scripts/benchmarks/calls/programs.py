@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,22 +14,12 @@ from typing import Any, Final
 import httpx
 from dotenv import dotenv_values
 
-from testing.processes import ROOT, Program, free_port
+from testing.builds.checkouts import OURS, Checkout
+from testing.processes import Program, free_port
 
 WATCHED_SECONDS: Final = 3.0
 """How long a bot's processor time is watched, unless a run is small."""
 SMALL_SECONDS: Final = 0.3
-
-
-@dataclass(frozen=True)
-class Checkout:
-    """A working copy of the repository, and a Python with the packages in its lock file."""
-
-    tree: Path
-    python: Path
-
-
-OURS: Final = Checkout(ROOT, Path(sys.executable))
 
 
 @dataclass(frozen=True)
@@ -63,7 +52,7 @@ def programs(
     started: list[Program] = []
 
     def start(name: str, command: list[str], variables: Mapping[str, str]) -> Program:
-        of_tree = {**variables, "PYTHONPATH": str(checkout.tree)}
+        of_tree = {**variables, **checkout.variables}
         started.append(Program.start(name, [str(checkout.python), *command], directory, of_tree))
         return started[-1]
 

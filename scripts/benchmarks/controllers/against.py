@@ -7,13 +7,10 @@ used as programs, by what they have in common: the API, the settings and the roo
 from __future__ import annotations
 
 import asyncio
-import io
-import tarfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import DEVNULL, run
 from typing import Final
 
 import httpx
@@ -23,7 +20,7 @@ from sandbox.caller import calling
 from sandbox.caller_signalling import RoomAddress
 from sandbox.voice import Voice
 from scripts.benchmarks.calls.call import ACCEPTED, ANSWERED, JOINED, STOP_SECS, last_turn, moments, question
-from scripts.benchmarks.calls.programs import OURS, Checkout, Machine, ended, programs, proportional_megabytes
+from scripts.benchmarks.calls.programs import Machine, ended, programs, proportional_megabytes
 from scripts.benchmarks.controllers.starts import AT_ONCE, SMALL_STARTS, STARTS, name_of, rate_of_controller
 from scripts.benchmarks.running.results import Results
 from scripts.benchmarks.running.run import BenchRun
@@ -36,7 +33,13 @@ from scripts.benchmarks.running.tables import (
     Table,
     table_of,
 )
-from testing.processes import ROOT
+from testing.builds.checkouts import (
+    OURS,
+    Checkout,
+    RevisionUnavailableError,
+    unpack,
+    with_environment,
+)
 
 HERE: Final = "here"
 THERE: Final = "there"
@@ -86,19 +89,13 @@ async def measure(run: BenchRun) -> None:
 @contextmanager
 def checkout(tree: Path, revision: str) -> Iterator[Checkout]:
     """Unpack another revision until the block ends, with an environment of its own if its lock differs."""
-    packed = run(["git", "archive", revision], cwd=ROOT, capture_output=True, check=False)
-    if packed.returncode != 0:
-        raise CommandError(f"'{revision}' is no revision of this repository: name one that 'git log' shows.")
-    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
-        archive.extractall(tree, filter="data")
-    if all(
-        (tree / name).read_bytes() == (ROOT / name).read_bytes() for name in ("uv.lock", "pyproject.toml")
-    ):
-        yield Checkout(tree, OURS.python)
-        return
-    command = "source scripts/lib.sh; ensure_environment bench --all-extras"
-    run(["bash", "-c", command], cwd=tree, check=True, stdout=DEVNULL)
-    yield Checkout(tree, tree / ".venv" / "bin" / "python")
+    try:
+        unpack(revision, tree)
+    except RevisionUnavailableError:
+        raise CommandError(
+            f"'{revision}' is no revision of this repository: name one that 'git log' shows."
+        ) from None
+    yield with_environment(tree)
 
 
 async def one_call(machine: Machine, voice: Voice) -> Mapping[str, float]:

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import aiohttp
 
-from scripts.benchmarks.calls.programs import OURS as OUR_CHECKOUT
-from scripts.benchmarks.calls.programs import Checkout, answers
+from scripts.benchmarks.calls.programs import answers
 from scripts.benchmarks.controllers.sleeping import NAME, make_sleeping_agent
 from scripts.benchmarks.running.results import Results
 from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import A_SECOND, Comparison, Figure, Table, table_of
+from testing.builds.checkouts import OURS as OUR_CHECKOUT
+from testing.builds.checkouts import Checkout
 from testing.processes import Program, free_port
 
 SLEEP: Final = ("/bin/sleep", "600")

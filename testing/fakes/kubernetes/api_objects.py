@@ -254,7 +254,9 @@ def operated(target: Thing, operations: Sequence[Mapping[str, Any]]) -> Thing:
             place = place.get(step, {})
         fits = {"test": place.get(last) == each["value"], "replace": last in place, "add": bool(place)}
         if not fits[each["op"]]:
-            raise RefusalError(422, "Invalid", "the server rejected our request due to an error in our request")
+            raise RefusalError(
+                422, "Invalid", "the server rejected our request due to an error in our request"
+            )
         place[last] = each["value"]
     return changed
 

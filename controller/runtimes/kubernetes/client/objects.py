@@ -23,6 +23,7 @@ class Labels(_Read, frozen=True):
     """Our labels. All others are skipped."""
 
     launch_id: str | None = msgspec.field(name=names.LAUNCH_ID, default=None)
+    phase: str | None = msgspec.field(name=names.PHASE_LABEL, default=None)
     reason: str | None = msgspec.field(name=names.REASON_LABEL, default=None)
     agent: str | None = msgspec.field(name=names.AGENT_LABEL, default=None)
 
@@ -40,6 +41,7 @@ class Annotations(_Read, frozen=True):
     stop_reason: str | None = msgspec.field(name=names.STOP_REASON, default=None)
     stop_message: str | None = msgspec.field(name=names.STOP_MESSAGE, default=None)
     redeploy: str | None = msgspec.field(name=names.REDEPLOY, default=None)
+    contract: str | None = msgspec.field(name=names.CONTRACT, default=None)
 
 
 _NO_ANNOTATIONS: Final = Annotations()

@@ -38,6 +38,7 @@ _OF_A_SESSION: Final = frozenset(
         names.SESSION_ID,
         names.USER_ID,
         names.REQUEST,
+        names.CONTRACT,
     }
 )
 

@@ -1,7 +1,12 @@
-"""Sessions as labels and annotations of their Jobs, written and read. Pure."""
+"""Sessions as labels and annotations of their Jobs, written and read. Pure.
+
+The Job may have been written by a controller of the next release: what only that one knows is kept.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -9,13 +14,15 @@ import msgspec
 from pydantic import TypeAdapter
 
 from controller.core.agents import DEFAULT_AGENT
-from controller.core.endings import read_ending
+from controller.core.endings import read_ending, read_unknown_ending
+from controller.core.primitives.unknown_fields import unknown_fields, with_unknown_fields
 from controller.core.session import Budget, Diagnostics, Ending, Session, Timeline
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.objects import Job, Meta, launch_of
 from podline.contract.encoding import DecodeError, decode, encode
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Usage
+from podline.contract.version import CONTRACT, UNNUMBERED, why_unspoken
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -60,7 +67,9 @@ class _Timeline(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _TOTALS: Final = TypeAdapter(Usage)
 _REASONS: Final = {str(reason): reason for reason in Reason}
+_MOST_DIGITS: Final = 9
 _MARKS: Final = tuple(field.name for field in msgspec.structs.fields(_Timeline))
+_NO_MARKS: Final[Mapping[str, Any]] = dict.fromkeys(_MARKS)
 
 
 def identity_labels(session: Session) -> dict[str, str]:
@@ -100,20 +109,21 @@ def request_annotation(session: Session) -> dict[str, str]:
         agent_version=session.agent_version,
         has_body=session.body is not None or session.body_is_lost,
     )
-    return {names.REQUEST: _json(request)}
+    return {names.REQUEST: _json(request), names.CONTRACT: str(CONTRACT)}
 
 
 def progress_patch(session: Session) -> dict[str, Any]:
     """Return what to write to the Job of a session that is live or has ended."""
     marks = {name: getattr(session.timeline, name) for name in _MARKS}
     labels = {names.PHASE_LABEL: str(session.phase)}
-    annotations = {names.TIMELINE: _json(_Timeline(**marks))}
+    annotations = {names.TIMELINE: _rewritten(session, names.TIMELINE, _Timeline(**marks))}
     if session.ending is not None:
         labels[names.REASON_LABEL] = str(session.ending.reason)
         annotations[names.MESSAGE] = session.ending.message
-        annotations[names.USAGE] = _json(_Usage(msgspec.Raw(encode(session.usage)), session.usage_is_partial))
+        usage = _Usage(msgspec.Raw(encode(session.usage)), session.usage_is_partial)
+        annotations[names.USAGE] = _rewritten(session, names.USAGE, usage)
     if session.diagnostics is not None:
-        annotations[names.DIAGNOSTICS] = _json(session.diagnostics)
+        annotations[names.DIAGNOSTICS] = _rewritten(session, names.DIAGNOSTICS, session.diagnostics)
     return {"metadata": {"labels": labels, "annotations": annotations}}
 
 
@@ -141,8 +151,23 @@ def is_recorded(job: Job) -> bool:
     return job.metadata.annotations.timeline is not None
 
 
+def why_unread(job: Job) -> str | None:
+    """Return why the record of a Job can't be read here, as a clause; None if it can, or there is none."""
+    number = job.metadata.annotations.contract
+    if number is None:
+        return why_unspoken(UNNUMBERED)
+    if not (number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS):
+        return "is not a number"
+    return why_unspoken(int(number))
+
+
 def read_session(job: Job) -> Session | None:
-    """Return the session of a Job as far as it was recorded; None if the Job is not one of ours."""
+    """Return the session of a Job as far as it was recorded.
+
+    None if the Job is not one of ours, or if this release can't read it: see `why_unread`.
+    """
+    if why_unread(job) is not None:
+        return None
     meta = job.metadata
     ids = (meta.annotations.session_id, meta.annotations.user_id, launch_of(meta) or None)
     request = _decoded(meta.annotations.request, _Request)
@@ -178,20 +203,29 @@ def read_session(job: Job) -> Session | None:
         agent_version=request.agent_version,
         # Only the bot's Secret has it, which the controller may not read.
         body_is_lost=request.has_body,
+        # An end is not written again.
+        unknown_fields=_unknown_fields(meta, usage) if ending is None else {},
     )
 
 
 def read_intent(meta: Meta) -> Ending | None:
     """Return why the bot was asked to leave, as a controller or a person with kubectl wrote it on the Job."""
-    reason = _reason(meta.annotations.stop_reason)
-    if reason is None:
-        return None
-    return read_ending(reason, meta.annotations.stop_message)
+    reason, message = _reason(meta.annotations.stop_reason), meta.annotations.stop_message
+    if reason is not None:
+        return read_ending(reason, message)
+    if meta.annotations.stop_reason is not None and message:
+        # A controller always writes a sentence, so this is one of the next release's reasons.
+        return Ending(reason=Reason.STOPPED, what_happened=message)
+    return None
 
 
 def _read_ending(meta: Meta) -> Ending | None:
-    reason = _reason(meta.labels.reason)
-    return read_ending(reason, meta.annotations.message) if reason is not None else None
+    if meta.labels.reason is None:
+        return None
+    reason, message = _reason(meta.labels.reason), meta.annotations.message
+    if reason is not None:
+        return read_ending(reason, message)
+    return read_unknown_ending(message, is_failure=meta.labels.phase != str(Phase.ENDED))
 
 
 def _read_usage(meta: Meta) -> tuple[Usage, bool]:
@@ -217,6 +251,32 @@ def _decoded(text: str | None, kind: type[Any]) -> Any:
 
 def _reason(text: str | None) -> Reason | None:
     return _REASONS.get(text or "")
+
+
+def _unknown_fields(meta: Meta, usage: Usage) -> dict[str, Mapping[str, Any]]:
+    """Return what only a newer controller knows of the texts that are written again, by their annotation."""
+    found: dict[str, Mapping[str, Any]] = {}
+    if meta.annotations.timeline is not None:
+        found[names.TIMELINE] = _beyond(meta.annotations.timeline, _NO_MARKS)
+    if meta.annotations.usage is not None:
+        known = {"totals": asdict(usage), "partial": False}
+        found[names.USAGE] = _beyond(meta.annotations.usage, known)
+    if meta.annotations.diagnostics is not None:
+        found[names.DIAGNOSTICS] = _beyond(meta.annotations.diagnostics, asdict(Diagnostics()))
+    return {name: unknown for name, unknown in found.items() if unknown}
+
+
+def _beyond(text: str, known: Mapping[str, Any]) -> Mapping[str, Any]:
+    return unknown_fields(_decoded(text, dict[str, Any]) or {}, known)
+
+
+def _rewritten(session: Session, annotation: str, value: msgspec.Struct | Diagnostics) -> str:
+    """Return the text of an annotation, with what only a newer controller knows of it."""
+    text = _json(value)
+    unknown = session.unknown_fields.get(annotation)
+    if not unknown:
+        return text
+    return msgspec.json.encode(with_unknown_fields(msgspec.json.decode(text), unknown)).decode()
 
 
 def _json(value: msgspec.Struct | Diagnostics) -> str:

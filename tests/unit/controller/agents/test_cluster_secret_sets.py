@@ -74,6 +74,21 @@ async def test_the_index_survives_a_restart_and_has_no_value(
     assert "very-secret" not in str(server.objects.get("configmaps", "podline", CONFIG_MAP))
 
 
+async def test_what_only_a_later_release_knows_of_a_set_is_kept(
+    server: ApiServer, client: NamespaceClient, sets: ClusterSecretSets
+) -> None:
+    await sets.put("keys", "A", "1")
+    index = server.objects.get("configmaps", "podline", CONFIG_MAP)["data"]
+    news = json.dumps({**json.loads(index["keys"]), "by": "ana"})
+    server.objects.patch("configmaps", "podline", CONFIG_MAP, {"data": {"keys": news}})
+    again = made(client)
+    await again.load()
+    await again.put("keys", "B", "2")
+
+    kept = json.loads(server.objects.get("configmaps", "podline", CONFIG_MAP)["data"]["keys"])
+    assert (kept["by"], kept["keys"]) == ("ana", ["A", "B"])
+
+
 async def test_no_secret_is_ever_read_or_listed(server: ApiServer, sets: ClusterSecretSets) -> None:
     await sets.put("keys", "A", "1")
     await sets.put("keys", "A", "2")

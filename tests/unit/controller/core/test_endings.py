@@ -55,6 +55,16 @@ def seen(**facts: Any) -> Exit:
         # A bot's report doesn't count for what only the cluster can know, nor for what is no reason.
         (None, seen(exit_code=68, final_report=report("evicted")), Reason.MODEL_UNREACHABLE),
         (None, seen(exit_code=1, final_report=report("bored")), Reason.CRASHED),
+        # Of a reason that only a newer bot knows, the exit code says what kind of end it was.
+        (None, seen(exit_code=0, final_report=report("passed_on")), Reason.COMPLETED),
+        (None, seen(exit_code=66, final_report=report("room_flooded")), Reason.ROOM_LOST),
+        (None, seen(exit_code=70, final_report=report("store_lost")), Reason.CRASHED),
+        (None, seen(signal=9, final_report=report("passed_on")), Reason.VANISHED),
+        (
+            None,
+            seen(disruption=ending_for(Reason.EVICTED), exit_code=0, final_report=report("passed_on")),
+            Reason.EVICTED,
+        ),
         # Then its exit status.
         *((None, seen(exit_code=code), reason) for reason, code in EXIT_CODES.items() if code),
         (None, seen(exit_code=2), Reason.CRASHED),

@@ -40,6 +40,7 @@ async def test_the_bot_receives_its_session_and_the_way_back(site: Site) -> None
         "DAILY_ROOM_URL": session["room"]["url"],
         "PODLINE_CONTROLLER_URL": "http://127.0.0.1:7860",
         "PODLINE_LAUNCH_ID": launch.session.launch_id,
+        "PODLINE_CONTRACT": "1",
         "PODLINE_MAX_DURATION_SECONDS": "60",
         "PODLINE_GRACE_SECONDS": "30",
     }

@@ -1,6 +1,7 @@
 """JSON of messages: what is written, what is read, and what is refused without repeating it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,9 +19,11 @@ from podline.contract.messages import (
     Report,
     StopMessage,
     TurnEnded,
+    UnknownMessage,
 )
 from podline.contract.reading import read_answer, read_final_report, read_report
 from podline.contract.usage import ModelUsage, Usage
+from podline.contract.version import VERSION
 
 VALID: dict[str, Any] = {"seq": 1, "acked": 0, "events": [], "totals": {}, "timeline": {"now": 1.0}}
 LARGEST = 2**53
@@ -246,3 +249,33 @@ def test_the_kinds_of_events_are_those_of_the_contract() -> None:
         "client_messages_refused",
         "audio_dropped",
     }
+
+
+def test_a_report_in_a_contract_that_is_not_spoken_is_refused_for_that() -> None:
+    read, _ = read_report(report(contract=1))
+    assert read.contract == 1
+    for changes in ({}, {"events": 5, "totals": None}, {"events": [{"type": "mood"}]}):
+        with pytest.raises(DecodeError) as caught:
+            read_report(report(contract=2, **changes))
+        said = f"is contract 2, but Podline {VERSION} speaks 1 - at `$.contract`"
+        assert str(caught.value) == said
+
+
+def test_a_final_report_in_a_contract_that_is_not_spoken_is_refused() -> None:
+    left = FinalReport("idle", "", Usage(), Usage(), BotTimeline(now=9.0), contract=1)
+    assert read_final_report(encode(left)) == left
+    with pytest.raises(DecodeError, match="is contract 7"):
+        read_final_report(encode(replace(left, contract=7)))
+
+
+def test_a_message_of_a_later_release_does_not_hide_the_others() -> None:
+    stop, news = {"id": "m1", "type": "stop"}, {"id": "m2", "type": "assignment", "session": {"id": "one"}}
+    page = decode(TypeAdapter(InboxPage), json.dumps({"messages": [stop, news]}))
+
+    assert page.messages == [StopMessage("m1"), UnknownMessage("m2", "assignment")]
+
+
+@pytest.mark.parametrize("message", [5, None, "stop", {}, {"id": "m1"}, {"id": 5, "type": "assignment"}])
+def test_what_is_no_message_makes_no_page(message: object) -> None:
+    with pytest.raises(DecodeError):
+        decode(TypeAdapter(InboxPage), json.dumps({"messages": [message]}))

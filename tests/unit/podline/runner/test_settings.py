@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podline.contract import environment as env
+from podline.contract.version import VERSION
 from podline.errors import ConfigInvalid
 from podline.runner.settings import (
     Channel,
@@ -205,6 +206,15 @@ def test_an_unknown_transport_is_named() -> None:
     said = refusal({**COMMON, **DAILY, "PODLINE_TRANSPORT": "zoom"})
 
     assert 'PODLINE_TRANSPORT is "zoom", not daily, livekit or webrtc' in said
+
+
+def test_a_controller_of_another_contract_is_named() -> None:
+    assert read().contract == read(PODLINE_CONTRACT="1").contract == 1
+
+    said = refusal({**COMMON, **DAILY, "PODLINE_CONTRACT": "2"})
+
+    assert f"PODLINE_CONTRACT is contract 2, but Podline {VERSION} speaks 1" in said
+    assert "use the runner of the controller's release" in said
 
 
 @pytest.mark.parametrize("session_id", [".", "..", "a/b", "a b", "ü", "x" * 129])

@@ -5,7 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from podline.contract.messages import CandidatesMessage, InboxAnswer, InboxMessage, OfferMessage, StopMessage
+from podline.contract.messages import (
+    CandidatesMessage,
+    InboxAnswer,
+    InboxMessage,
+    OfferMessage,
+    StopMessage,
+    UnknownMessage,
+)
 from podline.runner.channel.client import Withdrawn
 from podline.runner.channel.inbox import InboxReader
 from podline.runner.room.protocols import UnusableOffer
@@ -140,3 +147,16 @@ async def test_a_flood_to_a_bot_that_takes_no_offers_is_refused_and_a_stop_gets_
         await InboxReader(channel, None, lambda _stop: stopped.set()).run()
 
     assert stopped.is_set()
+
+
+async def test_a_message_of_a_later_release_is_refused_and_the_next_one_handled() -> None:
+    channel = FakeChannel()
+    stops: list[StopMessage] = []
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(InboxReader(channel, None, stops.append).run())
+        channel.put(UnknownMessage("m1", "assignment"), StopMessage("m2"))
+        refused, stopped = await channel.answered("m1"), await channel.answered("m2")
+        channel.put(None)
+
+    assert refused.refusal == "This bot is of an earlier release, which has no such messages."
+    assert (stopped.refusal, stops) == (None, [StopMessage("m2")])

@@ -38,6 +38,7 @@ def test_the_job_is_the_operators_template_with_the_session_stamped_on() -> None
 
     request = manifest["metadata"]["annotations"].pop("podline.dev/request")
     assert json.loads(request)["hash"] == "abc"
+    assert manifest["metadata"]["annotations"].pop("podline.dev/contract") == "1"
     assert manifest == {
         **operators,
         "metadata": {
