@@ -47,7 +47,7 @@ class AuditEvent(msgspec.Struct, rename="camel"):
     user: _User
     request_received_timestamp: str
     stage_timestamp: str
-    user_agent: str = ""
+    request_uri: str = msgspec.field(name="requestURI", default="")
     object_ref: _Ref = msgspec.field(default_factory=_Ref)
     response_status: _Status = msgspec.field(default_factory=_Status)
     request_object: msgspec.Raw = msgspec.Raw(b"null")
@@ -189,7 +189,7 @@ def read_audit_log(found: Evidence, lines: Iterable[bytes]) -> None:
     decoder = msgspec.json.Decoder(AuditEvent)
     for line in lines:
         event = decoder.decode(line)
-        if not event.succeeded:
+        if not event.succeeded or "dryRun=" in event.request_uri:
             continue
         user, ref = event.user.username, event.object_ref
         if user.startswith(CONTROLLERS) and ref.resource in ("jobs", "pods", "secrets"):
@@ -220,8 +220,6 @@ def _job(found: Evidence, current: dict[str, JobStory], event: AuditEvent) -> No
     if LAUNCH not in labels or "podline.dev/dry-start" in labels:
         return
     if event.verb == "create":
-        if "dryRun" in event.user_agent:
-            return
         story = JobStory(name, annotations.get(SESSION, ""), labels[LAUNCH], event.done, user)
         found.jobs.append(story)
         current[name] = story

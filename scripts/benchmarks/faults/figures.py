@@ -50,7 +50,7 @@ async def play(plan: FaultPlan, directory: Path, doing: Any) -> Evidence:
             await _strike(site, doing)
             doing("no more faults; all calls end")
             await site.heal()
-            await asyncio.wait_for(site.service.until_ready(), REST_SECONDS)
+            await site.until_ready()
             site.order_bots(finish=FINISH_SECONDS)
             left = await _until_rest(site, doing)
             (directory / "final.json").write_text(json.dumps(left))

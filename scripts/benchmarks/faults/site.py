@@ -44,8 +44,8 @@ ADDRESS: Final = "podline.dev/address"
 GRACE_SECONDS: Final = 5
 START_TIMEOUT_SECONDS: Final = 60
 RACK_NODES: Final = 2
-DAILY_KEY: Final = "a key of the sandbox's Daily"
-READY_SECONDS: Final = 120.0
+DAILY_KEY: Final = "5a4d0b0c"  # noqa: S105 - of the sandbox
+READY_SECONDS: Final = 90.0
 """Only a hang takes this long."""
 
 
@@ -160,6 +160,16 @@ class FaultSite(NamespacePaths):
         found: list[dict[str, Any]] = (await self.api("GET", path))["items"]
         return found
 
+    async def until_ready(self) -> None:
+        """Wait until all controllers are ready; raise with the end of a log if one is not to be."""
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await self.service.until_ready()
+        except TimeoutError:
+            unready = [each for each in self.replicas if not each.backend.is_ready]
+            logs = "\n".join(f"{each.name}: {each.output.read_text()[-3000:]}" for each in unready)
+            raise AssertionError(f"Not ready after {READY_SECONDS:.0f} s:\n{logs}") from None
+
     async def rooms_left(self) -> list[dict[str, Any]]:
         """List the rooms that exist, if sessions have any."""
         if not self.rooms_url:
@@ -237,7 +247,7 @@ async def fault_site(plan: FaultPlan, directory: Path) -> AsyncIterator[FaultSit
         for backend in backends:
             site.replicas.append(await _start_replica(site, backend, settings, stack))
         site.bots = [await _start_bots(site, index, stack) for index in range(plan.bot_processes)]
-        await asyncio.wait_for(site.service.until_ready(), READY_SECONDS)
+        await site.until_ready()
         yield site
 
 
