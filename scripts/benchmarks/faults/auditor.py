@@ -64,7 +64,9 @@ def duplicates(found: Evidence) -> Iterator[Finding]:
         of_session.sort(key=lambda bot: bot.started)
         for one, other in zip(of_session, of_session[1:], strict=False):
             if not one.end or one.end["at"] > other.started:
-                yield Finding("duplicate", session, f"had the bots {one.launch} and {other.launch} at one time")
+                yield Finding(
+                    "duplicate", session, f"had the bots {one.launch} and {other.launch} at one time"
+                )
 
 
 def _one_after_another(jobs: Sequence[JobStory]) -> bool:
@@ -105,13 +107,14 @@ def reasons(found: Evidence) -> Iterator[Finding]:
     asked = {line["session"] for line in found.callers if line["kind"] == "stop_asked"}
     accepted = {line["session"] for line in found.callers if line["kind"] == "start"}
     lost = lost_nodes(found)
+    last = {job.session: job for job in found.jobs}
     for job in found.jobs:
         deleters = {user for _, user in job.deleted}
         if not job.records:
             if FAULTS_USER in deleters:
                 continue
             taken_back = any(user.startswith(CONTROLLERS) for user in deleters)
-            if not taken_back or job.session in accepted:
+            if not taken_back or (job.session in accepted and last[job.session] is job):
                 yield Finding("reason", job.session, "no end was recorded")
             continue
         told = list(dict.fromkeys(record.reason for record in job.records))

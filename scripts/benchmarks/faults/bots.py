@@ -241,7 +241,11 @@ class Bots:
 
     def _gone(self, pod: Pod) -> None:
         launch = pod.metadata.labels.get(LAUNCH, "")
-        if launch in self.bots and pod.spec.node_name not in self.deaf and not self.bots[launch][0].is_leaving:
+        if (
+            launch in self.bots
+            and pod.spec.node_name not in self.deaf
+            and not self.bots[launch][0].is_leaving
+        ):
             self._die(launch, "pod_gone")
 
     def _background_start(self, pod: Pod, launch: str) -> None:

@@ -121,7 +121,9 @@ class Callers:
             if status in (400, 401, 403, 409, 413, 422):
                 break
             pause = min(5.0, pause * 2)
-            await asyncio.sleep(min(float(headers.get("Retry-After", pause)), 5.0) * self._rng.uniform(0.5, 1))
+            await asyncio.sleep(
+                min(float(headers.get("Retry-After", pause)), 5.0) * self._rng.uniform(0.5, 1)
+            )
         self.log.write("start_failed", session=session, attempts=attempts)
         return False
 

@@ -288,7 +288,5 @@ FAULTS: Final[Sequence[Fault]] = (
 def faults_for(replicas: int, only: Sequence[str] = ()) -> list[Fault]:
     """Those that can strike so many controllers."""
     return [
-        each
-        for each in FAULTS
-        if (replicas > 1 or not each.needs_two) and (not only or each.name in only)
+        each for each in FAULTS if (replicas > 1 or not each.needs_two) and (not only or each.name in only)
     ]

@@ -124,7 +124,10 @@ async def _left(site: FaultSite) -> dict[str, Any]:
     owned = [{"name": each["name"], "owner": each["ownerReferences"][0]["name"]} for each in secrets]
     rooms = sorted(room["name"] for room in await site.rooms_left())
     return {
-        "is_at_rest": not unrecorded and not pods and not rooms and all(each["owner"] in names for each in owned),
+        "is_at_rest": not unrecorded
+        and not pods
+        and not rooms
+        and all(each["owner"] in names for each in owned),
         "unrecorded": len(unrecorded),
         "jobs": [
             {
