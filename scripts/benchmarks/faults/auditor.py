@@ -244,7 +244,7 @@ class Effect:
     first_answer: float
     """Seconds from the stroke until a request that was sent later was answered."""
     gap: float
-    """Seconds: the longest gap in an event stream."""
+    """Seconds: the longest noted gap in an event stream."""
     refused: int
 
 
@@ -255,34 +255,32 @@ AFTERMATH_SECONDS: Final = 15.0
 
 def effects(found: Evidence) -> list[Effect]:
     """Return the effect of each fault, in their order."""
-    probes = sorted(
-        (each["sent"], each["sent"] + each["took"]) for each in found.probes() if each["status"] == ANSWERED
-    )
-    gaps = [line for line in found.callers if line["kind"] == "gap"]
-    refusals = [line for line in found.callers if line["kind"] == "start_refused"]
+    answered = [each for each in found.probes() if each["status"] == ANSWERED]
+    done = sorted(each["sent"] + each["took"] for each in answered)
+    pauses = list(zip(done, done[1:], strict=False))
+    gaps = [
+        (line["begin"], line["begin"] + line["seconds"]) for line in found.callers if line["kind"] == "gap"
+    ]
+    refusals = [line["at"] for line in found.callers if line["kind"] == "start_refused"]
     results = []
     for number, fault in enumerate(found.faults):
         following = found.faults[number + 1].begin if number + 1 < len(found.faults) else float("inf")
         until = min(fault.end + AFTERMATH_SECONDS, following)
-        answered = sorted(done for _, done in probes if fault.begin - 1 <= done <= until)
-        pauses = [after - before for before, after in zip(answered, answered[1:], strict=False)]
-        first = min((done for sent, done in probes if sent >= fault.struck), default=float("nan"))
+        later = [each["sent"] + each["took"] for each in answered if each["sent"] >= fault.struck]
         results.append(
             Effect(
-                unanswered=max(pauses, default=float("nan")),
-                first_answer=first - fault.struck,
-                gap=max(
-                    (
-                        each["seconds"]
-                        for each in gaps
-                        if fault.begin - 1 <= each["begin"] + each["seconds"] <= until
-                    ),
-                    default=0.0,
-                ),
-                refused=sum(fault.begin <= each["at"] <= until for each in refusals),
+                unanswered=_longest(pauses, fault.struck, until),
+                first_answer=min(later, default=float("nan")) - fault.struck,
+                gap=_longest(gaps, fault.struck, until),
+                refused=sum(fault.begin <= at <= until for at in refusals),
             )
         )
     return results
+
+
+def _longest(times: Sequence[tuple[float, float]], begin: float, until: float) -> float:
+    """Return how long the longest of the times lasted that began or ended between two moments."""
+    return max((after - before for before, after in times if before <= until and after >= begin), default=0.0)
 
 
 def starts(found: Evidence) -> Counter[str]:

@@ -26,6 +26,8 @@ from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import SECONDS, Table, percentile
 
 SAMPLE_SECONDS: Final = 5.0
+SHORTEST_SECONDS: Final = 5.0
+"""Of a fault."""
 FINISH_SECONDS: Final = 20.0
 REST_SECONDS: Final = 240.0
 """Longer than the slowest end: silence, grace period, and force half a minute later."""
@@ -74,13 +76,16 @@ async def _strike(site: FaultSite, doing: Any) -> None:
         deck = deck or rng.sample(kinds, len(kinds))
         fault = deck.pop()
         if loop.time() + fault.seconds > end:
-            break
+            if loop.time() + SHORTEST_SECONDS > end:
+                break
+            continue
         doing(f"{round(end - loop.time())} s remain: {fault.name}")
         with noted(site.log, fault.name):
             try:
                 await fault.strike(Stroke(site, rng, fault.name))
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 site.log.write("stroke_failed", name=fault.name, error=f"{type(error).__name__}: {error}")
+        await site.until_ready_again()
         await asyncio.sleep(plan.pause_seconds * rng.uniform(0.7, 1.3))
     await asyncio.sleep(max(0.0, end - loop.time()))
 

@@ -48,7 +48,7 @@ class FaultPlan:
     @property
     def keep_ended_seconds(self) -> float:
         """How long a session is kept after its end, so that so many are listed."""
-        return max(30.0, (self.listed - self.live) / self.rate)
+        return max(180.0, (self.listed - self.live) / self.rate)
 
     @property
     def has_rooms(self) -> bool:

@@ -73,7 +73,8 @@ class ScriptedBot:
     """One bot's life.
 
     Attributes:
-        leave: writes its final report and exit code where its pod's kubelet finds them; False if the pod is gone.
+        leave: writes its final report and exit code where its pod's kubelet finds them; returns False if the
+            pod is gone.
         is_leaving: it has nothing left to do but that.
     """
 
@@ -149,7 +150,7 @@ class ScriptedBot:
 
     def _talk(self) -> None:
         tokens = {"prompt_tokens": self.rng.randint(50, 900), "completion_tokens": self.rng.randint(5, 90)}
-        events = [{"type": "turn"}, {"type": "tokens", "model": MODEL, "tokens": tokens}]
+        events: list[dict[str, Any]] = [{"type": "turn"}, {"type": "tokens", "model": MODEL, "tokens": tokens}]
         self._pending += events
         self.totals = self.totals.plus(events)
 
@@ -196,7 +197,7 @@ class ScriptedBot:
     async def _flush(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_SECONDS):
-                while not self._is_refused and not await self._send_report():
+                while not self._is_refused and not await self._send_report():  # noqa: ASYNC110 - a retry
                     await asyncio.sleep(FIRST_PAUSE_SECONDS)
 
     async def _ask(

@@ -25,7 +25,7 @@ from scripts.benchmarks.faults.callers import CallersConfiguration
 from scripts.benchmarks.faults.lines import LineLog
 from scripts.benchmarks.faults.plan import FaultPlan
 from scripts.benchmarks.faults.replica import Replica
-from scripts.benchmarks.faults.service import Backend, Service
+from scripts.benchmarks.faults.service import PERIOD_SECONDS, Backend, Service
 from testing.builds.binaries import ensure_binaries
 from testing.cluster.commands import ADMINISTRATORS
 from testing.cluster.control_plane import MERGE, ControlPlane
@@ -44,9 +44,11 @@ ADDRESS: Final = "podline.dev/address"
 GRACE_SECONDS: Final = 5
 START_TIMEOUT_SECONDS: Final = 60
 RACK_NODES: Final = 2
-DAILY_KEY: Final = "5a4d0b0c"  # noqa: S105 - of the sandbox
+DAILY_KEY: Final = "5a4d0b0c"
 READY_SECONDS: Final = 90.0
 """Only a hang takes this long."""
+RECOVERY_SECONDS: Final = 30.0
+"""After which the next fault strikes all the same."""
 
 
 def replica_user(name: str) -> str:
@@ -169,6 +171,16 @@ class FaultSite(NamespacePaths):
             unready = [each for each in self.replicas if not each.backend.is_ready]
             logs = "\n".join(f"{each.name}: {each.output.read_text()[-3000:]}" for each in unready)
             raise AssertionError(f"Not ready after {READY_SECONDS:.0f} s:\n{logs}") from None
+
+    async def until_ready_again(self) -> None:
+        """Wait until the controllers have recovered, so that each fault meets a whole site; not for ever."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECOVERY_SECONDS):
+                # One that has just been struck may not show it yet.
+                await asyncio.sleep(2 * PERIOD_SECONDS)
+                await self.service.until_ready()
+                return
+        self.log.write("not_recovered", replicas=[each.name for each in self.replicas if not each.backend.is_ready])
 
     async def rooms_left(self) -> list[dict[str, Any]]:
         """List the rooms that exist, if sessions have any."""
