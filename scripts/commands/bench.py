@@ -31,7 +31,7 @@ _BUILDS: Final = ("testing.builds.node", "testing.builds.images")
 """What a node needs. In namespaces of their own, there is no network to get it over."""
 
 
-def bench(
+def bench(  # noqa: PLR0913 - each is an option
     name: Annotated[
         str, typer.Argument(help="A bench of --list; 'all'; or 'document', which writes docs/benchmarks.md.")
     ] = "",

@@ -109,7 +109,7 @@ def command(
     serving: tuple[Path, Path] | None,
     mark: str = FAKE,
 ) -> list[str | Path]:
-    """Run it for nodes with this mark. With a certificate it also serves their pods' logs, as a kubelet would."""
+    """Play the nodes with this mark; with a certificate, serve their pods' logs as a kubelet would."""
     configurations = [configuration, *sorted(STAGES.glob("*.yaml"))]
     served: list[str | Path] = []
     if serving is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from scripts.benchmarks.faults.evidence import (
@@ -19,7 +20,7 @@ from scripts.benchmarks.faults.evidence import (
 )
 
 SILENCE_SECONDS: Final = 15.0
-"""A bot that heard nothing for so long may have been taken for dead: the limit is 20 s, seen from the other side."""
+"""A bot that heard nothing for so long may have been taken for dead. The limit is 20 s, on the other side."""
 
 NEVER_STARTED: Final = frozenset(
     {"start_timeout", "unschedulable", "launch_failed", "image_pull", "vanished", "stopped", "evicted"}
@@ -62,7 +63,7 @@ def duplicates(found: Evidence) -> Iterator[Finding]:
         bots[bot.session].append(bot)
     for session, of_session in bots.items():
         of_session.sort(key=lambda bot: bot.started)
-        for one, other in zip(of_session, of_session[1:], strict=False):
+        for one, other in pairwise(of_session):
             if not one.end or one.end["at"] > other.started:
                 yield Finding(
                     "duplicate", session, f"had the bots {one.launch} and {other.launch} at one time"
@@ -72,33 +73,30 @@ def duplicates(found: Evidence) -> Iterator[Finding]:
 def _one_after_another(jobs: Sequence[JobStory]) -> bool:
     """Whether each Job was deleted before the next was created: its launch had been taken back."""
     ordered = sorted(jobs, key=lambda job: job.created)
-    return all(
-        one.deleted and one.deleted[0][0] <= other.created
-        for one, other in zip(ordered, ordered[1:], strict=False)
-    )
+    return all(one.deleted and one.deleted[0][0] <= other.created for one, other in pairwise(ordered))
 
 
 def orphans(found: Evidence) -> Iterator[Finding]:
     """Once all calls are over nothing runs, and nothing is left that nobody owns."""
     jobs = {job["name"]: job for job in found.final.get("jobs", [])}
     for name, job in jobs.items():
-        if not job["has_ended"]:
-            yield Finding("orphan", name, "the Job has not ended")
-        elif not job["reason"]:
-            yield Finding("orphan", name, "the Job's end was never recorded")
+        if not (job["has_ended"] and job["reason"]):
+            what = "end was never recorded" if job["has_ended"] else "pod has not ended"
+            yield Finding("orphan", name, f"the Job's {what}")
     for pod in found.final.get("pods", []):
         if pod["phase"] not in ("Succeeded", "Failed"):
             yield Finding("orphan", pod["name"], f"the pod is {pod['phase']}")
     for secret in found.final.get("secrets", []):
         if secret["owner"] not in jobs:
             yield Finding("orphan", secret["name"], f"the Secret's Job {secret['owner']} is gone")
-    for room in found.final.get("rooms", []):
-        yield Finding("orphan", room, "the room is left")
-    for process in found.final.get("processes", []):
-        yield Finding("orphan", process, "the process is left")
-    for bot in found.bots:
-        if not bot.end:
-            yield Finding("orphan", bot.session, f"the bot {bot.launch} never ended")
+    for kind in ("rooms", "processes"):
+        for each in found.final.get(kind, []):
+            yield Finding("orphan", each, f"one of the {kind} that are left")
+    yield from (
+        Finding("orphan", bot.session, f"the bot {bot.launch} never ended")
+        for bot in found.bots
+        if not bot.end
+    )
 
 
 def reasons(found: Evidence) -> Iterator[Finding]:
@@ -196,7 +194,7 @@ def deposed(found: Evidence) -> Iterator[Finding]:
     """Nobody who led writes after the first write of who leads now."""
     terms = [each for each in found.leaders if each.holder]
     writes = sorted(found.writes, key=lambda write: write.done)
-    for before, after in zip(terms, terms[1:], strict=False):
+    for before, after in pairwise(terms):
         if before.user == after.user:
             continue
         again = next((each.at for each in terms if each.at > after.at and each.user == before.user), None)
@@ -257,7 +255,7 @@ def effects(found: Evidence) -> list[Effect]:
     """Return the effect of each fault, in their order."""
     answered = [each for each in found.probes() if each["status"] == ANSWERED]
     done = sorted(each["sent"] + each["took"] for each in answered)
-    pauses = list(zip(done, done[1:], strict=False))
+    pauses = list(pairwise(done))
     gaps = [
         (line["begin"], line["begin"] + line["seconds"]) for line in found.callers if line["kind"] == "gap"
     ]

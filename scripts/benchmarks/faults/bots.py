@@ -1,7 +1,8 @@
 """All bots of a share of the pods: `python -m scripts.benchmarks.faults.bots CONFIGURATION`, in JSON.
 
-A bot begins when its pod runs and follows its pod's life. Standard input takes orders, one JSON object a line:
-`kill` bots, `lose` the machines of nodes, let nodes be `deaf` to the API server or hear it again, `finish`.
+A bot begins when its pod runs and follows its pod's life. Standard input takes orders, one JSON object a
+line: `kill` bots, `lose` the machines of nodes, let nodes be `deaf` to the API server or `hear` it again,
+`finish`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import random
 import ssl
 import sys
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -110,11 +111,11 @@ class Bots:
         self.lost: set[str] = set()
         self.is_finishing = False
         self._seen: set[str] = set()
-        self._nodes: dict[str, str] = {}
         self._rng = random.Random(configuration.seed)  # noqa: S311 - a seed that can be repeated
         self._pods = f"/api/v1/namespaces/{configuration.namespace}/pods"
         self._secrets = f"/api/v1/namespaces/{configuration.namespace}/secrets"
         self._list_again = asyncio.Event()
+        self._tasks: set[asyncio.Task[object]] = set()
 
     async def run(self) -> None:
         context = ssl.create_default_context(cafile=self.configuration.authority)
@@ -159,11 +160,7 @@ class Bots:
             bot, _ = self.bots[launch]
             self._die(launch, "killed", how=how)
             marks = {"fate.test/end": how}
-            task = asyncio.create_task(self._annotate(bot.identity.pod, marks))
-            self._background.add(task)
-            task.add_done_callback(self._background.discard)
-
-    _background: set[asyncio.Task[bool]] = set()  # noqa: RUF012 - one for the process
+            self._spawn(self._annotate(bot.identity.pod, marks))
 
     def _lose(self, nodes: set[str]) -> None:
         for launch, (bot, _) in list(self.bots.items()):
@@ -237,7 +234,7 @@ class Bots:
         elif pod.status.phase == "Running" and launch not in self._seen:
             self._seen.add(launch)
             if pod.spec.node_name not in self.lost:
-                self._background_start(pod, launch)
+                self._spawn(self._begin(pod, launch))
 
     def _gone(self, pod: Pod) -> None:
         launch = pod.metadata.labels.get(LAUNCH, "")
@@ -248,12 +245,10 @@ class Bots:
         ):
             self._die(launch, "pod_gone")
 
-    def _background_start(self, pod: Pod, launch: str) -> None:
-        task = asyncio.create_task(self._begin(pod, launch))
-        self._beginning.add(task)
-        task.add_done_callback(self._beginning.discard)
-
-    _beginning: set[asyncio.Task[None]] = set()  # noqa: RUF012 - one for the process
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _begin(self, pod: Pod, launch: str) -> None:
         """Start the bot with its Secret, which a kubelet waits for."""

@@ -1,4 +1,4 @@
-"""What a run left: the API server's audit log, the logs of bots, callers and faults, and what is left at the end.
+"""What a run left: the API server's audit log, logs of bots, callers and faults, and the cluster at the end.
 
 The auditor's own reading of all that. It imports nothing of what it judges.
 """

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import random
 import shutil
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,12 +98,17 @@ async def _sample(site: FaultSite) -> None:
         for each in site.replicas:
             if (pid := each.pid) is None:
                 continue
+            # It may have ended since.
             with suppress(OSError, IndexError, ValueError):
-                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-                megabytes = resident_megabytes(pid)
-                site.log.write("sample", replica=each.name, pid=pid, megabytes=megabytes, cpu=used)
+                megabytes, cpu = resident_megabytes(pid), cpu_seconds(pid)
+                site.log.write("sample", replica=each.name, pid=pid, megabytes=megabytes, cpu=cpu)
         await asyncio.sleep(SAMPLE_SECONDS)
+
+
+def cpu_seconds(process: int) -> float:
+    """Return how much processor time a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _until_rest(site: FaultSite, doing: Any) -> dict[str, Any]:
@@ -224,7 +231,7 @@ def _takeovers(found: Evidence, felt: list[Effect]) -> list[tuple[str, str, str]
         values = [
             effect.first_answer
             for fault, effect in zip(found.faults, felt, strict=True)
-            if fault.name in kinds and effect.first_answer == effect.first_answer
+            if fault.name in kinds and not math.isnan(effect.first_answer)
         ]
         if values:
             result.append((name, _spread(values), target))
@@ -254,7 +261,7 @@ def _weights(found: Evidence) -> list[tuple[str, str, str]]:
         result.append((f"{replica}: MB at each quarter of the time", weights, "flat"))
         cores = [
             (later["cpu"] - line["cpu"]) / (later["at"] - line["at"])
-            for line, later in zip(of_replica, of_replica[1:], strict=False)
+            for line, later in pairwise(of_replica)
             if line["pid"] == later["pid"] and later["at"] > line["at"]
         ]
         if cores:
@@ -267,20 +274,20 @@ def _by_fault(found: Evidence, felt: list[Effect]) -> list[tuple[str, str, str]]
     by_name: dict[str, list[Effect]] = {}
     for fault, effect in zip(found.faults, felt, strict=True):
         by_name.setdefault(fault.name, []).append(effect)
-    return [
-        (
-            f"fault: {name}",
-            f"{len(of_name)} times; at worst nobody answered for {_worst(each.unanswered for each in of_name)}, "
-            f"an event stream paused for {_worst(each.gap for each in of_name)}, "
-            f"{max(each.refused for each in of_name)} starts were refused at first",
-            "",
-        )
-        for name, of_name in sorted(by_name.items())
-    ]
+    return [(f"fault: {name}", _effect(of_name), "") for name, of_name in sorted(by_name.items())]
+
+
+def _effect(of_name: list[Effect]) -> str:
+    unanswered, gap = _worst(each.unanswered for each in of_name), _worst(each.gap for each in of_name)
+    refused = max(each.refused for each in of_name)
+    return (
+        f"{len(of_name)} times; at worst nobody answered for {unanswered}, an event stream paused for {gap}, "
+        f"{refused} requests to start were refused"
+    )
 
 
 def _worst(values: Iterable[float]) -> str:
-    known = [value for value in values if value == value]
+    known = [value for value in values if not math.isnan(value)]
     return SECONDS.write(max(known)) + " s" if known else "?"
 
 

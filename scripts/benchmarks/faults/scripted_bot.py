@@ -150,7 +150,8 @@ class ScriptedBot:
 
     def _talk(self) -> None:
         tokens = {"prompt_tokens": self.rng.randint(50, 900), "completion_tokens": self.rng.randint(5, 90)}
-        events: list[dict[str, Any]] = [{"type": "turn"}, {"type": "tokens", "model": MODEL, "tokens": tokens}]
+        used = {"type": "tokens", "model": MODEL, "tokens": tokens}
+        events: list[dict[str, Any]] = [{"type": "turn"}, used]
         self._pending += events
         self.totals = self.totals.plus(events)
 

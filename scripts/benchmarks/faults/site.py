@@ -180,7 +180,8 @@ class FaultSite(NamespacePaths):
                 await asyncio.sleep(2 * PERIOD_SECONDS)
                 await self.service.until_ready()
                 return
-        self.log.write("not_recovered", replicas=[each.name for each in self.replicas if not each.backend.is_ready])
+        unready = [each.name for each in self.replicas if not each.backend.is_ready]
+        self.log.write("not_recovered", replicas=unready)
 
     async def rooms_left(self) -> list[dict[str, Any]]:
         """List the rooms that exist, if sessions have any."""

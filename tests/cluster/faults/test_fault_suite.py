@@ -20,9 +20,11 @@ MOST_SHOWN = 20
 async def test_no_fault_makes_a_duplicate_an_orphan_or_a_false_record(tmp_path: Path) -> None:
     seed = int(os.environ.get("PODLINE_FAULT_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
     print(f"PODLINE_FAULT_SEED={seed}")  # noqa: T201 - shown where the test fails
-    plan = FaultPlan(minutes=2, live=20, listed=200, rate=1.0, replicas=REPLICAS, seed=seed, pause_seconds=1.0)
+    plan = FaultPlan(
+        minutes=2, live=20, listed=200, rate=1.0, replicas=REPLICAS, seed=seed, pause_seconds=1.0
+    )
 
-    found = await play(plan, tmp_path, lambda doing: print(doing))  # noqa: T201 - likewise
+    found = await play(plan, tmp_path, print)
 
     assert len(found.jobs) > plan.live, "hardly any session was started"
     assert found.faults, "no fault struck"
