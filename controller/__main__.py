@@ -143,7 +143,7 @@ def spare_garbage_collection() -> None:
 
 
 def run(server: Server) -> None:
-    """Serve until a signal arrives. Exit with an error if bots can no longer be tracked."""
+    """Serve until a signal arrives. Exit with an error if bots can no longer be tracked from here."""
     server.run()
     if server.has_failed:
         sys.exit(

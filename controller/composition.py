@@ -14,7 +14,11 @@ from controller.core.deadlines import Limits
 from controller.core.session import ANONYMOUS, Budget
 from controller.observe.agent_gauges import AgentGauges
 from controller.observe.gauges import SessionGauges
+from controller.observe.replica_metrics import ProxyMetrics
 from controller.parts import Parts
+from controller.replicas.forwarding import Forwarder
+from controller.replicas.metrics import LeadershipGauges, ReplicaMetrics
+from controller.replicas.replica import Replica
 from controller.rooms.ice import IceServers
 from controller.settings import Settings
 from controller.supervision.assignment import Assigner, Personas
@@ -43,20 +47,34 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
     access, clock, metrics = settings.access, parts.clock, parts.metrics
     ice = _ice_servers(settings, parts)
     supervisor = _supervisor(settings, parts, ice)
+    forwarder = Forwarder(parts.signer.replica_token())
+    replica = Replica(
+        supervisor=supervisor,
+        leadership=parts.leadership,
+        why_unfit=parts.why_unfit,
+        link=forwarder,
+        metrics=ReplicaMetrics(metrics.registry),
+        clock=clock,
+    )
     offer_limit = OfferLimit(_CANDIDATES_HELD_FOR_ONE)
     gauges = SessionGauges(
         supervisor.registry.counts,
         lambda: offer_limit.total,
-        supervisor.not_ready_reason,
+        replica.not_ready_reason,
         supervisor.limits_now,
         VERSION,
+        replica.leads,
     )
     metrics.registry.register(gauges)
+    metrics.registry.register(LeadershipGauges(parts.leadership, replica.reaches_leader))
     registry = supervisor.registry
-    metrics.registry.register(AgentGauges(supervisor.agents.all, registry.phases_by_agent))
+    metrics.registry.register(AgentGauges(supervisor.agents.all, registry.phases_by_agent, replica.leads))
     services = Services(
         settings=settings,
         supervisor=supervisor,
+        replica=replica,
+        forwarder=forwarder,
+        proxied=ProxyMetrics(metrics.registry),
         runtime=parts.runtime,
         agent_editor=parts.agent_editor,
         secret_sets=parts.secret_sets,

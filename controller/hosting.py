@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -20,6 +20,7 @@ from controller.core.agents import (
     Preflight,
     no_preflight,
 )
+from controller.core.leadership import Leadership, SoleController
 from controller.core.primitives.clock import Clock
 from controller.core.runtime import Runtime
 from controller.core.secret_sets import SecretSets
@@ -37,6 +38,10 @@ class ConfigurationError(Exception):
     """A part can't be made as the settings describe it; the sentence names the variable and the fix."""
 
 
+def always_fit() -> None:
+    """Return None: the only controller never takes over."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosting:
     """Where agents are defined and where their bots run.
@@ -47,6 +52,8 @@ class Hosting:
         secret_sets: that they name.
         runtime: runs their bots.
         preflight: what these lack there.
+        leadership: decides which controller of several leads.
+        why_unfit: returns why this one could not take over right now; None if it could.
     """
 
     agents: Agents
@@ -54,6 +61,8 @@ class Hosting:
     secret_sets: SecretSets
     runtime: Runtime
     preflight: Preflight
+    leadership: Leadership = field(default_factory=SoleController)
+    why_unfit: Callable[[], str | None] = always_fit
 
 
 def choose_hosting(
@@ -73,24 +82,32 @@ def choose_hosting(
 def _in_cluster(settings: Settings, clock: Clock, registry: CollectorRegistry, tracing: Tracing) -> Hosting:
     # Takes half as much memory as the rest of the controller, so only if it is needed.
     from controller.agents.cluster.assembly import cluster_agents  # noqa: PLC0415
-    from controller.runtimes.kubernetes.build_runtime import build_runtime, find_cluster  # noqa: PLC0415
+    from controller.runtimes.kubernetes.build_runtime import (  # noqa: PLC0415
+        build_runtime,
+        choose_leadership,
+        find_cluster,
+    )
     from controller.runtimes.kubernetes.client.errors import ConfigurationInvalid  # noqa: PLC0415
     from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient  # noqa: PLC0415
 
     try:
-        cluster = find_cluster(settings, registry)
+        cluster = find_cluster(settings, clock, registry)
     except ConfigurationInvalid as error:
         raise ConfigurationError(str(error)) from error
     rng = random.Random()  # noqa: S311 - spreads pauses, guards nothing
     client = NamespaceClient(cluster.api(), cluster.namespace)
     of_cluster = cluster_agents(client, cluster.template, settings.limits, clock, rng)
     cluster = replace(cluster, template=of_cluster.template)
+    runtime = build_runtime(cluster, settings, clock, registry, tracing)
+    leadership = choose_leadership(cluster, runtime, settings, clock, rng)
     return Hosting(
         agents=of_cluster.agents,
         editor=of_cluster.deployments,
         secret_sets=of_cluster.secret_sets,
-        runtime=build_runtime(cluster, settings, clock, registry, tracing),
+        runtime=runtime,
         preflight=no_preflight,
+        leadership=leadership,
+        why_unfit=runtime.why_not_following,
     )
 
 

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from controller.core.agents import AgentEditor, Agents, Preflight
 from controller.core.credentials import Credentials, Issuer
+from controller.core.leadership import Leadership
 from controller.core.primitives.clock import Clock, system_clock
 from controller.core.rooms import Rooms
 from controller.core.runtime import Runtime
@@ -45,6 +46,8 @@ class Parts:
         agent_editor: changes agents that are deployed through the API.
         secret_sets: that agents name.
         preflight: what the bots of an agent lack.
+        leadership: decides which controller of several leads.
+        why_unfit: returns why this one could not take over right now; None if it could.
         credentials: what each bot is issued for its own call.
     """
 
@@ -52,6 +55,8 @@ class Parts:
     agent_editor: AgentEditor
     secret_sets: SecretSets
     preflight: Preflight
+    leadership: Leadership
+    why_unfit: Callable[[], str | None]
     runtime: Runtime
     rooms: Rooms
     signer: Signer
@@ -87,6 +92,8 @@ def choose_parts(settings: Settings, variables: Mapping[str, str], directory: Pa
         agent_editor=hosting.editor,
         secret_sets=hosting.secret_sets,
         preflight=hosting.preflight,
+        leadership=hosting.leadership,
+        why_unfit=hosting.why_unfit,
         runtime=hosting.runtime,
         rooms=choose_rooms(settings, signer, hosting.runtime.installation_id),
         signer=signer,

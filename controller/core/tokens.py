@@ -6,6 +6,11 @@ import hashlib
 import hmac
 from typing import Final
 
+_BETWEEN: Final = ","
+"""Separates the tokens that a replica shows, one for each secret."""
+
+_REPLICA: Final = "replica"
+
 _BEHIND_ID: Final = "~"
 """Separates a session's id from its token; no id contains it."""
 
@@ -32,6 +37,19 @@ class Signer:
     def address_tags(self, address: str) -> tuple[str, ...]:
         """Return tags for a client's address, newest first. Without the secret they don't reveal it."""
         return tuple(each[:16] for each in self._ours(f"address:{address}"))
+
+    def replica_token(self) -> str:
+        """Return what shows other controllers of the installation that a request is from one of them.
+
+        It proves each secret of the ring: while a secret is being replaced, a controller that is not yet
+        restarted knows only the former one.
+        """
+        return _BETWEEN.join(self._ours(_REPLICA))
+
+    def is_replica_token(self, token: str) -> bool:
+        """Whether the token proves one of our secrets."""
+        ours = self._ours(_REPLICA)
+        return sum(_is_one_of(each, ours) for each in token.split(_BETWEEN)) > 0
 
     def is_launch_token(self, token: str, launch_id: str) -> bool:
         return _is_one_of(token, self._ours(f"launch:{launch_id}"))

@@ -21,17 +21,22 @@ class AgentGauges(Collector):
         self,
         agents: Callable[[], Sequence[AgentStatus]],
         phases: Callable[[], Mapping[str, Mapping[Phase, int]]],
+        is_leading: Callable[[], bool],
     ) -> None:
         """Collect from these.
 
         Args:
             agents: returns all agents.
             phases: returns how many sessions each agent has, by phase.
+            is_leading: returns whether this controller leads; agents are shown by that one alone.
         """
+        self._is_leading = is_leading
         self._agents = agents
         self._phases = phases
 
     def collect(self) -> Iterator[Metric]:
+        if not self._is_leading():
+            return
         invalid = GaugeMetricFamily(
             "podline_agent_definition_invalid",
             "1 while an agent's latest definition can't be used.",

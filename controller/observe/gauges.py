@@ -42,6 +42,7 @@ class SessionGauges(Collector):
         not_ready_reason: Callable[[], str | None],
         limits: Callable[[], Iterable[Limit]],
         version: str,
+        is_leading: Callable[[], bool],
     ) -> None:
         """Collect from these.
 
@@ -51,14 +52,27 @@ class SessionGauges(Collector):
             not_ready_reason: returns why the controller is not ready; None while it is.
             limits: returns the limits of agents and of what is upstream.
             version: Podline's.
+            is_leading: returns whether this controller leads; sessions are shown by that one alone.
         """
         self._counts = counts
         self._offers_waiting = offers_waiting
         self._not_ready_reason = not_ready_reason
         self._limits = limits
         self._version = version
+        self._is_leading = is_leading
 
     def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "podline_ready", "1 while /readyz returns 200.", value=self._not_ready_reason() is None
+        )
+        build = GaugeMetricFamily("podline_build_info", "The version of Podline.", labels=("version",))
+        build.add_metric((self._version,), 1)
+        yield build
+        if self._is_leading():
+            yield from self._of_sessions()
+            yield from self._of_limits()
+
+    def _of_sessions(self) -> Iterator[Metric]:
         counts = self._counts()
         sessions = GaugeMetricFamily(
             "podline_sessions", "Sessions known to the controller, by phase.", labels=("phase",)
@@ -72,18 +86,11 @@ class SessionGauges(Collector):
         yield GaugeMetricFamily(
             "podline_sessions_capacity", "Maximum number of concurrent sessions.", value=counts.capacity
         )
-        yield GaugeMetricFamily(
-            "podline_ready", "1 while /readyz returns 200.", value=self._not_ready_reason() is None
-        )
-        build = GaugeMetricFamily("podline_build_info", "The version of Podline.", labels=("version",))
-        build.add_metric((self._version,), 1)
-        yield build
         backlog = GaugeMetricFamily("podline_backlog", "Items waiting, by queue.", labels=("queue",))
         backlog.add_metric(("launches",), counts.launches_waiting)
         backlog.add_metric(("offers",), self._offers_waiting())
         backlog.add_metric(("messages",), counts.messages_waiting)
         yield backlog
-        yield from self._of_limits()
 
     def _of_limits(self) -> Iterator[Metric]:
         labels = ("limit", "name")

@@ -15,6 +15,7 @@ from controller.settings.budgets import BudgetSettings
 from controller.settings.limits import LimitSettings
 from controller.settings.listeners import ListenerSettings
 from controller.settings.metrics import MetricsSettings
+from controller.settings.replicas import ReplicaSettings
 from controller.settings.rooms import DailySettings, LiveKitSettings, RoomSettings, WebRtcSettings
 from controller.settings.runtimes import KubernetesSettings, LocalSettings, RuntimeSettings
 from controller.settings.variables import IS_FROZEN, Group
@@ -40,6 +41,7 @@ class Settings(BaseModel):
     daily: DailySettings
     livekit: LiveKitSettings
     listeners: ListenerSettings
+    replicas: ReplicaSettings
     access: AccessSettings
     limits: LimitSettings
     budgets: BudgetSettings
@@ -110,6 +112,29 @@ class Settings(BaseModel):
         if self.runtime.kind == "local" and listeners.controller_url and listeners.bots_port is None:
             raise ValueError(
                 "PODLINE_CONTROLLER_URL needs PODLINE_BOTS_PORT: it must lead to the port for bots"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _replicas_can_reach_each_other(self) -> Self:
+        """Check what several controllers need; a cluster's Jobs need PODLINE_SECRET in any case."""
+        replicas, listeners = self.replicas, self.listeners
+        if replicas.address is None:
+            return self
+        if self.runtime.kind != "kubernetes":
+            raise ValueError(
+                "PODLINE_REPLICA_ADDRESS needs PODLINE_RUNTIME=kubernetes: processes of one machine have one "
+                "controller"
+            )
+        if self.access.secret is None:
+            raise ValueError(
+                "PODLINE_REPLICA_ADDRESS needs PODLINE_SECRET: by it controllers of one installation know "
+                "each other"
+            )
+        if replicas.port in (listeners.port, listeners.metrics_port, self.bots_port_wanted):
+            raise ValueError(
+                "PODLINE_REPLICAS_PORT: other controllers need a port of their own, other than those of "
+                "callers, bots and metrics"
             )
         return self
 

@@ -159,6 +159,14 @@ class Supervisor:
         """Return why no session can be started right now, as a sentence; None if one can."""
         return self._why_nothing_can_be_launched() or self._why_no_agent_can_be_called()
 
+    def can_launch(self) -> bool:
+        """Return whether all sessions are known, and bots can be launched and observed."""
+        return self._why_nothing_can_be_launched() is None
+
+    def excuse_silence(self, seconds: float) -> None:
+        """Don't count these last seconds against bots: their reports could not be received."""
+        self._watchdog.excuse_silence(seconds, self._clock.monotonic())
+
     def _why_nothing_can_be_launched(self) -> str | None:
         if not self.is_alive():
             return "The controller has failed and must be restarted."
@@ -186,12 +194,15 @@ class Supervisor:
                 await self._launcher.finish()
             else:
                 await self._stopper.stop_all()
-            await self._room_keeper.finish()
-            await self._credentials.aclose()
         finally:
             for record in self.registry.running():
                 record.inbox.close(ShuttingDown())
             self.registry.close()
+
+    async def finish(self) -> None:
+        """Finish what no session needs any more, above all the closing of rooms. Call it after `close`."""
+        await self._room_keeper.finish()
+        await self._credentials.aclose()
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         """Run this as a task of `run`; drop it if that is not awaited."""

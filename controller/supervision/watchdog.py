@@ -45,12 +45,12 @@ class Watchdog:
             await asyncio.sleep(TICK_SECONDS)
             now = self._clock.monotonic()
             if now - last > HELD_UP_SECONDS:
-                self._excuse_silence(now - last, now)
+                self.excuse_silence(now - last, now)
             last = now
             await self._stop_overdue(now)
             self._forget_old(now)
 
-    def _excuse_silence(self, missed_seconds: float, now: float) -> None:
+    def excuse_silence(self, missed_seconds: float, now: float) -> None:
         """Don't count time against bots if we could not receive their reports then."""
         self._listening_since = now
         for record in self._registry.running():

@@ -18,10 +18,12 @@ from starlette.types import ASGIApp
 from controller.core.errors import ControllerError
 from controller.core.primitives.addresses import is_loopback
 from controller.core.tracing import Tracing
+from controller.replicas.replica import Replica
 from controller.settings import Settings
-from controller.supervision.supervisor import Supervisor
 from controller.web.middleware.body_limit import BodyLimit
 from controller.web.middleware.browsers import readable_by, restricted
+from controller.web.middleware.from_replicas import FromReplicas
+from controller.web.middleware.leader_only import LeaderOnly
 from controller.web.middleware.own_pages import OwnPagesOnly
 from controller.web.middleware.ports import PathsByPort
 from controller.web.openapi.document import TAGS, completed
@@ -85,7 +87,22 @@ class Application(FastAPI):
         )
         app = restricted(app, _page_connects_to(services.settings))
         app = PathsByPort(app, listeners.bots_port, listeners.metrics_port)
-        return services.requests.around(app)
+        app = services.requests.around(app)
+        app = LeaderOnly(
+            app,
+            services.replica,
+            services.forwarder,
+            services.proxied.proxied,
+            bots_port=listeners.bots_port,
+            limit_bytes=MAX_BODY_BYTES,
+        )
+        replicas = services.settings.replicas
+        return FromReplicas(
+            app,
+            port=None if replicas.address is None else replicas.port,
+            listeners={"public": listeners.port, "bots": listeners.bots_port},
+            is_replica_token=services.signer.is_replica_token,
+        )
 
 
 def _page_connects_to(settings: Settings) -> str | None:
@@ -124,10 +141,10 @@ def create_app(services: Services, tracing: Tracing) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    supervisor: Supervisor = app.state.services.supervisor
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(supervisor.run())
-        await supervisor.started.wait()
+    replica: Replica = app.state.services.replica
+    async with app.state.services.forwarder, asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(replica.run())
+        await replica.started.wait()
         yield
-        await supervisor.close()
+        await replica.close()
         running.cancel()

@@ -12,6 +12,9 @@ from controller.core.secret_sets import SecretSets
 from controller.core.session import Session
 from controller.core.tokens import Signer
 from controller.observe.metrics import Metrics
+from controller.observe.replica_metrics import ProxyMetrics
+from controller.replicas.forwarding import Forwarder
+from controller.replicas.replica import Replica
 from controller.rooms.ice import IceServers
 from controller.settings import Settings
 from controller.supervision.supervisor import Supervisor
@@ -28,6 +31,9 @@ class Services:
 
     settings: Settings
     supervisor: Supervisor
+    replica: Replica
+    forwarder: Forwarder
+    proxied: ProxyMetrics
     runtime: Runtime
     agent_editor: AgentEditor
     secret_sets: SecretSets

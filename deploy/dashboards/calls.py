@@ -16,6 +16,7 @@ from deploy.dashboards.parts import (
     figure,
     grown,
     lines,
+    of_leader,
     per_minute,
     per_second,
     quantile,
@@ -35,13 +36,14 @@ NOW: Final = Row(
             "Calls now",
             "Live sessions; those that are starting or stopping are not counted.",
             COUNT,
-            'sum(podline_sessions{SCOPE,phase="live"})',
+            of_leader('podline_sessions{SCOPE,phase="live"}'),
         ),
         figure(
             "Capacity in use",
             "Sessions whose end is not confirmed, as a share of the capacity. At 100 % callers are refused.",
             SHARE,
-            "sum(podline_sessions_running{SCOPE}) / sum(podline_sessions_capacity{SCOPE})",
+            f"{of_leader('podline_sessions_running{SCOPE}')}"
+            f" / {of_leader('podline_sessions_capacity{SCOPE}')}",
             (0.75, 0.9),
         ),
         figure(
@@ -99,7 +101,8 @@ STARTING: Final = Row(
             COUNT,
             [
                 Query(
-                    'sum by (phase) (podline_sessions{SCOPE,phase=~"starting|live|stopping"})', "{{phase}}"
+                    of_leader('podline_sessions{SCOPE,phase=~"starting|live|stopping"}', "phase"),
+                    "{{phase}}",
                 ),
             ],
             stacked=True,
@@ -110,8 +113,8 @@ STARTING: Final = Row(
             SHARE,
             [
                 Query(
-                    "sum by (namespace) (podline_sessions_running{SCOPE})"
-                    " / sum by (namespace) (podline_sessions_capacity{SCOPE})",
+                    "max by (namespace) (podline_sessions_running{SCOPE})"
+                    " / max by (namespace) (podline_sessions_capacity{SCOPE})",
                     "in use {{namespace}}",
                 )
             ],

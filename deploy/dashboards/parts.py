@@ -90,6 +90,19 @@ def share(part: str, whole: str) -> str:
     return f"{grown(part)} / {grown(whole)}"
 
 
+def of_leader(gauge: str, by: str = "") -> str:
+    """Sum over installations a gauge that only the leader of each has.
+
+    For one scrape after a hand-over both have it, the former leader with its last value.
+
+    Args:
+        gauge: its selector.
+        by: a label to split by.
+    """
+    split, labels = (f" by ({by}) ", f"namespace, {by}") if by else ("", "namespace")
+    return f"sum{split}(max by ({labels}) ({gauge}))"
+
+
 def quantile(of: float, histogram: str) -> str:
     """Return one quantile over the whole time that the board shows."""
     return f"histogram_quantile({of:g}, sum by (le) (increase({histogram}[$__range])))"

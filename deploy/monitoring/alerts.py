@@ -16,6 +16,18 @@ def _ended(reason: str) -> str:
     return f'sum by (namespace) (increase(podline_session_ends_total{{reason="{reason}"}}[15m])) > 0'
 
 
+_STANDS_BY: Final = "on (namespace, job, instance) podline_leader == 0"
+"""After `and`: what standbys report. After `unless`: what the leader, or a controller alone, reports."""
+
+_TAKEOVERS: Final = "sum by (namespace) (increase(podline_takeovers_total[1h]))"
+_EXPIRIES: Final = 'sum by (namespace) (increase(podline_takeovers_total{cause="expiry"}[1h]))'
+
+
+def _latest(gauge: str) -> str:
+    """Return the last value of a gauge that only the leader has; at a hand-over it misses a scrape."""
+    return f"max by (namespace) (last_over_time({gauge}[1m]))"
+
+
 _UNANSWERED: Final = "sum by (namespace) (increase(podline_turns_unanswered_total[15m]))"
 _OWED: Final = (
     "(\n  sum by (namespace) (increase(podline_turns_total[15m]))\n  +\n"
@@ -36,15 +48,86 @@ ALERTS: Final = (
     Alert(
         name="PodlineNotReady",
         severity="page",
-        expression="max by (namespace) (podline_ready) == 0",
+        # A standby that is ready starts no call by itself.
+        expression=f"max by (namespace) (podline_ready unless {_STANDS_BY}) == 0",
         lasts="2m",
         summary="No call can start.",
         description="The controller has refused starts for 2 minutes; /readyz says why.",
     ),
     Alert(
+        name="PodlineNoLeader",
+        severity="page",
+        # A leader that Prometheus can't reach is not scraped, but the standbys reach it.
+        expression=(
+            "max by (namespace) (podline_leader) == 0\nunless\n"
+            "max by (namespace) (podline_leader_reachable) == 1"
+        ),
+        lasts="1m",
+        summary="No controller leads, so no call can start.",
+        description="Controllers are running and none of them has led for a minute; their logs say why.",
+    ),
+    Alert(
+        name="PodlineRepeatedTakeovers",
+        severity="ticket",
+        # `increase` extrapolates, so the limits lie between two numbers.
+        expression=(f"(\n  {_TAKEOVERS}\n  and\n  {_EXPIRIES} > 1.5\n)\nor\n{_TAKEOVERS} > 5.5"),
+        summary="Controllers take over from each other again and again.",
+        description=(
+            f"{_NUMBER} take-overs in an hour, more than upgrades and drains explain: two of a leader that "
+            "was lost, or six of any kind."
+        ),
+    ),
+    Alert(
+        name="PodlineStandbyLags",
+        severity="ticket",
+        expression=(
+            "max by (namespace, instance, resource) (\n"
+            f"  podline_kubernetes_watch_age_seconds and {_STANDS_BY}\n) > 60"
+        ),
+        lasts="2m",
+        summary="A standby no longer sees what happens to bots.",
+        description=(
+            "The watch of {{ $labels.resource }} at {{ $labels.instance }} has been silent for "
+            "{{ $value | humanizeDuration }}; this standby serves nobody and takes over late."
+        ),
+    ),
+    Alert(
+        name="PodlineLeaderUnreachable",
+        severity="ticket",
+        expression=(
+            "max by (namespace, instance) (podline_leader_reachable) == 0\nand on (namespace)\n"
+            "max by (namespace) (podline_leader) == 1"
+        ),
+        lasts="2m",
+        summary="A standby can't reach the leader.",
+        description=(
+            "The controller at {{ $labels.instance }} has not reached the leader for 2 minutes, so it passes "
+            "no request on and is not ready."
+        ),
+    ),
+    Alert(
+        name="PodlineProxyFails",
+        severity="page",
+        # Each hand-over breaks the streams that were passed on; only what goes on is a fault.
+        expression=(
+            "sum by (namespace) ("
+            'rate(podline_proxied_requests_total{outcome=~"unreachable|broken"}[5m]))\n/\n'
+            "sum by (namespace) (rate(podline_proxied_requests_total[5m]))\n> 0.05"
+        ),
+        lasts="10m",
+        summary="Requests fail on their way to the leader.",
+        description=(
+            "{{ $value | humanizePercentage }} of the requests that standbys passed on got no answer or only "
+            "a part of it, for 10 minutes."
+        ),
+    ),
+    Alert(
         name="PodlineWatchStale",
         severity="page",
-        expression="max by (namespace, resource) (podline_kubernetes_watch_age_seconds) > 60",
+        expression=(
+            "max by (namespace, resource) (\n"
+            f"  podline_kubernetes_watch_age_seconds unless {_STANDS_BY}\n) > 60"
+        ),
         lasts="1m",
         summary="The controller no longer sees what happens to bots.",
         description=(
@@ -91,8 +174,7 @@ ALERTS: Final = (
         name="PodlineCapacity",
         severity="page",
         expression=(
-            "max by (namespace) (podline_sessions_running)\n/\n"
-            "max by (namespace) (podline_sessions_capacity)\n> 0.9"
+            f"{_latest('podline_sessions_running')}\n/\n{_latest('podline_sessions_capacity')}\n> 0.9"
         ),
         lasts="10m",
         summary="Nearly all capacity is in use.",

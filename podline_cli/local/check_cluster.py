@@ -20,6 +20,7 @@ RIGHTS: Final = (
     ("configmaps", "", ("list", "watch")),
     ("configmaps/podline-agents", "", ("get", "patch")),
     ("configmaps/podline-secret-sets", "", ("get", "patch")),
+    ("leases.coordination.k8s.io/podline-controller", "", ("get", "list", "watch", "patch")),
     ("events", "", ("list", "create")),
 )
 """Resource, subresource and verbs of each rule in deploy/base/role.yaml."""

@@ -54,6 +54,7 @@ BENCHES: Final = (
     Bench("starts", "controllers.starts", "starts a second, beside spawned processes", 5, "rounds", 1, 0.5),
     Bench("metrics", "controllers.metrics", "what metrics cost the controller", 60, "rounds", 2, 0.5),
     Bench("cluster", "cluster.figures", "sessions in a cluster", 10_000, "sessions", 20, 6, "Go"),
+    Bench("replicas", "cluster.replicas", "take-overs and standby", 10_000, "sessions", 20, 5, "Go"),
     Bench(
         "node",
         "node.figures",

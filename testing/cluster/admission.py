@@ -23,7 +23,7 @@ ACCOUNT: Final = "podline-controller"
 PARAMETERS: Final = "podline-admission"
 LABEL: Final = {"podline.dev/admission": "enforced"}
 POLICIES: Final = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
-_OF_THE_ACCOUNT: Final = ("ServiceAccount", "Role", "RoleBinding")
+_OF_THE_ACCOUNT: Final = ("ServiceAccount", "Role", "RoleBinding", "Lease")
 
 Manifest = dict[str, Any]
 
@@ -52,6 +52,11 @@ class Account(NamespacePaths):
         sign = "&" if "?" in path else "?"
         return await self.ask(method, f"{path}{sign}dryRun=All", body, content_type)
 
+    @property
+    def lease(self) -> str:
+        """The path of the Lease that says who leads."""
+        return f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/{ACCOUNT}"
+
     async def until(self, method: str, path: str, body: Any, said: str) -> None:
         """Attempt this until the answer says it: a change of rules is known some moments later."""
         answer = ""
@@ -59,7 +64,8 @@ class Account(NamespacePaths):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while said not in answer:
                     await asyncio.sleep(0.05)  # seen from outside only
-                    answer = (await self.attempt(method, path, body)).text
+                    content_type = MERGE if method == "PATCH" else "application/json"
+                    answer = (await self.attempt(method, path, body, content_type)).text
         except TimeoutError:
             raise AssertionError(f"{method} {path} never came to {said}; at last it was {answer}") from None
 
@@ -71,7 +77,7 @@ class Account(NamespacePaths):
 
 
 async def install_account(plane: ControlPlane, namespace: str, overlay: str = "production") -> Account:
-    """Give the namespace the controller's account and its Role, as the overlay has them, and no policy."""
+    """Give the namespace the controller's account, Role and Lease, as the overlay has them, and no policy."""
     documents = await rendered(plane, overlay, namespace)
     await apply(plane, [each for each in documents if each["kind"] in _OF_THE_ACCOUNT])
     return Account(plane, namespace, await plane.service_account_token(namespace, ACCOUNT), overlay)
@@ -117,6 +123,7 @@ async def until_in_force(account: Account) -> None:
         ("DELETE", f"{account.jobs}/somebody-elses", None, "deletions"),
         ("POST", f"{account.core}/secrets", secret, "secrets"),
         ("POST", f"{account.core}/events", event, "events"),
+        ("PATCH", account.lease, {"metadata": {"labels": {"stray": ""}}}, "leases"),
     ]
     for method, path, body, policy in requests:
         await account.until(method, path, body, f"'podline-controller-{policy}'")

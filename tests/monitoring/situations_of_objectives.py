@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.monitoring.situations import CRASHED, Situation, ends
+from tests.monitoring.situations import CRASHED, Situation, at, ends
 
 SPOKE = 'podline_session_start_seconds_count{namespace="voice"}'
 IN_TIME = 'podline_session_start_seconds_bucket{namespace="voice",le="10.0"}'
@@ -23,6 +23,30 @@ STARTS = [
         {SPOKE: "0+10x120", IN_TIME: "0+7x120"},
         "90m",
         f"30% of calls {LATE}",
+    ),
+    Situation(
+        "PodlineStartsBurnFast",
+        "three in ten are late, before a hand-over and after it",
+        {
+            at("a", SPOKE): "0+10x60 _x60",
+            at("a", IN_TIME): "0+7x60 _x60",
+            at("b", SPOKE): "0x60 0+10x59",
+            at("b", IN_TIME): "0x60 0+7x59",
+            at("b", NEVER_SPOKE): "0x120",
+        },
+        "90m",
+        f"30% of calls {LATE}",
+    ),
+    Situation(
+        "PodlineStartsBurnFast",
+        "all are in time, while leaders follow each other",
+        {
+            at("a", SPOKE): "0+10x60 _x60",
+            at("a", IN_TIME): "0+10x60 _x60",
+            at("b", SPOKE): "0x60 0+10x59",
+            at("b", IN_TIME): "0x60 0+10x59",
+        },
+        "90m",
     ),
     Situation(
         "PodlineStartsBurnFast",
@@ -109,6 +133,18 @@ FAILURES = [
         "PodlineFailuresBurnFast",
         "one in ten fails, for an hour and still",
         {WISHED: "0+9x120", CRASHED: "0+1x120"},
+        "90m",
+        f"10% of calls {FAILED}",
+    ),
+    Situation(
+        "PodlineFailuresBurnFast",
+        "one in ten fails, before a hand-over and after it",
+        {
+            at("a", WISHED): "0+9x60 _x60",
+            at("a", CRASHED): "0+1x60 _x60",
+            at("b", WISHED): "0x60 0+9x59",
+            at("b", CRASHED): "0x60 0+1x59",
+        },
         "90m",
         f"10% of calls {FAILED}",
     ),

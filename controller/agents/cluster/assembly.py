@@ -73,6 +73,7 @@ def cluster_agents(
     )
     checks = ClusterChecks(
         prepare=secret_sets.load,
+        claim=secret_sets.claim,
         not_ready_reason=secret_sets.not_ready_reason,
         find_problem=check.problem,
         start_dry=dry_start.run,

@@ -14,13 +14,15 @@ class ClusterChecks:
 
     Attributes:
         prepare: awaited once, with the connection open, before any agent is known.
-        not_ready_reason: returns why that has not ended yet, as a sentence; None if it has.
+        claim: awaited in the background after that; returns once no former controller can change what was read.
+        not_ready_reason: returns why `prepare` has not ended yet, as a sentence; None if it has.
         find_problem: returns why the cluster would refuse an agent's Jobs, as a sentence; None if it would
             take them.
         start_dry: starts a bot of a version without a call.
     """
 
     prepare: Callable[[], Awaitable[None]]
+    claim: Callable[[], Awaitable[None]]
     not_ready_reason: Callable[[], str | None]
     find_problem: Callable[[AgentDefinition], Awaitable[str | None]]
     start_dry: Callable[[AgentVersion], Awaitable[DryStartOutcome]]

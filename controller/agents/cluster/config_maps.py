@@ -153,6 +153,8 @@ class ConfigMapAgents:
                 self._agents[name] = FollowedAgent(name, versions)
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._store.run())
+                self._tasks.create_task(self._checks.claim())
+                self._tasks.create_task(self._follow_store())
                 self._tasks.create_task(self._check_again())
                 for _, source in stored.values():
                     if source is not None:
@@ -171,6 +173,24 @@ class ConfigMapAgents:
                             await self._forget_config_map(name)
                         case Listed():
                             pass
+
+    async def _follow_store(self) -> None:
+        while True:
+            await self._store.replaced()
+            async with self._deploying:
+                for name, (versions, source) in self._store.replacements().items():
+                    await self._take_stored(name, versions, source)
+
+    async def _take_stored(self, name: str, versions: Versions, source: Source | None) -> None:
+        """Take up what a former controller has stored of an agent after this one had read it."""
+        agent = self._agents.setdefault(name, FollowedAgent(name))
+        agent.take_stored(versions)
+        if agent.versions.next_serial > versions.next_serial:
+            self._store.put(name, agent.versions, source)
+        if source is None and agent.source is not None and agent.source.config_map is None:
+            await self._remove(agent)
+        elif (current := source or agent.source) is not None:
+            await self._take(current)
 
     async def _check_again(self) -> None:
         while True:

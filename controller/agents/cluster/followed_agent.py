@@ -107,6 +107,13 @@ class FollowedAgent:
         self._notes = (*found.notes, *self.source.ignored_keys(found.definition), *of_bot)
         self._panel = self.source.panel_of(found.definition)
 
+    def take_stored(self, versions: Versions) -> None:
+        """Go on from the versions that another controller has stored. No serial number is given twice."""
+        lost = (each for each in self.versions.kept if versions.find(each.id) is None)
+        self._retired = (*self._retired, *lost)[-KEPT:]
+        next_serial = max(self.versions.next_serial, versions.next_serial)
+        self.versions = Versions(next_serial, versions.kept, versions.deployment)
+
     def lose_source(self) -> None:
         """Forget where it was defined."""
         self.end_dry_start()

@@ -14,7 +14,9 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 
+from controller.agents.cluster.shared_config_map import SharedConfigMap, is_conflict
 from controller.core.errors import InvalidRequest, RuntimeUnavailable
 from controller.core.primitives.backoff import RetryWait
 from controller.core.secret_sets import SecretSet
@@ -37,6 +39,10 @@ MOST_BYTES: Final = 1_000_000
 _IMAGE_CREDENTIALS: Final = "image credentials"
 _DIGITS: Final = 16
 _NO_INDEX: Final = f'configmaps "{CONFIG_MAP}" not found'
+_CHANGED: Final = "Another controller has changed this secret set meanwhile. Look at it, and try again."
+_MOST_ATTEMPTS: Final = 4
+"""How often a set is written if others write at the same time."""
+
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 
@@ -57,6 +63,7 @@ class ClusterSecretSets:
         self._client = client
         self._now = now
         self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
+        self._map = SharedConfigMap(client, CONFIG_MAP)
         self._sets: dict[str, SecretSet] = {}
         self._unread_reason: str | None = "The secret sets have not been read yet."
         self._changing = asyncio.Lock()
@@ -66,17 +73,26 @@ class ClusterSecretSets:
         failures = 0
         while self._unread_reason is not None:
             try:
-                found = await self._client.find_config_map(CONFIG_MAP)
+                await self._read_index()
             except ApiError as error:
                 log.warning("secret sets not read", extra={"error": str(error)})
                 self._unread_reason = f"The ConfigMap {CONFIG_MAP} can't be read. {error}"
                 failures += 1
                 await asyncio.sleep(self._backoff.pause(failures))
                 continue
-            data = found.data if found is not None else {}
-            decoded = ((name, _decode(name, text)) for name, text in data.items())
-            self._sets = {name: each for name, each in decoded if each is not None}
             self._unread_reason = None
+
+    async def claim(self) -> None:
+        """Claim the index, however long it takes, and read again what a former controller has written."""
+        failures = 0
+        while not self._map.is_claimed:
+            try:
+                async with self._changing:
+                    await self._write({})
+            except ApiError as error:
+                log.warning("secret sets not claimed", extra={"error": str(error)})
+                failures += 1
+                await asyncio.sleep(self._backoff.pause(failures))
 
     def not_ready_reason(self) -> str | None:
         """Return why the sets are not known yet, as a sentence; None if they are."""
@@ -160,13 +176,17 @@ class ClusterSecretSets:
         return known
 
     async def _store(self, manifest: Mapping[str, Any], changed: SecretSet) -> None:
-        """Write a Secret, and then the index. A Secret that no index names would never be deleted."""
+        """Write a Secret, and then the index. A Secret that no index names would never be deleted.
+
+        The index is claimed first, so that only the controller that wrote it last goes on to the Secret.
+        """
         sizes = {name: len(_encode(each)) for name, each in (self._sets | {changed.name: changed}).items()}
         if sum(sizes.values()) > MOST_BYTES:
             raise InvalidRequest("The secret sets have too many variables in all. Remove some first.")
         secret = manifest["metadata"]["name"]
         known = self._sets.get(changed.name)
         is_known = known is not None and secret in self.secrets_of(changed.name)
+        await self._write_unless_changed(changed.name, {})
         try:
             await self._client.write_secret(manifest)
         except ApiError as error:
@@ -191,12 +211,44 @@ class ClusterSecretSets:
             raise
 
     async def _index(self, name: str, changed: SecretSet | None) -> None:
-        text = None if changed is None else _encode(changed)
-        await self._client.patch_config_map(CONFIG_MAP, {"data": {name: text}})
+        await self._write_unless_changed(name, {name: None if changed is None else _encode(changed)})
         if changed is None:
             self._sets.pop(name, None)
         else:
             self._sets[name] = changed
+
+    async def _write_unless_changed(self, name: str, texts: Mapping[str, str | None]) -> None:
+        """Write the index, or only claim it.
+
+        Raises:
+            RuntimeUnavailable: another controller has changed this set.
+            ApiError: it could not be written.
+        """
+        before = self._map.data.get(name)
+
+        async def write() -> None:
+            if self._map.data.get(name) != before:
+                raise RuntimeUnavailable(_CHANGED)
+            await self._write(texts)
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(is_conflict), stop=stop_after_attempt(_MOST_ATTEMPTS), reraise=True
+        )
+        await retrying(write)
+
+    async def _write(self, texts: Mapping[str, str | None]) -> None:
+        """Write the index, or only claim it. After a conflict it has been read again. Raises ApiError."""
+        try:
+            await (self._map.write(texts) if texts else self._map.claim())
+        except ApiError as error:
+            if is_conflict(error):
+                await self._read_index()
+            raise
+
+    async def _read_index(self) -> None:
+        await self._map.read()
+        decoded = ((name, _decode(name, text)) for name, text in self._map.data.items())
+        self._sets = {name: each for name, each in decoded if each is not None}
 
 
 def secret_name(name: str, key: str) -> str:

@@ -182,8 +182,19 @@ class Bot:
     # --- observations of its Job and pod ---
 
     def job_seen(self, job: Job) -> None:
-        if not self.is_over:
+        # Once it is over, only for the version: the end of its session may still have to be recorded there.
+        if not self.is_over or self.job is not None:
             self.job = lean_job(job)
+
+    def job_written(self, job: Job, before: Job | None) -> None:
+        """A write was answered with its Job. What the watch has shown since the write was sent may be newer.
+
+        Args:
+            job: in the answer.
+            before: what was known of the Job when the write was sent.
+        """
+        if self.job is before:
+            self.job_seen(job)
 
     def job_gone(self, job: Job | None) -> None:
         """Its Job has been deleted, in this state if that is known."""

@@ -139,7 +139,7 @@ class DryStart:
         try:
             job = await self.client.find_job(name)
             if job is not None:
-                await self.client.delete_job(name, job.metadata.uid)
+                await self.client.delete_job(job)
         except ApiError as error:
             # It goes by itself when its time is up.
             log.warning("dry start not deleted", extra={"job": name, "error": str(error)})

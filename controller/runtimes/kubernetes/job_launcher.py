@@ -18,7 +18,7 @@ from controller.runtimes.kubernetes.client.namespace_client import NamespaceClie
 from controller.runtimes.kubernetes.client.objects import Job
 from controller.runtimes.kubernetes.exit_evidence import has_ended
 from controller.runtimes.kubernetes.job.manifests import session_secret
-from controller.runtimes.kubernetes.job.records import is_accounted
+from controller.runtimes.kubernetes.job.records import is_accounted, is_recorded
 
 T = TypeVar("T")
 
@@ -109,13 +109,21 @@ class JobLauncher:
 
     async def _clear_away(self, existing: Job, launch: Launch) -> None:
         """Delete the finished Job of this session's former launch; refuse to launch over any other Job."""
-        launch_id = existing.metadata.labels.launch_id
-        is_of_session = existing.metadata.annotations.session_id == launch.session.id
-        is_done = (has_ended(existing) and is_accounted(existing)) or self._is_abandoned(launch_id or "")
-        if launch_id is None or not is_of_session or not is_done:
-            raise SessionConflict.by_name(launch.session.id, existing.metadata.name, self._client.namespace)
-        meta = existing.metadata
-        await _Attempt(lambda: self._client.delete_job(meta.name, meta.uid), self._rng).or_unknown()
+        session_id = launch.session.id
+        if self._is_in_use(existing, session_id):
+            raise SessionConflict.by_name(session_id, existing.metadata.name, self._client.namespace)
+
+        async def delete() -> None:
+            await self._client.delete_job(existing, unless=lambda job: self._is_in_use(job, session_id))
+
+        await _Attempt(delete, self._rng).or_unknown()
+
+    def _is_in_use(self, job: Job, session_id: str) -> bool:
+        """Return whether a Job is another's, or a launch of this session that is not over."""
+        launch_id = job.metadata.labels.launch_id
+        is_of_session = job.metadata.annotations.session_id == session_id
+        is_done = (has_ended(job) and is_accounted(job)) or self._is_abandoned(launch_id or "")
+        return launch_id is None or not is_of_session or not is_done
 
     async def _secret(self, launch: Launch, job: Job) -> None:
         """Create the bot's Secret. Its name belongs to this launch alone, so one that exists is its own."""
@@ -134,9 +142,11 @@ class JobLauncher:
                 raise RuntimeUnavailable("The token of the caller's own room is lost. Start another session.")
 
     async def _undo(self, job: Job) -> None:
-        """Delete a Job that will never have its Secret. It has not started a bot, and can't."""
-        meta = job.metadata
-        await _Attempt(lambda: self._client.delete_job(meta.name, meta.uid), self._rng).or_unknown()
+        """Delete a Job that will never have its Secret. It has not started a bot, and can't.
+
+        If something is recorded on it, another controller has found it and launched it again.
+        """
+        await _Attempt(lambda: self._client.delete_job(job, unless=is_recorded), self._rng).or_unknown()
 
 
 class _Attempt:

@@ -13,12 +13,12 @@ from tenacity import AsyncRetrying, retry_if_exception_type
 from controller.core.primitives.backoff import RetryWait
 from controller.core.primitives.clock import Clock
 from controller.core.session import Session
-from controller.runtimes.kubernetes import names
+from controller.runtimes.kubernetes.bots import Bot
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job
 from controller.runtimes.kubernetes.job.manifests import failure_event
-from controller.runtimes.kubernetes.job.records import progress_patch
+from controller.runtimes.kubernetes.job.records import is_accounted, progress_patch
 from podline.contract.reasons import Phase
 
 log = logging.getLogger("podline.runtimes.kubernetes")
@@ -29,12 +29,12 @@ _LONGEST_PAUSE_SECONDS: Final = 10.0
 
 
 class JobRecorder:
-    """Writes sessions in the background, each in its latest state."""
+    """Writes sessions in the background, each in its latest state. An end that is recorded stays as it is."""
 
     def __init__(
         self, client: NamespaceClient, clock: Clock, rng: random.Random, written: Callable[[Session], None]
     ) -> None:
-        """`written` receives each session whose end is on its Job, or whose Job is gone."""
+        """`written` receives each session once an end is on its Job, or its Job is gone."""
         self._client = client
         self._clock = clock
         self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
@@ -53,36 +53,38 @@ class JobRecorder:
         self._pending[session.launch_id] = session
         return not is_under_way
 
-    async def write(self, launch_id: str, job_uid: str) -> None:
-        """Write a launch's pending state to its Job, until the Job has the latest."""
+    async def write(self, bot: Bot, job: Job) -> None:
+        """Write a bot's pending session to its Job, until the Job has the latest state."""
+        launch_id = bot.launch_id
         while True:
             retrying = AsyncRetrying(
                 retry=retry_if_exception_type(ApiError), wait=self._backoff, sleep=asyncio.sleep
             )
-            session: Session = await retrying(self._write_latest, launch_id, job_uid)
+            session: Session = await retrying(self._write_latest, bot, job)
             if session is self._pending[launch_id]:
                 break
         del self._pending[launch_id]
         if session.phase.is_end:
             self._written(session)
 
-    async def _write_latest(self, launch_id: str, job_uid: str) -> Session:
+    async def _write_latest(self, bot: Bot, job: Job) -> Session:
         async with self._turns:
-            session = self._pending[launch_id]
+            session, seen = self._pending[bot.launch_id], bot.job
             try:
-                job = await self._client.patch_job(
-                    names.job_name(session.id), job_uid, progress_patch(session)
-                )
+                now = await self._client.patch_job(seen or job, progress_patch(session), unless=is_accounted)
             except ApiError as error:
                 log.warning("record not written", extra={"session_id": session.id, "error": str(error)})
                 raise
-            if job is not None and session.phase is Phase.FAILED:
-                await self._create_event(session, job)
+            if now is not None:
+                bot.job_written(now, seen)
+                if session.phase is Phase.FAILED:
+                    await self._create_event(session, now)
         return session
 
     async def _create_event(self, session: Session, job: Job) -> None:
         """Create an Event on the Job, once, so that `kubectl describe` shows why it failed."""
-        if session.ending is None:
+        if session.ending is None or job.metadata.labels.reason != session.ending.reason:
+            # Another controller has recorded another end.
             return
         at = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         event = failure_event(job.metadata.name, job.metadata.uid, self._client.namespace, session.ending, at)

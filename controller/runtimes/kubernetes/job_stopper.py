@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -15,14 +16,16 @@ from controller.core.session import Ending
 from controller.runtimes.kubernetes.bots import Bot
 from controller.runtimes.kubernetes.client.errors import ApiError
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
-from controller.runtimes.kubernetes.client.objects import Job, launch_of
+from controller.runtimes.kubernetes.client.objects import Job, Pod, launch_of
 from controller.runtimes.kubernetes.job.manifests import FAREWELL_SECONDS
-from controller.runtimes.kubernetes.job.records import stop_patch
+from controller.runtimes.kubernetes.job.records import is_accounted, stop_patch
 
 log = logging.getLogger("podline.runtimes.kubernetes")
 
 DEAD_NODE_SECONDS: Final = 30.0
 """How long to wait for a pod after its grace period. If it still exists then, its node does not answer."""
+
+_DeletePod = Callable[[Pod], Awaitable[None]]
 
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 5.0
@@ -50,10 +53,10 @@ class JobStopper:
             return False
         try:
             async with asyncio.timeout(self._patience_seconds):
-                await self._end_pod(bot, grace_seconds=None)
+                await self._end_pod(bot, self._client.delete_pod)
         except TimeoutError:
             log.warning("pod forgotten by force", extra={"pod": bot.pod_name})
-            await self._end_pod(bot, grace_seconds=0)
+            await self._end_pod(bot, self._client.forget_pod)
         return True
 
     def _retrying(self, bot: Bot) -> AsyncRetrying:
@@ -64,18 +67,19 @@ class JobStopper:
         """Stop the Job, unless the bot is gone. Return None if there is no Job."""
         if bot.is_gone:
             return bot.job
+        seen = bot.job
         try:
-            job = bot.job or await self._own_job(bot)
+            job = seen or await self._own_job(bot)
             if job is not None:
-                job = await self._client.patch_job(bot.name, job.metadata.uid, stop_patch(intent))
+                job = await self._client.patch_job(job, stop_patch(intent), unless=is_accounted)
         except ApiError as error:
             log.warning("stop not taken", extra={"job": bot.name, "error": str(error)})
-            if not error.may_pass and bot.pod_name is not None:
+            if not error.may_pass and bot.pod is not None:
                 with suppress(ApiError):
-                    await self._delete_pod(bot, grace_seconds=None)
+                    await self._delete_pod(bot, self._client.delete_pod)
             raise
         if job is not None:
-            bot.job_seen(job)
+            bot.job_written(job, seen)
         return job
 
     async def _own_job(self, bot: Bot) -> Job | None:
@@ -83,19 +87,19 @@ class JobStopper:
         job = await self._client.find_job(bot.name)
         return job if job is not None and launch_of(job.metadata) == bot.launch_id else None
 
-    async def _end_pod(self, bot: Bot, grace_seconds: int | None) -> None:
+    async def _end_pod(self, bot: Bot, delete: _DeletePod) -> None:
         """Delete the pod, even if it appears only now. Return once the bot is gone."""
-        while bot.pod_name is None and not bot.is_gone:
+        while bot.pod is None and not bot.is_gone:
             await bot.change()
-        await self._retrying(bot)(self._delete_pod, bot, grace_seconds)
+        await self._retrying(bot)(self._delete_pod, bot, delete)
         while not bot.is_gone:
             await bot.change()
 
-    async def _delete_pod(self, bot: Bot, grace_seconds: int | None) -> None:
-        if bot.is_gone:
+    async def _delete_pod(self, bot: Bot, delete: _DeletePod) -> None:
+        if bot.is_gone or bot.pod is None:
             return
         try:
-            await self._client.delete_pod(bot.pod_name or "", grace_seconds=grace_seconds)
+            await delete(bot.pod)
         except ApiError as error:
             log.warning("stop not taken", extra={"job": bot.name, "error": str(error)})
             raise

@@ -25,6 +25,9 @@ SECRET_KEY: Final = f"{OURS}secret-key"
 OF_SESSIONS: Final = f"{LAUNCH_ID},!{DRY_START}"
 """Selects the Jobs and pods of sessions."""
 
+CLAIM: Final = f"{OURS}claim"
+"""Of a ConfigMap that the controller writes: another value each time that a controller makes it its own."""
+
 SESSION_LABEL: Final = f"{OURS}session"
 USER_LABEL: Final = f"{OURS}user"
 AGENT_LABEL: Final = f"{OURS}agent"

@@ -24,6 +24,7 @@ from controller.runtimes.kubernetes.client.watch import (
     Watch,
     WatchHealth,
 )
+from controller.runtimes.kubernetes.client.watch_cache import WatchCache
 from controller.runtimes.kubernetes.dry_run import DryRun
 from controller.runtimes.kubernetes.failure_diagnostics import Diagnosis
 from controller.runtimes.kubernetes.installation import NamespaceInstallation
@@ -73,12 +74,13 @@ class KubernetesRuntime:
         self._keep_ended_seconds = keep_ended_seconds
         self._api = api
         self._client = client = NamespaceClient(api, namespace)
-        self._jobs = Watch(
-            Collection(api, client.jobs, Job, names.OF_SESSIONS), rng, watch_seconds=watch_seconds
+        self._jobs = WatchCache(
+            Watch(Collection(api, client.jobs, Job, names.OF_SESSIONS), rng, watch_seconds=watch_seconds)
         )
-        self._pods = Watch(
-            Collection(api, client.pods, Pod, names.OF_SESSIONS), rng, watch_seconds=watch_seconds
+        self._pods = WatchCache(
+            Watch(Collection(api, client.pods, Pod, names.OF_SESSIONS), rng, watch_seconds=watch_seconds)
         )
+        self._is_followed = False
         self._observations: ObservationQueue[Observation] = ObservationQueue()
         self._tracker = BotTracker(
             client,
@@ -110,21 +112,39 @@ class KubernetesRuntime:
     def watch(self) -> AsyncGenerator[Observation, None]:
         return self._observations.read_during(self._run())
 
+    async def follow(self) -> None:
+        """Watch Jobs and pods without acting, for as long as this is awaited, so that `watch` begins at once.
+
+        Harmless if `watch` is read or this is awaited elsewhere already.
+        """
+        if self._is_followed:
+            return
+        self._is_followed = True
+        try:
+            async with self._api, asyncio.TaskGroup() as tasks:
+                for part in (self._dry_run, self._installation, self._jobs, self._pods):
+                    tasks.create_task(part.run())
+        finally:
+            self._is_followed = False
+
     async def _run(self) -> None:
-        async with self._api, asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._dry_run.run())
-            tasks.create_task(self._installation.run())
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.follow())
             await self._tracker.run()
 
     def not_ready_reason(self) -> str | None:
         if not self._tracker.is_running:
             return "The cluster is not being watched."
+        return self.why_not_following() or (
+            None if self._tracker.has_introduced else "The controller is still finding the running sessions."
+        )
+
+    def why_not_following(self) -> str | None:
+        """Return why this controller could not launch or watch bots, as a sentence; None if it could."""
         for part in (self._dry_run, self._installation, self._jobs.health, self._pods.health):
             if part.not_ready_reason is not None:
                 return f"Bots can't be launched or watched right now. {part.not_ready_reason}"
-        return (
-            None if self._tracker.has_introduced else "The controller is still finding the running sessions."
-        )
+        return None
 
     async def launch(self, launch: Launch) -> None:
         manifest = self._manifest(launch)
@@ -154,8 +174,7 @@ class KubernetesRuntime:
         if bot.job is None or bot.job_is_gone:
             self._tracker.recorded(session)
         elif self._recorder.put(session):
-            work = self._recorder.write(session.launch_id, bot.job.metadata.uid)
-            self._tracker.start(work, session.id)
+            self._tracker.start(self._recorder.write(bot, bot.job), session.id)
 
     async def logs(self, launch_id: str, *, follow: bool) -> AsyncIterator[bytes]:
         return await read_log(self._client, self._tracker.find(launch_id), follow=follow)

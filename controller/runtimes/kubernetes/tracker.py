@@ -19,10 +19,11 @@ from controller.runtimes.kubernetes.bots import Bot, BotState
 from controller.runtimes.kubernetes.client.errors import ApiError
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job, Pod, launch_of
-from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Seen, Watch
+from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Seen
+from controller.runtimes.kubernetes.client.watch_cache import WatchCache
 from controller.runtimes.kubernetes.exit_evidence import scheduled_at
 from controller.runtimes.kubernetes.failure_diagnostics import Diagnosis
-from controller.runtimes.kubernetes.job.records import read_intent, read_session
+from controller.runtimes.kubernetes.job.records import is_recorded, read_intent, read_session
 from controller.runtimes.kubernetes.job_stopper import JobStopper
 from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract.reasons import Reason
@@ -44,8 +45,8 @@ class BotTracker:
     def __init__(
         self,
         client: NamespaceClient,
-        jobs: Watch[Job],
-        pods: Watch[Pod],
+        jobs: WatchCache[Job],
+        pods: WatchCache[Pod],
         *,
         observations: ObservationQueue[Observation],
         stopper: JobStopper,
@@ -244,7 +245,10 @@ class BotTracker:
             del self._bots[bot.launch_id]
 
     def _clear_away(self, bot: Bot, job: Job) -> None:
-        """Delete a Job that appeared too late: its session is over, and it never got its Secret."""
+        """Delete a Job that appeared too late: its session is over, and it never got its Secret.
+
+        If something is recorded on it, another controller has found it and launched it again.
+        """
         is_under_way = bot.job is not None and bot.job.metadata.uid == job.metadata.uid
         if self.is_running and not is_under_way:
             with about(bot.session_id):
@@ -254,7 +258,7 @@ class BotTracker:
 
     async def _delete(self, job: Job) -> None:
         try:
-            await self._client.delete_job(job.metadata.name, job.metadata.uid)
+            await self._client.delete_job(job, unless=is_recorded)
         except ApiError as error:
             log.warning("late job not deleted", extra={"job": job.metadata.name, "error": str(error)})
             raise

@@ -99,6 +99,11 @@ class Admission:
         """Whether a request on it has identified its client."""
         return self._whom is not None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it still counts."""
+        return self._is_open
+
     def identify(self, whom: str) -> None:
         """A request on it showed a valid key: it no longer counts towards its address.
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
+
+_MORE_FIELDS: Final = 8
+_MORE_HEAD_BYTES: Final = 2 * 1024
+"""What another controller may add to the header of a request that it passes on: who asks, and its token."""
 
 FILES_OF_OUR_OWN: Final = 64
 """Descriptors that the controller needs besides connections: logs, listeners, its cluster, its store."""
@@ -58,6 +62,10 @@ class HttpLimits:
     stall_seconds: float = 30
     linger_seconds: float = 1
 
+    def for_replicas(self) -> HttpLimits:
+        """Return the limits for requests that have passed these at another controller."""
+        return replace(self, fields=self.fields + _MORE_FIELDS, head_bytes=self.head_bytes + _MORE_HEAD_BYTES)
+
 
 def most_public_connections(wanted: int, open_files: int | None, capacity: int) -> int:
     """Return how many connections the public listener may have, leaving descriptors for bots and probes.
@@ -76,4 +84,10 @@ def most_public_connections(wanted: int, open_files: int | None, capacity: int) 
 def most_bot_connections(open_files: int | None, capacity: int) -> int:
     """Return how many connections the bots' listener may have: all that bots and probes need."""
     needed = CONNECTIONS_PER_BOT * capacity + PROBES
+    return needed if open_files is None else max(1, min(needed, open_files // 4))
+
+
+def most_replica_connections(open_files: int | None, public: int, bots: int) -> int:
+    """Return how many connections other controllers may have: as many as callers and bots may have there."""
+    needed = public + bots
     return needed if open_files is None else max(1, min(needed, open_files // 4))

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from controller.core.errors import ControllerError
+from controller.replicas.headers import TOKEN
 from controller.web.errors import (
     HeadersTooLarge,
     MalformedRequest,
@@ -38,7 +39,8 @@ _REQUEST_LINE: Final = len("OPTIONS  HTTP/1.1\r\n")
 """A request line's bytes besides the URL."""
 
 _FORWARDED: Final = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
-_NOTED: Final = _FORWARDED | {b"host", b"transfer-encoding", b"authorization"}
+_SHOWN: Final = frozenset({b"authorization", TOKEN})
+_NOTED: Final = _FORWARDED | _SHOWN | {b"host", b"transfer-encoding"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """The request at work; `cycle` is the one received last, which may wait behind it."""
         self.url = b""
         self._fields = self._head_bytes = self._body_bytes = self._hosts = 0
-        self._is_chunked = self._has_bearer = False
+        self._is_chunked = self._shows_token = False
         self._received = 0
         """Bytes of the head or the body as received: no callback reports a field that never ends."""
         self._ignored = 0
@@ -137,10 +139,12 @@ class LimitedProtocol(HttpToolsProtocol):
         return self._part is not _Part.NONE or self._ignored > 0
 
     def stranger_waits_since(self) -> float | None:
-        """Return since when this connection has been idle; None if it isn't, or has shown a key.
+        """Return since when this connection has been idle; None if it isn't, has shown a key or was given up.
 
         A proxy's connection is idle only with half a request: without any it waits for the next caller.
         """
+        if not self._admission.is_open:
+            return None
         if self._part is _Part.BODY:
             is_waiting = not self._admission.is_known and self._is_first_half()
         elif self._part is _Part.HEAD:
@@ -202,7 +206,7 @@ class LimitedProtocol(HttpToolsProtocol):
         is_plain = self._hosts <= 1 and (version == "1.1" or (version == "1.0" and not self._is_chunked))
         if not is_plain or (self._hosts == 0 and version == "1.1"):
             self._stop_with(MalformedRequest())
-        if self._has_bearer and not self._admission.is_known:
+        if self._shows_token and not self._admission.is_known:
             self._identify()
         super().on_headers_complete()
         self._part = _Part.BODY
@@ -254,7 +258,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._since = self.loop.time()
         self.url = b""
         self._received = self._fields = self._head_bytes = self._hosts = 0
-        self._is_chunked = self._has_bearer = False
+        self._is_chunked = self._shows_token = False
 
     def _check_size(self) -> None:
         limits = self._limits
@@ -270,8 +274,8 @@ class LimitedProtocol(HttpToolsProtocol):
         """Note fields that a proxy in front of us may understand differently, and who sent them."""
         if name == b"host":
             self._hosts += 1
-        elif name == b"authorization":
-            self._has_bearer = True
+        elif name in _SHOWN:
+            self._shows_token = True
         elif name == b"transfer-encoding":
             self._is_chunked = True
             if value.strip().lower() != b"chunked":

@@ -39,10 +39,16 @@ class Sockets:
     public: list[socket.socket]
     bots: list[socket.socket]
     metrics: list[socket.socket]
+    replicas: list[socket.socket]
 
     def ports(self) -> dict[str, int]:
         """The port of each listener, by name."""
-        named = {"public": self.public, "bots": self.bots, "metrics": self.metrics}
+        named = {
+            "public": self.public,
+            "bots": self.bots,
+            "metrics": self.metrics,
+            "replicas": self.replicas,
+        }
         return {name: sockets[0].getsockname()[1] for name, sockets in named.items() if sockets}
 
 
@@ -66,6 +72,7 @@ def bind(settings: Settings) -> Sockets:
             public=take(host, listeners.port),
             bots=take(_LOOPBACK, 0) if bots_port is None else take(host, bots_port),
             metrics=[] if listeners.metrics_port is None else take(host, listeners.metrics_port),
+            replicas=[] if settings.replicas.address is None else take(host, settings.replicas.port),
         )
         taken.pop_all()
         return sockets

@@ -1,4 +1,4 @@
-"""Uvicorn, with listeners for callers, bots and metrics, shut down in two steps: bots, then listeners."""
+"""Uvicorn, with listeners for callers, bots, metrics and replicas. Bots are shut down before listeners."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import resource
 import time
 from collections.abc import Callable
+from functools import partial
 from operator import itemgetter
 from typing import Final, cast
 
@@ -14,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.datastructures import Headers
 
+from controller.replicas.headers import TOKEN
 from controller.settings import Settings
 from controller.web.auth import KeyScope, bearer_of
 from controller.web.clients import as_peers
@@ -23,6 +25,7 @@ from controller.web.http.limit_values import (
     HttpLimits,
     most_bot_connections,
     most_public_connections,
+    most_replica_connections,
 )
 from controller.web.http.limited_protocol import LimitedProtocol, RawHeaders, Reception
 from controller.web.http.listeners import Complaints, SocketListener, Sockets
@@ -81,13 +84,13 @@ class Server(uvicorn.Server):
         self._services = services
         self._limits = limits
         self._sockets = sockets
-        self._supervisor = services.supervisor
-        self._has_lost_supervisor = False
+        self._replica = services.replica
+        self._has_failed = False
 
     @property
     def has_failed(self) -> bool:
-        """Whether it ended or never started because its supervisor failed."""
-        return self._has_lost_supervisor or not self.started
+        """Whether it ended or never started because its supervisor failed, or another controller leads."""
+        return self._has_failed or not self.started
 
     @property
     def settings(self) -> Settings:
@@ -102,29 +105,51 @@ class Server(uvicorn.Server):
         capacity, settings = self.settings.limits.capacity, self.settings.listeners
         open_files = _limit_of_open_files()
         complaints = Complaints(time.monotonic)
+        most_public = most_public_connections(settings.max_connections, open_files, capacity)
+        most_bots = most_bot_connections(open_files, capacity)
         public = Connections(
-            most_public_connections(settings.max_connections, open_files, capacity),
+            most_public,
             settings.connections_per_address,
             settings.trusted_proxies,
         )
         # Local bots all connect from this machine, and so do those behind some service meshes.
         bots = Connections(
-            most_bot_connections(open_files, capacity),
+            most_bots,
             _STRANGERS_AT_THE_BOTS_PORT,
             _LOOPBACK,
             MOST_CONNECTIONS_OF_A_BOT,
         )
         metrics = Connections(_METRICS_CONNECTIONS)
+        # One address has many: whatever another replica passes on.
+        replicas = Connections(most_replica_connections(open_files, most_public, most_bots))
         refused = self._services.requests.connection_refused
         inside = self._speaking(Reception(self._limits, self._launch_of, lambda _: None, refused))
         outside = self._speaking(Reception(self._limits, self._key_of, OnceForwarded(), refused))
+        beside = self._speaking(
+            Reception(self._limits.for_replicas(), self._replica_of, lambda _: None, refused)
+        )
         listeners = [
             SocketListener("bots", self._sockets.bots, bots, inside, complaints, refused, self._keep_all),
             SocketListener(
                 "metrics", self._sockets.metrics, metrics, inside, complaints, refused, self._keep_all
             ),
             SocketListener(
-                "public", self._sockets.public, public, outside, complaints, refused, self._give_up_the_oldest
+                "replicas",
+                self._sockets.replicas,
+                replicas,
+                beside,
+                complaints,
+                refused,
+                partial(self._give_up_the_oldest, "replicas"),
+            ),
+            SocketListener(
+                "public",
+                self._sockets.public,
+                public,
+                outside,
+                complaints,
+                refused,
+                partial(self._give_up_the_oldest, "public"),
             ),
         ]
         for each in listeners:
@@ -143,13 +168,13 @@ class Server(uvicorn.Server):
         """Close none: the network decides who reaches these ports."""
         return False
 
-    def _give_up_the_oldest(self) -> bool:
-        """Close the idle connection without a key that has been open longest at the public port."""
-        public = self._sockets.ports()["public"]
+    def _give_up_the_oldest(self, listener: str) -> bool:
+        """Close the idle connection without a key that has been open longest at a listener's port."""
+        port = self._sockets.ports()[listener]
         waiting = [
             (since, each)
             for each in cast("set[LimitedProtocol]", self.server_state.connections)
-            if each.server is not None and each.server[1] == public
+            if each.server is not None and each.server[1] == port
             if (since := each.stranger_waits_since()) is not None
         ]
         if not waiting:
@@ -164,6 +189,11 @@ class Server(uvicorn.Server):
         is_bot = token is not None and self._services.signer.is_launch_token(token, launch_id)
         return launch_id if is_bot else None
 
+    def _replica_of(self, _: bytes, headers: RawHeaders) -> str | None:
+        """Return one name for all replicas, if a request has their token."""
+        token = Headers(raw=headers).get(TOKEN.decode(), "")
+        return "replica" if self._services.signer.is_replica_token(token) else None
+
     def _key_of(self, _: bytes, headers: RawHeaders) -> str | None:
         """Return the name of a request's key; None for a browser's key, which anybody may have."""
         key = self._services.gate.find(Headers(raw=headers))
@@ -171,13 +201,13 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         self._enforce_time_limits()
-        self._has_lost_supervisor = not self._supervisor.is_alive()
-        return await super().on_tick(counter) or self._has_lost_supervisor
+        self._has_failed = not self._replica.is_alive()
+        return await super().on_tick(counter) or self._has_failed
 
     async def shutdown(self, sockets: object = None) -> None:  # noqa: ARG002 - likewise
-        leaving = asyncio.create_task(self._supervisor.close())
+        leaving = asyncio.create_task(self._replica.close())
         await asyncio.sleep(0)  # cancelled before its first step, it would stop no bot
-        while not (leaving.done() or self.force_exit or self._has_lost_supervisor):
+        while not (leaving.done() or self.force_exit or self._has_failed):
             await asyncio.wait([leaving], timeout=_LOOK_SECONDS)
             self._enforce_time_limits()
         leaving.cancel()

@@ -1,6 +1,7 @@
 """Middleware that refuses large bodies before they are read completely."""
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,35 +20,42 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        first = None if self._is_announced_too_large(scope) else await self._read(receive)
-        if first is None:
-            await problem(BodyTooLarge(self._limit))(scope, receive, send)
-        elif first["type"] == "http.disconnect":
+        try:
+            body = await read_body(scope, receive, self._limit)
+        except BodyTooLarge as error:
+            await problem(error)(scope, receive, send)
+        except ClientDisconnect:
             # A partial body is not a request. The client is gone; 499 is nginx's status for this.
             await Response(status_code=499)(scope, receive, send)
         else:
-            await self._app(scope, _preceded_by(first, receive), send)
-
-    def _is_announced_too_large(self, scope: Scope) -> bool:
-        length = Headers(scope=scope).get("content-length", "0")
-        return not length.isdecimal() or int(length) > self._limit
-
-    async def _read(self, receive: Receive) -> Message | None:
-        """Return the whole body as one message; None if it is too large."""
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return message
-            body += message.get("body", b"")
-            if len(body) > self._limit:
-                return None
-            if not message.get("more_body", False):
-                return {"type": "http.request", "body": bytes(body), "more_body": False}
+            await self._app(scope, replayed(body, receive), send)
 
 
-def _preceded_by(first: Message, receive: Receive) -> Receive:
-    messages = [first]
+async def read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
+    """Read the whole body of a request.
+
+    Raises:
+        BodyTooLarge: it has more than `limit_bytes`, or says so.
+        ClientDisconnect: the client has gone before it was complete.
+    """
+    length = Headers(scope=scope).get("content-length", "0")
+    if not length.isdecimal() or int(length) > limit_bytes:
+        raise BodyTooLarge(limit_bytes)
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        if len(body) > limit_bytes:
+            raise BodyTooLarge(limit_bytes)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that yields the body once more, and then what follows it."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def next_message() -> Message:
         return messages.pop() if messages else await receive()

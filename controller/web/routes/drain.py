@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
-from controller.core.errors import InvalidRequest
+from controller.core.errors import InvalidRequest, RuntimeUnavailable
 from controller.web.auth import KeyScope
 from controller.web.errors import UnsupportedMediaType
 from controller.web.models.documented import Documented, Strict
 from controller.web.openapi.refusals import refusals
-from controller.web.routes.dependencies import SupervisorDep, is_json
+from controller.web.routes.dependencies import ServicesDep, SupervisorDep, is_json
 from controller.web.routes.refusals import WITHOUT_THE_SCOPE
 from controller.web.routes.security import covers_all_agents, requires
 
@@ -20,7 +20,8 @@ class SetDrain(Strict):
     """Whether sessions may be started."""
 
     draining: bool
-    """Whether the controller refuses to start sessions. A controller that starts again doesn't."""
+    """Whether the controller refuses to start sessions. With replicas, the next leader keeps to it; a
+    controller that is the only one forgets it when it ends."""
 
 
 class DrainState(Documented):
@@ -49,9 +50,9 @@ async def read_drain(supervisor: SupervisorDep) -> DrainState:
     summary="Start no more sessions",
     response_description="Whether the controller is draining.",
     dependencies=[requires(KeyScope.ADMIN), Depends(covers_all_agents), Depends(is_json)],
-    responses=refusals(*WITHOUT_THE_SCOPE, InvalidRequest, UnsupportedMediaType),
+    responses=refusals(*WITHOUT_THE_SCOPE, InvalidRequest, UnsupportedMediaType, RuntimeUnavailable),
 )
-async def set_drain(body: SetDrain, supervisor: SupervisorDep) -> DrainState:
+async def set_drain(body: SetDrain, services: ServicesDep) -> DrainState:
     """Refuse to start sessions from now on, or start them again. Sessions that run go on."""
-    supervisor.is_draining = body.draining
-    return await read_drain(supervisor)
+    await services.replica.drain(body.draining)
+    return await read_drain(services.supervisor)

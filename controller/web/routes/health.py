@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import APIRouter, Response
 
 from controller.web.models.documented import Documented
-from controller.web.routes.dependencies import SupervisorDep
+from controller.web.routes.dependencies import ServicesDep
 
 router = APIRouter(tags=["probes"])
 
@@ -28,9 +28,9 @@ class ProbeAnswer(Documented):
     response_model_exclude_none=True,
     responses={503: {"model": ProbeAnswer, "description": "The controller has failed."}},
 )
-async def check_liveness(supervisor: SupervisorDep, response: Response) -> ProbeAnswer:
+async def check_liveness(services: ServicesDep, response: Response) -> ProbeAnswer:
     """Answer 503 once the controller has failed: only a restart helps."""
-    return _probe(response, None if supervisor.is_alive() else supervisor.not_ready_reason())
+    return _probe(response, None if services.replica.is_alive() else services.replica.not_ready_reason())
 
 
 @router.get(
@@ -40,9 +40,9 @@ async def check_liveness(supervisor: SupervisorDep, response: Response) -> Probe
     response_model_exclude_none=True,
     responses={503: {"model": ProbeAnswer, "description": "No session can be started right now."}},
 )
-async def check_readiness(supervisor: SupervisorDep, response: Response) -> ProbeAnswer:
+async def check_readiness(services: ServicesDep, response: Response) -> ProbeAnswer:
     """Answer 503 while the controller can't launch bots or notice that they end."""
-    return _probe(response, supervisor.not_ready_reason())
+    return _probe(response, services.replica.not_ready_reason())
 
 
 def _probe(response: Response, not_ready_reason: str | None) -> ProbeAnswer:

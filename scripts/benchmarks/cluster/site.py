@@ -51,6 +51,8 @@ class MeasuredCluster:
             for written in ("podline-agents", "podline-secret-sets"):
                 index = {"metadata": {"name": written}}
                 await raw.send("POST", f"/api/v1/namespaces/{access.namespace}/configmaps", index)
+            leases = f"/apis/coordination.k8s.io/v1/namespaces/{access.namespace}/leases"
+            await raw.send("POST", leases, {"metadata": {"name": "podline-controller"}})
         return access
 
     @property

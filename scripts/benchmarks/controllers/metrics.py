@@ -123,7 +123,9 @@ def _metrics_of(sessions: int) -> Metrics:
         registry.add(Record(_session(number), 0.0), now=0.0)
         metrics.started(_session(number))
         metrics.usage.observe(_session(number), TURN)
-    metrics.registry.register(SessionGauges(registry.counts, lambda: 0, lambda: None, list, "bench"))
+    metrics.registry.register(
+        SessionGauges(registry.counts, lambda: 0, lambda: None, list, "bench", lambda: True)
+    )
     return metrics
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from controller.agents.built_in import BuiltInAgents
 from controller.agents.defined_by_files import DefinedByFiles, SecretFiles
 from controller.core.agents import AgentEditor, Agents, Preflight, no_preflight
 from controller.core.credentials import Credentials
+from controller.core.leadership import Leadership, SoleController
 from controller.core.primitives.clock import Clock, system_clock
 from controller.core.rooms import Rooms
 from controller.core.runtime import Runtime
 from controller.core.secret_sets import SecretSets
 from controller.core.tokens import Signer
 from controller.core.tracing import Tracing, Untraced
+from controller.hosting import always_fit
 from controller.observe.metrics import Metrics
 from controller.parts import Parts
 from controller.web.auth import Identities, Key
@@ -30,6 +32,8 @@ def fake_parts(
     agent_editor: AgentEditor | None = None,
     secret_sets: SecretSets | None = None,
     preflight: Preflight = no_preflight,
+    leadership: Leadership | None = None,
+    why_unfit: Callable[[], str | None] = always_fit,
     runtime: Runtime | None = None,
     rooms: Rooms | None = None,
     signer: Signer = SIGNER,
@@ -47,6 +51,8 @@ def fake_parts(
         agent_editor=agent_editor or DefinedByFiles(agents),
         secret_sets=secret_sets or SecretFiles(None),
         preflight=preflight,
+        leadership=leadership or SoleController(),
+        why_unfit=why_unfit,
         runtime=runtime or FakeRuntime(),
         rooms=rooms or FakeRooms(),
         signer=signer,

@@ -23,6 +23,9 @@ KINDS: Final = {
 }
 _MOST_BYTES_OF_A_CONFIG_MAP: Final = 1_048_576
 _KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+_MODIFIED: Final = (
+    "the object has been modified; please apply your changes to the latest version and try again"
+)
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -127,10 +130,10 @@ class Objects:
         before = self.get(kind, namespace, name)
         after: Thing = merged(before, patch)
         what = f'{KINDS[kind][2]} "{name}"'
+        if after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]:
+            raise _conflict(what, _MODIFIED)
         if after["metadata"]["uid"] != before["metadata"]["uid"]:
             raise RefusalError(422, "Invalid", f"{what} is invalid: metadata.uid: field is immutable")
-        if after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]:
-            raise RefusalError(409, "Conflict", f"Operation cannot be fulfilled on {what}: it was modified")
         if kind == "jobs" and is_going(after) and not after["metadata"].get("finalizers"):
             self._remove(kind, namespace, name)
             return after
@@ -138,14 +141,24 @@ class Objects:
 
     def replace(self, kind: str, namespace: str, name: str, body: Mapping[str, Any]) -> Thing:
         before = self.get(kind, namespace, name)
+        version = before["metadata"]["resourceVersion"]
+        if body["metadata"].get("resourceVersion", version) != version:
+            raise _conflict(f'{KINDS[kind][2]} "{name}"', _MODIFIED)
         kept = {key: before["metadata"][key] for key in ("namespace", "uid", "creationTimestamp")}
         after = {**before, **_copied(body), "metadata": {**_copied(body)["metadata"], **kept}}
         return self._put(kind, namespace, name, after)
 
-    def delete(self, kind: str, namespace: str, name: str, uid: str | None = None) -> Thing:
+    def check(self, kind: str, namespace: str, name: str, preconditions: Mapping[str, str]) -> None:
+        """Refuse to delete another object than the one that is meant, or another version of it."""
+        meta = self.get(kind, namespace, name)["metadata"]
+        for key, expected in preconditions.items():
+            if meta[key] != expected:
+                what = {"uid": "UID", "resourceVersion": "ResourceVersion"}[key]
+                why = f"the {what} in the precondition ({expected}) does not match the {what} in record"
+                raise _conflict(f'{KINDS[kind][2]} "{name}"', f"{why} ({meta[key]}).")
+
+    def delete(self, kind: str, namespace: str, name: str) -> Thing:
         thing = self.get(kind, namespace, name)
-        if uid not in (None, thing["metadata"]["uid"]):
-            raise RefusalError(409, "Conflict", f"Precondition failed: UID in precondition: {uid}")
         if thing["metadata"].get("finalizers"):
             # Whoever has put it there lets it go.
             at = thing["metadata"].get("deletionTimestamp") or _now()
@@ -207,6 +220,10 @@ def _check_config_map(thing: Thing) -> None:
         raise RefusalError(
             422, "Invalid", f"{what}: []: Too long: may not be more than {_MOST_BYTES_OF_A_CONFIG_MAP} bytes"
         )
+
+
+def _conflict(what: str, why: str) -> RefusalError:
+    return RefusalError(409, "Conflict", f"Operation cannot be fulfilled on {what}: {why}")
 
 
 def is_going(thing: Thing) -> bool:

@@ -196,12 +196,13 @@ class ApiServer:
 
     def _delete(self, kind: str, namespace: str, name: str, body: Thing) -> Thing:
         thing = self.objects.get(kind, namespace, name)
+        self.objects.check(kind, namespace, name, body.get("preconditions", {}))
         runs = thing.get("spec", {}).get("nodeName") and thing["status"]["phase"] in ("Pending", "Running")
         if kind == "pods" and runs and body.get("gracePeriodSeconds") != 0:
             # Its node ends it, then it goes.
             at = {"metadata": {"deletionTimestamp": "2026-01-01T12:00:00Z"}}
             return self.objects.patch(kind, namespace, name, at)
-        return self.objects.delete(kind, namespace, name, body.get("preconditions", {}).get("uid"))
+        return self.objects.delete(kind, namespace, name)
 
     def _list(self, asked: ApiRequest) -> Thing:
         version, items = self.objects.version, self._selected(asked)

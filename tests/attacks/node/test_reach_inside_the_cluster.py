@@ -55,6 +55,7 @@ SITES: Final[Mapping[str, tuple[str, ...]]] = {
 PODS: Final[Mapping[str, Mapping[str, str]]] = {
     **{f"{namespace}/bot": BOT for namespace in SITES},
     **{f"{namespace}/controller": CONTROLLER for namespace in ("reach", "reach-cluster")},
+    "reach/standby": CONTROLLER,
     "reach/neighbour": {"app": "neighbour"},
     # In a namespace without policies, one of them with a bot's label.
     "monitoring/stranger": BOT,
@@ -224,7 +225,7 @@ async def test_dns_on_the_node_is_reached_by_its_component_only(world: World) ->
         }
 
 
-async def test_the_controller_reaches_its_api_server_and_nothing_else(world: World) -> None:
+async def test_the_controller_reaches_its_api_server_its_standby_and_nothing_else(world: World) -> None:
     named = {f"tcp/{address}/443" for address in (API_SERVER, f"::ffff:{API_SERVER}")}
 
     assert world.reached_by("reach/controller") == {
@@ -232,7 +233,21 @@ async def test_the_controller_reaches_its_api_server_and_nothing_else(world: Wor
         *named,
         *API_SERVERS,
         *DNS,
+        *world.pods["reach/standby"].at("replicas"),
     }
+
+
+async def test_the_port_between_controllers_is_reached_by_those_of_its_namespace_alone(world: World) -> None:
+    leader, standby = world.pods["reach/controller"], world.pods["reach/standby"]
+    reaching = {
+        name
+        for name in set(world.reached) - {"reach/controller", "reach/standby"}
+        if world.reached_by(name) & (leader.at("replicas") | standby.at("replicas"))
+    }
+
+    assert world.reached_by("reach/standby") & leader.everywhere == leader.at("replicas")
+    assert world.reached_by("reach/controller") & standby.everywhere == standby.at("replicas")
+    assert reaching == set()
 
 
 async def test_the_controller_reaches_what_components_open_to_it(world: World) -> None:

@@ -55,6 +55,7 @@ PORTS: Final = {
     "http": ("tcp", 7860),
     "bots": ("tcp", 7861),
     "metrics": ("tcp", 9464),
+    "replicas": ("tcp", 7862),
     "signal": ("tcp", 7880),
     "rtc-tcp": ("tcp", 30781),
     "rtc-udp": ("udp", 30782),

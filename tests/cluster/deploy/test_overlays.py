@@ -95,7 +95,9 @@ async def test_its_own_pods_are_let_in(plane: ControlPlane, restricted: str, ove
         await apply(plane, documents)
         deployments = await plane.until(
             f"/apis/apps/v1/namespaces/{restricted}/deployments",
-            lambda found: all(each["status"].get("availableReplicas") == 1 for each in found["items"]),
+            lambda found: all(
+                each["status"].get("availableReplicas") == each["spec"]["replicas"] for each in found["items"]
+            ),
         )
     finally:
         await plane.kubectl("delete", "priorityclass", "podline", "--ignore-not-found")

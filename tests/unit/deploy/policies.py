@@ -101,6 +101,24 @@ def reaches(policies: Iterable[Policy], labels: Mapping[str, str], target: Targe
     return not selecting or any(_allows(rule, target) for rule in rules)
 
 
+def admits(policies: Iterable[Policy], labels: Mapping[str, str], source: Target, port_name: str) -> bool:
+    """Whether a pod with these labels is reached from there at a TCP port of this name."""
+    rules = [
+        rule
+        for each in policies
+        if "Ingress" in each["spec"]["policyTypes"] and selects(each["spec"]["podSelector"], labels)
+        for rule in each["spec"].get("ingress", [])
+    ]
+    has_port = [
+        rule
+        for rule in rules
+        if "ports" not in rule or {"port": port_name, "protocol": "TCP"} in rule["ports"]
+    ]
+    return any(
+        "from" not in rule or any(_is_peer(each, source) for each in rule["from"]) for rule in has_port
+    )
+
+
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     wanted = selector.get("matchLabels", {}).items()
     expressions = selector.get("matchExpressions", [])

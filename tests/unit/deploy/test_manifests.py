@@ -109,7 +109,7 @@ def test_the_registry_is_named_in_two_files_alone() -> None:
     assert naming == {"kustomization.yaml", "bot-job.yaml"}
 
 
-def test_production_s_quota_has_room_for_its_capacity_and_the_controller() -> None:
+def test_production_s_quota_has_room_for_its_capacity_and_for_its_controllers_during_an_upgrade() -> None:
     [quota] = documents(PRODUCTION / "resource-quota.yaml")
     [patch] = documents(PRODUCTION / "controller.yaml")
     [deployment] = documents(DEPLOY / "base" / "deployment.yaml")
@@ -117,15 +117,17 @@ def test_production_s_quota_has_room_for_its_capacity_and_the_controller() -> No
     [container] = patch["spec"]["template"]["spec"]["containers"]
     capacity = next(int(each["value"]) for each in container["env"] if each["name"] == "PODLINE_CAPACITY")
     hard = quota["spec"]["hard"]
+    controllers: int = patch["spec"]["replicas"]
+    controllers += deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
 
     def needed(kind: str, resource: str) -> float:
         bot, controller = (
             each["spec"]["template"]["spec"]["containers"][0]["resources"][kind].get(resource, "0")
             for each in (job, deployment)
         )
-        return capacity * amount(bot) + amount(controller)
+        return capacity * amount(bot) + controllers * amount(controller)
 
-    assert capacity + 1 <= int(hard["pods"])
+    assert capacity + controllers <= int(hard["pods"])
     assert needed("requests", "cpu") <= amount(hard["requests.cpu"])
     assert needed("requests", "memory") <= amount(hard["requests.memory"])
     assert needed("limits", "memory") <= amount(hard["limits.memory"])

@@ -19,6 +19,7 @@ from tests.unit.deploy.policies import (
     PRODUCTION,
     Policy,
     Target,
+    admits,
     block,
     blocks,
     opens_addresses,
@@ -150,6 +151,46 @@ def test_the_controller_reaches_the_api_server_and_by_components_the_internet() 
     for address in (*PUBLIC, "10.9.9.9"):
         opened = {name for name in COMPONENTS if open_ports(production([name]), CONTROLLER, address)}
         assert opened == ({"rooms-on-internet", "model-tokens"} if address in PUBLIC else set())
+
+
+REPLICAS: Final = 7862
+
+
+@pytest.mark.parametrize("components", [(), tuple(COMPONENTS)], ids=["none", "all"])
+def test_controllers_of_a_namespace_reach_each_other_at_one_port_in_both_directions(
+    components: tuple[str, ...],
+) -> None:
+    policies = production(components)
+    own = Target("10.244.1.9", REPLICAS, "TCP", CONTROLLER, "podline", "replicas")
+    elsewhere = Target("10.244.1.9", REPLICAS, "TCP", CONTROLLER, "shop", "replicas")
+    other_port = Target("10.244.1.9", 7861, "TCP", CONTROLLER, "podline", "bots")
+
+    assert reaches(policies, CONTROLLER, own)
+    assert admits(policies, CONTROLLER, own, "replicas")
+    assert not reaches(policies, CONTROLLER, elsewhere)
+    assert not admits(policies, CONTROLLER, elsewhere, "replicas")
+    assert not reaches(policies, CONTROLLER, other_port)
+    # The Lease may name any address at this port: none but a controller's is reached.
+    for address in (*PUBLIC, "10.9.9.9"):
+        assert not reaches(policies, CONTROLLER, Target(address, REPLICAS))
+
+
+@pytest.mark.parametrize(
+    ("labels", "namespace"),
+    [(BOT, "podline"), ({"app": "other"}, "podline"), ({}, "monitoring"), ({}, None)],
+    ids=["a bot", "a neighbour", "Prometheus", "the internet"],
+)
+def test_nobody_but_a_controller_reaches_the_port_between_controllers(
+    labels: dict[str, str], namespace: str | None
+) -> None:
+    policies = production(COMPONENTS)
+    source = Target("10.244.1.8", 0, "TCP", labels, namespace)
+
+    assert not admits(policies, CONTROLLER, source, "replicas")
+    if labels == BOT:
+        assert not reaches(
+            policies, BOT, Target("10.244.1.9", REPLICAS, "TCP", CONTROLLER, "podline", "replicas")
+        )
 
 
 def test_a_pod_with_another_label_reaches_nobody_in_production() -> None:

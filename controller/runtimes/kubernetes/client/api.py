@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import aiohttp
 import msgspec
@@ -23,24 +23,46 @@ from controller.runtimes.kubernetes.client.objects import Status
 
 T = TypeVar("T")
 
+Body: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""An object, or the operations of a JSON patch."""
+
 Answered = Callable[[str, Mapping[str, Any], int | None, float], None]
 """Called for each request: method, query, the answer's status (None without one), seconds until it began."""
+
+DRY_RUN: Final = {"dryRun": "All"}
+"""The query of a write that is only checked."""
 
 REQUEST_SECONDS: Final = 10.0
 """For one response, including a page of a list."""
 
 _CONNECT_SECONDS: Final = 5.0
 _MERGE_PATCH: Final = "application/merge-patch+json"
+_JSON_PATCH: Final = "application/json-patch+json"
 _CONNECTIONS: Final = 100
 """Concurrent connections: for starts that arrive together, two watches, and logs being read."""
+
+
+def always() -> bool:
+    """Return True: the only controller may always write."""
+    return True
 
 
 class Api:
     """One API server. Use it while its `async with` lasts."""
 
-    def __init__(self, access: Access, answered: Answered | None = None) -> None:
+    def __init__(
+        self, access: Access, answered: Answered | None = None, may_write: Callable[[], bool] = always
+    ) -> None:
+        """Send nothing yet.
+
+        Args:
+            access: finds address and credentials.
+            answered: called for each request that was sent.
+            may_write: returns whether this controller is the leader. If it isn't, writes are refused here.
+        """
         self._access = access
         self._answered = answered
+        self._may_write = may_write
         self._client: ApiClient | None = None
         self._retired: ApiClient | None = None
         self._renewing = asyncio.Lock()
@@ -68,13 +90,13 @@ class Api:
         path: str,
         *,
         query: Mapping[str, Any] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Body | None = None,
     ) -> bytes:
         """Make one request and return its whole answer.
 
         Raises:
             ApiRefused: the API server answered with an error.
-            ApiUnreachable: it did not answer.
+            ApiUnreachable: it did not answer, or was not asked, because only the leader may write.
         """
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, connect=_CONNECT_SECONDS)
         async with self.stream(method, path, query=query, body=body, timeout=timeout) as answer:
@@ -88,7 +110,7 @@ class Api:
         *,
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, with one for each read
         query: Mapping[str, Any] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Body | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Open a response to be read in pieces. Raises as `request` does, even while it is read."""
         try:
@@ -118,20 +140,26 @@ class Api:
         method: str,
         path: str,
         query: Mapping[str, Any] | None,
-        body: Mapping[str, Any] | None,
+        body: Body | None,
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, with one for each read
     ) -> aiohttp.ClientResponse:
         """Send one request and report how it was answered."""
+        url, headers = await _prepared(client, method, path, query, body)
+        if _is_write(method, query) and not self._may_write():
+            raise ApiUnreachable(
+                "This controller is not the leader, so it wrote nothing to the API server.", is_certain=True
+            )
         now = asyncio.get_running_loop().time
         began = now()
         status: int | None = None
         try:
-            answer = await _send(client, method, path, query, body, timeout)
+            answer = await client.call_api(method, url, headers, body, _request_timeout=timeout)
             status = answer.status
         finally:
             if self._answered is not None:
                 self._answered(method, query or {}, status, now() - began)
-        return answer
+        response: aiohttp.ClientResponse = answer.response
+        return response
 
     def _open_client(self) -> ApiClient:
         if self._client is None:
@@ -170,17 +198,17 @@ class Api:
         return client
 
 
-async def _send(
-    client: ApiClient,
-    method: str,
-    path: str,
-    query: Mapping[str, Any] | None,
-    body: Mapping[str, Any] | None,
-    timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, with one for each read
-) -> aiohttp.ClientResponse:
+def _is_write(method: str, query: Mapping[str, Any] | None) -> bool:
+    return method != "GET" and (query or {}).get("dryRun") != DRY_RUN["dryRun"]
+
+
+async def _prepared(
+    client: ApiClient, method: str, path: str, query: Mapping[str, Any] | None, body: Body | None
+) -> tuple[str, dict[str, str]]:
+    """Return the URL and headers of a request, with its credentials."""
     headers = {"Accept": "application/json"}
     if method == "PATCH":
-        headers["Content-Type"] = _MERGE_PATCH
+        headers["Content-Type"] = _MERGE_PATCH if isinstance(body, Mapping) else _JSON_PATCH
     try:
         _, url, headers, _, _ = await client.param_serialize(
             method,
@@ -191,9 +219,7 @@ async def _send(
         )
     except (ConfigException, OSError, ValueError) as error:
         raise ApiUnreachable(f"Our credentials can't be read: {_cause(error)}.", is_certain=True) from error
-    answer = await client.call_api(method, url, headers, body, _request_timeout=timeout)
-    response: aiohttp.ClientResponse = answer.response
-    return response
+    return url, headers
 
 
 def _credentials(client: ApiClient) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 * ApiError           has a sentence for an operator
   - ApiRefused       the API server's own answer, with its status
-  - ApiUnreachable   there was none, or none that can be read
+  - ApiUnreachable   there was none, or none that can be read, or this controller may not ask
 """
 
 from __future__ import annotations
@@ -61,13 +61,18 @@ class ApiRefused(ApiError):  # noqa: N818 - named for what happened
         return self.reason == "AlreadyExists"
 
     @property
+    def is_conflict(self) -> bool:
+        """Whether the object is not of the version, or not the one, that the request was made for."""
+        return self.reason == "Conflict"
+
+    @property
     def is_quota(self) -> bool:
         """Whether a ResourceQuota of the namespace is used up."""
         return self.status == 403 and "exceeded quota" in self.message
 
 
 class ApiUnreachable(ApiError):  # noqa: N818 - likewise
-    """No connection, a connection that broke, or no answer in time."""
+    """No connection, a connection that broke, no answer in time, or a write by one who isn't the leader."""
 
     may_pass = True
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import aiohttp
 import msgspec
 
 from controller.runtimes.kubernetes import names
-from controller.runtimes.kubernetes.client.api import Api
+from controller.runtimes.kubernetes.client.api import DRY_RUN, Api
 from controller.runtimes.kubernetes.client.errors import ApiRefused, ApiUnreachable, readable
-from controller.runtimes.kubernetes.client.objects import ConfigMap, Event, Job, Namespace, Page, Pod
+from controller.runtimes.kubernetes.client.objects import ConfigMap, Event, Job, Meta, Namespace, Page, Pod
 
 T = TypeVar("T")
 
@@ -19,8 +19,8 @@ _LOG_IDLE_SECONDS: Final = 3600.0
 """A bot may log nothing for as long as its caller is silent."""
 
 _NOT_FOUND: Final = 404
-_CONFLICT: Final = 409
-_ALL: Final = {"dryRun": "All"}
+_MOST_CONFLICTS: Final = 4
+"""How often a write finds a Job changed before it is given up, for the caller to try again later."""
 
 
 class NamespaceClient:
@@ -46,11 +46,11 @@ class NamespaceClient:
         return found.metadata.uid
 
     async def create_job(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Job:
-        query = _ALL if dry_run else None
+        query = DRY_RUN if dry_run else None
         return await self.api.read("POST", self.jobs, Job, query=query, body=manifest)
 
     async def create_secret(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> None:
-        query = _ALL if dry_run else None
+        query = DRY_RUN if dry_run else None
         await self.api.request("POST", self._secrets, query=query, body=manifest)
 
     async def write_secret(self, manifest: Mapping[str, Any]) -> None:
@@ -71,31 +71,72 @@ class NamespaceClient:
     async def find_config_map(self, name: str) -> ConfigMap | None:
         return await self._find(f"{self.config_maps}/{name}", ConfigMap)
 
-    async def patch_config_map(self, name: str, patch: Mapping[str, Any]) -> None:
-        await self.api.request("PATCH", f"{self.config_maps}/{name}", body=patch)
+    async def patch_config_map(self, name: str, version: str, patch: Mapping[str, Any]) -> str:
+        """Change a ConfigMap that is still of this version. Return its next version.
+
+        Raises:
+            ApiRefused: with `is_conflict` if somebody else has changed it.
+        """
+        metadata = {**patch.get("metadata", {}), "resourceVersion": version}
+        changed = await self.api.read(
+            "PATCH", f"{self.config_maps}/{name}", ConfigMap, body={**patch, "metadata": metadata}
+        )
+        return changed.metadata.resource_version
 
     async def find_job(self, name: str) -> Job | None:
         return await self._find(f"{self.jobs}/{name}", Job)
 
-    async def patch_job(self, name: str, uid: str, patch: Mapping[str, Any]) -> Job | None:
-        """Change a Job. Return None if it is gone, or another one has its name."""
-        body = {**patch, "metadata": {**patch["metadata"], "uid": uid}}
-        try:
-            return await self.api.read("PATCH", f"{self.jobs}/{name}", Job, body=body)
-        except ApiRefused as error:
-            if error.status == _NOT_FOUND or "metadata.uid" in error.message:
-                return None
-            raise
+    async def patch_job(
+        self, job: Job, patch: Mapping[str, Any], *, unless: Callable[[Job], bool]
+    ) -> Job | None:
+        """Change a Job. If it is not as it was seen, read it and decide again.
 
-    async def delete_job(self, name: str, uid: str) -> None:
-        """Delete a Job with everything it owns. If it is gone, another Job of its name is left alone."""
-        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
-        await self._delete(f"{self.jobs}/{name}", body)
+        Args:
+            job: as it was seen last.
+            patch: a merge patch of its metadata, and perhaps more.
+            unless: returns whether a state of the Job rules the change out.
 
-    async def delete_pod(self, name: str, *, grace_seconds: int | None = None) -> None:
-        """Ask a pod to end. With `grace_seconds=0`, remove it without waiting for its node."""
-        body = {} if grace_seconds is None else {"gracePeriodSeconds": grace_seconds}
-        await self._delete(f"{self.pods}/{name}", body)
+        Returns:
+            The Job as it is now, changed or ruled out. None if it is gone, or another one has its name.
+        """
+
+        async def write(seen: Meta) -> Job:
+            metadata = {**patch["metadata"], **_conditions(seen)}
+            body = {**patch, "metadata": metadata}
+            return await self.api.read("PATCH", f"{self.jobs}/{seen.name}", Job, body=body)
+
+        return await self._write_to_current(job, write, unless)
+
+    async def delete_job(self, job: Job, *, unless: Callable[[Job], bool] | None = None) -> None:
+        """Delete a Job with everything it owns, unless its state rules that out. See `patch_job`.
+
+        If it is gone, another Job of its name is left alone.
+        """
+
+        async def write(seen: Meta) -> None:
+            body = {"propagationPolicy": "Background", "preconditions": _conditions(seen)}
+            await self.api.request("DELETE", f"{self.jobs}/{seen.name}", body=body)
+
+        await self._write_to_current(job, write, unless or (lambda _: False))
+
+    async def delete_pod(self, pod: Pod) -> None:
+        """Ask a pod to end, in whatever state it is.
+
+        Raises:
+            ApiRefused: with `is_conflict` if another pod has its name.
+        """
+        await self._delete_pod(pod, {"preconditions": {"uid": pod.metadata.uid}})
+
+    async def forget_pod(self, pod: Pod) -> None:
+        """Remove a pod without waiting for its node, which has reported nothing since the pod was seen.
+
+        Raises:
+            ApiRefused: with `is_conflict` if the pod has changed, or another one has its name.
+        """
+        await self._delete_pod(pod, {"gracePeriodSeconds": 0, "preconditions": _conditions(pod.metadata)})
+
+    async def _delete_pod(self, pod: Pod, body: Mapping[str, Any]) -> None:
+        await self._delete(f"{self.pods}/{pod.metadata.name}", body)
 
     async def find_pod(self, launch_id: str) -> Pod | None:
         query = {"labelSelector": f"{names.LAUNCH_ID}={launch_id}", "limit": 1}
@@ -128,6 +169,26 @@ class NamespaceClient:
             async for piece in answer.content.iter_any():
                 yield piece
 
+    async def _write_to_current(
+        self, job: Job, write: Callable[[Meta], Awaitable[Job | None]], unless: Callable[[Job], bool]
+    ) -> Job | None:
+        """Make a write that a conflict refuses if the Job has changed, until none does. See `patch_job`."""
+        current: Job | None = job
+        conflicts = 0
+        while current is not None and current.metadata.uid == job.metadata.uid:
+            if unless(current):
+                return current
+            try:
+                return await write(current.metadata)
+            except ApiRefused as error:
+                if error.status == _NOT_FOUND:
+                    return None
+                if not error.is_conflict or conflicts == _MOST_CONFLICTS:
+                    raise
+            conflicts += 1
+            current = await self.find_job(job.metadata.name)
+        return None
+
     async def _find(self, path: str, kind: type[T]) -> T | None:
         """Return an object; None if there is none."""
         try:
@@ -141,6 +202,10 @@ class NamespaceClient:
         try:
             await self.api.request("DELETE", path, body=body)
         except ApiRefused as error:
-            is_another = error.status == _CONFLICT and "precondition" in error.message.lower()
-            if error.status != _NOT_FOUND and not is_another:
+            if error.status != _NOT_FOUND:
                 raise
+
+
+def _conditions(seen: Meta) -> dict[str, str]:
+    """Return what makes a write a conflict if the object is another one, or has changed since it was seen."""
+    return {"uid": seen.uid, "resourceVersion": seen.resource_version}

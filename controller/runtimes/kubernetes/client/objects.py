@@ -43,6 +43,7 @@ class Annotations(_Read, frozen=True):
 
 
 _NO_ANNOTATIONS: Final = Annotations()
+_NO_LABELS: Final = Labels()
 
 
 class Meta(_Read, frozen=True):
@@ -160,25 +161,28 @@ class Pod(_Read, frozen=True):
 
 
 def lean_job(job: Job) -> Job:
-    """Return a Job without the fields that are read only once, mostly the session's record."""
-    annotations = job.metadata.annotations
+    """Return a Job without the fields that are read only once, mostly the session's record.
+
+    Its version is kept with what rules a write to this version out: a recorded end.
+    """
+    annotations, reason = job.metadata.annotations, job.metadata.labels.reason
     kept = _NO_ANNOTATIONS
     if annotations.stop_reason is not None:
         kept = Annotations(stop_reason=annotations.stop_reason, stop_message=annotations.stop_message)
-    return msgspec.structs.replace(job, metadata=_lean_meta(job.metadata, kept))
+    labels = _NO_LABELS if reason is None else Labels(reason=reason)
+    return msgspec.structs.replace(job, metadata=_lean_meta(job.metadata, labels, kept))
 
 
 def lean_pod(pod: Pod) -> Pod:
     """Return a pod without the conditions that don't bear on a bot's fate."""
     kept = [each for each in pod.status.conditions if each.type in ("PodScheduled", "DisruptionTarget")]
     status = msgspec.structs.replace(pod.status, conditions=kept)
-    return msgspec.structs.replace(pod, metadata=_lean_meta(pod.metadata, _NO_ANNOTATIONS), status=status)
+    metadata = _lean_meta(pod.metadata, _NO_LABELS, _NO_ANNOTATIONS)
+    return msgspec.structs.replace(pod, metadata=metadata, status=status)
 
 
-def _lean_meta(meta: Meta, annotations: Annotations) -> Meta:
-    return Meta(
-        name=meta.name, uid=meta.uid, annotations=annotations, deletion_timestamp=meta.deletion_timestamp
-    )
+def _lean_meta(meta: Meta, labels: Labels, annotations: Annotations) -> Meta:
+    return msgspec.structs.replace(meta, labels=labels, annotations=annotations)
 
 
 class Event(_Read, frozen=True):

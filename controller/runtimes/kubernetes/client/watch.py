@@ -108,17 +108,19 @@ class WatchHealth:
 
 
 class Collection(Generic[T]):
-    """All objects of one kind that match a label selector."""
+    """All objects of one kind that match a selector."""
 
-    def __init__(self, api: Api, path: str, kind: type[T], selector: str) -> None:
+    def __init__(self, api: Api, path: str, kind: type[T], labels: str = "", *, fields: str = "") -> None:
+        """Select by `labels`, by `fields`, or by both."""
         self.path = path
         self._api = api
-        self._selector = selector
+        selectors = {"labelSelector": labels, "fieldSelector": fields}
+        self._selected = {name: selector for name, selector in selectors.items() if selector}
         self._decode = msgspec.json.Decoder(kind).decode
 
     async def page(self, continued: str | None) -> Page:
         """Return the first page of the list, or the one that `continued` leads to."""
-        query: dict[str, Any] = {"labelSelector": self._selector, "limit": PAGE_ITEMS}
+        query: dict[str, Any] = {**self._selected, "limit": PAGE_ITEMS}
         if continued is not None:
             query["continue"] = continued
         return await self._api.read("GET", self.path, Page, query=query)
@@ -128,7 +130,7 @@ class Collection(Generic[T]):
     ) -> AsyncGenerator[WatchEvent, None]:
         """Yield the events of one watch that starts after `version`."""
         query = {
-            "labelSelector": self._selector,
+            **self._selected,
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": version,
@@ -161,6 +163,7 @@ class Watch(Generic[T]):
         *,
         watch_seconds: float = WATCH_SECONDS,
         relist_seconds: float = RELIST_SECONDS,
+        longest_pause_seconds: float = _LONGEST_PAUSE_SECONDS,
     ) -> None:
         """Send nothing yet.
 
@@ -169,10 +172,11 @@ class Watch(Generic[T]):
             rng: spreads pauses, so that the controllers of a cluster don't all return at the same moment.
             watch_seconds: see WATCH_SECONDS.
             relist_seconds: see RELIST_SECONDS.
+            longest_pause_seconds: between two attempts while the API server can't be reached.
         """
         self.health = WatchHealth()
         self._collection = collection
-        self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
+        self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, longest_pause_seconds, rng)
         self._failures = 0
         self._watch_seconds = watch_seconds
         self._relist_seconds = relist_seconds

@@ -136,6 +136,11 @@ def is_accounted(job: Job) -> bool:
     return job.metadata.labels.reason is not None
 
 
+def is_recorded(job: Job) -> bool:
+    """Return whether anything of a Job's session has been recorded since its launch."""
+    return job.metadata.annotations.timeline is not None
+
+
 def read_session(job: Job) -> Session | None:
     """Return the session of a Job as far as it was recorded; None if the Job is not one of ours."""
     meta = job.metadata

@@ -892,7 +892,10 @@ export interface components {
         };
         /** @description Whether sessions may be started. */
         SetDrain: {
-            /** @description Whether the controller refuses to start sessions. A controller that starts again doesn't. */
+            /**
+             * @description Whether the controller refuses to start sessions. With replicas, the next leader keeps to it; a
+             *     controller that is the only one forgets it when it ends.
+             */
             draining: boolean;
         };
         /** @description A bot for a room that the web app created. */
@@ -3046,6 +3049,25 @@ export interface operations {
                         status?: 500;
                         /** @enum {unknown} */
                         code?: "internal_error";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description - `runtime_unavailable`: The runtime did not accept the launch. */
+            503: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before trying again.
+                     * @example 10
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @constant */
+                        status?: 503;
+                        /** @enum {unknown} */
+                        code?: "runtime_unavailable";
                     } & components["schemas"]["Problem"];
                 };
             };

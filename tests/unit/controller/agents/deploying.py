@@ -64,6 +64,11 @@ def image(followed: Followed, name: str = "clerk") -> str | None:
     return followed.agents.current(name).definition.image
 
 
+async def claimed(server: ApiServer) -> None:
+    """Wait until the first controller has claimed the versions: it writes them once, with nothing changed."""
+    await server.until_asked(lambda asked: asked.method == "PATCH" and asked.path.endswith(CONFIG_MAP))
+
+
 def stored(server: ApiServer, name: str = "clerk") -> Any:
     """What is stored of an agent, None for one of which nothing is."""
     data = server.objects.get("configmaps", "podline", CONFIG_MAP).get("data", {})

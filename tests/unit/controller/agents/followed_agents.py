@@ -73,14 +73,16 @@ async def following(
     *,
     until_ready: bool = True,
     start_dry: Callable[[AgentVersion], Awaitable[DryStartOutcome]] = starts_well,
+    may_write: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[Followed]:
     with access_to(server) as access:
-        client = NamespaceClient(Api(access), "podline")
+        client = NamespaceClient(Api(access, may_write=may_write), "podline")
         check = DefinitionCheck(
             client=client, template=made.template(), grace_seconds=30, keep_ended_seconds=60
         )
         checks = ClusterChecks(
             prepare=nothing,
+            claim=nothing,
             not_ready_reason=lambda: None,
             find_problem=check.problem,
             start_dry=start_dry,

@@ -13,6 +13,7 @@ from testing.fakes.kubernetes.api_server import ApiServer
 from tests.unit.controller.agents.deploying import (
     IMAGE,
     Starts,
+    claimed,
     deploy,
     deployed,
     deployments,
@@ -86,16 +87,17 @@ async def test_what_two_people_do_at_once_ends_as_one_after_the_other(server: Ap
 async def test_a_write_that_is_under_way_does_not_undo_a_later_deployment(server: ApiServer) -> None:
     starts = Starts()
     async with following(server, start_dry=starts) as followed:
+        await claimed(server)
         slow = server.misbehave("wait", method="PATCH", path=CONFIG_MAP, after=1)
         await deployed(followed, "1")
-        await server.until_asked(lambda asked: asked.method == "PATCH", 2)
+        await server.until_asked(lambda asked: asked.method == "PATCH", 3)
         starts.may_end.clear()
         deploying = asyncio.create_task(deploy(followed, "2"))
         # Without an order between the two, this one is written first.
         await asyncio.wait([deploying], timeout=0.1)
         slow.let_go.set()
         await deploying
-        await followed.until(lambda: writes(server) == 3)
+        await followed.until(lambda: writes(server) == 4)
 
         assert stored(server)["deployed"]["files"]["pcc-deploy.toml"] == IMAGE % "2"
 
@@ -109,7 +111,7 @@ async def test_a_deployment_that_was_stored_unnoticed_is_taken_back(server: ApiS
             server.misbehave("reset_after", method="PATCH", path=CONFIG_MAP)
             with pytest.raises(RuntimeUnavailable, match="could not be stored"):
                 await deploy(followed, "2", name)
-        await followed.until(lambda: stored(server) == before and stored(server, "usher") is None)
+            await followed.until(lambda: stored(server) == before and stored(server, "usher") is None)
 
 
 async def test_a_deployment_that_was_being_started_is_started_again_by_the_next_controller(

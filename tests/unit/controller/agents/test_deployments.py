@@ -20,6 +20,7 @@ from testing.fakes.kubernetes.api_server import ApiServer
 from tests.unit.controller.agents.deploying import (
     IMAGE,
     Starts,
+    claimed,
     deploy,
     deployed,
     deployments,
@@ -195,8 +196,9 @@ async def test_what_a_deployment_may_not_say_is_refused(
 
 
 async def test_a_deployment_that_can_t_be_stored_is_no_deployment(server: ApiServer) -> None:
-    server.misbehave("refuse", method="PATCH", path=CONFIG_MAP, times=1, status=403)
     async with following(server) as followed:
+        await claimed(server)
+        server.misbehave("refuse", method="PATCH", path=CONFIG_MAP, times=1, status=403)
         with pytest.raises(RuntimeUnavailable, match="could not be stored"):
             await deploy(followed, "1")
         with pytest.raises(AgentNotFound):

@@ -45,3 +45,25 @@ def test_an_id_with_a_token_is_split_where_it_was_joined(session_id: str, token:
 @given(st.text(st.characters(max_codepoint=0xFFFF)))
 def test_whatever_is_given_for_a_token_is_merely_not_one(token: str) -> None:
     assert not Signer(LATER).is_session_token(token, "s", "l")
+
+
+def test_controllers_know_each_other_while_their_secret_is_being_replaced() -> None:
+    former, later, ring, other = Signer(FORMER), Signer(LATER), Signer(LATER, FORMER), Signer(b"another")
+
+    assert former.is_replica_token(ring.replica_token())
+    assert ring.is_replica_token(former.replica_token())
+    assert later.is_replica_token(ring.replica_token())
+    for signer in (former, later, ring):
+        assert not signer.is_replica_token(other.replica_token())
+
+
+@given(IDS)
+def test_no_other_token_passes_for_a_controller_s(name: str) -> None:
+    signer = Signer(LATER)
+
+    assert signer.is_replica_token(signer.replica_token())
+    for token in (signer.launch_token(name), signer.session_token(name, name), *signer.address_tags(name)):
+        assert not signer.is_replica_token(token)
+    for token in ("", ",", "replica", signer.replica_token()[:-1], signer.replica_token() + "0"):
+        assert not signer.is_replica_token(token)
+    assert not signer.is_launch_token(signer.replica_token(), "replica")

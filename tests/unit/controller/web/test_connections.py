@@ -7,7 +7,12 @@ import pytest
 from controller.web.clients import one_client
 from controller.web.errors import ConnectionsExhausted, TooManyConnections
 from controller.web.http.connections import Connections
-from controller.web.http.limit_values import most_bot_connections, most_public_connections
+from controller.web.http.limit_values import (
+    HttpLimits,
+    most_bot_connections,
+    most_public_connections,
+    most_replica_connections,
+)
 
 
 def test_an_address_has_so_many_until_it_shows_a_key() -> None:
@@ -69,3 +74,20 @@ def test_the_public_listener_leaves_descriptors_for_bots_and_probes(
     assert most_public_connections(wanted, files, capacity) == public
     if files is not None and files > 2:
         assert public + most_bot_connections(files, capacity) < files
+
+
+def test_other_controllers_have_as_many_as_those_who_ask_them_and_room_for_what_they_add() -> None:
+    usual = HttpLimits()
+    more = usual.for_replicas()
+
+    assert most_replica_connections(None, 1024, 112) == 1136
+    assert most_replica_connections(1024, 800, 112) == 256
+    assert (more.fields, more.head_bytes) > (usual.fields, usual.head_bytes)
+    assert more.body_bytes == usual.body_bytes
+
+
+def test_a_connection_that_was_given_up_is_open_no_more() -> None:
+    admission = Connections(most=1).admit("192.0.2.1")
+    assert admission.is_open
+    admission.release()
+    assert not admission.is_open

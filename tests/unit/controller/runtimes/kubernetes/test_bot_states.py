@@ -143,7 +143,8 @@ class Events(RuleBasedStateMachine):
     def gone_is_final(self) -> None:
         if not self.bot.is_over:
             return
-        details = (self.bot.state, self.bot.job, self.bot.pod, self.bot.intent, self.bot.secrets)
+        # Its Job is followed for as long as the end of its session is to be recorded there.
+        details = (self.bot.state, self.bot.job is None, self.bot.pod, self.bot.intent, self.bot.secrets)
         self.details_at_the_end = self.details_at_the_end or details
         assert details == self.details_at_the_end
         assert self.bot.is_gone

@@ -48,7 +48,7 @@ async def test_a_stop_that_is_not_taken_names_the_session_it_is_for(lines: io.St
         cluster.act_alone()
         await followed.runtime.launch(made.launch())
         cluster.run("cart-7")
-        server.misbehave("refuse", method="PATCH", status=409, reason="Conflict", message="it was modified")
+        server.misbehave("refuse", method="PATCH")
         await followed.runtime.stop("launch-1", STOP)
         await followed.exit()
 

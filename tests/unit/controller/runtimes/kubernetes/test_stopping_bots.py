@@ -109,6 +109,7 @@ async def test_stopping_again_stops_once() -> None:
         cluster = Cluster(server.objects)
         await followed.runtime.launch(made.launch())
         cluster.run("cart-7")
+        await asyncio.sleep(1)
         for _ in range(3):
             await followed.runtime.stop("launch-1", STOP)
         await asyncio.sleep(5)

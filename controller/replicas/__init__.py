@@ -1,0 +1,1 @@
+"""Several controllers of one installation: one leads, and the others pass requests on to it."""

@@ -1,0 +1,253 @@
+"""One replica of the controller: it stands by until it leads, and then runs the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, Protocol
+
+from controller.core.leadership import Leadership
+from controller.core.primitives.clock import Clock
+from controller.replicas.metrics import ReplicaMetrics
+from controller.supervision.supervisor import Supervisor
+
+log = logging.getLogger("podline.replicas")
+
+CHECK_SECONDS: Final = 1.0
+"""Between two checks of whether a standby reaches the leader."""
+
+LEADERLESS_SECONDS: Final = 10.0
+"""How long a standby stays ready while nobody leads: it holds requests, and may soon lead itself."""
+
+SETTLE_SECONDS: Final = 5.0
+"""How long requests wait for a leader that has just taken over to know all sessions."""
+
+_NEXT_LEADER_SECONDS: Final = 3.0
+_LINGER_SECONDS: Final = 2.0
+"""How long a former leader passes requests on: about as long as a Service may still send it some."""
+
+_LOOK_SECONDS: Final = 0.02
+_STALL_SECONDS: Final = 5.0
+"""A leader that could not write for longer than this has missed reports, which is not its bots' fault."""
+
+_UNREACHED: Final = "This standby can't reach the leader at {}."
+_LEADERLESS: Final = "No controller has led for {:.0f} seconds."
+
+
+class LeaderLink(Protocol):
+    """Connections to the replica that leads."""
+
+    async def reaches(self, address: str) -> bool:
+        """Return whether a controller answers at this address, such as `10.0.0.5:7862`."""
+
+    def break_off(self, address: str) -> None:
+        """End all requests under way to a controller that leads no longer."""
+
+
+class Replica:
+    """Runs the supervisor while it leads. Await `run` for as long as requests are served.
+
+    Attributes:
+        started: set once requests can be taken, to be served here or passed on.
+    """
+
+    def __init__(
+        self,
+        *,
+        supervisor: Supervisor,
+        leadership: Leadership,
+        why_unfit: Callable[[], str | None],
+        link: LeaderLink,
+        metrics: ReplicaMetrics,
+        clock: Clock,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            supervisor: of all sessions.
+            leadership: decides when it runs.
+            why_unfit: returns why a standby could not take over right now; None if it could.
+            link: to the leader, while this replica is not the one.
+            metrics: of take-overs.
+            clock: measures them.
+        """
+        self.started = asyncio.Event()
+        self._supervisor = supervisor
+        self._leadership = leadership
+        self._why_unfit = why_unfit
+        self._link = link
+        self._metrics = metrics
+        self._clock = clock
+        self._supervising: asyncio.Task[None] | None = None
+        self._has_settled = False
+        self._is_over = False
+        self._is_leaving = False
+        self._leaderless_since: float | None = clock.monotonic()
+        self._unreached: str | None = None
+
+    # --- what others ask ---
+
+    def leads(self) -> bool:
+        """Return whether this replica leads, though it may be unable to write right now."""
+        return self._leadership.is_leading and not self._is_over
+
+    @property
+    def is_sole(self) -> bool:
+        """Whether there are no other replicas."""
+        return self._leadership.is_sole
+
+    @property
+    def serves(self) -> bool:
+        """Whether requests are served here right now."""
+        return not self._is_leaving and self._leadership.may_write() and self._has_settled
+
+    @property
+    def leader_address(self) -> str | None:
+        """Return where the leader is reached, as host:port; None if it is this replica or unknown."""
+        return self._leadership.leader_address
+
+    def is_alive(self) -> bool:
+        """Return whether this process is of use; only a restart helps once it is not."""
+        if self._is_over:
+            return False
+        return not self._supervisor.started.is_set() or self._is_leaving or self._supervisor.is_alive()
+
+    def reaches_leader(self) -> bool:
+        return self.leads() or (self._unreached is None and self._leaderless_since is None)
+
+    def not_ready_reason(self) -> str | None:
+        """Return why no session can be started by way of this replica, as a sentence; None if one can."""
+        if not self.is_alive():
+            return "The controller has failed and must be restarted."
+        if self._is_leaving:
+            return "The controller is shutting down."
+        if self._leadership.is_leading:
+            if not self._leadership.may_write():
+                return "This controller leads, but can't renew its Lease at the API server."
+            return self._supervisor.not_ready_reason()
+        return self._why_unfit() or self._why_nobody_is_reached()
+
+    def _why_nobody_is_reached(self) -> str | None:
+        if self._unreached is not None:
+            return _UNREACHED.format(self._unreached)
+        since = self._leaderless_since
+        seconds = 0.0 if since is None else self._clock.monotonic() - since
+        if seconds <= LEADERLESS_SECONDS:
+            return None
+        return f"{_LEADERLESS.format(seconds)} {self._leadership.problem() or ''}".rstrip()
+
+    async def changed(self) -> None:
+        """Wait until leadership has changed."""
+        await self._leadership.changed()
+
+    async def drain(self, is_draining: bool) -> None:  # noqa: FBT001 - a state, not an option
+        """Have sessions started no more, here and by the next leader, or have them started again.
+
+        Raises:
+            RuntimeUnavailable: the next leader would not know of it. Nothing has changed.
+        """
+        await self._leadership.keep_draining(is_draining)
+        self._supervisor.is_draining = is_draining
+
+    # --- running ---
+
+    async def run(self) -> None:
+        """Take part in the election, and run the supervisor while this replica leads."""
+        async with asyncio.TaskGroup() as tasks:
+            electing = tasks.create_task(self._take_part())
+            checking = tasks.create_task(self._keep_checking())
+            if not self._leadership.is_leading:
+                self.started.set()
+            takeover = await self._leadership.acquired()
+            began = self._clock.monotonic()
+            self._supervisor.is_draining = takeover.is_draining
+            self._metrics.took_over(takeover.cause)
+            self._supervising = tasks.create_task(self._supervisor.run())
+            await self._supervisor.started.wait()
+            await self._settle(began)
+            await self._watch_for_stalls()
+            electing.cancel()
+            checking.cancel()
+
+    async def _take_part(self) -> None:
+        await self._leadership.run()
+        # Another controller leads now.
+        self._is_over = True
+        if self._supervising is not None:
+            self._supervising.cancel()
+
+    async def _settle(self, began: float) -> None:
+        """Serve requests once all sessions are known. What keeps them from being known is shown soon."""
+        if not self._leadership.is_sole:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_SECONDS):
+                    while not self._supervisor.can_launch():  # noqa: ASYNC110 - many parts decide it
+                        await asyncio.sleep(_LOOK_SECONDS)
+        self._has_settled = True
+        self.started.set()
+        self._metrics.served_after(self._clock.monotonic() - began)
+
+    async def _watch_for_stalls(self) -> None:
+        """Excuse the silence of bots that could not report while this leader could not renew its Lease."""
+        stalled_at: float | None = None
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            if not self._leadership.may_write():
+                stalled_at = stalled_at or self._clock.monotonic()
+            elif stalled_at is not None:
+                if (seconds := self._clock.monotonic() - stalled_at) > _STALL_SECONDS:
+                    self._supervisor.excuse_silence(seconds)
+                stalled_at = None
+
+    async def _keep_checking(self) -> None:
+        """Keep track of whether the leader is reached, and of those who lead no longer."""
+        former: str | None = None
+        while True:
+            address = self._leadership.leader_address
+            if former is not None and address != former:
+                self._link.break_off(former)
+            former = address
+            await self._check(address)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._leadership.changed()
+
+    async def _check(self, address: str | None) -> None:
+        if address is None:
+            self._leaderless_since = self._leaderless_since or self._clock.monotonic()
+            self._unreached = None
+            return
+        self._leaderless_since = None
+        is_reached = await self._link.reaches(address)
+        if not is_reached and self._unreached is None:
+            log.warning("leader not reached", extra={"leader": address})
+        self._unreached = None if is_reached else address
+
+    # --- leaving ---
+
+    async def close(self) -> None:
+        """Accept no more sessions here, and let another replica take over if this one leads.
+
+        Requests that arrive meanwhile are passed on to the next leader. Harmless when repeated.
+        """
+        if self._is_leaving:
+            return
+        self._is_leaving = True
+        hands_over = self._leadership.is_leading and not self._leadership.is_sole
+        await self._supervisor.close()
+        if hands_over:
+            await self._leadership.hand_over()
+        await self._supervisor.finish()
+        if hands_over:
+            if self._supervising is not None:
+                self._supervising.cancel()
+            await self._linger()
+
+    async def _linger(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_NEXT_LEADER_SECONDS):
+                while self._leadership.leader_address is None:
+                    await self._leadership.changed()
+                await asyncio.sleep(_LINGER_SECONDS)

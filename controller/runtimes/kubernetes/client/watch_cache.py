@@ -1,0 +1,72 @@
+"""What a watch has seen, kept for whoever reads it later: a standby that takes over lists nothing again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final, Generic, TypeVar
+
+from controller.core.primitives.flag import Flag
+from controller.runtimes.kubernetes.client.objects import launch_of
+from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Named, Seen, Watch, WatchHealth
+
+T = TypeVar("T", bound=Named)
+
+_AT_ONE_TIME: Final = 50
+"""How many kept objects are read before other tasks get a turn."""
+
+
+class WatchCache(Generic[T]):
+    """Follows a watch while `run` is awaited. Its one reader begins with everything that exists.
+
+    Objects are kept by their launch, of which each kind has one, and only until they are read.
+    """
+
+    def __init__(self, watch: Watch[T]) -> None:
+        self._watch = watch
+        self._objects: dict[str, T] = {}
+        self._is_read = False
+        self._unread: deque[Change[T]] = deque()
+        self._arrived = Flag()
+
+    @property
+    def health(self) -> WatchHealth:
+        return self._watch.health
+
+    async def run(self) -> None:
+        """Follow the watch for as long as this is awaited."""
+        async with aclosing(self._watch.changes()) as changes:
+            async for change in changes:
+                if self._is_read:
+                    self._unread.append(change)
+                    self._arrived.wake()
+                else:
+                    self._keep(change)
+
+    async def changes(self) -> AsyncGenerator[Change[T], None]:
+        """Yield all that is kept, then every change, forever."""
+        self._is_read = True
+        kept, self._objects = self._objects, {}
+        if self.health.is_listed:
+            self._unread.appendleft(Listed())
+        self._unread.extendleft(Seen(each) for each in kept.values())
+        kept.clear()
+        number = 0
+        while True:
+            while self._unread:
+                yield self._unread.popleft()
+                number += 1
+                if number % _AT_ONE_TIME == 0:
+                    await asyncio.sleep(0)
+            await self._arrived.wait()
+
+    def _keep(self, change: Change[T]) -> None:
+        match change:
+            case Seen(object=item):
+                self._objects[launch_of(item.metadata)] = item
+            case Gone(launch_id=launch_id):
+                self._objects.pop(launch_id, None)
+            case Listed():
+                pass

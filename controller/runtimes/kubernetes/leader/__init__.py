@@ -1,0 +1,1 @@
+"""The election of the one controller that leads, by a Lease."""
