@@ -241,6 +241,8 @@ class Effect:
     """Seconds: the longest time in which no request was answered by a controller that leads."""
     first_answer: float
     """Seconds from the stroke until a request that was sent later was answered."""
+    takeover: float
+    """Seconds from the stroke until the Lease had another holder; not a number if none came before the next."""
     gap: float
     """Seconds: the longest noted gap in an event stream."""
     refused: int
@@ -269,6 +271,11 @@ def effects(found: Evidence) -> list[Effect]:
             Effect(
                 unanswered=_longest(pauses, fault.struck, until),
                 first_answer=min(later, default=float("nan")) - fault.struck,
+                takeover=min(
+                    (each.at for each in found.leaders if each.holder and fault.struck <= each.at <= until),
+                    default=float("nan"),
+                )
+                - fault.struck,
                 gap=_longest(gaps, fault.struck, until),
                 refused=sum(fault.begin <= at <= until for at in refusals),
             )

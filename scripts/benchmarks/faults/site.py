@@ -288,7 +288,7 @@ async def _create_namespace(site: FaultSite) -> None:
         f"{site.core}/serviceaccounts",
         lambda found: any(each["metadata"]["name"] == "default" for each in found["items"]),
     )
-    for file in ("agents.yaml", "role.yaml"):
+    for file in ("agents.yaml", "lease.yaml", "role.yaml"):
         await site.plane.kubectl("apply", f"--namespace={site.namespace}", f"--filename={BASE / file}")
     await site.plane.kubectl(
         *("create", "rolebinding", "replicas", "--role=podline-controller", f"--namespace={site.namespace}"),
