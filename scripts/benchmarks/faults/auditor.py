@@ -242,7 +242,7 @@ class Effect:
     first_answer: float
     """Seconds from the stroke until a request that was sent later was answered."""
     takeover: float
-    """Seconds from the stroke until the Lease had another holder; not a number if none came before the next."""
+    """Seconds from the stroke until the Lease had another holder; not a number if it kept the one it had."""
     gap: float
     """Seconds: the longest noted gap in an event stream."""
     refused: int
