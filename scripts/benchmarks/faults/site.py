@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import aiohttp
 import msgspec
+import yaml
 from aiohttp import web
 
 from sandbox.daily.server import DailyServer, create_daily_app
@@ -302,7 +303,7 @@ async def _settings(site: FaultSite, stack: AsyncExitStack) -> dict[str, str]:
     settings = {
         "PODLINE_RUNTIME": "kubernetes",
         "PODLINE_NAMESPACE": site.namespace,
-        "PODLINE_JOB_TEMPLATE": str(write_template(site.directory, fate)),
+        "PODLINE_JOB_TEMPLATE": str(_spread(write_template(site.directory, fate))),
         "PODLINE_SECRET": SECRET,
         "PODLINE_CAPACITY": str(3 * site.plan.live + 50),
         "PODLINE_SESSIONS_PER_USER": "1000",
@@ -328,6 +329,21 @@ async def _settings(site: FaultSite, stack: AsyncExitStack) -> dict[str, str]:
             "DAILY_API_URL": site.rooms_url,
         }
     return settings
+
+
+def _spread(template: Path) -> Path:
+    """Let pods be on all nodes: the scheduler would put those that are alike onto one, which has room."""
+    job = yaml.safe_load(template.read_text(encoding="utf-8"))
+    job["spec"]["template"]["spec"]["topologySpreadConstraints"] = [
+        {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": job["metadata"]["labels"]},
+        }
+    ]
+    template.write_text(yaml.safe_dump(job), encoding="utf-8")
+    return template
 
 
 async def _start_replica(
