@@ -23,6 +23,8 @@ class Bench:
         default_subject: If none is given; None if one must be.
         is_in_nodes: True if it runs in namespaces of its own, as root.
         is_random: True if it draws by chance, from a seed.
+        options: Names of numbers that only this bench takes.
+        page: Where its results are documented.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Bench:
     default_subject: str | None = None
     is_in_nodes: bool = False
     is_random: bool = False
+    options: tuple[str, ...] = ()
+    page: str = "benchmarks.md"
 
 
 BENCHES: Final = (
@@ -72,6 +76,19 @@ BENCHES: Final = (
         2,
         3.5,
         is_random=True,
+    ),
+    Bench(
+        "faults",
+        "faults.figures",
+        "calls while controllers, cluster and nodes fail",
+        10,
+        "minutes",
+        2,
+        14,
+        "Go",
+        is_random=True,
+        options=("live", "listed", "rate", "replicas"),
+        page="faults.md",
     ),
     Bench(
         "against",

@@ -1,4 +1,4 @@
-"""The tables of docs/benchmarks.md, from the newest complete results of each bench."""
+"""The tables of docs/benchmarks.md and docs/faults.md, from the newest complete results of each bench."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from scripts.benchmarks.benches import BENCHES
 from scripts.benchmarks.running.results import Results, newest
 from scripts.benchmarks.worker import module_of
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+PAGES: Final = Path(__file__).parents[2] / "docs"
 _SECTION: Final = re.compile(r"(<!-- bench (?P<bench>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def write_document(folder: Path, page: Path = PAGE) -> None:
-    """Put the newest complete results of each bench into the page; leave the others as they are."""
+def write_document(folder: Path, pages: Path = PAGES) -> None:
+    """Put the newest complete results of each bench into its page; leave the others as they are."""
     found = {bench.name: results for bench in BENCHES if (results := newest(folder, bench.name)) is not None}
     if not found:
         raise CommandError(f"{folder} has no complete results: scripts/bench all measures them.")
-    text = page.read_text(encoding="utf-8")
-    page.write_text(with_results(text, found, section_of), encoding="utf-8")
+    for name in sorted({bench.page for bench in BENCHES}):
+        page = pages / name
+        text = page.read_text(encoding="utf-8")
+        page.write_text(with_results(text, found, section_of), encoding="utf-8")
     for bench in BENCHES:
         state = str(found[bench.name].header) if bench.name in found else f"{bench.name}: left as it was"
         print(state)

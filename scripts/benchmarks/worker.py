@@ -11,9 +11,9 @@ import json
 import sys
 import tempfile
 from collections.abc import Awaitable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from podline_cli.errors import CommandError
 from sandbox.caller_signalling import CallFailedError
@@ -49,6 +49,7 @@ class Order:
         seed: For random choices.
         subject: A revision or a checkout, for a bench that takes one.
         results: The folder for its results.
+        options: Those that only some benches have, by name, as far as they were given.
     """
 
     bench: str
@@ -57,6 +58,7 @@ class Order:
     seed: int
     subject: str
     results: str
+    options: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
@@ -72,11 +74,14 @@ def carry_out(order: Order, directory: Path) -> int:
     bench = bench_named(order.bench)
     assert bench is not None  # noqa: S101 - checked where the order was made
     options = {name: value for name, value in (("seed", order.seed), ("subject", order.subject)) if value}
+    options |= order.options
     results = ResultsFile(Path(order.results), make_header(order.bench, order.count, bench.unit, options))
     progress = BenchProgress.to_standard_error(order.bench)
     progress.doing("importing")
     module = module_of(bench)
-    run = BenchRun(directory, results, progress, order.count, order.is_small, order.seed, order.subject)
+    run = BenchRun(
+        directory, results, progress, order.count, order.is_small, order.seed, order.subject, order.options
+    )
     end, code = COMPLETE, 0
     try:
         asyncio.run(_measure(module, run))

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -30,7 +31,7 @@ _BUILDS: Final = ("testing.builds.node", "testing.builds.images")
 """What a node needs. In namespaces of their own, there is no network to get it over."""
 
 
-def bench(
+def bench(  # noqa: PLR0913 - each is an option
     name: Annotated[
         str, typer.Argument(help="A bench of --list; 'all'; or 'document', which writes docs/benchmarks.md.")
     ] = "",
@@ -45,6 +46,11 @@ def bench(
     seed: Annotated[
         int, typer.Option(min=0, help="The seed of another run, to make the same random choices.")
     ] = 0,
+    minutes: Annotated[int, typer.Option(min=0, help="Of 'faults': how long faults strike.")] = 0,
+    live: Annotated[int, typer.Option(min=0, help="Of 'faults': how many sessions are live.")] = 0,
+    listed: Annotated[int, typer.Option(min=0, help="Of 'faults': those that are kept included.")] = 0,
+    rate: Annotated[float, typer.Option(min=0, help="Of 'faults': starts a second, and ends.")] = 0,
+    replicas: Annotated[int, typer.Option(min=0, help="Of 'faults': controllers.")] = 0,
     results: Annotated[Path, typer.Option(help="The directory for results.")] = RESULTS,
     list_: Annotated[bool, typer.Option("--list", help="List the benches.")] = False,
 ) -> None:
@@ -58,10 +64,18 @@ def bench(
 
         write_document(results)
         return
+    given = {"live": live, "listed": listed, "rate": rate, "replicas": replicas}
+    options = {option: value for option, value in given.items() if value}
     if name != _ALL:
-        run_bench(order_of(known(name), subject, count, seed, results, is_small=small))
+        bench = known(name)
+        if unknown := [each for each in options if each not in bench.options] or ["minutes"] * (
+            minutes > 0 and bench.unit != "minutes"
+        ):
+            raise CommandError(f"'{name}' takes no --{unknown[0]}: --list shows what it measures.", code=2)
+        order = order_of(bench, subject, count or minutes, seed, results, is_small=small)
+        run_bench(replace(order, options=options))
         return
-    if count or subject or seed:
+    if count or subject or seed or minutes or options:
         raise CommandError("'all' chooses for each bench: leave out --count, --seed and the subject.", code=2)
     run_all([order_of(each, "", 0, 0, results, is_small=small) for each in OF_ALL])
 

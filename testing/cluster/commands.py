@@ -15,6 +15,9 @@ ADMIN = "admin"
 CONTROLLER = "podline-controller"
 """Known to the apiserver and in no group: what it may do is what a test binds it to."""
 
+ADMINISTRATORS = "system:masters"
+"""The group that may do anything."""
+
 LOOPBACK = "127.0.0.1"
 SERVICES = "10.250.0.0/24"
 
@@ -81,7 +84,9 @@ def etcd(program: Path, files: Files, ports: ClusterPorts) -> Command:
     ]
 
 
-def apiserver(program: Path, files: Files, ports: ClusterPorts, address: str) -> Command:
+def apiserver(
+    program: Path, files: Files, ports: ClusterPorts, address: str, more: Sequence[str] = ()
+) -> Command:
     # The endpoints of the Service `kubernetes` may not be a loopback address.
     endpoints = ["--endpoint-reconciler-type=none"] if address == LOOPBACK else []
     return [
@@ -101,6 +106,7 @@ def apiserver(program: Path, files: Files, ports: ClusterPorts, address: str) ->
         f"--service-account-key-file={files.account_public_key}",
         f"--service-account-signing-key-file={files.account_key}",
         "--kubelet-preferred-address-types=InternalIP",
+        *more,
     ]
 
 
@@ -152,10 +158,10 @@ def write_account_keys(files: Files) -> None:
     )
 
 
-def write_tokens(files: Files) -> Mapping[str, str]:
-    """Give each user a token; say which."""
-    tokens = {ADMIN: secrets.token_hex(16), CONTROLLER: secrets.token_hex(16)}
-    groups: Mapping[str, Sequence[str]] = {ADMIN: ["system:masters"]}
+def write_tokens(files: Files, users: Mapping[str, Sequence[str]] | None = None) -> Mapping[str, str]:
+    """Give each user a token, those with their groups that are given included; say which."""
+    groups: Mapping[str, Sequence[str]] = {ADMIN: [ADMINISTRATORS], CONTROLLER: [], **(users or {})}
+    tokens = {user: secrets.token_hex(16) for user in groups}
     lines = (
         f"{token},{user},{user}" + "".join(f',"{group}"' for group in groups.get(user, ()))
         for user, token in tokens.items()

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import ssl
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,6 +48,7 @@ class ControlPlane:
     """
 
     url: str
+    etcd_url: str
     admin_token: str
     ca_file: Path
     kubeconfig: Path
@@ -58,8 +59,19 @@ class ControlPlane:
         fake_nodes: int = FAKE_NODES,
         address: str = commands.LOOPBACK,
         apiserver_port: int | None = None,
+        apiserver_flags: Sequence[str] = (),
+        users: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """Prepare; `address` is where what nodes and pods may ask listens, by default at any free port."""
+        """Prepare.
+
+        Args:
+            binaries: the programs, by name.
+            fake_nodes: how many.
+            address: where what nodes and pods may ask listens, by default at any free port.
+            apiserver_port: of the API server; None for a free one.
+            apiserver_flags: more of the API server's, such as those of its audit log.
+            users: whom it knows besides the administrator and `podline-controller`, and their groups.
+        """
         self.binaries = binaries
         self.address = address
         self.directory = Path(tempfile.mkdtemp(prefix="podline-cluster-"))
@@ -67,6 +79,8 @@ class ControlPlane:
         self.bot_log = self.directory / "bot.log"
         self._fake_nodes = fake_nodes
         self._apiserver_port = apiserver_port
+        self._apiserver_flags = apiserver_flags
+        self._users = users
         self._guardian = ClusterGuardian(self.directory)
         self._readiness: dict[str, IsReady] = {}
         self._tokens: Mapping[str, str] = {}
@@ -89,9 +103,10 @@ class ControlPlane:
         if self._apiserver_port is not None:
             ports = dataclasses.replace(ports, apiserver=self._apiserver_port)
         self.url = f"https://{self.address}:{ports.apiserver}"
+        self.etcd_url = f"http://127.0.0.1:{ports.etcd}"
         self.ca_file, self.kubeconfig = files.certificate_authority, files.kubeconfig
         commands.write_account_keys(files)
-        self._tokens = commands.write_tokens(files)
+        self._tokens = commands.write_tokens(files, self._users)
         self.admin_token = self._tokens[commands.ADMIN]
         commands.write_kubeconfig(files.kubeconfig, self.url, self.admin_token, files.certificate_authority)
         self._add_control_plane(files, ports)
@@ -144,6 +159,18 @@ class ControlPlane:
 
     async def stop_kwok(self, patience: float = TERM_SECONDS) -> None:
         await self.part("kwok").stop(patience)
+
+    async def add_kwok(self, name: str, nodes: Sequence[dict[str, Any]], mark: str) -> ClusterProcess:
+        """Start another kwok, for nodes whose kubelets a test ends together; `mark` is on all of these."""
+        port = free_ports(1)[0]
+        command = kwok.command(
+            self.binaries["kwok"], self.kubeconfig, self.directory / "kwok.yaml", port, None, mark
+        )
+        self._add(command, lambda: answers(f"http://127.0.0.1:{port}/healthz", None), name)
+        for node in nodes:
+            await self.api("POST", "/api/v1/nodes", node)
+        await self._start(name)
+        return self.part(name)
 
     async def stop_scheduler(self, patience: float = TERM_SECONDS) -> None:
         await self.part("kube-scheduler").stop(patience)
@@ -205,9 +232,13 @@ class ControlPlane:
     @property
     def controller_token(self) -> str:
         """Of the user `podline-controller`, who may do what a test lets them."""
-        if commands.CONTROLLER not in self._tokens:
+        return self.token_of(commands.CONTROLLER)
+
+    def token_of(self, user: str) -> str:
+        """The token of one of the API server's users."""
+        if user not in self._tokens:
             raise NotOursError("a cluster that was named has no such user")
-        return self._tokens[commands.CONTROLLER]
+        return self._tokens[user]
 
     def kubeconfig_for(self, token: str, name: str) -> Path:
         """For somebody else, in a file of that name."""
@@ -230,7 +261,9 @@ class ControlPlane:
 
         self._add(commands.etcd(self.binaries["etcd"], files, ports), etcd_healthy)
         self._add(
-            commands.apiserver(self.binaries["kube-apiserver"], files, ports, self.address),
+            commands.apiserver(
+                self.binaries["kube-apiserver"], files, ports, self.address, self._apiserver_flags
+            ),
             healthy(ports.apiserver, "/readyz"),
         )
         self._add(

@@ -66,6 +66,7 @@ class FaultProxy:
         self._plane = plane
         self._chance = random.Random(seed)  # noqa: S311 - chaos that can be repeated
         self._watches: list[tuple[ProxiedRequest, web.BaseRequest]] = []
+        self._silent: set[int] = set()
         self._flows = asyncio.Event()
         self._flows.set()
         self._changed = asyncio.Event()
@@ -110,6 +111,10 @@ class FaultProxy:
         for asked, request in list(self._watches):
             if matches(asked):
                 abort(request)
+
+    def silence_watches(self) -> None:
+        """Let nothing more through the watches that are open now, nor end them: their clients must."""
+        self._silent.update(id(request) for _, request in self._watches)
 
     def freeze(self) -> None:
         """Let nothing through that the apiserver says from now on; connections stay open."""
@@ -196,7 +201,11 @@ class FaultProxy:
         await response.prepare(request)
         async for chunk in answer.content.iter_any():
             await self._flows.wait()
-            await response.write(chunk)
+            if id(request) not in self._silent:
+                await response.write(chunk)
+        if id(request) in self._silent:
+            # Ends when the client does, or a test ends the connection.
+            await asyncio.Event().wait()
         await response.write_eof()
         return response
 
@@ -229,6 +238,7 @@ class FaultProxy:
             yield
         finally:
             self._watches.remove(entry)
+            self._silent.discard(id(request))
             self._announce()
 
     def _count(self, asked: ProxiedRequest, status: int) -> None:

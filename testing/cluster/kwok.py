@@ -18,7 +18,9 @@ from typing import Any
 import yaml
 
 STAGES = Path(__file__).parent / "stages"
-MANAGED = {"kwok.x-k8s.io/node": "fake"}
+MANAGER = "kwok.x-k8s.io/node"
+"""The annotation of a node that says which kwok plays its kubelet."""
+FAKE = "fake"
 
 END = "fate.test/end"
 AFTER = "fate.test/after"
@@ -52,14 +54,14 @@ class Fate:
         return f"exit-{code}"
 
 
-def fake_node(number: int) -> dict[str, Any]:
-    name = f"fake-{number}"
+def fake_node(number: int, mark: str = FAKE) -> dict[str, Any]:
+    name = f"{mark}-{number}"
     return {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {
             "name": name,
-            "annotations": MANAGED,
+            "annotations": {MANAGER: mark},
             "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "type": "kwok"},
         },
     }
@@ -100,9 +102,14 @@ def log_line(text: str) -> str:
 
 
 def command(
-    program: Path, kubeconfig: Path, configuration: Path, port: int, serving: tuple[Path, Path] | None
+    program: Path,
+    kubeconfig: Path,
+    configuration: Path,
+    port: int,
+    serving: tuple[Path, Path] | None,
+    mark: str = FAKE,
 ) -> list[str | Path]:
-    """With a certificate it also serves the logs of the fake pods, as a kubelet would."""
+    """Play the nodes with this mark; with a certificate, serve their pods' logs as a kubelet would."""
     configurations = [configuration, *sorted(STAGES.glob("*.yaml"))]
     served: list[str | Path] = []
     if serving is not None:
@@ -117,8 +124,7 @@ def command(
         program,
         f"--kubeconfig={kubeconfig}",
         *(f"--config={path}" for path in configurations),
-        "--manage-nodes-with-annotation-selector="
-        + ",".join(f"{key}={value}" for key, value in MANAGED.items()),
+        f"--manage-nodes-with-annotation-selector={MANAGER}={mark}",
         "--v=WARN",
         f"--server-address=127.0.0.1:{port}",
         *served,

@@ -26,7 +26,7 @@ AT_ONCE = 3
 PATIENCE_SECONDS = 240
 """Only a hang takes this long."""
 
-ELSEWHERE = {"cluster", "node"}
+ELSEWHERE = {"cluster", "faults", "node"}
 """tests/cluster and tests/node run these, on clusters that are there."""
 
 LOCAL = [bench for bench in BENCHES if bench.name not in ELSEWHERE]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from scripts.benchmarks.running.results import ResultsFile
 
@@ -84,6 +84,7 @@ class BenchRun:
         is_small: True if it only has to show that it works.
         seed: Makes the same random choices again.
         subject: The revision or the checkout that the bench is about; empty if it takes none.
+        options: Those that only some benches have, by name, as far as they were given.
         faults: What must not be and was found. A bench with a fault fails.
     """
 
@@ -94,6 +95,7 @@ class BenchRun:
     is_small: bool = False
     seed: int = 0
     subject: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
     def rounds(self, warm_ups: int = 1) -> Sequence[int]:
