@@ -53,9 +53,8 @@ class LeadershipGauges(Collector):
             "1 while this replica leads, or reaches the one that does.",
             value=self._reaches_leader(),
         )
-        if (age := self._leadership.renewal_age) is not None:
-            yield GaugeMetricFamily(
-                "podline_lease_renewal_age_seconds",
-                "Time since the Lease was last renewed, as far as this replica knows.",
-                value=age,
-            )
+        yield GaugeMetricFamily(
+            "podline_lease_renewal_age_seconds",
+            "Time since the Lease was last renewed, as far as this replica knows.",
+            value=self._leadership.renewal_age,
+        )
