@@ -228,7 +228,7 @@ def merged(target: Any, patch: Any) -> Any:
 
 
 def operated(target: Thing, operations: Sequence[Mapping[str, Any]]) -> Thing:
-    """A JSON patch, RFC 6902, of the operations that we use: `test`, `add` and `replace` of an object's member."""
+    """A JSON patch, RFC 6902, of `test`, `add` and `replace` of an object's members."""
     changed = _copied(target)
     for each in operations:
         *steps, last = (step.replace("~1", "/").replace("~0", "~") for step in each["path"].split("/")[1:])
@@ -237,7 +237,9 @@ def operated(target: Thing, operations: Sequence[Mapping[str, Any]]) -> Thing:
             place = place.get(step, {})
         fits = {"test": place.get(last) == each["value"], "replace": last in place, "add": bool(place)}
         if not fits[each["op"]]:
-            raise RefusalError(422, "Invalid", "the server rejected our request due to an error in our request")
+            raise RefusalError(
+                422, "Invalid", "the server rejected our request due to an error in our request"
+            )
         place[last] = each["value"]
     return changed
 

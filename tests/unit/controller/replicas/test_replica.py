@@ -31,8 +31,8 @@ async def passes(seconds: float) -> None:
 
 async def ends(stand: Stand) -> None:
     """Wait until it can only be restarted."""
-    while stand.replica.is_alive():
-        await asyncio.sleep(0.05)  # seen from outside only
+    while stand.replica.is_alive():  # noqa: ASYNC110 - seen from outside only
+        await asyncio.sleep(0.05)
 
 
 # --- standing by ---
@@ -49,7 +49,9 @@ async def test_a_standby_is_ready_once_it_reaches_the_leader() -> None:
 
 
 @at_once
-async def test_a_standby_that_has_never_seen_a_leader_is_not_ready_and_says_what_keeps_it_from_leading() -> None:
+async def test_a_standby_that_has_never_seen_a_leader_is_not_ready_and_says_what_keeps_it_from_leading() -> (
+    None
+):
     async with standing() as stand:
         stand.leadership.trouble = "leases is forbidden."
         await passes(CHECK_SECONDS)

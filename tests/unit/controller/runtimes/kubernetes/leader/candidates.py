@@ -57,7 +57,7 @@ class Candidate:
             return await self.election.acquired()
 
     async def until(self, holds: Callable[[], Any]) -> None:
-        """Wait until something holds; looks at each change of leadership, and now and then for what is none."""
+        """Wait until something holds; looks at each change, and now and then for what is none."""
         async with asyncio.timeout(AN_HOUR):
             while not holds():
                 if self.running is not None and self.running.done():

@@ -1,4 +1,4 @@
-"""One controller of several leads, and another one follows it, whatever happens to the requests for the Lease."""
+"""One controller of several leads, and another one follows it, whatever happens to their requests."""
 
 from __future__ import annotations
 

@@ -137,7 +137,11 @@ async def test_renewals_that_fail_are_logged_once_and_so_is_that_they_succeed_ag
         fault.times = 0
         await one.until(lambda: one.election.problem() is None)
 
-    assert [each.message for each in caplog.records] == ["leading", "lease not renewed", "lease renewed again"]
+    assert [each.message for each in caplog.records] == [
+        "leading",
+        "lease not renewed",
+        "lease renewed again",
+    ]
 
 
 @at_once_with_sockets
