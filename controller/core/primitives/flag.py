@@ -38,11 +38,12 @@ class Flag:
         future = asyncio.get_running_loop().create_future()
         if self._waiting is None:
             self._waiting = []
-        self._waiting.append(future)
+        waiting = self._waiting
+        waiting.append(future)
         try:
             await future
         except asyncio.CancelledError:
-            # Whoever waits in vain, again and again, would be kept until the flag is woken.
-            if self._waiting is not None and future in self._waiting:
-                self._waiting.remove(future)
+            # Those who wait for a while, again and again, would add up until the flag is woken.
+            if future in waiting:
+                waiting.remove(future)
             raise

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -94,7 +94,7 @@ class Door:
         body: bytes = b"",
         *,
         port: int = PUBLIC,
-        **extra: Any,
+        was_passed_on: bool = False,
     ) -> Answered:
         answered = Answered()
         messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -102,14 +102,15 @@ class Door:
         async def receive() -> Message:
             return messages.pop() if messages else {"type": "http.disconnect"}
 
-        scope = {
+        scope: Scope = {
             "type": "http",
             "method": method,
             "path": path,
             "headers": [(b"content-length", str(len(body)).encode())],
             "server": ("127.0.0.1", port),
-            **extra,
         }
+        if was_passed_on:
+            scope[FROM_REPLICA] = True
         await self.middleware(scope, receive, answered.send)
         return answered
 
@@ -267,7 +268,7 @@ async def test_an_answer_that_broke_off_is_not_completed_by_another() -> None:
 async def test_a_request_that_was_passed_on_is_not_passed_on_by_a_follower() -> None:
     async with door() as at:
         await at.stand.follows()
-        answered = await at.ask(**{FROM_REPLICA: True})
+        answered = await at.ask(was_passed_on=True)
 
         assert answered.headers["podline-replica-refused"] == "not-leading"
         assert at.forwarder.forwarded == []

@@ -10,6 +10,7 @@ from controller.core.errors import RuntimeUnavailable
 from controller.core.leadership import TakeoverCause
 from controller.core.start_request import StartRequest
 from controller.replicas.replica import CHECK_SECONDS, LEADERLESS_SECONDS, SETTLE_SECONDS
+from controller.supervision.room_keeper import SWEEP_SECONDS
 from podline.contract.messages import BotTimeline, Report
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Usage
@@ -216,6 +217,18 @@ async def test_a_bot_that_stays_silent_after_that_is_stopped() -> None:
 
         assert record.session.ending is not None
         assert record.session.ending.reason is Reason.UNRESPONSIVE
+
+
+@at_once
+async def test_a_leader_that_can_not_renew_sweeps_up_no_rooms_that_may_be_another_ones() -> None:
+    async with standing() as stand:
+        await stand.leads()
+        await stand.until(lambda: stand.rooms.sweeps)
+        stand.leadership.lapses()
+        swept = stand.rooms.sweeps
+        await passes(5 * SWEEP_SECONDS)
+
+        assert stand.rooms.sweeps == swept
 
 
 @at_once

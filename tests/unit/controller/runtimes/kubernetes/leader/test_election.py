@@ -8,7 +8,14 @@ import logging
 import pytest
 
 from controller.core.leadership import TakeoverCause
-from controller.runtimes.kubernetes.leader.lease import DURATION_SECONDS, NAME
+from controller.runtimes.kubernetes.leader.lease import (
+    DURATION_SECONDS,
+    NAME,
+    Lease,
+    LeaseAnnotations,
+    LeaseMeta,
+    LeaseSpec,
+)
 from podline.contract.version import VERSION
 from testing.fakes.controllers.clockwork import at_once_with_sockets
 from testing.fakes.kubernetes.api_server import ApiRequest, serve_api
@@ -60,6 +67,27 @@ async def test_a_second_controller_stands_by_and_knows_where_the_leader_is_reach
         assert two.is_following
         assert not two.leads
         assert not two.election.may_write()
+
+
+@pytest.mark.parametrize(
+    ("address", "is_used"),
+    [
+        ("10.0.0.5:7862", True),
+        ("[fd00::5]:7862", True),
+        ("podline-0.podline:7862", True),
+        ("", False),
+        ("10.0.0.5", False),
+        ("10.0.0.5:99999", False),
+        ("somebody@elsewhere:80", False),
+        ("elsewhere/path:80", False),
+        ("[fd00::5:7862", False),
+    ],
+)
+def test_an_address_is_used_only_if_it_is_one(address: str, is_used: bool) -> None:  # noqa: FBT001 - a case
+    annotations = LeaseAnnotations(address=address)
+    lease = Lease(metadata=LeaseMeta(annotations=annotations), spec=LeaseSpec(holder_identity="other"))
+
+    assert lease.address == (address if is_used else None)
 
 
 @at_once_with_sockets
