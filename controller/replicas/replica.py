@@ -34,7 +34,7 @@ _LINGER_SECONDS: Final = 2.0
 
 _LOOK_SECONDS: Final = 0.02
 _STALL_SECONDS: Final = 5.0
-"""A leader that could not write for longer than this has missed reports, which is not its bots' fault."""
+"""A leader that can't write for longer than this misses reports, which is not its bots' fault."""
 
 _UNREACHED: Final = "This standby can't reach the leader at {}."
 _LEADERLESS: Final = "No controller has led for {:.0f} seconds."
@@ -146,7 +146,7 @@ class Replica:
         seconds = 0.0 if since is None else self._clock.monotonic() - since
         if self._has_seen_leader and seconds <= LEADERLESS_SECONDS:
             return None
-        # One that has never seen a leader may lack the rights to, and must not replace one that serves.
+        # One that has never seen a leader may lack the rights to: it must not replace one that serves.
         sentence = _LEADERLESS.format(seconds) if self._has_seen_leader else _NEVER_LED
         return f"{sentence} {self._leadership.problem() or ''}".rstrip()
 

@@ -39,6 +39,10 @@ class ControllerProcess:
         self._environment = {**inherited, **own, **settings}
 
     @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    @property
     def log(self) -> Path:
         return self._directory / "controller.log"
 
@@ -60,6 +64,18 @@ class ControllerProcess:
             base_url=self.url, transport=httpx.AsyncHTTPTransport(retries=100)
         ) as client:
             await until_ready(client)
+
+    def send_signal(self, how: int) -> None:
+        """Send it a signal, such as one that stops it without ending it."""
+        if self._process is not None:
+            self._process.send_signal(how)
+
+    async def ended(self) -> int:
+        """Wait until it has ended by itself. Return its exit code."""
+        process, self._process = self._process, None
+        if process is None:
+            raise RuntimeError("it does not run")
+        return await process.wait()
 
     async def end(self, how: int = signal.SIGKILL) -> int | None:
         """Kill it, or ask it to leave. Returns its exit code."""

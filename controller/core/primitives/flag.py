@@ -38,14 +38,12 @@ class Flag:
         future = asyncio.get_running_loop().create_future()
         if self._waiting is None:
             self._waiting = []
-        self._waiting.append(future)
+        waiting = self._waiting
+        waiting.append(future)
         try:
             await future
         except asyncio.CancelledError:
-            # Whoever waits in vain, again and again, would be kept until the flag is woken.
-            self._leave(future)
+            # Those who wait for a while, again and again, would add up until the flag is woken.
+            if future in waiting:
+                waiting.remove(future)
             raise
-
-    def _leave(self, future: asyncio.Future[None]) -> None:
-        if self._waiting is not None and future in self._waiting:
-            self._waiting.remove(future)

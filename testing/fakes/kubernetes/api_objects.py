@@ -245,7 +245,7 @@ def merged(target: Any, patch: Any) -> Any:
 
 
 def operated(target: Thing, operations: Sequence[Mapping[str, Any]]) -> Thing:
-    """A JSON patch, RFC 6902, of the operations that we use: `test`, `add` and `replace` of an object's member."""
+    """A JSON patch, RFC 6902, of `test`, `add` and `replace` of an object's members."""
     changed = _copied(target)
     for each in operations:
         *steps, last = (step.replace("~1", "/").replace("~0", "~") for step in each["path"].split("/")[1:])

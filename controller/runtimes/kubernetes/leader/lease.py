@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -55,8 +56,9 @@ class Lease(msgspec.Struct, frozen=True):
 
     @property
     def address(self) -> str | None:
-        """Return where other replicas reach the holder."""
-        return self.metadata.annotations.address if self.holder is not None else None
+        """Return where other replicas reach the holder, as host:port; None if nobody knows."""
+        address = self.metadata.annotations.address or ""
+        return address if self.holder is not None and _is_host_and_port(address) else None
 
     @property
     def is_draining(self) -> bool:
@@ -153,6 +155,15 @@ class Leases:
             "renewTime": _micro_time(now),
             "leaseTransitions": transitions,
         }
+
+
+def _is_host_and_port(text: str) -> bool:
+    """Return whether an annotation is an address: whoever may change the Lease can write anything there."""
+    try:
+        parts = urlsplit(f"//{text}")
+        return parts.netloc == text and "@" not in text and bool(parts.hostname and parts.port)
+    except ValueError:
+        return False
 
 
 def _replace(path: str, value: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from controller.supervision.supervisor import Supervisor
 from controller.web.services import Services
 from testing.fakes.controllers.leadership import FakeLeadership
 from testing.fakes.controllers.parts import fake_parts
-from testing.fakes.controllers.runtimes_and_rooms import FakeRuntime
+from testing.fakes.controllers.runtimes_and_rooms import FakeRooms, FakeRuntime
 from testing.settings import settings_of
 
 OTHER = "10.0.0.5:7862"
@@ -58,6 +58,7 @@ class Stand:
     supervisor: Supervisor
     leadership: FakeLeadership
     runtime: FakeRuntime
+    rooms: FakeRooms
     link: FakeLink
     registry: CollectorRegistry
     running: asyncio.Task[None] | None = None
@@ -91,11 +92,12 @@ def passing_clock() -> Clock:
 @asynccontextmanager
 async def standing(*, is_sole: bool = False) -> AsyncIterator[Stand]:
     """Run a replica until the end of the block, whatever becomes of it."""
-    leadership, runtime, link, clock = FakeLeadership(), FakeRuntime(), FakeLink(), passing_clock()
+    leadership, runtime, rooms = FakeLeadership(), FakeRuntime(), FakeRooms()
+    link, clock = FakeLink(), passing_clock()
     runtime.outlives_us = not is_sole
     registry = CollectorRegistry()
     chosen: Leadership = SoleController() if is_sole else leadership
-    app = compose(settings_of(), fake_parts(leadership=chosen, runtime=runtime, clock=clock))
+    app = compose(settings_of(), fake_parts(leadership=chosen, runtime=runtime, rooms=rooms, clock=clock))
     services: Services = app.state.services
     unfit: list[str] = []
     replica = Replica(
@@ -106,7 +108,7 @@ async def standing(*, is_sole: bool = False) -> AsyncIterator[Stand]:
         metrics=ReplicaMetrics(registry),
         clock=clock,
     )
-    stand = Stand(replica, services.supervisor, leadership, runtime, link, registry, unfit=unfit)
+    stand = Stand(replica, services.supervisor, leadership, runtime, rooms, link, registry, unfit=unfit)
     stand.running = asyncio.create_task(replica.run())
     await asyncio.wait(
         [stand.running, starting := asyncio.create_task(replica.started.wait())],

@@ -10,6 +10,7 @@ from controller.core.errors import RuntimeUnavailable
 from controller.core.leadership import TakeoverCause
 from controller.core.start_request import StartRequest
 from controller.replicas.replica import CHECK_SECONDS, LEADERLESS_SECONDS, SETTLE_SECONDS
+from controller.supervision.room_keeper import SWEEP_SECONDS
 from podline.contract.messages import BotTimeline, Report
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Usage
@@ -31,8 +32,8 @@ async def passes(seconds: float) -> None:
 
 async def ends(stand: Stand) -> None:
     """Wait until it can only be restarted."""
-    while stand.replica.is_alive():
-        await asyncio.sleep(0.05)  # seen from outside only
+    while stand.replica.is_alive():  # noqa: ASYNC110 - seen from outside only
+        await asyncio.sleep(0.05)
 
 
 # --- standing by ---
@@ -216,6 +217,18 @@ async def test_a_bot_that_stays_silent_after_that_is_stopped() -> None:
 
         assert record.session.ending is not None
         assert record.session.ending.reason is Reason.UNRESPONSIVE
+
+
+@at_once
+async def test_a_leader_that_can_not_renew_sweeps_up_no_rooms_that_may_be_another_ones() -> None:
+    async with standing() as stand:
+        await stand.leads()
+        await stand.until(lambda: stand.rooms.times_swept)
+        stand.leadership.lapses()
+        swept = stand.rooms.times_swept
+        await passes(5 * SWEEP_SECONDS)
+
+        assert stand.rooms.times_swept == swept
 
 
 @at_once

@@ -59,3 +59,14 @@ async def test_a_cleared_flag_is_waited_for_again() -> None:
     assert not waiting.done()
     flag.set()
     await waiting
+
+
+async def test_those_who_wait_in_vain_again_and_again_are_not_kept() -> None:
+    flag = Flag()
+    for _ in range(100):
+        waiting = asyncio.create_task(flag.wait())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+    assert not flag._waiting

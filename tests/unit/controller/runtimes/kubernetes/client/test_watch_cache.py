@@ -70,7 +70,7 @@ async def read_late(before: list[Change[Job]], after: list[Change[Job]]) -> list
     async def read() -> None:
         async with aclosing(cache.changes()) as changes:
             async for change in changes:
-                got.append(change)
+                got.append(change)  # noqa: PERF401 - what was read is needed though it never ends
 
     reading = asyncio.create_task(read())
     await asyncio.sleep(0)

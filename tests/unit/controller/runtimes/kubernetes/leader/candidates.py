@@ -15,7 +15,7 @@ from controller.runtimes.kubernetes.leader.election import LeaseElection
 from controller.runtimes.kubernetes.leader.lease import NAME, Leases
 from controller.runtimes.kubernetes.leader.tenure import Tenure
 from testing.fakes.kubernetes.api_objects import Thing
-from testing.fakes.kubernetes.api_server import ApiServer
+from testing.fakes.kubernetes.api_server import ApiServer, serve_api
 from tests.unit.controller.runtimes.kubernetes.serving import AN_HOUR, access_to, passing_clock
 
 ALWAYS: Final = 10**6
@@ -57,7 +57,7 @@ class Candidate:
             return await self.election.acquired()
 
     async def until(self, holds: Callable[[], Any]) -> None:
-        """Wait until something holds; looks at each change of leadership, and now and then for what is none."""
+        """Wait until something holds; looks at each change, and now and then for what is none."""
         async with asyncio.timeout(AN_HOUR):
             while not holds():
                 if self.running is not None and self.running.done():
@@ -94,6 +94,14 @@ async def leading(server: ApiServer, name: str = "one") -> AsyncIterator[Candida
         yield candidate
 
 
+@asynccontextmanager
+async def serve_lease() -> AsyncIterator[ApiServer]:
+    """Serve an API server with the Lease as deploy/base has it."""
+    async with serve_api() as server:
+        server.objects.create("leases", "podline", {"metadata": {"name": NAME}})
+        yield server
+
+
 def lease_of(server: ApiServer) -> Thing | None:
     return server.objects.find("leases", "podline", NAME)
 
@@ -101,13 +109,12 @@ def lease_of(server: ApiServer) -> Thing | None:
 def holder(server: ApiServer) -> str | None:
     """Return who holds the Lease; None if there is none."""
     lease = lease_of(server)
-    return None if lease is None else lease["spec"]["holderIdentity"]
+    return None if lease is None else lease.get("spec", {}).get("holderIdentity")
 
 
-def add_lease(server: ApiServer, holder: str, renewed: str) -> None:
-    """Add one whose holder, another controller, has written this date."""
-    spec = {"holderIdentity": holder, "renewTime": renewed, "leaseTransitions": 7}
-    server.objects.create("leases", "podline", {"metadata": {"name": NAME}, "spec": spec})
+def hold_lease(server: ApiServer, holder: str, renewed: str) -> None:
+    """Let another controller hold it, which has written this date."""
+    change_lease(server, holderIdentity=holder, renewTime=renewed, leaseTransitions=7)
 
 
 def change_lease(server: ApiServer, **spec: Any) -> None:

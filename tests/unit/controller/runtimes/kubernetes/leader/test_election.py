@@ -1,4 +1,4 @@
-"""One controller of several leads, and another one follows it, whatever happens to the requests for the Lease."""
+"""One controller of several leads, and another one follows it, whatever happens to their requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import logging
 import pytest
 
 from controller.core.leadership import TakeoverCause
-from controller.runtimes.kubernetes.leader.lease import DURATION_SECONDS, NAME
+from controller.runtimes.kubernetes.leader.lease import (
+    DURATION_SECONDS,
+    Lease,
+    LeaseAnnotations,
+    LeaseMeta,
+    LeaseSpec,
+)
 from podline.contract.version import VERSION
 from testing.fakes.controllers.clockwork import at_once_with_sockets
 from testing.fakes.kubernetes.api_server import ApiRequest, serve_api
@@ -16,11 +22,12 @@ from tests.unit.controller.runtimes.kubernetes.leader.candidates import (
     ALWAYS,
     FAR_AHEAD,
     LONG_AGO,
-    add_lease,
     change_lease,
+    hold_lease,
     holder,
     leading,
     lease_of,
+    serve_lease,
     standing,
 )
 
@@ -31,7 +38,7 @@ def is_write(asked: ApiRequest) -> bool:
 
 @at_once_with_sockets
 async def test_the_first_controller_leads_at_once() -> None:
-    async with serve_api() as server, standing(server, "one") as one:
+    async with serve_lease() as server, standing(server, "one") as one:
         takeover = await one.acquired()
 
         assert takeover.cause is TakeoverCause.START
@@ -41,7 +48,7 @@ async def test_the_first_controller_leads_at_once() -> None:
 
 @at_once_with_sockets
 async def test_the_lease_says_where_its_holder_is_reached_and_which_version_it_is() -> None:
-    async with serve_api() as server, leading(server):
+    async with serve_lease() as server, leading(server):
         lease = lease_of(server)
 
         assert lease is not None
@@ -54,7 +61,7 @@ async def test_the_lease_says_where_its_holder_is_reached_and_which_version_it_i
 
 @at_once_with_sockets
 async def test_a_second_controller_stands_by_and_knows_where_the_leader_is_reached() -> None:
-    async with serve_api() as server, leading(server), standing(server, "two") as two:
+    async with serve_lease() as server, leading(server), standing(server, "two") as two:
         await two.until(lambda: two.election.leader_address == "one:7862")
 
         assert two.is_following
@@ -62,9 +69,30 @@ async def test_a_second_controller_stands_by_and_knows_where_the_leader_is_reach
         assert not two.election.may_write()
 
 
+@pytest.mark.parametrize(
+    ("address", "is_used"),
+    [
+        ("10.0.0.5:7862", True),
+        ("[fd00::5]:7862", True),
+        ("podline-0.podline:7862", True),
+        ("", False),
+        ("10.0.0.5", False),
+        ("10.0.0.5:99999", False),
+        ("somebody@elsewhere:80", False),
+        ("elsewhere/path:80", False),
+        ("[fd00::5:7862", False),
+    ],
+)
+def test_an_address_is_used_only_if_it_is_one(address: str, is_used: bool) -> None:  # noqa: FBT001 - a case
+    annotations = LeaseAnnotations(address=address)
+    lease = Lease(metadata=LeaseMeta(annotations=annotations), spec=LeaseSpec(holder_identity="other"))
+
+    assert lease.address == (address if is_used else None)
+
+
 @at_once_with_sockets
 async def test_a_standby_does_not_take_what_is_renewed_however_old_its_dates_are() -> None:
-    async with serve_api() as server, leading(server) as one, standing(server, "two") as two:
+    async with serve_lease() as server, leading(server) as one, standing(server, "two") as two:
         ends = two.now() + 5 * DURATION_SECONDS
         await two.until(lambda: two.now() > ends)
 
@@ -75,8 +103,8 @@ async def test_a_standby_does_not_take_what_is_renewed_however_old_its_dates_are
 @pytest.mark.parametrize("renewed", [LONG_AGO, FAR_AHEAD])
 @at_once_with_sockets
 async def test_a_lease_expires_by_the_standbys_own_clock_and_not_by_its_dates(renewed: str) -> None:
-    async with serve_api() as server:
-        add_lease(server, "dead", renewed)
+    async with serve_lease() as server:
+        hold_lease(server, "dead", renewed)
         async with standing(server, "two") as two:
             began = two.now()
             takeover = await two.acquired()
@@ -87,8 +115,8 @@ async def test_a_lease_expires_by_the_standbys_own_clock_and_not_by_its_dates(re
 
 @at_once_with_sockets
 async def test_a_change_of_the_lease_starts_its_time_anew() -> None:
-    async with serve_api() as server:
-        add_lease(server, "other", LONG_AGO)
+    async with serve_lease() as server:
+        hold_lease(server, "other", LONG_AGO)
         async with standing(server, "two") as two:
             await two.until(lambda: two.election.leader_address is None and two.election.renewal_age)
             began = two.now()
@@ -102,19 +130,19 @@ async def test_a_change_of_the_lease_starts_its_time_anew() -> None:
 
 @at_once_with_sockets
 async def test_a_leader_that_dies_is_replaced() -> None:
-    async with serve_api() as server, leading(server) as one, standing(server, "two") as two:
+    async with serve_lease() as server, leading(server) as one, standing(server, "two") as two:
         await one.end()
         takeover = await two.acquired()
         lease = lease_of(server)
 
         assert takeover.cause is TakeoverCause.EXPIRY
         assert lease is not None
-        assert lease["spec"]["leaseTransitions"] == 1
+        assert lease["spec"]["leaseTransitions"] == 2
 
 
 @at_once_with_sockets
 async def test_a_lead_that_is_handed_over_is_taken_without_waiting_for_its_expiry() -> None:
-    async with serve_api() as server, leading(server) as one, standing(server, "two") as two:
+    async with serve_lease() as server, leading(server) as one, standing(server, "two") as two:
         await two.until(lambda: two.election.leader_address)
         began = two.now()
         await one.election.hand_over()
@@ -127,14 +155,14 @@ async def test_a_lead_that_is_handed_over_is_taken_without_waiting_for_its_expir
 
 @at_once_with_sockets
 async def test_who_has_handed_over_knows_where_the_next_leader_is_reached() -> None:
-    async with serve_api() as server, leading(server) as one, standing(server, "two"):
+    async with serve_lease() as server, leading(server) as one, standing(server, "two"):
         await one.election.hand_over()
         await one.until(lambda: one.election.leader_address == "two:7862")
 
 
 @at_once_with_sockets
 async def test_who_has_handed_over_never_leads_again() -> None:
-    async with serve_api() as server, leading(server) as one:
+    async with serve_lease() as server, leading(server) as one:
         await one.election.hand_over()
         ends = one.now() + 3 * DURATION_SECONDS
         await one.until(lambda: one.now() > ends)
@@ -145,10 +173,10 @@ async def test_who_has_handed_over_never_leads_again() -> None:
 
 @at_once_with_sockets
 async def test_a_controller_that_could_not_serve_does_not_take_the_lease() -> None:
-    async with serve_api() as server, standing(server, "one", unfit="Jobs are not watched.") as one:
+    async with serve_lease() as server, standing(server, "one", unfit="Jobs are not watched.") as one:
         ends = one.now() + 3 * DURATION_SECONDS
         await one.until(lambda: one.now() > ends)
-        assert lease_of(server) is None
+        assert holder(server) is None
 
         one.unfit = None
         await one.acquired()
@@ -156,8 +184,8 @@ async def test_a_controller_that_could_not_serve_does_not_take_the_lease() -> No
 
 @at_once_with_sockets
 async def test_two_controllers_that_see_the_same_expiry_agree_on_one() -> None:
-    async with serve_api() as server:
-        add_lease(server, "dead", LONG_AGO)
+    async with serve_lease() as server:
+        hold_lease(server, "dead", LONG_AGO)
         async with standing(server, "one") as one, standing(server, "two") as two:
             await one.until(lambda: one.leads or two.leads)
             ends = one.now() + 3 * DURATION_SECONDS
@@ -169,11 +197,11 @@ async def test_two_controllers_that_see_the_same_expiry_agree_on_one() -> None:
 
 @at_once_with_sockets
 async def test_who_comes_too_late_finds_the_lease_taken_and_stands_by() -> None:
-    async with serve_api() as server:
+    async with serve_lease() as server:
         fault = server.misbehave("wait", method="POST")
         async with standing(server, "one") as one:
             await server.until_asked(is_write)
-            add_lease(server, "two", LONG_AGO)
+            hold_lease(server, "two", LONG_AGO)
             change_lease(server, holderIdentity="two")
             fault.let_go.set()
             await one.until(lambda: one.election.renewal_age is not None)
@@ -185,10 +213,10 @@ async def test_who_comes_too_late_finds_the_lease_taken_and_stands_by() -> None:
 @pytest.mark.parametrize("is_first", [True, False])
 @at_once_with_sockets
 async def test_a_lease_whose_taking_was_not_answered_is_found_to_be_ours(is_first: bool) -> None:  # noqa: FBT001 - a case
-    async with serve_api() as server:
+    async with serve_lease() as server:
         if not is_first:
-            add_lease(server, "", LONG_AGO)
-        server.misbehave("reset_after", method="POST" if is_first else "PATCH")
+            hold_lease(server, "", LONG_AGO)
+        server.misbehave("reset_after", method="PATCH")
         async with standing(server, "one") as one:
             takeover = await one.acquired()
 
@@ -198,9 +226,14 @@ async def test_a_lease_whose_taking_was_not_answered_is_found_to_be_ours(is_firs
 
 @at_once_with_sockets
 async def test_a_lease_that_can_not_be_taken_is_tried_again_and_says_why() -> None:
-    async with serve_api() as server:
+    async with serve_lease() as server:
         refused = server.misbehave(
-            "refuse", method="POST", times=ALWAYS, status=403, reason="Forbidden", message="leases: forbidden"
+            "refuse",
+            method="PATCH",
+            times=ALWAYS,
+            status=403,
+            reason="Forbidden",
+            message="leases: forbidden",
         )
         async with standing(server, "one") as one:
             await one.until(lambda: "forbidden" in (one.election.problem() or ""))
@@ -212,7 +245,7 @@ async def test_a_lease_that_can_not_be_taken_is_tried_again_and_says_why() -> No
 
 @at_once_with_sockets
 async def test_a_lease_that_can_not_be_watched_says_why() -> None:
-    async with serve_api() as server:
+    async with serve_lease() as server:
         server.misbehave("refuse", method="GET", times=ALWAYS, status=403, message="leases: no list for you")
         async with standing(server, "one") as one:
             await one.until(lambda: "no list for you" in (one.election.problem() or ""))
@@ -223,8 +256,8 @@ async def test_a_lease_that_can_not_be_watched_says_why() -> None:
 @at_once_with_sockets
 async def test_an_outage_is_logged_once_and_not_with_each_attempt(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "podline.replicas")
-    async with serve_api() as server:
-        server.misbehave("refuse", method="POST", times=ALWAYS, status=503)
+    async with serve_lease() as server:
+        server.misbehave("refuse", method="PATCH", times=ALWAYS, status=503)
         async with standing(server, "one"):
             await server.until_asked(is_write, times=10)
 
@@ -233,8 +266,8 @@ async def test_an_outage_is_logged_once_and_not_with_each_attempt(caplog: pytest
 
 @at_once_with_sockets
 async def test_attempts_are_not_made_many_times_a_second_while_the_api_server_refuses() -> None:
-    async with serve_api() as server:
-        server.misbehave("refuse", method="POST", times=ALWAYS, status=403)
+    async with serve_lease() as server:
+        server.misbehave("refuse", method="PATCH", times=ALWAYS, status=403)
         async with standing(server, "one") as one:
             began = one.now()
             await server.until_asked(is_write, times=20)
@@ -243,22 +276,17 @@ async def test_attempts_are_not_made_many_times_a_second_while_the_api_server_re
 
 
 @at_once_with_sockets
-async def test_after_a_deleted_lease_its_holder_has_time_to_notice() -> None:
-    async with serve_api() as server:
-        add_lease(server, "other", LONG_AGO)
-        async with standing(server, "two") as two:
-            await two.until(lambda: two.election.renewal_age is not None)
-            server.objects.delete("leases", "podline", NAME)
-            deleted = two.now()
-            takeover = await two.acquired()
+async def test_without_the_lease_of_the_installation_nobody_leads_and_the_controller_says_so() -> None:
+    async with serve_api() as server, standing(server, "one") as one:
+        await one.until(lambda: "apply deploy/base" in (one.election.problem() or ""))
 
-            assert takeover.cause is TakeoverCause.EXPIRY
-            assert two.now() - deleted > DURATION_SECONDS
+        assert not one.leads
+        assert holder(server) is None
 
 
 @at_once_with_sockets
 async def test_that_sessions_may_not_be_started_is_known_to_the_next_leader() -> None:
-    async with serve_api() as server, leading(server) as one, standing(server, "two") as two:
+    async with serve_lease() as server, leading(server) as one, standing(server, "two") as two:
         await one.election.keep_draining(is_draining=True)
         await one.election.hand_over()
 
@@ -267,7 +295,7 @@ async def test_that_sessions_may_not_be_started_is_known_to_the_next_leader() ->
 
 @at_once_with_sockets
 async def test_a_drain_that_was_ended_is_over_for_the_next_leader() -> None:
-    async with serve_api() as server, leading(server) as one, standing(server, "two") as two:
+    async with serve_lease() as server, leading(server) as one, standing(server, "two") as two:
         await one.election.keep_draining(is_draining=True)
         await one.election.keep_draining(is_draining=False)
         await one.end()
@@ -280,7 +308,7 @@ async def test_a_drain_that_was_ended_is_over_for_the_next_leader() -> None:
 
 @at_once_with_sockets
 async def test_a_standby_that_leaves_while_it_takes_the_lease_gives_it_back() -> None:
-    async with serve_api() as server:
+    async with serve_lease() as server:
         fault = server.misbehave("wait", method="POST")
         async with standing(server, "one") as one:
             await server.until_asked(is_write)
@@ -295,7 +323,7 @@ async def test_a_standby_that_leaves_while_it_takes_the_lease_gives_it_back() ->
 
 @at_once_with_sockets
 async def test_a_standby_that_leaves_takes_no_lease_any_more() -> None:
-    async with serve_api() as server, leading(server) as one, standing(server, "two") as two:
+    async with serve_lease() as server, leading(server) as one, standing(server, "two") as two:
         await two.until(lambda: two.election.leader_address)
         await two.election.hand_over()
         await one.election.hand_over()
@@ -307,7 +335,7 @@ async def test_a_standby_that_leaves_takes_no_lease_any_more() -> None:
 
 @at_once_with_sockets
 async def test_leaving_does_not_wait_for_an_api_server_that_does_not_answer() -> None:
-    async with serve_api() as server, leading(server) as one:
+    async with serve_lease() as server, leading(server) as one:
         server.misbehave("hang", method="PATCH", times=ALWAYS)
         began = one.now()
         await one.election.hand_over()

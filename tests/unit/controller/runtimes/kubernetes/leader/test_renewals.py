@@ -11,13 +11,14 @@ from controller.core.errors import RuntimeUnavailable
 from controller.runtimes.kubernetes.leader.lease import DURATION_SECONDS, NAME
 from controller.runtimes.kubernetes.leader.tenure import WRITE_SECONDS
 from testing.fakes.controllers.clockwork import at_once_with_sockets
-from testing.fakes.kubernetes.api_server import ApiRequest, serve_api
+from testing.fakes.kubernetes.api_server import ApiRequest
 from tests.unit.controller.runtimes.kubernetes.leader.candidates import (
     ALWAYS,
     change_lease,
     holder,
     leading,
     lease_of,
+    serve_lease,
     standing,
 )
 
@@ -28,7 +29,7 @@ def is_renewal(asked: ApiRequest) -> bool:
 
 @at_once_with_sockets
 async def test_a_leader_may_write_for_as_long_as_its_renewals_are_answered() -> None:
-    async with serve_api() as server, leading(server) as one:
+    async with serve_lease() as server, leading(server) as one:
         ends = one.now() + 5 * DURATION_SECONDS
         while one.now() < ends:
             assert one.election.may_write()
@@ -37,7 +38,7 @@ async def test_a_leader_may_write_for_as_long_as_its_renewals_are_answered() -> 
 
 @at_once_with_sockets
 async def test_a_slow_api_server_does_not_end_a_tenure_because_renewals_overlap() -> None:
-    async with serve_api() as server, leading(server) as one:
+    async with serve_lease() as server, leading(server) as one:
         server.misbehave("slow", method="PATCH", times=ALWAYS, seconds=WRITE_SECONDS - 1.5)
         ends = one.now() + 5 * DURATION_SECONDS
         while one.now() < ends:
@@ -47,7 +48,7 @@ async def test_a_slow_api_server_does_not_end_a_tenure_because_renewals_overlap(
 
 @at_once_with_sockets
 async def test_a_leader_whose_renewals_fail_stops_writing_before_another_one_can_take_over() -> None:
-    async with serve_api() as server, leading(server) as one, standing(server, "two") as two:
+    async with serve_lease() as server, leading(server) as one, standing(server, "two") as two:
         await two.until(lambda: two.election.leader_address)
         server.misbehave("refuse", method="PATCH", times=ALWAYS, status=500)
         renewed = one.tenure.renewed_at
@@ -61,7 +62,7 @@ async def test_a_leader_whose_renewals_fail_stops_writing_before_another_one_can
 
 @at_once_with_sockets
 async def test_a_leader_that_nobody_has_replaced_goes_on_when_its_renewals_succeed_again() -> None:
-    async with serve_api() as server, leading(server) as one:
+    async with serve_lease() as server, leading(server) as one:
         fault = server.misbehave("refuse", method="PATCH", times=ALWAYS, status=500)
         await one.until(lambda: not one.election.may_write())
         ends = one.now() + 5 * DURATION_SECONDS
@@ -76,7 +77,7 @@ async def test_a_leader_that_nobody_has_replaced_goes_on_when_its_renewals_succe
 
 @at_once_with_sockets
 async def test_a_leader_that_was_replaced_meanwhile_ends() -> None:
-    async with serve_api() as server, leading(server) as one:
+    async with serve_lease() as server, leading(server) as one:
         change_lease(server, holderIdentity="two")
         await one.until(lambda: not one.leads)
         assert one.running is not None
@@ -88,9 +89,9 @@ async def test_a_leader_that_was_replaced_meanwhile_ends() -> None:
 
 @at_once_with_sockets
 async def test_a_leader_that_was_replaced_ends_though_other_renewals_are_not_answered() -> None:
-    async with serve_api() as server, leading(server) as one:
+    async with serve_lease() as server, leading(server) as one:
         server.misbehave("hang", method="PATCH")
-        await server.until_asked(is_renewal, times=2)
+        await server.until_asked(is_renewal, times=3)
         change_lease(server, holderIdentity="two")
         await one.until(lambda: not one.leads)
         lost = one.now()
@@ -102,7 +103,7 @@ async def test_a_leader_that_was_replaced_ends_though_other_renewals_are_not_ans
 
 @at_once_with_sockets
 async def test_a_leader_whose_lease_was_deleted_ends() -> None:
-    async with serve_api() as server, leading(server) as one:
+    async with serve_lease() as server, leading(server) as one:
         server.objects.delete("leases", "podline", NAME)
         await one.until(lambda: not one.leads)
 
@@ -112,7 +113,7 @@ async def test_a_leader_whose_lease_was_deleted_ends() -> None:
 
 @at_once_with_sockets
 async def test_a_renewal_that_arrives_after_the_hand_over_changes_nothing() -> None:
-    async with serve_api() as server, leading(server) as one:
+    async with serve_lease() as server, leading(server) as one:
         fault = server.misbehave("wait", method="PATCH")
         await server.until_asked(is_renewal)
         await one.election.hand_over()
@@ -130,7 +131,7 @@ async def test_renewals_that_fail_are_logged_once_and_so_is_that_they_succeed_ag
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "podline.replicas")
-    async with serve_api() as server, leading(server) as one:
+    async with serve_lease() as server, leading(server) as one:
         fault = server.misbehave("refuse", method="PATCH", times=ALWAYS, status=500)
         ends = one.now() + 10
         await one.until(lambda: one.now() > ends)
@@ -146,7 +147,7 @@ async def test_renewals_that_fail_are_logged_once_and_so_is_that_they_succeed_ag
 
 @at_once_with_sockets
 async def test_the_age_of_the_lease_is_that_of_its_last_renewal() -> None:
-    async with serve_api() as server, leading(server) as one:
+    async with serve_lease() as server, leading(server) as one:
         server.misbehave("refuse", method="PATCH", times=ALWAYS, status=500)
         await one.until(lambda: (one.election.renewal_age or 0) > 2 * DURATION_SECONDS)
 
@@ -155,7 +156,7 @@ async def test_the_age_of_the_lease_is_that_of_its_last_renewal() -> None:
 
 @at_once_with_sockets
 async def test_a_drain_that_the_next_leader_would_not_know_of_is_refused() -> None:
-    async with serve_api() as server, leading(server) as one:
+    async with serve_lease() as server, leading(server) as one:
         change_lease(server, holderIdentity="two")
 
         with pytest.raises(RuntimeUnavailable):
