@@ -70,8 +70,8 @@ class LeaderOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._replica.serves or scope["path"] in _OWN:
             await self._app(scope, receive, send)
-        elif FROM_REPLICA in scope and not self._replica.leads():
-            # Passed on once more, it might come back.
+        elif FROM_REPLICA in scope and (self._replica.is_leaving or not self._replica.leads()):
+            # Passed on once more, it might come back. Held by one that leaves, it would break off with it.
             await refuse(Refusal.NOT_LEADING, RuntimeUnavailable(_NOBODY_LEADS), scope, receive, send)
         else:
             await self._elsewhere(scope, receive, send)
