@@ -113,6 +113,11 @@ class Replica:
         return not is_leaving and self._leadership.may_write() and self._has_settled
 
     @property
+    def is_leaving(self) -> bool:
+        """Whether this replica serves no more requests, and at most passes on those that reach it."""
+        return self._is_leaving
+
+    @property
     def leader_address(self) -> str | None:
         """Return where the leader is reached, as host:port; None if it is this replica or unknown."""
         return self._leadership.leader_address
@@ -231,7 +236,9 @@ class Replica:
         former: str | None = None
         while True:
             address = self._leadership.leader_address
-            if former is not None and address != former:
+            is_replaced = address is not None or self._leadership.is_leading
+            if former is not None and address != former and is_replaced:
+                # One that hands over is none of these: it answers what it has begun.
                 self._link.break_off(former)
             former = address
             await self._check(address)

@@ -206,6 +206,7 @@ def replica_process(
         write_template(directory, fate or {}),
         PODLINE_REPLICA_ADDRESS="127.0.0.1",
         PODLINE_REPLICAS_PORT=str(free_port()),
+        PODLINE_CAPACITY="1000",
         PODLINE_SESSIONS_PER_USER="1000",
         PODLINE_GRACE_SECONDS="3",
         # Bots that are played report when a test says so.

@@ -100,8 +100,8 @@ class LeaderOnly:
             await self._serve_not(scope, _preceded_by(kept, receive), send)
 
     async def _serve_not(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if FROM_REPLICA in scope and not self._replica.leads():
-            # Passed on once more, it might come back.
+        if FROM_REPLICA in scope and (self._replica.is_leaving or not self._replica.leads()):
+            # Passed on once more, it might come back. Held by one that leaves, it would break off with it.
             await refuse(ReplicaRefusal.NOT_LEADING, RuntimeUnavailable(_NOBODY_LEADS), scope, receive, send)
         else:
             await self._elsewhere(scope, receive, send)

@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from itertools import count
 from typing import Any
 
 import httpx
@@ -151,6 +152,7 @@ class Client:
 
     def __init__(self, at: Replica, bot: PlayedBot) -> None:
         self.statuses: list[int] = []
+        self.starts: list[tuple[int, str | None]] = []
         self.streams: list[list[str]] = []
         self._at = at
         self._bot = bot
@@ -158,7 +160,8 @@ class Client:
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:
         async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as tasks:
-            under_way = [tasks.create_task(work) for work in (self._ask(), self._report(), self._watch())]
+            works = (self._ask(), self._start(), self._report(), self._watch())
+            under_way = [tasks.create_task(work) for work in works]
             await self._until_streams(1)
             yield
             await self._until_streams(2)
@@ -174,6 +177,12 @@ class Client:
         while True:
             self.statuses.append((await self._at.client.get("/v1/sessions/handed-over")).status_code)
             await asyncio.sleep(0.02)  # as several callers do
+
+    async def _start(self) -> None:
+        for number in count():
+            answer = await self._at.post(f"started-{number}")
+            self.starts.append((answer.status_code, answer.json().get("detail")))
+            await asyncio.sleep(0.02)  # likewise
 
     async def _report(self) -> None:
         while True:
@@ -201,6 +210,7 @@ async def test_nobody_sees_an_error_while_the_leader_hands_over(replicas: Replic
 
     assert code == 0
     assert set(client.statuses) == {200}
+    assert set(client.starts) == {(201, None)}
     assert client.streams[-1][0] == "live"
     assert (ended["reason"], ended["usage"]["turns"]) == ("caller_left", bot.turns)
 

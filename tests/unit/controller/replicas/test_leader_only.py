@@ -275,6 +275,18 @@ async def test_a_request_that_was_passed_on_is_not_passed_on_by_a_follower() -> 
 
 
 @at_once
+async def test_a_leader_that_leaves_lets_followers_hold_their_requests() -> None:
+    async with door() as at:
+        await at.stand.leads()
+        leaving = asyncio.create_task(at.stand.replica.close())
+        await asyncio.sleep(0)
+        answered = await at.ask("POST", was_passed_on=True)
+
+        assert answered.headers["podline-replica-refused"] == "not-leading"
+        await leaving
+
+
+@at_once
 async def test_a_former_leader_passes_on_what_it_is_sent_until_it_exits() -> None:
     async with door() as at:
         await at.stand.leads()

@@ -119,6 +119,28 @@ async def test_requests_to_a_leader_that_leads_no_longer_are_ended() -> None:
 
 
 @at_once
+async def test_a_leader_that_hands_over_may_answer_what_it_has_begun() -> None:
+    async with standing() as stand:
+        await stand.follows()
+        stand.leadership.follows(None)
+        await passes(CHECK_SECONDS)
+        stand.leadership.follows(ANOTHER)
+        await passes(CHECK_SECONDS)
+
+        assert stand.link.broken_off == []
+
+
+@at_once
+async def test_requests_to_a_leader_whose_place_this_replica_takes_are_ended() -> None:
+    async with standing() as stand:
+        await stand.follows()
+        await stand.leads()
+        await stand.until(lambda: stand.link.broken_off)
+
+        assert stand.link.broken_off == [OTHER]
+
+
+@at_once
 async def test_a_standby_watches_no_bots() -> None:
     async with standing() as stand:
         await stand.follows()
