@@ -119,7 +119,7 @@ async def _until_rest(site: FaultSite, doing: Any) -> dict[str, Any]:
         left = await _left(site)
         if left["is_at_rest"] or loop.time() > deadline:
             return left
-        doing(f"{left['unrecorded']} sessions to be recorded, {len(left['pods'])} pods run")
+        doing(f"left: {left['unrecorded']} unrecorded, {len(left['pods'])} pods, {len(left['rooms'])} rooms")
         await asyncio.sleep(3)
 
 
