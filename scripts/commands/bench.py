@@ -68,10 +68,7 @@ def bench(  # noqa: PLR0913 - each is an option
     options = {option: value for option, value in given.items() if value}
     if name != _ALL:
         bench = known(name)
-        if unknown := [each for each in options if each not in bench.options] or ["minutes"] * (
-            minutes > 0 and bench.unit != "minutes"
-        ):
-            raise CommandError(f"'{name}' takes no --{unknown[0]}: --list shows what it measures.", code=2)
+        check_options(bench, [*options, *(["minutes"] if minutes else [])])
         order = order_of(bench, subject, count or minutes, seed, results, is_small=small)
         run_bench(replace(order, options=options))
         return
@@ -85,6 +82,13 @@ def known(name: str) -> Bench:
     if found is None:
         raise CommandError(f"There is no bench '{name}': scripts/bench --list names them.", code=2)
     return found
+
+
+def check_options(bench: Bench, given: Sequence[str]) -> None:
+    """Refuse options that are another bench's. A bench that counts minutes takes --minutes as --count."""
+    for option in given:
+        if option not in (*bench.options, bench.unit):
+            raise CommandError(f"'{bench.name}' takes no --{option}: --list shows what it measures.", code=2)
 
 
 def order_of(bench: Bench, subject: str, count: int, seed: int, results: Path, *, is_small: bool) -> Order:

@@ -284,8 +284,9 @@ def effects(found: Evidence) -> list[Effect]:
 
 
 def _longest(times: Sequence[tuple[float, float]], begin: float, until: float) -> float:
-    """Return how long the longest of the times lasted that began or ended between two moments."""
-    return max((after - before for before, after in times if before <= until and after >= begin), default=0.0)
+    """Return how long the longest of the times lasted whose middle is between two moments."""
+    within = (after - before for before, after in times if begin <= (before + after) / 2 <= until)
+    return max(within, default=0.0)
 
 
 def starts(found: Evidence) -> Counter[str]:

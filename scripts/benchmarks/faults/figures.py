@@ -19,7 +19,7 @@ import aiohttp
 
 from scripts.benchmarks.calls.programs import resident_megabytes
 from scripts.benchmarks.faults.auditor import Effect, Finding, audit, effects, starts
-from scripts.benchmarks.faults.catalogue import LAUNCHES, Stroke, faults_for
+from scripts.benchmarks.faults.catalogue import LAUNCHES, Fault, Stroke, faults_for
 from scripts.benchmarks.faults.evidence import Evidence, read_evidence
 from scripts.benchmarks.faults.plan import FaultPlan
 from scripts.benchmarks.faults.site import FaultSite, fault_site, noted, start_callers
@@ -28,8 +28,6 @@ from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import SECONDS, Table, percentile
 
 SAMPLE_SECONDS: Final = 5.0
-SHORTEST_SECONDS: Final = 5.0
-"""Of a fault."""
 FINISH_SECONDS: Final = 20.0
 REST_SECONDS: Final = 240.0
 """Longer than the slowest end: silence, grace period, and force half a minute later."""
@@ -72,15 +70,13 @@ async def _strike(site: FaultSite, doing: Any) -> None:
     kinds = faults_for(plan.replicas, plan.only)
     loop = asyncio.get_running_loop()
     end = loop.time() + plan.seconds
-    deck: list[Any] = []
+    deck: list[Fault] = []
     await asyncio.sleep(min(20.0, plan.seconds / 10))
-    while True:
-        deck = deck or rng.sample(kinds, len(kinds))
-        fault = deck.pop()
-        if loop.time() + fault.seconds > end:
-            if loop.time() + SHORTEST_SECONDS > end:
-                break
-            continue
+    while fitting := [each for each in kinds if loop.time() + each.seconds <= end]:
+        if not any(each in fitting for each in deck):
+            deck = rng.sample(kinds, len(kinds))
+        fault = next(each for each in deck if each in fitting)
+        deck.remove(fault)
         doing(f"{round(end - loop.time())} s remain: {fault.name}")
         with noted(site.log, fault.name):
             try:
@@ -119,7 +115,7 @@ async def _until_rest(site: FaultSite, doing: Any) -> dict[str, Any]:
         left = await _left(site)
         if left["is_at_rest"] or loop.time() > deadline:
             return left
-        doing(f"{left['unrecorded']} sessions to be recorded, {len(left['pods'])} pods run")
+        doing(f"left: {left['unrecorded']} unrecorded, {len(left['pods'])} pods, {len(left['rooms'])} rooms")
         await asyncio.sleep(3)
 
 

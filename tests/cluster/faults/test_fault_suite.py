@@ -13,7 +13,7 @@ from scripts.benchmarks.faults.auditor import audit
 from scripts.benchmarks.faults.figures import play
 from scripts.benchmarks.faults.plan import FaultPlan
 
-REPLICAS = 1
+REPLICAS = 2
 MOST_SHOWN = 20
 
 

@@ -223,6 +223,21 @@ async def test_what_was_frozen_comes_when_it_is_thawed(
         assert (await next_event(watch))["object"]["metadata"]["name"] == "one"
 
 
+async def test_a_watch_that_was_silenced_stays_so_and_open_while_others_hear(
+    proxy: FaultProxy, client: aiohttp.ClientSession, plane: ControlPlane, secrets: str
+) -> None:
+    async with open_watch(client, secrets) as silent:
+        proxy.silence_watches()
+        async with open_watch(client, secrets) as watch:
+            await plane.api("POST", secrets, named("one"))
+
+            assert (await next_event(watch))["object"]["metadata"]["name"] == "one"
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(LONG):
+                    await silent.content.readline()
+            assert proxy.watches("secrets") == 2
+
+
 async def test_nobody_listens_while_it_is_down(
     proxy: FaultProxy, client: aiohttp.ClientSession, secrets: str
 ) -> None:
