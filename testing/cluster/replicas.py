@@ -217,7 +217,8 @@ def replica_process(
 @asynccontextmanager
 async def two_replicas(plane: ControlPlane, namespace: str) -> AsyncIterator[Replicas]:
     """Two replicas that are ready, of which `cuttable` leads."""
-    await plane.kubectl("apply", f"--namespace={namespace}", f"--filename={BASE / 'agents.yaml'}")
+    for file in ("agents.yaml", "lease.yaml"):
+        await plane.kubectl("apply", f"--namespace={namespace}", f"--filename={BASE / file}")
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="podline-replicas-")))
         proxy = await stack.enter_async_context(FaultProxy(plane))
