@@ -55,6 +55,7 @@ class Replica:
     """Runs the supervisor while it leads. Await `run` for as long as requests are served.
 
     Attributes:
+        metrics: of take-overs.
         started: set once requests can be taken, to be served here or passed on.
     """
 
@@ -83,7 +84,7 @@ class Replica:
         self._leadership = leadership
         self._why_unfit = why_unfit
         self._link = link
-        self._metrics = metrics
+        self.metrics = metrics
         self._clock = clock
         self._supervising: asyncio.Task[None] | None = None
         self._has_settled = False
@@ -189,7 +190,7 @@ class Replica:
     async def _lead(self, takeover: Takeover) -> None:
         began = self._clock.monotonic()
         self._supervisor.is_draining = takeover.is_draining
-        self._metrics.took_over(takeover.cause)
+        self.metrics.took_over(takeover.cause)
         await self._supervisor.started.wait()
         await self._settle(began)
         await self._watch_for_stalls()
@@ -216,7 +217,7 @@ class Replica:
         self._has_settled = True
         self._changed.wake()
         self.started.set()
-        self._metrics.served_after(self._clock.monotonic() - began)
+        self.metrics.served_after(self._clock.monotonic() - began)
 
     async def _watch_for_stalls(self) -> None:
         """Excuse the silence of bots that can't report while this leader can't renew its Lease."""

@@ -11,12 +11,15 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from controller.core.leadership import SoleController, TakeoverCause
 from controller.core.primitives.clock import system_clock
 from controller.observe.prices import read_prices
+from controller.observe.replica_metrics import ProxyOutcome
 from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api
 from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
+from controller.web.services import Services
 from testing.builds.prometheus import program
 from testing.fakes.controllers.served import Controller, serve_controller
 from testing.fakes.kubernetes.api_server import serve_api
@@ -92,6 +95,23 @@ async def cluster_beside(controller: Controller, directory: Path) -> AsyncIterat
             await asyncio.wait([following])
 
 
+class Renewed(SoleController):
+    """Leads, as if by a Lease."""
+
+    renewal_age = 0.5
+
+
+def act_as_a_replica(controller: Controller) -> None:
+    """Count a take-over, and one request of each outcome that was passed on."""
+    app = controller.server.config.app
+    assert isinstance(app, FastAPI)
+    services: Services = app.state.services
+    services.replica.metrics.took_over(TakeoverCause.EXPIRY)
+    services.replica.metrics.served_after(0.2)
+    for outcome in ProxyOutcome:
+        services.proxied.proxied(outcome)
+
+
 async def _watch(runtime: KubernetesRuntime) -> None:
     async for _ in runtime.watch():
         pass
@@ -108,13 +128,16 @@ async def test_each_panel_has_data_and_alerts_tell_what_happened(tmp_path: Path)
     (tmp_path / "prices.toml").write_text(PRICES, encoding="utf-8")
     prices = read_prices(tmp_path / "prices.toml")
     async with (
-        serve_controller(tmp_path, command=TALKER, prices=prices, capacity=AT_ONCE) as controller,
+        serve_controller(
+            tmp_path, command=TALKER, prices=prices, capacity=AT_ONCE, leadership=Renewed()
+        ) as controller,
         cluster_beside(controller, tmp_path) as cluster,
         prometheus(tmp_path, str(controller.client.base_url.netloc.decode())) as seen,
     ):
         await seen.until("podline_ready")
         await cluster.launch(made.launch())
         await hold_calls(controller)
+        act_as_a_replica(controller)
         await cluster.launch(made.launch())
         await seen.until(f"sum(podline_session_ends_total) == {len(FATES)}")
         for alert in FIRING:

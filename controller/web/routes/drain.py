@@ -20,8 +20,8 @@ class SetDrain(Strict):
     """Whether sessions may be started."""
 
     draining: bool
-    """Whether the controller refuses to start sessions. With replicas, the next leader keeps to it; a
-    controller that is the only one forgets it when it ends."""
+    """Whether sessions are refused. In a cluster the next leader keeps to it; elsewhere it is forgotten when
+    the controller ends."""
 
 
 class DrainState(Documented):

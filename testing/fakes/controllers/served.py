@@ -15,6 +15,7 @@ import httpx
 from controller.agents.files import AgentFiles
 from controller.composition import compose
 from controller.core.agents import AgentVersion
+from controller.core.leadership import Leadership
 from controller.core.primitives.clock import system_clock
 from controller.core.tokens import Signer
 from controller.observe.prices import PriceList
@@ -118,6 +119,7 @@ async def serve_controller(
     identities: Identities | None = None,
     limits: HttpLimits | None = None,
     agents: AgentFiles | None = None,
+    leadership: Leadership | None = None,
     **settings: Any,
 ) -> AsyncIterator[Controller]:
     """Serve a controller whose bots behave as the words say; see testing/fakes/bots/bot.py."""
@@ -136,6 +138,7 @@ async def serve_controller(
         identities=identities,
         limits=limits,
         agents=agents,
+        leadership=leadership,
     )
     serving = await started(server)
     async with httpx.AsyncClient(
@@ -161,6 +164,7 @@ def make_server(
     identities: Identities | None = None,
     limits: HttpLimits | None = None,
     agents: AgentFiles | None = None,
+    leadership: Leadership | None = None,
 ) -> Server:
     """Put a controller together as `podline serve` does, with the fake bot."""
     clock = system_clock()
@@ -181,6 +185,7 @@ def make_server(
         keys = read_keys(settings.access.keys_file)
     parts = fake_parts(
         agents=agents,
+        leadership=leadership,
         runtime=runtime,
         rooms=rooms,
         signer=signer,
