@@ -109,7 +109,7 @@ class FakeRooms:
 
     def __init__(self) -> None:
         self.closed: list[str] = []
-        self.sweeps = 0
+        self.times_swept = 0
         self.is_closed = False
         self.refusal: ControllerError | None = None
         self.busy: RoomLoad | None = None
@@ -141,7 +141,7 @@ class FakeRooms:
         self.closed.append(session.room_url or "")
 
     async def sweep(self, live: Collection[str]) -> int:  # noqa: ARG002
-        self.sweeps += 1
+        self.times_swept += 1
         return 0
 
     def load(self, rooms: int) -> RoomLoad | None:

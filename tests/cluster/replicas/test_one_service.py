@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from testing.cluster.faults import ProxiedRequest, ProxyFault, ResetAfter
+from testing.cluster.faults import Delay, ProxiedRequest, ProxyFault, ResetAfter
 from testing.cluster.replicas import Replica, Replicas, speak_to
 from testing.cluster.site import PlayedBot
 from testing.fakes.controllers.served import PATIENCE_SECONDS
@@ -28,6 +28,10 @@ def writes(replicas: Replicas) -> int:
         for (method, resource, _), count in replicas.proxy.counts.items()
         if method != "GET" and resource != "leases"
     )
+
+
+def is_new_job(asked: ProxiedRequest) -> bool:
+    return asked.method == "POST" and asked.resource == "jobs" and "dryRun" not in asked.query
 
 
 async def until_ended(at: Replica, session_id: str) -> dict[str, Any]:
@@ -106,10 +110,7 @@ async def test_a_start_whose_answer_was_lost_finds_its_session_at_the_other_repl
 ) -> None:
     follower = await replicas.led_by(replicas.cuttable)
 
-    def is_job(asked: ProxiedRequest) -> bool:
-        return asked.method == "POST" and asked.resource == "jobs" and "dryRun" not in asked.query
-
-    replicas.proxy.faults.append(fault := ProxyFault(ResetAfter(), is_job, count=1))
+    replicas.proxy.faults.append(fault := ProxyFault(ResetAfter(), is_new_job, count=1))
     lost = asyncio.create_task(replicas.cuttable.post("lost"))
     await replicas.proxy.until(lambda: fault.hits == 1)
     again = await follower.post("lost")
@@ -226,6 +227,23 @@ async def test_that_no_sessions_are_started_outlasts_a_hand_over(replicas: Repli
 
     assert drained["draining"] is True
     assert refused.status_code == 503
+
+
+async def test_starts_that_are_under_way_or_arrive_while_the_leader_leaves_are_answered(
+    replicas: Replicas,
+) -> None:
+    leader = replicas.cuttable
+    follower = await replicas.led_by(leader)
+    replicas.proxy.faults.append(fault := ProxyFault(Delay(1.0), is_new_job, count=1))
+    under_way = asyncio.create_task(follower.post("under-way"))
+    await replicas.proxy.until(lambda: fault.hits == 1)
+    ending = asyncio.create_task(leader.end(signal.SIGTERM))
+    arriving = [asyncio.create_task(follower.post(f"arriving-{number}")) for number in range(5)]
+    answers = await asyncio.gather(under_way, *arriving)
+    replicas.proxy.faults.clear()
+
+    assert await ending == 0
+    assert [each.status_code for each in answers] == [201] * len(answers), [each.text for each in answers]
 
 
 async def test_a_batch_that_two_leaders_get_counts_once(replicas: Replicas) -> None:

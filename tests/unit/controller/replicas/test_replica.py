@@ -245,12 +245,12 @@ async def test_a_bot_that_stays_silent_after_that_is_stopped() -> None:
 async def test_a_leader_that_can_not_renew_sweeps_up_no_rooms_that_may_be_another_ones() -> None:
     async with standing() as stand:
         await stand.leads()
-        await stand.until(lambda: stand.rooms.sweeps)
+        await stand.until(lambda: stand.rooms.times_swept)
         stand.leadership.lapses()
-        swept = stand.rooms.sweeps
+        swept = stand.rooms.times_swept
         await passes(5 * SWEEP_SECONDS)
 
-        assert stand.rooms.sweeps == swept
+        assert stand.rooms.times_swept == swept
 
 
 @at_once
