@@ -1,4 +1,7 @@
-"""Callers and bots get the same at either replica, and none of them notices that a leader leaves or dies."""
+"""Callers and bots get the same at either replica, and none of them notices that a leader leaves or dies.
+
+Each test begins with the leader that the one before it leaves behind: to change it takes seconds.
+"""
 
 from __future__ import annotations
 
@@ -216,19 +219,6 @@ async def test_nobody_sees_an_error_while_the_leader_hands_over(replicas: Replic
     assert (ended["reason"], ended["usage"]["turns"]) == ("caller_left", bot.turns)
 
 
-async def test_that_no_sessions_are_started_outlasts_a_hand_over(replicas: Replicas) -> None:
-    leader = replicas.cuttable
-    follower = await replicas.led_by(leader)
-    await follower.client.put("/v1/drain", json={"draining": True})
-    await leader.end(signal.SIGTERM)
-    drained = (await follower.client.get("/v1/drain")).json()
-    refused = await follower.post("while-draining")
-    await follower.client.put("/v1/drain", json={"draining": False})
-
-    assert drained["draining"] is True
-    assert refused.status_code == 503
-
-
 async def test_starts_that_are_under_way_or_arrive_while_the_leader_leaves_are_answered(
     replicas: Replicas,
 ) -> None:
@@ -244,6 +234,19 @@ async def test_starts_that_are_under_way_or_arrive_while_the_leader_leaves_are_a
 
     assert await ending == 0
     assert [each.status_code for each in answers] == [201] * len(answers), [each.text for each in answers]
+
+
+async def test_that_no_sessions_are_started_outlasts_a_hand_over(replicas: Replicas) -> None:
+    leader = replicas.other
+    follower = await replicas.led_by(leader)
+    await follower.client.put("/v1/drain", json={"draining": True})
+    await leader.end(signal.SIGTERM)
+    drained = (await follower.client.get("/v1/drain")).json()
+    refused = await follower.post("while-draining")
+    await follower.client.put("/v1/drain", json={"draining": False})
+
+    assert drained["draining"] is True
+    assert refused.status_code == 503
 
 
 async def test_a_batch_that_two_leaders_get_counts_once(replicas: Replicas) -> None:
@@ -279,28 +282,6 @@ async def test_a_former_leader_passes_requests_on_until_it_exits(replicas: Repli
     assert await follower.leads()
 
 
-async def test_requests_that_come_while_nobody_leads_are_answered_after_the_take_over(
-    replicas: Replicas,
-) -> None:
-    leader = replicas.cuttable
-    follower = await replicas.led_by(leader)
-    bot = await replicas.live(follower, "killed")
-    await leader.end(signal.SIGKILL)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        started, read, reported, stopped = await asyncio.gather(
-            follower.post("meanwhile"),
-            follower.read("killed"),
-            bot.report(),
-            follower.client.delete("/v1/sessions/killed"),
-        )
-
-    assert started.status_code == 201
-    assert read["phase"] in ("live", "stopping")
-    assert reported.status_code == 200
-    assert stopped.status_code == 202
-    assert await follower.leads()
-
-
 async def test_a_leader_that_is_cut_from_the_api_server_makes_way(replicas: Replicas) -> None:
     leader = replicas.cuttable
     follower = await replicas.led_by(leader)
@@ -320,9 +301,31 @@ async def test_a_leader_that_is_cut_from_the_api_server_makes_way(replicas: Repl
     assert writes(replicas) == before
 
 
+async def test_requests_that_come_while_nobody_leads_are_answered_after_the_take_over(
+    replicas: Replicas,
+) -> None:
+    leader = replicas.other
+    follower = await replicas.led_by(leader)
+    bot = await replicas.live(follower, "killed")
+    await leader.end(signal.SIGKILL)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        started, read, reported, stopped = await asyncio.gather(
+            follower.post("meanwhile"),
+            follower.read("killed"),
+            bot.report(),
+            follower.client.delete("/v1/sessions/killed"),
+        )
+
+    assert started.status_code == 201
+    assert read["phase"] in ("live", "stopping")
+    assert reported.status_code == 200
+    assert stopped.status_code == 202
+    assert await follower.leads()
+
+
 async def test_sessions_are_known_after_both_were_restarted(replicas: Replicas) -> None:
-    await replicas.led_by(replicas.other)
-    bot = await replicas.live(replicas.other, "kept")
+    await replicas.led_by(replicas.cuttable)
+    bot = await replicas.live(replicas.cuttable, "kept")
     await asyncio.gather(*(each.end(signal.SIGTERM) for each in replicas.both))
     await asyncio.gather(*(each.start() for each in replicas.both))
     reported = await bot.report()
