@@ -1,4 +1,7 @@
-"""Callers and bots get the same at either replica, and none of them notices that a leader leaves or dies."""
+"""Callers and bots get the same at either replica, and none of them notices that a leader leaves or dies.
+
+Each test begins with the leader that the one before it leaves behind: to change it takes seconds.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from testing.cluster.faults import ProxiedRequest, ProxyFault, ResetAfter
+from testing.cluster.faults import Delay, ProxiedRequest, ProxyFault, ResetAfter
 from testing.cluster.replicas import Replica, Replicas, speak_to
 from testing.cluster.site import PlayedBot
 from testing.fakes.controllers.served import PATIENCE_SECONDS
@@ -28,6 +31,10 @@ def writes(replicas: Replicas) -> int:
         for (method, resource, _), count in replicas.proxy.counts.items()
         if method != "GET" and resource != "leases"
     )
+
+
+def is_new_job(asked: ProxiedRequest) -> bool:
+    return asked.method == "POST" and asked.resource == "jobs" and "dryRun" not in asked.query
 
 
 async def until_ended(at: Replica, session_id: str) -> dict[str, Any]:
@@ -106,10 +113,7 @@ async def test_a_start_whose_answer_was_lost_finds_its_session_at_the_other_repl
 ) -> None:
     follower = await replicas.led_by(replicas.cuttable)
 
-    def is_job(asked: ProxiedRequest) -> bool:
-        return asked.method == "POST" and asked.resource == "jobs" and "dryRun" not in asked.query
-
-    replicas.proxy.faults.append(fault := ProxyFault(ResetAfter(), is_job, count=1))
+    replicas.proxy.faults.append(fault := ProxyFault(ResetAfter(), is_new_job, count=1))
     lost = asyncio.create_task(replicas.cuttable.post("lost"))
     await replicas.proxy.until(lambda: fault.hits == 1)
     again = await follower.post("lost")
@@ -215,8 +219,25 @@ async def test_nobody_sees_an_error_while_the_leader_hands_over(replicas: Replic
     assert (ended["reason"], ended["usage"]["turns"]) == ("caller_left", bot.turns)
 
 
-async def test_that_no_sessions_are_started_outlasts_a_hand_over(replicas: Replicas) -> None:
+async def test_starts_that_are_under_way_or_arrive_while_the_leader_leaves_are_answered(
+    replicas: Replicas,
+) -> None:
     leader = replicas.cuttable
+    follower = await replicas.led_by(leader)
+    replicas.proxy.faults.append(fault := ProxyFault(Delay(1.0), is_new_job, count=1))
+    under_way = asyncio.create_task(follower.post("under-way"))
+    await replicas.proxy.until(lambda: fault.hits == 1)
+    ending = asyncio.create_task(leader.end(signal.SIGTERM))
+    arriving = [asyncio.create_task(follower.post(f"arriving-{number}")) for number in range(5)]
+    answers = await asyncio.gather(under_way, *arriving)
+    replicas.proxy.faults.clear()
+
+    assert await ending == 0
+    assert [each.status_code for each in answers] == [201] * len(answers), [each.text for each in answers]
+
+
+async def test_that_no_sessions_are_started_outlasts_a_hand_over(replicas: Replicas) -> None:
+    leader = replicas.other
     follower = await replicas.led_by(leader)
     await follower.client.put("/v1/drain", json={"draining": True})
     await leader.end(signal.SIGTERM)
@@ -261,28 +282,6 @@ async def test_a_former_leader_passes_requests_on_until_it_exits(replicas: Repli
     assert await follower.leads()
 
 
-async def test_requests_that_come_while_nobody_leads_are_answered_after_the_take_over(
-    replicas: Replicas,
-) -> None:
-    leader = replicas.cuttable
-    follower = await replicas.led_by(leader)
-    bot = await replicas.live(follower, "killed")
-    await leader.end(signal.SIGKILL)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        started, read, reported, stopped = await asyncio.gather(
-            follower.post("meanwhile"),
-            follower.read("killed"),
-            bot.report(),
-            follower.client.delete("/v1/sessions/killed"),
-        )
-
-    assert started.status_code == 201
-    assert read["phase"] in ("live", "stopping")
-    assert reported.status_code == 200
-    assert stopped.status_code == 202
-    assert await follower.leads()
-
-
 async def test_a_leader_that_is_cut_from_the_api_server_makes_way(replicas: Replicas) -> None:
     leader = replicas.cuttable
     follower = await replicas.led_by(leader)
@@ -302,9 +301,31 @@ async def test_a_leader_that_is_cut_from_the_api_server_makes_way(replicas: Repl
     assert writes(replicas) == before
 
 
+async def test_requests_that_come_while_nobody_leads_are_answered_after_the_take_over(
+    replicas: Replicas,
+) -> None:
+    leader = replicas.other
+    follower = await replicas.led_by(leader)
+    bot = await replicas.live(follower, "killed")
+    await leader.end(signal.SIGKILL)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        started, read, reported, stopped = await asyncio.gather(
+            follower.post("meanwhile"),
+            follower.read("killed"),
+            bot.report(),
+            follower.client.delete("/v1/sessions/killed"),
+        )
+
+    assert started.status_code == 201
+    assert read["phase"] in ("live", "stopping")
+    assert reported.status_code == 200
+    assert stopped.status_code == 202
+    assert await follower.leads()
+
+
 async def test_sessions_are_known_after_both_were_restarted(replicas: Replicas) -> None:
-    await replicas.led_by(replicas.other)
-    bot = await replicas.live(replicas.other, "kept")
+    await replicas.led_by(replicas.cuttable)
+    bot = await replicas.live(replicas.cuttable, "kept")
     await asyncio.gather(*(each.end(signal.SIGTERM) for each in replicas.both))
     await asyncio.gather(*(each.start() for each in replicas.both))
     reported = await bot.report()
