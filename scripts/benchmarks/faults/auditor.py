@@ -22,6 +22,9 @@ from scripts.benchmarks.faults.evidence import (
 SILENCE_SECONDS: Final = 15.0
 """A bot that heard nothing for so long may have been taken for dead. The limit is 20 s, on the other side."""
 
+LATE_SECONDS: Final = 55.0
+"""A bot whose container started so late may have been given up: the suite allows a start 60 s."""
+
 NEVER_STARTED: Final = frozenset(
     {"start_timeout", "unschedulable", "launch_failed", "image_pull", "vanished", "stopped", "evicted"}
 )
@@ -151,7 +154,7 @@ def true_reasons(
         true |= {"node_lost", "unresponsive", "evicted"}
     if bot.end.get("silence", 0) >= SILENCE_SECONDS:
         true.add("unresponsive")
-    if bot.acks == 0:
+    if bot.acks == 0 or bot.started - job.created >= LATE_SECONDS:
         true.add("start_timeout")
     match bot.kind:
         case "killed":

@@ -317,6 +317,18 @@ def test_what_happened_is_a_true_reason(reason: str, what: Callable[[Run], None]
     assert found_in(run, tmp_path) == []
 
 
+def test_a_start_timeout_is_true_only_of_a_bot_that_started_late(tmp_path: Path) -> None:
+    for started, expected in ((2.0, [("reason", "s")]), (58.0, [])):
+        run = a_clean_run()
+        run.audit.pop()
+        run.bots = []
+        run.bot(started, "started")
+        run.bot(started + 1, "acked", seq=1, usage=USED)
+        run.bot_ends(started + 4, reason="terminated")
+        run.job(70, "patch", OTHER, reason="start_timeout")
+        assert found_in(run, tmp_path) == expected
+
+
 def test_a_killed_bots_last_batch_may_be_lost_or_recorded(tmp_path: Path) -> None:
     for recorded in ([2, 600, 40], USED):
         run = a_clean_run()
