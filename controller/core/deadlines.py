@@ -22,11 +22,20 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The state of one launch right now. Times are how many seconds ago; None if it hasn't happened."""
+    """The state of one launch right now. Times are how many seconds ago; None if it hasn't happened.
+
+    Attributes:
+        phase: of its session.
+        launched: its bot.
+        heard: its bot, or the controller began to listen after that.
+        listening: the controller began to listen for reports.
+        max_duration: of its session, in seconds.
+    """
 
     phase: Phase
     launched: float | None
     heard: float | None
+    listening: float
     max_duration: float
 
 
@@ -37,7 +46,9 @@ def overdue(standing: Standing, limits: Limits) -> Reason | None:
     if standing.launched > limits.backstop(standing.max_duration):
         return Reason.MAX_DURATION
     if standing.phase is Phase.STARTING and standing.launched > limits.start_timeout:
-        return Reason.START_TIMEOUT
+        # A bot that joined while nobody listened reports that soon.
+        could_report = standing.listening >= min(standing.launched, limits.silence)
+        return Reason.START_TIMEOUT if could_report else None
     if is_silent(standing, limits):
         return Reason.UNRESPONSIVE
     return None
@@ -64,7 +75,11 @@ def is_silent(standing: Standing, limits: Limits) -> bool:
 
 
 def fault_is_ours(standings: list[Standing], limits: Limits) -> bool:
-    """Return whether so many bots fell silent at once that the controller itself must be the cause."""
-    heard_before = [each for each in standings if each.heard is not None]
-    silent = [each for each in heard_before if is_silent(each, limits)]
-    return len(silent) >= 3 and 2 * len(silent) > len(heard_before)
+    """Return whether so many bots are silent at once that the controller itself must be the cause.
+
+    They fell silent at the same moment, but reported last at different ones. So those count too that have
+    been silent for half as long as is allowed, which is longer than between two reports.
+    """
+    heard = [each.heard for each in standings if each.heard is not None]
+    silent = [seconds for seconds in heard if seconds > limits.silence / 2]
+    return len(silent) >= 3 and 2 * len(silent) > len(heard)

@@ -86,7 +86,10 @@ def _blocker(_: Ending | None, exit_: Exit) -> Ending | None:
 
 
 def _concluded_intent(intent: Ending | None, _: Exit) -> Ending | None:
-    """Return why we asked the bot to leave, even if we only concluded it from silence."""
+    """Return why we asked the bot to leave, even if we only concluded it from silence.
+
+    A bot that was silent to us may have ended for a reason of its own, of which no watch told us.
+    """
     return intent
 
 
@@ -152,8 +155,8 @@ _PRECEDENCE: Final[tuple[Callable[[Ending | None, Exit], Ending | None], ...]] =
     _process_failure,
     _disruption,
     _blocker,
-    _concluded_intent,
     _final_report,
+    _concluded_intent,
     # Above the exit status: a bot whose Job was stopped exits with whatever status SIGTERM caused.
     _launch_end,
     _exit_status,

@@ -56,6 +56,7 @@ class Replica:
 
     Attributes:
         metrics: of take-overs.
+        was_replaced: another replica leads instead of this one, which is of no use any more.
         started: set once requests can be taken, to be served here or passed on.
     """
 
@@ -79,6 +80,7 @@ class Replica:
             metrics: of take-overs.
             clock: measures them.
         """
+        self.was_replaced = False
         self.started = asyncio.Event()
         self._supervisor = supervisor
         self._leadership = leadership
@@ -202,8 +204,7 @@ class Replica:
 
     async def _take_part(self) -> None:
         await self._leadership.run()
-        # Another controller leads now.
-        self._is_over = True
+        self.was_replaced = self._is_over = True
         if self._supervising is not None:
             self._supervising.cancel()
 

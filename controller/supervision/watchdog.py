@@ -40,7 +40,7 @@ class Watchdog:
         self._listening_since = clock.monotonic()
 
     async def run(self) -> None:
-        last = self._clock.monotonic()
+        self._listening_since = last = self._clock.monotonic()
         while True:
             await asyncio.sleep(TICK_SECONDS)
             now = self._clock.monotonic()
@@ -67,6 +67,8 @@ class Watchdog:
         if any(reason is Reason.UNRESPONSIVE for _, reason in late):
             standings = [self._standing(record, now) for record in self._registry.running()]
             if fault_is_ours(standings, self._limits):
+                # Those that come back later than the first get their time too.
+                self._listening_since = now
                 late = [(record, reason) for record, reason in late if reason is not Reason.UNRESPONSIVE]
         for record, reason in late:
             await self._stop(record, ending_for(reason))
@@ -77,6 +79,7 @@ class Watchdog:
             phase=record.session.phase,
             launched=None if record.launched_at is None else now - record.launched_at,
             heard=None if heard is None else now - max(heard, self._listening_since),
+            listening=now - self._listening_since,
             max_duration=record.session.max_duration_seconds,
         )
 

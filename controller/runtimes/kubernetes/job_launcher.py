@@ -15,7 +15,7 @@ from controller.core.runtime import Launch
 from controller.core.tracing import Tracing
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
-from controller.runtimes.kubernetes.client.objects import Job
+from controller.runtimes.kubernetes.client.objects import Job, launch_of
 from controller.runtimes.kubernetes.exit_evidence import has_ended
 from controller.runtimes.kubernetes.job.manifests import session_secret
 from controller.runtimes.kubernetes.job.records import is_accounted, is_recorded
@@ -70,7 +70,7 @@ class JobLauncher:
         try:
             with self._tracing.step("create Secret"):
                 async with asyncio.timeout(LAUNCH_SECONDS):
-                    await self._secret(launch, job)
+                    await self._secret(launch, job, is_first=is_new)
         except TimeoutError:
             raise UnknownOutcome from None
         except (RuntimeUnavailable, SessionConflict):
@@ -89,6 +89,10 @@ class JobLauncher:
                 return await attempt.until_settled(), True
             except ApiRefused as error:
                 if not error.is_taken:
+                    # A quota is checked before the name: the Job may be there, launched by another leader.
+                    found = await clearing.or_unknown() if error.is_quota else None
+                    if found is not None and launch_of(found.metadata) == launch.session.launch_id:
+                        return found, attempt.is_uncertain
                     if attempt.is_uncertain:
                         # An earlier attempt may have succeeded and be the cause itself: it filled a quota.
                         raise UnknownOutcome(str(error)) from error
@@ -125,14 +129,19 @@ class JobLauncher:
         is_done = (has_ended(job) and is_accounted(job)) or self._is_abandoned(launch_id or "")
         return launch_id is None or not is_of_session or not is_done
 
-    async def _secret(self, launch: Launch, job: Job) -> None:
-        """Create the bot's Secret. Its name belongs to this launch alone, so one that exists is its own."""
+    async def _secret(self, launch: Launch, job: Job, *, is_first: bool) -> None:
+        """Create the bot's Secret. Its name belongs to this launch alone, so one that exists is its own.
+
+        A quota says nothing of whether it exists, unless this is the first attempt.
+        """
         manifest = session_secret(launch, job.metadata.uid)
         may_only_look = launch.secrets is None
         attempt = _Attempt(lambda: self._client.create_secret(manifest, dry_run=may_only_look), self._rng)
         try:
             await attempt.until_settled()
         except ApiRefused as error:
+            if error.is_quota and not is_first:
+                raise UnknownOutcome(str(error)) from error
             if not error.is_taken:
                 raise RuntimeUnavailable(f"The bot's Secret could not be created. {error}") from error
         except _NotSettled as pending:

@@ -89,8 +89,8 @@ class Server(uvicorn.Server):
 
     @property
     def has_failed(self) -> bool:
-        """Whether it ended or never started because its supervisor failed, or another controller leads."""
-        return self._has_failed or not self.started
+        """Whether it ended or never started because its supervisor failed. One that was replaced has not."""
+        return (self._has_failed and not self._replica.was_replaced) or not self.started
 
     @property
     def settings(self) -> Settings:

@@ -14,6 +14,9 @@ from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Na
 
 T = TypeVar("T", bound=Named)
 
+KEEP_GONE_SECONDS: Final = 60.0
+"""Several times as long as it takes to replace a leader."""
+
 _AT_ONE_TIME: Final = 50
 """How many kept objects are read before other tasks get a turn."""
 
@@ -21,12 +24,14 @@ _AT_ONE_TIME: Final = 50
 class WatchCache(Generic[T]):
     """Follows a watch while `run` is awaited. Its one reader begins with everything that exists.
 
-    Of each object its last state is kept, in the order of these, and only until they are read.
+    Of each object its last state is kept, in the order of these, and only until they are read. What is gone
+    is kept for a while too: whoever takes over learns from it how a bot ended while nobody led.
     """
 
     def __init__(self, watch: Watch[T]) -> None:
         self._watch = watch
         self._objects: dict[tuple[str, str], T] = {}
+        self._gone: deque[tuple[float, Gone[T]]] = deque()
         self._is_read = False
         self._unread: deque[Change[T]] = deque()
         self._arrived = Flag()
@@ -53,6 +58,11 @@ class WatchCache(Generic[T]):
             self._unread.appendleft(Listed())
         self._unread.extendleft(Seen(each) for each in reversed(kept.values()))
         kept.clear()
+        for _, gone in reversed(self._gone):
+            self._unread.appendleft(gone)
+            if gone.object is not None:
+                self._unread.appendleft(Seen(gone.object))
+        self._gone.clear()
         number = 0
         while True:
             while self._unread:
@@ -68,7 +78,14 @@ class WatchCache(Generic[T]):
                 key = launch_of(item.metadata), item.metadata.name
                 self._objects.pop(key, None)
                 self._objects[key] = item
-            case Gone(launch_id=launch_id, name=name):
-                self._objects.pop((launch_id, name), None)
+            case Gone(launch_id=launch_id, name=name, object=item):
+                last = self._objects.pop((launch_id, name), None)
+                self._bury(Gone(launch_id, name, item or last))
             case Listed():
                 pass
+
+    def _bury(self, gone: Gone[T]) -> None:
+        now = asyncio.get_running_loop().time()
+        self._gone.append((now, gone))
+        while now - self._gone[0][0] > KEEP_GONE_SECONDS:
+            self._gone.popleft()

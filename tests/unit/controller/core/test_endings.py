@@ -35,6 +35,9 @@ def seen(**facts: Any) -> Exit:
         (STOP, seen(exit_code=0, final_report=report("caller_left")), Reason.STOPPED),
         (STOP, seen(process_failure=ending_for(Reason.OUT_OF_MEMORY), exit_code=137), Reason.STOPPED),
         (ending_for(Reason.UNRESPONSIVE), seen(signal=9), Reason.UNRESPONSIVE),
+        # Except for one that we only concluded, while the bot knew better.
+        (ending_for(Reason.UNRESPONSIVE), seen(final_report=report("caller_left")), Reason.CALLER_LEFT),
+        (ending_for(Reason.UNRESPONSIVE), seen(final_report=report("terminated")), Reason.UNRESPONSIVE),
         (ending_for(Reason.MAX_DURATION), seen(final_report=report("terminated")), Reason.MAX_DURATION),
         # Then what kernel and cluster did.
         (

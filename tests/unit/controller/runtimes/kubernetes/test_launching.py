@@ -128,12 +128,26 @@ async def test_a_quota_that_is_used_up_refuses_the_launch() -> None:
 
 
 @at_once_with_sockets
-async def test_a_quota_that_our_own_attempt_may_have_filled_leaves_it_unknown() -> None:
+async def test_a_quota_that_our_own_attempt_has_filled_hides_no_job() -> None:
     async with launching() as site:
         site.server.misbehave("reset_after", path="/jobs")
         site.server.misbehave("refuse", path="/jobs", status=403, message="exceeded quota: bots")
+        await site.launch()
+
+        assert len(site.jobs) == len(site.secrets) == 1
+
+
+@at_once_with_sockets
+async def test_a_launch_that_is_made_again_while_the_quota_is_used_up_leaves_its_bot_alone() -> None:
+    async with launching() as site:
+        await site.launch()
+        site.server.misbehave(
+            "refuse", method="POST", times=2, status=403, message="exceeded quota: bots, used: pods=20"
+        )
         with pytest.raises(UnknownOutcome):
             await site.launch()
+
+        assert len(site.jobs) == len(site.secrets) == 1
 
 
 @pytest.mark.parametrize("kind", ["jobs", "secrets"])

@@ -129,14 +129,24 @@ def test_a_reader_learns_that_a_list_is_complete_only_after_what_it_contains(
 
     assert bool(listed) == any(isinstance(change, Listed) for change in changes)
     if any(isinstance(change, Listed) for change in before):
-        assert listed[0] == len(known_by(before))
+        assert known_by(got[: listed[0]]) == known_by(before)
 
 
 def test_a_pod_that_goes_does_not_take_along_another_one_of_its_launch() -> None:
     first, second = job("first", "launch-1", "1"), job("second", "launch-1", "2")
-    got = asyncio.run(read_late([Seen(first), Seen(second), Gone("launch-1", "first", first)], []))
+    gone = Gone("launch-1", "first", first)
+    got = asyncio.run(read_late([Seen(first), Seen(second), gone], []))
 
-    assert got == [Seen(second)]
+    assert got == [Seen(first), gone, Seen(second)]
+
+
+def test_a_reader_learns_the_last_state_of_what_vanished_while_nothing_was_watched() -> None:
+    last = job("first", "launch-1", "2")
+    got = asyncio.run(
+        read_late([Seen(job("first", "launch-1", "1")), Seen(last), Gone("launch-1", "first", None)], [])
+    )
+
+    assert got == [Seen(last), Gone("launch-1", "first", last)]
 
 
 def test_nothing_is_kept_twice_once_there_is_a_reader() -> None:
