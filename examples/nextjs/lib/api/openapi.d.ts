@@ -893,8 +893,8 @@ export interface components {
         /** @description Whether sessions may be started. */
         SetDrain: {
             /**
-             * @description Whether the controller refuses to start sessions. With replicas, the next leader keeps to it; a
-             *     controller that is the only one forgets it when it ends.
+             * @description Whether sessions are refused. In a cluster the next leader keeps to it; elsewhere it is forgotten when
+             *     the controller ends.
              */
             draining: boolean;
         };
