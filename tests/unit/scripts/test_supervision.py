@@ -29,7 +29,10 @@ STUBBORN = "trap '' TERM INT HUP; echo ready; sleep 600 & wait"
 
 LEAVES_PROCESSES = f"""
 import subprocess, sys
-subprocess.Popen(["sh", "-c", {STUBBORN!r}], start_new_session=True)
+child = subprocess.Popen(
+    ["sh", "-c", {STUBBORN!r}], start_new_session=True, stdout=subprocess.PIPE, text=True
+)
+print(child.stdout.readline(), end="", flush=True)
 {{then}}
 """
 TIDY = """
