@@ -12,7 +12,7 @@ from typing import Final, Self
 
 import aiohttp
 from multidict import CIMultiDict
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from yarl import URL
 
 from controller.replicas.headers import CLIENT, LISTENER, PREFIX, REFUSED, SCHEME, TOKEN
@@ -52,6 +52,8 @@ _WITHOUT_BODY: Final = (204, 304)
 _NOT_ADDED: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 """What aiohttp would add if the client has left it out."""
 
+_END: Final[Message] = {"type": "http.response.body", "body": b"", "more_body": False}
+
 _VANISHED: Final = {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 4000}
 """A machine that is gone without a word is noticed after about 4 s, also by a stream that only waits. The
 last is in milliseconds. Not all systems have all of them."""
@@ -86,6 +88,7 @@ class _Progress:
 
     is_sent: bool = False
     is_answered: bool = False
+    is_event_stream: bool = False
 
 
 class Forwarder:
@@ -95,7 +98,8 @@ class Forwarder:
         """`token` shows the leader that requests are from a controller of its installation."""
         self._token = token
         self._session: aiohttp.ClientSession | None = None
-        self._under_way: defaultdict[str, set[asyncio.Task[None]]] = defaultdict(set)
+        self._under_way: defaultdict[str, dict[asyncio.Task[None], str]] = defaultdict(dict)
+        """The requests to each controller, with their methods."""
 
     async def __aenter__(self) -> Self:
         tracing = aiohttp.TraceConfig()
@@ -139,12 +143,12 @@ class Forwarder:
         relaying = asyncio.create_task(self._relay(scope, body, send, address, listener, progress))
         leaving = asyncio.create_task(_until_gone(receive))
         under_way = self._under_way[address]
-        under_way.add(relaying)
+        under_way[relaying] = scope["method"]
         try:
             await asyncio.wait((relaying, leaving), return_when=asyncio.FIRST_COMPLETED)
             is_gone = leaving.done() and not relaying.done()
         finally:
-            under_way.discard(relaying)
+            del under_way[relaying]
             if not under_way:
                 self._under_way.pop(address, None)
             relaying.cancel()
@@ -152,9 +156,15 @@ class Forwarder:
             await asyncio.gather(relaying, leaving, return_exceptions=True)
         if is_gone:
             return
-        if relaying.cancelled():
-            raise _broken(address, "it no longer leads.", progress)
-        relaying.result()
+        try:
+            if relaying.cancelled():
+                raise _broken(address, "it no longer leads.", progress)
+            relaying.result()
+        except AnswerBroken:
+            if not progress.is_event_stream:
+                raise
+            # Its client opens it again, which begins with a snapshot.
+            await send(_END)
 
     async def reaches(self, address: str) -> bool:
         """Return whether a controller with our secret answers at this address within a few seconds."""
@@ -172,13 +182,18 @@ class Forwarder:
         except (aiohttp.ClientError, OSError, TimeoutError):
             return False
 
-    def break_off(self, address: str) -> None:
-        """End all requests under way to a controller that no longer leads, as if their connections broke.
+    def break_off(self, address: str, *, only_reading: bool = False) -> None:
+        """End requests under way to a controller, as if their connections broke.
 
         A process that is merely stopped keeps its connections: without this, they would wait for it.
+
+        Args:
+            address: the controller's.
+            only_reading: end those alone that may go on for long, such as polls and streams.
         """
-        for each in self._under_way.get(address, ()):
-            each.cancel()
+        for relaying, method in list(self._under_way.get(address, {}).items()):
+            if method == "GET" or not only_reading:
+                relaying.cancel()
 
     async def _relay(
         self, scope: Scope, body: bytes, send: Send, address: str, listener: str, progress: _Progress
@@ -198,6 +213,7 @@ class Forwarder:
                 if why is not None:
                     raise LeaderUnreachable(address, f"refused ({why}).", was_sent=False)
                 progress.is_answered = True
+                progress.is_event_stream = answer.content_type == "text/event-stream"
                 await _return(answer, send)
         except (aiohttp.ClientError, OSError) as error:
             raise _broken(address, f"{type(error).__name__}.", progress) from error
@@ -241,7 +257,7 @@ async def _return(answer: aiohttp.ClientResponse, send: Send) -> None:
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     async for piece in answer.content.iter_any():
         await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    await send(_END)
 
 
 def _url(address: str, scope: Scope) -> URL:

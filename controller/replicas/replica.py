@@ -47,8 +47,8 @@ class LeaderLink(Protocol):
     async def reaches(self, address: str) -> bool:
         """Return whether a controller answers at this address, such as `10.0.0.5:7862`."""
 
-    def break_off(self, address: str) -> None:
-        """End all requests under way to a controller that leads no longer."""
+    def break_off(self, address: str, *, only_reading: bool = False) -> None:
+        """End requests under way to a controller: all of them, or those that only read."""
 
 
 class Replica:
@@ -57,6 +57,7 @@ class Replica:
     Attributes:
         metrics: of take-overs.
         was_replaced: another replica leads instead of this one, which is of no use any more.
+        has_left: nothing more is passed on, because this process is about to end.
         started: set once requests can be taken, to be served here or passed on.
     """
 
@@ -80,7 +81,7 @@ class Replica:
             metrics: of take-overs.
             clock: measures them.
         """
-        self.was_replaced = False
+        self.was_replaced = self.has_left = False
         self.started = asyncio.Event()
         self._supervisor = supervisor
         self._leadership = leadership
@@ -204,7 +205,7 @@ class Replica:
 
     async def _take_part(self) -> None:
         await self._leadership.run()
-        self.was_replaced = self._is_over = True
+        self.was_replaced = self.has_left = self._is_over = True
         if self._supervising is not None:
             self._supervising.cancel()
 
@@ -283,6 +284,10 @@ class Replica:
             await asyncio.wait([self._supervising], timeout=_STOP_SECONDS)
         if has_led:
             await self._linger()
+        self.has_left = True
+        if (address := self._leadership.leader_address) is not None:
+            self._link.break_off(address, only_reading=True)
+        self._changed.wake()
 
     async def _linger(self) -> None:
         with suppress(TimeoutError):

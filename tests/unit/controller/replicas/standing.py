@@ -33,12 +33,14 @@ class FakeLink:
     Attributes:
         reached: those that answer.
         broken_off: those whose requests were ended.
+        ended: those whose requests were ended that only read.
         failure: what checking raises.
     """
 
     def __init__(self) -> None:
         self.reached = {OTHER, ANOTHER}
         self.broken_off: list[str] = []
+        self.ended: list[str] = []
         self.failure: Exception | None = None
 
     async def reaches(self, address: str) -> bool:
@@ -46,8 +48,8 @@ class FakeLink:
             raise self.failure
         return address in self.reached
 
-    def break_off(self, address: str) -> None:
-        self.broken_off.append(address)
+    def break_off(self, address: str, *, only_reading: bool = False) -> None:
+        (self.ended if only_reading else self.broken_off).append(address)
 
 
 @dataclass

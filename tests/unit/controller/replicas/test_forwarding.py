@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import itertools
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -396,6 +397,41 @@ async def test_requests_to_a_leader_that_was_deposed_break_off_and_others_go_on(
         assert not asked[2].done()
         other.gone.set()
         await asked[2]
+
+
+async def test_an_event_stream_that_breaks_off_ends_as_it_should(forwarder: Forwarder) -> None:
+    async def answer_half(line: Line) -> None:
+        await line.head()
+        head = b"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        await line.say(OK + head + b"4\r\nhalf\r\n")
+        line.reset()
+
+    asking = Asking()
+    async with leading(answer_half) as address:
+        await asking.ask(forwarder, address)
+    messages = [asking.got.get_nowait() for _ in range(asking.got.qsize())]
+    assert messages[-1]["more_body"] is False
+
+
+async def test_a_controller_that_leaves_ends_what_may_last_and_nothing_else(forwarder: Forwarder) -> None:
+    may_answer, asked, count = asyncio.Event(), asyncio.Event(), itertools.count(1)
+
+    async def script(line: Line) -> None:
+        await line.head()
+        if next(count) == 2:
+            asked.set()
+        await may_answer.wait()
+        await line.say(OK + b"Content-Length: 0\r\n\r\n")
+
+    async with leading(script) as address:
+        polling = asyncio.create_task(Asking().ask(forwarder, address))
+        starting = asyncio.create_task(Asking("POST").ask(forwarder, address))
+        await asked.wait()
+        forwarder.break_off(address, only_reading=True)
+        with pytest.raises(LeaderUnreachable):
+            await polling
+        may_answer.set()
+        await starting
 
 
 async def test_a_leader_that_refuses_to_serve_us_was_not_asked_for_the_client(forwarder: Forwarder) -> None:

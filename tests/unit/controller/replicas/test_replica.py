@@ -379,6 +379,7 @@ async def test_a_standby_that_leaves_stands_back_and_goes_at_once() -> None:
         assert stand.leadership.was_handed_over
         assert asyncio.get_running_loop().time() - began < 1
         assert stand.replica.not_ready_reason() == LEAVING
+        assert (stand.link.ended, stand.link.broken_off) == ([OTHER], [])
 
 
 @at_once
