@@ -24,6 +24,7 @@ _OF_SCRIPTS: Final = frozenset(
         "PODLINE_CHAOS_SESSIONS",
         "PODLINE_COUNTED_CALLS",
         "PODLINE_COUNTED_SEED",
+        "PODLINE_FAULT_SEED",
         "PODLINE_ROOM_CALLS",
         "PODLINE_SOAK_SEED",
         "PODLINE_SOAK_SESSIONS",

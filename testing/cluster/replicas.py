@@ -26,7 +26,7 @@ LEADS = "podline_leader 1.0"
 _LOOK_SECONDS = 0.02
 
 
-class Replica:
+class ReplicaProcess:
     """One replica: a process, or one after another at the same ports."""
 
     def __init__(self, process: ControllerProcess) -> None:
@@ -116,11 +116,11 @@ class Replicas(NamespacePaths):
         self.plane = plane
         self.namespace = namespace
         self.proxy = proxy
-        self.cuttable = Replica(replica_process(proxy.kubeconfig, namespace, directory / "cuttable"))
-        self.other = Replica(replica_process(plane.kubeconfig, namespace, directory / "other"))
+        self.cuttable = ReplicaProcess(replica_process(proxy.kubeconfig, namespace, directory / "cuttable"))
+        self.other = ReplicaProcess(replica_process(plane.kubeconfig, namespace, directory / "other"))
 
     @property
-    def both(self) -> tuple[Replica, Replica]:
+    def both(self) -> tuple[ReplicaProcess, ReplicaProcess]:
         return self.cuttable, self.other
 
     async def __aenter__(self) -> Self:
@@ -133,10 +133,10 @@ class Replicas(NamespacePaths):
             await each.end(signal.SIGKILL)
             await each.client.aclose()
 
-    def beside(self, one: Replica) -> Replica:
+    def beside(self, one: ReplicaProcess) -> ReplicaProcess:
         return self.other if one is self.cuttable else self.cuttable
 
-    async def led_by(self, wanted: Replica) -> Replica:
+    async def led_by(self, wanted: ReplicaProcess) -> ReplicaProcess:
         """Make one of them lead, if it does not. Return the one that follows it."""
         follower = self.beside(wanted)
         for each in self.both:
@@ -173,7 +173,7 @@ class Replicas(NamespacePaths):
         )
         return found
 
-    async def live(self, at: Replica, session_id: str) -> PlayedBot:
+    async def live(self, at: ReplicaProcess, session_id: str) -> PlayedBot:
         """Start a session whose bot has joined, both at this replica."""
         answer = await at.post(session_id)
         assert answer.status_code == 201, answer.text
@@ -182,7 +182,7 @@ class Replicas(NamespacePaths):
         await at.until(session_id, lambda session: session["phase"] == "live")
         return bot
 
-    async def bot(self, at: Replica, session_id: str) -> PlayedBot:
+    async def bot(self, at: ReplicaProcess, session_id: str) -> PlayedBot:
         """Speak as the session's bot, with what its pod is given."""
         job = await self.job(session_id)
         secret = await self.plane.api("GET", f"{self.secrets}/{secret_of(job)}")
@@ -191,7 +191,7 @@ class Replicas(NamespacePaths):
         return PlayedBot(at.client, at.process.url_for_bots, launch_id, token)
 
 
-def speak_to(bot: PlayedBot, at: Replica) -> None:
+def speak_to(bot: PlayedBot, at: ReplicaProcess) -> None:
     """Let a bot report to this replica from now on."""
     bot.client, bot.url = at.client, at.process.url_for_bots
 

@@ -33,7 +33,7 @@ KILLED: Final = {"exit-137": "vanished", "out-of-memory": "out_of_memory", "exit
 
 
 @dataclass(frozen=True)
-class Finding:
+class Defect:
     """One thing that must not be."""
 
     check: str
@@ -44,12 +44,12 @@ class Finding:
         return f"{self.check}: {self.subject}: {self.what}"
 
 
-def audit(found: Evidence) -> list[Finding]:
+def audit(found: Evidence) -> list[Defect]:
     """Check everything."""
     return [finding for check in CHECKS for finding in check(found)]
 
 
-def duplicates(found: Evidence) -> Iterator[Finding]:
+def duplicates(found: Evidence) -> Iterator[Defect]:
     """One session is one Job, one Job one pod, and one launch one bot."""
     by_session: dict[str, list[JobStory]] = defaultdict(list)
     for job in found.jobs:
@@ -57,10 +57,10 @@ def duplicates(found: Evidence) -> Iterator[Finding]:
     for session, jobs in by_session.items():
         launches = {job.launch for job in jobs}
         if len(launches) > 1 and not _one_after_another(jobs):
-            yield Finding("duplicate", session, f"has the launches {sorted(launches)}")
+            yield Defect("duplicate", session, f"has the launches {sorted(launches)}")
     for job in found.jobs:
         if len(set(job.pods)) > 1:
-            yield Finding("duplicate", job.session, f"its Job had the pods {sorted(set(job.pods))}")
+            yield Defect("duplicate", job.session, f"its Job had the pods {sorted(set(job.pods))}")
     bots: dict[str, list[BotStory]] = defaultdict(list)
     for bot in found.bots:
         bots[bot.session].append(bot)
@@ -68,7 +68,7 @@ def duplicates(found: Evidence) -> Iterator[Finding]:
         of_session.sort(key=lambda bot: bot.started)
         for one, other in pairwise(of_session):
             if not one.end or one.end["at"] > other.started:
-                yield Finding(
+                yield Defect(
                     "duplicate", session, f"had the bots {one.launch} and {other.launch} at one time"
                 )
 
@@ -79,30 +79,30 @@ def _one_after_another(jobs: Sequence[JobStory]) -> bool:
     return all(one.deleted and one.deleted[0][0] <= other.created for one, other in pairwise(ordered))
 
 
-def orphans(found: Evidence) -> Iterator[Finding]:
+def orphans(found: Evidence) -> Iterator[Defect]:
     """Once all calls are over nothing runs, and nothing is left that nobody owns."""
     jobs = {job["name"]: job for job in found.final.get("jobs", [])}
     for name, job in jobs.items():
         if not (job["has_ended"] and job["reason"]):
             what = "end was never recorded" if job["has_ended"] else "pod has not ended"
-            yield Finding("orphan", name, f"the Job's {what}")
+            yield Defect("orphan", name, f"the Job's {what}")
     for pod in found.final.get("pods", []):
         if pod["phase"] not in ("Succeeded", "Failed"):
-            yield Finding("orphan", pod["name"], f"the pod is {pod['phase']}")
+            yield Defect("orphan", pod["name"], f"the pod is {pod['phase']}")
     for secret in found.final.get("secrets", []):
         if secret["owner"] not in jobs:
-            yield Finding("orphan", secret["name"], f"the Secret's Job {secret['owner']} is gone")
+            yield Defect("orphan", secret["name"], f"the Secret's Job {secret['owner']} is gone")
     for kind in ("rooms", "processes"):
         for each in found.final.get(kind, []):
-            yield Finding("orphan", each, f"one of the {kind} that are left")
+            yield Defect("orphan", each, f"one of the {kind} that are left")
     yield from (
-        Finding("orphan", bot.session, f"the bot {bot.launch} never ended")
+        Defect("orphan", bot.session, f"the bot {bot.launch} never ended")
         for bot in found.bots
         if not bot.end
     )
 
 
-def reasons(found: Evidence) -> Iterator[Finding]:
+def reasons(found: Evidence) -> Iterator[Defect]:
     """Each session has one recorded reason, and it is what happened."""
     bots = {bot.launch: bot for bot in found.bots}
     asked = {line["session"] for line in found.callers if line["kind"] == "stop_asked"}
@@ -116,15 +116,15 @@ def reasons(found: Evidence) -> Iterator[Finding]:
                 continue
             taken_back = any(user.startswith(CONTROLLERS) for user in deleters)
             if not taken_back or (job.session in accepted and last[job.session] is job):
-                yield Finding("reason", job.session, "no end was recorded")
+                yield Defect("reason", job.session, "no end was recorded")
             continue
         told = list(dict.fromkeys(record.reason for record in job.records))
         if len(told) > 1:
-            yield Finding("contradiction", job.session, f"its end was recorded as {' and as '.join(told)}")
+            yield Defect("contradiction", job.session, f"its end was recorded as {' and as '.join(told)}")
         allowed = true_reasons(job, bots.get(job.launch), found, asked, lost)
         if told[-1] not in allowed:
             why = f"recorded as {told[-1]}, but what happened is {' or '.join(sorted(allowed)) or 'nothing'}"
-            yield Finding("reason", job.session, why)
+            yield Defect("reason", job.session, why)
 
 
 def lost_nodes(found: Evidence) -> set[str]:
@@ -164,7 +164,7 @@ def true_reasons(
     return true
 
 
-def usage(found: Evidence) -> Iterator[Finding]:
+def usage(found: Evidence) -> Iterator[Defect]:
     """The record has what the bot used; of one that was killed, at least what was acknowledged."""
     bots = {bot.launch: bot for bot in found.bots}
     for job in found.jobs:
@@ -175,11 +175,11 @@ def usage(found: Evidence) -> Iterator[Finding]:
         used, acked = tuple(bot.end["usage"]), tuple(bot.end["acked"])
         said_goodbye = bot.kind == "ended" and bot.end["delivered"]
         if said_goodbye and recorded != used:
-            yield Finding("usage", job.session, f"recorded {recorded}, used {used}")
+            yield Defect("usage", job.session, f"recorded {recorded}, used {used}")
         elif not said_goodbye and not all(
             least <= of <= most for least, of, most in zip(acked, recorded, used, strict=True)
         ):
-            yield Finding("usage", job.session, f"recorded {recorded}, acknowledged {acked}, used {used}")
+            yield Defect("usage", job.session, f"recorded {recorded}, acknowledged {acked}, used {used}")
 
 
 def totals_of(usage: dict[str, Any]) -> tuple[int, int, int]:
@@ -193,7 +193,7 @@ def totals_of(usage: dict[str, Any]) -> tuple[int, int, int]:
     )
 
 
-def deposed(found: Evidence) -> Iterator[Finding]:
+def deposed(found: Evidence) -> Iterator[Defect]:
     """Nobody who led writes after the first write of who leads now."""
     terms = [each for each in found.leaders if each.holder]
     writes = sorted(found.writes, key=lambda write: write.done)
@@ -208,25 +208,25 @@ def deposed(found: Evidence) -> Iterator[Finding]:
             continue
         for write in of_term:
             if write.user == before.user and write.done > first:
-                yield Finding(
+                yield Defect(
                     "deposed", write.user, f"{write.verb} {write.resource}/{write.name}, "
                     f"{write.done - first:.2f} s after the first write of {after.user}",
                 )  # fmt: skip
 
 
-def answers(found: Evidence) -> Iterator[Finding]:
+def answers(found: Evidence) -> Iterator[Defect]:
     """What callers were told holds."""
     known = {job.session for job in found.jobs}
     for line in found.callers:
         if line["kind"] != "start":
             continue
         if not line["is_same"]:
-            yield Finding("answer", line["session"], "the repeated start found another session")
+            yield Defect("answer", line["session"], "the repeated start found another session")
         if line["session"] not in known:
-            yield Finding("answer", line["session"], "accepted, but no Job was ever created")
+            yield Defect("answer", line["session"], "accepted, but no Job was ever created")
 
 
-CHECKS: Final[Sequence[Callable[[Evidence], Iterator[Finding]]]] = (
+CHECKS: Final[Sequence[Callable[[Evidence], Iterator[Defect]]]] = (
     duplicates,
     orphans,
     reasons,

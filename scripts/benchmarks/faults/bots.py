@@ -82,7 +82,7 @@ class _Meta(msgspec.Struct, rename="camel"):
     resource_version: str = ""
 
 
-class Pod(msgspec.Struct):
+class PlayedPod(msgspec.Struct):
     """As much of a pod as its bot needs."""
 
     metadata: _Meta
@@ -92,7 +92,7 @@ class Pod(msgspec.Struct):
 
 class _List(msgspec.Struct):
     metadata: _Meta
-    items: list[Pod] = []
+    items: list[PlayedPod] = []
 
 
 class _Event(msgspec.Struct):
@@ -213,13 +213,13 @@ class Bots:
                 event = msgspec.json.decode(line, type=_Event)
                 if event.type == "ERROR":
                     return
-                pod = msgspec.json.decode(event.object, type=Pod)
+                pod = msgspec.json.decode(event.object, type=PlayedPod)
                 if event.type == "DELETED":
                     self._gone(pod)
                 else:
                     self._changed(pod)
 
-    def _changed(self, pod: Pod) -> None:
+    def _changed(self, pod: PlayedPod) -> None:
         launch = pod.metadata.labels.get(LAUNCH, "")
         if not launch or zlib.crc32(launch.encode()) % self.configuration.of != self.configuration.index:
             return
@@ -236,7 +236,7 @@ class Bots:
             if pod.spec.node_name not in self.lost:
                 self._spawn(self._begin(pod, launch))
 
-    def _gone(self, pod: Pod) -> None:
+    def _gone(self, pod: PlayedPod) -> None:
         launch = pod.metadata.labels.get(LAUNCH, "")
         if (
             launch in self.bots
@@ -250,7 +250,7 @@ class Bots:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _begin(self, pod: Pod, launch: str) -> None:
+    async def _begin(self, pod: PlayedPod, launch: str) -> None:
         """Start the bot with its Secret, which a kubelet waits for."""
         container = pod.spec.containers[0]
         variables = {each.name: each.value for each in container.env}

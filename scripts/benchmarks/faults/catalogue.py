@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import aiohttp
 
-from scripts.benchmarks.faults.replica import Replica
-from scripts.benchmarks.faults.site import FaultSite
+from scripts.benchmarks.faults.replica import KeptReplica
+from scripts.benchmarks.faults.site import SiteUnderFaults
 from testing.cluster.faults import Delay, ProxyFault, Refuse
 
 PAUSED_SECONDS: Final = 15.0
@@ -28,7 +28,7 @@ _FAILURES: Final = (aiohttp.ClientError, TimeoutError, OSError)
 class Stroke:
     """One time that a fault strikes."""
 
-    site: FaultSite
+    site: SiteUnderFaults
     rng: random.Random
     name: str
 
@@ -36,12 +36,12 @@ class Stroke:
         """Write that it has happened, to whom or what."""
         self.site.log.write("struck", name=self.name, **facts)
 
-    async def other_than(self, leader: Replica) -> Replica:
+    async def other_than(self, leader: KeptReplica) -> KeptReplica:
         return self.rng.choice([each for each in self.site.replicas if each is not leader])
 
 
 @dataclass(frozen=True)
-class Fault:
+class SiteFault:
     """A kind of fault.
 
     Attributes:
@@ -259,33 +259,33 @@ async def cut_bots(stroke: Stroke) -> None:
     await bots.open()
 
 
-FAULTS: Final[Sequence[Fault]] = (
-    Fault("leader killed", kill_leader),
-    Fault("leader terminated", terminate_leader),
-    Fault("follower killed", kill_follower, needs_two=True),
-    Fault("all controllers killed", kill_all, needs_two=True),
-    Fault("leader paused for 15 s", pause_leader, seconds=15),
-    Fault("leader cut from the API server", cut_leader, seconds=10),
-    Fault("leader hears nothing from the API server", freeze_leaders_api, seconds=10),
-    Fault("API server killed", kill_api_server, seconds=15),
-    Fault("etcd compacted", compact),
-    Fault("API server 2 s slow", slow_api_server, seconds=10),
-    Fault("API server answers 429", refuse_many, seconds=10),
-    Fault("API server answers 500", answer_errors, seconds=10),
-    Fault("watches silent", silence_watches),
-    Fault("Jobs deleted", delete_jobs),
-    Fault("pods deleted", delete_pods),
-    Fault("node drained", drain_node),
-    Fault("nodes lost for good", lose_nodes, seconds=12),
-    Fault("kubelets silent", lose_kubelets, seconds=70),
-    Fault("quota exhausted", exhaust_quota, seconds=10),
-    Fault("clock 5 s ahead", shift_clock, seconds=10),
-    Fault("bots killed", kill_bots),
-    Fault("bots cut from the controllers", cut_bots, seconds=20),
+FAULTS: Final[Sequence[SiteFault]] = (
+    SiteFault("leader killed", kill_leader),
+    SiteFault("leader terminated", terminate_leader),
+    SiteFault("follower killed", kill_follower, needs_two=True),
+    SiteFault("all controllers killed", kill_all, needs_two=True),
+    SiteFault("leader paused for 15 s", pause_leader, seconds=15),
+    SiteFault("leader cut from the API server", cut_leader, seconds=10),
+    SiteFault("leader hears nothing from the API server", freeze_leaders_api, seconds=10),
+    SiteFault("API server killed", kill_api_server, seconds=15),
+    SiteFault("etcd compacted", compact),
+    SiteFault("API server 2 s slow", slow_api_server, seconds=10),
+    SiteFault("API server answers 429", refuse_many, seconds=10),
+    SiteFault("API server answers 500", answer_errors, seconds=10),
+    SiteFault("watches silent", silence_watches),
+    SiteFault("Jobs deleted", delete_jobs),
+    SiteFault("pods deleted", delete_pods),
+    SiteFault("node drained", drain_node),
+    SiteFault("nodes lost for good", lose_nodes, seconds=12),
+    SiteFault("kubelets silent", lose_kubelets, seconds=70),
+    SiteFault("quota exhausted", exhaust_quota, seconds=10),
+    SiteFault("clock 5 s ahead", shift_clock, seconds=10),
+    SiteFault("bots killed", kill_bots),
+    SiteFault("bots cut from the controllers", cut_bots, seconds=20),
 )
 
 
-def faults_for(replicas: int, only: Sequence[str] = ()) -> list[Fault]:
+def faults_for(replicas: int, only: Sequence[str] = ()) -> list[SiteFault]:
     """Those that can strike so many controllers."""
     return [
         each for each in FAULTS if (replicas > 1 or not each.needs_two) and (not only or each.name in only)

@@ -129,7 +129,7 @@ class BotStory:
 
 
 @dataclass(frozen=True)
-class Leadership:
+class LeaseHolding:
     """The Lease has a holder from this moment on; an empty one was released."""
 
     at: float
@@ -138,7 +138,7 @@ class Leadership:
 
 
 @dataclass
-class Fault:
+class StruckFault:
     """One time that a fault struck."""
 
     name: str
@@ -155,8 +155,8 @@ class Evidence:
     jobs: list[JobStory] = field(default_factory=list)
     bots: list[BotStory] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
-    leaders: list[Leadership] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    leaders: list[LeaseHolding] = field(default_factory=list)
+    faults: list[StruckFault] = field(default_factory=list)
     callers: list[dict[str, Any]] = field(default_factory=list)
     site: list[dict[str, Any]] = field(default_factory=list)
     final: dict[str, Any] = field(default_factory=dict)
@@ -255,7 +255,7 @@ def _lease(found: Evidence, event: AuditEvent) -> None:
         return
     holder = lease.get("spec", {}).get("holderIdentity") or ""
     if not found.leaders or found.leaders[-1].holder != holder:
-        found.leaders.append(Leadership(event.done, holder, event.user.username))
+        found.leaders.append(LeaseHolding(event.done, holder, event.user.username))
 
 
 def read_bots(found: Evidence, lines: Iterable[dict[str, Any]]) -> None:
@@ -285,7 +285,7 @@ def read_faults(found: Evidence, lines: Iterable[dict[str, Any]]) -> None:
     for line in lines:
         match line:
             case {"kind": "fault", "what": "begins", "name": name, "at": at}:
-                found.faults.append(Fault(name, at, at, at))
+                found.faults.append(StruckFault(name, at, at, at))
             case {"kind": "struck", "at": at, **facts}:
                 found.faults[-1].struck = at
                 found.faults[-1].facts = facts

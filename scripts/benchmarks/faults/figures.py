@@ -18,11 +18,11 @@ from typing import Any, Final
 import aiohttp
 
 from scripts.benchmarks.calls.programs import resident_megabytes
-from scripts.benchmarks.faults.auditor import Effect, Finding, audit, effects, starts
-from scripts.benchmarks.faults.catalogue import LAUNCHES, Fault, Stroke, faults_for
+from scripts.benchmarks.faults.auditor import Defect, Effect, audit, effects, starts
+from scripts.benchmarks.faults.catalogue import LAUNCHES, SiteFault, Stroke, faults_for
 from scripts.benchmarks.faults.evidence import Evidence, read_evidence
 from scripts.benchmarks.faults.plan import FaultPlan
-from scripts.benchmarks.faults.site import FaultSite, fault_site, noted, start_callers
+from scripts.benchmarks.faults.site import SiteUnderFaults, fault_site, noted, start_callers
 from scripts.benchmarks.running.results import Results
 from scripts.benchmarks.running.run import BenchRun
 from scripts.benchmarks.running.tables import SECONDS, Table, percentile
@@ -63,14 +63,14 @@ async def play(plan: FaultPlan, directory: Path, doing: Any) -> Evidence:
     return read_evidence(directory)
 
 
-async def _strike(site: FaultSite, doing: Any) -> None:
+async def _strike(site: SiteUnderFaults, doing: Any) -> None:
     """Let faults strike one at a time, each kind once before any comes twice."""
     plan = site.plan
     rng = random.Random(plan.seed)  # noqa: S311 - a seed that is shown
     kinds = faults_for(plan.replicas, plan.only)
     loop = asyncio.get_running_loop()
     end = loop.time() + plan.seconds
-    deck: list[Fault] = []
+    deck: list[SiteFault] = []
     await asyncio.sleep(min(20.0, plan.seconds / 10))
     while fitting := [each for each in kinds if loop.time() + each.seconds <= end]:
         if not any(each in fitting for each in deck):
@@ -88,7 +88,7 @@ async def _strike(site: FaultSite, doing: Any) -> None:
     await asyncio.sleep(max(0.0, end - loop.time()))
 
 
-async def _sample(site: FaultSite) -> None:
+async def _sample(site: SiteUnderFaults) -> None:
     """Write down what each controller weighs and uses."""
     while True:
         for each in site.replicas:
@@ -107,7 +107,7 @@ def cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def _until_rest(site: FaultSite, doing: Any) -> dict[str, Any]:
+async def _until_rest(site: SiteUnderFaults, doing: Any) -> dict[str, Any]:
     """Wait until nothing is left to happen, or too long. Return what is left."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + REST_SECONDS
@@ -119,7 +119,7 @@ async def _until_rest(site: FaultSite, doing: Any) -> dict[str, Any]:
         await asyncio.sleep(3)
 
 
-async def _left(site: FaultSite) -> dict[str, Any]:
+async def _left(site: SiteUnderFaults) -> dict[str, Any]:
     secrets = await _metadata(site, f"{site.secrets}?labelSelector={LAUNCHES}")
     jobs = await _metadata(site, f"{site.jobs}?labelSelector={LAUNCHES}")
     unrecorded = {
@@ -156,7 +156,7 @@ def _has_ended(job: dict[str, Any]) -> bool:
     return any(each["type"] in ("Complete", "Failed") and each["status"] == "True" for each in conditions)
 
 
-async def _metadata(site: FaultSite, path: str) -> list[dict[str, Any]]:
+async def _metadata(site: SiteUnderFaults, path: str) -> list[dict[str, Any]]:
     """List objects without what they contain."""
     form = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
     async with site.http.get(path, headers={"Accept": form}) as answer:
@@ -180,7 +180,7 @@ def plan_of(run: BenchRun) -> FaultPlan:
     )
 
 
-def judge(run: BenchRun, plan: FaultPlan, found: Evidence) -> list[Finding]:
+def judge(run: BenchRun, plan: FaultPlan, found: Evidence) -> list[Defect]:
     """Write figures and findings, and make the bench fail where there are findings."""
     findings = audit(found)
     for finding in findings:
@@ -195,7 +195,7 @@ def judge(run: BenchRun, plan: FaultPlan, found: Evidence) -> list[Finding]:
     return findings
 
 
-def rows(found: Evidence, findings: list[Finding]) -> list[tuple[str, str, str]]:
+def rows(found: Evidence, findings: list[Defect]) -> list[tuple[str, str, str]]:
     """Return the table: what was played, what the auditor found, what callers noticed."""
     by_check = Counter(finding.check for finding in findings)
     felt = effects(found)

@@ -21,7 +21,7 @@ RESTART_SECONDS: Final = 1.0
 """A kubelet starts a container again about a second after its first end."""
 
 
-class Replica:
+class KeptReplica:
     """Keeps one controller running while its `async with` lasts; `hold` keeps it from being started again."""
 
     def __init__(

@@ -45,16 +45,16 @@ class Identity:
 
 
 @dataclass
-class Usage:
+class ScriptedUsage:
     """What it has used: turns, and tokens both ways."""
 
     turns: int = 0
     prompt: int = 0
     completion: int = 0
 
-    def plus(self, events: list[dict[str, Any]]) -> Usage:
+    def plus(self, events: list[dict[str, Any]]) -> ScriptedUsage:
         tokens = [each["tokens"] for each in events if each["type"] == "tokens"]
-        return Usage(
+        return ScriptedUsage(
             self.turns + sum(each["type"] == "turn" for each in events),
             self.prompt + sum(each["prompt_tokens"] for each in tokens),
             self.completion + sum(each["completion_tokens"] for each in tokens),
@@ -86,8 +86,8 @@ class ScriptedBot:
     report_seconds: float
     rng: random.Random
     born: float = field(default_factory=time.monotonic)
-    totals: Usage = field(default_factory=Usage)
-    acked_totals: Usage = field(default_factory=Usage)
+    totals: ScriptedUsage = field(default_factory=ScriptedUsage)
+    acked_totals: ScriptedUsage = field(default_factory=ScriptedUsage)
     heard_at: float = field(default_factory=time.monotonic)
     is_leaving: bool = False
     _pending: list[dict[str, Any]] = field(default_factory=list)

@@ -37,7 +37,7 @@ class Backend:
 class _End(asyncio.Protocol):
     """One side of a connection; what it receives goes to the other side."""
 
-    front: Front
+    front: LoadBalancer
     other: _End | None = None
     transport: asyncio.Transport | None = None
     waiting: list[bytes] = field(default_factory=list)
@@ -66,7 +66,7 @@ class _End(asyncio.Protocol):
             self.other.transport.close()
 
 
-class Front:
+class LoadBalancer:
     """One port of the Service."""
 
     def __init__(self, service: Service, *, is_for_bots: bool) -> None:
@@ -144,8 +144,8 @@ class Service:
 
     def __init__(self, backends: Sequence[Backend], log: LineLog) -> None:
         self.backends = backends
-        self.callers = Front(self, is_for_bots=False)
-        self.bots = Front(self, is_for_bots=True)
+        self.callers = LoadBalancer(self, is_for_bots=False)
+        self.bots = LoadBalancer(self, is_for_bots=True)
         self._log = log
         self._turn = 0
         self._probing: list[asyncio.Task[None]] = []

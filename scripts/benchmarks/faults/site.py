@@ -25,7 +25,7 @@ from scripts.benchmarks.faults.bots import BotsConfiguration
 from scripts.benchmarks.faults.callers import CallersConfiguration
 from scripts.benchmarks.faults.lines import LineLog
 from scripts.benchmarks.faults.plan import FaultPlan
-from scripts.benchmarks.faults.replica import Replica
+from scripts.benchmarks.faults.replica import KeptReplica
 from scripts.benchmarks.faults.service import PERIOD_SECONDS, Backend, Service
 from testing.builds.binaries import ensure_binaries
 from testing.cluster.commands import ADMINISTRATORS
@@ -104,7 +104,7 @@ class Rack:
 
 
 @dataclass
-class FaultSite(NamespacePaths):
+class SiteUnderFaults(NamespacePaths):
     """What faults strike."""
 
     plan: FaultPlan
@@ -113,7 +113,7 @@ class FaultSite(NamespacePaths):
     directory: Path
     log: LineLog
     http: aiohttp.ClientSession
-    replicas: list[Replica] = field(default_factory=list)
+    replicas: list[KeptReplica] = field(default_factory=list)
     service: Service = field(init=False)
     bots: list[Child] = field(default_factory=list)
     callers: Child = field(init=False)
@@ -131,7 +131,7 @@ class FaultSite(NamespacePaths):
             answer.raise_for_status()
             return await answer.json()
 
-    async def leader(self) -> Replica:
+    async def leader(self) -> KeptReplica:
         """The controller that leads, or the only one; the first where that is not known."""
         path = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/{LEASE}"
         with suppress(aiohttp.ClientError, TimeoutError, OSError):
@@ -224,7 +224,7 @@ class FaultSite(NamespacePaths):
 
 
 @asynccontextmanager
-async def fault_site(plan: FaultPlan, directory: Path) -> AsyncIterator[FaultSite]:
+async def fault_site(plan: FaultPlan, directory: Path) -> AsyncIterator[SiteUnderFaults]:
     """Start everything but callers; return once all controllers are ready."""
     names = [f"replica-{number}" for number in range(plan.replicas)]
     users = {FAULTS_USER: [ADMINISTRATORS], BOTS_USER: [ADMINISTRATORS]}
@@ -250,7 +250,7 @@ async def fault_site(plan: FaultPlan, directory: Path) -> AsyncIterator[FaultSit
         log = LineLog(directory / "faults.jsonl")
         stack.callback(log.close)
         namespace = f"faults-{secrets.token_hex(3)}"
-        site = FaultSite(plan, plane, namespace, directory, log, http)
+        site = SiteUnderFaults(plan, plane, namespace, directory, log, http)
         await _create_namespace(site)
         await site.new_rack()
         settings = await _settings(site, stack)
@@ -265,7 +265,7 @@ async def fault_site(plan: FaultPlan, directory: Path) -> AsyncIterator[FaultSit
         yield site
 
 
-async def start_callers(site: FaultSite) -> None:
+async def start_callers(site: SiteUnderFaults) -> None:
     configuration = CallersConfiguration(
         url=f"http://127.0.0.1:{site.service.callers.port}",
         log=str(site.directory / "callers.jsonl"),
@@ -283,7 +283,7 @@ async def start_callers(site: FaultSite) -> None:
     await site.callers.start()
 
 
-async def _create_namespace(site: FaultSite) -> None:
+async def _create_namespace(site: SiteUnderFaults) -> None:
     await site.api("POST", "/api/v1/namespaces", {"metadata": {"name": site.namespace}})
     await site.plane.until(
         f"{site.core}/serviceaccounts",
@@ -297,7 +297,7 @@ async def _create_namespace(site: FaultSite) -> None:
     )
 
 
-async def _settings(site: FaultSite, stack: AsyncExitStack) -> dict[str, str]:
+async def _settings(site: SiteUnderFaults, stack: AsyncExitStack) -> dict[str, str]:
     # A pod that is deleted ends once its bot says so, or is killed.
     fate = {"fate.test/stop-takes": f"{GRACE_SECONDS + 4}s", "fate.test/stop-code": "137"}
     settings = {
@@ -347,18 +347,18 @@ def _spread(template: Path) -> Path:
 
 
 async def _start_replica(
-    site: FaultSite, backend: Backend, settings: Mapping[str, str], stack: AsyncExitStack
-) -> Replica:
+    site: SiteUnderFaults, backend: Backend, settings: Mapping[str, str], stack: AsyncExitStack
+) -> KeptReplica:
     user = replica_user(backend.name)
     proxy = await stack.enter_async_context(FaultProxy(site.plane, site.plane.token_of(user)))
-    replica = Replica(backend, user, proxy, settings, site.log, site.directory)
+    replica = KeptReplica(backend, user, proxy, settings, site.log, site.directory)
     replica.on_end = lambda: site.service.ended(backend)
     if site.plan.replicas > 1:
         replica.among_others()
     return await stack.enter_async_context(replica)
 
 
-async def _start_bots(site: FaultSite, index: int, stack: AsyncExitStack) -> Child:
+async def _start_bots(site: SiteUnderFaults, index: int, stack: AsyncExitStack) -> Child:
     configuration = BotsConfiguration(
         api=site.plane.url,
         token=site.plane.token_of(BOTS_USER),

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from testing.cluster.faults import Delay, ProxiedRequest, ProxyFault, ResetAfter
-from testing.cluster.replicas import Replica, Replicas, speak_to
+from testing.cluster.replicas import ReplicaProcess, Replicas, speak_to
 from testing.cluster.site import PlayedBot
 from testing.fakes.controllers.served import PATIENCE_SECONDS
 
@@ -37,7 +37,7 @@ def is_new_job(asked: ProxiedRequest) -> bool:
     return asked.method == "POST" and asked.resource == "jobs" and "dryRun" not in asked.query
 
 
-async def until_ended(at: Replica, session_id: str) -> dict[str, Any]:
+async def until_ended(at: ReplicaProcess, session_id: str) -> dict[str, Any]:
     return await at.until(session_id, lambda session: session["phase"] in ("ended", "failed"))
 
 
@@ -154,7 +154,7 @@ async def test_a_leader_that_was_stopped_and_replaced_writes_nothing_when_it_goe
 class Client:
     """Callers and a bot at one replica that go on while the leader changes."""
 
-    def __init__(self, at: Replica, bot: PlayedBot) -> None:
+    def __init__(self, at: ReplicaProcess, bot: PlayedBot) -> None:
         self.statuses: list[int] = []
         self.starts: list[tuple[int, str | None]] = []
         self.streams: list[list[str]] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from testing.cluster.control_plane import ControlPlane
-from testing.cluster.replicas import Replica, replica_process
+from testing.cluster.replicas import ReplicaProcess, replica_process
 from testing.cluster.site import BASE
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces"
@@ -28,7 +28,7 @@ async def test_missing_rights_to_the_lease_are_named(
     await plane.api("POST", f"{RBAC}/{namespace}/rolebindings", binding)
     token = await plane.service_account_token(namespace, account)
     kubeconfig = plane.kubeconfig_for(token, f"kubeconfig-{namespace}")
-    replica = Replica(replica_process(kubeconfig, namespace, tmp_path / "replica"))
+    replica = ReplicaProcess(replica_process(kubeconfig, namespace, tmp_path / "replica"))
     await replica.process.start()
     try:
         await replica.until_listening()

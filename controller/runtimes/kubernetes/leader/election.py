@@ -186,7 +186,8 @@ class LeaseElection:
             except ApiError as error:
                 pause = _AFTER_CONFLICT_SECONDS
                 if not _is_conflict(error):
-                    self._note_problem("lease not taken", error)
+                    if self._is_news(error):
+                        log.warning("lease not taken", extra={"error": str(error)})
                     pause = _AFTER_FAILURE_SECONDS
                 await asyncio.sleep(self._rng.uniform(0, pause))
                 await self._look()
@@ -236,13 +237,14 @@ class LeaseElection:
         try:
             self._note(await self._leases.find())
         except ApiError as error:
-            self._note_problem("lease not read", error)
+            if self._is_news(error):
+                log.warning("lease not read", extra={"error": str(error)})
 
-    def _note_problem(self, message: str, error: ApiError) -> None:
-        """Remember what goes wrong, and log it once: it is tried again every second or so."""
-        if self._problem is None:
-            log.warning(message, extra={"error": str(error)})
+    def _is_news(self, error: ApiError) -> bool:
+        """Remember what goes wrong. Return whether all went well before: it is tried again every second."""
+        is_news = self._problem is None
         self._problem = str(error)
+        return is_news
 
     # --- holding it ---
 
@@ -264,8 +266,8 @@ class LeaseElection:
                 self._is_lost.set()
                 self._changed.wake()
         except ApiError as error:
-            if self.is_leading:
-                self._note_problem("lease not renewed", error)
+            if self.is_leading and self._is_news(error):
+                log.warning("lease not renewed", extra={"error": str(error)})
         else:
             if self._tenure.renewed(sent):
                 if self._problem is not None:
