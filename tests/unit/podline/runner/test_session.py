@@ -270,11 +270,11 @@ async def test_a_bot_gets_the_messages_of_its_own_page_if_it_handles_them(handle
 async def test_a_pipeline_that_takes_the_place_of_one_that_has_ended_goes_on_with_the_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner_session, "LEAVING_SECONDS", 1.0)
+    monkeypatch.setattr(runner_session, "LEAVING_SECONDS", 3.0)
 
     async def bot(_runner_args: Any) -> None:
         await ends_its_pipeline(_runner_args)
-        await run(PipelineWorker(Pipeline(processors(Room())), idle_timeout_secs=1.5))
+        await run(PipelineWorker(Pipeline(processors(Room())), idle_timeout_secs=4.0))
 
     # The idle time of the second, long after the first has ended.
-    assert (await ending_of(bot)).message == "Neither side spoke for 1.5 seconds."
+    assert (await ending_of(bot)).message == "Neither side spoke for 4 seconds."
