@@ -72,7 +72,7 @@ DESCRIBED = {
     },
     ("delete", "/v1/agents/{name}"): OF_AN_AGENT,
     ("get", "/v1/drain"): KEY,
-    ("put", "/v1/drain"): {**KEY, **BODY},
+    ("put", "/v1/drain"): {**KEY, **BODY, 503: {"runtime_unavailable"}},
     ("get", "/start/agents"): KEY,
     ("post", "/start"): {**KEY, **BODY, **LAUNCH, 429: ADMISSION},
     ("post", "/sessions/{session_id}/api/offer"): OFFER,
