@@ -23,6 +23,7 @@ _MOST_CONNECTIONS: Final = 16_384
 _CONNECT_SECONDS: Final = 1.0
 
 _CHECK_SECONDS: Final = 2.0
+_MOMENT_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 15.0
 """Well below the time after which the other side closes: see HttpLimits."""
 
@@ -98,8 +99,8 @@ class Forwarder:
         """`token` shows the leader that requests are from a controller of its installation."""
         self._token = token
         self._session: aiohttp.ClientSession | None = None
-        self._under_way: defaultdict[str, dict[asyncio.Task[None], str]] = defaultdict(dict)
-        """The requests to each controller, with their methods."""
+        self._under_way: defaultdict[str, dict[asyncio.Task[None], tuple[str, float]]] = defaultdict(dict)
+        """The requests to each controller, with their methods and when they began."""
 
     async def __aenter__(self) -> Self:
         tracing = aiohttp.TraceConfig()
@@ -143,7 +144,7 @@ class Forwarder:
         relaying = asyncio.create_task(self._relay(scope, body, send, address, listener, progress))
         leaving = asyncio.create_task(_until_gone(receive))
         under_way = self._under_way[address]
-        under_way[relaying] = scope["method"]
+        under_way[relaying] = scope["method"], asyncio.get_running_loop().time()
         try:
             await asyncio.wait((relaying, leaving), return_when=asyncio.FIRST_COMPLETED)
             is_gone = leaving.done() and not relaying.done()
@@ -182,17 +183,19 @@ class Forwarder:
         except (aiohttp.ClientError, OSError, TimeoutError):
             return False
 
-    def break_off(self, address: str, *, only_reading: bool = False) -> None:
-        """End requests under way to a controller, as if their connections broke.
+    def break_off(self, address: str) -> None:
+        """End all requests under way to a controller, as if their connections broke.
 
         A process that is merely stopped keeps its connections: without this, they would wait for it.
-
-        Args:
-            address: the controller's.
-            only_reading: end those alone that may go on for long, such as polls and streams.
         """
-        for relaying, method in list(self._under_way.get(address, {}).items()):
-            if method == "GET" or not only_reading:
+        for relaying in list(self._under_way.get(address, {})):
+            relaying.cancel()
+
+    def end_long_ones(self, address: str) -> None:
+        """End the polls and streams under way to a controller. Whatever takes a moment may be finished."""
+        begun_before = asyncio.get_running_loop().time() - _MOMENT_SECONDS
+        for relaying, (method, began) in list(self._under_way.get(address, {}).items()):
+            if method == "GET" and began < begun_before:
                 relaying.cancel()
 
     async def _relay(

@@ -47,8 +47,11 @@ class LeaderLink(Protocol):
     async def reaches(self, address: str) -> bool:
         """Return whether a controller answers at this address, such as `10.0.0.5:7862`."""
 
-    def break_off(self, address: str, *, only_reading: bool = False) -> None:
-        """End requests under way to a controller: all of them, or those that only read."""
+    def break_off(self, address: str) -> None:
+        """End all requests under way to a controller."""
+
+    def end_long_ones(self, address: str) -> None:
+        """End the polls and streams under way to a controller."""
 
 
 class Replica:
@@ -57,7 +60,7 @@ class Replica:
     Attributes:
         metrics: of take-overs.
         was_replaced: another replica leads instead of this one, which is of no use any more.
-        has_left: nothing more is passed on, because this process is about to end.
+        has_left: this process is about to end, and what is broken off now is not tried again.
         started: set once requests can be taken, to be served here or passed on.
     """
 
@@ -286,7 +289,7 @@ class Replica:
             await self._linger()
         self.has_left = True
         if (address := self._leadership.leader_address) is not None:
-            self._link.break_off(address, only_reading=True)
+            self._link.end_long_ones(address)
         self._changed.wake()
 
     async def _linger(self) -> None:

@@ -125,15 +125,15 @@ class LeaderOnly:
         now = asyncio.get_running_loop().time
         until, outcome = now() + HOLD_SECONDS, ProxyOutcome.ANSWERED
         while not self._replica.serves:
-            if self._replica.has_left:
-                await problem(ShuttingDown())(scope, receive, send)
-                return ProxyOutcome.UNREACHABLE
             if (address := self._replica.leader_address) is not None:
                 try:
                     await self._forwarder.forward(scope, body, receive, send, address, self._listener(scope))
                 except AnswerBroken:
                     return ProxyOutcome.BROKEN
                 except LeaderUnreachable as error:
+                    if self._replica.has_left:
+                        await problem(ShuttingDown())(scope, receive, send)
+                        return ProxyOutcome.UNREACHABLE
                     if error.was_sent and not _may_be_repeated(scope):
                         await problem(UnknownOutcome())(scope, receive, send)
                         return ProxyOutcome.UNREACHABLE

@@ -33,7 +33,7 @@ class FakeLink:
     Attributes:
         reached: those that answer.
         broken_off: those whose requests were ended.
-        ended: those whose requests were ended that only read.
+        ended: those whose polls and streams were ended.
         failure: what checking raises.
     """
 
@@ -48,8 +48,11 @@ class FakeLink:
             raise self.failure
         return address in self.reached
 
-    def break_off(self, address: str, *, only_reading: bool = False) -> None:
-        (self.ended if only_reading else self.broken_off).append(address)
+    def break_off(self, address: str) -> None:
+        self.broken_off.append(address)
+
+    def end_long_ones(self, address: str) -> None:
+        self.ended.append(address)
 
 
 @dataclass
