@@ -1,7 +1,7 @@
 """The fault suite, for two minutes: whatever fails, one session is one bot, and nothing is left of it.
 
 PODLINE_FAULT_SEED plays other faults. What the auditor says of reasons and usage is printed, not asserted: a
-bot that is lost before its leader is leaves its usage to one that never heard it (docs/decisions/replicas.md).
+bot that is lost before its leader leaves its usage to one that never heard it (docs/decisions/replicas.md).
 """
 
 from __future__ import annotations
