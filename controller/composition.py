@@ -14,10 +14,9 @@ from controller.core.deadlines import Limits
 from controller.core.session import ANONYMOUS, Budget
 from controller.observe.agent_gauges import AgentGauges
 from controller.observe.gauges import SessionGauges
-from controller.observe.replica_metrics import ProxyMetrics
+from controller.observe.replica_metrics import LeadershipGauges, ProxyMetrics, ReplicaMetrics
 from controller.parts import Parts
 from controller.replicas.forwarding import Forwarder
-from controller.replicas.metrics import LeadershipGauges, ReplicaMetrics
 from controller.replicas.replica import Replica
 from controller.rooms.ice import IceServers
 from controller.settings import Settings

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from controller.core.leadership import Leadership, Takeover
 from controller.core.primitives.clock import Clock
 from controller.core.primitives.flag import Flag
-from controller.replicas.metrics import ReplicaMetrics
+from controller.observe.replica_metrics import ReplicaMetrics
 from controller.supervision.supervisor import Supervisor
 
 log = logging.getLogger("podline.replicas")

@@ -55,9 +55,13 @@ async def read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
 
 def replayed(body: bytes, receive: Receive) -> Receive:
     """Return a `receive` that yields the body once more, and then what follows it."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+    return preceded_by([{"type": "http.request", "body": body, "more_body": False}], receive)
+
+
+def preceded_by(messages: list[Message], receive: Receive) -> Receive:
+    """Return a `receive` that yields these messages, and then what follows them."""
 
     async def next_message() -> Message:
-        return messages.pop() if messages else await receive()
+        return messages.pop(0) if messages else await receive()
 
     return next_message

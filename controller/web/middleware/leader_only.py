@@ -14,7 +14,7 @@ from controller.observe.replica_metrics import ProxyOutcome
 from controller.observe.requests import CODE_IN_SCOPE
 from controller.replicas.forwarding import AnswerBroken, Forwarder, LeaderUnreachable
 from controller.replicas.replica import Replica
-from controller.web.middleware.body_limit import BodyLimit, replayed
+from controller.web.middleware.body_limit import BodyLimit, preceded_by, replayed
 from controller.web.middleware.from_replicas import FROM_REPLICA, ReplicaRefusal, refuse
 from controller.web.middleware.ports import BOTS, METRICS, PROBES, port_of
 from controller.web.problems import problem
@@ -97,7 +97,7 @@ class LeaderOnly:
         await self._app(scope, keep, send_unless_left)
         if has_left:
             del scope[CODE_IN_SCOPE]
-            await self._serve_not(scope, _preceded_by(kept, receive), send)
+            await self._serve_not(scope, preceded_by(kept, receive), send)
 
     async def _serve_not(self, scope: Scope, receive: Receive, send: Send) -> None:
         if FROM_REPLICA in scope and (self._replica.is_leaving or not self._replica.leads()):
@@ -160,10 +160,3 @@ class LeaderOnly:
 def _may_be_repeated(scope: Scope) -> bool:
     """Return whether a request can be sent twice: bots number what they send."""
     return scope["method"] in _SAFE_TO_REPEAT or scope["path"].startswith(BOTS)
-
-
-def _preceded_by(kept: list[Message], receive: Receive) -> Receive:
-    async def next_message() -> Message:
-        return kept.pop(0) if kept else await receive()
-
-    return next_message

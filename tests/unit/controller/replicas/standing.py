@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from controller.composition import compose
 from controller.core.leadership import Leadership, SoleController
 from controller.core.primitives.clock import Clock, system_clock
-from controller.replicas.metrics import ReplicaMetrics
+from controller.observe.replica_metrics import ReplicaMetrics
 from controller.replicas.replica import Replica
 from controller.supervision.supervisor import Supervisor
 from controller.web.services import Services
