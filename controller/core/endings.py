@@ -93,6 +93,15 @@ def _concluded_intent(intent: Ending | None, _: Exit) -> Ending | None:
     return intent
 
 
+def _repeated_intent(intent: Ending | None, exit_: Exit) -> Ending | None:
+    """Return why we asked the bot to leave if it only repeats that somebody did.
+
+    A frozen bot that wakes up to be stopped finds our request in its inbox.
+    """
+    report = exit_.final_report
+    return intent if report is not None and report.reason == Reason.STOPPED else None
+
+
 def _final_report(_: Ending | None, exit_: Exit) -> Ending | None:
     """Return what the bot reports about its end. A bot that was terminated doesn't know why.
 
@@ -155,6 +164,7 @@ _PRECEDENCE: Final[tuple[Callable[[Ending | None, Exit], Ending | None], ...]] =
     _process_failure,
     _disruption,
     _blocker,
+    _repeated_intent,
     _final_report,
     _concluded_intent,
     # Above the exit status: a bot whose Job was stopped exits with whatever status SIGTERM caused.

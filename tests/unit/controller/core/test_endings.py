@@ -38,6 +38,9 @@ def seen(**facts: Any) -> Exit:
         # Except for one that we only concluded, while the bot knew better.
         (ending_for(Reason.UNRESPONSIVE), seen(final_report=report("caller_left")), Reason.CALLER_LEFT),
         (ending_for(Reason.UNRESPONSIVE), seen(final_report=report("terminated")), Reason.UNRESPONSIVE),
+        (ending_for(Reason.UNRESPONSIVE), seen(final_report=report("stopped")), Reason.UNRESPONSIVE),
+        (ending_for(Reason.START_TIMEOUT), seen(final_report=report("stopped")), Reason.START_TIMEOUT),
+        (None, seen(final_report=report("stopped")), Reason.STOPPED),
         (ending_for(Reason.MAX_DURATION), seen(final_report=report("terminated")), Reason.MAX_DURATION),
         # Then what kernel and cluster did.
         (
