@@ -11,7 +11,7 @@ from controller.core.runtime import Exit
 from controller.core.session import Ending
 from podline.contract.messages import FinalReport
 from podline.contract.reason_texts import TEXTS
-from podline.contract.reasons import EXIT_CODES, REASONS_BY_EXIT_CODE, TERMINATED, Reason
+from podline.contract.reasons import EXIT_CODES, REASONS_BY_EXIT_CODE, RUNNING, TERMINATED, Reason
 from podline.contract.text import printable
 
 _ENDINGS: Final[dict[Reason, Ending]] = {
@@ -24,7 +24,7 @@ _SIGNALS_FROM_OUTSIDE: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal
 _SIGNALS_OF_NATIVE_CRASHES: Final = frozenset(
     {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
 )
-_KNOWN_REASONS: Final = frozenset({*map(str, Reason), TERMINATED})
+_KNOWN_REASONS: Final = frozenset({*map(str, Reason), TERMINATED, RUNNING})
 _MAX_MESSAGE_CHARACTERS: Final = 500
 
 

@@ -122,9 +122,10 @@ class Runtime(Protocol):
                 exit is observed even if there never was one.
         """
 
-    async def stop(self, launch_id: str, intent: Ending) -> None:
-        """Ask a bot to leave, and end it after the grace period. Harmless when repeated.
+    async def stop(self, session: Session, intent: Ending) -> None:
+        """Ask a session's bot to leave, and end it after the grace period. Harmless when repeated.
 
+        What the session has used is stored with the intent: its bot may never report again.
         Returns once that is in progress, not when the bot is gone: its exit is an observation.
         """
 

@@ -197,7 +197,7 @@ class Launcher:
             log.info("session launched", extra={"session_id": record.session.id})
             record.launched(self._clock.now())
         if record.intent is not None:
-            await self._runtime.stop(record.session.launch_id, record.intent)
+            await self._runtime.stop(record.session, record.intent)
 
     async def _launch_bot(self, launch: Launch) -> None:
         """Have the runtime launch the bot. The bot's own spans belong to this step of the session's trace."""

@@ -51,7 +51,7 @@ class SessionStopper:
         record.stopping(intent)
         if record.is_settled:
             with about(record.session.id):
-                await self._runtime.stop(record.session.launch_id, record.intent or intent)
+                await self._runtime.stop(record.session, record.intent or intent)
 
     def stop_later(self, record: Record, intent: Ending) -> None:
         """Send the bot the reason why it must leave; signal it if it hasn't left soon. Returns at once."""

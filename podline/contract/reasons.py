@@ -70,6 +70,9 @@ STARTED_DRY: Final = "The bot can take calls."
 TERMINATED: Final = "terminated"
 """The reason in a bot's final report after SIGTERM. Only the controller knows who sent it and why."""
 
+RUNNING: Final = "running"
+"""The reason in a bot's final report as long as its end is not decided: if it is killed, this is what is left."""
+
 EXIT_CODES: Final[dict[Reason, int]] = {
     **dict.fromkeys(_AS_WISHED, 0),
     Reason.CRASHED: 1,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
-from podline.contract.reasons import EXIT_CODES, TERMINATED, Reason
+from podline.contract.reasons import EXIT_CODES, RUNNING, TERMINATED, Reason
 from podline.runner.channel.final_report import FinalReportFile, final_report
 from podline.runner.channel.outbox import Outbox
 from podline.runner.ending import UNHURRIED_SECONDS, CallEnding
@@ -40,6 +40,8 @@ class ProcessExit:
         self._outbox = outbox
         self._message_of = message_of
         self._file = FinalReportFile(Path(final_report_file)) if final_report_file else None
+        # A controller that never heard of a bot learns only from the file what the bot has used.
+        outbox.on_acknowledged = self._write_running
 
     def on_early_signal(self) -> None:
         """Exit on SIGTERM at once. As PID 1, a process without a handler would not end at all."""
@@ -76,6 +78,10 @@ class ProcessExit:
                 with contextlib.suppress(Exception):
                     stream.flush()
             os._exit(0 if ending.reason == TERMINATED else EXIT_CODES[Reason(ending.reason)])
+
+    def _write_running(self) -> None:
+        if self._file is not None:
+            self._file.write(final_report(self._outbox, RUNNING, "", is_final=False))
 
     def _write(self, ending: CallEnding, *, is_final: bool) -> None:
         if self._file is not None:

@@ -7,19 +7,18 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from tenacity import AsyncRetrying, retry_if_exception_type
 
 from controller.core.primitives.backoff import RetryWait
-from controller.core.session import Ending
 from controller.runtimes.kubernetes.bots import Bot
 from controller.runtimes.kubernetes.client.errors import ApiError
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job, Pod, launch_of
 from controller.runtimes.kubernetes.exit_evidence import has_ended
 from controller.runtimes.kubernetes.job.manifests import FAREWELL_SECONDS
-from controller.runtimes.kubernetes.job.records import is_accounted, stop_patch
+from controller.runtimes.kubernetes.job.records import is_accounted
 
 log = logging.getLogger("podline.runtimes.kubernetes")
 
@@ -40,13 +39,13 @@ class JobStopper:
         self._patience_seconds = grace_seconds + FAREWELL_SECONDS + DEAD_NODE_SECONDS
         self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, rng)
 
-    async def stop(self, bot: Bot, intent: Ending) -> bool:
+    async def stop(self, bot: Bot, patch: dict[str, Any]) -> bool:
         """Return once the bot is gone; False if there is no Job, so that there never was a bot.
 
-        The Job is stopped first, because that is durable and right in every state. Deleting the pod is
+        `patch` stops the Job. That comes first, because that is durable and right in every state. Deleting the pod is
         quicker, and works while the controller manager is away.
         """
-        job: Job | None = await self._retrying(bot)(self._stop_job, bot, intent)
+        job: Job | None = await self._retrying(bot)(self._stop_job, bot, patch)
         if job is None and bot.job is None and bot.pod is None:
             return False
         if job is not None and is_accounted(job) and has_ended(job):
@@ -64,7 +63,7 @@ class JobStopper:
         """Return retries without a limit. A change of the bot cuts a pause short."""
         return AsyncRetrying(retry=retry_if_exception_type(ApiError), wait=self._backoff, sleep=bot.change)
 
-    async def _stop_job(self, bot: Bot, intent: Ending) -> Job | None:
+    async def _stop_job(self, bot: Bot, patch: dict[str, Any]) -> Job | None:
         """Stop the Job, unless the bot is gone. Return None if there is no Job."""
         if bot.is_gone:
             return bot.job
@@ -72,7 +71,7 @@ class JobStopper:
         try:
             job = seen or await self._own_job(bot)
             if job is not None:
-                job = await self._client.patch_job(job, stop_patch(intent), unless=is_accounted)
+                job = await self._client.patch_job(job, patch, unless=is_accounted)
         except ApiError as error:
             log.warning("stop not taken", extra={"job": bot.name, "error": str(error)})
             if not error.may_pass and bot.pod is not None:

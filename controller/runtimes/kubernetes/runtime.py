@@ -163,9 +163,9 @@ class KubernetesRuntime:
         if bot.job is None:
             self._tracker.take_job(Seen(job))
 
-    async def stop(self, launch_id: str, intent: Ending) -> None:
-        if bot := self._tracker.find(launch_id):
-            self._tracker.stop(bot, intent)
+    async def stop(self, session: Session, intent: Ending) -> None:
+        if bot := self._tracker.find(session.launch_id):
+            self._tracker.stop(bot, intent, session)
 
     def record(self, session: Session) -> None:
         bot = self._tracker.find(session.launch_id)

@@ -24,7 +24,13 @@ from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Se
 from controller.runtimes.kubernetes.client.watch_cache import WatchCache
 from controller.runtimes.kubernetes.exit_evidence import scheduled_at
 from controller.runtimes.kubernetes.failure_diagnostics import Diagnosis
-from controller.runtimes.kubernetes.job.records import is_recorded, read_intent, read_session, why_unread
+from controller.runtimes.kubernetes.job.records import (
+    is_recorded,
+    read_intent,
+    read_session,
+    stop_patch,
+    why_unread,
+)
 from controller.runtimes.kubernetes.job_stopper import JobStopper
 from controller.runtimes.observation_queue import ObservationQueue
 from podline.contract.reasons import Reason
@@ -98,10 +104,10 @@ class BotTracker:
         with about(session_id):
             self._tasks.create_task(work)
 
-    def stop(self, bot: Bot, intent: Ending) -> None:
-        """Ask a bot to leave, unless that is already in progress."""
+    def stop(self, bot: Bot, intent: Ending, session: Session) -> None:
+        """Ask a session's bot to leave, unless that is already in progress."""
         if self.is_running and bot.asked_to_leave(intent):
-            self.start(self._stop(bot, intent), bot.session_id)
+            self.start(self._stop(bot, stop_patch(intent, session)), bot.session_id)
 
     def abandon(self, bot: Bot) -> bool:
         """Remember for a while that a launch came to nothing. Return whether that is new."""
@@ -211,14 +217,14 @@ class BotTracker:
         intent = _intent_on(bot.job) if bot.job is not None else None
         if intent is not None and bot.asked_to_leave(intent):
             self._observations.put(Observation(launch_id=bot.launch_id, intent=intent))
-            self.start(self._stop(bot, intent), bot.session_id)
+            self.start(self._stop(bot, stop_patch(intent)), bot.session_id)
         if bot.conclude():
             self.start(self._conclude(bot), bot.session_id)
 
     # --- the end of a bot ---
 
-    async def _stop(self, bot: Bot, intent: Ending) -> None:
-        if not await self._stopper.stop(bot, intent) and self.abandon(bot):
+    async def _stop(self, bot: Bot, patch: dict[str, Any]) -> None:
+        if not await self._stopper.stop(bot, patch) and self.abandon(bot):
             self._observations.put(Observation(launch_id=bot.launch_id, exit=Exit(at=self._clock.now())))
 
     async def _conclude(self, bot: Bot) -> None:

@@ -146,8 +146,8 @@ class LocalRuntime:
         self._bots[launch_id] = bot
         self._tasks.create_task(self._watch(launch_id, bot, output, self._guardian))
 
-    async def stop(self, launch_id: str, intent: Ending) -> None:  # noqa: ARG002 - processes keep no record
-        if bot := self._bots.get(launch_id):
+    async def stop(self, session: Session, intent: Ending) -> None:  # noqa: ARG002 - processes keep no record
+        if bot := self._bots.get(session.launch_id):
             bot.asked_to_leave.set()
 
     def record(self, session: Session) -> None:

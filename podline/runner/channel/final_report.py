@@ -22,7 +22,7 @@ MAX_MESSAGE_BYTES: Final = 600
 
 
 def final_report(
-    outbox: Outbox, reason: Reason | Literal["terminated"], message: str, *, is_final: bool = True
+    outbox: Outbox, reason: Reason | Literal["terminated", "running"], message: str, *, is_final: bool = True
 ) -> FinalReport:
     """Return how the call ended and all that it used, in less than `MAX_LAST_WORD_BYTES` of JSON.
 

@@ -160,6 +160,8 @@ class Bots:
             bot, _ = self.bots[launch]
             self._die(launch, "killed", how=how)
             marks = {"fate.test/end": how}
+            if (report := bot.last_report()) is not None:
+                marks["fate.test/final-report"] = json.dumps(report)
             self._spawn(self._annotate(bot.identity.pod, marks))
 
     def _lose(self, nodes: set[str]) -> None:

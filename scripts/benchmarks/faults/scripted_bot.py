@@ -96,6 +96,7 @@ class ScriptedBot:
     _acked: int = 0
     _longest_silence: float = 0.0
     _is_refused: bool = False
+    _last_report: dict[str, Any] | None = None
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _why: str = ""
 
@@ -121,6 +122,10 @@ class ScriptedBot:
         """Let it say goodbye: `terminated` after a SIGTERM, `stopped` after a message."""
         self._why = self._why or why
         self._asked.set()
+
+    def last_report(self) -> dict[str, Any] | None:
+        """Return what its final report's file has during the call: what it wrote at the last acknowledgement."""
+        return self._last_report
 
     def shorten(self, seconds: float) -> None:
         """End for a reason of its own, this much later."""
@@ -170,6 +175,7 @@ class ScriptedBot:
             self.acked_totals = self.acked_totals.plus(self._batch)
             self._acked, self._batch = self._seq, None
             self._seq += 1
+            self._last_report = {**self._final_report("running"), "message": "", "is_final": False}
             self._note("acked", seq=self._acked, usage=self.acked_totals.as_list())
             return True
         if status in (413, 422):

@@ -61,8 +61,8 @@ class Passing:
         if launch.session.id not in RESIDENTS:
             self._exit(launch.session.launch_id)
 
-    async def stop(self, launch_id: str, intent: Ending) -> None:  # noqa: ARG002 - the Protocol's
-        self._exit(launch_id)
+    async def stop(self, session: Session, intent: Ending) -> None:  # noqa: ARG002 - the Protocol's
+        self._exit(session.launch_id)
 
     def record(self, session: Session) -> None:
         """Keep nothing: no other controller follows this one."""

@@ -64,10 +64,10 @@ class FakeRuntime:
         if self.refusal is not None:
             raise self.refusal
 
-    async def stop(self, launch_id: str, intent: Ending) -> None:  # noqa: ARG002
-        self.stopped.append(launch_id)
+    async def stop(self, session: Session, intent: Ending) -> None:  # noqa: ARG002
+        self.stopped.append(session.launch_id)
         if not self.stubborn:
-            await self.exit(launch_id)
+            await self.exit(session.launch_id)
 
     def record(self, session: Session) -> None:
         self.recorded.append(session)

@@ -19,6 +19,7 @@ from controller.core.primitives.unknown_fields import unknown_fields, with_unkno
 from controller.core.session import Budget, Diagnostics, Ending, Session, Timeline
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.objects import Job, Meta, launch_of
+from podline.contract.arithmetic import NOTHING
 from podline.contract.encoding import DecodeError, decode, encode
 from podline.contract.reasons import Phase, Reason
 from podline.contract.usage import Usage
@@ -120,23 +121,23 @@ def progress_patch(session: Session) -> dict[str, Any]:
     if session.ending is not None:
         labels[names.REASON_LABEL] = str(session.ending.reason)
         annotations[names.MESSAGE] = session.ending.message
-        usage = _Usage(msgspec.Raw(encode(session.usage)), session.usage_is_partial)
-        annotations[names.USAGE] = _rewritten(session, names.USAGE, usage)
+        annotations |= _usage_annotation(session)
     if session.diagnostics is not None:
         annotations[names.DIAGNOSTICS] = _rewritten(session, names.DIAGNOSTICS, session.diagnostics)
     return {"metadata": {"labels": labels, "annotations": annotations}}
 
 
-def stop_patch(intent: Ending) -> dict[str, Any]:
+def stop_patch(intent: Ending, session: Session | None = None) -> dict[str, Any]:
     """Return the patch that stops a Job in any state and says why: one write, which outlives the controller.
 
-    It resumes a suspended Job, because a suspended one has no deadline.
+    It resumes a suspended Job, because a suspended one has no deadline. With `session`, it stores what was used
+    so far: a bot that does not answer reports nothing to the next controller.
     """
+    annotations = {names.STOP_REASON: str(intent.reason), names.STOP_MESSAGE: intent.message}
+    if session is not None and session.usage != NOTHING:
+        annotations |= _usage_annotation(session)
     return {
-        "metadata": {
-            "labels": {names.PHASE_LABEL: str(Phase.STOPPING)},
-            "annotations": {names.STOP_REASON: str(intent.reason), names.STOP_MESSAGE: intent.message},
-        },
+        "metadata": {"labels": {names.PHASE_LABEL: str(Phase.STOPPING)}, "annotations": annotations},
         "spec": {"activeDeadlineSeconds": 0, "suspend": False},
     }
 
@@ -226,6 +227,11 @@ def _read_ending(meta: Meta) -> Ending | None:
     if reason is not None:
         return read_ending(reason, message)
     return read_unknown_ending(message, is_failure=meta.labels.phase != str(Phase.ENDED))
+
+
+def _usage_annotation(session: Session) -> dict[str, str]:
+    usage = _Usage(msgspec.Raw(encode(session.usage)), session.usage_is_partial)
+    return {names.USAGE: _rewritten(session, names.USAGE, usage)}
 
 
 def _read_usage(meta: Meta) -> tuple[Usage, bool]:

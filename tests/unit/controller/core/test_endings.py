@@ -71,6 +71,17 @@ def seen(**facts: Any) -> Exit:
             seen(disruption=ending_for(Reason.EVICTED), exit_code=0, final_report=report("passed_on")),
             Reason.EVICTED,
         ),
+        # A report from the middle of a call says nothing of its end.
+        (None, seen(exit_code=0, final_report=report("running", "")), Reason.VANISHED),
+        (None, seen(exit_code=3, final_report=report("running", "")), Reason.CRASHED),
+        (None, seen(exit_code=68, final_report=report("running", "")), Reason.MODEL_UNREACHABLE),
+        (None, seen(signal=9, final_report=report("running", "")), Reason.VANISHED),
+        (ending_for(Reason.UNRESPONSIVE), seen(final_report=report("running", "")), Reason.UNRESPONSIVE),
+        (
+            None,
+            seen(disruption=ending_for(Reason.EVICTED), signal=9, final_report=report("running", "")),
+            Reason.EVICTED,
+        ),
         # Then its exit status.
         *((None, seen(exit_code=code), reason) for reason, code in EXIT_CODES.items() if code),
         (None, seen(exit_code=2), Reason.CRASHED),

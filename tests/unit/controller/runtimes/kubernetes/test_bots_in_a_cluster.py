@@ -118,7 +118,7 @@ async def test_a_launch_nobody_knows_of_can_be_stopped_and_leaves_nothing_that_r
         with pytest.raises(UnknownOutcome):
             await followed.runtime.launch(made.launch())
         fault.times = blind.times = 0
-        await followed.runtime.stop("launch-1", STOP)
+        await followed.runtime.stop(made.session(), STOP)
         await followed.exit()
         await asyncio.sleep(60)
 
@@ -139,7 +139,7 @@ async def test_no_end_is_told_of_a_bot_that_nobody_can_look_for() -> None:
             )
             with pytest.raises(UnknownOutcome):
                 await followed.runtime.launch(made.launch())
-            await followed.runtime.stop("launch-1", STOP)
+            await followed.runtime.stop(made.session(), STOP)
             await asyncio.sleep(10)
 
             assert server.objects.all("secrets", "podline") != []

@@ -168,7 +168,7 @@ async def test_a_launch_whose_token_is_lost_can_be_stopped() -> None:
         async with following(server) as followed:
             with pytest.raises(RuntimeUnavailable):
                 await followed.runtime.launch(made.launch(session=session, secrets=None))
-            await followed.runtime.stop(session.launch_id, ending_for(Reason.LAUNCH_FAILED))
+            await followed.runtime.stop(session, ending_for(Reason.LAUNCH_FAILED))
             await followed.exit(session.launch_id)
 
             assert job_of(server)["spec"]["activeDeadlineSeconds"] == 0

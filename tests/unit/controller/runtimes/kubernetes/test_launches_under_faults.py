@@ -140,7 +140,7 @@ async def under(
             server.behave()
             if result is UnknownOutcome:
                 bring(server, stop_troubles)
-                await followed.runtime.stop("launch-1", STOP)
+                await followed.runtime.stop(made.session(), STOP)
                 await followed.exit()
             await asyncio.sleep(LONG_SECONDS)
 

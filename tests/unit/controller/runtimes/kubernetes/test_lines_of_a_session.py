@@ -49,7 +49,7 @@ async def test_a_stop_that_is_not_taken_names_the_session_it_is_for(lines: io.St
         await followed.runtime.launch(made.launch())
         cluster.run("cart-7")
         server.misbehave("refuse", method="PATCH")
-        await followed.runtime.stop("launch-1", STOP)
+        await followed.runtime.stop(made.session(), STOP)
         await followed.exit()
 
     assert [line["session_id"] for line in logged(lines, "stop not taken")] == ["cart-7"]
@@ -75,7 +75,7 @@ async def test_a_pod_that_is_forgotten_by_force_names_its_session(lines: io.Stri
     async with serve_api() as server, following(server) as followed:
         await followed.runtime.launch(made.launch())
         Cluster(server.objects).run("cart-7")
-        await followed.runtime.stop("launch-1", STOP)
+        await followed.runtime.stop(made.session(), STOP)
         await asyncio.sleep(60)
         await followed.exit()
 

@@ -21,7 +21,7 @@ ALWAYS = 10**6
 
 
 async def stopped(server: ApiServer, followed: Followed, intent: Ending = STOP) -> Reason:
-    await followed.runtime.stop("launch-1", intent)
+    await followed.runtime.stop(made.session(), intent)
     async with asyncio.timeout(600):
         ending = decide_ending(intent, await followed.exit())
     assert job_of(server)["spec"]["activeDeadlineSeconds"] == 0
@@ -67,7 +67,7 @@ async def test_a_stop_outlasts_a_server_that_is_away() -> None:
         await followed.runtime.launch(made.launch())
         cluster.run("cart-7")
         fault = server.misbehave("reset_before", times=ALWAYS)
-        await followed.runtime.stop("launch-1", STOP)
+        await followed.runtime.stop(made.session(), STOP)
         await asyncio.sleep(300)
         assert followed.of("launch-1", "exit") == []
 
@@ -83,7 +83,7 @@ async def test_a_stop_outlasts_credentials_that_are_refused_for_a_while() -> Non
         await followed.runtime.launch(made.launch())
         cluster.run("cart-7")
         server.tokens = set()
-        await followed.runtime.stop("launch-1", STOP)
+        await followed.runtime.stop(made.session(), STOP)
         await asyncio.sleep(100)
         assert followed.of("launch-1", "exit") == []
 
@@ -111,7 +111,7 @@ async def test_stopping_again_stops_once() -> None:
         cluster.run("cart-7")
         await asyncio.sleep(1)
         for _ in range(3):
-            await followed.runtime.stop("launch-1", STOP)
+            await followed.runtime.stop(made.session(), STOP)
         await asyncio.sleep(5)
 
         assert [each.method for each in server.asked].count("PATCH") == 1
@@ -123,7 +123,7 @@ async def test_a_pod_whose_node_is_dead_is_forgotten_by_force() -> None:
         cluster = Cluster(server.objects)
         await followed.runtime.launch(made.launch())
         pod = cluster.run("cart-7")
-        await followed.runtime.stop("launch-1", STOP)
+        await followed.runtime.stop(made.session(), STOP)
         # 30 s of grace, 5 s of farewell, 30 s for the node: nothing is forced before that.
         await asyncio.sleep(60)
         assert server.objects.find("pods", "podline", pod) is not None

@@ -210,7 +210,7 @@ async def test_a_stop_that_is_late_hits_nothing_of_a_session_that_has_ended() ->
         pod = cluster.run("cart-7")
         await asyncio.sleep(1)
         late = server.misbehave("wait", method="PATCH")
-        await followed.runtime.stop("launch-1", STOP)
+        await followed.runtime.stop(made.session(), STOP)
         await server.until_asked(lambda asked: asked.method == "PATCH")
         cluster.end(pod, 0)
         server.objects.patch("jobs", "podline", "cart-7", progress_patch(LEFT))
@@ -234,7 +234,7 @@ async def test_a_controller_that_is_not_the_leader_stops_and_records_nothing_unt
         await asyncio.sleep(1)
         before = job_of(server)
         may_write = False
-        await followed.runtime.stop("launch-1", STOP)
+        await followed.runtime.stop(made.session(), STOP)
         followed.runtime.record(LIVE)
         await asyncio.sleep(60)
         assert job_of(server) == before

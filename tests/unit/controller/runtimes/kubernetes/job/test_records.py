@@ -101,6 +101,18 @@ def test_a_stop_is_read_back_with_its_reason() -> None:
     assert manifest["spec"]["activeDeadlineSeconds"] == 0
 
 
+def test_a_stop_keeps_what_was_used_for_the_next_controller() -> None:
+    session = made.session().marked(joined=made.NOW).used(Usage(turns=3))
+    intent = Ending(reason=Reason.IDLE, what_happened="Both were silent.")
+    manifest = made.merged(made.manifest(made.launch()), stop_patch(intent, session))
+
+    found = read_session(made.job(manifest))
+
+    assert found is not None
+    assert found.usage == Usage(turns=3)
+    assert found.phase is Phase.STARTING, "only the patch of a live session says that it is live"
+
+
 @pytest.mark.parametrize(
     ("annotations", "expected"),
     [
