@@ -341,9 +341,9 @@ class InboxAnswer:
 class FinalReport:
     """The final report that a bot writes to the file `PODLINE_LAST_WORD`.
 
-    `reason` is a `Reason`, `terminated` or `running`. `acked_totals` are the totals as of the last acknowledged
-    report, and `acked` is its number: what `totals` has beyond them was never counted, unless the
-    controller counted a batch whose acknowledgement never arrived. A report that is not final was written
+    `reason` is a `Reason`, `terminated` or `running`. `acked_totals` are the totals as of the last
+    acknowledged report, and `acked` is its number: what `totals` has beyond them was never counted, unless
+    the controller counted a batch whose acknowledgement never arrived. A report that is not final was written
     during the call, after each acknowledgement, or when the end was decided: the bot continued, and if it was
     killed, no report contains its later usage.
     `contract` is what it is written in; None from the oldest bots.

@@ -71,7 +71,7 @@ TERMINATED: Final = "terminated"
 """The reason in a bot's final report after SIGTERM. Only the controller knows who sent it and why."""
 
 RUNNING: Final = "running"
-"""The reason in a bot's final report as long as its end is not decided: if it is killed, this is what is left."""
+"""The reason in a final report that a bot leaves in case it is killed, as long as its end is not decided."""
 
 EXIT_CODES: Final[dict[Reason, int]] = {
     **dict.fromkeys(_AS_WISHED, 0),

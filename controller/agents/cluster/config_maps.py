@@ -22,9 +22,10 @@ from controller.core.agents import BUILT_IN, AgentStatus, AgentVersion, DryStart
 from controller.core.errors import AgentInvalid, AgentNotFound, RuntimeUnavailable
 from controller.core.primitives.clock import Clock
 from controller.runtimes.kubernetes import names
+from controller.runtimes.kubernetes.client.collection import Collection
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import ConfigMap
-from controller.runtimes.kubernetes.client.watch import WATCH_SECONDS, Collection, Gone, Listed, Seen, Watch
+from controller.runtimes.kubernetes.client.watch import WATCH_SECONDS, Gone, Listed, Seen, Watch
 from controller.runtimes.observation_queue import ObservationQueue
 
 log = logging.getLogger("podline.agents")

@@ -42,8 +42,8 @@ class JobStopper:
     async def stop(self, bot: Bot, patch: dict[str, Any]) -> bool:
         """Return once the bot is gone; False if there is no Job, so that there never was a bot.
 
-        `patch` stops the Job. That comes first, because that is durable and right in every state. Deleting the pod is
-        quicker, and works while the controller manager is away.
+        `patch` stops the Job. That comes first, because it is durable and right in every state. Deleting the
+        pod is quicker, and works while the controller manager is away.
         """
         job: Job | None = await self._retrying(bot)(self._stop_job, bot, patch)
         if job is None and bot.job is None and bot.pod is None:

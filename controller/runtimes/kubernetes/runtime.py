@@ -15,15 +15,10 @@ from controller.core.tracing import Tracing, Untraced
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.bots import BotState
 from controller.runtimes.kubernetes.client.api import Api
+from controller.runtimes.kubernetes.client.collection import Collection, WatchHealth
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
 from controller.runtimes.kubernetes.client.objects import Job, Pod
-from controller.runtimes.kubernetes.client.watch import (
-    WATCH_SECONDS,
-    Collection,
-    Seen,
-    Watch,
-    WatchHealth,
-)
+from controller.runtimes.kubernetes.client.watch import WATCH_SECONDS, Seen, Watch
 from controller.runtimes.kubernetes.client.watch_cache import WatchCache
 from controller.runtimes.kubernetes.dry_run import DryRun
 from controller.runtimes.kubernetes.failure_diagnostics import Diagnosis
@@ -136,8 +131,12 @@ class KubernetesRuntime:
         if not self._tracker.is_running:
             return "The cluster is not being watched."
         return self.why_not_following() or (
-            None if self._tracker.has_introduced else "The controller is still finding the running sessions."
+            None if self._knows_all() else "The controller is still finding the running sessions."
         )
+
+    def _knows_all(self) -> bool:
+        is_current = self._jobs.health.has_caught_up and self._pods.health.has_caught_up
+        return self._tracker.has_introduced and is_current
 
     def why_not_following(self) -> str | None:
         """Return why this controller could not launch or watch bots, as a sentence; None if it could."""

@@ -124,7 +124,7 @@ class ScriptedBot:
         self._asked.set()
 
     def last_report(self) -> dict[str, Any] | None:
-        """Return what its final report's file has during the call: what it wrote at the last acknowledgement."""
+        """Return what the file of its final report contains during the call."""
         return self._last_report
 
     def shorten(self, seconds: float) -> None:

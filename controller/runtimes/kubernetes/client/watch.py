@@ -1,4 +1,4 @@
-"""A watch of one kind of object: list in pages, watch for changes, and list again after any break."""
+"""A watch of one kind of object: list in pages, then watch for changes, and resume after any break."""
 
 from __future__ import annotations
 
@@ -8,26 +8,22 @@ import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
-import aiohttp
 import msgspec
 
 from controller.core.primitives.backoff import RetryWait
-from controller.runtimes.kubernetes.client.api import Api
+from controller.runtimes.kubernetes.client.collection import Collection, WatchHealth
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused, ApiUnreachable, readable
-from controller.runtimes.kubernetes.client.objects import Meta, Page, Status, WatchEvent, launch_of
+from controller.runtimes.kubernetes.client.objects import Meta, Status, WatchEvent, launch_of
 
 log = logging.getLogger("podline.runtimes.kubernetes")
-
-PAGE_ITEMS: Final = 500
-"""Measured: a page takes 11 ms to decode, and peak memory is no higher than what is kept."""
 
 WATCH_SECONDS: Final = 45.0
 """How long the API server keeps one watch open. Then it is resumed."""
 
-READ_MARGIN_SECONDS: Final = 10.0
-"""How much longer the connection may be silent before it counts as dead: a half-open one is silent."""
+MOST_REFUSALS: Final = 3
+"""A watch that is refused this many times in a row is begun anew, from a list."""
 
 RELIST_SECONDS: Final = 600.0
 """How often everything is listed even if no break was noticed. A watch that is open then ends first."""
@@ -69,90 +65,6 @@ class Listed:
 Change: TypeAlias = Seen[T] | Gone[T] | Listed
 
 
-class WatchHealth:
-    """How far a watch can be relied on.
-
-    Attributes:
-        not_ready_reason: why its changes may be out of date; None while they are current.
-        is_listed: whether a list has been completed.
-        relists: how often everything was listed.
-    """
-
-    def __init__(self) -> None:
-        self.not_ready_reason: str | None = "Nothing has been listed yet."
-        self.is_listed = False
-        self.relists = 0
-        self._heard_at: float | None = None
-
-    def age(self) -> float | None:
-        """Return the seconds since the API server last sent anything; None before the watch began.
-
-        Call this within the watch's event loop.
-        """
-        return None if self._heard_at is None else asyncio.get_running_loop().time() - self._heard_at
-
-    def heard(self) -> None:
-        self._heard_at = asyncio.get_running_loop().time()
-
-    def listed(self) -> None:
-        self.relists += 1
-        self.is_listed = True
-
-    def opened(self) -> None:
-        """A watch is open. A list alone says nothing about what changes after it."""
-        self.not_ready_reason = None
-        self.heard()
-
-    def broke(self, reason: str) -> None:
-        self.not_ready_reason = reason
-
-
-class Collection(Generic[T]):
-    """All objects of one kind that match a selector."""
-
-    def __init__(self, api: Api, path: str, kind: type[T], labels: str = "", *, fields: str = "") -> None:
-        """Select by `labels`, by `fields`, or by both."""
-        self.path = path
-        self._api = api
-        selectors = {"labelSelector": labels, "fieldSelector": fields}
-        self._selected = {name: selector for name, selector in selectors.items() if selector}
-        self._decode = msgspec.json.Decoder(kind).decode
-
-    async def page(self, continued: str | None) -> Page:
-        """Return the first page of the list, or the one that `continued` leads to."""
-        query: dict[str, Any] = {**self._selected, "limit": PAGE_ITEMS}
-        if continued is not None:
-            query["continue"] = continued
-        return await self._api.read("GET", self.path, Page, query=query)
-
-    async def events(
-        self, version: str, watch_seconds: float, health: WatchHealth
-    ) -> AsyncGenerator[WatchEvent, None]:
-        """Yield the events of one watch that starts after `version`."""
-        query = {
-            **self._selected,
-            "watch": "true",
-            "allowWatchBookmarks": "true",
-            "resourceVersion": version,
-            "timeoutSeconds": max(1, round(watch_seconds)),
-        }
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=5, sock_read=watch_seconds + READ_MARGIN_SECONDS
-        )
-        async with self._api.stream("GET", self.path, query=query, timeout=timeout) as answer:
-            health.opened()
-            rest = b""
-            async for chunk in answer.content.iter_any():
-                health.heard()
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in filter(None, lines):
-                    yield _event(line)
-
-    def decode(self, raw: msgspec.Raw) -> T:
-        with readable():
-            return self._decode(raw)
-
-
 class Watch(Generic[T]):
     """A watch of one collection, which continues for as long as its changes are read."""
 
@@ -177,13 +89,20 @@ class Watch(Generic[T]):
         self.health = WatchHealth()
         self._collection = collection
         self._backoff = RetryWait(_FIRST_PAUSE_SECONDS, longest_pause_seconds, rng)
-        self._failures = 0
+        self._failures = self._refusals = 0
+        self._is_broken_off = False
         self._watch_seconds = watch_seconds
         self._relist_seconds = relist_seconds
+        self._relist_at = 0.0
+        self._version: str | None = None
         self._launches: dict[str, str] = {}
 
     async def changes(self) -> AsyncGenerator[Change[T], None]:
-        """Yield every change, forever. Any failure leads to a pause and then to a list."""
+        """Yield every change, forever.
+
+        After a failure and a pause the watch resumes where it broke, so that nothing is missed, and lists
+        only if the API server no longer knows what happened since.
+        """
         self.health.heard()
         while True:
             try:
@@ -191,18 +110,46 @@ class Watch(Generic[T]):
                     async for change in changes:
                         yield change
             except ApiError as error:
-                if isinstance(error, ApiRefused) and error.status == _GONE:
-                    log.info("watch expired", extra={"path": self._collection.path})
-                else:
-                    self.health.broke(str(error))
-                    log.warning("watch lost", extra={"path": self._collection.path, "error": str(error)})
-                self._failures += 1
+                if self._is_broken_off:
+                    self._is_broken_off = False
+                    continue
+                self._note(error)
                 await asyncio.sleep(self._backoff.pause(self._failures, error.retry_after))
 
+    def resume(self) -> None:
+        """Open the watch anew where it stands: it may be half-open, and its silence mean nothing.
+
+        Until it has caught up, `health` says so.
+        """
+        if self._collection.break_off():
+            self._is_broken_off = True
+            self.health.doubted()
+
+    def _note(self, error: ApiError) -> None:
+        self._failures += 1
+        if isinstance(error, ApiRefused):
+            self._refusals += 1
+            if not error.may_pass or self._refusals >= MOST_REFUSALS:
+                self._version = None
+            if error.status == _GONE:
+                log.info("watch expired", extra={"path": self._collection.path})
+                return
+        self.health.broke(str(error))
+        log.warning("watch lost", extra={"path": self._collection.path, "error": str(error)})
+
     async def _changes_until_relist(self) -> AsyncGenerator[Change[T], None]:
-        """List, then watch. A watch that the API server ends in time is resumed where it ended."""
-        now = asyncio.get_running_loop().time
-        relist_at = now() + self._relist_seconds
+        """List unless the last watch can be resumed, then watch."""
+        if self._version is None:
+            async with aclosing(self._list()) as listed:
+                async for change in listed:
+                    yield change
+        async with aclosing(self._watch()) as changes:
+            async for change in changes:
+                yield change
+        self._version = None
+
+    async def _list(self) -> AsyncGenerator[Change[T], None]:
+        relist_at = asyncio.get_running_loop().time() + self._relist_seconds
         launches: dict[str, str] = {}
         version, continued = "", None
         is_complete = False
@@ -217,20 +164,27 @@ class Watch(Generic[T]):
             del page  # Its bytes aren't kept while the next one is requested.
         for vanished in self._replace_known(launches):
             yield vanished
+        self._version, self._relist_at = version, relist_at
         self.health.listed()
         yield Listed()
-        while now() < relist_at:
+
+    async def _watch(self) -> AsyncGenerator[Change[T], None]:
+        """Watch until it is time to list. A watch that the API server ends in time is resumed."""
+        now = asyncio.get_running_loop().time
+        while now() < self._relist_at and self._version is not None:
             began = now()
-            async with aclosing(self._collection.events(version, self._watch_seconds, self.health)) as events:
+            watching = self._collection.events(self._version, self._watch_seconds, self.health)
+            async with aclosing(watching) as events:
                 async for event in events:
-                    version, change = self._read(event)
+                    self._version, change = self._read(event)
+                    self._refusals = 0
                     if change is not None:
                         yield change
-                    if now() >= relist_at:
+                    if now() >= self._relist_at:
                         return
             if now() - began < self._watch_seconds / 2:
                 raise ApiUnreachable("The API server ended a watch at once.", is_certain=True)
-            self._failures = 0
+            self._failures = self._refusals = 0
 
     def _replace_known(self, launches: dict[str, str]) -> list[Gone[T]]:
         """Remember the objects of a list. Return those that are gone since the last one."""
@@ -255,11 +209,6 @@ class Watch(Generic[T]):
             self._launches[name] = launch_id
             change = Seen(item)
         return item.metadata.resource_version, change
-
-
-def _event(line: bytes) -> WatchEvent:
-    with readable():
-        return msgspec.json.decode(line, type=WatchEvent)
 
 
 def _refused(raw: msgspec.Raw) -> ApiRefused:

@@ -9,8 +9,9 @@ from contextlib import aclosing
 from typing import Final, Generic, TypeVar
 
 from controller.core.primitives.flag import Flag
+from controller.runtimes.kubernetes.client.collection import WatchHealth
 from controller.runtimes.kubernetes.client.objects import launch_of
-from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Named, Seen, Watch, WatchHealth
+from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Named, Seen, Watch
 
 T = TypeVar("T", bound=Named)
 
@@ -51,8 +52,12 @@ class WatchCache(Generic[T]):
                     self._keep(change)
 
     async def changes(self) -> AsyncGenerator[Change[T], None]:
-        """Yield all that is kept, then every change, forever."""
+        """Yield all that is kept, then every change, forever.
+
+        A watch that is open is resumed, in case it has been half-open: `health` tells when it has caught up.
+        """
         self._is_read = True
+        self._watch.resume()
         kept, self._objects = self._objects, {}
         if self.health.is_listed:
             self._unread.appendleft(Listed())

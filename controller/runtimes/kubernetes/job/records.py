@@ -130,8 +130,8 @@ def progress_patch(session: Session) -> dict[str, Any]:
 def stop_patch(intent: Ending, session: Session | None = None) -> dict[str, Any]:
     """Return the patch that stops a Job in any state and says why: one write, which outlives the controller.
 
-    It resumes a suspended Job, because a suspended one has no deadline. With `session`, it stores what was used
-    so far: a bot that does not answer reports nothing to the next controller.
+    It resumes a suspended Job, because a suspended one has no deadline. With `session`, it stores what was
+    used so far: a bot that does not answer reports nothing to the next controller.
     """
     annotations = {names.STOP_REASON: str(intent.reason), names.STOP_MESSAGE: intent.message}
     if session is not None and session.usage != NOTHING:

@@ -13,8 +13,9 @@ from controller.core.errors import RuntimeUnavailable
 from controller.core.leadership import Takeover, TakeoverCause
 from controller.core.primitives.clock import Clock
 from controller.core.primitives.flag import Flag
+from controller.runtimes.kubernetes.client.collection import Collection
 from controller.runtimes.kubernetes.client.errors import ApiError, ApiRefused
-from controller.runtimes.kubernetes.client.watch import Collection, Gone, Listed, Seen, Watch
+from controller.runtimes.kubernetes.client.watch import Gone, Listed, Seen, Watch
 from controller.runtimes.kubernetes.leader.lease import (
     DURATION_SECONDS,
     NAME,

@@ -197,7 +197,7 @@ async def test_each_problem_is_the_one_of_the_latest_definition(server: ApiServe
 
 async def test_what_its_bot_may_miss_is_said_for_as_long_as_the_version_is_active(server: ApiServer) -> None:
     define(server, deploy=IMAGE % "1")
-    server.misbehave("end", watch=True)
+    server.misbehave("refuse", watch=True, status=410, reason="Expired")
     async with following(server, start_dry=Starts()) as followed:
         await followed.until(lambda: followed.status().notes)
         notes = followed.status().notes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -16,8 +16,9 @@ from controller.core.runtime import Exit, Observation
 from controller.runtimes.kubernetes import names
 from controller.runtimes.kubernetes.client.access import Access
 from controller.runtimes.kubernetes.client.api import Api
+from controller.runtimes.kubernetes.client.collection import Collection, WatchHealth
 from controller.runtimes.kubernetes.client.objects import Job
-from controller.runtimes.kubernetes.client.watch import Change, Collection, Gone, Seen, Watch, WatchHealth
+from controller.runtimes.kubernetes.client.watch import Change, Gone, Seen, Watch
 from controller.runtimes.kubernetes.runtime import KubernetesRuntime
 from testing.fakes.kubernetes.api_objects import Thing
 from testing.fakes.kubernetes.api_server import ApiServer
@@ -68,9 +69,11 @@ def drop_job(server: ApiServer, name: str) -> None:
 class Watched:
     """What a watch has yielded: the Jobs there are, and those that are gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch[Job]) -> None:
+        self.watch = watch
         self.jobs: dict[str, Job] = {}
         self.gone: list[tuple[str, str]] = []
+        self.last_states: list[Job] = []
         self.lists = 0
         self.running: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
@@ -82,8 +85,8 @@ class Watched:
     def reason(self, name: str) -> str | None:
         return self.jobs[name].metadata.labels.reason if name in self.jobs else None
 
-    async def read(self, watch: Watch[Job]) -> None:
-        async for change in watch.changes():
+    async def read(self) -> None:
+        async for change in self.watch.changes():
             self._take(change)
             self._wake()
 
@@ -92,6 +95,7 @@ class Watched:
             self.jobs[change.object.metadata.name] = change.object
         elif isinstance(change, Gone):
             self.gone.append((change.launch_id, change.name))
+            self.last_states += [change.object] if change.object is not None else []
             known = self.jobs.get(change.name)
             if known is not None and known.metadata.labels.launch_id == change.launch_id:
                 del self.jobs[change.name]
@@ -118,11 +122,11 @@ class Watched:
 @asynccontextmanager
 async def watching(server: ApiServer, **settings: float) -> AsyncIterator[tuple[WatchHealth, Watched]]:
     """A watch of all Jobs with our label. Waiting for news of one that has failed fails."""
-    watched = Watched()
     async with api_to(server) as api:
         jobs = Collection(api, JOBS, Job, names.LAUNCH_ID)
         watch = Watch(jobs, random.Random(1), **settings)  # noqa: S311 - the same each time
-        watched.running = asyncio.create_task(watched.read(watch))
+        watched = Watched(watch)
+        watched.running = asyncio.create_task(watched.read())
         try:
             yield watch.health, watched
         finally:
@@ -182,23 +186,42 @@ async def following(
     namespace: str = "podline",
     may_write: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[Followed]:
-    """A runtime over the fake, as a controller runs it."""
+    """A runtime over the fake, as a leader runs it."""
     with access_to(server) as access:
-        runtime = KubernetesRuntime(
-            api=Api(access, may_write=may_write),
-            namespace=namespace,
-            template=made.template(),
-            grace_seconds=30,
-            keep_ended_seconds=3600,
-            clock=passing_clock(),
-            rng=random.Random(1),  # noqa: S311 - the same each time
-        )
-        followed = Followed(runtime)
-        followed.following = asyncio.create_task(followed.follow())
-        try:
+        followed = Followed(_runtime(access, namespace, may_write))
+        async with running(followed.follow()) as followed.following:
             if until_ready:
-                await followed.until(lambda: runtime.not_ready_reason() is None)
+                await followed.until(lambda: followed.runtime.not_ready_reason() is None)
             yield followed
-        finally:
-            followed.following.cancel()
-            await asyncio.wait([followed.following])
+
+
+@asynccontextmanager
+async def standing_by(server: ApiServer) -> AsyncIterator[Followed]:
+    """A runtime over the fake, as a standby runs it. `follow` takes over."""
+    with access_to(server) as access:
+        followed = Followed(_runtime(access, "podline", lambda: True))
+        async with running(followed.runtime.follow()):
+            await followed.until(lambda: followed.runtime.why_not_following() is None)
+            yield followed
+
+
+@asynccontextmanager
+async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _runtime(access: Access, namespace: str, may_write: Callable[[], bool]) -> KubernetesRuntime:
+    return KubernetesRuntime(
+        api=Api(access, may_write=may_write),
+        namespace=namespace,
+        template=made.template(),
+        grace_seconds=30,
+        keep_ended_seconds=3600,
+        clock=passing_clock(),
+        rng=random.Random(1),  # noqa: S311 - the same each time
+    )

@@ -9,9 +9,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from controller.runtimes.kubernetes.client.api import Api
+from controller.runtimes.kubernetes.client.collection import WatchHealth
 from controller.runtimes.kubernetes.client.errors import ApiError
 from controller.runtimes.kubernetes.client.namespace_client import NamespaceClient
-from controller.runtimes.kubernetes.client.watch import WatchHealth
 from controller.runtimes.kubernetes.metrics import ApiMetrics, ClusterCollector, verb_of
 from testing.fakes.controllers.clockwork import at_once_with_sockets
 from testing.fakes.controllers.metered import Scrape

@@ -22,7 +22,13 @@ from testing.fakes.kubernetes.api_objects import Thing
 from testing.fakes.kubernetes.api_server import ApiServer, serve_api
 from testing.fakes.kubernetes.cluster import Cluster
 from tests.unit.controller.runtimes.kubernetes import made
-from tests.unit.controller.runtimes.kubernetes.serving import Followed, following, job_of
+from tests.unit.controller.runtimes.kubernetes.serving import (
+    Followed,
+    following,
+    job_of,
+    running,
+    standing_by,
+)
 from tests.unit.controller.runtimes.kubernetes.shapes import word
 
 TEMPLATE = made.template()
@@ -47,6 +53,20 @@ def recorded(server: ApiServer, session: Session) -> None:
 async def settled(followed: Followed) -> None:
     await asyncio.sleep(10)
     assert followed.runtime.not_ready_reason() is None
+
+
+@at_once_with_sockets
+async def test_a_standby_whose_watches_are_silent_knows_every_session_once_it_leads() -> None:
+    """Otherwise it would tell the bots that their calls are over."""
+    async with serve_api() as server:
+        server.misbehave("silent", watch=True, times=2)
+        async with standing_by(server) as followed:
+            leave_job(server, session_of("late")).run("late")
+            async with running(followed.follow()) as followed.following:
+                await followed.until(lambda: followed.runtime.not_ready_reason() is None)
+
+                assert followed.of("launch-of-late", "found")
+                assert len(server.lists("jobs")) == 1
 
 
 @at_once_with_sockets

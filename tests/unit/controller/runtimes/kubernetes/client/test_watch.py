@@ -55,7 +55,7 @@ async def test_a_watch_that_ends_in_time_is_resumed_where_it_ended() -> None:
 
 
 @at_once_with_sockets
-async def test_what_was_deleted_while_nothing_was_watched_is_gone_after_the_next_list() -> None:
+async def test_what_was_deleted_while_nothing_was_watched_is_gone() -> None:
     async with serve_api() as server:
         add_job(server, "a")
         add_job(server, "b")
@@ -86,6 +86,66 @@ async def test_what_was_replaced_under_its_name_while_nothing_was_watched_is_gon
 
             assert watched.gone == [("first-launch", "a")]
             assert watched.jobs["a"].metadata.labels.launch_id == "second-launch"
+
+
+@at_once_with_sockets
+async def test_what_was_deleted_before_a_history_that_is_forgotten_is_gone_after_the_next_list() -> None:
+    async with serve_api() as server:
+        add_job(server, "a")
+        async with watching(server) as (health, watched):
+            await watched.until(lambda: health.not_ready_reason is None)
+            fault = server.misbehave("refuse", times=ALWAYS, status=503)
+            await watched.until(lambda: health.not_ready_reason is not None)
+            drop_job(server, "a")
+            server.objects.forget_history()
+            fault.times = 0
+            await watched.until(lambda: health.not_ready_reason is None)
+
+            assert watched.gone == [("launch-of-a", "a")]
+
+
+@at_once_with_sockets
+async def test_a_watch_whose_connection_breaks_misses_nothing_and_lists_nothing_again() -> None:
+    async with serve_api() as server:
+        add_job(server, "a")
+        async with watching(server) as (health, watched):
+            server.misbehave("cut", watch=True)
+            fault = server.misbehave("reset_before", watch=True, times=ALWAYS)
+            await watched.until(lambda: len(server.watches("jobs")) > 2)
+            assert health.not_ready_reason is not None
+            mark_job(server, "a", "completed")
+            drop_job(server, "a")
+            fault.times = 0
+            await watched.until(lambda: bool(watched.gone))
+
+            assert [each.metadata.labels.reason for each in watched.last_states] == ["completed"]
+            assert len(server.lists("jobs")) == 1
+
+
+@at_once_with_sockets
+async def test_a_watch_that_is_refused_again_and_again_is_begun_anew_from_a_list() -> None:
+    async with serve_api() as server, watching(server) as (health, watched):
+        server.misbehave("refuse", watch=True, times=3, status=504, message="Too large resource version")
+        await watched.until(lambda: health.not_ready_reason is None)
+
+        assert len(server.lists("jobs")) == 2
+
+
+@at_once_with_sockets
+async def test_a_half_open_watch_that_is_resumed_brings_at_once_what_it_has_withheld() -> None:
+    async with serve_api() as server:
+        server.misbehave("silent", watch=True)
+        async with watching(server) as (health, watched):
+            await watched.until(lambda: bool(server.watches("jobs")) and health.not_ready_reason is None)
+            add_job(server, "a")
+            began = asyncio.get_running_loop().time()
+            watched.watch.resume()
+            assert not health.has_caught_up
+            await watched.until(lambda: health.has_caught_up)
+
+            assert watched.names == {"a"}
+            assert asyncio.get_running_loop().time() - began < 5, "long before the silence itself is noticed"
+            assert len(server.lists("jobs")) == 1
 
 
 @at_once_with_sockets

@@ -10,8 +10,9 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.runtimes.kubernetes.client.collection import WatchHealth
 from controller.runtimes.kubernetes.client.objects import Job, Labels, Meta
-from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Seen, Watch, WatchHealth
+from controller.runtimes.kubernetes.client.watch import Change, Gone, Listed, Seen, Watch
 from controller.runtimes.kubernetes.client.watch_cache import WatchCache
 
 Known = list[tuple[tuple[str, str], str]]
@@ -24,6 +25,9 @@ class ScriptedWatch:
     def __init__(self) -> None:
         self.health = WatchHealth()
         self._changes: asyncio.Queue[Change[Job]] = asyncio.Queue()
+
+    def resume(self) -> None:
+        """Bring nothing that it has not brought: it was never half-open."""
 
     async def changes(self) -> AsyncGenerator[Change[Job], None]:
         while True:
