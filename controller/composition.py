@@ -18,6 +18,7 @@ from controller.observe.replica_metrics import LeadershipGauges, ProxyMetrics, R
 from controller.parts import Parts
 from controller.replicas.forwarding import Forwarder
 from controller.replicas.replica import Replica
+from controller.replicas.usage_copy import UsageCopy
 from controller.rooms.ice import IceServers
 from controller.settings import Settings
 from controller.supervision.assignment import Assigner, Personas
@@ -45,13 +46,15 @@ def compose(settings: Settings, parts: Parts) -> FastAPI:
     """Return the application, ready to be served. Bots are tracked while its lifespan lasts."""
     access, clock, metrics = settings.access, parts.clock, parts.metrics
     ice = _ice_servers(settings, parts)
-    supervisor = _supervisor(settings, parts, ice)
     forwarder = Forwarder(parts.signer.replica_token())
+    usage = UsageCopy(parts.leadership, forwarder)
+    supervisor = _supervisor(settings, parts, ice, usage)
     replica = Replica(
         supervisor=supervisor,
         leadership=parts.leadership,
         why_unfit=parts.why_unfit,
         link=forwarder,
+        usage=usage,
         metrics=ReplicaMetrics(metrics.registry),
         clock=clock,
     )
@@ -110,7 +113,7 @@ def _session_limits(settings: Settings) -> SessionLimits:
     )
 
 
-def _supervisor(settings: Settings, parts: Parts, ice: IceServers) -> Supervisor:
+def _supervisor(settings: Settings, parts: Parts, ice: IceServers, usage: UsageCopy) -> Supervisor:
     limits, budgets = settings.limits, settings.budgets
     return Supervisor(
         runtime=parts.runtime,
@@ -143,4 +146,5 @@ def _supervisor(settings: Settings, parts: Parts, ice: IceServers) -> Supervisor
             tokens=budgets.max_tokens or budgets.tokens, cost=budgets.max_cost or budgets.cost
         ),
         may_write=parts.leadership.may_write,
+        used_before=usage.of,
     )

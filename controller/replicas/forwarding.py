@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Final, Self
@@ -182,6 +183,19 @@ class Forwarder:
                 return answer.status == 200
         except (aiohttp.ClientError, OSError, TimeoutError):
             return False
+
+    async def lines(self, address: str, path: str) -> AsyncGenerator[bytes, None]:
+        """Yield the lines of a controller's answer to us, until it ends or breaks, or a line is too long."""
+        if self._session is None:
+            return
+        headers = {TOKEN.decode(): self._token, LISTENER.decode(): "bots"}
+        url = URL(f"http://{address}{path}")
+        # The last is a line that is longer than aiohttp's limit, 128 KB.
+        with suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):
+            async with self._session.get(url, headers=headers, trace_request_ctx=_Progress()) as answer:
+                if answer.status == 200:
+                    async for line in answer.content:
+                        yield line
 
     def break_off(self, address: str) -> None:
         """End all requests under way to a controller, as if their connections broke.

@@ -12,6 +12,7 @@ from controller.core.leadership import Leadership, Takeover
 from controller.core.primitives.clock import Clock
 from controller.core.primitives.flag import Flag
 from controller.observe.replica_metrics import ReplicaMetrics
+from controller.replicas.usage_copy import UsageCopy
 from controller.supervision.supervisor import Supervisor
 
 log = logging.getLogger("podline.replicas")
@@ -59,6 +60,7 @@ class Replica:
 
     Attributes:
         metrics: of take-overs.
+        usage: what the leader's sessions have used, while this replica is not the one.
         was_replaced: another replica leads instead of this one, which is of no use any more.
         has_left: this process is about to end, and what is broken off now is not tried again.
         started: set once requests can be taken, to be served here or passed on.
@@ -71,6 +73,7 @@ class Replica:
         leadership: Leadership,
         why_unfit: Callable[[], str | None],
         link: LeaderLink,
+        usage: UsageCopy,
         metrics: ReplicaMetrics,
         clock: Clock,
     ) -> None:
@@ -81,6 +84,7 @@ class Replica:
             leadership: decides when it runs.
             why_unfit: returns why a standby could not take over right now; None if it could.
             link: to the leader, while this replica is not the one.
+            usage: what the leader's sessions have used, while this replica is not the one.
             metrics: of take-overs.
             clock: measures them.
         """
@@ -90,6 +94,7 @@ class Replica:
         self._leadership = leadership
         self._why_unfit = why_unfit
         self._link = link
+        self.usage = usage
         self.metrics = metrics
         self._clock = clock
         self._supervising: asyncio.Task[None] | None = None
@@ -184,6 +189,7 @@ class Replica:
                 tasks.create_task(self._take_part())
                 tasks.create_task(self._keep_checking())
                 tasks.create_task(self._announce_changes())
+                tasks.create_task(self.usage.follow())
                 if not self._leadership.is_leading:
                     self.started.set()
                 takeover = await self._leadership.acquired()

@@ -35,6 +35,7 @@ from controller.supervision.adoption import adopt
 from controller.supervision.agent_watch import log_changes
 from controller.supervision.assignment import Assigner
 from controller.supervision.budgets import BudgetKeeper
+from controller.supervision.channel.report_ledger import furthest
 from controller.supervision.launcher import Launcher
 from controller.supervision.record import Record
 from controller.supervision.recorder import Recorder
@@ -44,6 +45,7 @@ from controller.supervision.stopping import SessionStopper
 from controller.supervision.watchdog import Watchdog
 from podline.contract.messages import InboxAnswer, InboxPage, Report
 from podline.contract.reasons import Phase, Reason
+from podline.contract.usage import Usage
 
 
 class Supervisor:
@@ -71,8 +73,13 @@ class Supervisor:
         preflight: Preflight = no_preflight,
         most_budget: Budget = NO_BUDGET,
         may_write: Callable[[], bool] = lambda: True,
+        used_before: Callable[[str], Usage | None] = lambda _: None,
     ) -> None:
-        """`may_write` returns False while another controller may be in charge of the same sessions."""
+        """Prepare.
+
+        `may_write` returns False while another controller may be in charge of the same sessions.
+        `used_before` returns what a launch had used when the former leader last told; None if it did not.
+        """
         self.registry = registry
         self.limits = limits
         self.agents = agents or BuiltInAgents()
@@ -88,6 +95,7 @@ class Supervisor:
         self._tasks: asyncio.TaskGroup | None = None
         self._is_closing = False
         self._may_write = may_write
+        self._used_before = used_before
         self._acceptance = Acceptance(
             agents=self.agents,
             preflight=preflight,
@@ -300,6 +308,8 @@ class Supervisor:
 
     def _adopt(self, session: Session) -> None:
         """Take over a session that another controller started. Finish its launch if that is still open."""
+        if (used := self._used_before(session.launch_id)) is not None and not session.phase.is_end:
+            session = session.used(furthest(session.usage, used), partial=session.usage_is_partial)
         record = adopt(session, self.registry, self._clock)
         if record is not None and session.phase is Phase.STARTING:
             self._own(self._launcher.launch_adopted(record))

@@ -42,6 +42,7 @@ from controller.web.routes import (
     page,
     sessions,
     start,
+    usage_of_sessions,
 )
 from controller.web.services import Services
 from podline.contract.version import VERSION
@@ -58,6 +59,7 @@ _GROUPS: Final = (
     offers,
     agents,
     launches,
+    usage_of_sessions,
     health,
     metrics,
 )

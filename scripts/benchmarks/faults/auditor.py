@@ -149,7 +149,8 @@ def true_reasons(
     if pods & found.pods_evicted:
         true.add("evicted")
     if bot is None:
-        return true | NEVER_STARTED
+        # Its pod may have been bound to a node that was lost before it ran.
+        return true | NEVER_STARTED | ({"node_lost"} if lost else set())
     if bot.node in lost:
         true |= {"node_lost", "unresponsive", "evicted"}
     if bot.end.get("silence", 0) >= SILENCE_SECONDS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -35,6 +35,8 @@ class FakeLink:
         broken_off: those whose requests were ended.
         ended: those whose polls and streams were ended.
         failure: what checking raises.
+        told: the lines of an answer that goes on.
+        read: those whose lines were read.
     """
 
     def __init__(self) -> None:
@@ -42,11 +44,19 @@ class FakeLink:
         self.broken_off: list[str] = []
         self.ended: list[str] = []
         self.failure: Exception | None = None
+        self.told: list[bytes] = []
+        self.read: list[str] = []
 
     async def reaches(self, address: str) -> bool:
         if self.failure is not None:
             raise self.failure
         return address in self.reached
+
+    async def lines(self, address: str, path: str) -> AsyncGenerator[bytes, None]:  # noqa: ARG002
+        self.read.append(address)
+        for line in self.told:
+            yield line
+        await asyncio.get_running_loop().create_future()
 
     def break_off(self, address: str) -> None:
         self.broken_off.append(address)
@@ -110,6 +120,7 @@ async def standing(*, is_sole: bool = False) -> AsyncIterator[Stand]:
         leadership=chosen,
         why_unfit=lambda: unfit[0] if unfit else None,
         link=link,
+        usage=services.replica.usage,
         metrics=ReplicaMetrics(registry),
         clock=clock,
     )
