@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 from starlette.types import Message, Receive, Scope, Send
 from yarl import URL
 
-from controller.replicas.headers import CLIENT, LISTENER, PREFIX, REFUSED, SCHEME, TOKEN
+from controller.replicas.headers import CLIENT, LISTENER, OF_ITS_OWN, PREFIX, REFUSED, SCHEME, TOKEN
 
 _MOST_CONNECTIONS: Final = 16_384
 """More than the listeners admit: each of their connections has one request under way."""
@@ -188,7 +188,7 @@ class Forwarder:
         """Yield the lines of a controller's answer to us, until it ends or breaks, or a line is too long."""
         if self._session is None:
             return
-        headers = {TOKEN.decode(): self._token, LISTENER.decode(): "bots"}
+        headers = {TOKEN.decode(): self._token, LISTENER.decode(): OF_ITS_OWN}
         url = URL(f"http://{address}{path}")
         # The last is a line that is longer than aiohttp's limit, 128 KB.
         with suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):

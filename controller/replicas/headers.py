@@ -17,7 +17,10 @@ SCHEME: Final = PREFIX + b"scheme"
 """`http` or `https`, as the client has used it, perhaps at a proxy."""
 
 LISTENER: Final = PREFIX + b"listener"
-"""The listener that the client has reached: `public` or `bots`."""
+"""The listener that the client has reached, `public` or `bots`; OF_ITS_OWN if there is no client."""
+
+OF_ITS_OWN: Final = "replicas"
+"""The value of LISTENER in a request that another controller makes for itself."""
 
 REFUSED: Final = PREFIX + b"refused"
 """In an answer: why a request was not served, so that it can safely be sent again. See `ReplicaRefusal`."""

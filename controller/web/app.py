@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from controller.core.errors import ControllerError
 from controller.core.primitives.addresses import is_loopback
 from controller.core.tracing import Tracing
+from controller.replicas.headers import OF_ITS_OWN
 from controller.replicas.replica import Replica
 from controller.settings import Settings
 from controller.web.middleware.body_limit import BodyLimit
@@ -102,7 +103,11 @@ class Application(FastAPI):
         return FromReplicas(
             app,
             port=None if replicas.address is None else replicas.port,
-            listeners={"public": listeners.port, "bots": listeners.bots_port},
+            listeners={
+                "public": listeners.port,
+                "bots": listeners.bots_port,
+                OF_ITS_OWN: listeners.bots_port,
+            },
             is_replica_token=services.signer.is_replica_token,
         )
 

@@ -20,7 +20,7 @@ from controller.web.middleware.ports import METRICS, port_of
 from controller.web.problems import problem
 
 FROM_REPLICA: Final = "podline.from_replica"
-"""The key in the ASGI scope of requests that another controller has passed on; its value is True."""
+"""The key in the ASGI scope of other controllers' requests; its value is that of LISTENER."""
 
 
 class ReplicaRefusal(StrEnum):
@@ -90,7 +90,7 @@ class FromReplicas:
         scope["client"] = None if client is None else (client, 0)
         scope["server"] = (scope["server"][0], port)
         scope["scheme"] = "https" if said.get(SCHEME) == "https" else "http"
-        scope[FROM_REPLICA] = True
+        scope[FROM_REPLICA] = said[LISTENER]
 
 
 def _take_fields(scope: Scope) -> dict[bytes, str]:

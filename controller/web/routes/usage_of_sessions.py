@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from controller.core.session import Session
+from controller.replicas.headers import OF_ITS_OWN
 from controller.replicas.usage_copy import USAGE_PATH, UsageLines
 from controller.web.errors import NotFound
 from controller.web.middleware.from_replicas import FROM_REPLICA
@@ -20,7 +21,8 @@ router = APIRouter(include_in_schema=False)
 @router.get(USAGE_PATH)
 async def stream_usage(request: Request, services: ServicesDep) -> StreamingResponse:
     """Stream JSON lines: what each running session has used so far, then each change."""
-    if FROM_REPLICA not in request.scope:
+    # Not one that a controller has passed on: anyone may have made that.
+    if request.scope.get(FROM_REPLICA) != OF_ITS_OWN:
         raise NotFound
     states = services.supervisor.registry.follow(None, None)
     return StreamingResponse(_lines(states), media_type="application/jsonl")

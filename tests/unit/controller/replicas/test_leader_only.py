@@ -110,7 +110,7 @@ class Door:
             "server": ("127.0.0.1", port),
         }
         if was_passed_on:
-            scope[FROM_REPLICA] = True
+            scope[FROM_REPLICA] = "bots"
         await self.middleware(scope, receive, answered.send)
         return answered
 
