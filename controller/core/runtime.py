@@ -112,6 +112,13 @@ class Runtime(Protocol):
     def not_ready_reason(self) -> str | None:
         """Return why bots can't be launched or observed right now, as a sentence; None if they can."""
 
+    async def look_for(self, launch_id: str) -> None:
+        """Look for a launch that is unknown here, though its bot speaks to us, and observe it if it exists.
+
+        Raises:
+            RuntimeUnavailable: it can't be looked for right now.
+        """
+
     async def launch(self, launch: Launch) -> None:
         """Start one bot. Repeating the same launch starts no second one.
 

@@ -348,6 +348,11 @@ class Supervisor:
         """Relay ICE candidates to the bot. Raises as `Inbox.candidates` does."""
         return await self.registry.get(session_id).inbox.candidates(candidates, self.limits.start_timeout)
 
+    async def look_for(self, launch_id: str) -> None:
+        """Have a launch known whose bot speaks to us, if it exists. Raises RuntimeUnavailable."""
+        if self.registry.by_launch(launch_id) is None:
+            await self._runtime.look_for(launch_id)
+
     def _heard(self, launch_id: str) -> Record:
         record = self.registry.by_launch(launch_id)
         if record is None and (not_ready_reason := self._runtime.not_ready_reason()) is not None:

@@ -131,12 +131,8 @@ class KubernetesRuntime:
         if not self._tracker.is_running:
             return "The cluster is not being watched."
         return self.why_not_following() or (
-            None if self._knows_all() else "The controller is still finding the running sessions."
+            None if self._tracker.has_introduced else "The controller is still finding the running sessions."
         )
-
-    def _knows_all(self) -> bool:
-        is_current = self._jobs.health.has_caught_up and self._pods.health.has_caught_up
-        return self._tracker.has_introduced and is_current
 
     def why_not_following(self) -> str | None:
         """Return why this controller could not launch or watch bots, as a sentence; None if it could."""
@@ -144,6 +140,9 @@ class KubernetesRuntime:
             if part.not_ready_reason is not None:
                 return f"Bots can't be launched or watched right now. {part.not_ready_reason}"
         return None
+
+    async def look_for(self, launch_id: str) -> None:
+        await self._tracker.look_for(launch_id)
 
     async def launch(self, launch: Launch) -> None:
         manifest = self._manifest(launch)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
 
 from controller.core.endings import ending_for
+from controller.core.errors import RuntimeUnavailable
 from controller.core.primitives.clock import Clock
 from controller.core.runtime import Exit, Observation
 from controller.core.session import Ending, Session
@@ -42,6 +43,9 @@ _PAUSE_SECONDS: Final = 1.0
 _AT_ONE_TIME: Final = 50
 """How many bots are examined before other tasks get a turn: a few milliseconds."""
 
+_HALF_OPEN_SECONDS: Final = 120.0
+"""After this long even a watch that was half-open has been opened anew, twice."""
+
 _LATE_SECONDS: Final = 600.0
 """How long the Job of an abandoned launch may still appear: ten times an API server's own timeout."""
 
@@ -70,6 +74,7 @@ class BotTracker:
         self._bots: dict[str, Bot] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._is_synced = False
+        self._began: float | None = None
         self.has_introduced = False
 
     @property
@@ -80,6 +85,7 @@ class BotTracker:
         """Watch Jobs and pods for as long as this is awaited."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
+                self._began = asyncio.get_running_loop().time()
                 self._tasks.create_task(self._watch_jobs())
                 self._tasks.create_task(self._watch_pods())
         finally:
@@ -95,6 +101,25 @@ class BotTracker:
             bot = self._bots[launch_id] = Bot(launch_id, job_name)
         bot.name = bot.name or job_name
         return bot
+
+    async def look_for(self, launch_id: str) -> None:
+        """Look for a Job that no watch has shown yet: a half-open one may have hidden it from a new leader.
+
+        Raises:
+            RuntimeUnavailable: the API server does not answer.
+        """
+        began = self._began
+        now = asyncio.get_running_loop().time()
+        if launch_id in self._bots or began is None or now - began > _HALF_OPEN_SECONDS:
+            return
+        try:
+            job = await self._client.find_launch(launch_id)
+        except ApiError as error:
+            raise RuntimeUnavailable(f"The bot's Job can't be looked for. {error}") from error
+        if job is not None and launch_id not in self._bots:
+            log.info("launch found by its bot", extra={"job": job.metadata.name})
+            self._job_seen(job)
+            await self._observations.emptied()
 
     def start(self, work: Coroutine[Any, Any, None], session_id: str | None) -> None:
         """Run this in the background, with the session in its log lines; drop it if `run` is not awaited."""

@@ -125,6 +125,9 @@ class LocalRuntime:
         is_able = self._tasks is not None and self._guardian is not None and self._guardian.is_able
         return None if is_able else "Bots cannot be launched right now. Try again in a few seconds."
 
+    async def look_for(self, launch_id: str) -> None:
+        """Find nothing: no other controller starts bots of ours."""
+
     async def launch(self, launch: Launch) -> None:
         if self._tasks is None or self._guardian is None:
             raise RuntimeUnavailable("The local runtime is not running.")

@@ -19,10 +19,11 @@ T = TypeVar("T")
 
 
 async def is_bot(launch_id: str, request: Request, services: ServicesDep) -> None:
-    """Require the launch token of this launch."""
+    """Require the launch token of this launch, and have the launch known."""
     bearer = bearer_of(request.headers)
     if bearer is None or not services.signer.is_launch_token(bearer, launch_id):
         raise Unauthorized("Send this launch's PODLINE_LAUNCH_TOKEN as `Authorization: Bearer TOKEN`.")
+    await services.supervisor.look_for(launch_id)
     if record := services.supervisor.registry.by_launch(launch_id):
         session_at_work.set(record.session.id)
 

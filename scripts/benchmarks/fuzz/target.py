@@ -57,6 +57,9 @@ class Passing:
     def not_ready_reason(self) -> str | None:
         return None
 
+    async def look_for(self, launch_id: str) -> None:
+        """Find nothing: there is no other controller."""
+
     async def launch(self, launch: Launch) -> None:
         if launch.session.id not in RESIDENTS:
             self._exit(launch.session.launch_id)

@@ -26,6 +26,7 @@ class FakeRuntime:
 
     def __init__(self) -> None:
         self.launches: list[Launch] = []
+        self.unseen: dict[str, Session] = {}
         self.stopped: list[str] = []
         self.recorded: list[Session] = []
         self.gone: set[str] = set()
@@ -55,6 +56,10 @@ class FakeRuntime:
 
     def not_ready_reason(self) -> str | None:
         return None if self._is_watched else "Nobody follows the bots."
+
+    async def look_for(self, launch_id: str) -> None:
+        if (unseen := self.unseen.pop(launch_id, None)) is not None:
+            await self.observe(Observation(launch_id=launch_id, found=unseen))
 
     async def launch(self, launch: Launch) -> None:
         await self.may_launch.wait()

@@ -39,8 +39,7 @@ class WatchHealth:
         self.is_listed = False
         self.relists = 0
         self._heard_at: float | None = None
-        self._opened_at = float("-inf")
-        self._is_doubted = False
+        self._reopened: asyncio.Event | None = None
 
     def age(self) -> float | None:
         """Return the seconds since the API server last sent anything; None before the watch began.
@@ -48,13 +47,6 @@ class WatchHealth:
         Call this within the watch's event loop.
         """
         return None if self._heard_at is None else asyncio.get_running_loop().time() - self._heard_at
-
-    @property
-    def has_caught_up(self) -> bool:
-        """Whether all that happened before the watch was doubted has been seen."""
-        if self._is_doubted:
-            return False
-        return asyncio.get_running_loop().time() - self._opened_at >= CATCH_UP_SECONDS
 
     def heard(self) -> None:
         self._heard_at = asyncio.get_running_loop().time()
@@ -67,13 +59,18 @@ class WatchHealth:
         """A watch is open. A list alone says nothing about what changes after it."""
         self.not_ready_reason = None
         self.heard()
-        if self._is_doubted:
-            self._is_doubted = False
-            self._opened_at = asyncio.get_running_loop().time()
+        if self._reopened is not None:
+            self._reopened.set()
 
     def doubted(self) -> None:
         """The open watch may be half-open: what it has not brought may have happened all the same."""
-        self._is_doubted = True
+        self._reopened = asyncio.Event()
+
+    async def caught_up(self) -> None:
+        """Wait until what happened before the watch was doubted has been seen."""
+        if self._reopened is not None:
+            await self._reopened.wait()
+            await asyncio.sleep(CATCH_UP_SECONDS)
 
     def broke(self, reason: str) -> None:
         self.not_ready_reason = reason

@@ -138,6 +138,13 @@ class NamespaceClient:
     async def _delete_pod(self, pod: Pod, body: Mapping[str, Any]) -> None:
         await self._delete(f"{self.pods}/{pod.metadata.name}", body)
 
+    async def find_launch(self, launch_id: str) -> Job | None:
+        """Return the Job of a launch, whatever its name is."""
+        query = {"labelSelector": f"{names.LAUNCH_ID}={launch_id}", "limit": 1}
+        page = await self.api.read("GET", self.jobs, Page, query=query)
+        with readable():
+            return msgspec.json.decode(page.items[0], type=Job) if page.items else None
+
     async def find_pod(self, launch_id: str) -> Pod | None:
         query = {"labelSelector": f"{names.LAUNCH_ID}={launch_id}", "limit": 1}
         page = await self.api.read("GET", self.pods, Page, query=query)

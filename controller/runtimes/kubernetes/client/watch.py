@@ -119,7 +119,7 @@ class Watch(Generic[T]):
     def resume(self) -> None:
         """Open the watch anew where it stands: it may be half-open, and its silence mean nothing.
 
-        Until it has caught up, `health` says so.
+        `health` tells when it has caught up.
         """
         if self._collection.break_off():
             self._is_broken_off = True

@@ -54,10 +54,12 @@ class WatchCache(Generic[T]):
     async def changes(self) -> AsyncGenerator[Change[T], None]:
         """Yield all that is kept, then every change, forever.
 
-        A watch that is open is resumed, in case it has been half-open: `health` tells when it has caught up.
+        A watch that is open is resumed first, and catches up: what it has kept is out of date if it has been
+        half-open.
         """
-        self._is_read = True
         self._watch.resume()
+        await self.health.caught_up()
+        self._is_read = True
         kept, self._objects = self._objects, {}
         if self.health.is_listed:
             self._unread.appendleft(Listed())

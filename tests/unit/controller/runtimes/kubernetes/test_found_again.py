@@ -32,6 +32,7 @@ from tests.unit.controller.runtimes.kubernetes.serving import (
 from tests.unit.controller.runtimes.kubernetes.shapes import word
 
 TEMPLATE = made.template()
+ALWAYS = 10**6
 LEFT = Ending(reason=Reason.CALLER_LEFT, what_happened="The caller left.")
 
 
@@ -67,6 +68,27 @@ async def test_a_standby_whose_watches_are_silent_knows_every_session_once_it_le
 
                 assert followed.of("launch-of-late", "found")
                 assert len(server.lists("jobs")) == 1
+
+
+@at_once_with_sockets
+async def test_a_session_that_the_watches_still_hide_is_found_by_its_own_bot() -> None:
+    async with serve_api() as server, following(server) as followed:
+        server.misbehave("silent", watch=True, times=ALWAYS)
+        await followed.until(lambda: len(server.watches("jobs")) > 1 and len(server.watches("pods")) > 1)
+        leave_job(server, session_of("hidden"))
+        await followed.runtime.look_for("launch-of-hidden")
+        await followed.runtime.look_for("launch-of-nobody")
+
+        assert [each.id for each in followed.of("launch-of-hidden", "found")] == ["hidden"]
+        assert not followed.of("launch-of-nobody", "found")
+
+
+@at_once_with_sockets
+async def test_a_bot_is_told_to_come_back_while_its_job_can_not_be_looked_for() -> None:
+    async with serve_api() as server, following(server) as followed:
+        server.misbehave("refuse", path="/jobs", status=500)
+        with pytest.raises(RuntimeUnavailable):
+            await followed.runtime.look_for("launch-of-nobody")
 
 
 @at_once_with_sockets

@@ -140,8 +140,7 @@ async def test_a_half_open_watch_that_is_resumed_brings_at_once_what_it_has_with
             add_job(server, "a")
             began = asyncio.get_running_loop().time()
             watched.watch.resume()
-            assert not health.has_caught_up
-            await watched.until(lambda: health.has_caught_up)
+            await health.caught_up()
 
             assert watched.names == {"a"}
             assert asyncio.get_running_loop().time() - began < 5, "long before the silence itself is noticed"
